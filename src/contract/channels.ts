@@ -1,0 +1,167 @@
+/**
+ * Channels: the families that exist, the grammar of their names, and patterns over them.
+ *
+ * Every family ends in one id, so a pattern always equals some whole families plus some single channels.
+ * `selectorOf` computes that once, when a subscription starts; from then on matching, indexing, reading the log and
+ * checking rights are set look-ups, however many patterns exist.
+ */
+import { z } from 'zod';
+
+/** The channel families, by name. A channel is the family's name and an id: `forge.job.42`; `global` has no id. */
+export const CHANNEL_FAMILIES = ['global', 'user', 'strategy', 'backtest', 'forge.job'] as const;
+export type ChannelFamily = (typeof CHANNEL_FAMILIES)[number];
+
+/** The names that channels of a family have. */
+export type ChannelIn<F extends ChannelFamily> = F extends 'global' ? 'global' : `${F}.${string}`;
+/** Any channel's name. */
+export type Channel = ChannelIn<ChannelFamily>;
+
+/** Characters in a channel's name, at most. */
+export const MAX_CHANNEL_LENGTH = 255;
+const SEGMENT = /^[A-Za-z0-9_-]{1,64}$/;
+
+/** An id as it stands in a channel's name: 1 to 64 of `A-Z a-z 0-9 _ -`. */
+export const channelId = z
+  .string()
+  .regex(SEGMENT, { error: 'must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -' })
+  .describe('Id, usable as the last segment of a channel name.');
+
+/** The family that `channel` belongs to, or undefined when it is no channel's name. */
+export function familyOf(channel: string): ChannelFamily | undefined {
+  if (channel === 'global') return 'global';
+  const lastDot = channel.lastIndexOf('.');
+  if (lastDot < 0 || channel.length > MAX_CHANNEL_LENGTH || !SEGMENT.test(channel.slice(lastDot + 1))) return undefined;
+  const family = channel.slice(0, lastDot);
+  return family !== 'global' && isFamily(family) ? family : undefined;
+}
+
+function isFamily(name: string): name is ChannelFamily {
+  return (CHANNEL_FAMILIES as readonly string[]).includes(name);
+}
+
+/** How channels of a family are written, for messages: `backtest.{id}`. */
+export function familyForm(family: ChannelFamily): string {
+  return family === 'global' ? 'global' : `${family}.{id}`;
+}
+
+function channelSchemaOf(family: ChannelFamily): z.ZodType<Channel, Channel> {
+  return family === 'global' ? z.literal('global') : z.templateLiteral([`${family}.`, channelId]);
+}
+
+/** A schema for the name of a channel in one of `families`, typed to just those names. */
+export function channelIn<F extends ChannelFamily>(families: readonly F[]): z.ZodType<ChannelIn<F>, ChannelIn<F>> {
+  const forms = families.map(familyForm).join(', ');
+  const schema = z.union(families.map(channelSchemaOf), { error: `must be one of ${forms}; ids are 1 to 64 of A-Z a-z 0-9 _ -` });
+  // The union was built from `families`, which the compiler cannot follow through `map`.
+  return schema as unknown as z.ZodType<ChannelIn<F>, ChannelIn<F>>;
+}
+
+/** A schema for the name of any channel. */
+export const anyChannel = channelIn(CHANNEL_FAMILIES).describe('Channel name, such as `backtest.b1`.');
+
+/**
+ * A set of channels: whole families and, outside those, single channels. What a subscription, a read of the log and a
+ * grant in a token come down to. Normal form: no single channel lies in a family that is listed.
+ */
+export interface Selector {
+  readonly families: ReadonlySet<ChannelFamily>;
+  readonly channels: ReadonlySet<string>;
+}
+
+/** Every channel there can be. */
+export const EVERYTHING: Selector = { families: new Set(CHANNEL_FAMILIES), channels: new Set() };
+
+/**
+ * The channels that a list of channel names and patterns stands for. In a pattern `*` is any one segment and `**` one
+ * or more.
+ *
+ * @throws {RangeError} naming the first entry that is malformed or that no channel can match.
+ */
+export function selectorOf(patterns: readonly string[]): Selector {
+  const families = new Set<ChannelFamily>();
+  const channels = new Set<string>();
+  for (const pattern of patterns) {
+    const problem = addPattern(pattern, families, channels);
+    if (problem !== undefined) throw new RangeError(problem);
+  }
+  for (const channel of channels) {
+    const family = familyOf(channel);
+    if (family !== undefined && families.has(family)) channels.delete(channel);
+  }
+  return { families, channels };
+}
+
+function addPattern(pattern: string, families: Set<ChannelFamily>, channels: Set<string>): string | undefined {
+  if (familyOf(pattern) !== undefined) {
+    channels.add(pattern);
+    return undefined;
+  }
+  const segments = pattern.split('.');
+  const wellFormed = segments.every((segment) => segment === '*' || segment === '**' || SEGMENT.test(segment));
+  const shown = JSON.stringify(pattern.slice(0, MAX_CHANNEL_LENGTH));
+  if (!wellFormed || pattern.length > MAX_CHANNEL_LENGTH) {
+    return `${shown} is neither a channel nor a pattern: segments are separated by dots and are *, ** or 1 to 64 of A-Z a-z 0-9 _ -`;
+  }
+  let matched = false;
+  const last = segments[segments.length - 1] as string;
+  for (const family of CHANNEL_FAMILIES) {
+    if (family === 'global') {
+      if (!matchesSegments(segments, ['global'])) continue;
+      channels.add('global');
+    } else if (matchesSegments(segments, [...family.split('.'), ANY_ID])) {
+      if (last === '*' || last === '**') families.add(family);
+      else channels.add(`${family}.${last}`);
+    } else continue;
+    matched = true;
+  }
+  return matched ? undefined : `${shown} can match no channel; channels are ${CHANNEL_FAMILIES.map(familyForm).join(', ')}`;
+}
+
+/** Stands for the id of a family: a literal segment of a pattern matches it. It is no legal segment itself. */
+const ANY_ID = '{id}';
+
+function matchesSegments(pattern: readonly string[], name: readonly string[]): boolean {
+  const [head, ...rest] = pattern;
+  if (head === undefined) return name.length === 0;
+  if (name.length === 0) return false;
+  if (head === '**') return matchesSegments(rest, name.slice(1)) || matchesSegments(pattern, name.slice(1));
+  return (head === '*' || head === name[0] || name[0] === ANY_ID) && matchesSegments(rest, name.slice(1));
+}
+
+/** Whether `channel`, which belongs to `family`, is one of the selected. */
+export function selects(selector: Selector, family: ChannelFamily, channel: string): boolean {
+  return selector.families.has(family) || selector.channels.has(channel);
+}
+
+/** Whether every channel of `inner` is in `outer` too. */
+export function contains(outer: Selector, inner: Selector): boolean {
+  for (const family of inner.families) if (!outer.families.has(family)) return false;
+  for (const channel of inner.channels) {
+    const family = familyOf(channel);
+    if (family === undefined || !selects(outer, family, channel)) return false;
+  }
+  return true;
+}
+
+type Split<S extends string> = S extends `${infer Head}.${infer Rest}` ? [Head, ...Split<Rest>] : [S];
+type AnyId = { readonly id: unique symbol };
+type ShapeOf<F extends ChannelFamily> = F extends 'global' ? ['global'] : [...Split<F>, AnyId];
+type SegmentMatches<P, S> = P extends '*' ? true : S extends AnyId ? true : P extends S ? true : false;
+type MatchesShape<P extends readonly unknown[], S extends readonly unknown[]> = P extends readonly [infer PH, ...infer PR]
+  ? S extends readonly [infer SH, ...infer SR]
+    ? PH extends '**'
+      ? true extends MatchesShape<PR, SR> | MatchesShape<P, SR>
+        ? true
+        : false
+      : SegmentMatches<PH, SH> extends true
+        ? MatchesShape<PR, SR>
+        : false
+    : false
+  : S extends readonly []
+    ? true
+    : false;
+
+/** The families whose channels `P`, a channel's name or a pattern, can match. `string` itself can match all. */
+export type FamilyMatching<P extends string> = string extends P
+  ? ChannelFamily
+  : { [F in ChannelFamily]: MatchesShape<Split<P>, ShapeOf<F>> extends true ? F : never }[ChannelFamily];

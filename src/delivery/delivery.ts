@@ -1,0 +1,51 @@
+/**
+ * One thing on its way to subscribers: an event of the log or a notice of Courier itself. However many subscribers it
+ * has, its JSON is made once and each distinct frame is made once.
+ */
+import type { ChannelFamily } from '../contract/channels.ts';
+import { positionOf } from '../contract/position.ts';
+import type { StoredEvent } from '../log/log.ts';
+
+export class Delivery {
+  /** Its number in the log; for a notice the number that its position stands at. */
+  readonly seq: number;
+  readonly channel: string;
+  readonly family: ChannelFamily | undefined;
+  readonly type: string;
+  /** Its position: what a subscriber resumes after. */
+  readonly id: string;
+  readonly #body: string;
+  #json: string | undefined;
+  #frames: Map<string, Buffer> | undefined;
+
+  constructor(epoch: string, event: Omit<StoredEvent, 'family'> & { readonly family: ChannelFamily | undefined }) {
+    this.seq = event.seq;
+    this.channel = event.channel;
+    this.family = event.family;
+    this.type = event.type;
+    this.id = positionOf(epoch, event.seq);
+    this.#body = event.body;
+  }
+
+  /** The event in plain JSON, as it stands on the wire of every transport. */
+  get json(): string {
+    this.#json ??= `{"id":"${this.id}",${this.#body.slice(1)}`;
+    return this.#json;
+  }
+
+  /** Size for accounting, in UTF-16 units. */
+  get length(): number {
+    return this.#body.length;
+  }
+
+  /** The frame made by `make` for `key`; made on the first call and shared by all later ones. */
+  frame(key: string, make: (delivery: Delivery) => Buffer): Buffer {
+    this.#frames ??= new Map();
+    let frame = this.#frames.get(key);
+    if (frame === undefined) {
+      frame = make(this);
+      this.#frames.set(key, frame);
+    }
+    return frame;
+  }
+}

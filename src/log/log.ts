@@ -1,0 +1,111 @@
+/**
+ * The event log: the only truth in Courier. Everything else may be lost and rebuilt from it.
+ *
+ * What every implementation guarantees:
+ * - **Durable.** When `append` resolves, its events survive a crash of the process and of the machine (the memory log,
+ *   which says so in its name, survives neither). When it rejects, nothing is known to be stored; the same call with
+ *   the same idempotency keys may be repeated and stores nothing twice.
+ * - **All or none.** The events of one `append` get consecutive sequence numbers in the order given, or none is stored.
+ * - **Dense, in commit order.** Sequence numbers are 1, 2, 3 … without holes. A reader that has seen n will never
+ *   later find a number below n that it could not have seen.
+ * - **Idempotent.** A key is stored once per principal within IDEMPOTENCY_WINDOW_MS; repeats, concurrent ones too,
+ *   get the event that was stored first, marked as a duplicate. Two equal keys within one append count as repeats.
+ * - **Proportional.** Reading costs in proportion to the events that the selector matches, not to the log's length.
+ * - **Trimmed from the front only.** Retention removes the oldest events; numbers are never given out again.
+ */
+import type { ChannelFamily, Selector } from '../contract/channels.ts';
+
+/** For how long an idempotency key is remembered, in ms: 24 h. */
+export const IDEMPOTENCY_WINDOW_MS = 24 * 60 * 60 * 1000;
+
+/** An event that is validated and authorised, but has no position yet. */
+export interface EventDraft {
+  readonly channel: string;
+  readonly family: ChannelFamily;
+  readonly type: string;
+  /** The event as JSON text without its `id`: `{"channel":…,"type":…,"metadata":…,"data":…}`. */
+  readonly body: string;
+  readonly idempotency?: { readonly principal: string; readonly key: string } | undefined;
+}
+
+/** An event in the log. */
+export interface StoredEvent {
+  /** Its number in the log: 1 or more. */
+  readonly seq: number;
+  readonly channel: string;
+  readonly family: ChannelFamily;
+  readonly type: string;
+  /** As in EventDraft. */
+  readonly body: string;
+}
+
+export interface Appended {
+  readonly event: StoredEvent;
+  /** True when the idempotency key was known, and `event` is what was stored under it before. */
+  readonly duplicate: boolean;
+}
+
+export interface LogBounds {
+  /** The first number still retained; `head + 1` when nothing is. */
+  readonly first: number;
+  /** The last number given out; 0 when the log is empty. */
+  readonly head: number;
+}
+
+export interface LogQuery {
+  /** Read what comes after this number (0 for everything retained). */
+  readonly after: number;
+  readonly selector: Selector;
+  /** Only events of these types; all when absent. */
+  readonly types?: ReadonlySet<string> | undefined;
+  /** Rows looked at, at most; a page may hold fewer events when `types` filters. */
+  readonly limit: number;
+}
+
+/**
+ * A page is a snapshot: its events and bounds belong together. It holds at most PAGE_BYTES of bodies, but at least one
+ * event where one matches.
+ */
+export interface LogPage extends LogBounds {
+  readonly events: readonly StoredEvent[];
+  /**
+   * How far the page reaches: every retained match after `after` and up to here is in `events`. Equal to `head` when
+   * nothing more is to be had. Always greater than `after`, unless `after` is `head` or beyond.
+   */
+  readonly through: number;
+}
+
+/** UTF-16 units of bodies in one page, at most. */
+export const PAGE_BYTES = 1024 * 1024;
+
+export interface EventLog extends AsyncDisposable {
+  /** Names this log: 1 to 32 of a-z and 0-9. A log that was replaced or restored to an earlier state has another. */
+  readonly epoch: string;
+
+  /**
+   * Called once per commit of this instance with its new events, in sequence order, before the appends of that commit
+   * resolve. Returns the function that ends it.
+   */
+  onCommit(listener: (events: readonly StoredEvent[]) => void): () => void;
+
+  /**
+   * Stores events. Resolves, in the order of `drafts`, when they are durable.
+   *
+   * @throws {CourierError} SERVICE_UNAVAILABLE when the log cannot take them now (disk full, closing, too much in
+   * flight): retryable with the same idempotency keys.
+   */
+  append(drafts: readonly EventDraft[]): Promise<readonly Appended[]>;
+
+  /** Reads one page. An aborted signal rejects with its reason. */
+  read(query: LogQuery, signal: AbortSignal): Promise<LogPage>;
+
+  /** The bounds now, as the storage has them. */
+  bounds(): Promise<LogBounds>;
+
+  /**
+   * Removes at most `limit` of the oldest events, all of them appended before `before` (ms since 1970), and forgets
+   * idempotency keys past their window, at most `limit` of those too. Returns how many rows went; less than `limit`
+   * means that nothing is left to trim. The number of the last removed event is never given out again.
+   */
+  trim(before: number, limit: number): Promise<number>;
+}
