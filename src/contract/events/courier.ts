@@ -1,0 +1,26 @@
+/**
+ * Notices of Courier itself. A subscriber gets them among its events; they are never in the log, nobody can publish
+ * them, and their `channel` is `courier`, which is no channel of the grammar.
+ */
+import { z } from 'zod';
+import { position } from '../position.ts';
+
+export const NOTICE_CHANNEL = 'courier';
+
+/** Why the events after the requested position cannot all be given. */
+export const GAP_REASONS = ['expired', 'epoch', 'ahead'] as const;
+export type GapReason = (typeof GAP_REASONS)[number];
+
+export const courierEvents = {
+  'courier.gap': z.strictObject({
+    reason: z
+      .enum(GAP_REASONS)
+      .describe('expired: older than retention. epoch: the position is of another log. ahead: it is past the end of this log.'),
+    requested: position.describe('The position that was asked for.'),
+    resumed_from: position.describe('Events after this position follow.'),
+  }),
+  'courier.live': z.strictObject({
+    position: position.describe('Everything up to here has been given; from here on events arrive as they happen.'),
+    replayed: z.int().min(0).describe('How many events were given from the log.'),
+  }),
+};

@@ -1,0 +1,33 @@
+/** The fields that many events share, so that one word means one thing in all of them. */
+import { z } from 'zod';
+import { channelId } from './channels.ts';
+
+export const id = channelId;
+export const text = z.string().min(1).max(1000);
+export const symbol = z.string().min(1).max(32).describe('Ticker symbol.');
+export const side = z.enum(['buy', 'sell']).describe('Side of the order.');
+export const progress = z.number().min(0).max(1).describe('Fraction done, 0 to 1.');
+export const count = z.int().min(0);
+export const durationMs = z.number().min(0).describe('How long it took, in milliseconds.');
+export const date = z.iso.date().describe('ISO 8601 calendar date.');
+export const parameters = z.record(z.string().min(1).max(100), z.unknown()).describe('Free-form JSON object.');
+/** Prices and quantities are decimal strings, so that no receiver rounds them. */
+const decimalForm = /^-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?$/;
+export const decimal = z
+  .string()
+  .regex(decimalForm, { error: 'must be a decimal number as a string, such as "12.50"' })
+  .describe('Decimal number as a string.');
+export const positiveDecimal = z
+  .string()
+  .regex(/^(?=.*[1-9])(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?$/, { error: 'must be a positive decimal number as a string, such as "12.50"' })
+  .describe('Positive decimal number as a string.');
+
+/** What every failure tells. */
+export const failure = {
+  code: z
+    .string()
+    .regex(/^[A-Za-z0-9_.-]{1,64}$/, { error: 'must be 1 to 64 characters of A-Z, a-z, 0-9, _, . and -' })
+    .describe('Machine-readable reason.'),
+  message: text.describe('What went wrong, for a person.'),
+  retryable: z.boolean().optional().describe('Whether the same work may succeed when tried again.'),
+};
