@@ -6,6 +6,9 @@ import type { ChannelFamily } from '../contract/channels.ts';
 import { positionOf } from '../contract/position.ts';
 import type { StoredEvent } from '../log/log.ts';
 
+/** Distinct frames kept with one delivery, at most; further ones are made for each use. Bounds what an event holds in memory. */
+const MAX_FRAMES = 8;
+
 export class Delivery {
   /** Its number in the log; for a notice the number that its position stands at. */
   readonly seq: number;
@@ -44,7 +47,7 @@ export class Delivery {
     let frame = this.#frames.get(key);
     if (frame === undefined) {
       frame = make(this);
-      this.#frames.set(key, frame);
+      if (this.#frames.size < MAX_FRAMES) this.#frames.set(key, frame);
     }
     return frame;
   }

@@ -75,8 +75,8 @@ export interface LogPage extends LogBounds {
   readonly through: number;
 }
 
-/** UTF-16 units of bodies in one page, at most. */
-export const PAGE_BYTES = 1024 * 1024;
+/** UTF-16 units of bodies in one page, at most: about what a socket takes before it is full. */
+export const PAGE_BYTES = 256 * 1024;
 
 export interface EventLog extends AsyncDisposable {
   /** Names this log: 1 to 32 of a-z and 0-9. A log that was replaced or restored to an earlier state has another. */

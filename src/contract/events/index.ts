@@ -20,10 +20,11 @@ type Services = typeof SERVICES;
 export type Service = keyof Services;
 export const SERVICE_NAMES = Object.keys(SERVICES) as Service[];
 
-/** The event types of a service. */
-export type EventTypeOf<S extends Service> = { [K in S]: keyof Services[K]['events'] & string }[S];
+type DataSchemas = typeof prophetEvents & typeof cartographeEvents & typeof chevalierEvents & typeof forgeEvents;
 /** Every event type that can be published. */
-export type EventType = EventTypeOf<Service>;
+export type EventType = keyof DataSchemas;
+/** The event types of a service. */
+export type EventTypeOf<S extends Service> = { [K in S]: keyof Services[K]['events'] & EventType }[S];
 /** The service that publishes a type. */
 export type ServiceOf<T extends EventType> = { [S in Service]: T extends EventTypeOf<S> ? S : never }[Service];
 /** The families whose channels may carry a type. */
@@ -31,7 +32,6 @@ export type FamilyOf<T extends EventType> = T extends EventType ? Services[Servi
 /** The channels that may carry a type. */
 export type ChannelOf<T extends EventType> = ChannelIn<FamilyOf<T>>;
 
-type DataSchemas = typeof prophetEvents & typeof cartographeEvents & typeof chevalierEvents & typeof forgeEvents;
 /** The data of a type. */
 export type EventData<T extends EventType> = z.output<DataSchemas[T]>;
 

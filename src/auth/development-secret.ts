@@ -1,0 +1,25 @@
+/** The secret that signs tokens in development: made once and kept beside the log, so that tokens outlive restarts. */
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { LogTarget } from '../config.ts';
+
+/** Where the secret is kept; undefined with the memory log, whose secret lives as long as the process. */
+export function developmentSecretPath(log: LogTarget): string | undefined {
+  return log.kind === 'sqlite' ? join(dirname(log.path), 'development-secret') : undefined;
+}
+
+/** Reads the secret, or makes it. The file is readable by its owner only. */
+export function developmentSecret(log: LogTarget): string {
+  const secret = randomBytes(32).toString('base64url');
+  const path = developmentSecretPath(log);
+  if (path === undefined) return secret;
+  mkdirSync(dirname(path), { recursive: true });
+  try {
+    writeFileSync(path, secret, { mode: 0o600, flag: 'wx' });
+    return secret;
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+    return readFileSync(path, 'utf8').trim();
+  }
+}

@@ -1,0 +1,54 @@
+/** Who is calling, and the one function that decides what they may do. */
+import { contains, EVERYTHING, familyOf, type Selector, selectorOf, selects } from '../contract/channels.ts';
+import { type EventType, familiesOf, serviceOf } from '../contract/events/index.ts';
+
+export const ROLES = ['user', 'service', 'admin'] as const;
+export type Role = (typeof ROLES)[number];
+
+/** A verified caller. */
+export interface Principal {
+  /** Who: a user's id, a service's name. Becomes the `source` of what they publish. */
+  readonly sub: string;
+  readonly role: Role;
+  /** Channels that the token lets them read: the defaults of the role and its own grants. */
+  readonly readable: Selector;
+  /** Channels that the token's grants let them write, beyond the defaults of the role. */
+  readonly writable: Selector;
+  /** When the token expires, in ms since 1970. */
+  readonly expiresAt: number;
+}
+
+/** What a token grants beyond the defaults of its role, as channel names and patterns. */
+export interface Grants {
+  readonly subscribe: readonly string[];
+  readonly publish: readonly string[];
+}
+
+/** Makes a principal of a token's claims. @throws {RangeError} when a grant is no channel and no pattern. */
+export function principalOf(sub: string, role: Role, grants: Grants, expiresAt: number): Principal {
+  const own = role === 'user' ? ['global', ...(familyOf(`user.${sub}`) === undefined ? [] : [`user.${sub}`])] : [];
+  return {
+    sub,
+    role,
+    readable: role === 'user' ? selectorOf([...own, ...grants.subscribe]) : EVERYTHING,
+    writable: role === 'admin' ? EVERYTHING : selectorOf(grants.publish),
+    expiresAt,
+  };
+}
+
+/** May they subscribe to, and read the history of, every one of the selected channels? */
+export function mayRead(principal: Principal, selector: Selector): boolean {
+  return contains(principal.readable, selector);
+}
+
+/**
+ * May they publish an event of `type` on `channel`? A service its own types only, wherever the contract allows; a user
+ * what the token grants; an admin everything. That the contract lets the channel carry the type is checked by its schema.
+ */
+export function mayPublish(principal: Principal, type: EventType, channel: string): boolean {
+  if (principal.role === 'admin') return true;
+  const family = familyOf(channel);
+  if (family === undefined || !familiesOf(type).includes(family)) return false;
+  if (principal.role === 'service') return serviceOf(type) === principal.sub;
+  return selects(principal.writable, family, channel);
+}

@@ -1,0 +1,105 @@
+/**
+ * Configuration: the environment, parsed once into values with types. Nothing else reads `process.env`.
+ * Every problem names its variable.
+ */
+import { MIN_SECRET_BYTES } from './auth/tokens.ts';
+
+export type LogTarget = { readonly kind: 'memory' } | { readonly kind: 'sqlite'; readonly path: string };
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export interface Config {
+  readonly production: boolean;
+  readonly host: string;
+  /** 0 for any free port. */
+  readonly port: number;
+  readonly log: LogTarget;
+  readonly retentionMs: number;
+  readonly jwt: {
+    /** Absent in development: a secret is then made once and kept beside the log. */
+    readonly secret: string | undefined;
+    readonly issuer: string | undefined;
+    readonly audience: string;
+  };
+  readonly logLevel: LogLevel;
+  readonly logFormat: 'json' | 'pretty';
+  readonly drainMs: number;
+}
+
+/** A problem with the configuration; the message is one line that names the variable. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+function whole(min: number, max: number) {
+  return (value: string): number => {
+    const number = /^\d{1,10}$/.test(value) ? Number(value) : Number.NaN;
+    if (!(number >= min && number <= max)) throw new ConfigError(`must be a whole number from ${min} to ${max}`);
+    return number;
+  };
+}
+
+/** Reads `COURIER_LOG`: `memory:` or `sqlite:PATH`. @throws {ConfigError} */
+export function parseLogTarget(value: string): LogTarget {
+  if (value === 'memory:') return { kind: 'memory' };
+  const path = /^sqlite:(.+)$/.exec(value)?.[1];
+  if (path === undefined) throw new ConfigError('must be memory: or sqlite:PATH');
+  return { kind: 'sqlite', path };
+}
+
+function oneOf<T extends string>(values: readonly T[]) {
+  return (value: string): T => {
+    const found = values.find((candidate) => candidate === value);
+    if (found === undefined) throw new ConfigError(`must be one of ${values.join(', ')}`);
+    return found;
+  };
+}
+
+function secret(value: string): string {
+  const bytes = Buffer.byteLength(value);
+  if (bytes < MIN_SECRET_BYTES) throw new ConfigError(`must be at least ${MIN_SECRET_BYTES} bytes long, and is ${bytes}`);
+  return value;
+}
+
+/**
+ * Parses the environment.
+ *
+ * @throws {ConfigError} for the first variable that is wrong.
+ */
+export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const read = <T>(name: string, fallback: string | undefined, parse: (value: string) => T): T | undefined => {
+    const value = env[name] === undefined || env[name] === '' ? fallback : env[name];
+    if (value === undefined) return undefined;
+    try {
+      return parse(value);
+    } catch (error) {
+      if (error instanceof ConfigError) throw new ConfigError(`${name} ${error.message}`);
+      throw error;
+    }
+  };
+  const required = <T>(name: string, fallback: string, parse: (value: string) => T): T => read(name, fallback, parse) as T;
+  const production = env['NODE_ENV'] === 'production';
+  const config: Config = {
+    production,
+    host: required('COURIER_HOST', '127.0.0.1', (value) => value),
+    port: required('COURIER_PORT', '8766', whole(0, 65_535)),
+    log: required('COURIER_LOG', 'sqlite:./data/courier.db', parseLogTarget),
+    retentionMs: required('COURIER_RETENTION_DAYS', '7', whole(1, 3650)) * DAY_MS,
+    jwt: {
+      secret: read('COURIER_JWT_SECRET', undefined, secret),
+      issuer: read('COURIER_JWT_ISSUER', undefined, (value) => value),
+      audience: required('COURIER_JWT_AUDIENCE', 'courier', (value) => value),
+    },
+    logLevel: required('COURIER_LOG_LEVEL', 'info', oneOf(LOG_LEVELS)),
+    logFormat: required('COURIER_LOG_FORMAT', production ? 'json' : 'pretty', oneOf(['json', 'pretty'] as const)),
+    drainMs: required('COURIER_DRAIN_SECONDS', '30', whole(0, 3600)) * 1000,
+  };
+  required('COURIER_BROKER', 'local', oneOf(['local'] as const));
+  if (production && config.jwt.secret === undefined) {
+    throw new ConfigError('COURIER_JWT_SECRET must be set when NODE_ENV is production');
+  }
+  return config;
+}

@@ -1,0 +1,87 @@
+/** A subscription as an async iterator of tracked events, for SSE, in-process callers and tests. Its queue is bounded. */
+import { type TrackedEnvelope, tracked } from '@trpc/server';
+import type { Delivery } from './delivery.ts';
+import type { Sink } from './sink.ts';
+
+/** Events that wait for a consumer, at most; then the subscriber waits and reads the log when there is room. */
+const MAX_QUEUED = 64;
+
+/**
+ * Iterates over what `attach` delivers. The iteration ends when `signal` aborts or the consumer returns, and the
+ * subscription with it; an error of the subscription is thrown from `next`.
+ */
+export async function* iterateEvents<TEvent>(
+  attach: (sink: Sink, signal: AbortSignal) => Promise<void>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<TrackedEnvelope<TEvent>, void> {
+  const stop = new AbortController();
+  const queue = new QueueSink();
+  const ended = attach(queue, signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal])).then(
+    () => queue.end(undefined),
+    (error: unknown) => queue.end({ error }),
+  );
+  try {
+    for (;;) {
+      const delivery = await queue.next();
+      if (delivery === undefined) return;
+      yield tracked(delivery.id, eventOf<TEvent>(delivery));
+    }
+  } finally {
+    stop.abort();
+    await ended;
+  }
+}
+
+/** An event as tRPC hands it to clients: with its timestamp as a Date. */
+export function eventOf<TEvent>(delivery: Delivery): TEvent {
+  const event = JSON.parse(delivery.json);
+  event.metadata.timestamp = new Date(event.metadata.timestamp);
+  return event;
+}
+
+class QueueSink implements Sink {
+  #queue: Delivery[] = [];
+  #end: { readonly failure: { readonly error: unknown } | undefined } | undefined;
+  #wakeReader: (() => void) | undefined;
+  #wakeWriter: (() => void) | undefined;
+
+  get writable(): boolean {
+    return this.#queue.length < MAX_QUEUED;
+  }
+
+  deliver(delivery: Delivery): void {
+    this.#queue.push(delivery);
+    this.#wakeReader?.();
+  }
+
+  drained(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const onAbort = () => reject(signal.reason);
+      signal.addEventListener('abort', onAbort, { once: true });
+      if (signal.aborted) onAbort();
+      this.#wakeWriter = () => {
+        signal.removeEventListener('abort', onAbort);
+        resolve();
+      };
+    });
+  }
+
+  end(failure: { readonly error: unknown } | undefined): void {
+    this.#end = { failure };
+    this.#wakeReader?.();
+  }
+
+  /** The next delivery; undefined at the end. Rejects with the failure that ended it. */
+  async next(): Promise<Delivery | undefined> {
+    while (this.#queue.length === 0) {
+      if (this.#end?.failure !== undefined) throw this.#end.failure.error;
+      if (this.#end !== undefined) return undefined;
+      await new Promise<void>((resolve) => {
+        this.#wakeReader = resolve;
+      });
+    }
+    const delivery = this.#queue.shift();
+    if (this.#queue.length === 0) this.#wakeWriter?.();
+    return delivery;
+  }
+}

@@ -1,0 +1,132 @@
+/**
+ * The tail: makes one sequence of everything that is appended, by this instance or another.
+ *
+ * Guarantee: every event of the log after the start is dispatched once, in sequence order. What arrives out of order
+ * waits for its predecessors for a moment; what does not arrive is read from the log. A last event that nobody told of
+ * is found by looking at the log's head on a timer.
+ */
+import { EVERYTHING } from '../contract/channels.ts';
+import type { EventLog, StoredEvent } from '../log/log.ts';
+import { Delivery } from './delivery.ts';
+import type { Hub } from './hub.ts';
+import { RecentEvents } from './recent.ts';
+
+export interface TailOptions {
+  /** How long an event waits for its predecessors before the log is read, in ms. */
+  readonly reorderWaitMs?: number;
+  /** How often the log's head is looked at, in ms. */
+  readonly headCheckMs?: number;
+  /** UTF-16 units of event bodies kept in memory for subscribers that are a little behind. */
+  readonly recentBytes?: number;
+  /** Told when the log cannot be read; the tail tries again with the next head check. */
+  readonly onError?: (error: unknown) => void;
+}
+
+/** Events that may wait for their predecessors. Beyond that they are dropped and read from the log. */
+const MAX_HELD = 10_000;
+const REPAIR_ROWS = 1000;
+
+export class Tail implements AsyncDisposable {
+  readonly recent: RecentEvents;
+  readonly #log: EventLog;
+  readonly #hub: Hub;
+  readonly #options: Required<TailOptions>;
+  readonly #stop = new AbortController();
+  readonly #held = new Map<number, StoredEvent>();
+  #position = 0;
+  #repairing: Promise<void> | undefined;
+  #reorderTimer: NodeJS.Timeout | undefined;
+  #headTimer: NodeJS.Timeout | undefined;
+
+  private constructor(log: EventLog, hub: Hub, options: TailOptions) {
+    this.#log = log;
+    this.#hub = hub;
+    this.#options = { reorderWaitMs: 50, headCheckMs: 1000, recentBytes: 4 * 1024 * 1024, onError: () => undefined, ...options };
+    this.recent = new RecentEvents(this.#options.recentBytes);
+  }
+
+  /** Starts at the log's head: subscribers that want what came before read it from the log. */
+  static async start(log: EventLog, hub: Hub, options: TailOptions = {}): Promise<Tail> {
+    const tail = new Tail(log, hub, options);
+    tail.#position = (await log.bounds()).head;
+    tail.#headTimer = setInterval(() => tail.checkHead(), tail.#options.headCheckMs);
+    tail.#headTimer.unref();
+    return tail;
+  }
+
+  /** The number of the last event that was dispatched. Everything up to here has been passed to the hub. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** Takes appended events, in any order, with repeats and holes. */
+  offer(events: readonly StoredEvent[]): void {
+    for (const event of events) {
+      if (event.seq === this.#position + 1) this.#emit(event);
+      else if (event.seq > this.#position && this.#held.size < MAX_HELD) this.#held.set(event.seq, event);
+    }
+    this.#emitHeld();
+    if (this.#held.size > 0) this.#scheduleRepair();
+  }
+
+  /** Looks whether the log is ahead, and reads what is missing. */
+  checkHead(): void {
+    this.#repairing ??= this.#repair()
+      .catch((error: unknown) => {
+        if (!this.#stop.signal.aborted) this.#options.onError(error);
+      })
+      .finally(() => {
+        this.#repairing = undefined;
+        if (this.#held.size > 0) this.#scheduleRepair();
+      });
+  }
+
+  #emit(event: StoredEvent): void {
+    const delivery = new Delivery(this.#log.epoch, event);
+    this.#position = event.seq;
+    this.recent.push(delivery);
+    this.#hub.dispatch(delivery);
+  }
+
+  #emitHeld(): void {
+    if (this.#held.size === 0) return;
+    for (let next = this.#held.get(this.#position + 1); next !== undefined; next = this.#held.get(this.#position + 1)) {
+      this.#held.delete(next.seq);
+      this.#emit(next);
+    }
+    for (const seq of this.#held.keys()) if (seq <= this.#position) this.#held.delete(seq);
+  }
+
+  #scheduleRepair(): void {
+    if (this.#reorderTimer !== undefined || this.#stop.signal.aborted) return;
+    this.#reorderTimer = setTimeout(() => {
+      this.#reorderTimer = undefined;
+      if (this.#held.size > 0) this.checkHead();
+    }, this.#options.reorderWaitMs);
+    this.#reorderTimer.unref();
+  }
+
+  async #repair(): Promise<void> {
+    const { head } = await this.#log.bounds();
+    while (this.#position < head && !this.#stop.signal.aborted) {
+      const page = await this.#log.read({ after: this.#position, selector: EVERYTHING, limit: REPAIR_ROWS }, this.#stop.signal);
+      if (page.first > this.#position + 1) this.#jumpTo(page.first - 1);
+      this.offer(page.events);
+    }
+  }
+
+  /** The log no longer has what comes next (it was trimmed first). Live subscribers learn of the gap from the log. */
+  #jumpTo(seq: number): void {
+    const from = this.#position;
+    this.#position = seq;
+    this.recent.clear();
+    this.#hub.interrupt(from);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    clearInterval(this.#headTimer);
+    clearTimeout(this.#reorderTimer);
+    await this.#repairing;
+  }
+}

@@ -1,0 +1,75 @@
+/** Health: whether the gateway can do its work, component by component, with figures and what to do where it cannot. */
+import type { EventLog } from '../log/log.ts';
+
+export type Status = 'healthy' | 'degraded' | 'unhealthy' | 'shutting_down';
+
+export interface Component {
+  readonly status: Status;
+  /** What to do; set when the component is not healthy. */
+  readonly action?: string;
+  readonly [figure: string]: unknown;
+}
+
+export interface Health {
+  readonly status: Status;
+  readonly timestamp: string;
+  /** Seconds since the start. */
+  readonly uptime: number;
+  readonly version: string;
+  readonly components: Readonly<Record<string, Component>>;
+}
+
+export interface HealthSources {
+  readonly version: string;
+  readonly startedAt: number;
+  readonly log: EventLog;
+  readonly connections: () => number;
+  readonly shuttingDown: () => boolean;
+}
+
+/** How long the log may take to answer, in ms: a check must not wait for what it checks. */
+const LOG_ANSWER_MS = 40;
+const SEVERITY: readonly Status[] = ['healthy', 'degraded', 'unhealthy', 'shutting_down'];
+
+export async function checkHealth(sources: HealthSources): Promise<Health> {
+  const components = {
+    websocket_server: { status: sources.shuttingDown() ? 'shutting_down' : 'healthy', connections: sources.connections() },
+    event_log: await checkLog(sources.log),
+    broker: { status: 'healthy', kind: 'local' },
+    memory: { status: 'healthy', rss_bytes: process.memoryUsage.rss(), heap_used_bytes: process.memoryUsage().heapUsed },
+  } satisfies Record<string, Component>;
+  const worst = Math.max(...Object.values(components).map(({ status }) => SEVERITY.indexOf(status)));
+  return {
+    status: SEVERITY[worst] as Status,
+    timestamp: new Date().toISOString(),
+    uptime: (Date.now() - sources.startedAt) / 1000,
+    version: sources.version,
+    components,
+  };
+}
+
+/** Whether a load balancer should go on sending work: degraded still works. */
+export function isServing(status: Status): boolean {
+  return status === 'healthy' || status === 'degraded';
+}
+
+async function checkLog(log: EventLog): Promise<Component> {
+  const late = Symbol('late');
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<typeof late>((resolve) => {
+    timer = setTimeout(resolve, LOG_ANSWER_MS, late);
+  });
+  try {
+    const bounds = await Promise.race([log.bounds(), deadline]);
+    if (bounds === late)
+      return { status: 'degraded', action: `the event log takes longer than ${LOG_ANSWER_MS} ms to answer: check the disk` };
+    return { status: 'healthy', epoch: log.epoch, head: bounds.head, first_retained: bounds.first };
+  } catch (error) {
+    return {
+      status: 'unhealthy',
+      action: `the event log does not answer (${error instanceof Error ? error.message : 'unknown'}): check the disk and restart`,
+    };
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * Logs: one line each, `{timestamp, level, logger, message, context, request_id}` as JSON in production, readable in
+ * development. Neither tokens nor event data are ever passed to it.
+ */
+import { pino } from 'pino';
+import pretty from 'pino-pretty';
+import type { Config } from '../config.ts';
+
+export interface LogContext {
+  readonly request_id?: string;
+  /** An error to show with its cause; its stack goes to the log and nowhere else. */
+  readonly error?: unknown;
+  readonly [key: string]: unknown;
+}
+
+export interface Logger {
+  debug(message: string, context?: LogContext): void;
+  info(message: string, context?: LogContext): void;
+  warn(message: string, context?: LogContext): void;
+  error(message: string, context?: LogContext): void;
+  /** A logger for a part of the gateway. */
+  named(name: string): Logger;
+}
+
+/** Makes the logger of the gateway; it writes to `destination`, or to standard output. */
+export function createLogger(config: Pick<Config, 'logLevel' | 'logFormat'>, destination?: NodeJS.WritableStream): Logger {
+  const options = {
+    level: config.logLevel,
+    base: undefined,
+    messageKey: 'message',
+    timestamp: () => `,"timestamp":"${new Date().toISOString()}"`,
+    formatters: { level: (level: string) => ({ level }) },
+  };
+  const stream =
+    config.logFormat === 'pretty'
+      ? pretty({
+          colorize: destination === undefined && process.stdout.isTTY === true,
+          timestampKey: 'timestamp',
+          messageKey: 'message',
+          translateTime: 'SYS:HH:MM:ss.l',
+          ignore: 'logger',
+          messageFormat: '{logger}: {message}',
+          destination: destination ?? 1,
+        })
+      : (destination ?? pino.destination(1));
+  return wrap(pino(options, stream), 'gateway');
+}
+
+function wrap(target: pino.Logger, name: string): Logger {
+  const at =
+    (level: 'debug' | 'info' | 'warn' | 'error') =>
+    (message: string, fields: LogContext = {}) => {
+      const { request_id, error, ...context } = fields;
+      const details = error === undefined ? context : { ...context, error: describeError(error) };
+      target[level](
+        { logger: name, ...(request_id && { request_id }), ...(Object.keys(details).length > 0 && { context: details }) },
+        message,
+      );
+    };
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error'), named: (inner) => wrap(target, inner) };
+}
+
+function describeError(error: unknown): unknown {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause === undefined ? {} : { cause: describeError(error.cause) };
+  return { name: error.name, message: error.message, stack: error.stack, ...cause };
+}

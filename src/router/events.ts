@@ -1,0 +1,53 @@
+/** `events.*`: publishing, subscribing and reading without regard to service or channel family. */
+import { z } from 'zod';
+import type { CourierEvent } from '../contract/events/index.ts';
+import { EVENT_TYPES } from '../contract/events/index.ts';
+import { position } from '../contract/position.ts';
+import { eventOf } from '../delivery/event-iterator.ts';
+import { DEFAULT_HISTORY_LIMIT, type HistoryPage, history, MAX_HISTORY_LIMIT } from '../history.ts';
+import { publish, type Receipt } from '../publish.ts';
+import { subscribe } from '../subscribe.ts';
+import { anyDraft } from './services.ts';
+import { procedure, router } from './trpc.ts';
+
+/** Channels and patterns in one subscription or read, at most. */
+export const MAX_CHANNELS = 100;
+/** Events in one `publishBatch`, at most. */
+export const MAX_BATCH_EVENTS = 500;
+
+export const channelList = z.array(z.string()).min(1).max(MAX_CHANNELS).describe('Channel names and patterns.');
+export const typeList = z.array(z.enum(EVENT_TYPES)).min(1).max(EVENT_TYPES.length).describe('Only events of these types.');
+/** Where a subscription starts. `lastEventId` is filled in by tRPC clients that reconnect. */
+export const startInput = {
+  from: z
+    .enum(['now', 'earliest'])
+    .optional()
+    .describe('Where to start without a position, or with one that cannot be resumed from; `now` when absent.'),
+  lastEventId: position.optional(),
+};
+const historyInput = z.strictObject({
+  channels: channelList,
+  types: typeList.optional(),
+  after: position.optional(),
+  limit: z.int().min(1).max(MAX_HISTORY_LIMIT).optional().describe(`Events in the page, at most; ${DEFAULT_HISTORY_LIMIT} when absent.`),
+});
+
+export const eventsRouter = router({
+  publish: procedure.input(anyDraft).mutation(async ({ ctx, input }): Promise<Receipt> => {
+    const [receipt] = await publish(ctx.feed.log, ctx.principal, [input]);
+    return receipt as Receipt;
+  }),
+
+  publishBatch: procedure
+    .input(z.array(anyDraft).min(1).max(MAX_BATCH_EVENTS))
+    .mutation(({ ctx, input }): Promise<Receipt[]> => publish(ctx.feed.log, ctx.principal, input)),
+
+  subscribe: procedure
+    .input(z.strictObject({ channels: channelList, types: typeList.optional(), ...startInput }))
+    .subscription(({ ctx, input, signal }) => subscribe<CourierEvent>(ctx.feed, ctx.principal, input, signal)),
+
+  history: procedure.input(historyInput).query(async ({ ctx, input, signal }): Promise<HistoryPage<CourierEvent>> => {
+    const page = await history(ctx.feed.log, ctx.principal, input, signal ?? new AbortController().signal);
+    return { ...page, events: page.events.map((delivery) => eventOf<CourierEvent>(delivery)) };
+  }),
+});

@@ -1,0 +1,72 @@
+/** The base of every procedure: the context, the transformer, the shape of errors, and the check that somebody is signed in. */
+import { initTRPC } from '@trpc/server';
+import superjson from 'superjson';
+import { ZodError } from 'zod';
+import type { Principal } from '../auth/principal.ts';
+import type { Feed } from '../delivery/subscriber.ts';
+import { CourierError, type Issue } from '../errors.ts';
+
+/** What every procedure is given. */
+export interface Context {
+  readonly principal: Principal;
+  readonly feed: Feed;
+  /** Set for calls over WebSocket: which connection. */
+  readonly connectionId: string | undefined;
+  readonly requestId: string;
+}
+
+/** Dates travel as superjson has them; input that is JSON already is not walked. */
+const transformer = {
+  serialize: superjson.serialize,
+  deserialize: (value: Parameters<typeof superjson.deserialize>[0]) =>
+    value !== null && typeof value === 'object' && value.meta === undefined ? value.json : superjson.deserialize(value),
+};
+
+/** Pings keep proxies from closing a quiet stream, and let the client notice a dead one. */
+const SSE_PING_MS = 15_000;
+const SSE_INACTIVITY_MS = 40_000;
+
+const t = initTRPC.context<Context>().create({
+  transformer,
+  // Never a stack trace in an answer, whatever NODE_ENV says.
+  isDev: false,
+  sse: { ping: { enabled: true, intervalMs: SSE_PING_MS }, client: { reconnectAfterInactivityMs: SSE_INACTIVITY_MS } },
+  errorFormatter: ({ shape, error, ctx }) => {
+    const known = error instanceof CourierError ? error : undefined;
+    const issues = known?.issues ?? (error.cause instanceof ZodError ? issuesOf(error.cause) : undefined);
+    return {
+      ...shape,
+      message: safeMessage(error, shape.message, issues),
+      data: {
+        ...shape.data,
+        ...(issues && { issues }),
+        ...(known?.retryAfterMs !== undefined && { retryAfterMs: known.retryAfterMs }),
+        ...(ctx && { requestId: ctx.requestId }),
+      },
+    };
+  },
+});
+
+/** What went wrong, without anything that was not meant for the caller. */
+function safeMessage(error: Error & { code: string }, message: string, issues: readonly Issue[] | undefined): string {
+  if (error instanceof CourierError) return error.message;
+  if (issues !== undefined) return describe(issues);
+  return error.code === 'INTERNAL_SERVER_ERROR' ? 'internal error' : message;
+}
+
+/** The issues of a schema, each with its path written with dots. */
+export function issuesOf(error: ZodError): Issue[] {
+  return error.issues.flatMap((issue) => {
+    const base = issue.path.join('.');
+    if (issue.code !== 'unrecognized_keys') return [{ path: base, message: issue.message }];
+    return issue.keys.map((key) => ({ path: base === '' ? key : `${base}.${key}`, message: 'is not a known key' }));
+  });
+}
+
+/** Issues as one line. */
+export function describe(issues: readonly Issue[]): string {
+  return issues.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`)).join('; ');
+}
+
+export const router = t.router;
+export const procedure = t.procedure;

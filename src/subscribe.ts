@@ -1,0 +1,85 @@
+/** The way of a subscription: select, authorise, find the start, deliver. */
+import { mayRead, type Principal } from './auth/principal.ts';
+import { type Selector, selectorOf } from './contract/channels.ts';
+import type { GapReason } from './contract/events/courier.ts';
+import type { Notice } from './contract/events/index.ts';
+import { type Position, parsePosition } from './contract/position.ts';
+import { iterateEvents } from './delivery/event-iterator.ts';
+import { type EventStream, eventStream } from './delivery/event-stream.ts';
+import { gapNotice } from './delivery/notices.ts';
+import { type Feed, type Interest, Subscriber } from './delivery/subscriber.ts';
+import { CourierError } from './errors.ts';
+
+export interface SubscribeRequest {
+  /** Channel names and patterns. */
+  readonly channels: readonly string[];
+  readonly types?: readonly string[] | undefined;
+  /** Where to start without a position, or with one that this log does not have: with what comes next, or the oldest there is. */
+  readonly from?: 'now' | 'earliest' | undefined;
+  /** Resume after this position. */
+  readonly lastEventId?: string | undefined;
+}
+
+/**
+ * Opens a subscription. Every matching event after the start follows once, in order, or a `courier.gap` notice first.
+ *
+ * @param signal ends the stream when it is consumed as an iterator.
+ * @throws {CourierError} BAD_REQUEST for a malformed channel, pattern or position; FORBIDDEN.
+ */
+export function subscribe<TEvent>(
+  feed: Feed,
+  principal: Principal,
+  request: SubscribeRequest,
+  signal?: AbortSignal,
+): EventStream<TEvent | Notice> {
+  const selector = readableSelector(principal, request.channels);
+  const interest: Interest = { selector, types: request.types && new Set(request.types) };
+  const requested = request.lastEventId === undefined ? undefined : positionFrom('lastEventId', request.lastEventId);
+  const attach: EventStream<TEvent | Notice>['attach'] = async (sink, ended) => {
+    const start = await findStart(feed, requested, request.from ?? 'now');
+    if (start.gap !== undefined && requested !== undefined) {
+      sink.deliver(gapNotice(feed.log.epoch, start.gap, requested, start.after));
+    }
+    await new Subscriber(feed, interest, start.after, sink).run(ended);
+  };
+  return eventStream(() => iterateEvents<TEvent | Notice>(attach, signal), attach);
+}
+
+/** The channels that `patterns` stand for, when the principal may read them all. */
+export function readableSelector(principal: Principal, patterns: readonly string[]): Selector {
+  const selector = selectorFrom(patterns);
+  if (mayRead(principal, selector)) return selector;
+  throw new CourierError('FORBIDDEN', `${principal.role} ${JSON.stringify(principal.sub)} may not subscribe to ${patterns.join(', ')}`);
+}
+
+function selectorFrom(patterns: readonly string[]): Selector {
+  try {
+    return selectorOf(patterns);
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new CourierError('BAD_REQUEST', cause.message, { issues: [{ path: 'channels', message: cause.message }], cause });
+  }
+}
+
+/** Reads a position that a caller handed in as `field`. */
+export function positionFrom(field: string, text: string): Position {
+  const position = parsePosition(text);
+  if (position !== undefined) return position;
+  const message = `${JSON.stringify(text.slice(0, 100))} is not a position of Courier (the id of an event that was received)`;
+  throw new CourierError('BAD_REQUEST', `${field}: ${message}`, { issues: [{ path: field, message }] });
+}
+
+async function findStart(
+  feed: Feed,
+  requested: Position | undefined,
+  from: 'now' | 'earliest',
+): Promise<{ after: number; gap?: GapReason }> {
+  const { log, tail } = feed;
+  if (requested?.epoch === log.epoch && requested.seq <= tail.position) return { after: requested.seq };
+  const bounds = await log.bounds();
+  // The tail may be behind the log for a moment, so only the log itself knows what lies ahead of it.
+  if (requested?.epoch === log.epoch && requested.seq <= bounds.head) return { after: requested.seq };
+  const after = from === 'earliest' ? bounds.first - 1 : tail.position;
+  if (requested === undefined) return { after };
+  return { after, gap: requested.epoch === log.epoch ? 'ahead' : 'epoch' };
+}
