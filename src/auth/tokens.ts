@@ -86,3 +86,18 @@ export function signToken(settings: TokenSettings, request: TokenRequest): Promi
   if (settings.issuer !== undefined) token.setIssuer(settings.issuer);
   return token.sign(new TextEncoder().encode(settings.secret));
 }
+
+/** Where a caller may have put a token. */
+export interface Credentials {
+  /** The `Authorization` header. */
+  readonly authorization?: string | undefined;
+  /** A token from connection parameters or the query string. */
+  readonly token?: string | undefined;
+}
+
+/** Who is calling. @throws {CourierError} UNAUTHORIZED when there is no token or it is not valid. */
+export async function authenticate(verify: VerifyToken, credentials: Credentials): Promise<Principal> {
+  const token = credentials.token ?? bearerToken(credentials.authorization);
+  if (token === undefined) throw new CourierError('UNAUTHORIZED', 'a token is required');
+  return verify(token);
+}

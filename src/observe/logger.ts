@@ -26,7 +26,7 @@ export interface Logger {
 export function createLogger(config: Pick<Config, 'logLevel' | 'logFormat'>, destination?: NodeJS.WritableStream): Logger {
   const options = {
     level: config.logLevel,
-    base: undefined,
+    base: null,
     messageKey: 'message',
     timestamp: () => `,"timestamp":"${new Date().toISOString()}"`,
     formatters: { level: (level: string) => ({ level }) },

@@ -1,0 +1,141 @@
+/** The plain HTTP surface, for `curl` and clients without tRPC: publish, replay, health, stats. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { z } from 'zod';
+import type { Principal } from '../auth/principal.ts';
+import { authenticate, type VerifyToken } from '../auth/tokens.ts';
+import { EVENT_TYPES } from '../contract/events/index.ts';
+import type { Feed } from '../delivery/subscriber.ts';
+import { CourierError } from '../errors.ts';
+import { history, MAX_HISTORY_LIMIT } from '../history.ts';
+import type { Health } from '../observe/health.ts';
+import { isServing } from '../observe/health.ts';
+import { publish } from '../publish.ts';
+import { typeList } from '../router/events.ts';
+import { anyDraft } from '../router/services.ts';
+import { describe, issuesOf } from '../router/trpc.ts';
+import { headerOf, readJson, sendJson } from './http-exchange.ts';
+
+export interface PlainHttpDeps {
+  readonly feed: Feed;
+  readonly verify: VerifyToken;
+  readonly health: () => Promise<Health>;
+  readonly stats: () => Promise<unknown>;
+}
+
+interface Exchange {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly url: URL;
+  readonly requestId: string;
+  /** Aborts when the caller is gone. */
+  readonly signal: AbortSignal;
+}
+
+type Handler = (deps: PlainHttpDeps, exchange: Exchange, rest: string | undefined) => Promise<void>;
+
+/** First segment of the path -> method -> handler. The rest of the path, where a route takes one, is a channel. */
+const ROUTES: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
+  publish: { POST: handlePublish },
+  events: { GET: handleHistory },
+  health: { GET: handleHealth },
+  livez: { GET: handleLiveness },
+  readyz: { GET: handleHealth },
+  stats: { GET: handleStats },
+};
+
+/** Answers one request. @throws {CourierError} for everything that is to be answered with a problem document. */
+export async function handlePlainHttp(deps: PlainHttpDeps, exchange: Exchange): Promise<void> {
+  const [, name = '', ...rest] = exchange.url.pathname.split('/');
+  const methods = Object.hasOwn(ROUTES, name) ? ROUTES[name] : undefined;
+  if (methods === undefined || rest.length > 1) throw new CourierError('NOT_FOUND', 'there is nothing at this path');
+  const handler = Object.hasOwn(methods, exchange.req.method ?? '') ? methods[exchange.req.method as string] : undefined;
+  if (handler === undefined) {
+    exchange.res.setHeader('allow', Object.keys(methods).join(', '));
+    throw new CourierError('METHOD_NOT_SUPPORTED', `use ${Object.keys(methods).join(' or ')} here`);
+  }
+  await handler(deps, exchange, rest[0] === undefined ? undefined : decodeSegment(rest[0]));
+}
+
+export function decodeSegment(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch (cause) {
+    throw new CourierError('BAD_REQUEST', 'the path is not valid URL encoding', { cause });
+  }
+}
+
+/** Checks `value` against `schema`. @throws {CourierError} BAD_REQUEST with the path of each field that is wrong. */
+function check<T>(schema: z.ZodType<T>, value: unknown): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issues = issuesOf(result.error);
+  throw new CourierError('BAD_REQUEST', describe(issues), { issues, cause: result.error });
+}
+
+function caller(deps: PlainHttpDeps, { req }: Exchange): Promise<Principal> {
+  return authenticate(deps.verify, { authorization: headerOf(req, 'authorization') });
+}
+
+async function handlePublish(deps: PlainHttpDeps, exchange: Exchange, channel: string | undefined): Promise<void> {
+  const principal = await caller(deps, exchange);
+  const body = check(z.record(z.string(), z.unknown(), { error: 'the body must be a JSON object' }), await readJson(exchange.req));
+  const { req } = exchange;
+  fill(body, 'channel', channel, 'the path');
+  fill(body, 'type', headerOf(req, 'x-event-type'), 'X-Event-Type');
+  fill(body, 'idempotency_key', headerOf(req, 'idempotency-key'), 'Idempotency-Key');
+  const correlationId = headerOf(req, 'x-correlation-id');
+  if (correlationId !== undefined) {
+    const metadata = check(z.record(z.string(), z.unknown()).default({}), body['metadata']);
+    fill(metadata, 'correlation_id', correlationId, 'X-Correlation-Id');
+    body['metadata'] = metadata;
+  }
+  const [receipt] = await publish(deps.feed.log, principal, [check(anyDraft, body)]);
+  sendJson(exchange.res, 201, JSON.stringify(receipt), exchange.requestId);
+}
+
+/** Puts `value`, which came from elsewhere, into a field of the body; both may be given when they agree. */
+function fill(body: Record<string, unknown>, field: string, value: string | undefined, source: string): void {
+  if (value === undefined) return;
+  if (body[field] !== undefined && body[field] !== value) {
+    const message = `differs from ${source}`;
+    throw new CourierError('BAD_REQUEST', `${field}: ${message}`, { issues: [{ path: field, message }] });
+  }
+  body[field] = value;
+}
+
+const historyQuery = z.strictObject({
+  after: z.string().optional(),
+  limit: z.coerce.number().int().min(1).max(MAX_HISTORY_LIMIT).optional(),
+  types: z
+    .string()
+    .transform((value) => value.split(','))
+    .pipe(typeList)
+    .optional()
+    .describe(`Comma list of ${EVENT_TYPES.join(', ')}`),
+});
+
+async function handleHistory(deps: PlainHttpDeps, exchange: Exchange, channel: string | undefined): Promise<void> {
+  const principal = await caller(deps, exchange);
+  if (channel === undefined) throw new CourierError('NOT_FOUND', 'name a channel or a pattern: /events/{channel}');
+  const query = check(historyQuery, Object.fromEntries(exchange.url.searchParams));
+  const page = await history(deps.feed.log, principal, { channels: [channel], ...query }, exchange.signal);
+  const { events, ...rest } = page;
+  const list = `[${events.map((delivery) => delivery.json).join(',')}]`;
+  sendJson(exchange.res, 200, `{"events":${list},${JSON.stringify(rest).slice(1)}`, exchange.requestId);
+}
+
+async function handleHealth(deps: PlainHttpDeps, exchange: Exchange): Promise<void> {
+  const health = await deps.health();
+  sendJson(exchange.res, isServing(health.status) ? 200 : 503, JSON.stringify(health), exchange.requestId);
+}
+
+function handleLiveness(_deps: PlainHttpDeps, exchange: Exchange): Promise<void> {
+  sendJson(exchange.res, 200, '{"status":"alive"}', exchange.requestId);
+  return Promise.resolve();
+}
+
+async function handleStats(deps: PlainHttpDeps, exchange: Exchange): Promise<void> {
+  const principal = await caller(deps, exchange);
+  if (principal.role === 'user') throw new CourierError('FORBIDDEN', 'statistics are for services and admins');
+  sendJson(exchange.res, 200, JSON.stringify(await deps.stats()), exchange.requestId);
+}

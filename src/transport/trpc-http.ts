@@ -1,0 +1,48 @@
+/** tRPC over HTTP: batched queries and mutations, and subscriptions as server-sent events. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { nodeHTTPRequestHandler } from '@trpc/server/adapters/node-http';
+import { authenticate, type VerifyToken } from '../auth/tokens.ts';
+import type { Feed } from '../delivery/subscriber.ts';
+import type { Logger } from '../observe/logger.ts';
+import { appRouter } from '../router/index.ts';
+import { headerOf } from './http-exchange.ts';
+
+/** Bytes of a batch's body, at most. */
+const MAX_BATCH_BYTES = 1024 * 1024;
+/** Calls in one batch, at most. */
+export const MAX_BATCH_CALLS = 100;
+
+export interface TrpcHttpDeps {
+  readonly feed: Feed;
+  readonly verify: VerifyToken;
+  readonly logger: Logger;
+}
+
+/** Answers one request to `/trpc/{path}`. */
+export async function handleTrpcHttp(
+  deps: TrpcHttpDeps,
+  { req, res, path, requestId }: { req: IncomingMessage; res: ServerResponse; path: string; requestId: string },
+): Promise<void> {
+  res.setHeader('x-request-id', requestId);
+  res.setHeader('x-content-type-options', 'nosniff');
+  await nodeHTTPRequestHandler({
+    req,
+    res,
+    path,
+    router: appRouter,
+    maxBodySize: MAX_BATCH_BYTES,
+    maxBatchSize: MAX_BATCH_CALLS,
+    createContext: async ({ info }) => ({
+      principal: await authenticate(deps.verify, {
+        authorization: headerOf(req, 'authorization'),
+        token: info.connectionParams?.['token'],
+      }),
+      feed: deps.feed,
+      connectionId: undefined,
+      requestId,
+    }),
+    onError: ({ error, path: procedure }) => {
+      if (error.code === 'INTERNAL_SERVER_ERROR') deps.logger.error('a call failed', { request_id: requestId, procedure, error });
+    },
+  });
+}
