@@ -8,9 +8,10 @@ export const authRouter = router({
     role: principal.role,
     expires_at: new Date(principal.expiresAt),
     /** Channels and, in the form `family.*`, whole families that the caller may read. */
-    subscribe: describeSelector(principal.readable),
+    // Not `subscribe`: tRPC takes an object with that key for an observable.
+    may_subscribe: describeSelector(principal.readable),
     /** The same for publishing, beyond a service's own event types. */
-    publish: describeSelector(principal.writable),
+    may_publish: describeSelector(principal.writable),
   })),
 });
 

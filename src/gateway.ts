@@ -1,0 +1,87 @@
+/**
+ * The composition root: builds the gateway in the order of its dependencies, drains it, and closes it in reverse. The
+ * only place that chooses implementations.
+ */
+import { developmentSecret } from './auth/development-secret.ts';
+import { type TokenSettings, tokenVerifier } from './auth/tokens.ts';
+import { localBroker } from './broker/local.ts';
+import type { Config } from './config.ts';
+import { positionOf } from './contract/position.ts';
+import { Hub } from './delivery/hub.ts';
+import { Tail } from './delivery/tail.ts';
+import type { EventLog } from './log/log.ts';
+import { openMemoryLog } from './log/memory.ts';
+import { startRetention } from './log/retention.ts';
+import { openSqliteLog } from './log/sqlite.ts';
+import { checkHealth } from './observe/health.ts';
+import { createLogger, type Logger } from './observe/logger.ts';
+import { listen } from './transport/server.ts';
+import { VERSION } from './version.ts';
+
+export interface Gateway extends AsyncDisposable {
+  /** Where it listens: `http://127.0.0.1:8766`. */
+  readonly url: string;
+  readonly port: number;
+  /** With what its tokens are signed and checked; for tests and the development hint. */
+  readonly tokens: TokenSettings;
+}
+
+/**
+ * Starts a gateway. Disposing it drains it: what is in flight is finished, every connection closed with 1001, the log
+ * closed last.
+ *
+ * @throws when the log cannot be opened or the address not be listened on; nothing is left open then.
+ */
+export async function createGateway(config: Config, options: { logger?: Logger } = {}): Promise<Gateway> {
+  const logger = options.logger ?? createLogger(config);
+  const startedAt = Date.now();
+  await using stack = new AsyncDisposableStack();
+  const log = stack.use(await openLog(config));
+  stack.use(startRetention(log, { retentionMs: config.retentionMs, onError: (error) => logger.error('retention failed', { error }) }));
+  const broker = stack.use(localBroker());
+  const hub = new Hub();
+  const tail = stack.use(await Tail.start(log, hub, { onError: (error) => logger.error('the log cannot be read', { error }) }));
+  log.onCommit((events) => {
+    tail.offer(events);
+    broker.publish(events);
+  });
+  broker.onEvents((events) => tail.offer(events));
+
+  const feed = { log, tail, hub };
+  const tokens = { ...config.jwt, secret: config.jwt.secret ?? developmentSecret(config.log) };
+  let shuttingDown = false;
+  const connections = (): number => listener.connections();
+  const listener = await listen(
+    {
+      feed,
+      logger,
+      verify: tokenVerifier(tokens),
+      health: () => checkHealth({ version: VERSION, startedAt, log, connections, shuttingDown: () => shuttingDown }),
+      stats: async () => {
+        const bounds = await log.bounds();
+        return {
+          version: VERSION,
+          uptime: (Date.now() - startedAt) / 1000,
+          connections: connections(),
+          subscriptions: hub.listeners,
+          log: {
+            head: positionOf(log.epoch, bounds.head),
+            first_retained: positionOf(log.epoch, bounds.first),
+            events: bounds.head - bounds.first + 1,
+          },
+        };
+      },
+    },
+    config,
+  );
+  stack.defer(async () => {
+    shuttingDown = true;
+    await listener.close();
+  });
+  const resources = stack.move();
+  return { url: listener.url, port: listener.port, tokens, [Symbol.asyncDispose]: () => resources.disposeAsync() };
+}
+
+function openLog(config: Config): Promise<EventLog> {
+  return config.log.kind === 'memory' ? Promise.resolve(openMemoryLog()) : openSqliteLog({ path: config.log.path });
+}

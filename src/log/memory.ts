@@ -1,0 +1,180 @@
+/** A log in memory, for tests and for trying things out: it keeps every guarantee but durability. */
+import { CHANNEL_FAMILIES } from '../contract/channels.ts';
+import { CourierError } from '../errors.ts';
+import {
+  type Appended,
+  type EventDraft,
+  type EventLog,
+  IDEMPOTENCY_WINDOW_MS,
+  type LogBounds,
+  type LogPage,
+  type LogQuery,
+  PAGE_BYTES,
+  type StoredEvent,
+} from './log.ts';
+
+export interface MemoryLogOptions {
+  /** The clock, in ms since 1970. */
+  readonly now?: () => number;
+}
+
+interface Entry {
+  readonly event: StoredEvent;
+  readonly appendedMs: number;
+}
+
+export function openMemoryLog(options: MemoryLogOptions = {}): EventLog {
+  return new MemoryLog(options.now ?? Date.now);
+}
+
+class MemoryLog implements EventLog {
+  readonly epoch = Math.random().toString(36).slice(2, 14).padEnd(12, '0');
+  readonly #now: () => number;
+  #entries: Entry[] = [];
+  /** Numbers by channel and by family, ascending; what was trimmed is cut off lazily. */
+  readonly #index = new Map<string, number[]>();
+  readonly #keys = new Map<string, Entry & { readonly keyedMs: number }>();
+  readonly #listeners = new Set<(events: readonly StoredEvent[]) => void>();
+  #trimmedThrough = 0;
+  #lastAppendedMs = 0;
+  #closed = false;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  onCommit(listener: (events: readonly StoredEvent[]) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async append(drafts: readonly EventDraft[]): Promise<readonly Appended[]> {
+    this.#assertOpen();
+    const results = drafts.map((draft) => this.#place(draft));
+    const fresh = results.filter(({ duplicate }) => !duplicate).map(({ event }) => event);
+    if (fresh.length > 0) for (const listener of this.#listeners) listener(fresh);
+    return results;
+  }
+
+  #place({ idempotency, ...draft }: EventDraft): Appended {
+    const now = this.#now();
+    const key = idempotency && JSON.stringify([idempotency.principal, idempotency.key]);
+    const known = key === undefined ? undefined : this.#keys.get(key);
+    if (known !== undefined && now - known.keyedMs < IDEMPOTENCY_WINDOW_MS) return { event: known.event, duplicate: true };
+    this.#lastAppendedMs = Math.max(this.#lastAppendedMs, now);
+    const { channel, family, type, body } = draft;
+    const event = { seq: this.#head + 1, channel, family, type, body };
+    const entry = { event, appendedMs: this.#lastAppendedMs };
+    this.#entries.push(entry);
+    this.#addTo(`c:${channel}`, event.seq);
+    this.#addTo(`f:${family}`, event.seq);
+    if (key !== undefined) this.#keys.set(key, { ...entry, keyedMs: now });
+    return { event, duplicate: false };
+  }
+
+  async read({ after, selector, types, limit }: LogQuery, signal: AbortSignal): Promise<LogPage> {
+    signal.throwIfAborted();
+    this.#assertOpen();
+    const start = Math.max(after, this.#trimmedThrough);
+    const lists = [...[...selector.families].map((family) => `f:${family}`), ...[...selector.channels].map((channel) => `c:${channel}`)]
+      .map((key) => this.#index.get(key) ?? [])
+      .map((numbers) => ({ numbers, next: firstAfter(numbers, start) }));
+    const seqs = selector.families.size === CHANNEL_FAMILIES.length ? range(start + 1, this.#head) : merge(lists);
+    const events: StoredEvent[] = [];
+    let rows = 0;
+    let length = 0;
+    let through = Math.max(this.#head, after);
+    for (const seq of seqs) {
+      const { event } = this.#entries[seq - this.#trimmedThrough - 1] as Entry;
+      rows += 1;
+      length += event.body.length;
+      if (types?.has(event.type) ?? true) events.push(event);
+      if (rows === limit || length > PAGE_BYTES) {
+        through = seq;
+        break;
+      }
+    }
+    return { events, through, ...this.#bounds };
+  }
+
+  async bounds(): Promise<LogBounds> {
+    this.#assertOpen();
+    return this.#bounds;
+  }
+
+  async trim(before: number, limit: number): Promise<number> {
+    this.#assertOpen();
+    let rows = 0;
+    while (rows < limit && (this.#entries[rows]?.appendedMs ?? Number.POSITIVE_INFINITY) < before) rows += 1;
+    this.#entries = this.#entries.slice(rows);
+    this.#trimmedThrough += rows;
+    if (rows > 0) this.#trimIndex();
+    const now = this.#now();
+    for (const [key, { event, keyedMs }] of this.#keys) {
+      if (event.seq <= this.#trimmedThrough || now - keyedMs >= IDEMPOTENCY_WINDOW_MS) this.#keys.delete(key);
+    }
+    return rows;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    return Promise.resolve();
+  }
+
+  get #head(): number {
+    return this.#trimmedThrough + this.#entries.length;
+  }
+
+  get #bounds(): LogBounds {
+    return { first: this.#trimmedThrough + 1, head: this.#head };
+  }
+
+  #addTo(key: string, seq: number): void {
+    const numbers = this.#index.get(key);
+    if (numbers === undefined) this.#index.set(key, [seq]);
+    else numbers.push(seq);
+  }
+
+  #trimIndex(): void {
+    for (const [key, numbers] of this.#index) {
+      const from = firstAfter(numbers, this.#trimmedThrough);
+      if (from === numbers.length) this.#index.delete(key);
+      else if (from > 0) this.#index.set(key, numbers.slice(from));
+    }
+  }
+
+  #assertOpen(): void {
+    if (this.#closed)
+      throw new CourierError('SERVICE_UNAVAILABLE', 'the event log cannot serve this now: it is closed', { retryAfterMs: 1000 });
+  }
+}
+
+/** Index of the first number greater than `after` in an ascending list. */
+function firstAfter(numbers: readonly number[], after: number): number {
+  let low = 0;
+  let high = numbers.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((numbers[middle] as number) <= after) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function* range(from: number, to: number): Generator<number> {
+  for (let seq = from; seq <= to; seq += 1) yield seq;
+}
+
+/** The numbers of all lists, ascending. A number is in one list only. */
+function* merge(lists: { readonly numbers: readonly number[]; next: number }[]): Generator<number> {
+  for (;;) {
+    let least: (typeof lists)[number] | undefined;
+    for (const list of lists) {
+      const head = list.numbers[list.next];
+      if (head !== undefined && head < (least?.numbers[least.next] ?? Number.POSITIVE_INFINITY)) least = list;
+    }
+    if (least === undefined) return;
+    yield least.numbers[least.next] as number;
+    least.next += 1;
+  }
+}

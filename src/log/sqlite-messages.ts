@@ -1,0 +1,45 @@
+/** What the SQLite log's main thread and its worker say to each other. */
+import type { ChannelFamily } from '../contract/channels.ts';
+import type { EventDraft, LogBounds, LogPage, StoredEvent } from './log.ts';
+
+export interface WorkerSettings {
+  readonly path: string;
+  /** Size of the file in bytes, at most; unbounded when undefined. */
+  readonly maxBytes: number | undefined;
+}
+
+export type Request =
+  | { readonly kind: 'append'; readonly id: number; readonly drafts: readonly EventDraft[]; readonly now: number }
+  | {
+      readonly kind: 'read';
+      readonly id: number;
+      readonly after: number;
+      /** `all` spares the list when every family is meant. */
+      readonly families: readonly ChannelFamily[] | 'all';
+      readonly channels: readonly string[];
+      readonly types: readonly string[] | undefined;
+      readonly limit: number;
+    }
+  | { readonly kind: 'bounds'; readonly id: number }
+  | { readonly kind: 'trim'; readonly id: number; readonly before: number; readonly limit: number; readonly now: number }
+  | { readonly kind: 'close'; readonly id: number };
+
+/** One draft's place: its new number, or the event that was stored under its key before. */
+export type Placement = number | StoredEvent;
+
+export interface Failure {
+  readonly message: string;
+  /** Whether the same request may succeed later. */
+  readonly retryable: boolean;
+}
+
+export type Reply =
+  | { readonly kind: 'opened'; readonly epoch: string }
+  | { readonly kind: 'refused'; readonly message: string }
+  /** One commit: the placements of every append in it, in order. */
+  | { readonly kind: 'committed'; readonly appends: readonly { readonly id: number; readonly placements: readonly Placement[] }[] }
+  | { readonly kind: 'page'; readonly id: number; readonly page: LogPage }
+  | { readonly kind: 'bounds'; readonly id: number; readonly bounds: LogBounds }
+  | { readonly kind: 'trimmed'; readonly id: number; readonly rows: number }
+  | { readonly kind: 'closed'; readonly id: number }
+  | { readonly kind: 'failed'; readonly ids: readonly number[]; readonly failure: Failure };

@@ -1,0 +1,86 @@
+/** The SQLite file: its identity, its schema by version, and the check that a file is one of ours and whole. */
+import { randomInt } from 'node:crypto';
+import type { DatabaseSync } from 'node:sqlite';
+
+/** Marks the file as a log of Courier: "COUR" in ASCII. */
+const APPLICATION_ID = 0x434f5552;
+/** Files up to this size are checked page by page when they are opened; larger ones at their ends only. */
+const FULL_CHECK_BYTES = 64 * 1024 * 1024;
+
+/** Each entry brings a file from the version of its index to the next. */
+const MIGRATIONS: readonly string[] = [
+  `CREATE TABLE log (epoch TEXT NOT NULL, trimmed_through INTEGER NOT NULL) STRICT;
+   CREATE TABLE event (
+     seq INTEGER PRIMARY KEY,
+     channel TEXT NOT NULL,
+     family INTEGER NOT NULL,
+     type TEXT NOT NULL,
+     body TEXT NOT NULL,
+     appended_ms INTEGER NOT NULL
+   ) STRICT;
+   CREATE INDEX event_by_channel ON event (channel, seq);
+   CREATE INDEX event_by_family ON event (family, seq);
+   CREATE TABLE idempotency (
+     principal TEXT NOT NULL,
+     key TEXT NOT NULL,
+     seq INTEGER NOT NULL,
+     appended_ms INTEGER NOT NULL,
+     PRIMARY KEY (principal, key)
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX idempotency_by_seq ON idempotency (seq);`,
+];
+
+/** Why a file cannot be used; one line. */
+export class LogOpenError extends Error {
+  override readonly name = 'LogOpenError';
+}
+
+/** Makes a new file ours, or checks that an old one is; and brings it to this version. @throws {LogOpenError} */
+export function prepareFile(db: DatabaseSync): void {
+  const applicationId = pragma(db, 'application_id');
+  const version = pragma(db, 'user_version');
+  const empty = db.prepare('SELECT count(*) AS n FROM sqlite_schema').get()?.['n'] === 0;
+  if (applicationId !== APPLICATION_ID && !(applicationId === 0 && empty)) {
+    throw new LogOpenError('it is an SQLite file, but not an event log of Courier');
+  }
+  if (version > MIGRATIONS.length) {
+    throw new LogOpenError(`it has version ${version}, and this Courier knows versions up to ${MIGRATIONS.length}: use a newer Courier`);
+  }
+  db.exec('BEGIN IMMEDIATE');
+  try {
+    for (const migration of MIGRATIONS.slice(version)) db.exec(migration);
+    if (version === 0) db.prepare('INSERT INTO log VALUES (?, 0)').run(newEpoch());
+    db.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
+    db.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
+    db.exec('COMMIT');
+  } catch (error) {
+    if (db.isTransaction) db.exec('ROLLBACK');
+    throw error;
+  }
+  checkIntegrity(db);
+}
+
+function newEpoch(): string {
+  const alphabet = 'abcdefghijklmnopqrstuvwxyz0123456789';
+  return Array.from({ length: 12 }, () => alphabet[randomInt(alphabet.length)]).join('');
+}
+
+function checkIntegrity(db: DatabaseSync): void {
+  if (pragma(db, 'page_count') * pragma(db, 'page_size') <= FULL_CHECK_BYTES) {
+    const problem = db.prepare('PRAGMA quick_check(1)').get()?.['quick_check'];
+    if (problem !== 'ok') throw new LogOpenError(`it is damaged: ${String(problem)}`);
+  }
+  const row = db
+    .prepare('SELECT (SELECT min(seq) FROM event) AS first, (SELECT max(seq) FROM event) AS head, trimmed_through AS trimmed FROM log')
+    .get();
+  if (row === undefined) throw new LogOpenError('it is damaged: it has lost its head');
+  const first = row['first'] === null ? null : Number(row['first']);
+  if (first !== null && first !== Number(row['trimmed']) + 1) {
+    throw new LogOpenError(`it is damaged: its first event is ${first}, and should be ${Number(row['trimmed']) + 1}`);
+  }
+}
+
+/** Reads a pragma that is a number. */
+export function pragma(db: DatabaseSync, name: string): number {
+  return Number(db.prepare(`PRAGMA ${name}`).get()?.[name]);
+}

@@ -1,0 +1,210 @@
+/** The statements of the SQLite log, on one open file. Synchronous; runs in the worker. */
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { CHANNEL_FAMILIES, type ChannelFamily } from '../contract/channels.ts';
+import { type EventDraft, IDEMPOTENCY_WINDOW_MS, type LogBounds, type LogPage, PAGE_BYTES, type StoredEvent } from './log.ts';
+import type { Placement, Request, WorkerSettings } from './sqlite-messages.ts';
+import { LogOpenError, pragma, prepareFile } from './sqlite-schema.ts';
+
+/** Shapes of reads whose statements are kept. */
+const MAX_PREPARED_READS = 64;
+/** Pages of the write-ahead log after which it is moved into the file. */
+const CHECKPOINT_PAGES = 4000;
+const COLUMNS = 'seq, channel, family, type, body';
+const FAMILY_NUMBER = new Map(CHANNEL_FAMILIES.map((family, index) => [family, index]));
+
+type ReadRequest = Extract<Request, { kind: 'read' }>;
+
+export class SqliteStore {
+  readonly #db: DatabaseSync;
+  readonly #reads = new Map<string, StatementSync>();
+  readonly #insert: StatementSync;
+  readonly #findKey: StatementSync;
+  readonly #putKey: StatementSync;
+  #head: number;
+  #trimmedThrough: number;
+  /** Time of the last append; never goes back, whatever the clock does. */
+  #lastAppendedMs: number;
+  readonly epoch: string;
+
+  constructor(settings: WorkerSettings) {
+    this.#db = open(settings);
+    const db = this.#db;
+    const row = db.prepare('SELECT epoch, trimmed_through, (SELECT max(seq) FROM event) AS head FROM log').get() ?? {};
+    this.epoch = String(row['epoch']);
+    this.#trimmedThrough = Number(row['trimmed_through']);
+    this.#head = Math.max(Number(row['head'] ?? 0), this.#trimmedThrough);
+    this.#lastAppendedMs = Number(db.prepare('SELECT appended_ms FROM event WHERE seq = ?').get(this.#head)?.['appended_ms'] ?? 0);
+    this.#insert = db.prepare('INSERT INTO event VALUES (?, ?, ?, ?, ?, ?)');
+    this.#findKey = db.prepare(
+      'SELECT i.appended_ms AS keyed_ms, e.seq, e.channel, e.family, e.type, e.body FROM idempotency i JOIN event e ON e.seq = i.seq WHERE i.principal = ? AND i.key = ?',
+    );
+    this.#putKey = db.prepare('INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?, ?)');
+  }
+
+  get bounds(): LogBounds {
+    return { first: this.#trimmedThrough + 1, head: this.#head };
+  }
+
+  /** Writes all appends in one transaction; when this returns they are durable. */
+  append(appends: readonly { readonly drafts: readonly EventDraft[]; readonly now: number }[]): Placement[][] {
+    const before = { head: this.#head, ms: this.#lastAppendedMs };
+    return this.#transaction(
+      () => appends.map(({ drafts, now }) => drafts.map((draft) => this.#place(draft, now))),
+      () => {
+        this.#head = before.head;
+        this.#lastAppendedMs = before.ms;
+      },
+    );
+  }
+
+  #place(draft: EventDraft, now: number): Placement {
+    const { idempotency } = draft;
+    if (idempotency !== undefined) {
+      const known = this.#findKey.get(idempotency.principal, idempotency.key);
+      if (known !== undefined && now - Number(known['keyed_ms']) < IDEMPOTENCY_WINDOW_MS) return storedEvent(known);
+    }
+    const seq = this.#head + 1;
+    this.#lastAppendedMs = Math.max(this.#lastAppendedMs, now);
+    this.#insert.run(seq, draft.channel, FAMILY_NUMBER.get(draft.family) ?? -1, draft.type, draft.body, this.#lastAppendedMs);
+    if (idempotency !== undefined) this.#putKey.run(idempotency.principal, idempotency.key, seq, now);
+    this.#head = seq;
+    return seq;
+  }
+
+  /** Reads a page. One statement is one snapshot, and nothing else writes between it and the bounds. */
+  read(request: ReadRequest): LogPage {
+    const { after, limit } = request;
+    const types = request.types && new Set(request.types);
+    const events: StoredEvent[] = [];
+    let rows = 0;
+    let length = 0;
+    let through = this.#head;
+    for (const row of this.#rows(request)) {
+      if (rows === limit || length > PAGE_BYTES) break;
+      rows += 1;
+      through = Number(row['seq']);
+      length += String(row['body']).length;
+      if (types?.has(String(row['type'])) ?? true) events.push(storedEvent(row));
+    }
+    const full = rows === limit || length > PAGE_BYTES;
+    return { events, through: full ? through : Math.max(this.#head, after), ...this.bounds };
+  }
+
+  #rows(request: ReadRequest): Iterable<Record<string, unknown>> {
+    const { after, limit } = request;
+    const { sql, parameters } = readStatement(request);
+    if (sql === undefined) return [];
+    let statement = this.#reads.get(sql);
+    if (statement === undefined) {
+      statement = this.#db.prepare(sql);
+      if (this.#reads.size >= MAX_PREPARED_READS) this.#reads.delete(this.#reads.keys().next().value ?? '');
+      this.#reads.set(sql, statement);
+    }
+    return statement.iterate(...parameters.flatMap((parameter) => [parameter, after]), limit);
+  }
+
+  /** Removes the oldest events that were appended before `before`, and keys that are past their window; `limit` of each at most. */
+  trim(before: number, limit: number, now: number): number {
+    const candidates = this.#db.prepare('SELECT seq, appended_ms FROM event ORDER BY seq LIMIT ?').all(limit);
+    const last = candidates.findLast((row) => Number(row['appended_ms']) < before);
+    const previous = this.#trimmedThrough;
+    return this.#transaction(
+      () => {
+        let rows = 0;
+        if (last !== undefined) {
+          const through = Number(last['seq']);
+          rows += Number(this.#db.prepare('DELETE FROM event WHERE seq <= ?').run(through).changes);
+          this.#db.prepare('DELETE FROM idempotency WHERE seq <= ?').run(through);
+          this.#db.prepare('UPDATE log SET trimmed_through = ?').run(through);
+          this.#trimmedThrough = through;
+        }
+        const expired = this.#db
+          .prepare('SELECT seq, appended_ms FROM idempotency ORDER BY seq LIMIT ?')
+          .all(limit)
+          .filter((row) => now - Number(row['appended_ms']) >= IDEMPOTENCY_WINDOW_MS);
+        const forget = this.#db.prepare('DELETE FROM idempotency WHERE seq = ?');
+        for (const row of expired) forget.run(Number(row['seq']));
+        return Math.max(rows, expired.length);
+      },
+      () => {
+        this.#trimmedThrough = previous;
+      },
+    );
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  #transaction<T>(work: () => T, undo: () => void): T {
+    this.#db.exec('BEGIN IMMEDIATE');
+    try {
+      const result = work();
+      this.#db.exec('COMMIT');
+      return result;
+    } catch (error) {
+      undo();
+      // After a full disk SQLite has rolled back already.
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      throw error;
+    }
+  }
+}
+
+function open({ path, maxBytes }: WorkerSettings): DatabaseSync {
+  let db: DatabaseSync | undefined;
+  try {
+    db = new DatabaseSync(path, { timeout: 0 });
+    // Held from the first read to the close, it keeps every other process out.
+    db.exec('PRAGMA locking_mode = EXCLUSIVE');
+    db.exec('PRAGMA journal_mode = WAL');
+    // An ack promises that the event is on disk; NORMAL would sync only at checkpoints.
+    db.exec('PRAGMA synchronous = FULL');
+    db.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
+    prepareFile(db);
+    if (maxBytes !== undefined) db.exec(`PRAGMA max_page_count = ${Math.ceil(maxBytes / pragma(db, 'page_size'))}`);
+    return db;
+  } catch (error) {
+    db?.close();
+    throw new LogOpenError(`the event log ${path} cannot be opened: ${openProblem(error)}`);
+  }
+}
+
+function openProblem(error: unknown): string {
+  if (error instanceof LogOpenError) return error.message;
+  const message = error instanceof Error ? error.message : String(error);
+  if (/locked|busy/i.test(message)) return 'another process is using it';
+  if (/not a database/i.test(message)) return 'it is not an SQLite file';
+  if (/malformed|disk image/i.test(message)) return `it is damaged: ${message}`;
+  return message;
+}
+
+/**
+ * One range of an index for each family and each single channel, merged by number as they are read: the cost is that
+ * of the rows that come out, not of those that match.
+ */
+export function readStatement({ families, channels }: Pick<ReadRequest, 'families' | 'channels'>): {
+  sql: string | undefined;
+  parameters: (string | number)[];
+} {
+  if (families === 'all') return { sql: `SELECT ${COLUMNS} FROM event WHERE 0 = ? AND seq > ? ORDER BY seq LIMIT ?`, parameters: [0] };
+  const ranges = [
+    ...families.map(() => `SELECT ${COLUMNS} FROM event INDEXED BY event_by_family WHERE family = ? AND seq > ?`),
+    ...channels.map(() => `SELECT ${COLUMNS} FROM event INDEXED BY event_by_channel WHERE channel = ? AND seq > ?`),
+  ];
+  if (ranges.length === 0) return { sql: undefined, parameters: [] };
+  return {
+    sql: `${ranges.join(' UNION ALL ')} ORDER BY seq LIMIT ?`,
+    parameters: [...families.map((family) => FAMILY_NUMBER.get(family) ?? -1), ...channels],
+  };
+}
+
+function storedEvent(row: Record<string, unknown>): StoredEvent {
+  return {
+    seq: Number(row['seq']),
+    channel: String(row['channel']),
+    family: CHANNEL_FAMILIES[Number(row['family'])] as ChannelFamily,
+    type: String(row['type']),
+    body: String(row['body']),
+  };
+}

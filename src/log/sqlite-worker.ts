@@ -1,0 +1,92 @@
+/**
+ * The worker that owns the SQLite file. Whatever appends are waiting go into one transaction, and its one sync
+ * acknowledges them all; appends go before reads, so that a replay does not hold up publishers.
+ */
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import type { Failure, Reply, Request, WorkerSettings } from './sqlite-messages.ts';
+import { SqliteStore } from './sqlite-store.ts';
+
+/** Bounds of one transaction: events, and UTF-16 units of their bodies. */
+const MAX_COMMIT_EVENTS = 4096;
+const MAX_COMMIT_LENGTH = 8 * 1024 * 1024;
+
+type Append = Extract<Request, { kind: 'append' }>;
+type Other = Exclude<Request, Append>;
+
+if (parentPort === null) throw new Error('this file runs as a worker');
+const port = parentPort;
+const reply = (message: Reply) => port.postMessage(message);
+const appends: Append[] = [];
+const others: Other[] = [];
+
+try {
+  const store = new SqliteStore(workerData as WorkerSettings);
+  port.on('message', (request: Request) => {
+    enqueue(request);
+    drain(store);
+  });
+  reply({ kind: 'opened', epoch: store.epoch });
+} catch (error) {
+  reply({ kind: 'refused', message: error instanceof Error ? error.message : String(error) });
+}
+
+function enqueue(request: Request): void {
+  if (request.kind === 'append') appends.push(request);
+  else others.push(request);
+}
+
+function receiveWaiting(): void {
+  for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) enqueue(next.message);
+}
+
+function drain(store: SqliteStore): void {
+  receiveWaiting();
+  while (appends.length > 0 || others.length > 0) {
+    if (appends.length > 0) commit(store, takeBatch());
+    else serve(store, others.shift() as Other);
+    receiveWaiting();
+  }
+}
+
+function takeBatch(): Append[] {
+  let events = 0;
+  let length = 0;
+  let count = 0;
+  while (count < appends.length && events < MAX_COMMIT_EVENTS && length < MAX_COMMIT_LENGTH) {
+    const { drafts } = appends[count] as Append;
+    events += drafts.length;
+    for (const draft of drafts) length += draft.body.length;
+    count += 1;
+  }
+  return appends.splice(0, count);
+}
+
+function commit(store: SqliteStore, batch: readonly Append[]): void {
+  try {
+    const placements = store.append(batch);
+    reply({ kind: 'committed', appends: batch.map(({ id }, index) => ({ id, placements: placements[index] ?? [] })) });
+  } catch (error) {
+    reply({ kind: 'failed', ids: batch.map(({ id }) => id), failure: failureOf(error) });
+  }
+}
+
+function serve(store: SqliteStore, request: Other): void {
+  const { id } = request;
+  try {
+    if (request.kind === 'read') reply({ kind: 'page', id, page: store.read(request) });
+    else if (request.kind === 'bounds') reply({ kind: 'bounds', id, bounds: store.bounds });
+    else if (request.kind === 'trim') reply({ kind: 'trimmed', id, rows: store.trim(request.before, request.limit, request.now) });
+    else {
+      store.close();
+      reply({ kind: 'closed', id });
+      port.close();
+    }
+  } catch (error) {
+    reply({ kind: 'failed', ids: [id], failure: failureOf(error) });
+  }
+}
+
+function failureOf(error: unknown): Failure {
+  const message = error instanceof Error ? error.message : String(error);
+  return { message: /disk is full|full/i.test(message) ? 'the disk is full' : message, retryable: true };
+}

@@ -1,0 +1,194 @@
+/** The embedded log: an SQLite file, owned by one worker thread. The default for one instance. */
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { CHANNEL_FAMILIES } from '../contract/channels.ts';
+import { CourierError } from '../errors.ts';
+import type { Appended, EventDraft, EventLog, LogBounds, LogPage, LogQuery, StoredEvent } from './log.ts';
+import type { Placement, Reply, Request, WorkerSettings } from './sqlite-messages.ts';
+import { LogOpenError } from './sqlite-schema.ts';
+
+export interface SqliteLogOptions {
+  readonly path: string;
+  /** Size that the file may grow to, in bytes; until the disk is full when absent. */
+  readonly maxBytes?: number;
+  /** UTF-16 units of bodies that may wait to be stored, at most; further appends are refused. */
+  readonly maxInFlightLength?: number;
+  /** The clock, in ms since 1970. */
+  readonly now?: () => number;
+}
+
+const DEFAULT_MAX_IN_FLIGHT = 64 * 1024 * 1024;
+const RETRY_AFTER_MS = 1000;
+
+/** A request's place in the queue: what settles it. */
+interface Pending {
+  resolve(value: never): void;
+  reject(error: unknown): void;
+  readonly drafts?: readonly EventDraft[];
+}
+
+type Body<R> = R extends Request ? Omit<R, 'id'> : never;
+
+/** Opens the log, making the file when there is none. @throws {LogOpenError} when it is damaged, in use, or no log of ours. */
+export async function openSqliteLog(options: SqliteLogOptions): Promise<EventLog> {
+  mkdirSync(dirname(options.path), { recursive: true });
+  const settings: WorkerSettings = { path: options.path, maxBytes: options.maxBytes };
+  // Sources run as they are, packages as JavaScript.
+  const file = new URL(`./sqlite-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
+  const worker = new Worker(file, { workerData: settings });
+  const epoch = await new Promise<string>((resolve, reject) => {
+    worker.once('error', reject);
+    worker.once('message', (reply: Reply) => {
+      worker.off('error', reject);
+      if (reply.kind === 'opened') resolve(reply.epoch);
+      else reject(new LogOpenError(reply.kind === 'refused' ? reply.message : 'the worker does not answer'));
+    });
+  });
+  return new SqliteLog(worker, epoch, options);
+}
+
+class SqliteLog implements EventLog {
+  readonly epoch: string;
+  readonly #worker: Worker;
+  readonly #now: () => number;
+  readonly #maxInFlightLength: number;
+  readonly #pending = new Map<number, Pending>();
+  readonly #listeners = new Set<(events: readonly StoredEvent[]) => void>();
+  #nextId = 1;
+  #inFlightLength = 0;
+  /** Why nothing can be done any more; set by closing and by the end of the worker. */
+  #ended: string | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(worker: Worker, epoch: string, options: SqliteLogOptions) {
+    this.epoch = epoch;
+    this.#worker = worker;
+    this.#now = options.now ?? Date.now;
+    this.#maxInFlightLength = options.maxInFlightLength ?? DEFAULT_MAX_IN_FLIGHT;
+    worker.on('message', (reply: Reply) => this.#settle(reply));
+    worker.on('error', (error) => this.#end(`its worker failed: ${error instanceof Error ? error.message : String(error)}`));
+    worker.on('exit', () => this.#end('it is closed'));
+  }
+
+  onCommit(listener: (events: readonly StoredEvent[]) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async append(drafts: readonly EventDraft[]): Promise<readonly Appended[]> {
+    if (drafts.length === 0) return [];
+    const length = lengthOf(drafts);
+    if (this.#inFlightLength + length > this.#maxInFlightLength) throw unavailable('too much is waiting to be stored');
+    this.#inFlightLength += length;
+    return this.#request<readonly Appended[]>({ kind: 'append', drafts, now: this.#now() }, drafts).finally(() => {
+      this.#inFlightLength -= length;
+    });
+  }
+
+  async read({ after, selector, types, limit }: LogQuery, signal: AbortSignal): Promise<LogPage> {
+    signal.throwIfAborted();
+    const families = selector.families.size === CHANNEL_FAMILIES.length ? 'all' : [...selector.families];
+    const page = await this.#request<LogPage>({
+      kind: 'read',
+      after,
+      families,
+      channels: [...selector.channels],
+      types: types && [...types],
+      limit,
+    });
+    signal.throwIfAborted();
+    return page;
+  }
+
+  bounds(): Promise<LogBounds> {
+    return this.#request({ kind: 'bounds' });
+  }
+
+  trim(before: number, limit: number): Promise<number> {
+    return this.#request({ kind: 'trim', before, limit, now: this.#now() });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    if (this.#ended !== undefined) return;
+    const closed = this.#request<void>({ kind: 'close' }).catch(() => undefined);
+    this.#ended = 'it is closed';
+    await closed;
+    await this.#worker.terminate();
+  }
+
+  #request<T>(body: Body<Request>, drafts?: readonly EventDraft[]): Promise<T> {
+    if (this.#ended !== undefined) return Promise.reject(unavailable(this.#ended));
+    const id = this.#nextId++;
+    return new Promise<T>((resolve, reject) => {
+      this.#pending.set(id, { resolve, reject, ...(drafts && { drafts }) });
+      this.#worker.postMessage({ ...body, id });
+    });
+  }
+
+  #settle(reply: Reply): void {
+    switch (reply.kind) {
+      case 'committed':
+        this.#settleCommit(reply.appends);
+        break;
+      case 'failed':
+        for (const id of reply.ids) this.#take(id)?.reject(unavailable(reply.failure.message));
+        break;
+      case 'page':
+        this.#take(reply.id)?.resolve(reply.page as never);
+        break;
+      case 'bounds':
+        this.#take(reply.id)?.resolve(reply.bounds as never);
+        break;
+      case 'trimmed':
+        this.#take(reply.id)?.resolve(reply.rows as never);
+        break;
+      case 'closed':
+        this.#take(reply.id)?.resolve(undefined as never);
+        break;
+    }
+  }
+
+  #settleCommit(appends: readonly { readonly id: number; readonly placements: readonly Placement[] }[]): void {
+    const fresh: StoredEvent[] = [];
+    const settled = appends.map(({ id, placements }) => {
+      const pending = this.#take(id);
+      const drafts = pending?.drafts ?? [];
+      const results = placements.map((placement, index): Appended => {
+        if (typeof placement !== 'number') return { event: placement, duplicate: true };
+        const { channel, family, type, body } = drafts[index] as EventDraft;
+        const event = { seq: placement, channel, family, type, body };
+        fresh.push(event);
+        return { event, duplicate: false };
+      });
+      return () => pending?.resolve(results as never);
+    });
+    if (fresh.length > 0) for (const listener of this.#listeners) listener(fresh);
+    for (const resolve of settled) resolve();
+  }
+
+  #take(id: number): Pending | undefined {
+    const pending = this.#pending.get(id);
+    this.#pending.delete(id);
+    return pending;
+  }
+
+  #end(reason: string): void {
+    this.#ended ??= reason;
+    for (const { reject } of this.#pending.values()) reject(unavailable(this.#ended));
+    this.#pending.clear();
+  }
+}
+
+function lengthOf(drafts: readonly EventDraft[]): number {
+  return drafts.reduce((sum, draft) => sum + draft.body.length, 0);
+}
+
+function unavailable(reason: string): CourierError {
+  return new CourierError('SERVICE_UNAVAILABLE', `the event log cannot serve this now: ${reason}`, { retryAfterMs: RETRY_AFTER_MS });
+}

@@ -1,0 +1,60 @@
+/** The process: reads the environment, starts the gateway, and turns signals into an orderly end and an exit code. */
+import { developmentSecretPath } from './auth/development-secret.ts';
+import { type Config, ConfigError, parseConfig } from './config.ts';
+import { createGateway, type Gateway } from './gateway.ts';
+import { createLogger } from './observe/logger.ts';
+
+/** Exit codes: 0 after an orderly end, 1 when it could not start or failed, 2 for a wrong configuration. */
+const EXIT = { done: 0, failed: 1, misconfigured: 2 } as const;
+
+/** Runs a gateway until SIGTERM or SIGINT; a second signal ends it at once. Resolves to the exit code. */
+export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
+  let config: Config;
+  try {
+    config = parseConfig(env);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`courier: ${error.message}\n`);
+    return EXIT.misconfigured;
+  }
+  const logger = createLogger(config);
+  let gateway: Gateway;
+  try {
+    gateway = await createGateway(config, { logger });
+  } catch (error) {
+    process.stderr.write(`courier: cannot start: ${error instanceof Error ? error.message : String(error)}\n`);
+    return EXIT.failed;
+  }
+  logger.info(`listening on ${gateway.url}`, { url: gateway.url, port: gateway.port });
+  if (!config.production && config.jwt.secret === undefined) {
+    const kept = developmentSecretPath(config.log);
+    logger.info(
+      `development: get a token with \`npm run courier -- token --role admin\`${kept === undefined ? '' : ` (secret kept in ${kept})`}`,
+    );
+  }
+  const signal = await firstSignal();
+  logger.info(`${signal}: draining; a second signal ends at once`);
+  const overdue = setTimeout(() => {
+    logger.error(`draining took longer than ${config.drainMs / 1000} s`);
+    process.exit(EXIT.failed);
+  }, config.drainMs + 1000).unref();
+  await gateway[Symbol.asyncDispose]();
+  clearTimeout(overdue);
+  logger.info('stopped');
+  return EXIT.done;
+}
+
+function firstSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    let signalled = false;
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        if (signalled) process.exit(EXIT.failed);
+        signalled = true;
+        resolve(signal);
+      });
+    }
+  });
+}
+
+if (import.meta.main) process.exitCode = await serve(process.env);

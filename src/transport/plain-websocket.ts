@@ -1,0 +1,94 @@
+/**
+ * WebSocket without tRPC: `/ws/{channel}?token=&last_event_id=&from=&types=`. One JSON event a text frame, nothing to
+ * send. The channel may be a pattern. Errors close the connection, with the reason as text.
+ */
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { WebSocket } from 'ws';
+import { z } from 'zod';
+import { authenticate, type VerifyToken } from '../auth/tokens.ts';
+import { meaningOf } from '../contract/codes.ts';
+import type { Delivery } from '../delivery/delivery.ts';
+import type { Sink } from '../delivery/sink.ts';
+import type { Feed } from '../delivery/subscriber.ts';
+import { CourierError } from '../errors.ts';
+import type { Logger } from '../observe/logger.ts';
+import { typeList } from '../router/events.ts';
+import { describe, issuesOf } from '../router/trpc.ts';
+import { subscribe } from '../subscribe.ts';
+import { headerOf } from './http-exchange.ts';
+import { decodeSegment } from './plain-http.ts';
+import { SocketWriter, textFrame } from './socket-writer.ts';
+
+export interface PlainWebSocketDeps {
+  readonly feed: Feed;
+  readonly verify: VerifyToken;
+  readonly logger: Logger;
+}
+
+const query = z.strictObject({
+  token: z.string().optional(),
+  last_event_id: z.string().optional(),
+  from: z.enum(['now', 'earliest']).optional(),
+  types: z
+    .string()
+    .transform((value) => value.split(','))
+    .pipe(typeList)
+    .optional(),
+});
+
+/** Longest reason that fits a close frame, in bytes (RFC 6455, section 5.5). */
+const MAX_REASON_BYTES = 123;
+
+/** Serves one connection until it closes. Never rejects. */
+export async function handlePlainWebSocket(
+  deps: PlainWebSocketDeps,
+  ws: WebSocket,
+  socket: Duplex,
+  req: IncomingMessage,
+  url: URL,
+): Promise<void> {
+  const closed = new AbortController();
+  ws.on('close', () => closed.abort());
+  ws.on('error', (error) => deps.logger.debug('a WebSocket failed', { error }));
+  const writer = new SocketWriter(ws, socket);
+  try {
+    const { token, last_event_id: lastEventId, from, types } = parseQuery(url);
+    const principal = await authenticate(deps.verify, { token, authorization: headerOf(req, 'authorization') });
+    const channels = [decodeSegment(url.pathname.slice('/ws/'.length))];
+    await subscribe(deps.feed, principal, { channels, types, from, lastEventId }).attach(plainSink(writer), closed.signal);
+  } catch (error) {
+    const known = error instanceof CourierError ? error : new CourierError('INTERNAL_SERVER_ERROR', 'internal error', { cause: error });
+    if (known.code === 'INTERNAL_SERVER_ERROR') deps.logger.error('a plain WebSocket failed', { error });
+    writer.close(meaningOf(known.code).close, cut(known.message));
+  }
+}
+
+function parseQuery(url: URL): z.output<typeof query> {
+  const result = query.safeParse(Object.fromEntries(url.searchParams));
+  if (result.success) return result.data;
+  const issues = issuesOf(result.error);
+  throw new CourierError('BAD_REQUEST', describe(issues), { issues });
+}
+
+const frameOf = (delivery: Delivery): Buffer => textFrame(delivery.json);
+
+function plainSink(writer: SocketWriter): Sink {
+  return {
+    get writable() {
+      return writer.writable;
+    },
+    deliver: (delivery) => writer.writeFrame(delivery.frame('plain', frameOf)),
+    drained: (signal) => writer.drained(signal),
+  };
+}
+
+function cut(text: string): string {
+  const bytes = Buffer.from(text);
+  return bytes.length <= MAX_REASON_BYTES
+    ? text
+    : `${bytes
+        .subarray(0, MAX_REASON_BYTES - 3)
+        .toString('utf8')
+        .replace(/\uFFFD$/, '')}…`;
+}

@@ -1,0 +1,150 @@
+/** The listener: one port for HTTP and WebSocket, each request and upgrade handed to what serves its path. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { CourierError } from '../errors.ts';
+import type { Logger } from '../observe/logger.ts';
+import { requestIdOf, sendProblem } from './http-exchange.ts';
+import { handlePlainHttp, type PlainHttpDeps } from './plain-http.ts';
+import { handlePlainWebSocket } from './plain-websocket.ts';
+import { trpcEndpoint } from './trpc-endpoint.ts';
+import { handleTrpcHttp } from './trpc-http.ts';
+
+export interface ServerDeps extends PlainHttpDeps {
+  readonly logger: Logger;
+}
+
+/** Bytes of one WebSocket message from a client, at most. */
+const MAX_MESSAGE_BYTES = 256 * 1024;
+const MAX_FRAGMENTS = 1024;
+const MAX_BUFFERED_CHUNKS = 8192;
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+/** How long sockets may take to finish their closing handshake, in ms. */
+const CLOSE_GRACE_MS = 2000;
+
+export interface Listener {
+  readonly url: string;
+  readonly port: number;
+  /** WebSocket connections that are open. */
+  readonly connections: () => number;
+  /** Refuses new connections and requests with a retryable error, from now on. */
+  refuse(): void;
+  /** Tells tRPC clients to connect elsewhere, finishes what is in flight, closes every connection with 1001. */
+  close(): Promise<void>;
+}
+
+/** Listens. @throws when the address is taken or not this machine's. */
+export async function listen(deps: ServerDeps, address: { host: string; port: number }): Promise<Listener> {
+  const connection = new ServerConnections(deps);
+  await new Promise<void>((resolve, reject) => {
+    connection.server.once('error', reject);
+    connection.server.listen(address.port, address.host, () => {
+      connection.server.off('error', reject);
+      resolve();
+    });
+  });
+  const { port, address: host, family } = connection.server.address() as AddressInfo;
+  return {
+    url: `http://${family === 'IPv6' ? `[${host}]` : host}:${port}`,
+    port,
+    connections: () => connection.sockets.clients.size,
+    refuse: () => connection.refuse(),
+    close: () => connection.close(),
+  };
+}
+
+class ServerConnections {
+  readonly server: Server;
+  readonly sockets = new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    maxPayload: MAX_MESSAGE_BYTES,
+    maxFragments: MAX_FRAGMENTS,
+    maxBufferedChunks: MAX_BUFFERED_CHUNKS,
+  });
+  readonly #deps: ServerDeps;
+  readonly #trpc: ReturnType<typeof trpcEndpoint>;
+  #refusing = false;
+
+  constructor(deps: ServerDeps) {
+    this.#deps = deps;
+    this.#trpc = trpcEndpoint(deps);
+    this.server = createServer({ headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS }, (req, res) => {
+      void this.#answer(req, res);
+    });
+    this.server.on('upgrade', (req, socket, head) => this.#upgrade(req, socket, head));
+  }
+
+  refuse(): void {
+    this.#refusing = true;
+  }
+
+  async close(): Promise<void> {
+    this.#refusing = true;
+    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
+    this.#trpc.broadcastReconnect();
+    this.#trpc.close(1001, 'shutting down');
+    for (const ws of this.sockets.clients) ws.close(1001, 'shutting down');
+    this.server.closeIdleConnections();
+    const grace = setTimeout(() => {
+      for (const ws of this.sockets.clients) ws.terminate();
+      this.server.closeAllConnections();
+    }, CLOSE_GRACE_MS);
+    await closed;
+    clearTimeout(grace);
+  }
+
+  async #answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const requestId = requestIdOf(req);
+    try {
+      const url = urlOf(req);
+      const observing = /^\/(health|livez|readyz)$/.test(url.pathname);
+      if (this.#refusing && !observing)
+        throw new CourierError('SERVICE_UNAVAILABLE', 'the gateway is shutting down', { retryAfterMs: 1000 });
+      if (url.pathname.startsWith('/trpc/')) {
+        await handleTrpcHttp(this.#deps, { req, res, path: url.pathname.slice('/trpc/'.length), requestId });
+        return;
+      }
+      const gone = new AbortController();
+      res.on('close', () => gone.abort());
+      await handlePlainHttp(this.#deps, { req, res, url, requestId, signal: gone.signal });
+    } catch (error) {
+      if (!(error instanceof CourierError)) this.#deps.logger.error('a request failed', { request_id: requestId, error });
+      sendProblem(res, error, requestId);
+    }
+  }
+
+  #upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const onEarlyError = () => socket.destroy();
+    socket.on('error', onEarlyError);
+    const serve = this.#handlerFor(req);
+    if (typeof serve === 'number') {
+      socket.end(
+        `HTTP/1.1 ${serve} ${STATUS_CODES[serve]}\r\nConnection: close\r\nContent-Length: 0\r\n${serve === 503 ? 'Retry-After: 1\r\n' : ''}\r\n`,
+      );
+      return;
+    }
+    this.sockets.handleUpgrade(req, socket, head, (ws) => {
+      socket.off('error', onEarlyError);
+      serve(ws, socket);
+    });
+  }
+
+  /** What serves an upgrade, or the status that refuses it. */
+  #handlerFor(req: IncomingMessage): ((ws: WebSocket, socket: Duplex) => void) | number {
+    if (this.#refusing) return 503;
+    const url = URL.parse(req.url ?? '', 'http://localhost');
+    if (url === null) return 400;
+    if (url.pathname === '/trpc') return (ws, socket) => this.#trpc.handle(ws, socket, req);
+    if (url.pathname.startsWith('/ws/')) return (ws, socket) => void handlePlainWebSocket(this.#deps, ws, socket, req, url);
+    return 404;
+  }
+}
+
+function urlOf(req: IncomingMessage): URL {
+  const url = URL.parse(req.url ?? '', 'http://localhost');
+  if (url === null) throw new CourierError('BAD_REQUEST', 'the address is not a valid URL');
+  return url;
+}

@@ -1,0 +1,302 @@
+/**
+ * One client's WebSocket connection speaking tRPC: reads its messages, runs its calls, writes the replies. It does what
+ * tRPC's own adapter does wherever a client can tell, and adds what that lacks: bounds, backpressure, close codes.
+ */
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import {
+  type AnyTRPCRouter,
+  callTRPCProcedure,
+  getTRPCErrorFromUnknown,
+  getTRPCErrorShape,
+  type inferRouterContext,
+  TRPCError,
+  transformTRPCResponse,
+} from '@trpc/server';
+import { parseConnectionParamsFromUnknown, type TRPCRequestInfo } from '@trpc/server/http';
+import { isObservable, observableToAsyncIterable } from '@trpc/server/observable';
+import { parseTRPCMessage, TRPC_ERROR_CODES_BY_KEY, type TRPCErrorShape, type TRPCResponseMessage } from '@trpc/server/rpc';
+import type { RawData, WebSocket } from 'ws';
+import { meaningOf } from '../contract/codes.ts';
+import { isEventStream } from '../delivery/event-stream.ts';
+import { SocketWriter } from './socket-writer.ts';
+import { deliverIterable, trackedSink } from './trpc-subscription.ts';
+import type { TrpcWebSocketOptions } from './trpc-websocket.ts';
+
+type RequestId = string | number;
+/** Undefined when the context was refused; the connection is closing then. */
+type ContextPromise<TRouter extends AnyTRPCRouter> = Promise<{ readonly value: inferRouterContext<TRouter> } | undefined>;
+/** What a reply begins with: the id of what it answers, and `jsonrpc` where the client sent it. */
+type Envelope = Pick<TRPCResponseMessage, 'id' | 'jsonrpc'>;
+/** A call that was read from a message. */
+interface Call {
+  readonly id: RequestId;
+  readonly envelope: Envelope;
+  readonly type: 'query' | 'mutation' | 'subscription';
+  readonly path: string;
+  readonly input: unknown;
+  readonly batchIndex: number;
+}
+
+/** What a client is told when its error cannot be put in words. */
+const FALLBACK_SHAPE: TRPCErrorShape = {
+  code: TRPC_ERROR_CODES_BY_KEY.INTERNAL_SERVER_ERROR,
+  message: 'Internal server error',
+  data: { code: 'INTERNAL_SERVER_ERROR', httpStatus: 500 },
+};
+
+export class TrpcConnection<TRouter extends AnyTRPCRouter> {
+  readonly writer: SocketWriter;
+  readonly #options: TrpcWebSocketOptions<TRouter>;
+  readonly #req: IncomingMessage;
+  readonly #closed = new AbortController();
+  readonly #subscriptions = new Map<RequestId, AbortController>();
+  /** Starts when the connection parameters are there; at once when the client announced none. */
+  #context: ContextPromise<TRouter> | undefined;
+  #ctx: inferRouterContext<TRouter> | undefined;
+  /** When the last message came, in ms since 1970; the sweep of idle connections reads it. */
+  lastMessageAt = Date.now();
+  pingedAt: number | undefined;
+
+  constructor(options: TrpcWebSocketOptions<TRouter>, ws: WebSocket, socket: Duplex, req: IncomingMessage) {
+    this.#options = options;
+    this.#req = req;
+    this.writer = new SocketWriter(ws, socket, options);
+    ws.on('message', (data, isBinary) => this.#onMessage(data, isBinary));
+    ws.on('error', (error) => this.#report(error));
+    ws.once('close', () => this.#onClose());
+    const announced = URL.parse(req.url ?? '', 'http://localhost')?.searchParams.get('connectionParams') === '1';
+    if (!announced) this.#context = this.#createContext(() => null);
+  }
+
+  /** Whether the client has yet to send its connection parameters. */
+  get unauthenticated(): boolean {
+    return this.#context === undefined;
+  }
+
+  get subscriptions(): number {
+    return this.#subscriptions.size;
+  }
+
+  #onClose(): void {
+    for (const subscription of this.#subscriptions.values()) subscription.abort();
+    this.#closed.abort();
+  }
+
+  #onMessage(data: RawData, isBinary: boolean): void {
+    this.lastMessageAt = Date.now();
+    this.pingedAt = undefined;
+    const text = String(data);
+    if (text === 'PONG' && !isBinary) return;
+    if (text === 'PING' && !isBinary) {
+      this.writer.writeText('PONG');
+      return;
+    }
+    if (isBinary) this.#replyError({ id: null }, new TRPCError({ code: 'UNPROCESSABLE_CONTENT', message: 'messages must be text' }));
+    else if (this.#context === undefined) this.#context = this.#createContext(() => connectionParamsFrom(text));
+    else this.#runCalls(text, this.#context);
+  }
+
+  async #createContext(connectionParams: () => TRPCRequestInfo['connectionParams']): ContextPromise<TRouter> {
+    try {
+      this.#ctx = await this.#options.createContext({ req: this.#req, connectionParams: connectionParams(), signal: this.#closed.signal });
+      return { value: this.#ctx as inferRouterContext<TRouter> };
+    } catch (cause) {
+      const error = getTRPCErrorFromUnknown(cause);
+      this.#report(error);
+      this.#replyError({ id: null }, error);
+      this.writer.close(meaningOf(error.code).close, error.code);
+      return undefined;
+    }
+  }
+
+  #runCalls(text: string, context: ContextPromise<TRouter>): void {
+    let messages: unknown[];
+    try {
+      const parsed: unknown = JSON.parse(text);
+      messages = Array.isArray(parsed) ? parsed : [parsed];
+      if (messages.length > this.#options.maxBatchCalls) {
+        this.#refuseBatch(messages);
+        return;
+      }
+      messages = messages.map((message) => parseTRPCMessage(message, this.#options.router._def._config.transformer));
+    } catch (cause) {
+      this.#replyError({ id: null }, new TRPCError({ code: 'PARSE_ERROR', cause }));
+      return;
+    }
+    for (const [index, message] of (messages as ReturnType<typeof parseTRPCMessage>[]).entries()) this.#take(message, index, context);
+  }
+
+  /** Every call of the batch gets the error, so that the client waits for none. */
+  #refuseBatch(messages: readonly unknown[]): void {
+    const error = new TRPCError({ code: 'BAD_REQUEST', message: 'Batch call exceeds maximum size' });
+    this.#report(error);
+    const calls = messages.filter(isAnswerable);
+    for (const { id, jsonrpc } of calls) this.#replyError(envelopeOf(id, jsonrpc), error);
+    if (calls.length === 0) this.#replyError({ id: null }, error);
+  }
+
+  #take(message: ReturnType<typeof parseTRPCMessage>, batchIndex: number, context: ContextPromise<TRouter>): void {
+    const { id, jsonrpc } = message;
+    if (id === null) {
+      const error = new TRPCError({ code: 'PARSE_ERROR', message: '`id` is required' });
+      this.#report(error);
+      this.#replyError(envelopeOf(null, jsonrpc), error);
+    } else if (message.method === 'subscription.stop') {
+      this.#subscriptions.get(id)?.abort();
+    } else {
+      const { path, lastEventId } = message.params;
+      const input = withLastEventId(message.params.input, lastEventId);
+      void this.#run({ id, envelope: envelopeOf(id, jsonrpc), type: message.method, path, input, batchIndex }, context);
+    }
+  }
+
+  async #run(call: Call, context: ContextPromise<TRouter>): Promise<void> {
+    const subscribing = call.type === 'subscription';
+    const abort = new AbortController();
+    if (subscribing && !this.#register(call, abort)) return;
+    try {
+      const ctx = await context;
+      if (ctx !== undefined && !abort.signal.aborted && this.writer.open) await this.#execute(call, ctx.value, abort);
+    } catch (cause) {
+      const stopped = abort.signal.aborted && getTRPCErrorFromUnknown(cause).cause?.name === 'AbortError';
+      if (!stopped) {
+        this.#fail(call, cause);
+        return;
+      }
+    } finally {
+      if (subscribing) {
+        this.#subscriptions.delete(call.id);
+        abort.abort();
+      }
+    }
+    if (subscribing) this.#reply({ ...call.envelope, result: { type: 'stopped' } });
+  }
+
+  /** Claims the id before anything is waited for, so that a stop or the end of the connection always finds it. */
+  #register(call: Call, abort: AbortController): boolean {
+    const { maxSubscriptions } = this.#options;
+    if (this.#subscriptions.has(call.id)) {
+      this.#fail(call, new TRPCError({ code: 'BAD_REQUEST', message: `Duplicate id ${call.id}` }));
+      return false;
+    }
+    if (this.#subscriptions.size >= maxSubscriptions) {
+      this.#fail(
+        call,
+        new TRPCError({ code: 'TOO_MANY_REQUESTS', message: `one connection holds at most ${maxSubscriptions} subscriptions` }),
+      );
+      return false;
+    }
+    this.#subscriptions.set(call.id, abort);
+    return true;
+  }
+
+  async #execute(call: Call, ctx: inferRouterContext<TRouter>, abort: AbortController): Promise<void> {
+    const { envelope, type, path, input, batchIndex } = call;
+    const { router, encodeTracked } = this.#options;
+    const signal = type === 'subscription' ? abort.signal : this.#closed.signal;
+    const result: unknown = await callTRPCProcedure({ router, path, getRawInput: async () => input, ctx, type, signal, batchIndex });
+    const iterable = isObservable(result) || isAsyncIterable(result);
+    if (type !== 'subscription') {
+      if (iterable) {
+        const message = `Cannot return an async iterable or observable from a ${type} procedure with WebSockets`;
+        throw new TRPCError({ code: 'UNSUPPORTED_MEDIA_TYPE', message });
+      }
+      this.#reply({ ...envelope, result: { type: 'data', data: result } });
+      return;
+    }
+    if (!iterable) {
+      throw new TRPCError({
+        code: 'INTERNAL_SERVER_ERROR',
+        message: `Subscription ${path} did not return an observable or a AsyncGenerator`,
+      });
+    }
+    if (isEventStream(result)) {
+      if (signal.aborted) return;
+      this.#reply({ ...envelope, result: { type: 'started' } });
+      await result.attach(trackedSink(this.writer, envelope, encodeTracked), signal);
+      return;
+    }
+    if (signal.aborted && isObservable(result)) return;
+    await deliverIterable({
+      iterable: isObservable(result) ? observableToAsyncIterable(result, signal) : result,
+      writer: this.writer,
+      signal,
+      onStart: () => this.#reply({ ...envelope, result: { type: 'started' } }),
+      onItem: (item) => this.#reply({ ...envelope, result: item }),
+      onCleanupError: (error) => this.#report(error, call),
+    });
+  }
+
+  #fail(call: Call, cause: unknown): void {
+    const error = getTRPCErrorFromUnknown(cause);
+    this.#report(error, call);
+    this.#replyError(call.envelope, error, call);
+  }
+
+  #replyError(envelope: Envelope, error: TRPCError, call?: Call): void {
+    this.#reply({ ...envelope, error: this.#shapeOf(error, call) });
+  }
+
+  #shapeOf(error: TRPCError, call: Call | undefined): TRPCErrorShape {
+    try {
+      const config = this.#options.router._def._config;
+      return getTRPCErrorShape({ config, error, type: call?.type ?? 'unknown', path: call?.path, input: call?.input, ctx: this.#ctx });
+    } catch (cause) {
+      this.#report(cause, call);
+      return FALLBACK_SHAPE;
+    }
+  }
+
+  /** Sends a reply. One that cannot be encoded becomes an error, so that the client does not wait. */
+  #reply(message: TRPCResponseMessage): void {
+    const config = this.#options.router._def._config;
+    let text: string;
+    try {
+      text = JSON.stringify(transformTRPCResponse(config, message));
+    } catch (cause) {
+      this.#report(cause);
+      text = JSON.stringify({ ...envelopeOf(message.id, message.jsonrpc), ...transformTRPCResponse(config, { error: FALLBACK_SHAPE }) });
+    }
+    this.writer.writeText(text);
+  }
+
+  #report(cause: unknown, call?: Call): void {
+    const { onError } = this.#options;
+    onError({ error: getTRPCErrorFromUnknown(cause), path: call?.path, type: call?.type ?? 'unknown', ctx: this.#ctx, req: this.#req });
+  }
+}
+
+function envelopeOf(id: Envelope['id'], jsonrpc: unknown): Envelope {
+  return jsonrpc === '2.0' ? { id, jsonrpc } : { id };
+}
+
+function connectionParamsFrom(text: string): TRPCRequestInfo['connectionParams'] {
+  let message: unknown;
+  try {
+    message = JSON.parse(text);
+    if (!isRecord(message)) throw new Error('Message was not an object');
+  } catch (cause) {
+    throw new TRPCError({ code: 'PARSE_ERROR', message: 'Malformed TRPCConnectionParamsMessage', cause });
+  }
+  return parseConnectionParamsFromUnknown(message['data']);
+}
+
+function withLastEventId(input: unknown, lastEventId: string | undefined): unknown {
+  if (lastEventId === undefined) return input;
+  if (isRecord(input)) return { ...input, lastEventId };
+  return input ?? { lastEventId };
+}
+
+function isAnswerable(message: unknown): message is { id: RequestId; jsonrpc?: unknown } {
+  if (!isRecord(message) || message['method'] === 'subscription.stop') return false;
+  return typeof message['id'] === 'number' || typeof message['id'] === 'string';
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
+  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value;
+}

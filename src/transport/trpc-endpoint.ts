@@ -1,0 +1,43 @@
+/** `WS /trpc`: Courier's router behind the tRPC WebSocket endpoint. */
+import { randomUUID } from 'node:crypto';
+import { authenticate, type VerifyToken } from '../auth/tokens.ts';
+import type { Feed } from '../delivery/subscriber.ts';
+import type { Logger } from '../observe/logger.ts';
+import { appRouter } from '../router/index.ts';
+import { headerOf, requestIdOf } from './http-exchange.ts';
+import { encodeTracked } from './tracked-encoding.ts';
+import { MAX_BATCH_CALLS } from './trpc-http.ts';
+import { type TrpcWebSocketHandler, trpcWebSocketHandler } from './trpc-websocket.ts';
+
+const MAX_SUBSCRIPTIONS = 100;
+const AUTHENTICATION_TIMEOUT_MS = 5000;
+const PING_MS = 30_000;
+const PONG_WAIT_MS = 5000;
+
+export interface TrpcEndpointDeps {
+  readonly feed: Feed;
+  readonly verify: VerifyToken;
+  readonly logger: Logger;
+}
+
+export function trpcEndpoint({ feed, verify, logger }: TrpcEndpointDeps): TrpcWebSocketHandler {
+  return trpcWebSocketHandler({
+    router: appRouter,
+    createContext: async ({ req, connectionParams }) => ({
+      principal: await authenticate(verify, { authorization: headerOf(req, 'authorization'), token: connectionParams?.['token'] }),
+      feed,
+      connectionId: randomUUID(),
+      requestId: requestIdOf(req),
+    }),
+    onError: ({ error, path, ctx }) => {
+      if (error.code !== 'INTERNAL_SERVER_ERROR') return;
+      logger.error('a call failed', { ...(ctx && { request_id: ctx.requestId, connection_id: ctx.connectionId }), procedure: path, error });
+    },
+    encodeTracked,
+    maxSubscriptions: MAX_SUBSCRIPTIONS,
+    maxBatchCalls: MAX_BATCH_CALLS,
+    authenticationTimeoutMs: AUTHENTICATION_TIMEOUT_MS,
+    pingMs: PING_MS,
+    pongWaitMs: PONG_WAIT_MS,
+  });
+}

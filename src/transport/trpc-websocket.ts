@@ -1,0 +1,102 @@
+/** The tRPC WebSocket endpoint, for any router: its connections, their deadlines and pings, and telling them to reconnect. */
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { AnyTRPCRouter, inferRouterContext, TRPCError } from '@trpc/server';
+import type { TRPCRequestInfo } from '@trpc/server/http';
+import type { WebSocket } from 'ws';
+import type { CloseCode } from '../contract/codes.ts';
+import type { Delivery } from '../delivery/delivery.ts';
+import type { SocketWriterOptions } from './socket-writer.ts';
+import { TrpcConnection } from './trpc-connection.ts';
+
+export interface TrpcWebSocketOptions<TRouter extends AnyTRPCRouter> extends SocketWriterOptions {
+  readonly router: TRouter;
+  /**
+   * Makes the context, once per connection. An error refuses the connection: the client is told, and it is closed with
+   * the error's close code.
+   */
+  readonly createContext: (opts: {
+    readonly req: IncomingMessage;
+    readonly connectionParams: TRPCRequestInfo['connectionParams'];
+    /** Aborts when the connection closes. */
+    readonly signal: AbortSignal;
+  }) => inferRouterContext<TRouter> | Promise<inferRouterContext<TRouter>>;
+  readonly onError: (info: {
+    readonly error: TRPCError;
+    readonly path: string | undefined;
+    readonly type: 'query' | 'mutation' | 'subscription' | 'unknown';
+    readonly ctx: inferRouterContext<TRouter> | undefined;
+    readonly req: IncomingMessage;
+  }) => void;
+  /** How an event of an EventStream is written after `"data":`. */
+  readonly encodeTracked: (delivery: Delivery) => string;
+  readonly maxSubscriptions: number;
+  readonly maxBatchCalls: number;
+  /** How long a client may take to send its connection parameters; then 4408. */
+  readonly authenticationTimeoutMs: number;
+  /** A client that was silent for so long is pinged. */
+  readonly pingMs: number;
+  /** A client that does not answer a ping within this is cut off. */
+  readonly pongWaitMs: number;
+}
+
+export interface TrpcWebSocketHandler {
+  /** Serves an upgraded connection until it closes. */
+  handle(ws: WebSocket, socket: Duplex, req: IncomingMessage): void;
+  /** Tells every client to open another connection and move its subscriptions there. */
+  broadcastReconnect(): void;
+  /** Sends what is queued and closes every connection. */
+  close(code: CloseCode, reason: string): void;
+  readonly connections: number;
+}
+
+export function trpcWebSocketHandler<TRouter extends AnyTRPCRouter>(options: TrpcWebSocketOptions<TRouter>): TrpcWebSocketHandler {
+  const connections = new Map<TrpcConnection<TRouter>, WebSocket>();
+  // One timer for all connections, as idle ones must cost next to nothing; it runs only while there are some.
+  const interval = Math.max(10, Math.min(options.authenticationTimeoutMs, options.pingMs, options.pongWaitMs) / 4);
+  let timer: NodeJS.Timeout | undefined;
+  const sweep = () => {
+    const now = Date.now();
+    for (const [connection, ws] of connections) check(options, connection, ws, now);
+  };
+  return {
+    handle: (ws, socket, req) => {
+      const connection = new TrpcConnection(options, ws, socket, req);
+      connections.set(connection, ws);
+      timer ??= setInterval(sweep, interval).unref();
+      ws.once('close', () => {
+        connections.delete(connection);
+        if (connections.size > 0) return;
+        clearInterval(timer);
+        timer = undefined;
+      });
+    },
+    broadcastReconnect: () => {
+      const text = JSON.stringify({ id: null, method: 'reconnect' });
+      for (const { writer } of connections.keys()) writer.writeText(text);
+    },
+    close: (code, reason) => {
+      for (const { writer } of connections.keys()) writer.close(code, reason);
+    },
+    get connections() {
+      return connections.size;
+    },
+  };
+}
+
+function check<TRouter extends AnyTRPCRouter>(
+  options: TrpcWebSocketOptions<TRouter>,
+  connection: TrpcConnection<TRouter>,
+  ws: WebSocket,
+  now: number,
+): void {
+  const silentMs = now - connection.lastMessageAt;
+  if (connection.unauthenticated) {
+    if (silentMs >= options.authenticationTimeoutMs) connection.writer.close(4408, 'no authentication in time');
+  } else if (connection.pingedAt !== undefined) {
+    if (now - connection.pingedAt >= options.pongWaitMs) ws.terminate();
+  } else if (silentMs >= options.pingMs) {
+    connection.pingedAt = now;
+    connection.writer.writeText('PING');
+  }
+}
