@@ -1,0 +1,64 @@
+/** A gateway for a test: on a free port, with tokens to order, and everything closed at the end of the scope. */
+import { createTRPCClient, createWSClient, httpBatchLink, httpSubscriptionLink, splitLink, type TRPCClient, wsLink } from '@trpc/client';
+import { EventSource } from 'eventsource';
+import superjson from 'superjson';
+import type { Role } from '../../src/auth/principal.ts';
+import { signToken, type TokenRequest } from '../../src/auth/tokens.ts';
+import { type Config, parseConfig } from '../../src/config.ts';
+import { createGateway, type Gateway } from '../../src/gateway.ts';
+import type { AppRouter } from '../../src/router/index.ts';
+
+export const SECRET = 'a-secret-of-at-least-thirty-two-bytes';
+
+export interface TestGateway extends Gateway {
+  token(sub: string, role?: Role, grants?: Partial<TokenRequest>): Promise<string>;
+  /** A client over WebSocket; close it with the returned function or by the end of the scope. */
+  webSocketClient(token: string): TestClient;
+  /** A client over HTTP, with subscriptions as server-sent events. */
+  httpClient(token: string): TRPCClient<AppRouter>;
+}
+
+export interface TestClient extends AsyncDisposable {
+  readonly trpc: TRPCClient<AppRouter>;
+  readonly ws: ReturnType<typeof createWSClient>;
+}
+
+export async function startGateway(env: Record<string, string> = {}, overrides: Partial<Config> = {}): Promise<TestGateway> {
+  const config = parseConfig({
+    COURIER_PORT: '0',
+    COURIER_LOG: 'memory:',
+    COURIER_JWT_SECRET: SECRET,
+    COURIER_LOG_LEVEL: 'silent',
+    COURIER_LOG_FORMAT: 'json',
+    ...env,
+  });
+  const gateway = await createGateway({ ...config, ...overrides });
+  return {
+    ...gateway,
+    token: (sub, role = 'user', grants = {}) => signToken(gateway.tokens, { sub, role, expiresInSeconds: 300, ...grants }),
+    webSocketClient: (token) => webSocketClient(gateway.url, token),
+    httpClient: (token) => httpClient(gateway.url, token),
+  };
+}
+
+export function webSocketClient(url: string, token: string): TestClient {
+  const ws = createWSClient({ url: `${url.replace('http', 'ws')}/trpc`, connectionParams: { token } });
+  return {
+    ws,
+    trpc: createTRPCClient<AppRouter>({ links: [wsLink({ client: ws, transformer: superjson })] }),
+    [Symbol.asyncDispose]: () => ws.close(),
+  };
+}
+
+export function httpClient(url: string, token: string): TRPCClient<AppRouter> {
+  const headers = { authorization: `Bearer ${token}` };
+  return createTRPCClient<AppRouter>({
+    links: [
+      splitLink({
+        condition: (op) => op.type === 'subscription',
+        true: httpSubscriptionLink({ url: `${url}/trpc`, transformer: superjson, EventSource, connectionParams: { token } }),
+        false: httpBatchLink({ url: `${url}/trpc`, transformer: superjson, headers }),
+      }),
+    ],
+  });
+}

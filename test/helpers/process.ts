@@ -1,0 +1,58 @@
+/** A gateway in a process of its own, for tests that kill it. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { Role } from '../../src/auth/principal.ts';
+import { signToken } from '../../src/auth/tokens.ts';
+import { SECRET } from './gateway.ts';
+
+const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+
+export interface GatewayProcess extends AsyncDisposable {
+  readonly url: string;
+  readonly child: ChildProcess;
+  /** Sends a signal and resolves to the exit code, or the signal that ended it. */
+  end(signal: NodeJS.Signals): Promise<number | string>;
+}
+
+/** Starts `src/main.ts` and resolves when it listens; rejects with its standard error when it ends before. */
+export async function startProcess(env: Record<string, string>): Promise<GatewayProcess> {
+  const child = spawn(process.execPath, [MAIN], {
+    env: { PATH: process.env['PATH'], COURIER_PORT: '0', COURIER_JWT_SECRET: SECRET, COURIER_LOG_FORMAT: 'json', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const exited = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | string);
+  let stderr = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    stderr += chunk.toString();
+  });
+  const listening = new Promise<string>((resolve) => {
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const { context } = JSON.parse(line) as { context?: { url?: string } };
+      if (context?.url !== undefined) resolve(context.url);
+    });
+  });
+  const url = await Promise.race([
+    listening,
+    exited.then((code) => {
+      throw new Error(`the gateway ended with ${code}: ${stderr.trim()}`);
+    }),
+  ]);
+  const end = (signal: NodeJS.Signals) => {
+    child.kill(signal);
+    return exited;
+  };
+  return {
+    url,
+    child,
+    end,
+    [Symbol.asyncDispose]: async () => {
+      if (child.exitCode === null && child.signalCode === null) await end('SIGKILL');
+    },
+  };
+}
+
+export function processToken(sub: string, role: Role): Promise<string> {
+  return signToken({ secret: SECRET, audience: 'courier', issuer: undefined }, { sub, role, expiresInSeconds: 600 });
+}
