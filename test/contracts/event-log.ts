@@ -1,0 +1,300 @@
+/** What every event log guarantees, as tests. Each implementation runs them all through a factory of its own. */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { CHANNEL_FAMILIES, EVERYTHING, familyOf, type Selector, selectorOf, selects } from '../../src/contract/channels.ts';
+import { type EventDraft, type EventLog, IDEMPOTENCY_WINDOW_MS, type LogPage, PAGE_BYTES, type StoredEvent } from '../../src/log/log.ts';
+
+/** Makes logs for one test. Opening again gives the same log where it is durable. */
+export interface LogFactory extends AsyncDisposable {
+  open(options?: { now?: () => number }): Promise<EventLog>;
+}
+
+export interface LogSuite {
+  readonly durable: boolean;
+  readonly factory: () => Promise<LogFactory> | LogFactory;
+  /** Runs of each property; fewer where opening a log is slow. */
+  readonly runs: number;
+}
+
+const never = new AbortController().signal;
+const CHANNELS = ['global', 'user.u1', 'user.u2', 'strategy.s1', 'strategy.s2', 'backtest.b1', 'forge.job.j1', 'forge.job.j2'];
+const TYPES = ['a', 'b', 'c'];
+
+export function draftOn(channel: string, options: { type?: string; key?: string; principal?: string; size?: number } = {}): EventDraft {
+  const { type = 'a', key, principal = 'p', size = 0 } = options;
+  const family = familyOf(channel);
+  if (family === undefined) throw new Error(`${channel} is no channel`);
+  const body = JSON.stringify({ channel, type, metadata: {}, data: { text: 'é'.repeat(size) } });
+  return { channel, family, type, body, ...(key !== undefined && { idempotency: { principal, key } }) };
+}
+
+const seqsOf = (events: readonly { seq: number }[]) => events.map(({ seq }) => seq);
+const range = (from: number, to: number) => Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => from + index);
+
+async function readAll(log: EventLog, selector: Selector, options: { after?: number; limit?: number; types?: ReadonlySet<string> } = {}) {
+  const { limit = 1000, types } = options;
+  const events: StoredEvent[] = [];
+  let after = options.after ?? 0;
+  for (;;) {
+    const page: LogPage = await log.read({ after, selector, types, limit }, never);
+    events.push(...page.events);
+    if (page.through >= page.head) return events;
+    expect(page.through).toBeGreaterThan(after);
+    after = page.through;
+  }
+}
+
+const arbitraryAppends = fc.array(
+  fc.array(fc.record({ channel: fc.constantFrom(...CHANNELS), type: fc.constantFrom(...TYPES) }), { minLength: 1, maxLength: 5 }),
+  { maxLength: 20 },
+);
+const arbitrarySelector = fc
+  .subarray([...CHANNELS, 'user.*', 'strategy.*', 'backtest.*', 'forge.**', '**', '*', 'user.nobody', '*.u1'], { minLength: 1 })
+  .map((patterns) => selectorOf(patterns));
+
+export function describeEventLog(name: string, { durable, factory, runs }: LogSuite): void {
+  describe(name, () => {
+    describe('appending', () => {
+      test('numbers events 1, 2, 3 in the order given and returns them as stored', async () => {
+        await using logs = await factory();
+        await using log = await logs.open();
+        const drafts = [draftOn('global'), draftOn('backtest.b1', { type: 'b' }), draftOn('user.u1', { size: 3 })];
+        const appended = await log.append(drafts);
+        expect(appended).toEqual(drafts.map((draft, index) => ({ event: { seq: index + 1, ...draft }, duplicate: false })));
+        expect(await log.append([])).toEqual([]);
+        expect(await log.bounds()).toEqual({ first: 1, head: 3 });
+        expect(log.epoch).toMatch(/^[a-z0-9]{1,32}$/);
+      });
+
+      test('concurrent appends get consecutive numbers each, without holes', async () => {
+        await using logs = await factory();
+        await using log = await logs.open();
+        await fc.assert(
+          fc.asyncProperty(arbitraryAppends, async (appends) => {
+            const { head } = await log.bounds();
+            const results = await Promise.all(
+              appends.map((drafts) => log.append(drafts.map(({ channel, type }) => draftOn(channel, { type })))),
+            );
+            for (const result of results) {
+              const first = result[0]?.event.seq ?? 0;
+              expect(seqsOf(result.map(({ event }) => event))).toEqual(range(first, first + result.length - 1));
+            }
+            const all = results.flatMap((result) => seqsOf(result.map(({ event }) => event))).sort((a, b) => a - b);
+            expect(all).toEqual(range(head + 1, head + all.length));
+            expect(await readAll(log, EVERYTHING, { after: head })).toHaveLength(all.length);
+          }),
+          { numRuns: runs },
+        );
+      });
+
+      test('a listener hears each commit once, in order, before the appends resolve', async () => {
+        await using logs = await factory();
+        await using log = await logs.open();
+        const heard: number[] = [];
+        const stop = log.onCommit((events) => heard.push(...seqsOf(events)));
+        await Promise.all(
+          range(1, 50).map(async () => {
+            const [appended] = await log.append([draftOn('global')]);
+            expect(heard).toContain(appended?.event.seq);
+          }),
+        );
+        expect(heard).toEqual(range(1, 50));
+        stop();
+        await log.append([draftOn('global')]);
+        expect(heard).toHaveLength(50);
+      });
+
+      test('after closing, everything is refused as unavailable', async () => {
+        await using logs = await factory();
+        const log = await logs.open();
+        const waiting = log.append([draftOn('global')]);
+        await log[Symbol.asyncDispose]();
+        await log[Symbol.asyncDispose]();
+        expect(await waiting).toHaveLength(1);
+        await expect(log.append([draftOn('global')])).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
+        await expect(log.read({ after: 0, selector: EVERYTHING, limit: 1 }, never)).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
+        await expect(log.bounds()).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
+      });
+    });
+
+    describe('reading', () => {
+      test('from any position, with any selector, types and page size, gives just what matches, in order', async () => {
+        await using logs = await factory();
+        await using log = await logs.open();
+        const model: StoredEvent[] = [];
+        await fc.assert(
+          fc.asyncProperty(
+            arbitraryAppends,
+            arbitrarySelector,
+            fc.option(fc.subarray(TYPES, { minLength: 1 }), { nil: undefined }),
+            fc.nat(),
+            fc.integer({ min: 1, max: 20 }),
+            async (appends, selector, types, position, limit) => {
+              for (const drafts of appends) {
+                const result = await log.append(drafts.map(({ channel, type }) => draftOn(channel, { type })));
+                model.push(...result.map(({ event }) => event));
+              }
+              const after = position % (model.length + 3);
+              const expected = model.filter(
+                (event) => event.seq > after && selects(selector, event.family, event.channel) && (types?.includes(event.type) ?? true),
+              );
+              const read = await readAll(log, selector, { after, limit, ...(types && { types: new Set(types) }) });
+              expect(read).toEqual(expected);
+            },
+          ),
+          { numRuns: runs },
+        );
+      });
+
+      test('a page ends before it is too large, but holds at least one event', async () => {
+        await using logs = await factory();
+        await using log = await logs.open();
+        await log.append(range(1, 5).map(() => draftOn('global', { size: PAGE_BYTES })));
+        const page = await log.read({ after: 0, selector: EVERYTHING, limit: 100 }, never);
+        expect(page).toMatchObject({ through: 1, first: 1, head: 5 });
+        expect(await readAll(log, selectorOf(['global']))).toHaveLength(5);
+      });
+
+      test('a page reaches the head when nothing more matches', async () => {
+        await using logs = await factory();
+        await using log = await logs.open();
+        await log.append([draftOn('global'), draftOn('user.u1'), draftOn('user.u1')]);
+        const page = await log.read({ after: 0, selector: selectorOf(['global']), limit: 10 }, never);
+        expect(seqsOf(page.events)).toEqual([1]);
+        expect(page.through).toBe(3);
+        expect((await log.read({ after: 3, selector: EVERYTHING, limit: 10 }, never)).events).toEqual([]);
+      });
+
+      test('an aborted read rejects with the reason', async () => {
+        await using logs = await factory();
+        await using log = await logs.open();
+        const reason = new Error('gone');
+        await expect(log.read({ after: 0, selector: EVERYTHING, limit: 1 }, AbortSignal.abort(reason))).rejects.toBe(reason);
+      });
+
+      test('every family can be read on its own', async () => {
+        await using logs = await factory();
+        await using log = await logs.open();
+        await log.append(CHANNELS.map((channel) => draftOn(channel)));
+        for (const family of CHANNEL_FAMILIES) {
+          const read = await readAll(log, { families: new Set([family]), channels: new Set() });
+          expect(read.map(({ channel }) => channel)).toEqual(CHANNELS.filter((channel) => familyOf(channel) === family));
+        }
+      });
+    });
+
+    describe('idempotency', () => {
+      test('a repeated key stores nothing and returns what was stored first', async () => {
+        await using logs = await factory();
+        await using log = await logs.open();
+        const [first] = await log.append([draftOn('global', { key: 'k' })]);
+        const [repeat] = await log.append([draftOn('user.u1', { key: 'k', type: 'b' })]);
+        expect(repeat).toEqual({ event: first?.event, duplicate: true });
+        const [other] = await log.append([draftOn('global', { key: 'k', principal: 'someone else' })]);
+        expect(other).toMatchObject({ duplicate: false, event: { seq: 2 } });
+      });
+
+      test('equal keys at once, and within one append, store one event', async () => {
+        await using logs = await factory();
+        await using log = await logs.open();
+        const heard: number[] = [];
+        log.onCommit((events) => heard.push(...seqsOf(events)));
+        const drafts = [draftOn('global', { key: 'k' }), draftOn('global', { key: 'k' })];
+        const results = (await Promise.all(range(1, 20).map(() => log.append(drafts)))).flat();
+        expect(new Set(seqsOf(results.map(({ event }) => event)))).toEqual(new Set([1]));
+        expect(results.filter(({ duplicate }) => !duplicate)).toHaveLength(1);
+        expect(heard).toEqual([1]);
+      });
+
+      test('a key is forgotten after its window, and then counts as new', async () => {
+        await using logs = await factory();
+        let now = 1_000_000;
+        await using log = await logs.open({ now: () => now });
+        await log.append([draftOn('global', { key: 'k' })]);
+        now += IDEMPOTENCY_WINDOW_MS - 1;
+        expect(await log.append([draftOn('global', { key: 'k' })])).toMatchObject([{ duplicate: true, event: { seq: 1 } }]);
+        now += 1;
+        expect(await log.append([draftOn('global', { key: 'k' })])).toMatchObject([{ duplicate: false, event: { seq: 2 } }]);
+        expect(await log.append([draftOn('global', { key: 'k' })])).toMatchObject([{ duplicate: true, event: { seq: 2 } }]);
+      });
+
+      test('trimming forgets keys past their window and keeps the others', async () => {
+        await using logs = await factory();
+        let now = 1_000_000;
+        await using log = await logs.open({ now: () => now });
+        await log.append([draftOn('global', { key: 'old' })]);
+        now += IDEMPOTENCY_WINDOW_MS;
+        await log.append([draftOn('global', { key: 'new' })]);
+        await log.trim(0, 100);
+        expect(await log.append([draftOn('global', { key: 'old' })])).toMatchObject([{ duplicate: false }]);
+        expect(await log.append([draftOn('global', { key: 'new' })])).toMatchObject([{ duplicate: true, event: { seq: 2 } }]);
+      });
+    });
+
+    describe('trimming', () => {
+      test('removes only what is older, from the front, a limited number at a time', async () => {
+        await using logs = await factory();
+        let now = 1000;
+        await using log = await logs.open({ now: () => now });
+        for (const time of [1000, 1001, 1002, 1003, 1004]) {
+          now = time;
+          await log.append([draftOn('user.u1'), draftOn('global')]);
+        }
+        expect(await log.trim(1002, 3)).toBe(3);
+        expect(await log.bounds()).toEqual({ first: 4, head: 10 });
+        expect(await log.trim(1002, 3)).toBe(1);
+        expect(await log.trim(1002, 3)).toBe(0);
+        expect(await log.bounds()).toEqual({ first: 5, head: 10 });
+        expect(seqsOf(await readAll(log, EVERYTHING))).toEqual(range(5, 10));
+        expect(seqsOf(await readAll(log, selectorOf(['user.u1'])))).toEqual([5, 7, 9]);
+        expect(seqsOf(await readAll(log, selectorOf(['global']), { limit: 1 }))).toEqual([6, 8, 10]);
+      });
+
+      test('never gives a number again, even when everything is gone', async () => {
+        await using logs = await factory();
+        let now = 1000;
+        await using log = await logs.open({ now: () => now });
+        await log.append([draftOn('global'), draftOn('global')]);
+        now = 5000;
+        expect(await log.trim(5000, 100)).toBe(2);
+        expect(await log.bounds()).toEqual({ first: 3, head: 2 });
+        expect(await log.read({ after: 0, selector: EVERYTHING, limit: 10 }, never)).toEqual({ events: [], through: 2, first: 3, head: 2 });
+        expect(await log.append([draftOn('global')])).toMatchObject([{ event: { seq: 3 } }]);
+      });
+
+      test('keeps what is newer when the clock goes back', async () => {
+        await using logs = await factory();
+        let now = 10_000;
+        await using log = await logs.open({ now: () => now });
+        await log.append([draftOn('global')]);
+        now = 1000;
+        await log.append([draftOn('global')]);
+        // The second was appended after the first, so it counts as at least as new.
+        expect(await log.trim(5000, 100)).toBe(0);
+        expect(await log.trim(10_001, 100)).toBe(2);
+      });
+    });
+
+    if (!durable) return;
+    describe('reopening', () => {
+      test('finds every event, key and bound again, and the same epoch', async () => {
+        await using logs = await factory();
+        let now = 1000;
+        const first = await logs.open({ now: () => now });
+        await first.append(CHANNELS.map((channel) => draftOn(channel)));
+        now = 2000;
+        await first.append([draftOn('global', { key: 'k' })]);
+        await first.trim(1500, 2);
+        await first[Symbol.asyncDispose]();
+        await using second = await logs.open({ now: () => now });
+        expect(second.epoch).toBe(first.epoch);
+        expect(await second.bounds()).toEqual({ first: 3, head: CHANNELS.length + 1 });
+        expect(seqsOf(await readAll(second, EVERYTHING))).toEqual(range(3, CHANNELS.length + 1));
+        expect(await second.append([draftOn('global', { key: 'k' })])).toMatchObject([{ duplicate: true }]);
+        now = 0;
+        await second.append([draftOn('global')]);
+        expect(await second.trim(1999, 100)).toBe(CHANNELS.length - 2);
+      });
+    });
+  });
+}

@@ -1,0 +1,128 @@
+/** The SQLite log: the guarantees of every log, and what is its own: the file. */
+import { closeSync, openSync, readFileSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, expect, test } from 'vitest';
+import { EVERYTHING } from '../../src/contract/channels.ts';
+import { openSqliteLog } from '../../src/log/sqlite.ts';
+import { readStatement } from '../../src/log/sqlite-store.ts';
+import { describeEventLog, draftOn } from '../contracts/event-log.ts';
+import { temporaryFolder } from '../helpers/folder.ts';
+
+describeEventLog('SQLite log', {
+  durable: true,
+  runs: 40,
+  factory: () => {
+    const folder = temporaryFolder();
+    return {
+      open: (options) => openSqliteLog({ path: folder.file('log.db'), ...options }),
+      [Symbol.asyncDispose]: async () => folder[Symbol.dispose](),
+    };
+  },
+});
+
+/** A file with events in it, closed. */
+async function filledFile(path: string, events = 200): Promise<void> {
+  await using log = await openSqliteLog({ path });
+  await log.append(Array.from({ length: events }, () => draftOn('backtest.b1', { size: 500 })));
+}
+
+describe('the file', () => {
+  test('is refused while it is in use', async () => {
+    using folder = temporaryFolder();
+    await using _first = await openSqliteLog({ path: folder.file('log.db') });
+    await expect(openSqliteLog({ path: folder.file('log.db') })).rejects.toThrow(/log\.db cannot be opened: another process is using it/);
+  });
+
+  test('is made with its folder when there is none', async () => {
+    using folder = temporaryFolder();
+    await using log = await openSqliteLog({ path: folder.file('a/b/log.db') });
+    expect(await log.bounds()).toEqual({ first: 1, head: 0 });
+  });
+
+  test('is refused when it is no SQLite file', async () => {
+    using folder = temporaryFolder();
+    writeFileSync(folder.file('log.db'), 'This is not a database, whatever its name says. '.repeat(100));
+    await expect(openSqliteLog({ path: folder.file('log.db') })).rejects.toThrow(/it is not an SQLite file/);
+  });
+
+  test('is refused when it belongs to something else', async () => {
+    using folder = temporaryFolder();
+    const db = new DatabaseSync(folder.file('log.db'));
+    db.exec('CREATE TABLE other (x)');
+    db.close();
+    await expect(openSqliteLog({ path: folder.file('log.db') })).rejects.toThrow(/not an event log of Courier/);
+  });
+
+  test('is refused when a newer Courier made it', async () => {
+    using folder = temporaryFolder();
+    await filledFile(folder.file('log.db'), 1);
+    const db = new DatabaseSync(folder.file('log.db'));
+    db.exec('PRAGMA user_version = 99');
+    db.close();
+    await expect(openSqliteLog({ path: folder.file('log.db') })).rejects.toThrow(/version 99.*use a newer Courier/);
+  });
+
+  test('is refused when it was cut off', async () => {
+    using folder = temporaryFolder();
+    const path = folder.file('log.db');
+    await filledFile(path);
+    truncateSync(path, Math.floor(readFileSync(path).length / 2 / 4096) * 4096);
+    await expect(openSqliteLog({ path })).rejects.toThrow(/it is damaged/);
+  });
+
+  test('is refused when its pages are damaged', async () => {
+    using folder = temporaryFolder();
+    const path = folder.file('log.db');
+    await filledFile(path);
+    const file = openSync(path, 'r+');
+    // The head of a page in the middle: a page's first byte tells what kind of page it is.
+    writeSync(file, Buffer.alloc(64, 0xff), 0, 64, 20 * 4096);
+    closeSync(file);
+    await expect(openSqliteLog({ path })).rejects.toThrow(/it is damaged/);
+  });
+
+  test('when it is full, appends are refused, earlier ones stay, and it goes on when there is room', async () => {
+    using folder = temporaryFolder();
+    const path = folder.file('log.db');
+    let acknowledged = 0;
+    {
+      await using log = await openSqliteLog({ path, maxBytes: 256 * 1024 });
+      const fill = async () => {
+        for (;;) acknowledged += (await log.append([draftOn('global', { size: 5000 })])).length;
+      };
+      await expect(fill()).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE', message: expect.stringContaining('full') });
+      expect(acknowledged).toBeGreaterThan(10);
+      expect(await log.bounds()).toEqual({ first: 1, head: acknowledged });
+      await log.trim(Date.now() + 1000, 20);
+      expect(await log.append([draftOn('global', { size: 5000 })])).toMatchObject([{ event: { seq: acknowledged + 1 } }]);
+    }
+    await using log = await openSqliteLog({ path });
+    const page = await log.read({ after: 0, selector: EVERYTHING, limit: 1000 }, new AbortController().signal);
+    expect(page).toMatchObject({ first: 21, head: acknowledged + 1 });
+  });
+
+  test('too much in flight is refused, and what was in flight is stored', async () => {
+    using folder = temporaryFolder();
+    await using log = await openSqliteLog({ path: folder.file('log.db'), maxInFlightLength: 10_000 });
+    const results = await Promise.allSettled(Array.from({ length: 20 }, () => log.append([draftOn('global', { size: 1000 })])));
+    const stored = results.filter(({ status }) => status === 'fulfilled').length;
+    expect(stored).toBeGreaterThan(0);
+    expect(results.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'SERVICE_UNAVAILABLE' } });
+    expect(await log.bounds()).toEqual({ first: 1, head: stored });
+  });
+});
+
+test('a read of families and channels walks index ranges and sorts nothing', async () => {
+  using folder = temporaryFolder();
+  await filledFile(folder.file('log.db'), 1);
+  const db = new DatabaseSync(folder.file('log.db'));
+  const { sql } = readStatement({ families: ['user', 'strategy'], channels: ['global', 'backtest.b1', 'forge.job.j1'] });
+  const plan = db
+    .prepare(`EXPLAIN QUERY PLAN ${sql}`)
+    .all()
+    .map((row) => String(row['detail']));
+  db.close();
+  expect(plan.filter((step) => step.startsWith('SEARCH event USING INDEX event_by_family'))).toHaveLength(2);
+  expect(plan.filter((step) => step.startsWith('SEARCH event USING INDEX event_by_channel'))).toHaveLength(3);
+  expect(plan.filter((step) => /SCAN|TEMP B-TREE/.test(step))).toEqual([]);
+});
