@@ -29,7 +29,7 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
   if (!config.production && config.jwt.secret === undefined) {
     const kept = developmentSecretPath(config.log);
     logger.info(
-      `development: get a token with \`npm run courier -- token --role admin\`${kept === undefined ? '' : ` (secret kept in ${kept})`}`,
+      `development: get a token with \`npm run courier -- token --sub me --role admin\`${kept === undefined ? '' : ` (secret kept in ${kept})`}`,
     );
   }
   const signal = await firstSignal();

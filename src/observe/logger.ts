@@ -39,6 +39,7 @@ export function createLogger(config: Pick<Config, 'logLevel' | 'logFormat'>, des
           messageKey: 'message',
           translateTime: 'SYS:HH:MM:ss.l',
           ignore: 'logger',
+          singleLine: true,
           messageFormat: '{logger}: {message}',
           destination: destination ?? 1,
         })

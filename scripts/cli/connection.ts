@@ -1,0 +1,109 @@
+/** How the commands reach a gateway: its address, a token, and typed clients over HTTP and WebSocket. */
+import { readFileSync } from 'node:fs';
+import { createTRPCClient, createWSClient, httpBatchLink, type TRPCClient, TRPCClientError, wsLink } from '@trpc/client';
+import superjson from 'superjson';
+import { developmentSecretPath } from '../../src/auth/development-secret.ts';
+import { signToken, type TokenSettings } from '../../src/auth/tokens.ts';
+import { parseConfig } from '../../src/config.ts';
+import type { AppRouter } from '../../src/router/index.ts';
+
+/** Exit codes of every command. */
+export const EXIT = { ok: 0, failed: 1, usage: 2, refused: 3 } as const;
+
+/** A failure to show as one line, with the exit code it ends with. */
+export class CliError extends Error {
+  override readonly name = 'CliError';
+  readonly exitCode: number;
+
+  constructor(message: string, exitCode: number = EXIT.failed) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}
+
+export interface ConnectionOptions {
+  readonly url: string;
+  readonly token?: string | undefined;
+}
+
+/** How long a token lives that a command signs for itself, in seconds. */
+const OWN_TOKEN_SECONDS = 24 * 60 * 60;
+
+/** With what tokens are signed here: the secret of the environment, or that of a gateway in development beside its log. */
+export function tokenSettings(): TokenSettings {
+  const config = parseConfig(process.env);
+  if (config.jwt.secret !== undefined) return { ...config.jwt, secret: config.jwt.secret };
+  const path = developmentSecretPath(config.log);
+  try {
+    if (path !== undefined) return { ...config.jwt, secret: readFileSync(path, 'utf8').trim() };
+  } catch {
+    // Told below, with what to do.
+  }
+  const where = path === undefined ? 'COURIER_LOG is memory:, which keeps none' : `there is none at ${path} yet: start the gateway once`;
+  throw new CliError(`no secret to sign a token with: set COURIER_JWT_SECRET; ${where}`);
+}
+
+/** The token that was given, or in development one that is signed on the spot. */
+export async function tokenFor({ token }: ConnectionOptions): Promise<string> {
+  if (token !== undefined) return token;
+  try {
+    return await signToken(tokenSettings(), { sub: 'courier-cli', role: 'admin', expiresInSeconds: OWN_TOKEN_SECONDS });
+  } catch (error) {
+    throw new CliError(
+      `no token: give --token or set COURIER_TOKEN (${error instanceof Error ? error.message : String(error)})`,
+      EXIT.refused,
+    );
+  }
+}
+
+/** A client for single calls. */
+export async function httpClient(options: ConnectionOptions): Promise<TRPCClient<AppRouter>> {
+  const headers = { authorization: `Bearer ${await tokenFor(options)}` };
+  return createTRPCClient<AppRouter>({ links: [httpBatchLink({ url: `${options.url}/trpc`, transformer: superjson, headers })] });
+}
+
+export interface LiveConnection extends AsyncDisposable {
+  readonly trpc: TRPCClient<AppRouter>;
+}
+
+/** A client for subscriptions; it reconnects by itself. `onRefused` hears that the gateway does not want it back. */
+export async function webSocketClient(options: ConnectionOptions, onRefused: (reason: string) => void): Promise<LiveConnection> {
+  const token = await tokenFor(options);
+  const ws = createWSClient({
+    url: `${options.url.replace(/^http/, 'ws')}/trpc`,
+    connectionParams: { token },
+    retryDelayMs: (attempt) => Math.random() * Math.min(10_000, 250 * 2 ** attempt),
+    onClose: (cause) => {
+      if (cause?.code === 1008) onRefused('the gateway refuses the token');
+    },
+  });
+  const trpc = createTRPCClient<AppRouter>({ links: [wsLink({ client: ws, transformer: superjson })] });
+  return { trpc, [Symbol.asyncDispose]: () => ws.close() };
+}
+
+/** GET of a plain path that answers JSON. `ok` is false for an answer that reports trouble and still has a body. */
+export async function getJson(options: ConnectionOptions, path: string): Promise<{ ok: boolean; body: Record<string, unknown> }> {
+  const response = await fetch(new URL(path, options.url), { headers: { authorization: `Bearer ${await tokenFor(options)}` } });
+  const body = (await response.json()) as Record<string, unknown>;
+  if (response.status === 401 || response.status === 403) throw new CliError(String(body['detail']), EXIT.refused);
+  return { ok: response.ok, body };
+}
+
+/** Turns whatever was thrown into a line and an exit code. */
+export function explain(error: unknown, url: string): CliError {
+  if (error instanceof CliError) return error;
+  if (error instanceof TRPCClientError) {
+    const code: unknown = error.data?.code;
+    if (code === 'UNAUTHORIZED' || code === 'FORBIDDEN') return new CliError(error.message, EXIT.refused);
+    if (code !== undefined) return new CliError(error.message);
+    return new CliError(`cannot reach the gateway at ${url}: ${reasonOf(error)}`);
+  }
+  if (error instanceof TypeError && error.message === 'fetch failed')
+    return new CliError(`cannot reach the gateway at ${url}: ${reasonOf(error)}`);
+  return new CliError(error instanceof Error ? error.message : String(error));
+}
+
+/** The innermost cause says most: `connect ECONNREFUSED 127.0.0.1:8766` rather than `fetch failed`. */
+function reasonOf(error: Error): string {
+  return error.cause instanceof Error ? reasonOf(error.cause) : error.message;
+}

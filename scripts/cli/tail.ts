@@ -1,0 +1,59 @@
+/** `courier tail`: what is published, as it happens; after a lost connection it goes on where it was. */
+import type { EventType } from '../../src/contract/index.ts';
+import { CliError, type ConnectionOptions, EXIT, httpClient, webSocketClient } from './connection.ts';
+import { eventLine, paint } from './format.ts';
+import { print, tell } from './output.ts';
+
+export interface TailOptions extends ConnectionOptions {
+  readonly from?: 'now' | 'earliest' | undefined;
+  readonly after?: string | undefined;
+  readonly types?: EventType[] | undefined;
+  readonly limit?: number | undefined;
+  readonly json?: boolean | undefined;
+}
+
+export async function tail(patterns: readonly string[], options: TailOptions): Promise<void> {
+  // A refusal reads better as an answer than as a closed connection.
+  await (await httpClient(options)).auth.whoami.query();
+  const ended = Promise.withResolvers<void>();
+  process.once('SIGINT', () => ended.resolve());
+  process.once('SIGTERM', () => ended.resolve());
+  await using connection = await webSocketClient(options, (reason) => ended.reject(new CliError(reason, EXIT.refused)));
+  let events = 0;
+  const subscription = connection.trpc.events.subscribe.subscribe(
+    { channels: [...patterns], from: options.from, types: options.types, lastEventId: options.after },
+    {
+      onData: ({ data: event }) => {
+        if (options.limit !== undefined && events >= options.limit) return;
+        if (event.type === 'courier.gap' || event.type === 'courier.live') {
+          if (options.json) void print(JSON.stringify(event));
+          else tell(paint('dim', noticeText(event), process.stderr));
+          return;
+        }
+        void print(options.json ? JSON.stringify(event) : eventLine(event));
+        events += 1;
+        if (events === options.limit) ended.resolve();
+      },
+      onError: (error) => ended.reject(error),
+      onComplete: () => ended.resolve(),
+      onConnectionStateChange: ({ state, error }) => {
+        if (state === 'connecting' && error) tell(paint('yellow', 'connection lost: trying again', process.stderr));
+      },
+    },
+  );
+  try {
+    await ended.promise;
+  } finally {
+    subscription.unsubscribe();
+  }
+}
+
+function noticeText(
+  notice:
+    | { type: 'courier.gap'; data: { reason: string; requested: string; resumed_from: string } }
+    | { type: 'courier.live'; data: { position: string; replayed: number } },
+): string {
+  if (notice.type === 'courier.live') return `live at ${notice.data.position}, after ${notice.data.replayed} events from the log`;
+  const { reason, requested, resumed_from } = notice.data;
+  return `gap (${reason}): events after ${requested} are missing; going on after ${resumed_from}`;
+}

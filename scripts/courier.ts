@@ -1,0 +1,168 @@
+#!/usr/bin/env node
+/** The command line of Courier: what the commands are called and what they take. Their work is in cli/. */
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { ROLES, type Role } from '../src/auth/principal.ts';
+import { signToken } from '../src/auth/tokens.ts';
+import { ConfigError } from '../src/config.ts';
+import { EVENT_TYPES, type EventType } from '../src/contract/index.ts';
+import { serve } from '../src/main.ts';
+import { VERSION } from '../src/version.ts';
+import { type ConnectionOptions, EXIT, explain, tokenSettings } from './cli/connection.ts';
+import { print } from './cli/output.ts';
+import { publish } from './cli/publish.ts';
+import { health, history, stats } from './cli/read.ts';
+import { tail } from './cli/tail.ts';
+
+const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
+
+function seconds(value: string): number {
+  const match = /^(\d{1,6})([smhd])$/.exec(value);
+  if (match === null) throw new InvalidArgumentError('give a number and s, m, h or d, such as 12h.');
+  return Number(match[1]) * (UNIT_SECONDS[match[2] as string] as number);
+}
+
+function count(value: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(value)) throw new InvalidArgumentError('give a whole number of 1 or more.');
+  return Number(value);
+}
+
+function types(value: string): EventType[] {
+  return value.split(',').map((name) => {
+    const type = EVENT_TYPES.find((known) => known === name);
+    if (type === undefined) throw new InvalidArgumentError(`${JSON.stringify(name)} is none of ${EVENT_TYPES.join(', ')}.`);
+    return type;
+  });
+}
+
+function address(value: string): string {
+  if (!/^https?:$/.test(URL.parse(value)?.protocol ?? '')) throw new InvalidArgumentError('give an address such as http://127.0.0.1:8766.');
+  return value.replace(/\/$/, '');
+}
+
+const url = new Option('--url <address>', 'the gateway').env('COURIER_URL').argParser(address).default('http://127.0.0.1:8766');
+const token = new Option('--token <jwt>', 'a token; in development one is signed on the spot').env('COURIER_TOKEN');
+const json = new Option('--json', 'one JSON object a line');
+const typeFilter = new Option('--types <list>', 'only these event types, separated by commas').argParser(types);
+const after = new Option('--after <position>', 'begin after this position (the id of an event)');
+
+const program = new Command('courier')
+  .description('Courier, a typed event gateway.')
+  .version(VERSION)
+  .exitOverride()
+  .configureHelp({ showGlobalOptions: true })
+  .addHelpText(
+    'after',
+    `
+Exit codes: ${EXIT.ok} done, ${EXIT.failed} failed, ${EXIT.usage} wrong usage or configuration, ${EXIT.refused} the token is missing or does not allow it.`,
+  );
+
+program
+  .command('serve')
+  .description('run a gateway, configured by the COURIER_* variables')
+  .action(async () => {
+    process.exitCode = await serve(process.env);
+  });
+
+interface TokenOptions {
+  sub: string;
+  role: Role;
+  expires: number;
+  subscribe?: string[];
+  publish?: string[];
+}
+
+program
+  .command('token')
+  .description('sign a token and print it')
+  .requiredOption('--sub <name>', 'who: a user id, or a service (prophet, cartographe, chevalier, forge)')
+  .addOption(new Option('--role <role>', 'the role').choices(ROLES).default('user'))
+  .addOption(new Option('--expires <time>', 'valid for so long').argParser(seconds).default(3600, '1h'))
+  .option('--subscribe <pattern...>', 'channels it may read beyond the default of its role')
+  .option('--publish <pattern...>', 'channels it may write beyond the default of its role')
+  .addHelpText('after', '\nExample:\n  courier token --sub ada --subscribe "strategy.*" --expires 12h')
+  .action(async ({ sub, role, expires, subscribe, publish: writable }: TokenOptions) => {
+    await print(
+      await signToken(tokenSettings(), {
+        sub,
+        role,
+        expiresInSeconds: expires,
+        ...(subscribe && { subscribe }),
+        ...(writable && { publish: writable }),
+      }),
+    );
+  });
+
+program
+  .command('publish')
+  .description('publish one event, or many from a file or standard input')
+  .argument('[channel]', 'where to; without it each line is a whole event with channel, type and data')
+  .argument('[type]', 'the event type')
+  .argument('[data]', 'its data as JSON; - or nothing reads standard input, a JSON object a line')
+  .option('--file <path>', 'read lines from a file')
+  .option('--correlation-id <id>', 'ties together what belongs to one piece of work')
+  .option('--idempotency-key <key>', 'a repeated publish with this key is stored once')
+  .addOption(json)
+  .addOption(url)
+  .addOption(token)
+  .addHelpText('after', `\nExample:\n  courier publish backtest.b1 backtest.progress '{"backtest_id":"b1","progress":0.5}'`)
+  .action((channel, type, data, options) => publish(channel, type, data, options));
+
+program
+  .command('tail')
+  .description('show events as they are published; resumes by itself')
+  .argument('[patterns...]', 'channels and patterns: * is one segment, ** one or more', ['**'])
+  .addOption(new Option('--from <where>', 'where to begin').choices(['now', 'earliest']).default('now'))
+  .addOption(after)
+  .addOption(typeFilter)
+  .addOption(new Option('--limit <count>', 'end after so many events').argParser(count))
+  .addOption(json)
+  .addOption(url)
+  .addOption(token)
+  .addHelpText('after', `\nExample:\n  courier tail 'backtest.*' strategy.s1 --from earliest`)
+  .action((patterns, options) => tail(patterns, options));
+
+program
+  .command('history')
+  .description('show what was published before')
+  .argument('<patterns...>', 'channels and patterns')
+  .addOption(after)
+  .addOption(typeFilter)
+  .addOption(new Option('--limit <count>', 'events in a page, 1000 at most').argParser(count))
+  .option('--all', 'page after page, to the end')
+  .addOption(json)
+  .addOption(url)
+  .addOption(token)
+  .action((patterns, options) => history(patterns, options));
+
+for (const [name, description, run] of [
+  ['stats', 'show what the gateway is doing', stats],
+  ['health', 'show whether the gateway can do its work', health],
+] as const) {
+  program
+    .command(name)
+    .description(description)
+    .addOption(json)
+    .addOption(url)
+    .addOption(token)
+    .action((options: ConnectionOptions & { json?: boolean }) => run(options));
+}
+
+let gatewayUrl = '';
+program.hook('preAction', (_program, command) => {
+  gatewayUrl = command.opts()['url'] ?? gatewayUrl;
+});
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  } else if (error instanceof ConfigError) {
+    process.stderr.write(`courier: ${error.message}\n`);
+    process.exitCode = EXIT.usage;
+  } else {
+    const { message, exitCode } = explain(error, gatewayUrl);
+    process.stderr.write(`courier: ${message}\n`);
+    process.exitCode = exitCode;
+  }
+}

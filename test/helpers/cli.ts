@@ -1,0 +1,61 @@
+/** The command line in a process of its own. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const CLI = fileURLToPath(new URL('../../scripts/courier.ts', import.meta.url));
+
+export interface CliRun extends AsyncDisposable {
+  readonly stdout: string[];
+  readonly stderr: string[];
+  /** Resolves once a line of standard output or error matches. */
+  line(pattern: RegExp): Promise<string>;
+  /** Resolves to the exit code once it has ended. */
+  readonly exit: Promise<number | string>;
+  kill(signal: NodeJS.Signals): void;
+}
+
+export function runCli(args: readonly string[], env: Record<string, string> = {}, input?: string): CliRun {
+  const child = spawn(process.execPath, [CLI, ...args], {
+    env: { PATH: process.env['PATH'], NO_COLOR: '1', COURIER_LOG: 'memory:', ...env },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  child.stdin.end(input ?? '');
+  const stdout: string[] = [];
+  const stderr: string[] = [];
+  const waiting = new Set<() => void>();
+  for (const [stream, lines] of [
+    [child.stdout, stdout],
+    [child.stderr, stderr],
+  ] as const) {
+    createInterface({ input: stream }).on('line', (line) => {
+      lines.push(line);
+      for (const check of waiting) check();
+    });
+  }
+  const exit = once(child, 'close').then(([code, signal]) => (code ?? signal) as number | string);
+  const line = (pattern: RegExp) =>
+    new Promise<string>((resolve, reject) => {
+      const check = () => {
+        const found = [...stdout, ...stderr].find((candidate) => pattern.test(candidate));
+        if (found === undefined) return;
+        waiting.delete(check);
+        resolve(found);
+      };
+      waiting.add(check);
+      check();
+      void exit.then((code) => reject(new Error(`ended with ${code} before ${pattern}: ${stderr.join('\n')}`)));
+    });
+  return {
+    stdout,
+    stderr,
+    line,
+    exit,
+    kill: (signal) => child.kill(signal),
+    [Symbol.asyncDispose]: async () => {
+      if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+      await exit;
+    },
+  };
+}

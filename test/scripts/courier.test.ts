@@ -1,0 +1,138 @@
+/** The command line as a person uses it: real processes, a real gateway. */
+import { writeFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { runCli } from '../helpers/cli.ts';
+import { temporaryFolder } from '../helpers/folder.ts';
+import { SECRET, startGateway, type TestGateway } from '../helpers/gateway.ts';
+import { processToken, startProcess } from '../helpers/process.ts';
+
+const forGateway = (gateway: TestGateway) => ({ COURIER_URL: gateway.url, COURIER_JWT_SECRET: SECRET });
+const progress = (value: number) => JSON.stringify({ job_id: 'j1', progress: value });
+
+describe('publish and tail', () => {
+  test('what is published appears, readable or as JSON, and tail ends after its limit', async () => {
+    await using gateway = await startGateway();
+    const env = forGateway(gateway);
+    await using readable = runCli(['tail', 'forge.**', '--limit', '1'], env);
+    await using json = runCli(['tail', 'forge.job.j1', '--limit', '1', '--json'], env);
+    await Promise.all([readable.line(/^live at/), json.line(/courier\.live/)]);
+    await using publish = runCli(['publish', 'forge.job.j1', 'forge.job.progress', progress(0.5), '--correlation-id', 'run-1'], env);
+    expect(await publish.exit).toBe(0);
+    expect(publish.stdout[0]).toMatch(/^\w+-1 forge\.job\.j1 forge\.job\.progress$/);
+    expect(await readable.exit).toBe(0);
+    expect(readable.stdout).toEqual([
+      expect.stringMatching(/^\S+ forge\.job\.j1 +forge\.job\.progress +courier-cli +job_id=j1 progress=0\.5$/),
+    ]);
+    expect(await json.exit).toBe(0);
+    const events = json.stdout.map((line) => JSON.parse(line));
+    expect(events).toMatchObject([
+      { type: 'courier.live' },
+      { channel: 'forge.job.j1', metadata: { source: 'courier-cli', correlation_id: 'run-1' }, data: { job_id: 'j1', progress: 0.5 } },
+    ]);
+  });
+
+  test('many lines from standard input are published in order', async () => {
+    await using gateway = await startGateway();
+    const lines = Array.from({ length: 250 }, (_, index) => progress(index / 250)).join('\n');
+    await using publish = runCli(['publish', 'forge.job.j1', 'forge.job.progress'], forGateway(gateway), lines);
+    expect(await publish.exit).toBe(0);
+    expect(publish.stdout).toHaveLength(250);
+    expect(publish.stderr).toEqual([expect.stringMatching(/^published 250 events in /)]);
+    await using history = runCli(['history', 'forge.job.j1', '--all', '--json', '--limit', '100'], forGateway(gateway));
+    expect(await history.exit).toBe(0);
+    expect(history.stdout.map((line) => JSON.parse(line).data.progress)).toEqual(Array.from({ length: 250 }, (_, index) => index / 250));
+  });
+
+  test('whole events come from a file, each with its own channel and type', async () => {
+    using folder = temporaryFolder();
+    await using gateway = await startGateway();
+    writeFileSync(
+      folder.file('events.jsonl'),
+      `{"channel":"global","type":"forge.job.completed","data":{"job_id":"j1"}}\n\n{"channel":"backtest.b1","type":"backtest.started","data":{"backtest_id":"b1"}}\n`,
+    );
+    await using publish = runCli(['publish', '--file', folder.file('events.jsonl'), '--json'], forGateway(gateway));
+    expect(await publish.exit).toBe(0);
+    expect(publish.stdout.map((line) => JSON.parse(line))).toMatchObject([{ channel: 'global' }, { channel: 'backtest.b1' }]);
+  });
+
+  test('a line that is wrong is named, and what came before it is published', async () => {
+    await using gateway = await startGateway();
+    await using publish = runCli(
+      ['publish', 'forge.job.j1', 'forge.job.progress'],
+      forGateway(gateway),
+      `${progress(0.1)}\n${progress(7)}\n`,
+    );
+    expect(await publish.exit).toBe(1);
+    expect(publish.stdout).toHaveLength(1);
+    expect(publish.stderr.at(-1)).toMatch(/^courier: line 2 is not a valid event: data\.progress: /);
+  });
+
+  test('tail goes on where it was after the gateway restarts', async () => {
+    using folder = temporaryFolder();
+    const env = { COURIER_LOG: `sqlite:${folder.file('courier.db')}` };
+    const first = await startProcess(env);
+    const port = new URL(first.url).port;
+    const cli = { COURIER_URL: first.url, COURIER_TOKEN: await processToken('root', 'admin') };
+    await using tail = runCli(['tail', '--limit', '2', '--json'], cli);
+    await tail.line(/courier\.live/);
+    await using before = runCli(['publish', 'global', 'forge.job.started', '{"job_id":"j1","kind":"before"}'], cli);
+    expect(await before.exit).toBe(0);
+    await tail.line(/before/);
+    expect(await first.end('SIGTERM')).toBe(0);
+    await using _second = await startProcess({ ...env, COURIER_PORT: port });
+    await using after = runCli(['publish', 'global', 'forge.job.started', '{"job_id":"j1","kind":"after"}'], cli);
+    expect(await after.exit).toBe(0);
+    expect(await tail.exit).toBe(0);
+    const kinds = tail.stdout.map((line) => JSON.parse(line)).filter(({ type }) => !type.startsWith('courier.'));
+    expect(kinds.map(({ data }) => data.kind)).toEqual(['before', 'after']);
+  });
+});
+
+describe('trouble is one line and an exit code', () => {
+  test('a token that is refused', async () => {
+    await using gateway = await startGateway();
+    await using tail = runCli(['tail', '--token', 'nonsense'], forGateway(gateway));
+    expect(await tail.exit).toBe(3);
+    expect(tail.stderr).toEqual(['courier: the token is not valid: it is not a signed JWT']);
+  });
+
+  test('a channel that the token does not grant', async () => {
+    await using gateway = await startGateway();
+    const token = await gateway.token('ada');
+    await using history = runCli(['history', 'strategy.s1'], { ...forGateway(gateway), COURIER_TOKEN: token });
+    expect(await history.exit).toBe(3);
+    expect(history.stderr).toEqual(['courier: user "ada" may not subscribe to strategy.s1']);
+  });
+
+  test('a gateway that is not there', async () => {
+    await using stats = runCli(['stats', '--url', 'http://127.0.0.1:1'], { COURIER_JWT_SECRET: SECRET });
+    expect(await stats.exit).toBe(1);
+    expect(stats.stderr).toEqual([expect.stringMatching(/^courier: cannot reach the gateway at http:\/\/127\.0\.0\.1:1: /)]);
+  });
+
+  test('wrong usage', async () => {
+    await using run = runCli(['tail', '--types', 'trade.exploded']);
+    expect(await run.exit).toBe(2);
+    expect(run.stderr[0]).toMatch(/--types.*"trade\.exploded" is none of strategy\.generation\.started/);
+  });
+
+  test('a wrong configuration', async () => {
+    await using serve = runCli(['serve'], { COURIER_PORT: 'http' });
+    expect(await serve.exit).toBe(2);
+    expect(serve.stderr).toEqual(['courier: COURIER_PORT must be a whole number from 0 to 65535']);
+  });
+});
+
+test('stats, health and token', async () => {
+  await using gateway = await startGateway();
+  await using stats = runCli(['stats', '--json'], forGateway(gateway));
+  expect(await stats.exit).toBe(0);
+  expect(JSON.parse(stats.stdout[0] ?? '')).toMatchObject({ version: '0.1.0', log: { events: 0 } });
+  await using health = runCli(['health'], forGateway(gateway));
+  expect(await health.exit).toBe(0);
+  expect(health.stdout[0]).toMatch(/^status +healthy$/);
+  await using token = runCli(['token', '--sub', 'ada', '--publish', 'user.*'], forGateway(gateway));
+  expect(await token.exit).toBe(0);
+  const whoami = await gateway.httpClient(token.stdout[0] ?? '').auth.whoami.query();
+  expect(whoami).toMatchObject({ sub: 'ada', role: 'user', may_subscribe: ['global', 'user.ada'], may_publish: ['user.*'] });
+});
