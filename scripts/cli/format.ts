@@ -23,11 +23,17 @@ function styleOf(type: string): Style {
   return 'cyan';
 }
 
+/** The time of today's events, the date of older ones. */
+function timeText(timestamp: Date): string {
+  const text = timestamp.toISOString();
+  const today = new Date().toISOString().slice(0, 10);
+  return text.startsWith(today) ? text.slice(11, 23) : text.slice(0, 10).padEnd(12);
+}
+
 /** `12:00:00.000  backtest.b1  backtest.progress  cartographe  backtest_id=b1 progress=0.5` */
 export function eventLine(event: PrintedEvent): string {
-  const time = event.metadata.timestamp.toISOString().slice(11, 23);
   return [
-    paint('dim', time),
+    paint('dim', timeText(event.metadata.timestamp)),
     event.channel.padEnd(24),
     paint(styleOf(event.type), event.type.padEnd(30)),
     paint('dim', printable(event.metadata.source).padEnd(12)),

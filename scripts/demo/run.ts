@@ -1,0 +1,163 @@
+/**
+ * The demo: a gateway and four services, each its own process, research moving-average strategies on twenty years of
+ * the S&P 500. The terminal shows what a subscriber sees; at the end the figures are checked against the log.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createTRPCClient, createWSClient, type TRPCClient, wsLink } from '@trpc/client';
+import superjson from 'superjson';
+import { signToken } from '../../src/auth/tokens.ts';
+import { type CourierEvent, SERVICE_NAMES } from '../../src/contract/index.ts';
+import type { AppRouter } from '../../src/router/index.ts';
+import { eventLine, paint } from '../cli/format.ts';
+import { type ServiceProcess, startGateway, startService } from './processes.ts';
+
+const TIMEOUT_MS = 60_000;
+const CORRELATION_ID = 'research-2000-2020';
+const PAGE = 1000;
+
+async function run(stack: AsyncDisposableStack): Promise<boolean> {
+  const folder = mkdtempSync(join(tmpdir(), 'courier-demo-'));
+  stack.defer(() => rmSync(folder, { recursive: true, force: true }));
+  const settings = { secret: randomBytes(32).toString('base64url'), audience: 'courier', issuer: undefined };
+  const tokenFor = (sub: string, role: 'service' | 'admin') => signToken(settings, { sub, role, expiresInSeconds: 600 });
+  const base = { PATH: process.env['PATH'] };
+  const url = await startGateway(
+    {
+      ...base,
+      COURIER_PORT: '0',
+      COURIER_LOG: `sqlite:${join(folder, 'courier.db')}`,
+      COURIER_LOG_FORMAT: 'json',
+      COURIER_JWT_SECRET: settings.secret,
+    },
+    stack,
+  );
+  console.log(`gateway on ${url}, log in ${folder}\n`);
+
+  const trpc = connect(url, await tokenFor('demo', 'admin'), stack);
+  const watched = await watch(trpc);
+  const services: ServiceProcess[] = [];
+  for (const name of SERVICE_NAMES) {
+    services.push(startService(name, { ...base, COURIER_URL: url, COURIER_TOKEN: await tokenFor(name, 'service') }, stack));
+  }
+  await Promise.all(services.map((service) => service.report('ready')));
+  const [forge, chevalier] = ['forge', 'chevalier'].map((name) => services.find((service) => service.name === name));
+  forge?.send({ kind: 'begin', correlationId: CORRELATION_ID });
+  await Promise.all([chevalier?.report('done'), watched.until((events) => events.filter(endsJob).length === 2)]);
+  for (const service of services) service.send({ kind: 'stop' });
+  const reports = await Promise.all(services.map((service) => service.report('stopped')));
+  const published = reports.reduce((sum, { acknowledged }) => sum + acknowledged, 0);
+  await watched.until((events) => events.length >= published);
+  return summarise(watched.events, published, await readLog(trpc));
+}
+
+function connect(url: string, token: string, stack: AsyncDisposableStack): TRPCClient<AppRouter> {
+  const ws = createWSClient({ url: `${url.replace('http', 'ws')}/trpc`, connectionParams: { token } });
+  stack.defer(() => ws.close());
+  return createTRPCClient<AppRouter>({ links: [wsLink({ client: ws, transformer: superjson })] });
+}
+
+function endsJob({ type }: CourierEvent): boolean {
+  return type === 'forge.job.completed' || type === 'forge.job.failed';
+}
+
+interface Watched {
+  readonly events: readonly CourierEvent[];
+  until(done: (events: readonly CourierEvent[]) => boolean): Promise<void>;
+}
+
+/** Subscribes to everything and prints it. Resolves once the subscription is live. */
+async function watch(trpc: TRPCClient<AppRouter>): Promise<Watched> {
+  const events: CourierEvent[] = [];
+  const live = Promise.withResolvers<void>();
+  const waiting = new Set<() => void>();
+  trpc.events.subscribe.subscribe(
+    { channels: ['**'] },
+    {
+      onData: ({ data: event }) => {
+        if (event.type === 'courier.live') return live.resolve();
+        if (event.type === 'courier.gap') throw new Error(`a gap: ${event.data.reason}`);
+        events.push(event);
+        console.log(eventLine(event));
+        for (const check of waiting) check();
+      },
+      onError: live.reject,
+    },
+  );
+  await live.promise;
+  const until = (done: (events: readonly CourierEvent[]) => boolean) =>
+    new Promise<void>((resolve) => {
+      const check = () => {
+        if (done(events)) resolve();
+      };
+      waiting.add(check);
+      check();
+    });
+  return { events, until };
+}
+
+/** Every event of the log, page by page. */
+async function readLog(trpc: TRPCClient<AppRouter>): Promise<CourierEvent[]> {
+  const events: CourierEvent[] = [];
+  let after: string | undefined;
+  for (;;) {
+    const page = await trpc.events.history.query({ channels: ['**'], after, limit: PAGE });
+    events.push(...page.events);
+    if (!page.has_more) return events;
+    after = page.next;
+  }
+}
+
+function summarise(delivered: readonly CourierEvent[], published: number, stored: readonly CourierEvent[]): boolean {
+  console.log(`\n${paint('bold', 'strategy      return  drawdown  sharpe  trades  won')}`);
+  for (const event of delivered) {
+    if (event.type !== 'backtest.completed') continue;
+    const { total_return, max_drawdown, sharpe_ratio = 0, trades, win_rate = 0 } = event.data.metrics;
+    const cells = [percent(total_return).padStart(8), percent(max_drawdown).padStart(8), sharpe_ratio.toFixed(2).padStart(7)];
+    console.log(
+      `${String(event.data.strategy_id).padEnd(11)} ${cells.join('  ')} ${String(trades).padStart(7)} ${percent(win_rate).padStart(6)}`,
+    );
+  }
+  for (const event of delivered) {
+    if ('code' in event.data) console.log(`${event.channel}: ${event.type}: ${event.data.message}`);
+    if (event.type === 'forge.job.completed') console.log(`winner by Sharpe ratio: ${String(event.data.result?.['winner'])}`);
+  }
+  const received = new Set(delivered.map(({ id }) => id));
+  const lost = stored.filter(({ id }) => !received.has(id)).length;
+  const duplicated = delivered.length - received.size;
+  const ordered = delivered.every(({ id }, index) => id === stored[index]?.id);
+  const oneChain = stored.every(({ metadata }) => metadata.correlation_id === CORRELATION_ID);
+  const ok = lost === 0 && duplicated === 0 && ordered && oneChain && stored.length === published;
+  const figures = `published ${published}, stored ${stored.length}, delivered ${delivered.length}, lost ${lost}, duplicated ${duplicated}`;
+  console.log(`\n${paint(ok ? 'green' : 'red', figures)}${ordered ? ', in the order of the log' : ', OUT OF ORDER'}`);
+  return ok;
+}
+
+function percent(fraction: number): string {
+  return `${(fraction * 100).toFixed(1)}%`;
+}
+
+/** Rejects when the demo is interrupted or takes too long. */
+function interrupted(stack: AsyncDisposableStack): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`not done after ${TIMEOUT_MS / 1000} s`)), TIMEOUT_MS);
+    const onSignal = (signal: NodeJS.Signals) => reject(new Error(signal));
+    process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+    stack.defer(() => {
+      clearTimeout(timer);
+      process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    });
+  });
+}
+
+const stack = new AsyncDisposableStack();
+try {
+  process.exitCode = (await Promise.race([run(stack), interrupted(stack)])) ? 0 : 1;
+} catch (error) {
+  console.error(`demo: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+} finally {
+  await stack.disposeAsync();
+}
