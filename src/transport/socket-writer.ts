@@ -45,6 +45,8 @@ export class SocketWriter {
   #queue: Buffer[] = [];
   #queuedBytes = 0;
   #stallTimer: NodeJS.Timeout | undefined;
+  /** When something was last handed to the socket, in ms since 1970. */
+  lastWriteAt = 0;
 
   constructor(ws: WebSocket, socket: Duplex, options: SocketWriterOptions = {}) {
     this.#ws = ws;
@@ -85,6 +87,7 @@ export class SocketWriter {
     this.#queue = [];
     this.#queuedBytes = 0;
     if (!this.open) return;
+    this.lastWriteAt = Date.now();
     const bytes = share(queue);
     for (let start = 0; start < bytes.length; start += MAX_WRITE_BYTES) this.#socket.write(bytes.subarray(start, start + MAX_WRITE_BYTES));
     if (!this.writable) this.#watchForStall();

@@ -54,8 +54,10 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
   /** Starts when the connection parameters are there; at once when the client announced none. */
   #context: ContextPromise<TRouter> | undefined;
   #ctx: inferRouterContext<TRouter> | undefined;
-  /** When the last message came, in ms since 1970; the sweep of idle connections reads it. */
-  lastMessageAt = Date.now();
+  readonly openedAt = Date.now();
+  /** When the last message came, in ms since 1970. */
+  lastMessageAt = this.openedAt;
+  /** When a ping was sent that nothing has come after. */
   pingedAt: number | undefined;
 
   constructor(options: TrpcWebSocketOptions<TRouter>, ws: WebSocket, socket: Duplex, req: IncomingMessage) {
@@ -92,9 +94,12 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
       this.writer.writeText('PONG');
       return;
     }
-    if (isBinary) this.#replyError({ id: null }, new TRPCError({ code: 'UNPROCESSABLE_CONTENT', message: 'messages must be text' }));
-    else if (this.#context === undefined) this.#context = this.#createContext(() => connectionParamsFrom(text));
-    else this.#runCalls(text, this.#context);
+    const parse = (): unknown => {
+      if (isBinary) throw new TypeError('messages must be text frames');
+      return JSON.parse(text);
+    };
+    if (this.#context === undefined) this.#context = this.#createContext(() => connectionParamsFrom(parse));
+    else this.#runCalls(parse, this.#context);
   }
 
   async #createContext(connectionParams: () => TRPCRequestInfo['connectionParams']): ContextPromise<TRouter> {
@@ -110,10 +115,10 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
     }
   }
 
-  #runCalls(text: string, context: ContextPromise<TRouter>): void {
+  #runCalls(parse: () => unknown, context: ContextPromise<TRouter>): void {
     let messages: unknown[];
     try {
-      const parsed: unknown = JSON.parse(text);
+      const parsed = parse();
       messages = Array.isArray(parsed) ? parsed : [parsed];
       if (messages.length > this.#options.maxBatchCalls) {
         this.#refuseBatch(messages);
@@ -152,25 +157,31 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
   }
 
   async #run(call: Call, context: ContextPromise<TRouter>): Promise<void> {
-    const subscribing = call.type === 'subscription';
+    if (call.type !== 'subscription') {
+      const ctx = await context;
+      if (ctx !== undefined) await this.#callOnce(call, ctx.value).catch((cause: unknown) => this.#fail(call, cause));
+      return;
+    }
     const abort = new AbortController();
-    if (subscribing && !this.#register(call, abort)) return;
+    if (!this.#register(call, abort)) return;
+    let started = false;
+    const onStart = () => {
+      started = true;
+      this.#reply({ ...call.envelope, result: { type: 'started' } });
+    };
+    let failed = false;
     try {
       const ctx = await context;
-      if (ctx !== undefined && !abort.signal.aborted && this.writer.open) await this.#execute(call, ctx.value, abort);
+      if (ctx !== undefined && !abort.signal.aborted && this.writer.open) await this.#subscribe(call, ctx.value, abort.signal, onStart);
     } catch (cause) {
-      const stopped = abort.signal.aborted && getTRPCErrorFromUnknown(cause).cause?.name === 'AbortError';
-      if (!stopped) {
-        this.#fail(call, cause);
-        return;
-      }
+      failed = !(abort.signal.aborted && getTRPCErrorFromUnknown(cause).cause?.name === 'AbortError');
+      if (failed) this.#fail(call, cause);
     } finally {
-      if (subscribing) {
-        this.#subscriptions.delete(call.id);
-        abort.abort();
-      }
+      this.#subscriptions.delete(call.id);
+      abort.abort();
     }
-    if (subscribing) this.#reply({ ...call.envelope, result: { type: 'stopped' } });
+    // A subscription that failed before it started has been answered by its error.
+    if (started || !failed) this.#reply({ ...call.envelope, result: { type: 'stopped' } });
   }
 
   /** Claims the id before anything is waited for, so that a stop or the end of the connection always finds it. */
@@ -191,41 +202,42 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
     return true;
   }
 
-  async #execute(call: Call, ctx: inferRouterContext<TRouter>, abort: AbortController): Promise<void> {
-    const { envelope, type, path, input, batchIndex } = call;
-    const { router, encodeTracked } = this.#options;
-    const signal = type === 'subscription' ? abort.signal : this.#closed.signal;
-    const result: unknown = await callTRPCProcedure({ router, path, getRawInput: async () => input, ctx, type, signal, batchIndex });
-    const iterable = isObservable(result) || isAsyncIterable(result);
-    if (type !== 'subscription') {
-      if (iterable) {
-        const message = `Cannot return an async iterable or observable from a ${type} procedure with WebSockets`;
-        throw new TRPCError({ code: 'UNSUPPORTED_MEDIA_TYPE', message });
-      }
-      this.#reply({ ...envelope, result: { type: 'data', data: result } });
-      return;
+  async #callOnce(call: Call, ctx: inferRouterContext<TRouter>): Promise<void> {
+    const result = await this.#call(call, ctx, this.#closed.signal);
+    if (isObservable(result) || isAsyncIterable(result)) {
+      const message = `Cannot return an async iterable or observable from a ${call.type} procedure with WebSockets`;
+      throw new TRPCError({ code: 'UNSUPPORTED_MEDIA_TYPE', message });
     }
-    if (!iterable) {
-      throw new TRPCError({
-        code: 'INTERNAL_SERVER_ERROR',
-        message: `Subscription ${path} did not return an observable or a AsyncGenerator`,
-      });
-    }
+    this.#reply({ ...call.envelope, result: { type: 'data', data: result } });
+  }
+
+  async #subscribe(call: Call, ctx: inferRouterContext<TRouter>, signal: AbortSignal, onStart: () => void): Promise<void> {
+    const result = await this.#call(call, ctx, signal);
     if (isEventStream(result)) {
       if (signal.aborted) return;
-      this.#reply({ ...envelope, result: { type: 'started' } });
-      await result.attach(trackedSink(this.writer, envelope, encodeTracked), signal);
+      onStart();
+      await result.attach(trackedSink(this.writer, call.envelope, this.#options.encodeTracked), signal);
       return;
     }
-    if (signal.aborted && isObservable(result)) return;
+    if (!isObservable(result) && !isAsyncIterable(result)) {
+      const message = `Subscription ${call.path} did not return an observable or a AsyncGenerator`;
+      throw new TRPCError({ code: 'INTERNAL_SERVER_ERROR', message });
+    }
+    // Converting an observable subscribes to it.
+    if (isObservable(result) && signal.aborted) return;
     await deliverIterable({
       iterable: isObservable(result) ? observableToAsyncIterable(result, signal) : result,
       writer: this.writer,
       signal,
-      onStart: () => this.#reply({ ...envelope, result: { type: 'started' } }),
-      onItem: (item) => this.#reply({ ...envelope, result: item }),
+      onStart,
+      onItem: (item) => this.#reply({ ...call.envelope, result: item }),
       onCleanupError: (error) => this.#report(error, call),
     });
+  }
+
+  #call({ type, path, input, batchIndex }: Call, ctx: inferRouterContext<TRouter>, signal: AbortSignal): Promise<unknown> {
+    const { router } = this.#options;
+    return callTRPCProcedure({ router, path, getRawInput: async () => input, ctx, type, signal, batchIndex });
   }
 
   #fail(call: Call, cause: unknown): void {
@@ -234,8 +246,14 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
     this.#replyError(call.envelope, error, call);
   }
 
+  /** An error that cannot be written either is replaced by one that can, so that the client does not wait. */
   #replyError(envelope: Envelope, error: TRPCError, call?: Call): void {
-    this.#reply({ ...envelope, error: this.#shapeOf(error, call) });
+    try {
+      this.#reply({ ...envelope, error: this.#shapeOf(error, call) });
+    } catch (cause) {
+      this.#report(cause, call);
+      this.#reply({ ...envelope, error: FALLBACK_SHAPE });
+    }
   }
 
   #shapeOf(error: TRPCError, call: Call | undefined): TRPCErrorShape {
@@ -248,17 +266,9 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
     }
   }
 
-  /** Sends a reply. One that cannot be encoded becomes an error, so that the client does not wait. */
+  /** Sends a reply. Throws what the transformer or the result itself throws. */
   #reply(message: TRPCResponseMessage): void {
-    const config = this.#options.router._def._config;
-    let text: string;
-    try {
-      text = JSON.stringify(transformTRPCResponse(config, message));
-    } catch (cause) {
-      this.#report(cause);
-      text = JSON.stringify({ ...envelopeOf(message.id, message.jsonrpc), ...transformTRPCResponse(config, { error: FALLBACK_SHAPE }) });
-    }
-    this.writer.writeText(text);
+    this.writer.writeText(JSON.stringify(transformTRPCResponse(this.#options.router._def._config, message)));
   }
 
   #report(cause: unknown, call?: Call): void {
@@ -271,10 +281,10 @@ function envelopeOf(id: Envelope['id'], jsonrpc: unknown): Envelope {
   return jsonrpc === '2.0' ? { id, jsonrpc } : { id };
 }
 
-function connectionParamsFrom(text: string): TRPCRequestInfo['connectionParams'] {
+function connectionParamsFrom(parse: () => unknown): TRPCRequestInfo['connectionParams'] {
   let message: unknown;
   try {
-    message = JSON.parse(text);
+    message = parse();
     if (!isRecord(message)) throw new Error('Message was not an object');
   } catch (cause) {
     throw new TRPCError({ code: 'PARSE_ERROR', message: 'Malformed TRPCConnectionParamsMessage', cause });

@@ -12,7 +12,7 @@ import { type TrpcWebSocketHandler, trpcWebSocketHandler } from './trpc-websocke
 const MAX_SUBSCRIPTIONS = 100;
 const AUTHENTICATION_TIMEOUT_MS = 5000;
 const PING_MS = 30_000;
-const PONG_WAIT_MS = 5000;
+const PONG_WAIT_MS = 30_000;
 
 export interface TrpcEndpointDeps {
   readonly feed: Feed;

@@ -36,27 +36,33 @@ export interface IterableDelivery {
 /** Delivers an iterable's items, asking for the next only when the socket can take it, until it ends or is stopped. */
 export async function deliverIterable({ iterable, writer, signal, onStart, onItem, onCleanupError }: IterableDelivery): Promise<void> {
   const iterator = iterable[Symbol.asyncIterator]();
-  let finished = false;
   try {
     if (signal.aborted) return;
     onStart();
-    const stopped = new Promise<'stopped'>((resolve) => signal.addEventListener('abort', () => resolve('stopped'), { once: true }));
     while (!signal.aborted) {
-      const next = await Promise.race([iterator.next(), stopped]);
-      if (next === 'stopped') return;
-      if (next.done) {
-        finished = true;
-        return;
-      }
+      const next = await nextUnlessStopped(iterator, signal);
+      if (next === undefined || next.done) return;
       onItem(itemOf(next.value));
       if (!writer.writable) await writer.drained(signal);
     }
   } catch (error) {
-    finished = true;
     if (!signal.aborted) throw error;
+    if (!(error instanceof Error && error.name === 'AbortError')) onCleanupError(error);
   } finally {
-    if (!finished) await dispose(iterator, onCleanupError);
+    await dispose(iterator, onCleanupError);
   }
+}
+
+/** The iterator's next result; undefined when `signal` aborts first. Leaves nothing behind on the signal. */
+function nextUnlessStopped(iterator: AsyncIterator<unknown>, signal: AbortSignal): Promise<IteratorResult<unknown> | undefined> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => resolve(undefined);
+    signal.addEventListener('abort', onAbort, { once: true });
+    iterator
+      .next()
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener('abort', onAbort));
+  });
 }
 
 function itemOf(value: unknown): { type: 'data'; data: unknown; id?: string } {

@@ -34,7 +34,7 @@ export interface TrpcWebSocketOptions<TRouter extends AnyTRPCRouter> extends Soc
   readonly maxBatchCalls: number;
   /** How long a client may take to send its connection parameters; then 4408. */
   readonly authenticationTimeoutMs: number;
-  /** A client that was silent for so long is pinged. */
+  /** A connection on which nothing went either way for so long is pinged. */
   readonly pingMs: number;
   /** A client that does not answer a ping within this is cut off. */
   readonly pongWaitMs: number;
@@ -90,12 +90,12 @@ function check<TRouter extends AnyTRPCRouter>(
   ws: WebSocket,
   now: number,
 ): void {
-  const silentMs = now - connection.lastMessageAt;
   if (connection.unauthenticated) {
-    if (silentMs >= options.authenticationTimeoutMs) connection.writer.close(4408, 'no authentication in time');
+    if (now - connection.openedAt >= options.authenticationTimeoutMs) connection.writer.close(4408, 'no authentication in time');
   } else if (connection.pingedAt !== undefined) {
     if (now - connection.pingedAt >= options.pongWaitMs) ws.terminate();
-  } else if (silentMs >= options.pingMs) {
+  } else if (now - Math.max(connection.lastMessageAt, connection.writer.lastWriteAt) >= options.pingMs) {
+    // Only where it is quiet both ways: a slow reader answers a ping late, and its stall is noticed by its socket.
     connection.pingedAt = now;
     connection.writer.writeText('PING');
   }

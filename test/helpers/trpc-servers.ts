@@ -1,0 +1,161 @@
+/** One router behind tRPC's own WebSocket adapter and behind Courier's endpoint, to compare what their clients see. */
+import { once } from 'node:events';
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { initTRPC, TRPCError, tracked } from '@trpc/server';
+import { applyWSSHandler } from '@trpc/server/adapters/ws';
+import { observable } from '@trpc/server/observable';
+import superjson from 'superjson';
+import { WebSocketServer } from 'ws';
+import { z } from 'zod';
+import { Delivery } from '../../src/delivery/delivery.ts';
+import { eventStream } from '../../src/delivery/event-stream.ts';
+import { encodeTracked } from '../../src/transport/tracked-encoding.ts';
+import { type TrpcWebSocketOptions, trpcWebSocketHandler } from '../../src/transport/trpc-websocket.ts';
+
+const t = initTRPC.context<{ name: string }>().create({ transformer: superjson, isDev: false });
+
+export const EVENT = {
+  channel: 'global',
+  type: 'forge.job.started',
+  metadata: { timestamp: '2026-01-02T03:04:05.678Z', source: 'förge' },
+  data: { kind: '"x"\n' },
+};
+const stored = { seq: 7, channel: 'global', family: 'global' as const, type: EVENT.type, body: JSON.stringify(EVENT) };
+
+/** Resolves when `signal` aborts. */
+const aborted = (signal: AbortSignal | undefined) =>
+  new Promise<void>((resolve) => {
+    if (signal?.aborted) resolve();
+    signal?.addEventListener('abort', () => resolve());
+  });
+
+export const testRouter = t.router({
+  hello: t.procedure.input(z.string()).query(({ input, ctx }) => ({ text: `${ctx.name} ${input}`, at: new Date(0) })),
+  add: t.procedure.input(z.object({ a: z.number(), b: z.number() })).mutation(({ input }) => input.a + input.b),
+  nothing: t.procedure.query(() => undefined),
+  fail: t.procedure.query(() => {
+    throw new TRPCError({ code: 'FORBIDDEN', message: 'no' });
+  }),
+  crash: t.procedure.mutation(() => {
+    throw new Error('oops');
+  }),
+  iterableQuery: t.procedure.query(async function* () {
+    yield 1;
+  }),
+  unserialisable: t.procedure.query(() => ({
+    toJSON: () => BigInt(1) as unknown,
+    get value(): string {
+      throw new Error('unreadable');
+    },
+  })),
+  three: t.procedure.subscription(async function* () {
+    yield 'a';
+    yield { at: new Date(1) };
+    yield tracked('id-3', 'c');
+  }),
+  failing: t.procedure.subscription(async function* () {
+    yield 1;
+    throw new TRPCError({ code: 'CONFLICT', message: 'broken' });
+  }),
+  failingAtOnce: t.procedure.subscription(
+    (): AsyncIterable<number> => ({
+      [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(new Error('never began')) }),
+    }),
+  ),
+  forever: t.procedure.subscription(async function* ({ signal }) {
+    yield 'first';
+    await aborted(signal);
+  }),
+  echo: t.procedure.input(z.any()).subscription(async function* ({ input }) {
+    yield JSON.stringify(input);
+  }),
+  observed: t.procedure.subscription(() =>
+    observable<number>((emit) => {
+      emit.next(1);
+      emit.next(2);
+      emit.complete();
+    }),
+  ),
+  observedFailing: t.procedure.subscription(() =>
+    observable<number>((emit) => {
+      emit.next(1);
+      emit.error(new TRPCError({ code: 'CONFLICT', message: 'broken' }));
+    }),
+  ),
+  notIterable: t.procedure.subscription(() => 5 as unknown as AsyncIterable<number>),
+  event: t.procedure.subscription(() =>
+    eventStream(
+      async function* () {
+        const delivery = new Delivery('epoch', stored);
+        yield tracked(delivery.id, {
+          id: delivery.id,
+          ...EVENT,
+          metadata: { ...EVENT.metadata, timestamp: new Date(EVENT.metadata.timestamp) },
+        });
+      },
+      async (sink) => sink.deliver(new Delivery('epoch', stored)),
+    ),
+  ),
+});
+
+export interface TestServer extends AsyncDisposable {
+  readonly url: string;
+  broadcastReconnect(): void;
+}
+
+const createContext = ({ connectionParams }: { connectionParams: Record<string, string | undefined> | null }) => {
+  if (connectionParams?.['refuse'] !== undefined) throw new TRPCError({ code: 'UNAUTHORIZED', message: 'not you' });
+  return { name: connectionParams?.['name'] ?? 'nobody' };
+};
+
+export async function stockServer(): Promise<TestServer> {
+  const wss = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+  await once(wss, 'listening');
+  const handler = applyWSSHandler({
+    wss,
+    router: testRouter,
+    createContext: ({ info }) => createContext(info),
+    onError: () => undefined,
+  });
+  return {
+    url: `ws://127.0.0.1:${(wss.address() as AddressInfo).port}`,
+    broadcastReconnect: () => handler.broadcastReconnectNotification(),
+    [Symbol.asyncDispose]: async () => {
+      for (const client of wss.clients) client.terminate();
+      wss.close();
+      await once(wss, 'close');
+    },
+  };
+}
+
+export async function courierServer(overrides: Partial<TrpcWebSocketOptions<typeof testRouter>> = {}): Promise<TestServer> {
+  const server = createServer();
+  const wss = new WebSocketServer({ noServer: true });
+  const handler = trpcWebSocketHandler({
+    router: testRouter,
+    createContext,
+    onError: () => undefined,
+    encodeTracked,
+    maxSubscriptions: 100,
+    maxBatchCalls: 100,
+    authenticationTimeoutMs: 5000,
+    pingMs: 30_000,
+    pongWaitMs: 5000,
+    ...overrides,
+  });
+  server.on('upgrade', (req: IncomingMessage, socket, head) => {
+    wss.handleUpgrade(req, socket, head, (ws) => handler.handle(ws, socket, req));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    broadcastReconnect: () => handler.broadcastReconnect(),
+    [Symbol.asyncDispose]: async () => {
+      for (const client of wss.clients) client.terminate();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}

@@ -1,0 +1,204 @@
+/** Courier's tRPC WebSocket endpoint: what tRPC's own adapter does, byte for byte, and what Courier does beyond it. */
+import { createTRPCClient, createWSClient, wsLink } from '@trpc/client';
+import superjson from 'superjson';
+import { describe, expect, test } from 'vitest';
+import { collect } from '../helpers/collect.ts';
+import { openSocket } from '../helpers/raw-socket.ts';
+import { courierServer, stockServer, type testRouter } from '../helpers/trpc-servers.ts';
+
+interface Script {
+  /** Added to the address. */
+  readonly query?: string;
+  /** Sent one after another, each once `after` messages have come. */
+  readonly send: readonly { readonly after?: number; readonly message: unknown }[];
+  /** Messages to wait for in the end. */
+  readonly expect: number;
+}
+
+const call = (id: unknown, method: string, path: string, input?: unknown, more: object = {}) => ({
+  id,
+  method,
+  params: { path, input: superjson.serialize(input), ...more },
+});
+
+const SCRIPTS: Record<string, Script> = {
+  'a query': { send: [{ message: call(1, 'query', 'hello', 'world') }], expect: 1 },
+  'a query with jsonrpc': { send: [{ message: { jsonrpc: '2.0', ...call(1, 'query', 'hello', 'world') } }], expect: 1 },
+  'a string id': { send: [{ message: call('x"y', 'query', 'hello', 'world') }], expect: 1 },
+  'a mutation': { send: [{ message: call(1, 'mutation', 'add', { a: 1, b: 2 }) }], expect: 1 },
+  'a result of undefined': { send: [{ message: call(1, 'query', 'nothing') }], expect: 1 },
+  'a batch': { send: [{ message: [call(1, 'query', 'hello', 'a'), call(2, 'mutation', 'add', { a: 1, b: 2 })] }], expect: 2 },
+  'an invalid input': { send: [{ message: call(1, 'query', 'hello', 5) }], expect: 1 },
+  'an error on purpose': { send: [{ message: call(1, 'query', 'fail') }], expect: 1 },
+  'an error by accident': { send: [{ message: call(1, 'mutation', 'crash') }], expect: 1 },
+  'an unknown procedure': { send: [{ message: call(1, 'query', 'nope') }], expect: 1 },
+  'the wrong kind of call': { send: [{ message: call(1, 'mutation', 'hello', 'x') }], expect: 1 },
+  'an iterable from a query': { send: [{ message: call(1, 'query', 'iterableQuery') }], expect: 1 },
+  'a result that cannot be written': { send: [{ message: call(1, 'query', 'unserialisable') }], expect: 1 },
+  'a call without an id': { send: [{ message: call(null, 'query', 'hello', 'x') }], expect: 1 },
+  'malformed JSON': { send: [{ message: '{"id":1,' }, { after: 1, message: call(1, 'query', 'hello', 'x') }], expect: 2 },
+  'no tRPC message': { send: [{ message: { id: 1, method: 'dance' } }, { after: 1, message: 5 }], expect: 2 },
+  'a subscription that ends': { send: [{ message: call(1, 'subscription', 'three') }], expect: 5 },
+  'a subscription with jsonrpc': { send: [{ message: { jsonrpc: '2.0', ...call(1, 'subscription', 'three') } }], expect: 5 },
+  'a subscription that fails': { send: [{ message: call(1, 'subscription', 'failing') }], expect: 4 },
+  'a subscription that fails at once': { send: [{ message: call(1, 'subscription', 'failingAtOnce') }], expect: 3 },
+  'a subscription that is stopped': {
+    send: [{ message: call(1, 'subscription', 'forever') }, { after: 2, message: { id: 1, method: 'subscription.stop' } }],
+    expect: 3,
+  },
+  'an id that is used again after a stop': {
+    send: [
+      { message: call(1, 'subscription', 'forever') },
+      { after: 2, message: { id: 1, method: 'subscription.stop' } },
+      { after: 3, message: call(1, 'subscription', 'three') },
+    ],
+    expect: 8,
+  },
+  'a duplicate id': {
+    send: [{ message: call(1, 'subscription', 'forever') }, { after: 2, message: call(1, 'subscription', 'three') }],
+    expect: 3,
+  },
+  'a stop of nothing': {
+    send: [{ message: { id: 9, method: 'subscription.stop' } }, { message: call(1, 'query', 'hello', 'x') }],
+    expect: 1,
+  },
+  'a stop in the same batch': {
+    send: [{ message: [call(1, 'subscription', 'forever'), { id: 1, method: 'subscription.stop' }] }],
+    expect: 1,
+  },
+  'an observable that completes': { send: [{ message: call(1, 'subscription', 'observed') }], expect: 4 },
+  'an observable that fails': { send: [{ message: call(1, 'subscription', 'observedFailing') }], expect: 4 },
+  'a subscription that is none': { send: [{ message: call(1, 'subscription', 'notIterable') }], expect: 1 },
+  'lastEventId beside an object': { send: [{ message: call(1, 'subscription', 'echo', { a: 1 }, { lastEventId: 'e' }) }], expect: 3 },
+  'lastEventId without input': { send: [{ message: call(1, 'subscription', 'echo', undefined, { lastEventId: 'e' }) }], expect: 3 },
+  'lastEventId beside a string': { send: [{ message: call(1, 'subscription', 'echo', 's', { lastEventId: 'e' }) }], expect: 3 },
+  'PING and PONG': { send: [{ message: 'PING' }, { message: 'PONG' }, { after: 1, message: call(1, 'query', 'hello', 'x') }], expect: 2 },
+  'connection parameters': {
+    query: '/?connectionParams=1',
+    send: [{ message: { method: 'connectionParams', data: { name: 'Ada' } } }, { message: call(1, 'query', 'hello', 'x') }],
+    expect: 1,
+  },
+  'PING before connection parameters': {
+    query: '/?connectionParams=1',
+    send: [
+      { message: 'PING' },
+      { after: 1, message: { method: 'connectionParams', data: null } },
+      { message: call(1, 'query', 'hello', 'x') },
+    ],
+    expect: 2,
+  },
+  'connection parameters that are refused': {
+    query: '/?connectionParams=1',
+    send: [{ message: { method: 'connectionParams', data: { refuse: 'yes' } } }],
+    expect: 1,
+  },
+  'connection parameters of the wrong shape': {
+    query: '/?connectionParams=1',
+    send: [{ message: { method: 'connectionParams', data: { name: 5 } } }],
+    expect: 1,
+  },
+  'an event of the log': { send: [{ message: call(1, 'subscription', 'event') }], expect: 3 },
+  'an event of the log, jsonrpc and a string id': {
+    send: [{ message: { jsonrpc: '2.0', ...call('ünï', 'subscription', 'event') } }],
+    expect: 3,
+  },
+};
+
+async function play(url: string, script: Script): Promise<string[]> {
+  await using socket = await openSocket(url + (script.query ?? ''));
+  for (const { after = 0, message } of script.send) {
+    await socket.count(after);
+    socket.send(message);
+  }
+  return [...(await socket.count(script.expect))];
+}
+
+describe('what a client sees is what it sees of the stock adapter', () => {
+  test.each(Object.entries(SCRIPTS))('%s', async (_name, script) => {
+    await using stock = await stockServer();
+    await using courier = await courierServer();
+    const [theirs, ours] = await Promise.all([play(stock.url, script), play(courier.url, script)]);
+    expect(ours).toEqual(theirs);
+    expect(ours).toHaveLength(script.expect);
+  });
+
+  test('the reconnect notification', async () => {
+    for (const server of [await stockServer(), await courierServer()]) {
+      await using _server = server;
+      await using socket = await openSocket(server.url);
+      socket.send('PING');
+      await socket.count(1);
+      server.broadcastReconnect();
+      expect(await socket.count(2)).toEqual(['PONG', '{"id":null,"method":"reconnect"}']);
+    }
+  });
+});
+
+describe('beyond the stock adapter', () => {
+  test('a refused connection is closed with 1008', async () => {
+    await using server = await courierServer();
+    await using socket = await openSocket(`${server.url}/?connectionParams=1`);
+    socket.send({ method: 'connectionParams', data: { refuse: 'yes' } });
+    expect(await socket.closed).toEqual({ code: 1008, reason: 'UNAUTHORIZED' });
+    expect(JSON.parse(socket.messages[0] ?? '')).toMatchObject({ id: null, error: { json: { message: 'not you' } } });
+  });
+
+  test('a client that never sends its parameters is closed with 4408, whatever else it sends', async () => {
+    await using server = await courierServer({ authenticationTimeoutMs: 100 });
+    await using socket = await openSocket(`${server.url}/?connectionParams=1`);
+    socket.send('PING');
+    expect((await socket.closed).code).toBe(4408);
+  });
+
+  test('a quiet client is pinged, and cut off when it does not answer', async () => {
+    await using server = await courierServer({ pingMs: 50, pongWaitMs: 50 });
+    await using socket = await openSocket(server.url);
+    expect(await socket.count(1)).toEqual(['PING']);
+    expect((await socket.closed).code).toBe(1006);
+  });
+
+  test('a batch over the bound is refused, call by call, and the connection stays', async () => {
+    await using server = await courierServer({ maxBatchCalls: 2 });
+    await using socket = await openSocket(server.url);
+    socket.send([1, 2, 3].map((id) => call(id, 'query', 'hello', 'x')));
+    const replies = (await socket.count(3)).map((text) => JSON.parse(text));
+    expect(replies.map(({ id, error }) => [id, error.json.data.code])).toEqual([1, 2, 3].map((id) => [id, 'BAD_REQUEST']));
+    socket.send(call(4, 'query', 'hello', 'x'));
+    await socket.count(4);
+  });
+
+  test('a subscription over the bound is refused, and one that ends makes room', async () => {
+    await using server = await courierServer({ maxSubscriptions: 1 });
+    await using socket = await openSocket(server.url);
+    socket.send(call(1, 'subscription', 'forever'));
+    await socket.count(2);
+    socket.send(call(2, 'subscription', 'forever'));
+    expect(JSON.parse((await socket.count(3))[2] ?? '')).toMatchObject({ id: 2, error: { json: { data: { code: 'TOO_MANY_REQUESTS' } } } });
+    socket.send({ id: 1, method: 'subscription.stop' });
+    await socket.count(4);
+    socket.send(call(3, 'subscription', 'forever'));
+    expect((await socket.count(6)).slice(4).map((text) => JSON.parse(text).id)).toEqual([3, 3]);
+  });
+
+  test('a binary message is an error, and the connection stays', async () => {
+    await using server = await courierServer();
+    await using socket = await openSocket(server.url);
+    socket.ws.send(Buffer.from('{"id":1}'));
+    expect(JSON.parse((await socket.count(1))[0] ?? '')).toMatchObject({ id: null, error: { json: { data: { code: 'PARSE_ERROR' } } } });
+    socket.send(call(1, 'query', 'hello', 'x'));
+    await socket.count(2);
+  });
+});
+
+test('an unmodified client moves its subscriptions when it is told to reconnect', async () => {
+  await using server = await courierServer();
+  const ws = createWSClient({ url: server.url, connectionParams: { name: 'Ada' } });
+  await using _closing = { [Symbol.asyncDispose]: () => ws.close() };
+  const client = createTRPCClient<typeof testRouter>({ links: [wsLink({ client: ws, transformer: superjson })] });
+  expect(await client.hello.query('x')).toEqual({ text: 'Ada x', at: new Date(0) });
+  using received = collect<string>((observer) => client.forever.subscribe(undefined, observer));
+  await received.count(1);
+  server.broadcastReconnect();
+  expect(await received.count(2)).toEqual(['first', 'first']);
+  expect(await client.add.mutate({ a: 1, b: 2 })).toBe(3);
+});
