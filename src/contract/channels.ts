@@ -162,6 +162,8 @@ type MatchesShape<P extends readonly unknown[], S extends readonly unknown[]> = 
     : false;
 
 /** The families whose channels `P`, a channel's name or a pattern, can match. `string` itself can match all. */
-export type FamilyMatching<P extends string> = string extends P
-  ? ChannelFamily
-  : { [F in ChannelFamily]: MatchesShape<Split<P>, ShapeOf<F>> extends true ? F : never }[ChannelFamily];
+export type FamilyMatching<P extends string> = P extends string
+  ? string extends P
+    ? ChannelFamily
+    : { [F in ChannelFamily]: MatchesShape<Split<P>, ShapeOf<F>> extends true ? F : never }[ChannelFamily]
+  : never;

@@ -1,0 +1,68 @@
+import { readFileSync, statSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { developmentSecret } from '../src/auth/development-secret.ts';
+import { ConfigError, parseConfig } from '../src/config.ts';
+import { temporaryFolder } from './helpers/folder.ts';
+import { startProcess } from './helpers/process.ts';
+
+test('the defaults are those of the documentation', () => {
+  expect(parseConfig({})).toEqual({
+    production: false,
+    host: '127.0.0.1',
+    port: 8766,
+    log: { kind: 'sqlite', path: './data/courier.db' },
+    retentionMs: 7 * 24 * 60 * 60 * 1000,
+    jwt: { secret: undefined, issuer: undefined, audience: 'courier' },
+    logLevel: 'info',
+    logFormat: 'pretty',
+    drainMs: 30_000,
+  });
+  expect(parseConfig({ NODE_ENV: 'production', COURIER_JWT_SECRET: 'x'.repeat(32) }).logFormat).toBe('json');
+  expect(parseConfig({ COURIER_PORT: '' }).port).toBe(8766);
+});
+
+describe('a wrong value is one line that names the variable', () => {
+  test.each<[Record<string, string>, RegExp]>([
+    [{ COURIER_PORT: 'http' }, /^COURIER_PORT must be a whole number from 0 to 65535$/],
+    [{ COURIER_PORT: '65536' }, /^COURIER_PORT /],
+    [{ COURIER_PORT: '-1' }, /^COURIER_PORT /],
+    [{ COURIER_LOG: 'mysql://x' }, /^COURIER_LOG must be memory: or sqlite:PATH$/],
+    [{ COURIER_LOG: 'sqlite:' }, /^COURIER_LOG /],
+    [{ COURIER_BROKER: 'redis://x' }, /^COURIER_BROKER /],
+    [{ COURIER_RETENTION_DAYS: '0' }, /^COURIER_RETENTION_DAYS /],
+    [{ COURIER_JWT_SECRET: 'short' }, /^COURIER_JWT_SECRET must be at least 32 bytes long, and is 5$/],
+    [{ COURIER_LOG_LEVEL: 'loud' }, /^COURIER_LOG_LEVEL must be one of trace, debug/],
+    [{ COURIER_LOG_FORMAT: 'xml' }, /^COURIER_LOG_FORMAT /],
+    [{ COURIER_DRAIN_SECONDS: '1.5' }, /^COURIER_DRAIN_SECONDS /],
+    [{ NODE_ENV: 'production' }, /^COURIER_JWT_SECRET must be set when NODE_ENV is production$/],
+  ])('%j', (env, message) => {
+    expect(() => parseConfig(env)).toThrow(ConfigError);
+    expect(() => parseConfig(env)).toThrow(message);
+  });
+
+  test('and the process ends with exit code 2', async () => {
+    await expect(startProcess({ COURIER_RETENTION_DAYS: 'soon' })).rejects.toThrow(
+      /ended with 2: courier: COURIER_RETENTION_DAYS must be a whole number from 1 to 3650$/,
+    );
+  });
+
+  test('a log or an address that cannot be had ends it with exit code 1', async () => {
+    using folder = temporaryFolder();
+    await using running = await startProcess({ COURIER_LOG: `sqlite:${folder.file('a.db')}` });
+    await expect(startProcess({ COURIER_LOG: `sqlite:${folder.file('a.db')}` })).rejects.toThrow(
+      /ended with 1: .*a\.db cannot be opened: another process/,
+    );
+    const { port } = new URL(running.url);
+    await expect(startProcess({ COURIER_LOG: 'memory:', COURIER_PORT: port })).rejects.toThrow(/ended with 1: .*EADDRINUSE/);
+  });
+});
+
+test('the development secret is made once, kept beside the log, and readable by its owner only', () => {
+  using folder = temporaryFolder();
+  const log = { kind: 'sqlite', path: folder.file('data/courier.db') } as const;
+  const secret = developmentSecret(log);
+  expect(secret.length).toBeGreaterThanOrEqual(32);
+  expect(developmentSecret(log)).toBe(secret);
+  expect(readFileSync(folder.file('data/development-secret'), 'utf8')).toBe(secret);
+  expect(statSync(folder.file('data/development-secret')).mode & 0o777).toBe(0o600);
+});

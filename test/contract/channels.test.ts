@@ -1,0 +1,99 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { CHANNEL_FAMILIES, contains, EVERYTHING, familyForm, familyOf, selectorOf, selects } from '../../src/contract/channels.ts';
+
+const select = (patterns: string[], channel: string) => {
+  const family = familyOf(channel);
+  return family !== undefined && selects(selectorOf(patterns), family, channel);
+};
+
+describe('the grammar of channels', () => {
+  test.each([
+    ['global', 'global'],
+    ['user.u1', 'user'],
+    ['strategy.A-b_9', 'strategy'],
+    [`backtest.${'x'.repeat(64)}`, 'backtest'],
+    ['forge.job.j', 'forge.job'],
+  ])('%s is of family %s', (channel, family) => expect(familyOf(channel)).toBe(family));
+
+  test.each([
+    '',
+    'user',
+    'user.',
+    'user.a.b',
+    '.u',
+    'global.x',
+    'forge.job',
+    'forge.x',
+    'user.é',
+    'user.a b',
+    `user.${'x'.repeat(65)}`,
+    'nope.x',
+    'user.*',
+    'courier',
+  ])('%j is no channel', (channel) => expect(familyOf(channel)).toBeUndefined());
+});
+
+describe('patterns', () => {
+  test.each([
+    ['**', ['global', 'user.a', 'forge.job.a'], []],
+    ['*', ['global'], ['user.a', 'forge.job.a']],
+    ['user.*', ['user.a'], ['global', 'strategy.a']],
+    ['*.a', ['user.a', 'strategy.a', 'backtest.a'], ['user.b', 'forge.job.a']],
+    ['**.a', ['user.a', 'forge.job.a'], ['forge.job.b', 'global']],
+    ['*.*', ['user.a', 'backtest.z'], ['global', 'forge.job.a']],
+    ['forge.**', ['forge.job.a'], ['user.a']],
+    ['forge.*.a', ['forge.job.a'], ['forge.job.b']],
+    ['forge.job.*', ['forge.job.a'], ['backtest.a']],
+    ['*.job.a', ['forge.job.a'], ['user.a']],
+  ])('%s', (pattern, matching, others) => {
+    for (const channel of matching) expect([channel, select([pattern], channel)]).toEqual([channel, true]);
+    for (const channel of others) expect([channel, select([pattern], channel)]).toEqual([channel, false]);
+  });
+
+  test.each(['', '.', 'a..b', 'user.', 'us*r.a', '***', 'user.a.*', 'nope.*', 'forge.*', `user.${'x'.repeat(300)}`])(
+    '%j is refused, by name',
+    (pattern) => {
+      expect(() => selectorOf(['global', pattern])).toThrow(RangeError);
+      expect(() => selectorOf(['global', pattern])).toThrow(JSON.stringify(pattern.slice(0, 255)).slice(1, 20));
+    },
+  );
+
+  test('a channel that a listed family has already is not listed twice', () => {
+    expect(selectorOf(['user.a', 'user.*', 'user.a', 'global'])).toEqual({ families: new Set(['user']), channels: new Set(['global']) });
+  });
+
+  test('a pattern selects just what matching segment by segment gives', () => {
+    const segment = fc.constantFrom('*', '**', 'user', 'forge', 'job', 'global', 'a', 'b');
+    const channel = fc.constantFrom(
+      'global',
+      ...CHANNEL_FAMILIES.slice(1).flatMap((family) => [`${family}.a`, `${family}.job`, `${family}.zz`]),
+    );
+    fc.assert(
+      fc.property(fc.array(segment, { minLength: 1, maxLength: 4 }), channel, (segments, name) => {
+        const regex = segments.map((s) => (s === '*' ? '[^.]+' : s === '**' ? '.+' : s)).join('\\.');
+        const expected = new RegExp(`^${regex}$`).test(name);
+        let selected = false;
+        try {
+          selected = select([segments.join('.')], name);
+        } catch (error) {
+          expect(error).toBeInstanceOf(RangeError);
+        }
+        expect(selected).toBe(expected);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
+
+test('containment', () => {
+  const inside = (outer: string[], inner: string[]) => contains(selectorOf(outer), selectorOf(inner));
+  expect(inside(['**'], ['*.a', 'global', 'forge.**'])).toBe(true);
+  expect(inside(['user.*'], ['user.a', 'user.b'])).toBe(true);
+  expect(inside(['user.a'], ['user.*'])).toBe(false);
+  expect(inside(['user.a', 'global'], ['user.a'])).toBe(true);
+  expect(inside(['user.*', 'strategy.*', 'backtest.*'], ['*.a'])).toBe(true);
+  expect(inside(['user.*', 'strategy.*'], ['*.a'])).toBe(false);
+  expect(contains(EVERYTHING, EVERYTHING)).toBe(true);
+  expect(CHANNEL_FAMILIES.map(familyForm)).toEqual(['global', 'user.{id}', 'strategy.{id}', 'backtest.{id}', 'forge.job.{id}']);
+});

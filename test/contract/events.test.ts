@@ -1,0 +1,119 @@
+import { describe, expect, test } from 'vitest';
+import {
+  CLOSE_CODES,
+  draftUnion,
+  ERROR_CODES,
+  EVENT_TYPES,
+  familiesOf,
+  meaningOf,
+  parsePosition,
+  positionOf,
+  SERVICE_NAMES,
+  serviceOf,
+  typesOn,
+} from '../../src/contract/index.ts';
+import { SAMPLES } from '../helpers/samples.ts';
+
+const any = draftUnion(SERVICE_NAMES);
+const issues = (draft: unknown) => {
+  const result = any.safeParse(draft);
+  return result.success ? [] : result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+};
+const progress = SAMPLES['backtest.progress'];
+
+test('there are 17 types, each of one service', () => {
+  expect(EVENT_TYPES).toHaveLength(17);
+  expect(EVENT_TYPES.map(serviceOf)).not.toContain(undefined);
+  expect(serviceOf('toString')).toBeUndefined();
+});
+
+test.each(EVENT_TYPES)('%s: the sample is valid, on each channel that may carry it and on no other', (type) => {
+  const families = {
+    global: 'global',
+    user: 'user.u',
+    strategy: 'strategy.s',
+    backtest: 'backtest.b',
+    'forge.job': 'forge.job.j',
+  } as const;
+  for (const [family, channel] of Object.entries(families)) {
+    const allowed = (familiesOf(type) as readonly string[]).includes(family);
+    expect([channel, issues({ ...SAMPLES[type], channel }).length === 0]).toEqual([channel, allowed]);
+  }
+});
+
+test.each(EVENT_TYPES)('%s: unknown keys and missing fields are refused, by path', (type) => {
+  expect(issues({ ...SAMPLES[type], data: { ...SAMPLES[type].data, surprise: 1 } }).join()).toMatch(/^data: .*surprise/);
+  expect(issues({ ...SAMPLES[type], surprise: 1 }).join()).toMatch(/surprise/);
+  expect(issues({ ...SAMPLES[type], data: {} }).join()).toMatch(/^data\./);
+});
+
+test('the types of a family are those that may be published there', () => {
+  expect(typesOn(['backtest'])).toEqual(['backtest.started', 'backtest.progress', 'backtest.completed', 'backtest.failed']);
+  expect(typesOn(['global'])).toEqual(EVENT_TYPES);
+});
+
+describe('bad input is refused with the path of the field', () => {
+  test.each([
+    ['an unknown type', { ...progress, type: 'backtest.exploded' }, /^type: must be one of strategy\.generation\.started, /],
+    ['no type', { channel: 'global' }, /^type: /],
+    [
+      'a channel outside the grammar',
+      { ...progress, channel: 'backtest.a.b' },
+      /^channel: must be one of backtest\.\{id\}, strategy\.\{id\}, user\.\{id\}, global/,
+    ],
+    ['a channel that may not carry the type', { ...progress, channel: 'forge.job.j' }, /^channel: must be one of backtest/],
+    ['progress over 1', { ...progress, data: { backtest_id: 'b', progress: 1.01 } }, /^data\.progress: /],
+    ['a price that is a number', { ...SAMPLES['order.filled'], data: { ...SAMPLES['order.filled'].data, price: 5 } }, /^data\.price: /],
+    [
+      'a price of zero',
+      { ...SAMPLES['order.filled'], data: { ...SAMPLES['order.filled'].data, price: '0.00' } },
+      /^data\.price: must be a positive decimal/,
+    ],
+    ['a source', { ...progress, metadata: { source: 'me' } }, /^metadata: .*source/],
+    ['a timestamp that is none', { ...progress, metadata: { timestamp: 'yesterday' } }, /^metadata\.timestamp: /],
+    ['an id with a space', { ...progress, data: { backtest_id: 'b 1', progress: 0 } }, /^data\.backtest_id: /],
+    ['a correlation id with a line break', { ...progress, metadata: { correlation_id: 'a\nb' } }, /^metadata\.correlation_id: /],
+  ])('%s', (_name, draft, expected) => expect(issues(draft).join('; ')).toMatch(expected));
+
+  test.each(['__proto__', 'constructor', 'prototype'])('the key %s, however deep', (key) => {
+    const data = JSON.parse(`{"strategy_id":"s","parameters":{"a":[{"${key}":1}]}}`);
+    expect(issues({ ...SAMPLES['strategy.generation.started'], data })).toEqual([
+      `data.parameters.a.0.${key}: is a key that is not allowed`,
+    ]);
+  });
+
+  test('nesting that is too deep, and what is no JSON', () => {
+    const nested = (levels: number): unknown => (levels === 0 ? 1 : { a: nested(levels - 1) });
+    const withParameters = (parameters: unknown) =>
+      issues({ ...SAMPLES['strategy.generation.started'], data: { strategy_id: 's', parameters } });
+    expect(withParameters(nested(60))).toEqual([]);
+    expect(withParameters(nested(70)).join()).toMatch(/must not be nested deeper than 64 levels/);
+    expect(withParameters({ at: new Date() }).join()).toMatch(/^data\.parameters\.at: must be JSON/);
+    expect(withParameters({ n: Number.NaN }).join()).toMatch(/^data\.parameters\.n: must be a finite number/);
+    expect(withParameters({ u: undefined }).join()).toMatch(/^data\.parameters\.u: must be JSON, not undefined/);
+  });
+});
+
+test('positions', () => {
+  expect(parsePosition(positionOf('abc1', 42))).toEqual({ epoch: 'abc1', seq: 42 });
+  for (const garbage of [
+    '',
+    'abc',
+    'abc-',
+    '-1',
+    'abc-01',
+    'abc--1',
+    'ABC-1',
+    'abc-1x',
+    'abc-1-2',
+    `abc-${'9'.repeat(17)}`,
+    'abc-9007199254740993',
+  ]) {
+    expect(parsePosition(garbage)).toBeUndefined();
+  }
+});
+
+test('every error code has a close code of the table, and an unknown one counts as internal', () => {
+  for (const { close } of Object.values(ERROR_CODES)) expect(CLOSE_CODES).toHaveProperty(String(close));
+  expect(meaningOf('UNHEARD_OF')).toBe(ERROR_CODES.INTERNAL_SERVER_ERROR);
+});

@@ -1,0 +1,82 @@
+/** The types of the contract and the router, checked by the compiler: a wrong type, field or channel does not compile. */
+import type { TRPCClient } from '@trpc/client';
+import type { inferRouterOutputs } from '@trpc/server';
+import { expectTypeOf, test } from 'vitest';
+import type {
+  ChannelOf,
+  CourierEvent,
+  EventData,
+  EventDraftInput,
+  EventOn,
+  EventTypeOf,
+  FamilyMatching,
+  FamilyOf,
+  Received,
+} from '../../src/contract/index.ts';
+import type { AppRouter } from '../../src/router/index.ts';
+
+type Client = TRPCClient<AppRouter>;
+type BacktestType = EventTypeOf<'cartographe'>;
+
+test('an event type knows its data and where it may go', () => {
+  expectTypeOf<EventData<'backtest.progress'>['progress']>().toEqualTypeOf<number>();
+  expectTypeOf<EventData<'order.placed'>['side']>().toEqualTypeOf<'buy' | 'sell'>();
+  expectTypeOf<EventData<'backtest.completed'>['metrics']['total_return']>().toEqualTypeOf<number>();
+  expectTypeOf<FamilyOf<'forge.job.started'>>().toEqualTypeOf<'forge.job' | 'user' | 'global'>();
+  expectTypeOf<ChannelOf<'trade.executed'>>().toEqualTypeOf<'global' | `user.${string}` | `strategy.${string}`>();
+});
+
+test('a channel or a pattern knows its events', () => {
+  expectTypeOf<EventOn<'backtest.abc'>['type']>().toEqualTypeOf<BacktestType>();
+  expectTypeOf<EventOn<'backtest.*'>['type']>().toEqualTypeOf<BacktestType>();
+  expectTypeOf<EventOn<'forge.**'>['type']>().toEqualTypeOf<EventTypeOf<'forge'>>();
+  expectTypeOf<EventOn<'backtest.abc'>['channel']>().toEqualTypeOf<`backtest.${string}`>();
+  expectTypeOf<EventOn<'strategy.s'>['type']>().toEqualTypeOf<EventTypeOf<'prophet' | 'cartographe' | 'chevalier'>>();
+  expectTypeOf<EventOn<'**'>['type']>().toEqualTypeOf<CourierEvent['type']>();
+  expectTypeOf<EventOn<string>['type']>().toEqualTypeOf<CourierEvent['type']>();
+  expectTypeOf<FamilyMatching<'*'>>().toEqualTypeOf<'global'>();
+  expectTypeOf<FamilyMatching<'*.x'>>().toEqualTypeOf<'user' | 'strategy' | 'backtest'>();
+  expectTypeOf<FamilyMatching<'forge.job.x' | 'global'>>().toEqualTypeOf<'forge.job' | 'global'>();
+  expectTypeOf<FamilyMatching<'nope.x'>>().toBeNever();
+  expectTypeOf<Extract<Received<'global'>, { type: 'courier.gap' }>['data']['reason']>().toEqualTypeOf<'expired' | 'epoch' | 'ahead'>();
+});
+
+test('narrowing by type gives the data of that type', () => {
+  const describe = (event: Received<'backtest.*'>) => {
+    if (event.type !== 'backtest.failed') return;
+    expectTypeOf(event.data.code).toEqualTypeOf<string>();
+    expectTypeOf(event.metadata.timestamp).toEqualTypeOf<Date>();
+  };
+  expectTypeOf(describe).returns.toEqualTypeOf<void>();
+});
+
+test('a client may send what the contract allows and nothing else', () => {
+  type Publish<S extends 'prophet' | 'cartographe' | 'chevalier' | 'forge'> = Parameters<Client[S]['publish']['mutate']>[0];
+  expectTypeOf<{ type: 'backtest.started'; channel: 'backtest.b'; data: { backtest_id: string } }>().toExtend<Publish<'cartographe'>>();
+  expectTypeOf<EventDraftInput<'trade.executed'>>().toExtend<Publish<'chevalier'>>();
+  // Another service's event.
+  expectTypeOf<EventDraftInput<'trade.executed'>>().not.toExtend<Publish<'prophet'>>();
+  // A type that does not exist.
+  expectTypeOf<{ type: 'backtest.exploded'; channel: 'backtest.b'; data: { backtest_id: string } }>().not.toExtend<
+    Publish<'cartographe'>
+  >();
+  // A field of the wrong type, and one that is missing.
+  expectTypeOf<{ type: 'backtest.started'; channel: 'backtest.b'; data: { backtest_id: number } }>().not.toExtend<Publish<'cartographe'>>();
+  expectTypeOf<{ type: 'backtest.progress'; channel: 'backtest.b'; data: { backtest_id: string } }>().not.toExtend<
+    Publish<'cartographe'>
+  >();
+  // A channel that may not carry it.
+  expectTypeOf<{ type: 'backtest.started'; channel: 'forge.job.j'; data: { backtest_id: string } }>().not.toExtend<
+    Publish<'cartographe'>
+  >();
+  expectTypeOf<{ type: 'backtest.started'; channel: 'nowhere'; data: { backtest_id: string } }>().not.toExtend<Publish<'cartographe'>>();
+});
+
+test('a client receives what the family carries', () => {
+  type Item<T> = T extends AsyncIterable<infer V> ? V : never;
+  type OfBacktest = Item<inferRouterOutputs<AppRouter>['backtest']['onEvent']>;
+  type OfJob = Item<inferRouterOutputs<AppRouter>['forge']['onJob']>;
+  expectTypeOf<OfBacktest['data']>().toEqualTypeOf<Received<'backtest.*'>>();
+  expectTypeOf<OfJob['data']>().toEqualTypeOf<Received<'forge.job.*'>>();
+  expectTypeOf<OfJob['data']['type']>().toEqualTypeOf<EventTypeOf<'forge'> | 'courier.gap' | 'courier.live'>();
+});
