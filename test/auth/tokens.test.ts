@@ -6,11 +6,7 @@ const settings = { secret: 'a-secret-of-at-least-thirty-two-bytes', audience: 'c
 const key = new TextEncoder().encode(settings.secret);
 const verify = tokenVerifier(settings);
 const claims = (more: object = {}, alg = 'HS256') =>
-  new SignJWT({ role: 'user', ...more })
-    .setProtectedHeader({ alg: 'HS256' })
-    .setSubject('ada')
-    .setAudience('courier')
-    .setExpirationTime('1h');
+  new SignJWT({ role: 'user', ...more }).setProtectedHeader({ alg }).setSubject('ada').setAudience('courier').setExpirationTime('1h');
 
 test('a signed token tells who it is, until when, and what it grants', async () => {
   const token = await signToken(settings, { sub: 'ada', role: 'user', expiresInSeconds: 60, subscribe: ['strategy.s1'] });
