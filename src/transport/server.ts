@@ -66,6 +66,8 @@ class ServerConnections {
   });
   readonly #deps: ServerDeps;
   readonly #trpc: ReturnType<typeof trpcEndpoint>;
+  /** Requests that are being answered; streams of events among them. */
+  readonly #responses = new Set<ServerResponse>();
   #refusing = false;
 
   constructor(deps: ServerDeps) {
@@ -87,7 +89,7 @@ class ServerConnections {
     this.#trpc.broadcastReconnect();
     this.#trpc.close(1001, 'shutting down');
     for (const ws of this.sockets.clients) ws.close(1001, 'shutting down');
-    this.server.closeIdleConnections();
+    for (const res of this.#responses) if (res.getHeader('content-type') === 'text/event-stream') endStream(res);
     const grace = setTimeout(() => {
       for (const ws of this.sockets.clients) ws.terminate();
       this.server.closeAllConnections();
@@ -98,6 +100,8 @@ class ServerConnections {
 
   async #answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const requestId = requestIdOf(req);
+    this.#responses.add(res);
+    res.on('close', () => this.#responses.delete(res));
     try {
       const url = urlOf(req);
       const observing = /^\/(health|livez|readyz)$/.test(url.pathname);
@@ -141,6 +145,12 @@ class ServerConnections {
     if (url.pathname.startsWith('/ws/')) return (ws, socket) => void handlePlainWebSocket(this.#deps, ws, socket, req, url);
     return 404;
   }
+}
+
+/** Ends a stream of events and the connection that its headers asked to keep. */
+function endStream(res: ServerResponse): void {
+  const { socket } = res;
+  res.end(() => socket?.end());
 }
 
 function urlOf(req: IncomingMessage): URL {

@@ -1,0 +1,177 @@
+/** One subscription: exactly the matching events, in order, through catch-up, cut-over and live, however full the sink is. */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { selectorOf } from '../../src/contract/channels.ts';
+import { type Feed, Subscriber } from '../../src/delivery/subscriber.ts';
+import { openMemoryLog } from '../../src/log/memory.ts';
+import { startFeed, TestSink } from '../helpers/feed.ts';
+
+const range = (from: number, to: number) => Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => from + index);
+
+function subscribeTo(feed: Feed, patterns: string[], cursor: number, sink: TestSink, types?: string[]) {
+  const stop = new AbortController();
+  const interest = { selector: selectorOf(patterns), types: types && new Set(types) };
+  const ended = new Subscriber(feed, interest, cursor, sink).run(stop.signal);
+  return {
+    [Symbol.asyncDispose]: async () => {
+      stop.abort();
+      await ended;
+      expect(feed.hub.listeners).toBe(0);
+      expect(feed.hub.topics).toBe(0);
+    },
+  };
+}
+
+test('from any position, what is in the log comes first, then what is published, with one notice between', async () => {
+  // So little is held in memory that the log must be read.
+  await using feed = await startFeed({ recentBytes: 200 });
+  await feed.append('user.a', 10);
+  await feed.append('user.b', 10);
+  await feed.append('user.a', 10);
+  const sink = new TestSink();
+  await using _subscription = subscribeTo(feed, ['user.a'], 5, sink);
+  await sink.until(() => sink.notices.length === 1);
+  expect(sink.received.at(-1)).toMatchObject({ type: 'courier.live', id: `${feed.log.epoch}-30` });
+  expect(JSON.parse(sink.received.at(-1)?.json ?? '').data).toEqual({ position: `${feed.log.epoch}-30`, replayed: 15 });
+  await feed.append('user.b');
+  await feed.append('user.a');
+  expect(sink.seqs).toEqual([...range(6, 10), ...range(21, 30), 32]);
+  expect(sink.notices).toEqual(['courier.live']);
+});
+
+test('at any seam between replay and live nothing is missed or repeated', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 0, max: 40 }),
+      fc.integer({ min: 1, max: 40 }),
+      fc.nat(40),
+      fc.integer({ min: 100, max: 3000 }),
+      async (before, after, cursor, recentBytes) => {
+        await using feed = await startFeed({ recentBytes });
+        await feed.append('global', before);
+        const start = Math.min(cursor, before);
+        const sink = new TestSink();
+        await using _subscription = subscribeTo(feed, ['**'], start, sink);
+        for (let index = 0; index < after; index += 1) await feed.append('user.a');
+        await sink.until(() => sink.seqs.length === before - start + after);
+        expect(sink.seqs).toEqual(range(start + 1, before + after));
+      },
+    ),
+    { numRuns: 200 },
+  );
+});
+
+test('while events pour in faster than the log is read, a subscriber still catches up', async () => {
+  await using feed = await startFeed();
+  await feed.append('global', 2000);
+  let publishing = true;
+  const pouring = (async () => {
+    let published = 2000;
+    while (publishing) {
+      await feed.append('global', 20);
+      published += 20;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return published;
+  })();
+  const sink = new TestSink();
+  await using _subscription = subscribeTo(feed, ['global'], 0, sink);
+  await sink.until(() => sink.notices.includes('courier.live'));
+  publishing = false;
+  const published = await pouring;
+  await sink.until(() => sink.seqs.length === published);
+  expect(sink.seqs).toEqual(range(1, published));
+});
+
+describe('a sink that is full', () => {
+  test('gets nothing until there is room, and then everything from the log', async () => {
+    await using feed = await startFeed({ recentBytes: 500 });
+    const sink = new TestSink(3);
+    await using _subscription = subscribeTo(feed, ['**'], 0, sink);
+    await sink.until(() => sink.notices.length === 1);
+    await feed.append('global', 100);
+    await sink.untilFull();
+    // The notice and two events; the subscriber has left the hub and holds none of the others.
+    expect(sink.seqs).toEqual([1, 2]);
+    expect(feed.hub.listeners).toBe(0);
+    sink.makeRoom(5);
+    await sink.untilFull(2);
+    expect(sink.seqs).toEqual(range(1, 7));
+    sink.makeRoom(Number.POSITIVE_INFINITY);
+    await sink.until(() => sink.seqs.length === 100);
+    await feed.append('global');
+    expect(sink.seqs).toEqual(range(1, 101));
+    expect(sink.notices).toEqual(['courier.live']);
+  });
+
+  test('with any sequence of publishing and making room gets everything once, in order', async () => {
+    const step = fc.oneof(
+      fc.record({ publish: fc.integer({ min: 1, max: 20 }), channel: fc.constantFrom('user.a', 'user.b') }),
+      fc.record({ room: fc.integer({ min: 1, max: 10 }) }),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 30 }), fc.integer({ min: 100, max: 2000 }), async (steps, recentBytes) => {
+        await using feed = await startFeed({ recentBytes });
+        const sink = new TestSink(1);
+        await using _subscription = subscribeTo(feed, ['user.a'], 0, sink);
+        const expected: number[] = [];
+        let seq = 0;
+        for (const action of steps) {
+          if ('room' in action) {
+            sink.makeRoom(action.room);
+            continue;
+          }
+          await feed.append(action.channel, action.publish);
+          if (action.channel === 'user.a') expected.push(...range(seq + 1, seq + action.publish));
+          seq += action.publish;
+        }
+        sink.makeRoom(Number.POSITIVE_INFINITY);
+        await sink.until(() => sink.seqs.length >= expected.length && sink.notices.length > 0);
+        expect(sink.seqs).toEqual(expected);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('leaves when it is stopped', async () => {
+    await using feed = await startFeed();
+    await feed.append('global', 10);
+    const sink = new TestSink(1);
+    {
+      await using _subscription = subscribeTo(feed, ['**'], 0, sink);
+      await sink.untilFull();
+    }
+    expect(sink.seqs).toEqual([1]);
+  });
+});
+
+test('types are filtered in replay and live', async () => {
+  await using feed = await startFeed({ recentBytes: 100 });
+  for (const type of ['a', 'b', 'a', 'b']) await feed.append('global', 1, type);
+  const sink = new TestSink();
+  await using _subscription = subscribeTo(feed, ['**'], 0, sink, ['b']);
+  await sink.until(() => sink.notices.length === 1);
+  for (const type of ['a', 'b']) await feed.append('global', 1, type);
+  expect(sink.seqs).toEqual([2, 4, 6]);
+});
+
+test('what is trimmed while a subscriber is behind is told as a gap', async () => {
+  const log = openMemoryLog({ now: () => 1000 });
+  await using feed = await startFeed({ log, recentBytes: 100 });
+  await feed.append('global', 20);
+  const sink = new TestSink(2);
+  await using _subscription = subscribeTo(feed, ['**'], 0, sink);
+  await sink.untilFull();
+  await log.trim(2000, 15);
+  sink.makeRoom(Number.POSITIVE_INFINITY);
+  await sink.until(() => sink.notices.includes('courier.live'));
+  expect(sink.seqs).toEqual([1, 2, ...range(16, 20)]);
+  const gap = sink.received.find(({ type }) => type === 'courier.gap');
+  expect(JSON.parse(gap?.json ?? '')).toMatchObject({
+    id: `${log.epoch}-15`,
+    channel: 'courier',
+    metadata: { source: 'courier' },
+    data: { reason: 'expired', requested: `${log.epoch}-2`, resumed_from: `${log.epoch}-15` },
+  });
+  expect(sink.received.indexOf(gap as never)).toBe(2);
+});

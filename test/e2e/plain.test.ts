@@ -1,0 +1,286 @@
+/** Without tRPC: plain HTTP and plain WebSocket, as curl and a Python script would use them. */
+import { describe, expect, test } from 'vitest';
+import { startGateway, type TestGateway } from '../helpers/gateway.ts';
+import { openSocket } from '../helpers/raw-socket.ts';
+
+const DATA = { backtest_id: 'b1', progress: 0.5 };
+
+async function post(gateway: TestGateway, path: string, body: unknown, headers: Record<string, string> = {}) {
+  const authorization = `Bearer ${await gateway.token('cartographe', 'service')}`;
+  const text = typeof body === 'string' ? body : JSON.stringify(body);
+  const response = await fetch(gateway.url + path, {
+    method: 'POST',
+    headers: { authorization, ...headers },
+    body: new Blob([text], { type: 'application/json' }),
+  });
+  return { status: response.status, headers: response.headers, body: JSON.parse(await response.text()) };
+}
+
+async function get(gateway: TestGateway, path: string, token?: string) {
+  const response = await fetch(gateway.url + path, token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } });
+  return { status: response.status, headers: response.headers, body: JSON.parse(await response.text()) };
+}
+
+const webSocketUrl = (gateway: TestGateway, path: string) => gateway.url.replace('http', 'ws') + path;
+
+describe('publishing', () => {
+  test('with the channel in the path and the type in a header', async () => {
+    await using gateway = await startGateway();
+    const answer = await post(
+      gateway,
+      '/publish/backtest.b1',
+      { data: DATA },
+      { 'x-event-type': 'backtest.progress', 'x-request-id': 'req-1' },
+    );
+    expect(answer).toMatchObject({ status: 201, body: { channel: 'backtest.b1', type: 'backtest.progress', duplicate: false } });
+    expect(answer.body.id).toMatch(/^[a-z0-9]+-1$/);
+    expect(new Date(answer.body.timestamp).toISOString()).toBe(answer.body.timestamp);
+    expect(answer.headers.get('x-request-id')).toBe('req-1');
+  });
+
+  test('with everything in the body, and the headers for what the body leaves out', async () => {
+    await using gateway = await startGateway();
+    const draft = {
+      channel: 'backtest.b1',
+      type: 'backtest.progress',
+      data: DATA,
+      metadata: { timestamp: '2026-01-02T03:04:05+01:00', user_id: 'u1' },
+    };
+    const headers = { 'x-correlation-id': 'run-1', 'idempotency-key': 'k1' };
+    const first = await post(gateway, '/publish', draft, headers);
+    const second = await post(gateway, '/publish', draft, headers);
+    expect(second).toMatchObject({ status: 201, body: { ...first.body, duplicate: true } });
+    const { body } = await get(gateway, '/events/backtest.b1', await gateway.token('reader', 'service'));
+    expect(body).toEqual({
+      events: [
+        {
+          id: first.body.id,
+          channel: 'backtest.b1',
+          type: 'backtest.progress',
+          metadata: { timestamp: '2026-01-02T02:04:05.000Z', source: 'cartographe', correlation_id: 'run-1', user_id: 'u1' },
+          data: DATA,
+        },
+      ],
+      next: first.body.id,
+      has_more: false,
+      gap: null,
+    });
+  });
+
+  test.each<[string, string, unknown, Record<string, string>, number, string, object | undefined]>([
+    ['malformed JSON', '/publish', '{"channel":', {}, 400, 'PARSE_ERROR', undefined],
+    ['no object', '/publish', '[1]', {}, 400, 'BAD_REQUEST', undefined],
+    ['an unknown type', '/publish/global', { type: 'nope', data: {} }, {}, 400, 'BAD_REQUEST', { path: 'type' }],
+    [
+      'an unknown key',
+      '/publish/backtest.b1',
+      { type: 'backtest.progress', data: { ...DATA, x: 1 } },
+      {},
+      400,
+      'BAD_REQUEST',
+      { path: 'data.x' },
+    ],
+    [
+      'a wrong field',
+      '/publish/backtest.b1',
+      { type: 'backtest.progress', data: { ...DATA, progress: 2 } },
+      {},
+      400,
+      'BAD_REQUEST',
+      { path: 'data.progress' },
+    ],
+    [
+      'a channel outside the grammar',
+      '/publish/back test',
+      { type: 'backtest.progress', data: DATA },
+      {},
+      400,
+      'BAD_REQUEST',
+      { path: 'channel' },
+    ],
+    [
+      'a channel that may not carry it',
+      '/publish/forge.job.j',
+      { type: 'backtest.progress', data: DATA },
+      {},
+      400,
+      'BAD_REQUEST',
+      { path: 'channel' },
+    ],
+    [
+      'two channels',
+      '/publish/global',
+      { channel: 'backtest.b1', type: 'backtest.progress', data: DATA },
+      {},
+      400,
+      'BAD_REQUEST',
+      { path: 'channel' },
+    ],
+    [
+      'two types',
+      '/publish/global',
+      { type: 'backtest.progress', data: DATA },
+      { 'x-event-type': 'backtest.started' },
+      400,
+      'BAD_REQUEST',
+      { path: 'type' },
+    ],
+    [
+      "another service's type",
+      '/publish/global',
+      { type: 'forge.job.started', data: { job_id: 'j', kind: 'k' } },
+      {},
+      403,
+      'FORBIDDEN',
+      undefined,
+    ],
+    [
+      'the key __proto__',
+      '/publish/backtest.b1',
+      '{"type":"backtest.progress","data":{"backtest_id":"b1","progress":0,"__proto__":{}}}',
+      {},
+      400,
+      'BAD_REQUEST',
+      { path: 'data.__proto__' },
+    ],
+    ['too large a body', '/publish', `"${'x'.repeat(200 * 1024)}"`, {}, 413, 'PAYLOAD_TOO_LARGE', undefined],
+    ['an address that is no URL encoding', '/publish/%ff', {}, {}, 400, 'BAD_REQUEST', undefined],
+  ])('%s is a problem document, and nothing is stored', async (_name, path, body, headers, status, code, issue) => {
+    await using gateway = await startGateway();
+    const answer = await post(gateway, path, body, headers);
+    expect(answer).toMatchObject({ status, body: { status, code, detail: expect.any(String), request_id: expect.any(String) } });
+    expect(answer.headers.get('content-type')).toBe('application/problem+json; charset=utf-8');
+    if (issue !== undefined) expect(answer.body.issues).toEqual([expect.objectContaining(issue)]);
+    const stats = await get(gateway, '/stats', await gateway.token('root', 'admin'));
+    expect(stats.body.log.events).toBe(0);
+  });
+
+  test('data over 100 KiB is refused on every way in', async () => {
+    await using gateway = await startGateway();
+    const big = {
+      type: 'strategy.generation.started',
+      channel: 'strategy.s',
+      data: { strategy_id: 's', parameters: { text: 'é'.repeat(52_000) } },
+    } as const;
+    const token = await gateway.token('prophet', 'service');
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+    const plain = await fetch(`${gateway.url}/publish`, { method: 'POST', headers, body: JSON.stringify(big) });
+    expect([plain.status, await plain.json()]).toMatchObject([413, { code: 'PAYLOAD_TOO_LARGE', issues: [{ path: 'data' }] }]);
+    await using client = gateway.webSocketClient(token);
+    await expect(client.trpc.prophet.publish.mutate(big)).rejects.toMatchObject({
+      data: { code: 'PAYLOAD_TOO_LARGE', issues: [{ path: 'data' }] },
+    });
+    expect(await client.trpc.auth.whoami.query()).toMatchObject({ sub: 'prophet' });
+  });
+});
+
+describe('reading', () => {
+  test('pages, types and positions', async () => {
+    await using gateway = await startGateway();
+    for (const progress of [0, 0.1, 0.2])
+      await post(gateway, '/publish/backtest.b1', { type: 'backtest.progress', data: { backtest_id: 'b1', progress } });
+    await post(gateway, '/publish/backtest.b1', { type: 'backtest.started', data: { backtest_id: 'b1' } });
+    const token = await gateway.token('reader', 'service');
+    const first = await get(gateway, '/events/backtest.*?limit=2', token);
+    expect(first.body.events).toHaveLength(2);
+    expect(first.body).toMatchObject({ has_more: true, gap: null });
+    const second = await get(gateway, `/events/backtest.*?limit=2&after=${first.body.next}&types=backtest.started`, token);
+    expect(second.body.events.map(({ type }: { type: string }) => type)).toEqual(['backtest.started']);
+    expect(second.body.has_more).toBe(false);
+    const epoch = first.body.next.split('-')[0];
+    expect((await get(gateway, `/events/**?after=${epoch}-99`, token)).body).toMatchObject({
+      events: [],
+      gap: { reason: 'ahead', requested: `${epoch}-99`, resumed_from: `${epoch}-4` },
+    });
+    expect((await get(gateway, '/events/**?after=another-3', token)).body).toMatchObject({
+      gap: { reason: 'epoch', resumed_from: `${epoch}-0` },
+    });
+  });
+
+  test.each([
+    ['/events/**?after=garbage', 400, 'after'],
+    ['/events/**?limit=0', 400, 'limit'],
+    ['/events/**?types=nope', 400, 'types.0'],
+    ['/events/**?surprise=1', 400, 'surprise'],
+    ['/events/a..b', 400, 'channels'],
+  ])('%s is refused', async (path, status, field) => {
+    await using gateway = await startGateway();
+    const answer = await get(gateway, path, await gateway.token('reader', 'service'));
+    expect(answer).toMatchObject({ status, body: { code: 'BAD_REQUEST', issues: [{ path: field }] } });
+  });
+
+  test('without a token it is 401, without the right 403, nowhere 404, with the wrong method 405', async () => {
+    await using gateway = await startGateway();
+    const none = await get(gateway, '/events/global');
+    expect([none.status, none.headers.get('www-authenticate')]).toEqual([401, 'Bearer']);
+    const user = await gateway.token('u1');
+    expect((await get(gateway, '/events/strategy.s', user)).status).toBe(403);
+    expect((await get(gateway, '/stats', user)).status).toBe(403);
+    expect((await get(gateway, '/nowhere', user)).status).toBe(404);
+    expect((await get(gateway, '/constructor', user)).status).toBe(404);
+    const wrong = await get(gateway, '/publish', user);
+    expect([wrong.status, wrong.headers.get('allow')]).toEqual([405, 'POST']);
+  });
+});
+
+test('health says how every part is, without a token', async () => {
+  await using gateway = await startGateway();
+  const answer = await get(gateway, '/health');
+  expect(answer).toMatchObject({
+    status: 200,
+    body: {
+      status: 'healthy',
+      version: '0.1.0',
+      components: { websocket_server: { connections: 0 }, event_log: { head: 0 }, broker: {}, memory: {} },
+    },
+  });
+  expect((await get(gateway, '/livez')).status).toBe(200);
+  expect((await get(gateway, '/readyz')).status).toBe(200);
+});
+
+describe('the plain WebSocket', () => {
+  test('gives one JSON event a message, live and from a position', async () => {
+    await using gateway = await startGateway();
+    const token = await gateway.token('reader', 'service');
+    await using live = await openSocket(webSocketUrl(gateway, `/ws/backtest.*?token=${token}`));
+    await live.count(1);
+    const { body: receipt } = await post(gateway, '/publish/backtest.b1', { type: 'backtest.progress', data: DATA });
+    await post(gateway, '/publish/backtest.b2', { type: 'backtest.progress', data: { backtest_id: 'b2', progress: 0 } });
+    const events = (await live.count(3)).map((message) => JSON.parse(message));
+    expect(events.map(({ type, channel }) => [type, channel])).toEqual([
+      ['courier.live', 'courier'],
+      ['backtest.progress', 'backtest.b1'],
+      ['backtest.progress', 'backtest.b2'],
+    ]);
+    expect(events[1]).toEqual({
+      id: receipt.id,
+      channel: 'backtest.b1',
+      type: 'backtest.progress',
+      metadata: { timestamp: receipt.timestamp, source: 'cartographe' },
+      data: DATA,
+    });
+    await using resumed = await openSocket(webSocketUrl(gateway, `/ws/backtest.*?last_event_id=${receipt.id}`), {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    const again = (await resumed.count(2)).map((message) => JSON.parse(message));
+    expect(again).toEqual([events[2], expect.objectContaining({ type: 'courier.live', data: { position: events[2].id, replayed: 1 } })]);
+  });
+
+  test.each([
+    ['no token', '/ws/global', 1008, /a token is required/],
+    ['a bad token', '/ws/global?token=x', 1008, /not a signed JWT/],
+    ['no right', '/ws/strategy.s?token=USER', 1008, /may not subscribe to strategy\.s/],
+    ['a malformed channel', '/ws/a..b?token=USER', 4400, /neither a channel nor a pattern/],
+    ['a position that is garbage', '/ws/global?token=USER&last_event_id=garbage', 4400, /"garbage" is not a position/],
+    ['an unknown parameter', '/ws/global?token=USER&surprise=1', 4400, /surprise/],
+  ])('%s closes it with a code and the reason', async (_name, path, code, reason) => {
+    await using gateway = await startGateway();
+    await using socket = await openSocket(webSocketUrl(gateway, path.replace('USER', await gateway.token('u1'))));
+    expect(await socket.closed).toEqual({ code, reason: expect.stringMatching(reason) });
+  });
+
+  test('an upgrade elsewhere is refused', async () => {
+    await using gateway = await startGateway();
+    await expect(openSocket(webSocketUrl(gateway, '/elsewhere'))).rejects.toThrow(/404/);
+  });
+});

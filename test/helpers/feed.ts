@@ -1,0 +1,101 @@
+/** A feed on a memory log, and a sink whose capacity a test decides. */
+import type { Delivery } from '../../src/delivery/delivery.ts';
+import { Hub } from '../../src/delivery/hub.ts';
+import type { Sink } from '../../src/delivery/sink.ts';
+import type { Feed } from '../../src/delivery/subscriber.ts';
+import { Tail, type TailOptions } from '../../src/delivery/tail.ts';
+import type { EventLog, StoredEvent } from '../../src/log/log.ts';
+import { openMemoryLog } from '../../src/log/memory.ts';
+import { draftOn } from '../contracts/event-log.ts';
+
+export interface TestFeed extends Feed, AsyncDisposable {
+  append(channel: string, count?: number, type?: string): Promise<void>;
+}
+
+/** `deliver` stands between the log's commits and the tail, where a broker would lose and reorder. */
+export async function startFeed(
+  options: TailOptions & {
+    log?: EventLog;
+    deliver?: (events: readonly StoredEvent[], offer: (events: readonly StoredEvent[]) => void) => void;
+  } = {},
+): Promise<TestFeed> {
+  const { log = openMemoryLog(), deliver = (events, offer) => offer(events), ...tailOptions } = options;
+  const hub = new Hub();
+  const tail = await Tail.start(log, hub, tailOptions);
+  log.onCommit((events) => deliver(events, (batch) => tail.offer(batch)));
+  return {
+    log,
+    hub,
+    tail,
+    append: async (channel, count = 1, type = 'a') => {
+      await log.append(Array.from({ length: count }, () => draftOn(channel, { type })));
+    },
+    [Symbol.asyncDispose]: async () => {
+      await tail[Symbol.asyncDispose]();
+      await log[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Takes deliveries until it is full; room is made by hand. */
+export class TestSink implements Sink {
+  readonly received: Delivery[] = [];
+  #room: number;
+  #changed: (() => void)[] = [];
+  #awaited = 0;
+
+  constructor(room = Number.POSITIVE_INFINITY) {
+    this.#room = room;
+  }
+
+  get writable(): boolean {
+    return this.#room > 0;
+  }
+
+  deliver(delivery: Delivery): void {
+    this.received.push(delivery);
+    this.#room -= 1;
+    this.#notify();
+  }
+
+  async drained(signal: AbortSignal): Promise<void> {
+    this.#awaited += 1;
+    this.#notify();
+    while (!this.writable) {
+      signal.throwIfAborted();
+      await new Promise<void>((resolve) => {
+        this.#changed.push(resolve);
+        signal.addEventListener('abort', () => resolve(), { once: true });
+      });
+    }
+  }
+
+  makeRoom(room: number): void {
+    this.#room = room;
+    this.#notify();
+  }
+
+  /** Numbers of the events received; notices left out. */
+  get seqs(): number[] {
+    return this.received.filter(({ family }) => family !== undefined).map(({ seq }) => seq);
+  }
+
+  get notices(): string[] {
+    return this.received.filter(({ family }) => family === undefined).map(({ type }) => type);
+  }
+
+  async until(done: () => boolean): Promise<void> {
+    while (!done()) await new Promise<void>((resolve) => this.#changed.push(resolve));
+  }
+
+  /** Resolves once the subscriber has waited for room this many times. */
+  untilFull(times = 1): Promise<void> {
+    return this.until(() => this.#awaited >= times);
+  }
+
+  #notify(): void {
+    const waiting = this.#changed;
+    this.#changed = [];
+    for (const resolve of waiting) resolve();
+  }
+}
