@@ -134,10 +134,9 @@ export class SocketWriter {
     this.#stallTimer.unref();
   }
 
-  /** The close frame stands behind what the client does not read, so the socket goes too. */
+  /** The close frame stands behind what the client has not read; `ws` cuts the connection if it does not get there. */
   #giveUp(): void {
     this.#ws.close(4509, 'no progress');
-    this.#ws.terminate();
   }
 }
 
