@@ -117,10 +117,12 @@ export class Subscriber implements Listener {
 
   onEvent(delivery: Delivery): void {
     // The log may have been read further than the tail had come.
-    if (delivery.seq <= this.#cursor) return;
-    if (!this.#wants(delivery)) return;
-    this.#hand(delivery);
-    if (!this.#sink.writable) this.#leaveLive?.();
+    if (delivery.seq <= this.#cursor || !this.#wants(delivery)) return;
+    if (this.#sink.writable) this.#hand(delivery);
+    else {
+      this.#cursor = delivery.seq - 1;
+      this.#leaveLive?.();
+    }
   }
 
   onInterrupted(seq: number): void {

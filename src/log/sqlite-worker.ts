@@ -1,6 +1,7 @@
 /**
  * The worker that owns the SQLite file. Whatever appends are waiting go into one transaction, and its one sync
- * acknowledges them all; appends go before reads, so that a replay does not hold up publishers.
+ * acknowledges them all. Commits and everything else take turns, one page at the most between two commits, so that
+ * neither a replay nor a flood of publishes holds up the other.
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import type { Failure, Reply, Request, WorkerSettings } from './sqlite-messages.ts';
@@ -43,7 +44,8 @@ function drain(store: SqliteStore): void {
   receiveWaiting();
   while (appends.length > 0 || others.length > 0) {
     if (appends.length > 0) commit(store, takeBatch());
-    else serve(store, others.shift() as Other);
+    const other = others.shift();
+    if (other !== undefined) serve(store, other);
     receiveWaiting();
   }
 }

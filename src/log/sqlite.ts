@@ -1,4 +1,5 @@
 /** The embedded log: an SQLite file, owned by one worker thread. The default for one instance. */
+import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -37,15 +38,12 @@ export async function openSqliteLog(options: SqliteLogOptions): Promise<EventLog
   // Sources run as they are, packages as JavaScript.
   const file = new URL(`./sqlite-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
   const worker = new Worker(file, { workerData: settings });
-  const epoch = await new Promise<string>((resolve, reject) => {
-    worker.once('error', reject);
-    worker.once('message', (reply: Reply) => {
-      worker.off('error', reject);
-      if (reply.kind === 'opened') resolve(reply.epoch);
-      else reject(new LogOpenError(reply.kind === 'refused' ? reply.message : 'the worker does not answer'));
-    });
-  });
-  return new SqliteLog(worker, epoch, options);
+  const [reply] = (await Promise.race([
+    once(worker, 'message'),
+    once(worker, 'exit').then(() => [{ kind: 'refused', message: `the event log ${options.path} cannot be opened: its worker ended` }]),
+  ])) as [Reply];
+  if (reply.kind !== 'opened') throw new LogOpenError(reply.kind === 'refused' ? reply.message : 'the worker does not answer');
+  return new SqliteLog(worker, reply.epoch, options);
 }
 
 class SqliteLog implements EventLog {

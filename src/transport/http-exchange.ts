@@ -27,10 +27,15 @@ export async function readJson(req: IncomingMessage): Promise<unknown> {
   }
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of req as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > MAX_BODY_BYTES) throw new CourierError('PAYLOAD_TOO_LARGE', `the body must be at most ${MAX_BODY_BYTES} bytes`);
-    chunks.push(chunk);
+  try {
+    for await (const chunk of req as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > MAX_BODY_BYTES) throw new CourierError('PAYLOAD_TOO_LARGE', `the body must be at most ${MAX_BODY_BYTES} bytes`);
+      chunks.push(chunk);
+    }
+  } catch (cause) {
+    if (cause instanceof CourierError) throw cause;
+    throw new CourierError('BAD_REQUEST', 'the request was cut off', { cause });
   }
   try {
     return JSON.parse(Buffer.concat(chunks).toString('utf8'));

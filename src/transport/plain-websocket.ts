@@ -7,7 +7,7 @@ import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { z } from 'zod';
 import { authenticate, type VerifyToken } from '../auth/tokens.ts';
-import { meaningOf } from '../contract/codes.ts';
+import { type CloseCode, meaningOf } from '../contract/codes.ts';
 import type { Delivery } from '../delivery/delivery.ts';
 import type { Sink } from '../delivery/sink.ts';
 import type { Feed } from '../delivery/subscriber.ts';
@@ -40,27 +40,88 @@ const query = z.strictObject({
 /** Longest reason that fits a close frame, in bytes (RFC 6455, section 5.5). */
 const MAX_REASON_BYTES = 123;
 
-/** Serves one connection until it closes. Never rejects. */
-export async function handlePlainWebSocket(
-  deps: PlainWebSocketDeps,
-  ws: WebSocket,
-  socket: Duplex,
-  req: IncomingMessage,
-  url: URL,
-): Promise<void> {
-  const closed = new AbortController();
-  ws.on('close', () => closed.abort());
-  ws.on('error', (error) => deps.logger.debug('a WebSocket failed', { error }));
-  const writer = new SocketWriter(ws, socket);
-  try {
+/** Connections that were quiet both ways for so long are pinged. */
+const PING_MS = 30_000;
+/** A connection whose ping is not answered within this is cut off. */
+const PONG_WAIT_MS = 30_000;
+const SWEEP_MS = 5000;
+
+interface Connection {
+  readonly ws: WebSocket;
+  readonly writer: SocketWriter;
+  pingedAt: number | undefined;
+  heardAt: number;
+}
+
+/** The plain WebSocket connections. */
+export class PlainWebSockets {
+  readonly #deps: PlainWebSocketDeps;
+  readonly #connections = new Set<Connection>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(deps: PlainWebSocketDeps) {
+    this.#deps = deps;
+  }
+
+  /** Serves one connection until it closes. Never rejects. */
+  async handle(ws: WebSocket, socket: Duplex, req: IncomingMessage, url: URL): Promise<void> {
+    const writer = new SocketWriter(ws, socket);
+    const closed = new AbortController();
+    const connection = { ws, writer, pingedAt: undefined, heardAt: Date.now() };
+    this.#add(connection);
+    ws.on('error', (error) => this.#deps.logger.debug('a WebSocket failed', { error }));
+    ws.on('close', () => {
+      this.#remove(connection);
+      closed.abort();
+    });
+    try {
+      await this.#serve(writer, req, url, closed.signal);
+    } catch (error) {
+      const known = error instanceof CourierError ? error : new CourierError('INTERNAL_SERVER_ERROR', 'internal error', { cause: error });
+      if (known.code === 'INTERNAL_SERVER_ERROR') this.#deps.logger.error('a plain WebSocket failed', { error });
+      writer.close(meaningOf(known.code).close, cut(known.message));
+    }
+  }
+
+  /** Sends what is queued and closes every connection. */
+  close(code: CloseCode, reason: string): void {
+    for (const { writer } of this.#connections) writer.close(code, reason);
+  }
+
+  async #serve(writer: SocketWriter, req: IncomingMessage, url: URL, signal: AbortSignal): Promise<void> {
     const { token, last_event_id: lastEventId, from, types } = parseQuery(url);
-    const principal = await authenticate(deps.verify, { token, authorization: headerOf(req, 'authorization') });
+    const principal = await authenticate(this.#deps.verify, { token, authorization: headerOf(req, 'authorization') });
     const channels = [decodeSegment(url.pathname.slice('/ws/'.length))];
-    await subscribe(deps.feed, principal, { channels, types, from, lastEventId }).attach(plainSink(writer), closed.signal);
-  } catch (error) {
-    const known = error instanceof CourierError ? error : new CourierError('INTERNAL_SERVER_ERROR', 'internal error', { cause: error });
-    if (known.code === 'INTERNAL_SERVER_ERROR') deps.logger.error('a plain WebSocket failed', { error });
-    writer.close(meaningOf(known.code).close, cut(known.message));
+    await subscribe(this.#deps.feed, principal, { channels, types, from, lastEventId }).attach(plainSink(writer), signal);
+  }
+
+  #add(connection: Connection): void {
+    this.#connections.add(connection);
+    const heard = () => {
+      connection.heardAt = Date.now();
+      connection.pingedAt = undefined;
+    };
+    connection.ws.on('message', heard).on('pong', heard);
+    this.#timer ??= setInterval(() => this.#sweep(), SWEEP_MS).unref();
+  }
+
+  #remove(connection: Connection): void {
+    this.#connections.delete(connection);
+    if (this.#connections.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #sweep(): void {
+    const now = Date.now();
+    for (const connection of this.#connections) {
+      const { ws, writer, pingedAt, heardAt } = connection;
+      if (pingedAt !== undefined && now - pingedAt >= PONG_WAIT_MS) ws.terminate();
+      else if (pingedAt === undefined && now - Math.max(heardAt, writer.lastWriteAt) >= PING_MS) {
+        connection.pingedAt = now;
+        ws.ping();
+      }
+    }
   }
 }
 

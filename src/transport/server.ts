@@ -7,9 +7,10 @@ import { CourierError } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
 import { requestIdOf, sendProblem } from './http-exchange.ts';
 import { handlePlainHttp, type PlainHttpDeps } from './plain-http.ts';
-import { handlePlainWebSocket } from './plain-websocket.ts';
+import { PlainWebSockets } from './plain-websocket.ts';
 import { trpcEndpoint } from './trpc-endpoint.ts';
 import { handleTrpcHttp } from './trpc-http.ts';
+import type { TrpcWebSocketHandler } from './trpc-websocket.ts';
 
 export interface ServerDeps extends PlainHttpDeps {
   readonly logger: Logger;
@@ -65,7 +66,8 @@ class ServerConnections {
     maxBufferedChunks: MAX_BUFFERED_CHUNKS,
   });
   readonly #deps: ServerDeps;
-  readonly #trpc: ReturnType<typeof trpcEndpoint>;
+  readonly #trpc: TrpcWebSocketHandler;
+  readonly #plain: PlainWebSockets;
   /** Requests that are being answered; streams of events among them. */
   readonly #responses = new Set<ServerResponse>();
   #refusing = false;
@@ -73,6 +75,7 @@ class ServerConnections {
   constructor(deps: ServerDeps) {
     this.#deps = deps;
     this.#trpc = trpcEndpoint(deps);
+    this.#plain = new PlainWebSockets(deps);
     this.server = createServer({ headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS }, (req, res) => {
       void this.#answer(req, res);
     });
@@ -86,14 +89,14 @@ class ServerConnections {
   async close(): Promise<void> {
     this.#refusing = true;
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
-    this.#trpc.broadcastReconnect();
-    this.#trpc.close(1001, 'shutting down');
-    for (const ws of this.sockets.clients) ws.close(1001, 'shutting down');
-    for (const res of this.#responses) if (res.getHeader('content-type') === 'text/event-stream') endStream(res);
     const grace = setTimeout(() => {
       for (const ws of this.sockets.clients) ws.terminate();
       this.server.closeAllConnections();
     }, CLOSE_GRACE_MS);
+    this.#trpc.broadcastReconnect();
+    for (const res of this.#responses) if (res.getHeader('content-type') === 'text/event-stream') endStream(res);
+    await this.#trpc.close(1001, 'shutting down');
+    this.#plain.close(1001, 'shutting down');
     await closed;
     clearTimeout(grace);
   }
@@ -101,7 +104,11 @@ class ServerConnections {
   async #answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const requestId = requestIdOf(req);
     this.#responses.add(res);
-    res.on('close', () => this.#responses.delete(res));
+    res.on('close', () => {
+      this.#responses.delete(res);
+      // Kept-alive connections become idle only now, and would hold the end up.
+      if (this.#refusing) setImmediate(() => this.server.closeIdleConnections());
+    });
     try {
       const url = urlOf(req);
       const observing = /^\/(health|livez|readyz)$/.test(url.pathname);
@@ -142,7 +149,7 @@ class ServerConnections {
     const url = URL.parse(req.url ?? '', 'http://localhost');
     if (url === null) return 400;
     if (url.pathname === '/trpc') return (ws, socket) => this.#trpc.handle(ws, socket, req);
-    if (url.pathname.startsWith('/ws/')) return (ws, socket) => void handlePlainWebSocket(this.#deps, ws, socket, req, url);
+    if (url.pathname.startsWith('/ws/')) return (ws, socket) => void this.#plain.handle(ws, socket, req, url);
     return 404;
   }
 }

@@ -17,7 +17,7 @@ import { parseConnectionParamsFromUnknown, type TRPCRequestInfo } from '@trpc/se
 import { isObservable, observableToAsyncIterable } from '@trpc/server/observable';
 import { parseTRPCMessage, TRPC_ERROR_CODES_BY_KEY, type TRPCErrorShape, type TRPCResponseMessage } from '@trpc/server/rpc';
 import type { RawData, WebSocket } from 'ws';
-import { meaningOf } from '../contract/codes.ts';
+import { type CloseCode, meaningOf } from '../contract/codes.ts';
 import { isEventStream } from '../delivery/event-stream.ts';
 import { SocketWriter } from './socket-writer.ts';
 import { deliverIterable, trackedSink } from './trpc-subscription.ts';
@@ -48,12 +48,17 @@ const FALLBACK_SHAPE: TRPCErrorShape = {
 export class TrpcConnection<TRouter extends AnyTRPCRouter> {
   readonly writer: SocketWriter;
   readonly #options: TrpcWebSocketOptions<TRouter>;
-  readonly #req: IncomingMessage;
-  readonly #closed = new AbortController();
+  readonly #ws: WebSocket;
+  /** Aborts when the connection closes. Made by the first call that needs it: most connections only subscribe. */
+  #closed: AbortController | undefined;
+  /** Queries and mutations that are running. */
+  readonly #calls = new Set<Promise<void>>();
   readonly #subscriptions = new Map<RequestId, AbortController>();
-  /** Starts when the connection parameters are there; at once when the client announced none. */
+  /** Set when the connection parameters are there; at once when the client announced none. */
   #context: ContextPromise<TRouter> | undefined;
   #ctx: inferRouterContext<TRouter> | undefined;
+  /** The upgrade request, while the client has yet to send its connection parameters. */
+  #awaitingParams: IncomingMessage | undefined;
   readonly openedAt = Date.now();
   /** When the last message came, in ms since 1970. */
   lastMessageAt = this.openedAt;
@@ -62,27 +67,46 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
 
   constructor(options: TrpcWebSocketOptions<TRouter>, ws: WebSocket, socket: Duplex, req: IncomingMessage) {
     this.#options = options;
-    this.#req = req;
+    this.#ws = ws;
     this.writer = new SocketWriter(ws, socket, options);
     ws.on('message', (data, isBinary) => this.#onMessage(data, isBinary));
     ws.on('error', (error) => this.#report(error));
     ws.once('close', () => this.#onClose());
     const announced = URL.parse(req.url ?? '', 'http://localhost')?.searchParams.get('connectionParams') === '1';
-    if (!announced) this.#context = this.#createContext(() => null);
+    if (announced) this.#awaitingParams = req;
+    else this.#context = this.#createContext(req, () => null);
   }
 
-  /** Whether the client has yet to send its connection parameters. */
-  get unauthenticated(): boolean {
-    return this.#context === undefined;
+  get awaitingParams(): boolean {
+    return this.#awaitingParams !== undefined;
   }
 
   get subscriptions(): number {
     return this.#subscriptions.size;
   }
 
+  #closedSignal(): AbortSignal {
+    this.#closed ??= new AbortController();
+    if (!this.writer.open) this.#closed.abort();
+    return this.#closed.signal;
+  }
+
+  /** Reads nothing more; resolves when every query and mutation has been answered. */
+  async finishCalls(): Promise<void> {
+    this.#ws.pause();
+    await Promise.all(this.#calls);
+  }
+
+  /** Sends what is queued, then closes. */
+  close(code: CloseCode, reason: string): void {
+    // The closing handshake has to be read.
+    this.#ws.resume();
+    this.writer.close(code, reason);
+  }
+
   #onClose(): void {
     for (const subscription of this.#subscriptions.values()) subscription.abort();
-    this.#closed.abort();
+    this.#closed?.abort();
   }
 
   #onMessage(data: RawData, isBinary: boolean): void {
@@ -98,13 +122,15 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
       if (isBinary) throw new TypeError('messages must be text frames');
       return JSON.parse(text);
     };
-    if (this.#context === undefined) this.#context = this.#createContext(() => connectionParamsFrom(parse));
-    else this.#runCalls(parse, this.#context);
+    if (this.#awaitingParams !== undefined) {
+      this.#context = this.#createContext(this.#awaitingParams, () => connectionParamsFrom(parse));
+      this.#awaitingParams = undefined;
+    } else if (this.#context !== undefined) this.#runCalls(parse, this.#context);
   }
 
-  async #createContext(connectionParams: () => TRPCRequestInfo['connectionParams']): ContextPromise<TRouter> {
+  async #createContext(req: IncomingMessage, connectionParams: () => TRPCRequestInfo['connectionParams']): ContextPromise<TRouter> {
     try {
-      this.#ctx = await this.#options.createContext({ req: this.#req, connectionParams: connectionParams(), signal: this.#closed.signal });
+      this.#ctx = await this.#options.createContext({ req, connectionParams: connectionParams() });
       return { value: this.#ctx as inferRouterContext<TRouter> };
     } catch (cause) {
       const error = getTRPCErrorFromUnknown(cause);
@@ -152,16 +178,23 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
     } else {
       const { path, lastEventId } = message.params;
       const input = withLastEventId(message.params.input, lastEventId);
-      void this.#run({ id, envelope: envelopeOf(id, jsonrpc), type: message.method, path, input, batchIndex }, context);
+      const call: Call = { id, envelope: envelopeOf(id, jsonrpc), type: message.method, path, input, batchIndex };
+      if (call.type === 'subscription') void this.#runSubscription(call, context);
+      else this.#track(this.#runCall(call, context));
     }
   }
 
-  async #run(call: Call, context: ContextPromise<TRouter>): Promise<void> {
-    if (call.type !== 'subscription') {
-      const ctx = await context;
-      if (ctx !== undefined) await this.#callOnce(call, ctx.value).catch((cause: unknown) => this.#fail(call, cause));
-      return;
-    }
+  #track(running: Promise<void>): void {
+    this.#calls.add(running);
+    void running.finally(() => this.#calls.delete(running));
+  }
+
+  async #runCall(call: Call, context: ContextPromise<TRouter>): Promise<void> {
+    const ctx = await context;
+    if (ctx !== undefined) await this.#callOnce(call, ctx.value).catch((cause: unknown) => this.#fail(call, cause));
+  }
+
+  async #runSubscription(call: Call, context: ContextPromise<TRouter>): Promise<void> {
     const abort = new AbortController();
     if (!this.#register(call, abort)) return;
     let started = false;
@@ -203,7 +236,7 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
   }
 
   async #callOnce(call: Call, ctx: inferRouterContext<TRouter>): Promise<void> {
-    const result = await this.#call(call, ctx, this.#closed.signal);
+    const result = await this.#call(call, ctx, this.#closedSignal());
     if (isObservable(result) || isAsyncIterable(result)) {
       const message = `Cannot return an async iterable or observable from a ${call.type} procedure with WebSockets`;
       throw new TRPCError({ code: 'UNSUPPORTED_MEDIA_TYPE', message });
@@ -273,7 +306,7 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
 
   #report(cause: unknown, call?: Call): void {
     const { onError } = this.#options;
-    onError({ error: getTRPCErrorFromUnknown(cause), path: call?.path, type: call?.type ?? 'unknown', ctx: this.#ctx, req: this.#req });
+    onError({ error: getTRPCErrorFromUnknown(cause), path: call?.path, type: call?.type ?? 'unknown', ctx: this.#ctx });
   }
 }
 

@@ -18,15 +18,12 @@ export interface TrpcWebSocketOptions<TRouter extends AnyTRPCRouter> extends Soc
   readonly createContext: (opts: {
     readonly req: IncomingMessage;
     readonly connectionParams: TRPCRequestInfo['connectionParams'];
-    /** Aborts when the connection closes. */
-    readonly signal: AbortSignal;
   }) => inferRouterContext<TRouter> | Promise<inferRouterContext<TRouter>>;
   readonly onError: (info: {
     readonly error: TRPCError;
     readonly path: string | undefined;
     readonly type: 'query' | 'mutation' | 'subscription' | 'unknown';
     readonly ctx: inferRouterContext<TRouter> | undefined;
-    readonly req: IncomingMessage;
   }) => void;
   /** How an event of an EventStream is written after `"data":`. */
   readonly encodeTracked: (delivery: Delivery) => string;
@@ -45,8 +42,8 @@ export interface TrpcWebSocketHandler {
   handle(ws: WebSocket, socket: Duplex, req: IncomingMessage): void;
   /** Tells every client to open another connection and move its subscriptions there. */
   broadcastReconnect(): void;
-  /** Sends what is queued and closes every connection. */
-  close(code: CloseCode, reason: string): void;
+  /** Reads nothing more, answers the calls that are running, sends what is queued and closes every connection. */
+  close(code: CloseCode, reason: string): Promise<void>;
   readonly connections: number;
 }
 
@@ -75,8 +72,10 @@ export function trpcWebSocketHandler<TRouter extends AnyTRPCRouter>(options: Trp
       const text = JSON.stringify({ id: null, method: 'reconnect' });
       for (const { writer } of connections.keys()) writer.writeText(text);
     },
-    close: (code, reason) => {
-      for (const { writer } of connections.keys()) writer.close(code, reason);
+    close: async (code, reason) => {
+      const closing = [...connections.keys()];
+      await Promise.all(closing.map((connection) => connection.finishCalls()));
+      for (const connection of closing) connection.close(code, reason);
     },
     get connections() {
       return connections.size;
@@ -90,7 +89,7 @@ function check<TRouter extends AnyTRPCRouter>(
   ws: WebSocket,
   now: number,
 ): void {
-  if (connection.unauthenticated) {
+  if (connection.awaitingParams) {
     if (now - connection.openedAt >= options.authenticationTimeoutMs) connection.writer.close(4408, 'no authentication in time');
   } else if (connection.pingedAt !== undefined) {
     if (now - connection.pingedAt >= options.pongWaitMs) ws.terminate();

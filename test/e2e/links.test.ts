@@ -83,3 +83,16 @@ test('the subscriptions by family are typed to what the family carries, and deli
     .exclude<undefined>()
     .toEqualTypeOf<'backtest.started' | 'backtest.progress' | 'backtest.completed' | 'backtest.failed' | 'courier.gap' | 'courier.live'>();
 });
+
+test('user.onEvent without a user gives the channel of the caller', async () => {
+  await using gateway = await startGateway();
+  await using user = gateway.webSocketClient(await gateway.token('u1'));
+  await using admin = gateway.webSocketClient(await gateway.token('root', 'admin'));
+  using received = collect<{ id: string; data: Received<'user.*'> }>((observer) => user.trpc.user.onEvent.subscribe(undefined, observer));
+  await received.count(1);
+  await admin.trpc.events.publish.mutate({ ...SAMPLES['position.updated'], channel: 'user.u2' });
+  await admin.trpc.events.publish.mutate(SAMPLES['position.updated']);
+  expect((await received.count(2))[1]?.data).toMatchObject({ type: 'position.updated', channel: 'user.u1', metadata: { source: 'root' } });
+  using other = collect((observer) => user.trpc.user.onEvent.subscribe({ user_id: 'u2' }, observer));
+  await expect(other.count(1)).rejects.toMatchObject({ data: { code: 'FORBIDDEN' } });
+});

@@ -84,3 +84,20 @@ test('a second signal ends it at once', async () => {
     .toBe('down');
   expect(await gateway.end('SIGINT')).toBe(1);
 });
+
+test('what a WebSocket client published is acknowledged before the connection is closed', async () => {
+  using folder = temporaryFolder();
+  const env = { COURIER_LOG: `sqlite:${folder.file('courier.db')}` };
+  const gateway = await startGateway(env);
+  await using client = gateway.webSocketClient(await gateway.token('forge', 'service'));
+  const publish = () =>
+    client.trpc.forge.publish.mutate({ type: 'forge.job.progress', channel: 'forge.job.j', data: { job_id: 'j', progress: 0 } });
+  await publish();
+  const publishing = Promise.allSettled(Array.from({ length: 90 }, publish));
+  await publish();
+  await gateway[Symbol.asyncDispose]();
+  const acknowledged = (await publishing).filter(({ status }) => status === 'fulfilled').length + 2;
+  await using again = await startGateway(env);
+  const health = (await (await fetch(`${again.url}/health`)).json()) as { components: { event_log: { head: number } } };
+  expect(health.components.event_log.head).toBe(acknowledged);
+});
