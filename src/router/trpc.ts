@@ -15,11 +15,12 @@ export interface Context {
   readonly requestId: string;
 }
 
-/** Dates travel as superjson has them; input that is JSON already is not walked. */
+type Serialised = Parameters<typeof superjson.deserialize>[0];
+
+/** Dates travel as superjson has them; input that is plain JSON, or none at all, is not walked. */
 const transformer = {
   serialize: superjson.serialize,
-  deserialize: (value: Parameters<typeof superjson.deserialize>[0]) =>
-    value !== null && typeof value === 'object' && value.meta === undefined ? value.json : superjson.deserialize(value),
+  deserialize: (value: Serialised | undefined) => (value?.meta === undefined ? value?.json : superjson.deserialize(value)),
 };
 
 /** Pings keep proxies from closing a quiet stream, and let the client notice a dead one. */

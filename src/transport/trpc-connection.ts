@@ -13,30 +13,28 @@ import {
   TRPCError,
   transformTRPCResponse,
 } from '@trpc/server';
-import { parseConnectionParamsFromUnknown, type TRPCRequestInfo } from '@trpc/server/http';
+import type { TRPCRequestInfo } from '@trpc/server/http';
 import { isObservable, observableToAsyncIterable } from '@trpc/server/observable';
 import { parseTRPCMessage, TRPC_ERROR_CODES_BY_KEY, type TRPCErrorShape, type TRPCResponseMessage } from '@trpc/server/rpc';
 import type { RawData, WebSocket } from 'ws';
 import { type CloseCode, meaningOf } from '../contract/codes.ts';
 import { isEventStream } from '../delivery/event-stream.ts';
 import { SocketWriter } from './socket-writer.ts';
+import {
+  type Call,
+  connectionParamsFrom,
+  type Envelope,
+  envelopeOf,
+  isAnswerable,
+  isAsyncIterable,
+  type RequestId,
+  withLastEventId,
+} from './trpc-messages.ts';
 import { deliverIterable, trackedSink } from './trpc-subscription.ts';
 import type { TrpcWebSocketOptions } from './trpc-websocket.ts';
 
-type RequestId = string | number;
 /** Undefined when the context was refused; the connection is closing then. */
 type ContextPromise<TRouter extends AnyTRPCRouter> = Promise<{ readonly value: inferRouterContext<TRouter> } | undefined>;
-/** What a reply begins with: the id of what it answers, and `jsonrpc` where the client sent it. */
-type Envelope = Pick<TRPCResponseMessage, 'id' | 'jsonrpc'>;
-/** A call that was read from a message. */
-interface Call {
-  readonly id: RequestId;
-  readonly envelope: Envelope;
-  readonly type: 'query' | 'mutation' | 'subscription';
-  readonly path: string;
-  readonly input: unknown;
-  readonly batchIndex: number;
-}
 
 /** What a client is told when its error cannot be put in words. */
 const FALLBACK_SHAPE: TRPCErrorShape = {
@@ -79,10 +77,6 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
 
   get awaitingParams(): boolean {
     return this.#awaitingParams !== undefined;
-  }
-
-  get subscriptions(): number {
-    return this.#subscriptions.size;
   }
 
   #closedSignal(): AbortSignal {
@@ -299,47 +293,22 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
     }
   }
 
-  /** Sends a reply. Throws what the transformer or the result itself throws. */
+  /**
+   * Sends a reply. Throws what the transformer or the result itself throws. A client that does not read its replies is
+   * not read either, until it does: what it can have queued is bounded by the calls of one message.
+   */
   #reply(message: TRPCResponseMessage): void {
     this.writer.writeText(JSON.stringify(transformTRPCResponse(this.#options.router._def._config, message)));
+    if (this.writer.writable || this.#ws.isPaused) return;
+    this.#ws.pause();
+    this.writer.drained(this.#closedSignal()).then(
+      () => this.#ws.resume(),
+      () => undefined,
+    );
   }
 
   #report(cause: unknown, call?: Call): void {
     const { onError } = this.#options;
     onError({ error: getTRPCErrorFromUnknown(cause), path: call?.path, type: call?.type ?? 'unknown', ctx: this.#ctx });
   }
-}
-
-function envelopeOf(id: Envelope['id'], jsonrpc: unknown): Envelope {
-  return jsonrpc === '2.0' ? { id, jsonrpc } : { id };
-}
-
-function connectionParamsFrom(parse: () => unknown): TRPCRequestInfo['connectionParams'] {
-  let message: unknown;
-  try {
-    message = parse();
-    if (!isRecord(message)) throw new Error('Message was not an object');
-  } catch (cause) {
-    throw new TRPCError({ code: 'PARSE_ERROR', message: 'Malformed TRPCConnectionParamsMessage', cause });
-  }
-  return parseConnectionParamsFromUnknown(message['data']);
-}
-
-function withLastEventId(input: unknown, lastEventId: string | undefined): unknown {
-  if (lastEventId === undefined) return input;
-  if (isRecord(input)) return { ...input, lastEventId };
-  return input ?? { lastEventId };
-}
-
-function isAnswerable(message: unknown): message is { id: RequestId; jsonrpc?: unknown } {
-  if (!isRecord(message) || message['method'] === 'subscription.stop') return false;
-  return typeof message['id'] === 'number' || typeof message['id'] === 'string';
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
-  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value;
 }

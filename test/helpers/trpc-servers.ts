@@ -30,7 +30,14 @@ const aborted = (signal: AbortSignal | undefined) =>
     signal?.addEventListener('abort', () => resolve());
   });
 
+/** How many calls of `big` have run. */
+export const big = { calls: 0 };
+
 export const testRouter = t.router({
+  big: t.procedure.input(z.string()).query(() => {
+    big.calls += 1;
+    return 'x'.repeat(100_000);
+  }),
   hello: t.procedure.input(z.string()).query(({ input, ctx }) => ({ text: `${ctx.name} ${input}`, at: new Date(0) })),
   add: t.procedure.input(z.object({ a: z.number(), b: z.number() })).mutation(({ input }) => input.a + input.b),
   nothing: t.procedure.query(() => undefined),

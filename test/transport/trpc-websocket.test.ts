@@ -4,7 +4,7 @@ import superjson from 'superjson';
 import { describe, expect, test } from 'vitest';
 import { collect } from '../helpers/collect.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
-import { courierServer, stockServer, type testRouter } from '../helpers/trpc-servers.ts';
+import { big, courierServer, stockServer, type testRouter } from '../helpers/trpc-servers.ts';
 
 interface Script {
   /** Added to the address. */
@@ -178,6 +178,24 @@ describe('beyond the stock adapter', () => {
     await socket.count(4);
     socket.send(call(3, 'subscription', 'forever'));
     expect((await socket.count(6)).slice(4).map((text) => JSON.parse(text).id)).toEqual([3, 3]);
+  });
+
+  test('a client that does not read its replies is not read either, and gets every reply once it reads', async () => {
+    await using server = await courierServer();
+    await using reader = await openSocket(server.url);
+    await using other = await openSocket(server.url);
+    const calls = 2000;
+    reader.ws.pause();
+    for (let id = 1; id <= calls; id += 1) reader.send(call(id, 'query', 'big', 'x'.repeat(10_000)));
+    // Others are served meanwhile, long enough for every call to have run if nothing held them back.
+    for (let round = 1; round <= 300; round += 1) {
+      other.send('PING');
+      await other.count(round);
+    }
+    expect(big.calls).toBeLessThan(calls / 2);
+    reader.ws.resume();
+    await reader.count(calls);
+    expect(big.calls).toBe(calls);
   });
 
   test('a binary message is an error, and the connection stays', async () => {
