@@ -232,6 +232,16 @@ export function describeEventLog(name: string, { durable, factory, runs }: LogSu
     });
 
     describe('trimming', () => {
+      test('forgets the key of an event that is gone', async () => {
+        await using logs = await factory();
+        let now = 1000;
+        await using log = await logs.open({ now: () => now });
+        await log.append([draftOn('global', { key: 'k' })]);
+        now = 2000;
+        await log.trim(2000, 100);
+        expect(await log.append([draftOn('global', { key: 'k' })])).toMatchObject([{ duplicate: false, event: { seq: 2 } }]);
+      });
+
       test('removes only what is older, from the front, a limited number at a time', async () => {
         await using logs = await factory();
         let now = 1000;

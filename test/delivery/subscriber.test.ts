@@ -39,6 +39,27 @@ test('from any position, what is in the log comes first, then what is published,
   expect(sink.notices).toEqual(['courier.live']);
 });
 
+test('what was read from the log before the tail heard of it is not given again', async () => {
+  const late: (() => void)[] = [];
+  let isLate = false;
+  await using feed = await startFeed({
+    recentBytes: 200,
+    deliver: (events, offer) => (isLate ? late.push(() => offer(events)) : offer(events)),
+  });
+  await feed.append('global', 5);
+  isLate = true;
+  await feed.append('global', 5);
+  const sink = new TestSink();
+  await using _subscription = subscribeTo(feed, ['global'], 0, sink);
+  await sink.until(() => sink.notices.length === 1);
+  expect(feed.tail.position).toBe(5);
+  expect(sink.seqs).toEqual(range(1, 10));
+  await feed.append('global');
+  for (const offer of late) offer();
+  expect(feed.tail.position).toBe(11);
+  expect(sink.seqs).toEqual(range(1, 11));
+});
+
 test('at any seam between replay and live nothing is missed or repeated', async () => {
   await fc.assert(
     fc.asyncProperty(

@@ -93,6 +93,10 @@ describe('the file', () => {
       await expect(fill()).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE', message: expect.stringContaining('full') });
       expect(acknowledged).toBeGreaterThan(10);
       expect(await log.bounds()).toEqual({ first: 1, head: acknowledged });
+      // The first of these would still fit: all or none, and no number is lost with them.
+      const tooMany = Array.from({ length: 20 }, () => draftOn('global', { size: 1000 }));
+      await expect(log.append(tooMany)).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
+      expect(await log.bounds()).toEqual({ first: 1, head: acknowledged });
       await log.trim(Date.now() + 1000, 20);
       expect(await log.append([draftOn('global', { size: 5000 })])).toMatchObject([{ event: { seq: acknowledged + 1 } }]);
     }
