@@ -1,10 +1,11 @@
 /** The SQLite file: its identity, its schema by version, and the check that a file is one of ours and whole. */
 import { randomInt } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
+import { crc32 } from 'node:zlib';
 
 /** Marks the file as a log of Courier: "COUR" in ASCII. */
 const APPLICATION_ID = 0x434f5552;
-/** Files up to this size are checked page by page when they are opened; larger ones at their ends only. */
+/** Files up to this size are checked whole when they are opened, indexes against rows; larger ones at their ends only. */
 const FULL_CHECK_BYTES = 64 * 1024 * 1024;
 
 /** Each entry brings a file from the version of its index to the next. */
@@ -28,6 +29,8 @@ const MIGRATIONS: readonly string[] = [
      PRIMARY KEY (principal, key)
    ) STRICT, WITHOUT ROWID;
    CREATE INDEX idempotency_by_seq ON idempotency (seq);`,
+  `ALTER TABLE event ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+   UPDATE event SET checksum = courier_checksum(seq, channel, family, type, body);`,
 ];
 
 /** Why a file cannot be used; one line. */
@@ -46,6 +49,10 @@ export function prepareFile(db: DatabaseSync): void {
   if (version > MIGRATIONS.length) {
     throw new LogOpenError(`it has version ${version}, and this Courier knows versions up to ${MIGRATIONS.length}: use a newer Courier`);
   }
+  if (version > 0) checkIntegrity(db);
+  db.function('courier_checksum', { deterministic: true }, (seq, channel, family, type, body) =>
+    checksumOf(Number(seq), String(channel), Number(family), String(type), String(body)),
+  );
   db.exec('BEGIN IMMEDIATE');
   try {
     for (const migration of MIGRATIONS.slice(version)) db.exec(migration);
@@ -57,7 +64,14 @@ export function prepareFile(db: DatabaseSync): void {
     if (db.isTransaction) db.exec('ROLLBACK');
     throw error;
   }
-  checkIntegrity(db);
+}
+
+/**
+ * What SQLite's own checks do not see is a changed bit within a value: every event carries a CRC-32 of all that is read
+ * of it.
+ */
+export function checksumOf(seq: number, channel: string, family: number, type: string, body: string): number {
+  return crc32(body, crc32(`${seq} ${channel} ${family} ${type}`));
 }
 
 function newEpoch(): string {
@@ -67,7 +81,7 @@ function newEpoch(): string {
 
 function checkIntegrity(db: DatabaseSync): void {
   if (pragma(db, 'page_count') * pragma(db, 'page_size') <= FULL_CHECK_BYTES) {
-    const problem = db.prepare('PRAGMA quick_check(1)').get()?.['quick_check'];
+    const problem = db.prepare('PRAGMA integrity_check(1)').get()?.['integrity_check'];
     if (problem !== 'ok') throw new LogOpenError(`it is damaged: ${String(problem)}`);
   }
   const row = db

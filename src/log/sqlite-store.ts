@@ -3,13 +3,13 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { CHANNEL_FAMILIES, type ChannelFamily } from '../contract/channels.ts';
 import { type EventDraft, IDEMPOTENCY_WINDOW_MS, type LogBounds, type LogPage, PAGE_BYTES, type StoredEvent } from './log.ts';
 import type { Placement, Request, WorkerSettings } from './sqlite-messages.ts';
-import { LogOpenError, pragma, prepareFile } from './sqlite-schema.ts';
+import { checksumOf, LogOpenError, pragma, prepareFile } from './sqlite-schema.ts';
 
 /** Shapes of reads whose statements are kept. */
 const MAX_PREPARED_READS = 64;
 /** Pages of the write-ahead log after which it is moved into the file. */
 const CHECKPOINT_PAGES = 4000;
-const COLUMNS = 'seq, channel, family, type, body';
+const COLUMNS = 'seq, channel, family, type, body, checksum';
 const FAMILY_NUMBER = new Map(CHANNEL_FAMILIES.map((family, index) => [family, index]));
 
 type ReadRequest = Extract<Request, { kind: 'read' }>;
@@ -34,9 +34,9 @@ export class SqliteStore {
     this.#trimmedThrough = Number(row['trimmed_through']);
     this.#head = Math.max(Number(row['head'] ?? 0), this.#trimmedThrough);
     this.#lastAppendedMs = Number(db.prepare('SELECT appended_ms FROM event WHERE seq = ?').get(this.#head)?.['appended_ms'] ?? 0);
-    this.#insert = db.prepare('INSERT INTO event VALUES (?, ?, ?, ?, ?, ?)');
+    this.#insert = db.prepare('INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)');
     this.#findKey = db.prepare(
-      'SELECT i.appended_ms AS keyed_ms, e.seq, e.channel, e.family, e.type, e.body FROM idempotency i JOIN event e ON e.seq = i.seq WHERE i.principal = ? AND i.key = ?',
+      'SELECT i.appended_ms AS keyed_ms, e.* FROM idempotency i JOIN event e ON e.seq = i.seq WHERE i.principal = ? AND i.key = ?',
     );
     this.#putKey = db.prepare('INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?, ?)');
   }
@@ -65,7 +65,9 @@ export class SqliteStore {
     }
     const seq = this.#head + 1;
     this.#lastAppendedMs = Math.max(this.#lastAppendedMs, now);
-    this.#insert.run(seq, draft.channel, FAMILY_NUMBER.get(draft.family) ?? -1, draft.type, draft.body, this.#lastAppendedMs);
+    const { channel, type, body } = draft;
+    const family = FAMILY_NUMBER.get(draft.family) ?? -1;
+    this.#insert.run(seq, channel, family, type, body, this.#lastAppendedMs, checksumOf(seq, channel, family, type, body));
     if (idempotency !== undefined) this.#putKey.run(idempotency.principal, idempotency.key, seq, now);
     this.#head = seq;
     return seq;
@@ -76,15 +78,19 @@ export class SqliteStore {
     const { after, limit } = request;
     const types = request.types && new Set(request.types);
     const events: StoredEvent[] = [];
+    const start = Math.max(after, this.#trimmedThrough);
     let rows = 0;
     let length = 0;
     let through = this.#head;
     for (const row of this.#rows(request)) {
       if (rows === limit || length > PAGE_BYTES) break;
+      const event = storedEvent(row);
+      // Everything was asked for, so the numbers are dense.
+      if (request.families === 'all' && event.seq !== start + rows + 1) throw damaged(start + rows + 1, 'is missing');
       rows += 1;
-      through = Number(row['seq']);
-      length += String(row['body']).length;
-      if (types?.has(String(row['type'])) ?? true) events.push(storedEvent(row));
+      through = event.seq;
+      length += event.body.length;
+      if (types?.has(event.type) ?? true) events.push(event);
     }
     const full = rows === limit || length > PAGE_BYTES;
     return { events, through: full ? through : Math.max(this.#head, after), ...this.bounds };
@@ -199,12 +205,17 @@ export function readStatement({ families, channels }: Pick<ReadRequest, 'familie
   };
 }
 
+/** @throws when the row is not what was stored. */
 function storedEvent(row: Record<string, unknown>): StoredEvent {
-  return {
-    seq: Number(row['seq']),
-    channel: String(row['channel']),
-    family: CHANNEL_FAMILIES[Number(row['family'])] as ChannelFamily,
-    type: String(row['type']),
-    body: String(row['body']),
-  };
+  const seq = Number(row['seq']);
+  const channel = String(row['channel']);
+  const family = Number(row['family']);
+  const type = String(row['type']);
+  const body = String(row['body']);
+  if (row['checksum'] !== checksumOf(seq, channel, family, type, body)) throw damaged(seq, 'is not what was stored');
+  return { seq, channel, family: CHANNEL_FAMILIES[family] as ChannelFamily, type, body };
+}
+
+function damaged(seq: number, how: string): Error {
+  return new Error(`the file is damaged: event ${seq} ${how}; restore a copy`);
 }

@@ -1,8 +1,9 @@
 /** The SQLite log: the guarantees of every log, and what is its own: the file. */
-import { closeSync, openSync, readFileSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, rmSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { EVERYTHING } from '../../src/contract/channels.ts';
+import { EVERYTHING, type Selector, selectorOf } from '../../src/contract/channels.ts';
 import { openSqliteLog } from '../../src/log/sqlite.ts';
 import { readStatement } from '../../src/log/sqlite-store.ts';
 import { describeEventLog, draftOn } from '../contracts/event-log.ts';
@@ -24,6 +25,14 @@ describeEventLog('SQLite log', {
 async function filledFile(path: string, events = 200): Promise<void> {
   await using log = await openSqliteLog({ path });
   await log.append(Array.from({ length: events }, () => draftOn('backtest.b1', { size: 500 })));
+}
+
+/** All that a file says of its events, however they are asked for. */
+async function everything(path: string): Promise<{ epoch: string; bounds: object; events: readonly unknown[] }> {
+  await using log = await openSqliteLog({ path });
+  const read = (selector: Selector) => log.read({ after: 0, selector, limit: 1000 }, new AbortController().signal);
+  const pages = await Promise.all([read(EVERYTHING), read(selectorOf(['backtest.*'])), read(selectorOf(['backtest.b1']))]);
+  return { epoch: log.epoch, bounds: await log.bounds(), events: pages.map(({ events }) => events) };
 }
 
 describe('the file', () => {
@@ -79,6 +88,41 @@ describe('the file', () => {
     writeSync(file, Buffer.alloc(64, 0xff), 0, 64, 20 * 4096);
     closeSync(file);
     await expect(openSqliteLog({ path })).rejects.toThrow(/it is damaged/);
+  });
+
+  test('with any one bit changed is refused, or the change is reported, or every event is as it was', async () => {
+    using folder = temporaryFolder();
+    const path = folder.file('log.db');
+    await filledFile(path, 40);
+    const intact = readFileSync(path);
+    const expected = await everything(path);
+    const outcomes = new Set<string>();
+    const attempt = async (byte: number, bit: number): Promise<void> => {
+      const bytes = Buffer.from(intact);
+      bytes[byte] = (bytes[byte] as number) ^ (1 << bit);
+      writeFileSync(path, bytes);
+      rmSync(`${path}-wal`, { force: true });
+      const outcome = await everything(path).catch((error: Error) => error.message);
+      if (typeof outcome !== 'string') expect(outcome.events).toEqual(expected.events);
+      else expect(outcome).toMatch(/cannot be opened|is damaged/);
+      outcomes.add(typeof outcome === 'string' ? 'seen' : 'harmless');
+    };
+    const anyByte = fc.nat(intact.length - 1);
+    // Half of them in the text of an event, which SQLite itself does not check.
+    const inBody = fc.integer({ min: 1, max: 200 }).map((offset) => intact.lastIndexOf('"data":{"text":"') + offset);
+    await fc.assert(fc.asyncProperty(fc.oneof(anyByte, inBody), fc.nat(7), attempt), { numRuns: 60 });
+    expect(outcomes).toContain('seen');
+  });
+
+  test('of an earlier version is brought to this one, with its events', async () => {
+    using folder = temporaryFolder();
+    const path = folder.file('log.db');
+    await filledFile(path, 20);
+    const expected = await everything(path);
+    const db = new DatabaseSync(path);
+    db.exec('ALTER TABLE event DROP COLUMN checksum; PRAGMA user_version = 1');
+    db.close();
+    expect(await everything(path)).toEqual(expected);
   });
 
   test('when it is full, appends are refused, earlier ones stay, and it goes on when there is room', async () => {
