@@ -112,7 +112,8 @@ export class SqliteStore {
   /** Removes the oldest events that were appended before `before`, and keys that are past their window; `limit` of each at most. */
   trim(before: number, limit: number, now: number): number {
     const candidates = this.#db.prepare('SELECT seq, appended_ms FROM event ORDER BY seq LIMIT ?').all(limit);
-    const last = candidates.findLast((row) => Number(row['appended_ms']) < before);
+    const firstKept = candidates.findIndex((row) => Number(row['appended_ms']) >= before);
+    const last = firstKept < 0 ? candidates.at(-1) : candidates[firstKept - 1];
     const previous = this.#trimmedThrough;
     return this.#transaction(
       () => {
