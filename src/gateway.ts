@@ -8,6 +8,7 @@ import { localBroker } from './broker/local.ts';
 import type { Config } from './config.ts';
 import { positionOf } from './contract/position.ts';
 import { Hub } from './delivery/hub.ts';
+import { SharedReads } from './delivery/shared-reads.ts';
 import { Tail } from './delivery/tail.ts';
 import type { EventLog } from './log/log.ts';
 import { openMemoryLog } from './log/memory.ts';
@@ -47,7 +48,8 @@ export async function createGateway(config: Config, options: { logger?: Logger }
   });
   broker.onEvents((events) => tail.offer(events));
 
-  const feed = { log, tail, hub };
+  const reads = stack.use(new SharedReads(log));
+  const feed = { log, reads, tail, hub };
   const tokens = { ...config.jwt, secret: config.jwt.secret ?? developmentSecret(config.log) };
   let shuttingDown = false;
   const connections = (): number => listener.connections();
@@ -68,6 +70,7 @@ export async function createGateway(config: Config, options: { logger?: Logger }
             head: positionOf(log.epoch, bounds.head),
             first_retained: positionOf(log.epoch, bounds.first),
             events: bounds.head - bounds.first + 1,
+            reads: reads.count,
           },
         };
       },

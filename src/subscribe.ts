@@ -7,7 +7,8 @@ import { type Position, parsePosition } from './contract/position.ts';
 import { iterateEvents } from './delivery/event-iterator.ts';
 import { type EventStream, eventStream } from './delivery/event-stream.ts';
 import { gapNotice } from './delivery/notices.ts';
-import { type Feed, type Interest, Subscriber } from './delivery/subscriber.ts';
+import type { Interest } from './delivery/shared-reads.ts';
+import { type Feed, Subscriber } from './delivery/subscriber.ts';
 import { CourierError } from './errors.ts';
 
 export interface SubscribeRequest {

@@ -1,7 +1,7 @@
 /**
  * One subscription on its way through the log, in three phases:
  *
- * - **Catching up.** Pages are read from the log after the cursor and handed to the sink.
+ * - **Catching up.** Pages of the log, shared with others who want the same, are handed to the sink from the cursor on.
  * - **Cut-over.** Once the rest is in memory it is handed over and the subscriber joins the hub, all in one synchronous
  *   step, so that nothing can be appended in between.
  * - **Live.** The hub hands over each event as it comes. When the sink is full the subscriber leaves the hub and, once
@@ -11,27 +11,20 @@
  */
 import { type Selector, selects } from '../contract/channels.ts';
 import type { EventLog } from '../log/log.ts';
-import { Delivery } from './delivery.ts';
+import type { Delivery } from './delivery.ts';
 import type { Hub, Listener } from './hub.ts';
 import { gapNotice, liveNotice } from './notices.ts';
+import type { Interest, SharedReads } from './shared-reads.ts';
 import type { Sink } from './sink.ts';
 import type { Tail } from './tail.ts';
 
 /** Where events come from. */
 export interface Feed {
   readonly log: EventLog;
+  readonly reads: SharedReads;
   readonly tail: Tail;
   readonly hub: Hub;
 }
-
-/** What a subscriber wants. */
-export interface Interest {
-  readonly selector: Selector;
-  readonly types: ReadonlySet<string> | undefined;
-}
-
-/** Rows read from the log at once. */
-const PAGE_ROWS = 500;
 
 export class Subscriber implements Listener {
   readonly selector: Selector;
@@ -67,12 +60,12 @@ export class Subscriber implements Listener {
   }
 
   async #catchUp(signal: AbortSignal): Promise<void> {
-    const { log } = this.#feed;
-    const page = await log.read({ after: this.#cursor, selector: this.selector, types: this.#types, limit: PAGE_ROWS }, signal);
+    const page = await this.#feed.reads.read({ selector: this.selector, types: this.#types }, this.#cursor, signal);
     if (page.first > this.#cursor + 1) this.#skipTo(page.first - 1);
-    for (const event of page.events) {
+    for (const delivery of page.deliveries) {
+      if (delivery.seq <= this.#cursor) continue;
       if (!this.#sink.writable) return;
-      this.#hand(new Delivery(log.epoch, event));
+      this.#hand(delivery);
     }
     this.#cursor = Math.max(this.#cursor, page.through);
   }

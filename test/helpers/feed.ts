@@ -1,6 +1,7 @@
 /** A feed on a memory log, and a sink whose capacity a test decides. */
 import type { Delivery } from '../../src/delivery/delivery.ts';
 import { Hub } from '../../src/delivery/hub.ts';
+import { SharedReads } from '../../src/delivery/shared-reads.ts';
 import type { Sink } from '../../src/delivery/sink.ts';
 import type { Feed } from '../../src/delivery/subscriber.ts';
 import { Tail, type TailOptions } from '../../src/delivery/tail.ts';
@@ -23,8 +24,10 @@ export async function startFeed(
   const hub = new Hub();
   const tail = await Tail.start(log, hub, tailOptions);
   log.onCommit((events) => deliver(events, (batch) => tail.offer(batch)));
+  const reads = new SharedReads(log);
   return {
     log,
+    reads,
     hub,
     tail,
     append: async (channel, count = 1, type = 'a') => {
@@ -32,6 +35,7 @@ export async function startFeed(
     },
     [Symbol.asyncDispose]: async () => {
       await tail[Symbol.asyncDispose]();
+      reads[Symbol.dispose]();
       await log[Symbol.asyncDispose]();
     },
   };

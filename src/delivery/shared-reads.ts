@@ -1,0 +1,156 @@
+/**
+ * Reading the log for subscribers that catch up. Those that want the same channels share reads: one at a time sweeps
+ * upwards through the positions that are waited for, and each page serves everyone whose position it covers. A crowd
+ * that comes back at once costs as many reads as there are pages to read, not as there are readers.
+ */
+import type { Selector } from '../contract/channels.ts';
+import type { EventLog, LogBounds } from '../log/log.ts';
+import { Delivery } from './delivery.ts';
+
+/** What a subscriber wants. */
+export interface Interest {
+  readonly selector: Selector;
+  readonly types: ReadonlySet<string> | undefined;
+}
+
+/** A page as in LogPage, which may begin before the position that was asked for. */
+export interface SharedPage extends LogBounds {
+  readonly deliveries: readonly Delivery[];
+  readonly through: number;
+}
+
+/** Rows read from the log at once. */
+const PAGE_ROWS = 500;
+/** Reads in flight, at most, each of a page: bounds the memory that reading ahead of sockets can take. */
+const MAX_READS_IN_FLIGHT = 8;
+
+interface Waiting {
+  readonly after: number;
+  resolve(page: SharedPage): void;
+  reject(error: unknown): void;
+}
+
+/** Those who want the same. */
+interface Sweep {
+  readonly key: string;
+  readonly interest: Interest;
+  readonly waiting: Set<Waiting>;
+  /** How far the last page reached. */
+  through: number;
+}
+
+export class SharedReads implements Disposable {
+  readonly #log: EventLog;
+  readonly #stop = new AbortController();
+  readonly #sweeps = new Map<string, Sweep>();
+  /** Sweeps that wait for their turn to read. */
+  readonly #ready: Sweep[] = [];
+  #inFlight = 0;
+  #count = 0;
+
+  constructor(log: EventLog) {
+    this.#log = log;
+  }
+
+  /** Pages read from the log so far. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /**
+   * A page with every match after `after`, up to its `through`, which lies beyond `after` where there is more.
+   *
+   * @throws what the log throws, or the signal's reason.
+   */
+  read(interest: Interest, after: number, signal: AbortSignal): Promise<SharedPage> {
+    signal.throwIfAborted();
+    return new Promise<SharedPage>((resolve, reject) => {
+      const sweep = this.#sweepFor(interest);
+      const onAbort = () => {
+        sweep.waiting.delete(waiting);
+        reject(signal.reason);
+      };
+      const settled = () => signal.removeEventListener('abort', onAbort);
+      const waiting: Waiting = {
+        after,
+        resolve: (page) => {
+          settled();
+          resolve(page);
+        },
+        reject: (error) => {
+          settled();
+          reject(error);
+        },
+      };
+      signal.addEventListener('abort', onAbort);
+      sweep.waiting.add(waiting);
+      this.#next();
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.#stop.abort();
+  }
+
+  #sweepFor(interest: Interest): Sweep {
+    const key = keyOf(interest);
+    let sweep = this.#sweeps.get(key);
+    if (sweep === undefined) {
+      sweep = { key, interest, waiting: new Set(), through: 0 };
+      this.#sweeps.set(key, sweep);
+      this.#ready.push(sweep);
+    }
+    return sweep;
+  }
+
+  /** Begins reads while there may be more of them. */
+  #next(): void {
+    while (this.#inFlight < MAX_READS_IN_FLIGHT) {
+      const sweep = this.#ready.shift();
+      if (sweep === undefined) return;
+      this.#inFlight += 1;
+      void this.#readFor(sweep).finally(() => {
+        this.#inFlight -= 1;
+        if (sweep.waiting.size > 0) this.#ready.push(sweep);
+        else this.#sweeps.delete(sweep.key);
+        this.#next();
+      });
+    }
+  }
+
+  async #readFor(sweep: Sweep): Promise<void> {
+    const after = nextPosition(sweep);
+    if (after === undefined) return;
+    const { selector, types } = sweep.interest;
+    try {
+      this.#count += 1;
+      const page = await this.#log.read({ after, selector, types, limit: PAGE_ROWS }, this.#stop.signal);
+      const deliveries = page.events.map((event) => new Delivery(this.#log.epoch, event));
+      const { first, head, through } = page;
+      sweep.through = through;
+      for (const waiting of [...sweep.waiting]) {
+        if (waiting.after < after || (waiting.after >= through && through < head)) continue;
+        sweep.waiting.delete(waiting);
+        waiting.resolve({ deliveries, first, head, through });
+      }
+    } catch (error) {
+      for (const waiting of sweep.waiting) waiting.reject(error);
+      sweep.waiting.clear();
+    }
+  }
+}
+
+/** The nearest position that is waited for upwards from the last page; then the lowest again, so that nobody starves. */
+function nextPosition({ waiting, through }: Sweep): number | undefined {
+  let lowest: number | undefined;
+  let nearest: number | undefined;
+  for (const { after } of waiting) {
+    if (lowest === undefined || after < lowest) lowest = after;
+    if (after >= through && (nearest === undefined || after < nearest)) nearest = after;
+  }
+  return nearest ?? lowest;
+}
+
+function keyOf({ selector, types }: Interest): string {
+  return JSON.stringify([[...selector.families].sort(), [...selector.channels].sort(), types && [...types].sort()]);
+}
