@@ -25,6 +25,8 @@ export interface TailOptions {
 /** Events that may wait for their predecessors. Beyond that they are dropped and read from the log. */
 const MAX_HELD = 10_000;
 const REPAIR_ROWS = 1000;
+/** Events read into memory at the start. */
+const RECENT_ROWS = 4000;
 
 export class Tail implements AsyncDisposable {
   readonly recent: RecentEvents;
@@ -45,10 +47,17 @@ export class Tail implements AsyncDisposable {
     this.recent = new RecentEvents(this.#options.recentBytes);
   }
 
-  /** Starts at the log's head: subscribers that want what came before read it from the log. */
+  /**
+   * Starts at the log's head. The latest events are read into memory: after a restart most subscribers come back from
+   * there.
+   *
+   * @throws what the log throws.
+   */
   static async start(log: EventLog, hub: Hub, options: TailOptions = {}): Promise<Tail> {
     const tail = new Tail(log, hub, options);
-    tail.#position = (await log.bounds()).head;
+    const { first, head } = await log.bounds();
+    tail.#position = Math.max(first - 1, head - RECENT_ROWS);
+    await tail.#repair();
     tail.#headTimer = setInterval(() => tail.checkHead(), tail.#options.headCheckMs);
     tail.#headTimer.unref();
     return tail;

@@ -1,0 +1,98 @@
+/** Reads of the log are shared by those who want the same, and nobody misses anything for it. */
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { EVERYTHING, type Selector, selectorOf } from '../../src/contract/channels.ts';
+import { SharedReads } from '../../src/delivery/shared-reads.ts';
+import { Subscriber } from '../../src/delivery/subscriber.ts';
+import { openMemoryLog } from '../../src/log/memory.ts';
+import { draftOn } from '../contracts/event-log.ts';
+import { startFeed, TestSink } from '../helpers/feed.ts';
+
+const never = new AbortController().signal;
+const range = (from: number, to: number) => Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => from + index);
+
+/** Reads everything from `after` on, page by page, as a subscriber does. */
+async function readAll(reads: SharedReads, selector: Selector, after: number): Promise<number[]> {
+  const seqs: number[] = [];
+  for (let cursor = after; ; ) {
+    const page = await reads.read({ selector, types: undefined }, cursor, never);
+    for (const { seq } of page.deliveries) if (seq > cursor) seqs.push(seq);
+    cursor = Math.max(cursor, page.through);
+    if (page.through >= page.head) return seqs;
+  }
+}
+
+test('a crowd at any positions costs about as many reads as there are pages, and everyone gets everything', async () => {
+  await using log = openMemoryLog();
+  await log.append(range(1, 5000).map(() => draftOn('global')));
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.nat(5000), { minLength: 500, maxLength: 1000 }), async (positions) => {
+      using reads = new SharedReads(log);
+      const received = await Promise.all(positions.map((after) => readAll(reads, EVERYTHING, after)));
+      for (const [index, seqs] of received.entries()) expect(seqs).toEqual(range((positions[index] as number) + 1, 5000));
+      // Ten pages from wherever the first one stood to the end, then ten from the lowest, and one that finds the end.
+      expect(reads.count).toBeLessThanOrEqual(22);
+    }),
+    { numRuns: 4 },
+  );
+});
+
+test('those who want different channels get their own, a bounded number at a time', async () => {
+  await using log = openMemoryLog();
+  await log.append(range(1, 1000).map((n) => draftOn(`user.u${n % 100}`)));
+  let inFlight = 0;
+  let most = 0;
+  const watched = new Proxy(log, {
+    get: (target, name) => {
+      if (name !== 'read') return target[name as keyof typeof target];
+      return async (...args: Parameters<typeof target.read>) => {
+        most = Math.max(most, ++inFlight);
+        return target.read(...args).finally(() => {
+          inFlight -= 1;
+        });
+      };
+    },
+  });
+  using reads = new SharedReads(watched);
+  const received = await Promise.all(range(0, 99).map((n) => readAll(reads, selectorOf([`user.u${n}`]), 500)));
+  for (const [n, seqs] of received.entries()) expect(seqs).toEqual(range(501, 1000).filter((seq) => seq % 100 === n));
+  expect(most).toBeGreaterThan(1);
+  expect(most).toBeLessThanOrEqual(8);
+});
+
+test('one who leaves is rejected with the reason, and the others are served', async () => {
+  await using log = openMemoryLog();
+  await log.append([draftOn('global')]);
+  using reads = new SharedReads(log);
+  const leaving = new AbortController();
+  const gone = reads.read({ selector: EVERYTHING, types: undefined }, 0, leaving.signal);
+  const staying = reads.read({ selector: EVERYTHING, types: undefined }, 0, never);
+  leaving.abort(new Error('left'));
+  await expect(gone).rejects.toThrow('left');
+  expect((await staying).deliveries.map(({ seq }) => seq)).toEqual([1]);
+});
+
+test('a log that cannot be read is told to everyone who waits, and is tried again for the next', async () => {
+  const log = openMemoryLog();
+  await log.append([draftOn('global')]);
+  using reads = new SharedReads(log);
+  await log[Symbol.asyncDispose]();
+  const interest = { selector: EVERYTHING, types: undefined };
+  const results = await Promise.allSettled([reads.read(interest, 0, never), reads.read(interest, 0, never)]);
+  expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+  await expect(reads.read(interest, 0, never)).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
+  expect(reads.count).toBe(2);
+});
+
+test('who is only a little behind after a restart needs no read at all', async () => {
+  const log = openMemoryLog();
+  await log.append(range(1, 6000).map(() => draftOn('global')));
+  await using feed = await startFeed({ log });
+  const sink = new TestSink();
+  const stop = new AbortController();
+  const ended = new Subscriber(feed, { selector: EVERYTHING, types: undefined }, 2500, sink).run(stop.signal);
+  expect(sink.seqs).toEqual(range(2501, 6000));
+  expect(feed.reads.count).toBe(0);
+  stop.abort();
+  await ended;
+});
