@@ -49,16 +49,16 @@ export async function createGateway(config: Config, options: { logger?: Logger }
   broker.onEvents((events) => tail.offer(events));
 
   const reads = stack.use(new SharedReads(log));
-  const feed = { log, reads, tail, hub };
+  const draining = new AbortController();
+  const feed = { log, reads, tail, hub, draining: draining.signal };
   const tokens = { ...config.jwt, secret: config.jwt.secret ?? developmentSecret(config.log) };
-  let shuttingDown = false;
   const connections = (): number => listener.connections();
   const listener = await listen(
     {
       feed,
       logger,
       verify: tokenVerifier(tokens),
-      health: () => checkHealth({ version: VERSION, startedAt, log, connections, shuttingDown: () => shuttingDown }),
+      health: () => checkHealth({ version: VERSION, startedAt, log, connections, shuttingDown: () => draining.signal.aborted }),
       stats: async () => {
         const bounds = await log.bounds();
         return {
@@ -78,8 +78,8 @@ export async function createGateway(config: Config, options: { logger?: Logger }
     config,
   );
   stack.defer(async () => {
-    shuttingDown = true;
-    await listener.close();
+    draining.abort();
+    await listener.close(config.drainMs);
   });
   const resources = stack.move();
   return { url: listener.url, port: listener.port, tokens, [Symbol.asyncDispose]: () => resources.disposeAsync() };

@@ -4,8 +4,9 @@ import { familyOf } from './contract/channels.ts';
 import type { CheckedDraft, EventType } from './contract/events/index.ts';
 import { MAX_DATA_BYTES } from './contract/json.ts';
 import { positionOf } from './contract/position.ts';
+import type { Feed } from './delivery/subscriber.ts';
 import { CourierError } from './errors.ts';
-import type { Appended, EventDraft, EventLog } from './log/log.ts';
+import type { Appended, EventDraft } from './log/log.ts';
 
 /** What a publisher gets back. The event is durable. */
 export interface Receipt {
@@ -23,8 +24,9 @@ export interface Receipt {
  *
  * @throws {CourierError} FORBIDDEN, PAYLOAD_TOO_LARGE, or SERVICE_UNAVAILABLE (may be repeated with the same keys).
  */
-export async function publish(log: EventLog, principal: Principal, drafts: readonly CheckedDraft[]): Promise<Receipt[]> {
+export async function publish({ log, draining }: Feed, principal: Principal, drafts: readonly CheckedDraft[]): Promise<Receipt[]> {
   const now = new Date();
+  if (draining.aborted) throw new CourierError('SERVICE_UNAVAILABLE', 'the gateway is shutting down', { retryAfterMs: 1000 });
   for (const [index, draft] of drafts.entries()) authorise(principal, draft, index);
   const encoded = drafts.map((draft, index) => encode(principal, draft, now, index));
   const appended = await log.append(encoded);

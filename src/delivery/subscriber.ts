@@ -24,6 +24,8 @@ export interface Feed {
   readonly reads: SharedReads;
   readonly tail: Tail;
   readonly hub: Hub;
+  /** Aborted when the gateway begins to shut down: nothing more is published here. */
+  readonly draining: AbortSignal;
 }
 
 export class Subscriber implements Listener {

@@ -89,7 +89,7 @@ async function handlePublish(deps: PlainHttpDeps, exchange: Exchange, channel: s
     fill(metadata, 'correlation_id', correlationId, 'X-Correlation-Id');
     body['metadata'] = metadata;
   }
-  const [receipt] = await publish(deps.feed.log, principal, [check(anyDraft, body)]);
+  const [receipt] = await publish(deps.feed, principal, [check(anyDraft, body)]);
   sendJson(exchange.res, 201, JSON.stringify(receipt), exchange.requestId);
 }
 

@@ -83,9 +83,13 @@ export class PlainWebSockets {
     }
   }
 
-  /** Sends what is queued and closes every connection. */
-  close(code: CloseCode, reason: string): void {
-    for (const { writer } of this.#connections) writer.close(code, reason);
+  /** Ways to end each connection: what is queued is sent before. */
+  leave(code: CloseCode, reason: string): (() => Promise<void>)[] {
+    return [...this.#connections].map(
+      ({ writer }) =>
+        async () =>
+          writer.close(code, reason),
+    );
   }
 
   async #serve(writer: SocketWriter, req: IncomingMessage, url: URL, signal: AbortSignal): Promise<void> {

@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { CourierError } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
+import { drain } from './drain.ts';
 import { requestIdOf, sendProblem } from './http-exchange.ts';
 import { handlePlainHttp, type PlainHttpDeps } from './plain-http.ts';
 import { PlainWebSockets } from './plain-websocket.ts';
@@ -22,6 +23,11 @@ const MAX_FRAGMENTS = 1024;
 const MAX_BUFFERED_CHUNKS = 8192;
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
+/** Part of the drain in which clients are asked to leave; the rest is for those that do not hurry. */
+const LEAVING_SHARE = 0.8;
+/** How long a tRPC client may take to move elsewhere, in ms. */
+const MOVE_GRACE_MS = 1000;
+const SHUTTING_DOWN = 'shutting down';
 /** How long sockets may take to finish their closing handshake, in ms. */
 const CLOSE_GRACE_MS = 2000;
 
@@ -30,10 +36,11 @@ export interface Listener {
   readonly port: number;
   /** WebSocket connections that are open. */
   readonly connections: () => number;
-  /** Refuses new connections and requests with a retryable error, from now on. */
-  refuse(): void;
-  /** Tells tRPC clients to connect elsewhere, finishes what is in flight, closes every connection with 1001. */
-  close(): Promise<void>;
+  /**
+   * Refuses new connections and requests (health apart) with a retryable error, lets clients go one by one, closes
+   * what remains with 1001, and stops listening; all within `limitMs`.
+   */
+  close(limitMs: number): Promise<void>;
 }
 
 /** Listens. @throws when the address is taken or not this machine's. */
@@ -51,8 +58,7 @@ export async function listen(deps: ServerDeps, address: { host: string; port: nu
     url: `http://${family === 'IPv6' ? `[${host}]` : host}:${port}`,
     port,
     connections: () => connection.sockets.clients.size,
-    refuse: () => connection.refuse(),
-    close: () => connection.close(),
+    close: (limitMs) => connection.close(limitMs),
   };
 }
 
@@ -82,23 +88,29 @@ class ServerConnections {
     this.server.on('upgrade', (req, socket, head) => this.#upgrade(req, socket, head));
   }
 
-  refuse(): void {
+  async close(limitMs: number): Promise<void> {
     this.#refusing = true;
+    const windowMs = limitMs * LEAVING_SHARE;
+    const cutOff = setTimeout(() => this.#cutOff(), limitMs);
+    const streams = [...this.#responses].filter((res) => res.getHeader('content-type') === 'text/event-stream');
+    await drain(
+      [
+        ...this.#trpc.leave(1001, SHUTTING_DOWN, Math.min(MOVE_GRACE_MS, limitMs - windowMs)),
+        ...this.#plain.leave(1001, SHUTTING_DOWN),
+        ...streams.map((res) => async () => endStream(res)),
+      ],
+      windowMs,
+    );
+    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
+    const grace = setTimeout(() => this.#cutOff(), CLOSE_GRACE_MS);
+    await closed;
+    clearTimeout(cutOff);
+    clearTimeout(grace);
   }
 
-  async close(): Promise<void> {
-    this.#refusing = true;
-    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
-    const grace = setTimeout(() => {
-      for (const ws of this.sockets.clients) ws.terminate();
-      this.server.closeAllConnections();
-    }, CLOSE_GRACE_MS);
-    this.#trpc.broadcastReconnect();
-    for (const res of this.#responses) if (res.getHeader('content-type') === 'text/event-stream') endStream(res);
-    await this.#trpc.close(1001, 'shutting down');
-    this.#plain.close(1001, 'shutting down');
-    await closed;
-    clearTimeout(grace);
+  #cutOff(): void {
+    for (const ws of this.sockets.clients) ws.terminate();
+    this.server.closeAllConnections();
   }
 
   async #answer(req: IncomingMessage, res: ServerResponse): Promise<void> {

@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { setTimeout as wait } from 'node:timers/promises';
 import {
   type AnyTRPCRouter,
   callTRPCProcedure,
@@ -36,6 +37,8 @@ import type { TrpcWebSocketOptions } from './trpc-websocket.ts';
 /** Undefined when the context was refused; the connection is closing then. */
 type ContextPromise<TRouter extends AnyTRPCRouter> = Promise<{ readonly value: inferRouterContext<TRouter> } | undefined>;
 
+/** Asks a client to open another connection. */
+const RECONNECT = JSON.stringify({ id: null, method: 'reconnect' });
 /** What a client is told when its error cannot be put in words. */
 const FALLBACK_SHAPE: TRPCErrorShape = {
   code: TRPC_ERROR_CODES_BY_KEY.INTERNAL_SERVER_ERROR,
@@ -85,14 +88,13 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
     return this.#closed.signal;
   }
 
-  /** Reads nothing more; resolves when every query and mutation has been answered. */
-  async finishCalls(): Promise<void> {
+  /** Tells the client to move elsewhere, waits for that for a while, answers what it has called, and closes. */
+  async leave(code: CloseCode, reason: string, graceMs: number): Promise<void> {
+    this.writer.writeText(RECONNECT);
+    const closed = this.#closedSignal();
+    await wait(graceMs, undefined, { signal: closed }).catch(() => undefined);
     this.#ws.pause();
     await Promise.all(this.#calls);
-  }
-
-  /** Sends what is queued, then closes. */
-  close(code: CloseCode, reason: string): void {
     // The closing handshake has to be read.
     this.#ws.resume();
     this.writer.close(code, reason);

@@ -1,4 +1,4 @@
-/** The tRPC WebSocket endpoint, for any router: its connections, their deadlines and pings, and telling them to reconnect. */
+/** The tRPC WebSocket endpoint, for any router: its connections, their deadlines and pings, and their orderly end. */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { AnyTRPCRouter, inferRouterContext, TRPCError } from '@trpc/server';
@@ -40,10 +40,11 @@ export interface TrpcWebSocketOptions<TRouter extends AnyTRPCRouter> extends Soc
 export interface TrpcWebSocketHandler {
   /** Serves an upgraded connection until it closes. */
   handle(ws: WebSocket, socket: Duplex, req: IncomingMessage): void;
-  /** Tells every client to open another connection and move its subscriptions there. */
-  broadcastReconnect(): void;
-  /** Reads nothing more, answers the calls that are running, sends what is queued and closes every connection. */
-  close(code: CloseCode, reason: string): Promise<void>;
+  /**
+   * Ways to end each connection with `code`: the client is told to open another and move its subscriptions there, has
+   * `graceMs` to do so, and gets the answers to the calls that are running.
+   */
+  leave(code: CloseCode, reason: string, graceMs: number): (() => Promise<void>)[];
   readonly connections: number;
 }
 
@@ -68,15 +69,7 @@ export function trpcWebSocketHandler<TRouter extends AnyTRPCRouter>(options: Trp
         timer = undefined;
       });
     },
-    broadcastReconnect: () => {
-      const text = JSON.stringify({ id: null, method: 'reconnect' });
-      for (const { writer } of connections.keys()) writer.writeText(text);
-    },
-    close: async (code, reason) => {
-      const closing = [...connections.keys()];
-      await Promise.all(closing.map((connection) => connection.finishCalls()));
-      for (const connection of closing) connection.close(code, reason);
-    },
+    leave: (code, reason, graceMs) => [...connections.keys()].map((connection) => () => connection.leave(code, reason, graceMs)),
     get connections() {
       return connections.size;
     },

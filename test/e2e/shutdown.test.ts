@@ -1,10 +1,15 @@
 /** The end of a gateway: what is in flight is finished, clients are told, and the process ends with 0. */
+import { createTRPCClient, createWSClient, wsLink } from '@trpc/client';
+import superjson from 'superjson';
 import { expect, test } from 'vitest';
+import type { AppRouter } from '../../src/router/index.ts';
 import { collect } from '../helpers/collect.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 import { httpClient, startGateway } from '../helpers/gateway.ts';
 import { processToken, startProcess } from '../helpers/process.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
+
+const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
 
 test('every WebSocket is closed with 1001, tRPC clients are told to reconnect before', async () => {
   const gateway = await startGateway();
@@ -65,6 +70,60 @@ test('SIGTERM under load: every acknowledged event is in the log, and the exit c
   }
   expect(acknowledged.length).toBeGreaterThanOrEqual(200);
   expect(acknowledged.filter((id) => !stored.has(id))).toEqual([]);
+});
+
+test('while it drains it says so, refuses what is new with an error that may be repeated, and goes on delivering', async () => {
+  const gateway = await startGateway();
+  const token = await gateway.token('forge', 'service');
+  const base = gateway.url.replace('http', 'ws');
+  await using client = gateway.webSocketClient(token);
+  using received = collect<{ id: string }>((observer) => client.trpc.global.onEvent.subscribe(undefined, observer));
+  await received.count(1);
+  const ended = gateway[Symbol.asyncDispose]();
+  const health = await fetch(`${gateway.url}/health`);
+  expect(health.status).toBe(503);
+  expect(await health.json()).toMatchObject({ status: 'shutting_down' });
+  expect((await fetch(`${gateway.url}/readyz`)).status).toBe(503);
+  expect((await fetch(`${gateway.url}/livez`)).status).toBe(200);
+  const event = { type: 'forge.job.started', channel: 'global', data: { job_id: 'j', kind: 'k' } } as const;
+  const refused = { data: { code: 'SERVICE_UNAVAILABLE', retryAfterMs: 1000 } };
+  await expect(client.trpc.forge.publish.mutate(event)).rejects.toMatchObject(refused);
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+  const answer = await fetch(`${gateway.url}/publish`, { method: 'POST', headers, body: JSON.stringify(event) });
+  expect(answer.status).toBe(503);
+  expect(answer.headers.get('retry-after')).toBe('1');
+  await expect(openSocket(`${base}/ws/global?token=${token}`)).rejects.toThrow('503');
+  await ended;
+});
+
+test('clients that have another gateway to go to are all there when the old one has closed', async () => {
+  await using second = await startGateway();
+  const first = await startGateway();
+  const token = await first.token('reader', 'service');
+  const order: number[] = [];
+  const moved = range(0, 19).map((n) => {
+    // The first connection goes to the gateway that will end, all others to the other: what a load balancer does.
+    let urls = [first.url, second.url];
+    const ws = createWSClient({
+      url: () => {
+        const [url = second.url, ...rest] = urls;
+        urls = rest;
+        if (url === second.url) order.push(n);
+        return `${url.replace('http', 'ws')}/trpc`;
+      },
+      connectionParams: { token },
+    });
+    const trpc = createTRPCClient<AppRouter>({ links: [wsLink({ client: ws, transformer: superjson })] });
+    return { ws, received: collect<{ id: string }>((observer) => trpc.global.onEvent.subscribe(undefined, observer)) };
+  });
+  for (const { received } of moved) await received.count(1);
+  await first[Symbol.asyncDispose]();
+  expect(order.toSorted((a, b) => a - b)).toEqual(range(0, 19));
+  for (const { received } of moved) await received.until((items) => items.length >= 2);
+  for (const { ws, received } of moved) {
+    received.unsubscribe();
+    await ws.close();
+  }
 });
 
 test('a second signal ends it at once', async () => {

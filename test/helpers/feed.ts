@@ -30,6 +30,7 @@ export async function startFeed(
     reads,
     hub,
     tail,
+    draining: new AbortController().signal,
     append: async (channel, count = 1, type = 'a') => {
       await log.append(Array.from({ length: count }, () => draftOn(channel, { type })));
     },

@@ -158,7 +158,9 @@ export async function courierServer(overrides: Partial<TrpcWebSocketOptions<type
   await once(server, 'listening');
   return {
     url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    broadcastReconnect: () => handler.broadcastReconnect(),
+    broadcastReconnect: () => {
+      for (const leave of handler.leave(1001, 'shutting down', 30_000)) void leave();
+    },
     [Symbol.asyncDispose]: async () => {
       for (const client of wss.clients) client.terminate();
       server.close();

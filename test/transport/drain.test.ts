@@ -1,0 +1,36 @@
+/** Clients are asked to leave one by one, and one that cannot does not hold up the others. */
+import { expect, test } from 'vitest';
+import { drain } from '../../src/transport/drain.ts';
+
+test('clients are asked in turn, never all at once', async () => {
+  const asked: number[] = [];
+  const drained = drain(
+    [0, 1, 2, 3].map((n) => async () => {
+      asked.push(n);
+    }),
+    1000,
+  );
+  expect(asked).toEqual([0]);
+  await drained;
+  expect(asked).toEqual([0, 1, 2, 3]);
+});
+
+test('a client that fails to leave is left behind', async () => {
+  const asked: string[] = [];
+  await drain(
+    [
+      async () => {
+        throw new Error('gone');
+      },
+      async () => {
+        asked.push('second');
+      },
+    ],
+    1000,
+  );
+  expect(asked).toEqual(['second']);
+});
+
+test('nobody to ask takes no time', async () => {
+  await drain([], 1000);
+});
