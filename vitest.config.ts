@@ -1,5 +1,6 @@
 import { defineConfig } from 'vitest/config';
 import type { Reporter, TestModule } from 'vitest/node';
+import { faultTable } from './test/faults/table.ts';
 
 /** Prints the closing line that build servers read. */
 const closingLine: Reporter = {
@@ -14,7 +15,7 @@ const closingLine: Reporter = {
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    reporters: ['default', closingLine],
+    reporters: ['default', faultTable, closingLine],
     testTimeout: 30_000,
     hookTimeout: 30_000,
     // Tests start gateways and databases of their own: more at once than there are cores only makes them slow.

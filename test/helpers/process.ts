@@ -1,6 +1,7 @@
 /** A gateway in a process of its own, for tests that kill it. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Role } from '../../src/auth/principal.ts';
@@ -14,6 +15,8 @@ export interface GatewayProcess extends AsyncDisposable {
   readonly child: ChildProcess;
   /** Sends a signal and resolves to the exit code, or the signal that ended it. */
   end(signal: NodeJS.Signals): Promise<number | string>;
+  /** The most memory it has held so far (Linux; 0 elsewhere and once it has ended). */
+  peakRssBytes(): number;
 }
 
 /** Starts `src/main.ts` and resolves when it listens; rejects with its standard error when it ends before. */
@@ -47,10 +50,20 @@ export async function startProcess(env: Record<string, string>): Promise<Gateway
     url,
     child,
     end,
+    peakRssBytes: () => peakRssBytes(child.pid),
     [Symbol.asyncDispose]: async () => {
       if (child.exitCode === null && child.signalCode === null) await end('SIGKILL');
     },
   };
+}
+
+function peakRssBytes(pid: number | undefined): number {
+  try {
+    const [, kilobytes = '0'] = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+    return Number(kilobytes) * 1024;
+  } catch {
+    return 0;
+  }
 }
 
 export function processToken(sub: string, role: Role): Promise<string> {

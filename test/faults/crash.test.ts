@@ -1,0 +1,123 @@
+/** The gateway is killed, stopped or ended under load: what was acknowledged is stored, and received once, in order. */
+import { expect, test } from 'vitest';
+import { temporaryFolder } from '../helpers/folder.ts';
+import { type GatewayProcess, processToken, startProcess } from '../helpers/process.ts';
+import { EXACT, Ledger, LONG, report, seqOf } from './ledger.ts';
+import { startLoad, storedEvents, watch } from './load.ts';
+
+const MINUTES = 60_000;
+
+/** Gateways one after another on one address and one log. */
+async function startFirst() {
+  const folder = temporaryFolder();
+  const env: Record<string, string> = { COURIER_LOG: `sqlite:${folder.file('courier.db')}` };
+  let current = await startProcess(env);
+  env['COURIER_PORT'] = new URL(current.url).port;
+  const { url } = current;
+  const token = await processToken('forge', 'service');
+  let peakBytes = 0;
+  const endCurrent = async (signal: NodeJS.Signals) => {
+    peakBytes = Math.max(peakBytes, current.peakRssBytes());
+    return current.end(signal);
+  };
+  return {
+    url,
+    token,
+    get process(): GatewayProcess {
+      return current;
+    },
+    get peakMemory(): string {
+      return `${Math.round(Math.max(peakBytes, current.peakRssBytes()) / 1e6)} MB`;
+    },
+    /** Ends the gateway and starts the next; resolves to the exit code. */
+    restart: async (signal: NodeJS.Signals) => {
+      const code = await endCurrent(signal);
+      current = await startProcess(env);
+      return code;
+    },
+    [Symbol.asyncDispose]: async () => {
+      await current[Symbol.asyncDispose]();
+      folder[Symbol.dispose]();
+    },
+  };
+}
+
+/** Resolves when so many more events have been acknowledged. */
+function progress() {
+  let total = 0;
+  const waiting = new Set<{ target: number; resolve: () => void }>();
+  return {
+    onAcknowledged: (now: number) => {
+      total = now;
+      for (const one of waiting) {
+        if (one.target > total) continue;
+        waiting.delete(one);
+        one.resolve();
+      }
+    },
+    more: (count: number) => new Promise<void>((resolve) => waiting.add({ target: total + count, resolve })),
+  };
+}
+
+test('kill -9 under load, again and again', { timeout: 5 * MINUTES }, async ({ task }) => {
+  const kills = LONG ? 20 : 3;
+  await using gateways = await startFirst();
+  const ledger = new Ledger();
+  const { onAcknowledged, more } = progress();
+  await using subscriber = watch(gateways.url, gateways.token);
+  await using load = startLoad({ ...gateways, ledger, inFlight: 32, onAcknowledged });
+  for (let kill = 0; kill < kills; kill += 1) {
+    await more(200 + kill * 37);
+    await gateways.restart('SIGKILL');
+  }
+  await more(200);
+  await load.stop();
+  const stored = await storedEvents(gateways.url, gateways.token);
+  await subscriber.reaches(stored.at(-1)?.id ?? '');
+  const figures = ledger.compare(stored, subscriber.items);
+  report(task, 1, `kill -9 under load, ${kills} times`, { ...figures, 'peak memory': gateways.peakMemory });
+  expect(figures).toMatchObject(EXACT);
+  expect(stored.map(seqOf)).toEqual(Array.from({ length: stored.length }, (_, index) => index + 1));
+  expect(subscriber.notices).not.toContain('courier.gap');
+});
+
+test('SIGTERM under load', { timeout: 5 * MINUTES }, async ({ task }) => {
+  const rounds = LONG ? 10 : 2;
+  await using gateways = await startFirst();
+  const ledger = new Ledger();
+  const { onAcknowledged, more } = progress();
+  await using subscriber = watch(gateways.url, gateways.token);
+  await using load = startLoad({ ...gateways, ledger, inFlight: 32, onAcknowledged });
+  for (let round = 0; round < rounds; round += 1) {
+    await more(300);
+    expect(await gateways.restart('SIGTERM')).toBe(0);
+  }
+  await more(300);
+  await load.stop();
+  const stored = await storedEvents(gateways.url, gateways.token);
+  await subscriber.reaches(stored.at(-1)?.id ?? '');
+  const figures = ledger.compare(stored, subscriber.items);
+  report(task, 3, `SIGTERM under load, ${rounds} times, exit code 0`, { ...figures, 'peak memory': gateways.peakMemory });
+  // Here nothing may be unknown either: what was stored was acknowledged.
+  expect(figures).toMatchObject({ ...EXACT, unknown: 0 });
+});
+
+test('SIGSTOP under load', { timeout: 2 * MINUTES }, async ({ task }) => {
+  const seconds = LONG ? 30 : 1;
+  await using gateways = await startFirst();
+  const ledger = new Ledger();
+  const { onAcknowledged, more } = progress();
+  await using subscriber = watch(gateways.url, gateways.token);
+  await using load = startLoad({ ...gateways, ledger, inFlight: 32, onAcknowledged });
+  await more(300);
+  gateways.process.child.kill('SIGSTOP');
+  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  gateways.process.child.kill('SIGCONT');
+  await more(300);
+  await load.stop();
+  const stored = await storedEvents(gateways.url, gateways.token);
+  await subscriber.reaches(stored.at(-1)?.id ?? '');
+  const figures = ledger.compare(stored, subscriber.items);
+  report(task, 11, `SIGSTOP for ${seconds} s under load`, { ...figures, 'peak memory': gateways.peakMemory });
+  expect(figures).toMatchObject(EXACT);
+});
