@@ -6,7 +6,6 @@ import { developmentSecret } from './auth/development-secret.ts';
 import { type TokenSettings, tokenVerifier } from './auth/tokens.ts';
 import { localBroker } from './broker/local.ts';
 import type { Config } from './config.ts';
-import { positionOf } from './contract/position.ts';
 import { Hub } from './delivery/hub.ts';
 import { SharedReads } from './delivery/shared-reads.ts';
 import { Tail } from './delivery/tail.ts';
@@ -67,8 +66,8 @@ export async function createGateway(config: Config, options: { logger?: Logger }
           connections: connections(),
           subscriptions: hub.listeners,
           log: {
-            head: positionOf(log.epoch, bounds.head),
-            first_retained: positionOf(log.epoch, bounds.first),
+            head: log.positions.at(bounds.head),
+            first_retained: log.positions.at(bounds.first),
             events: bounds.head - bounds.first + 1,
             reads: reads.count,
           },

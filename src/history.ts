@@ -1,7 +1,6 @@
 /** Reading what was published before: one page of the log, filtered as a subscription would be. */
 import type { Principal } from './auth/principal.ts';
 import type { GapNotice } from './contract/events/index.ts';
-import { positionOf } from './contract/position.ts';
 import { Delivery } from './delivery/delivery.ts';
 import type { EventLog } from './log/log.ts';
 import { positionFrom, readableSelector } from './subscribe.ts';
@@ -52,22 +51,23 @@ export async function history(
     const want = Math.min(limit - events.length, MAX_ROWS - rows);
     const page = await log.read({ after, selector, types, limit: want }, signal);
     if (page.first > after + 1 && gap === null && request.after !== undefined) {
-      gap = { reason: 'expired', requested: positionOf(log.epoch, after), resumed_from: positionOf(log.epoch, page.first - 1) };
+      gap = { reason: 'expired', requested: request.after, resumed_from: log.positions.at(page.first - 1) };
     }
-    events.push(...page.events.map((event) => new Delivery(log.epoch, event)));
+    events.push(...page.events.map((event) => new Delivery(log.positions.at(event.seq), event)));
     after = Math.max(after, page.through);
     rows += want;
     const has_more = page.through < page.head;
-    if (!has_more || events.length >= limit || rows >= MAX_ROWS) return { events, next: positionOf(log.epoch, after), has_more, gap };
+    if (!has_more || events.length >= limit || rows >= MAX_ROWS) return { events, next: log.positions.at(after), has_more, gap };
   }
 }
 
 async function findStart(log: EventLog, requested: string | undefined): Promise<{ after: number; gap: GapNotice['data'] | null }> {
   const bounds = await log.bounds();
   if (requested === undefined) return { after: bounds.first - 1, gap: null };
-  const { epoch, seq } = positionFrom('after', requested);
-  if (epoch === log.epoch && seq <= bounds.head) return { after: seq, gap: null };
+  const position = positionFrom('after', requested);
+  const reason = log.positions.problemWith(position, bounds.head);
+  if (reason === undefined) return { after: position.seq, gap: null };
   // A position of another log says nothing about this one: begin with the oldest. One past the end begins at the end.
-  const after = epoch === log.epoch ? bounds.head : bounds.first - 1;
-  return { after, gap: { reason: epoch === log.epoch ? 'ahead' : 'epoch', requested, resumed_from: positionOf(log.epoch, after) } };
+  const after = reason === 'ahead' ? bounds.head : bounds.first - 1;
+  return { after, gap: { reason, requested, resumed_from: log.positions.at(after) } };
 }

@@ -3,10 +3,10 @@ import { mayPublish, type Principal } from './auth/principal.ts';
 import { familyOf } from './contract/channels.ts';
 import type { CheckedDraft, EventType } from './contract/events/index.ts';
 import { MAX_DATA_BYTES } from './contract/json.ts';
-import { positionOf } from './contract/position.ts';
 import type { Feed } from './delivery/subscriber.ts';
 import { CourierError } from './errors.ts';
 import type { Appended, EventDraft } from './log/log.ts';
+import type { Positions } from './log/positions.ts';
 
 /** What a publisher gets back. The event is durable. */
 export interface Receipt {
@@ -30,7 +30,7 @@ export async function publish({ log, draining }: Feed, principal: Principal, dra
   for (const [index, draft] of drafts.entries()) authorise(principal, draft, index);
   const encoded = drafts.map((draft, index) => encode(principal, draft, now, index));
   const appended = await log.append(encoded);
-  return appended.map((result) => receipt(log.epoch, result));
+  return appended.map((result) => receipt(log.positions, result));
 }
 
 function authorise(principal: Principal, draft: CheckedDraft, index: number): void {
@@ -63,10 +63,10 @@ function encode(principal: Principal, draft: CheckedDraft, now: Date, index: num
   return { channel, family, type, body: `${head.slice(0, -1)},"data":${data}}`, idempotency };
 }
 
-function receipt(epoch: string, { event, duplicate }: Appended): Receipt {
+function receipt(positions: Positions, { event, duplicate }: Appended): Receipt {
   const body = JSON.parse(event.body) as { metadata: { timestamp: string } };
   return {
-    id: positionOf(epoch, event.seq),
+    id: positions.at(event.seq),
     channel: event.channel,
     type: event.type as EventType,
     timestamp: new Date(body.metadata.timestamp),

@@ -35,11 +35,12 @@ export function subscribe<TEvent>(
 ): EventStream<TEvent | Notice> {
   const selector = readableSelector(principal, request.channels);
   const interest: Interest = { selector, types: request.types && new Set(request.types) };
-  const requested = request.lastEventId === undefined ? undefined : positionFrom('lastEventId', request.lastEventId);
+  const { lastEventId } = request;
+  const requested = lastEventId === undefined ? undefined : positionFrom('lastEventId', lastEventId);
   const attach: EventStream<TEvent | Notice>['attach'] = async (sink, ended) => {
     const start = await findStart(feed, requested, request.from ?? 'now');
-    if (start.gap !== undefined && requested !== undefined) {
-      sink.deliver(gapNotice(feed.log.epoch, start.gap, requested, start.after));
+    if (start.gap !== undefined && lastEventId !== undefined) {
+      sink.deliver(gapNotice(feed.log.positions, start.gap, lastEventId, start.after));
     }
     await new Subscriber(feed, interest, start.after, sink).run(ended);
   };
@@ -71,16 +72,14 @@ export function positionFrom(field: string, text: string): Position {
 }
 
 async function findStart(
-  feed: Feed,
+  { log, tail }: Feed,
   requested: Position | undefined,
   from: 'now' | 'earliest',
 ): Promise<{ after: number; gap?: GapReason }> {
-  const { log, tail } = feed;
-  if (requested?.epoch === log.epoch && requested.seq <= tail.position) return { after: requested.seq };
-  const bounds = await log.bounds();
+  if (requested !== undefined && log.positions.problemWith(requested, tail.position) === undefined) return { after: requested.seq };
+  const { first, head } = await log.bounds();
   // The tail may be behind the log for a moment, so only the log itself knows what lies ahead of it.
-  if (requested?.epoch === log.epoch && requested.seq <= bounds.head) return { after: requested.seq };
-  const after = from === 'earliest' ? bounds.first - 1 : tail.position;
-  if (requested === undefined) return { after };
-  return { after, gap: requested.epoch === log.epoch ? 'ahead' : 'epoch' };
+  const gap = requested && log.positions.problemWith(requested, head);
+  if (requested !== undefined && gap === undefined) return { after: requested.seq };
+  return { after: from === 'earliest' ? first - 1 : tail.position, ...(gap && { gap }) };
 }

@@ -3,7 +3,6 @@
  * has, its JSON is made once and each distinct frame is made once.
  */
 import type { ChannelFamily } from '../contract/channels.ts';
-import { positionOf } from '../contract/position.ts';
 import type { StoredEvent } from '../log/log.ts';
 
 /** Distinct frames kept with one delivery, at most; further ones are made for each use. Bounds what an event holds in memory. */
@@ -21,12 +20,12 @@ export class Delivery {
   #json: string | undefined;
   #frames: Map<string, Buffer> | undefined;
 
-  constructor(epoch: string, event: Omit<StoredEvent, 'family'> & { readonly family: ChannelFamily | undefined }) {
+  constructor(id: string, event: Omit<StoredEvent, 'family'> & { readonly family: ChannelFamily | undefined }) {
     this.seq = event.seq;
     this.channel = event.channel;
     this.family = event.family;
     this.type = event.type;
-    this.id = positionOf(epoch, event.seq);
+    this.id = id;
     this.#body = event.body;
   }
 

@@ -125,7 +125,7 @@ export class SharedReads implements Disposable {
     try {
       this.#count += 1;
       const page = await this.#log.read({ after, selector, types, limit: PAGE_ROWS }, this.#stop.signal);
-      const deliveries = page.events.map((event) => new Delivery(this.#log.epoch, event));
+      const deliveries = page.events.map((event) => new Delivery(this.#log.positions.at(event.seq), event));
       const { first, head, through } = page;
       sweep.through = through;
       for (const waiting of [...sweep.waiting]) {

@@ -74,7 +74,8 @@ export class Subscriber implements Listener {
 
   /** The events between the cursor and `seq` are gone from the log. */
   #skipTo(seq: number): void {
-    this.#sink.deliver(gapNotice(this.#feed.log.epoch, 'expired', { epoch: this.#feed.log.epoch, seq: this.#cursor }, seq));
+    const { positions } = this.#feed.log;
+    this.#sink.deliver(gapNotice(positions, 'expired', positions.at(this.#cursor), seq));
     this.#cursor = seq;
   }
 
@@ -91,7 +92,7 @@ export class Subscriber implements Listener {
     }
     if (!this.#announced) {
       this.#announced = true;
-      this.#sink.deliver(liveNotice(log.epoch, this.#cursor, this.#replayed));
+      this.#sink.deliver(liveNotice(log.positions, this.#cursor, this.#replayed));
     }
     hub.add(this);
     return true;

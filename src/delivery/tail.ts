@@ -91,7 +91,7 @@ export class Tail implements AsyncDisposable {
   }
 
   #emit(event: StoredEvent): void {
-    const delivery = new Delivery(this.#log.epoch, event);
+    const delivery = new Delivery(this.#log.positions.at(event.seq), event);
     this.#position = event.seq;
     this.recent.push(delivery);
     this.#hub.dispatch(delivery);

@@ -12,8 +12,10 @@
  *   get the event that was stored first, marked as a duplicate. Two equal keys within one append count as repeats.
  * - **Proportional.** Reading costs in proportion to the events that the selector matches, not to the log's length.
  * - **Trimmed from the front only.** Retention removes the oldest events; numbers are never given out again.
+ * - **Recognisable.** A position of another log, or of this one in a state that was lost, is never taken for one of now.
  */
 import type { ChannelFamily, Selector } from '../contract/channels.ts';
+import type { Positions } from './positions.ts';
 
 /** For how long an idempotency key is remembered, in ms: 24 h. */
 export const IDEMPOTENCY_WINDOW_MS = 24 * 60 * 60 * 1000;
@@ -79,8 +81,7 @@ export interface LogPage extends LogBounds {
 export const PAGE_BYTES = 256 * 1024;
 
 export interface EventLog extends AsyncDisposable {
-  /** Names this log: 1 to 32 of a-z and 0-9. A log that was replaced or restored to an earlier state has another. */
-  readonly epoch: string;
+  readonly positions: Positions;
 
   /**
    * Called once per commit of this instance with its new events, in sequence order, before the appends of that commit

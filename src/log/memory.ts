@@ -12,6 +12,7 @@ import {
   PAGE_BYTES,
   type StoredEvent,
 } from './log.ts';
+import { newEpochName, Positions } from './positions.ts';
 
 export interface MemoryLogOptions {
   /** The clock, in ms since 1970. */
@@ -28,7 +29,7 @@ export function openMemoryLog(options: MemoryLogOptions = {}): EventLog {
 }
 
 class MemoryLog implements EventLog {
-  readonly epoch = Math.random().toString(36).slice(2, 14).padEnd(12, '0');
+  readonly positions = new Positions([{ name: newEpochName(), first: 1 }]);
   readonly #now: () => number;
   #entries: Entry[] = [];
   /** Numbers by channel and by family, ascending; what was trimmed is cut off lazily. */

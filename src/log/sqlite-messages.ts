@@ -1,6 +1,7 @@
 /** What the SQLite log's main thread and its worker say to each other. */
 import type { ChannelFamily } from '../contract/channels.ts';
 import type { EventDraft, LogBounds, LogPage, StoredEvent } from './log.ts';
+import type { Epoch } from './positions.ts';
 
 export interface WorkerSettings {
   readonly path: string;
@@ -34,7 +35,7 @@ export interface Failure {
 }
 
 export type Reply =
-  | { readonly kind: 'opened'; readonly epoch: string }
+  | { readonly kind: 'opened'; readonly epochs: readonly [Epoch, ...Epoch[]] }
   | { readonly kind: 'refused'; readonly message: string }
   /** One commit: the placements of every append in it, in order. */
   | { readonly kind: 'committed'; readonly appends: readonly { readonly id: number; readonly placements: readonly Placement[] }[] }

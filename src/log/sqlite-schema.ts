@@ -1,7 +1,7 @@
 /** The SQLite file: its identity, its schema by version, and the check that a file is one of ours and whole. */
-import { randomInt } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
+import { newEpochName } from './positions.ts';
 
 /** Marks the file as a log of Courier: "COUR" in ASCII. */
 const APPLICATION_ID = 0x434f5552;
@@ -11,6 +11,7 @@ const FULL_CHECK_BYTES = 64 * 1024 * 1024;
 /** Each entry brings a file from the version of its index to the next. */
 const MIGRATIONS: readonly string[] = [
   `CREATE TABLE log (epoch TEXT NOT NULL, trimmed_through INTEGER NOT NULL) STRICT;
+   INSERT INTO log SELECT courier_epoch(), 0;
    CREATE TABLE event (
      seq INTEGER PRIMARY KEY,
      channel TEXT NOT NULL,
@@ -30,7 +31,10 @@ const MIGRATIONS: readonly string[] = [
    ) STRICT, WITHOUT ROWID;
    CREATE INDEX idempotency_by_seq ON idempotency (seq);`,
   `ALTER TABLE event ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
-   UPDATE event SET checksum = courier_checksum(seq, channel, family, type, body);`,
+   UPDATE event SET checksum = courier_checksum(seq, channel, family, type, body);
+   CREATE TABLE epoch (name TEXT NOT NULL UNIQUE, first INTEGER NOT NULL) STRICT;
+   INSERT INTO epoch SELECT epoch, 1 FROM log;
+   ALTER TABLE log DROP COLUMN epoch;`,
 ];
 
 /** Why a file cannot be used; one line. */
@@ -53,10 +57,10 @@ export function prepareFile(db: DatabaseSync): void {
   db.function('courier_checksum', { deterministic: true }, (seq, channel, family, type, body) =>
     checksumOf(Number(seq), String(channel), Number(family), String(type), String(body)),
   );
+  db.function('courier_epoch', newEpochName);
   db.exec('BEGIN IMMEDIATE');
   try {
     for (const migration of MIGRATIONS.slice(version)) db.exec(migration);
-    if (version === 0) db.prepare('INSERT INTO log VALUES (?, 0)').run(newEpoch());
     db.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
     db.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
     db.exec('COMMIT');
@@ -72,11 +76,6 @@ export function prepareFile(db: DatabaseSync): void {
  */
 export function checksumOf(seq: number, channel: string, family: number, type: string, body: string): number {
   return crc32(body, crc32(`${seq} ${channel} ${family} ${type}`));
-}
-
-function newEpoch(): string {
-  const alphabet = 'abcdefghijklmnopqrstuvwxyz0123456789';
-  return Array.from({ length: 12 }, () => alphabet[randomInt(alphabet.length)]).join('');
 }
 
 function checkIntegrity(db: DatabaseSync): void {

@@ -2,6 +2,7 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { CHANNEL_FAMILIES, type ChannelFamily } from '../contract/channels.ts';
 import { type EventDraft, IDEMPOTENCY_WINDOW_MS, type LogBounds, type LogPage, PAGE_BYTES, type StoredEvent } from './log.ts';
+import { type Epoch, newEpochName } from './positions.ts';
 import type { Placement, Request, WorkerSettings } from './sqlite-messages.ts';
 import { checksumOf, LogOpenError, pragma, prepareFile } from './sqlite-schema.ts';
 
@@ -24,16 +25,16 @@ export class SqliteStore {
   #trimmedThrough: number;
   /** Time of the last append; never goes back, whatever the clock does. */
   #lastAppendedMs: number;
-  readonly epoch: string;
+  readonly epochs: readonly [Epoch, ...Epoch[]];
 
   constructor(settings: WorkerSettings) {
     this.#db = open(settings);
     const db = this.#db;
-    const row = db.prepare('SELECT epoch, trimmed_through, (SELECT max(seq) FROM event) AS head FROM log').get() ?? {};
-    this.epoch = String(row['epoch']);
+    const row = db.prepare('SELECT trimmed_through, (SELECT max(seq) FROM event) AS head FROM log').get() ?? {};
     this.#trimmedThrough = Number(row['trimmed_through']);
     this.#head = Math.max(Number(row['head'] ?? 0), this.#trimmedThrough);
     this.#lastAppendedMs = Number(db.prepare('SELECT appended_ms FROM event WHERE seq = ?').get(this.#head)?.['appended_ms'] ?? 0);
+    this.epochs = beginEpoch(db, this.#head + 1);
     this.#insert = db.prepare('INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)');
     this.#findKey = db.prepare(
       'SELECT i.appended_ms AS keyed_ms, e.* FROM idempotency i JOIN event e ON e.seq = i.seq WHERE i.principal = ? AND i.key = ?',
@@ -175,6 +176,15 @@ function open({ path, maxBytes }: WorkerSettings): DatabaseSync {
     db?.close();
     throw new LogOpenError(`the event log ${path} cannot be opened: ${openProblem(error)}`);
   }
+}
+
+/** What was in the file when it was closed may not be what is in it now: from here on numbers have positions of their own. */
+function beginEpoch(db: DatabaseSync, first: number): [Epoch, ...Epoch[]] {
+  const current = { name: newEpochName(), first };
+  const earlier = db.prepare('SELECT name, first FROM epoch ORDER BY rowid').all() as unknown as Epoch[];
+  db.prepare('INSERT INTO epoch (name, first) VALUES (?, ?)').run(current.name, current.first);
+  const [oldest = current, ...rest] = [...earlier, current];
+  return [oldest, ...rest];
 }
 
 function openProblem(error: unknown): string {

@@ -26,7 +26,7 @@ try {
     enqueue(request);
     drain(store);
   });
-  reply({ kind: 'opened', epoch: store.epoch });
+  reply({ kind: 'opened', epochs: store.epochs });
 } catch (error) {
   reply({ kind: 'refused', message: error instanceof Error ? error.message : String(error) });
 }

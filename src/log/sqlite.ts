@@ -6,6 +6,7 @@ import { Worker } from 'node:worker_threads';
 import { CHANNEL_FAMILIES } from '../contract/channels.ts';
 import { CourierError } from '../errors.ts';
 import type { Appended, EventDraft, EventLog, LogBounds, LogPage, LogQuery, StoredEvent } from './log.ts';
+import { Positions } from './positions.ts';
 import type { Placement, Reply, Request, WorkerSettings } from './sqlite-messages.ts';
 import { LogOpenError } from './sqlite-schema.ts';
 
@@ -43,11 +44,11 @@ export async function openSqliteLog(options: SqliteLogOptions): Promise<EventLog
     once(worker, 'exit').then(() => [{ kind: 'refused', message: `the event log ${options.path} cannot be opened: its worker ended` }]),
   ])) as [Reply];
   if (reply.kind !== 'opened') throw new LogOpenError(reply.kind === 'refused' ? reply.message : 'the worker does not answer');
-  return new SqliteLog(worker, reply.epoch, options);
+  return new SqliteLog(worker, new Positions(reply.epochs), options);
 }
 
 class SqliteLog implements EventLog {
-  readonly epoch: string;
+  readonly positions: Positions;
   readonly #worker: Worker;
   readonly #now: () => number;
   readonly #maxInFlightLength: number;
@@ -59,8 +60,8 @@ class SqliteLog implements EventLog {
   #ended: string | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(worker: Worker, epoch: string, options: SqliteLogOptions) {
-    this.epoch = epoch;
+  constructor(worker: Worker, positions: Positions, options: SqliteLogOptions) {
+    this.positions = positions;
     this.#worker = worker;
     this.#now = options.now ?? Date.now;
     this.#maxInFlightLength = options.maxInFlightLength ?? DEFAULT_MAX_IN_FLIGHT;

@@ -63,7 +63,7 @@ async function checkLog(log: EventLog): Promise<Component> {
     const bounds = await Promise.race([log.bounds(), deadline]);
     if (bounds === late)
       return { status: 'degraded', action: `the event log takes longer than ${LOG_ANSWER_MS} ms to answer: check the disk` };
-    return { status: 'healthy', epoch: log.epoch, head: bounds.head, first_retained: bounds.first };
+    return { status: 'healthy', head: bounds.head, first_retained: bounds.first };
   } catch (error) {
     return {
       status: 'unhealthy',

@@ -31,8 +31,8 @@ test('from any position, what is in the log comes first, then what is published,
   const sink = new TestSink();
   await using _subscription = subscribeTo(feed, ['user.a'], 5, sink);
   await sink.until(() => sink.notices.length === 1);
-  expect(sink.received.at(-1)).toMatchObject({ type: 'courier.live', id: `${feed.log.epoch}-30` });
-  expect(JSON.parse(sink.received.at(-1)?.json ?? '').data).toEqual({ position: `${feed.log.epoch}-30`, replayed: 15 });
+  expect(sink.received.at(-1)).toMatchObject({ type: 'courier.live', id: feed.log.positions.at(30) });
+  expect(JSON.parse(sink.received.at(-1)?.json ?? '').data).toEqual({ position: feed.log.positions.at(30), replayed: 15 });
   await feed.append('user.b');
   await feed.append('user.a');
   expect(sink.seqs).toEqual([...range(6, 10), ...range(21, 30), 32]);
@@ -189,10 +189,10 @@ test('what is trimmed while a subscriber is behind is told as a gap', async () =
   expect(sink.seqs).toEqual([1, 2, ...range(16, 20)]);
   const gap = sink.received.find(({ type }) => type === 'courier.gap');
   expect(JSON.parse(gap?.json ?? '')).toMatchObject({
-    id: `${log.epoch}-15`,
+    id: log.positions.at(15),
     channel: 'courier',
     metadata: { source: 'courier' },
-    data: { reason: 'expired', requested: `${log.epoch}-2`, resumed_from: `${log.epoch}-15` },
+    data: { reason: 'expired', requested: log.positions.at(2), resumed_from: log.positions.at(15) },
   });
   expect(sink.received.indexOf(gap as never)).toBe(2);
 });

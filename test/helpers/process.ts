@@ -19,9 +19,13 @@ export interface GatewayProcess extends AsyncDisposable {
   peakRssBytes(): number;
 }
 
-/** Starts `src/main.ts` and resolves when it listens; rejects with its standard error when it ends before. */
-export async function startProcess(env: Record<string, string>): Promise<GatewayProcess> {
-  const child = spawn(process.execPath, [MAIN], {
+/** Starts `src/main.ts` and resolves when it listens; rejects with its standard error when it ends before. `under`: a command to run it with. */
+export async function startProcess(
+  env: Record<string, string>,
+  { under = [] }: { under?: readonly string[] } = {},
+): Promise<GatewayProcess> {
+  const [command = process.execPath, ...args] = [...under, process.execPath, MAIN];
+  const child = spawn(command, args, {
     env: { PATH: process.env['PATH'], COURIER_PORT: '0', COURIER_JWT_SECRET: SECRET, COURIER_LOG_FORMAT: 'json', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -28,11 +28,11 @@ async function filledFile(path: string, events = 200): Promise<void> {
 }
 
 /** All that a file says of its events, however they are asked for. */
-async function everything(path: string): Promise<{ epoch: string; bounds: object; events: readonly unknown[] }> {
+async function everything(path: string): Promise<{ first: string; bounds: object; events: readonly unknown[] }> {
   await using log = await openSqliteLog({ path });
   const read = (selector: Selector) => log.read({ after: 0, selector, limit: 1000 }, new AbortController().signal);
   const pages = await Promise.all([read(EVERYTHING), read(selectorOf(['backtest.*'])), read(selectorOf(['backtest.b1']))]);
-  return { epoch: log.epoch, bounds: await log.bounds(), events: pages.map(({ events }) => events) };
+  return { first: log.positions.at(1), bounds: await log.bounds(), events: pages.map(({ events }) => events) };
 }
 
 describe('the file', () => {
@@ -120,7 +120,11 @@ describe('the file', () => {
     await filledFile(path, 20);
     const expected = await everything(path);
     const db = new DatabaseSync(path);
-    db.exec('ALTER TABLE event DROP COLUMN checksum; PRAGMA user_version = 1');
+    db.exec(`ALTER TABLE event DROP COLUMN checksum;
+      ALTER TABLE log ADD COLUMN epoch TEXT NOT NULL DEFAULT '';
+      UPDATE log SET epoch = (SELECT name FROM epoch WHERE first = 1 ORDER BY rowid DESC LIMIT 1);
+      DROP TABLE epoch;
+      PRAGMA user_version = 1`);
     db.close();
     expect(await everything(path)).toEqual(expected);
   });

@@ -15,7 +15,9 @@ export const courierEvents = {
   'courier.gap': z.strictObject({
     reason: z
       .enum(GAP_REASONS)
-      .describe('expired: older than retention. epoch: the position is of another log. ahead: it is past the end of this log.'),
+      .describe(
+        'expired: older than retention. epoch: the position is of another log, or of a state of this one that was lost. ahead: it is past the end of this log.',
+      ),
     requested: position.describe('The position that was asked for.'),
     resumed_from: position.describe('Events after this position follow.'),
   }),

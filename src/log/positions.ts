@@ -1,0 +1,53 @@
+/**
+ * The positions of a log: which position each number has, and which positions are this log's.
+ *
+ * A log begins a new epoch whenever it is opened in a state that may be older than one it was in before. A number that
+ * was given out, was lost with a copy that was restored or a disk that lied, and is given out again, then has another
+ * position: whoever holds the old one is told, instead of missing what came between.
+ */
+import { randomInt } from 'node:crypto';
+import type { GapReason } from '../contract/events/courier.ts';
+import { type Position, positionOf } from '../contract/position.ts';
+
+export interface Epoch {
+  /** 1 to 32 of a-z and 0-9. */
+  readonly name: string;
+  /** The first number that is given out under it. It ends where the next one begins. */
+  readonly first: number;
+}
+
+const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789';
+const NAME_LENGTH = 12;
+
+/** A name that no other epoch has. */
+export function newEpochName(): string {
+  return Array.from({ length: NAME_LENGTH }, () => ALPHABET[randomInt(ALPHABET.length)]).join('');
+}
+
+export class Positions {
+  /** Ascending. */
+  readonly #epochs: readonly Epoch[];
+  readonly #current: Epoch;
+
+  /** @param epochs all that the log ever had, oldest first. */
+  constructor(epochs: readonly [Epoch, ...Epoch[]]) {
+    this.#epochs = epochs;
+    this.#current = epochs.at(-1) as Epoch;
+  }
+
+  /** The position of the event with this number, or of the beginning for 0. */
+  at(seq: number): string {
+    if (seq >= this.#current.first) return positionOf(this.#current.name, seq);
+    const epoch = this.#epochs.findLast(({ first }) => first <= seq) ?? (this.#epochs[0] as Epoch);
+    return positionOf(epoch.name, seq);
+  }
+
+  /** Why nothing can be resumed after `position`; undefined when it can. `head` is the last number given out. */
+  problemWith({ epoch: name, seq }: Position, head: number): Extract<GapReason, 'ahead' | 'epoch'> | undefined {
+    const index = this.#epochs.findIndex((epoch) => epoch.name === name);
+    if (index < 0) return 'epoch';
+    if (seq > head) return 'ahead';
+    const next = this.#epochs[index + 1];
+    return next !== undefined && seq >= next.first ? 'epoch' : undefined;
+  }
+}

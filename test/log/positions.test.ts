@@ -1,0 +1,51 @@
+/** Positions: a number that was lost and given out again is never mistaken for what it was. */
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { parsePosition } from '../../src/contract/position.ts';
+import { type Epoch, Positions } from '../../src/log/positions.ts';
+
+const parse = (text: string) => {
+  const position = parsePosition(text);
+  if (position === undefined) throw new Error(`${text} is no position`);
+  return position;
+};
+
+test('a number has the position of the epoch that gave it out', () => {
+  const positions = new Positions([
+    { name: 'a', first: 1 },
+    { name: 'b', first: 6 },
+    { name: 'c', first: 6 },
+    { name: 'd', first: 9 },
+  ]);
+  expect([0, 1, 5, 6, 8, 9, 20].map((seq) => positions.at(seq))).toEqual(['a-0', 'a-1', 'a-5', 'c-6', 'c-8', 'd-9', 'd-20']);
+});
+
+test('whatever is lost and written again, a position means its own event or is refused', () => {
+  // Each step restores the log to some earlier length, opens it again, and appends.
+  const steps = fc.array(fc.record({ keep: fc.double({ min: 0, max: 1, noNaN: true }), append: fc.nat(5) }), {
+    minLength: 1,
+    maxLength: 12,
+  });
+  fc.assert(
+    fc.property(steps, (history) => {
+      let events: string[] = [];
+      let epochs: Epoch[] = [];
+      const givenOut = new Map<string, string>();
+      for (const [step, { keep, append }] of history.entries()) {
+        events = events.slice(0, Math.ceil(events.length * keep));
+        // What a restored copy knows of its epochs is what it knew when it was made.
+        epochs = [...epochs.filter(({ first }) => first <= events.length), { name: `e${step}`, first: events.length + 1 }];
+        const positions = new Positions(epochs as [Epoch, ...Epoch[]]);
+        for (let n = 0; n < append; n += 1) {
+          events.push(`event ${step}.${n}`);
+          givenOut.set(positions.at(events.length), events.at(-1) ?? '');
+        }
+        for (const [id, event] of givenOut) {
+          const position = parse(id);
+          const usable = positions.problemWith(position, events.length) === undefined;
+          expect(usable).toBe(events[position.seq - 1] === event);
+        }
+      }
+    }),
+  );
+});
