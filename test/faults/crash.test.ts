@@ -42,35 +42,17 @@ async function startFirst() {
   };
 }
 
-/** Resolves when so many more events have been acknowledged. */
-function progress() {
-  let total = 0;
-  const waiting = new Set<{ target: number; resolve: () => void }>();
-  return {
-    onAcknowledged: (now: number) => {
-      total = now;
-      for (const one of waiting) {
-        if (one.target > total) continue;
-        waiting.delete(one);
-        one.resolve();
-      }
-    },
-    more: (count: number) => new Promise<void>((resolve) => waiting.add({ target: total + count, resolve })),
-  };
-}
-
 test('kill -9 under load, again and again', { timeout: 5 * MINUTES }, async ({ task }) => {
   const kills = LONG ? 20 : 3;
   await using gateways = await startFirst();
   const ledger = new Ledger();
-  const { onAcknowledged, more } = progress();
   await using subscriber = watch(gateways.url, gateways.token);
-  await using load = startLoad({ ...gateways, ledger, inFlight: 32, onAcknowledged });
+  await using load = startLoad({ ...gateways, ledger, inFlight: 32 });
   for (let kill = 0; kill < kills; kill += 1) {
-    await more(200 + kill * 37);
+    await load.more(200 + kill * 37);
     await gateways.restart('SIGKILL');
   }
-  await more(200);
+  await load.more(200);
   await load.stop();
   const stored = await storedEvents(gateways.url, gateways.token);
   await subscriber.reaches(stored.at(-1)?.id ?? '');
@@ -85,14 +67,13 @@ test('SIGTERM under load', { timeout: 5 * MINUTES }, async ({ task }) => {
   const rounds = LONG ? 10 : 2;
   await using gateways = await startFirst();
   const ledger = new Ledger();
-  const { onAcknowledged, more } = progress();
   await using subscriber = watch(gateways.url, gateways.token);
-  await using load = startLoad({ ...gateways, ledger, inFlight: 32, onAcknowledged });
+  await using load = startLoad({ ...gateways, ledger, inFlight: 32 });
   for (let round = 0; round < rounds; round += 1) {
-    await more(300);
+    await load.more(300);
     expect(await gateways.restart('SIGTERM')).toBe(0);
   }
-  await more(300);
+  await load.more(300);
   await load.stop();
   const stored = await storedEvents(gateways.url, gateways.token);
   await subscriber.reaches(stored.at(-1)?.id ?? '');
@@ -106,14 +87,13 @@ test('SIGSTOP under load', { timeout: 2 * MINUTES }, async ({ task }) => {
   const seconds = LONG ? 30 : 1;
   await using gateways = await startFirst();
   const ledger = new Ledger();
-  const { onAcknowledged, more } = progress();
   await using subscriber = watch(gateways.url, gateways.token);
-  await using load = startLoad({ ...gateways, ledger, inFlight: 32, onAcknowledged });
-  await more(300);
+  await using load = startLoad({ ...gateways, ledger, inFlight: 32 });
+  await load.more(300);
   gateways.process.child.kill('SIGSTOP');
   await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
   gateways.process.child.kill('SIGCONT');
-  await more(300);
+  await load.more(300);
   await load.stop();
   const stored = await storedEvents(gateways.url, gateways.token);
   await subscriber.reaches(stored.at(-1)?.id ?? '');

@@ -32,29 +32,39 @@ export interface LoadOptions {
   readonly inFlight: number;
   /** Events in each publish. */
   readonly batch?: number;
-  /** Characters of padding in each event. */
+  /** Characters of padding in each event; 1000 at most. */
   readonly padding?: number;
-  /** Told after each acknowledgement. */
-  readonly onAcknowledged?: (total: number) => void;
 }
 
 export interface Load extends AsyncDisposable {
+  /** Resolves when so many more events have been acknowledged; rejects when a publish was refused for good. */
+  more(count: number): Promise<void>;
   /** Publishes no more, and resolves when everything that was begun is acknowledged. */
   stop(): Promise<void>;
 }
 
 let loads = 0;
 
-export function startLoad({ url, token, ledger, inFlight, batch = 1, padding = 0, onAcknowledged }: LoadOptions): Load {
+export function startLoad({ url, token, ledger, inFlight, batch = 1, padding = 0 }: LoadOptions): Load {
   const client = connect(url, token);
   const name = `load${++loads}`;
+  const waiting = new Set<{ readonly target: number; readonly resolve: () => void }>();
+  let acknowledged = 0;
   let stopping = false;
+  const wake = () => {
+    for (const one of waiting) {
+      if (one.target > acknowledged) continue;
+      waiting.delete(one);
+      one.resolve();
+    }
+  };
   const publisher = async (index: number): Promise<void> => {
     for (let n = 0; !stopping; n += 1) {
       const texts = Array.from({ length: batch }, (_, position) => `${name}.${index}.${n}.${position}`);
       const receipts = await publishUntilAcknowledged(client.trpc, texts, padding);
       for (const [position, { id }] of receipts.entries()) ledger.acknowledge(id, texts[position] as string);
-      onAcknowledged?.(ledger.size);
+      acknowledged += receipts.length;
+      wake();
     }
   };
   const running = Promise.all(Array.from({ length: inFlight }, (_, index) => publisher(index)));
@@ -64,6 +74,8 @@ export function startLoad({ url, token, ledger, inFlight, batch = 1, padding = 0
     await running;
   };
   return {
+    more: (count) =>
+      Promise.race([new Promise<void>((resolve) => waiting.add({ target: acknowledged + count, resolve })), running.then(() => undefined)]),
     stop,
     [Symbol.asyncDispose]: async () => {
       stopping = true;
