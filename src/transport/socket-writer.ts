@@ -10,7 +10,7 @@ import type { CloseCode } from '../contract/codes.ts';
 export interface SocketWriterOptions {
   /** From this many unsent bytes the writer is not writable. */
   readonly highWaterBytes?: number;
-  /** A connection that is not writable and whose unsent bytes do not move for this long is closed with 4509. */
+  /** A connection that is not writable, and whose client reads nothing for this long, is closed with 4509. */
   readonly stallTimeoutMs?: number;
 }
 
@@ -18,6 +18,13 @@ const HIGH_WATER_BYTES = 256 * 1024;
 const STALL_TIMEOUT_MS = 30_000;
 /** Largest single write. The kernel takes writes one by one, so smaller ones make progress visible. */
 const MAX_WRITE_BYTES = 64 * 1024;
+/**
+ * A ping follows every so many bytes. The kernel holds megabytes for a slow client and takes more only in lumps of
+ * hundreds of kilobytes, minutes apart at 10 KB/s; the pongs show that such a client does read.
+ */
+const BYTES_BETWEEN_PINGS = 128 * 1024;
+/** Pings without a pong, at most. Clients made with `ws` take 60 for a flood. */
+const MAX_UNANSWERED_PINGS = 48;
 
 /** A text message as one unmasked frame (RFC 6455, section 5.2). */
 export function textFrame(text: string): Buffer {
@@ -44,6 +51,9 @@ export class SocketWriter {
   readonly #stallTimeoutMs: number;
   #queue: Buffer[] = [];
   #queuedBytes = 0;
+  #bytesSincePing = 0;
+  #unansweredPings = 0;
+  #pongs = 0;
   #stallTimer: NodeJS.Timeout | undefined;
   /** When something was last handed to the socket, in ms since 1970. */
   lastWriteAt = 0;
@@ -53,6 +63,10 @@ export class SocketWriter {
     this.#socket = socket;
     this.#highWaterBytes = options.highWaterBytes ?? HIGH_WATER_BYTES;
     this.#stallTimeoutMs = options.stallTimeoutMs ?? STALL_TIMEOUT_MS;
+    ws.on('pong', () => {
+      this.#pongs += 1;
+      this.#unansweredPings = Math.max(0, this.#unansweredPings - 1);
+    });
   }
 
   get open(): boolean {
@@ -90,6 +104,12 @@ export class SocketWriter {
     this.lastWriteAt = Date.now();
     const bytes = share(queue);
     for (let start = 0; start < bytes.length; start += MAX_WRITE_BYTES) this.#socket.write(bytes.subarray(start, start + MAX_WRITE_BYTES));
+    this.#bytesSincePing += bytes.length;
+    if (this.#bytesSincePing >= BYTES_BETWEEN_PINGS && this.#unansweredPings < MAX_UNANSWERED_PINGS) {
+      this.#bytesSincePing = 0;
+      this.#unansweredPings += 1;
+      this.#ws.ping();
+    }
     if (!this.writable) this.#watchForStall();
   }
 
@@ -124,11 +144,12 @@ export class SocketWriter {
 
   #watchForStall(): void {
     if (this.#stallTimer !== undefined) return;
-    const before = this.#socket.writableLength;
+    const { writableLength } = this.#socket;
+    const pongs = this.#pongs;
     this.#stallTimer = setTimeout(() => {
       this.#stallTimer = undefined;
       if (this.writable || !this.open) return;
-      if (this.#socket.writableLength !== before) this.#watchForStall();
+      if (this.#socket.writableLength !== writableLength || this.#pongs !== pongs) this.#watchForStall();
       else this.#giveUp();
     }, this.#stallTimeoutMs);
     this.#stallTimer.unref();

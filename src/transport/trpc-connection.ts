@@ -61,8 +61,8 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
   /** The upgrade request, while the client has yet to send its connection parameters. */
   #awaitingParams: IncomingMessage | undefined;
   readonly openedAt = Date.now();
-  /** When the last message came, in ms since 1970. */
-  lastMessageAt = this.openedAt;
+  /** When something last came, in ms since 1970. */
+  heardAt = this.openedAt;
   /** When a ping was sent that nothing has come after. */
   pingedAt: number | undefined;
 
@@ -71,6 +71,7 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
     this.#ws = ws;
     this.writer = new SocketWriter(ws, socket, options);
     ws.on('message', (data, isBinary) => this.#onMessage(data, isBinary));
+    ws.on('pong', () => this.#heard());
     ws.on('error', (error) => this.#report(error));
     ws.once('close', () => this.#onClose());
     const announced = URL.parse(req.url ?? '', 'http://localhost')?.searchParams.get('connectionParams') === '1';
@@ -105,9 +106,13 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
     this.#closed?.abort();
   }
 
-  #onMessage(data: RawData, isBinary: boolean): void {
-    this.lastMessageAt = Date.now();
+  #heard(): void {
+    this.heardAt = Date.now();
     this.pingedAt = undefined;
+  }
+
+  #onMessage(data: RawData, isBinary: boolean): void {
+    this.#heard();
     const text = String(data);
     if (text === 'PONG' && !isBinary) return;
     if (text === 'PING' && !isBinary) {

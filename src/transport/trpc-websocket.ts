@@ -86,7 +86,7 @@ function check<TRouter extends AnyTRPCRouter>(
     if (now - connection.openedAt >= options.authenticationTimeoutMs) connection.writer.close(4408, 'no authentication in time');
   } else if (connection.pingedAt !== undefined) {
     if (now - connection.pingedAt >= options.pongWaitMs) ws.terminate();
-  } else if (now - Math.max(connection.lastMessageAt, connection.writer.lastWriteAt) >= options.pingMs) {
+  } else if (now - Math.max(connection.heardAt, connection.writer.lastWriteAt) >= options.pingMs) {
     // Only where it is quiet both ways: a slow reader answers a ping late, and its stall is noticed by its socket.
     connection.pingedAt = now;
     connection.writer.writeText('PING');

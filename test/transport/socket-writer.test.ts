@@ -121,3 +121,23 @@ test('a connection that does not move is given up, and told so when it reads aga
   pair.client.ws.resume();
   expect(await pair.client.closed).toEqual({ code: 4509, reason: 'no progress' });
 });
+
+test('a client that reads slowly is not given up, though the kernel takes nothing more for long', async () => {
+  await using pair = await connect({ highWaterBytes: 100_000, stallTimeoutMs: 100 });
+  pair.client.ws.pause();
+  const bytes = await fill(pair);
+  // From here on the socket itself stands still. Only the pongs show that the client reads what the kernel holds.
+  const { writableLength } = pair.socket;
+  for (let n = 0; n < 10; n += 1) {
+    pair.client.ws.pong();
+    await new Promise((resolve) => setTimeout(resolve, 60));
+  }
+  expect(pair.socket.writableLength).toBe(writableLength);
+  expect(pair.writer.open).toBe(true);
+  let pings = 0;
+  pair.client.ws.on('ping', () => {
+    pings += 1;
+  });
+  pair.client.ws.resume();
+  await expect.poll(() => pings).toBeGreaterThan(bytes / 300_000);
+});
