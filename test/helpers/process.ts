@@ -70,6 +70,6 @@ function peakRssBytes(pid: number | undefined): number {
   }
 }
 
-export function processToken(sub: string, role: Role): Promise<string> {
-  return signToken({ secret: SECRET, audience: 'courier', issuer: undefined }, { sub, role, expiresInSeconds: 600 });
+export function processToken(sub: string, role: Role, expiresInSeconds = 600): Promise<string> {
+  return signToken({ secret: SECRET, audience: 'courier', issuer: undefined }, { sub, role, expiresInSeconds });
 }

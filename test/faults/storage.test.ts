@@ -1,0 +1,168 @@
+/** What the log stands on gives way: the disk, the file, the clock. */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { temporaryFolder } from '../helpers/folder.ts';
+import { processToken, startProcess } from '../helpers/process.ts';
+import { EXACT, type Item, Ledger, LONG, report, seqOf } from './ledger.ts';
+import { startLoad, storedEvents, watch } from './load.ts';
+
+const HOUR_MS = 3_600_000;
+const DAY_SECONDS = 86_400;
+
+/** A file system of its own, of `megabytes`; undefined where mounting is not allowed. */
+function smallDisk(megabytes: number): (Disposable & { readonly path: string }) | undefined {
+  const folder = temporaryFolder();
+  const path = folder.file('disk');
+  mkdirSync(path);
+  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', path]).status === 0;
+  if (!mounted) {
+    folder[Symbol.dispose]();
+    return undefined;
+  }
+  return {
+    path,
+    [Symbol.dispose]: () => {
+      spawnSync('umount', [path]);
+      folder[Symbol.dispose]();
+    },
+  };
+}
+
+const publishPlainly = (url: string, token: string, text: string, characters: number) =>
+  fetch(`${url}/publish/forge.job.j`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', 'idempotency-key': text },
+    body: JSON.stringify({ type: 'forge.job.progress', data: { job_id: 'j', progress: 0.5, step: text, message: 'x'.repeat(characters) } }),
+  });
+
+const canMount = ((disk) => {
+  disk?.[Symbol.dispose]();
+  return disk !== undefined;
+})(smallDisk(1));
+
+// Needs the right to mount; a log that may not grow is tested with the SQLite log itself, everywhere.
+if (canMount) {
+  test('the disk is full, and has room again', { timeout: 120_000 }, async ({ task }) => {
+    using disk = smallDisk(8);
+    const ballast = `${disk?.path}/ballast`;
+    writeFileSync(ballast, Buffer.alloc(4e6));
+    await using gateway = await startProcess({ COURIER_LOG: `sqlite:${disk?.path}/courier.db` });
+    const token = await processToken('forge', 'service');
+    const ledger = new Ledger();
+    await using subscriber = watch(gateway.url, token);
+    const publish = async (text: string) => {
+      const response = await publishPlainly(gateway.url, token, text, 1000);
+      const answer = (await response.json()) as { id: string; code?: string; detail?: string };
+      if (response.status === 201) ledger.acknowledge(answer.id, text);
+      return { status: response.status, retryAfter: response.headers.get('retry-after'), code: answer.code, detail: answer.detail };
+    };
+    let refusal = await publish('0');
+    for (let n = 1; refusal.status === 201; n += 1) refusal = await publish(String(n));
+    expect(refusal).toEqual({ status: 503, code: 'SERVICE_UNAVAILABLE', retryAfter: '1', detail: expect.stringContaining('full') });
+    const before = ledger.size;
+    // Reading goes on meanwhile.
+    expect(await storedEvents(gateway.url, token)).toHaveLength(before);
+    rmSync(ballast);
+    for (let n = 0; n < 100; n += 1) expect(await publish(`after.${n}`)).toMatchObject({ status: 201 });
+    const stored = await storedEvents(gateway.url, token);
+    await subscriber.reaches(stored.at(-1)?.id ?? '');
+    const figures = ledger.compare(stored, subscriber.items);
+    report(task, 13, 'the disk is full, and has room again', { ...figures, 'before it was full': before });
+    expect(figures).toMatchObject({ ...EXACT, unknown: 0, stored: before + 100 });
+  });
+}
+
+test('the log file is cut off, or a bit of it flips', { timeout: 120_000 }, async ({ task }) => {
+  using folder = temporaryFolder();
+  const path = folder.file('courier.db');
+  const env = { COURIER_LOG: `sqlite:${path}` };
+  const token = await processToken('forge', 'service');
+  const ledger = new Ledger();
+  {
+    await using gateway = await startProcess(env);
+    await using load = startLoad({ url: gateway.url, token, ledger, inFlight: 4, batch: 20, padding: 500 });
+    await load.more(1000);
+    await load.stop();
+    expect(await gateway.end('SIGTERM')).toBe(0);
+  }
+  const intact = readFileSync(path);
+  const refusals: string[] = [];
+  const refuse = async (bytes: Buffer) => {
+    writeFileSync(path, bytes);
+    const message = await startProcess(env).then(
+      async (gateway) => {
+        await gateway[Symbol.asyncDispose]();
+        return 'started';
+      },
+      (error: Error) => error.message,
+    );
+    expect(message).toMatch(/ended with 1: .*damaged/);
+    refusals.push(message);
+  };
+  for (const share of [0.9, 0.5, 0.1]) await refuse(intact.subarray(0, Math.floor((intact.length * share) / 4096) * 4096));
+  const texts = [...intact.toString('latin1').matchAll(/"message":"x/g)].map(({ index }) => index + 12);
+  for (const offset of [texts[10], texts[texts.length >> 1], texts.at(-10)] as number[]) {
+    const flipped = Buffer.from(intact);
+    flipped[offset] = (flipped[offset] as number) ^ 1;
+    await refuse(flipped);
+  }
+  report(task, 14, 'the log file cut off three times, a bit flipped three times', { refused: `${refusals.length} of 6` });
+
+  writeFileSync(path, intact);
+  await using gateway = await startProcess(env);
+  expect(await storedEvents(gateway.url, token)).toHaveLength(ledger.size);
+});
+
+test('the clock jumps an hour back and forth', { timeout: 120_000 }, async ({ task }) => {
+  using folder = temporaryFolder();
+  const clock = folder.file('clock');
+  const setClock = (ms: number) => writeFileSync(clock, String(ms));
+  setClock(0);
+  const env = {
+    COURIER_LOG: `sqlite:${folder.file('courier.db')}`,
+    COURIER_TEST_CLOCK: clock,
+    NODE_OPTIONS: `--import=${new URL('./clock.ts', import.meta.url)}`,
+  };
+  const token = await processToken('forge', 'service', 30 * DAY_SECONDS);
+  const ledger = new Ledger();
+  const rounds = LONG ? 20 : 4;
+  let jumps = 0;
+  const received: Item[] = [];
+  {
+    await using gateway = await startProcess(env);
+    await using subscriber = watch(gateway.url, token);
+    await using load = startLoad({ url: gateway.url, token, ledger, inFlight: 8 });
+    for (let round = 0; round < rounds; round += 1) {
+      for (const ms of [0, HOUR_MS, -HOUR_MS]) {
+        setClock(ms);
+        jumps += 1;
+        await load.more(100);
+      }
+    }
+    await load.stop();
+    const stored = await storedEvents(gateway.url, token);
+    await subscriber.reaches(stored.at(-1)?.id ?? '');
+    const figures = ledger.compare(stored, subscriber.items);
+    report(task, 18, `the clock jumps, ${jumps} times`, figures);
+    expect(figures).toMatchObject({ ...EXACT, unknown: 0 });
+    expect(stored.map(seqOf)).toEqual(Array.from({ length: stored.length }, (_, index) => index + 1));
+    expect(subscriber.notices).toEqual(['courier.live']);
+    received.push(...stored);
+    expect(await gateway.end('SIGTERM')).toBe(0);
+  }
+  const startedAt = async (ms: number) => {
+    setClock(ms);
+    await using gateway = await startProcess(env);
+    return await storedEvents(gateway.url, token);
+  };
+  // Seven days are kept by default. What came before the first forward jump has passed them then; whatever came after
+  // an event that has not is kept with it, though the clock showed less.
+  const WEEK_MS = 7 * 24 * HOUR_MS;
+  const whole = await startedAt(WEEK_MS - 2 * HOUR_MS);
+  expect(whole).toEqual(received);
+  let kept = whole;
+  while (kept.length === received.length) kept = await startedAt(WEEK_MS + HOUR_MS / 2);
+  expect(kept).toEqual(received.slice(received.length - kept.length));
+  expect(kept.length).toBeGreaterThanOrEqual(received.length - 150);
+});
