@@ -1,11 +1,13 @@
 /**
  * Reading the log for subscribers that catch up. Those that want the same channels share reads: one at a time sweeps
- * upwards through the positions that are waited for, and each page serves everyone whose position it covers. A crowd
- * that comes back at once costs as many reads as there are pages to read, not as there are readers.
+ * upwards through the positions that are waited for, and each page serves everyone whose position it covers, those too
+ * who come a little later. A crowd that comes back at once costs as many reads as there are pages to read, not as there
+ * are readers.
  */
 import type { Selector } from '../contract/channels.ts';
-import type { EventLog, LogBounds } from '../log/log.ts';
+import type { EventLog } from '../log/log.ts';
 import { Delivery } from './delivery.ts';
+import { PageCache } from './page-cache.ts';
 
 /** What a subscriber wants. */
 export interface Interest {
@@ -13,16 +15,21 @@ export interface Interest {
   readonly types: ReadonlySet<string> | undefined;
 }
 
-/** A page as in LogPage, which may begin before the position that was asked for. */
-export interface SharedPage extends LogBounds {
+/** Every match after `after` and up to `through`, when it was read. */
+export interface SharedPage {
   readonly deliveries: readonly Delivery[];
+  readonly after: number;
   readonly through: number;
+  /** The first number that was still retained. */
+  readonly first: number;
 }
 
 /** Rows read from the log at once. */
 const PAGE_ROWS = 500;
 /** Reads in flight, at most, each of a page: bounds the memory that reading ahead of sockets can take. */
 const MAX_READS_IN_FLIGHT = 8;
+/** UTF-16 units of event bodies in pages that are kept. */
+const KEPT_LENGTH = 4 * 1024 * 1024;
 
 interface Waiting {
   readonly after: number;
@@ -45,6 +52,7 @@ export class SharedReads implements Disposable {
   readonly #sweeps = new Map<string, Sweep>();
   /** Sweeps that wait for their turn to read. */
   readonly #ready: Sweep[] = [];
+  readonly #kept = new PageCache(KEPT_LENGTH);
   #inFlight = 0;
   #count = 0;
 
@@ -58,14 +66,17 @@ export class SharedReads implements Disposable {
   }
 
   /**
-   * A page with every match after `after`, up to its `through`, which lies beyond `after` where there is more.
+   * A page that begins at `after` or before, and whose `through` lies beyond `after` where there is more.
    *
    * @throws what the log throws, or the signal's reason.
    */
   read(interest: Interest, after: number, signal: AbortSignal): Promise<SharedPage> {
     signal.throwIfAborted();
+    const key = keyOf(interest);
+    const kept = this.#kept.get(key, after);
+    if (kept !== undefined) return Promise.resolve(kept);
     return new Promise<SharedPage>((resolve, reject) => {
-      const sweep = this.#sweepFor(interest);
+      const sweep = this.#sweepFor(key, interest);
       const onAbort = () => {
         sweep.waiting.delete(waiting);
         reject(signal.reason);
@@ -92,8 +103,7 @@ export class SharedReads implements Disposable {
     this.#stop.abort();
   }
 
-  #sweepFor(interest: Interest): Sweep {
-    const key = keyOf(interest);
+  #sweepFor(key: string, interest: Interest): Sweep {
     let sweep = this.#sweeps.get(key);
     if (sweep === undefined) {
       sweep = { key, interest, waiting: new Set(), through: 0 };
@@ -127,11 +137,13 @@ export class SharedReads implements Disposable {
       const page = await this.#log.read({ after, selector, types, limit: PAGE_ROWS }, this.#stop.signal);
       const deliveries = page.events.map((event) => new Delivery(this.#log.positions.at(event.seq), event));
       const { first, head, through } = page;
+      const shared = { deliveries, after, through, first };
+      this.#kept.put(sweep.key, shared);
       sweep.through = through;
       for (const waiting of [...sweep.waiting]) {
         if (waiting.after < after || (waiting.after >= through && through < head)) continue;
         sweep.waiting.delete(waiting);
-        waiting.resolve({ deliveries, first, head, through });
+        waiting.resolve(shared);
       }
     } catch (error) {
       for (const waiting of sweep.waiting) waiting.reject(error);

@@ -12,13 +12,13 @@ const never = new AbortController().signal;
 const range = (from: number, to: number) => Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => from + index);
 
 /** Reads everything from `after` on, page by page, as a subscriber does. */
-async function readAll(reads: SharedReads, selector: Selector, after: number): Promise<number[]> {
+async function readAll(reads: SharedReads, selector: Selector, after: number, head: number): Promise<number[]> {
   const seqs: number[] = [];
   for (let cursor = after; ; ) {
     const page = await reads.read({ selector, types: undefined }, cursor, never);
     for (const { seq } of page.deliveries) if (seq > cursor) seqs.push(seq);
     cursor = Math.max(cursor, page.through);
-    if (page.through >= page.head) return seqs;
+    if (page.through >= head) return seqs;
   }
 }
 
@@ -28,13 +28,39 @@ test('a crowd at any positions costs about as many reads as there are pages, and
   await fc.assert(
     fc.asyncProperty(fc.array(fc.nat(5000), { minLength: 500, maxLength: 1000 }), async (positions) => {
       using reads = new SharedReads(log);
-      const received = await Promise.all(positions.map((after) => readAll(reads, EVERYTHING, after)));
+      const received = await Promise.all(positions.map((after) => readAll(reads, EVERYTHING, after, 5000)));
       for (const [index, seqs] of received.entries()) expect(seqs).toEqual(range((positions[index] as number) + 1, 5000));
       // Ten pages from wherever the first one stood to the end, then ten from the lowest, and one that finds the end.
       expect(reads.count).toBeLessThanOrEqual(22);
     }),
     { numRuns: 4 },
   );
+});
+
+test('who comes a little later to where others were reads what they read, and what was appended since', async () => {
+  await using log = openMemoryLog();
+  await log.append(range(1, 3000).map(() => draftOn('global')));
+  using reads = new SharedReads(log);
+  await readAll(reads, EVERYTHING, 100, 3000);
+  const { count } = reads;
+  await log.append(range(3001, 3010).map(() => draftOn('global')));
+  for (const after of [100, 101, 777, 2999]) expect(await readAll(reads, EVERYTHING, after, 3010)).toEqual(range(after + 1, 3010));
+  expect(reads.count).toBe(count + 1);
+  // Nobody has been there yet.
+  expect(await readAll(reads, EVERYTHING, 99, 3010)).toEqual(range(100, 3010));
+  expect(reads.count).toBe(count + 2);
+});
+
+test('the pages that are kept are the latest, up to a bound', async () => {
+  await using log = openMemoryLog();
+  await log.append(range(1, 1000).map(() => draftOn('global', { size: 20_000 })));
+  using reads = new SharedReads(log);
+  await readAll(reads, EVERYTHING, 0, 1000);
+  const { count } = reads;
+  await readAll(reads, EVERYTHING, 900, 1000);
+  expect(reads.count).toBe(count);
+  await readAll(reads, EVERYTHING, 0, 1000);
+  expect(reads.count).toBeGreaterThan(count + 10);
 });
 
 test('those who want different channels get their own, a bounded number at a time', async () => {
@@ -54,7 +80,7 @@ test('those who want different channels get their own, a bounded number at a tim
     },
   });
   using reads = new SharedReads(watched);
-  const received = await Promise.all(range(0, 99).map((n) => readAll(reads, selectorOf([`user.u${n}`]), 500)));
+  const received = await Promise.all(range(0, 99).map((n) => readAll(reads, selectorOf([`user.u${n}`]), 500, 1000)));
   for (const [n, seqs] of received.entries()) expect(seqs).toEqual(range(501, 1000).filter((seq) => seq % 100 === n));
   expect(most).toBeGreaterThan(1);
   expect(most).toBeLessThanOrEqual(8);
