@@ -3,12 +3,10 @@ import { expect, test } from 'vitest';
 import { temporaryFolder } from '../helpers/folder.ts';
 import { processToken, startProcess } from '../helpers/process.ts';
 import { EXACT, type Item, Ledger, LONG, report } from './ledger.ts';
-import { startLoad, storedEvents, watch } from './load.ts';
+import { startLoad, storedEvents, TIDY_HEAP, watch } from './load.ts';
 import { connectPacedReader } from './paced-reader.ts';
 
 const EVENT_CHARACTERS = 1000;
-/** Garbage is collected early, so that memory shows what is held. */
-const TIDY_HEAP = '--max-old-space-size=64 --max-semi-space-size=2';
 
 test('a reader that stops, reads 10 KB/s, and then everything', { timeout: 300_000 }, async ({ task }) => {
   const megabytes = LONG ? 400 : 80;
