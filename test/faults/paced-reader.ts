@@ -10,7 +10,7 @@ export interface PacedReader extends Disposable {
   readonly closeCode: number | undefined;
   /** Reads about so many bytes a second for so long. */
   readAt(bytesPerSecond: number, seconds: number): Promise<void>;
-  /** Reads everything that comes, until there are `count` messages or the connection has closed. */
+  /** Reads everything that comes until there are `count` messages or the connection has closed, and then nothing. */
   readUntil(count: number): Promise<void>;
 }
 
@@ -59,6 +59,7 @@ export async function connectPacedReader(url: string): Promise<PacedReader> {
     async readUntil(count) {
       ws.resume();
       while (closeCode === undefined && messages.length < count) await change();
+      ws.pause();
     },
     [Symbol.dispose]: () => ws.terminate(),
   };

@@ -22,12 +22,13 @@ test('a reader that stops, reads 10 KB/s, and then everything', { timeout: 300_0
     await fast.count(ledger.size);
   };
 
-  // The gateway first does the same without a slow reader, so that what it needs for the load itself is known.
-  await publish(megabytes * 5e5);
-  const before = gateway.peakRssBytes();
   using slow = await connectPacedReader(`${gateway.url.replace('http', 'ws')}/ws/**?token=${token}&from=earliest`);
+  // First it keeps up, so that what the gateway needs for the load itself is known.
+  await Promise.all([slow.readUntil((megabytes * 5e5) / EVENT_CHARACTERS), publish(megabytes * 5e5)]);
+  await slow.readUntil(ledger.size + 1);
+  const before = gateway.peakRssBytes();
   await publish(10e6);
-  expect(slow.messages).toEqual([]);
+  expect(slow.messages.length).toBeLessThan(ledger.size);
   await Promise.all([slow.readAt(10_000, LONG ? 60 : 2), publish(megabytes * 5e5)]);
   expect(slow.closeCode).toBeUndefined();
   // The fast one has everything by now.
