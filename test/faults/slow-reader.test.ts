@@ -56,7 +56,7 @@ test('a reader that stops, reads 10 KB/s, and then everything', { timeout: 300_0
 });
 
 if (LONG) {
-  test('a reader that never reads again is told to come back, and gets the rest then', { timeout: 1300_000 }, async ({ task }) => {
+  test('a reader that never reads again is told to come back, and gets the rest then', { timeout: 120_000 }, async ({ task }) => {
     await using gateway = await startProcess({ COURIER_LOG: 'memory:' });
     const token = await processToken('forge', 'service');
     const ledger = new Ledger();
