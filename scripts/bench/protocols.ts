@@ -1,0 +1,61 @@
+/** How a subscriber of each contender says hello, and how it sees that it is subscribed. */
+import type { RawSocket } from './raw-socket.ts';
+
+export const CONTENDERS = ['courier', 'stock-trpc', 'socket-io', 'ws-send', 'ws-shared'] as const;
+export type ContenderName = (typeof CONTENDERS)[number];
+
+/** As they are called in tables. */
+export const TITLES: Readonly<Record<ContenderName, string>> = {
+  courier: 'Courier',
+  'stock-trpc': 'tRPC, stock adapter',
+  'socket-io': 'socket.io 4, rooms',
+  'ws-send': 'ws, send per socket',
+  'ws-shared': 'ws, shared frames (limit)',
+};
+
+export interface Protocol {
+  path(channel: string): string;
+  /** Handles what comes before the subscription stands; true when it does. */
+  untilReady(channel: string, token: string): (text: string, socket: RawSocket) => boolean;
+  /** What to send first. */
+  hello(channel: string, token: string): string[];
+  answer(text: string): string | undefined;
+}
+
+const trpc = (ready: string): Protocol => ({
+  path: () => '/trpc?connectionParams=1',
+  hello: (channel, token) => [
+    JSON.stringify({ method: 'connectionParams', data: { token } }),
+    JSON.stringify({
+      id: 1,
+      method: 'subscription',
+      params: { path: 'events.subscribe', input: { json: { channels: [channel] } } },
+    }),
+  ],
+  untilReady: () => (text) => text.includes(ready),
+  answer: (text) => (text === 'PING' ? 'PONG' : undefined),
+});
+
+const plain: Protocol = {
+  path: (channel) => `/${channel}`,
+  hello: () => [],
+  untilReady: () => (text) => text === 'ready',
+  answer: () => undefined,
+};
+
+export const PROTOCOLS: Readonly<Record<ContenderName, Protocol>> = {
+  courier: trpc('courier.live'),
+  'stock-trpc': trpc('ready'),
+  'socket-io': {
+    path: () => '/socket.io/?EIO=4&transport=websocket',
+    hello: () => [],
+    untilReady: (channel) => (text, socket) => {
+      if (text.startsWith('0')) socket.send('40');
+      else if (text.startsWith('40')) socket.send(`42${JSON.stringify(['join', channel])}`);
+      return text.startsWith('42["ready"');
+    },
+    answer: (text) => (text === '2' ? '3' : undefined),
+  },
+  'ws-send': plain,
+  'ws-shared': plain,
+};
