@@ -132,7 +132,7 @@ async function saturate({ controlPort, traffic, seconds }: Extract<LoadQuestion,
   const startedAt = performance.now();
   while (performance.now() - startedAt < seconds * 1000) {
     while (turns.inFlight < most) turns.send();
-    await new Promise((resolve) => setImmediate(resolve));
+    await wait(1);
   }
   await turns.arrived();
   return { kind: 'saturated', deliveries: turns.deliveries, seconds: (performance.now() - startedAt) / 1000 };

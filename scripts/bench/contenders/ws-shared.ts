@@ -1,7 +1,13 @@
-/** The limit: each frame built once, all frames of a turn in one buffer, one write of it to each socket; nothing else. */
+/**
+ * The limit: the same bytes that Courier sends, each frame built once, all frames of a turn in one buffer, one write of
+ * it to each socket; and nothing else.
+ */
 import { textFrame } from '../../../src/transport/socket-writer.ts';
 import { serveContender } from '../contender.ts';
 import { startRooms } from './ws-rooms.ts';
+
+/** What superjson adds, so that the client makes a Date of the timestamp. */
+const TIMESTAMP_IS_DATE = '"meta":{"values":{"data.metadata.timestamp":["Date"]},"v":1}';
 
 await serveContender(async () => {
   const { port, rooms } = await startRooms();
@@ -11,7 +17,9 @@ await serveContender(async () => {
     publish: (events) => {
       const byChannel = new Map<string, Buffer[]>();
       for (const event of events) {
-        const frame = textFrame(JSON.stringify({ id: `e-${++seq}`, ...event }));
+        const id = `9gcxylzg4fdd-${++seq}`;
+        const result = `{"type":"data","data":{"json":{"id":"${id}","data":${JSON.stringify({ id, ...event })}},${TIMESTAMP_IS_DATE}},"id":"${id}"}`;
+        const frame = textFrame(`{"id":1,"result":${result}}`);
         const frames = byChannel.get(event.channel);
         if (frames === undefined) byChannel.set(event.channel, [frame]);
         else frames.push(frame);
