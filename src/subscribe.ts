@@ -6,8 +6,8 @@ import type { Notice } from './contract/events/index.ts';
 import { type Position, parsePosition } from './contract/position.ts';
 import { iterateEvents } from './delivery/event-iterator.ts';
 import { type EventStream, eventStream } from './delivery/event-stream.ts';
+import type { Interest } from './delivery/interest.ts';
 import { gapNotice } from './delivery/notices.ts';
-import type { Interest } from './delivery/shared-reads.ts';
 import { type Feed, Subscriber } from './delivery/subscriber.ts';
 import { CourierError } from './errors.ts';
 

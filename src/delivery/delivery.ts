@@ -1,12 +1,6 @@
-/**
- * One thing on its way to subscribers: an event of the log or a notice of Courier itself. However many subscribers it
- * has, its JSON is made once and each distinct frame is made once.
- */
+/** One thing on its way to subscribers: an event of the log or a notice of Courier itself. Its JSON is made once. */
 import type { ChannelFamily } from '../contract/channels.ts';
 import type { StoredEvent } from '../log/log.ts';
-
-/** Distinct frames kept with one delivery, at most; further ones are made for each use. Bounds what an event holds in memory. */
-const MAX_FRAMES = 8;
 
 export class Delivery {
   /** Its number in the log; for a notice the number that its position stands at. */
@@ -18,7 +12,6 @@ export class Delivery {
   readonly id: string;
   readonly #body: string;
   #json: string | undefined;
-  #frames: Map<string, Buffer> | undefined;
 
   constructor(id: string, event: Omit<StoredEvent, 'family'> & { readonly family: ChannelFamily | undefined }) {
     this.seq = event.seq;
@@ -38,16 +31,5 @@ export class Delivery {
   /** Size for accounting, in UTF-16 units. */
   get length(): number {
     return this.#body.length;
-  }
-
-  /** The frame made by `make` for `key`; made on the first call and shared by all later ones. */
-  frame(key: string, make: (delivery: Delivery) => Buffer): Buffer {
-    this.#frames ??= new Map();
-    let frame = this.#frames.get(key);
-    if (frame === undefined) {
-      frame = make(this);
-      if (this.#frames.size < MAX_FRAMES) this.#frames.set(key, frame);
-    }
-    return frame;
   }
 }

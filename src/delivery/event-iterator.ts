@@ -1,9 +1,10 @@
 /** A subscription as an async iterator of tracked events, for SSE, in-process callers and tests. Its queue is bounded. */
 import { type TrackedEnvelope, tracked } from '@trpc/server';
+import type { Batch } from './batch.ts';
 import type { Delivery } from './delivery.ts';
 import type { Sink } from './sink.ts';
 
-/** Events that wait for a consumer, at most; then the subscriber waits and reads the log when there is room. */
+/** From this many waiting events on, the subscriber waits too, and reads the log when there is room. */
 const MAX_QUEUED = 64;
 
 /**
@@ -49,8 +50,8 @@ class QueueSink implements Sink {
     return this.#queue.length < MAX_QUEUED;
   }
 
-  deliver(delivery: Delivery): void {
-    this.#queue.push(delivery);
+  deliver({ deliveries }: Batch): void {
+    this.#queue.push(...deliveries);
     this.#wakeReader?.();
   }
 

@@ -1,66 +1,97 @@
 /**
- * Who listens to what. Finding the subscribers of an event costs two look-ups, one by channel and one by family, plus
- * one step for each that matches, however many channels, patterns and subscribers there are.
+ * Who listens to what. Finding the audiences of an event costs two look-ups, one by channel and one by family, plus one
+ * step for each that matches, however many channels, patterns and subscribers there are.
  */
-import type { ChannelFamily, Selector } from '../contract/channels.ts';
+import type { ChannelFamily } from '../contract/channels.ts';
+import { Audience, type Member } from './audience.ts';
+import { BATCH_LENGTH } from './batch.ts';
 import type { Delivery } from './delivery.ts';
-
-/** A subscriber that is live. */
-export interface Listener {
-  readonly selector: Selector;
-  /** Takes an event that the selector selects. Called once for each, in sequence order. May remove the listener. */
-  onEvent(delivery: Delivery): void;
-  /** The sequence jumped: events after `seq` were not passed on. The listener must go back to the log. */
-  onInterrupted(seq: number): void;
-}
+import { type Interest, keyOf } from './interest.ts';
 
 export class Hub {
-  readonly #byChannel = new Map<string, Set<Listener>>();
-  readonly #byFamily = new Map<ChannelFamily, Set<Listener>>();
-  readonly #listeners = new Set<Listener>();
+  /** UTF-16 units of event bodies that are handed to a subscriber at once, about. */
+  readonly batchLength: number;
+  readonly #byChannel = new Map<string, Set<Audience>>();
+  readonly #byFamily = new Map<ChannelFamily, Set<Audience>>();
+  readonly #audiences = new Map<string, Audience>();
+  /** Audiences that have gathered something. */
+  #gathering: Audience[] = [];
+  #listeners = 0;
 
-  add(listener: Listener): void {
-    this.#listeners.add(listener);
-    for (const channel of listener.selector.channels) addTo(this.#byChannel, channel, listener);
-    for (const family of listener.selector.families) addTo(this.#byFamily, family, listener);
+  constructor({ batchLength = BATCH_LENGTH }: { batchLength?: number } = {}) {
+    this.batchLength = batchLength;
   }
 
-  remove(listener: Listener): void {
-    if (!this.#listeners.delete(listener)) return;
-    for (const channel of listener.selector.channels) removeFrom(this.#byChannel, channel, listener);
-    for (const family of listener.selector.families) removeFrom(this.#byFamily, family, listener);
+  /** The member is given each event of its interest that is dispatched from now on, until it leaves what is returned. */
+  join(interest: Interest, member: Member): Audience {
+    const key = keyOf(interest);
+    const audience = this.#audiences.get(key) ?? this.#open(key, interest);
+    audience.join(member);
+    this.#listeners += 1;
+    return audience;
   }
 
   /** Passes an event to everyone who listens. A selector is in normal form, so nobody is found twice. */
   dispatch(delivery: Delivery): void {
-    for (const listener of this.#byChannel.get(delivery.channel) ?? []) listener.onEvent(delivery);
-    if (delivery.family === undefined) return;
-    for (const listener of this.#byFamily.get(delivery.family) ?? []) listener.onEvent(delivery);
+    this.#dispatchTo(this.#byChannel.get(delivery.channel), delivery);
+    if (delivery.family !== undefined) this.#dispatchTo(this.#byFamily.get(delivery.family), delivery);
   }
 
-  /** Sends every listener back to the log, from after `seq`. */
+  /** Sends every member back to the log, from after `seq`. */
   interrupt(seq: number): void {
-    for (const listener of [...this.#listeners]) listener.onInterrupted(seq);
+    for (const audience of [...this.#audiences.values()]) audience.interrupt(seq);
   }
 
   get listeners(): number {
-    return this.#listeners.size;
+    return this.#listeners;
   }
 
   /** Single channels and families that somebody listens to. */
   get topics(): number {
     return this.#byChannel.size + this.#byFamily.size;
   }
+
+  #dispatchTo(audiences: ReadonlySet<Audience> | undefined, delivery: Delivery): void {
+    if (audiences === undefined) return;
+    for (const audience of audiences) {
+      if (!audience.take(delivery)) continue;
+      if (this.#gathering.length === 0) queueMicrotask(() => this.#give());
+      this.#gathering.push(audience);
+    }
+  }
+
+  #give(): void {
+    const gathering = this.#gathering;
+    this.#gathering = [];
+    for (const audience of gathering) audience.give();
+  }
+
+  #open(key: string, interest: Interest): Audience {
+    const audience = new Audience(interest, this.batchLength, () => {
+      this.#listeners -= 1;
+      if (audience.size === 0) this.#close(key, audience);
+    });
+    this.#audiences.set(key, audience);
+    for (const channel of interest.selector.channels) addTo(this.#byChannel, channel, audience);
+    for (const family of interest.selector.families) addTo(this.#byFamily, family, audience);
+    return audience;
+  }
+
+  #close(key: string, audience: Audience): void {
+    this.#audiences.delete(key);
+    for (const channel of audience.selector.channels) removeFrom(this.#byChannel, channel, audience);
+    for (const family of audience.selector.families) removeFrom(this.#byFamily, family, audience);
+  }
 }
 
-function addTo<K>(index: Map<K, Set<Listener>>, key: K, listener: Listener): void {
+function addTo<K>(index: Map<K, Set<Audience>>, key: K, audience: Audience): void {
   const set = index.get(key);
-  if (set === undefined) index.set(key, new Set([listener]));
-  else set.add(listener);
+  if (set === undefined) index.set(key, new Set([audience]));
+  else set.add(audience);
 }
 
-function removeFrom<K>(index: Map<K, Set<Listener>>, key: K, listener: Listener): void {
+function removeFrom<K>(index: Map<K, Set<Audience>>, key: K, audience: Audience): void {
   const set = index.get(key);
-  set?.delete(listener);
+  set?.delete(audience);
   if (set?.size === 0) index.delete(key);
 }

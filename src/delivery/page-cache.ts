@@ -29,7 +29,7 @@ export class PageCache {
   }
 
   put(key: string, page: SharedPage): void {
-    const length = page.deliveries.reduce((sum, delivery) => sum + delivery.length, PAGE_LENGTH);
+    const length = page.batches.flatMap(({ deliveries }) => deliveries).reduce((sum, delivery) => sum + delivery.length, PAGE_LENGTH);
     const entry = { key, page, length };
     this.#entries.add(entry);
     this.#byKey.set(key, [...(this.#byKey.get(key) ?? []), entry]);

@@ -4,20 +4,15 @@
  * who come a little later. A crowd that comes back at once costs as many reads as there are pages to read, not as there
  * are readers.
  */
-import type { Selector } from '../contract/channels.ts';
 import type { EventLog } from '../log/log.ts';
+import { BATCH_LENGTH, type Batch, batchesOf } from './batch.ts';
 import { Delivery } from './delivery.ts';
+import { type Interest, keyOf } from './interest.ts';
 import { PageCache } from './page-cache.ts';
-
-/** What a subscriber wants. */
-export interface Interest {
-  readonly selector: Selector;
-  readonly types: ReadonlySet<string> | undefined;
-}
 
 /** Every match after `after` and up to `through`, when it was read. */
 export interface SharedPage {
-  readonly deliveries: readonly Delivery[];
+  readonly batches: readonly Batch[];
   readonly after: number;
   readonly through: number;
   /** The first number that was still retained. */
@@ -48,6 +43,7 @@ interface Sweep {
 
 export class SharedReads implements Disposable {
   readonly #log: EventLog;
+  readonly #batchLength: number;
   readonly #stop = new AbortController();
   readonly #sweeps = new Map<string, Sweep>();
   /** Sweeps that wait for their turn to read. */
@@ -56,8 +52,9 @@ export class SharedReads implements Disposable {
   #inFlight = 0;
   #count = 0;
 
-  constructor(log: EventLog) {
+  constructor(log: EventLog, { batchLength = BATCH_LENGTH }: { batchLength?: number } = {}) {
     this.#log = log;
+    this.#batchLength = batchLength;
   }
 
   /** Pages read from the log so far. */
@@ -137,7 +134,7 @@ export class SharedReads implements Disposable {
       const page = await this.#log.read({ after, selector, types, limit: PAGE_ROWS }, this.#stop.signal);
       const deliveries = page.events.map((event) => new Delivery(this.#log.positions.at(event.seq), event));
       const { first, head, through } = page;
-      const shared = { deliveries, after, through, first };
+      const shared = { batches: [...batchesOf(deliveries, this.#batchLength)], after, through, first };
       this.#kept.put(sweep.key, shared);
       sweep.through = through;
       for (const waiting of [...sweep.waiting]) {
@@ -161,8 +158,4 @@ function nextPosition({ waiting, through }: Sweep): number | undefined {
     if (after >= through && (nearest === undefined || after < nearest)) nearest = after;
   }
   return nearest ?? lowest;
-}
-
-function keyOf({ selector, types }: Interest): string {
-  return JSON.stringify([[...selector.families].sort(), [...selector.channels].sort(), types && [...types].sort()]);
 }

@@ -4,17 +4,20 @@
  * - **Catching up.** Pages of the log, shared with others who want the same, are handed to the sink from the cursor on.
  * - **Cut-over.** Once the rest is in memory it is handed over and the subscriber joins the hub, all in one synchronous
  *   step, so that nothing can be appended in between.
- * - **Live.** The hub hands over each event as it comes. When the sink is full the subscriber leaves the hub and, once
- *   the sink has drained, catches up again: it holds no queue of its own.
+ * - **Live.** As a member of an audience it is given what comes. When its sink is full it is out and, once the sink has
+ *   drained, catches up again: it holds no queue of its own.
  *
  * Invariant: every matching event up to the cursor has been handed over once, in order, and none after it.
  */
-import { type Selector, selects } from '../contract/channels.ts';
+import { selects } from '../contract/channels.ts';
 import type { EventLog } from '../log/log.ts';
+import type { Audience, Member } from './audience.ts';
+import { type Batch, batchesOf } from './batch.ts';
 import type { Delivery } from './delivery.ts';
-import type { Hub, Listener } from './hub.ts';
+import type { Hub } from './hub.ts';
+import type { Interest } from './interest.ts';
 import { gapNotice, liveNotice } from './notices.ts';
-import type { Interest, SharedReads } from './shared-reads.ts';
+import type { SharedReads } from './shared-reads.ts';
 import type { Sink } from './sink.ts';
 import type { Tail } from './tail.ts';
 
@@ -28,31 +31,33 @@ export interface Feed {
   readonly draining: AbortSignal;
 }
 
-export class Subscriber implements Listener {
-  readonly selector: Selector;
-  readonly #types: ReadonlySet<string> | undefined;
+export class Subscriber implements Member {
+  readonly sink: Sink;
   readonly #feed: Feed;
-  readonly #sink: Sink;
+  readonly #interest: Interest;
   #cursor: number;
   #replayed = 0;
   #announced = false;
-  /** Ends the live phase; undefined in the others. */
-  #leaveLive: (() => void) | undefined;
+  #audience: Audience | undefined;
+  /** Ends the live phase. */
+  #out: () => void = () => undefined;
 
   /** @param cursor everything after this number is wanted. */
   constructor(feed: Feed, interest: Interest, cursor: number, sink: Sink) {
     this.#feed = feed;
-    this.selector = interest.selector;
-    this.#types = interest.types;
+    this.#interest = interest;
     this.#cursor = cursor;
-    this.#sink = sink;
+    this.sink = sink;
   }
 
   /** Delivers until `signal` aborts. Rejects with what made it impossible to go on. */
   async run(signal: AbortSignal): Promise<void> {
+    const { tail } = this.#feed;
     try {
       while (!signal.aborted) {
-        if (!this.#sink.writable) await this.#sink.drained(signal);
+        if (!this.sink.writable) await this.sink.drained(signal);
+        // The log was read further than the tail has come: what follows comes with it.
+        else if (this.#cursor > tail.position) await tail.reached(this.#cursor, signal);
         else if (this.#tryCutOver()) await this.#live(signal);
         else await this.#catchUp(signal);
       }
@@ -62,20 +67,15 @@ export class Subscriber implements Listener {
   }
 
   async #catchUp(signal: AbortSignal): Promise<void> {
-    const page = await this.#feed.reads.read({ selector: this.selector, types: this.#types }, this.#cursor, signal);
+    const page = await this.#feed.reads.read(this.#interest, this.#cursor, signal);
     if (page.first > this.#cursor + 1) this.#skipTo(page.first - 1);
-    for (const delivery of page.deliveries) {
-      if (delivery.seq <= this.#cursor) continue;
-      if (!this.#sink.writable) return;
-      this.#hand(delivery);
-    }
-    this.#cursor = Math.max(this.#cursor, page.through);
+    if (this.#handAll(page.batches)) this.#cursor = Math.max(this.#cursor, page.through);
   }
 
   /** The events between the cursor and `seq` are gone from the log. */
   #skipTo(seq: number): void {
     const { positions } = this.#feed.log;
-    this.#sink.deliver(gapNotice(positions, 'expired', positions.at(this.#cursor), seq));
+    this.sink.deliver(gapNotice(positions, 'expired', positions.at(this.#cursor), seq));
     this.#cursor = seq;
   }
 
@@ -83,56 +83,54 @@ export class Subscriber implements Listener {
   #tryCutOver(): boolean {
     const { tail, hub, log } = this.#feed;
     if (!tail.recent.covers(this.#cursor, tail.position)) return false;
-    for (const delivery of tail.recent.after(this.#cursor)) {
-      if (!this.#sink.writable) return false;
-      if (delivery.family !== undefined && selects(this.selector, delivery.family, delivery.channel) && this.#wants(delivery)) {
-        this.#hand(delivery);
-      }
-      this.#cursor = delivery.seq;
-    }
+    if (!this.#handAll(batchesOf(this.#recent(), hub.batchLength))) return false;
+    this.#cursor = tail.position;
     if (!this.#announced) {
       this.#announced = true;
-      this.#sink.deliver(liveNotice(log.positions, this.#cursor, this.#replayed));
+      this.sink.deliver(liveNotice(log.positions, this.#cursor, this.#replayed));
     }
-    hub.add(this);
+    this.#audience = hub.join(this.#interest, this);
     return true;
   }
 
+  *#recent(): Generator<Delivery, void> {
+    const { selector, types } = this.#interest;
+    for (const delivery of this.#feed.tail.recent.after(this.#cursor)) {
+      if (delivery.family === undefined || !selects(selector, delivery.family, delivery.channel)) continue;
+      if (types === undefined || types.has(delivery.type)) yield delivery;
+    }
+  }
+
+  /** Hands over what comes after the cursor; false when the sink was full before the end. */
+  #handAll(batches: Iterable<Batch>): boolean {
+    for (const whole of batches) {
+      const batch = whole.after(this.#cursor);
+      if (batch === undefined) continue;
+      if (!this.sink.writable) return false;
+      this.sink.deliver(batch);
+      this.#cursor = batch.lastSeq;
+      if (!this.#announced) this.#replayed += batch.deliveries.length;
+    }
+    return true;
+  }
+
+  /** Resolves when the subscriber is out of its audience. */
   #live(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const leave = () => {
-        this.#leaveLive = undefined;
-        this.#feed.hub.remove(this);
+        this.#audience?.leave(this);
+        this.#out();
+      };
+      this.#out = () => {
         signal.removeEventListener('abort', leave);
         resolve();
       };
-      this.#leaveLive = leave;
       signal.addEventListener('abort', leave);
     });
   }
 
-  onEvent(delivery: Delivery): void {
-    // The log may have been read further than the tail had come.
-    if (delivery.seq <= this.#cursor || !this.#wants(delivery)) return;
-    if (this.#sink.writable) this.#hand(delivery);
-    else {
-      this.#cursor = delivery.seq - 1;
-      this.#leaveLive?.();
-    }
-  }
-
-  onInterrupted(seq: number): void {
+  onBehind(seq: number): void {
     this.#cursor = Math.max(this.#cursor, seq);
-    this.#leaveLive?.();
-  }
-
-  #wants(delivery: Delivery): boolean {
-    return this.#types === undefined || this.#types.has(delivery.type);
-  }
-
-  #hand(delivery: Delivery): void {
-    this.#sink.deliver(delivery);
-    this.#cursor = delivery.seq;
-    if (!this.#announced) this.#replayed += 1;
+    this.#out();
   }
 }

@@ -35,6 +35,8 @@ export class Tail implements AsyncDisposable {
   readonly #options: Required<TailOptions>;
   readonly #stop = new AbortController();
   readonly #held = new Map<number, StoredEvent>();
+  /** Subscribers that have read further in the log than the tail has come. */
+  readonly #waiting = new Set<{ readonly seq: number; readonly resolve: () => void }>();
   #position = 0;
   #repairing: Promise<void> | undefined;
   #reorderTimer: NodeJS.Timeout | undefined;
@@ -68,6 +70,29 @@ export class Tail implements AsyncDisposable {
     return this.#position;
   }
 
+  /** Resolves when `position` has come to `seq`; rejects with the signal's reason when that aborts first. */
+  reached(seq: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const onAbort = () => {
+        this.#waiting.delete(waiting);
+        reject(signal.reason);
+      };
+      const waiting = {
+        seq,
+        resolve: () => {
+          signal.removeEventListener('abort', onAbort);
+          resolve();
+        },
+      };
+      if (signal.aborted) reject(signal.reason);
+      else if (this.#position >= seq) resolve();
+      else {
+        this.#waiting.add(waiting);
+        signal.addEventListener('abort', onAbort);
+      }
+    });
+  }
+
   /** Takes appended events, in any order, with repeats and holes. */
   offer(events: readonly StoredEvent[]): void {
     for (const event of events) {
@@ -76,6 +101,7 @@ export class Tail implements AsyncDisposable {
     }
     this.#emitHeld();
     if (this.#held.size > 0) this.#scheduleRepair();
+    this.#wake();
   }
 
   /** Looks whether the log is ahead, and reads what is missing. */
@@ -95,6 +121,14 @@ export class Tail implements AsyncDisposable {
     this.#position = event.seq;
     this.recent.push(delivery);
     this.#hub.dispatch(delivery);
+  }
+
+  #wake(): void {
+    for (const waiting of this.#waiting) {
+      if (waiting.seq > this.#position) continue;
+      this.#waiting.delete(waiting);
+      waiting.resolve();
+    }
   }
 
   #emitHeld(): void {
@@ -130,6 +164,7 @@ export class Tail implements AsyncDisposable {
     this.#position = seq;
     this.recent.clear();
     this.#hub.interrupt(from);
+    this.#wake();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

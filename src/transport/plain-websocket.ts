@@ -18,7 +18,7 @@ import { describe, issuesOf } from '../router/trpc.ts';
 import { subscribe } from '../subscribe.ts';
 import { headerOf } from './http-exchange.ts';
 import { decodeSegment } from './plain-http.ts';
-import { SocketWriter, textFrame } from './socket-writer.ts';
+import { SocketWriter, textFrames } from './socket-writer.ts';
 
 export interface PlainWebSocketDeps {
   readonly feed: Feed;
@@ -136,14 +136,14 @@ function parseQuery(url: URL): z.output<typeof query> {
   throw new CourierError('BAD_REQUEST', describe(issues), { issues });
 }
 
-const frameOf = (delivery: Delivery): Buffer => textFrame(delivery.json);
+const framesOf = (deliveries: readonly Delivery[]): Buffer => textFrames(deliveries.map(({ json }) => json));
 
 function plainSink(writer: SocketWriter): Sink {
   return {
     get writable() {
       return writer.writable;
     },
-    deliver: (delivery) => writer.writeFrame(delivery.frame('plain', frameOf)),
+    deliver: (batch) => writer.write(batch.bytes('plain', framesOf)),
     drained: (signal) => writer.drained(signal),
   };
 }

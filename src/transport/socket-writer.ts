@@ -2,6 +2,8 @@
  * Everything that is written to one WebSocket, in order: replies and events go through one queue, and what is queued
  * in one turn of the event loop leaves in one write. Frames from the server are unmasked, so one buffer serves every
  * socket; `ws` writes its own control frames in whole frames too, so the two never mix within one.
+ *
+ * Where there are many sockets to write to, the event loop gets its turns in between.
  */
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
@@ -25,23 +27,40 @@ const MAX_WRITE_BYTES = 64 * 1024;
 const BYTES_BETWEEN_PINGS = 128 * 1024;
 /** Pings without a pong, at most. Clients made with `ws` take 60 for a flood. */
 const MAX_UNANSWERED_PINGS = 48;
+/** How long flushing may keep the event loop from others at a time, in ms. */
+const FLUSH_SLICE_MS = 5;
+/** Writers flushed between two looks at the clock. */
+const WRITERS_BETWEEN_LOOKS = 32;
 
-/** A text message as one unmasked frame (RFC 6455, section 5.2). */
-export function textFrame(text: string): Buffer {
-  const length = Buffer.byteLength(text);
-  const header = length < 126 ? 2 : length < 65_536 ? 4 : 10;
-  const frame = Buffer.allocUnsafe(header + length);
-  frame[0] = 0x81;
-  if (header === 2) frame[1] = length;
-  else if (header === 4) {
-    frame[1] = 126;
-    frame.writeUInt16BE(length, 2);
-  } else {
-    frame[1] = 127;
-    frame.writeBigUInt64BE(BigInt(length), 2);
+/** Text messages as unmasked frames (RFC 6455, section 5.2), one after another. */
+export function textFrames(texts: readonly string[]): Buffer {
+  const lengths = texts.map((text) => Buffer.byteLength(text));
+  const bytes = Buffer.allocUnsafe(lengths.reduce((sum, length) => sum + headerLength(length) + length, 0));
+  let offset = 0;
+  for (const [index, length] of lengths.entries()) {
+    offset = writeHeader(bytes, offset, length);
+    offset += bytes.write(texts[index] as string, offset, 'utf8');
   }
-  frame.write(text, header, 'utf8');
-  return frame;
+  return bytes;
+}
+
+function headerLength(length: number): 2 | 4 | 10 {
+  return length < 126 ? 2 : length < 65_536 ? 4 : 10;
+}
+
+/** Returns where the payload begins. */
+function writeHeader(bytes: Buffer, offset: number, length: number): number {
+  const header = headerLength(length);
+  bytes[offset] = 0x81;
+  if (header === 2) bytes[offset + 1] = length;
+  else if (header === 4) {
+    bytes[offset + 1] = 126;
+    bytes.writeUInt16BE(length, offset + 2);
+  } else {
+    bytes[offset + 1] = 127;
+    bytes.writeBigUInt64BE(BigInt(length), offset + 2);
+  }
+  return offset + header;
 }
 
 export class SocketWriter {
@@ -49,8 +68,11 @@ export class SocketWriter {
   readonly #socket: Duplex;
   readonly #highWaterBytes: number;
   readonly #stallTimeoutMs: number;
-  #queue: Buffer[] = [];
+  /** Whole frames, each buffer perhaps shared with other sockets. */
+  readonly #queue: Buffer[] = [];
   #queuedBytes = 0;
+  /** Told when what is queued has been handed to the socket, or the socket has drained. */
+  #onMoved: Set<() => void> | undefined;
   #bytesSincePing = 0;
   #unansweredPings = 0;
   #pongs = 0;
@@ -83,27 +105,33 @@ export class SocketWriter {
   }
 
   writeText(text: string): void {
-    this.writeFrame(textFrame(text));
+    this.write(textFrames([text]));
   }
 
-  /** Queues a whole frame. Dropped once the connection is closing. */
-  writeFrame(frame: Buffer): void {
+  /** Queues whole frames. Dropped once the connection is closing. */
+  write(frames: Buffer): void {
     if (!this.open) return;
-    if (this.#queue.length === 0) scheduleFlush(this);
-    this.#queue.push(frame);
-    this.#queuedBytes += frame.length;
+    if (this.#queue.push(frames) === 1) scheduleFlush(this);
+    this.#queuedBytes += frames.length;
   }
 
-  /** Hands the queue to the socket; `share` makes one buffer of equal queues. */
-  flush(share: (queue: readonly Buffer[]) => Buffer = Buffer.concat): void {
-    if (this.#queue.length === 0) return;
-    const queue = this.#queue;
-    this.#queue = [];
+  /** Hands what is queued to the socket. `now`: ms since 1970. */
+  flush(now: number): void {
+    const [first] = this.#queue;
+    if (first === undefined) return;
+    const bytes = this.#queue.length === 1 ? first : Buffer.concat(this.#queue);
+    this.#queue.length = 0;
     this.#queuedBytes = 0;
-    if (!this.open) return;
-    this.lastWriteAt = Date.now();
-    const bytes = share(queue);
-    for (let start = 0; start < bytes.length; start += MAX_WRITE_BYTES) this.#socket.write(bytes.subarray(start, start + MAX_WRITE_BYTES));
+    if (this.open) this.#send(bytes, now);
+    this.#moved();
+  }
+
+  #send(bytes: Buffer, now: number): void {
+    this.lastWriteAt = now;
+    if (bytes.length <= MAX_WRITE_BYTES) this.#socket.write(bytes);
+    else
+      for (let start = 0; start < bytes.length; start += MAX_WRITE_BYTES)
+        this.#socket.write(bytes.subarray(start, start + MAX_WRITE_BYTES));
     this.#bytesSincePing += bytes.length;
     if (this.#bytesSincePing >= BYTES_BETWEEN_PINGS && this.#unansweredPings < MAX_UNANSWERED_PINGS) {
       this.#bytesSincePing = 0;
@@ -117,28 +145,34 @@ export class SocketWriter {
   async drained(signal: AbortSignal): Promise<void> {
     while (!this.writable) {
       signal.throwIfAborted();
-      await this.#moved(signal);
+      await this.#untilMoved(signal);
     }
   }
 
-  /** Resolves when the socket has drained, or aborts. */
-  #moved(signal: AbortSignal): Promise<void> {
+  /** Resolves when something has moved, or `signal` aborts. */
+  #untilMoved(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const done = () => {
         signal.removeEventListener('abort', done);
-        this.#socket.off('drain', done);
+        this.#onMoved?.delete(done);
         resolve();
       };
       signal.addEventListener('abort', done);
-      this.#socket.on('drain', done);
-      // A queue that is flushed may leave nothing for the socket to drain.
-      if (this.#queuedBytes > 0) queueMicrotask(done);
+      if (this.#onMoved === undefined) {
+        this.#onMoved = new Set();
+        this.#socket.on('drain', () => this.#moved());
+      }
+      this.#onMoved.add(done);
     });
+  }
+
+  #moved(): void {
+    if (this.#onMoved !== undefined) for (const done of this.#onMoved) done();
   }
 
   /** Sends what is queued, then closes with `code`. */
   close(code: CloseCode, reason: string): void {
-    this.flush();
+    this.flush(Date.now());
     this.#ws.close(code, reason);
   }
 
@@ -161,26 +195,28 @@ export class SocketWriter {
   }
 }
 
+/** Writers with something queued, in the order of their first write. */
 let dirty: SocketWriter[] = [];
+/** Index of the first of them that has not been flushed. */
+let next = 0;
 
 function scheduleFlush(writer: SocketWriter): void {
   if (dirty.length === 0) queueMicrotask(flushAll);
   dirty.push(writer);
 }
 
-/** Subscribers of one channel have the same frames in their queues: the last joined buffer often fits the next one. */
+/** Every writer in its turn; after a slice the event loop has its own first. */
 function flushAll(): void {
-  const writers = dirty;
-  dirty = [];
-  let lastQueue: readonly Buffer[] = [];
-  let lastJoined: Buffer = Buffer.alloc(0);
-  const share = (queue: readonly Buffer[]): Buffer => {
-    if (queue.length === 1) return queue[0] as Buffer;
-    if (queue.length !== lastQueue.length || queue.some((frame, index) => frame !== lastQueue[index])) {
-      lastQueue = queue;
-      lastJoined = Buffer.concat(queue);
+  const now = Date.now();
+  const sliceEnds = performance.now() + FLUSH_SLICE_MS;
+  while (next < dirty.length) {
+    (dirty[next] as SocketWriter).flush(now);
+    next += 1;
+    if (next % WRITERS_BETWEEN_LOOKS === 0 && performance.now() > sliceEnds) {
+      setImmediate(flushAll);
+      return;
     }
-    return lastJoined;
-  };
-  for (const writer of writers) writer.flush(share);
+  }
+  dirty = [];
+  next = 0;
 }

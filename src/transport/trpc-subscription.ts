@@ -3,21 +3,22 @@ import { isTrackedEnvelope } from '@trpc/server';
 import type { TRPCResponseMessage } from '@trpc/server/rpc';
 import type { Delivery } from '../delivery/delivery.ts';
 import type { Sink } from '../delivery/sink.ts';
-import { type SocketWriter, textFrame } from './socket-writer.ts';
+import { type SocketWriter, textFrames } from './socket-writer.ts';
 
-/** Delivers events as frames that all subscriptions with the same request id share. */
+/** Delivers events as frames, which all subscriptions with the same request id share. */
 export function trackedSink(
   writer: SocketWriter,
   envelope: Pick<TRPCResponseMessage, 'id' | 'jsonrpc'>,
   encode: (delivery: Delivery) => string,
 ): Sink {
   const head = `${JSON.stringify(envelope).slice(0, -1)},"result":{"type":"data","data":`;
-  const make = (delivery: Delivery) => textFrame(`${head}${encode(delivery)},"id":"${delivery.id}"}}`);
+  const make = (deliveries: readonly Delivery[]) =>
+    textFrames(deliveries.map((delivery) => `${head}${encode(delivery)},"id":"${delivery.id}"}}`));
   return {
     get writable() {
       return writer.writable;
     },
-    deliver: (delivery) => writer.writeFrame(delivery.frame(head, make)),
+    deliver: (batch) => writer.write(batch.bytes(head, make)),
     drained: (signal) => writer.drained(signal),
   };
 }

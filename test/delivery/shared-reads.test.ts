@@ -16,7 +16,7 @@ async function readAll(reads: SharedReads, selector: Selector, after: number, he
   const seqs: number[] = [];
   for (let cursor = after; ; ) {
     const page = await reads.read({ selector, types: undefined }, cursor, never);
-    for (const { seq } of page.deliveries) if (seq > cursor) seqs.push(seq);
+    for (const { deliveries } of page.batches) for (const { seq } of deliveries) if (seq > cursor) seqs.push(seq);
     cursor = Math.max(cursor, page.through);
     if (page.through >= head) return seqs;
   }
@@ -95,7 +95,7 @@ test('one who leaves is rejected with the reason, and the others are served', as
   const staying = reads.read({ selector: EVERYTHING, types: undefined }, 0, never);
   leaving.abort(new Error('left'));
   await expect(gone).rejects.toThrow('left');
-  expect((await staying).deliveries.map(({ seq }) => seq)).toEqual([1]);
+  expect((await staying).batches.flatMap(({ deliveries }) => deliveries).map(({ seq }) => seq)).toEqual([1]);
 });
 
 test('a log that cannot be read is told to everyone who waits, and is tried again for the next', async () => {

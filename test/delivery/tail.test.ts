@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { EVERYTHING } from '../../src/contract/channels.ts';
-import type { Delivery } from '../../src/delivery/delivery.ts';
+import type { Member } from '../../src/delivery/audience.ts';
 import type { Hub } from '../../src/delivery/hub.ts';
 import type { StoredEvent } from '../../src/log/log.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
@@ -14,17 +14,23 @@ function listen(hub: Hub) {
   const seqs: number[] = [];
   const interrupted: number[] = [];
   let wake: () => void = () => undefined;
-  hub.add({
-    selector: EVERYTHING,
-    onEvent: (delivery: Delivery) => {
-      seqs.push(delivery.seq);
-      wake();
+  const member: Member = {
+    sink: {
+      writable: true,
+      drained: () => Promise.resolve(),
+      deliver: ({ deliveries }) => {
+        for (const { seq } of deliveries) seqs.push(seq);
+        wake();
+      },
     },
-    onInterrupted: (seq) => {
+    onBehind: (seq) => {
       interrupted.push(seq);
+      hub.join(interest, member);
       wake();
     },
-  });
+  };
+  const interest = { selector: EVERYTHING, types: undefined };
+  hub.join(interest, member);
   const until = (done: () => boolean) =>
     new Promise<void>((resolve) => {
       wake = () => {

@@ -1,4 +1,5 @@
 /** A feed on a memory log, and a sink whose capacity a test decides. */
+import type { Batch } from '../../src/delivery/batch.ts';
 import type { Delivery } from '../../src/delivery/delivery.ts';
 import { Hub } from '../../src/delivery/hub.ts';
 import { SharedReads } from '../../src/delivery/shared-reads.ts';
@@ -17,14 +18,16 @@ export interface TestFeed extends Feed, AsyncDisposable {
 export async function startFeed(
   options: TailOptions & {
     log?: EventLog;
+    /** As in Hub; 1 puts each event into a batch of its own. */
+    batchLength?: number;
     deliver?: (events: readonly StoredEvent[], offer: (events: readonly StoredEvent[]) => void) => void;
   } = {},
 ): Promise<TestFeed> {
-  const { log = openMemoryLog(), deliver = (events, offer) => offer(events), ...tailOptions } = options;
-  const hub = new Hub();
+  const { log = openMemoryLog(), batchLength = 1, deliver = (events, offer) => offer(events), ...tailOptions } = options;
+  const hub = new Hub({ batchLength });
   const tail = await Tail.start(log, hub, tailOptions);
   log.onCommit((events) => deliver(events, (batch) => tail.offer(batch)));
-  const reads = new SharedReads(log);
+  const reads = new SharedReads(log, { batchLength });
   return {
     log,
     reads,
@@ -57,9 +60,9 @@ export class TestSink implements Sink {
     return this.#room > 0;
   }
 
-  deliver(delivery: Delivery): void {
-    this.received.push(delivery);
-    this.#room -= 1;
+  deliver({ deliveries }: Batch): void {
+    this.received.push(...deliveries);
+    this.#room -= deliveries.length;
     this.#notify();
   }
 

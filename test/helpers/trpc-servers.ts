@@ -8,6 +8,7 @@ import { observable } from '@trpc/server/observable';
 import superjson from 'superjson';
 import { WebSocketServer } from 'ws';
 import { z } from 'zod';
+import { Batch } from '../../src/delivery/batch.ts';
 import { Delivery } from '../../src/delivery/delivery.ts';
 import { eventStream } from '../../src/delivery/event-stream.ts';
 import { encodeTracked } from '../../src/transport/tracked-encoding.ts';
@@ -101,7 +102,7 @@ export const testRouter = t.router({
           metadata: { ...EVENT.metadata, timestamp: new Date(EVENT.metadata.timestamp) },
         });
       },
-      async (sink) => sink.deliver(new Delivery('epoch', stored)),
+      async (sink) => sink.deliver(new Batch([new Delivery('epoch', stored)])),
     ),
   ),
 });

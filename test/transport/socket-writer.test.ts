@@ -5,7 +5,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { WebSocketServer } from 'ws';
-import { SocketWriter, type SocketWriterOptions, textFrame } from '../../src/transport/socket-writer.ts';
+import { SocketWriter, type SocketWriterOptions, textFrames } from '../../src/transport/socket-writer.ts';
 import { openSocket, type RawSocket } from '../helpers/raw-socket.ts';
 
 interface Pair extends AsyncDisposable {
@@ -65,8 +65,8 @@ test('what is queued in one turn leaves in one write, and equal queues share it'
       return write(chunk);
     };
   }
-  const frames = ['a', 'b', 'c'].map(textFrame);
-  for (const frame of frames) for (const { writer } of [first, second]) writer.writeFrame(frame);
+  const frames = textFrames(['a', 'b', 'c']);
+  for (const { writer } of [first, second]) writer.write(frames);
   expect(writes).toEqual([]);
   expect(await first.client.count(3)).toEqual(['a', 'b', 'c']);
   expect(await second.client.count(3)).toEqual(['a', 'b', 'c']);
@@ -85,10 +85,10 @@ test('closing sends what is queued first', async () => {
 
 /** Writes while it is writable; returns how many bytes that took. */
 async function fill({ writer }: Pair): Promise<number> {
-  const frame = textFrame('x'.repeat(10_000));
+  const frame = textFrames(['x'.repeat(10_000)]);
   let bytes = 0;
   while (writer.writable) {
-    writer.writeFrame(frame);
+    writer.write(frame);
     bytes += frame.length;
     await Promise.resolve();
     // Lets the socket hand over what the kernel takes.

@@ -2,7 +2,7 @@
  * The limit: the same bytes that Courier sends, each frame built once, all frames of a turn in one buffer, one write of
  * it to each socket; and nothing else.
  */
-import { textFrame } from '../../../src/transport/socket-writer.ts';
+import { textFrames } from '../../../src/transport/socket-writer.ts';
 import { serveContender } from '../contender.ts';
 import { startRooms } from './ws-rooms.ts';
 
@@ -19,7 +19,7 @@ await serveContender(async () => {
       for (const event of events) {
         const id = `9gcxylzg4fdd-${++seq}`;
         const result = `{"type":"data","data":{"json":{"id":"${id}","data":${JSON.stringify({ id, ...event })}},${TIMESTAMP_IS_DATE}},"id":"${id}"}`;
-        const frame = textFrame(`{"id":1,"result":${result}}`);
+        const frame = textFrames([`{"id":1,"result":${result}}`]);
         const frames = byChannel.get(event.channel);
         if (frames === undefined) byChannel.set(event.channel, [frame]);
         else frames.push(frame);

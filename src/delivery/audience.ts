@@ -1,0 +1,93 @@
+/**
+ * Those who are live and want the same. An event costs an audience one step, however many members it has: events are
+ * gathered for the rest of the turn of the event loop, and each member gets them all at once.
+ *
+ * Invariant: every member has been given each event that was dispatched to the audience since it joined, but for those
+ * that are gathered; nobody joins or leaves while some are.
+ */
+import type { Selector } from '../contract/channels.ts';
+import { Batch } from './batch.ts';
+import type { Delivery } from './delivery.ts';
+import type { Interest } from './interest.ts';
+import type { Sink } from './sink.ts';
+
+/** A subscriber that is live. */
+export interface Member {
+  readonly sink: Sink;
+  /**
+   * It is out: its sink was full, or the sequence jumped. Every event up to `seq` has been given to it, none after; it
+   * must go back to the log.
+   */
+  onBehind(seq: number): void;
+}
+
+export class Audience {
+  readonly selector: Selector;
+  readonly #members = new Set<Member>();
+  readonly #onLeft: () => void;
+  readonly #types: ReadonlySet<string> | undefined;
+  readonly #batchLength: number;
+  #gathered: Delivery[] = [];
+  #gatheredLength = 0;
+  /** The last event that everyone was given. */
+  #givenSeq = 0;
+
+  /** @param onLeft told of each member that is no longer one. */
+  constructor({ selector, types }: Interest, batchLength: number, onLeft: () => void) {
+    this.selector = selector;
+    this.#types = types;
+    this.#batchLength = batchLength;
+    this.#onLeft = onLeft;
+  }
+
+  get size(): number {
+    return this.#members.size;
+  }
+
+  /** Takes an event that the selector selects, in sequence order. Returns whether it is the first that is gathered. */
+  take(delivery: Delivery): boolean {
+    if (this.#types !== undefined && !this.#types.has(delivery.type)) return false;
+    this.#gatheredLength += delivery.length;
+    const isFirst = this.#gathered.push(delivery) === 1;
+    if (this.#gatheredLength < this.#batchLength) return isFirst;
+    this.give();
+    return false;
+  }
+
+  join(member: Member): void {
+    this.give();
+    this.#members.add(member);
+  }
+
+  /** Does nothing when it is out already. */
+  leave(member: Member): void {
+    this.give();
+    if (this.#members.delete(member)) this.#onLeft();
+  }
+
+  /** Gives what is gathered to every member that can take it; the others are out. */
+  give(): void {
+    if (this.#gathered.length === 0) return;
+    const batch = new Batch(this.#gathered);
+    const givenBefore = this.#givenSeq;
+    this.#gathered = [];
+    this.#gatheredLength = 0;
+    this.#givenSeq = batch.lastSeq;
+    for (const member of this.#members) {
+      if (member.sink.writable) member.sink.deliver(batch);
+      else this.#dismiss(member, givenBefore);
+    }
+  }
+
+  /** The sequence jumped: events after `seq` were not passed on. Everyone is out. */
+  interrupt(seq: number): void {
+    this.give();
+    for (const member of this.#members) this.#dismiss(member, seq);
+  }
+
+  #dismiss(member: Member, seq: number): void {
+    this.#members.delete(member);
+    this.#onLeft();
+    member.onBehind(seq);
+  }
+}
