@@ -16,6 +16,8 @@ export interface SocketWriterOptions {
   readonly stallTimeoutMs?: number;
 }
 
+/** `readyState` of an open WebSocket. */
+const OPEN = 1;
 const HIGH_WATER_BYTES = 256 * 1024;
 const STALL_TIMEOUT_MS = 30_000;
 /** Largest single write. The kernel takes writes one by one, so smaller ones make progress visible. */
@@ -24,9 +26,9 @@ const MAX_WRITE_BYTES = 64 * 1024;
  * A ping follows every so many bytes. The kernel holds megabytes for a slow client and takes more only in lumps of
  * hundreds of kilobytes, minutes apart at 10 KB/s; the pongs show that such a client does read.
  */
-const BYTES_BETWEEN_PINGS = 128 * 1024;
-/** Pings without a pong, at most. Clients made with `ws` take 60 for a flood. */
-const MAX_UNANSWERED_PINGS = 48;
+const BYTES_BETWEEN_PINGS = 256 * 1024;
+/** Pings without a pong, at most: enough for what a kernel holds, and fewer than the 60 that clients made with `ws` take for a flood. */
+const MAX_UNANSWERED_PINGS = 32;
 /** How long flushing may keep the event loop from others at a time, in ms. */
 const FLUSH_SLICE_MS = 5;
 /** Writers flushed between two looks at the clock. */
@@ -71,6 +73,8 @@ export class SocketWriter {
   /** Whole frames, each buffer perhaps shared with other sockets. */
   readonly #queue: Buffer[] = [];
   #queuedBytes = 0;
+  /** The last write left next to nothing in the socket: it need not be asked. */
+  #socketIsFree = true;
   /** Told when what is queued has been handed to the socket, or the socket has drained. */
   #onMoved: Set<() => void> | undefined;
   #bytesSincePing = 0;
@@ -92,7 +96,7 @@ export class SocketWriter {
   }
 
   get open(): boolean {
-    return this.#ws.readyState === this.#ws.OPEN;
+    return this.#ws.readyState === OPEN;
   }
 
   /** Bytes that have not left for the kernel. */
@@ -101,7 +105,7 @@ export class SocketWriter {
   }
 
   get writable(): boolean {
-    return this.bufferedBytes < this.#highWaterBytes;
+    return (this.#socketIsFree ? this.#queuedBytes : this.bufferedBytes) < this.#highWaterBytes;
   }
 
   writeText(text: string): void {
@@ -128,17 +132,21 @@ export class SocketWriter {
 
   #send(bytes: Buffer, now: number): void {
     this.lastWriteAt = now;
-    if (bytes.length <= MAX_WRITE_BYTES) this.#socket.write(bytes);
-    else
-      for (let start = 0; start < bytes.length; start += MAX_WRITE_BYTES)
-        this.#socket.write(bytes.subarray(start, start + MAX_WRITE_BYTES));
     this.#bytesSincePing += bytes.length;
-    if (this.#bytesSincePing >= BYTES_BETWEEN_PINGS && this.#unansweredPings < MAX_UNANSWERED_PINGS) {
-      this.#bytesSincePing = 0;
-      this.#unansweredPings += 1;
-      this.#ws.ping();
+    const ping = this.#bytesSincePing >= BYTES_BETWEEN_PINGS && this.#unansweredPings < MAX_UNANSWERED_PINGS;
+    if (bytes.length <= MAX_WRITE_BYTES && !ping) this.#socketIsFree = this.#socket.write(bytes);
+    else this.#sendInParts(bytes, ping);
+    if (!this.#socketIsFree && !this.writable) this.#watchForStall();
+  }
+
+  #sendInParts(bytes: Buffer, ping: boolean): void {
+    for (let start = 0; start < bytes.length; start += MAX_WRITE_BYTES) {
+      this.#socketIsFree = this.#socket.write(bytes.subarray(start, start + MAX_WRITE_BYTES));
     }
-    if (!this.writable) this.#watchForStall();
+    if (!ping) return;
+    this.#bytesSincePing = 0;
+    this.#unansweredPings += 1;
+    this.#ws.ping();
   }
 
   /** Resolves when the writer is writable; rejects when `signal` aborts. The end of the connection aborts its signals. */
