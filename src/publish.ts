@@ -5,7 +5,7 @@ import type { CheckedDraft, EventType } from './contract/events/index.ts';
 import { MAX_DATA_BYTES } from './contract/json.ts';
 import type { Feed } from './delivery/subscriber.ts';
 import { CourierError } from './errors.ts';
-import type { Appended, EventDraft } from './log/log.ts';
+import type { Appended, EventDraft, StoredEvent } from './log/log.ts';
 import type { Positions } from './log/positions.ts';
 
 /** What a publisher gets back. The event is durable. */
@@ -30,7 +30,7 @@ export async function publish({ log, draining }: Feed, principal: Principal, dra
   for (const [index, draft] of drafts.entries()) authorise(principal, draft, index);
   const encoded = drafts.map((draft, index) => encode(principal, draft, now, index));
   const appended = await log.append(encoded);
-  return appended.map((result) => receipt(log.positions, result));
+  return appended.map((result, index) => receipt(log.positions, result, drafts[index]?.metadata?.timestamp ?? now));
 }
 
 function authorise(principal: Principal, draft: CheckedDraft, index: number): void {
@@ -63,13 +63,19 @@ function encode(principal: Principal, draft: CheckedDraft, now: Date, index: num
   return { channel, family, type, body: `${head.slice(0, -1)},"data":${data}}`, idempotency };
 }
 
-function receipt(positions: Positions, { event, duplicate }: Appended): Receipt {
-  const body = JSON.parse(event.body) as { metadata: { timestamp: string } };
+function receipt(positions: Positions, { event, duplicate }: Appended, timestamp: Date): Receipt {
+  const { seq, channel, type } = event;
   return {
-    id: positions.at(event.seq),
-    channel: event.channel,
-    type: event.type as EventType,
-    timestamp: new Date(body.metadata.timestamp),
+    id: positions.at(seq),
+    channel,
+    type: type as EventType,
+    timestamp: duplicate ? timestampOf(event) : timestamp,
     duplicate,
   };
+}
+
+/** An event that was stored before has a timestamp of its own. */
+function timestampOf({ body }: StoredEvent): Date {
+  const { metadata } = JSON.parse(body) as { metadata: { timestamp: string } };
+  return new Date(metadata.timestamp);
 }

@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Turn } from './contender.ts';
 import { type ContenderName, PROTOCOLS } from './protocols.ts';
+import { type PublishAnswer, type PublishQuestion, publish } from './publishers.ts';
 import { type Counter, RawSocket } from './raw-socket.ts';
 
 /** Events of one turn, to which channels, and how many subscribers get them in all. */
@@ -16,6 +17,16 @@ export interface Traffic {
 }
 
 export type LoadQuestion =
+  | PublishQuestion
+  /** Opens so many subscribers to everything after a position, or from the beginning, and waits until each has `events`. */
+  | {
+      readonly kind: 'catch-up';
+      readonly port: number;
+      readonly token: string;
+      readonly clients: number;
+      readonly lastEventId?: string | undefined;
+      readonly events: number;
+    }
   /** Opens a socket for each of `channels`. */
   | {
       readonly kind: 'connect';
@@ -35,6 +46,8 @@ export type LoadQuestion =
       readonly turnsPerSecond: number;
     };
 export type LoadAnswer =
+  | PublishAnswer
+  | { readonly kind: 'caught-up'; readonly events: number; readonly seconds: number }
   | { readonly kind: 'ready' }
   | { readonly kind: 'connected' }
   | { readonly kind: 'saturated'; readonly deliveries: number; readonly seconds: number }
@@ -56,6 +69,7 @@ const MAX_TURNS_IN_FLIGHT = 64;
 const SAMPLES = 20;
 /** How long what is in flight may take to arrive. */
 const DRAIN_MS = 20_000;
+const CATCH_UP_MS = 120_000;
 
 const counter: Counter = { frames: 0 };
 const sockets: RawSocket[] = [];
@@ -160,7 +174,39 @@ async function pace({ controlPort, traffic, seconds, turnsPerSecond }: Extract<L
   return { kind: 'paced', deliveries: turns.deliveries, late, p50Ms: at(0.5), p99Ms: at(0.99), maxMs: at(1) };
 }
 
+async function catchUp({ port, token, clients, lastEventId, events }: Extract<LoadQuestion, { kind: 'catch-up' }>): Promise<LoadAnswer> {
+  const { path, answer: reply } = PROTOCOLS.courier;
+  const from = lastEventId === undefined ? { from: 'earliest' } : { lastEventId };
+  const subscription = {
+    id: 1,
+    method: 'subscription',
+    params: { path: 'events.subscribe', input: { json: { channels: ['**'], ...from } } },
+  };
+  const hello = [JSON.stringify({ method: 'connectionParams', data: { token } }), JSON.stringify(subscription)];
+  const before = counter.frames;
+  const startedAt = performance.now();
+  let opened = 0;
+  const open = async (): Promise<void> => {
+    while (opened < clients) {
+      opened += 1;
+      sockets.push(
+        await RawSocket.open({ port, path: path('**'), counter, hello, answer: reply, untilReady: (text) => text.includes('started') }),
+      );
+    }
+  };
+  await Promise.all(Array.from({ length: CONNECTING_AT_ONCE }, open));
+  const deadline = performance.now() + CATCH_UP_MS;
+  // Each also gets the notice that it is live.
+  while (counter.frames - before < clients * events && performance.now() < deadline) await wait(1);
+  if (counter.frames - before < clients * events) throw new Error(`${counter.frames - before} of ${clients * events} events came`);
+  const seconds = (performance.now() - startedAt) / 1000;
+  for (const socket of sockets.splice(0)) socket.close();
+  return { kind: 'caught-up', events: clients * events, seconds };
+}
+
 async function answer(question: LoadQuestion): Promise<LoadAnswer> {
+  if (question.kind === 'publish') return publish(question);
+  if (question.kind === 'catch-up') return catchUp(question);
   if (question.kind === 'saturate') return saturate(question);
   if (question.kind === 'pace') return pace(question);
   await connectAll(question);

@@ -22,9 +22,9 @@ export interface RawSocketOptions {
   readonly counter: Counter;
   /** Sent as soon as the connection stands. */
   readonly hello: readonly string[];
-  /** Told of every text until it returns true; from then on frames are counted. */
-  readonly untilReady: (text: string, socket: RawSocket) => boolean;
-  /** What to answer a short frame with. */
+  /** Told of every text until it returns true; from then on frames are counted. Without it the socket is ready once it stands, and counts nothing. */
+  readonly untilReady?: (text: string, socket: RawSocket) => boolean;
+  /** Told of every text that is not counted; what to answer. */
   readonly answer: (text: string) => string | undefined;
 }
 
@@ -98,6 +98,7 @@ export class RawSocket {
       }
       this.#upgraded = true;
       for (const text of this.#options.hello) this.send(text);
+      if (this.#options.untilReady === undefined) this.#ready.resolve();
       bytes = bytes.subarray(end + 4);
     }
     this.#takeFrames(bytes);
@@ -134,7 +135,7 @@ export class RawSocket {
     if ((first & 0x0f) !== 1) return;
     const answer = this.#options.answer(text);
     if (answer !== undefined) this.send(answer);
-    if (this.#counting || !this.#options.untilReady(text, this)) return;
+    if (this.#counting || !this.#options.untilReady?.(text, this)) return;
     this.#counting = true;
     this.#ready.resolve();
   }
