@@ -1,15 +1,16 @@
 /** Delivery: the same traffic through each contender, one after another. */
-import { signToken } from '../../src/auth/tokens.ts';
-import type { Answer, Question } from './contender.ts';
-import type { LoadAnswer, LoadQuestion, Traffic } from './load.ts';
-import { startWorker, type Worker } from './processes.ts';
-import type { ContenderName } from './protocols.ts';
-import { BENCH_TOKENS } from './tokens.ts';
+import { signToken } from '../../../src/auth/tokens.ts';
+import type { Answer, Question } from '../contender.ts';
+import type { LoadAnswer, LoadQuestion, Traffic } from '../load.ts';
+import { startWorker, type Worker } from '../processes.ts';
+import type { ContenderName } from '../protocols.ts';
+import { BENCH_TOKENS } from '../tokens.ts';
 
 /** One contender with its subscribers connected. */
 export interface Stage extends AsyncDisposable {
   readonly contender: Worker<Question, Answer>;
   readonly load: Worker<LoadQuestion, LoadAnswer>;
+  readonly port: number;
   readonly controlPort: number;
   /** Memory before anybody connected. */
   readonly emptyRssBytes: number;
@@ -29,6 +30,7 @@ export async function startStage(name: ContenderName, channels: readonly string[
   return {
     contender,
     load,
+    port: ready.port,
     controlPort: ready.controlPort,
     emptyRssBytes: rssBytes,
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
