@@ -16,12 +16,12 @@ export interface SocketWriterOptions {
   readonly stallTimeoutMs?: number;
 }
 
+/** A whole ping frame. */
+const PING = Buffer.from([0x89, 0x00]);
 /** `readyState` of an open WebSocket. */
 const OPEN = 1;
 const HIGH_WATER_BYTES = 256 * 1024;
 const STALL_TIMEOUT_MS = 30_000;
-/** Largest single write. The kernel takes writes one by one, so smaller ones make progress visible. */
-const MAX_WRITE_BYTES = 64 * 1024;
 /**
  * A ping follows every so many bytes. The kernel holds megabytes for a slow client and takes more only in lumps of
  * hundreds of kilobytes, minutes apart at 10 KB/s; the pongs show that such a client does read.
@@ -133,20 +133,18 @@ export class SocketWriter {
   #send(bytes: Buffer, now: number): void {
     this.lastWriteAt = now;
     this.#bytesSincePing += bytes.length;
-    const ping = this.#bytesSincePing >= BYTES_BETWEEN_PINGS && this.#unansweredPings < MAX_UNANSWERED_PINGS;
-    if (bytes.length <= MAX_WRITE_BYTES && !ping) this.#socketIsFree = this.#socket.write(bytes);
-    else this.#sendInParts(bytes, ping);
+    if (this.#bytesSincePing >= BYTES_BETWEEN_PINGS && this.#unansweredPings < MAX_UNANSWERED_PINGS) this.#sendWithPing(bytes);
+    else this.#socketIsFree = this.#socket.write(bytes);
     if (!this.#socketIsFree && !this.writable) this.#watchForStall();
   }
 
-  #sendInParts(bytes: Buffer, ping: boolean): void {
-    for (let start = 0; start < bytes.length; start += MAX_WRITE_BYTES) {
-      this.#socketIsFree = this.#socket.write(bytes.subarray(start, start + MAX_WRITE_BYTES));
-    }
-    if (!ping) return;
+  #sendWithPing(bytes: Buffer): void {
     this.#bytesSincePing = 0;
     this.#unansweredPings += 1;
-    this.#ws.ping();
+    this.#socket.cork();
+    this.#socket.write(bytes);
+    this.#socketIsFree = this.#socket.write(PING);
+    this.#socket.uncork();
   }
 
   /** Resolves when the writer is writable; rejects when `signal` aborts. The end of the connection aborts its signals. */
