@@ -2,7 +2,9 @@
  * Configuration: the environment, parsed once into values with types. Nothing else reads `process.env`.
  * Every problem names its variable.
  */
+import { ZodError } from 'zod';
 import { MIN_SECRET_BYTES } from './auth/tokens.ts';
+import { type Limits, parseLimits } from './limits/limits.ts';
 
 export type LogTarget = { readonly kind: 'memory' } | { readonly kind: 'sqlite'; readonly path: string };
 
@@ -17,11 +19,16 @@ export interface Config {
   readonly log: LogTarget;
   readonly retentionMs: number;
   readonly jwt: {
-    /** Absent in development: a secret is then made once and kept beside the log. */
-    readonly secret: string | undefined;
+    /** The first signs, all check. None in development: a secret is then made once and kept beside the log. */
+    readonly secrets: readonly string[];
+    /** Public keys instead of secrets. */
+    readonly jwksUrl: string | undefined;
     readonly issuer: string | undefined;
     readonly audience: string;
   };
+  /** Origins of browsers that may connect, beyond the gateway's own host. */
+  readonly allowedOrigins: readonly string[];
+  readonly limits: Limits;
   readonly logLevel: LogLevel;
   readonly logFormat: 'json' | 'pretty';
   readonly drainMs: number;
@@ -58,10 +65,40 @@ function oneOf<T extends string>(values: readonly T[]) {
   };
 }
 
-function secret(value: string): string {
-  const bytes = Buffer.byteLength(value);
-  if (bytes < MIN_SECRET_BYTES) throw new ConfigError(`must be at least ${MIN_SECRET_BYTES} bytes long, and is ${bytes}`);
+/** Several secrets are separated by commas. */
+function secrets(value: string): string[] {
+  const all = value.split(',');
+  for (const secret of all) {
+    const bytes = Buffer.byteLength(secret);
+    if (bytes < MIN_SECRET_BYTES) throw new ConfigError(`must be at least ${MIN_SECRET_BYTES} bytes long, and is ${bytes}`);
+  }
+  return all;
+}
+
+function httpUrl(value: string): string {
+  const url = URL.parse(value);
+  if (url === null || !/^https?:$/.test(url.protocol)) throw new ConfigError('must be an http or https URL');
   return value;
+}
+
+/** A comma list of origins, as browsers write them. */
+function origins(value: string): string[] {
+  return value.split(',').map((item) => {
+    const origin = item.trim();
+    if (URL.parse(origin)?.origin !== origin)
+      throw new ConfigError(`must be a comma list of origins such as https://app.example.org, and ${JSON.stringify(origin)} is none`);
+    return origin;
+  });
+}
+
+function limits(value: string): Limits {
+  try {
+    return parseLimits(value);
+  } catch (error) {
+    if (error instanceof ZodError)
+      throw new ConfigError(error.issues.map(({ path, message }) => [path.join('.'), message].filter(Boolean).join(': ')).join('; '));
+    throw new ConfigError('must be a JSON object');
+  }
 }
 
 /**
@@ -89,17 +126,23 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     log: required('COURIER_LOG', 'sqlite:./data/courier.db', parseLogTarget),
     retentionMs: required('COURIER_RETENTION_DAYS', '7', whole(1, 3650)) * DAY_MS,
     jwt: {
-      secret: read('COURIER_JWT_SECRET', undefined, secret),
+      secrets: read('COURIER_JWT_SECRET', undefined, secrets) ?? [],
+      jwksUrl: read('COURIER_JWKS_URL', undefined, httpUrl),
       issuer: read('COURIER_JWT_ISSUER', undefined, (value) => value),
       audience: required('COURIER_JWT_AUDIENCE', 'courier', (value) => value),
     },
+    allowedOrigins: read('COURIER_ALLOWED_ORIGINS', undefined, origins) ?? [],
+    limits: required('COURIER_LIMITS', '{}', limits),
     logLevel: required('COURIER_LOG_LEVEL', 'info', oneOf(LOG_LEVELS)),
     logFormat: required('COURIER_LOG_FORMAT', production ? 'json' : 'pretty', oneOf(['json', 'pretty'] as const)),
     drainMs: required('COURIER_DRAIN_SECONDS', '30', whole(0, 3600)) * 1000,
   };
   required('COURIER_BROKER', 'local', oneOf(['local'] as const));
-  if (production && config.jwt.secret === undefined) {
-    throw new ConfigError('COURIER_JWT_SECRET must be set when NODE_ENV is production');
+  if (config.jwt.jwksUrl !== undefined && config.jwt.secrets.length > 0) {
+    throw new ConfigError('COURIER_JWKS_URL and COURIER_JWT_SECRET cannot both be set');
+  }
+  if (production && config.jwt.jwksUrl === undefined && config.jwt.secrets.length === 0) {
+    throw new ConfigError('COURIER_JWT_SECRET or COURIER_JWKS_URL must be set when NODE_ENV is production');
   }
   return config;
 }

@@ -2,13 +2,16 @@
  * The composition root: builds the gateway in the order of its dependencies, drains it, and closes it in reverse. The
  * only place that chooses implementations.
  */
+import { Access } from './auth/access.ts';
 import { developmentSecret } from './auth/development-secret.ts';
+import { Revocations } from './auth/revocations.ts';
 import { type TokenSettings, tokenVerifier } from './auth/tokens.ts';
 import { localBroker } from './broker/local.ts';
 import type { Config } from './config.ts';
 import { Hub } from './delivery/hub.ts';
 import { SharedReads } from './delivery/shared-reads.ts';
 import { Tail } from './delivery/tail.ts';
+import { memoryLimiter } from './limits/memory.ts';
 import type { EventLog } from './log/log.ts';
 import { openMemoryLog } from './log/memory.ts';
 import { startRetention } from './log/retention.ts';
@@ -22,8 +25,8 @@ export interface Gateway extends AsyncDisposable {
   /** Where it listens: `http://127.0.0.1:8766`. */
   readonly url: string;
   readonly port: number;
-  /** With what its tokens are signed and checked; for tests and the development hint. */
-  readonly tokens: TokenSettings;
+  /** With what its tokens are signed; undefined when only others have the keys. */
+  readonly tokens: TokenSettings | undefined;
 }
 
 /**
@@ -50,13 +53,21 @@ export async function createGateway(config: Config, options: { logger?: Logger }
   const reads = stack.use(new SharedReads(log));
   const draining = new AbortController();
   const feed = { log, reads, tail, hub, draining: draining.signal };
-  const tokens = { ...config.jwt, secret: config.jwt.secret ?? developmentSecret(config.log) };
+  const { audience, issuer, jwksUrl } = config.jwt;
+  const secrets = jwksUrl !== undefined || config.jwt.secrets.length > 0 ? config.jwt.secrets : [developmentSecret(config.log)];
+  const access = new Access({
+    verify: tokenVerifier({ secrets, jwksUrl, audience, issuer }),
+    revocations: new Revocations(config.log),
+    limiter: stack.use(memoryLimiter()),
+    limits: config.limits,
+  });
   const connections = (): number => listener.connections();
   const listener = await listen(
     {
       feed,
       logger,
-      verify: tokenVerifier(tokens),
+      access,
+      allowedOrigins: config.allowedOrigins,
       health: () => checkHealth({ version: VERSION, startedAt, log, connections, shuttingDown: () => draining.signal.aborted }),
       stats: async () => {
         const bounds = await log.bounds();
@@ -81,6 +92,8 @@ export async function createGateway(config: Config, options: { logger?: Logger }
     await listener.close(config.drainMs);
   });
   const resources = stack.move();
+  const [secret] = secrets;
+  const tokens = secret === undefined ? undefined : { secret, audience, issuer };
   return { url: listener.url, port: listener.port, tokens, [Symbol.asyncDispose]: () => resources.disposeAsync() };
 }
 

@@ -26,7 +26,7 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
     return EXIT.failed;
   }
   logger.info(`listening on ${gateway.url}`, { url: gateway.url, port: gateway.port });
-  if (!config.production && config.jwt.secret === undefined) {
+  if (!config.production && config.jwt.jwksUrl === undefined && config.jwt.secrets.length === 0) {
     const kept = developmentSecretPath(config.log);
     logger.info(
       `development: get a token with \`npm run courier -- token --sub me --role admin\`${kept === undefined ? '' : ` (secret kept in ${kept})`}`,

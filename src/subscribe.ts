@@ -1,5 +1,6 @@
 /** The way of a subscription: select, authorise, find the start, deliver. */
 import { mayRead, type Principal } from './auth/principal.ts';
+import type { Session } from './auth/session.ts';
 import { type Selector, selectorOf } from './contract/channels.ts';
 import type { GapReason } from './contract/events/courier.ts';
 import type { Notice } from './contract/events/index.ts';
@@ -25,15 +26,17 @@ export interface SubscribeRequest {
  * Opens a subscription. Every matching event after the start follows once, in order, or a `courier.gap` notice first.
  *
  * @param signal ends the stream when it is consumed as an iterator.
+ * The stream fails with FORBIDDEN or UNAUTHORIZED when the session may no longer read this.
+ *
  * @throws {CourierError} BAD_REQUEST for a malformed channel, pattern or position; FORBIDDEN.
  */
 export function subscribe<TEvent>(
   feed: Feed,
-  principal: Principal,
+  session: Session,
   request: SubscribeRequest,
   signal?: AbortSignal,
 ): EventStream<TEvent | Notice> {
-  const selector = readableSelector(principal, request.channels);
+  const selector = readableSelector(session.principal, request.channels);
   const interest: Interest = { selector, types: request.types && new Set(request.types) };
   const { lastEventId } = request;
   const requested = lastEventId === undefined ? undefined : positionFrom('lastEventId', lastEventId);
@@ -42,9 +45,21 @@ export function subscribe<TEvent>(
     if (start.gap !== undefined && lastEventId !== undefined) {
       sink.deliver(gapNotice(feed.log.positions, start.gap, lastEventId, start.after));
     }
-    await new Subscriber(feed, interest, start.after, sink).run(ended);
+    await whileAllowed(session, selector, ended, (signal) => new Subscriber(feed, interest, start.after, sink).run(signal));
   };
   return eventStream(() => iterateEvents<TEvent | Notice>(attach, signal), attach);
+}
+
+/** Runs until `ended` aborts; rejects when the session loses the right to read. */
+async function whileAllowed(session: Session, selector: Selector, ended: AbortSignal, run: (signal: AbortSignal) => Promise<void>) {
+  const lost = new AbortController();
+  const release = session.hold(selector, (error) => lost.abort(error));
+  try {
+    await run(AbortSignal.any([ended, lost.signal]));
+    if (!ended.aborted) lost.signal.throwIfAborted();
+  } finally {
+    release();
+  }
 }
 
 /** The channels that `patterns` stand for, when the principal may read them all. */

@@ -2,6 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { developmentSecret } from '../src/auth/development-secret.ts';
 import { ConfigError, parseConfig } from '../src/config.ts';
+import { DEFAULT_LIMITS } from '../src/limits/limits.ts';
 import { temporaryFolder } from './helpers/folder.ts';
 import { startProcess } from './helpers/process.ts';
 
@@ -12,7 +13,9 @@ test('the defaults are those of the documentation', () => {
     port: 8766,
     log: { kind: 'sqlite', path: './data/courier.db' },
     retentionMs: 7 * 24 * 60 * 60 * 1000,
-    jwt: { secret: undefined, issuer: undefined, audience: 'courier' },
+    jwt: { secrets: [], jwksUrl: undefined, issuer: undefined, audience: 'courier' },
+    allowedOrigins: [],
+    limits: DEFAULT_LIMITS,
     logLevel: 'info',
     logFormat: 'pretty',
     drainMs: 30_000,
@@ -34,7 +37,16 @@ describe('a wrong value is one line that names the variable', () => {
     [{ COURIER_LOG_LEVEL: 'loud' }, /^COURIER_LOG_LEVEL must be one of trace, debug/],
     [{ COURIER_LOG_FORMAT: 'xml' }, /^COURIER_LOG_FORMAT /],
     [{ COURIER_DRAIN_SECONDS: '1.5' }, /^COURIER_DRAIN_SECONDS /],
-    [{ NODE_ENV: 'production' }, /^COURIER_JWT_SECRET must be set when NODE_ENV is production$/],
+    [{ NODE_ENV: 'production' }, /^COURIER_JWT_SECRET or COURIER_JWKS_URL must be set when NODE_ENV is production$/],
+    [{ COURIER_JWT_SECRET: `${'x'.repeat(32)},short` }, /^COURIER_JWT_SECRET must be at least 32 bytes long, and is 5$/],
+    [{ COURIER_JWKS_URL: 'ftp://x' }, /^COURIER_JWKS_URL must be an http or https URL$/],
+    [{ COURIER_JWKS_URL: 'http://x', COURIER_JWT_SECRET: 'x'.repeat(32) }, /^COURIER_JWKS_URL and COURIER_JWT_SECRET cannot both be set$/],
+    [{ COURIER_ALLOWED_ORIGINS: 'https://a.org,b.org' }, /^COURIER_ALLOWED_ORIGINS must be a comma list of origins .* "b.org" is none$/],
+    [{ COURIER_ALLOWED_ORIGINS: 'https://a.org/' }, /^COURIER_ALLOWED_ORIGINS /],
+    [{ COURIER_ALLOWED_ORIGINS: 'null' }, /^COURIER_ALLOWED_ORIGINS /],
+    [{ COURIER_LIMITS: '{' }, /^COURIER_LIMITS must be a JSON object$/],
+    [{ COURIER_LIMITS: '{"user":{"conections":1}}' }, /^COURIER_LIMITS user: .*conections/],
+    [{ COURIER_LIMITS: '{"user":{"connections":-1}}' }, /^COURIER_LIMITS user.connections: /],
   ])('%j', (env, message) => {
     expect(() => parseConfig(env)).toThrow(ConfigError);
     expect(() => parseConfig(env)).toThrow(message);

@@ -32,7 +32,9 @@ const OWN_TOKEN_SECONDS = 24 * 60 * 60;
 /** With what tokens are signed here: the secret of the environment, or that of a gateway in development beside its log. */
 export function tokenSettings(): TokenSettings {
   const config = parseConfig(process.env);
-  if (config.jwt.secret !== undefined) return { ...config.jwt, secret: config.jwt.secret };
+  const [secret] = config.jwt.secrets;
+  if (secret !== undefined) return { ...config.jwt, secret };
+  if (config.jwt.jwksUrl !== undefined) throw new CliError('COURIER_JWKS_URL is set: get a token from whoever has the private keys');
   const path = developmentSecretPath(config.log);
   try {
     if (path !== undefined) return { ...config.jwt, secret: readFileSync(path, 'utf8').trim() };

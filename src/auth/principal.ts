@@ -16,6 +16,10 @@ export interface Principal {
   readonly writable: Selector;
   /** When the token expires, in ms since 1970. */
   readonly expiresAt: number;
+  /** When the token was issued, in ms since 1970, where it says so. */
+  readonly issuedAt?: number | undefined;
+  /** The token's own id, where it has one. */
+  readonly jti?: string | undefined;
 }
 
 /** What a token grants beyond the defaults of its role, as channel names and patterns. */

@@ -1,9 +1,22 @@
-/** `auth.*`: what the gateway knows of the caller. */
+/** `auth.*`: what the gateway knows of the caller, and renewing the token of a live connection. */
+import { z } from 'zod';
+import type { Principal } from '../auth/principal.ts';
 import { CHANNEL_FAMILIES, familyForm, type Selector } from '../contract/channels.ts';
 import { procedure, router } from './trpc.ts';
 
+const MAX_TOKEN_LENGTH = 8192;
+
 export const authRouter = router({
-  whoami: procedure.query(({ ctx: { principal } }) => ({
+  whoami: procedure.query(({ ctx: { principal } }) => describePrincipal(principal)),
+
+  /** Goes on with a new token of the same `sub`. Its rights act at once: subscriptions that it does not grant end. */
+  refresh: procedure
+    .input(z.strictObject({ token: z.string().min(1).max(MAX_TOKEN_LENGTH) }))
+    .mutation(async ({ ctx: { session }, input: { token } }) => describePrincipal(await session.refresh(token))),
+});
+
+function describePrincipal(principal: Principal) {
+  return {
     sub: principal.sub,
     role: principal.role,
     expires_at: new Date(principal.expiresAt),
@@ -12,8 +25,8 @@ export const authRouter = router({
     may_subscribe: describeSelector(principal.readable),
     /** The same for publishing, beyond a service's own event types. */
     may_publish: describeSelector(principal.writable),
-  })),
-});
+  };
+}
 
 function describeSelector({ families, channels }: Selector): string[] {
   const whole = CHANNEL_FAMILIES.filter((family) => families.has(family)).map((family) => familyForm(family).replace('{id}', '*'));

@@ -5,7 +5,7 @@ import { type EventOn, type EventType, typesOn } from '../contract/events/index.
 import { CourierError } from '../errors.ts';
 import { subscribe } from '../subscribe.ts';
 import { startInput } from './events.ts';
-import { procedure, router } from './trpc.ts';
+import { router, subscription } from './trpc.ts';
 
 function typesFor(family: ChannelFamily) {
   const types = typesOn([family]);
@@ -19,45 +19,45 @@ function typesFor(family: ChannelFamily) {
 }
 
 export const globalRouter = router({
-  onEvent: procedure
+  onEvent: subscription
     .input(z.strictObject({ ...typesFor('global'), ...startInput }).optional())
     .subscription(({ ctx, input, signal }) =>
-      subscribe<EventOn<'global'>>(ctx.feed, ctx.principal, { ...input, channels: ['global'] }, signal),
+      subscribe<EventOn<'global'>>(ctx.feed, ctx.session, { ...input, channels: ['global'] }, signal),
     ),
 });
 
 export const userRouter = router({
   /** Without `user_id`: the caller's own channel. */
-  onEvent: procedure
+  onEvent: subscription
     .input(z.strictObject({ user_id: channelId.optional(), ...typesFor('user'), ...startInput }).optional())
     .subscription(({ ctx, input, signal }) => {
       const { user_id = ctx.principal.sub, ...rest } = input ?? {};
       if (!channelId.safeParse(user_id).success) {
         throw new CourierError('BAD_REQUEST', `user_id: ${JSON.stringify(user_id)} cannot be part of a channel's name`);
       }
-      return subscribe<EventOn<'user.*'>>(ctx.feed, ctx.principal, { ...rest, channels: [`user.${user_id}`] }, signal);
+      return subscribe<EventOn<'user.*'>>(ctx.feed, ctx.session, { ...rest, channels: [`user.${user_id}`] }, signal);
     }),
 });
 
 export const strategyRouter = router({
-  onEvent: procedure
+  onEvent: subscription
     .input(z.strictObject({ strategy_id: channelId, ...typesFor('strategy'), ...startInput }))
     .subscription(({ ctx, input: { strategy_id, ...rest }, signal }) =>
-      subscribe<EventOn<'strategy.*'>>(ctx.feed, ctx.principal, { ...rest, channels: [`strategy.${strategy_id}`] }, signal),
+      subscribe<EventOn<'strategy.*'>>(ctx.feed, ctx.session, { ...rest, channels: [`strategy.${strategy_id}`] }, signal),
     ),
 });
 
 export const backtestRouter = router({
-  onEvent: procedure
+  onEvent: subscription
     .input(z.strictObject({ backtest_id: channelId, ...typesFor('backtest'), ...startInput }))
     .subscription(({ ctx, input: { backtest_id, ...rest }, signal }) =>
-      subscribe<EventOn<'backtest.*'>>(ctx.feed, ctx.principal, { ...rest, channels: [`backtest.${backtest_id}`] }, signal),
+      subscribe<EventOn<'backtest.*'>>(ctx.feed, ctx.session, { ...rest, channels: [`backtest.${backtest_id}`] }, signal),
     ),
 });
 
 /** `forge.onJob`, to stand beside `forge.publish`. */
-export const onJob = procedure
+export const onJob = subscription
   .input(z.strictObject({ job_id: channelId, ...typesFor('forge.job'), ...startInput }))
   .subscription(({ ctx, input: { job_id, ...rest }, signal }) =>
-    subscribe<EventOn<'forge.job.*'>>(ctx.feed, ctx.principal, { ...rest, channels: [`forge.job.${job_id}`] }, signal),
+    subscribe<EventOn<'forge.job.*'>>(ctx.feed, ctx.session, { ...rest, channels: [`forge.job.${job_id}`] }, signal),
   );

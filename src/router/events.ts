@@ -8,7 +8,7 @@ import { DEFAULT_HISTORY_LIMIT, type HistoryPage, history, MAX_HISTORY_LIMIT } f
 import { publish, type Receipt } from '../publish.ts';
 import { subscribe } from '../subscribe.ts';
 import { anyDraft } from './services.ts';
-import { procedure, router } from './trpc.ts';
+import { procedure, publishing, router, subscription } from './trpc.ts';
 
 /** Channels and patterns in one subscription or read, at most. */
 export const MAX_CHANNELS = 100;
@@ -33,18 +33,18 @@ const historyInput = z.strictObject({
 });
 
 export const eventsRouter = router({
-  publish: procedure.input(anyDraft).mutation(async ({ ctx, input }): Promise<Receipt> => {
+  publish: publishing.input(anyDraft).mutation(async ({ ctx, input }): Promise<Receipt> => {
     const [receipt] = await publish(ctx.feed, ctx.principal, [input]);
     return receipt as Receipt;
   }),
 
-  publishBatch: procedure
+  publishBatch: publishing
     .input(z.array(anyDraft).min(1).max(MAX_BATCH_EVENTS))
     .mutation(({ ctx, input }): Promise<Receipt[]> => publish(ctx.feed, ctx.principal, input)),
 
-  subscribe: procedure
+  subscribe: subscription
     .input(z.strictObject({ channels: channelList, types: typeList.optional(), ...startInput }))
-    .subscription(({ ctx, input, signal }) => subscribe<CourierEvent>(ctx.feed, ctx.principal, input, signal)),
+    .subscription(({ ctx, input, signal }) => subscribe<CourierEvent>(ctx.feed, ctx.session, input, signal)),
 
   history: procedure.input(historyInput).query(async ({ ctx, input, signal }): Promise<HistoryPage<CourierEvent>> => {
     const page = await history(ctx.feed.log, ctx.principal, input, signal ?? new AbortController().signal);

@@ -1,4 +1,5 @@
 /** The router. Its type alone tells a client what it may send and what it will receive. */
+import { adminRouter } from './admin.ts';
 import { authRouter } from './auth.ts';
 import { backtestRouter, globalRouter, onJob, strategyRouter, userRouter } from './channels.ts';
 import { eventsRouter } from './events.ts';
@@ -16,6 +17,7 @@ export const appRouter = router({
   strategy: strategyRouter,
   backtest: backtestRouter,
   auth: authRouter,
+  admin: adminRouter,
 });
 
 export type AppRouter = typeof appRouter;

@@ -2,13 +2,18 @@
 import { initTRPC } from '@trpc/server';
 import superjson from 'superjson';
 import { ZodError } from 'zod';
+import type { Access } from '../auth/access.ts';
 import type { Principal } from '../auth/principal.ts';
+import type { Session } from '../auth/session.ts';
 import type { Feed } from '../delivery/subscriber.ts';
 import { CourierError, type Issue } from '../errors.ts';
 
 /** What every procedure is given. */
 export interface Context {
+  readonly session: Session;
+  /** Who the session speaks for now: a refresh may change the rights. */
   readonly principal: Principal;
+  readonly access: Access;
   readonly feed: Feed;
   /** Set for calls over WebSocket: which connection. */
   readonly connectionId: string | undefined;
@@ -69,5 +74,30 @@ export function describe(issues: readonly Issue[]): string {
   return issues.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`)).join('; ');
 }
 
+/** Makes the context of a caller. */
+export function contextOf(context: Omit<Context, 'principal'>): Context {
+  return Object.defineProperty(context as Context, 'principal', { get: () => context.session.principal, enumerable: true });
+}
+
 export const router = t.router;
-export const procedure = t.procedure;
+/** A query or a small mutation. Each call counts against the caller's limits before anything of it is looked at. */
+export const procedure = t.procedure.use(async ({ ctx, next }) => {
+  await ctx.session.charge('query');
+  return next();
+});
+/** A subscription. */
+export const subscription = t.procedure.use(async ({ ctx, next }) => {
+  await ctx.session.charge('subscribe');
+  return next();
+});
+/** A publish: every event of a batch counts. */
+export const publishing = t.procedure.use(async ({ ctx, getRawInput, next }) => {
+  const input = await getRawInput();
+  await ctx.session.charge('publish', Array.isArray(input) ? Math.max(1, input.length) : 1);
+  return next();
+});
+/** For admins. */
+export const administering = procedure.use(({ ctx, next }) => {
+  if (ctx.principal.role !== 'admin') throw new CourierError('FORBIDDEN', 'this is for admins');
+  return next();
+});

@@ -1,23 +1,25 @@
 /** The plain HTTP surface, for `curl` and clients without tRPC: publish, replay, health, stats. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { z } from 'zod';
+import type { Access } from '../auth/access.ts';
 import type { Principal } from '../auth/principal.ts';
-import { authenticate, type VerifyToken } from '../auth/tokens.ts';
 import { EVENT_TYPES } from '../contract/events/index.ts';
 import type { Feed } from '../delivery/subscriber.ts';
 import { CourierError } from '../errors.ts';
 import { history, MAX_HISTORY_LIMIT } from '../history.ts';
+import type { Activity } from '../limits/limits.ts';
 import type { Health } from '../observe/health.ts';
 import { isServing } from '../observe/health.ts';
 import { publish } from '../publish.ts';
 import { typeList } from '../router/events.ts';
 import { anyDraft } from '../router/services.ts';
 import { describe, issuesOf } from '../router/trpc.ts';
+import { addressOf } from './doorway.ts';
 import { headerOf, readJson, sendJson } from './http-exchange.ts';
 
 export interface PlainHttpDeps {
   readonly feed: Feed;
-  readonly verify: VerifyToken;
+  readonly access: Access;
   readonly health: () => Promise<Health>;
   readonly stats: () => Promise<unknown>;
 }
@@ -72,12 +74,15 @@ function check<T>(schema: z.ZodType<T>, value: unknown): T {
   throw new CourierError('BAD_REQUEST', describe(issues), { issues, cause: result.error });
 }
 
-function caller(deps: PlainHttpDeps, { req }: Exchange): Promise<Principal> {
-  return authenticate(deps.verify, { authorization: headerOf(req, 'authorization') });
+/** Who calls, once the call has been counted. */
+async function caller(deps: PlainHttpDeps, { req }: Exchange, activity: Activity): Promise<Principal> {
+  const session = await deps.access.signIn({ authorization: headerOf(req, 'authorization') }, addressOf(req));
+  await session.charge(activity);
+  return session.principal;
 }
 
 async function handlePublish(deps: PlainHttpDeps, exchange: Exchange, channel: string | undefined): Promise<void> {
-  const principal = await caller(deps, exchange);
+  const principal = await caller(deps, exchange, 'publish');
   const body = check(z.record(z.string(), z.unknown(), { error: 'the body must be a JSON object' }), await readJson(exchange.req));
   const { req } = exchange;
   fill(body, 'channel', channel, 'the path');
@@ -115,7 +120,7 @@ const historyQuery = z.strictObject({
 });
 
 async function handleHistory(deps: PlainHttpDeps, exchange: Exchange, channel: string | undefined): Promise<void> {
-  const principal = await caller(deps, exchange);
+  const principal = await caller(deps, exchange, 'query');
   if (channel === undefined) throw new CourierError('NOT_FOUND', 'name a channel or a pattern: /events/{channel}');
   const query = check(historyQuery, Object.fromEntries(exchange.url.searchParams));
   const page = await history(deps.feed.log, principal, { channels: [channel], ...query }, exchange.signal);
@@ -135,7 +140,7 @@ function handleLiveness(_deps: PlainHttpDeps, exchange: Exchange): Promise<void>
 }
 
 async function handleStats(deps: PlainHttpDeps, exchange: Exchange): Promise<void> {
-  const principal = await caller(deps, exchange);
+  const principal = await caller(deps, exchange, 'query');
   if (principal.role === 'user') throw new CourierError('FORBIDDEN', 'statistics are for services and admins');
   sendJson(exchange.res, 200, JSON.stringify(await deps.stats()), exchange.requestId);
 }

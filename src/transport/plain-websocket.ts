@@ -6,7 +6,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { z } from 'zod';
-import { authenticate, type VerifyToken } from '../auth/tokens.ts';
+import type { Access } from '../auth/access.ts';
 import { type CloseCode, meaningOf } from '../contract/codes.ts';
 import type { Delivery } from '../delivery/delivery.ts';
 import type { Sink } from '../delivery/sink.ts';
@@ -16,13 +16,14 @@ import type { Logger } from '../observe/logger.ts';
 import { typeList } from '../router/events.ts';
 import { describe, issuesOf } from '../router/trpc.ts';
 import { subscribe } from '../subscribe.ts';
+import { addressOf, type Doorway } from './doorway.ts';
 import { headerOf } from './http-exchange.ts';
 import { decodeSegment } from './plain-http.ts';
 import { SocketWriter, textFrames } from './socket-writer.ts';
 
 export interface PlainWebSocketDeps {
   readonly feed: Feed;
-  readonly verify: VerifyToken;
+  readonly access: Access;
   readonly logger: Logger;
 }
 
@@ -56,11 +57,13 @@ interface Connection {
 /** The plain WebSocket connections. */
 export class PlainWebSockets {
   readonly #deps: PlainWebSocketDeps;
+  readonly #doorway: Doorway;
   readonly #connections = new Set<Connection>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(deps: PlainWebSocketDeps) {
+  constructor(deps: PlainWebSocketDeps, doorway: Doorway) {
     this.#deps = deps;
+    this.#doorway = doorway;
   }
 
   /** Serves one connection until it closes. Never rejects. */
@@ -94,9 +97,14 @@ export class PlainWebSockets {
 
   async #serve(writer: SocketWriter, req: IncomingMessage, url: URL, signal: AbortSignal): Promise<void> {
     const { token, last_event_id: lastEventId, from, types } = parseQuery(url);
-    const principal = await authenticate(this.#deps.verify, { token, authorization: headerOf(req, 'authorization') });
+    const credentials = { token, authorization: headerOf(req, 'authorization') };
+    using session = await this.#deps.access.signIn(credentials, addressOf(req), ({ code, message }) =>
+      writer.close(meaningOf(code).close, message),
+    );
+    this.#doorway.pass(req);
+    await session.charge('subscribe');
     const channels = [decodeSegment(url.pathname.slice('/ws/'.length))];
-    await subscribe(this.#deps.feed, principal, { channels, types, from, lastEventId }).attach(plainSink(writer), signal);
+    await subscribe(this.#deps.feed, session, { channels, types, from, lastEventId }).attach(plainSink(writer), signal);
   }
 
   #add(connection: Connection): void {

@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { CourierError } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
+import { Doorway } from './doorway.ts';
 import { drain } from './drain.ts';
 import { requestIdOf, sendProblem } from './http-exchange.ts';
 import { handlePlainHttp, type PlainHttpDeps } from './plain-http.ts';
@@ -15,6 +16,8 @@ import type { TrpcWebSocketHandler } from './trpc-websocket.ts';
 
 export interface ServerDeps extends PlainHttpDeps {
   readonly logger: Logger;
+  /** Origins of browsers that may connect, beyond the gateway's own host. */
+  readonly allowedOrigins: readonly string[];
 }
 
 /** Bytes of one WebSocket message from a client, at most. */
@@ -27,6 +30,9 @@ const REQUEST_TIMEOUT_MS = 30_000;
 const LEAVING_SHARE = 0.8;
 /** How long a tRPC client may take to move elsewhere, in ms. */
 const MOVE_GRACE_MS = 1000;
+/** Headers that pages may send. */
+const ALLOWED_HEADERS =
+  'authorization, content-type, idempotency-key, last-event-id, trpc-accept, x-correlation-id, x-event-type, x-request-id';
 const SHUTTING_DOWN = 'shutting down';
 /** How long sockets may take to finish their closing handshake, in ms. */
 const CLOSE_GRACE_MS = 2000;
@@ -72,6 +78,7 @@ class ServerConnections {
     maxBufferedChunks: MAX_BUFFERED_CHUNKS,
   });
   readonly #deps: ServerDeps;
+  readonly #doorway: Doorway;
   readonly #trpc: TrpcWebSocketHandler;
   readonly #plain: PlainWebSockets;
   /** Requests that are being answered; streams of events among them. */
@@ -80,8 +87,10 @@ class ServerConnections {
 
   constructor(deps: ServerDeps) {
     this.#deps = deps;
-    this.#trpc = trpcEndpoint(deps);
-    this.#plain = new PlainWebSockets(deps);
+    const { unauthenticatedPerAddress } = deps.access.limits.gateway;
+    this.#doorway = new Doorway({ allowedOrigins: deps.allowedOrigins, unauthenticatedPerAddress });
+    this.#trpc = trpcEndpoint(deps, this.#doorway);
+    this.#plain = new PlainWebSockets(deps, this.#doorway);
     this.server = createServer({ headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS }, (req, res) => {
       void this.#answer(req, res);
     });
@@ -122,7 +131,9 @@ class ServerConnections {
       if (this.#refusing) setImmediate(() => this.server.closeIdleConnections());
     });
     try {
+      secure(res);
       const url = urlOf(req);
+      if (this.#answerBrowser(req, res)) return;
       const observing = /^\/(health|livez|readyz)$/.test(url.pathname);
       if (this.#refusing && !observing)
         throw new CourierError('SERVICE_UNAVAILABLE', 'the gateway is shutting down', { retryAfterMs: 1000 });
@@ -139,25 +150,53 @@ class ServerConnections {
     }
   }
 
+  /** Lets pages of allowed origins read answers (CORS). True when the request was a browser's question about that. */
+  #answerBrowser(req: IncomingMessage, res: ServerResponse): boolean {
+    const { origin } = req.headers;
+    const asks = req.method === 'OPTIONS' && req.headers['access-control-request-method'] !== undefined;
+    if (origin === undefined) return false;
+    res.setHeader('vary', 'origin');
+    if (!this.#doorway.mayCome(req)) {
+      if (asks) throw new CourierError('FORBIDDEN', 'pages of this origin may not use the gateway');
+      return false;
+    }
+    res.setHeader('access-control-allow-origin', origin);
+    res.setHeader('access-control-expose-headers', 'x-request-id, retry-after');
+    if (!asks) return false;
+    res.setHeader('access-control-allow-methods', 'GET, POST');
+    res.setHeader('access-control-allow-headers', ALLOWED_HEADERS);
+    res.setHeader('access-control-max-age', '600');
+    res.writeHead(204).end();
+    return true;
+  }
+
   #upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
     const onEarlyError = () => socket.destroy();
     socket.on('error', onEarlyError);
     const serve = this.#handlerFor(req);
     if (typeof serve === 'number') {
       socket.end(
-        `HTTP/1.1 ${serve} ${STATUS_CODES[serve]}\r\nConnection: close\r\nContent-Length: 0\r\n${serve === 503 ? 'Retry-After: 1\r\n' : ''}\r\n`,
+        `HTTP/1.1 ${serve} ${STATUS_CODES[serve]}\r\nConnection: close\r\nContent-Length: 0\r\n${serve === 503 || serve === 429 ? 'Retry-After: 1\r\n' : ''}\r\n`,
       );
       return;
     }
     this.sockets.handleUpgrade(req, socket, head, (ws) => {
       socket.off('error', onEarlyError);
-      serve(ws, socket);
+      this.#doorway.enter(req, ws);
+      const most = this.#deps.access.limits.gateway.connections;
+      if (most === null || this.sockets.clients.size <= most) serve(ws, socket);
+      else {
+        ws.on('error', () => undefined);
+        ws.close(1013, 'the gateway is full');
+      }
     });
   }
 
   /** What serves an upgrade, or the status that refuses it. */
   #handlerFor(req: IncomingMessage): ((ws: WebSocket, socket: Duplex) => void) | number {
     if (this.#refusing) return 503;
+    if (!this.#doorway.mayCome(req)) return 403;
+    if (!this.#doorway.hasRoom(req)) return 429;
     const url = URL.parse(req.url ?? '', 'http://localhost');
     if (url === null) return 400;
     if (url.pathname === '/trpc') return (ws, socket) => this.#trpc.handle(ws, socket, req);
@@ -170,6 +209,13 @@ class ServerConnections {
 function endStream(res: ServerResponse): void {
   const { socket } = res;
   res.end(() => socket?.end());
+}
+
+/** What every answer says to browsers: it is data, and no page. */
+function secure(res: ServerResponse): void {
+  res.setHeader('x-content-type-options', 'nosniff');
+  res.setHeader('referrer-policy', 'no-referrer');
+  res.setHeader('content-security-policy', "default-src 'none'; frame-ancestors 'none'");
 }
 
 function urlOf(req: IncomingMessage): URL {

@@ -32,7 +32,7 @@ import {
   withLastEventId,
 } from './trpc-messages.ts';
 import { deliverIterable, trackedSink } from './trpc-subscription.ts';
-import type { TrpcWebSocketOptions } from './trpc-websocket.ts';
+import type { ConnectionControl, TrpcWebSocketOptions } from './trpc-websocket.ts';
 
 /** Undefined when the context was refused; the connection is closing then. */
 type ContextPromise<TRouter extends AnyTRPCRouter> = Promise<{ readonly value: inferRouterContext<TRouter> } | undefined>;
@@ -78,6 +78,14 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
     if (announced) this.#awaitingParams = req;
     else this.#context = this.#createContext(req, () => null);
   }
+
+  readonly #control: ConnectionControl = {
+    close: (code, reason) => this.writer.close(code, reason),
+    onClose: (listener) => {
+      if (this.#ws.readyState === this.#ws.CLOSED) listener();
+      else this.#ws.once('close', listener);
+    },
+  };
 
   get awaitingParams(): boolean {
     return this.#awaitingParams !== undefined;
@@ -131,7 +139,7 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
 
   async #createContext(req: IncomingMessage, connectionParams: () => TRPCRequestInfo['connectionParams']): ContextPromise<TRouter> {
     try {
-      this.#ctx = await this.#options.createContext({ req, connectionParams: connectionParams() });
+      this.#ctx = await this.#options.createContext({ req, connectionParams: connectionParams(), connection: this.#control });
       return { value: this.#ctx as inferRouterContext<TRouter> };
     } catch (cause) {
       const error = getTRPCErrorFromUnknown(cause);

@@ -1,9 +1,12 @@
 /** `WS /trpc`: Courier's router behind the tRPC WebSocket endpoint. */
 import { randomUUID } from 'node:crypto';
-import { authenticate, type VerifyToken } from '../auth/tokens.ts';
+import type { Access } from '../auth/access.ts';
+import { meaningOf } from '../contract/codes.ts';
 import type { Feed } from '../delivery/subscriber.ts';
 import type { Logger } from '../observe/logger.ts';
 import { appRouter } from '../router/index.ts';
+import { contextOf } from '../router/trpc.ts';
+import { addressOf, type Doorway } from './doorway.ts';
 import { headerOf, requestIdOf } from './http-exchange.ts';
 import { encodeTracked } from './tracked-encoding.ts';
 import { MAX_BATCH_CALLS } from './trpc-http.ts';
@@ -16,19 +19,22 @@ const PONG_WAIT_MS = 30_000;
 
 export interface TrpcEndpointDeps {
   readonly feed: Feed;
-  readonly verify: VerifyToken;
+  readonly access: Access;
   readonly logger: Logger;
 }
 
-export function trpcEndpoint({ feed, verify, logger }: TrpcEndpointDeps): TrpcWebSocketHandler {
+export function trpcEndpoint({ feed, access, logger }: TrpcEndpointDeps, doorway: Doorway): TrpcWebSocketHandler {
   return trpcWebSocketHandler({
     router: appRouter,
-    createContext: async ({ req, connectionParams }) => ({
-      principal: await authenticate(verify, { authorization: headerOf(req, 'authorization'), token: connectionParams?.['token'] }),
-      feed,
-      connectionId: randomUUID(),
-      requestId: requestIdOf(req),
-    }),
+    createContext: async ({ req, connectionParams, connection }) => {
+      const credentials = { authorization: headerOf(req, 'authorization'), token: connectionParams?.['token'] };
+      const session = await access.signIn(credentials, addressOf(req), ({ code, message }) =>
+        connection.close(meaningOf(code).close, message),
+      );
+      connection.onClose(() => session[Symbol.dispose]());
+      doorway.pass(req);
+      return contextOf({ session, access, feed, connectionId: randomUUID(), requestId: requestIdOf(req) });
+    },
     onError: ({ error, path, ctx }) => {
       if (error.code !== 'INTERNAL_SERVER_ERROR') return;
       logger.error('a call failed', { ...(ctx && { request_id: ctx.requestId, connection_id: ctx.connectionId }), procedure: path, error });

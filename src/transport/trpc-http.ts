@@ -1,10 +1,13 @@
 /** tRPC over HTTP: batched queries and mutations, and subscriptions as server-sent events. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { nodeHTTPRequestHandler } from '@trpc/server/adapters/node-http';
-import { authenticate, type VerifyToken } from '../auth/tokens.ts';
+import type { Access } from '../auth/access.ts';
 import type { Feed } from '../delivery/subscriber.ts';
+import { CourierError } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
 import { appRouter } from '../router/index.ts';
+import { contextOf } from '../router/trpc.ts';
+import { addressOf } from './doorway.ts';
 import { headerOf } from './http-exchange.ts';
 
 /** Bytes of a batch's body, at most. */
@@ -14,7 +17,7 @@ export const MAX_BATCH_CALLS = 100;
 
 export interface TrpcHttpDeps {
   readonly feed: Feed;
-  readonly verify: VerifyToken;
+  readonly access: Access;
   readonly logger: Logger;
 }
 
@@ -24,7 +27,6 @@ export async function handleTrpcHttp(
   { req, res, path, requestId }: { req: IncomingMessage; res: ServerResponse; path: string; requestId: string },
 ): Promise<void> {
   res.setHeader('x-request-id', requestId);
-  res.setHeader('x-content-type-options', 'nosniff');
   await nodeHTTPRequestHandler({
     req,
     res,
@@ -32,15 +34,17 @@ export async function handleTrpcHttp(
     router: appRouter,
     maxBodySize: MAX_BATCH_BYTES,
     maxBatchSize: MAX_BATCH_CALLS,
-    createContext: async ({ info }) => ({
-      principal: await authenticate(deps.verify, {
-        authorization: headerOf(req, 'authorization'),
-        token: info.connectionParams?.['token'],
-      }),
-      feed: deps.feed,
-      connectionId: undefined,
-      requestId,
-    }),
+    createContext: async ({ info }) => {
+      const credentials = { authorization: headerOf(req, 'authorization'), token: info.connectionParams?.['token'] };
+      const session = await deps.access.signIn(credentials, addressOf(req));
+      return contextOf({ session, access: deps.access, feed: deps.feed, connectionId: undefined, requestId });
+    },
+    responseMeta: ({ errors }) => {
+      const waits = errors.flatMap((error) =>
+        error instanceof CourierError && error.retryAfterMs !== undefined ? [error.retryAfterMs] : [],
+      );
+      return waits.length === 0 ? {} : { headers: { 'retry-after': String(Math.ceil(Math.max(...waits) / 1000)) } };
+    },
     onError: ({ error, path: procedure }) => {
       if (error.code === 'INTERNAL_SERVER_ERROR') deps.logger.error('a call failed', { request_id: requestId, procedure, error });
     },

@@ -9,6 +9,13 @@ import type { Delivery } from '../delivery/delivery.ts';
 import type { SocketWriterOptions } from './socket-writer.ts';
 import { TrpcConnection } from './trpc-connection.ts';
 
+/** What a context may do with its connection. */
+export interface ConnectionControl {
+  close(code: CloseCode, reason: string): void;
+  /** Calls `listener` once when the connection has closed; at once when it already has. */
+  onClose(listener: () => void): void;
+}
+
 export interface TrpcWebSocketOptions<TRouter extends AnyTRPCRouter> extends SocketWriterOptions {
   readonly router: TRouter;
   /**
@@ -18,6 +25,7 @@ export interface TrpcWebSocketOptions<TRouter extends AnyTRPCRouter> extends Soc
   readonly createContext: (opts: {
     readonly req: IncomingMessage;
     readonly connectionParams: TRPCRequestInfo['connectionParams'];
+    readonly connection: ConnectionControl;
   }) => inferRouterContext<TRouter> | Promise<inferRouterContext<TRouter>>;
   readonly onError: (info: {
     readonly error: TRPCError;

@@ -4,7 +4,8 @@ import { authenticate, bearerToken, signToken, tokenVerifier } from '../../src/a
 
 const settings = { secret: 'a-secret-of-at-least-thirty-two-bytes', audience: 'courier', issuer: undefined };
 const key = new TextEncoder().encode(settings.secret);
-const verify = tokenVerifier(settings);
+const checking = { secrets: [settings.secret], audience: settings.audience, issuer: settings.issuer };
+const verify = tokenVerifier(checking);
 const claims = (more: object = {}, alg = 'HS256') =>
   new SignJWT({ role: 'user', ...more }).setProtectedHeader({ alg }).setSubject('ada').setAudience('courier').setExpirationTime('1h');
 
@@ -52,7 +53,7 @@ describe('refused, with the reason', () => {
   });
 
   test('another issuer, where one is configured', async () => {
-    const pinned = tokenVerifier({ ...settings, issuer: 'us' });
+    const pinned = tokenVerifier({ ...checking, issuer: 'us' });
     await expect(pinned(await claims().setIssuer('them').sign(key))).rejects.toMatchObject({ message: expect.stringMatching(/claim iss/) });
     expect(await pinned(await claims().setIssuer('us').sign(key))).toMatchObject({ sub: 'ada' });
   });

@@ -9,6 +9,17 @@ import { createGateway, type Gateway } from '../../src/gateway.ts';
 import type { AppRouter } from '../../src/router/index.ts';
 
 export const SECRET = 'a-secret-of-at-least-thirty-two-bytes';
+export const TOKENS = { secret: SECRET, audience: 'courier', issuer: undefined } as const;
+/** `COURIER_LIMITS` for tests that are about something else. */
+export const UNLIMITED = JSON.stringify(
+  Object.fromEntries([
+    ...['user', 'service', 'admin'].map((role) => [
+      role,
+      { connections: null, publishPerSecond: null, publishPerMinute: null, subscribePerSecond: null, queriesPerSecond: null },
+    ]),
+    ['gateway', { connections: null, unauthenticatedPerAddress: null, failedAuthenticationsPerMinute: null }],
+  ]),
+);
 
 export interface TestGateway extends Gateway {
   token(sub: string, role?: Role, grants?: Partial<TokenRequest>): Promise<string>;
@@ -30,12 +41,13 @@ export async function startGateway(env: Record<string, string> = {}, overrides: 
     COURIER_JWT_SECRET: SECRET,
     COURIER_LOG_LEVEL: 'silent',
     COURIER_LOG_FORMAT: 'json',
+    COURIER_LIMITS: UNLIMITED,
     ...env,
   });
   const gateway = await createGateway({ ...config, ...overrides });
   return {
     ...gateway,
-    token: (sub, role = 'user', grants = {}) => signToken(gateway.tokens, { sub, role, expiresInSeconds: 300, ...grants }),
+    token: (sub, role = 'user', grants = {}) => signToken(TOKENS, { sub, role, expiresInSeconds: 300, ...grants }),
     webSocketClient: (token) => webSocketClient(gateway.url, token),
     httpClient: (token) => httpClient(gateway.url, token),
   };

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Role } from '../../src/auth/principal.ts';
 import { signToken } from '../../src/auth/tokens.ts';
-import { SECRET } from './gateway.ts';
+import { SECRET, TOKENS, UNLIMITED } from './gateway.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
@@ -26,7 +26,14 @@ export async function startProcess(
 ): Promise<GatewayProcess> {
   const [command = process.execPath, ...args] = [...under, process.execPath, MAIN];
   const child = spawn(command, args, {
-    env: { PATH: process.env['PATH'], COURIER_PORT: '0', COURIER_JWT_SECRET: SECRET, COURIER_LOG_FORMAT: 'json', ...env },
+    env: {
+      PATH: process.env['PATH'],
+      COURIER_PORT: '0',
+      COURIER_JWT_SECRET: SECRET,
+      COURIER_LOG_FORMAT: 'json',
+      COURIER_LIMITS: UNLIMITED,
+      ...env,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const exited = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | string);
@@ -71,5 +78,5 @@ function peakRssBytes(pid: number | undefined): number {
 }
 
 export function processToken(sub: string, role: Role, expiresInSeconds = 600): Promise<string> {
-  return signToken({ secret: SECRET, audience: 'courier', issuer: undefined }, { sub, role, expiresInSeconds });
+  return signToken(TOKENS, { sub, role, expiresInSeconds });
 }

@@ -1,15 +1,20 @@
 /** Courier on the memory log: the gateway's own parts, composed as in `src/gateway.ts`, with a way to publish from within. */
+
+import { Access } from '../../../src/auth/access.ts';
 import { principalOf } from '../../../src/auth/principal.ts';
+import { Revocations } from '../../../src/auth/revocations.ts';
 import { tokenVerifier } from '../../../src/auth/tokens.ts';
 import { Hub } from '../../../src/delivery/hub.ts';
 import { SharedReads } from '../../../src/delivery/shared-reads.ts';
 import { Tail } from '../../../src/delivery/tail.ts';
+import { parseLimits } from '../../../src/limits/limits.ts';
+import { memoryLimiter } from '../../../src/limits/memory.ts';
 import { openMemoryLog } from '../../../src/log/memory.ts';
 import { createLogger } from '../../../src/observe/logger.ts';
 import { publish } from '../../../src/publish.ts';
 import { listen } from '../../../src/transport/server.ts';
 import { serveContender } from '../contender.ts';
-import { BENCH_TOKENS } from '../tokens.ts';
+import { BENCH_LIMITS, BENCH_TOKENS } from '../tokens.ts';
 
 await serveContender(async () => {
   const log = openMemoryLog();
@@ -21,7 +26,13 @@ await serveContender(async () => {
     {
       feed,
       logger: createLogger({ logLevel: 'silent', logFormat: 'json' }),
-      verify: tokenVerifier(BENCH_TOKENS),
+      allowedOrigins: [],
+      access: new Access({
+        verify: tokenVerifier({ ...BENCH_TOKENS, secrets: [BENCH_TOKENS.secret] }),
+        revocations: new Revocations({ kind: 'memory' }),
+        limiter: memoryLimiter(),
+        limits: parseLimits(BENCH_LIMITS),
+      }),
       health: () => Promise.reject(new Error('not here')),
       stats: () => Promise.reject(new Error('not here')),
     },

@@ -9,7 +9,7 @@ import { startGateway } from '../../demo/processes.ts';
 import type { LoadAnswer, LoadQuestion } from '../load.ts';
 import { startWorker, type Worker } from '../processes.ts';
 import { TRANSPORTS, type Transport } from '../publishers.ts';
-import { BENCH_SECRET, BENCH_TOKENS } from '../tokens.ts';
+import { BENCH_LIMITS, BENCH_SECRET, BENCH_TOKENS } from '../tokens.ts';
 import { startStage } from './stage.ts';
 import { inTurn, type Row, type Settings, thousands, type Workload } from './workload.ts';
 
@@ -36,14 +36,15 @@ async function startGatewayStage(fill?: (path: string) => Promise<void>, env: Re
       COURIER_LOG: `sqlite:${path}`,
       COURIER_JWT_SECRET: BENCH_SECRET,
       COURIER_LOG_FORMAT: 'json',
+      COURIER_LIMITS: BENCH_LIMITS,
       ...env,
     },
     stack,
   );
   const token = await signToken(BENCH_TOKENS, { sub: 'bench', role: 'admin', expiresInSeconds: 86_400 });
-  const startLoad = async () => stack.use(await startWorker<LoadQuestion, LoadAnswer>('./load.ts'));
-  const load = await startLoad();
+  const load = stack.use(await startWorker<LoadQuestion, LoadAnswer>('./load.ts'));
   const resources = stack.move();
+  const startLoad = async () => resources.use(await startWorker<LoadQuestion, LoadAnswer>('./load.ts'));
   return { port: Number(new URL(url).port), token, load, startLoad, [Symbol.asyncDispose]: () => resources.disposeAsync() };
 }
 

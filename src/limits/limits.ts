@@ -1,0 +1,73 @@
+/** How much each role may do, and how much the gateway takes in all. `null` is no limit. */
+import { z } from 'zod';
+import type { Role } from '../auth/principal.ts';
+import type { Rate } from './gcra.ts';
+
+const limit = z.int().min(1).max(1_000_000_000).nullable();
+const roleLimits = z.strictObject({
+  /** WebSocket connections at once. */
+  connections: limit,
+  publishPerSecond: limit,
+  publishPerMinute: limit,
+  subscribePerSecond: limit,
+  queriesPerSecond: limit,
+});
+const gatewayLimits = z.strictObject({
+  /** WebSocket connections at once, of everyone. */
+  connections: limit,
+  /** Connections from one address that have not authenticated yet. */
+  unauthenticatedPerAddress: limit,
+  /** Wrong or missing tokens from one address. */
+  failedAuthenticationsPerMinute: limit,
+});
+
+export type RoleLimits = Readonly<z.output<typeof roleLimits>>;
+export type GatewayLimits = Readonly<z.output<typeof gatewayLimits>>;
+export type Limits = Readonly<Record<Role, RoleLimits>> & { readonly gateway: GatewayLimits };
+
+const SERVICE: RoleLimits = {
+  connections: 50,
+  publishPerSecond: 5000,
+  publishPerMinute: null,
+  subscribePerSecond: 500,
+  queriesPerSecond: 500,
+};
+
+export const DEFAULT_LIMITS: Limits = {
+  user: { connections: 10, publishPerSecond: 10, publishPerMinute: 100, subscribePerSecond: 20, queriesPerSecond: 20 },
+  service: SERVICE,
+  admin: SERVICE,
+  gateway: { connections: 20_000, unauthenticatedPerAddress: 100, failedAuthenticationsPerMinute: 60 },
+};
+
+const overrides = z.strictObject({
+  user: roleLimits.partial().optional(),
+  service: roleLimits.partial().optional(),
+  admin: roleLimits.partial().optional(),
+  gateway: gatewayLimits.partial().optional(),
+});
+
+/** Merges JSON over the defaults. @throws {SyntaxError | z.ZodError} */
+export function parseLimits(json: string): Limits {
+  const { user, service, admin, gateway } = overrides.parse(JSON.parse(json));
+  // Absent keys are absent, never undefined.
+  return {
+    user: { ...DEFAULT_LIMITS.user, ...(user as Partial<RoleLimits>) },
+    service: { ...DEFAULT_LIMITS.service, ...(service as Partial<RoleLimits>) },
+    admin: { ...DEFAULT_LIMITS.admin, ...(admin as Partial<RoleLimits>) },
+    gateway: { ...DEFAULT_LIMITS.gateway, ...(gateway as Partial<GatewayLimits>) },
+  };
+}
+
+/** What a call counts as. */
+export type Activity = 'publish' | 'subscribe' | 'query';
+
+/** The rates that `limits` sets for an activity. */
+export function ratesFor(limits: RoleLimits, activity: Activity): Rate[] {
+  if (activity === 'publish') return [...rate(limits.publishPerSecond, 1000), ...rate(limits.publishPerMinute, 60_000)];
+  return rate(activity === 'subscribe' ? limits.subscribePerSecond : limits.queriesPerSecond, 1000);
+}
+
+export function rate(limit: number | null, periodMs: number): Rate[] {
+  return limit === null ? [] : [{ limit, periodMs }];
+}

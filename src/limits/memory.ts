@@ -1,0 +1,38 @@
+/** Buckets in memory, for one instance. Those that are full again are forgotten. */
+import { type BucketState, take } from './gcra.ts';
+import type { Charge, Limiter, RetryAfterMs } from './limiter.ts';
+
+export interface MemoryLimiterOptions {
+  /** The clock, in ms; it must not jump. */
+  readonly now?: () => number;
+  /** How often full buckets are looked for, in ms. */
+  readonly sweepMs?: number;
+}
+
+export function memoryLimiter({ now = () => performance.now(), sweepMs = 10_000 }: MemoryLimiterOptions = {}): Limiter {
+  /** By key, a state for each rate. */
+  const buckets = new Map<string, BucketState[]>();
+  const sweep = setInterval(() => {
+    const time = now();
+    for (const [key, states] of buckets) if (states.every((state) => state === undefined || state <= time)) buckets.delete(key);
+  }, sweepMs);
+  sweep.unref();
+  const attempt = ({ key, rates, cost }: Charge, commit: boolean): RetryAfterMs => {
+    const time = now();
+    const states = buckets.get(key);
+    const verdicts = rates.map((rate, index) => take(states?.[index], rate, cost, time));
+    const waits = verdicts.flatMap((verdict) => (verdict.admitted ? [] : [verdict.retryAfterMs]));
+    if (waits.length > 0) return Math.max(...waits);
+    if (commit)
+      buckets.set(
+        key,
+        verdicts.flatMap((verdict) => (verdict.admitted ? [verdict.state] : [])),
+      );
+    return undefined;
+  };
+  return {
+    charge: (charge) => attempt(charge, true),
+    peek: (charge) => attempt(charge, false),
+    [Symbol.dispose]: () => clearInterval(sweep),
+  };
+}

@@ -1,0 +1,222 @@
+/** Live rights: a connection lives no longer than its token, and changes with it at once. */
+import { once } from 'node:events';
+import { connect as connectTcp } from 'node:net';
+import { describe, expect, test } from 'vitest';
+import { signToken } from '../../src/auth/tokens.ts';
+import { collect } from '../helpers/collect.ts';
+import { temporaryFolder } from '../helpers/folder.ts';
+import { startGateway, type TestGateway, TOKENS } from '../helpers/gateway.ts';
+import { openSocket } from '../helpers/raw-socket.ts';
+
+type Item = { id: string; data: { type: string } };
+
+const wsUrl = (gateway: TestGateway, path: string) => gateway.url.replace('http', 'ws') + path;
+const brief = (sub: string, seconds = 1) => signToken(TOKENS, { sub, role: 'service', expiresInSeconds: seconds });
+const job = (kind: string) => ({ type: 'forge.job.started', channel: 'forge.job.j', data: { job_id: 'j', kind } }) as const;
+
+/** A raw tRPC connection that has signed in. */
+async function signIn(gateway: TestGateway, token: string) {
+  const socket = await openSocket(wsUrl(gateway, '/trpc?connectionParams=1'));
+  socket.send({ method: 'connectionParams', data: { token } });
+  return socket;
+}
+
+describe('when the token expires', () => {
+  test.each(['/trpc', '/ws'])('the connection to %s is closed with 1008', async (path) => {
+    await using gateway = await startGateway();
+    const startedAt = Date.now();
+    const token = await brief('forge');
+    await using socket = path === '/ws' ? await openSocket(wsUrl(gateway, `/ws/**?token=${token}`)) : await signIn(gateway, token);
+    expect(await socket.closed).toEqual({ code: 1008, reason: 'the token has expired' });
+    // Times of expiry are whole seconds.
+    expect(Date.now() - startedAt).toBeGreaterThan(0);
+    expect(Math.floor(startedAt / 1000) * 1000 + 1000).toBeLessThanOrEqual(Date.now());
+  });
+
+  test('a stream of server-sent events ends', async () => {
+    await using gateway = await startGateway();
+    const client = gateway.httpClient(await brief('forge'));
+    using events = collect<Item>((observer) => client.events.subscribe.subscribe({ channels: ['**'] }, observer));
+    await expect(events.until(() => false)).rejects.toMatchObject({ data: { code: 'UNAUTHORIZED' } });
+    expect(events.items.map(({ data }) => data.type)).toEqual(['courier.live']);
+  });
+
+  test('unless it was refreshed before', async () => {
+    await using gateway = await startGateway();
+    await using reader = gateway.webSocketClient(await brief('forge'));
+    using received = collect<Item>((observer) => reader.trpc.events.subscribe.subscribe({ channels: ['**'] }, observer));
+    await received.count(1);
+    const expiry = Date.now() + 1100;
+    const answer = await reader.trpc.auth.refresh.mutate({ token: await gateway.token('forge', 'service') });
+    expect(answer).toMatchObject({ sub: 'forge', role: 'service' });
+    expect(answer.expires_at.getTime()).toBeGreaterThan(expiry);
+    await expect.poll(() => Date.now(), { timeout: 5000 }).toBeGreaterThan(expiry);
+    await reader.trpc.forge.publish.mutate(job('later'));
+    await received.count(2);
+    // On the same connection: it was announced once.
+    expect(received.items.map(({ data }) => data.type)).toEqual(['courier.live', 'forge.job.started']);
+  });
+});
+
+describe('a refresh', () => {
+  test('acts at once on what is open, and on what is asked for', async () => {
+    await using gateway = await startGateway();
+    await using client = gateway.webSocketClient(await gateway.token('ada', 'user', { subscribe: ['forge.**'] }));
+    using jobs = collect<Item>((observer) => client.trpc.events.subscribe.subscribe({ channels: ['forge.job.j'] }, observer));
+    using own = collect<Item>((observer) => client.trpc.user.onEvent.subscribe(undefined, observer as never));
+    await Promise.all([jobs.count(1), own.count(1)]);
+    await client.trpc.auth.refresh.mutate({ token: await gateway.token('ada', 'user', { subscribe: ['strategy.*'] }) });
+    await expect(jobs.until(() => false)).rejects.toMatchObject({ data: { code: 'FORBIDDEN' } });
+    expect(own.items).toHaveLength(1);
+    using strategies = collect<Item>((observer) => client.trpc.events.subscribe.subscribe({ channels: ['strategy.s'] }, observer));
+    await strategies.count(1);
+    using again = collect<Item>((observer) => client.trpc.events.subscribe.subscribe({ channels: ['forge.job.j'] }, observer));
+    await expect(again.count(1)).rejects.toMatchObject({ data: { code: 'FORBIDDEN' } });
+  });
+
+  test.each<[string, (gateway: TestGateway) => Promise<string> | string]>([
+    ["with another's token", (gateway) => gateway.token('eve')],
+    ['with nonsense', () => 'nonsense'],
+    ['with an expired token', () => signToken(TOKENS, { sub: 'ada', role: 'user', expiresInSeconds: -60 })],
+  ])('%s is refused, and the connection goes on as it was', async (_name, tokenFor) => {
+    await using gateway = await startGateway();
+    await using client = gateway.webSocketClient(await gateway.token('ada'));
+    await expect(client.trpc.auth.refresh.mutate({ token: await tokenFor(gateway) })).rejects.toMatchObject({
+      data: { code: 'UNAUTHORIZED' },
+    });
+    expect(await client.trpc.auth.whoami.query()).toMatchObject({ sub: 'ada' });
+  });
+
+  test('over HTTP has nothing to renew', async () => {
+    await using gateway = await startGateway();
+    const token = await gateway.token('ada');
+    await expect(gateway.httpClient(token).auth.refresh.mutate({ token })).rejects.toMatchObject({ data: { code: 'BAD_REQUEST' } });
+  });
+});
+
+describe('a revocation', () => {
+  test('of a principal closes its connections, refuses its tokens, and lets later ones in', async () => {
+    await using gateway = await startGateway();
+    const token = await gateway.token('forge', 'service');
+    await using admin = gateway.webSocketClient(await gateway.token('root', 'admin'));
+    await using live = await signIn(gateway, token);
+    await using plain = await openSocket(wsUrl(gateway, `/ws/**?token=${token}`));
+    await using other = await openSocket(wsUrl(gateway, `/ws/**?token=${await gateway.token('prophet', 'service')}`));
+    await Promise.all([plain.count(1), other.count(1)]);
+    expect(await admin.trpc.admin.revoke.mutate({ sub: 'forge' })).toEqual({ ended: 2 });
+    for (const socket of [live, plain]) expect(await socket.closed).toEqual({ code: 1008, reason: 'the token was revoked' });
+    await admin.trpc.events.publish.mutate(job('after'));
+    await other.count(2);
+    expect(plain.messages).toHaveLength(1);
+    await using back = await signIn(gateway, token);
+    expect(await back.closed).toMatchObject({ code: 1008 });
+    await expect(gateway.httpClient(token).auth.whoami.query()).rejects.toMatchObject({ data: { code: 'UNAUTHORIZED' } });
+    // Tokens say in whole seconds when they were issued.
+    await expect
+      .poll(
+        async () =>
+          gateway
+            .httpClient(await gateway.token('forge', 'service'))
+            .auth.whoami.query()
+            .catch(() => undefined),
+        { timeout: 5000 },
+      )
+      .toMatchObject({ sub: 'forge' });
+  });
+
+  test('of one token leaves the others, and outlives a restart', async () => {
+    using folder = temporaryFolder();
+    const env = { COURIER_LOG: `sqlite:${folder.file('courier.db')}` };
+    const [lost, kept] = await Promise.all(
+      ['lost', 'kept'].map((jti) => signToken(TOKENS, { sub: 'ada', role: 'user', expiresInSeconds: 300, jti })),
+    );
+    const whoami = (gateway: TestGateway, token = '') => gateway.httpClient(token).auth.whoami.query();
+    {
+      await using gateway = await startGateway(env);
+      const admin = gateway.httpClient(await gateway.token('root', 'admin'));
+      expect(await admin.admin.revoke.mutate({ jti: 'lost' })).toEqual({ ended: 0 });
+      expect(await whoami(gateway, kept)).toMatchObject({ sub: 'ada' });
+    }
+    await using gateway = await startGateway(env);
+    await expect(whoami(gateway, lost)).rejects.toMatchObject({ data: { code: 'UNAUTHORIZED' } });
+    expect(await whoami(gateway, kept)).toMatchObject({ sub: 'ada' });
+  });
+
+  test('is for admins', async () => {
+    await using gateway = await startGateway();
+    const revoke = { sub: 'root' };
+    for (const role of ['user', 'service'] as const) {
+      const client = gateway.httpClient(await gateway.token('forge', role));
+      await expect(client.admin.revoke.mutate(revoke)).rejects.toMatchObject({ data: { code: 'FORBIDDEN' } });
+    }
+  });
+});
+
+test('several secrets: any of them has signed, the first signs', async () => {
+  await using gateway = await startGateway({ COURIER_JWT_SECRET: `${'n'.repeat(40)},${TOKENS.secret}` });
+  expect(gateway.tokens?.secret).toBe('n'.repeat(40));
+  for (const secret of ['n'.repeat(40), TOKENS.secret]) {
+    const token = await signToken({ ...TOKENS, secret }, { sub: 'ada', role: 'user', expiresInSeconds: 60 });
+    expect(await gateway.httpClient(token).auth.whoami.query()).toMatchObject({ sub: 'ada' });
+  }
+  const token = await signToken({ ...TOKENS, secret: 'x'.repeat(40) }, { sub: 'ada', role: 'user', expiresInSeconds: 60 });
+  await expect(gateway.httpClient(token).auth.whoami.query()).rejects.toMatchObject({ data: { code: 'UNAUTHORIZED' } });
+});
+
+describe('browsers', () => {
+  const attempt = async (gateway: TestGateway, origin: string | undefined, path = '/trpc') => {
+    const { hostname, port, host } = new URL(gateway.url);
+    const socket = connectTcp(Number(port), hostname);
+    await once(socket, 'connect');
+    const headers = [`GET ${path} HTTP/1.1`, `Host: ${host}`, 'Upgrade: websocket', 'Connection: Upgrade', 'Sec-WebSocket-Version: 13'];
+    if (origin !== undefined) headers.push(`Origin: ${origin.replace('{host}', host)}`);
+    socket.write(`${[...headers, 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=='].join('\r\n')}\r\n\r\n`);
+    const [chunk] = (await once(socket, 'data')) as [Buffer];
+    socket.destroy();
+    return Number(chunk.toString().slice(9, 12));
+  };
+
+  test('connect from allowed origins and the own host only; what is no browser may always', async () => {
+    await using gateway = await startGateway({ COURIER_ALLOWED_ORIGINS: 'https://app.example.org' });
+    for (const [origin, status] of [
+      [undefined, 101],
+      ['https://app.example.org', 101],
+      ['http://{host}', 101],
+      ['https://evil.example', 403],
+      ['null', 403],
+      ['https://app.example.org.evil.example', 403],
+      ['https://evil-app.example.org', 403],
+      ['http://app.example.org', 403],
+      ['https://app.example.org:8443', 403],
+      ['https://APP.example.org', 403],
+      ['not a url', 403],
+    ] as const) {
+      for (const path of ['/trpc', '/ws/global']) expect([origin, await attempt(gateway, origin, path)]).toEqual([origin, status]);
+    }
+  });
+
+  test('read answers over HTTP from allowed origins only', async () => {
+    await using gateway = await startGateway({ COURIER_ALLOWED_ORIGINS: 'https://app.example.org' });
+    const ask = (origin: string, init: RequestInit = {}) =>
+      fetch(`${gateway.url}/livez`, { ...init, headers: { ...init.headers, origin } });
+    const allowed = await ask('https://app.example.org');
+    expect(allowed.headers.get('access-control-allow-origin')).toBe('https://app.example.org');
+    expect(allowed.headers.get('vary')).toBe('origin');
+    expect((await ask('https://evil.example')).headers.get('access-control-allow-origin')).toBeNull();
+    const preflight = { method: 'OPTIONS', headers: { 'access-control-request-method': 'POST' } };
+    const answer = await ask('https://app.example.org', preflight);
+    expect(answer.status).toBe(204);
+    expect(answer.headers.get('access-control-allow-headers')).toContain('authorization');
+    expect((await ask('https://evil.example', preflight)).status).toBe(403);
+  });
+
+  test('are told that answers are data', async () => {
+    await using gateway = await startGateway();
+    const { headers } = await fetch(`${gateway.url}/livez`);
+    expect(Object.fromEntries(headers)).toMatchObject({
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+      'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+    });
+  });
+});
