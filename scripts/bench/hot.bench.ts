@@ -1,0 +1,71 @@
+/** The hot functions, one by one, so that a regression is seen where it happens: `npm run bench:hot`. */
+import superjson from 'superjson';
+import { test } from 'vitest';
+import { selectorOf } from '../../src/contract/channels.ts';
+import type { Batch } from '../../src/delivery/batch.ts';
+import { Delivery } from '../../src/delivery/delivery.ts';
+import { Hub } from '../../src/delivery/hub.ts';
+import { memoryLimiter } from '../../src/limits/memory.ts';
+import { anyDraft } from '../../src/router/services.ts';
+import { textFrames } from '../../src/transport/socket-writer.ts';
+import { encodeTracked } from '../../src/transport/tracked-encoding.ts';
+
+const EVENT = {
+  channel: 'backtest.b1',
+  type: 'backtest.progress',
+  metadata: { timestamp: '2026-01-02T03:04:05.678Z', source: 'cartographe' },
+  data: { backtest_id: 'b1', progress: 0.5, message: 'x'.repeat(150) },
+};
+const BODY = JSON.stringify(EVENT);
+const DRAFT = { type: EVENT.type, channel: EVENT.channel, data: EVENT.data };
+const delivery = (seq: number) =>
+  new Delivery(`9gcxylzg4fdd-${seq}`, { seq, channel: EVENT.channel, family: 'backtest', type: EVENT.type, body: BODY });
+
+test('checking a draft', async ({ bench }) => {
+  await bench('zod, 17 types by discriminator', () => {
+    anyDraft.parse(DRAFT);
+  }).run();
+});
+
+test('encoding an event for tRPC', async ({ bench }) => {
+  const tracked = { id: 'e-1', data: { ...EVENT, id: 'e-1', metadata: { ...EVENT.metadata, timestamp: new Date() } } };
+  let seq = 0;
+  await bench.compare(
+    bench('from its JSON text', () => {
+      encodeTracked(delivery(++seq));
+    }),
+    bench('by superjson and JSON.stringify', () => {
+      JSON.stringify(superjson.serialize(tracked));
+    }),
+  );
+});
+
+test('framing a turn of 20 events', async ({ bench }) => {
+  const texts = Array.from({ length: 20 }, (_, seq) => encodeTracked(delivery(seq)));
+  await bench('one buffer for all of them', () => {
+    textFrames(texts);
+  }).run();
+});
+
+test('dispatching to 1,000 members', async ({ bench }) => {
+  const hub = new Hub();
+  const sink = { writable: true, deliver: (batch: Batch) => void batch, drained: () => Promise.resolve() };
+  const interest = { selector: selectorOf(['backtest.b1']), types: undefined };
+  for (let n = 0; n < 1000; n += 1) hub.join(interest, { sink, onBehind: () => undefined });
+  let seq = 0;
+  await bench('one event and the end of its turn', async () => {
+    hub.dispatch(delivery(++seq));
+    await Promise.resolve();
+  }).run();
+});
+
+test('counting a call', async ({ bench }) => {
+  using limiter = memoryLimiter();
+  const rates = [
+    { limit: 1e9, periodMs: 1000 },
+    { limit: 1e9, periodMs: 60_000 },
+  ];
+  await bench('two rates', () => {
+    limiter.charge({ key: 'publish:forge', rates, cost: 1 });
+  }).run();
+});
