@@ -45,21 +45,24 @@ export function subscribe<TEvent>(
     if (start.gap !== undefined && lastEventId !== undefined) {
       sink.deliver(gapNotice(feed.log.positions, start.gap, lastEventId, start.after));
     }
-    await whileAllowed(session, selector, ended, (signal) => new Subscriber(feed, interest, start.after, sink).run(signal));
+    await whileAllowed(session, new Subscriber(feed, interest, start.after, sink), selector, ended);
   };
   return eventStream(() => iterateEvents<TEvent | Notice>(attach, signal), attach);
 }
 
-/** Runs until `ended` aborts; rejects when the session loses the right to read. */
-async function whileAllowed(session: Session, selector: Selector, ended: AbortSignal, run: (signal: AbortSignal) => Promise<void>) {
-  const lost = new AbortController();
-  const release = session.hold(selector, (error) => lost.abort(error));
+/** Delivers until `ended` aborts; rejects when the session loses the right to read. */
+async function whileAllowed(session: Session, subscriber: Subscriber, selector: Selector, ended: AbortSignal): Promise<void> {
+  let lost: CourierError | undefined;
+  const release = session.hold(selector, (error) => {
+    lost = error;
+    subscriber.stop();
+  });
   try {
-    await run(AbortSignal.any([ended, lost.signal]));
-    if (!ended.aborted) lost.signal.throwIfAborted();
+    await subscriber.run(ended);
   } finally {
     release();
   }
+  if (lost !== undefined) throw lost;
 }
 
 /** The channels that `patterns` stand for, when the principal may read them all. */

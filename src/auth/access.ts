@@ -1,8 +1,9 @@
 /** The door: who comes in, how many, how often; and who is sent out again. */
 import { CourierError } from '../errors.ts';
-import type { Limiter } from '../limits/limiter.ts';
-import { type Activity, type Limits, rate, ratesFor } from '../limits/limits.ts';
-import type { Principal } from './principal.ts';
+import type { Rate } from '../limits/gcra.ts';
+import type { Limiter, RetryAfterMs } from '../limits/limiter.ts';
+import { type Activity, type Limits, rate, ratesOf } from '../limits/limits.ts';
+import type { Principal, Role } from './principal.ts';
 import type { Revocations, Revoked } from './revocations.ts';
 import { Session } from './session.ts';
 import { authenticate, type Credentials, type VerifyToken } from './tokens.ts';
@@ -14,16 +15,21 @@ export interface AccessDeps {
   readonly limits: Limits;
 }
 
-/** Refused calls that one principal may have in a minute before its connections are closed. */
-const REFUSALS_PER_MINUTE = [{ limit: 200, periodMs: 60_000 }];
+/** Refused calls that a principal may have in a minute before its connections are closed: at least so many, and ten seconds' worth of publishes. */
+const MIN_REFUSALS_PER_MINUTE = 200;
+const REFUSED_SECONDS_PER_MINUTE = 10;
 
 export class Access {
   readonly #deps: AccessDeps;
   /** Live sessions by `sub`. */
   readonly #sessions = new Map<string, Set<Session>>();
 
+  readonly #rates: Readonly<Record<Role, Readonly<Record<Activity, readonly Rate[]>>>>;
+
   constructor(deps: AccessDeps) {
     this.#deps = deps;
+    const { user, service, admin } = deps.limits;
+    this.#rates = { user: ratesOf(user), service: ratesOf(service), admin: ratesOf(admin) };
   }
 
   get limits(): Limits {
@@ -38,22 +44,22 @@ export class Access {
    * SERVICE_UNAVAILABLE when the principal has too many connections, or the keys cannot be had.
    */
   async signIn(credentials: Credentials, address: string | undefined, onEnd?: (error: CourierError) => void): Promise<Session> {
-    const failures = {
-      key: `address:${address}`,
-      rates: rate(this.#deps.limits.gateway.failedAuthenticationsPerMinute, 60_000),
-      cost: 1,
-    };
-    const retryAfterMs = await this.#deps.limiter.peek(failures);
-    if (retryAfterMs !== undefined)
-      throw new CourierError('TOO_MANY_REQUESTS', 'too many wrong tokens from this address', { retryAfterMs });
     try {
       const principal = await this.#verify(() => authenticate(this.#deps.verify, credentials));
       if (onEnd !== undefined) this.#checkConnections(principal);
       return new Session(this.#sessionDeps, principal, onEnd);
     } catch (error) {
-      if (error instanceof CourierError && error.code === 'UNAUTHORIZED') await this.#deps.limiter.charge(failures);
+      if (error instanceof CourierError && error.code === 'UNAUTHORIZED') await this.#noteFailure(address);
       throw error;
     }
+  }
+
+  /** Valid tokens are let in whatever else comes from their address, which may be that of a proxy. */
+  async #noteFailure(address: string | undefined): Promise<void> {
+    const rates = rate(this.#deps.limits.gateway.failedAuthenticationsPerMinute, 60_000);
+    const retryAfterMs = await this.#deps.limiter.charge({ key: `address:${address}`, rates, cost: 1 });
+    if (retryAfterMs !== undefined)
+      throw new CourierError('TOO_MANY_REQUESTS', 'too many wrong tokens from this address', { retryAfterMs });
   }
 
   /** Refuses the tokens from now on, and ends the sessions that stand on them. Returns how many those were. */
@@ -73,8 +79,9 @@ export class Access {
 
   #checkConnections({ sub, role }: Principal): void {
     const most = this.#deps.limits[role].connections;
+    if (most === null) return;
     const open = [...(this.#sessions.get(sub) ?? [])].filter(({ isConnection }) => isConnection).length;
-    if (most === null || open < most) return;
+    if (open < most) return;
     throw new CourierError('SERVICE_UNAVAILABLE', `${JSON.stringify(sub)} has ${open} connections, and may have ${most}`, {
       retryAfterMs: 1000,
     });
@@ -97,12 +104,22 @@ export class Access {
     },
   };
 
-  async #charge({ sub, role }: Principal, activity: Activity, cost: number): Promise<void> {
-    const rates = ratesFor(this.#deps.limits[role], activity);
+  /** Waits only where the limiter does. */
+  #charge({ sub, role }: Principal, activity: Activity, cost: number): Promise<void> | void {
+    const rates = this.#rates[role][activity];
     if (rates.length === 0) return;
-    const retryAfterMs = await this.#deps.limiter.charge({ key: `${activity}:${sub}`, rates, cost });
+    const verdict = this.#deps.limiter.charge({ key: `${activity}:${sub}`, rates, cost });
+    if (verdict === undefined) return;
+    return this.#refuse({ sub, role, activity, cost, rates }, verdict);
+  }
+
+  async #refuse(
+    { sub, role, activity, cost, rates }: { sub: string; role: Role; activity: Activity; cost: number; rates: readonly Rate[] },
+    verdict: RetryAfterMs | Promise<RetryAfterMs>,
+  ): Promise<void> {
+    const retryAfterMs = await verdict;
     if (retryAfterMs === undefined) return;
-    await this.#noteRefusal(sub);
+    await this.#noteRefusal(sub, this.#deps.limits[role].publishPerSecond ?? 0);
     if (retryAfterMs === Number.POSITIVE_INFINITY) {
       const most = Math.min(...rates.map(({ limit }) => limit));
       throw new CourierError('BAD_REQUEST', `${cost} events at once are more than the limit of ${most} lets through at any time`);
@@ -111,8 +128,9 @@ export class Access {
   }
 
   /** Whoever does not heed refusals for long is sent out. */
-  async #noteRefusal(sub: string): Promise<void> {
-    const over = await this.#deps.limiter.charge({ key: `refusals:${sub}`, rates: REFUSALS_PER_MINUTE, cost: 1 });
+  async #noteRefusal(sub: string, publishPerSecond: number): Promise<void> {
+    const most = Math.max(MIN_REFUSALS_PER_MINUTE, REFUSED_SECONDS_PER_MINUTE * publishPerSecond);
+    const over = await this.#deps.limiter.charge({ key: `refusals:${sub}`, rates: rate(most, 60_000), cost: 1 });
     if (over === undefined) return;
     for (const session of [...(this.#sessions.get(sub) ?? [])]) {
       if (session.isConnection) session.end(new CourierError('TOO_MANY_REQUESTS', 'limits exceeded for too long'));

@@ -38,6 +38,7 @@ export class Subscriber implements Member {
   #cursor: number;
   #replayed = 0;
   #announced = false;
+  #stopped = false;
   #audience: Audience | undefined;
   /** Ends the live phase. */
   #out: () => void = () => undefined;
@@ -50,11 +51,11 @@ export class Subscriber implements Member {
     this.sink = sink;
   }
 
-  /** Delivers until `signal` aborts. Rejects with what made it impossible to go on. */
+  /** Delivers until `signal` aborts or it is stopped. Rejects with what made it impossible to go on. */
   async run(signal: AbortSignal): Promise<void> {
     const { tail } = this.#feed;
     try {
-      while (!signal.aborted) {
+      while (!signal.aborted && !this.#stopped) {
         if (!this.sink.writable) await this.sink.drained(signal);
         // The log was read further than the tail has come: what follows comes with it.
         else if (this.#cursor > tail.position) await tail.reached(this.#cursor, signal);
@@ -66,8 +67,16 @@ export class Subscriber implements Member {
     }
   }
 
+  /** Delivers nothing more; `run` resolves as soon as nothing is waited for. */
+  stop(): void {
+    this.#stopped = true;
+    this.#audience?.leave(this);
+    this.#out();
+  }
+
   async #catchUp(signal: AbortSignal): Promise<void> {
     const page = await this.#feed.reads.read(this.#interest, this.#cursor, signal);
+    if (this.#stopped) return;
     if (page.first > this.#cursor + 1) this.#skipTo(page.first - 1);
     if (this.#handAll(page.batches)) this.#cursor = Math.max(this.#cursor, page.through);
   }

@@ -19,6 +19,4 @@ export type RetryAfterMs = number | undefined;
 
 export interface Limiter extends Disposable {
   charge(charge: Charge): RetryAfterMs | Promise<RetryAfterMs>;
-  /** How long until such a charge would be admitted; takes nothing. */
-  peek(charge: Charge): RetryAfterMs | Promise<RetryAfterMs>;
 }

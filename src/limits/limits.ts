@@ -62,10 +62,13 @@ export function parseLimits(json: string): Limits {
 /** What a call counts as. */
 export type Activity = 'publish' | 'subscribe' | 'query';
 
-/** The rates that `limits` sets for an activity. */
-export function ratesFor(limits: RoleLimits, activity: Activity): Rate[] {
-  if (activity === 'publish') return [...rate(limits.publishPerSecond, 1000), ...rate(limits.publishPerMinute, 60_000)];
-  return rate(activity === 'subscribe' ? limits.subscribePerSecond : limits.queriesPerSecond, 1000);
+/** The rates that `limits` sets for each activity. */
+export function ratesOf(limits: RoleLimits): Readonly<Record<Activity, readonly Rate[]>> {
+  return {
+    publish: [...rate(limits.publishPerSecond, 1000), ...rate(limits.publishPerMinute, 60_000)],
+    subscribe: rate(limits.subscribePerSecond, 1000),
+    query: rate(limits.queriesPerSecond, 1000),
+  };
 }
 
 export function rate(limit: number | null, periodMs: number): Rate[] {

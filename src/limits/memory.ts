@@ -17,22 +17,20 @@ export function memoryLimiter({ now = () => performance.now(), sweepMs = 10_000 
     for (const [key, states] of buckets) if (states.every((state) => state === undefined || state <= time)) buckets.delete(key);
   }, sweepMs);
   sweep.unref();
-  const attempt = ({ key, rates, cost }: Charge, commit: boolean): RetryAfterMs => {
+  const charge = ({ key, rates, cost }: Charge): RetryAfterMs => {
     const time = now();
     const states = buckets.get(key);
     const verdicts = rates.map((rate, index) => take(states?.[index], rate, cost, time));
     const waits = verdicts.flatMap((verdict) => (verdict.admitted ? [] : [verdict.retryAfterMs]));
     if (waits.length > 0) return Math.max(...waits);
-    if (commit)
-      buckets.set(
-        key,
-        verdicts.flatMap((verdict) => (verdict.admitted ? [verdict.state] : [])),
-      );
+    buckets.set(
+      key,
+      verdicts.flatMap((verdict) => (verdict.admitted ? [verdict.state] : [])),
+    );
     return undefined;
   };
   return {
-    charge: (charge) => attempt(charge, true),
-    peek: (charge) => attempt(charge, false),
+    charge,
     [Symbol.dispose]: () => clearInterval(sweep),
   };
 }

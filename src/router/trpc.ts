@@ -82,18 +82,21 @@ export function contextOf(context: Omit<Context, 'principal'>): Context {
 export const router = t.router;
 /** A query or a small mutation. Each call counts against the caller's limits before anything of it is looked at. */
 export const procedure = t.procedure.use(async ({ ctx, next }) => {
-  await ctx.session.charge('query');
+  const charged = ctx.session.charge('query');
+  if (charged !== undefined) await charged;
   return next();
 });
 /** A subscription. */
 export const subscription = t.procedure.use(async ({ ctx, next }) => {
-  await ctx.session.charge('subscribe');
+  const charged = ctx.session.charge('subscribe');
+  if (charged !== undefined) await charged;
   return next();
 });
 /** A publish: every event of a batch counts. */
 export const publishing = t.procedure.use(async ({ ctx, getRawInput, next }) => {
   const input = await getRawInput();
-  await ctx.session.charge('publish', Array.isArray(input) ? Math.max(1, input.length) : 1);
+  const charged = ctx.session.charge('publish', Array.isArray(input) ? Math.max(1, input.length) : 1);
+  if (charged !== undefined) await charged;
   return next();
 });
 /** For admins. */

@@ -16,7 +16,10 @@ export function addressOf(req: IncomingMessage): string {
 
 export class Doorway {
   readonly #options: DoorwayOptions;
-  readonly #waiting = new Map<string, Set<IncomingMessage>>();
+  /** By address. */
+  readonly #waiting = new Map<string, number>();
+  /** Ends the waiting of a connection; kept no longer than its request. */
+  readonly #leave = new WeakMap<IncomingMessage, () => void>();
 
   constructor(options: DoorwayOptions) {
     this.#options = options;
@@ -30,25 +33,26 @@ export class Doorway {
   /** Is there room for another connection of this address that has not authenticated? */
   hasRoom(req: IncomingMessage): boolean {
     const most = this.#options.unauthenticatedPerAddress;
-    return most === null || (this.#waiting.get(addressOf(req))?.size ?? 0) < most;
+    return most === null || (this.#waiting.get(addressOf(req)) ?? 0) < most;
   }
 
   /** Counts the connection until it is authenticated or closed. */
   enter(req: IncomingMessage, ws: WebSocket): void {
     const address = addressOf(req);
-    const waiting = this.#waiting.get(address) ?? new Set();
-    this.#waiting.set(address, waiting.add(req));
-    ws.once('close', () => this.#leave(address, req));
+    this.#waiting.set(address, (this.#waiting.get(address) ?? 0) + 1);
+    const leave = () => {
+      ws.off('close', leave);
+      const left = (this.#waiting.get(address) ?? 0) - 1;
+      if (left > 0) this.#waiting.set(address, left);
+      else this.#waiting.delete(address);
+    };
+    this.#leave.set(req, leave);
+    ws.once('close', leave);
   }
 
   /** The connection is somebody's. */
   pass(req: IncomingMessage): void {
-    this.#leave(addressOf(req), req);
-  }
-
-  #leave(address: string, req: IncomingMessage): void {
-    const waiting = this.#waiting.get(address);
-    waiting?.delete(req);
-    if (waiting?.size === 0) this.#waiting.delete(address);
+    this.#leave.get(req)?.();
+    this.#leave.delete(req);
   }
 }

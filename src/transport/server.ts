@@ -24,8 +24,8 @@ export interface ServerDeps extends PlainHttpDeps {
 const MAX_MESSAGE_BYTES = 256 * 1024;
 const MAX_FRAGMENTS = 1024;
 const MAX_BUFFERED_CHUNKS = 8192;
-const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 30_000;
+/** How long a client may take to send a request, in ms, and how often that is looked at. */
+const TIMEOUTS = { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 2000 };
 /** Part of the drain in which clients are asked to leave; the rest is for those that do not hurry. */
 const LEAVING_SHARE = 0.8;
 /** How long a tRPC client may take to move elsewhere, in ms. */
@@ -91,7 +91,7 @@ class ServerConnections {
     this.#doorway = new Doorway({ allowedOrigins: deps.allowedOrigins, unauthenticatedPerAddress });
     this.#trpc = trpcEndpoint(deps, this.#doorway);
     this.#plain = new PlainWebSockets(deps, this.#doorway);
-    this.server = createServer({ headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS }, (req, res) => {
+    this.server = createServer(TIMEOUTS, (req, res) => {
       void this.#answer(req, res);
     });
     this.server.on('upgrade', (req, socket, head) => this.#upgrade(req, socket, head));

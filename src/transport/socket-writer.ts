@@ -121,29 +121,30 @@ export class SocketWriter {
 
   /** Hands what is queued to the socket. `now`: ms since 1970. */
   flush(now: number): void {
-    const [first] = this.#queue;
-    if (first === undefined) return;
-    const bytes = this.#queue.length === 1 ? first : Buffer.concat(this.#queue);
+    if (this.#queue.length === 0) return;
+    if (this.open) this.#send(now);
     this.#queue.length = 0;
     this.#queuedBytes = 0;
-    if (this.open) this.#send(bytes, now);
+    if (!this.#socketIsFree && !this.writable) this.#watchForStall();
     this.#moved();
   }
 
-  #send(bytes: Buffer, now: number): void {
+  #send(now: number): void {
     this.lastWriteAt = now;
-    this.#bytesSincePing += bytes.length;
-    if (this.#bytesSincePing >= BYTES_BETWEEN_PINGS && this.#unansweredPings < MAX_UNANSWERED_PINGS) this.#sendWithPing(bytes);
-    else this.#socketIsFree = this.#socket.write(bytes);
-    if (!this.#socketIsFree && !this.writable) this.#watchForStall();
+    this.#bytesSincePing += this.#queuedBytes;
+    if (this.#bytesSincePing >= BYTES_BETWEEN_PINGS && this.#unansweredPings < MAX_UNANSWERED_PINGS) {
+      this.#bytesSincePing = 0;
+      this.#unansweredPings += 1;
+      this.#queue.push(PING);
+    }
+    if (this.#queue.length === 1) this.#socketIsFree = this.#socket.write(this.#queue[0]);
+    else this.#sendTogether();
   }
 
-  #sendWithPing(bytes: Buffer): void {
-    this.#bytesSincePing = 0;
-    this.#unansweredPings += 1;
+  /** All in one write, without copying what others send too. */
+  #sendTogether(): void {
     this.#socket.cork();
-    this.#socket.write(bytes);
-    this.#socketIsFree = this.#socket.write(PING);
+    for (const frames of this.#queue) this.#socketIsFree = this.#socket.write(frames);
     this.#socket.uncork();
   }
 

@@ -72,20 +72,12 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
     this.writer = new SocketWriter(ws, socket, options);
     ws.on('message', (data, isBinary) => this.#onMessage(data, isBinary));
     ws.on('pong', () => this.#heard());
-    ws.on('error', (error) => this.#report(error));
+    ws.on('error', (error) => options.onSocketError(error));
     ws.once('close', () => this.#onClose());
     const announced = URL.parse(req.url ?? '', 'http://localhost')?.searchParams.get('connectionParams') === '1';
     if (announced) this.#awaitingParams = req;
     else this.#context = this.#createContext(req, () => null);
   }
-
-  readonly #control: ConnectionControl = {
-    close: (code, reason) => this.writer.close(code, reason),
-    onClose: (listener) => {
-      if (this.#ws.readyState === this.#ws.CLOSED) listener();
-      else this.#ws.once('close', listener);
-    },
-  };
 
   get awaitingParams(): boolean {
     return this.#awaitingParams !== undefined;
@@ -139,7 +131,7 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
 
   async #createContext(req: IncomingMessage, connectionParams: () => TRPCRequestInfo['connectionParams']): ContextPromise<TRouter> {
     try {
-      this.#ctx = await this.#options.createContext({ req, connectionParams: connectionParams(), connection: this.#control });
+      this.#ctx = await this.#options.createContext({ req, connectionParams: connectionParams(), connection: this.#control() });
       return { value: this.#ctx as inferRouterContext<TRouter> };
     } catch (cause) {
       const error = getTRPCErrorFromUnknown(cause);
@@ -148,6 +140,17 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
       this.writer.close(meaningOf(error.code).close, error.code);
       return undefined;
     }
+  }
+
+  #control(): ConnectionControl {
+    const ws = this.#ws;
+    return {
+      close: (code, reason) => this.writer.close(code, reason),
+      onClose: (listener) => {
+        if (ws.readyState === ws.CLOSED) listener();
+        else ws.once('close', listener);
+      },
+    };
   }
 
   #runCalls(parse: () => unknown, context: ContextPromise<TRouter>): void {

@@ -39,6 +39,7 @@ export function trpcEndpoint({ feed, access, logger }: TrpcEndpointDeps, doorway
       if (error.code !== 'INTERNAL_SERVER_ERROR') return;
       logger.error('a call failed', { ...(ctx && { request_id: ctx.requestId, connection_id: ctx.connectionId }), procedure: path, error });
     },
+    onSocketError: (error) => logger.debug('a WebSocket failed', { error }),
     encodeTracked,
     maxSubscriptions: MAX_SUBSCRIPTIONS,
     maxBatchCalls: MAX_BATCH_CALLS,

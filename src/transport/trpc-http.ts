@@ -12,6 +12,7 @@ import { headerOf } from './http-exchange.ts';
 
 /** Bytes of a batch's body, at most. */
 const MAX_BATCH_BYTES = 1024 * 1024;
+const METHODS = ['GET', 'POST'];
 /** Calls in one batch, at most. */
 export const MAX_BATCH_CALLS = 100;
 
@@ -26,6 +27,10 @@ export async function handleTrpcHttp(
   deps: TrpcHttpDeps,
   { req, res, path, requestId }: { req: IncomingMessage; res: ServerResponse; path: string; requestId: string },
 ): Promise<void> {
+  if (!METHODS.includes(req.method ?? '')) {
+    res.setHeader('allow', METHODS.join(', '));
+    throw new CourierError('METHOD_NOT_SUPPORTED', `use ${METHODS.join(' or ')} here`);
+  }
   res.setHeader('x-request-id', requestId);
   await nodeHTTPRequestHandler({
     req,

@@ -33,6 +33,8 @@ export interface TrpcWebSocketOptions<TRouter extends AnyTRPCRouter> extends Soc
     readonly type: 'query' | 'mutation' | 'subscription' | 'unknown';
     readonly ctx: inferRouterContext<TRouter> | undefined;
   }) => void;
+  /** Told when a client breaks the WebSocket protocol, or its connection breaks. */
+  readonly onSocketError: (error: Error) => void;
   /** How an event of an EventStream is written after `"data":`. */
   readonly encodeTracked: (delivery: Delivery) => string;
   readonly maxSubscriptions: number;

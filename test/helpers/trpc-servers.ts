@@ -144,6 +144,7 @@ export async function courierServer(overrides: Partial<TrpcWebSocketOptions<type
     router: testRouter,
     createContext,
     onError: () => undefined,
+    onSocketError: () => undefined,
     encodeTracked,
     maxSubscriptions: 100,
     maxBatchCalls: 100,

@@ -1,0 +1,150 @@
+/** Limits as clients meet them: over every surface, with how long to wait, and an end for those who do not. */
+import { describe, expect, test } from 'vitest';
+import { startGateway, type TestGateway } from '../helpers/gateway.ts';
+import { openSocket } from '../helpers/raw-socket.ts';
+
+const limited = (limits: object) => startGateway({ COURIER_LIMITS: JSON.stringify(limits) });
+const draft = { type: 'forge.job.started', channel: 'forge.job.j', data: { job_id: 'j', kind: 'k' } } as const;
+const wsUrl = (gateway: TestGateway, path: string) => gateway.url.replace('http', 'ws') + path;
+const publisher = (gateway: TestGateway) => gateway.token('ada', 'user', { publish: ['forge.job.*'] });
+
+async function signIn(gateway: TestGateway, token: string) {
+  const socket = await openSocket(wsUrl(gateway, '/trpc?connectionParams=1'));
+  socket.send({ method: 'connectionParams', data: { token } });
+  return socket;
+}
+
+describe('publishing', () => {
+  test('over plain HTTP is refused with 429 and how long to wait', async () => {
+    await using gateway = await limited({ user: { publishPerMinute: 2 } });
+    const authorization = `Bearer ${await publisher(gateway)}`;
+    const publish = () =>
+      fetch(`${gateway.url}/publish`, {
+        method: 'POST',
+        headers: { authorization, 'content-type': 'application/json' },
+        body: JSON.stringify(draft),
+      });
+    expect([(await publish()).status, (await publish()).status]).toEqual([201, 201]);
+    const refused = await publish();
+    expect(refused.status).toBe(429);
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(20);
+    expect(await refused.json()).toMatchObject({ code: 'TOO_MANY_REQUESTS', detail: 'publish: the limit of "ada" is reached' });
+  });
+
+  test('is counted by principal, over all of its connections, before anything else is looked at', async () => {
+    await using gateway = await limited({ user: { publishPerMinute: 2 } });
+    const token = await publisher(gateway);
+    await using first = gateway.webSocketClient(token);
+    await using second = gateway.webSocketClient(token);
+    await first.trpc.events.publish.mutate(draft);
+    // A wrong one counts too.
+    await expect(second.trpc.events.publish.mutate({ ...draft, data: {} } as never)).rejects.toMatchObject({
+      data: { code: 'BAD_REQUEST' },
+    });
+    await expect(gateway.httpClient(token).events.publish.mutate(draft)).rejects.toMatchObject({
+      data: { code: 'TOO_MANY_REQUESTS', retryAfterMs: expect.any(Number) },
+    });
+    await using other = gateway.webSocketClient(await gateway.token('eve', 'user', { publish: ['forge.job.*'] }));
+    await other.trpc.events.publish.mutate(draft);
+  });
+
+  test('counts each event of a batch, and all of them or none', async () => {
+    await using gateway = await limited({ user: { publishPerSecond: null, publishPerMinute: 5 } });
+    await using client = gateway.webSocketClient(await publisher(gateway));
+    const publish = (count: number) => client.trpc.events.publishBatch.mutate(Array(count).fill(draft));
+    await publish(3);
+    await expect(publish(3)).rejects.toMatchObject({ data: { code: 'TOO_MANY_REQUESTS' } });
+    await publish(2);
+    await expect(publish(6)).rejects.toMatchObject({ data: { code: 'BAD_REQUEST' }, message: expect.stringContaining('limit of 5') });
+  });
+});
+
+test('the calls of one HTTP batch are counted one by one, and the answer says how long to wait', async () => {
+  await using gateway = await limited({ user: { queriesPerSecond: 2 } });
+  const headers = { authorization: `Bearer ${await gateway.token('ada')}` };
+  const response = await fetch(`${gateway.url}/trpc/auth.whoami,auth.whoami,auth.whoami?batch=1`, { headers });
+  const answers = (await response.json()) as { result?: object; error?: { json: { data: { code: string } } } }[];
+  expect(answers.map(({ result, error }) => (result === undefined ? error?.json.data.code : 'answered'))).toEqual([
+    'answered',
+    'answered',
+    'TOO_MANY_REQUESTS',
+  ]);
+  expect(response.headers.get('retry-after')).toBe('1');
+});
+
+test('subscriptions are counted', async () => {
+  await using gateway = await limited({ user: { subscribePerSecond: 1 } });
+  const token = await gateway.token('ada');
+  await using first = await openSocket(wsUrl(gateway, `/ws/global?token=${token}`));
+  await first.count(1);
+  await using second = await openSocket(wsUrl(gateway, `/ws/global?token=${token}`));
+  expect(await second.closed).toEqual({ code: 4429, reason: 'subscribe: the limit of "ada" is reached' });
+});
+
+describe('connections', () => {
+  test('of one principal: one too many is closed with 1013, and one that leaves makes room', async () => {
+    await using gateway = await limited({ user: { connections: 2 } });
+    const token = await gateway.token('ada');
+    await using first = await signIn(gateway, token);
+    await using second = await openSocket(wsUrl(gateway, `/ws/global?token=${token}`));
+    await second.count(1);
+    first.send({ id: 1, method: 'query', params: { path: 'auth.whoami' } });
+    await first.count(1);
+    await using third = await signIn(gateway, token);
+    expect(await third.closed).toMatchObject({ code: 1013 });
+    await using other = await openSocket(wsUrl(gateway, `/ws/global?token=${await gateway.token('eve')}`));
+    await other.count(1);
+    await second[Symbol.asyncDispose]();
+    const comesIn = async () => {
+      await using socket = await openSocket(wsUrl(gateway, `/ws/global?token=${token}`));
+      return socket.count(1).then(
+        () => true,
+        () => false,
+      );
+    };
+    await expect.poll(comesIn).toBe(true);
+  });
+
+  test('of everyone', async () => {
+    await using gateway = await limited({ gateway: { connections: 1 } });
+    await using first = await openSocket(wsUrl(gateway, `/ws/global?token=${await gateway.token('ada')}`));
+    await first.count(1);
+    await using second = await signIn(gateway, await gateway.token('eve'));
+    expect(await second.closed).toEqual({ code: 1013, reason: 'the gateway is full' });
+  });
+
+  test('that have not authenticated, of one address', async () => {
+    await using gateway = await limited({ gateway: { unauthenticatedPerAddress: 1 } });
+    await using waiting = await openSocket(wsUrl(gateway, '/trpc?connectionParams=1'));
+    await expect(openSocket(wsUrl(gateway, '/trpc?connectionParams=1'))).rejects.toThrow('429');
+    waiting.send({ method: 'connectionParams', data: { token: await gateway.token('ada') } });
+    waiting.send({ id: 1, method: 'query', params: { path: 'auth.whoami' } });
+    await waiting.count(1);
+    await using next = await signIn(gateway, await gateway.token('ada'));
+    next.send({ id: 1, method: 'query', params: { path: 'auth.whoami' } });
+    await next.count(1);
+  });
+});
+
+test('wrong tokens of one address are answered with 429 after a while, and valid ones let in all the same', async () => {
+  await using gateway = await limited({ gateway: { failedAuthenticationsPerMinute: 3 } });
+  const ask = async (token: string) => (await fetch(`${gateway.url}/stats`, { headers: { authorization: `Bearer ${token}` } })).status;
+  expect([await ask('a'), await ask('b'), await ask('c'), await ask('d')]).toEqual([401, 401, 401, 429]);
+  await using socket = await openSocket(wsUrl(gateway, '/ws/global?token=nonsense'));
+  expect(await socket.closed).toMatchObject({ code: 4429 });
+  expect(await ask(await gateway.token('root', 'admin'))).toBe(200);
+});
+
+test('a client that does not heed its limits is closed with 4429', async () => {
+  await using gateway = await limited({ user: { queriesPerSecond: 1 } });
+  await using client = await signIn(gateway, await gateway.token('ada'));
+  await using other = await signIn(gateway, await gateway.token('eve'));
+  for (let id = 1; id <= 300; id += 1) client.send({ id, method: 'query', params: { path: 'auth.whoami' } });
+  expect(await client.closed).toEqual({ code: 4429, reason: 'limits exceeded for too long' });
+  const codes = client.messages.map(
+    (message) => (JSON.parse(message) as { error?: { json: { data: { code: string } } } }).error?.json.data.code,
+  );
+  expect(codes).toContain('TOO_MANY_REQUESTS');
+  other.send({ id: 1, method: 'query', params: { path: 'auth.whoami' } });
+  await other.count(1);
+});

@@ -1,0 +1,36 @@
+/** A brief run of the fuzzer from a fixed seed, and every input that ever broke something. */
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { fuzz } from '../../scripts/fuzz/fuzzer.ts';
+import { startFuzzedGateway } from '../../scripts/fuzz/gateway.ts';
+import { type Input, inputFrom, type Surface } from '../../scripts/fuzz/inputs.ts';
+
+const SEED = 20_261_124;
+const INPUTS = 2000;
+
+test('the same seed gives the same input', () => {
+  for (let seed = SEED; seed < SEED + 200; seed += 1) expect(inputFrom(seed)).toEqual(inputFrom(seed));
+  expect(new Set(Array.from({ length: 200 }, (_, index) => inputFrom(SEED + index).kind)).size).toBeGreaterThan(8);
+});
+
+test('nothing breaks', { timeout: 120_000 }, async () => {
+  await using gateway = await startFuzzedGateway();
+  const outcome = await fuzz({ target: gateway, inputs: Array.from({ length: INPUTS }, (_, index) => inputFrom(SEED + index)) });
+  expect(outcome.failures).toEqual([]);
+  expect(outcome.tried).toBe(INPUTS);
+  expect(gateway.errors).toEqual([]);
+  expect(gateway.exitCode).toBeNull();
+});
+
+test('nothing that once broke something does so again', { timeout: 60_000 }, async () => {
+  const file = JSON.parse(readFileSync(new URL('./regressions.json', import.meta.url), 'utf8')) as {
+    surface: Surface;
+    kind: string;
+    base64: string;
+  }[];
+  const inputs: Input[] = file.map(({ surface, kind, base64 }) => ({ surface, kind, bytes: Buffer.from(base64, 'base64') }));
+  await using gateway = await startFuzzedGateway();
+  const outcome = await fuzz({ target: gateway, inputs });
+  expect(outcome.failures).toEqual([]);
+  expect(gateway.errors).toEqual([]);
+});
