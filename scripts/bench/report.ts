@@ -58,6 +58,7 @@ const COLOURS: Readonly<Record<ContenderName, string>> = {
   'ws-send': '#e8590c',
   'ws-shared': '#868e96',
 };
+const PLOT_TITLE = 'Deliveries a second against subscribers of one channel (300-byte events, 20 a turn)';
 const WIDTH = 760;
 const HEIGHT = 420;
 const LEFT = 80;
@@ -103,8 +104,9 @@ export function plotOf({ rows }: Result): string {
   });
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="system-ui, sans-serif" font-size="12" fill="#495057">`,
+    `<title>${PLOT_TITLE}</title>`,
     `<rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>`,
-    text(LEFT, 24, 'Deliveries a second against subscribers of one channel (300-byte events, 20 a turn)', 'font-size="14" fill="#212529"'),
+    text(LEFT, 24, PLOT_TITLE, 'font-size="14" fill="#212529"'),
     ...ticks,
     ...lines,
     text(LEFT + (WIDTH - LEFT - RIGHT) / 2, HEIGHT - 8, 'subscribers', 'text-anchor="middle"'),

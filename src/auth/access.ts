@@ -105,11 +105,11 @@ export class Access {
   };
 
   /** Waits only where the limiter does. */
-  #charge({ sub, role }: Principal, activity: Activity, cost: number): Promise<void> | void {
+  #charge({ sub, role }: Principal, activity: Activity, cost: number): Promise<void> | undefined {
     const rates = this.#rates[role][activity];
-    if (rates.length === 0) return;
+    if (rates.length === 0) return undefined;
     const verdict = this.#deps.limiter.charge({ key: `${activity}:${sub}`, rates, cost });
-    if (verdict === undefined) return;
+    if (verdict === undefined) return undefined;
     return this.#refuse({ sub, role, activity, cost, rates }, verdict);
   }
 

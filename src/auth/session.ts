@@ -14,7 +14,7 @@ export interface SessionDeps {
   /** Verifies a token. @throws {CourierError} UNAUTHORIZED */
   readonly verify: (token: string) => Promise<Principal>;
   /** Counts a call against the limits of the principal. @throws {CourierError} TOO_MANY_REQUESTS */
-  readonly charge: (principal: Principal, activity: Activity, cost: number) => Promise<void> | void;
+  readonly charge: (principal: Principal, activity: Activity, cost: number) => Promise<void> | undefined;
   /** Told when the session begins to stand on its token, and when it is closed. */
   readonly onLive: (session: Session) => void;
   readonly onClosed: (session: Session) => void;
@@ -52,7 +52,7 @@ export class Session implements Disposable {
   }
 
   /** Counts a call. @throws {CourierError} TOO_MANY_REQUESTS with `retryAfterMs`. */
-  charge(activity: Activity, cost = 1): Promise<void> | void {
+  charge(activity: Activity, cost = 1): Promise<void> | undefined {
     return this.#deps.charge(this.#principal, activity, cost);
   }
 

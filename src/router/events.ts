@@ -8,7 +8,7 @@ import { DEFAULT_HISTORY_LIMIT, type HistoryPage, history, MAX_HISTORY_LIMIT } f
 import { publish, type Receipt } from '../publish.ts';
 import { subscribe } from '../subscribe.ts';
 import { anyDraft } from './services.ts';
-import { procedure, publishing, router, subscription } from './trpc.ts';
+import { procedure, publishing, publishingMany, router, subscription } from './trpc.ts';
 
 /** Channels and patterns in one subscription or read, at most. */
 export const MAX_CHANNELS = 100;
@@ -38,7 +38,7 @@ export const eventsRouter = router({
     return receipt as Receipt;
   }),
 
-  publishBatch: publishing
+  publishBatch: publishingMany
     .input(z.array(anyDraft).min(1).max(MAX_BATCH_EVENTS))
     .mutation(({ ctx, input }): Promise<Receipt[]> => publish(ctx.feed, ctx.principal, input)),
 

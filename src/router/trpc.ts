@@ -7,6 +7,7 @@ import type { Principal } from '../auth/principal.ts';
 import type { Session } from '../auth/session.ts';
 import type { Feed } from '../delivery/subscriber.ts';
 import { CourierError, type Issue } from '../errors.ts';
+import type { Activity } from '../limits/limits.ts';
 
 /** What every procedure is given. */
 export interface Context {
@@ -80,23 +81,23 @@ export function contextOf(context: Omit<Context, 'principal'>): Context {
 }
 
 export const router = t.router;
-/** A query or a small mutation. Each call counts against the caller's limits before anything of it is looked at. */
-export const procedure = t.procedure.use(async ({ ctx, next }) => {
-  const charged = ctx.session.charge('query');
-  if (charged !== undefined) await charged;
-  return next();
-});
+/** Counts a call against the caller's limits before anything of it is looked at. Waits only where the limiter does. */
+const counted = (activity: Activity) =>
+  t.procedure.use(({ ctx, next }) => {
+    const charged = ctx.session.charge(activity);
+    return charged === undefined ? next() : charged.then(() => next());
+  });
+
+/** A query or a small mutation. */
+export const procedure = counted('query');
 /** A subscription. */
-export const subscription = t.procedure.use(async ({ ctx, next }) => {
-  const charged = ctx.session.charge('subscribe');
-  if (charged !== undefined) await charged;
-  return next();
-});
-/** A publish: every event of a batch counts. */
-export const publishing = t.procedure.use(async ({ ctx, getRawInput, next }) => {
+export const subscription = counted('subscribe');
+/** The publish of one event. */
+export const publishing = counted('publish');
+/** The publish of a list of events, each of which counts. */
+export const publishingMany = t.procedure.use(async ({ ctx, getRawInput, next }) => {
   const input = await getRawInput();
-  const charged = ctx.session.charge('publish', Array.isArray(input) ? Math.max(1, input.length) : 1);
-  if (charged !== undefined) await charged;
+  await ctx.session.charge('publish', Array.isArray(input) ? Math.max(1, input.length) : 1);
   return next();
 });
 /** For admins. */

@@ -6,6 +6,7 @@ import { signToken } from '../../src/auth/tokens.ts';
 import { collect } from '../helpers/collect.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 import { startGateway, type TestGateway, TOKENS } from '../helpers/gateway.ts';
+import { processToken, startProcess } from '../helpers/process.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
 
 type Item = { id: string; data: { type: string } };
@@ -20,6 +21,65 @@ async function signIn(gateway: TestGateway, token: string) {
   socket.send({ method: 'connectionParams', data: { token } });
   return socket;
 }
+
+describe('a token that is not valid', () => {
+  const sign = (claims: Partial<Parameters<typeof signToken>[1]>, secret: string = TOKENS.secret) =>
+    signToken({ ...TOKENS, secret }, { sub: 'ada', role: 'admin', expiresInSeconds: 60, ...claims });
+
+  test.each<[string, () => Promise<string> | string | undefined]>([
+    ['none', () => undefined],
+    ['empty', () => ''],
+    ['nonsense', () => 'nonsense'],
+    ['expired', () => sign({ expiresInSeconds: -60 })],
+    ['of another secret', () => sign({}, 'x'.repeat(40))],
+    ['of another audience', () => signToken({ ...TOKENS, audience: 'else' }, { sub: 'ada', role: 'admin', expiresInSeconds: 60 })],
+  ])('(%s) is 401 over HTTP and 1008 over WebSocket', async (_name, tokenOf) => {
+    await using gateway = await startGateway();
+    const token = await tokenOf();
+    const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    for (const path of ['/events/global', '/stats', '/trpc/auth.whoami']) {
+      const answer = await fetch(`${gateway.url}${path}`, { headers });
+      expect([path, answer.status]).toEqual([path, 401]);
+      expect(await answer.text()).toContain('UNAUTHORIZED');
+    }
+    await using trpc = await openSocket(wsUrl(gateway, '/trpc?connectionParams=1'));
+    trpc.send({ method: 'connectionParams', data: token === undefined ? {} : { token } });
+    expect((await trpc.closed).code).toBe(1008);
+    expect(trpc.messages.join()).toContain('UNAUTHORIZED');
+    await using plain = await openSocket(wsUrl(gateway, `/ws/global${token === undefined ? '' : `?token=${token}`}`));
+    expect((await plain.closed).code).toBe(1008);
+  });
+
+  test('is never logged, nor is a valid one, nor what is published', async () => {
+    await using gateway = await startProcess({ COURIER_LOG: 'memory:', COURIER_LOG_LEVEL: 'trace' });
+    let logged = '';
+    gateway.child.stdout?.on('data', (chunk) => {
+      logged += String(chunk);
+    });
+    const valid = await processToken('forge', 'service');
+    const canary = 'canary-7261';
+    for (const token of [valid, `${valid}x`, canary]) {
+      await using socket = await openSocket(`${gateway.url.replace('http', 'ws')}/ws/**?token=${token}&types=nope${canary}`);
+      await socket.closed;
+      const body = JSON.stringify({
+        type: 'forge.job.failed',
+        channel: 'global',
+        data: { job_id: 'j', code: canary, message: canary, more: 1 },
+      });
+      for (const path of [`/publish?token=${token}`, `/trpc/events.publish?token=${token}`]) {
+        await fetch(gateway.url + path, {
+          method: 'POST',
+          headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+          body,
+        });
+      }
+    }
+    expect(await gateway.end('SIGTERM')).toBe(0);
+    expect(logged).toContain('stopped');
+    expect(logged).not.toContain(canary);
+    expect(logged).not.toContain(valid);
+  });
+});
 
 describe('when the token expires', () => {
   test.each(['/trpc', '/ws'])('the connection to %s is closed with 1008', async (path) => {
