@@ -41,7 +41,7 @@ const CASES: Case[] = [
     name: 'a service, as fast as it can',
     role: 'service',
     sub: 'forge',
-    inFlight: 256,
+    inFlight: 100,
     perSecond: service.publishPerSecond ?? 0,
     perMinute: service.publishPerMinute,
   },
@@ -51,6 +51,8 @@ const child = spawn(process.execPath, [fileURLToPath(new URL('../src/main.ts', i
   env: { PATH: process.env['PATH'], COURIER_PORT: '0', COURIER_LOG: 'memory:', COURIER_JWT_SECRET: SECRET, COURIER_LOG_FORMAT: 'json' },
   stdio: ['ignore', 'pipe', 'inherit'],
 });
+// Whatever goes wrong, the gateway ends with this.
+process.on('exit', () => child.kill('SIGKILL'));
 const url = await new Promise<string>((resolve) => {
   createInterface({ input: child.stdout }).on('line', (line) => {
     const { context } = JSON.parse(line) as { context?: { url?: string } };

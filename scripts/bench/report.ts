@@ -66,6 +66,27 @@ const RIGHT = 200;
 const TOP = 48;
 const BOTTOM = 48;
 
+interface Point {
+  readonly contender: ContenderName;
+  readonly x: number;
+  readonly y: number;
+}
+
+const LABEL_HEIGHT = 15;
+
+/** Labels stand at the ends of their lines, pushed apart where these are close. */
+function labelPositions(points: readonly Point[], yAt: (y: number) => number): Map<ContenderName, number> {
+  const right = Math.max(...points.map(({ x }) => x));
+  const ends = points.filter(({ x }) => x === right).sort((a, b) => b.y - a.y);
+  const positions = new Map<ContenderName, number>();
+  let lowest = Number.NEGATIVE_INFINITY;
+  for (const { contender, y } of ends) {
+    lowest = Math.max(yAt(y) + 4, lowest + LABEL_HEIGHT);
+    positions.set(contender, lowest);
+  }
+  return positions;
+}
+
 /** Deliveries/s against subscribers, both logarithmic, from the fan-out of 300 bytes at 20 events a turn. */
 export function plotOf({ rows }: Result): string {
   const points = rows.flatMap(({ case: name, contender, figures }) => {
@@ -88,6 +109,7 @@ export function plotOf({ rows }: Result): string {
   }
   for (const x of new Set(points.map((point) => point.x)))
     ticks.push(text(xAt(x), HEIGHT - BOTTOM + 20, x.toLocaleString('en-US'), 'text-anchor="middle"'));
+  const labelAt = labelPositions(points, yAt);
   const lines = (Object.keys(TITLES) as ContenderName[]).flatMap((contender) => {
     const own = points.filter((point) => point.contender === contender).sort((a, b) => a.x - b.x);
     const last = own.at(-1);
@@ -99,7 +121,7 @@ export function plotOf({ rows }: Result): string {
     return [
       `<polyline points="${path}" fill="none" stroke="${COLOURS[contender]}" stroke-width="2"/>`,
       ...dots,
-      text(xAt(last.x) + 10, yAt(last.y) + 4, TITLES[contender], `fill="${COLOURS[contender]}"`),
+      text(xAt(last.x) + 10, labelAt.get(contender) ?? 0, TITLES[contender], `fill="${COLOURS[contender]}"`),
     ];
   });
   return [

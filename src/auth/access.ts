@@ -16,8 +16,10 @@ export interface AccessDeps {
 }
 
 /** Refused calls that a principal may have in a minute before its connections are closed: at least so many, and ten seconds' worth of publishes. */
-const MIN_REFUSALS_PER_MINUTE = 200;
+const MIN_REFUSALS_PER_MINUTE = 1000;
 const REFUSED_SECONDS_PER_MINUTE = 10;
+/** How long a refused caller is told to wait, at least: with less, callers at once would all come back for the same place. */
+const MIN_RETRY_AFTER_MS = 1000;
 
 export class Access {
   readonly #deps: AccessDeps;
@@ -124,7 +126,9 @@ export class Access {
       const most = Math.min(...rates.map(({ limit }) => limit));
       throw new CourierError('BAD_REQUEST', `${cost} events at once are more than the limit of ${most} lets through at any time`);
     }
-    throw new CourierError('TOO_MANY_REQUESTS', `${activity}: the limit of ${JSON.stringify(sub)} is reached`, { retryAfterMs });
+    throw new CourierError('TOO_MANY_REQUESTS', `${activity}: the limit of ${JSON.stringify(sub)} is reached`, {
+      retryAfterMs: Math.max(MIN_RETRY_AFTER_MS, retryAfterMs),
+    });
   }
 
   /** Whoever does not heed refusals for long is sent out. */

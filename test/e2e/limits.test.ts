@@ -139,7 +139,7 @@ test('a client that does not heed its limits is closed with 4429', async () => {
   await using gateway = await limited({ user: { queriesPerSecond: 1 } });
   await using client = await signIn(gateway, await gateway.token('ada'));
   await using other = await signIn(gateway, await gateway.token('eve'));
-  for (let id = 1; id <= 300; id += 1) client.send({ id, method: 'query', params: { path: 'auth.whoami' } });
+  for (let id = 1; id <= 1200; id += 1) client.send({ id, method: 'query', params: { path: 'auth.whoami' } });
   expect(await client.closed).toEqual({ code: 4429, reason: 'limits exceeded for too long' });
   const codes = client.messages.map(
     (message) => (JSON.parse(message) as { error?: { json: { data: { code: string } } } }).error?.json.data.code,
