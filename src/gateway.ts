@@ -18,7 +18,8 @@ import { startRetention } from './log/retention.ts';
 import { openSqliteLog } from './log/sqlite.ts';
 import { checkHealth } from './observe/health.ts';
 import { createLogger, type Logger } from './observe/logger.ts';
-import { listen } from './transport/server.ts';
+import { createMetrics } from './observe/metrics.ts';
+import { type Listener, listen } from './transport/server.ts';
 import { VERSION } from './version.ts';
 
 export interface Gateway extends AsyncDisposable {
@@ -40,10 +41,22 @@ export async function createGateway(config: Config, options: { logger?: Logger }
   const startedAt = Date.now();
   await using stack = new AsyncDisposableStack();
   const log = stack.use(await openLog(config));
-  stack.use(startRetention(log, { retentionMs: config.retentionMs, onError: (error) => logger.error('retention failed', { error }) }));
   const broker = stack.use(localBroker());
-  const hub = new Hub();
-  const tail = stack.use(await Tail.start(log, hub, { onError: (error) => logger.error('the log cannot be read', { error }) }));
+  const metrics = createMetrics({
+    connections: () => listener.connections(),
+    channels: () => hub.topics,
+    subscriptions: () => hub.listeners,
+    bounds: () => log.bounds(),
+    logReads: () => reads.count,
+    tailRepairs: () => tail.repairs,
+  });
+  const onFailure = (where: 'log' | 'retention', message: string) => (error: unknown) => {
+    metrics.failed(where);
+    logger.error(message, { error });
+  };
+  stack.use(startRetention(log, { retentionMs: config.retentionMs, onError: onFailure('retention', 'retention failed') }));
+  const hub = new Hub({ meter: metrics });
+  const tail = stack.use(await Tail.start(log, hub, { onError: onFailure('log', 'the log cannot be read') }));
   log.onCommit((events) => {
     tail.offer(events);
     broker.publish(events);
@@ -52,7 +65,7 @@ export async function createGateway(config: Config, options: { logger?: Logger }
 
   const reads = stack.use(new SharedReads(log));
   const draining = new AbortController();
-  const feed = { log, reads, tail, hub, draining: draining.signal };
+  const feed = { log, reads, tail, hub, draining: draining.signal, meter: metrics };
   const { audience, issuer, jwksUrl } = config.jwt;
   const secrets = jwksUrl !== undefined || config.jwt.secrets.length > 0 ? config.jwt.secrets : [developmentSecret(config.log)];
   const access = new Access({
@@ -60,15 +73,17 @@ export async function createGateway(config: Config, options: { logger?: Logger }
     revocations: new Revocations(config.log),
     limiter: stack.use(memoryLimiter()),
     limits: config.limits,
+    meter: metrics,
   });
-  const connections = (): number => listener.connections();
-  const listener = await listen(
+  const connections = (): number => listener.connections().trpc + listener.connections().plain;
+  const listener: Listener = await listen(
     {
       feed,
       logger,
       access,
       allowedOrigins: config.allowedOrigins,
       health: () => checkHealth({ version: VERSION, startedAt, log, connections, shuttingDown: () => draining.signal.aborted }),
+      metrics: async () => ({ contentType: metrics.contentType, text: await metrics.text() }),
       stats: async () => {
         const bounds = await log.bounds();
         return {

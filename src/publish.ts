@@ -24,7 +24,23 @@ export interface Receipt {
  *
  * @throws {CourierError} FORBIDDEN, PAYLOAD_TOO_LARGE, or SERVICE_UNAVAILABLE (may be repeated with the same keys).
  */
-export async function publish({ log, draining }: Feed, principal: Principal, drafts: readonly CheckedDraft[]): Promise<Receipt[]> {
+export async function publish(feed: Feed, principal: Principal, drafts: readonly CheckedDraft[]): Promise<Receipt[]> {
+  const startedAt = performance.now();
+  const seconds = () => (performance.now() - startedAt) / 1000;
+  try {
+    const receipts = await store(feed, principal, drafts);
+    feed.meter.published(
+      drafts.map(({ type }) => type),
+      seconds(),
+    );
+    return receipts;
+  } catch (error) {
+    feed.meter.publishFailed(seconds());
+    throw error;
+  }
+}
+
+async function store({ log, draining }: Feed, principal: Principal, drafts: readonly CheckedDraft[]): Promise<Receipt[]> {
   const now = new Date();
   if (draining.aborted) throw new CourierError('SERVICE_UNAVAILABLE', 'the gateway is shutting down', { retryAfterMs: 1000 });
   for (const [index, draft] of drafts.entries()) authorise(principal, draft, index);

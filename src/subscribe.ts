@@ -43,6 +43,7 @@ export function subscribe<TEvent>(
   const attach: EventStream<TEvent | Notice>['attach'] = async (sink, ended) => {
     const start = await findStart(feed, requested, request.from ?? 'now');
     if (start.gap !== undefined && lastEventId !== undefined) {
+      feed.meter.gap(start.gap);
       sink.deliver(gapNotice(feed.log.positions, start.gap, lastEventId, start.after));
     }
     await whileAllowed(session, new Subscriber(feed, interest, start.after, sink), selector, ended);

@@ -3,6 +3,7 @@ import { CourierError } from '../errors.ts';
 import type { Rate } from '../limits/gcra.ts';
 import type { Limiter, RetryAfterMs } from '../limits/limiter.ts';
 import { type Activity, type Limits, rate, ratesOf } from '../limits/limits.ts';
+import type { Meter } from '../observe/meter.ts';
 import type { Principal, Role } from './principal.ts';
 import type { Revocations, Revoked } from './revocations.ts';
 import { Session } from './session.ts';
@@ -13,6 +14,7 @@ export interface AccessDeps {
   readonly revocations: Revocations;
   readonly limiter: Limiter;
   readonly limits: Limits;
+  readonly meter: Meter;
 }
 
 /** Refused calls that a principal may have in a minute before its connections are closed: at least so many, and ten seconds' worth of publishes. */
@@ -60,8 +62,9 @@ export class Access {
   async #noteFailure(address: string | undefined): Promise<void> {
     const rates = rate(this.#deps.limits.gateway.failedAuthenticationsPerMinute, 60_000);
     const retryAfterMs = await this.#deps.limiter.charge({ key: `address:${address}`, rates, cost: 1 });
-    if (retryAfterMs !== undefined)
-      throw new CourierError('TOO_MANY_REQUESTS', 'too many wrong tokens from this address', { retryAfterMs });
+    if (retryAfterMs === undefined) return;
+    this.#deps.meter.limited('address');
+    throw new CourierError('TOO_MANY_REQUESTS', 'too many wrong tokens from this address', { retryAfterMs });
   }
 
   /** Refuses the tokens from now on, and ends the sessions that stand on them. Returns how many those were. */
@@ -74,9 +77,13 @@ export class Access {
   }
 
   async #verify(verify: () => Promise<Principal>): Promise<Principal> {
-    const principal = await verify();
-    if (this.#deps.revocations.has(principal)) throw new CourierError('UNAUTHORIZED', 'the token was revoked');
-    return principal;
+    const principal = await verify().catch((error: unknown) => {
+      this.#deps.meter.authFailed(error instanceof CourierError && error.code === 'UNAUTHORIZED' ? 'invalid' : 'unavailable');
+      throw error;
+    });
+    if (!this.#deps.revocations.has(principal)) return principal;
+    this.#deps.meter.authFailed('revoked');
+    throw new CourierError('UNAUTHORIZED', 'the token was revoked');
   }
 
   #checkConnections({ sub, role }: Principal): void {
@@ -84,6 +91,7 @@ export class Access {
     if (most === null) return;
     const open = [...(this.#sessions.get(sub) ?? [])].filter(({ isConnection }) => isConnection).length;
     if (open < most) return;
+    this.#deps.meter.limited('connections');
     throw new CourierError('SERVICE_UNAVAILABLE', `${JSON.stringify(sub)} has ${open} connections, and may have ${most}`, {
       retryAfterMs: 1000,
     });
@@ -121,6 +129,7 @@ export class Access {
   ): Promise<void> {
     const retryAfterMs = await verdict;
     if (retryAfterMs === undefined) return;
+    this.#deps.meter.limited(activity);
     await this.#noteRefusal(sub, this.#deps.limits[role].publishPerSecond ?? 0);
     if (retryAfterMs === Number.POSITIVE_INFINITY) {
       const most = Math.min(...rates.map(({ limit }) => limit));

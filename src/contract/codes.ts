@@ -62,3 +62,8 @@ export type ErrorCode = keyof typeof ERROR_CODES;
 export function meaningOf(code: string): ErrorMeaning {
   return code in ERROR_CODES ? ERROR_CODES[code as ErrorCode] : ERROR_CODES.INTERNAL_SERVER_ERROR;
 }
+
+/** Does the code say that the form of an input was wrong? */
+export function isInvalid(code: string): boolean {
+  return code === 'BAD_REQUEST' || code === 'PARSE_ERROR' || code === 'PAYLOAD_TOO_LARGE';
+}

@@ -6,6 +6,7 @@
  * that are gathered; nobody joins or leaves while some are.
  */
 import type { Selector } from '../contract/channels.ts';
+import type { Meter } from '../observe/meter.ts';
 import { Batch } from './batch.ts';
 import type { Delivery } from './delivery.ts';
 import type { Interest } from './interest.ts';
@@ -24,6 +25,7 @@ export interface Member {
 export class Audience {
   readonly selector: Selector;
   readonly #members = new Set<Member>();
+  readonly #meter: Meter;
   readonly #onLeft: () => void;
   readonly #types: ReadonlySet<string> | undefined;
   readonly #batchLength: number;
@@ -33,10 +35,11 @@ export class Audience {
   #givenSeq = 0;
 
   /** @param onLeft told of each member that is no longer one. */
-  constructor({ selector, types }: Interest, batchLength: number, onLeft: () => void) {
+  constructor({ selector, types }: Interest, batchLength: number, meter: Meter, onLeft: () => void) {
     this.selector = selector;
     this.#types = types;
     this.#batchLength = batchLength;
+    this.#meter = meter;
     this.#onLeft = onLeft;
   }
 
@@ -73,10 +76,14 @@ export class Audience {
     this.#gathered = [];
     this.#gatheredLength = 0;
     this.#givenSeq = batch.lastSeq;
+    let given = 0;
     for (const member of this.#members) {
-      if (member.sink.writable) member.sink.deliver(batch);
-      else this.#dismiss(member, givenBefore);
+      if (member.sink.writable) {
+        member.sink.deliver(batch);
+        given += 1;
+      } else this.#dismiss(member, givenBefore);
     }
+    this.#meter.delivered(given * batch.deliveries.length);
   }
 
   /** The sequence jumped: events after `seq` were not passed on. Everyone is out. */

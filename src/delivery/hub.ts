@@ -3,6 +3,7 @@
  * step for each that matches, however many channels, patterns and subscribers there are.
  */
 import type { ChannelFamily } from '../contract/channels.ts';
+import { type Meter, noMeter } from '../observe/meter.ts';
 import { Audience, type Member } from './audience.ts';
 import { BATCH_LENGTH } from './batch.ts';
 import type { Delivery } from './delivery.ts';
@@ -13,13 +14,17 @@ export class Hub {
   readonly batchLength: number;
   readonly #byChannel = new Map<string, Set<Audience>>();
   readonly #byFamily = new Map<ChannelFamily, Set<Audience>>();
+  readonly #meter: Meter;
   readonly #audiences = new Map<string, Audience>();
   /** Audiences that have gathered something. */
   #gathering: Audience[] = [];
+  /** Since when, in ms of the monotonic clock. */
+  #gatheringSince = 0;
   #listeners = 0;
 
-  constructor({ batchLength = BATCH_LENGTH }: { batchLength?: number } = {}) {
+  constructor({ batchLength = BATCH_LENGTH, meter = noMeter }: { batchLength?: number; meter?: Meter } = {}) {
     this.batchLength = batchLength;
+    this.#meter = meter;
   }
 
   /** The member is given each event of its interest that is dispatched from now on, until it leaves what is returned. */
@@ -55,7 +60,10 @@ export class Hub {
     if (audiences === undefined) return;
     for (const audience of audiences) {
       if (!audience.take(delivery)) continue;
-      if (this.#gathering.length === 0) queueMicrotask(() => this.#give());
+      if (this.#gathering.length === 0) {
+        this.#gatheringSince = performance.now();
+        queueMicrotask(() => this.#give());
+      }
       this.#gathering.push(audience);
     }
   }
@@ -64,10 +72,13 @@ export class Hub {
     const gathering = this.#gathering;
     this.#gathering = [];
     for (const audience of gathering) audience.give();
+    const since = this.#gatheringSince;
+    // The sockets are written to in a microtask that was asked for before this one.
+    queueMicrotask(() => this.#meter.deliveryTook((performance.now() - since) / 1000));
   }
 
   #open(key: string, interest: Interest): Audience {
-    const audience = new Audience(interest, this.batchLength, () => {
+    const audience = new Audience(interest, this.batchLength, this.#meter, () => {
       this.#listeners -= 1;
       if (audience.size === 0) this.#close(key, audience);
     });

@@ -11,6 +11,7 @@
  */
 import { selects } from '../contract/channels.ts';
 import type { EventLog } from '../log/log.ts';
+import type { Meter } from '../observe/meter.ts';
 import type { Audience, Member } from './audience.ts';
 import { type Batch, batchesOf } from './batch.ts';
 import type { Delivery } from './delivery.ts';
@@ -29,6 +30,7 @@ export interface Feed {
   readonly hub: Hub;
   /** Aborted when the gateway begins to shut down: nothing more is published here. */
   readonly draining: AbortSignal;
+  readonly meter: Meter;
 }
 
 export class Subscriber implements Member {
@@ -53,17 +55,23 @@ export class Subscriber implements Member {
 
   /** Delivers until `signal` aborts or it is stopped. Rejects with what made it impossible to go on. */
   async run(signal: AbortSignal): Promise<void> {
-    const { tail } = this.#feed;
+    const { tail, meter } = this.#feed;
+    meter.catchingUp(1);
     try {
       while (!signal.aborted && !this.#stopped) {
         if (!this.sink.writable) await this.sink.drained(signal);
         // The log was read further than the tail has come: what follows comes with it.
         else if (this.#cursor > tail.position) await tail.reached(this.#cursor, signal);
-        else if (this.#tryCutOver()) await this.#live(signal);
-        else await this.#catchUp(signal);
+        else if (this.#tryCutOver()) {
+          meter.catchingUp(-1);
+          await this.#live(signal);
+          meter.catchingUp(1);
+        } else await this.#catchUp(signal);
       }
     } catch (error) {
       if (!signal.aborted) throw error;
+    } finally {
+      meter.catchingUp(-1);
     }
   }
 
@@ -83,7 +91,11 @@ export class Subscriber implements Member {
 
   /** The events between the cursor and `seq` are gone from the log. */
   #skipTo(seq: number): void {
-    const { positions } = this.#feed.log;
+    const {
+      log: { positions },
+      meter,
+    } = this.#feed;
+    meter.gap('expired');
     this.sink.deliver(gapNotice(positions, 'expired', positions.at(this.#cursor), seq));
     this.#cursor = seq;
   }
@@ -118,6 +130,7 @@ export class Subscriber implements Member {
       if (!this.sink.writable) return false;
       this.sink.deliver(batch);
       this.#cursor = batch.lastSeq;
+      this.#feed.meter.replayed(batch.deliveries.length);
       if (!this.#announced) this.#replayed += batch.deliveries.length;
     }
     return true;

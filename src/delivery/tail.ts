@@ -38,6 +38,7 @@ export class Tail implements AsyncDisposable {
   /** Subscribers that have read further in the log than the tail has come. */
   readonly #waiting = new Set<{ readonly seq: number; readonly resolve: () => void }>();
   #position = 0;
+  #repairs = 0;
   #repairing: Promise<void> | undefined;
   #reorderTimer: NodeJS.Timeout | undefined;
   #headTimer: NodeJS.Timeout | undefined;
@@ -68,6 +69,11 @@ export class Tail implements AsyncDisposable {
   /** The number of the last event that was dispatched. Everything up to here has been passed to the hub. */
   get position(): number {
     return this.#position;
+  }
+
+  /** Pages read from the log because nobody had told of what is in them. */
+  get repairs(): number {
+    return this.#repairs;
   }
 
   /** Resolves when `position` has come to `seq`; rejects with the signal's reason when that aborts first. */
@@ -152,6 +158,7 @@ export class Tail implements AsyncDisposable {
   async #repair(): Promise<void> {
     const { head } = await this.#log.bounds();
     while (this.#position < head && !this.#stop.signal.aborted) {
+      this.#repairs += 1;
       const page = await this.#log.read({ after: this.#position, selector: EVERYTHING, limit: REPAIR_ROWS }, this.#stop.signal);
       if (page.first > this.#position + 1) this.#jumpTo(page.first - 1);
       this.offer(page.events);

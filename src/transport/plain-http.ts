@@ -22,6 +22,7 @@ export interface PlainHttpDeps {
   readonly access: Access;
   readonly health: () => Promise<Health>;
   readonly stats: () => Promise<unknown>;
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
 interface Exchange {
@@ -43,6 +44,7 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
   livez: { GET: handleLiveness },
   readyz: { GET: handleHealth },
   stats: { GET: handleStats },
+  metrics: { GET: handleMetrics },
 };
 
 /** Answers one request. @throws {CourierError} for everything that is to be answered with a problem document. */
@@ -132,6 +134,11 @@ async function handleHistory(deps: PlainHttpDeps, exchange: Exchange, channel: s
 async function handleHealth(deps: PlainHttpDeps, exchange: Exchange): Promise<void> {
   const health = await deps.health();
   sendJson(exchange.res, isServing(health.status) ? 200 : 503, JSON.stringify(health), exchange.requestId);
+}
+
+async function handleMetrics(deps: PlainHttpDeps, { res, requestId }: Exchange): Promise<void> {
+  const { contentType, text } = await deps.metrics();
+  res.writeHead(200, { 'content-type': contentType, 'x-request-id': requestId }).end(text);
 }
 
 function handleLiveness(_deps: PlainHttpDeps, exchange: Exchange): Promise<void> {

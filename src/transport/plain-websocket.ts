@@ -7,12 +7,13 @@ import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { z } from 'zod';
 import type { Access } from '../auth/access.ts';
-import { type CloseCode, meaningOf } from '../contract/codes.ts';
+import { type CloseCode, isInvalid, meaningOf } from '../contract/codes.ts';
 import type { Delivery } from '../delivery/delivery.ts';
 import type { Sink } from '../delivery/sink.ts';
 import type { Feed } from '../delivery/subscriber.ts';
 import { CourierError } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
+import type { Meter } from '../observe/meter.ts';
 import { typeList } from '../router/events.ts';
 import { describe, issuesOf } from '../router/trpc.ts';
 import { subscribe } from '../subscribe.ts';
@@ -72,7 +73,10 @@ export class PlainWebSockets {
     const closed = new AbortController();
     const connection = { ws, writer, pingedAt: undefined, heardAt: Date.now() };
     this.#add(connection);
-    ws.on('error', (error) => this.#deps.logger.debug('a WebSocket failed', { error }));
+    ws.on('error', (error) => {
+      this.#deps.feed.meter.invalid('websocket');
+      this.#deps.logger.debug('a WebSocket failed', { error });
+    });
     ws.on('close', () => {
       this.#remove(connection);
       closed.abort();
@@ -81,7 +85,12 @@ export class PlainWebSockets {
       await this.#serve(writer, req, url, closed.signal);
     } catch (error) {
       const known = error instanceof CourierError ? error : new CourierError('INTERNAL_SERVER_ERROR', 'internal error', { cause: error });
-      if (known.code === 'INTERNAL_SERVER_ERROR') this.#deps.logger.error('a plain WebSocket failed', { error });
+      const { meter } = this.#deps.feed;
+      if (isInvalid(known.code)) meter.invalid('websocket');
+      if (known.code === 'INTERNAL_SERVER_ERROR') {
+        meter.failed('websocket');
+        this.#deps.logger.error('a plain WebSocket failed', { error });
+      }
       writer.close(meaningOf(known.code).close, cut(known.message));
     }
   }
@@ -95,6 +104,10 @@ export class PlainWebSockets {
     );
   }
 
+  get connections(): number {
+    return this.#connections.size;
+  }
+
   async #serve(writer: SocketWriter, req: IncomingMessage, url: URL, signal: AbortSignal): Promise<void> {
     const { token, last_event_id: lastEventId, from, types } = parseQuery(url);
     const credentials = { token, authorization: headerOf(req, 'authorization') };
@@ -104,7 +117,10 @@ export class PlainWebSockets {
     this.#doorway.pass(req);
     await session.charge('subscribe');
     const channels = [decodeSegment(url.pathname.slice('/ws/'.length))];
-    await subscribe(this.#deps.feed, session, { channels, types, from, lastEventId }).attach(plainSink(writer), signal);
+    await subscribe(this.#deps.feed, session, { channels, types, from, lastEventId }).attach(
+      plainSink(writer, this.#deps.feed.meter),
+      signal,
+    );
   }
 
   #add(connection: Connection): void {
@@ -144,9 +160,11 @@ function parseQuery(url: URL): z.output<typeof query> {
   throw new CourierError('BAD_REQUEST', describe(issues), { issues });
 }
 
-const framesOf = (deliveries: readonly Delivery[]): Buffer => textFrames(deliveries.map(({ json }) => json));
-
-function plainSink(writer: SocketWriter): Sink {
+function plainSink(writer: SocketWriter, meter: Meter): Sink {
+  const framesOf = (deliveries: readonly Delivery[]): Buffer => {
+    for (const { json } of deliveries) meter.message('out', json.length);
+    return textFrames(deliveries.map(({ json }) => json));
+  };
   return {
     get writable() {
       return writer.writable;

@@ -3,8 +3,10 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse, S
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { isInvalid } from '../contract/codes.ts';
 import { CourierError } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
+import type { Transport } from '../observe/meter.ts';
 import { Doorway } from './doorway.ts';
 import { drain } from './drain.ts';
 import { requestIdOf, sendProblem } from './http-exchange.ts';
@@ -41,7 +43,7 @@ export interface Listener {
   readonly url: string;
   readonly port: number;
   /** WebSocket connections that are open. */
-  readonly connections: () => number;
+  readonly connections: () => { readonly trpc: number; readonly plain: number };
   /**
    * Refuses new connections and requests (health apart) with a retryable error, lets clients go one by one, closes
    * what remains with 1001, and stops listening; all within `limitMs`.
@@ -63,7 +65,7 @@ export async function listen(deps: ServerDeps, address: { host: string; port: nu
   return {
     url: `http://${family === 'IPv6' ? `[${host}]` : host}:${port}`,
     port,
-    connections: () => connection.sockets.clients.size,
+    connections: () => connection.connections,
     close: (limitMs) => connection.close(limitMs),
   };
 }
@@ -95,6 +97,10 @@ class ServerConnections {
       void this.#answer(req, res);
     });
     this.server.on('upgrade', (req, socket, head) => this.#upgrade(req, socket, head));
+  }
+
+  get connections(): { readonly trpc: number; readonly plain: number } {
+    return { trpc: this.#trpc.connections, plain: this.#plain.connections };
   }
 
   async close(limitMs: number): Promise<void> {
@@ -134,7 +140,7 @@ class ServerConnections {
       secure(res);
       const url = urlOf(req);
       if (this.#answerBrowser(req, res)) return;
-      const observing = /^\/(health|livez|readyz)$/.test(url.pathname);
+      const observing = /^\/(health|livez|readyz|metrics)$/.test(url.pathname);
       if (this.#refusing && !observing)
         throw new CourierError('SERVICE_UNAVAILABLE', 'the gateway is shutting down', { retryAfterMs: 1000 });
       if (url.pathname.startsWith('/trpc/')) {
@@ -145,7 +151,13 @@ class ServerConnections {
       res.on('close', () => gone.abort());
       await handlePlainHttp(this.#deps, { req, res, url, requestId, signal: gone.signal });
     } catch (error) {
-      if (!(error instanceof CourierError)) this.#deps.logger.error('a request failed', { request_id: requestId, error });
+      const { meter } = this.#deps.feed;
+      if (error instanceof CourierError) {
+        if (isInvalid(error.code)) meter.invalid('http');
+      } else {
+        meter.failed('request');
+        this.#deps.logger.error('a request failed', { request_id: requestId, error });
+      }
       sendProblem(res, error, requestId);
     }
   }
@@ -183,6 +195,7 @@ class ServerConnections {
     this.sockets.handleUpgrade(req, socket, head, (ws) => {
       socket.off('error', onEarlyError);
       this.#doorway.enter(req, ws);
+      this.#count(ws, req.url?.startsWith('/ws/') === true ? 'plain' : 'trpc');
       const most = this.#deps.access.limits.gateway.connections;
       if (most === null || this.sockets.clients.size <= most) serve(ws, socket);
       else {
@@ -190,6 +203,12 @@ class ServerConnections {
         ws.close(1013, 'the gateway is full');
       }
     });
+  }
+
+  #count(ws: WebSocket, transport: Transport): void {
+    const { meter } = this.#deps.feed;
+    meter.connectionOpened(transport);
+    ws.once('close', (code) => meter.connectionClosed(transport, code));
   }
 
   /** What serves an upgrade, or the status that refuses it. */

@@ -114,6 +114,7 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
   #onMessage(data: RawData, isBinary: boolean): void {
     this.#heard();
     const text = String(data);
+    this.#options.meter.message('in', text.length);
     if (text === 'PONG' && !isBinary) return;
     if (text === 'PING' && !isBinary) {
       this.writer.writeText('PONG');
@@ -261,7 +262,7 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
     if (isEventStream(result)) {
       if (signal.aborted) return;
       onStart();
-      await result.attach(trackedSink(this.writer, call.envelope, this.#options.encodeTracked), signal);
+      await result.attach(trackedSink(this.writer, call.envelope, this.#options), signal);
       return;
     }
     if (!isObservable(result) && !isAsyncIterable(result)) {

@@ -1,7 +1,7 @@
 /** `WS /trpc`: Courier's router behind the tRPC WebSocket endpoint. */
 import { randomUUID } from 'node:crypto';
 import type { Access } from '../auth/access.ts';
-import { meaningOf } from '../contract/codes.ts';
+import { isInvalid, meaningOf } from '../contract/codes.ts';
 import type { Feed } from '../delivery/subscriber.ts';
 import type { Logger } from '../observe/logger.ts';
 import { appRouter } from '../router/index.ts';
@@ -36,10 +36,16 @@ export function trpcEndpoint({ feed, access, logger }: TrpcEndpointDeps, doorway
       return contextOf({ session, access, feed, connectionId: randomUUID(), requestId: requestIdOf(req) });
     },
     onError: ({ error, path, ctx }) => {
+      if (isInvalid(error.code)) feed.meter.invalid('trpc');
       if (error.code !== 'INTERNAL_SERVER_ERROR') return;
+      feed.meter.failed('call');
       logger.error('a call failed', { ...(ctx && { request_id: ctx.requestId, connection_id: ctx.connectionId }), procedure: path, error });
     },
-    onSocketError: (error) => logger.debug('a WebSocket failed', { error }),
+    onSocketError: (error) => {
+      feed.meter.invalid('websocket');
+      logger.debug('a WebSocket failed', { error });
+    },
+    meter: feed.meter,
     encodeTracked,
     maxSubscriptions: MAX_SUBSCRIPTIONS,
     maxBatchCalls: MAX_BATCH_CALLS,

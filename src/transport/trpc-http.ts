@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { nodeHTTPRequestHandler } from '@trpc/server/adapters/node-http';
 import type { Access } from '../auth/access.ts';
+import { isInvalid } from '../contract/codes.ts';
 import type { Feed } from '../delivery/subscriber.ts';
 import { CourierError } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
@@ -51,7 +52,10 @@ export async function handleTrpcHttp(
       return waits.length === 0 ? {} : { headers: { 'retry-after': String(Math.ceil(Math.max(...waits) / 1000)) } };
     },
     onError: ({ error, path: procedure }) => {
-      if (error.code === 'INTERNAL_SERVER_ERROR') deps.logger.error('a call failed', { request_id: requestId, procedure, error });
+      if (isInvalid(error.code)) deps.feed.meter.invalid('trpc');
+      if (error.code !== 'INTERNAL_SERVER_ERROR') return;
+      deps.feed.meter.failed('call');
+      deps.logger.error('a call failed', { request_id: requestId, procedure, error });
     },
   });
 }

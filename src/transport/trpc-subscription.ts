@@ -3,17 +3,24 @@ import { isTrackedEnvelope } from '@trpc/server';
 import type { TRPCResponseMessage } from '@trpc/server/rpc';
 import type { Delivery } from '../delivery/delivery.ts';
 import type { Sink } from '../delivery/sink.ts';
+import type { Meter } from '../observe/meter.ts';
 import { type SocketWriter, textFrames } from './socket-writer.ts';
 
 /** Delivers events as frames, which all subscriptions with the same request id share. */
 export function trackedSink(
   writer: SocketWriter,
   envelope: Pick<TRPCResponseMessage, 'id' | 'jsonrpc'>,
-  encode: (delivery: Delivery) => string,
+  { encodeTracked, meter }: { readonly encodeTracked: (delivery: Delivery) => string; readonly meter: Pick<Meter, 'message'> },
 ): Sink {
   const head = `${JSON.stringify(envelope).slice(0, -1)},"result":{"type":"data","data":`;
   const make = (deliveries: readonly Delivery[]) =>
-    textFrames(deliveries.map((delivery) => `${head}${encode(delivery)},"id":"${delivery.id}"}}`));
+    textFrames(
+      deliveries.map((delivery) => {
+        const text = `${head}${encodeTracked(delivery)},"id":"${delivery.id}"}}`;
+        meter.message('out', text.length);
+        return text;
+      }),
+    );
   return {
     get writable() {
       return writer.writable;

@@ -6,6 +6,7 @@ import type { TRPCRequestInfo } from '@trpc/server/http';
 import type { WebSocket } from 'ws';
 import type { CloseCode } from '../contract/codes.ts';
 import type { Delivery } from '../delivery/delivery.ts';
+import type { Meter } from '../observe/meter.ts';
 import type { SocketWriterOptions } from './socket-writer.ts';
 import { TrpcConnection } from './trpc-connection.ts';
 
@@ -35,6 +36,7 @@ export interface TrpcWebSocketOptions<TRouter extends AnyTRPCRouter> extends Soc
   }) => void;
   /** Told when a client breaks the WebSocket protocol, or its connection breaks. */
   readonly onSocketError: (error: Error) => void;
+  readonly meter: Pick<Meter, 'message'>;
   /** How an event of an EventStream is written after `"data":`. */
   readonly encodeTracked: (delivery: Delivery) => string;
   readonly maxSubscriptions: number;

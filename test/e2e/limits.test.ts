@@ -143,7 +143,10 @@ test('a client that does not heed its limits is closed with 4429', async () => {
   call(1);
   call(2);
   const answers = (await client.count(2)).map((message) => JSON.parse(message) as { error?: { json: { data: object } } });
-  expect(answers.map(({ error }) => error?.json.data)).toEqual([undefined, expect.objectContaining({ code: 'TOO_MANY_REQUESTS', retryAfterMs: 1000 })]);
+  expect(answers.map(({ error }) => error?.json.data)).toEqual([
+    undefined,
+    expect.objectContaining({ code: 'TOO_MANY_REQUESTS', retryAfterMs: 1000 }),
+  ]);
   for (let id = 3; id <= 1200; id += 1) call(id);
   expect(await client.closed).toEqual({ code: 4429, reason: 'limits exceeded for too long' });
   other.send({ id: 1, method: 'query', params: { path: 'auth.whoami' } });

@@ -8,6 +8,7 @@ import type { Feed } from '../../src/delivery/subscriber.ts';
 import { Tail, type TailOptions } from '../../src/delivery/tail.ts';
 import type { EventLog, StoredEvent } from '../../src/log/log.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
+import { noMeter } from '../../src/observe/meter.ts';
 import { draftOn } from '../contracts/event-log.ts';
 
 export interface TestFeed extends Feed, AsyncDisposable {
@@ -34,6 +35,7 @@ export async function startFeed(
     hub,
     tail,
     draining: new AbortController().signal,
+    meter: noMeter,
     append: async (channel, count = 1, type = 'a') => {
       await log.append(Array.from({ length: count }, () => draftOn(channel, { type })));
     },

@@ -11,6 +11,7 @@ import { z } from 'zod';
 import { Batch } from '../../src/delivery/batch.ts';
 import { Delivery } from '../../src/delivery/delivery.ts';
 import { eventStream } from '../../src/delivery/event-stream.ts';
+import { noMeter } from '../../src/observe/meter.ts';
 import { encodeTracked } from '../../src/transport/tracked-encoding.ts';
 import { type TrpcWebSocketOptions, trpcWebSocketHandler } from '../../src/transport/trpc-websocket.ts';
 
@@ -145,6 +146,7 @@ export async function courierServer(overrides: Partial<TrpcWebSocketOptions<type
     createContext,
     onError: () => undefined,
     onSocketError: () => undefined,
+    meter: noMeter,
     encodeTracked,
     maxSubscriptions: 100,
     maxBatchCalls: 100,

@@ -11,18 +11,28 @@ import { parseLimits } from '../../../src/limits/limits.ts';
 import { memoryLimiter } from '../../../src/limits/memory.ts';
 import { openMemoryLog } from '../../../src/log/memory.ts';
 import { createLogger } from '../../../src/observe/logger.ts';
+import { createMetrics } from '../../../src/observe/metrics.ts';
 import { publish } from '../../../src/publish.ts';
-import { listen } from '../../../src/transport/server.ts';
+import { type Listener, listen } from '../../../src/transport/server.ts';
 import { serveContender } from '../contender.ts';
 import { BENCH_LIMITS, BENCH_TOKENS } from '../tokens.ts';
 
 await serveContender(async () => {
   const log = openMemoryLog();
-  const hub = new Hub();
+  let listener: Listener | undefined;
+  const meter = createMetrics({
+    connections: () => listener?.connections() ?? { trpc: 0, plain: 0 },
+    channels: () => hub.topics,
+    subscriptions: () => hub.listeners,
+    bounds: () => log.bounds(),
+    logReads: () => 0,
+    tailRepairs: () => tail.repairs,
+  });
+  const hub = new Hub({ meter });
   const tail = await Tail.start(log, hub);
   log.onCommit((events) => tail.offer(events));
-  const feed = { log, hub, tail, reads: new SharedReads(log), draining: new AbortController().signal };
-  const { port } = await listen(
+  const feed = { log, hub, tail, reads: new SharedReads(log), draining: new AbortController().signal, meter };
+  listener = await listen(
     {
       feed,
       logger: createLogger({ logLevel: 'silent', logFormat: 'json' }),
@@ -32,12 +42,14 @@ await serveContender(async () => {
         revocations: new Revocations({ kind: 'memory' }),
         limiter: memoryLimiter(),
         limits: parseLimits(BENCH_LIMITS),
+        meter,
       }),
       health: () => Promise.reject(new Error('not here')),
       stats: () => Promise.reject(new Error('not here')),
+      metrics: () => Promise.reject(new Error('not here')),
     },
     { host: '127.0.0.1', port: 0 },
   );
   const forge = principalOf('forge', 'service', { subscribe: [], publish: [] }, Date.now() + 86_400_000);
-  return { port, publish: (events) => void publish(feed, forge, events as Parameters<typeof publish>[2]) };
+  return { port: listener.port, publish: (events) => void publish(feed, forge, events as Parameters<typeof publish>[2]) };
 });

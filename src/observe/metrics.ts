@@ -1,0 +1,152 @@
+/** The meter behind `GET /metrics`, in Prometheus' text format. What is counted often is a plain number until it is asked for. */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { SERVICE_NAMES, type Service, serviceOf } from '../contract/events/index.ts';
+import type { LogBounds } from '../log/log.ts';
+import type { Meter } from './meter.ts';
+
+/** What is asked for when the metrics are. */
+export interface MetricSources {
+  readonly connections: () => { readonly trpc: number; readonly plain: number };
+  readonly channels: () => number;
+  readonly subscriptions: () => number;
+  readonly bounds: () => Promise<LogBounds>;
+  readonly logReads: () => number;
+  readonly tailRepairs: () => number;
+}
+
+/** Close codes that have a label of their own: those that the gateway uses, and the common ones of clients. */
+const CLOSE_CODES = new Set([1000, 1001, 1002, 1005, 1006, 1007, 1008, 1009, 1011, 1013, 4400, 4408, 4429, 4509]);
+const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+const BYTES = [64, 256, 1024, 4096, 16_384, 65_536, 262_144];
+
+export interface Metrics extends Meter {
+  readonly contentType: string;
+  /** Everything, as it is now. */
+  text(): Promise<string>;
+}
+
+export function createMetrics(sources: MetricSources): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  const counter = <T extends string>(name: string, help: string, labelNames: readonly T[] = []) =>
+    new Counter<T>({ name, help, labelNames, registers });
+  /** A counter whose value is kept elsewhere. */
+  const collected = (name: string, help: string, total: () => number) =>
+    new Counter({
+      name,
+      help,
+      registers,
+      collect() {
+        this.reset();
+        this.inc(total());
+      },
+    });
+  const gauge = (name: string, help: string, value: () => number) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(value());
+      },
+    });
+  const histogram = <T extends string>(name: string, help: string, buckets: number[], labelNames: readonly T[] = []) =>
+    new Histogram<T>({ name, help, buckets, labelNames, registers });
+
+  const opened = counter('courier_connections_total', 'WebSocket connections that were accepted.', ['transport']);
+  const closed = counter('courier_disconnections_total', 'WebSocket connections that have closed, by close code.', ['transport', 'code']);
+  const authFailures = counter('courier_auth_failures_total', 'Tokens that were refused, or could not be checked.', ['reason']);
+  const limitHits = counter('courier_rate_limit_hits_total', 'Calls and connections that were refused because of a limit.', ['limit']);
+  const invalid = counter('courier_validation_failures_total', 'Inputs that were refused because of their form.', ['surface']);
+  const errors = counter('courier_errors_total', "Failures that are no caller's fault.", ['where']);
+  const published = Object.fromEntries(SERVICE_NAMES.map((service) => [service, 0])) as Record<Service, number>;
+  new Counter({
+    name: 'courier_messages_published_total',
+    help: 'Events whose publishing was acknowledged, by the service whose they are.',
+    labelNames: ['service'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [service, count] of Object.entries(published)) this.inc({ service }, count);
+    },
+  });
+  const gaps = counter('courier_gaps_total', 'Gap notices that were given to subscribers.', ['reason']);
+  const publishSeconds = histogram(
+    'courier_publish_request_duration_seconds',
+    'Time from a publish call, once it was authenticated, to its answer, in seconds.',
+    SECONDS,
+    ['outcome'],
+  );
+  const deliverySeconds = histogram(
+    'courier_message_delivery_duration_seconds',
+    'Time from the commit of events to their hand-over to all live subscribers, in seconds; one observation a batch.',
+    SECONDS,
+  );
+  const messageBytes = histogram(
+    'courier_websocket_message_size_bytes',
+    'Size of WebSocket messages in bytes; an outgoing one counts once however many clients share it.',
+    BYTES,
+    ['direction'],
+  );
+  let delivered = 0;
+  let replayed = 0;
+  let catchingUp = 0;
+  collected('courier_messages_delivered_total', 'Copies of events that were handed to subscribers.', () => delivered);
+  collected('courier_replayed_events_total', 'Copies of events that were handed to subscribers while they caught up.', () => replayed);
+  collected('courier_log_reads_total', 'Pages that were read from the log for subscribers.', sources.logReads);
+  collected('courier_tail_repairs_total', 'Times that the tail read from the log what it had not been told.', sources.tailRepairs);
+  gauge('courier_active_channels', 'Single channels and families that somebody subscribes to.', sources.channels);
+  gauge('courier_active_subscriptions', 'Subscriptions that are live.', sources.subscriptions);
+  gauge('courier_subscribers_catching_up', 'Subscriptions that read the log.', () => catchingUp);
+  new Gauge({
+    name: 'courier_active_connections',
+    help: 'WebSocket connections that are open.',
+    labelNames: ['transport'],
+    registers,
+    collect() {
+      for (const [transport, count] of Object.entries(sources.connections())) this.set({ transport }, count);
+    },
+  });
+  new Gauge({
+    name: 'courier_log_position',
+    help: 'Numbers in the log: of the last event, and of the first that is retained.',
+    labelNames: ['which'],
+    registers,
+    async collect() {
+      const bounds = await sources.bounds().catch(() => undefined);
+      if (bounds === undefined) return;
+      this.set({ which: 'head' }, bounds.head);
+      this.set({ which: 'first_retained' }, bounds.first);
+    },
+  });
+
+  return {
+    contentType: registry.contentType,
+    text: () => registry.metrics(),
+    connectionOpened: (transport) => opened.inc({ transport }),
+    connectionClosed: (transport, code) => closed.inc({ transport, code: CLOSE_CODES.has(code) ? String(code) : 'other' }),
+    authFailed: (reason) => authFailures.inc({ reason }),
+    limited: (limit) => limitHits.inc({ limit }),
+    invalid: (surface) => invalid.inc({ surface }),
+    published: (types, seconds) => {
+      for (const type of types) published[serviceOf(type) as Service] += 1;
+      publishSeconds.observe({ outcome: 'stored' }, seconds);
+    },
+    publishFailed: (seconds) => publishSeconds.observe({ outcome: 'refused' }, seconds),
+    delivered: (copies) => {
+      delivered += copies;
+    },
+    deliveryTook: (seconds) => deliverySeconds.observe(seconds),
+    replayed: (events) => {
+      replayed += events;
+      delivered += events;
+    },
+    gap: (reason) => gaps.inc({ reason }),
+    catchingUp: (change) => {
+      catchingUp += change;
+    },
+    message: (direction, bytes) => messageBytes.observe({ direction }, bytes),
+    failed: (where) => errors.inc({ where }),
+  };
+}

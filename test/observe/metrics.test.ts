@@ -1,0 +1,128 @@
+/** Known traffic, and what `/metrics` says of it. */
+import { setTimeout as wait } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { collect } from '../helpers/collect.ts';
+import { startGateway, type TestGateway, UNLIMITED } from '../helpers/gateway.ts';
+import { openSocket } from '../helpers/raw-socket.ts';
+
+type Item = { id: string; data: { type: string } };
+
+/** Values by name and labels, as they are written. */
+async function read(gateway: TestGateway): Promise<{ text: string; value: (series: string) => number }> {
+  const response = await fetch(`${gateway.url}/metrics`);
+  expect(response.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
+  const text = await response.text();
+  const values = new Map(
+    text
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('#'))
+      .map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ') + 1))] as const),
+  );
+  return { text, value: (series) => values.get(series) ?? Number.NaN };
+}
+
+/** What a canary would be in a label: every name that callers choose. */
+const CANARY = 'canary7261';
+
+test('known traffic is counted, and no label is of a caller', async () => {
+  const limits = { ...JSON.parse(UNLIMITED), user: { queriesPerSecond: 1 } };
+  await using gateway = await startGateway({ COURIER_LIMITS: JSON.stringify(limits) });
+  const wsUrl = gateway.url.replace('http', 'ws');
+  const service = await gateway.token('forge', 'service');
+  {
+    await using reader = gateway.webSocketClient(await gateway.token(CANARY, 'service'));
+    await using writer = gateway.webSocketClient(service);
+    const draft = { type: 'forge.job.started', channel: `forge.job.${CANARY}`, data: { job_id: CANARY, kind: CANARY } } as const;
+    await writer.trpc.forge.publish.mutate(draft);
+    // One from the log, for each; then live.
+    const subscribe = (input: object) =>
+      collect<Item>((observer) => reader.trpc.events.subscribe.subscribe({ channels: [`forge.job.${CANARY}`], ...input }, observer));
+    using first = subscribe({ from: 'earliest' });
+    using second = subscribe({ lastEventId: 'another-1' });
+    await Promise.all([first.count(2), second.count(2)]);
+    await using plain = await openSocket(`${wsUrl}/ws/**?token=${service}`);
+    await plain.count(1);
+    await writer.trpc.events.publishBatch.mutate([draft, { ...draft, type: 'forge.job.completed', data: { job_id: CANARY } }]);
+    await Promise.all([first.count(4), second.count(4), plain.count(3)]);
+
+    const { value } = await read(gateway);
+    expect(value('courier_active_connections{transport="trpc"}')).toBe(2);
+    expect(value('courier_active_connections{transport="plain"}')).toBe(1);
+    expect(value('courier_active_subscriptions')).toBe(3);
+    // One channel, and all five families.
+    expect(value('courier_active_channels')).toBe(6);
+    expect(value('courier_subscribers_catching_up')).toBe(0);
+    expect(value('courier_messages_published_total{service="forge"}')).toBe(3);
+    expect(value('courier_messages_published_total{service="prophet"}')).toBe(0);
+    expect(value('courier_replayed_events_total')).toBe(1);
+    // One replayed; two live to each of three.
+    expect(value('courier_messages_delivered_total')).toBe(7);
+    expect(value('courier_gaps_total{reason="epoch"}')).toBe(1);
+    expect(value('courier_publish_request_duration_seconds_count{outcome="stored"}')).toBe(2);
+    expect(value('courier_message_delivery_duration_seconds_count')).toBeGreaterThanOrEqual(1);
+    expect(value('courier_websocket_message_size_bytes_count{direction="out"}')).toBeGreaterThanOrEqual(5);
+    expect(value('courier_log_position{which="head"}')).toBe(3);
+    expect(value('courier_log_position{which="first_retained"}')).toBe(1);
+
+    await expect(writer.trpc.forge.publish.mutate({ ...draft, data: {} } as never)).rejects.toThrow();
+    await expect(
+      writer.trpc.events.publish.mutate({ ...draft, type: 'backtest.started', channel: 'global', data: { backtest_id: 'b' } }),
+    ).rejects.toThrow();
+  }
+  for (const token of ['nonsense', CANARY]) await fetch(`${gateway.url}/stats`, { headers: { authorization: `Bearer ${token}` } });
+  const headers = { authorization: `Bearer ${await gateway.token(CANARY)}` };
+  for (let n = 0; n < 3; n += 1) await fetch(`${gateway.url}/events/global`, { headers });
+  await fetch(`${gateway.url}/publish`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${service}`, 'content-type': 'application/json' },
+    body: '{',
+  });
+
+  let { value, text } = await read(gateway);
+  while (value('courier_active_connections{transport="plain"}') + value('courier_active_connections{transport="trpc"}') > 0) {
+    await wait(5);
+    ({ value, text } = await read(gateway));
+  }
+  expect(value('courier_connections_total{transport="trpc"}')).toBe(2);
+  expect(value('courier_connections_total{transport="plain"}')).toBe(1);
+  expect(value('courier_disconnections_total{transport="plain",code="1006"}')).toBe(1);
+  expect(value('courier_disconnections_total{transport="trpc",code="1005"}')).toBe(2);
+  expect(value('courier_active_subscriptions')).toBe(0);
+  expect(value('courier_active_channels')).toBe(0);
+  expect(value('courier_subscribers_catching_up')).toBe(0);
+  expect(value('courier_auth_failures_total{reason="invalid"}')).toBe(2);
+  expect(value('courier_rate_limit_hits_total{limit="query"}')).toBe(2);
+  expect(value('courier_validation_failures_total{surface="trpc"}')).toBe(1);
+  expect(value('courier_validation_failures_total{surface="http"}')).toBe(1);
+  expect(value('courier_publish_request_duration_seconds_count{outcome="refused"}')).toBe(1);
+  expect(text).not.toContain(CANARY);
+  expect(text).toContain('process_cpu_user_seconds_total');
+  expect(text).toContain('nodejs_eventloop_lag_p99_seconds');
+});
+
+test('every metric has its name of the design, a help text and a type', async () => {
+  await using gateway = await startGateway();
+  const { text } = await read(gateway);
+  const kinds = {
+    counter: [
+      'courier_connections_total',
+      'courier_disconnections_total',
+      'courier_messages_published_total',
+      'courier_messages_delivered_total',
+      'courier_auth_failures_total',
+      'courier_validation_failures_total',
+      'courier_rate_limit_hits_total',
+      'courier_errors_total',
+    ],
+    gauge: ['courier_active_connections', 'courier_active_channels'],
+    histogram: [
+      'courier_message_delivery_duration_seconds',
+      'courier_websocket_message_size_bytes',
+      'courier_publish_request_duration_seconds',
+    ],
+  };
+  for (const [kind, names] of Object.entries(kinds)) for (const name of names) expect(text).toContain(`# TYPE ${name} ${kind}\n`);
+  const typed = [...text.matchAll(/# TYPE (\S+)/g)].map(([, name]) => name);
+  const helped = [...text.matchAll(/# HELP (\S+) (.{10,})/g)].map(([, name]) => name);
+  expect(helped).toEqual(typed);
+});
