@@ -1,0 +1,67 @@
+/** The alert rules and the dashboard speak of metrics that exist, and every alert has its chapter. */
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { startGateway } from '../helpers/gateway.ts';
+
+const path = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
+const alerts = readFileSync(path('scripts/monitoring/alerts.yml'), 'utf8');
+const dashboard = JSON.parse(readFileSync(path('scripts/monitoring/grafana.json'), 'utf8')) as {
+  panels: { title: string; description: string; targets: { expr: string }[] }[];
+};
+const manual = readFileSync(path('OPERATIONS.md'), 'utf8');
+
+async function knownSeries(): Promise<Set<string>> {
+  await using gateway = await startGateway();
+  const text = await (await fetch(`${gateway.url}/metrics`)).text();
+  const names = [...text.matchAll(/# TYPE (\S+) (\S+)/g)].flatMap(([, name = '', kind]) =>
+    kind === 'histogram' ? [`${name}_bucket`, `${name}_count`, `${name}_sum`] : [name],
+  );
+  return new Set(['up', ...names]);
+}
+
+const seriesIn = (expression: string) => [...expression.matchAll(/\b(?:courier|nodejs|process)_[a-z0-9_]+/g)].map(([name]) => name);
+
+test('alerts and panels speak of metrics that exist', async () => {
+  const known = await knownSeries();
+  const used = [...seriesIn(alerts), ...dashboard.panels.flatMap(({ targets }) => targets.flatMap(({ expr }) => seriesIn(expr)))];
+  expect(used.length).toBeGreaterThan(25);
+  expect(used.filter((name) => !known.has(name))).toEqual([]);
+});
+
+test('the manual lists every metric of Courier, and no other', async () => {
+  const known = [...(await knownSeries())]
+    .filter((name) => name.startsWith('courier_'))
+    .map((name) => name.replace(/_(bucket|count|sum)$/, ''));
+  const [, table = ''] = /## Metrics\n([\s\S]*?)\n## /.exec(manual) ?? [];
+  const listed = [...table.matchAll(/^\| `(courier_\w+)`/gm)].map(([, name]) => name);
+  expect(listed.sort()).toEqual([...new Set(known)].sort());
+});
+
+test('every alert has a chapter that says what to do', () => {
+  const names = [...alerts.matchAll(/- alert: (\w+)/g)].map(([, name]) => name as string);
+  expect(names.length).toBeGreaterThan(10);
+  for (const name of names) {
+    expect(manual).toMatch(new RegExp(`^### ${name}\\n\\n.{20}`, 'm'));
+    expect(alerts).toContain(`runbook: OPERATIONS.md#${name.toLowerCase()}\n`);
+  }
+  expect([...manual.matchAll(/^### (Courier\w+)$/gm)].map(([, name]) => name)).toEqual(names);
+});
+
+test('every panel says what it shows', () => {
+  for (const { title, description } of dashboard.panels) expect([title, description.length > 5]).toEqual([title, true]);
+});
+
+const canCheck = spawnSync('promtool', ['--version']).status === 0;
+
+// Comes with Debian's package prometheus; without it the rules are only read above.
+if (canCheck) {
+  test('Prometheus takes the rules', () => {
+    const { status, stdout, stderr } = spawnSync('promtool', ['check', 'rules', path('scripts/monitoring/alerts.yml')], {
+      encoding: 'utf8',
+    });
+    expect([status, stderr]).toEqual([0, '']);
+    expect(stdout).toContain('SUCCESS: 12 rules found');
+  });
+}
