@@ -18,6 +18,7 @@ import { startRetention } from './log/retention.ts';
 import { openSqliteLog } from './log/sqlite.ts';
 import { checkHealth } from './observe/health.ts';
 import { createLogger, type Logger } from './observe/logger.ts';
+import type { Meter } from './observe/meter.ts';
 import { createMetrics } from './observe/metrics.ts';
 import { type Listener, listen } from './transport/server.ts';
 import { VERSION } from './version.ts';
@@ -26,6 +27,7 @@ export interface Gateway extends AsyncDisposable {
   /** Where it listens: `http://127.0.0.1:8766`. */
   readonly url: string;
   readonly port: number;
+  readonly meter: Meter;
   /** With what its tokens are signed; undefined when only others have the keys. */
   readonly tokens: TokenSettings | undefined;
 }
@@ -82,7 +84,15 @@ export async function createGateway(config: Config, options: { logger?: Logger }
       logger,
       access,
       allowedOrigins: config.allowedOrigins,
-      health: () => checkHealth({ version: VERSION, startedAt, log, connections, shuttingDown: () => draining.signal.aborted }),
+      health: () =>
+        checkHealth({
+          version: VERSION,
+          startedAt,
+          log,
+          connections,
+          failures: () => metrics.failuresLastMinute(),
+          shuttingDown: () => draining.signal.aborted,
+        }),
       metrics: async () => ({ contentType: metrics.contentType, text: await metrics.text() }),
       stats: async () => {
         const bounds = await log.bounds();
@@ -109,7 +119,7 @@ export async function createGateway(config: Config, options: { logger?: Logger }
   const resources = stack.move();
   const [secret] = secrets;
   const tokens = secret === undefined ? undefined : { secret, audience, issuer };
-  return { url: listener.url, port: listener.port, tokens, [Symbol.asyncDispose]: () => resources.disposeAsync() };
+  return { url: listener.url, port: listener.port, meter: metrics, tokens, [Symbol.asyncDispose]: () => resources.disposeAsync() };
 }
 
 function openLog(config: Config): Promise<EventLog> {

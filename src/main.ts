@@ -2,12 +2,16 @@
 import { developmentSecretPath } from './auth/development-secret.ts';
 import { type Config, ConfigError, parseConfig } from './config.ts';
 import { createGateway, type Gateway } from './gateway.ts';
-import { createLogger } from './observe/logger.ts';
+import { createLogger, type Logger } from './observe/logger.ts';
+import type { Meter } from './observe/meter.ts';
 
 /** Exit codes: 0 after an orderly end, 1 when it could not start or failed, 2 for a wrong configuration. */
 const EXIT = { done: 0, failed: 1, misconfigured: 2 } as const;
 
-/** Runs a gateway until SIGTERM or SIGINT; a second signal ends it at once. Resolves to the exit code. */
+/**
+ * Runs a gateway until SIGTERM or SIGINT, or until an exception that nobody caught; a second signal ends it at once.
+ * Resolves to the exit code.
+ */
 export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
   let config: Config;
   try {
@@ -32,8 +36,12 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
       `development: get a token with \`npm run courier -- token --sub me --role admin\`${kept === undefined ? '' : ` (secret kept in ${kept})`}`,
     );
   }
-  const signal = await firstSignal();
-  logger.info(`${signal}: draining; a second signal ends at once`);
+  const failed = firstUncaught(logger, gateway.meter).then(() => EXIT.failed);
+  const signalled = firstSignal().then((signal) => {
+    logger.info(`${signal}: draining; a second signal ends at once`);
+    return EXIT.done;
+  });
+  const code = await Promise.race([signalled, failed]);
   const overdue = setTimeout(() => {
     logger.error(`draining took longer than ${config.drainMs / 1000} s`);
     process.exit(EXIT.failed);
@@ -41,7 +49,20 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
   await gateway[Symbol.asyncDispose]();
   clearTimeout(overdue);
   logger.info('stopped');
-  return EXIT.done;
+  return code;
+}
+
+/** What nobody caught has left something in a state that nobody knows: the gateway drains and ends. */
+function firstUncaught(logger: Logger, meter: Meter): Promise<void> {
+  return new Promise((resolve) => {
+    const onUncaught = (error: unknown) => {
+      meter.failed('process');
+      logger.error('nobody caught this: draining', { error });
+      resolve();
+    };
+    process.on('uncaughtException', onUncaught);
+    process.on('unhandledRejection', onUncaught);
+  });
 }
 
 function firstSignal(): Promise<NodeJS.Signals> {

@@ -1,4 +1,6 @@
 /** Health: whether the gateway can do its work, component by component, with figures and what to do where it cannot. */
+import { totalmem } from 'node:os';
+import { getHeapStatistics } from 'node:v8';
 import type { EventLog } from '../log/log.ts';
 
 export type Status = 'healthy' | 'degraded' | 'unhealthy' | 'shutting_down';
@@ -24,11 +26,17 @@ export interface HealthSources {
   readonly startedAt: number;
   readonly log: EventLog;
   readonly connections: () => number;
+  /** Failures in the last minute that were no caller's fault. */
+  readonly failures: () => number;
   readonly shuttingDown: () => boolean;
 }
 
 /** How long the log may take to answer, in ms: a check must not wait for what it checks. */
 const LOG_ANSWER_MS = 40;
+/** From this share of a memory limit on, the gateway is degraded. */
+const MEMORY_SHARE = 0.8;
+/** From so many failures in a minute on, the gateway is degraded. */
+const FAILURES_PER_MINUTE = 10;
 const SEVERITY: readonly Status[] = ['healthy', 'degraded', 'unhealthy', 'shutting_down'];
 
 export async function checkHealth(sources: HealthSources): Promise<Health> {
@@ -36,7 +44,8 @@ export async function checkHealth(sources: HealthSources): Promise<Health> {
     websocket_server: { status: sources.shuttingDown() ? 'shutting_down' : 'healthy', connections: sources.connections() },
     event_log: await checkLog(sources.log),
     broker: { status: 'healthy', kind: 'local' },
-    memory: { status: 'healthy', rss_bytes: process.memoryUsage.rss(), heap_used_bytes: process.memoryUsage().heapUsed },
+    memory: checkMemory(),
+    errors: checkErrors(sources.failures()),
   } satisfies Record<string, Component>;
   const worst = Math.max(...Object.values(components).map(({ status }) => SEVERITY.indexOf(status)));
   return {
@@ -45,6 +54,31 @@ export async function checkHealth(sources: HealthSources): Promise<Health> {
     uptime: (Date.now() - sources.startedAt) / 1000,
     version: sources.version,
     components,
+  };
+}
+
+/** The heap against its limit, and the process against that of its container, where it has one. */
+function checkMemory(): Component {
+  const { heap_size_limit: heapLimit, used_heap_size: heapUsed } = getHeapStatistics();
+  const rss = process.memoryUsage.rss();
+  const containerLimit = process.constrainedMemory();
+  const figures = { heap_used_bytes: heapUsed, heap_limit_bytes: heapLimit, rss_bytes: rss };
+  const isContained = containerLimit > 0 && containerLimit < totalmem();
+  const share = Math.max(heapUsed / heapLimit, isContained ? rss / containerLimit : 0);
+  if (share < MEMORY_SHARE) return { status: 'healthy', ...figures };
+  return {
+    status: 'degraded',
+    ...figures,
+    action: `${Math.round(share * 100)} % of the memory limit is used: give it more (--max-old-space-size, or the container's limit), or fewer subscribers; the memory log keeps every event there`,
+  };
+}
+
+function checkErrors(lastMinute: number): Component {
+  if (lastMinute < FAILURES_PER_MINUTE) return { status: 'healthy', last_minute: lastMinute };
+  return {
+    status: 'degraded',
+    last_minute: lastMinute,
+    action: 'something fails again and again: the log has each failure with its stack',
   };
 }
 

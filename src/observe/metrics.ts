@@ -16,6 +16,8 @@ export interface MetricSources {
 
 /** Close codes that have a label of their own: those that the gateway uses, and the common ones of clients. */
 const CLOSE_CODES = new Set([1000, 1001, 1002, 1005, 1006, 1007, 1008, 1009, 1011, 1013, 4400, 4408, 4429, 4509]);
+/** Moments of failure that are kept. */
+const MAX_REMEMBERED_FAILURES = 1000;
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 const BYTES = [64, 256, 1024, 4096, 16_384, 65_536, 262_144];
 
@@ -23,6 +25,8 @@ export interface Metrics extends Meter {
   readonly contentType: string;
   /** Everything, as it is now. */
   text(): Promise<string>;
+  /** Failures within the last minute. */
+  failuresLastMinute(): number;
 }
 
 export function createMetrics(sources: MetricSources): Metrics {
@@ -92,6 +96,8 @@ export function createMetrics(sources: MetricSources): Metrics {
   let delivered = 0;
   let replayed = 0;
   let catchingUp = 0;
+  /** On the monotonic clock, in ms. */
+  const failedAt: number[] = [];
   collected('courier_messages_delivered_total', 'Copies of events that were handed to subscribers.', () => delivered);
   collected('courier_replayed_events_total', 'Copies of events that were handed to subscribers while they caught up.', () => replayed);
   collected('courier_log_reads_total', 'Pages that were read from the log for subscribers.', sources.logReads);
@@ -147,6 +153,11 @@ export function createMetrics(sources: MetricSources): Metrics {
       catchingUp += change;
     },
     message: (direction, bytes) => messageBytes.observe({ direction }, bytes),
-    failed: (where) => errors.inc({ where }),
+    failed: (where) => {
+      errors.inc({ where });
+      failedAt.push(performance.now());
+      if (failedAt.length > MAX_REMEMBERED_FAILURES) failedAt.shift();
+    },
+    failuresLastMinute: () => failedAt.filter((at) => at > performance.now() - 60_000).length,
   };
 }

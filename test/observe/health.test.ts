@@ -1,0 +1,111 @@
+/** States of health, each by a real cause; and the end of a gateway in which something was not caught. */
+import { expect, test } from 'vitest';
+import { openMemoryLog } from '../../src/log/memory.ts';
+import { openSqliteLog } from '../../src/log/sqlite.ts';
+import { checkHealth } from '../../src/observe/health.ts';
+import { createMetrics } from '../../src/observe/metrics.ts';
+import { Ledger } from '../faults/ledger.ts';
+import { startLoad, storedEvents } from '../faults/load.ts';
+import { temporaryFolder } from '../helpers/folder.ts';
+import { processToken, startProcess } from '../helpers/process.ts';
+
+interface Health {
+  readonly status: string;
+  readonly components: Record<string, { readonly status: string; readonly action?: string } | undefined>;
+}
+
+async function healthOf(url: string): Promise<{ status: number; health: Health }> {
+  const response = await fetch(`${url}/health`);
+  return { status: response.status, health: (await response.json()) as Health };
+}
+
+test('degraded when the memory is nearly full, and served all the same', { timeout: 60_000 }, async () => {
+  // The memory log keeps every event, so publishing fills the heap.
+  await using gateway = await startProcess({ COURIER_LOG: 'memory:', NODE_OPTIONS: '--max-old-space-size=48 --max-semi-space-size=1' });
+  expect((await healthOf(gateway.url)).health).toMatchObject({ status: 'healthy', components: { memory: { status: 'healthy' } } });
+  const token = await processToken('forge', 'service');
+  const load = startLoad({ url: gateway.url, token, ledger: new Ledger(), inFlight: 1, batch: 20, padding: 1000 });
+  let answer = await healthOf(gateway.url);
+  while (answer.health.status === 'healthy') {
+    await load.more(20);
+    answer = await healthOf(gateway.url);
+  }
+  await load.stop();
+  await load[Symbol.asyncDispose]();
+  expect(answer).toMatchObject({
+    status: 200,
+    health: {
+      status: 'degraded',
+      components: { memory: { status: 'degraded', action: expect.stringContaining('% of the memory limit is used') } },
+    },
+  });
+  expect((await fetch(`${gateway.url}/readyz`)).status).toBe(200);
+});
+
+test('degraded while failures are frequent', async () => {
+  await using log = openMemoryLog();
+  const metrics = createMetrics({
+    connections: () => ({ trpc: 0, plain: 0 }),
+    channels: () => 0,
+    subscriptions: () => 0,
+    bounds: () => log.bounds(),
+    logReads: () => 0,
+    tailRepairs: () => 0,
+  });
+  const check = () =>
+    checkHealth({
+      version: '0',
+      startedAt: Date.now(),
+      log,
+      connections: () => 0,
+      failures: () => metrics.failuresLastMinute(),
+      shuttingDown: () => false,
+    });
+  for (let n = 1; n < 10; n += 1) metrics.failed('call');
+  expect((await check()).components['errors']).toEqual({ status: 'healthy', last_minute: 9 });
+  metrics.failed('log');
+  expect(await check()).toMatchObject({ status: 'degraded', components: { errors: { status: 'degraded', last_minute: 10 } } });
+});
+
+test('unhealthy when the log is gone', async () => {
+  using folder = temporaryFolder();
+  const log = await openSqliteLog({ path: folder.file('courier.db') });
+  const check = () => checkHealth({ version: '0', startedAt: 0, log, connections: () => 0, failures: () => 0, shuttingDown: () => false });
+  expect((await check()).components['event_log']).toMatchObject({ status: 'healthy', head: 0 });
+  await log[Symbol.asyncDispose]();
+  expect(await check()).toMatchObject({
+    status: 'unhealthy',
+    components: { event_log: { status: 'unhealthy', action: expect.stringContaining('it is closed') } },
+  });
+});
+
+test.each(['exception', 'rejection'])(
+  'an uncaught %s is logged, and the gateway drains and ends with 1',
+  { timeout: 60_000 },
+  async (failure) => {
+    using folder = temporaryFolder();
+    const env = { COURIER_LOG: `sqlite:${folder.file('courier.db')}` };
+    await using gateway = await startProcess({
+      ...env,
+      COURIER_TEST_FAILURE: failure,
+      NODE_OPTIONS: `--import=${new URL('./failing.ts', import.meta.url)}`,
+    });
+    let logged = '';
+    gateway.child.stdout?.on('data', (chunk) => {
+      logged += String(chunk);
+    });
+    const token = await processToken('forge', 'service');
+    const ledger = new Ledger();
+    const load = startLoad({ url: gateway.url, token, ledger, inFlight: 8 });
+    await load.more(100);
+    expect(await gateway.end('SIGUSR2')).toBe(1);
+    await load[Symbol.asyncDispose]();
+    expect(logged).toContain('nobody caught this: draining');
+    expect(logged).toContain('boom');
+    expect(logged).toContain('stopped');
+    await using again = await startProcess(env);
+    const stored = new Set((await storedEvents(again.url, token)).map(({ id }) => id));
+    expect(ledger.size).toBeGreaterThanOrEqual(100);
+    expect(stored.size).toBe(ledger.size);
+  },
+);
