@@ -23,6 +23,9 @@ import { createMetrics } from './observe/metrics.ts';
 import { type Listener, listen } from './transport/server.ts';
 import { VERSION } from './version.ts';
 
+/** Channels listed in the statistics. */
+const BUSIEST_CHANNELS = 100;
+
 export interface Gateway extends AsyncDisposable {
   /** Where it listens: `http://127.0.0.1:8766`. */
   readonly url: string;
@@ -94,20 +97,24 @@ export async function createGateway(config: Config, options: { logger?: Logger }
           shuttingDown: () => draining.signal.aborted,
         }),
       metrics: async () => ({ contentType: metrics.contentType, text: await metrics.text() }),
-      stats: async () => {
-        const bounds = await log.bounds();
-        return {
-          version: VERSION,
-          uptime: (Date.now() - startedAt) / 1000,
-          connections: connections(),
-          subscriptions: hub.listeners,
-          log: {
-            head: log.positions.at(bounds.head),
-            first_retained: log.positions.at(bounds.first),
-            events: bounds.head - bounds.first + 1,
-            reads: reads.count,
-          },
-        };
+      control: {
+        setLogLevel: (level) => logger.setLevel(level),
+        stats: async () => {
+          const bounds = await log.bounds();
+          return {
+            version: VERSION,
+            uptime: (Date.now() - startedAt) / 1000,
+            connections: listener.connections(),
+            subscriptions: hub.listeners,
+            channels: hub.busiest(BUSIEST_CHANNELS),
+            log: {
+              head: log.positions.at(bounds.head),
+              first_retained: log.positions.at(bounds.first),
+              events: bounds.head - bounds.first + 1,
+              reads: reads.count,
+            },
+          };
+        },
       },
     },
     config,

@@ -54,7 +54,7 @@ export function subscribe<TEvent>(
 /** Delivers until `ended` aborts; rejects when the session loses the right to read. */
 async function whileAllowed(session: Session, subscriber: Subscriber, selector: Selector, ended: AbortSignal): Promise<void> {
   let lost: CourierError | undefined;
-  const release = session.hold(selector, (error) => {
+  const release = session.hold(selector, subscriber, (error) => {
     lost = error;
     subscriber.stop();
   });

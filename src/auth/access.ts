@@ -6,7 +6,7 @@ import { type Activity, type Limits, rate, ratesOf } from '../limits/limits.ts';
 import type { Meter } from '../observe/meter.ts';
 import type { Principal, Role } from './principal.ts';
 import type { Revocations, Revoked } from './revocations.ts';
-import { Session } from './session.ts';
+import { Session, type SessionConnection } from './session.ts';
 import { authenticate, type Credentials, type VerifyToken } from './tokens.ts';
 
 export interface AccessDeps {
@@ -43,15 +43,15 @@ export class Access {
   /**
    * Lets a caller in.
    *
-   * @param onEnd closes the caller's connection; absent for one request.
+   * @param connection the caller's; absent for one request.
    * @throws {CourierError} UNAUTHORIZED; TOO_MANY_REQUESTS for an address with too many wrong tokens;
    * SERVICE_UNAVAILABLE when the principal has too many connections, or the keys cannot be had.
    */
-  async signIn(credentials: Credentials, address: string | undefined, onEnd?: (error: CourierError) => void): Promise<Session> {
+  async signIn(credentials: Credentials, address: string | undefined, connection?: SessionConnection): Promise<Session> {
     try {
       const principal = await this.#verify(() => authenticate(this.#deps.verify, credentials));
-      if (onEnd !== undefined) this.#checkConnections(principal);
-      return new Session(this.#sessionDeps, principal, onEnd);
+      if (connection !== undefined) this.#checkConnections(principal);
+      return new Session(this.#sessionDeps, principal, connection);
     } catch (error) {
       if (error instanceof CourierError && error.code === 'UNAUTHORIZED') await this.#noteFailure(address);
       throw error;
@@ -70,10 +70,14 @@ export class Access {
   /** Refuses the tokens from now on, and ends the sessions that stand on them. Returns how many those were. */
   revoke(revoked: Revoked): number {
     this.#deps.revocations.add(revoked);
-    const standing = [...this.#sessions.values()].flatMap((sessions) => [...sessions]);
-    const over = standing.filter(({ principal }) => this.#deps.revocations.has(principal));
+    const over = this.sessions.filter(({ principal }) => this.#deps.revocations.has(principal));
     for (const session of over) session.end(new CourierError('UNAUTHORIZED', 'the token was revoked'));
     return over.length;
+  }
+
+  /** Those that stand on their tokens now: connections, and requests that stream. */
+  get sessions(): Session[] {
+    return [...this.#sessions.values()].flatMap((sessions) => [...sessions]);
   }
 
   async #verify(verify: () => Promise<Principal>): Promise<Principal> {
@@ -89,7 +93,7 @@ export class Access {
   #checkConnections({ sub, role }: Principal): void {
     const most = this.#deps.limits[role].connections;
     if (most === null) return;
-    const open = [...(this.#sessions.get(sub) ?? [])].filter(({ isConnection }) => isConnection).length;
+    const open = [...(this.#sessions.get(sub) ?? [])].filter(({ connection }) => connection !== undefined).length;
     if (open < most) return;
     this.#deps.meter.limited('connections');
     throw new CourierError('SERVICE_UNAVAILABLE', `${JSON.stringify(sub)} has ${open} connections, and may have ${most}`, {
@@ -146,7 +150,7 @@ export class Access {
     const over = await this.#deps.limiter.charge({ key: `refusals:${sub}`, rates: rate(most, 60_000), cost: 1 });
     if (over === undefined) return;
     for (const session of [...(this.#sessions.get(sub) ?? [])]) {
-      if (session.isConnection) session.end(new CourierError('TOO_MANY_REQUESTS', 'limits exceeded for too long'));
+      if (session.connection !== undefined) session.end(new CourierError('TOO_MANY_REQUESTS', 'limits exceeded for too long'));
     }
   }
 }

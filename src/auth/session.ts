@@ -20,35 +20,54 @@ export interface SessionDeps {
   readonly onClosed: (session: Session) => void;
 }
 
+/** The connection that a session is of. */
+export interface SessionConnection {
+  readonly id: string;
+  readonly transport: 'trpc' | 'plain';
+  readonly address: string;
+  /** When it was opened, in ms since 1970. */
+  readonly since: number;
+  /** Bytes that have not left for the kernel. */
+  readonly bufferedBytes: () => number;
+  /** Closes it, with the error's close code. */
+  readonly close: (error: CourierError) => void;
+}
+
+/** What reads on a hold. */
+export interface Reader {
+  /** The number up to which it has been given everything. */
+  readonly position: number;
+}
+
 interface Hold {
   readonly selector: Selector;
+  readonly reader: Reader;
   readonly onLost: (error: CourierError) => void;
 }
 
 export class Session implements Disposable {
   readonly #deps: SessionDeps;
-  readonly #onEnd: ((error: CourierError) => void) | undefined;
+  /** Absent for one request. */
+  readonly connection: SessionConnection | undefined;
   readonly #holds = new Set<Hold>();
   #principal: Principal;
   #live = false;
   #closed = false;
   #expiry: NodeJS.Timeout | undefined;
 
-  /** @param onEnd closes the connection; without it the session is that of one request. */
-  constructor(deps: SessionDeps, principal: Principal, onEnd?: (error: CourierError) => void) {
+  constructor(deps: SessionDeps, principal: Principal, connection?: SessionConnection) {
     this.#deps = deps;
     this.#principal = principal;
-    this.#onEnd = onEnd;
-    if (onEnd !== undefined) this.#goLive();
+    this.connection = connection;
+    if (connection !== undefined) this.#goLive();
   }
 
   get principal(): Principal {
     return this.#principal;
   }
 
-  /** A connection rather than one request. */
-  get isConnection(): boolean {
-    return this.#onEnd !== undefined;
+  get readers(): readonly Reader[] {
+    return [...this.#holds].map(({ reader }) => reader);
   }
 
   /** Counts a call. @throws {CourierError} TOO_MANY_REQUESTS with `retryAfterMs`. */
@@ -60,14 +79,14 @@ export class Session implements Disposable {
    * Calls `onLost` once when the session may no longer read what `selector` selects, or is over. Returns the function
    * that gives the hold up.
    */
-  hold(selector: Selector, onLost: (error: CourierError) => void): () => void {
-    const hold = { selector, onLost };
+  hold(selector: Selector, reader: Reader, onLost: (error: CourierError) => void): () => void {
+    const hold = { selector, reader, onLost };
     this.#holds.add(hold);
     this.#goLive();
     return () => {
       this.#holds.delete(hold);
       // A request stands on its token only while it streams.
-      if (this.#holds.size === 0 && this.#onEnd === undefined) this[Symbol.dispose]();
+      if (this.#holds.size === 0 && this.connection === undefined) this[Symbol.dispose]();
     };
   }
 
@@ -77,7 +96,7 @@ export class Session implements Disposable {
    * @throws {CourierError} UNAUTHORIZED when the token is not valid or another's; BAD_REQUEST where nothing lasts.
    */
   async refresh(token: string): Promise<Principal> {
-    if (!this.isConnection)
+    if (this.connection === undefined)
       throw new CourierError('BAD_REQUEST', 'only a WebSocket connection can be refreshed; send the new token instead');
     const principal = await this.#deps.verify(token);
     if (principal.sub !== this.#principal.sub) {
@@ -98,7 +117,7 @@ export class Session implements Disposable {
    */
   end(error: CourierError): void {
     if (this.#closed) return;
-    if (this.#onEnd !== undefined) this.#onEnd(error);
+    if (this.connection !== undefined) this.connection.close(error);
     else for (const hold of [...this.#holds]) this.#lose(hold, error);
     this[Symbol.dispose]();
   }

@@ -2,7 +2,7 @@
  * Who listens to what. Finding the audiences of an event costs two look-ups, one by channel and one by family, plus one
  * step for each that matches, however many channels, patterns and subscribers there are.
  */
-import type { ChannelFamily } from '../contract/channels.ts';
+import { type ChannelFamily, familyForm } from '../contract/channels.ts';
 import { type Meter, noMeter } from '../observe/meter.ts';
 import { Audience, type Member } from './audience.ts';
 import { BATCH_LENGTH } from './batch.ts';
@@ -54,6 +54,17 @@ export class Hub {
   /** Single channels and families that somebody listens to. */
   get topics(): number {
     return this.#byChannel.size + this.#byFamily.size;
+  }
+
+  /** The topics with the most subscribers, most first: channels, and families in the form `family.*`. */
+  busiest(most: number): { readonly channel: string; readonly subscribers: number }[] {
+    const count = (audiences: ReadonlySet<Audience>) => [...audiences].reduce((sum, { size }) => sum + size, 0);
+    const families = [...this.#byFamily].map(([family, audiences]) => ({
+      channel: familyForm(family).replace('{id}', '*'),
+      subscribers: count(audiences),
+    }));
+    const channels = [...this.#byChannel].map(([channel, audiences]) => ({ channel, subscribers: count(audiences) }));
+    return [...families, ...channels].sort((a, b) => b.subscribers - a.subscribers || a.channel.localeCompare(b.channel)).slice(0, most);
   }
 
   #dispatchTo(audiences: ReadonlySet<Audience> | undefined, delivery: Delivery): void {

@@ -41,6 +41,7 @@ export class Subscriber implements Member {
   #replayed = 0;
   #announced = false;
   #stopped = false;
+  #isLive = false;
   #audience: Audience | undefined;
   /** Ends the live phase. */
   #out: () => void = () => undefined;
@@ -51,6 +52,11 @@ export class Subscriber implements Member {
     this.#interest = interest;
     this.#cursor = cursor;
     this.sink = sink;
+  }
+
+  /** The number up to which it has been given everything. */
+  get position(): number {
+    return this.#isLive ? this.#feed.tail.position : this.#cursor;
   }
 
   /** Delivers until `signal` aborts or it is stopped. Rejects with what made it impossible to go on. */
@@ -64,7 +70,9 @@ export class Subscriber implements Member {
         else if (this.#cursor > tail.position) await tail.reached(this.#cursor, signal);
         else if (this.#tryCutOver()) {
           meter.catchingUp(-1);
+          this.#isLive = true;
           await this.#live(signal);
+          this.#isLive = false;
           meter.catchingUp(1);
         } else await this.#catchUp(signal);
       }

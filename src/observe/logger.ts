@@ -4,7 +4,7 @@
  */
 import { pino } from 'pino';
 import pretty from 'pino-pretty';
-import type { Config } from '../config.ts';
+import type { Config, LogLevel } from '../config.ts';
 
 export interface LogContext {
   readonly request_id?: string;
@@ -18,6 +18,8 @@ export interface Logger {
   info(message: string, context?: LogContext): void;
   warn(message: string, context?: LogContext): void;
   error(message: string, context?: LogContext): void;
+  /** Logs from this level on. */
+  setLevel(level: LogLevel): void;
   /** A logger for a part of the gateway. */
   named(name: string): Logger;
 }
@@ -58,7 +60,10 @@ function wrap(target: pino.Logger, name: string): Logger {
         message,
       );
     };
-  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error'), named: (inner) => wrap(target, inner) };
+  const setLevel = (level: LogLevel) => {
+    target.level = level;
+  };
+  return { setLevel, debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error'), named: (inner) => wrap(target, inner) };
 }
 
 function describeError(error: unknown): unknown {

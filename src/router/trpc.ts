@@ -5,9 +5,28 @@ import { ZodError } from 'zod';
 import type { Access } from '../auth/access.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { Session } from '../auth/session.ts';
+import type { LogLevel } from '../config.ts';
 import type { Feed } from '../delivery/subscriber.ts';
 import { CourierError, type Issue } from '../errors.ts';
 import type { Activity } from '../limits/limits.ts';
+
+/** Figures of the gateway as a whole. */
+export interface Stats {
+  readonly version: string;
+  /** Seconds since the start. */
+  readonly uptime: number;
+  readonly connections: { readonly trpc: number; readonly plain: number };
+  readonly subscriptions: number;
+  /** The channels and families with the most subscribers. */
+  readonly channels: readonly { readonly channel: string; readonly subscribers: number }[];
+  readonly log: { readonly head: string; readonly first_retained: string; readonly events: number; readonly reads: number };
+}
+
+/** What admins may ask of the gateway as a whole. */
+export interface GatewayControl {
+  readonly stats: () => Promise<Stats>;
+  readonly setLogLevel: (level: LogLevel) => void;
+}
 
 /** What every procedure is given. */
 export interface Context {
@@ -15,6 +34,7 @@ export interface Context {
   /** Who the session speaks for now: a refresh may change the rights. */
   readonly principal: Principal;
   readonly access: Access;
+  readonly control: GatewayControl;
   readonly feed: Feed;
   /** Set for calls over WebSocket: which connection. */
   readonly connectionId: string | undefined;

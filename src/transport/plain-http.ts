@@ -13,7 +13,7 @@ import { isServing } from '../observe/health.ts';
 import { publish } from '../publish.ts';
 import { typeList } from '../router/events.ts';
 import { anyDraft } from '../router/services.ts';
-import { describe, issuesOf } from '../router/trpc.ts';
+import { describe, type GatewayControl, issuesOf } from '../router/trpc.ts';
 import { addressOf } from './doorway.ts';
 import { headerOf, readJson, sendJson } from './http-exchange.ts';
 
@@ -21,7 +21,7 @@ export interface PlainHttpDeps {
   readonly feed: Feed;
   readonly access: Access;
   readonly health: () => Promise<Health>;
-  readonly stats: () => Promise<unknown>;
+  readonly control: GatewayControl;
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
@@ -149,5 +149,5 @@ function handleLiveness(_deps: PlainHttpDeps, exchange: Exchange): Promise<void>
 async function handleStats(deps: PlainHttpDeps, exchange: Exchange): Promise<void> {
   const principal = await caller(deps, exchange, 'query');
   if (principal.role === 'user') throw new CourierError('FORBIDDEN', 'statistics are for services and admins');
-  sendJson(exchange.res, 200, JSON.stringify(await deps.stats()), exchange.requestId);
+  sendJson(exchange.res, 200, JSON.stringify(await deps.control.stats()), exchange.requestId);
 }

@@ -2,6 +2,7 @@
  * WebSocket without tRPC: `/ws/{channel}?token=&last_event_id=&from=&types=`. One JSON event a text frame, nothing to
  * send. The channel may be a pattern. Errors close the connection, with the reason as text.
  */
+import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
@@ -111,9 +112,15 @@ export class PlainWebSockets {
   async #serve(writer: SocketWriter, req: IncomingMessage, url: URL, signal: AbortSignal): Promise<void> {
     const { token, last_event_id: lastEventId, from, types } = parseQuery(url);
     const credentials = { token, authorization: headerOf(req, 'authorization') };
-    using session = await this.#deps.access.signIn(credentials, addressOf(req), ({ code, message }) =>
-      writer.close(meaningOf(code).close, message),
-    );
+    const address = addressOf(req);
+    using session = await this.#deps.access.signIn(credentials, address, {
+      id: randomUUID(),
+      transport: 'plain',
+      address,
+      since: Date.now(),
+      bufferedBytes: () => writer.bufferedBytes,
+      close: ({ code, message }) => writer.close(meaningOf(code).close, message),
+    });
     this.#doorway.pass(req);
     await session.charge('subscribe');
     const channels = [decodeSegment(url.pathname.slice('/ws/'.length))];

@@ -147,6 +147,7 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
     const ws = this.#ws;
     return {
       close: (code, reason) => this.writer.close(code, reason),
+      bufferedBytes: () => this.writer.bufferedBytes,
       onClose: (listener) => {
         if (ws.readyState === ws.CLOSED) listener();
         else ws.once('close', listener);

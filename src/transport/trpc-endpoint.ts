@@ -5,7 +5,7 @@ import { isInvalid, meaningOf } from '../contract/codes.ts';
 import type { Feed } from '../delivery/subscriber.ts';
 import type { Logger } from '../observe/logger.ts';
 import { appRouter } from '../router/index.ts';
-import { contextOf } from '../router/trpc.ts';
+import { contextOf, type GatewayControl } from '../router/trpc.ts';
 import { addressOf, type Doorway } from './doorway.ts';
 import { headerOf, requestIdOf } from './http-exchange.ts';
 import { encodeTracked } from './tracked-encoding.ts';
@@ -20,20 +20,27 @@ const PONG_WAIT_MS = 30_000;
 export interface TrpcEndpointDeps {
   readonly feed: Feed;
   readonly access: Access;
+  readonly control: GatewayControl;
   readonly logger: Logger;
 }
 
-export function trpcEndpoint({ feed, access, logger }: TrpcEndpointDeps, doorway: Doorway): TrpcWebSocketHandler {
+export function trpcEndpoint({ feed, access, control, logger }: TrpcEndpointDeps, doorway: Doorway): TrpcWebSocketHandler {
   return trpcWebSocketHandler({
     router: appRouter,
     createContext: async ({ req, connectionParams, connection }) => {
       const credentials = { authorization: headerOf(req, 'authorization'), token: connectionParams?.['token'] };
-      const session = await access.signIn(credentials, addressOf(req), ({ code, message }) =>
-        connection.close(meaningOf(code).close, message),
-      );
+      const connectionId = randomUUID();
+      const session = await access.signIn(credentials, addressOf(req), {
+        id: connectionId,
+        transport: 'trpc',
+        address: addressOf(req),
+        since: Date.now(),
+        bufferedBytes: connection.bufferedBytes,
+        close: ({ code, message }) => connection.close(meaningOf(code).close, message),
+      });
       connection.onClose(() => session[Symbol.dispose]());
       doorway.pass(req);
-      return contextOf({ session, access, feed, connectionId: randomUUID(), requestId: requestIdOf(req) });
+      return contextOf({ session, access, control, feed, connectionId, requestId: requestIdOf(req) });
     },
     onError: ({ error, path, ctx }) => {
       if (isInvalid(error.code)) feed.meter.invalid('trpc');

@@ -7,7 +7,7 @@ import type { Feed } from '../delivery/subscriber.ts';
 import { CourierError } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
 import { appRouter } from '../router/index.ts';
-import { contextOf } from '../router/trpc.ts';
+import { contextOf, type GatewayControl } from '../router/trpc.ts';
 import { addressOf } from './doorway.ts';
 import { headerOf } from './http-exchange.ts';
 
@@ -20,6 +20,7 @@ export const MAX_BATCH_CALLS = 100;
 export interface TrpcHttpDeps {
   readonly feed: Feed;
   readonly access: Access;
+  readonly control: GatewayControl;
   readonly logger: Logger;
 }
 
@@ -43,7 +44,7 @@ export async function handleTrpcHttp(
     createContext: async ({ info }) => {
       const credentials = { authorization: headerOf(req, 'authorization'), token: info.connectionParams?.['token'] };
       const session = await deps.access.signIn(credentials, addressOf(req));
-      return contextOf({ session, access: deps.access, feed: deps.feed, connectionId: undefined, requestId });
+      return contextOf({ session, access: deps.access, control: deps.control, feed: deps.feed, connectionId: undefined, requestId });
     },
     responseMeta: ({ errors }) => {
       const waits = errors.flatMap((error) =>

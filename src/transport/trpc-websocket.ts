@@ -13,6 +13,8 @@ import { TrpcConnection } from './trpc-connection.ts';
 /** What a context may do with its connection. */
 export interface ConnectionControl {
   close(code: CloseCode, reason: string): void;
+  /** Bytes that have not left for the kernel. */
+  bufferedBytes(): number;
   /** Calls `listener` once when the connection has closed; at once when it already has. */
   onClose(listener: () => void): void;
 }

@@ -45,7 +45,7 @@ await serveContender(async () => {
         meter,
       }),
       health: () => Promise.reject(new Error('not here')),
-      stats: () => Promise.reject(new Error('not here')),
+      control: { stats: () => Promise.reject(new Error('not here')), setLogLevel: () => undefined },
       metrics: () => Promise.reject(new Error('not here')),
     },
     { host: '127.0.0.1', port: 0 },

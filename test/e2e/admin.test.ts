@@ -1,0 +1,112 @@
+/** `admin.*`: seeing who is there, and sending somebody away. */
+import { expect, test } from 'vitest';
+import { connect } from '../faults/load.ts';
+import { collect } from '../helpers/collect.ts';
+import { startGateway, type TestGateway } from '../helpers/gateway.ts';
+import { processToken, startProcess } from '../helpers/process.ts';
+import { openSocket } from '../helpers/raw-socket.ts';
+
+type Item = { id: string; data: { type: string } };
+
+const adminOf = async (gateway: TestGateway) => gateway.httpClient(await gateway.token('root', 'admin')).admin;
+
+test('connections are listed with who, since when, over what, how many subscriptions and how far behind', async () => {
+  await using gateway = await startGateway();
+  const admin = await adminOf(gateway);
+  expect(await admin.connections.query()).toEqual({ total: 0, connections: [] });
+  const before = new Date();
+  await using client = gateway.webSocketClient(await gateway.token('ada', 'user', { subscribe: ['forge.**'] }));
+  using jobs = collect<Item>((observer) => client.trpc.events.subscribe.subscribe({ channels: ['forge.job.j'] }, observer));
+  using own = collect<Item>((observer) => client.trpc.events.subscribe.subscribe({ channels: ['user.ada'] }, observer));
+  await Promise.all([jobs.count(1), own.count(1)]);
+  await using plain = await openSocket(`${gateway.url.replace('http', 'ws')}/ws/**?token=${await gateway.token('forge', 'service')}`);
+  await plain.count(1);
+  const { total, connections } = await admin.connections.query();
+  expect(total).toBe(2);
+  expect(connections).toEqual([
+    {
+      connection_id: expect.any(String),
+      sub: 'ada',
+      role: 'user',
+      transport: 'trpc',
+      address: '127.0.0.1',
+      since: expect.any(Date),
+      expires_at: expect.any(Date),
+      subscriptions: 2,
+      buffered_bytes: 0,
+      lag: 0,
+    },
+    expect.objectContaining({ sub: 'forge', role: 'service', transport: 'plain', subscriptions: 1 }),
+  ]);
+  expect(connections[0]?.since.getTime()).toBeGreaterThanOrEqual(before.getTime());
+  expect((await admin.connections.query({ sub: 'forge' })).connections.map(({ sub }) => sub)).toEqual(['forge']);
+  const channels = ['backtest.*', 'forge.job.*', 'forge.job.j', 'global', 'strategy.*', 'user.*', 'user.ada'];
+  expect(await admin.channels.query()).toEqual(channels.map((channel) => ({ channel, subscribers: 1 })));
+  expect(await admin.stats.query()).toMatchObject({ connections: { trpc: 1, plain: 1 }, subscriptions: 3, log: { events: 0 } });
+});
+
+test('a reader that does not read is seen to be behind', { timeout: 60_000 }, async () => {
+  await using gateway = await startGateway();
+  const admin = await adminOf(gateway);
+  await using writer = gateway.webSocketClient(await gateway.token('forge', 'service'));
+  await using slow = await openSocket(`${gateway.url.replace('http', 'ws')}/ws/**?token=${await gateway.token('slow', 'service')}`);
+  await slow.count(1);
+  slow.ws.pause();
+  const draft = { type: 'forge.job.completed', channel: 'forge.job.j', data: { job_id: 'j', result: { text: 'x'.repeat(2000) } } } as const;
+  const seen = async () => (await admin.connections.query({ sub: 'slow' })).connections[0];
+  for (let row = await seen(); (row?.lag ?? 0) === 0; row = await seen())
+    await writer.trpc.events.publishBatch.mutate(Array(100).fill(draft));
+  expect((await seen())?.buffered_bytes).toBeGreaterThan(256 * 1024);
+  slow.ws.resume();
+  await expect.poll(async () => (await seen())?.lag).toBe(0);
+});
+
+test('one connection is sent away, and its client comes back', async () => {
+  await using gateway = await startGateway();
+  const admin = await adminOf(gateway);
+  const url = `${gateway.url.replace('http', 'ws')}/ws/global?token=${await gateway.token('ada')}`;
+  await using first = await openSocket(url);
+  await using second = await openSocket(url);
+  await Promise.all([first.count(1), second.count(1)]);
+  const [oldest] = (await admin.connections.query()).connections;
+  expect(await admin.disconnect.mutate({ connection_id: oldest?.connection_id ?? '' })).toEqual({ disconnected: true });
+  expect(await Promise.race([first.closed, second.closed])).toEqual({ code: 1013, reason: 'disconnected by an administrator' });
+  expect(await admin.disconnect.mutate({ connection_id: oldest?.connection_id ?? '' })).toEqual({ disconnected: false });
+  await expect.poll(async () => (await admin.connections.query()).total).toBe(1);
+  await using again = await openSocket(url);
+  await again.count(1);
+});
+
+test('the log level changes while it runs', async () => {
+  await using gateway = await startProcess({ COURIER_LOG: 'memory:', COURIER_LOG_LEVEL: 'info' });
+  let logged = '';
+  gateway.child.stdout?.on('data', (chunk) => {
+    logged += String(chunk);
+  });
+  await using admin = connect(gateway.url, await processToken('root', 'admin'));
+  const breakSomething = async () => {
+    await using socket = await openSocket(`${gateway.url.replace('http', 'ws')}/trpc?connectionParams=1`);
+    (socket.ws as unknown as { _socket: { write(bytes: Buffer): void } })._socket.write(Buffer.from([0xff, 0xff]));
+    await socket.closed;
+  };
+  await breakSomething();
+  expect(await admin.trpc.admin.setLogLevel.mutate({ level: 'debug' })).toEqual({ level: 'debug' });
+  expect(logged).not.toContain('a WebSocket failed');
+  await breakSomething();
+  await expect.poll(() => logged).toContain('a WebSocket failed');
+});
+
+test('none of it is for others', async () => {
+  await using gateway = await startGateway();
+  for (const role of ['user', 'service'] as const) {
+    const { admin } = gateway.httpClient(await gateway.token('forge', role));
+    const calls = [
+      () => admin.connections.query(),
+      () => admin.channels.query(),
+      () => admin.stats.query(),
+      () => admin.disconnect.mutate({ connection_id: 'x' }),
+      () => admin.setLogLevel.mutate({ level: 'trace' }),
+    ];
+    for (const call of calls) await expect(call()).rejects.toMatchObject({ data: { code: 'FORBIDDEN' } });
+  }
+});
