@@ -6,6 +6,12 @@ import { pino } from 'pino';
 import pretty from 'pino-pretty';
 import type { Config, LogLevel } from '../config.ts';
 
+/** Bytes of lines that wait for whoever reads the log; further ones are dropped, as waiting for a slow reader would stop the gateway. */
+const MAX_WAITING_BYTES = 16 * 1024 * 1024;
+/** Equal warnings and errors that are logged within REPEAT_WINDOW_MS; the rest of them are counted. */
+const MAX_REPEATS = 20;
+const REPEAT_WINDOW_MS = 10_000;
+
 export interface LogContext {
   readonly request_id?: string;
   /** An error to show with its cause; its stack goes to the log and nowhere else. */
@@ -45,15 +51,35 @@ export function createLogger(config: Pick<Config, 'logLevel' | 'logFormat'>, des
           messageFormat: '{logger}: {message}',
           destination: destination ?? 1,
         })
-      : (destination ?? pino.destination(1));
+      : (destination ?? pino.destination({ dest: 1, sync: false, maxLength: MAX_WAITING_BYTES }));
   return wrap(pino(options, stream), 'gateway');
 }
 
-function wrap(target: pino.Logger, name: string): Logger {
+/** Keeps a failure that comes again and again from filling the log. */
+class Repeats {
+  readonly #windows = new Map<string, { startedAt: number; count: number }>();
+
+  /** How many like it were left out since the last one that was not; undefined when it is to be left out too. */
+  admit(message: string): number | undefined {
+    const now = performance.now();
+    const window = this.#windows.get(message);
+    if (window === undefined || now - window.startedAt >= REPEAT_WINDOW_MS) {
+      this.#windows.set(message, { startedAt: now, count: 1 });
+      return Math.max(0, (window?.count ?? 0) - MAX_REPEATS);
+    }
+    window.count += 1;
+    return window.count > MAX_REPEATS ? undefined : 0;
+  }
+}
+
+function wrap(target: pino.Logger, name: string, repeats = new Repeats()): Logger {
   const at =
     (level: 'debug' | 'info' | 'warn' | 'error') =>
     (message: string, fields: LogContext = {}) => {
-      const { request_id, error, ...context } = fields;
+      const suppressed = level === 'warn' || level === 'error' ? repeats.admit(message) : 0;
+      if (suppressed === undefined) return;
+      const { request_id, error, ...given } = fields;
+      const context = suppressed === 0 ? given : { ...given, suppressed };
       const details = error === undefined ? context : { ...context, error: describeError(error) };
       target[level](
         { logger: name, ...(request_id && { request_id }), ...(Object.keys(details).length > 0 && { context: details }) },
@@ -63,7 +89,14 @@ function wrap(target: pino.Logger, name: string): Logger {
   const setLevel = (level: LogLevel) => {
     target.level = level;
   };
-  return { setLevel, debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error'), named: (inner) => wrap(target, inner) };
+  return {
+    setLevel,
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    named: (inner) => wrap(target, inner, repeats),
+  };
 }
 
 function describeError(error: unknown): unknown {

@@ -1,0 +1,93 @@
+/** Logs: what a line looks like, that a flood of equal ones is cut, and that nobody waits for whoever reads them. */
+import { PassThrough } from 'node:stream';
+import { expect, test } from 'vitest';
+import { createLogger } from '../../src/observe/logger.ts';
+import { startProcess } from '../helpers/process.ts';
+import { openSocket } from '../helpers/raw-socket.ts';
+
+function capture(format: 'json' | 'pretty' = 'json') {
+  const stream = new PassThrough();
+  let text = '';
+  stream.on('data', (chunk) => {
+    text += String(chunk);
+  });
+  const logger = createLogger({ logLevel: 'info', logFormat: format }, stream);
+  return {
+    logger,
+    get lines() {
+      return text.split('\n').filter((line) => line !== '');
+    },
+    get text() {
+      return text;
+    },
+  };
+}
+
+test('a line is JSON with the fields of the documentation, and no other', async () => {
+  const log = capture();
+  log.logger
+    .named('log')
+    .error('it failed', { request_id: 'r1', procedure: 'events.publish', error: new Error('disk', { cause: new Error('full') }) });
+  log.logger.debug('not at this level');
+  log.logger.info('plain');
+  await expect.poll(() => log.lines.length).toBe(2);
+  const [first = '', second = ''] = log.lines;
+  expect(JSON.parse(first)).toEqual({
+    level: 'error',
+    timestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
+    logger: 'log',
+    message: 'it failed',
+    request_id: 'r1',
+    context: {
+      procedure: 'events.publish',
+      error: {
+        name: 'Error',
+        message: 'disk',
+        stack: expect.any(String),
+        cause: { name: 'Error', message: 'full', stack: expect.any(String) },
+      },
+    },
+  });
+  expect(JSON.parse(second)).toEqual({ level: 'info', timestamp: expect.any(String), logger: 'gateway', message: 'plain' });
+});
+
+test('line breaks and colours that a caller sent stay within their string', async () => {
+  const log = capture();
+  log.logger.info('named', { name: 'a\r\nlevel=error\u001b[31m' });
+  await expect.poll(() => log.lines.length).toBe(1);
+  expect(log.text).not.toContain('\u001b');
+  expect(JSON.parse(log.lines[0] as string)).toMatchObject({ context: { name: 'a\r\nlevel=error\u001b[31m' } });
+});
+
+test('the level changes while it runs', async () => {
+  const log = capture();
+  log.logger.setLevel('error');
+  log.logger.info('hidden');
+  log.logger.named('part').error('shown');
+  await expect.poll(() => log.lines.map((line) => JSON.parse(line).message)).toEqual(['shown']);
+});
+
+test('equal warnings and errors are cut after twenty, others are not', async () => {
+  const log = capture();
+  for (let n = 0; n < 100; n += 1) log.logger.error('again', { n });
+  log.logger.warn('something else');
+  for (let n = 0; n < 50; n += 1) log.logger.info('no warning');
+  await expect.poll(() => log.lines.length).toBe(71);
+  expect(log.lines.filter((line) => line.includes('"again"'))).toHaveLength(20);
+});
+
+test('a log that nobody reads does not stop the gateway', { timeout: 60_000 }, async () => {
+  await using gateway = await startProcess({ COURIER_LOG: 'memory:', COURIER_LOG_LEVEL: 'debug' });
+  gateway.child.stdout?.pause();
+  const url = `${gateway.url.replace('http', 'ws')}/trpc?connectionParams=1`;
+  // Each logs a line of about 1 KB; a pipe holds 64 KB.
+  for (let n = 0; n < 300; n += 1) {
+    await using socket = await openSocket(url);
+    (socket.ws as unknown as { _socket: { write(bytes: Buffer): void } })._socket.write(Buffer.from([0xff, 0xff]));
+    await socket.closed;
+  }
+  expect((await fetch(`${gateway.url}/health`)).status).toBe(200);
+  // What waits is written once somebody reads, and before the end.
+  gateway.child.stdout?.resume();
+  expect(await gateway.end('SIGTERM')).toBe(0);
+});
