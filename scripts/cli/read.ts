@@ -41,13 +41,17 @@ export async function health(options: ConnectionOptions & { readonly json?: bool
   if (!ok) throw new CliError(`the gateway is ${String(body['status'])}`);
 }
 
-/** Nested fields as lines of `name.of.field  value`. */
-function table(value: Record<string, unknown>, prefix = ''): string {
-  return Object.entries(value)
-    .map(([key, field]) =>
-      typeof field === 'object' && field !== null
-        ? table(field as Record<string, unknown>, `${prefix}${key}.`)
-        : `${`${prefix}${key}`.padEnd(42)} ${String(field)}`,
-    )
+/** Nested fields as lines of `name.of.field  value`; list items are numbered, empty lists shown as such. */
+function table(value: object): string {
+  return linesOf(value)
+    .map(([name, text]) => `${name.padEnd(42)} ${text}`)
     .join('\n');
+}
+
+function linesOf(value: object, prefix = ''): [name: string, text: string][] {
+  return Object.entries(value).flatMap(([key, field]): [string, string][] => {
+    const name = `${prefix}${key}`;
+    if (typeof field !== 'object' || field === null) return [[name, String(field)]];
+    return Object.keys(field).length === 0 ? [[name, 'none']] : linesOf(field, `${name}.`);
+  });
 }
