@@ -79,6 +79,7 @@ export async function createGateway(config: Config, options: { logger?: Logger }
     limiter: stack.use(memoryLimiter()),
     limits: config.limits,
     meter: metrics,
+    logger,
   });
   const connections = (): number => listener.connections().trpc + listener.connections().plain;
   const listener: Listener = await listen(

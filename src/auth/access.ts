@@ -3,6 +3,7 @@ import { CourierError } from '../errors.ts';
 import type { Rate } from '../limits/gcra.ts';
 import type { Limiter, RetryAfterMs } from '../limits/limiter.ts';
 import { type Activity, type Limits, rate, ratesOf } from '../limits/limits.ts';
+import type { Logger } from '../observe/logger.ts';
 import type { Meter } from '../observe/meter.ts';
 import type { Principal, Role } from './principal.ts';
 import type { Revocations, Revoked } from './revocations.ts';
@@ -15,6 +16,7 @@ export interface AccessDeps {
   readonly limiter: Limiter;
   readonly limits: Limits;
   readonly meter: Meter;
+  readonly logger: Logger;
 }
 
 /** Refused calls that a principal may have in a minute before its connections are closed: at least so many, and ten seconds' worth of publishes. */
@@ -106,12 +108,14 @@ export class Access {
     charge: (principal: Principal, activity: Activity, cost: number) => this.#charge(principal, activity, cost),
     onLive: (session: Session) => {
       const { sub } = session.principal;
+      if (session.connection !== undefined) this.#deps.logger.info('connected', describe(session.principal, session.connection));
       const own = this.#sessions.get(sub);
       if (own === undefined) this.#sessions.set(sub, new Set([session]));
       else own.add(session);
     },
     onClosed: (session: Session) => {
       const { sub } = session.principal;
+      if (session.connection !== undefined) this.#deps.logger.info('disconnected', describe(session.principal, session.connection));
       const own = this.#sessions.get(sub);
       own?.delete(session);
       if (own?.size === 0) this.#sessions.delete(sub);
@@ -153,4 +157,9 @@ export class Access {
       if (session.connection !== undefined) session.end(new CourierError('TOO_MANY_REQUESTS', 'limits exceeded for too long'));
     }
   }
+}
+
+/** Who is connected over what, for the log. */
+function describe({ sub, role }: Principal, { id, transport, address, since }: SessionConnection) {
+  return { connection_id: id, user_id: sub, role, transport, address, since: new Date(since).toISOString() };
 }

@@ -1,8 +1,9 @@
 /** Logs: what a line looks like, that a flood of equal ones is cut, and that nobody waits for whoever reads them. */
-import { PassThrough } from 'node:stream';
+import { createInterface } from 'node:readline';
+import { PassThrough, type Readable } from 'node:stream';
 import { expect, test } from 'vitest';
 import { createLogger } from '../../src/observe/logger.ts';
-import { startProcess } from '../helpers/process.ts';
+import { processToken, startProcess } from '../helpers/process.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
 
 function capture(format: 'json' | 'pretty' = 'json') {
@@ -74,6 +75,31 @@ test('equal warnings and errors are cut after twenty, others are not', async () 
   for (let n = 0; n < 50; n += 1) log.logger.info('no warning');
   await expect.poll(() => log.lines.length).toBe(71);
   expect(log.lines.filter((line) => line.includes('"again"'))).toHaveLength(20);
+});
+
+test('every connection is logged with who it is', async () => {
+  await using gateway = await startProcess({ COURIER_LOG: 'memory:' });
+  const lines: { message: string; context: object }[] = [];
+  createInterface({ input: gateway.child.stdout as Readable }).on('line', (line) => lines.push(JSON.parse(line)));
+  const token = await processToken('forge', 'service');
+  for (const path of [`/ws/**?token=${token}`, '/trpc?connectionParams=1']) {
+    await using socket = await openSocket(gateway.url.replace('http', 'ws') + path);
+    if (path.startsWith('/trpc')) {
+      socket.send({ method: 'connectionParams', data: { token } });
+      socket.send({ id: 1, method: 'query', params: { path: 'auth.whoami' } });
+    }
+    await socket.count(1);
+  }
+  await expect.poll(() => lines.map(({ message }) => message)).toEqual(['connected', 'disconnected', 'connected', 'disconnected']);
+  const who = (transport: string) => ({
+    connection_id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+    user_id: 'forge',
+    role: 'service',
+    transport,
+    address: '127.0.0.1',
+    since: expect.any(String),
+  });
+  expect(lines.map(({ context }) => context)).toEqual([who('plain'), who('plain'), who('trpc'), who('trpc')]);
 });
 
 test('a log that nobody reads does not stop the gateway', { timeout: 60_000 }, async () => {

@@ -28,6 +28,7 @@ await serveContender(async () => {
     logReads: () => 0,
     tailRepairs: () => tail.repairs,
   });
+  const logger = createLogger({ logLevel: 'silent', logFormat: 'json' });
   const hub = new Hub({ meter });
   const tail = await Tail.start(log, hub);
   log.onCommit((events) => tail.offer(events));
@@ -35,7 +36,7 @@ await serveContender(async () => {
   listener = await listen(
     {
       feed,
-      logger: createLogger({ logLevel: 'silent', logFormat: 'json' }),
+      logger,
       allowedOrigins: [],
       access: new Access({
         verify: tokenVerifier({ ...BENCH_TOKENS, secrets: [BENCH_TOKENS.secret] }),
@@ -43,6 +44,7 @@ await serveContender(async () => {
         limiter: memoryLimiter(),
         limits: parseLimits(BENCH_LIMITS),
         meter,
+        logger,
       }),
       health: () => Promise.reject(new Error('not here')),
       control: { stats: () => Promise.reject(new Error('not here')), setLogLevel: () => undefined },
