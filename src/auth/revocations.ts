@@ -32,11 +32,11 @@ export class Revocations {
   /** Revokes as of now. Durable when it returns. */
   add(revoked: Revoked): void {
     const at = Date.now();
+    for (const known of [this.#subs, this.#jtis]) for (const [name, since] of known) if (since <= at - KEPT_MS) known.delete(name);
     this.#note({ ...revoked, at });
     if (this.#path === undefined) return;
-    const kept = [...this.#entries()].filter((one) => one.at > at - KEPT_MS);
     mkdirSync(dirname(this.#path), { recursive: true });
-    writeFileSync(`${this.#path}.new`, JSON.stringify(kept), { mode: 0o600, flush: true });
+    writeFileSync(`${this.#path}.new`, JSON.stringify([...this.#entries()]), { mode: 0o600, flush: true });
     renameSync(`${this.#path}.new`, this.#path);
   }
 

@@ -99,6 +99,8 @@ export class Session implements Disposable {
     if (this.connection === undefined)
       throw new CourierError('BAD_REQUEST', 'only a WebSocket connection can be refreshed; send the new token instead');
     const principal = await this.#deps.verify(token);
+    // What has ended meanwhile stays so.
+    if (this.#closed) throw new CourierError('UNAUTHORIZED', 'the connection is closed');
     if (principal.sub !== this.#principal.sub) {
       throw new CourierError('UNAUTHORIZED', `the token is of another: this connection is that of ${JSON.stringify(this.#principal.sub)}`);
     }

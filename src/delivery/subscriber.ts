@@ -43,7 +43,7 @@ export class Subscriber implements Member {
   #stopped = false;
   #isLive = false;
   #audience: Audience | undefined;
-  /** Ends the live phase. */
+  /** Ends what is waited for. */
   #out: () => void = () => undefined;
 
   /** @param cursor everything after this number is wanted. */
@@ -65,9 +65,9 @@ export class Subscriber implements Member {
     meter.catchingUp(1);
     try {
       while (!signal.aborted && !this.#stopped) {
-        if (!this.sink.writable) await this.sink.drained(signal);
+        if (!this.sink.writable) await this.#wait(signal, (ended) => this.sink.drained(ended));
         // The log was read further than the tail has come: what follows comes with it.
-        else if (this.#cursor > tail.position) await tail.reached(this.#cursor, signal);
+        else if (this.#cursor > tail.position) await this.#wait(signal, (ended) => tail.reached(this.#cursor, ended));
         else if (this.#tryCutOver()) {
           meter.catchingUp(-1);
           this.#isLive = true;
@@ -77,21 +77,34 @@ export class Subscriber implements Member {
         } else await this.#catchUp(signal);
       }
     } catch (error) {
-      if (!signal.aborted) throw error;
+      if (!signal.aborted && !this.#stopped) throw error;
     } finally {
       meter.catchingUp(-1);
     }
   }
 
-  /** Delivers nothing more; `run` resolves as soon as nothing is waited for. */
+  /** Delivers nothing more, and lets `run` resolve, whatever it waits for. */
   stop(): void {
     this.#stopped = true;
     this.#audience?.leave(this);
     this.#out();
   }
 
+  /** Waits for what hears a signal, until `signal` aborts or `stop`. Only those that are behind need a signal of their own. */
+  async #wait<T>(signal: AbortSignal, wait: (ended: AbortSignal) => Promise<T>): Promise<T> {
+    const ended = new AbortController();
+    const end = () => ended.abort();
+    this.#out = end;
+    signal.addEventListener('abort', end);
+    try {
+      return await wait(ended.signal);
+    } finally {
+      signal.removeEventListener('abort', end);
+    }
+  }
+
   async #catchUp(signal: AbortSignal): Promise<void> {
-    const page = await this.#feed.reads.read(this.#interest, this.#cursor, signal);
+    const page = await this.#wait(signal, (ended) => this.#feed.reads.read(this.#interest, this.#cursor, ended));
     if (this.#stopped) return;
     if (page.first > this.#cursor + 1) this.#skipTo(page.first - 1);
     if (this.#handAll(page.batches)) this.#cursor = Math.max(this.#cursor, page.through);

@@ -172,6 +172,34 @@ describe('a sink that is full', () => {
   });
 });
 
+test.each([0, 1])('one that is stopped ends at once, also while it waits for a full sink (%i in it)', async (room) => {
+  await using feed = await startFeed({ recentBytes: 100 });
+  await feed.append('global', 10);
+  const sink = new TestSink(room);
+  const subscriber = new Subscriber(feed, { selector: selectorOf(['**']), types: undefined }, 0, sink);
+  const ended = subscriber.run(new AbortController().signal);
+  await sink.untilFull();
+  subscriber.stop();
+  await ended;
+  sink.makeRoom(Number.POSITIVE_INFINITY);
+  expect(sink.seqs).toHaveLength(room);
+  expect(feed.hub.listeners).toBe(0);
+});
+
+test('one that is stopped while it is live gets nothing more', async () => {
+  await using feed = await startFeed();
+  const sink = new TestSink();
+  const subscriber = new Subscriber(feed, { selector: selectorOf(['**']), types: undefined }, 0, sink);
+  const ended = subscriber.run(new AbortController().signal);
+  await sink.until(() => sink.notices.length === 1);
+  await feed.append('global');
+  subscriber.stop();
+  await feed.append('global');
+  await ended;
+  expect(sink.seqs).toEqual([1]);
+  expect(feed.hub.listeners).toBe(0);
+});
+
 test('types are filtered in replay and live', async () => {
   await using feed = await startFeed({ recentBytes: 100 });
   for (const type of ['a', 'b', 'a', 'b']) await feed.append('global', 1, type);

@@ -123,12 +123,12 @@ test('a connection that does not move is given up, and told so when it reads aga
 });
 
 test('a client that reads slowly is not given up, though the kernel takes nothing more for long', async () => {
-  await using pair = await connect({ highWaterBytes: 100_000, stallTimeoutMs: 100 });
+  await using pair = await connect({ highWaterBytes: 100_000, stallTimeoutMs: 500 });
   pair.client.ws.pause();
   const bytes = await fill(pair);
   // From here on the socket itself stands still. Only the pongs show that the client reads what the kernel holds.
   const { writableLength } = pair.socket;
-  for (let n = 0; n < 10; n += 1) {
+  for (let n = 0; n < 25; n += 1) {
     pair.client.ws.pong();
     await new Promise((resolve) => setTimeout(resolve, 60));
   }
