@@ -32,6 +32,8 @@ export interface Config {
   readonly logLevel: LogLevel;
   readonly logFormat: 'json' | 'pretty';
   readonly drainMs: number;
+  /** Where failures are passed on to, if anywhere. */
+  readonly sentryDsn: string | undefined;
 }
 
 /** A problem with the configuration; the message is one line that names the variable. */
@@ -135,6 +137,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     limits: required('COURIER_LIMITS', '{}', limits),
     logLevel: required('COURIER_LOG_LEVEL', 'info', oneOf(LOG_LEVELS)),
     logFormat: required('COURIER_LOG_FORMAT', production ? 'json' : 'pretty', oneOf(['json', 'pretty'] as const)),
+    sentryDsn: read('COURIER_SENTRY_DSN', undefined, httpUrl),
     drainMs: required('COURIER_DRAIN_SECONDS', '30', whole(0, 3600)) * 1000,
   };
   required('COURIER_BROKER', 'local', oneOf(['local'] as const));

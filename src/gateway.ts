@@ -10,29 +10,43 @@ import { localBroker } from './broker/local.ts';
 import type { Config } from './config.ts';
 import { Hub } from './delivery/hub.ts';
 import { SharedReads } from './delivery/shared-reads.ts';
+import type { Feed } from './delivery/subscriber.ts';
 import { Tail } from './delivery/tail.ts';
 import { memoryLimiter } from './limits/memory.ts';
 import type { EventLog } from './log/log.ts';
 import { openMemoryLog } from './log/memory.ts';
 import { startRetention } from './log/retention.ts';
 import { openSqliteLog } from './log/sqlite.ts';
+import { type ErrorHook, Failures } from './observe/failures.ts';
 import { checkHealth } from './observe/health.ts';
 import { createLogger, type Logger } from './observe/logger.ts';
-import type { Meter } from './observe/meter.ts';
+import { noMeter } from './observe/meter.ts';
 import { createMetrics } from './observe/metrics.ts';
+import { Rates } from './observe/rates.ts';
+import { collectStats } from './observe/stats.ts';
+import { createTrail } from './observe/trail.ts';
 import { type Listener, listen } from './transport/server.ts';
 import { VERSION } from './version.ts';
-
-/** Channels listed in the statistics. */
-const BUSIEST_CHANNELS = 100;
 
 export interface Gateway extends AsyncDisposable {
   /** Where it listens: `http://127.0.0.1:8766`. */
   readonly url: string;
   readonly port: number;
-  readonly meter: Meter;
+  /** What it publishes to and delivers from, for those who run it within their own process. */
+  readonly feed: Feed;
+  readonly failures: Failures;
+  /** Resolves when a part of it is beyond repair, and was reported: dispose of it and start another. */
+  readonly broken: Promise<void>;
   /** With what its tokens are signed; undefined when only others have the keys. */
   readonly tokens: TokenSettings | undefined;
+}
+
+export interface GatewayOptions {
+  readonly logger?: Logger;
+  /** Told of every failure that is no caller's fault. */
+  readonly onError?: ErrorHook | undefined;
+  /** False counts nothing, to measure what counting costs. */
+  readonly metered?: boolean;
 }
 
 /**
@@ -41,27 +55,30 @@ export interface Gateway extends AsyncDisposable {
  *
  * @throws when the log cannot be opened or the address not be listened on; nothing is left open then.
  */
-export async function createGateway(config: Config, options: { logger?: Logger } = {}): Promise<Gateway> {
+export async function createGateway(config: Config, options: GatewayOptions = {}): Promise<Gateway> {
   const logger = options.logger ?? createLogger(config);
   const startedAt = Date.now();
   await using stack = new AsyncDisposableStack();
-  const log = stack.use(await openLog(config));
-  const broker = stack.use(localBroker());
   const metrics = createMetrics({
     connections: () => listener.connections(),
     channels: () => hub.topics,
     subscriptions: () => hub.listeners,
     bounds: () => log.bounds(),
+    bytes: () => log.bytes(),
     logReads: () => reads.count,
     tailRepairs: () => tail.repairs,
   });
-  const onFailure = (where: 'log' | 'retention', message: string) => (error: unknown) => {
-    metrics.failed(where);
-    logger.error(message, { error });
-  };
-  stack.use(startRetention(log, { retentionMs: config.retentionMs, onError: onFailure('retention', 'retention failed') }));
-  const hub = new Hub({ meter: metrics });
-  const tail = stack.use(await Tail.start(log, hub, { onError: onFailure('log', 'the log cannot be read') }));
+  const meter = options.metered === false ? noMeter : metrics;
+  const failures = new Failures({ meter, logger, hook: options.onError });
+  const broken = Promise.withResolvers<void>();
+  const log = stack.use(await openLog(config, failures, broken.resolve));
+  const broker = stack.use(localBroker());
+  const retention = { retentionMs: config.retentionMs, onError: (error: unknown) => failures.report('log', 'retention failed', error) };
+  stack.use(startRetention(log, retention));
+  const trail = createTrail(logger);
+  const hub = new Hub({ meter, trail });
+  const onTailError = (error: unknown) => failures.report('log', 'the log cannot be read', error);
+  const tail = stack.use(await Tail.start(log, hub, { onError: onTailError }));
   log.onCommit((events) => {
     tail.offer(events);
     broker.publish(events);
@@ -70,7 +87,7 @@ export async function createGateway(config: Config, options: { logger?: Logger }
 
   const reads = stack.use(new SharedReads(log));
   const draining = new AbortController();
-  const feed = { log, reads, tail, hub, draining: draining.signal, meter: metrics };
+  const feed: Feed = { log, reads, tail, hub, draining: draining.signal, meter, trail };
   const { audience, issuer, jwksUrl } = config.jwt;
   const secrets = jwksUrl !== undefined || config.jwt.secrets.length > 0 ? config.jwt.secrets : [developmentSecret(config.log)];
   const access = new Access({
@@ -78,44 +95,24 @@ export async function createGateway(config: Config, options: { logger?: Logger }
     revocations: new Revocations(config.log),
     limiter: stack.use(memoryLimiter()),
     limits: config.limits,
-    meter: metrics,
+    meter,
     logger,
   });
-  const connections = (): number => listener.connections().trpc + listener.connections().plain;
+  const rates = stack.use(new Rates(() => metrics.totals()));
+  const about = { version: VERSION, startedAt, log, connections: () => listener.connections() };
   const listener: Listener = await listen(
     {
       feed,
       logger,
+      failures,
       access,
       allowedOrigins: config.allowedOrigins,
-      health: () =>
-        checkHealth({
-          version: VERSION,
-          startedAt,
-          log,
-          connections,
-          failures: () => metrics.failuresLastMinute(),
-          shuttingDown: () => draining.signal.aborted,
-        }),
+      health: () => checkHealth({ ...about, failures: () => metrics.failuresLastMinute(), shuttingDown: () => draining.signal.aborted }),
       metrics: async () => ({ contentType: metrics.contentType, text: await metrics.text() }),
       control: {
         setLogLevel: (level) => logger.setLevel(level),
-        stats: async () => {
-          const bounds = await log.bounds();
-          return {
-            version: VERSION,
-            uptime: (Date.now() - startedAt) / 1000,
-            connections: listener.connections(),
-            subscriptions: hub.listeners,
-            channels: hub.busiest(BUSIEST_CHANNELS),
-            log: {
-              head: log.positions.at(bounds.head),
-              first_retained: log.positions.at(bounds.first),
-              events: bounds.head - bounds.first + 1,
-              reads: reads.count,
-            },
-          };
-        },
+        stats: () =>
+          collectStats({ ...about, roles: () => access.roles, hub, rates: () => rates.perSecond(), logReads: () => reads.count }),
       },
     },
     config,
@@ -127,9 +124,25 @@ export async function createGateway(config: Config, options: { logger?: Logger }
   const resources = stack.move();
   const [secret] = secrets;
   const tokens = secret === undefined ? undefined : { secret, audience, issuer };
-  return { url: listener.url, port: listener.port, meter: metrics, tokens, [Symbol.asyncDispose]: () => resources.disposeAsync() };
+  return {
+    url: listener.url,
+    port: listener.port,
+    feed,
+    failures,
+    broken: broken.promise,
+    tokens,
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
 }
 
-function openLog(config: Config): Promise<EventLog> {
-  return config.log.kind === 'memory' ? Promise.resolve(openMemoryLog()) : openSqliteLog({ path: config.log.path });
+function openLog(config: Config, failures: Failures, onBroken: () => void): Promise<EventLog> {
+  if (config.log.kind === 'memory') return Promise.resolve(openMemoryLog());
+  return openSqliteLog({
+    path: config.log.path,
+    onError: (error, operation) => failures.report('log', 'the event log failed', error, { operation }),
+    onBroken: (error) => {
+      failures.report('worker', 'the worker of the event log failed', error);
+      onBroken();
+    },
+  });
 }

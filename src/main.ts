@@ -2,8 +2,9 @@
 import { developmentSecretPath } from './auth/development-secret.ts';
 import { type Config, ConfigError, parseConfig } from './config.ts';
 import { createGateway, type Gateway } from './gateway.ts';
-import { createLogger, type Logger } from './observe/logger.ts';
-import type { Meter } from './observe/meter.ts';
+import type { Failures } from './observe/failures.ts';
+import { createLogger } from './observe/logger.ts';
+import { connectSentry, type ErrorTracker } from './observe/sentry.ts';
 
 /** Exit codes: 0 after an orderly end, 1 when it could not start or failed, 2 for a wrong configuration. */
 const EXIT = { done: 0, failed: 1, misconfigured: 2 } as const;
@@ -17,15 +18,17 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
   try {
     config = parseConfig(env);
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    process.stderr.write(`courier: ${error.message}\n`);
-    return EXIT.misconfigured;
+    if (error instanceof ConfigError) return refuse(error);
+    throw error;
   }
   const logger = createLogger(config);
   let gateway: Gateway;
+  let tracker: ErrorTracker | undefined;
   try {
-    gateway = await createGateway(config, { logger });
+    if (config.sentryDsn !== undefined) tracker = await connectSentry(config.sentryDsn, config.production ? 'production' : 'development');
+    gateway = await createGateway(config, { logger, onError: tracker?.onError });
   } catch (error) {
+    if (error instanceof ConfigError) return refuse(error);
     process.stderr.write(`courier: cannot start: ${error instanceof Error ? error.message : String(error)}\n`);
     return EXIT.failed;
   }
@@ -36,7 +39,10 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
       `development: get a token with \`npm run courier -- token --sub me --role admin\`${kept === undefined ? '' : ` (secret kept in ${kept})`}`,
     );
   }
-  const failed = firstUncaught(logger, gateway.meter).then(() => EXIT.failed);
+  const failed = Promise.race([firstUncaught(gateway.failures), gateway.broken]).then(() => {
+    logger.info('draining, to end with 1');
+    return EXIT.failed;
+  });
   const signalled = firstSignal().then((signal) => {
     logger.info(`${signal}: draining; a second signal ends at once`);
     return EXIT.done;
@@ -47,17 +53,22 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
     process.exit(EXIT.failed);
   }, config.drainMs + 1000).unref();
   await gateway[Symbol.asyncDispose]();
+  await tracker?.[Symbol.asyncDispose]();
   clearTimeout(overdue);
   logger.info('stopped');
   return code;
 }
 
+function refuse({ message }: ConfigError): number {
+  process.stderr.write(`courier: ${message}\n`);
+  return EXIT.misconfigured;
+}
+
 /** What nobody caught has left something in a state that nobody knows: the gateway drains and ends. */
-function firstUncaught(logger: Logger, meter: Meter): Promise<void> {
+function firstUncaught(failures: Failures): Promise<void> {
   return new Promise((resolve) => {
     const onUncaught = (error: unknown) => {
-      meter.failed('process');
-      logger.error('nobody caught this: draining', { error });
+      failures.report('process', 'nobody caught this', error);
       resolve();
     };
     process.on('uncaughtException', onUncaught);

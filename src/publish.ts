@@ -7,6 +7,7 @@ import type { Feed } from './delivery/subscriber.ts';
 import { CourierError } from './errors.ts';
 import type { Appended, EventDraft, StoredEvent } from './log/log.ts';
 import type { Positions } from './log/positions.ts';
+import type { FollowedCall, FollowedPublish } from './observe/trail.ts';
 
 /** What a publisher gets back. The event is durable. */
 export interface Receipt {
@@ -19,33 +20,48 @@ export interface Receipt {
   duplicate: boolean;
 }
 
+/** Who publishes, in which call. */
+export interface PublishCall extends FollowedCall {
+  readonly principal: Principal;
+}
+
 /**
  * Publishes validated events, all or none, in their order.
  *
  * @throws {CourierError} FORBIDDEN, PAYLOAD_TOO_LARGE, or SERVICE_UNAVAILABLE (may be repeated with the same keys).
  */
-export async function publish(feed: Feed, principal: Principal, drafts: readonly CheckedDraft[]): Promise<Receipt[]> {
+export async function publish(feed: Feed, call: PublishCall, drafts: readonly CheckedDraft[]): Promise<Receipt[]> {
   const startedAt = performance.now();
   const seconds = () => (performance.now() - startedAt) / 1000;
+  const followed = feed.trail.publish(call, drafts);
   try {
-    const receipts = await store(feed, principal, drafts);
+    const receipts = await store(feed, call, drafts, followed);
     feed.meter.published(
       drafts.map(({ type }) => type),
       seconds(),
     );
+    followed?.stored(receipts);
     return receipts;
   } catch (error) {
     feed.meter.publishFailed(seconds());
+    followed?.failed(error);
     throw error;
   }
 }
 
-async function store({ log, draining }: Feed, principal: Principal, drafts: readonly CheckedDraft[]): Promise<Receipt[]> {
+async function store(
+  { log, draining }: Feed,
+  { principal, traceparent }: PublishCall,
+  drafts: readonly CheckedDraft[],
+  followed: FollowedPublish | undefined,
+): Promise<Receipt[]> {
   const now = new Date();
   if (draining.aborted) throw new CourierError('SERVICE_UNAVAILABLE', 'the gateway is shutting down', { retryAfterMs: 1000 });
   for (const [index, draft] of drafts.entries()) authorise(principal, draft, index);
-  const encoded = drafts.map((draft, index) => encode(principal, draft, now, index));
-  const appended = await log.append(encoded);
+  const given = { source: principal.sub, timestamp: now, traceparent: traceparent ?? followed?.traceparent };
+  const encoded = drafts.map((draft, index) => encode(draft, given, index));
+  const append = () => log.append(encoded);
+  const appended = await (followed === undefined ? append() : followed.append(append));
   return appended.map((result, index) => receipt(log.positions, result, drafts[index]?.metadata?.timestamp ?? now));
 }
 
@@ -55,7 +71,12 @@ function authorise(principal: Principal, draft: CheckedDraft, index: number): vo
   throw new CourierError('FORBIDDEN', `${who} may not publish ${draft.type} on ${draft.channel}${index > 0 ? ` (event ${index})` : ''}`);
 }
 
-function encode(principal: Principal, draft: CheckedDraft, now: Date, index: number): EventDraft {
+/** @param given what the event gets where its publisher said nothing; its source in any case. */
+function encode(
+  draft: CheckedDraft,
+  given: { readonly source: string; readonly timestamp: Date; readonly traceparent: string | undefined },
+  index: number,
+): EventDraft {
   const { channel, type, metadata, idempotency_key: key } = draft;
   const family = familyOf(channel);
   if (family === undefined) throw new CourierError('BAD_REQUEST', `${JSON.stringify(channel)} is no channel`);
@@ -69,13 +90,14 @@ function encode(principal: Principal, draft: CheckedDraft, now: Date, index: num
     channel,
     type,
     metadata: {
-      timestamp: metadata?.timestamp ?? now,
-      source: principal.sub,
+      timestamp: metadata?.timestamp ?? given.timestamp,
+      source: given.source,
       correlation_id: metadata?.correlation_id,
       user_id: metadata?.user_id,
+      traceparent: metadata?.traceparent ?? given.traceparent,
     },
   });
-  const idempotency = key === undefined ? undefined : { principal: principal.sub, key };
+  const idempotency = key === undefined ? undefined : { principal: given.source, key };
   return { channel, family, type, body: `${head.slice(0, -1)},"data":${data}}`, idempotency };
 }
 

@@ -82,9 +82,16 @@ export class Access {
     return [...this.#sessions.values()].flatMap((sessions) => [...sessions]);
   }
 
+  /** The roles of those who are connected, one for each connection. */
+  get roles(): Role[] {
+    return this.sessions.flatMap(({ connection, principal }) => (connection === undefined ? [] : [principal.role]));
+  }
+
   async #verify(verify: () => Promise<Principal>): Promise<Principal> {
     const principal = await verify().catch((error: unknown) => {
-      this.#deps.meter.authFailed(error instanceof CourierError && error.code === 'UNAUTHORIZED' ? 'invalid' : 'unavailable');
+      const isInvalid = error instanceof CourierError && error.code === 'UNAUTHORIZED';
+      this.#deps.meter.authFailed(isInvalid ? 'invalid' : 'unavailable');
+      if (!isInvalid) this.#deps.logger.warn('a token cannot be checked', { error });
       throw error;
     });
     if (!this.#deps.revocations.has(principal)) return principal;

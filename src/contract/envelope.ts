@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { type ChannelFamily, type ChannelIn, channelIn } from './channels.ts';
 import { plainJson } from './json.ts';
+import { traceparent } from './traceparent.ts';
 
 /** Characters in a correlation id, an idempotency key or a user id, at most. */
 const MAX_TOKEN_LENGTH = 128;
@@ -22,6 +23,7 @@ export const draftMetadata = z.strictObject({
   timestamp: instant.optional().describe('When it happened; the time of publishing when absent.'),
   correlation_id: callerToken.optional().describe('Ties together what belongs to one piece of work, across services.'),
   user_id: callerToken.optional().describe('The user on whose behalf it happened.'),
+  traceparent: traceparent.optional(),
 });
 
 export interface EventMetadata {
@@ -31,6 +33,8 @@ export interface EventMetadata {
   source: string;
   correlation_id?: string;
   user_id?: string;
+  /** W3C trace context: the publisher's, or that of Courier's own span where it records some. */
+  traceparent?: string;
 }
 
 /** An event as subscribers get it. */
@@ -59,7 +63,14 @@ export interface Draft<TType extends string, TFamily extends ChannelFamily, TDat
   type: TType;
   channel: ChannelIn<TFamily>;
   data: TData;
-  metadata?: { timestamp?: TInstant | undefined; correlation_id?: string | undefined; user_id?: string | undefined } | undefined;
+  metadata?:
+    | {
+        timestamp?: TInstant | undefined;
+        correlation_id?: string | undefined;
+        user_id?: string | undefined;
+        traceparent?: string | undefined;
+      }
+    | undefined;
   /** A publish that is repeated with the same key within 24 h is stored once. */
   idempotency_key?: string | undefined;
 }

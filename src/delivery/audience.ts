@@ -47,9 +47,13 @@ export class Audience {
     return this.#members.size;
   }
 
-  /** Takes an event that the selector selects, in sequence order. Returns whether it is the first that is gathered. */
+  /** Of the events that the selector selects. */
+  wants(delivery: Delivery): boolean {
+    return this.#types === undefined || this.#types.has(delivery.type);
+  }
+
+  /** Takes an event that it wants, in sequence order. Returns whether it is the first that is gathered. */
   take(delivery: Delivery): boolean {
-    if (this.#types !== undefined && !this.#types.has(delivery.type)) return false;
     this.#gatheredLength += delivery.length;
     const isFirst = this.#gathered.push(delivery) === 1;
     if (this.#gatheredLength < this.#batchLength) return isFirst;

@@ -4,6 +4,7 @@
  */
 import { type ChannelFamily, familyForm } from '../contract/channels.ts';
 import { type Meter, noMeter } from '../observe/meter.ts';
+import { noTrail, type Trail } from '../observe/trail.ts';
 import { Audience, type Member } from './audience.ts';
 import { BATCH_LENGTH } from './batch.ts';
 import type { Delivery } from './delivery.ts';
@@ -15,6 +16,7 @@ export class Hub {
   readonly #byChannel = new Map<string, Set<Audience>>();
   readonly #byFamily = new Map<ChannelFamily, Set<Audience>>();
   readonly #meter: Meter;
+  readonly #trail: Trail;
   readonly #audiences = new Map<string, Audience>();
   /** Audiences that have gathered something. */
   #gathering: Audience[] = [];
@@ -22,9 +24,14 @@ export class Hub {
   #gatheringSince = 0;
   #listeners = 0;
 
-  constructor({ batchLength = BATCH_LENGTH, meter = noMeter }: { batchLength?: number; meter?: Meter } = {}) {
+  constructor({
+    batchLength = BATCH_LENGTH,
+    meter = noMeter,
+    trail = noTrail,
+  }: { batchLength?: number; meter?: Meter; trail?: Trail } = {}) {
     this.batchLength = batchLength;
     this.#meter = meter;
+    this.#trail = trail;
   }
 
   /** The member is given each event of its interest that is dispatched from now on, until it leaves what is returned. */
@@ -38,8 +45,12 @@ export class Hub {
 
   /** Passes an event to everyone who listens. A selector is in normal form, so nobody is found twice. */
   dispatch(delivery: Delivery): void {
-    this.#dispatchTo(this.#byChannel.get(delivery.channel), delivery);
-    if (delivery.family !== undefined) this.#dispatchTo(this.#byFamily.get(delivery.family), delivery);
+    const ofChannel = this.#dispatchTo(this.#byChannel.get(delivery.channel), delivery);
+    const ofFamily = delivery.family === undefined ? 0 : this.#dispatchTo(this.#byFamily.get(delivery.family), delivery);
+    if (ofChannel + ofFamily === 0) return;
+    const onHanded = this.#trail.deliver(delivery, ofChannel + ofFamily);
+    // The sockets are written to in a microtask that one asked for already asks for.
+    if (onHanded !== undefined) queueMicrotask(() => queueMicrotask(onHanded));
   }
 
   /** Sends every member back to the log, from after `seq`. */
@@ -67,9 +78,13 @@ export class Hub {
     return [...families, ...channels].sort((a, b) => b.subscribers - a.subscribers || a.channel.localeCompare(b.channel)).slice(0, most);
   }
 
-  #dispatchTo(audiences: ReadonlySet<Audience> | undefined, delivery: Delivery): void {
-    if (audiences === undefined) return;
+  /** Returns how many subscribers it goes to. */
+  #dispatchTo(audiences: ReadonlySet<Audience> | undefined, delivery: Delivery): number {
+    if (audiences === undefined) return 0;
+    let subscribers = 0;
     for (const audience of audiences) {
+      if (!audience.wants(delivery)) continue;
+      subscribers += audience.size;
       if (!audience.take(delivery)) continue;
       if (this.#gathering.length === 0) {
         this.#gatheringSince = performance.now();
@@ -77,6 +92,7 @@ export class Hub {
       }
       this.#gathering.push(audience);
     }
+    return subscribers;
   }
 
   #give(): void {

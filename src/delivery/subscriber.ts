@@ -12,6 +12,7 @@
 import { selects } from '../contract/channels.ts';
 import type { EventLog } from '../log/log.ts';
 import type { Meter } from '../observe/meter.ts';
+import type { Trail } from '../observe/trail.ts';
 import type { Audience, Member } from './audience.ts';
 import { type Batch, batchesOf } from './batch.ts';
 import type { Delivery } from './delivery.ts';
@@ -31,6 +32,7 @@ export interface Feed {
   /** Aborted when the gateway begins to shut down: nothing more is published here. */
   readonly draining: AbortSignal;
   readonly meter: Meter;
+  readonly trail: Trail;
 }
 
 export class Subscriber implements Member {

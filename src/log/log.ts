@@ -100,6 +100,12 @@ export interface EventLog extends AsyncDisposable {
   /** Reads one page. An aborted signal rejects with its reason. */
   read(query: LogQuery, signal: AbortSignal): Promise<LogPage>;
 
+  /** Why the last append failed; undefined once one has been stored again. */
+  readonly problem: string | undefined;
+
+  /** Bytes that the log takes in its storage, about. */
+  bytes(): Promise<number>;
+
   /** The bounds now, as the storage has them. */
   bounds(): Promise<LogBounds>;
 

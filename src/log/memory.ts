@@ -29,6 +29,7 @@ export function openMemoryLog(options: MemoryLogOptions = {}): EventLog {
 }
 
 class MemoryLog implements EventLog {
+  readonly problem = undefined;
   readonly positions = new Positions([{ name: newEpochName(), first: 1 }]);
   readonly #now: () => number;
   #entries: Entry[] = [];
@@ -38,6 +39,8 @@ class MemoryLog implements EventLog {
   readonly #listeners = new Set<(events: readonly StoredEvent[]) => void>();
   #trimmedThrough = 0;
   #lastAppendedMs = 0;
+  /** Of bodies, in UTF-16 units. */
+  #bytes = 0;
   #closed = false;
 
   constructor(now: () => number) {
@@ -67,6 +70,7 @@ class MemoryLog implements EventLog {
     const event = { seq: this.#head + 1, channel, family, type, body };
     const entry = { event, appendedMs: this.#lastAppendedMs };
     this.#entries.push(entry);
+    this.#bytes += body.length;
     this.#addTo(`c:${channel}`, event.seq);
     this.#addTo(`f:${family}`, event.seq);
     if (key !== undefined) this.#keys.set(key, { ...entry, keyedMs: now });
@@ -98,6 +102,11 @@ class MemoryLog implements EventLog {
     return { events, through, ...this.#bounds };
   }
 
+  async bytes(): Promise<number> {
+    this.#assertOpen();
+    return this.#bytes;
+  }
+
   async bounds(): Promise<LogBounds> {
     this.#assertOpen();
     return this.#bounds;
@@ -107,6 +116,7 @@ class MemoryLog implements EventLog {
     this.#assertOpen();
     let rows = 0;
     while (rows < limit && (this.#entries[rows]?.appendedMs ?? Number.POSITIVE_INFINITY) < before) rows += 1;
+    for (const { event } of this.#entries.slice(0, rows)) this.#bytes -= event.body.length;
     this.#entries = this.#entries.slice(rows);
     this.#trimmedThrough += rows;
     if (rows > 0) this.#trimIndex();

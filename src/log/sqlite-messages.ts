@@ -22,17 +22,12 @@ export type Request =
       readonly limit: number;
     }
   | { readonly kind: 'bounds'; readonly id: number }
+  | { readonly kind: 'bytes'; readonly id: number }
   | { readonly kind: 'trim'; readonly id: number; readonly before: number; readonly limit: number; readonly now: number }
   | { readonly kind: 'close'; readonly id: number };
 
 /** One draft's place: its new number, or the event that was stored under its key before. */
 export type Placement = number | StoredEvent;
-
-export interface Failure {
-  readonly message: string;
-  /** Whether the same request may succeed later. */
-  readonly retryable: boolean;
-}
 
 export type Reply =
   | { readonly kind: 'opened'; readonly epochs: readonly [Epoch, ...Epoch[]] }
@@ -41,6 +36,7 @@ export type Reply =
   | { readonly kind: 'committed'; readonly appends: readonly { readonly id: number; readonly placements: readonly Placement[] }[] }
   | { readonly kind: 'page'; readonly id: number; readonly page: LogPage }
   | { readonly kind: 'bounds'; readonly id: number; readonly bounds: LogBounds }
+  | { readonly kind: 'bytes'; readonly id: number; readonly bytes: number }
   | { readonly kind: 'trimmed'; readonly id: number; readonly rows: number }
   | { readonly kind: 'closed'; readonly id: number }
-  | { readonly kind: 'failed'; readonly ids: readonly number[]; readonly failure: Failure };
+  | { readonly kind: 'failed'; readonly ids: readonly number[]; readonly of: Request['kind']; readonly message: string };

@@ -1,4 +1,5 @@
 /** The statements of the SQLite log, on one open file. Synchronous; runs in the worker. */
+import { statSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { CHANNEL_FAMILIES, type ChannelFamily } from '../contract/channels.ts';
 import { type EventDraft, IDEMPOTENCY_WINDOW_MS, type LogBounds, type LogPage, PAGE_BYTES, type StoredEvent } from './log.ts';
@@ -17,6 +18,7 @@ type ReadRequest = Extract<Request, { kind: 'read' }>;
 
 export class SqliteStore {
   readonly #db: DatabaseSync;
+  readonly #path: string;
   readonly #reads = new Map<string, StatementSync>();
   readonly #insert: StatementSync;
   readonly #findKey: StatementSync;
@@ -28,6 +30,7 @@ export class SqliteStore {
   readonly epochs: readonly [Epoch, ...Epoch[]];
 
   constructor(settings: WorkerSettings) {
+    this.#path = settings.path;
     this.#db = open(settings);
     const db = this.#db;
     const row = db.prepare('SELECT trimmed_through, (SELECT max(seq) FROM event) AS head FROM log').get() ?? {};
@@ -44,6 +47,11 @@ export class SqliteStore {
 
   get bounds(): LogBounds {
     return { first: this.#trimmedThrough + 1, head: this.#head };
+  }
+
+  /** Of the file and its write-ahead log. */
+  get bytes(): number {
+    return [this.#path, `${this.#path}-wal`].reduce((sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0), 0);
   }
 
   /** Writes all appends in one transaction; when this returns they are durable. */

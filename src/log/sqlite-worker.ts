@@ -4,7 +4,7 @@
  * neither a replay nor a flood of publishes holds up the other.
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import type { Failure, Reply, Request, WorkerSettings } from './sqlite-messages.ts';
+import type { Reply, Request, WorkerSettings } from './sqlite-messages.ts';
 import { SqliteStore } from './sqlite-store.ts';
 
 /** Bounds of one transaction: events, and UTF-16 units of their bodies. */
@@ -68,7 +68,7 @@ function commit(store: SqliteStore, batch: readonly Append[]): void {
     const placements = store.append(batch);
     reply({ kind: 'committed', appends: batch.map(({ id }, index) => ({ id, placements: placements[index] ?? [] })) });
   } catch (error) {
-    reply({ kind: 'failed', ids: batch.map(({ id }) => id), failure: failureOf(error) });
+    reply({ kind: 'failed', ids: batch.map(({ id }) => id), of: 'append', message: reasonOf(error) });
   }
 }
 
@@ -77,6 +77,7 @@ function serve(store: SqliteStore, request: Other): void {
   try {
     if (request.kind === 'read') reply({ kind: 'page', id, page: store.read(request) });
     else if (request.kind === 'bounds') reply({ kind: 'bounds', id, bounds: store.bounds });
+    else if (request.kind === 'bytes') reply({ kind: 'bytes', id, bytes: store.bytes });
     else if (request.kind === 'trim') reply({ kind: 'trimmed', id, rows: store.trim(request.before, request.limit, request.now) });
     else {
       store.close();
@@ -84,11 +85,11 @@ function serve(store: SqliteStore, request: Other): void {
       port.close();
     }
   } catch (error) {
-    reply({ kind: 'failed', ids: [id], failure: failureOf(error) });
+    reply({ kind: 'failed', ids: [id], of: request.kind, message: reasonOf(error) });
   }
 }
 
-function failureOf(error: unknown): Failure {
+function reasonOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  return { message: /disk is full|full/i.test(message) ? 'the disk is full' : message, retryable: true };
+  return /disk is full|full/i.test(message) ? 'the disk is full' : message;
 }

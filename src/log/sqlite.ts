@@ -18,6 +18,10 @@ export interface SqliteLogOptions {
   readonly maxInFlightLength?: number;
   /** The clock, in ms since 1970. */
   readonly now?: () => number;
+  /** Told of everything that failed, with the error that its callers get. */
+  readonly onError?: (error: CourierError, operation: Request['kind']) => void;
+  /** Told when the worker is gone without having been closed: nothing can be read or stored any more. */
+  readonly onBroken?: (error: unknown) => void;
 }
 
 const DEFAULT_MAX_IN_FLIGHT = 64 * 1024 * 1024;
@@ -50,6 +54,7 @@ export async function openSqliteLog(options: SqliteLogOptions): Promise<EventLog
 class SqliteLog implements EventLog {
   readonly positions: Positions;
   readonly #worker: Worker;
+  readonly #options: SqliteLogOptions;
   readonly #now: () => number;
   readonly #maxInFlightLength: number;
   readonly #pending = new Map<number, Pending>();
@@ -59,20 +64,29 @@ class SqliteLog implements EventLog {
   /** Why nothing can be done any more; set by closing and by the end of the worker. */
   #ended: string | undefined;
   #closing: Promise<void> | undefined;
+  #problem: string | undefined;
 
   constructor(worker: Worker, positions: Positions, options: SqliteLogOptions) {
     this.positions = positions;
     this.#worker = worker;
+    this.#options = options;
     this.#now = options.now ?? Date.now;
     this.#maxInFlightLength = options.maxInFlightLength ?? DEFAULT_MAX_IN_FLIGHT;
     worker.on('message', (reply: Reply) => this.#settle(reply));
-    worker.on('error', (error) => this.#end(`its worker failed: ${error instanceof Error ? error.message : String(error)}`));
+    worker.on('error', (error) => {
+      this.#end(`its worker failed: ${error instanceof Error ? error.message : String(error)}`);
+      options.onBroken?.(error);
+    });
     worker.on('exit', () => this.#end('it is closed'));
   }
 
   onCommit(listener: (events: readonly StoredEvent[]) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  get problem(): string | undefined {
+    return this.#problem;
   }
 
   async append(drafts: readonly EventDraft[]): Promise<readonly Appended[]> {
@@ -98,6 +112,10 @@ class SqliteLog implements EventLog {
     });
     signal.throwIfAborted();
     return page;
+  }
+
+  bytes(): Promise<number> {
+    return this.#request({ kind: 'bytes' });
   }
 
   bounds(): Promise<LogBounds> {
@@ -136,13 +154,16 @@ class SqliteLog implements EventLog {
         this.#settleCommit(reply.appends);
         break;
       case 'failed':
-        for (const id of reply.ids) this.#take(id)?.reject(unavailable(reply.failure.message));
+        this.#fail(reply);
         break;
       case 'page':
         this.#take(reply.id)?.resolve(reply.page as never);
         break;
       case 'bounds':
         this.#take(reply.id)?.resolve(reply.bounds as never);
+        break;
+      case 'bytes':
+        this.#take(reply.id)?.resolve(reply.bytes as never);
         break;
       case 'trimmed':
         this.#take(reply.id)?.resolve(reply.rows as never);
@@ -154,6 +175,7 @@ class SqliteLog implements EventLog {
   }
 
   #settleCommit(appends: readonly { readonly id: number; readonly placements: readonly Placement[] }[]): void {
+    this.#problem = undefined;
     const fresh: StoredEvent[] = [];
     const settled = appends.map(({ id, placements }) => {
       const pending = this.#take(id);
@@ -169,6 +191,13 @@ class SqliteLog implements EventLog {
     });
     if (fresh.length > 0) for (const listener of this.#listeners) listener(fresh);
     for (const resolve of settled) resolve();
+  }
+
+  #fail({ ids, of, message }: Extract<Reply, { kind: 'failed' }>): void {
+    if (of === 'append') this.#problem = message;
+    const error = unavailable(message);
+    this.#options.onError?.(error, of);
+    for (const id of ids) this.#take(id)?.reject(error);
   }
 
   #take(id: number): Pending | undefined {

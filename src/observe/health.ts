@@ -2,6 +2,7 @@
 import { totalmem } from 'node:os';
 import { getHeapStatistics } from 'node:v8';
 import type { EventLog } from '../log/log.ts';
+import type { Transport } from './meter.ts';
 
 export type Status = 'healthy' | 'degraded' | 'unhealthy' | 'shutting_down';
 
@@ -25,7 +26,7 @@ export interface HealthSources {
   readonly version: string;
   readonly startedAt: number;
   readonly log: EventLog;
-  readonly connections: () => number;
+  readonly connections: () => Readonly<Record<Transport, number>>;
   /** Failures in the last minute that were no caller's fault. */
   readonly failures: () => number;
   readonly shuttingDown: () => boolean;
@@ -41,7 +42,7 @@ const SEVERITY: readonly Status[] = ['healthy', 'degraded', 'unhealthy', 'shutti
 
 export async function checkHealth(sources: HealthSources): Promise<Health> {
   const components = {
-    websocket_server: { status: sources.shuttingDown() ? 'shutting_down' : 'healthy', connections: sources.connections() },
+    websocket_server: checkServer(sources),
     event_log: await checkLog(sources.log),
     broker: { status: 'healthy', kind: 'local' },
     memory: checkMemory(),
@@ -55,6 +56,13 @@ export async function checkHealth(sources: HealthSources): Promise<Health> {
     version: sources.version,
     components,
   };
+}
+
+function checkServer({ shuttingDown, connections }: HealthSources): Component {
+  const { trpc, plain } = connections();
+  const figures = { connections: trpc + plain };
+  if (!shuttingDown()) return { status: 'healthy', ...figures };
+  return { status: 'shutting_down', ...figures, action: 'nothing: it drains and ends; send work elsewhere' };
 }
 
 /** The heap against its limit, and the process against that of its container, where it has one. */
@@ -97,7 +105,9 @@ async function checkLog(log: EventLog): Promise<Component> {
     const bounds = await Promise.race([log.bounds(), deadline]);
     if (bounds === late)
       return { status: 'degraded', action: `the event log takes longer than ${LOG_ANSWER_MS} ms to answer: check the disk` };
-    return { status: 'healthy', head: bounds.head, first_retained: bounds.first };
+    const figures = { head: bounds.head, first_retained: bounds.first };
+    if (log.problem === undefined) return { status: 'healthy', ...figures };
+    return { status: 'degraded', ...figures, action: `publishes are refused, as the last one could not be stored: ${log.problem}` };
   } catch (error) {
     return {
       status: 'unhealthy',

@@ -1,5 +1,5 @@
 /**
- * Logs: one line each, `{timestamp, level, logger, message, context, request_id}` as JSON in production, readable in
+ * Logs: one line each, `{timestamp, level, logger, message, context, request_id, correlation_id}` as JSON in production, readable in
  * development. Neither tokens nor event data are ever passed to it.
  */
 import { pino } from 'pino';
@@ -14,6 +14,7 @@ const REPEAT_WINDOW_MS = 10_000;
 
 export interface LogContext {
   readonly request_id?: string;
+  readonly correlation_id?: string | undefined;
   /** An error to show with its cause; its stack goes to the log and nowhere else. */
   readonly error?: unknown;
   readonly [key: string]: unknown;
@@ -24,6 +25,7 @@ export interface Logger {
   info(message: string, context?: LogContext): void;
   warn(message: string, context?: LogContext): void;
   error(message: string, context?: LogContext): void;
+  isEnabled(level: LogLevel): boolean;
   /** Logs from this level on. */
   setLevel(level: LogLevel): void;
   /** A logger for a part of the gateway. */
@@ -78,11 +80,16 @@ function wrap(target: pino.Logger, name: string, repeats = new Repeats()): Logge
     (message: string, fields: LogContext = {}) => {
       const suppressed = level === 'warn' || level === 'error' ? repeats.admit(message) : 0;
       if (suppressed === undefined) return;
-      const { request_id, error, ...given } = fields;
+      const { request_id, correlation_id, error, ...given } = fields;
       const context = suppressed === 0 ? given : { ...given, suppressed };
       const details = error === undefined ? context : { ...context, error: describeError(error) };
       target[level](
-        { logger: name, ...(request_id && { request_id }), ...(Object.keys(details).length > 0 && { context: details }) },
+        {
+          logger: name,
+          ...(request_id && { request_id }),
+          ...(correlation_id && { correlation_id }),
+          ...(Object.keys(details).length > 0 && { context: details }),
+        },
         message,
       );
     };
@@ -90,6 +97,7 @@ function wrap(target: pino.Logger, name: string, repeats = new Repeats()): Logge
     target.level = level;
   };
   return {
+    isEnabled: (level) => target.isLevelEnabled(level),
     setLevel,
     debug: at('debug'),
     info: at('info'),

@@ -5,6 +5,8 @@ import type { Activity } from '../limits/limits.ts';
 
 export type Transport = 'trpc' | 'plain';
 export type Surface = 'trpc' | 'http' | 'websocket';
+/** Where a failure was noticed that is no caller's fault. */
+export type FailureKind = 'call' | 'request' | 'websocket' | 'log' | 'worker' | 'process';
 
 export interface Meter {
   connectionOpened(transport: Transport): void;
@@ -31,7 +33,7 @@ export interface Meter {
   /** A message came over a WebSocket, or its frame was made for it. */
   message(direction: 'in' | 'out', bytes: number): void;
   /** Something failed that is no caller's fault. */
-  failed(where: 'call' | 'request' | 'websocket' | 'log' | 'retention' | 'process'): void;
+  failed(kind: FailureKind): void;
 }
 
 const nothing = () => undefined;

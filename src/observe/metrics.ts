@@ -10,6 +10,7 @@ export interface MetricSources {
   readonly channels: () => number;
   readonly subscriptions: () => number;
   readonly bounds: () => Promise<LogBounds>;
+  readonly bytes: () => Promise<number>;
   readonly logReads: () => number;
   readonly tailRepairs: () => number;
 }
@@ -25,6 +26,8 @@ export interface Metrics extends Meter {
   readonly contentType: string;
   /** Everything, as it is now. */
   text(): Promise<string>;
+  /** What was counted since the start. */
+  totals(): Readonly<Record<'published' | 'delivered' | 'replayed' | 'failures', number>>;
   /** Failures within the last minute. */
   failuresLastMinute(): number;
 }
@@ -63,7 +66,7 @@ export function createMetrics(sources: MetricSources): Metrics {
   const authFailures = counter('courier_auth_failures_total', 'Tokens that were refused, or could not be checked.', ['reason']);
   const limitHits = counter('courier_rate_limit_hits_total', 'Calls and connections that were refused because of a limit.', ['limit']);
   const invalid = counter('courier_validation_failures_total', 'Inputs that were refused because of their form.', ['surface']);
-  const errors = counter('courier_errors_total', "Failures that are no caller's fault.", ['where']);
+  const errors = counter('courier_errors_total', "Failures that are no caller's fault.", ['kind']);
   const published = Object.fromEntries(SERVICE_NAMES.map((service) => [service, 0])) as Record<Service, number>;
   new Counter({
     name: 'courier_messages_published_total',
@@ -94,6 +97,7 @@ export function createMetrics(sources: MetricSources): Metrics {
     ['direction'],
   );
   let delivered = 0;
+  let failures = 0;
   let replayed = 0;
   let catchingUp = 0;
   /** On the monotonic clock, in ms. */
@@ -126,6 +130,15 @@ export function createMetrics(sources: MetricSources): Metrics {
       this.set({ which: 'first_retained' }, bounds.first);
     },
   });
+  new Gauge({
+    name: 'courier_log_size_bytes',
+    help: 'What the log takes in its storage, in bytes.',
+    registers,
+    async collect() {
+      const bytes = await sources.bytes().catch(() => undefined);
+      if (bytes !== undefined) this.set(bytes);
+    },
+  });
 
   return {
     contentType: registry.contentType,
@@ -153,11 +166,13 @@ export function createMetrics(sources: MetricSources): Metrics {
       catchingUp += change;
     },
     message: (direction, bytes) => messageBytes.observe({ direction }, bytes),
-    failed: (where) => {
-      errors.inc({ where });
+    failed: (kind) => {
+      errors.inc({ kind });
+      failures += 1;
       failedAt.push(performance.now());
       if (failedAt.length > MAX_REMEMBERED_FAILURES) failedAt.shift();
     },
+    totals: () => ({ published: Object.values(published).reduce((sum, count) => sum + count, 0), delivered, replayed, failures }),
     failuresLastMinute: () => failedAt.filter((at) => at > performance.now() - 60_000).length,
   };
 }

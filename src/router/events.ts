@@ -34,13 +34,13 @@ const historyInput = z.strictObject({
 
 export const eventsRouter = router({
   publish: publishing.input(anyDraft).mutation(async ({ ctx, input }): Promise<Receipt> => {
-    const [receipt] = await publish(ctx.feed, ctx.principal, [input]);
+    const [receipt] = await publish(ctx.feed, ctx, [input]);
     return receipt as Receipt;
   }),
 
   publishBatch: publishingMany
     .input(z.array(anyDraft).min(1).max(MAX_BATCH_EVENTS))
-    .mutation(({ ctx, input }): Promise<Receipt[]> => publish(ctx.feed, ctx.principal, input)),
+    .mutation(({ ctx, input }): Promise<Receipt[]> => publish(ctx.feed, ctx, input)),
 
   subscribe: subscription
     .input(z.strictObject({ channels: channelList, types: typeList.optional(), ...startInput }))

@@ -11,7 +11,7 @@ export function servicePublish<S extends Service>(service: S) {
     if (principal.role !== 'admin' && !(principal.role === 'service' && principal.sub === service)) {
       throw new CourierError('FORBIDDEN', `only the service ${service} and admins may use ${service}.publish`);
     }
-    const [receipt] = await publish(feed, principal, [input]);
+    const [receipt] = await publish(feed, ctx, [input]);
     return receipt as Receipt & { type: EventTypeOf<S> };
   });
 }

@@ -1,26 +1,14 @@
 /** The base of every procedure: the context, the transformer, the shape of errors, and the check that somebody is signed in. */
 import { initTRPC } from '@trpc/server';
 import superjson from 'superjson';
-import { ZodError } from 'zod';
 import type { Access } from '../auth/access.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { Session } from '../auth/session.ts';
 import type { LogLevel } from '../config.ts';
 import type { Feed } from '../delivery/subscriber.ts';
-import { CourierError, type Issue } from '../errors.ts';
+import { CourierError, tellable } from '../errors.ts';
 import type { Activity } from '../limits/limits.ts';
-
-/** Figures of the gateway as a whole. */
-export interface Stats {
-  readonly version: string;
-  /** Seconds since the start. */
-  readonly uptime: number;
-  readonly connections: { readonly trpc: number; readonly plain: number };
-  readonly subscriptions: number;
-  /** The channels and families with the most subscribers. */
-  readonly channels: readonly { readonly channel: string; readonly subscribers: number }[];
-  readonly log: { readonly head: string; readonly first_retained: string; readonly events: number; readonly reads: number };
-}
+import type { Stats } from '../observe/stats.ts';
 
 /** What admins may ask of the gateway as a whole. */
 export interface GatewayControl {
@@ -38,7 +26,10 @@ export interface Context {
   readonly feed: Feed;
   /** Set for calls over WebSocket: which connection. */
   readonly connectionId: string | undefined;
+  /** Of the call. */
   readonly requestId: string;
+  /** W3C trace context that came with the request. */
+  readonly traceparent: string | undefined;
 }
 
 type Serialised = Parameters<typeof superjson.deserialize>[0];
@@ -59,45 +50,28 @@ const t = initTRPC.context<Context>().create({
   isDev: false,
   sse: { ping: { enabled: true, intervalMs: SSE_PING_MS }, client: { reconnectAfterInactivityMs: SSE_INACTIVITY_MS } },
   errorFormatter: ({ shape, error, ctx }) => {
-    const known = error instanceof CourierError ? error : undefined;
-    const issues = known?.issues ?? (error.cause instanceof ZodError ? issuesOf(error.cause) : undefined);
+    const { message, issues, retryAfterMs } = tellable(error);
     return {
       ...shape,
-      message: safeMessage(error, shape.message, issues),
+      message,
       data: {
         ...shape.data,
         ...(issues && { issues }),
-        ...(known?.retryAfterMs !== undefined && { retryAfterMs: known.retryAfterMs }),
+        ...(retryAfterMs !== undefined && { retryAfterMs }),
         ...(ctx && { requestId: ctx.requestId }),
       },
     };
   },
 });
 
-/** What went wrong, without anything that was not meant for the caller. */
-function safeMessage(error: Error & { code: string }, message: string, issues: readonly Issue[] | undefined): string {
-  if (error instanceof CourierError) return error.message;
-  if (issues !== undefined) return describe(issues);
-  return error.code === 'INTERNAL_SERVER_ERROR' ? 'internal error' : message;
-}
-
-/** The issues of a schema, each with its path written with dots. */
-export function issuesOf(error: ZodError): Issue[] {
-  return error.issues.flatMap((issue) => {
-    const base = issue.path.join('.');
-    if (issue.code !== 'unrecognized_keys') return [{ path: base, message: issue.message }];
-    return issue.keys.map((key) => ({ path: base === '' ? key : `${base}.${key}`, message: 'is not a known key' }));
-  });
-}
-
-/** Issues as one line. */
-export function describe(issues: readonly Issue[]): string {
-  return issues.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`)).join('; ');
-}
-
 /** Makes the context of a caller. */
 export function contextOf(context: Omit<Context, 'principal'>): Context {
   return Object.defineProperty(context as Context, 'principal', { get: () => context.session.principal, enumerable: true });
+}
+
+/** Makes the context of one call of several that a connection carries. */
+export function contextOfCall(context: Context, requestId: string): Context {
+  return Object.assign(Object.create(context) as Context, { requestId });
 }
 
 export const router = t.router;

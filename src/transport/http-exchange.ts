@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { meaningOf } from '../contract/codes.ts';
+import { parseTraceparent } from '../contract/traceparent.ts';
 import { CourierError } from '../errors.ts';
 
 /** Bytes of a request's body, at most: the data's bound and room for the envelope. */
@@ -11,6 +12,12 @@ export const MAX_BODY_BYTES = 128 * 1024;
 export function requestIdOf(req: IncomingMessage): string {
   const given = req.headers['x-request-id'];
   return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID();
+}
+
+/** The trace that the request is part of. A header that is malformed counts as none, as the standard has it. */
+export function traceparentOf(req: IncomingMessage): string | undefined {
+  const given = headerOf(req, 'traceparent');
+  return given !== undefined && parseTraceparent(given) !== undefined ? given : undefined;
 }
 
 /** A header that may be given once. */
@@ -54,21 +61,21 @@ export function sendJson(res: ServerResponse, status: number, body: string, requ
   res.end(body);
 }
 
-/** Answers with what an error means; errors that were not meant for the caller are not described. */
-export function sendProblem(res: ServerResponse, error: unknown, requestId: string): void {
+/** Answers with what an error means. */
+export function sendProblem(res: ServerResponse, error: CourierError, requestId: string): void {
   if (res.headersSent) {
     res.destroy();
     return;
   }
-  const known = error instanceof CourierError ? error : new CourierError('INTERNAL_SERVER_ERROR', 'internal error');
-  const { status, title } = meaningOf(known.code);
+  const { code, message, issues, retryAfterMs } = error;
+  const { status, title } = meaningOf(code);
   res.writeHead(status, {
     'content-type': 'application/problem+json; charset=utf-8',
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
     'x-request-id': requestId,
     ...(status === 401 && { 'www-authenticate': 'Bearer' }),
-    ...(known.retryAfterMs !== undefined && { 'retry-after': String(Math.ceil(known.retryAfterMs / 1000)) }),
+    ...(retryAfterMs !== undefined && { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) }),
     // What is left of a body that was refused unread is not worth reading.
     ...(status === 413 && { connection: 'close' }),
   });
@@ -77,10 +84,10 @@ export function sendProblem(res: ServerResponse, error: unknown, requestId: stri
       type: 'about:blank',
       title,
       status,
-      code: known.code,
-      detail: known.message,
+      code,
+      detail: message,
       request_id: requestId,
-      issues: known.issues,
+      issues,
     }),
   );
 }

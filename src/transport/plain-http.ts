@@ -5,7 +5,7 @@ import type { Access } from '../auth/access.ts';
 import type { Principal } from '../auth/principal.ts';
 import { EVENT_TYPES } from '../contract/events/index.ts';
 import type { Feed } from '../delivery/subscriber.ts';
-import { CourierError } from '../errors.ts';
+import { CourierError, invalid } from '../errors.ts';
 import { history, MAX_HISTORY_LIMIT } from '../history.ts';
 import type { Activity } from '../limits/limits.ts';
 import type { Health } from '../observe/health.ts';
@@ -13,9 +13,9 @@ import { isServing } from '../observe/health.ts';
 import { publish } from '../publish.ts';
 import { typeList } from '../router/events.ts';
 import { anyDraft } from '../router/services.ts';
-import { describe, type GatewayControl, issuesOf } from '../router/trpc.ts';
+import type { GatewayControl } from '../router/trpc.ts';
 import { addressOf } from './doorway.ts';
-import { headerOf, readJson, sendJson } from './http-exchange.ts';
+import { headerOf, readJson, sendJson, traceparentOf } from './http-exchange.ts';
 
 export interface PlainHttpDeps {
   readonly feed: Feed;
@@ -72,8 +72,7 @@ export function decodeSegment(segment: string): string {
 function check<T>(schema: z.ZodType<T>, value: unknown): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const issues = issuesOf(result.error);
-  throw new CourierError('BAD_REQUEST', describe(issues), { issues, cause: result.error });
+  throw invalid(result.error);
 }
 
 /** Who calls, once the call has been counted. */
@@ -96,7 +95,8 @@ async function handlePublish(deps: PlainHttpDeps, exchange: Exchange, channel: s
     fill(metadata, 'correlation_id', correlationId, 'X-Correlation-Id');
     body['metadata'] = metadata;
   }
-  const [receipt] = await publish(deps.feed, principal, [check(anyDraft, body)]);
+  const call = { principal, requestId: exchange.requestId, traceparent: traceparentOf(req) };
+  const [receipt] = await publish(deps.feed, call, [check(anyDraft, body)]);
   sendJson(exchange.res, 201, JSON.stringify(receipt), exchange.requestId);
 }
 

@@ -8,18 +8,18 @@ import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { z } from 'zod';
 import type { Access } from '../auth/access.ts';
-import { type CloseCode, isInvalid, meaningOf } from '../contract/codes.ts';
+import { type CloseCode, meaningOf } from '../contract/codes.ts';
 import type { Delivery } from '../delivery/delivery.ts';
 import type { Sink } from '../delivery/sink.ts';
 import type { Feed } from '../delivery/subscriber.ts';
-import { CourierError } from '../errors.ts';
+import { invalid } from '../errors.ts';
+import type { Failures } from '../observe/failures.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Meter } from '../observe/meter.ts';
 import { typeList } from '../router/events.ts';
-import { describe, issuesOf } from '../router/trpc.ts';
 import { subscribe } from '../subscribe.ts';
 import { addressOf, type Doorway } from './doorway.ts';
-import { headerOf } from './http-exchange.ts';
+import { headerOf, requestIdOf } from './http-exchange.ts';
 import { decodeSegment } from './plain-http.ts';
 import { SocketWriter, textFrames } from './socket-writer.ts';
 
@@ -27,6 +27,7 @@ export interface PlainWebSocketDeps {
   readonly feed: Feed;
   readonly access: Access;
   readonly logger: Logger;
+  readonly failures: Failures;
 }
 
 const query = z.strictObject({
@@ -70,6 +71,7 @@ export class PlainWebSockets {
 
   /** Serves one connection until it closes. Never rejects. */
   async handle(ws: WebSocket, socket: Duplex, req: IncomingMessage, url: URL): Promise<void> {
+    const connectionId = randomUUID();
     const writer = new SocketWriter(ws, socket);
     const closed = new AbortController();
     const connection = { ws, writer, pingedAt: undefined, heardAt: Date.now() };
@@ -83,16 +85,13 @@ export class PlainWebSockets {
       closed.abort();
     });
     try {
-      await this.#serve(writer, req, url, closed.signal);
+      await this.#serve(connectionId, writer, req, url, closed.signal);
     } catch (error) {
-      const known = error instanceof CourierError ? error : new CourierError('INTERNAL_SERVER_ERROR', 'internal error', { cause: error });
-      const { meter } = this.#deps.feed;
-      if (isInvalid(known.code)) meter.invalid('websocket');
-      if (known.code === 'INTERNAL_SERVER_ERROR') {
-        meter.failed('websocket');
-        this.#deps.logger.error('a plain WebSocket failed', { error });
-      }
-      writer.close(meaningOf(known.code).close, cut(known.message));
+      const { code, message } = this.#deps.failures.answer('websocket', error, {
+        request_id: requestIdOf(req),
+        connection_id: connectionId,
+      });
+      writer.close(meaningOf(code).close, cut(message));
     }
   }
 
@@ -109,12 +108,12 @@ export class PlainWebSockets {
     return this.#connections.size;
   }
 
-  async #serve(writer: SocketWriter, req: IncomingMessage, url: URL, signal: AbortSignal): Promise<void> {
+  async #serve(id: string, writer: SocketWriter, req: IncomingMessage, url: URL, signal: AbortSignal): Promise<void> {
     const { token, last_event_id: lastEventId, from, types } = parseQuery(url);
     const credentials = { token, authorization: headerOf(req, 'authorization') };
     const address = addressOf(req);
     using session = await this.#deps.access.signIn(credentials, address, {
-      id: randomUUID(),
+      id,
       transport: 'plain',
       address,
       since: Date.now(),
@@ -163,8 +162,7 @@ export class PlainWebSockets {
 function parseQuery(url: URL): z.output<typeof query> {
   const result = query.safeParse(Object.fromEntries(url.searchParams));
   if (result.success) return result.data;
-  const issues = issuesOf(result.error);
-  throw new CourierError('BAD_REQUEST', describe(issues), { issues });
+  throw invalid(result.error);
 }
 
 function plainSink(writer: SocketWriter, meter: Meter): Sink {

@@ -3,8 +3,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse, S
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { isInvalid } from '../contract/codes.ts';
 import { CourierError } from '../errors.ts';
+import type { Failures } from '../observe/failures.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Transport } from '../observe/meter.ts';
 import { Doorway } from './doorway.ts';
@@ -18,6 +18,7 @@ import type { TrpcWebSocketHandler } from './trpc-websocket.ts';
 
 export interface ServerDeps extends PlainHttpDeps {
   readonly logger: Logger;
+  readonly failures: Failures;
   /** Origins of browsers that may connect, beyond the gateway's own host. */
   readonly allowedOrigins: readonly string[];
 }
@@ -34,7 +35,9 @@ const LEAVING_SHARE = 0.8;
 const MOVE_GRACE_MS = 1000;
 /** Headers that pages may send. */
 const ALLOWED_HEADERS =
-  'authorization, content-type, idempotency-key, last-event-id, trpc-accept, x-correlation-id, x-event-type, x-request-id';
+  'authorization, content-type, idempotency-key, last-event-id, traceparent, trpc-accept, x-correlation-id, x-event-type, x-request-id';
+/** Characters of a request's path in the log, at most. */
+const MAX_LOGGED_PATH = 300;
 const SHUTTING_DOWN = 'shutting down';
 /** How long sockets may take to finish their closing handshake, in ms. */
 const CLOSE_GRACE_MS = 2000;
@@ -151,14 +154,8 @@ class ServerConnections {
       res.on('close', () => gone.abort());
       await handlePlainHttp(this.#deps, { req, res, url, requestId, signal: gone.signal });
     } catch (error) {
-      const { meter } = this.#deps.feed;
-      if (error instanceof CourierError) {
-        if (isInvalid(error.code)) meter.invalid('http');
-      } else {
-        meter.failed('request');
-        this.#deps.logger.error('a request failed', { request_id: requestId, error });
-      }
-      sendProblem(res, error, requestId);
+      const context = { request_id: requestId, method: req.method, path: req.url?.split('?', 1)[0]?.slice(0, MAX_LOGGED_PATH) };
+      sendProblem(res, this.#deps.failures.answer('http', error, context), requestId);
     }
   }
 

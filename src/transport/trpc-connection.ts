@@ -5,18 +5,10 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
-import {
-  type AnyTRPCRouter,
-  callTRPCProcedure,
-  getTRPCErrorFromUnknown,
-  getTRPCErrorShape,
-  type inferRouterContext,
-  TRPCError,
-  transformTRPCResponse,
-} from '@trpc/server';
+import { type AnyTRPCRouter, callTRPCProcedure, getTRPCErrorFromUnknown, type inferRouterContext, TRPCError } from '@trpc/server';
 import type { TRPCRequestInfo } from '@trpc/server/http';
 import { isObservable, observableToAsyncIterable } from '@trpc/server/observable';
-import { parseTRPCMessage, TRPC_ERROR_CODES_BY_KEY, type TRPCErrorShape, type TRPCResponseMessage } from '@trpc/server/rpc';
+import { parseTRPCMessage } from '@trpc/server/rpc';
 import type { RawData, WebSocket } from 'ws';
 import { type CloseCode, meaningOf } from '../contract/codes.ts';
 import { isEventStream } from '../delivery/event-stream.ts';
@@ -24,13 +16,13 @@ import { SocketWriter } from './socket-writer.ts';
 import {
   type Call,
   connectionParamsFrom,
-  type Envelope,
   envelopeOf,
   isAnswerable,
   isAsyncIterable,
   type RequestId,
   withLastEventId,
 } from './trpc-messages.ts';
+import { type RunningCall, TrpcReplies } from './trpc-replies.ts';
 import { deliverIterable, trackedSink } from './trpc-subscription.ts';
 import type { ConnectionControl, TrpcWebSocketOptions } from './trpc-websocket.ts';
 
@@ -39,17 +31,11 @@ type ContextPromise<TRouter extends AnyTRPCRouter> = Promise<{ readonly value: i
 
 /** Asks a client to open another connection. */
 const RECONNECT = JSON.stringify({ id: null, method: 'reconnect' });
-/** What a client is told when its error cannot be put in words. */
-const FALLBACK_SHAPE: TRPCErrorShape = {
-  code: TRPC_ERROR_CODES_BY_KEY.INTERNAL_SERVER_ERROR,
-  message: 'Internal server error',
-  data: { code: 'INTERNAL_SERVER_ERROR', httpStatus: 500 },
-};
-
 export class TrpcConnection<TRouter extends AnyTRPCRouter> {
   readonly writer: SocketWriter;
   readonly #options: TrpcWebSocketOptions<TRouter>;
   readonly #ws: WebSocket;
+  readonly #replies: TrpcReplies<TRouter>;
   /** Aborts when the connection closes. Made by the first call that needs it: most connections only subscribe. */
   #closed: AbortController | undefined;
   /** Queries and mutations that are running. */
@@ -57,7 +43,6 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
   readonly #subscriptions = new Map<RequestId, AbortController>();
   /** Set when the connection parameters are there; at once when the client announced none. */
   #context: ContextPromise<TRouter> | undefined;
-  #ctx: inferRouterContext<TRouter> | undefined;
   /** The upgrade request, while the client has yet to send its connection parameters. */
   #awaitingParams: IncomingMessage | undefined;
   readonly openedAt = Date.now();
@@ -70,6 +55,7 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
     this.#options = options;
     this.#ws = ws;
     this.writer = new SocketWriter(ws, socket, options);
+    this.#replies = new TrpcReplies(options, ws, this.writer, () => this.#closedSignal());
     ws.on('message', (data, isBinary) => this.#onMessage(data, isBinary));
     ws.on('pong', () => this.#heard());
     ws.on('error', (error) => options.onSocketError(error));
@@ -132,12 +118,11 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
 
   async #createContext(req: IncomingMessage, connectionParams: () => TRPCRequestInfo['connectionParams']): ContextPromise<TRouter> {
     try {
-      this.#ctx = await this.#options.createContext({ req, connectionParams: connectionParams(), connection: this.#control() });
-      return { value: this.#ctx as inferRouterContext<TRouter> };
+      return { value: await this.#options.createContext({ req, connectionParams: connectionParams(), connection: this.#control() }) };
     } catch (cause) {
       const error = getTRPCErrorFromUnknown(cause);
-      this.#report(error);
-      this.#replyError({ id: null }, error);
+      this.#replies.report(error);
+      this.#replies.sendError({ id: null }, error);
       this.writer.close(meaningOf(error.code).close, error.code);
       return undefined;
     }
@@ -166,7 +151,9 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
       }
       messages = messages.map((message) => parseTRPCMessage(message, this.#options.router._def._config.transformer));
     } catch (cause) {
-      this.#replyError({ id: null }, new TRPCError({ code: 'PARSE_ERROR', cause }));
+      const error = new TRPCError({ code: 'PARSE_ERROR', cause });
+      this.#replies.report(error);
+      this.#replies.sendError({ id: null }, error);
       return;
     }
     for (const [index, message] of (messages as ReturnType<typeof parseTRPCMessage>[]).entries()) this.#take(message, index, context);
@@ -175,18 +162,18 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
   /** Every call of the batch gets the error, so that the client waits for none. */
   #refuseBatch(messages: readonly unknown[]): void {
     const error = new TRPCError({ code: 'BAD_REQUEST', message: 'Batch call exceeds maximum size' });
-    this.#report(error);
+    this.#replies.report(error);
     const calls = messages.filter(isAnswerable);
-    for (const { id, jsonrpc } of calls) this.#replyError(envelopeOf(id, jsonrpc), error);
-    if (calls.length === 0) this.#replyError({ id: null }, error);
+    for (const { id, jsonrpc } of calls) this.#replies.sendError(envelopeOf(id, jsonrpc), error);
+    if (calls.length === 0) this.#replies.sendError({ id: null }, error);
   }
 
   #take(message: ReturnType<typeof parseTRPCMessage>, batchIndex: number, context: ContextPromise<TRouter>): void {
     const { id, jsonrpc } = message;
     if (id === null) {
       const error = new TRPCError({ code: 'PARSE_ERROR', message: '`id` is required' });
-      this.#report(error);
-      this.#replyError(envelopeOf(null, jsonrpc), error);
+      this.#replies.report(error);
+      this.#replies.sendError(envelopeOf(null, jsonrpc), error);
     } else if (message.method === 'subscription.stop') {
       this.#subscriptions.get(id)?.abort();
     } else {
@@ -204,8 +191,10 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
   }
 
   async #runCall(call: Call, context: ContextPromise<TRouter>): Promise<void> {
-    const ctx = await context;
-    if (ctx !== undefined) await this.#callOnce(call, ctx.value).catch((cause: unknown) => this.#fail(call, cause));
+    const connected = await context;
+    if (connected === undefined) return;
+    const running = { call, ctx: this.#options.contextOfCall(connected.value, call.id) };
+    await this.#callOnce(running).catch((cause: unknown) => this.#replies.fail(running, cause));
   }
 
   async #runSubscription(call: Call, context: ContextPromise<TRouter>): Promise<void> {
@@ -214,33 +203,37 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
     let started = false;
     const onStart = () => {
       started = true;
-      this.#reply({ ...call.envelope, result: { type: 'started' } });
+      this.#replies.send({ ...call.envelope, result: { type: 'started' } });
     };
     let failed = false;
+    const running: { call: Call; ctx?: inferRouterContext<TRouter> } = { call };
     try {
-      const ctx = await context;
-      if (ctx !== undefined && !abort.signal.aborted && this.writer.open) await this.#subscribe(call, ctx.value, abort.signal, onStart);
+      const connected = await context;
+      if (connected !== undefined && !abort.signal.aborted && this.writer.open) {
+        running.ctx = this.#options.contextOfCall(connected.value, call.id);
+        await this.#subscribe(running, abort.signal, onStart);
+      }
     } catch (cause) {
       failed = !(abort.signal.aborted && getTRPCErrorFromUnknown(cause).cause?.name === 'AbortError');
-      if (failed) this.#fail(call, cause);
+      if (failed) this.#replies.fail(running, cause);
     } finally {
       this.#subscriptions.delete(call.id);
       abort.abort();
     }
     // A subscription that failed before it started has been answered by its error.
-    if (started || !failed) this.#reply({ ...call.envelope, result: { type: 'stopped' } });
+    if (started || !failed) this.#replies.send({ ...call.envelope, result: { type: 'stopped' } });
   }
 
   /** Claims the id before anything is waited for, so that a stop or the end of the connection always finds it. */
   #register(call: Call, abort: AbortController): boolean {
     const { maxSubscriptions } = this.#options;
     if (this.#subscriptions.has(call.id)) {
-      this.#fail(call, new TRPCError({ code: 'BAD_REQUEST', message: `Duplicate id ${call.id}` }));
+      this.#replies.fail({ call }, new TRPCError({ code: 'BAD_REQUEST', message: `Duplicate id ${call.id}` }));
       return false;
     }
     if (this.#subscriptions.size >= maxSubscriptions) {
-      this.#fail(
-        call,
+      this.#replies.fail(
+        { call },
         new TRPCError({ code: 'TOO_MANY_REQUESTS', message: `one connection holds at most ${maxSubscriptions} subscriptions` }),
       );
       return false;
@@ -249,17 +242,19 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
     return true;
   }
 
-  async #callOnce(call: Call, ctx: inferRouterContext<TRouter>): Promise<void> {
-    const result = await this.#call(call, ctx, this.#closedSignal());
+  async #callOnce(running: RunningCall<TRouter>): Promise<void> {
+    const { call } = running;
+    const result = await this.#call(running, this.#closedSignal());
     if (isObservable(result) || isAsyncIterable(result)) {
       const message = `Cannot return an async iterable or observable from a ${call.type} procedure with WebSockets`;
       throw new TRPCError({ code: 'UNSUPPORTED_MEDIA_TYPE', message });
     }
-    this.#reply({ ...call.envelope, result: { type: 'data', data: result } });
+    this.#replies.send({ ...call.envelope, result: { type: 'data', data: result } });
   }
 
-  async #subscribe(call: Call, ctx: inferRouterContext<TRouter>, signal: AbortSignal, onStart: () => void): Promise<void> {
-    const result = await this.#call(call, ctx, signal);
+  async #subscribe(running: RunningCall<TRouter>, signal: AbortSignal, onStart: () => void): Promise<void> {
+    const { call } = running;
+    const result = await this.#call(running, signal);
     if (isEventStream(result)) {
       if (signal.aborted) return;
       onStart();
@@ -277,58 +272,14 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
       writer: this.writer,
       signal,
       onStart,
-      onItem: (item) => this.#reply({ ...call.envelope, result: item }),
-      onCleanupError: (error) => this.#report(error, call),
+      onItem: (item) => this.#replies.send({ ...call.envelope, result: item }),
+      onCleanupError: (error) => this.#replies.report(error, running),
     });
   }
 
-  #call({ type, path, input, batchIndex }: Call, ctx: inferRouterContext<TRouter>, signal: AbortSignal): Promise<unknown> {
+  #call({ call, ctx }: RunningCall<TRouter>, signal: AbortSignal): Promise<unknown> {
+    const { type, path, input, batchIndex } = call;
     const { router } = this.#options;
     return callTRPCProcedure({ router, path, getRawInput: async () => input, ctx, type, signal, batchIndex });
-  }
-
-  #fail(call: Call, cause: unknown): void {
-    const error = getTRPCErrorFromUnknown(cause);
-    this.#report(error, call);
-    this.#replyError(call.envelope, error, call);
-  }
-
-  /** An error that cannot be written either is replaced by one that can, so that the client does not wait. */
-  #replyError(envelope: Envelope, error: TRPCError, call?: Call): void {
-    try {
-      this.#reply({ ...envelope, error: this.#shapeOf(error, call) });
-    } catch (cause) {
-      this.#report(cause, call);
-      this.#reply({ ...envelope, error: FALLBACK_SHAPE });
-    }
-  }
-
-  #shapeOf(error: TRPCError, call: Call | undefined): TRPCErrorShape {
-    try {
-      const config = this.#options.router._def._config;
-      return getTRPCErrorShape({ config, error, type: call?.type ?? 'unknown', path: call?.path, input: call?.input, ctx: this.#ctx });
-    } catch (cause) {
-      this.#report(cause, call);
-      return FALLBACK_SHAPE;
-    }
-  }
-
-  /**
-   * Sends a reply. Throws what the transformer or the result itself throws. A client that does not read its replies is
-   * not read either, until it does: what it can have queued is bounded by the calls of one message.
-   */
-  #reply(message: TRPCResponseMessage): void {
-    this.writer.writeText(JSON.stringify(transformTRPCResponse(this.#options.router._def._config, message)));
-    if (this.writer.writable || this.#ws.isPaused) return;
-    this.#ws.pause();
-    this.writer.drained(this.#closedSignal()).then(
-      () => this.#ws.resume(),
-      () => undefined,
-    );
-  }
-
-  #report(cause: unknown, call?: Call): void {
-    const { onError } = this.#options;
-    onError({ error: getTRPCErrorFromUnknown(cause), path: call?.path, type: call?.type ?? 'unknown', ctx: this.#ctx });
   }
 }

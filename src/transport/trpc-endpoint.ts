@@ -1,15 +1,17 @@
 /** `WS /trpc`: Courier's router behind the tRPC WebSocket endpoint. */
 import { randomUUID } from 'node:crypto';
 import type { Access } from '../auth/access.ts';
-import { isInvalid, meaningOf } from '../contract/codes.ts';
+import { meaningOf } from '../contract/codes.ts';
 import type { Feed } from '../delivery/subscriber.ts';
+import type { Failures } from '../observe/failures.ts';
 import type { Logger } from '../observe/logger.ts';
 import { appRouter } from '../router/index.ts';
-import { contextOf, type GatewayControl } from '../router/trpc.ts';
+import { contextOf, contextOfCall, type GatewayControl } from '../router/trpc.ts';
 import { addressOf, type Doorway } from './doorway.ts';
 import { headerOf, requestIdOf } from './http-exchange.ts';
 import { encodeTracked } from './tracked-encoding.ts';
 import { MAX_BATCH_CALLS } from './trpc-http.ts';
+import type { RequestId } from './trpc-messages.ts';
 import { type TrpcWebSocketHandler, trpcWebSocketHandler } from './trpc-websocket.ts';
 
 const MAX_SUBSCRIPTIONS = 100;
@@ -17,14 +19,18 @@ const AUTHENTICATION_TIMEOUT_MS = 5000;
 const PING_MS = 30_000;
 const PONG_WAIT_MS = 30_000;
 
+/** May a call's id, which clients choose, stand in logs? */
+const isPlain = (id: RequestId) => typeof id === 'number' || /^[\w.:-]{1,64}$/.test(id);
+
 export interface TrpcEndpointDeps {
   readonly feed: Feed;
   readonly access: Access;
   readonly control: GatewayControl;
   readonly logger: Logger;
+  readonly failures: Failures;
 }
 
-export function trpcEndpoint({ feed, access, control, logger }: TrpcEndpointDeps, doorway: Doorway): TrpcWebSocketHandler {
+export function trpcEndpoint({ feed, access, control, logger, failures }: TrpcEndpointDeps, doorway: Doorway): TrpcWebSocketHandler {
   return trpcWebSocketHandler({
     router: appRouter,
     createContext: async ({ req, connectionParams, connection }) => {
@@ -40,13 +46,11 @@ export function trpcEndpoint({ feed, access, control, logger }: TrpcEndpointDeps
       });
       connection.onClose(() => session[Symbol.dispose]());
       doorway.pass(req);
-      return contextOf({ session, access, control, feed, connectionId, requestId: requestIdOf(req) });
+      return contextOf({ session, access, control, feed, connectionId, requestId: requestIdOf(req), traceparent: undefined });
     },
+    contextOfCall: (ctx, id) => contextOfCall(ctx, `${ctx.requestId}/${isPlain(id) ? id : 'call'}`),
     onError: ({ error, path, ctx }) => {
-      if (isInvalid(error.code)) feed.meter.invalid('trpc');
-      if (error.code !== 'INTERNAL_SERVER_ERROR') return;
-      feed.meter.failed('call');
-      logger.error('a call failed', { ...(ctx && { request_id: ctx.requestId, connection_id: ctx.connectionId }), procedure: path, error });
+      failures.answer('trpc', error, { ...(ctx && { request_id: ctx.requestId, connection_id: ctx.connectionId }), procedure: path });
     },
     onSocketError: (error) => {
       feed.meter.invalid('websocket');

@@ -2,14 +2,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { nodeHTTPRequestHandler } from '@trpc/server/adapters/node-http';
 import type { Access } from '../auth/access.ts';
-import { isInvalid } from '../contract/codes.ts';
 import type { Feed } from '../delivery/subscriber.ts';
 import { CourierError } from '../errors.ts';
-import type { Logger } from '../observe/logger.ts';
+import type { Failures } from '../observe/failures.ts';
 import { appRouter } from '../router/index.ts';
 import { contextOf, type GatewayControl } from '../router/trpc.ts';
 import { addressOf } from './doorway.ts';
-import { headerOf } from './http-exchange.ts';
+import { headerOf, traceparentOf } from './http-exchange.ts';
 
 /** Bytes of a batch's body, at most. */
 const MAX_BATCH_BYTES = 1024 * 1024;
@@ -21,7 +20,7 @@ export interface TrpcHttpDeps {
   readonly feed: Feed;
   readonly access: Access;
   readonly control: GatewayControl;
-  readonly logger: Logger;
+  readonly failures: Failures;
 }
 
 /** Answers one request to `/trpc/{path}`. */
@@ -44,7 +43,8 @@ export async function handleTrpcHttp(
     createContext: async ({ info }) => {
       const credentials = { authorization: headerOf(req, 'authorization'), token: info.connectionParams?.['token'] };
       const session = await deps.access.signIn(credentials, addressOf(req));
-      return contextOf({ session, access: deps.access, control: deps.control, feed: deps.feed, connectionId: undefined, requestId });
+      const { access, control, feed } = deps;
+      return contextOf({ session, access, control, feed, connectionId: undefined, requestId, traceparent: traceparentOf(req) });
     },
     responseMeta: ({ errors }) => {
       const waits = errors.flatMap((error) =>
@@ -53,10 +53,7 @@ export async function handleTrpcHttp(
       return waits.length === 0 ? {} : { headers: { 'retry-after': String(Math.ceil(Math.max(...waits) / 1000)) } };
     },
     onError: ({ error, path: procedure }) => {
-      if (isInvalid(error.code)) deps.feed.meter.invalid('trpc');
-      if (error.code !== 'INTERNAL_SERVER_ERROR') return;
-      deps.feed.meter.failed('call');
-      deps.logger.error('a call failed', { request_id: requestId, procedure, error });
+      deps.failures.answer('trpc', error, { request_id: requestId, procedure });
     },
   });
 }

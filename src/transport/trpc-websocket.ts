@@ -9,6 +9,7 @@ import type { Delivery } from '../delivery/delivery.ts';
 import type { Meter } from '../observe/meter.ts';
 import type { SocketWriterOptions } from './socket-writer.ts';
 import { TrpcConnection } from './trpc-connection.ts';
+import type { RequestId } from './trpc-messages.ts';
 
 /** What a context may do with its connection. */
 export interface ConnectionControl {
@@ -30,6 +31,8 @@ export interface TrpcWebSocketOptions<TRouter extends AnyTRPCRouter> extends Soc
     readonly connectionParams: TRPCRequestInfo['connectionParams'];
     readonly connection: ConnectionControl;
   }) => inferRouterContext<TRouter> | Promise<inferRouterContext<TRouter>>;
+  /** The context of one call on a connection, made from that of the connection. */
+  readonly contextOfCall: (ctx: inferRouterContext<TRouter>, id: RequestId) => inferRouterContext<TRouter>;
   readonly onError: (info: {
     readonly error: TRPCError;
     readonly path: string | undefined;

@@ -42,7 +42,11 @@ test('connections are listed with who, since when, over what, how many subscript
   expect((await admin.connections.query({ sub: 'forge' })).connections.map(({ sub }) => sub)).toEqual(['forge']);
   const channels = ['backtest.*', 'forge.job.*', 'forge.job.j', 'global', 'strategy.*', 'user.*', 'user.ada'];
   expect(await admin.channels.query()).toEqual(channels.map((channel) => ({ channel, subscribers: 1 })));
-  expect(await admin.stats.query()).toMatchObject({ connections: { trpc: 1, plain: 1 }, subscriptions: 3, log: { events: 0 } });
+  expect(await admin.stats.query()).toMatchObject({
+    connections: { total: 2, transport: { trpc: 1, plain: 1 }, role: { user: 1, service: 1, admin: 0 } },
+    subscriptions: 3,
+    log: { events: 0, bytes: 0 },
+  });
 });
 
 test('a reader that does not read is seen to be behind', { timeout: 60_000 }, async () => {

@@ -9,6 +9,7 @@ import { Tail, type TailOptions } from '../../src/delivery/tail.ts';
 import type { EventLog, StoredEvent } from '../../src/log/log.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
 import { noMeter } from '../../src/observe/meter.ts';
+import { noTrail } from '../../src/observe/trail.ts';
 import { draftOn } from '../contracts/event-log.ts';
 
 export interface TestFeed extends Feed, AsyncDisposable {
@@ -36,6 +37,7 @@ export async function startFeed(
     tail,
     draining: new AbortController().signal,
     meter: noMeter,
+    trail: noTrail,
     append: async (channel, count = 1, type = 'a') => {
       await log.append(Array.from({ length: count }, () => draftOn(channel, { type })));
     },

@@ -144,6 +144,7 @@ export async function courierServer(overrides: Partial<TrpcWebSocketOptions<type
   const handler = trpcWebSocketHandler({
     router: testRouter,
     createContext,
+    contextOfCall: (ctx) => ctx,
     onError: () => undefined,
     onSocketError: () => undefined,
     meter: noMeter,

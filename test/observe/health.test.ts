@@ -1,9 +1,11 @@
 /** States of health, each by a real cause; and the end of a gateway in which something was not caught. */
+import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { openMemoryLog } from '../../src/log/memory.ts';
 import { openSqliteLog } from '../../src/log/sqlite.ts';
 import { checkHealth } from '../../src/observe/health.ts';
 import { createMetrics } from '../../src/observe/metrics.ts';
+import { draftOn } from '../contracts/event-log.ts';
 import { Ledger } from '../faults/ledger.ts';
 import { startLoad, storedEvents } from '../faults/load.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
@@ -49,6 +51,7 @@ test('degraded while failures are frequent', async () => {
     channels: () => 0,
     subscriptions: () => 0,
     bounds: () => log.bounds(),
+    bytes: () => log.bytes(),
     logReads: () => 0,
     tailRepairs: () => 0,
   });
@@ -57,7 +60,7 @@ test('degraded while failures are frequent', async () => {
       version: '0',
       startedAt: Date.now(),
       log,
-      connections: () => 0,
+      connections: () => ({ trpc: 0, plain: 0 }),
       failures: () => metrics.failuresLastMinute(),
       shuttingDown: () => false,
     });
@@ -70,7 +73,15 @@ test('degraded while failures are frequent', async () => {
 test('unhealthy when the log is gone', async () => {
   using folder = temporaryFolder();
   const log = await openSqliteLog({ path: folder.file('courier.db') });
-  const check = () => checkHealth({ version: '0', startedAt: 0, log, connections: () => 0, failures: () => 0, shuttingDown: () => false });
+  const check = () =>
+    checkHealth({
+      version: '0',
+      startedAt: 0,
+      log,
+      connections: () => ({ trpc: 0, plain: 0 }),
+      failures: () => 0,
+      shuttingDown: () => false,
+    });
   expect((await check()).components['event_log']).toMatchObject({ status: 'healthy', head: 0 });
   await log[Symbol.asyncDispose]();
   expect(await check()).toMatchObject({
@@ -79,7 +90,56 @@ test('unhealthy when the log is gone', async () => {
   });
 });
 
-test.each(['exception', 'rejection'])(
+test('degraded while publishes cannot be stored, until one can again', async () => {
+  using folder = temporaryFolder();
+  const reported: string[] = [];
+  await using log = await openSqliteLog({
+    path: folder.file('courier.db'),
+    maxBytes: 256 * 1024,
+    onError: ({ message }, operation) => reported.push(`${operation}: ${message}`),
+  });
+  const check = async () => {
+    const about = { version: '0', startedAt: 0, log, connections: () => ({ trpc: 0, plain: 0 }) };
+    return (await checkHealth({ ...about, failures: () => 0, shuttingDown: () => false })).components['event_log'];
+  };
+  let refused: unknown;
+  while (refused === undefined)
+    await log.append([draftOn('global', { size: 10_000 })]).catch((error: unknown) => {
+      refused = error;
+    });
+  expect(refused).toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
+  expect(await check()).toMatchObject({ status: 'degraded', action: expect.stringContaining('the disk is full') });
+  expect(reported).toEqual(['append: the event log cannot serve this now: the disk is full']);
+  await log.trim(Number.POSITIVE_INFINITY, 5);
+  await log.append([draftOn('global')]);
+  expect(await check()).toMatchObject({ status: 'healthy' });
+});
+
+const canSlow = spawnSync('strace', ['-D', '-o', '/dev/null', 'true']).status === 0;
+
+// Needs strace and the right to use it.
+if (canSlow) {
+  test('degraded while the disk is slow, and answered all the same', { timeout: 60_000 }, async () => {
+    using folder = temporaryFolder();
+    await using gateway = await startProcess(
+      { COURIER_LOG: `sqlite:${folder.file('courier.db')}` },
+      { under: ['strace', '-D', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=fdatasync', '-e', 'inject=fdatasync:delay_enter=300000'] },
+    );
+    const token = await processToken('forge', 'service');
+    expect((await healthOf(gateway.url)).health.components['event_log']).toMatchObject({ status: 'healthy' });
+    await using load = startLoad({ url: gateway.url, token, ledger: new Ledger(), inFlight: 4 });
+    let answer = await healthOf(gateway.url);
+    while (answer.health.status === 'healthy') answer = await healthOf(gateway.url);
+    await load.stop();
+    expect(answer).toMatchObject({
+      status: 200,
+      health: { status: 'degraded', components: { event_log: { status: 'degraded', action: expect.stringContaining('check the disk') } } },
+    });
+    await expect.poll(async () => (await healthOf(gateway.url)).health.status, { timeout: 10_000 }).toBe('healthy');
+  });
+}
+
+test.each(['exception', 'rejection', 'worker'])(
   'an uncaught %s is logged, and the gateway drains and ends with 1',
   { timeout: 60_000 },
   async (failure) => {
@@ -100,7 +160,8 @@ test.each(['exception', 'rejection'])(
     await load.more(100);
     expect(await gateway.end('SIGUSR2')).toBe(1);
     await load[Symbol.asyncDispose]();
-    expect(logged).toContain('nobody caught this: draining');
+    expect(logged).toContain(failure === 'worker' ? 'the worker of the event log failed' : 'nobody caught this');
+    expect(logged).toContain('draining, to end with 1');
     expect(logged).toContain('boom');
     expect(logged).toContain('stopped');
     await using again = await startProcess(env);

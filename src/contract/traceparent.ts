@@ -1,0 +1,33 @@
+/** `traceparent`: which trace an event belongs to (W3C Trace Context, https://www.w3.org/TR/trace-context/). */
+import { z } from 'zod';
+
+/** What `traceparent` says. */
+export interface TraceParent {
+  /** 32 hexadecimal digits. */
+  readonly traceId: string;
+  /** 16 hexadecimal digits. */
+  readonly spanId: string;
+  /** 1 when the trace is recorded. */
+  readonly traceFlags: number;
+}
+
+// Later versions may add fields; version ff is forbidden, and so are ids of zeros only.
+const PATTERN = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?$/;
+const MAX_LENGTH = 128;
+
+export const traceparent = z
+  .string()
+  .max(MAX_LENGTH)
+  .regex(PATTERN, { error: 'must be a W3C traceparent, such as 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' })
+  .describe('W3C trace context of the work that the event is part of.');
+
+/** Undefined for what is none. */
+export function parseTraceparent(text: string): TraceParent | undefined {
+  const [, traceId, spanId, flags] = (text.length <= MAX_LENGTH && PATTERN.exec(text)) || [];
+  if (traceId === undefined || spanId === undefined || flags === undefined) return undefined;
+  return { traceId, spanId, traceFlags: Number.parseInt(flags, 16) & 1 };
+}
+
+export function traceparentOf({ traceId, spanId, traceFlags }: TraceParent): string {
+  return `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`;
+}

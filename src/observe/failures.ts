@@ -1,0 +1,46 @@
+/**
+ * Where everything that went wrong comes together, whoever noticed it: a call, a socket, a timer, a worker, or nobody.
+ * Here it is decided what is counted, what is logged and passed on, and what the caller may be told.
+ */
+import { isInvalid } from '../contract/codes.ts';
+import { type CourierError, tellable } from '../errors.ts';
+import type { LogContext, Logger } from './logger.ts';
+import type { FailureKind, Meter, Surface } from './meter.ts';
+
+/** Told of every failure that is no caller's fault; it must not throw. */
+export type ErrorHook = (error: unknown, kind: FailureKind, context: LogContext) => void;
+
+const KIND_OF = { trpc: 'call', http: 'request', websocket: 'websocket' } as const satisfies Record<Surface, FailureKind>;
+
+export class Failures {
+  readonly #meter: Meter;
+  readonly #logger: Logger;
+  readonly #hook: ErrorHook | undefined;
+  /** An error that passes several who would report it is reported once, by the first. */
+  readonly #reported = new WeakSet<object>();
+
+  constructor({ meter, logger, hook }: { readonly meter: Meter; readonly logger: Logger; readonly hook?: ErrorHook | undefined }) {
+    this.#meter = meter;
+    this.#logger = logger;
+    this.#hook = hook;
+  }
+
+  /** A caller's work ended with `thrown`. Returns what the caller may be told. */
+  answer(surface: Surface, thrown: unknown, context: LogContext): CourierError {
+    const error = tellable(thrown);
+    if (isInvalid(error.code)) this.#meter.invalid(surface);
+    if (error.code === 'INTERNAL_SERVER_ERROR') this.report(KIND_OF[surface], 'a call failed', thrown, context);
+    return error;
+  }
+
+  /** Something failed that is no caller's fault. */
+  report(kind: FailureKind, message: string, error: unknown, context: LogContext = {}): void {
+    if (typeof error === 'object' && error !== null) {
+      if (this.#reported.has(error)) return;
+      this.#reported.add(error);
+    }
+    this.#meter.failed(kind);
+    this.#logger.error(message, { ...context, kind, error });
+    this.#hook?.(error, kind, context);
+  }
+}

@@ -1,0 +1,70 @@
+/** `GET /stats`: the gateway in figures, for people and for the dashboard. */
+import { ROLES, type Role } from '../auth/principal.ts';
+import type { EventLog } from '../log/log.ts';
+import type { Transport } from './meter.ts';
+
+/** Channels listed, at most. */
+const BUSIEST_CHANNELS = 100;
+
+export interface Stats {
+  readonly version: string;
+  /** Seconds since the start. */
+  readonly uptime: number;
+  /** WebSocket connections. `total` and `transport` count those too that have not authenticated. */
+  readonly connections: {
+    readonly total: number;
+    readonly transport: Readonly<Record<Transport, number>>;
+    readonly role: Readonly<Record<Role, number>>;
+  };
+  readonly subscriptions: number;
+  /** The channels and families with the most subscribers. */
+  readonly channels: readonly { readonly channel: string; readonly subscribers: number }[];
+  /** A second, on average over the last minute. */
+  readonly rates: Readonly<Record<'published' | 'delivered' | 'replayed' | 'failures', number>>;
+  readonly log: {
+    readonly head: string;
+    readonly first_retained: string;
+    readonly events: number;
+    /** What it takes in its storage. */
+    readonly bytes: number;
+    /** Pages read for subscribers since the start. */
+    readonly reads: number;
+  };
+}
+
+export interface StatsSources {
+  readonly version: string;
+  readonly startedAt: number;
+  readonly connections: () => Readonly<Record<Transport, number>>;
+  /** Roles of the principals that are connected, one for each connection. */
+  readonly roles: () => readonly Role[];
+  readonly hub: { readonly listeners: number; busiest(most: number): Stats['channels'] };
+  readonly rates: () => Stats['rates'];
+  readonly log: EventLog;
+  readonly logReads: () => number;
+}
+
+export async function collectStats({ log, hub, ...sources }: StatsSources): Promise<Stats> {
+  const [{ first, head }, bytes] = await Promise.all([log.bounds(), log.bytes()]);
+  const transport = sources.connections();
+  const roles = sources.roles();
+  return {
+    version: sources.version,
+    uptime: (Date.now() - sources.startedAt) / 1000,
+    connections: {
+      total: transport.trpc + transport.plain,
+      transport,
+      role: Object.fromEntries(ROLES.map((role) => [role, roles.filter((other) => other === role).length])) as Record<Role, number>,
+    },
+    subscriptions: hub.listeners,
+    channels: hub.busiest(BUSIEST_CHANNELS),
+    rates: sources.rates(),
+    log: {
+      head: log.positions.at(head),
+      first_retained: log.positions.at(first),
+      events: head - first + 1,
+      bytes,
+      reads: sources.logReads(),
+    },
+  };
+}

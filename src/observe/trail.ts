@@ -1,0 +1,191 @@
+/**
+ * What an event leaves behind on its way through the gateway, for people to follow: spans where an OpenTelemetry SDK is
+ * registered, and lines in the log at level `debug`. Where nobody follows, it costs a look at a flag.
+ *
+ * A span `publish` has a child `append`; the span `deliver`, on every instance that delivers the event, is a child of what
+ * the event's `traceparent` names. That is what the publisher sent, or else the span `publish`.
+ */
+import {
+  type Context,
+  isSpanContextValid,
+  type Link,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  type Tracer,
+  trace,
+} from '@opentelemetry/api';
+import { familyForm, familyOf } from '../contract/channels.ts';
+import type { EventMetadata } from '../contract/envelope.ts';
+import type { CheckedDraft } from '../contract/events/index.ts';
+import { parseTraceparent, traceparentOf } from '../contract/traceparent.ts';
+import { tellable } from '../errors.ts';
+import { VERSION } from '../version.ts';
+import type { Logger } from './logger.ts';
+
+/** What is known of the call that an event is published by. */
+export interface FollowedCall {
+  readonly requestId: string;
+  /** W3C trace context of the call, where its caller sent one. */
+  readonly traceparent: string | undefined;
+}
+
+/** What is known of an event once it is stored. */
+interface StoredEvent {
+  readonly id: string;
+  readonly channel: string;
+  readonly type: string;
+  readonly duplicate: boolean;
+}
+
+/** One publish call that is followed. */
+export interface FollowedPublish {
+  /** Of the gateway's span, for events whose publisher sent none. */
+  readonly traceparent: string | undefined;
+  append<T>(work: () => Promise<T>): Promise<T>;
+  stored(events: readonly StoredEvent[]): void;
+  failed(error: unknown): void;
+}
+
+export interface Trail {
+  /** A publish begins. Undefined when nobody follows. */
+  publish(call: FollowedCall, drafts: readonly CheckedDraft[]): FollowedPublish | undefined;
+  /** An event goes out to live subscribers. Returns what to call when all of them have it; undefined when nobody follows. */
+  deliver(event: { readonly json: string }, subscribers: number): (() => void) | undefined;
+}
+
+/** Follows nothing. */
+export const noTrail: Trail = { publish: () => undefined, deliver: () => undefined };
+
+/** @param logger takes a line for each step. An SDK that is to get spans must be registered before. */
+export function createTrail(logger: Logger): Trail {
+  const tracer = registeredTracer();
+  const isFollowed = () => tracer !== undefined || logger.isEnabled('debug');
+  return {
+    publish: (call, drafts) => (isFollowed() ? followPublish(tracer, logger, call, drafts) : undefined),
+    deliver: (event, subscribers) => (isFollowed() ? followDelivery(tracer, logger, event, subscribers) : undefined),
+  };
+}
+
+/** Undefined when there is no SDK: its spans would go nowhere. */
+function registeredTracer(): Tracer | undefined {
+  const tracer = trace.getTracer('courier', VERSION);
+  return isSpanContextValid(tracer.startSpan('start').spanContext()) ? tracer : undefined;
+}
+
+function followPublish(
+  tracer: Tracer | undefined,
+  logger: Logger,
+  { requestId, traceparent }: FollowedCall,
+  drafts: readonly CheckedDraft[],
+): FollowedPublish {
+  const [first] = drafts;
+  const own = drafts.flatMap(({ metadata }) => metadata?.traceparent ?? []);
+  const correlationIds = drafts.map(({ metadata }) => metadata?.correlation_id);
+  const parent = contextOf(traceparent ?? (drafts.length === 1 ? own[0] : undefined));
+  const span = tracer?.startSpan(
+    `publish ${drafts.length === 1 ? destinationOf(first?.channel ?? '') : 'batch'}`,
+    {
+      kind: SpanKind.SERVER,
+      attributes: {
+        'messaging.system': 'courier',
+        'messaging.operation.name': 'publish',
+        'messaging.operation.type': 'send',
+        'messaging.batch.message_count': drafts.length,
+        'courier.request_id': requestId,
+        ...(drafts.length === 1 && first !== undefined && attributesOf(first.channel, first.type, correlationIds[0])),
+      },
+      links: drafts.length === 1 ? [] : own.flatMap(linkTo),
+    },
+    parent,
+  );
+  const end = (error?: unknown) => {
+    if (error !== undefined) span?.setStatus({ code: SpanStatusCode.ERROR, message: tellable(error).message });
+    span?.end();
+  };
+  return {
+    traceparent: span && traceparentOf(span.spanContext()),
+    append: async (work) => {
+      const step = span && tracer?.startSpan('append', { kind: SpanKind.INTERNAL }, trace.setSpan(parent, span));
+      try {
+        return await work();
+      } finally {
+        step?.end();
+      }
+    },
+    stored: (events) => {
+      for (const [index, { id, channel, type, duplicate }] of events.entries()) {
+        logger.debug('published', { request_id: requestId, correlation_id: correlationIds[index], id, channel, type, duplicate });
+      }
+      if (events.length === 1) span?.setAttribute('messaging.message.id', (events[0] as StoredEvent).id);
+      end();
+    },
+    failed: (error) => {
+      const { code, message } = tellable(error);
+      logger.debug('not published', {
+        request_id: requestId,
+        correlation_id: correlationIds[0],
+        events: drafts.length,
+        code,
+        reason: message,
+      });
+      end(error);
+    },
+  };
+}
+
+function followDelivery(tracer: Tracer | undefined, logger: Logger, event: { readonly json: string }, subscribers: number): () => void {
+  const { id, channel, type, metadata } = JSON.parse(event.json) as {
+    id: string;
+    channel: string;
+    type: string;
+    metadata: Omit<EventMetadata, 'timestamp'>;
+  };
+  const { correlation_id, traceparent } = metadata;
+  const span: Span | undefined = tracer?.startSpan(
+    `deliver ${destinationOf(channel)}`,
+    {
+      kind: SpanKind.PRODUCER,
+      attributes: {
+        'messaging.system': 'courier',
+        'messaging.operation.name': 'deliver',
+        'messaging.operation.type': 'send',
+        'messaging.message.id': id,
+        'courier.subscribers': subscribers,
+        ...attributesOf(channel, type, correlation_id),
+      },
+    },
+    contextOf(traceparent),
+  );
+  return () => {
+    logger.debug('delivered', { correlation_id, id, channel, type, subscribers });
+    span?.end();
+  };
+}
+
+/** Names and values of OpenTelemetry's conventions for messaging. */
+function attributesOf(channel: string, type: string, correlationId: string | undefined) {
+  return {
+    'messaging.destination.name': channel,
+    'messaging.destination.template': destinationOf(channel),
+    'courier.event.type': type,
+    ...(correlationId !== undefined && { 'messaging.message.conversation_id': correlationId }),
+  };
+}
+
+/** The family of the channel, as names of spans must be few. */
+function destinationOf(channel: string): string {
+  const family = familyOf(channel);
+  return family === undefined ? 'unknown' : familyForm(family);
+}
+
+function contextOf(traceparent: string | undefined): Context {
+  const parsed = traceparent === undefined ? undefined : parseTraceparent(traceparent);
+  return parsed === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, { ...parsed, isRemote: true });
+}
+
+function linkTo(traceparent: string): Link[] {
+  const context = parseTraceparent(traceparent);
+  return context === undefined ? [] : [{ context }];
+}

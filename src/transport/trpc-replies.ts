@@ -1,0 +1,89 @@
+/** How a tRPC WebSocket connection answers: results and errors in tRPC's form, whatever cannot be written replaced by what can. */
+import {
+  type AnyTRPCRouter,
+  getTRPCErrorFromUnknown,
+  getTRPCErrorShape,
+  type inferRouterContext,
+  type TRPCError,
+  transformTRPCResponse,
+} from '@trpc/server';
+import { TRPC_ERROR_CODES_BY_KEY, type TRPCErrorShape, type TRPCResponseMessage } from '@trpc/server/rpc';
+import type { WebSocket } from 'ws';
+import type { SocketWriter } from './socket-writer.ts';
+import type { Call, Envelope } from './trpc-messages.ts';
+import type { TrpcWebSocketOptions } from './trpc-websocket.ts';
+
+/** What a client is told when its error cannot be put in words. */
+const FALLBACK_SHAPE: TRPCErrorShape = {
+  code: TRPC_ERROR_CODES_BY_KEY.INTERNAL_SERVER_ERROR,
+  message: 'Internal server error',
+  data: { code: 'INTERNAL_SERVER_ERROR', httpStatus: 500 },
+};
+
+/** A call and the context that it runs in, once there is one. */
+export interface RunningCall<TRouter extends AnyTRPCRouter> {
+  readonly call: Call;
+  readonly ctx?: inferRouterContext<TRouter>;
+}
+
+export class TrpcReplies<TRouter extends AnyTRPCRouter> {
+  readonly #options: TrpcWebSocketOptions<TRouter>;
+  readonly #ws: WebSocket;
+  readonly #writer: SocketWriter;
+  readonly #closedSignal: () => AbortSignal;
+
+  /** @param closedSignal gives what aborts when the connection closes. */
+  constructor(options: TrpcWebSocketOptions<TRouter>, ws: WebSocket, writer: SocketWriter, closedSignal: () => AbortSignal) {
+    this.#options = options;
+    this.#ws = ws;
+    this.#writer = writer;
+    this.#closedSignal = closedSignal;
+  }
+
+  /**
+   * Sends a reply. Throws what the transformer or the result itself throws. A client that does not read its replies is
+   * not read either, until it does: what it can have queued is bounded by the calls of one message.
+   */
+  send(message: TRPCResponseMessage): void {
+    this.#writer.writeText(JSON.stringify(transformTRPCResponse(this.#options.router._def._config, message)));
+    if (this.#writer.writable || this.#ws.isPaused) return;
+    this.#ws.pause();
+    this.#writer.drained(this.#closedSignal()).then(
+      () => this.#ws.resume(),
+      () => undefined,
+    );
+  }
+
+  /** Reports what a call ended with, and answers it. */
+  fail(running: RunningCall<TRouter>, cause: unknown): void {
+    const error = getTRPCErrorFromUnknown(cause);
+    this.report(error, running);
+    this.sendError(running.call.envelope, error, running);
+  }
+
+  /** An error that cannot be written either is replaced by one that can, so that the client does not wait. */
+  sendError(envelope: Envelope, error: TRPCError, running?: RunningCall<TRouter>): void {
+    try {
+      this.send({ ...envelope, error: this.#shapeOf(error, running) });
+    } catch (cause) {
+      this.report(cause, running);
+      this.send({ ...envelope, error: FALLBACK_SHAPE });
+    }
+  }
+
+  #shapeOf(error: TRPCError, running: RunningCall<TRouter> | undefined): TRPCErrorShape {
+    const call = running?.call;
+    try {
+      const config = this.#options.router._def._config;
+      return getTRPCErrorShape({ config, error, type: call?.type ?? 'unknown', path: call?.path, input: call?.input, ctx: running?.ctx });
+    } catch (cause) {
+      this.report(cause, running);
+      return FALLBACK_SHAPE;
+    }
+  }
+
+  report(cause: unknown, running?: RunningCall<TRouter>): void {
+    const call = running?.call;
+    this.#options.onError({ error: getTRPCErrorFromUnknown(cause), path: call?.path, type: call?.type ?? 'unknown', ctx: running?.ctx });
+  }
+}
