@@ -83,6 +83,13 @@ function httpUrl(value: string): string {
   return value;
 }
 
+/** Where a tracker takes errors: `https://key@host/project`. */
+function sentryDsn(value: string): string {
+  const url = URL.parse(httpUrl(value));
+  if (!url?.username || !/\/\d+$/.test(url.pathname)) throw new ConfigError('must be a DSN such as https://key@host/1');
+  return value;
+}
+
 /** A comma list of origins, as browsers write them. */
 function origins(value: string): string[] {
   return value.split(',').map((item) => {
@@ -137,7 +144,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     limits: required('COURIER_LIMITS', '{}', limits),
     logLevel: required('COURIER_LOG_LEVEL', 'info', oneOf(LOG_LEVELS)),
     logFormat: required('COURIER_LOG_FORMAT', production ? 'json' : 'pretty', oneOf(['json', 'pretty'] as const)),
-    sentryDsn: read('COURIER_SENTRY_DSN', undefined, httpUrl),
+    sentryDsn: read('COURIER_SENTRY_DSN', undefined, sentryDsn),
     drainMs: required('COURIER_DRAIN_SECONDS', '30', whole(0, 3600)) * 1000,
   };
   required('COURIER_BROKER', 'local', oneOf(['local'] as const));

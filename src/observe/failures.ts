@@ -2,6 +2,7 @@
  * Where everything that went wrong comes together, whoever noticed it: a call, a socket, a timer, a worker, or nobody.
  * Here it is decided what is counted, what is logged and passed on, and what the caller may be told.
  */
+import { TRPCError } from '@trpc/server';
 import { isInvalid } from '../contract/codes.ts';
 import { type CourierError, tellable } from '../errors.ts';
 import type { LogContext, Logger } from './logger.ts';
@@ -29,7 +30,7 @@ export class Failures {
   answer(surface: Surface, thrown: unknown, context: LogContext): CourierError {
     const error = tellable(thrown);
     if (isInvalid(error.code)) this.#meter.invalid(surface);
-    if (error.code === 'INTERNAL_SERVER_ERROR') this.report(KIND_OF[surface], 'a call failed', thrown, context);
+    if (error.code === 'INTERNAL_SERVER_ERROR') this.report(KIND_OF[surface], 'a call failed', unwrapped(thrown), context);
     return error;
   }
 
@@ -43,4 +44,9 @@ export class Failures {
     this.#logger.error(message, { ...context, kind, error });
     this.#hook?.(error, kind, context);
   }
+}
+
+/** tRPC wraps what procedures throw. */
+function unwrapped(thrown: unknown): unknown {
+  return thrown instanceof TRPCError ? (thrown.cause ?? thrown) : thrown;
 }

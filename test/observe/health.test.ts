@@ -123,7 +123,20 @@ if (canSlow) {
     using folder = temporaryFolder();
     await using gateway = await startProcess(
       { COURIER_LOG: `sqlite:${folder.file('courier.db')}` },
-      { under: ['strace', '-D', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=fdatasync', '-e', 'inject=fdatasync:delay_enter=300000'] },
+      {
+        under: [
+          'strace',
+          '-D',
+          '-f',
+          '-qq',
+          '-o',
+          '/dev/null',
+          '-e',
+          'trace=fsync,fdatasync',
+          '-e',
+          'inject=fsync,fdatasync:delay_enter=100000',
+        ],
+      },
     );
     const token = await processToken('forge', 'service');
     expect((await healthOf(gateway.url)).health.components['event_log']).toMatchObject({ status: 'healthy' });
