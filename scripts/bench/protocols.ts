@@ -2,11 +2,13 @@
 import type { RawSocket } from './raw-socket.ts';
 
 export const CONTENDERS = ['courier', 'stock-trpc', 'socket-io', 'ws-send', 'ws-shared'] as const;
-export type ContenderName = (typeof CONTENDERS)[number];
+/** `courier-unmetered` is compared with Courier alone. */
+export type ContenderName = (typeof CONTENDERS)[number] | 'courier-unmetered';
 
 /** As they are called in tables. */
 export const TITLES: Readonly<Record<ContenderName, string>> = {
   courier: 'Courier',
+  'courier-unmetered': 'Courier, counting nothing',
   'stock-trpc': 'tRPC, stock adapter',
   'socket-io': 'socket.io 4, rooms',
   'ws-send': 'ws, send per socket',
@@ -45,6 +47,7 @@ const plain: Protocol = {
 
 export const PROTOCOLS: Readonly<Record<ContenderName, Protocol>> = {
   courier: trpc('courier.live'),
+  'courier-unmetered': trpc('courier.live'),
   'stock-trpc': trpc('ready'),
   'socket-io': {
     path: () => '/socket.io/?EIO=4&transport=websocket',

@@ -7,17 +7,18 @@ import { VERSION } from '../../src/version.ts';
 import { describeMachine, plotOf, type Report, type Result, tableOf } from './report.ts';
 import { deliveryWorkloads } from './workloads/delivery.ts';
 import { logWorkloads } from './workloads/log.ts';
+import { operationsWorkloads } from './workloads/operations.ts';
 import type { Settings } from './workloads/workload.ts';
 
-const WORKLOADS = [...deliveryWorkloads, ...logWorkloads];
+const WORKLOADS = [...deliveryWorkloads, ...logWorkloads, ...operationsWorkloads];
 const RESULTS = new URL('./results/', import.meta.url);
-const QUICK = ['fan-out', 'latency', 'idle', 'publish', 'replay', 'herd'];
+const QUICK = ['fan-out', 'latency', 'idle', 'publish', 'replay', 'herd', 'metrics', 'health'];
 
 const HELP = `Usage: npm run bench -- [options]
 
 Starts each contender in its own process, drives it from another, and prints medians and ratios.
 
-  --quick              the main workloads, smaller, in under a minute
+  --quick              the main workloads, smaller, in about a minute
   --only NAME[,NAME]   ${WORKLOADS.map(({ name }) => name).join(', ')}
   --rounds N           how often each case is measured (3; 1 with --quick)
   --seconds N          how long each measurement takes (2; 0.4 with --quick)

@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { connect } from '../faults/load.ts';
 import { collect } from '../helpers/collect.ts';
+import { temporaryFolder } from '../helpers/folder.ts';
 import { startGateway, type TestGateway } from '../helpers/gateway.ts';
 import { processToken, startProcess } from '../helpers/process.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
@@ -113,4 +114,32 @@ test('none of it is for others', async () => {
     ];
     for (const call of calls) await expect(call()).rejects.toMatchObject({ data: { code: 'FORBIDDEN' } });
   }
+});
+
+test('statistics have the rates of the last minute and the size of the log', async () => {
+  using folder = temporaryFolder();
+  await using gateway = await startGateway({ COURIER_LOG: `sqlite:${folder.file('courier.db')}` });
+  const admin = await adminOf(gateway);
+  const before = await admin.stats.query();
+  expect(before.rates).toEqual({ published: 0, delivered: 0, replayed: 0, failures: 0 });
+  await using writer = gateway.webSocketClient(await gateway.token('forge', 'service'));
+  using live = collect<Item>((observer) => writer.trpc.events.subscribe.subscribe({ channels: ['forge.**'] }, observer));
+  await live.count(1);
+  const draft = {
+    type: 'forge.job.completed',
+    channel: 'forge.job.j',
+    data: { job_id: 'j', result: { text: 'x'.repeat(1000) } },
+  } as const;
+  await writer.trpc.events.publishBatch.mutate(Array(100).fill(draft));
+  await live.count(101);
+  const after = await admin.stats.query();
+  // So many in the seconds since the start, of which there were few.
+  const seconds = Math.max(1, after.uptime);
+  for (const rate of [after.rates.published, after.rates.delivered]) {
+    expect(rate).toBeGreaterThan(0);
+    expect(rate * seconds).toBeGreaterThan(50);
+    expect(rate * seconds).toBeLessThan(200);
+  }
+  expect(after.log.bytes - before.log.bytes).toBeGreaterThan(80_000);
+  expect(after.connections).toEqual({ total: 1, transport: { trpc: 1, plain: 0 }, role: { user: 0, service: 1, admin: 0 } });
 });

@@ -1,5 +1,6 @@
 /** Known traffic, and what `/metrics` says of it. */
 import { setTimeout as wait } from 'node:timers/promises';
+import { generateKeyPair, SignJWT } from 'jose';
 import { expect, test } from 'vitest';
 import { collect } from '../helpers/collect.ts';
 import { startGateway, type TestGateway, UNLIMITED } from '../helpers/gateway.ts';
@@ -98,6 +99,52 @@ test('known traffic is counted, and no label is of a caller', async () => {
   expect(text).not.toContain(CANARY);
   expect(text).toContain('process_cpu_user_seconds_total');
   expect(text).toContain('nodejs_eventloop_lag_p99_seconds');
+});
+
+test('refusals and failures are counted by their reason', async () => {
+  const limits = { ...JSON.parse(UNLIMITED), user: { connections: 1, publishPerSecond: 1, subscribePerSecond: 1 } };
+  limits.gateway.failedAuthenticationsPerMinute = 1;
+  await using gateway = await startGateway({ COURIER_LIMITS: JSON.stringify(limits) });
+  const url = gateway.url.replace('http', 'ws');
+  const token = await gateway.token('ada');
+  const get = (bearer: string) => fetch(`${gateway.url}/events/global`, { headers: { authorization: `Bearer ${bearer}` } });
+  {
+    await using held = await openSocket(`${url}/ws/global?token=${token}`);
+    await held.count(1);
+    await using refused = await openSocket(`${url}/ws/global?token=${token}`);
+    await refused.closed;
+    await using client = gateway.webSocketClient(await gateway.token('eve', 'user', { publish: ['**'] }));
+    const draft = { type: 'forge.job.started', channel: 'forge.job.j', data: { job_id: 'j', kind: 'k' } } as const;
+    await client.trpc.events.publish.mutate(draft);
+    await expect(client.trpc.events.publish.mutate(draft)).rejects.toThrow();
+    using one = collect<Item>((observer) => client.trpc.global.onEvent.subscribe({}, observer));
+    await one.count(1);
+    using two = collect<Item>((observer) => client.trpc.global.onEvent.subscribe({}, observer));
+    await expect(two.count(1)).rejects.toThrow();
+    await gateway.httpClient(await gateway.token('root', 'admin')).admin.revoke.mutate({ sub: 'mallory' });
+    await get(await gateway.token('mallory'));
+    await get('nonsense');
+    await get('nonsense');
+    await using broken = await openSocket(`${url}/trpc?connectionParams=1`);
+    (broken.ws as unknown as { _socket: { write(bytes: Buffer): void } })._socket.write(Buffer.from([0xff, 0xff]));
+    await broken.closed;
+  }
+  const { value } = await read(gateway);
+  expect(value('courier_rate_limit_hits_total{limit="connections"}')).toBe(1);
+  expect(value('courier_rate_limit_hits_total{limit="publish"}')).toBe(1);
+  expect(value('courier_rate_limit_hits_total{limit="subscribe"}')).toBe(1);
+  expect(value('courier_rate_limit_hits_total{limit="address"}')).toBe(2);
+  expect(value('courier_auth_failures_total{reason="revoked"}')).toBe(1);
+  expect(value('courier_auth_failures_total{reason="invalid"}')).toBe(2);
+  expect(value('courier_validation_failures_total{surface="websocket"}')).toBe(1);
+  expect(value('courier_log_size_bytes')).toBeGreaterThan(0);
+
+  // Nobody listens on port 1.
+  await using other = await startGateway({ COURIER_JWKS_URL: 'http://127.0.0.1:1/jwks.json', COURIER_JWT_SECRET: '' });
+  const { privateKey } = await generateKeyPair('ES256');
+  const signed = await new SignJWT({}).setProtectedHeader({ alg: 'ES256' }).setSubject('ada').setExpirationTime('1h').sign(privateKey);
+  expect((await fetch(`${other.url}/events/global`, { headers: { authorization: `Bearer ${signed}` } })).status).toBe(503);
+  expect((await read(other)).value('courier_auth_failures_total{reason="unavailable"}')).toBe(1);
 });
 
 test('every metric has its name of the design, a help text and a type', async () => {

@@ -1,0 +1,5 @@
+/** Courier that counts nothing. */
+import { serveContender } from '../contender.ts';
+import { startCourier } from '../courier.ts';
+
+await serveContender(() => startCourier({ metered: false }));

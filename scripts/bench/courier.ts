@@ -1,0 +1,21 @@
+/** Courier on the memory log, with a way to publish from within. */
+import { principalOf } from '../../src/auth/principal.ts';
+import { parseConfig } from '../../src/config.ts';
+import { createGateway, type GatewayOptions } from '../../src/gateway.ts';
+import { publish } from '../../src/publish.ts';
+import type { Contender } from './contender.ts';
+import { BENCH_LIMITS, BENCH_TOKENS } from './tokens.ts';
+
+export async function startCourier(options: GatewayOptions = {}): Promise<Contender> {
+  const config = parseConfig({
+    COURIER_PORT: '0',
+    COURIER_LOG: 'memory:',
+    COURIER_JWT_SECRET: BENCH_TOKENS.secret,
+    COURIER_LIMITS: BENCH_LIMITS,
+    COURIER_LOG_LEVEL: 'silent',
+  });
+  const { port, feed } = await createGateway(config, options);
+  const principal = principalOf('forge', 'service', { subscribe: [], publish: [] }, Date.now() + 86_400_000);
+  const call = { principal, requestId: 'bench', traceparent: undefined };
+  return { port, publish: (events) => void publish(feed, call, events as Parameters<typeof publish>[2]) };
+}

@@ -1,0 +1,54 @@
+/** What it costs to watch the gateway: counting, and answers to health checks while it is busy. */
+import { setTimeout as wait } from 'node:timers/promises';
+import { measureThroughput, startStage } from './stage.ts';
+import { inTurn, type Row, type Settings, thousands, type Workload } from './workload.ts';
+
+const CHANNEL = 'forge.job.bench';
+const TRAFFIC = { perTurn: 20, bytes: 300, channels: [CHANNEL] };
+/** Rounds, at least: the difference is about the noise of one. */
+const MIN_ROUNDS = 5;
+const HEALTH_PAUSE_MS = 20;
+
+async function metrics(settings: Settings): Promise<Row[]> {
+  const subscribers = 200;
+  const rounds = Math.max(MIN_ROUNDS, settings.rounds);
+  const title = `20 a turn, 300 B, to ${thousands(subscribers)}`;
+  return inTurn({ ...settings, rounds }, title, ['courier', 'courier-unmetered'], async (name) => {
+    await using stage = await startStage(name, Array(subscribers).fill(CHANNEL));
+    const traffic = { ...TRAFFIC, deliveriesPerTurn: TRAFFIC.perTurn * subscribers };
+    const { deliveriesPerSecond, cpuMicrosPerDelivery } = await measureThroughput(stage, traffic, settings.seconds);
+    return { 'deliveries/s': deliveriesPerSecond, 'CPU µs/delivery': cpuMicrosPerDelivery };
+  });
+}
+
+/** As much as the gateway can deliver, and somebody who asks how it is. */
+async function health(settings: Settings): Promise<Row[]> {
+  const subscribers = 1000;
+  return inTurn(
+    { ...settings, rounds: 1 },
+    `GET /health at full load, ${thousands(subscribers)} subscribers`,
+    ['courier'],
+    async (name) => {
+      await using stage = await startStage(name, Array(subscribers).fill(CHANNEL));
+      const stop = new AbortController();
+      const traffic = { ...TRAFFIC, deliveriesPerTurn: TRAFFIC.perTurn * subscribers };
+      const load = measureThroughput(stage, traffic, settings.seconds * 2).finally(() => stop.abort());
+      const took: number[] = [];
+      while (!stop.signal.aborted) {
+        const startedAt = performance.now();
+        await (await fetch(`http://127.0.0.1:${stage.port}/health`)).arrayBuffer();
+        took.push(performance.now() - startedAt);
+        await wait(HEALTH_PAUSE_MS);
+      }
+      const { deliveriesPerSecond } = await load;
+      took.sort((a, b) => a - b);
+      const quantile = (share: number) => took[Math.min(took.length - 1, Math.floor(took.length * share))] ?? Number.NaN;
+      return { 'p50 ms': quantile(0.5), 'p99 ms': quantile(0.99), 'max ms': quantile(1), 'deliveries/s': deliveriesPerSecond };
+    },
+  );
+}
+
+export const operationsWorkloads: readonly Workload[] = [
+  { name: 'metrics', title: 'What counting for /metrics costs', run: metrics },
+  { name: 'health', title: 'Health checks under load', run: health },
+];
