@@ -96,6 +96,11 @@ test('a defect is told on no surface, and found in the log by its request id', a
   const metrics = await (await fetch(`${gateway.url}/metrics`)).text();
   expect(metrics).toContain('courier_errors_total{kind="call"} 4\n');
   expect(metrics).toContain('courier_errors_total{kind="request"} 1\n');
+  for (let n = 0; n < 3; n += 1) await answersOf(gateway.url, token);
+  expect(await (await fetch(`${gateway.url}/health`)).json()).toMatchObject({
+    status: 'degraded',
+    components: { errors: { status: 'degraded', last_minute: 11, action: expect.stringContaining('the log has each') } },
+  });
 });
 
 test.each([
