@@ -16,6 +16,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     reporters: ['default', faultTable, closingLine],
+    globalSetup: ['test/helpers/servers.ts'],
     testTimeout: 30_000,
     hookTimeout: 30_000,
     // Tests start gateways and databases of their own: more at once than there are cores only makes them slow.

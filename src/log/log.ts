@@ -20,6 +20,9 @@ import type { Positions } from './positions.ts';
 /** For how long an idempotency key is remembered, in ms: 24 h. */
 export const IDEMPOTENCY_WINDOW_MS = 24 * 60 * 60 * 1000;
 
+/** How much longer than asked for events may stay, in ms: storage may drop whole days (UTC) only. */
+export const TRIM_GRAIN_MS = 24 * 60 * 60 * 1000;
+
 /** An event that is validated and authorised, but has no position yet. */
 export interface EventDraft {
   readonly channel: string;
@@ -110,9 +113,10 @@ export interface EventLog extends AsyncDisposable {
   bounds(): Promise<LogBounds>;
 
   /**
-   * Removes at most `limit` of the oldest events, all of them appended before `before` (ms since 1970), and forgets
-   * idempotency keys past their window, at most `limit` of those too. Returns how many rows went; less than `limit`
-   * means that nothing is left to trim. The number of the last removed event is never given out again.
+   * One short step of removing the oldest events, all of them appended before `before` (ms since 1970), and of forgetting
+   * idempotency keys past their window: at most `limit` of each, or as many events as the storage drops whole at once.
+   * Resolves to whether more may be left. Events may stay for up to TRIM_GRAIN_MS longer. The number of the last removed
+   * event is never given out again.
    */
-  trim(before: number, limit: number): Promise<number>;
+  trim(before: number, limit: number): Promise<boolean>;
 }

@@ -112,7 +112,7 @@ class MemoryLog implements EventLog {
     return this.#bounds;
   }
 
-  async trim(before: number, limit: number): Promise<number> {
+  async trim(before: number, limit: number): Promise<boolean> {
     this.#assertOpen();
     let rows = 0;
     while (rows < limit && (this.#entries[rows]?.appendedMs ?? Number.POSITIVE_INFINITY) < before) rows += 1;
@@ -124,7 +124,7 @@ class MemoryLog implements EventLog {
     for (const [key, { event, keyedMs }] of this.#keys) {
       if (event.seq <= this.#trimmedThrough || now - keyedMs >= IDEMPOTENCY_WINDOW_MS) this.#keys.delete(key);
     }
-    return rows;
+    return rows === limit;
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -37,6 +37,6 @@ export type Reply =
   | { readonly kind: 'page'; readonly id: number; readonly page: LogPage }
   | { readonly kind: 'bounds'; readonly id: number; readonly bounds: LogBounds }
   | { readonly kind: 'bytes'; readonly id: number; readonly bytes: number }
-  | { readonly kind: 'trimmed'; readonly id: number; readonly rows: number }
+  | { readonly kind: 'trimmed'; readonly id: number; readonly more: boolean }
   | { readonly kind: 'closed'; readonly id: number }
   | { readonly kind: 'failed'; readonly ids: readonly number[]; readonly of: Request['kind']; readonly message: string };

@@ -119,7 +119,7 @@ export class SqliteStore {
   }
 
   /** Removes the oldest events that were appended before `before`, and keys that are past their window; `limit` of each at most. */
-  trim(before: number, limit: number, now: number): number {
+  trim(before: number, limit: number, now: number): boolean {
     const candidates = this.#db.prepare('SELECT seq, appended_ms FROM event ORDER BY seq LIMIT ?').all(limit);
     const firstKept = candidates.findIndex((row) => Number(row['appended_ms']) >= before);
     const last = firstKept < 0 ? candidates.at(-1) : candidates[firstKept - 1];
@@ -140,7 +140,7 @@ export class SqliteStore {
           .filter((row) => now - Number(row['appended_ms']) >= IDEMPOTENCY_WINDOW_MS);
         const forget = this.#db.prepare('DELETE FROM idempotency WHERE seq = ?');
         for (const row of expired) forget.run(Number(row['seq']));
-        return Math.max(rows, expired.length);
+        return Math.max(rows, expired.length) === limit;
       },
       () => {
         this.#trimmedThrough = previous;

@@ -78,7 +78,7 @@ function serve(store: SqliteStore, request: Other): void {
     if (request.kind === 'read') reply({ kind: 'page', id, page: store.read(request) });
     else if (request.kind === 'bounds') reply({ kind: 'bounds', id, bounds: store.bounds });
     else if (request.kind === 'bytes') reply({ kind: 'bytes', id, bytes: store.bytes });
-    else if (request.kind === 'trim') reply({ kind: 'trimmed', id, rows: store.trim(request.before, request.limit, request.now) });
+    else if (request.kind === 'trim') reply({ kind: 'trimmed', id, more: store.trim(request.before, request.limit, request.now) });
     else {
       store.close();
       reply({ kind: 'closed', id });

@@ -122,7 +122,7 @@ class SqliteLog implements EventLog {
     return this.#request({ kind: 'bounds' });
   }
 
-  trim(before: number, limit: number): Promise<number> {
+  trim(before: number, limit: number): Promise<boolean> {
     return this.#request({ kind: 'trim', before, limit, now: this.#now() });
   }
 
@@ -166,7 +166,7 @@ class SqliteLog implements EventLog {
         this.#take(reply.id)?.resolve(reply.bytes as never);
         break;
       case 'trimmed':
-        this.#take(reply.id)?.resolve(reply.rows as never);
+        this.#take(reply.id)?.resolve(reply.more as never);
         break;
       case 'closed':
         this.#take(reply.id)?.resolve(undefined as never);

@@ -1,0 +1,212 @@
+/**
+ * PostgreSQL and Redis servers of one's own, for tests, the demo and the benchmark: on free ports of the loopback
+ * interface, with data in a temporary folder, gone when disposed of. As root on Debian or Ubuntu a missing server is
+ * installed from the distribution's packages.
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { accessSync, chownSync, constants, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import pg from 'pg';
+
+/** How long a server may take to start, in ms. */
+const START_MS = 30_000;
+const POLL_MS = 20;
+/** How often another port is tried, where somebody else was faster. */
+const MAX_PORTS = 5;
+
+export interface Server extends AsyncDisposable {
+  readonly port: number;
+  /** Ends the server as a crash would. */
+  kill(): Promise<void>;
+  /** Starts it again after `kill`, on the same port with the same data; resolves when it answers. */
+  restart(): Promise<void>;
+  /** Stops and continues its process. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void;
+}
+
+export interface PostgresServer extends Server {
+  /** The address of a new, empty database. */
+  createDatabase(): Promise<string>;
+}
+
+export interface RedisServer extends Server {
+  readonly url: string;
+}
+
+/** Starts PostgreSQL. @throws when there is none to be had; the message says what is missing. */
+export async function startPostgres(): Promise<PostgresServer> {
+  const bin = findPostgres() ?? (await installed('postgresql', findPostgres));
+  if (bin === undefined) throw new Error('PostgreSQL is missing: install it, or set COURIER_TEST_POSTGRES_URL');
+  const folder = mkdtempSync(join(tmpdir(), 'courier-postgres-'));
+  // PostgreSQL refuses to run as root.
+  const as = process.getuid?.() === 0 ? ownerOf('postgres') : undefined;
+  if (as !== undefined) chownSync(folder, as.uid, as.gid);
+  const data = join(folder, 'data');
+  execFileSync(join(bin, 'initdb'), ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-instructions'], {
+    ...as,
+    cwd: folder,
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, LC_ALL: 'C.UTF-8' },
+  });
+  const server = await startServer(folder, (port) => {
+    const options = { port, listen_addresses: '127.0.0.1', unix_socket_directories: folder, max_connections: 200 };
+    const args = Object.entries(options).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+    return spawn(join(bin, 'postgres'), ['-D', data, ...args], { ...as, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
+  });
+  const urlOf = (database: string) => `postgres://postgres@127.0.0.1:${server.port}/${database}`;
+  return { ...server, createDatabase: () => createDatabase(urlOf('postgres')) };
+}
+
+/** Makes an empty database on the server of `url`, and gives its address. */
+export async function createDatabase(url: string): Promise<string> {
+  const name = `courier_${randomUUID().replaceAll('-', '')}`;
+  const client = new pg.Client({ connectionString: url });
+  for (const startedAt = performance.now(); ; ) {
+    try {
+      await client.connect();
+      break;
+    } catch (error) {
+      if (performance.now() - startedAt > START_MS) throw error;
+      await wait(POLL_MS);
+    }
+  }
+  await client.query(`CREATE DATABASE ${name}`);
+  await client.end();
+  const own = new URL(url);
+  own.pathname = `/${name}`;
+  return own.href;
+}
+
+/** Starts Redis. @throws when there is none to be had. */
+export async function startRedis(args: readonly string[] = []): Promise<RedisServer> {
+  const find = () => which('redis-server') ?? which('valkey-server');
+  const program = find() ?? (await installed('redis-server', find));
+  if (program === undefined) throw new Error('Redis is missing: install redis-server, or set COURIER_TEST_REDIS_URL');
+  const folder = mkdtempSync(join(tmpdir(), 'courier-redis-'));
+  const server = await startServer(folder, (port) =>
+    spawn(program, ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', ...args], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    }),
+  );
+  return { ...server, url: `redis://127.0.0.1:${server.port}` };
+}
+
+async function startServer(folder: string, start: (port: number) => ChildProcess): Promise<Server> {
+  let running: ChildProcess | undefined;
+  const launch = async (port: number) => {
+    running = start(port);
+    await answering(running, port);
+  };
+  let port = 0;
+  for (let tries = 1; ; tries += 1) {
+    port = await freePort();
+    try {
+      await launch(port);
+      break;
+    } catch (error) {
+      if (tries === MAX_PORTS) throw error;
+    }
+  }
+  const end = async (signal: NodeJS.Signals) => {
+    if (running === undefined || running.exitCode !== null || running.signalCode !== null) return;
+    const exited = once(running, 'exit');
+    running.kill('SIGCONT');
+    running.kill(signal);
+    await exited;
+  };
+  const restart = async () => {
+    // What is left of a PostgreSQL that was killed keeps its data for a moment.
+    for (const startedAt = performance.now(); ; await wait(POLL_MS)) {
+      try {
+        return await launch(port);
+      } catch (error) {
+        if (performance.now() - startedAt > START_MS) throw error;
+      }
+    }
+  };
+  return {
+    port,
+    kill: () => end('SIGKILL'),
+    restart,
+    signal: (signal) => running?.kill(signal),
+    [Symbol.asyncDispose]: async () => {
+      // For PostgreSQL: at once, its children too.
+      await end('SIGQUIT');
+      rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+    },
+  };
+}
+
+/** Resolves when something listens; rejects when the process ends before. */
+async function answering(child: ChildProcess, port: number): Promise<void> {
+  let stderr = '';
+  child.stderr?.on('data', (chunk) => {
+    stderr = (stderr + String(chunk)).slice(-2000);
+  });
+  for (const startedAt = performance.now(); performance.now() - startedAt < START_MS; await wait(POLL_MS)) {
+    if (child.exitCode !== null || child.signalCode !== null) throw new Error(`a server ended at its start: ${stderr.trim()}`);
+    if (await isListening(port)) return;
+  }
+  child.kill('SIGKILL');
+  throw new Error(`a server does not answer: ${stderr.trim()}`);
+}
+
+function isListening(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    const done = (listening: boolean) => () => {
+      socket.destroy();
+      resolve(listening);
+    };
+    socket.once('connect', done(true)).once('error', done(false));
+  });
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+function which(name: string, folders: readonly string[] = (process.env['PATH'] ?? '').split(delimiter)): string | undefined {
+  return folders.map((folder) => join(folder, name)).find(isExecutable);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The folder of PostgreSQL's programs; Debian has them beside the path, by version. */
+function findPostgres(): string | undefined {
+  const debian = '/usr/lib/postgresql';
+  const versions = existsSync(debian) ? readdirSync(debian).sort((a, b) => Number(b) - Number(a)) : [];
+  const folders = [...versions.map((version) => join(debian, version, 'bin')), ...(process.env['PATH'] ?? '').split(delimiter)];
+  return folders.find((folder) => ['initdb', 'postgres'].every((name) => which(name, [folder]) !== undefined));
+}
+
+function ownerOf(user: string): { readonly uid: number; readonly gid: number } {
+  const id = (flag: string) => Number(execFileSync('id', [flag, user], { encoding: 'utf8' }));
+  return { uid: id('-u'), gid: id('-g') };
+}
+
+/** Installs a package where that can be done, and looks again. */
+async function installed<T>(name: string, find: () => T | undefined): Promise<T | undefined> {
+  if (process.getuid?.() !== 0 || which('apt-get') === undefined) return undefined;
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  execFileSync('apt-get', ['update', '-qq'], { env, stdio: 'ignore' });
+  execFileSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', name], { env, stdio: 'ignore' });
+  return find();
+}

@@ -1,0 +1,221 @@
+/**
+ * What the log keeps in PostgreSQL, by version, and the checks that a server keeps what it acknowledged.
+ *
+ * One row, `courier_log`, has the last number given out. Whoever appends holds it locked until the commit, so that the
+ * order of numbers is the order of commits, and a rollback leaves no hole.
+ */
+import type { ClientBase } from 'pg';
+import { newEpochName } from './positions.ts';
+
+/** Held while the schema is brought to this version, so that instances may start together: "COUR" in ASCII. */
+export const LOCK_SPACE = 0x434f5552;
+/** Oldest PostgreSQL that is supported, as `server_version_num` has it. */
+const MIN_SERVER_VERSION = 140_000;
+/** Given by `courier_append` when the log has begun another epoch. */
+export const OTHER_EPOCH = 'CR001';
+/** Given when an event falls on a day that has no partition (check_violation). */
+export const NO_PARTITION = '23514';
+
+/** Why a database cannot be used; one line. */
+export class PostgresOpenError extends Error {
+  override readonly name = 'PostgresOpenError';
+}
+
+/** Each entry brings a schema from the version of its index to the next. */
+const MIGRATIONS: readonly string[] = [
+  `CREATE TABLE courier_log (
+     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+     identity text NOT NULL DEFAULT gen_random_uuid()::text,
+     epoch text NOT NULL,
+     server text NOT NULL,
+     head bigint NOT NULL DEFAULT 0,
+     trimmed_through bigint NOT NULL DEFAULT 0,
+     last_appended_ms bigint NOT NULL DEFAULT 0
+   ) WITH (fillfactor = 20);
+   CREATE TABLE courier_epoch (
+     number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+     name text NOT NULL UNIQUE,
+     first bigint NOT NULL
+   );
+   CREATE TABLE courier_event (
+     seq bigint NOT NULL,
+     day integer NOT NULL,
+     channel text NOT NULL,
+     family smallint NOT NULL,
+     type text NOT NULL,
+     body text NOT NULL
+   ) PARTITION BY RANGE (day);
+   CREATE INDEX courier_event_by_seq ON courier_event (seq);
+   CREATE INDEX courier_event_by_channel ON courier_event (channel, seq);
+   CREATE INDEX courier_event_by_family ON courier_event (family, seq);
+   CREATE TABLE courier_idempotency (
+     principal text NOT NULL,
+     key text NOT NULL,
+     seq bigint NOT NULL,
+     day integer NOT NULL,
+     keyed_ms bigint NOT NULL,
+     PRIMARY KEY (principal, key)
+   );
+   CREATE INDEX courier_idempotency_by_time ON courier_idempotency (keyed_ms);
+   CREATE TABLE courier_revocation (
+     number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+     sub text,
+     jti text,
+     at_ms bigint NOT NULL
+   );
+
+   -- Stores a batch and gives each draft its number, or that of what was stored under its key before. Runs as one
+   -- statement: its commit is that of the batch. Keys are looked at once the counter is locked, and so after every
+   -- other append has committed or gone.
+   CREATE FUNCTION courier_append(
+     known_epoch text, at_ms bigint, window_ms bigint,
+     channels text[], families smallint[], types text[], bodies text[], principals text[], keys text[]
+   ) RETURNS TABLE (seq bigint, origin integer, duplicate boolean, channel text, family smallint, type text, body text)
+   LANGUAGE plpgsql
+   -- The plan must stay one of look-ups by key, whatever the tables' statistics say.
+   SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET jit = off
+   AS $$
+   #variable_conflict use_column
+   DECLARE
+     log courier_log%ROWTYPE;
+     now_ms bigint;
+     stored_ms bigint;
+     today integer;
+   BEGIN
+     SELECT * INTO log FROM courier_log FOR UPDATE;
+     IF log.epoch <> known_epoch THEN
+       RAISE EXCEPTION 'the log has begun the epoch %', log.epoch USING ERRCODE = '${OTHER_EPOCH}';
+     END IF;
+     now_ms := coalesce(at_ms, (extract(epoch FROM clock_timestamp()) * 1000)::bigint);
+     stored_ms := greatest(now_ms, log.last_appended_ms);
+     today := stored_ms / 86400000;
+     RETURN QUERY
+     WITH input AS MATERIALIZED (
+       SELECT t.channel, t.family, t.type, t.body, t.principal, t.key, t.n
+       FROM unnest(channels, families, types, bodies, principals, keys)
+            WITH ORDINALITY AS t(channel, family, type, body, principal, key, n)
+     ), marked AS MATERIALIZED (
+       SELECT i.*, k.seq AS known_seq, k.day AS known_day,
+              CASE WHEN i.key IS NULL THEN i.n ELSE min(i.n) OVER (PARTITION BY i.principal, i.key) END AS first_n
+       FROM input i LEFT JOIN courier_idempotency k
+         ON k.principal = i.principal AND k.key = i.key AND now_ms - k.keyed_ms < window_ms AND k.seq > log.trimmed_through
+     ), fresh AS MATERIALIZED (
+       SELECT m.*, log.head + row_number() OVER (ORDER BY m.n) AS new_seq
+       FROM marked m WHERE m.known_seq IS NULL AND m.first_n = m.n
+     ), stored AS (
+       INSERT INTO courier_event (seq, day, channel, family, type, body)
+       SELECT f.new_seq, today, f.channel, f.family, f.type, f.body FROM fresh f
+     ), keyed AS (
+       INSERT INTO courier_idempotency (principal, key, seq, day, keyed_ms)
+       SELECT f.principal, f.key, f.new_seq, today, now_ms FROM fresh f WHERE f.key IS NOT NULL
+       ON CONFLICT (principal, key) DO UPDATE SET seq = excluded.seq, day = excluded.day, keyed_ms = excluded.keyed_ms
+     ), advanced AS (
+       UPDATE courier_log SET head = head + (SELECT count(*) FROM fresh), last_appended_ms = stored_ms
+     )
+     SELECT coalesce(m.known_seq, f.new_seq), m.first_n::integer, m.known_seq IS NOT NULL OR m.first_n <> m.n,
+            e.channel, e.family, e.type, e.body
+     FROM marked m
+       LEFT JOIN fresh f ON f.n = m.first_n
+       LEFT JOIN courier_event e ON e.seq = m.known_seq AND e.day = m.known_day
+     ORDER BY m.n;
+   END $$;`,
+];
+
+/** Checks that the server keeps what it has acknowledged. @throws {PostgresOpenError} */
+export async function checkServer(client: ClientBase): Promise<void> {
+  const { rows } = await client.query<Record<'version' | 'commit' | 'fsync', string> & { standby: boolean }>(
+    `SELECT current_setting('server_version_num') AS version, current_setting('synchronous_commit') AS commit,
+            current_setting('fsync') AS fsync, pg_is_in_recovery() AS standby`,
+  );
+  const [found] = rows;
+  if (found === undefined) throw new PostgresOpenError('the server says nothing of itself');
+  if (Number(found.version) < MIN_SERVER_VERSION)
+    throw new PostgresOpenError(`the server is PostgreSQL ${Math.floor(Number(found.version) / 10_000)}, and must be 14 or later`);
+  if (found.standby) throw new PostgresOpenError('the server is a standby, which takes no events: name the primary');
+  if (!['on', 'remote_apply'].includes(found.commit))
+    throw new PostgresOpenError(`synchronous_commit is ${found.commit}, and must be on: acknowledged events could be lost`);
+  if (found.fsync !== 'on') throw new PostgresOpenError('fsync is off, and must be on: acknowledged events could be lost');
+}
+
+/** Brings the schema to this version; does nothing when it is. Returns the version. @throws {PostgresOpenError} */
+export async function migrate(client: ClientBase): Promise<number> {
+  await client.query('BEGIN');
+  try {
+    await client.query('SELECT pg_advisory_xact_lock($1, 0)', [LOCK_SPACE]);
+    const version = await versionOf(client);
+    if (version > MIGRATIONS.length) {
+      throw new PostgresOpenError(
+        `its schema has version ${version}, and this Courier knows versions up to ${MIGRATIONS.length}: use a newer Courier`,
+      );
+    }
+    if (version < MIGRATIONS.length) {
+      for (const migration of MIGRATIONS.slice(version)) await client.query(migration);
+      await client.query('CREATE TABLE IF NOT EXISTS courier_schema (version integer NOT NULL)');
+      await client.query('DELETE FROM courier_schema');
+      await client.query('INSERT INTO courier_schema VALUES ($1)', [MIGRATIONS.length]);
+    }
+    await client.query('COMMIT');
+    return MIGRATIONS.length;
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => undefined);
+    throw error;
+  }
+}
+
+async function versionOf(client: ClientBase): Promise<number> {
+  const { rows } = await client.query<{ found: boolean }>("SELECT to_regclass('courier_schema') IS NOT NULL AS found");
+  if (rows[0]?.found !== true) return 0;
+  return (await client.query<{ version: number }>('SELECT version FROM courier_schema')).rows[0]?.version ?? 0;
+}
+
+/**
+ * Which server this is: another one, or the same after it was restored or a standby took over, has another name (its
+ * system identifier and timeline).
+ */
+export const SERVER_NAME =
+  "(SELECT system_identifier::text FROM pg_control_system()) || '/' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8)";
+
+/**
+ * Begins another epoch when nobody has the log open, or when its server is not the one that it was: numbers from here on
+ * have positions of their own. @param alone whether nobody else has the log open.
+ */
+export async function beginEpoch(client: ClientBase, alone: boolean): Promise<void> {
+  const name = newEpochName();
+  await client.query('BEGIN');
+  await client.query(`INSERT INTO courier_log (epoch, server) VALUES ($1, ${SERVER_NAME}) ON CONFLICT DO NOTHING`, ['']);
+  const { rows } = await client.query<{ head: string }>(
+    `UPDATE courier_log SET epoch = $1, server = ${SERVER_NAME} WHERE $2 OR epoch = '' OR server <> ${SERVER_NAME} RETURNING head`,
+    [name, alone],
+  );
+  if (rows[0] !== undefined) {
+    await client.query('INSERT INTO courier_epoch (name, first) VALUES ($1, $2)', [name, Number(rows[0].head) + 1]);
+  }
+  await client.query('COMMIT');
+}
+
+/** The first of `count` days that have partitions from now on is `day` (days since 1970). */
+export async function ensurePartitions(client: ClientBase, day: number, count: number): Promise<void> {
+  for (let one = day; one < day + count; one += 1) {
+    const name = partitionName(one);
+    const { rows } = await client.query<{ found: boolean }>('SELECT to_regclass($1) IS NOT NULL AS found', [name]);
+    if (rows[0]?.found === true) continue;
+    await client.query('BEGIN');
+    try {
+      await client.query('SELECT pg_advisory_xact_lock($1, 1)', [LOCK_SPACE]);
+      // Attaching does not keep others from reading and appending, which creating as a partition would.
+      await client.query(`CREATE TABLE IF NOT EXISTS ${name} (LIKE courier_event INCLUDING ALL)`);
+      const attached = await client.query('SELECT 1 FROM pg_inherits WHERE inhrelid = $1::regclass', [name]);
+      if (attached.rows.length === 0)
+        await client.query(`ALTER TABLE courier_event ATTACH PARTITION ${name} FOR VALUES FROM (${one}) TO (${one + 1})`);
+      await client.query('COMMIT');
+    } catch (error) {
+      await client.query('ROLLBACK').catch(() => undefined);
+      throw error;
+    }
+  }
+}
+
+/** `courier_event_20260131` for the day of that date. */
+export function partitionName(day: number): string {
+  return `courier_event_${new Date(day * 86_400_000).toISOString().slice(0, 10).replaceAll('-', '')}`;
+}

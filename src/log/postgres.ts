@@ -1,0 +1,501 @@
+/**
+ * A log in PostgreSQL, which several instances share. Appends that arrive while a commit is on its way go into the next
+ * one: one statement a commit, one commit in flight.
+ *
+ * The log's epoch is that of the database. It ends when nobody has the log open, when another server takes over, and when
+ * the database was restored; an instance that finds another epoch than its own can neither read nor append any more, and
+ * says that it is broken.
+ */
+import { setTimeout as wait } from 'node:timers/promises';
+import pg from 'pg';
+import { CHANNEL_FAMILIES, type ChannelFamily } from '../contract/channels.ts';
+import { CourierError } from '../errors.ts';
+import {
+  type Appended,
+  type EventDraft,
+  type EventLog,
+  IDEMPOTENCY_WINDOW_MS,
+  type LogBounds,
+  type LogPage,
+  type LogQuery,
+  PAGE_BYTES,
+  type StoredEvent,
+} from './log.ts';
+import { type Epoch, Positions } from './positions.ts';
+import { connectionSettings, PostgresDatabase, type Row, reasonOf, type Statement } from './postgres-database.ts';
+import {
+  beginEpoch,
+  checkServer,
+  ensurePartitions,
+  LOCK_SPACE,
+  migrate,
+  NO_PARTITION,
+  OTHER_EPOCH,
+  PostgresOpenError,
+  partitionName,
+  SERVER_NAME,
+} from './postgres-schema.ts';
+
+export interface PostgresLogOptions {
+  readonly url: string;
+  /** The clock, in ms since 1970; the database's when absent. */
+  readonly now?: () => number;
+  /** Told of everything that failed, with the error that its callers get. */
+  readonly onError?: (error: CourierError, operation: string) => void;
+  /** Told when the log is no longer the one that was opened: nothing can be read or stored any more. */
+  readonly onBroken?: (error: unknown) => void;
+}
+
+/** A log that several instances share. */
+export interface SharedLog extends EventLog {
+  /** Names the log, wherever several use the same servers. */
+  readonly identity: string;
+  readonly database: PostgresDatabase;
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+/** The last moment that a date can name. */
+const MAX_DATE_MS = 8.64e15;
+/** Days that have partitions before they begin, and how often that is looked at. */
+const DAYS_AHEAD = 3;
+const PARTITIONS_CHECK_MS = 60 * 60 * 1000;
+/** Bounds of one commit: events, and UTF-16 units of their bodies. */
+const MAX_COMMIT_EVENTS = 4096;
+const MAX_COMMIT_LENGTH = 8 * 1024 * 1024;
+/** UTF-16 units of bodies that may wait to be stored, at most. */
+const MAX_IN_FLIGHT_LENGTH = 64 * 1024 * 1024;
+const RETRY_AFTER_MS = 1000;
+const GUARD_PAUSE_MS = 500;
+/** PostgreSQL takes seconds to notice that a table is in use; a trim that has to wait longer tries again later. */
+const TRIM_LOCK_MS = 1000;
+
+const APPEND: Statement = { name: 'append', text: 'SELECT * FROM courier_append($1, $2, $3, $4, $5, $6, $7, $8, $9)' };
+const BOUNDS: Statement = { name: 'bounds', text: 'SELECT epoch, head, trimmed_through FROM courier_log' };
+const BYTES: Statement = {
+  name: 'bytes',
+  text: `SELECT coalesce(sum(pg_total_relation_size(inhrelid)), 0) + pg_total_relation_size('courier_idempotency') AS bytes
+         FROM pg_inherits WHERE inhparent = 'courier_event'::regclass`,
+};
+const TRIM_KEYS: Statement = {
+  name: 'trim-keys',
+  text: `DELETE FROM courier_idempotency WHERE ctid = ANY (ARRAY(
+           SELECT ctid FROM courier_idempotency WHERE keyed_ms <= $1 ORDER BY keyed_ms LIMIT $2 FOR UPDATE SKIP LOCKED))`,
+};
+/**
+ * A page and the bounds that belong to it, as one snapshot. Bodies of other types stay where they are. After PAGE_BYTES
+ * of bodies it ends.
+ */
+const page = (name: string, rows: string): Statement => ({
+  name,
+  text: `WITH found AS (${rows}),
+           measured AS (SELECT *, sum(octet_length(body)) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) AS total FROM found)
+         SELECT log.epoch, log.head, log.trimmed_through, e.seq, e.channel, e.family, e.type, e.total,
+                CASE WHEN $3::text[] IS NULL OR e.type = ANY ($3) THEN e.body END AS body
+         FROM courier_log log LEFT JOIN measured e ON e.total - octet_length(e.body) <= ${PAGE_BYTES}
+         ORDER BY e.seq`,
+});
+const EVENT_COLUMNS = 'e.seq, e.channel, e.family, e.type, e.body';
+const READ_ALL = page('read-all', `SELECT ${EVENT_COLUMNS} FROM courier_event e WHERE e.seq > $1 ORDER BY e.seq LIMIT $2`);
+/** One range of an index for each family and each single channel, none longer than the page. */
+const READ_SOME = page(
+  'read-some',
+  `SELECT * FROM (
+     SELECT x.* FROM unnest($4::smallint[]) f CROSS JOIN LATERAL (
+       SELECT ${EVENT_COLUMNS} FROM courier_event e WHERE e.family = f AND e.seq > $1 ORDER BY e.seq LIMIT $2) x
+     UNION ALL
+     SELECT x.* FROM unnest($5::text[]) c CROSS JOIN LATERAL (
+       SELECT ${EVENT_COLUMNS} FROM courier_event e WHERE e.channel = c AND e.seq > $1 ORDER BY e.seq LIMIT $2) x
+   ) e ORDER BY seq LIMIT $2`,
+);
+const FAMILY_NUMBER = new Map(CHANNEL_FAMILIES.map((family, index) => [family, index]));
+
+/** Brings the schema to this version and returns it. @throws {PostgresOpenError} */
+export function migratePostgres(url: string): Promise<number> {
+  return withClient(url, async (client) => {
+    await checkServer(client);
+    return migrate(client);
+  });
+}
+
+/** Opens the log, making its tables where there are none. @throws {PostgresOpenError} when it cannot be had. */
+export async function openPostgresLog(options: PostgresLogOptions): Promise<SharedLog> {
+  await using stack = new AsyncDisposableStack();
+  await migratePostgres(options.url);
+  const guard = await openGuard(options.url);
+  stack.defer(() => guard.end());
+  try {
+    const { rows } = await guard.query<{ identity: string; head: string }>('SELECT identity, head FROM courier_log');
+    const epochs = await guard.query<Epoch & { first: string | number }>('SELECT name, first FROM courier_epoch ORDER BY number');
+    const [first, ...rest] = epochs.rows.map(({ name, first }) => ({ name, first: Number(first) }));
+    const [log] = rows;
+    if (log === undefined || first === undefined) throw new PostgresOpenError('it has lost its head');
+    await ensurePartitions(guard, Math.floor((options.now?.() ?? Date.now()) / DAY_MS), DAYS_AHEAD);
+    stack.move();
+    return new PostgresLog(options, guard, { identity: log.identity, head: Number(log.head), epochs: [first, ...rest] });
+  } catch (error) {
+    throw openError(options.url, error);
+  }
+}
+
+async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client(connectionSettings(url));
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    return await work(client);
+  } catch (error) {
+    throw openError(url, error);
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+/** A connection that holds the lock of those who have the log open. The first of them begins an epoch. */
+async function openGuard(url: string): Promise<pg.Client> {
+  const client = new pg.Client(connectionSettings(url));
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    const lock = (call: string) =>
+      client.query<{ locked: boolean }>(`SELECT ${call}($1, 'courier_log'::regclass::oid::integer) AS locked`, [LOCK_SPACE]);
+    const alone = (await lock('pg_try_advisory_lock')).rows[0]?.locked === true;
+    if (alone) await beginEpoch(client, true);
+    await lock('pg_advisory_lock_shared');
+    if (alone) await lock('pg_advisory_unlock');
+    else await beginEpoch(client, false);
+    return client;
+  } catch (error) {
+    await client.end().catch(() => undefined);
+    throw openError(url, error);
+  }
+}
+
+function openError(url: string, error: unknown): PostgresOpenError {
+  const { host, pathname } = URL.parse(url) ?? { host: '?', pathname: '' };
+  const reason = error instanceof PostgresOpenError ? error.message : reasonOf(error);
+  return new PostgresOpenError(`the event log ${host}${pathname} cannot be opened: ${reason}`, { cause: error });
+}
+
+interface Pending {
+  readonly drafts: readonly EventDraft[];
+  readonly length: number;
+  resolve(appended: readonly Appended[]): void;
+  reject(error: unknown): void;
+}
+
+class PostgresLog implements SharedLog {
+  readonly identity: string;
+  readonly positions: Positions;
+  readonly database: PostgresDatabase;
+  readonly #options: PostgresLogOptions;
+  readonly #epoch: string;
+  readonly #stop = new AbortController();
+  readonly #listeners = new Set<(events: readonly StoredEvent[]) => void>();
+  readonly #queue: Pending[] = [];
+  #committing: Promise<void> | undefined;
+  #inFlightLength = 0;
+  #problem: string | undefined;
+  /** The highest number that was seen: the log may not be shorter. */
+  #head: number;
+  /** Why nothing can be done any more. */
+  #ended: string | undefined;
+  #guard: pg.Client | undefined;
+  readonly #guarding: Promise<void>;
+  readonly #partitionsTimer: NodeJS.Timeout;
+
+  constructor(
+    options: PostgresLogOptions,
+    guard: pg.Client,
+    found: { identity: string; head: number; epochs: readonly [Epoch, ...Epoch[]] },
+  ) {
+    this.#options = options;
+    this.identity = found.identity;
+    this.#head = found.head;
+    this.positions = new Positions(found.epochs);
+    this.#epoch = (found.epochs.at(-1) as Epoch).name;
+    this.database = new PostgresDatabase(options.url, (client) => this.#checkConnection(client));
+    this.#guarding = this.#keepGuard(guard);
+    this.#partitionsTimer = setInterval(() => void this.#makePartitions(), PARTITIONS_CHECK_MS);
+    this.#partitionsTimer.unref();
+  }
+
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  onCommit(listener: (events: readonly StoredEvent[]) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async append(drafts: readonly EventDraft[]): Promise<readonly Appended[]> {
+    if (drafts.length === 0) return [];
+    this.#assertOpen();
+    const length = drafts.reduce((sum, { body }) => sum + body.length, 0);
+    if (this.#inFlightLength + length > MAX_IN_FLIGHT_LENGTH) throw unavailable('too much is waiting to be stored');
+    this.#inFlightLength += length;
+    return new Promise<readonly Appended[]>((resolve, reject) => {
+      this.#queue.push({ drafts, length, resolve, reject });
+      this.#committing ??= this.#commitAll();
+    });
+  }
+
+  async #commitAll(): Promise<void> {
+    // What else is appended in this turn of the event loop goes with it.
+    await Promise.resolve();
+    while (this.#queue.length > 0) {
+      const batch = this.#takeBatch();
+      try {
+        this.#settle(batch, await this.#store(batch.flatMap(({ drafts }) => drafts)));
+      } catch (cause) {
+        const error = this.#failure('append', cause);
+        this.#problem = error.message;
+        for (const { reject } of batch) reject(error);
+      }
+      for (const { length } of batch) this.#inFlightLength -= length;
+    }
+    this.#committing = undefined;
+  }
+
+  #takeBatch(): Pending[] {
+    let events = 0;
+    let length = 0;
+    let count = 0;
+    while (count < this.#queue.length && events < MAX_COMMIT_EVENTS && length < MAX_COMMIT_LENGTH) {
+      const next = this.#queue[count] as Pending;
+      events += next.drafts.length;
+      length += next.length;
+      count += 1;
+    }
+    return this.#queue.splice(0, count);
+  }
+
+  async #store(drafts: readonly EventDraft[]): Promise<Row[]> {
+    const now = this.#options.now?.();
+    const values = [
+      this.#epoch,
+      now,
+      IDEMPOTENCY_WINDOW_MS,
+      drafts.map(({ channel }) => channel),
+      drafts.map(({ family }) => FAMILY_NUMBER.get(family)),
+      drafts.map(({ type }) => type),
+      drafts.map(({ body }) => body),
+      drafts.map(({ idempotency }) => idempotency?.principal),
+      drafts.map(({ idempotency }) => idempotency?.key),
+    ];
+    try {
+      return await this.#query(APPEND, values);
+    } catch (error) {
+      if (!(error instanceof pg.DatabaseError && error.code === NO_PARTITION)) throw error;
+      await this.#makePartitions();
+      return await this.#query(APPEND, values);
+    }
+  }
+
+  /** Tells of what was stored, then resolves those who appended it. */
+  #settle(batch: readonly Pending[], rows: readonly Row[]): void {
+    this.#problem = undefined;
+    const drafts = batch.flatMap((pending) => pending.drafts);
+    const fresh: StoredEvent[] = [];
+    const appended = rows.map((row): Appended => {
+      const seq = Number(row['seq']);
+      const duplicate = row['duplicate'] === true;
+      if (row['body'] !== null) return { event: storedEvent(row), duplicate };
+      const { channel, family, type, body } = drafts[Number(row['origin']) - 1] as EventDraft;
+      const event = { seq, channel, family, type, body };
+      if (!duplicate) fresh.push(event);
+      return { event, duplicate };
+    });
+    this.#head = Math.max(this.#head, fresh.at(-1)?.seq ?? 0);
+    if (fresh.length > 0) for (const listener of this.#listeners) listener(fresh);
+    let from = 0;
+    for (const { drafts: own, resolve } of batch) {
+      resolve(appended.slice(from, from + own.length));
+      from += own.length;
+    }
+  }
+
+  async read({ after, selector, types, limit }: LogQuery, signal: AbortSignal): Promise<LogPage> {
+    signal.throwIfAborted();
+    this.#assertOpen();
+    const floor = this.#head;
+    const all = selector.families.size === CHANNEL_FAMILIES.length;
+    const wanted = [after, limit, types && [...types]];
+    const some = all ? [] : [[...selector.families].map((family) => FAMILY_NUMBER.get(family)), [...selector.channels]];
+    try {
+      const rows = await this.#query(all ? READ_ALL : READ_SOME, [...wanted, ...some]);
+      signal.throwIfAborted();
+      const bounds = this.#boundsOf(rows[0], floor);
+      const found = rows.filter((row) => row['seq'] !== null);
+      const last = found.at(-1);
+      const first = Math.max(after + 1, bounds.first);
+      if (all && last !== undefined && Number(last['seq']) !== first + found.length - 1)
+        throw unavailable(`it is damaged, an event after ${after} is missing: restore a copy`);
+      const full = last !== undefined && (found.length === limit || Number(last['total']) > PAGE_BYTES);
+      const through = full ? Number(last['seq']) : Math.max(bounds.head, after);
+      return { events: found.filter((row) => row['body'] !== null).map(storedEvent), through, ...bounds };
+    } catch (cause) {
+      if (signal.aborted) throw signal.reason;
+      throw this.#failure('read', cause);
+    }
+  }
+
+  async bounds(): Promise<LogBounds> {
+    this.#assertOpen();
+    const floor = this.#head;
+    try {
+      return this.#boundsOf((await this.#query(BOUNDS))[0], floor);
+    } catch (cause) {
+      throw this.#failure('bounds', cause);
+    }
+  }
+
+  async bytes(): Promise<number> {
+    this.#assertOpen();
+    try {
+      return Number((await this.#query(BYTES))[0]?.['bytes']);
+    } catch (cause) {
+      throw this.#failure('bytes', cause);
+    }
+  }
+
+  /** Drops the oldest day when all of it was appended before `before`. One instance at a time does so. */
+  async trim(before: number, limit: number): Promise<boolean> {
+    this.#assertOpen();
+    try {
+      const now = this.#options.now?.() ?? Date.now();
+      const dropped = await this.database.with((client) => this.#dropOldestDay(client, Math.floor(Math.min(before, MAX_DATE_MS) / DAY_MS)));
+      const forgotten = await this.database.with((client) => client.query({ ...TRIM_KEYS, values: [now - IDEMPOTENCY_WINDOW_MS, limit] }));
+      return dropped || forgotten.rowCount === limit;
+    } catch (cause) {
+      throw this.#failure('trim', cause);
+    }
+  }
+
+  async #dropOldestDay(client: pg.ClientBase, beforeDay: number): Promise<boolean> {
+    await client.query('BEGIN');
+    await client.query(`SET LOCAL lock_timeout = ${TRIM_LOCK_MS}`);
+    const { rows } = await client.query<{ locked: boolean }>('SELECT pg_try_advisory_xact_lock($1, 2) AS locked', [LOCK_SPACE]);
+    const oldest = await client.query<{ name: string }>(
+      "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'courier_event'::regclass ORDER BY 1 LIMIT 1",
+    );
+    const name = oldest.rows[0]?.name;
+    if (rows[0]?.locked !== true || name === undefined || name >= partitionName(beforeDay)) {
+      await client.query('COMMIT');
+      return false;
+    }
+    // Appends lock the counter first, and the events after it; in another order this would be a deadlock.
+    await client.query('SELECT 1 FROM courier_log FOR UPDATE');
+    await client.query(
+      `UPDATE courier_log SET trimmed_through = greatest(trimmed_through, (SELECT coalesce(max(seq), 0) FROM ${name})) WHERE epoch = $1`,
+      [this.#epoch],
+    );
+    await client.query(`DROP TABLE ${name}`);
+    await client.query('COMMIT');
+    return true;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#stop.signal.aborted) return;
+    this.#stop.abort();
+    clearInterval(this.#partitionsTimer);
+    await this.#committing;
+    this.#ended ??= 'it is closed';
+    await this.#guard?.end().catch(() => undefined);
+    await this.#guarding;
+    await this.database[Symbol.asyncDispose]();
+  }
+
+  #query(statement: Statement, values?: readonly unknown[]): Promise<Row[]> {
+    return this.database.query(statement, values);
+  }
+
+  #assertOpen(): void {
+    if (this.#ended !== undefined) throw unavailable(this.#ended);
+    if (this.#stop.signal.aborted) throw unavailable('it is closed');
+  }
+
+  /** @param floor the highest number that had been seen when it was asked. */
+  #boundsOf(row: Row | undefined, floor: number): LogBounds {
+    const head = Number(row?.['head']);
+    if (row?.['epoch'] !== this.#epoch || head < floor) throw this.#break();
+    this.#head = Math.max(this.#head, head);
+    return { first: Number(row['trimmed_through']) + 1, head };
+  }
+
+  /** Everything that fails comes through here. */
+  #failure(operation: string, cause: unknown): CourierError {
+    if (cause instanceof pg.DatabaseError && cause.code === OTHER_EPOCH) this.#break();
+    const error = cause instanceof CourierError ? cause : unavailable(this.#ended ?? reasonOf(cause), cause);
+    if (this.#ended === undefined) this.#options.onError?.(error, operation);
+    return error;
+  }
+
+  /** The log is another one, or an earlier state of this one: what was given out here may not be in it. */
+  #break(): Error {
+    const error = new Error('the database was restored, or another took its place: this instance must start again');
+    if (this.#ended === undefined) {
+      this.#ended = error.message;
+      this.#options.onBroken?.(error);
+    }
+    return error;
+  }
+
+  /** Looks whether a new connection leads to the log that was opened. */
+  async #checkConnection(client: pg.ClientBase): Promise<void> {
+    // Compiling takes longer than any of the statements.
+    await client.query('SET jit = off');
+    const floor = this.#head;
+    const { rows } = await client.query<{ epoch: string; head: string; moved: boolean }>(
+      `SELECT epoch, head, server <> ${SERVER_NAME} AS moved FROM courier_log`,
+    );
+    const [log] = rows;
+    const isRestored = log !== undefined && log.epoch === this.#epoch && Number(log.head) < floor;
+    if (log?.moved || isRestored) await beginEpoch(client, isRestored);
+    else if (log?.epoch === this.#epoch) return;
+    throw this.#break();
+  }
+
+  /** Holds the lock of those who have the log open, again after every interruption. */
+  async #keepGuard(first: pg.Client): Promise<void> {
+    const { signal } = this.#stop;
+    for (let guard: pg.Client | undefined = first; !signal.aborted && this.#ended === undefined; ) {
+      if (guard === undefined) {
+        guard = await openGuard(this.#options.url).catch(() => undefined);
+        if (guard === undefined) await wait(GUARD_PAUSE_MS, undefined, { signal, ref: false }).catch(() => undefined);
+        continue;
+      }
+      this.#guard = guard;
+      const ended = Promise.withResolvers<void>();
+      guard.once('end', ended.resolve);
+      if (signal.aborted) void guard.end().catch(() => undefined);
+      await ended.promise;
+      guard = undefined;
+    }
+  }
+
+  async #makePartitions(): Promise<void> {
+    const now = this.#options.now?.() ?? Date.now();
+    await this.database
+      .with(async (client) => {
+        const { rows } = await client.query<{ last: string }>('SELECT last_appended_ms AS last FROM courier_log');
+        // Days go on from that of the last event, should a clock be behind.
+        await ensurePartitions(client, Math.floor(Math.max(now, Number(rows[0]?.last ?? 0)) / DAY_MS), DAYS_AHEAD);
+      })
+      .catch((cause: unknown) => this.#failure('partitions', cause));
+  }
+}
+
+function storedEvent(row: Row): StoredEvent {
+  return {
+    seq: Number(row['seq']),
+    channel: String(row['channel']),
+    family: CHANNEL_FAMILIES[Number(row['family'])] as ChannelFamily,
+    type: String(row['type']),
+    body: String(row['body']),
+  };
+}
+
+function unavailable(reason: string, cause?: unknown): CourierError {
+  return new CourierError('SERVICE_UNAVAILABLE', `the event log cannot serve this now: ${reason}`, { retryAfterMs: RETRY_AFTER_MS, cause });
+}
