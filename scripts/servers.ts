@@ -65,21 +65,25 @@ export async function startPostgres(): Promise<PostgresServer> {
 /** Makes an empty database on the server of `url`, and gives its address. */
 export async function createDatabase(url: string): Promise<string> {
   const name = `courier_${randomUUID().replaceAll('-', '')}`;
-  const client = new pg.Client({ connectionString: url });
-  for (const startedAt = performance.now(); ; ) {
-    try {
-      await client.connect();
-      break;
-    } catch (error) {
-      if (performance.now() - startedAt > START_MS) throw error;
-      await wait(POLL_MS);
-    }
-  }
+  const client = await connected(url);
   await client.query(`CREATE DATABASE ${name}`);
   await client.end();
   const own = new URL(url);
   own.pathname = `/${name}`;
   return own.href;
+}
+
+/** A server that listens may still be starting. */
+async function connected(url: string): Promise<pg.Client> {
+  for (const startedAt = performance.now(); ; await wait(POLL_MS)) {
+    const client = new pg.Client({ connectionString: url });
+    try {
+      await client.connect();
+      return client;
+    } catch (error) {
+      if (performance.now() - startedAt > START_MS) throw error;
+    }
+  }
 }
 
 /** Starts Redis. @throws when there is none to be had. */

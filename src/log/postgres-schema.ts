@@ -99,24 +99,28 @@ const MIGRATIONS: readonly string[] = [
               CASE WHEN i.key IS NULL THEN i.n ELSE min(i.n) OVER (PARTITION BY i.principal, i.key) END AS first_n
        FROM input i LEFT JOIN courier_idempotency k
          ON k.principal = i.principal AND k.key = i.key AND now_ms - k.keyed_ms < window_ms AND k.seq > log.trimmed_through
-     ), fresh AS MATERIALIZED (
-       SELECT m.*, log.head + row_number() OVER (ORDER BY m.n) AS new_seq
-       FROM marked m WHERE m.known_seq IS NULL AND m.first_n = m.n
+     ), numbered AS MATERIALIZED (
+       SELECT m.*, CASE WHEN m.known_seq IS NULL AND m.first_n = m.n
+                        THEN log.head + count(*) FILTER (WHERE m.known_seq IS NULL AND m.first_n = m.n) OVER (ORDER BY m.n)
+                   END AS new_seq
+       FROM marked m
      ), stored AS (
        INSERT INTO courier_event (seq, day, channel, family, type, body)
-       SELECT f.new_seq, today, f.channel, f.family, f.type, f.body FROM fresh f
+       SELECT f.new_seq, today, f.channel, f.family, f.type, f.body FROM numbered f WHERE f.new_seq IS NOT NULL
      ), keyed AS (
        INSERT INTO courier_idempotency (principal, key, seq, day, keyed_ms)
-       SELECT f.principal, f.key, f.new_seq, today, now_ms FROM fresh f WHERE f.key IS NOT NULL
+       SELECT f.principal, f.key, f.new_seq, today, now_ms FROM numbered f WHERE f.new_seq IS NOT NULL AND f.key IS NOT NULL
        ON CONFLICT (principal, key) DO UPDATE SET seq = excluded.seq, day = excluded.day, keyed_ms = excluded.keyed_ms
      ), advanced AS (
-       UPDATE courier_log SET head = head + (SELECT count(*) FROM fresh), last_appended_ms = stored_ms
+       UPDATE courier_log SET head = head + (SELECT count(new_seq) FROM numbered), last_appended_ms = stored_ms
+     ), placed AS (
+       SELECT m.n, m.first_n, m.known_seq, m.known_day,
+              CASE WHEN m.key IS NULL THEN m.new_seq ELSE min(m.new_seq) OVER (PARTITION BY m.principal, m.key) END AS new_seq
+       FROM numbered m
      )
-     SELECT coalesce(m.known_seq, f.new_seq), m.first_n::integer, m.known_seq IS NOT NULL OR m.first_n <> m.n,
+     SELECT coalesce(m.known_seq, m.new_seq), m.first_n::integer, m.known_seq IS NOT NULL OR m.first_n <> m.n,
             e.channel, e.family, e.type, e.body
-     FROM marked m
-       LEFT JOIN fresh f ON f.n = m.first_n
-       LEFT JOIN courier_event e ON e.seq = m.known_seq AND e.day = m.known_day
+     FROM placed m LEFT JOIN courier_event e ON e.seq = m.known_seq AND e.day = m.known_day
      ORDER BY m.n;
    END $$;`,
 ];
