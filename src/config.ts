@@ -6,7 +6,11 @@ import { ZodError } from 'zod';
 import { MIN_SECRET_BYTES } from './auth/tokens.ts';
 import { type Limits, parseLimits } from './limits/limits.ts';
 
-export type LogTarget = { readonly kind: 'memory' } | { readonly kind: 'sqlite'; readonly path: string };
+export type LogTarget =
+  | { readonly kind: 'memory' }
+  | { readonly kind: 'sqlite'; readonly path: string }
+  | { readonly kind: 'postgres'; readonly url: string };
+export type BrokerTarget = { readonly kind: 'local' } | { readonly kind: 'redis'; readonly url: string };
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -17,6 +21,7 @@ export interface Config {
   /** 0 for any free port. */
   readonly port: number;
   readonly log: LogTarget;
+  readonly broker: BrokerTarget;
   readonly retentionMs: number;
   readonly jwt: {
     /** The first signs, all check. None in development: a secret is then made once and kept beside the log. */
@@ -51,12 +56,19 @@ function whole(min: number, max: number) {
   };
 }
 
-/** Reads `COURIER_LOG`: `memory:` or `sqlite:PATH`. @throws {ConfigError} */
+/** Reads `COURIER_LOG`: `memory:`, `sqlite:PATH` or `postgres://...`. @throws {ConfigError} */
 export function parseLogTarget(value: string): LogTarget {
   if (value === 'memory:') return { kind: 'memory' };
+  if (/^postgres(ql)?:$/.test(URL.parse(value)?.protocol ?? '')) return { kind: 'postgres', url: value };
   const path = /^sqlite:(.+)$/.exec(value)?.[1];
-  if (path === undefined) throw new ConfigError('must be memory: or sqlite:PATH');
+  if (path === undefined) throw new ConfigError('must be memory:, sqlite:PATH or postgres://user:password@host/database');
   return { kind: 'sqlite', path };
+}
+
+function brokerTarget(value: string): BrokerTarget {
+  if (value === 'local') return { kind: 'local' };
+  if (/^rediss?:$/.test(URL.parse(value)?.protocol ?? '')) return { kind: 'redis', url: value };
+  throw new ConfigError('must be local or redis://user:password@host:6379');
 }
 
 function oneOf<T extends string>(values: readonly T[]) {
@@ -133,6 +145,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     host: required('COURIER_HOST', '127.0.0.1', (value) => value),
     port: required('COURIER_PORT', '8766', whole(0, 65_535)),
     log: required('COURIER_LOG', 'sqlite:./data/courier.db', parseLogTarget),
+    broker: required('COURIER_BROKER', 'local', brokerTarget),
     retentionMs: required('COURIER_RETENTION_DAYS', '7', whole(1, 3650)) * DAY_MS,
     jwt: {
       secrets: read('COURIER_JWT_SECRET', undefined, secrets) ?? [],
@@ -147,7 +160,9 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     sentryDsn: read('COURIER_SENTRY_DSN', undefined, sentryDsn),
     drainMs: required('COURIER_DRAIN_SECONDS', '30', whole(0, 3600)) * 1000,
   };
-  required('COURIER_BROKER', 'local', oneOf(['local'] as const));
+  if (config.broker.kind === 'redis' && config.log.kind !== 'postgres') {
+    throw new ConfigError('COURIER_BROKER is for instances that share a log: COURIER_LOG must be postgres://... then');
+  }
   if (config.jwt.jwksUrl !== undefined && config.jwt.secrets.length > 0) {
     throw new ConfigError('COURIER_JWKS_URL and COURIER_JWT_SECRET cannot both be set');
   }

@@ -1,24 +1,20 @@
 /**
- * The composition root: builds the gateway in the order of its dependencies, drains it, and closes it in reverse. The
- * only place that chooses implementations.
+ * The composition root: builds the gateway in the order of its dependencies, drains it, and closes it in reverse.
  */
 import { Access } from './auth/access.ts';
 import { developmentSecret } from './auth/development-secret.ts';
 import { Revocations } from './auth/revocations.ts';
 import { type TokenSettings, tokenVerifier } from './auth/tokens.ts';
-import { localBroker } from './broker/local.ts';
+import { openBackends } from './backends.ts';
 import type { Config } from './config.ts';
+import { createControl } from './control.ts';
 import { Hub } from './delivery/hub.ts';
 import { SharedReads } from './delivery/shared-reads.ts';
 import type { Feed } from './delivery/subscriber.ts';
 import { Tail } from './delivery/tail.ts';
-import { memoryLimiter } from './limits/memory.ts';
-import type { EventLog } from './log/log.ts';
-import { openMemoryLog } from './log/memory.ts';
 import { startRetention } from './log/retention.ts';
-import { openSqliteLog } from './log/sqlite.ts';
 import { type ErrorHook, Failures } from './observe/failures.ts';
-import { checkHealth } from './observe/health.ts';
+import { createHealth } from './observe/health.ts';
 import { createLogger, type Logger } from './observe/logger.ts';
 import { noMeter } from './observe/meter.ts';
 import { createMetrics } from './observe/metrics.ts';
@@ -27,6 +23,9 @@ import { collectStats } from './observe/stats.ts';
 import { createTrail } from './observe/trail.ts';
 import { type Listener, listen } from './transport/server.ts';
 import { VERSION } from './version.ts';
+
+/** How often revocations of other instances are looked for, in ms. */
+const REVOCATIONS_REFRESH_MS = 2000;
 
 export interface Gateway extends AsyncDisposable {
   /** Where it listens: `http://127.0.0.1:8766`. */
@@ -71,8 +70,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   const meter = options.metered === false ? noMeter : metrics;
   const failures = new Failures({ meter, logger, hook: options.onError });
   const broken = Promise.withResolvers<void>();
-  const log = stack.use(await openLog(config, failures, broken.resolve));
-  const broker = stack.use(localBroker());
+  const { log, broker, peers, ...backends } = stack.use(await openBackends(config, failures, broken.resolve));
   const retention = { retentionMs: config.retentionMs, onError: (error: unknown) => failures.report('log', 'retention failed', error) };
   stack.use(startRetention(log, retention));
   const trail = createTrail(logger);
@@ -83,7 +81,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     tail.offer(events);
     broker.publish(events);
   });
-  broker.onEvents((events) => tail.offer(events));
+  broker.listen({ onEvents: (events) => tail.offer(events), onHint: () => tail.checkHead() });
 
   const reads = stack.use(new SharedReads(log));
   const draining = new AbortController();
@@ -92,14 +90,23 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   const secrets = jwksUrl !== undefined || config.jwt.secrets.length > 0 ? config.jwt.secrets : [developmentSecret(config.log)];
   const access = new Access({
     verify: tokenVerifier({ secrets, jwksUrl, audience, issuer }),
-    revocations: new Revocations(config.log),
-    limiter: stack.use(memoryLimiter()),
+    revocations: await Revocations.open(backends.revocations),
+    limiter: backends.limiter,
+    connections: backends.connections,
     limits: config.limits,
     meter,
     logger,
   });
+  stack.use(refreshRevocations(access, failures));
   const rates = stack.use(new Rates(() => metrics.totals()));
-  const about = { version: VERSION, startedAt, log, connections: () => listener.connections() };
+  const about = { version: VERSION, startedAt, log, broker, connections: () => listener.connections() };
+  const control = createControl({
+    access,
+    feed,
+    peers,
+    setLogLevel: (level) => logger.setLevel(level),
+    stats: () => collectStats({ ...about, roles: () => access.roles, hub, rates: () => rates.perSecond(), logReads: () => reads.count }),
+  });
   const listener: Listener = await listen(
     {
       feed,
@@ -107,13 +114,9 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
       failures,
       access,
       allowedOrigins: config.allowedOrigins,
-      health: () => checkHealth({ ...about, failures: () => metrics.failuresLastMinute(), shuttingDown: () => draining.signal.aborted }),
+      health: createHealth({ ...about, failures: () => metrics.failuresLastMinute(), shuttingDown: () => draining.signal.aborted }),
       metrics: async () => ({ contentType: metrics.contentType, text: await metrics.text() }),
-      control: {
-        setLogLevel: (level) => logger.setLevel(level),
-        stats: () =>
-          collectStats({ ...about, roles: () => access.roles, hub, rates: () => rates.perSecond(), logReads: () => reads.count }),
-      },
+      control,
     },
     config,
   );
@@ -135,14 +138,11 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   };
 }
 
-function openLog(config: Config, failures: Failures, onBroken: () => void): Promise<EventLog> {
-  if (config.log.kind === 'memory') return Promise.resolve(openMemoryLog());
-  return openSqliteLog({
-    path: config.log.path,
-    onError: (error, operation) => failures.report('log', 'the event log failed', error, { operation }),
-    onBroken: (error) => {
-      failures.report('worker', 'the worker of the event log failed', error);
-      onBroken();
-    },
-  });
+/** Where revocations are shared, others may add to them; a message that says so may be lost. */
+function refreshRevocations(access: Access, failures: Failures): Disposable {
+  const timer = setInterval(() => {
+    access.refreshRevocations().catch((error: unknown) => failures.report('log', 'revocations cannot be read', error));
+  }, REVOCATIONS_REFRESH_MS);
+  timer.unref();
+  return { [Symbol.dispose]: () => clearInterval(timer) };
 }

@@ -18,6 +18,7 @@ test('the defaults are those of the documentation', () => {
     limits: DEFAULT_LIMITS,
     logLevel: 'info',
     logFormat: 'pretty',
+    broker: { kind: 'local' },
     drainMs: 30_000,
   });
   expect(parseConfig({ NODE_ENV: 'production', COURIER_JWT_SECRET: 'x'.repeat(32) }).logFormat).toBe('json');
@@ -29,9 +30,10 @@ describe('a wrong value is one line that names the variable', () => {
     [{ COURIER_PORT: 'http' }, /^COURIER_PORT must be a whole number from 0 to 65535$/],
     [{ COURIER_PORT: '65536' }, /^COURIER_PORT /],
     [{ COURIER_PORT: '-1' }, /^COURIER_PORT /],
-    [{ COURIER_LOG: 'mysql://x' }, /^COURIER_LOG must be memory: or sqlite:PATH$/],
+    [{ COURIER_LOG: 'mysql://x' }, /^COURIER_LOG must be memory:, sqlite:PATH or postgres:\/\/user:password@host\/database$/],
     [{ COURIER_LOG: 'sqlite:' }, /^COURIER_LOG /],
-    [{ COURIER_BROKER: 'redis://x' }, /^COURIER_BROKER /],
+    [{ COURIER_BROKER: 'redis://x' }, /^COURIER_BROKER is for instances that share a log: COURIER_LOG must be postgres/],
+    [{ COURIER_BROKER: 'kafka://x' }, /^COURIER_BROKER must be local or redis:\/\/user:password@host:6379$/],
     [{ COURIER_RETENTION_DAYS: '0' }, /^COURIER_RETENTION_DAYS /],
     [{ COURIER_JWT_SECRET: 'short' }, /^COURIER_JWT_SECRET must be at least 32 bytes long, and is 5$/],
     [{ COURIER_LOG_LEVEL: 'loud' }, /^COURIER_LOG_LEVEL must be one of trace, debug/],

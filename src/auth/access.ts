@@ -1,5 +1,6 @@
 /** The door: who comes in, how many, how often; and who is sent out again. */
 import { CourierError } from '../errors.ts';
+import type { ConnectionCounts } from '../limits/connections.ts';
 import type { Rate } from '../limits/gcra.ts';
 import type { Limiter, RetryAfterMs } from '../limits/limiter.ts';
 import { type Activity, type Limits, rate, ratesOf } from '../limits/limits.ts';
@@ -14,6 +15,7 @@ export interface AccessDeps {
   readonly verify: VerifyToken;
   readonly revocations: Revocations;
   readonly limiter: Limiter;
+  readonly connections: ConnectionCounts;
   readonly limits: Limits;
   readonly meter: Meter;
   readonly logger: Logger;
@@ -52,7 +54,9 @@ export class Access {
   async signIn(credentials: Credentials, address: string | undefined, connection?: SessionConnection): Promise<Session> {
     try {
       const principal = await this.#verify(() => authenticate(this.#deps.verify, credentials));
-      if (connection !== undefined) this.#checkConnections(principal);
+      if (connection !== undefined) await this.#claimConnection(principal, connection.id);
+      // Counting may have taken its time.
+      this.#refuseRevoked(principal);
       return new Session(this.#sessionDeps, principal, connection);
     } catch (error) {
       if (error instanceof CourierError && error.code === 'UNAUTHORIZED') await this.#noteFailure(address);
@@ -70,8 +74,17 @@ export class Access {
   }
 
   /** Refuses the tokens from now on, and ends the sessions that stand on them. Returns how many those were. */
-  revoke(revoked: Revoked): number {
-    this.#deps.revocations.add(revoked);
+  async revoke(revoked: Revoked): Promise<number> {
+    await this.#deps.revocations.add(revoked);
+    return this.#endRevoked();
+  }
+
+  /** Takes over what other instances have revoked, and ends the sessions that stand on it. Returns how many those were. */
+  async refreshRevocations(): Promise<number> {
+    return (await this.#deps.revocations.refresh()) ? this.#endRevoked() : 0;
+  }
+
+  #endRevoked(): number {
     const over = this.sessions.filter(({ principal }) => this.#deps.revocations.has(principal));
     for (const session of over) session.end(new CourierError('UNAUTHORIZED', 'the token was revoked'));
     return over.length;
@@ -94,16 +107,20 @@ export class Access {
       if (!isInvalid) this.#deps.logger.warn('a token cannot be checked', { error });
       throw error;
     });
-    if (!this.#deps.revocations.has(principal)) return principal;
+    this.#refuseRevoked(principal);
+    return principal;
+  }
+
+  #refuseRevoked(principal: Principal): void {
+    if (!this.#deps.revocations.has(principal)) return;
     this.#deps.meter.authFailed('revoked');
     throw new CourierError('UNAUTHORIZED', 'the token was revoked');
   }
 
-  #checkConnections({ sub, role }: Principal): void {
+  async #claimConnection({ sub, role }: Principal, id: string): Promise<void> {
     const most = this.#deps.limits[role].connections;
-    if (most === null) return;
-    const open = [...(this.#sessions.get(sub) ?? [])].filter(({ connection }) => connection !== undefined).length;
-    if (open < most) return;
+    const open = most === null ? undefined : await this.#deps.connections.claim(sub, id, most);
+    if (open === undefined) return;
     this.#deps.meter.limited('connections');
     throw new CourierError('SERVICE_UNAVAILABLE', `${JSON.stringify(sub)} has ${open} connections, and may have ${most}`, {
       retryAfterMs: 1000,
@@ -125,6 +142,7 @@ export class Access {
       if (session.connection !== undefined) this.#deps.logger.info('disconnected', describe(session.principal, session.connection));
       const own = this.#sessions.get(sub);
       own?.delete(session);
+      if (session.connection !== undefined) this.#deps.connections.release(sub, session.connection.id);
       if (own?.size === 0) this.#sessions.delete(sub);
     },
   };

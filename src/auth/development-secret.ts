@@ -4,9 +4,10 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { LogTarget } from '../config.ts';
 
-/** Where the secret is kept; undefined with the memory log, whose secret lives as long as the process. */
+/** Where the secret is kept: beside the log's file, or in `data`; undefined with the memory log, whose secret lives as long as the process. */
 export function developmentSecretPath(log: LogTarget): string | undefined {
-  return log.kind === 'sqlite' ? join(dirname(log.path), 'development-secret') : undefined;
+  if (log.kind === 'memory') return undefined;
+  return join(log.kind === 'sqlite' ? dirname(log.path) : 'data', 'development-secret');
 }
 
 /** Reads the secret, or makes it. The file is readable by its owner only. */

@@ -4,9 +4,19 @@
  */
 import type { StoredEvent } from '../log/log.ts';
 
+export interface BrokerListener {
+  /** Another instance has appended these. */
+  onEvents(events: readonly StoredEvent[]): void;
+  /** Another instance has appended something, or messages may have been lost: the log knows. */
+  onHint(): void;
+}
+
 export interface Broker extends AsyncDisposable {
-  /** Tells the other instances of one commit. Never throws and never waits; a failure is the broker's to report. */
+  readonly kind: 'local' | 'redis';
+  /** Why it is away; undefined when it is not. Events then arrive with the tail's look at the log's head. */
+  readonly problem: string | undefined;
+  /** Tells the other instances of one commit. Never throws and never waits; what cannot be sent is dropped. */
   publish(events: readonly StoredEvent[]): void;
-  /** Called with what other instances have appended. Returns the function that ends it. */
-  onEvents(listener: (events: readonly StoredEvent[]) => void): () => void;
+  /** Returns the function that ends it. */
+  listen(listener: BrokerListener): () => void;
 }

@@ -3,8 +3,10 @@ import type { Broker } from './broker.ts';
 
 export function localBroker(): Broker {
   return {
+    kind: 'local',
+    problem: undefined,
     publish: () => undefined,
-    onEvents: () => () => undefined,
+    listen: () => () => undefined,
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
 }

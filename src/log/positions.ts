@@ -35,6 +35,11 @@ export class Positions {
     this.#current = epochs.at(-1) as Epoch;
   }
 
+  /** The name of the epoch that numbers are given out under now. */
+  get epoch(): string {
+    return this.#current.name;
+  }
+
   /** The position of the event with this number, or of the beginning for 0. */
   at(seq: number): string {
     if (seq >= this.#current.first) return positionOf(this.#current.name, seq);

@@ -1,6 +1,7 @@
 /** Health: whether the gateway can do its work, component by component, with figures and what to do where it cannot. */
 import { totalmem } from 'node:os';
 import { getHeapStatistics } from 'node:v8';
+import type { Broker } from '../broker/broker.ts';
 import type { EventLog } from '../log/log.ts';
 import type { Transport } from './meter.ts';
 
@@ -26,6 +27,7 @@ export interface HealthSources {
   readonly version: string;
   readonly startedAt: number;
   readonly log: EventLog;
+  readonly broker: Pick<Broker, 'kind' | 'problem'>;
   readonly connections: () => Readonly<Record<Transport, number>>;
   /** Failures in the last minute that were no caller's fault. */
   readonly failures: () => number;
@@ -34,17 +36,25 @@ export interface HealthSources {
 
 /** How long the log may take to answer, in ms: a check must not wait for what it checks. */
 const LOG_ANSWER_MS = 40;
+/** From then on it counts as gone, in ms. */
+const LOG_GONE_MS = 3000;
 /** From this share of a memory limit on, the gateway is degraded. */
 const MEMORY_SHARE = 0.8;
 /** From so many failures in a minute on, the gateway is degraded. */
 const FAILURES_PER_MINUTE = 10;
 const SEVERITY: readonly Status[] = ['healthy', 'degraded', 'unhealthy', 'shutting_down'];
 
-export async function checkHealth(sources: HealthSources): Promise<Health> {
+/** Returns what checks the health now. */
+export function createHealth(sources: HealthSources): () => Promise<Health> {
+  const probe = new LogProbe(sources.log);
+  return () => checkHealth(sources, probe);
+}
+
+async function checkHealth(sources: HealthSources, probe: LogProbe): Promise<Health> {
   const components = {
     websocket_server: checkServer(sources),
-    event_log: await checkLog(sources.log),
-    broker: { status: 'healthy', kind: 'local' },
+    event_log: await probe.check(),
+    broker: checkBroker(sources.broker),
     memory: checkMemory(),
     errors: checkErrors(sources.failures()),
   } satisfies Record<string, Component>;
@@ -63,6 +73,15 @@ function checkServer({ shuttingDown, connections }: HealthSources): Component {
   const figures = { connections: trpc + plain };
   if (!shuttingDown()) return { status: 'healthy', ...figures };
   return { status: 'shutting_down', ...figures, action: 'nothing: it drains and ends; send work elsewhere' };
+}
+
+function checkBroker({ kind, problem }: HealthSources['broker']): Component {
+  if (problem === undefined) return { status: 'healthy', kind };
+  return {
+    status: 'degraded',
+    kind,
+    action: `the broker is away (${problem}): events of other instances come up to a second late, and limits are kept by each instance for itself`,
+  };
 }
 
 /** The heap against its limit, and the process against that of its container, where it has one. */
@@ -95,25 +114,47 @@ export function isServing(status: Status): boolean {
   return status === 'healthy' || status === 'degraded';
 }
 
-async function checkLog(log: EventLog): Promise<Component> {
-  const late = Symbol('late');
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<typeof late>((resolve) => {
-    timer = setTimeout(resolve, LOG_ANSWER_MS, late);
-  });
-  try {
-    const bounds = await Promise.race([log.bounds(), deadline]);
-    if (bounds === late)
-      return { status: 'degraded', action: `the event log takes longer than ${LOG_ANSWER_MS} ms to answer: check the disk` };
-    const figures = { head: bounds.head, first_retained: bounds.first };
-    if (log.problem === undefined) return { status: 'healthy', ...figures };
-    return { status: 'degraded', ...figures, action: `publishes are refused, as the last one could not be stored: ${log.problem}` };
-  } catch (error) {
-    return {
-      status: 'unhealthy',
-      action: `the event log does not answer (${error instanceof Error ? error.message : 'unknown'}): check the disk and restart`,
-    };
-  } finally {
-    clearTimeout(timer);
+/** Asks the log, one question at a time, and remembers how the last one ended. */
+class LogProbe {
+  readonly #log: EventLog;
+  #asked: { readonly at: number; readonly answer: Promise<Component> } | undefined;
+  #lastFailure: string | undefined;
+
+  constructor(log: EventLog) {
+    this.#log = log;
   }
+
+  async check(): Promise<Component> {
+    this.#asked ??= { at: performance.now(), answer: this.#ask() };
+    const { at, answer } = this.#asked;
+    const late = Promise.withResolvers<undefined>();
+    const timer = setTimeout(late.resolve, LOG_ANSWER_MS, undefined);
+    const component = await Promise.race([answer, late.promise]);
+    clearTimeout(timer);
+    if (component !== undefined) return component;
+    const waited = performance.now() - at;
+    if (this.#lastFailure !== undefined) return unhealthyLog(this.#lastFailure);
+    if (waited >= LOG_GONE_MS) return unhealthyLog(`nothing for ${Math.round(waited)} ms`);
+    return { status: 'degraded', action: `the event log takes longer than ${LOG_ANSWER_MS} ms to answer: check its disk` };
+  }
+
+  async #ask(): Promise<Component> {
+    try {
+      const { head, first } = await this.#log.bounds();
+      this.#lastFailure = undefined;
+      const figures = { head, first_retained: first };
+      const { problem } = this.#log;
+      if (problem === undefined) return { status: 'healthy', ...figures };
+      return { status: 'degraded', ...figures, action: `publishes are refused, as the last one could not be stored: ${problem}` };
+    } catch (error) {
+      this.#lastFailure = error instanceof Error ? error.message : 'unknown';
+      return unhealthyLog(this.#lastFailure);
+    } finally {
+      this.#asked = undefined;
+    }
+  }
+}
+
+function unhealthyLog(reason: string): Component {
+  return { status: 'unhealthy', action: `the event log does not answer (${reason}): check its disk or its server` };
 }

@@ -8,8 +8,10 @@ const BUSIEST_CHANNELS = 100;
 
 export interface Stats {
   readonly version: string;
-  /** Seconds since the start. */
+  /** Seconds since the start, of the instance that was asked. */
   readonly uptime: number;
+  /** Instances that these are the figures of. */
+  readonly instances: number;
   /** WebSocket connections. `total` and `transport` count those too that have not authenticated. */
   readonly connections: {
     readonly total: number;
@@ -51,6 +53,7 @@ export async function collectStats({ log, hub, ...sources }: StatsSources): Prom
   return {
     version: sources.version,
     uptime: (Date.now() - sources.startedAt) / 1000,
+    instances: 1,
     connections: {
       total: transport.trpc + transport.plain,
       transport,
@@ -67,4 +70,36 @@ export async function collectStats({ log, hub, ...sources }: StatsSources): Prom
       reads: sources.logReads(),
     },
   };
+}
+
+/** The figures of several instances as one. The log is the same for all. */
+export function mergeStats(own: Stats, others: readonly Stats[]): Stats {
+  const all = [own, ...others];
+  const subscribers = new Map<string, number>();
+  for (const { channels } of all)
+    for (const { channel, subscribers: count } of channels) subscribers.set(channel, (subscribers.get(channel) ?? 0) + count);
+  const channels = [...subscribers].map(([channel, count]) => ({ channel, subscribers: count }));
+  channels.sort((a, b) => b.subscribers - a.subscribers || a.channel.localeCompare(b.channel));
+  return {
+    ...own,
+    instances: all.length,
+    connections: {
+      total: sum(all.map(({ connections }) => connections.total)),
+      transport: sumOf(all.map(({ connections }) => connections.transport)),
+      role: sumOf(all.map(({ connections }) => connections.role)),
+    },
+    subscriptions: sum(all.map(({ subscriptions }) => subscriptions)),
+    channels: channels.slice(0, BUSIEST_CHANNELS),
+    rates: sumOf(all.map(({ rates }) => rates)),
+    log: { ...own.log, reads: sum(all.map(({ log }) => log.reads)) },
+  };
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}
+
+function sumOf<K extends string>(records: readonly Readonly<Record<K, number>>[]): Record<K, number> {
+  const keys = Object.keys(records[0] ?? {}) as K[];
+  return Object.fromEntries(keys.map((key) => [key, sum(records.map((record) => record[key]))])) as Record<K, number>;
 }

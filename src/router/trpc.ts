@@ -4,17 +4,10 @@ import superjson from 'superjson';
 import type { Access } from '../auth/access.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { Session } from '../auth/session.ts';
-import type { LogLevel } from '../config.ts';
+import type { Control } from '../control.ts';
 import type { Feed } from '../delivery/subscriber.ts';
 import { CourierError, tellable } from '../errors.ts';
 import type { Activity } from '../limits/limits.ts';
-import type { Stats } from '../observe/stats.ts';
-
-/** What admins may ask of the gateway as a whole. */
-export interface GatewayControl {
-  readonly stats: () => Promise<Stats>;
-  readonly setLogLevel: (level: LogLevel) => void;
-}
 
 /** What every procedure is given. */
 export interface Context {
@@ -22,7 +15,7 @@ export interface Context {
   /** Who the session speaks for now: a refresh may change the rights. */
   readonly principal: Principal;
   readonly access: Access;
-  readonly control: GatewayControl;
+  readonly control: Control;
   readonly feed: Feed;
   /** Set for calls over WebSocket: which connection. */
   readonly connectionId: string | undefined;

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { Access } from '../auth/access.ts';
 import type { Principal } from '../auth/principal.ts';
 import { EVENT_TYPES } from '../contract/events/index.ts';
+import type { Control } from '../control.ts';
 import type { Feed } from '../delivery/subscriber.ts';
 import { CourierError, invalid } from '../errors.ts';
 import { history, MAX_HISTORY_LIMIT } from '../history.ts';
@@ -13,7 +14,6 @@ import { isServing } from '../observe/health.ts';
 import { publish } from '../publish.ts';
 import { typeList } from '../router/events.ts';
 import { anyDraft } from '../router/services.ts';
-import type { GatewayControl } from '../router/trpc.ts';
 import { addressOf } from './doorway.ts';
 import { headerOf, readJson, sendJson, traceparentOf } from './http-exchange.ts';
 
@@ -21,7 +21,7 @@ export interface PlainHttpDeps {
   readonly feed: Feed;
   readonly access: Access;
   readonly health: () => Promise<Health>;
-  readonly control: GatewayControl;
+  readonly control: Control;
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
 }
 

@@ -2,11 +2,12 @@
 import { randomUUID } from 'node:crypto';
 import type { Access } from '../auth/access.ts';
 import { meaningOf } from '../contract/codes.ts';
+import type { Control } from '../control.ts';
 import type { Feed } from '../delivery/subscriber.ts';
 import type { Failures } from '../observe/failures.ts';
 import type { Logger } from '../observe/logger.ts';
 import { appRouter } from '../router/index.ts';
-import { contextOf, contextOfCall, type GatewayControl } from '../router/trpc.ts';
+import { contextOf, contextOfCall } from '../router/trpc.ts';
 import { addressOf, type Doorway } from './doorway.ts';
 import { headerOf, requestIdOf } from './http-exchange.ts';
 import { encodeTracked } from './tracked-encoding.ts';
@@ -25,7 +26,7 @@ const isPlain = (id: RequestId) => typeof id === 'number' || /^[\w.:-]{1,64}$/.t
 export interface TrpcEndpointDeps {
   readonly feed: Feed;
   readonly access: Access;
-  readonly control: GatewayControl;
+  readonly control: Control;
   readonly logger: Logger;
   readonly failures: Failures;
 }

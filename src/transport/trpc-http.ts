@@ -2,11 +2,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { nodeHTTPRequestHandler } from '@trpc/server/adapters/node-http';
 import type { Access } from '../auth/access.ts';
+import type { Control } from '../control.ts';
 import type { Feed } from '../delivery/subscriber.ts';
 import { CourierError } from '../errors.ts';
 import type { Failures } from '../observe/failures.ts';
 import { appRouter } from '../router/index.ts';
-import { contextOf, type GatewayControl } from '../router/trpc.ts';
+import { contextOf } from '../router/trpc.ts';
 import { addressOf } from './doorway.ts';
 import { headerOf, traceparentOf } from './http-exchange.ts';
 
@@ -19,7 +20,7 @@ export const MAX_BATCH_CALLS = 100;
 export interface TrpcHttpDeps {
   readonly feed: Feed;
   readonly access: Access;
-  readonly control: GatewayControl;
+  readonly control: Control;
   readonly failures: Failures;
 }
 

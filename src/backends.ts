@@ -1,0 +1,95 @@
+/** What a gateway stands on, as its configuration has it: the only place, with `gateway.ts`, that knows implementations. */
+import { randomUUID } from 'node:crypto';
+import { dirname, join } from 'node:path';
+import type { RevocationStore } from './auth/revocations.ts';
+import { revocationFile } from './auth/revocations-file.ts';
+import { postgresRevocations } from './auth/revocations-postgres.ts';
+import type { Broker } from './broker/broker.ts';
+import { localBroker } from './broker/local.ts';
+import { redisBroker } from './broker/redis.ts';
+import { noPeers, type Peers } from './cluster/peers.ts';
+import { redisPeers } from './cluster/redis.ts';
+import { type Config, ConfigError } from './config.ts';
+import { type ConnectionCounts, memoryConnectionCounts } from './limits/connections.ts';
+import type { Limiter } from './limits/limiter.ts';
+import { memoryLimiter } from './limits/memory.ts';
+import { redisConnectionCounts, redisLimiter } from './limits/redis.ts';
+import type { EventLog } from './log/log.ts';
+import { openMemoryLog } from './log/memory.ts';
+import { openPostgresLog, type SharedLog } from './log/postgres.ts';
+import { PostgresOpenError } from './log/postgres-schema.ts';
+import { openSqliteLog } from './log/sqlite.ts';
+import type { Failures } from './observe/failures.ts';
+import { RedisConnection, RedisOpenError } from './redis/connection.ts';
+
+export interface Backends extends AsyncDisposable {
+  readonly log: EventLog;
+  readonly broker: Broker;
+  readonly limiter: Limiter;
+  readonly connections: ConnectionCounts;
+  readonly revocations: RevocationStore;
+  readonly peers: Peers;
+}
+
+/**
+ * Opens everything.
+ *
+ * @param onBroken told when the log is beyond repair.
+ * @throws {ConfigError} when a server cannot be used; what the log throws.
+ */
+export async function openBackends(config: Config, failures: Failures, onBroken: () => void): Promise<Backends> {
+  await using stack = new AsyncDisposableStack();
+  const log = stack.use(await openLog(config, failures, onBroken));
+  const backends =
+    config.broker.kind === 'redis' && 'database' in log ? await openShared(config.broker.url, log, stack) : openOwn(config, log, stack);
+  const resources = stack.move();
+  return { ...backends, log, [Symbol.asyncDispose]: () => resources.disposeAsync() };
+}
+
+type Beside = Omit<Backends, 'log' | keyof AsyncDisposable>;
+
+/** For one instance. */
+function openOwn({ log: target }: Config, log: EventLog | SharedLog, stack: AsyncDisposableStack): Beside {
+  const file = target.kind === 'sqlite' ? join(dirname(target.path), 'revocations.json') : undefined;
+  return {
+    broker: stack.use(localBroker()),
+    limiter: stack.use(memoryLimiter()),
+    connections: stack.use(memoryConnectionCounts()),
+    revocations: 'database' in log ? postgresRevocations(log.database) : revocationFile(file),
+    peers: noPeers,
+  };
+}
+
+/** For several. */
+async function openShared(url: string, log: SharedLog, stack: AsyncDisposableStack): Promise<Beside> {
+  const redis = stack.use(
+    await RedisConnection.open(url, log.identity).catch((error: unknown) => {
+      throw error instanceof RedisOpenError ? new ConfigError(`COURIER_BROKER: ${error.message}`, { cause: error }) : error;
+    }),
+  );
+  const instance = randomUUID();
+  const peers = stack.use(await redisPeers(redis, instance));
+  const instances = () => peers.instances;
+  return {
+    broker: stack.use(await redisBroker(redis, { instance, epoch: log.positions.epoch })),
+    limiter: stack.use(redisLimiter(redis, memoryLimiter(), instances)),
+    connections: stack.use(redisConnectionCounts(redis, memoryConnectionCounts(), instances)),
+    revocations: postgresRevocations(log.database),
+    peers,
+  };
+}
+
+async function openLog({ log: target }: Config, failures: Failures, onBroken: () => void): Promise<EventLog | SharedLog> {
+  if (target.kind === 'memory') return openMemoryLog();
+  const told = (what: string) => ({
+    onError: (error: unknown, operation: string) => failures.report('log', 'the event log failed', error, { operation }),
+    onBroken: (error: unknown) => {
+      failures.report('worker', what, error);
+      onBroken();
+    },
+  });
+  if (target.kind === 'sqlite') return openSqliteLog({ path: target.path, ...told('the worker of the event log failed') });
+  return openPostgresLog({ url: target.url, ...told('the event log is another one') }).catch((error: unknown) => {
+    throw error instanceof PostgresOpenError ? new ConfigError(`COURIER_LOG: ${error.message}`, { cause: error }) : error;
+  });
+}

@@ -1,0 +1,63 @@
+/** A broker over Redis' publish and subscribe: one message a commit, with its events while they are not too large. */
+import { familyOf } from '../contract/channels.ts';
+import type { StoredEvent } from '../log/log.ts';
+import type { RedisConnection } from '../redis/connection.ts';
+import type { Broker, BrokerListener } from './broker.ts';
+
+/** UTF-16 units of a message with events; instead of a longer one a hint is sent. */
+const MAX_MESSAGE_LENGTH = 1024 * 1024;
+const CHANNEL = 'events';
+
+/** Names are short, as they are sent with every commit. */
+interface Message {
+  /** The instance that sends it. */
+  readonly from: string;
+  /** The epoch that the numbers are of. */
+  readonly epoch: string;
+  /** Absent in a hint. */
+  readonly events?: readonly (readonly [seq: number, channel: string, type: string, body: string])[];
+}
+
+/** @param instance names this one among the others; `epoch` is that of its log. */
+export async function redisBroker(redis: RedisConnection, { instance, epoch }: { instance: string; epoch: string }): Promise<Broker> {
+  const listeners = new Set<BrokerListener>();
+  const hint = () => {
+    for (const listener of listeners) listener.onHint();
+  };
+  redis.onReconnect(hint);
+  await redis.subscribe(CHANNEL, (received) => {
+    const message = received as Message | undefined;
+    if (message?.from === instance) return;
+    const events = message?.epoch === epoch ? message.events?.flatMap(storedEvent) : undefined;
+    if (events === undefined) hint();
+    else for (const listener of listeners) listener.onEvents(events);
+  });
+  return {
+    kind: 'redis',
+    get problem() {
+      return redis.problem;
+    },
+    publish: (events) => {
+      const length = events.reduce((sum, { body }) => sum + body.length, 0);
+      const message: Message = {
+        from: instance,
+        epoch,
+        ...(length <= MAX_MESSAGE_LENGTH && { events: events.map(({ seq, channel, type, body }) => [seq, channel, type, body] as const) }),
+      };
+      redis.send(['PUBLISH', redis.key(CHANNEL), JSON.stringify(message)]).catch(() => undefined);
+    },
+    listen: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    [Symbol.asyncDispose]: () => {
+      listeners.clear();
+      return Promise.resolve();
+    },
+  };
+}
+
+function storedEvent([seq, channel, type, body]: readonly [number, string, string, string]): StoredEvent[] {
+  const family = familyOf(channel);
+  return family === undefined ? [] : [{ seq, channel, family, type, body }];
+}

@@ -1,0 +1,35 @@
+/**
+ * The other instances of the same gateway: how many there are, and asking them all the same thing. Nothing that must not
+ * be lost goes this way.
+ */
+
+/** What instances ask of each other, and what each of them answers. */
+export interface Questions {
+  stats: { question: null; answer: unknown };
+  connections: { question: { sub: string | null }; answer: unknown };
+  disconnect: { question: { connection_id: string }; answer: boolean };
+  /** A token was revoked: look at the revocations. */
+  revoked: { question: null; answer: number };
+}
+export type QuestionKind = keyof Questions;
+
+export type Answerers = {
+  readonly [K in QuestionKind]: (question: Questions[K]['question']) => Questions[K]['answer'] | Promise<Questions[K]['answer']>;
+};
+
+export interface Peers extends AsyncDisposable {
+  /** Instances that were last seen, this one among them. */
+  readonly instances: number;
+  /** Asks the others. Resolves to the answers that came in time, JSON as it was sent. */
+  ask<K extends QuestionKind>(kind: K, question: Questions[K]['question']): Promise<Questions[K]['answer'][]>;
+  /** How this instance answers the others. */
+  answer(answerers: Answerers): void;
+}
+
+/** A gateway of one instance. */
+export const noPeers: Peers = {
+  instances: 1,
+  ask: () => Promise.resolve([]),
+  answer: () => undefined,
+  [Symbol.asyncDispose]: () => Promise.resolve(),
+};

@@ -1,0 +1,84 @@
+/** The other instances, found and asked over Redis. */
+import { randomUUID } from 'node:crypto';
+import type { RedisConnection } from '../redis/connection.ts';
+import { RedisScript } from '../redis/script.ts';
+import type { Answerers, Peers, QuestionKind } from './peers.ts';
+
+/** How often an instance says that it is there, and how long that counts, in ms. */
+const PRESENT_EVERY_MS = 2000;
+const PRESENT_MS = 7000;
+/** How long the others may take to answer, in ms. */
+const ANSWER_MS = 1000;
+const CHANNEL = 'peers';
+
+const PRESENT = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return redis.call('ZCARD', KEYS[1])`;
+
+type Message =
+  | { readonly from: string; readonly id: string; readonly kind: QuestionKind; readonly question: unknown }
+  | { readonly to: string; readonly id: string; readonly answer: unknown };
+
+/** @param instance names this one among the others. */
+export async function redisPeers(redis: RedisConnection, instance: string): Promise<Peers> {
+  const present = new RedisScript(redis, PRESENT);
+  const waiting = new Map<string, (answer: unknown) => void>();
+  let instances = 1;
+  let answerers: Answerers | undefined;
+  const send = (message: Message) => redis.send(['PUBLISH', redis.key(CHANNEL), JSON.stringify(message)]);
+  const appear = async () => {
+    instances = await present.run<number>([redis.key('instances')], [instance, PRESENT_MS]).catch(() => instances);
+  };
+  await redis.subscribe(CHANNEL, (received) => {
+    const message = received as Message | undefined;
+    if (message === undefined) return;
+    if ('to' in message) {
+      if (message.to === instance) waiting.get(message.id)?.(message.answer);
+    } else if (message.from !== instance && answerers !== undefined) {
+      const { from, id, kind, question } = message;
+      const answer = (answerers[kind] as (question: unknown) => unknown)(question);
+      void Promise.resolve(answer)
+        .then((value) => send({ to: from, id, answer: value }))
+        .catch(() => undefined);
+    }
+  });
+  redis.onReconnect(() => void appear());
+  await appear();
+  const timer = setInterval(() => void appear(), PRESENT_EVERY_MS);
+  timer.unref();
+  return {
+    get instances() {
+      return instances;
+    },
+    ask: (kind, question) => {
+      const id = randomUUID();
+      const answers: unknown[] = [];
+      const others = instances - 1;
+      if (others === 0 || !redis.ready) return Promise.resolve([]);
+      return new Promise((resolve) => {
+        const done = () => {
+          waiting.delete(id);
+          clearTimeout(late);
+          resolve(answers as never);
+        };
+        const late = setTimeout(done, ANSWER_MS);
+        waiting.set(id, (answer) => {
+          if (answers.push(answer) === others) done();
+        });
+        send({ from: instance, id, kind, question }).catch(done);
+      });
+    },
+    answer: (own) => {
+      answerers = own;
+    },
+    [Symbol.asyncDispose]: async () => {
+      clearInterval(timer);
+      answerers = undefined;
+      await redis.send(['ZREM', redis.key('instances'), instance]).catch(() => undefined);
+    },
+  };
+}

@@ -1,0 +1,108 @@
+/**
+ * Limits that several instances keep together: buckets and leases in Redis, by its clock. While Redis is away each instance
+ * keeps its share of them by itself.
+ */
+import type { RedisConnection } from '../redis/connection.ts';
+import { RedisScript } from '../redis/script.ts';
+import type { ConnectionCounts } from './connections.ts';
+import type { Charge, Limiter, RetryAfterMs } from './limiter.ts';
+
+/** As `take` in gcra.ts, for several rates at once: all are charged, or none. */
+const TAKE = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + time[2] / 1000
+local cost = tonumber(ARGV[1])
+local wait = -1
+local states = {}
+for i = 1, #KEYS do
+  local limit = tonumber(ARGV[2 * i])
+  local period = tonumber(ARGV[2 * i + 1])
+  local full = math.max(tonumber(redis.call('GET', KEYS[i]) or now), now) + cost * period / limit
+  local left = full - now - period
+  if cost > limit then return 'never' end
+  if left > 0.001 then wait = math.max(wait, math.ceil(left)) end
+  states[i] = full
+end
+if wait >= 0 then return tostring(wait) end
+for i = 1, #KEYS do
+  redis.call('SET', KEYS[i], string.format('%.3f', states[i]), 'PX', math.ceil(states[i] - now) + 1)
+end
+return 'admitted'`;
+
+/** @param fallback keeps what one instance may admit by itself; `instances` were last seen. */
+export function redisLimiter(redis: RedisConnection, fallback: Limiter, instances: () => number): Limiter {
+  const take = new RedisScript(redis, TAKE);
+  const alone = (charge: Charge): RetryAfterMs | Promise<RetryAfterMs> => {
+    const share = instances();
+    const rates = charge.rates.map(({ limit, periodMs }) => ({ limit: Math.max(charge.cost, limit / share), periodMs }));
+    return fallback.charge({ ...charge, rates });
+  };
+  return {
+    charge: (charge) => {
+      const { key, rates, cost } = charge;
+      if (rates.length === 0) return undefined;
+      if (!redis.ready) return alone(charge);
+      const keys = rates.map((_rate, index) => redis.key(`limit:${index}:${key}`));
+      return take.run<string>(keys, [cost, ...rates.flatMap(({ limit, periodMs }) => [limit, periodMs])]).then(
+        (verdict) => (verdict === 'admitted' ? undefined : verdict === 'never' ? Number.POSITIVE_INFINITY : Number(verdict)),
+        () => alone(charge),
+      );
+    },
+    [Symbol.dispose]: () => fallback[Symbol.dispose](),
+  };
+}
+
+/** How long a connection counts after its instance was last heard of, and how often that is renewed, in ms. */
+const LEASE_MS = 30_000;
+const RENEW_MS = 10_000;
+
+const CLAIM = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+local open = redis.call('ZCARD', KEYS[1])
+if open >= tonumber(ARGV[2]) then return open end
+redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return -1`;
+const RENEW = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+for i = 2, #ARGV do redis.call('ZADD', KEYS[1], now + ARGV[1], ARGV[i]) end
+redis.call('PEXPIRE', KEYS[1], ARGV[1])`;
+
+export function redisConnectionCounts(redis: RedisConnection, fallback: ConnectionCounts, instances: () => number): ConnectionCounts {
+  const claim = new RedisScript(redis, CLAIM);
+  const renew = new RedisScript(redis, RENEW);
+  const own = new Map<string, Set<string>>();
+  const keyOf = (sub: string) => redis.key(`connections:${sub}`);
+  const renewAll = () => {
+    for (const [sub, ids] of own) void renew.run([keyOf(sub)], [LEASE_MS, ...ids]).catch(() => undefined);
+  };
+  const timer = setInterval(renewAll, RENEW_MS);
+  timer.unref();
+  // A Redis that has lost its memory is told again.
+  redis.onReconnect(renewAll);
+  return {
+    claim: async (sub, id, most) => {
+      // What is open here counts here, whatever becomes of Redis.
+      const here = await fallback.claim(sub, id, redis.ready ? most : Math.ceil(most / instances()));
+      if (here !== undefined) return here;
+      const elsewhere = await claim.run<number>([keyOf(sub)], [id, most, LEASE_MS]).catch(() => -1);
+      if (elsewhere >= 0) {
+        fallback.release(sub, id);
+        return elsewhere;
+      }
+      own.set(sub, (own.get(sub) ?? new Set()).add(id));
+      return undefined;
+    },
+    release: (sub, id) => {
+      fallback.release(sub, id);
+      const ids = own.get(sub);
+      if (!ids?.delete(id)) return;
+      if (ids.size === 0) own.delete(sub);
+      redis.send(['ZREM', keyOf(sub), id]).catch(() => undefined);
+    },
+    [Symbol.dispose]: () => clearInterval(timer),
+  };
+}
