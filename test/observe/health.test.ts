@@ -121,7 +121,10 @@ if (canSlow) {
     await load.stop();
     expect(answer).toMatchObject({
       status: 200,
-      health: { status: 'degraded', components: { event_log: { status: 'degraded', action: expect.stringContaining('takes longer than 40 ms') } } },
+      health: {
+        status: 'degraded',
+        components: { event_log: { status: 'degraded', action: expect.stringContaining('takes longer than 40 ms') } },
+      },
     });
     await expect.poll(async () => (await healthOf(gateway.url)).health.status, { timeout: 10_000 }).toBe('healthy');
   });

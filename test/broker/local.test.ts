@@ -1,0 +1,7 @@
+import { localBroker } from '../../src/broker/local.ts';
+import { describeBroker } from '../contracts/broker.ts';
+
+describeBroker('local broker', {
+  shared: false,
+  factory: () => ({ open: () => Promise.resolve(localBroker()), [Symbol.asyncDispose]: async () => undefined }),
+});

@@ -1,0 +1,68 @@
+/** The Redis broker: the guarantees of every broker, and what it does while Redis is away. */
+import { randomUUID } from 'node:crypto';
+import { expect, inject, test } from 'vitest';
+import { startRedis } from '../../scripts/servers.ts';
+import { redisBroker } from '../../src/broker/redis.ts';
+import { RedisConnection } from '../../src/redis/connection.ts';
+import { describeBroker, eventOf, hear } from '../contracts/broker.ts';
+
+async function brokersOn(url: string) {
+  const stack = new AsyncDisposableStack();
+  const namespace = randomUUID();
+  return {
+    open: async (epoch = 'epoch') => {
+      const redis = stack.use(await RedisConnection.open(url, namespace));
+      return redisBroker(redis, { instance: randomUUID(), epoch });
+    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+describeBroker('Redis broker', { shared: true, factory: () => brokersOn(inject('redisUrl')) });
+
+test('events of another epoch are only hinted at', async () => {
+  await using brokers = await brokersOn(inject('redisUrl'));
+  await using publisher = await brokers.open('before');
+  await using subscriber = await brokers.open('after');
+  const heard = hear(subscriber);
+  publisher.publish([eventOf(1)]);
+  await expect.poll(() => heard.hints).toBe(1);
+  expect(heard.events).toEqual([]);
+});
+
+test('while Redis is away it says so, publishing loses messages, and its return is a hint', { timeout: 60_000 }, async () => {
+  await using server = await startRedis();
+  await using brokers = await brokersOn(server.url);
+  await using publisher = await brokers.open();
+  await using subscriber = await brokers.open();
+  const heard = hear(subscriber);
+  await server.kill();
+  await expect.poll(() => publisher.problem).toMatch(/ECONNREFUSED|closed|ended/i);
+  publisher.publish([eventOf(1)]);
+  await server.restart();
+  await expect.poll(() => [publisher.problem, subscriber.problem], { timeout: 10_000 }).toEqual([undefined, undefined]);
+  expect(heard.hints).toBeGreaterThanOrEqual(1);
+  publisher.publish([eventOf(2)]);
+  await expect.poll(() => heard.events).toEqual([eventOf(2)]);
+});
+
+test('a Redis that does not answer any more counts as away', { timeout: 60_000 }, async () => {
+  await using server = await startRedis();
+  await using brokers = await brokersOn(server.url);
+  await using broker = await brokers.open();
+  server.signal('SIGSTOP');
+  await expect.poll(() => broker.problem, { timeout: 15_000 }).toBeDefined();
+  server.signal('SIGCONT');
+  await expect.poll(() => broker.problem, { timeout: 15_000 }).toBeUndefined();
+});
+
+test('what cannot be used is one line', async () => {
+  await using guarded = await startRedis(['--requirepass', 'right']);
+  const open = (url: string) => RedisConnection.open(url, 'x');
+  const address = guarded.url.replace('redis://', '');
+  await expect(open(guarded.url)).rejects.toThrow(/^Redis at 127\.0\.0\.1:\d+ cannot be used: NOAUTH/);
+  await expect(open(`redis://:wrong@${address}`)).rejects.toThrow(/cannot be used: WRONGPASS/);
+  await expect(open('redis://127.0.0.1:1')).rejects.toThrow(/^Redis at 127\.0\.0\.1:1 cannot be used: .*ECONNREFUSED/);
+  await using allowed = await open(`redis://:right@${address}`);
+  expect(allowed.ready).toBe(true);
+});
