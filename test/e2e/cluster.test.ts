@@ -1,0 +1,165 @@
+/** Two gateways that share a log: what is true of one is true of both together. */
+import { expect, inject, test } from 'vitest';
+import { createDatabase, startRedis } from '../../scripts/servers.ts';
+import { startCluster } from '../helpers/cluster.ts';
+import { collect } from '../helpers/collect.ts';
+import { startGateway, type TestGateway, UNLIMITED } from '../helpers/gateway.ts';
+import { startProcess } from '../helpers/process.ts';
+import { openSocket } from '../helpers/raw-socket.ts';
+
+type Item = { id: string; data: { type: string } };
+const draft = (kind: string) => ({ type: 'forge.job.started', channel: 'forge.job.j', data: { job_id: 'j', kind } }) as const;
+
+async function publishOn(gateway: TestGateway, kinds: readonly string[], key?: string) {
+  const response = await fetch(`${gateway.url}/publish`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${await gateway.token('forge', 'service')}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ ...draft(kinds[0] as string), ...(key && { idempotency_key: key }) }),
+  });
+  return (await response.json()) as { id: string; duplicate: boolean };
+}
+
+test('what is published on one is delivered on both, in one order, and resumed on either', async () => {
+  await using cluster = await startCluster();
+  const [one, two] = cluster.gateways;
+  await using first = one.webSocketClient(await one.token('reader', 'service'));
+  await using second = two.webSocketClient(await two.token('reader', 'service'));
+  using here = collect<Item>((observer) => first.trpc.events.subscribe.subscribe({ channels: ['**'] }, observer));
+  using there = collect<Item>((observer) => second.trpc.events.subscribe.subscribe({ channels: ['**'] }, observer));
+  await Promise.all([here.count(1), there.count(1)]);
+  const kinds = Array.from({ length: 40 }, (_, index) => `k${index}`);
+  await Promise.all(kinds.map((kind, index) => publishOn(index % 2 === 0 ? one : two, [kind])));
+  await Promise.all([here.count(41), there.count(41)]);
+  const ids = (items: readonly Item[]) => items.slice(1).map(({ id }) => id);
+  expect(ids(here.items)).toEqual(ids(there.items));
+  expect(ids(here.items).map((id) => Number(id.split('-')[1]))).toEqual(kinds.map((_, index) => index + 1));
+  const [resumeFrom = ''] = ids(here.items).slice(9);
+  using resumed = collect<Item>((observer) =>
+    second.trpc.events.subscribe.subscribe({ channels: ['**'], lastEventId: resumeFrom }, observer),
+  );
+  await resumed.count(31);
+  expect(resumed.items.slice(0, 30).map(({ id }) => id)).toEqual(ids(here.items).slice(10));
+});
+
+test('an idempotency key is known to both', async () => {
+  await using cluster = await startCluster();
+  const [one, two] = cluster.gateways;
+  const receipts = await Promise.all([one, two, one, two].map((gateway) => publishOn(gateway, ['k'], 'key')));
+  expect(new Set(receipts.map(({ id }) => id)).size).toBe(1);
+  expect(receipts.filter(({ duplicate }) => !duplicate)).toHaveLength(1);
+});
+
+test('a limit is that of both together, and so is the number of connections', async () => {
+  const limits = { ...JSON.parse(UNLIMITED), user: { queriesPerSecond: 4, connections: 2 } };
+  await using cluster = await startCluster({ COURIER_LIMITS: JSON.stringify(limits) });
+  const [one, two] = cluster.gateways;
+  const token = await one.token('ada');
+  const statuses = await Promise.all(
+    Array.from({ length: 12 }, async (_, index) => {
+      const url = (index % 2 === 0 ? one : two).url;
+      return (await fetch(`${url}/events/global`, { headers: { authorization: `Bearer ${token}` } })).status;
+    }),
+  );
+  const admitted = statuses.filter((status) => status === 200).length;
+  expect(statuses.filter((status) => status === 429).length).toBe(12 - admitted);
+  expect(admitted).toBeGreaterThanOrEqual(4);
+  // What is refilled while they are answered.
+  expect(admitted).toBeLessThan(8);
+  const connect = (gateway: TestGateway) => openSocket(`${gateway.url.replace('http', 'ws')}/ws/global?token=${token}`);
+  const first = await connect(one);
+  await using second = await connect(two);
+  await Promise.all([first.count(1), second.count(1)]);
+  await using third = await connect(two);
+  expect(await third.closed).toEqual({ code: 1013, reason: '"ada" has 2 connections, and may have 2' });
+  await first[Symbol.asyncDispose]();
+  await expect
+    .poll(async () => {
+      await using again = await connect(two);
+      return await Promise.race([again.count(1).then(() => 'open'), again.closed.then(({ code }) => code)]).catch(() => 'closed');
+    })
+    .toBe('open');
+});
+
+test('an admin of one sees, disconnects and revokes on both', async () => {
+  await using cluster = await startCluster();
+  const [one, two] = cluster.gateways;
+  const { admin } = one.httpClient(await one.token('root', 'admin'));
+  const ada = await one.token('ada');
+  await using here = await openSocket(`${one.url.replace('http', 'ws')}/ws/global?token=${ada}`);
+  await using there = await openSocket(`${two.url.replace('http', 'ws')}/ws/global?token=${ada}`);
+  await using other = await openSocket(`${two.url.replace('http', 'ws')}/ws/**?token=${await two.token('forge', 'service')}`);
+  await Promise.all([here.count(1), there.count(1), other.count(1)]);
+  // Each instance learns of the others within some seconds.
+  await expect.poll(async () => (await admin.stats.query()).instances, { timeout: 10_000 }).toBe(2);
+  expect(await admin.stats.query()).toMatchObject({
+    connections: { total: 3, transport: { trpc: 0, plain: 3 }, role: { user: 2, service: 1, admin: 0 } },
+    subscriptions: 3,
+  });
+  expect((await admin.channels.query())[0]).toEqual({ channel: 'global', subscribers: 3 });
+  const { total, connections } = await admin.connections.query();
+  expect([total, connections.map(({ sub }) => sub)]).toEqual([3, ['ada', 'ada', 'forge']]);
+  expect(connections[2]?.since).toBeInstanceOf(Date);
+  expect((await admin.connections.query({ sub: 'forge' })).total).toBe(1);
+  expect(await admin.disconnect.mutate({ connection_id: connections[2]?.connection_id ?? '' })).toEqual({ disconnected: true });
+  expect((await other.closed).code).toBe(1013);
+  expect(await admin.disconnect.mutate({ connection_id: 'nobody' })).toEqual({ disconnected: false });
+  expect(await admin.revoke.mutate({ sub: 'ada' })).toEqual({ ended: 2 });
+  expect([(await here.closed).code, (await there.closed).code]).toEqual([1008, 1008]);
+  const refused = await fetch(`${two.url}/events/global`, { headers: { authorization: `Bearer ${ada}` } });
+  expect(refused.status).toBe(401);
+});
+
+test('while Redis is away events arrive from the log, limits are shared out, and revocations still reach both', {
+  timeout: 60_000,
+}, async () => {
+  await using redis = await startRedis();
+  const limits = { ...JSON.parse(UNLIMITED), user: { queriesPerSecond: 4 } };
+  await using cluster = await startCluster({ COURIER_BROKER: redis.url, COURIER_LIMITS: JSON.stringify(limits) });
+  const [one, two] = cluster.gateways;
+  const health = async (gateway: TestGateway) =>
+    (await (await fetch(`${gateway.url}/health`)).json()) as { status: string; components: { broker: object } };
+  const { admin } = one.httpClient(await one.token('root', 'admin'));
+  await expect.poll(async () => (await admin.stats.query()).instances, { timeout: 10_000 }).toBe(2);
+  await using reader = await openSocket(`${two.url.replace('http', 'ws')}/ws/**?token=${await two.token('ada', 'admin')}`);
+  await reader.count(1);
+  await redis.kill();
+  await expect.poll(async () => (await health(one)).status).toBe('degraded');
+  expect((await health(one)).components.broker).toMatchObject({
+    kind: 'redis',
+    status: 'degraded',
+    action: expect.stringContaining('away'),
+  });
+  expect((await fetch(`${one.url}/readyz`)).status).toBe(200);
+  await publishOn(one, ['k']);
+  await reader.count(2);
+  const token = await one.token('eve');
+  const ask = async () => (await fetch(`${one.url}/events/global`, { headers: { authorization: `Bearer ${token}` } })).status;
+  expect(await Promise.all([ask(), ask(), ask(), ask()])).toEqual([200, 200, 429, 429]);
+  await admin.revoke.mutate({ sub: 'ada' });
+  expect((await reader.closed).code).toBe(1008);
+  await redis.restart();
+  await expect.poll(async () => (await health(one)).status, { timeout: 10_000 }).toBe('healthy');
+});
+
+test.each([
+  [
+    'wrong address',
+    'postgres://127.0.0.1:1/x',
+    'redis://127.0.0.1:1',
+    /^.*2: courier: COURIER_LOG: the event log 127.0.0.1:1\/x cannot be opened: .*ECONNREFUSED/,
+  ],
+  ['database that is not there', '/nowhere', 'redis://127.0.0.1:1', /COURIER_LOG: .*database "nowhere" does not exist$/],
+  ['Redis that is not there', '', 'redis://127.0.0.1:1', /2: courier: COURIER_BROKER: Redis at 127.0.0.1:1 cannot be used: .*ECONNREFUSED/],
+])('%s: one line and exit code 2', async (_name, log, broker, message) => {
+  const database = log.startsWith('postgres:') ? log : await createDatabase(inject('postgresUrl'));
+  const url = new URL(database);
+  if (log.startsWith('/')) url.pathname = log;
+  await expect(startProcess({ COURIER_LOG: url.href, COURIER_BROKER: broker })).rejects.toThrow(message);
+});
+
+test('one instance on PostgreSQL needs no Redis', async () => {
+  await using gateway = await startGateway({ COURIER_LOG: await createDatabase(inject('postgresUrl')) });
+  expect(await publishOn(gateway, ['k'])).toMatchObject({ duplicate: false });
+  const health = await (await fetch(`${gateway.url}/health`)).json();
+  expect(health).toMatchObject({ status: 'healthy', components: { broker: { kind: 'local' }, event_log: { head: 1 } } });
+});
