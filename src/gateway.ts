@@ -25,7 +25,7 @@ import { type Listener, listen } from './transport/server.ts';
 import { VERSION } from './version.ts';
 
 /** How often revocations of other instances are looked for, in ms. */
-const REVOCATIONS_REFRESH_MS = 2000;
+const REVOCATIONS_REFRESH_MS = 5000;
 
 export interface Gateway extends AsyncDisposable {
   /** Where it listens: `http://127.0.0.1:8766`. */

@@ -1,14 +1,212 @@
 /** The PostgreSQL log: the guarantees of every log, and what is its own: several instances, and a database that changes. */
-import { inject } from 'vitest';
+import pg from 'pg';
+import { describe, expect, inject, test } from 'vitest';
 import { createDatabase } from '../../scripts/servers.ts';
-import { openPostgresLog } from '../../src/log/postgres.ts';
-import { describeEventLog } from '../contracts/event-log.ts';
+import { EVERYTHING } from '../../src/contract/channels.ts';
+import type { StoredEvent } from '../../src/log/log.ts';
+import { migratePostgres, openPostgresLog } from '../../src/log/postgres.ts';
+import { describeEventLog, draftOn } from '../contracts/event-log.ts';
+
+const never = new AbortController().signal;
+const newDatabase = () => createDatabase(inject('postgresUrl'));
 
 describeEventLog('PostgreSQL log', {
   durable: true,
   runs: 15,
   factory: async () => {
-    const url = await createDatabase(inject('postgresUrl'));
+    const url = await newDatabase();
     return { open: (options) => openPostgresLog({ url, ...options }), [Symbol.asyncDispose]: async () => undefined };
   },
+});
+
+/** Runs statements as the owner of the database would. */
+async function execute(url: string, ...statements: readonly string[]): Promise<pg.QueryResult> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    let result: pg.QueryResult | undefined;
+    for (const statement of statements) result = await client.query(statement);
+    return result as pg.QueryResult;
+  } finally {
+    await client.end();
+  }
+}
+
+describe('several instances', () => {
+  test('numbers are dense over all of them, and a reader that follows the head misses none', async () => {
+    const url = await newDatabase();
+    await using one = await openPostgresLog({ url });
+    await using two = await openPostgresLog({ url });
+    const heard: StoredEvent[][] = [[], []];
+    for (const [index, log] of [one, two].entries()) log.onCommit((events) => heard[index]?.push(...events));
+    const followed: number[] = [];
+    let writing = true;
+    const follow = (async () => {
+      for (let after = 0; writing || followed.length < 600; after = followed.at(-1) ?? 0) {
+        const { events } = await two.read({ after, selector: EVERYTHING, limit: 50 }, never);
+        followed.push(...events.map(({ seq }) => seq));
+      }
+    })();
+    const append = async (log: typeof one, count: number) => {
+      for (let n = 0; n < count; n += 1) await log.append([draftOn('global'), draftOn('user.u1')]);
+    };
+    await Promise.all([one, two, one, two, one, two].map((log) => append(log, 50)));
+    writing = false;
+    await follow;
+    expect(followed).toEqual(Array.from({ length: 600 }, (_, index) => index + 1));
+    const seqs = heard.map((events) => events.map(({ seq }) => seq));
+    expect(seqs.map((list) => list.length)).toEqual([300, 300]);
+    expect(seqs.flat().sort((a, b) => a - b)).toEqual(followed);
+  });
+
+  test('start together on an empty database', async () => {
+    const url = await newDatabase();
+    const logs = await Promise.all([1, 2, 3, 4].map(() => openPostgresLog({ url })));
+    const epochs = new Set(logs.map(({ positions }) => positions.epoch));
+    for (const log of logs) await log[Symbol.asyncDispose]();
+    expect(epochs.size).toBe(1);
+  });
+
+  test('the epoch lasts while one of them has the log open, and then ends', async () => {
+    const url = await newDatabase();
+    const first = await openPostgresLog({ url });
+    await using second = await openPostgresLog({ url });
+    await first[Symbol.asyncDispose]();
+    const third = await openPostgresLog({ url });
+    expect(third.positions.epoch).toBe(second.positions.epoch);
+    await third[Symbol.asyncDispose]();
+    await second[Symbol.asyncDispose]();
+    await using later = await openPostgresLog({ url });
+    expect(later.positions.epoch).not.toBe(second.positions.epoch);
+  });
+});
+
+describe('a database that is not the one that it was', () => {
+  /** Opens a log with ten events, changes the database under it, and tells what becomes of it. */
+  async function changed(...statements: readonly string[]) {
+    const url = await newDatabase();
+    const broken: unknown[] = [];
+    await using log = await openPostgresLog({ url, onBroken: (error) => broken.push(error) });
+    await log.append(Array.from({ length: 10 }, () => draftOn('global')));
+    const position = log.positions.at(9);
+    // Its connections are gone, as with a server that was.
+    await execute(
+      url,
+      ...statements,
+      'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
+    );
+    await expect
+      .poll(async () => {
+        await log.bounds().catch(() => undefined);
+        return broken.length;
+      })
+      .toBe(1);
+    expect(broken[0]).toMatchObject({ message: expect.stringContaining('this instance must start again') });
+    await expect(log.append([draftOn('global')])).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
+    await expect(log.read({ after: 0, selector: EVERYTHING, limit: 1 }, never)).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
+    await using next = await openPostgresLog({ url });
+    return { next, position, before: log.positions.epoch };
+  }
+
+  test('restored to an earlier state: the instance breaks, and lost positions are of another epoch', async () => {
+    const { next, position, before } = await changed('UPDATE courier_log SET head = 5', 'DELETE FROM courier_event WHERE seq > 5');
+    expect(next.positions.epoch).not.toBe(before);
+    const [, seq] = position.split('-');
+    expect(next.positions.problemWith({ epoch: before, seq: Number(seq) }, 20)).toBe('epoch');
+    expect(next.positions.problemWith({ epoch: before, seq: 5 }, 20)).toBeUndefined();
+  });
+
+  test('another server took its place: the instance breaks, and what both have keeps its positions', async () => {
+    const { next, before } = await changed("UPDATE courier_log SET server = 'another/00000001'");
+    expect(next.positions.epoch).not.toBe(before);
+    expect(next.positions.problemWith({ epoch: before, seq: 10 }, 20)).toBeUndefined();
+  });
+
+  test('connections that break are replaced, and nothing else happens', async () => {
+    const url = await newDatabase();
+    const broken: unknown[] = [];
+    await using log = await openPostgresLog({ url, onBroken: (error) => broken.push(error) });
+    await log.append([draftOn('global')]);
+    await execute(
+      url,
+      'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
+    );
+    await expect
+      .poll(() =>
+        log.append([draftOn('global')]).then(
+          (appended) => appended[0]?.event.seq,
+          () => undefined,
+        ),
+      )
+      .toBeDefined();
+    expect(broken).toEqual([]);
+    // The lock of those who have it open is held again.
+    await expect
+      .poll(
+        async () =>
+          (
+            await execute(
+              url,
+              "SELECT count(*)::int AS n FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+            )
+          ).rows[0]?.n,
+      )
+      .toBe(1);
+  });
+});
+
+describe('refused at the start, in one line', () => {
+  test.each([
+    [
+      'a schema of a newer version',
+      ['UPDATE courier_schema SET version = 99'],
+      /its schema has version 99, and this Courier knows versions up to \d+: use a newer Courier$/,
+    ],
+    [
+      'a database that may lose what it acknowledged',
+      ["DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database()); END $$"],
+      /synchronous_commit is off, and must be on: acknowledged events could be lost$/,
+    ],
+  ])('%s', async (_name, statements, message) => {
+    const url = await newDatabase();
+    expect(await migratePostgres(url)).toBeGreaterThan(0);
+    await execute(url, ...statements);
+    await expect(openPostgresLog({ url })).rejects.toThrow(message);
+  });
+
+  test('a role that may not make tables', async () => {
+    const url = await newDatabase();
+    const role = `courier_test_${Date.now()}`;
+    await execute(url, `CREATE ROLE ${role} LOGIN`, 'REVOKE CREATE ON SCHEMA public FROM PUBLIC');
+    const limited = new URL(url);
+    limited.username = role;
+    await expect(openPostgresLog({ url: limited.href })).rejects.toThrow(
+      /^the event log 127\.0\.0\.1:\d+\/courier_\w+ cannot be opened: the database refused: permission denied for schema public$/,
+    );
+  });
+
+  test('and no line has the password', async () => {
+    await expect(openPostgresLog({ url: 'postgres://courier:secret@127.0.0.1:1/x' })).rejects.toThrow(
+      /^(?!.*secret).*127\.0\.0\.1:1\/x cannot be opened/,
+    );
+  });
+});
+
+test('days have tables of their own, made before they begin, and retention drops them whole', async () => {
+  const url = await newDatabase();
+  const day = 24 * 60 * 60 * 1000;
+  let now = Date.UTC(2026, 0, 30);
+  await using log = await openPostgresLog({ url, now: () => now });
+  const tables = async () =>
+    (
+      await execute(url, "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'courier_event'::regclass ORDER BY 1")
+    ).rows.map(({ name }) => name.replace('courier_event_', ''));
+  expect(await tables()).toEqual(['20260130', '20260131', '20260201']);
+  await log.append([draftOn('global')]);
+  now += 5 * day;
+  await log.append([draftOn('global')]);
+  expect(await tables()).toEqual(['20260130', '20260131', '20260201', '20260204', '20260205', '20260206']);
+  while (await log.trim(Date.UTC(2026, 1, 4), 100));
+  expect(await tables()).toEqual(['20260204', '20260205', '20260206']);
+  expect(await log.bounds()).toEqual({ first: 2, head: 2 });
 });
