@@ -42,6 +42,8 @@ export interface LoadOptions {
 export interface Load extends AsyncDisposable {
   /** Resolves when so many more events have been acknowledged; rejects when a publish was refused for good. */
   more(count: number): Promise<void>;
+  /** Publishes that were not acknowledged, and begun again. */
+  readonly retries: number;
   /** Publishes no more, and resolves when everything that was begun is acknowledged. */
   stop(): Promise<void>;
 }
@@ -53,6 +55,7 @@ export function startLoad({ url, token, ledger, inFlight, batch = 1, padding = 0
   const name = `load${++loads}`;
   const waiting = new Set<{ readonly target: number; readonly resolve: () => void }>();
   let acknowledged = 0;
+  let retries = 0;
   let stopping = false;
   const wake = () => {
     for (const one of waiting) {
@@ -64,7 +67,9 @@ export function startLoad({ url, token, ledger, inFlight, batch = 1, padding = 0
   const publisher = async (index: number): Promise<void> => {
     for (let n = 0; !stopping; n += 1) {
       const texts = Array.from({ length: batch }, (_, position) => `${name}.${index}.${n}.${position}`);
-      const receipts = await publishUntilAcknowledged(client.trpc, texts, padding);
+      const receipts = await publishUntilAcknowledged(client.trpc, texts, padding, () => {
+        retries += 1;
+      });
       for (const [position, { id }] of receipts.entries()) ledger.acknowledge(id, texts[position] as string);
       acknowledged += receipts.length;
       wake();
@@ -79,6 +84,9 @@ export function startLoad({ url, token, ledger, inFlight, batch = 1, padding = 0
   return {
     more: (count) =>
       Promise.race([new Promise<void>((resolve) => waiting.add({ target: acknowledged + count, resolve })), running.then(() => undefined)]),
+    get retries() {
+      return retries;
+    },
     stop,
     [Symbol.asyncDispose]: async () => {
       stopping = true;
@@ -87,7 +95,12 @@ export function startLoad({ url, token, ledger, inFlight, batch = 1, padding = 0
   };
 }
 
-async function publishUntilAcknowledged(trpc: TRPCClient<AppRouter>, texts: readonly string[], padding: number): Promise<{ id: string }[]> {
+async function publishUntilAcknowledged(
+  trpc: TRPCClient<AppRouter>,
+  texts: readonly string[],
+  padding: number,
+  onRetry: () => void,
+): Promise<{ id: string }[]> {
   const drafts = texts.map((text) => ({
     type: 'forge.job.progress' as const,
     channel: 'forge.job.load' as const,
@@ -99,6 +112,7 @@ async function publishUntilAcknowledged(trpc: TRPCClient<AppRouter>, texts: read
       return await trpc.events.publishBatch.mutate(drafts);
     } catch (error) {
       if (!isRetryable(error)) throw error;
+      onRetry();
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
   }

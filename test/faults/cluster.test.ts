@@ -1,0 +1,205 @@
+/** Two gateways on one log, while servers are killed and cables cut: every subscriber of each gets every event once, in order. */
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { startPostgres, startRedis } from '../../scripts/servers.ts';
+import { sharedEnv } from '../helpers/cluster.ts';
+import { processToken } from '../helpers/process.ts';
+import { type Instances, startInstances } from './instances.ts';
+import { EXACT, type Figures, Ledger, LONG, report, seqOf } from './ledger.ts';
+import { type Load, startLoad, storedEvents, type Watching, watch } from './load.ts';
+import { startProxy, unreliablePushes } from './proxy.ts';
+
+const MINUTES = 60_000;
+const SHARE = 0.1;
+
+/** Publishers and a subscriber at every instance, and what they made of it in the end. */
+async function startTraffic(instances: Pick<Instances, 'urls'>, options: { inFlight?: number } = {}) {
+  const token = await processToken('forge', 'service');
+  const ledger = new Ledger();
+  await using stack = new AsyncDisposableStack();
+  const subscribers: Watching[] = instances.urls.map((url) => stack.use(watch(url, token)));
+  const loads: Load[] = instances.urls.map((url) => stack.use(startLoad({ url, token, ledger, inFlight: options.inFlight ?? 8 })));
+  const resources = stack.move();
+  return {
+    token,
+    loads,
+    more: (count: number) => Promise.all(loads.map((load) => load.more(count))),
+    /** Ends the traffic and compares each subscriber's events; the worst of all counts. */
+    finish: async (): Promise<Figures> => {
+      await Promise.all(loads.map((load) => load.stop()));
+      const stored = await storedEvents(instances.urls[0] as string, token);
+      await Promise.all(subscribers.map((subscriber) => subscriber.reaches(stored.at(-1)?.id ?? '')));
+      expect(stored.map(seqOf)).toEqual(Array.from({ length: stored.length }, (_, index) => index + 1));
+      expect(subscribers.flatMap(({ notices }) => notices)).not.toContain('courier.gap');
+      const all = subscribers.map(({ items }) => ledger.compare(stored, items));
+      const worst = (name: keyof Figures) => Math.max(...all.map((one) => one[name]));
+      return { ...(all[0] as Figures), lost: worst('lost'), duplicated: worst('duplicated'), reordered: worst('reordered') };
+    },
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
+}
+
+const statusOf = async (url: string) => (await fetch(`${url}/readyz`)).status;
+
+async function healthOf(url: string) {
+  const response = await fetch(`${url}/health`);
+  return (await response.json()) as { status: string; components: { broker: { status: string }; event_log: { status: string } } };
+}
+
+test('rolling restart of two instances under load', { timeout: 5 * MINUTES }, async ({ task }) => {
+  const rounds = LONG ? 5 : 1;
+  const env = { ...(await sharedEnv()), COURIER_DRAIN_SECONDS: '5' };
+  await using instances = await startInstances([env, env]);
+  await using traffic = await startTraffic(instances);
+  const codes: (number | string)[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    for (const index of [0, 1]) {
+      await traffic.more(200);
+      codes.push(await instances.restart(index, 'SIGTERM'));
+    }
+  }
+  await traffic.more(200);
+  const figures = await traffic.finish();
+  report(task, 3, `two instances: rolling restart under load, ${rounds} times each, exit code 0`, figures);
+  expect(new Set(codes)).toEqual(new Set([0]));
+  expect(figures).toMatchObject({ ...EXACT, unknown: 0 });
+});
+
+test('kill -9 of one of two instances under load', { timeout: 5 * MINUTES }, async ({ task }) => {
+  const kills = LONG ? 10 : 2;
+  const env = await sharedEnv();
+  await using instances = await startInstances([env, env]);
+  await using traffic = await startTraffic(instances);
+  for (let kill = 0; kill < kills; kill += 1) {
+    await traffic.more(200);
+    await instances.restart(kill % 2, 'SIGKILL');
+  }
+  await traffic.more(200);
+  const figures = await traffic.finish();
+  report(task, 1, `two instances: kill -9 of one under load, ${kills} times`, figures);
+  expect(figures).toMatchObject(EXACT);
+});
+
+test('PostgreSQL killed and restarted under load', { timeout: 5 * MINUTES }, async ({ task }) => {
+  const kills = LONG ? 5 : 1;
+  await using postgres = await startPostgres();
+  const env = { ...(await sharedEnv()), COURIER_LOG: await postgres.createDatabase() };
+  await using instances = await startInstances([env, env]);
+  await using traffic = await startTraffic(instances);
+  for (let kill = 0; kill < kills; kill += 1) {
+    await traffic.more(200);
+    await postgres.kill();
+    await expect.poll(() => statusOf(instances.urls[0] as string), { timeout: 10_000 }).toBe(503);
+    await postgres.restart();
+  }
+  await traffic.more(200);
+  await expect.poll(() => statusOf(instances.urls[0] as string), { timeout: 10_000 }).toBe(200);
+  const figures = await traffic.finish();
+  const repeated = traffic.loads.reduce((sum, { retries }) => sum + retries, 0);
+  report(task, 4, `two instances: PostgreSQL killed under load, ${kills} times`, { ...figures, 'publishes repeated': repeated });
+  expect(repeated).toBeGreaterThan(0);
+  expect(figures).toMatchObject(EXACT);
+});
+
+test('Redis killed and restarted under load', { timeout: 5 * MINUTES }, async ({ task }) => {
+  const kills = LONG ? 5 : 1;
+  await using redis = await startRedis();
+  const env = { ...(await sharedEnv()), COURIER_BROKER: redis.url };
+  await using instances = await startInstances([env, env]);
+  await using traffic = await startTraffic(instances);
+  for (let kill = 0; kill < kills; kill += 1) {
+    await traffic.more(300);
+    await redis.kill();
+    await traffic.more(300);
+    expect((await healthOf(instances.urls[0] as string)).components.broker.status).toBe('degraded');
+    await redis.restart();
+    await expect
+      .poll(async () => (await healthOf(instances.urls[0] as string)).components.broker.status, { timeout: 10_000 })
+      .toBe('healthy');
+  }
+  const figures = await traffic.finish();
+  const refused = traffic.loads.reduce((sum, { retries }) => sum + retries, 0);
+  report(task, 7, `two instances: Redis killed under load, ${kills} times`, { ...figures, 'publishes refused': refused });
+  expect(refused).toBe(0);
+  expect(figures).toMatchObject({ ...EXACT, unknown: 0 });
+});
+
+test('Redis messages dropped, repeated and delayed', { timeout: 5 * MINUTES }, async ({ task }) => {
+  const events = LONG ? 20_000 : 2000;
+  await using redis = await startRedis();
+  const [seed] = fc.sample(fc.integer({ min: 1, max: 2 ** 31 - 1 }), 1) as [number];
+  const { faults, tamper } = unreliablePushes(SHARE, random(seed));
+  await using proxy = await startProxy(redis.port, tamper);
+  const env = { ...(await sharedEnv()), COURIER_BROKER: `redis://127.0.0.1:${proxy.port}` };
+  await using instances = await startInstances([env, env]);
+  await using traffic = await startTraffic(instances, { inFlight: 2 });
+  await traffic.more(events / 2);
+  const figures = await traffic.finish();
+  report(task, 8, 'two instances: Redis behind a proxy that drops, repeats and delays 10 % each', { ...figures, ...faults, seed });
+  for (const kind of ['dropped', 'repeated', 'delayed'] as const) expect(faults[kind]).toBeGreaterThan(10);
+  expect(figures).toMatchObject({ ...EXACT, unknown: 0 });
+});
+
+test('an instance cut off from Redis only', { timeout: 5 * MINUTES }, async ({ task }) => {
+  const cuts = LONG ? 3 : 1;
+  await using redis = await startRedis();
+  await using proxy = await startProxy(redis.port);
+  const env = { ...(await sharedEnv()), COURIER_BROKER: redis.url };
+  await using instances = await startInstances([env, { ...env, COURIER_BROKER: `redis://127.0.0.1:${proxy.port}` }]);
+  await using traffic = await startTraffic(instances);
+  const brokerOf = async (index: number) => (await healthOf(instances.urls[index] as string)).components.broker.status;
+  for (let cut = 0; cut < cuts; cut += 1) {
+    await traffic.more(200);
+    proxy.cut();
+    await traffic.more(200);
+    await expect.poll(() => brokerOf(1), { timeout: 15_000 }).toBe('degraded');
+    expect(await brokerOf(0)).toBe('healthy');
+    await traffic.more(200);
+    proxy.heal();
+    await expect.poll(() => brokerOf(1), { timeout: 15_000 }).toBe('healthy');
+  }
+  const figures = await traffic.finish();
+  const refused = traffic.loads.reduce((sum, { retries }) => sum + retries, 0);
+  report(task, 9, `two instances: one cut off from Redis, ${cuts} times`, { ...figures, 'publishes refused': refused });
+  expect(refused).toBe(0);
+  expect(figures).toMatchObject({ ...EXACT, unknown: 0 });
+});
+
+test('an instance cut off from PostgreSQL', { timeout: 5 * MINUTES }, async ({ task }) => {
+  const cuts = LONG ? 3 : 1;
+  await using postgres = await startPostgres();
+  await using proxy = await startProxy(postgres.port);
+  const database = await postgres.createDatabase();
+  const env = { ...(await sharedEnv()), COURIER_LOG: database };
+  const behind = new URL(database);
+  behind.port = String(proxy.port);
+  await using instances = await startInstances([env, { ...env, COURIER_LOG: behind.href }]);
+  await using traffic = await startTraffic(instances);
+  const [here, there] = instances.urls as [string, string];
+  for (let cut = 0; cut < cuts; cut += 1) {
+    await traffic.more(200);
+    proxy.cut();
+    await expect.poll(() => statusOf(there), { timeout: 30_000 }).toBe(503);
+    expect(await statusOf(here)).toBe(200);
+    const read = await fetch(`${there}/events/global`, { headers: { authorization: `Bearer ${traffic.token}` } });
+    expect(read.status).toBe(503);
+    await traffic.loads[0]?.more(100);
+    proxy.heal();
+    await expect.poll(() => statusOf(there), { timeout: 15_000 }).toBe(200);
+  }
+  await traffic.more(200);
+  const figures = await traffic.finish();
+  report(task, 10, `two instances: one cut off from PostgreSQL, ${cuts} times`, figures);
+  expect(figures).toMatchObject(EXACT);
+});
+
+/** Mulberry32: the same numbers for the same seed. */
+function random(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}

@@ -1,0 +1,40 @@
+/** Gateways that share a log, each in a process of its own, and each back on its own port after it has ended. */
+import { type GatewayProcess, startProcess } from '../helpers/process.ts';
+
+export interface Instances extends AsyncDisposable {
+  readonly urls: readonly string[];
+  process(index: number): GatewayProcess;
+  /** Ends an instance and starts it again; resolves to its exit code, or the signal that ended it. */
+  restart(index: number, signal: NodeJS.Signals): Promise<number | string>;
+  /** Ends them all before the first is started again. */
+  restartAll(signal: NodeJS.Signals): Promise<void>;
+}
+
+/** @param envs of each instance. */
+export async function startInstances(envs: readonly Readonly<Record<string, string>>[]): Promise<Instances> {
+  await using stack = new AsyncDisposableStack();
+  const running: { process: GatewayProcess; readonly env: Record<string, string> }[] = [];
+  for (const env of envs) {
+    const process = await startProcess(env);
+    const one = { process, env: { ...env, COURIER_PORT: new URL(process.url).port } };
+    running.push(one);
+    stack.defer(() => one.process[Symbol.asyncDispose]());
+  }
+  const at = (index: number) => running[index] as (typeof running)[number];
+  const resources = stack.move();
+  return {
+    urls: running.map(({ process }) => process.url),
+    process: (index) => at(index).process,
+    restart: async (index, signal) => {
+      const one = at(index);
+      const code = await one.process.end(signal);
+      one.process = await startProcess(one.env);
+      return code;
+    },
+    restartAll: async (signal) => {
+      await Promise.all(running.map(({ process }) => process.end(signal)));
+      for (const one of running) one.process = await startProcess(one.env);
+    },
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
+}
