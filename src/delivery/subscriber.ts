@@ -9,7 +9,9 @@
  *
  * Invariant: every matching event up to the cursor has been handed over once, in order, and none after it.
  */
+import { setTimeout as wait } from 'node:timers/promises';
 import { selects } from '../contract/channels.ts';
+import { CourierError } from '../errors.ts';
 import type { EventLog } from '../log/log.ts';
 import type { Meter } from '../observe/meter.ts';
 import type { Trail } from '../observe/trail.ts';
@@ -106,10 +108,19 @@ export class Subscriber implements Member {
   }
 
   async #catchUp(signal: AbortSignal): Promise<void> {
-    const page = await this.#wait(signal, (ended) => this.#feed.reads.read(this.#interest, this.#cursor, ended));
-    if (this.#stopped) return;
+    const page = await this.#wait(signal, (ended) => this.#feed.reads.read(this.#interest, this.#cursor, ended)).catch((error: unknown) =>
+      this.#waitForLog(signal, error),
+    );
+    if (this.#stopped || page === undefined) return;
     if (page.first > this.#cursor + 1) this.#skipTo(page.first - 1);
     if (this.#handAll(page.batches)) this.#cursor = Math.max(this.#cursor, page.through);
+  }
+
+  /** A log that cannot be read now will be again, and the subscriber is still where it was. */
+  async #waitForLog(signal: AbortSignal, error: unknown): Promise<undefined> {
+    const pauseMs = error instanceof CourierError ? error.retryAfterMs : undefined;
+    if (pauseMs === undefined || signal.aborted || this.#stopped) throw error;
+    await this.#wait(signal, (ended) => wait(pauseMs, undefined, { signal: ended, ref: false }));
   }
 
   /** The events between the cursor and `seq` are gone from the log. */

@@ -52,6 +52,8 @@ export class PostgresDatabase implements AsyncDisposable {
     });
     // A connection that breaks while nobody uses it is replaced when one is needed.
     this.#pool.on('error', () => undefined);
+    // One that breaks while it is used fails its query.
+    this.#pool.on('connect', (client) => client.on('error', () => undefined));
   }
 
   async query(statement: Statement, values: readonly unknown[] = []): Promise<Row[]> {

@@ -150,24 +150,51 @@ async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T
   }
 }
 
-/** A connection that holds the lock of those who have the log open. The first of them begins an epoch. */
+/** A connection that holds the lock of those who have the log open. Who finds that nobody has begins an epoch. */
 async function openGuard(url: string): Promise<pg.Client> {
-  const client = new pg.Client(connectionSettings(url));
-  client.on('error', () => undefined);
+  const client = await connectGuard(url);
   try {
-    await client.connect();
-    const lock = (call: string) =>
-      client.query<{ locked: boolean }>(`SELECT ${call}($1, 'courier_log'::regclass::oid::integer) AS locked`, [LOCK_SPACE]);
-    const alone = (await lock('pg_try_advisory_lock')).rows[0]?.locked === true;
+    const alone = await lockLog(client, 'pg_try_advisory_lock');
     if (alone) await beginEpoch(client, true);
-    await lock('pg_advisory_lock_shared');
-    if (alone) await lock('pg_advisory_unlock');
+    await lockLog(client, 'pg_advisory_lock_shared');
+    if (alone) await lockLog(client, 'pg_advisory_unlock');
     else await beginEpoch(client, false);
     return client;
   } catch (error) {
     await client.end().catch(() => undefined);
     throw openError(url, error);
   }
+}
+
+/** The same for an instance that had the log open until the connection broke: it goes on in its epoch. */
+async function reopenGuard(url: string): Promise<pg.Client> {
+  const client = await connectGuard(url);
+  try {
+    await lockLog(client, 'pg_advisory_lock_shared');
+    return client;
+  } catch (error) {
+    await client.end().catch(() => undefined);
+    throw error;
+  }
+}
+
+async function connectGuard(url: string): Promise<pg.Client> {
+  const client = new pg.Client(connectionSettings(url));
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    return client;
+  } catch (error) {
+    await client.end().catch(() => undefined);
+    throw openError(url, error);
+  }
+}
+
+async function lockLog(client: pg.Client, call: string): Promise<boolean> {
+  const { rows } = await client.query<{ locked: boolean }>(`SELECT ${call}($1, 'courier_log'::regclass::oid::integer) AS locked`, [
+    LOCK_SPACE,
+  ]);
+  return rows[0]?.locked === true;
 }
 
 function openError(url: string, error: unknown): PostgresOpenError {
@@ -461,7 +488,7 @@ class PostgresLog implements SharedLog {
     const { signal } = this.#stop;
     for (let guard: pg.Client | undefined = first; !signal.aborted && this.#ended === undefined; ) {
       if (guard === undefined) {
-        guard = await openGuard(this.#options.url).catch(() => undefined);
+        guard = await reopenGuard(this.#options.url).catch(() => undefined);
         if (guard === undefined) await wait(GUARD_PAUSE_MS, undefined, { signal, ref: false }).catch(() => undefined);
         continue;
       }

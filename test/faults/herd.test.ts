@@ -2,8 +2,8 @@
 import { once } from 'node:events';
 import { expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { temporaryFolder } from '../helpers/folder.ts';
-import { processToken, startProcess } from '../helpers/process.ts';
+import { processToken } from '../helpers/process.ts';
+import { FOUNDATIONS } from './instances.ts';
 import { EXACT, type Figures, Ledger, LONG, report } from './ledger.ts';
 import { connect, startLoad } from './load.ts';
 
@@ -65,13 +65,11 @@ function sum(all: readonly Figures[]): Figures {
   return total;
 }
 
-test(`${CLIENTS} clients resume at once`, { timeout: 300_000 }, async ({ task }) => {
-  using folder = temporaryFolder();
-  const env: Record<string, string> = { COURIER_LOG: `sqlite:${folder.file('courier.db')}` };
+test.for(FOUNDATIONS)(`${CLIENTS} clients resume at once: $name`, { timeout: 300_000 }, async (foundation, { task }) => {
   const token = await processToken('forge', 'service');
-  let gateway = await startProcess(env);
-  env['COURIER_PORT'] = new URL(gateway.url).port;
-  const { url } = gateway;
+  await using instances = await foundation.start();
+  const { urls } = instances;
+  const [url] = urls as [string];
   const wanted: { id: string; text: string }[] = [];
   const publishWanted = async (count: number) => {
     await using publisher = connect(url, token);
@@ -85,20 +83,19 @@ test(`${CLIENTS} clients resume at once`, { timeout: 300_000 }, async ({ task })
     }
     await load.stop();
   };
-  const logReads = async () =>
-    ((await (await fetch(`${url}/stats`, { headers: { authorization: `Bearer ${token}` } })).json()) as { log: { reads: number } }).log
-      .reads;
-  const restart = async () => {
-    await gateway.end('SIGKILL');
-    gateway = await startProcess(env);
+  const logReads = async () => {
+    const stats = await (await fetch(`${url}/stats`, { headers: { authorization: `Bearer ${token}` } })).json();
+    return (stats as { log: { reads: number } }).log.reads;
   };
+  const restart = () => instances.restartAll('SIGKILL');
 
   await publishWanted(WANTED);
   await restart();
   // Each has seen another part of the log.
   const starts = Array.from({ length: CLIENTS }, (_, index) => index % (WANTED - 1));
   const clients = starts.map((start) => new Client(wanted[start]?.id ?? ''));
-  const resumeAll = () => Promise.all(clients.map((client) => client.resume(url, token, wanted.at(-1)?.id ?? '')));
+  const resumeAll = () =>
+    Promise.all(clients.map((client, index) => client.resume(urls[index % urls.length] as string, token, wanted.at(-1)?.id ?? '')));
   await resumeAll();
   const spreadReads = await logReads();
   await restart();
@@ -107,9 +104,8 @@ test(`${CLIENTS} clients resume at once`, { timeout: 300_000 }, async ({ task })
   await restart();
   await resumeAll();
   const togetherReads = await logReads();
-  const peak = gateway.peakRssBytes();
+  const peak = instances.process(0).peakRssBytes();
   for (const client of clients) client.terminate();
-  await gateway[Symbol.asyncDispose]();
 
   const figures = sum(
     clients.map(({ received }, index) => {
@@ -120,7 +116,7 @@ test(`${CLIENTS} clients resume at once`, { timeout: 300_000 }, async ({ task })
     }),
   );
   const pages = Math.ceil((WANTED * (BETWEEN + 1)) / PAGE_ROWS);
-  report(task, 15, `${CLIENTS} clients resume at once, twice`, {
+  report(task, 15, `${foundation.name}: ${CLIENTS} clients resume at once, twice`, {
     ...figures,
     'peak memory': `${Math.round(peak / 1e6)} MB`,
     'pages missed': pages,
@@ -129,7 +125,7 @@ test(`${CLIENTS} clients resume at once`, { timeout: 300_000 }, async ({ task })
   });
   expect(figures).toMatchObject({ ...EXACT, unknown: 0, received: figures.acknowledged });
   expect(clients.flatMap(({ notices }) => notices)).not.toContain('courier.gap');
-  // However many clients, each page is read a few times at the most.
-  expect(spreadReads).toBeLessThan(pages * 4);
-  expect(togetherReads).toBeLessThan(pages * 4);
+  // However many clients, each instance reads each page a few times at the most.
+  expect(spreadReads).toBeLessThan(pages * 4 * urls.length);
+  expect(togetherReads).toBeLessThan(pages * 4 * urls.length);
 });

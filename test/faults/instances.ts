@@ -1,4 +1,6 @@
 /** Gateways that share a log, each in a process of its own, and each back on its own port after it has ended. */
+import { sharedEnv } from '../helpers/cluster.ts';
+import { temporaryFolder } from '../helpers/folder.ts';
 import { type GatewayProcess, startProcess } from '../helpers/process.ts';
 
 export interface Instances extends AsyncDisposable {
@@ -38,3 +40,28 @@ export async function startInstances(envs: readonly Readonly<Record<string, stri
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
 }
+
+/** What gateways can stand on, for what must be true of each. */
+export const FOUNDATIONS: readonly { readonly name: string; start(): Promise<Instances> }[] = [
+  {
+    name: 'one instance',
+    start: async () => {
+      const folder = temporaryFolder();
+      const instances = await startInstances([{ COURIER_LOG: `sqlite:${folder.file('courier.db')}` }]);
+      return {
+        ...instances,
+        [Symbol.asyncDispose]: async () => {
+          await instances[Symbol.asyncDispose]();
+          folder[Symbol.dispose]();
+        },
+      };
+    },
+  },
+  {
+    name: 'two instances',
+    start: async () => {
+      const env = await sharedEnv();
+      return startInstances([env, env]);
+    },
+  },
+];

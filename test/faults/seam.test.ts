@@ -2,8 +2,8 @@
 import { expect, test } from 'vitest';
 import type { Received } from '../../src/contract/index.ts';
 import { collect } from '../helpers/collect.ts';
-import { temporaryFolder } from '../helpers/folder.ts';
-import { processToken, startProcess } from '../helpers/process.ts';
+import { processToken } from '../helpers/process.ts';
+import { FOUNDATIONS } from './instances.ts';
 import { EXACT, type Item, Ledger, LONG, report } from './ledger.ts';
 import { type Connected, connect, startLoad, storedEvents } from './load.ts';
 
@@ -32,22 +32,26 @@ class Walker {
 const isLive = ({ data }: Delivered) => data.type === 'courier.live';
 const isLiveAndMore = (received: readonly Delivered[]) => received.slice(0, -1).some(isLive);
 
-test('subscribe again and again while events pour in', { timeout: 300_000 }, async ({ task }) => {
-  using folder = temporaryFolder();
-  await using gateway = await startProcess({ COURIER_LOG: `sqlite:${folder.file('courier.db')}` });
+test.for(FOUNDATIONS)('subscribe again and again while events pour in: $name', { timeout: 300_000 }, async (foundation, { task }) => {
+  await using instances = await foundation.start();
+  const { urls } = instances;
+  const [url] = urls as [string];
+  const events = EVENTS / (urls.length > 1 ? 4 : 1);
   const token = await processToken('forge', 'service');
   const ledger = new Ledger();
   let pouring = true;
 
-  await using load = startLoad({ url: gateway.url, token, ledger, inFlight: 8, batch: 50 });
+  await using load = startLoad({ url, token, ledger, inFlight: 8, batch: 50 });
   const walkers = Array.from({ length: WALKERS }, () => new Walker());
   const walks = walkers.map(async (walker) => {
-    await using client = connect(gateway.url, token);
-    while (pouring) await walker.leg(client, isLiveAndMore);
+    await using stack = new AsyncDisposableStack();
+    const clients = urls.map((one) => stack.use(connect(one, token)));
+    // Each leg is walked at another instance than the last.
+    while (pouring) await walker.leg(clients[walker.legs % clients.length] as Connected, isLiveAndMore);
   });
   const startedAt = performance.now();
-  await load.more(EVENTS);
-  const perSecond = Math.round((EVENTS / (performance.now() - startedAt)) * 1000);
+  await load.more(events);
+  const perSecond = Math.round((events / (performance.now() - startedAt)) * 1000);
   pouring = false;
   // A leg ends with an event that comes after it is live.
   let walking = true;
@@ -57,15 +61,15 @@ test('subscribe again and again while events pour in', { timeout: 300_000 }, asy
   while (walking) await Promise.race([load.more(50), walked]);
   await walked;
   await load.stop();
-  const stored = await storedEvents(gateway.url, token);
-  await using client = connect(gateway.url, token);
+  const stored = await storedEvents(url, token);
+  await using client = connect(url, token);
   const last = stored.at(-1)?.id;
   // Also of one that has it already: `courier.live` then stands there.
   for (const walker of walkers) await walker.leg(client, (received) => received.some(({ id }) => id === last));
 
   const figures = walkers.map(({ items }) => ledger.compare(stored, items));
   const subscriptions = walkers.reduce((sum, { legs }) => sum + legs, 0);
-  report(task, 16, 'subscribe again and again while events pour in', {
+  report(task, 16, `${foundation.name}: subscribe again and again while events pour in`, {
     ...figures[0],
     subscriptions,
     'publishes/s': perSecond,
