@@ -24,7 +24,7 @@ export function describeMachine(): Report['machine'] {
 
 /** A workload's rows as lines of a table: every figure, and for the first of them the ratio to Courier. */
 export function tableOf({ title, rows }: Result): string[] {
-  const columns = Object.keys(rows[0]?.figures ?? {});
+  const columns = [...new Set(rows.flatMap(({ figures }) => Object.keys(figures)))];
   const [first = ''] = columns;
   const cells = rows.map(({ case: name, contender, figures }, index) => [
     name === rows[index - 1]?.case ? '' : name,

@@ -5,12 +5,13 @@ import { createRequire } from 'node:module';
 import { parseArgs } from 'node:util';
 import { VERSION } from '../../src/version.ts';
 import { describeMachine, plotOf, type Report, type Result, tableOf } from './report.ts';
+import { clusterWorkloads } from './workloads/cluster.ts';
 import { deliveryWorkloads } from './workloads/delivery.ts';
 import { logWorkloads } from './workloads/log.ts';
 import { operationsWorkloads } from './workloads/operations.ts';
 import type { Settings } from './workloads/workload.ts';
 
-const WORKLOADS = [...deliveryWorkloads, ...logWorkloads, ...operationsWorkloads];
+const WORKLOADS = [...deliveryWorkloads, ...logWorkloads, ...operationsWorkloads, ...clusterWorkloads];
 const RESULTS = new URL('./results/', import.meta.url);
 const QUICK = ['fan-out', 'latency', 'idle', 'publish', 'replay', 'herd', 'metrics', 'health'];
 

@@ -14,8 +14,14 @@ export interface ServiceProcess {
 
 const pathOf = (file: string) => fileURLToPath(new URL(file, import.meta.url));
 
-/** Starts the gateway on a free port; resolves to its address. */
-export async function startGateway(env: NodeJS.ProcessEnv, stack: AsyncDisposableStack): Promise<string> {
+export interface GatewayProcess {
+  readonly url: string;
+  /** Ends it as a crash would. */
+  kill(): void;
+}
+
+/** Starts a gateway on a free port. */
+export async function startGateway(env: NodeJS.ProcessEnv, stack: AsyncDisposableStack): Promise<GatewayProcess> {
   const child = spawn(process.execPath, [pathOf('../../src/main.ts')], { env, stdio: ['ignore', 'pipe', 'inherit'] });
   stack.defer(() => end(child, 'SIGTERM'));
   const url = new Promise<string>((resolve) => {
@@ -24,7 +30,7 @@ export async function startGateway(env: NodeJS.ProcessEnv, stack: AsyncDisposabl
       if (context?.url !== undefined) resolve(context.url);
     });
   });
-  return Promise.race([url, crash(child, 'the gateway')]);
+  return { url: await Promise.race([url, crash(child, 'the gateway')]), kill: () => child.kill('SIGKILL') };
 }
 
 /** Starts a service. */

@@ -1,22 +1,30 @@
 /**
  * The demo: a gateway and four services, each its own process, research moving-average strategies on twenty years of
- * the S&P 500. The terminal shows what a subscriber sees; at the end the figures are checked against the log.
+ * the S&P 500. The terminal shows what a subscriber sees; at the end the figures are checked against the log. With
+ * `--cluster` two gateways share PostgreSQL and Redis, and one of them is killed half-way.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createTRPCClient, createWSClient, type TRPCClient, wsLink } from '@trpc/client';
+import { createTRPCClient, createWSClient, retryLink, type TRPCClient, wsLink } from '@trpc/client';
 import superjson from 'superjson';
 import { signToken } from '../../src/auth/tokens.ts';
 import { type CourierEvent, SERVICE_NAMES } from '../../src/contract/index.ts';
 import type { AppRouter } from '../../src/router/index.ts';
 import { eventLine, paint } from '../cli/format.ts';
+import { startPostgres, startRedis } from '../servers.ts';
+import { startBalancer } from './balancer.ts';
 import { type ServiceProcess, startGateway, startService } from './processes.ts';
 
 const TIMEOUT_MS = 60_000;
 const CORRELATION_ID = 'research-2000-2020';
 const PAGE = 1000;
+/** Events after which a gateway of several is killed. */
+const HALF_WAY = 40;
+/** How often the log is asked again where the gateway went away meanwhile. */
+const MAX_ATTEMPTS = 10;
+const isCluster = process.argv.includes('--cluster');
 
 async function run(stack: AsyncDisposableStack): Promise<boolean> {
   const folder = mkdtempSync(join(tmpdir(), 'courier-demo-'));
@@ -24,20 +32,12 @@ async function run(stack: AsyncDisposableStack): Promise<boolean> {
   const settings = { secret: randomBytes(32).toString('base64url'), audience: 'courier', issuer: undefined };
   const tokenFor = (sub: string, role: 'service' | 'admin') => signToken(settings, { sub, role, expiresInSeconds: 600 });
   const base = { PATH: process.env['PATH'] };
-  const url = await startGateway(
-    {
-      ...base,
-      COURIER_PORT: '0',
-      COURIER_LOG: `sqlite:${join(folder, 'courier.db')}`,
-      COURIER_LOG_FORMAT: 'json',
-      COURIER_JWT_SECRET: settings.secret,
-    },
-    stack,
-  );
-  console.log(`gateway on ${url}, log in ${folder}\n`);
+  const gatewayEnv = { ...base, COURIER_PORT: '0', COURIER_LOG_FORMAT: 'json', COURIER_JWT_SECRET: settings.secret };
+  const { url, crash } = await (isCluster ? startCluster(gatewayEnv, stack) : startSingle(gatewayEnv, folder, stack));
 
   const trpc = connect(url, await tokenFor('demo', 'admin'), stack);
   const watched = await watch(trpc);
+  void watched.until((events) => events.length >= HALF_WAY).then(crash);
   const services: ServiceProcess[] = [];
   for (const name of SERVICE_NAMES) {
     services.push(startService(name, { ...base, COURIER_URL: url, COURIER_TOKEN: await tokenFor(name, 'service') }, stack));
@@ -53,10 +53,40 @@ async function run(stack: AsyncDisposableStack): Promise<boolean> {
   return summarise(watched.events, published, await readLog(trpc));
 }
 
+interface Started {
+  readonly url: string;
+  /** Called half-way. */
+  readonly crash: () => void;
+}
+
+async function startSingle(env: NodeJS.ProcessEnv, folder: string, stack: AsyncDisposableStack): Promise<Started> {
+  const { url } = await startGateway({ ...env, COURIER_LOG: `sqlite:${join(folder, 'courier.db')}` }, stack);
+  console.log(`gateway on ${url}, log in ${folder}\n`);
+  return { url, crash: () => undefined };
+}
+
+async function startCluster(env: NodeJS.ProcessEnv, stack: AsyncDisposableStack): Promise<Started> {
+  const postgres = stack.use(await startPostgres());
+  const redis = stack.use(await startRedis());
+  const shared = { ...env, COURIER_LOG: await postgres.createDatabase(), COURIER_BROKER: redis.url };
+  const first = await startGateway(shared, stack);
+  const second = await startGateway(shared, stack);
+  const url = await startBalancer([first.url, second.url], stack);
+  console.log(`gateways on ${first.url} and ${second.url} behind ${url}, log in PostgreSQL, broker Redis\n`);
+  return {
+    url,
+    crash: () => {
+      first.kill();
+      console.log(paint('red', `${first.url} was killed`));
+    },
+  };
+}
+
 function connect(url: string, token: string, stack: AsyncDisposableStack): TRPCClient<AppRouter> {
   const ws = createWSClient({ url: `${url.replace('http', 'ws')}/trpc`, connectionParams: { token } });
   stack.defer(() => ws.close());
-  return createTRPCClient<AppRouter>({ links: [wsLink({ client: ws, transformer: superjson })] });
+  const again = retryLink<AppRouter>({ retry: ({ op, attempts }) => op.type === 'query' && attempts < MAX_ATTEMPTS });
+  return createTRPCClient<AppRouter>({ links: [again, wsLink({ client: ws, transformer: superjson })] });
 }
 
 function endsJob({ type }: CourierEvent): boolean {

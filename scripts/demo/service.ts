@@ -2,7 +2,8 @@
  * What the four example services have in common: a typed client, subscriptions whose events are handled one after
  * another, a count of what the gateway acknowledged, and a few words with the process that started them.
  */
-import { createTRPCClient, createWSClient, type TRPCClient, wsLink } from '@trpc/client';
+import { randomUUID } from 'node:crypto';
+import { createTRPCClient, createWSClient, retryLink, type TRPCClient, type TRPCLink, wsLink } from '@trpc/client';
 import superjson from 'superjson';
 import type { CourierEvent } from '../../src/contract/index.ts';
 import type { AppRouter } from '../../src/router/index.ts';
@@ -26,6 +27,28 @@ export interface Service {
   done(): void;
 }
 
+/** How often a publish is repeated, and after how long, in ms. */
+const MAX_ATTEMPTS = 50;
+const RETRY_MS = 100;
+
+/** Gives every publish a key, so that it may be repeated. */
+const withKey: TRPCLink<AppRouter> =
+  () =>
+  ({ op, next }) => {
+    const keyed = (draft: unknown) => ({ ...(draft as object), idempotency_key: randomUUID() });
+    if (op.type !== 'mutation') return next(op);
+    return next({ ...op, input: Array.isArray(op.input) ? op.input.map(keyed) : keyed(op.input) });
+  };
+
+/** Repeats publishes whose acknowledgement did not come, or that the gateway could not take at the moment. */
+const repeating = retryLink<AppRouter>({
+  retry: ({ op, error, attempts }) => {
+    const code = error.data?.code;
+    return op.type === 'mutation' && (code === undefined || code === 'SERVICE_UNAVAILABLE') && attempts < MAX_ATTEMPTS;
+  },
+  retryDelayMs: () => RETRY_MS,
+});
+
 /** Runs a service until it is told to stop. `begin` is for the one that sets things going. */
 export async function runService(
   prepare: (service: Service) => Promise<void>,
@@ -33,24 +56,31 @@ export async function runService(
 ): Promise<void> {
   const { COURIER_URL = '', COURIER_TOKEN: token = '' } = process.env;
   const ws = createWSClient({ url: `${COURIER_URL.replace('http', 'ws')}/trpc`, connectionParams: { token } });
-  const trpc = createTRPCClient<AppRouter>({ links: [wsLink({ client: ws, transformer: superjson })] });
+  const trpc = createTRPCClient<AppRouter>({ links: [withKey, repeating, wsLink({ client: ws, transformer: superjson })] });
   let acknowledged = 0;
+  /** Publishes that have not been acknowledged yet, though others may have seen their events. */
+  const pending = new Set<Promise<unknown>>();
   const service: Service = {
     trpc,
     on: (channels, types, handle) => subscribe(trpc, channels, types, handle),
     count: async (receipt) => {
+      pending.add(receipt);
       const result = await receipt;
+      pending.delete(receipt);
       acknowledged += Array.isArray(result) ? result.length : 1;
       return result;
     },
     done: () => tell({ kind: 'done' }),
   };
+  const stop = async () => {
+    while (pending.size > 0) await Promise.all(pending);
+    tell({ kind: 'stopped', acknowledged });
+    await ws.close();
+    process.disconnect?.();
+  };
   process.on('message', (command: Command) => {
     if (command.kind === 'begin') begin(service, command.correlationId).catch(fail);
-    else {
-      tell({ kind: 'stopped', acknowledged });
-      void ws.close().then(() => process.disconnect?.());
-    }
+    else stop().catch(fail);
   });
   await prepare(service);
   tell({ kind: 'ready' });

@@ -9,8 +9,11 @@ import { backtest, type Result, untestable } from '../../scripts/demo/moving-ave
 
 const DEMO = fileURLToPath(new URL('../../scripts/demo/run.ts', import.meta.url));
 
-async function runDemo(): Promise<{ code: unknown; stdout: string; stderr: string }> {
-  const child = spawn(process.execPath, [DEMO], { env: { PATH: process.env['PATH'], NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'pipe'] });
+async function runDemo(...args: string[]): Promise<{ code: unknown; stdout: string; stderr: string }> {
+  const child = spawn(process.execPath, [DEMO, ...args], {
+    env: { PATH: process.env['PATH'], NO_COLOR: '1' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]);
   return { code, stdout, stderr };
 }
@@ -33,6 +36,13 @@ test('the demo ends well, loses nothing, shows every outcome, and gives the same
   const results = ({ stdout }: { stdout: string }) => stdout.match(/^(sma-|winner).*$/gm);
   expect(results(first)).toHaveLength(5);
   expect(results(second)).toEqual(results(first));
+});
+
+test('with two gateways, one of them killed half-way, nothing is lost either', { timeout: 60_000 }, async () => {
+  const { code, stdout, stderr } = await runDemo('--cluster');
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(stdout).toMatch(/^http:\/\/127\.0\.0\.1:\d+ was killed$/m);
+  expect(stdout).toMatch(/published (\d+), stored \1, delivered \1, lost 0, duplicated 0, in the order of the log/);
 });
 
 describe('the moving-average crossover', () => {

@@ -29,7 +29,7 @@ async function startGatewayStage(fill?: (path: string) => Promise<void>, env: Re
   stack.defer(() => rmSync(folder, { recursive: true, force: true }));
   const path = join(folder, 'courier.db');
   await fill?.(path);
-  const url = await startGateway(
+  const { url } = await startGateway(
     {
       PATH: process.env['PATH'],
       COURIER_PORT: '0',
