@@ -3,8 +3,10 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { ROLES, type Role } from '../src/auth/principal.ts';
 import { signToken } from '../src/auth/tokens.ts';
-import { ConfigError } from '../src/config.ts';
+import { ConfigError, parseConfig } from '../src/config.ts';
 import { EVENT_TYPES, type EventType } from '../src/contract/index.ts';
+import { migratePostgres } from '../src/log/postgres.ts';
+import { PostgresOpenError } from '../src/log/postgres-schema.ts';
 import { serve } from '../src/main.ts';
 import { VERSION } from '../src/version.ts';
 import { type ConnectionOptions, EXIT, explain, tokenSettings } from './cli/connection.ts';
@@ -61,6 +63,16 @@ program
   .description('run a gateway, configured by the COURIER_* variables')
   .action(async () => {
     process.exitCode = await serve(process.env);
+  });
+
+program
+  .command('migrate')
+  .description('bring the tables of COURIER_LOG in PostgreSQL to this version, and end; `serve` does so by itself')
+  .action(async () => {
+    const target = parseConfig({ ...process.env, NODE_ENV: 'development' }).log;
+    if (target.kind !== 'postgres')
+      throw new ConfigError('COURIER_LOG must be postgres://... to be migrated; other logs are when they are opened');
+    await print(`version ${await migratePostgres(target.url)}`);
   });
 
 interface TokenOptions {
@@ -157,7 +169,7 @@ try {
 } catch (error) {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-  } else if (error instanceof ConfigError) {
+  } else if (error instanceof ConfigError || error instanceof PostgresOpenError) {
     process.stderr.write(`courier: ${error.message}\n`);
     process.exitCode = EXIT.usage;
   } else {

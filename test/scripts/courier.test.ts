@@ -1,6 +1,7 @@
 /** The command line as a person uses it: real processes, a real gateway. */
 import { writeFileSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, inject, test } from 'vitest';
+import { createDatabase } from '../../scripts/servers.ts';
 import { runCli } from '../helpers/cli.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 import { SECRET, startGateway, type TestGateway } from '../helpers/gateway.ts';
@@ -86,6 +87,19 @@ describe('publish and tail', () => {
     const kinds = tail.stdout.map((line) => JSON.parse(line)).filter(({ type }) => !type.startsWith('courier.'));
     expect(kinds.map(({ data }) => data.kind)).toEqual(['before', 'after']);
   });
+});
+
+test('migrate makes the tables of a log in PostgreSQL, once', async () => {
+  const migrate = async (log: string) => {
+    await using run = runCli(['migrate'], { COURIER_LOG: log });
+    return { code: await run.exit, stdout: run.stdout, stderr: run.stderr };
+  };
+  const url = await createDatabase(inject('postgresUrl'));
+  const version = expect.stringMatching(/^version \d+$/);
+  for (let time = 1; time <= 2; time += 1) expect(await migrate(url)).toEqual({ code: 0, stdout: [version], stderr: [] });
+  expect(await migrate('memory:')).toMatchObject({ code: 2, stderr: [expect.stringMatching(/^courier: COURIER_LOG must be postgres/)] });
+  const refused = /^courier: the event log 127\.0\.0\.1:1\/x cannot be opened: .*ECONNREFUSED/;
+  expect(await migrate('postgres://127.0.0.1:1/x')).toMatchObject({ code: 2, stderr: [expect.stringMatching(refused)] });
 });
 
 describe('trouble is one line and an exit code', () => {
