@@ -196,30 +196,3 @@ export async function beginEpoch(client: ClientBase, alone: boolean): Promise<vo
   }
   await client.query('COMMIT');
 }
-
-/** The first of `count` days that have partitions from now on is `day` (days since 1970). */
-export async function ensurePartitions(client: ClientBase, day: number, count: number): Promise<void> {
-  for (let one = day; one < day + count; one += 1) {
-    const name = partitionName(one);
-    const { rows } = await client.query<{ found: boolean }>('SELECT to_regclass($1) IS NOT NULL AS found', [name]);
-    if (rows[0]?.found === true) continue;
-    await client.query('BEGIN');
-    try {
-      await client.query('SELECT pg_advisory_xact_lock($1, 1)', [LOCK_SPACE]);
-      // Attaching does not keep others from reading and appending, which creating as a partition would.
-      await client.query(`CREATE TABLE IF NOT EXISTS ${name} (LIKE courier_event INCLUDING ALL)`);
-      const attached = await client.query('SELECT 1 FROM pg_inherits WHERE inhrelid = $1::regclass', [name]);
-      if (attached.rows.length === 0)
-        await client.query(`ALTER TABLE courier_event ATTACH PARTITION ${name} FOR VALUES FROM (${one}) TO (${one + 1})`);
-      await client.query('COMMIT');
-    } catch (error) {
-      await client.query('ROLLBACK').catch(() => undefined);
-      throw error;
-    }
-  }
-}
-
-/** `courier_event_20260131` for the day of that date. */
-export function partitionName(day: number): string {
-  return `courier_event_${new Date(day * 86_400_000).toISOString().slice(0, 10).replaceAll('-', '')}`;
-}

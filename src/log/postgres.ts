@@ -6,9 +6,8 @@
  * the database was restored; an instance that finds another epoch than its own can neither read nor append any more, and
  * says that it is broken.
  */
-import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
-import { CHANNEL_FAMILIES, type ChannelFamily } from '../contract/channels.ts';
+import { CHANNEL_FAMILIES } from '../contract/channels.ts';
 import { CourierError } from '../errors.ts';
 import {
   type Appended,
@@ -22,19 +21,11 @@ import {
   type StoredEvent,
 } from './log.ts';
 import { type Epoch, Positions } from './positions.ts';
-import { connectionSettings, PostgresDatabase, type Row, reasonOf, type Statement } from './postgres-database.ts';
-import {
-  beginEpoch,
-  checkServer,
-  ensurePartitions,
-  LOCK_SPACE,
-  migrate,
-  NO_PARTITION,
-  OTHER_EPOCH,
-  PostgresOpenError,
-  partitionName,
-  SERVER_NAME,
-} from './postgres-schema.ts';
+import { PostgresDatabase, type Row, reasonOf, type Statement } from './postgres-database.ts';
+import { dropOldestDay, ensurePartitions } from './postgres-days.ts';
+import { keepGuard, openError, openGuard, withClient } from './postgres-guard.ts';
+import { beginEpoch, checkServer, migrate, NO_PARTITION, OTHER_EPOCH, PostgresOpenError, SERVER_NAME } from './postgres-schema.ts';
+import { APPEND, BOUNDS, BYTES, FAMILY_NUMBER, READ_ALL, READ_SOME, storedEvent, TRIM_KEYS } from './postgres-statements.ts';
 
 export interface PostgresLogOptions {
   readonly url: string;
@@ -65,49 +56,6 @@ const MAX_COMMIT_LENGTH = 8 * 1024 * 1024;
 /** UTF-16 units of bodies that may wait to be stored, at most. */
 const MAX_IN_FLIGHT_LENGTH = 64 * 1024 * 1024;
 const RETRY_AFTER_MS = 1000;
-const GUARD_PAUSE_MS = 500;
-/** PostgreSQL takes seconds to notice that a table is in use; a trim that has to wait longer tries again later. */
-const TRIM_LOCK_MS = 1000;
-
-const APPEND: Statement = { name: 'append', text: 'SELECT * FROM courier_append($1, $2, $3, $4, $5, $6, $7, $8, $9)' };
-const BOUNDS: Statement = { name: 'bounds', text: 'SELECT epoch, head, trimmed_through FROM courier_log' };
-const BYTES: Statement = {
-  name: 'bytes',
-  text: `SELECT coalesce(sum(pg_total_relation_size(inhrelid)), 0) + pg_total_relation_size('courier_idempotency') AS bytes
-         FROM pg_inherits WHERE inhparent = 'courier_event'::regclass`,
-};
-const TRIM_KEYS: Statement = {
-  name: 'trim-keys',
-  text: `DELETE FROM courier_idempotency WHERE ctid = ANY (ARRAY(
-           SELECT ctid FROM courier_idempotency WHERE keyed_ms <= $1 ORDER BY keyed_ms LIMIT $2 FOR UPDATE SKIP LOCKED))`,
-};
-/**
- * A page and the bounds that belong to it, as one snapshot. Bodies of other types stay where they are. After PAGE_BYTES
- * of bodies it ends.
- */
-const page = (name: string, rows: string): Statement => ({
-  name,
-  text: `WITH found AS (${rows}),
-           measured AS (SELECT *, sum(octet_length(body)) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) AS total FROM found)
-         SELECT log.epoch, log.head, log.trimmed_through, e.seq, e.channel, e.family, e.type, e.total,
-                CASE WHEN $3::text[] IS NULL OR e.type = ANY ($3) THEN e.body END AS body
-         FROM courier_log log LEFT JOIN measured e ON e.total - octet_length(e.body) <= ${PAGE_BYTES}
-         ORDER BY e.seq`,
-});
-const EVENT_COLUMNS = 'e.seq, e.channel, e.family, e.type, e.body';
-const READ_ALL = page('read-all', `SELECT ${EVENT_COLUMNS} FROM courier_event e WHERE e.seq > $1 ORDER BY e.seq LIMIT $2`);
-/** One range of an index for each family and each single channel, none longer than the page. */
-const READ_SOME = page(
-  'read-some',
-  `SELECT * FROM (
-     SELECT x.* FROM unnest($4::smallint[]) f CROSS JOIN LATERAL (
-       SELECT ${EVENT_COLUMNS} FROM courier_event e WHERE e.family = f AND e.seq > $1 ORDER BY e.seq LIMIT $2) x
-     UNION ALL
-     SELECT x.* FROM unnest($5::text[]) c CROSS JOIN LATERAL (
-       SELECT ${EVENT_COLUMNS} FROM courier_event e WHERE e.channel = c AND e.seq > $1 ORDER BY e.seq LIMIT $2) x
-   ) e ORDER BY seq LIMIT $2`,
-);
-const FAMILY_NUMBER = new Map(CHANNEL_FAMILIES.map((family, index) => [family, index]));
 
 /** Brings the schema to this version and returns it. @throws {PostgresOpenError} */
 export function migratePostgres(url: string): Promise<number> {
@@ -137,72 +85,6 @@ export async function openPostgresLog(options: PostgresLogOptions): Promise<Shar
   }
 }
 
-async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client(connectionSettings(url));
-  client.on('error', () => undefined);
-  try {
-    await client.connect();
-    return await work(client);
-  } catch (error) {
-    throw openError(url, error);
-  } finally {
-    await client.end().catch(() => undefined);
-  }
-}
-
-/** A connection that holds the lock of those who have the log open. Who finds that nobody has begins an epoch. */
-async function openGuard(url: string): Promise<pg.Client> {
-  const client = await connectGuard(url);
-  try {
-    const alone = await lockLog(client, 'pg_try_advisory_lock');
-    if (alone) await beginEpoch(client, true);
-    await lockLog(client, 'pg_advisory_lock_shared');
-    if (alone) await lockLog(client, 'pg_advisory_unlock');
-    else await beginEpoch(client, false);
-    return client;
-  } catch (error) {
-    await client.end().catch(() => undefined);
-    throw openError(url, error);
-  }
-}
-
-/** The same for an instance that had the log open until the connection broke: it goes on in its epoch. */
-async function reopenGuard(url: string): Promise<pg.Client> {
-  const client = await connectGuard(url);
-  try {
-    await lockLog(client, 'pg_advisory_lock_shared');
-    return client;
-  } catch (error) {
-    await client.end().catch(() => undefined);
-    throw error;
-  }
-}
-
-async function connectGuard(url: string): Promise<pg.Client> {
-  const client = new pg.Client(connectionSettings(url));
-  client.on('error', () => undefined);
-  try {
-    await client.connect();
-    return client;
-  } catch (error) {
-    await client.end().catch(() => undefined);
-    throw openError(url, error);
-  }
-}
-
-async function lockLog(client: pg.Client, call: string): Promise<boolean> {
-  const { rows } = await client.query<{ locked: boolean }>(`SELECT ${call}($1, 'courier_log'::regclass::oid::integer) AS locked`, [
-    LOCK_SPACE,
-  ]);
-  return rows[0]?.locked === true;
-}
-
-function openError(url: string, error: unknown): PostgresOpenError {
-  const { host, pathname } = URL.parse(url) ?? { host: '?', pathname: '' };
-  const reason = error instanceof PostgresOpenError ? error.message : reasonOf(error);
-  return new PostgresOpenError(`the event log ${host}${pathname} cannot be opened: ${reason}`, { cause: error });
-}
-
 interface Pending {
   readonly drafts: readonly EventDraft[];
   readonly length: number;
@@ -226,7 +108,6 @@ class PostgresLog implements SharedLog {
   #head: number;
   /** Why nothing can be done any more. */
   #ended: string | undefined;
-  #guard: pg.Client | undefined;
   readonly #guarding: Promise<void>;
   readonly #partitionsTimer: NodeJS.Timeout;
 
@@ -241,7 +122,7 @@ class PostgresLog implements SharedLog {
     this.positions = new Positions(found.epochs);
     this.#epoch = (found.epochs.at(-1) as Epoch).name;
     this.database = new PostgresDatabase(options.url, (client) => this.#checkConnection(client));
-    this.#guarding = this.#keepGuard(guard);
+    this.#guarding = keepGuard(options.url, guard, this.#stop.signal);
     this.#partitionsTimer = setInterval(() => void this.#makePartitions(), PARTITIONS_CHECK_MS);
     this.#partitionsTimer.unref();
   }
@@ -391,7 +272,9 @@ class PostgresLog implements SharedLog {
     this.#assertOpen();
     try {
       const now = this.#options.now?.() ?? Date.now();
-      const dropped = await this.database.with((client) => this.#dropOldestDay(client, Math.floor(Math.min(before, MAX_DATE_MS) / DAY_MS)));
+      const dropped = await this.database.with((client) =>
+        dropOldestDay(client, this.#epoch, Math.floor(Math.min(before, MAX_DATE_MS) / DAY_MS)),
+      );
       const forgotten = await this.database.with((client) => client.query({ ...TRIM_KEYS, values: [now - IDEMPOTENCY_WINDOW_MS, limit] }));
       return dropped || forgotten.rowCount === limit;
     } catch (cause) {
@@ -399,36 +282,13 @@ class PostgresLog implements SharedLog {
     }
   }
 
-  async #dropOldestDay(client: pg.ClientBase, beforeDay: number): Promise<boolean> {
-    await client.query('BEGIN');
-    await client.query(`SET LOCAL lock_timeout = ${TRIM_LOCK_MS}`);
-    const { rows } = await client.query<{ locked: boolean }>('SELECT pg_try_advisory_xact_lock($1, 2) AS locked', [LOCK_SPACE]);
-    const oldest = await client.query<{ name: string }>(
-      "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'courier_event'::regclass ORDER BY 1 LIMIT 1",
-    );
-    const name = oldest.rows[0]?.name;
-    if (rows[0]?.locked !== true || name === undefined || name >= partitionName(beforeDay)) {
-      await client.query('COMMIT');
-      return false;
-    }
-    // Appends lock the counter first, and the events after it; in another order this would be a deadlock.
-    await client.query('SELECT 1 FROM courier_log FOR UPDATE');
-    await client.query(
-      `UPDATE courier_log SET trimmed_through = greatest(trimmed_through, (SELECT coalesce(max(seq), 0) FROM ${name})) WHERE epoch = $1`,
-      [this.#epoch],
-    );
-    await client.query(`DROP TABLE ${name}`);
-    await client.query('COMMIT');
-    return true;
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#ended ??= 'it is closed';
     if (this.#stop.signal.aborted) return;
-    this.#stop.abort();
     clearInterval(this.#partitionsTimer);
     await this.#committing;
-    this.#ended ??= 'it is closed';
-    await this.#guard?.end().catch(() => undefined);
+    // Not before: the epoch must not end under the last commit.
+    this.#stop.abort();
     await this.#guarding;
     await this.database[Symbol.asyncDispose]();
   }
@@ -439,7 +299,6 @@ class PostgresLog implements SharedLog {
 
   #assertOpen(): void {
     if (this.#ended !== undefined) throw unavailable(this.#ended);
-    if (this.#stop.signal.aborted) throw unavailable('it is closed');
   }
 
   /** @param floor the highest number that had been seen when it was asked. */
@@ -483,24 +342,6 @@ class PostgresLog implements SharedLog {
     throw this.#break();
   }
 
-  /** Holds the lock of those who have the log open, again after every interruption. */
-  async #keepGuard(first: pg.Client): Promise<void> {
-    const { signal } = this.#stop;
-    for (let guard: pg.Client | undefined = first; !signal.aborted && this.#ended === undefined; ) {
-      if (guard === undefined) {
-        guard = await reopenGuard(this.#options.url).catch(() => undefined);
-        if (guard === undefined) await wait(GUARD_PAUSE_MS, undefined, { signal, ref: false }).catch(() => undefined);
-        continue;
-      }
-      this.#guard = guard;
-      const ended = Promise.withResolvers<void>();
-      guard.once('end', ended.resolve);
-      if (signal.aborted) void guard.end().catch(() => undefined);
-      await ended.promise;
-      guard = undefined;
-    }
-  }
-
   async #makePartitions(): Promise<void> {
     const now = this.#options.now?.() ?? Date.now();
     await this.database
@@ -511,16 +352,6 @@ class PostgresLog implements SharedLog {
       })
       .catch((cause: unknown) => this.#failure('partitions', cause));
   }
-}
-
-function storedEvent(row: Row): StoredEvent {
-  return {
-    seq: Number(row['seq']),
-    channel: String(row['channel']),
-    family: CHANNEL_FAMILIES[Number(row['family'])] as ChannelFamily,
-    type: String(row['type']),
-    body: String(row['body']),
-  };
 }
 
 function unavailable(reason: string, cause?: unknown): CourierError {
