@@ -20,6 +20,7 @@ import { openPostgresLog, type SharedLog } from './log/postgres.ts';
 import { PostgresOpenError } from './log/postgres-schema.ts';
 import { openSqliteLog } from './log/sqlite.ts';
 import type { Failures } from './observe/failures.ts';
+import type { Logger } from './observe/logger.ts';
 import { RedisConnection, RedisOpenError } from './redis/connection.ts';
 
 export interface Backends extends AsyncDisposable {
@@ -37,11 +38,16 @@ export interface Backends extends AsyncDisposable {
  * @param onBroken told when the log is beyond repair.
  * @throws {ConfigError} when a server cannot be used; what the log throws.
  */
-export async function openBackends(config: Config, failures: Failures, onBroken: () => void): Promise<Backends> {
+export async function openBackends(
+  config: Config,
+  { failures, logger, onBroken }: { readonly failures: Failures; readonly logger: Logger; readonly onBroken: () => void },
+): Promise<Backends> {
   await using stack = new AsyncDisposableStack();
   const log = stack.use(await openLog(config, failures, onBroken));
   const backends =
-    config.broker.kind === 'redis' && 'database' in log ? await openShared(config.broker.url, log, stack) : openOwn(config, log, stack);
+    config.broker.kind === 'redis' && 'database' in log
+      ? await openShared(config.broker.url, log, logger, stack)
+      : openOwn(config, log, stack);
   const resources = stack.move();
   return { ...backends, log, [Symbol.asyncDispose]: () => resources.disposeAsync() };
 }
@@ -61,12 +67,14 @@ function openOwn({ log: target }: Config, log: EventLog | SharedLog, stack: Asyn
 }
 
 /** For several. */
-async function openShared(url: string, log: SharedLog, stack: AsyncDisposableStack): Promise<Beside> {
+async function openShared(url: string, log: SharedLog, logger: Logger, stack: AsyncDisposableStack): Promise<Beside> {
+  const onAway = (reason: string) => logger.warn('Redis is away', { reason });
   const redis = stack.use(
-    await RedisConnection.open(url, log.identity).catch((error: unknown) => {
+    await RedisConnection.open(url, log.identity, onAway).catch((error: unknown) => {
       throw error instanceof RedisOpenError ? new ConfigError(`COURIER_BROKER: ${error.message}`, { cause: error }) : error;
     }),
   );
+  redis.onReconnect(() => logger.info('Redis is back'));
   const instance = randomUUID();
   const peers = stack.use(await redisPeers(redis, instance));
   const instances = () => peers.instances;

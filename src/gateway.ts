@@ -66,11 +66,13 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     bytes: () => log.bytes(),
     logReads: () => reads.count,
     tailRepairs: () => tail.repairs,
+    brokerIsUp: () => broker.problem === undefined,
+    instances: () => peers.instances,
   });
   const meter = options.metered === false ? noMeter : metrics;
   const failures = new Failures({ meter, logger, hook: options.onError });
   const broken = Promise.withResolvers<void>();
-  const { log, broker, peers, ...backends } = stack.use(await openBackends(config, failures, broken.resolve));
+  const { log, broker, peers, ...backends } = stack.use(await openBackends(config, { failures, logger, onBroken: broken.resolve }));
   const retention = { retentionMs: config.retentionMs, onError: (error: unknown) => failures.report('log', 'retention failed', error) };
   stack.use(startRetention(log, retention));
   const trail = createTrail(logger);

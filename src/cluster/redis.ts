@@ -58,7 +58,10 @@ export async function redisPeers(redis: RedisConnection, instance: string): Prom
       const id = randomUUID();
       const answers: unknown[] = [];
       const others = instances - 1;
-      if (others === 0 || !redis.ready) return Promise.resolve([]);
+      if (!redis.ready) return Promise.resolve([]);
+      const asked = send({ from: instance, id, kind, question });
+      // One that has just started may not have been seen yet: it hears the question all the same.
+      if (others === 0) return asked.then(() => []).catch(() => []);
       return new Promise((resolve) => {
         const done = () => {
           waiting.delete(id);
@@ -69,7 +72,7 @@ export async function redisPeers(redis: RedisConnection, instance: string): Prom
         waiting.set(id, (answer) => {
           if (answers.push(answer) === others) done();
         });
-        send({ from: instance, id, kind, question }).catch(done);
+        asked.catch(done);
       });
     },
     answer: (own) => {

@@ -28,12 +28,13 @@ export class RedisConnection implements AsyncDisposable {
   readonly #reconnected = new Set<() => void>();
   #problem: string | undefined;
 
-  private constructor(commands: Client, listening: Client, prefix: string) {
+  private constructor(commands: Client, listening: Client, prefix: string, onAway: (reason: string) => void) {
     this.#commands = commands;
     this.#listening = listening;
     this.#prefix = prefix;
     for (const client of [commands, listening]) {
       client.on('error', (error: unknown) => {
+        if (this.#problem === undefined) onAway(reasonOf(error));
         this.#problem = reasonOf(error);
       });
       client.on('ready', () => {
@@ -44,11 +45,18 @@ export class RedisConnection implements AsyncDisposable {
     }
   }
 
-  /** @param namespace stands before every key and channel. @throws {RedisOpenError} */
-  static async open(url: string, namespace: string): Promise<RedisConnection> {
+  /**
+   * @param namespace stands before every key and channel.
+   * @param onAway told once whenever Redis goes away.
+   * @throws {RedisOpenError}
+   */
+  static async open(url: string, namespace: string, onAway: (reason: string) => void = () => undefined): Promise<RedisConnection> {
     const starting = { value: true };
     const clients = [newClient(url, starting), newClient(url, starting)] as const;
-    const connection = new RedisConnection(...clients, `courier:{${namespace}}:`);
+    const onLost = (reason: string) => {
+      if (!starting.value) onAway(reason);
+    };
+    const connection = new RedisConnection(...clients, `courier:{${namespace}}:`, onLost);
     try {
       await Promise.all(clients.map((client) => client.connect()));
     } catch (error) {

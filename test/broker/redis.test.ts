@@ -46,6 +46,19 @@ test('while Redis is away it says so, publishing loses messages, and its return 
   await expect.poll(() => heard.events).toEqual([eventOf(2)]);
 });
 
+test('who opened it is told once that Redis went away', { timeout: 60_000 }, async () => {
+  await using server = await startRedis();
+  const reasons: string[] = [];
+  await using redis = await RedisConnection.open(server.url, 'x', (reason) => reasons.push(reason));
+  for (let time = 1; time <= 2; time += 1) {
+    await server.kill();
+    await expect.poll(() => reasons.length).toBe(time);
+    await server.restart();
+    await expect.poll(() => redis.ready, { timeout: 10_000 }).toBe(true);
+  }
+  expect(reasons).toHaveLength(2);
+});
+
 test('a Redis that does not answer any more counts as away', { timeout: 60_000 }, async () => {
   await using server = await startRedis();
   await using brokers = await brokersOn(server.url);

@@ -129,6 +129,9 @@ test('while Redis is away events arrive from the log, limits are shared out, and
     status: 'degraded',
     action: expect.stringContaining('away'),
   });
+  const metrics = await (await fetch(`${one.url}/metrics`)).text();
+  expect(metrics).toContain('courier_broker_up 0\n');
+  expect(metrics).toContain('courier_instances 2\n');
   expect((await fetch(`${one.url}/readyz`)).status).toBe(200);
   await publishOn(one, ['k']);
   await reader.count(2);
