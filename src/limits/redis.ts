@@ -68,8 +68,12 @@ return -1`;
 const RENEW = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-for i = 2, #ARGV do redis.call('ZADD', KEYS[1], now + ARGV[1], ARGV[i]) end
-redis.call('PEXPIRE', KEYS[1], ARGV[1])`;
+for i = 1, #KEYS do
+  for id in string.gmatch(ARGV[i + 1], '%S+') do redis.call('ZADD', KEYS[i], now + ARGV[1], id) end
+  redis.call('PEXPIRE', KEYS[i], ARGV[1])
+end`;
+/** Principals whose connections are renewed by one command. */
+const RENEWED_AT_ONCE = 200;
 
 export function redisConnectionCounts(redis: RedisConnection, fallback: ConnectionCounts, instances: () => number): ConnectionCounts {
   const claim = new RedisScript(redis, CLAIM);
@@ -77,7 +81,17 @@ export function redisConnectionCounts(redis: RedisConnection, fallback: Connecti
   const own = new Map<string, Set<string>>();
   const keyOf = (sub: string) => redis.key(`connections:${sub}`);
   const renewAll = () => {
-    for (const [sub, ids] of own) void renew.run([keyOf(sub)], [LEASE_MS, ...ids]).catch(() => undefined);
+    const all = [...own];
+    for (let from = 0; from < all.length; from += RENEWED_AT_ONCE) {
+      const some = all.slice(from, from + RENEWED_AT_ONCE);
+      const ids = some.map(([, connections]) => [...connections].join(' '));
+      void renew
+        .run(
+          some.map(([sub]) => keyOf(sub)),
+          [LEASE_MS, ...ids],
+        )
+        .catch(() => undefined);
+    }
   };
   const timer = setInterval(renewAll, RENEW_MS);
   timer.unref();

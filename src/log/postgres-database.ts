@@ -21,6 +21,8 @@ export function connectionSettings(url: string): pg.ClientConfig {
     statement_timeout: STATEMENT_MS,
     // Also where the server cannot be heard any more.
     query_timeout: STATEMENT_MS,
+    // An instance that is stopped in the middle of something lets go of what it has locked.
+    idle_in_transaction_session_timeout: STATEMENT_MS,
     keepAlive: true,
     application_name: 'courier',
   };

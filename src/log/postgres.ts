@@ -77,12 +77,20 @@ export async function openPostgresLog(options: PostgresLogOptions): Promise<Shar
     const [first, ...rest] = epochs.rows.map(({ name, first }) => ({ name, first: Number(first) }));
     const [log] = rows;
     if (log === undefined || first === undefined) throw new PostgresOpenError('it has lost its head');
-    await ensurePartitions(guard, Math.floor((options.now?.() ?? Date.now()) / DAY_MS), DAYS_AHEAD);
+    await ensurePartitions(guard, await today(guard, options.now), DAYS_AHEAD);
     stack.move();
     return new PostgresLog(options, guard, { identity: log.identity, head: Number(log.head), epochs: [first, ...rest] });
   } catch (error) {
     throw openError(options.url, error);
   }
+}
+
+/** The day that the next event falls on, in days since 1970: by the database's clock, and never before that of the last event. */
+async function today(client: pg.ClientBase, now: (() => number) | undefined): Promise<number> {
+  const { rows } = await client.query<{ now: string; last: string }>(
+    'SELECT extract(epoch FROM clock_timestamp()) * 1000 AS now, last_appended_ms AS last FROM courier_log',
+  );
+  return Math.floor(Math.max(now?.() ?? Number(rows[0]?.now), Number(rows[0]?.last)) / DAY_MS);
 }
 
 interface Pending {
@@ -343,12 +351,9 @@ class PostgresLog implements SharedLog {
   }
 
   async #makePartitions(): Promise<void> {
-    const now = this.#options.now?.() ?? Date.now();
     await this.database
       .with(async (client) => {
-        const { rows } = await client.query<{ last: string }>('SELECT last_appended_ms AS last FROM courier_log');
-        // Days go on from that of the last event, should a clock be behind.
-        await ensurePartitions(client, Math.floor(Math.max(now, Number(rows[0]?.last ?? 0)) / DAY_MS), DAYS_AHEAD);
+        await ensurePartitions(client, await today(client, this.#options.now), DAYS_AHEAD);
       })
       .catch((cause: unknown) => this.#failure('partitions', cause));
   }

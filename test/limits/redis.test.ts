@@ -86,3 +86,15 @@ test('connections of an instance that crashed are forgotten, those of others are
   counts.release('ada', 'a');
   await expect.poll(() => mine.send(['ZCARD', mine.key('connections:ada')])).toBe(1);
 });
+
+test('a Redis that has lost its memory is told again of the connections that are open', { timeout: 60_000 }, async () => {
+  await using server = await startRedis();
+  await using redis = await RedisConnection.open(server.url, 'x');
+  using counts = redisConnectionCounts(redis, memoryConnectionCounts(), () => 1);
+  for (const sub of ['ada', 'eve']) for (const id of ['a', 'b']) expect(await counts.claim(sub, `${sub}-${id}`, 2)).toBeUndefined();
+  await server.kill();
+  await server.restart();
+  const counted = async (sub: string) => (redis.ready ? redis.send(['ZRANGE', redis.key(`connections:${sub}`), '0', '-1']) : undefined);
+  await expect.poll(() => counted('ada'), { timeout: 10_000 }).toEqual(['ada-a', 'ada-b']);
+  await expect.poll(() => counted('eve')).toEqual(['eve-a', 'eve-b']);
+});
