@@ -4,6 +4,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { ROLES, type Role } from '../src/auth/principal.ts';
 import { signToken } from '../src/auth/tokens.ts';
 import { ConfigError, parseConfig } from '../src/config.ts';
+import { contractDocument } from '../src/contract/document.ts';
 import { EVENT_TYPES, type EventType } from '../src/contract/index.ts';
 import { migratePostgres } from '../src/log/postgres.ts';
 import { PostgresOpenError } from '../src/log/postgres-schema.ts';
@@ -74,6 +75,11 @@ program
       throw new ConfigError('COURIER_LOG must be postgres://... to be migrated; other logs are when they are opened');
     await print(`version ${await migratePostgres(target.url)}`);
   });
+
+program
+  .command('contract')
+  .description('print the contract as JSON Schema: every event as subscribers get it, and what channels carry')
+  .action(() => print(JSON.stringify(contractDocument(), null, 2)));
 
 interface TokenOptions {
   sub: string;

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { z } from 'zod';
 import type { Access } from '../auth/access.ts';
 import type { Principal } from '../auth/principal.ts';
+import { contractDocument } from '../contract/document.ts';
 import { EVENT_TYPES } from '../contract/events/index.ts';
 import type { Control } from '../control.ts';
 import type { Feed } from '../delivery/subscriber.ts';
@@ -45,6 +46,7 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
   readyz: { GET: handleHealth },
   stats: { GET: handleStats },
   metrics: { GET: handleMetrics },
+  'contract.json': { GET: handleContract },
 };
 
 /** Answers one request. @throws {CourierError} for everything that is to be answered with a problem document. */
@@ -139,6 +141,15 @@ async function handleHealth(deps: PlainHttpDeps, exchange: Exchange): Promise<vo
 async function handleMetrics(deps: PlainHttpDeps, { res, requestId }: Exchange): Promise<void> {
   const { contentType, text } = await deps.metrics();
   res.writeHead(200, { 'content-type': contentType, 'x-request-id': requestId }).end(text);
+}
+
+/** It is the same as long as the process lives. */
+let contract: string | undefined;
+
+function handleContract(_deps: PlainHttpDeps, exchange: Exchange): Promise<void> {
+  contract ??= JSON.stringify(contractDocument());
+  sendJson(exchange.res, 200, contract, exchange.requestId);
+  return Promise.resolve();
 }
 
 function handleLiveness(_deps: PlainHttpDeps, exchange: Exchange): Promise<void> {
