@@ -78,7 +78,10 @@ program
 
 program
   .command('contract')
-  .description('print the contract as JSON Schema: every event as subscribers get it, and what channels carry')
+  .description('the contract for machines')
+  .command('export')
+  .description('print it: every event as subscribers get it, and what channels carry')
+  .addOption(new Option('--format <format>', 'in which form').choices(['json-schema']).default('json-schema'))
   .action(() => print(JSON.stringify(contractDocument(), null, 2)));
 
 interface TokenOptions {
