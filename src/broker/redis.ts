@@ -28,7 +28,7 @@ export async function redisBroker(redis: RedisConnection, { instance, epoch }: {
   await redis.subscribe(CHANNEL, (received) => {
     const message = received as Message | undefined;
     if (message?.from === instance) return;
-    const events = message?.epoch === epoch ? message.events?.flatMap(storedEvent) : undefined;
+    const events = message?.epoch === epoch && Array.isArray(message.events) ? message.events.flatMap(storedEvent) : undefined;
     if (events === undefined) hint();
     else for (const listener of listeners) listener.onEvents(events);
   });

@@ -19,9 +19,13 @@ redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return redis.call('ZCARD', KEYS[1])`;
 
-type Message =
-  | { readonly from: string; readonly id: string; readonly kind: QuestionKind; readonly question: unknown }
-  | { readonly to: string; readonly id: string; readonly answer: unknown };
+interface Question {
+  readonly from: string;
+  readonly id: string;
+  readonly kind: QuestionKind;
+  readonly question: unknown;
+}
+type Message = Question | { readonly to: string; readonly id: string; readonly answer: unknown };
 
 /** @param instance names this one among the others. */
 export async function redisPeers(redis: RedisConnection, instance: string): Promise<Peers> {
@@ -30,6 +34,10 @@ export async function redisPeers(redis: RedisConnection, instance: string): Prom
   let instances = 1;
   let answerers: Answerers | undefined;
   const send = (message: Message) => redis.send(['PUBLISH', redis.key(CHANNEL), JSON.stringify(message)]);
+  const reply = async ({ from, id, kind, question }: Question, own: Answerers) => {
+    const answer = await (own[kind] as (question: unknown) => unknown)(question);
+    await send({ to: from, id, answer });
+  };
   const appear = async () => {
     instances = await present.run<number>([redis.key('instances')], [instance, PRESENT_MS]).catch(() => instances);
   };
@@ -39,11 +47,8 @@ export async function redisPeers(redis: RedisConnection, instance: string): Prom
     if ('to' in message) {
       if (message.to === instance) waiting.get(message.id)?.(message.answer);
     } else if (message.from !== instance && answerers !== undefined) {
-      const { from, id, kind, question } = message;
-      const answer = (answerers[kind] as (question: unknown) => unknown)(question);
-      void Promise.resolve(answer)
-        .then((value) => send({ to: from, id, answer: value }))
-        .catch(() => undefined);
+      // What another version asks may not be known here: then it is not answered.
+      void reply(message, answerers).catch(() => undefined);
     }
   });
   redis.onReconnect(() => void appear());

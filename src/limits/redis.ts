@@ -33,8 +33,11 @@ return 'admitted'`;
 export function redisLimiter(redis: RedisConnection, fallback: Limiter, instances: () => number): Limiter {
   const take = new RedisScript(redis, TAKE);
   const alone = (charge: Charge): RetryAfterMs | Promise<RetryAfterMs> => {
+    const { cost } = charge;
+    if (charge.rates.some(({ limit }) => cost > limit)) return Number.POSITIVE_INFINITY;
     const share = instances();
-    const rates = charge.rates.map(({ limit, periodMs }) => ({ limit: Math.max(charge.cost, limit / share), periodMs }));
+    // What would pass at all passes here too, if seldom.
+    const rates = charge.rates.map(({ limit, periodMs }) => ({ limit: Math.max(cost, limit / share), periodMs }));
     return fallback.charge({ ...charge, rates });
   };
   return {
@@ -117,6 +120,9 @@ export function redisConnectionCounts(redis: RedisConnection, fallback: Connecti
       if (ids.size === 0) own.delete(sub);
       redis.send(['ZREM', keyOf(sub), id]).catch(() => undefined);
     },
-    [Symbol.dispose]: () => clearInterval(timer),
+    [Symbol.dispose]: () => {
+      clearInterval(timer);
+      fallback[Symbol.dispose]();
+    },
   };
 }

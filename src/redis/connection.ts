@@ -94,8 +94,8 @@ export class RedisConnection implements AsyncDisposable {
     }
   }
 
-  /** @param listener is given each message as the JSON that it is; undefined for one that is none. */
-  async subscribe(channel: string, listener: (message: unknown) => void): Promise<void> {
+  /** @param listener is given each message as the JSON object that it is; undefined for one that is none. */
+  async subscribe(channel: string, listener: (message: object | undefined) => void): Promise<void> {
     await this.#listening.subscribe(this.key(channel), (text) => listener(parsed(text)));
   }
 
@@ -129,9 +129,10 @@ function newClient(url: string, starting: { readonly value: boolean }) {
   });
 }
 
-function parsed(text: string): unknown {
+function parsed(text: string): object | undefined {
   try {
-    return JSON.parse(text);
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? value : undefined;
   } catch {
     return undefined;
   }

@@ -6,9 +6,8 @@ import { redisBroker } from '../../src/broker/redis.ts';
 import { RedisConnection } from '../../src/redis/connection.ts';
 import { describeBroker, eventOf, hear } from '../contracts/broker.ts';
 
-async function brokersOn(url: string) {
+async function brokersOn(url: string, namespace: string = randomUUID()) {
   const stack = new AsyncDisposableStack();
-  const namespace = randomUUID();
   return {
     open: async (epoch = 'epoch') => {
       const redis = stack.use(await RedisConnection.open(url, namespace));
@@ -28,6 +27,20 @@ test('events of another epoch are only hinted at', async () => {
   publisher.publish([eventOf(1)]);
   await expect.poll(() => heard.hints).toBe(1);
   expect(heard.events).toEqual([]);
+});
+
+test('a message that is none of ours is a hint, and harms nobody', async () => {
+  const namespace = randomUUID();
+  await using brokers = await brokersOn(inject('redisUrl'), namespace);
+  await using subscriber = await brokers.open();
+  await using publisher = await brokers.open();
+  const heard = hear(subscriber);
+  await using other = await RedisConnection.open(inject('redisUrl'), namespace);
+  const messages = ['', '{', 'null', '7', '[]', '{}', '{"epoch":"epoch","events":7}'];
+  for (const message of messages) await other.send(['PUBLISH', other.key('events'), message]);
+  await expect.poll(() => heard.hints).toBe(messages.length);
+  publisher.publish([eventOf(1)]);
+  await expect.poll(() => heard.events).toEqual([eventOf(1)]);
 });
 
 test('while Redis is away it says so, publishing loses messages, and its return is a hint', { timeout: 60_000 }, async () => {

@@ -67,6 +67,9 @@ test('while Redis is away each admits its share', { timeout: 60_000 }, async () 
   const charge = { key: 'publish:ada', rates: [HOUR], cost: 1 };
   const verdicts = await Promise.all(Array.from({ length: 30 }, (_, index) => pair.all[index % 2]?.charge(charge)));
   expect(verdicts.filter((verdict) => verdict === undefined)).toHaveLength(10);
+  // What is more than the limit of all together never passes; what is more than a share does.
+  expect(await pair.all[0]?.charge({ ...charge, key: 'publish:eve', cost: 11 })).toBe(Number.POSITIVE_INFINITY);
+  expect(await pair.all[0]?.charge({ ...charge, key: 'publish:eve', cost: 9 })).toBeUndefined();
 });
 
 test('connections of an instance that crashed are forgotten, those of others are not', async () => {
