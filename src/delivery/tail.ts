@@ -28,7 +28,7 @@ const REPAIR_ROWS = 1000;
 /** Events read into memory at the start. */
 const RECENT_ROWS = 4000;
 
-export class Tail implements AsyncDisposable {
+export class Tail implements Disposable {
   readonly recent: RecentEvents;
   readonly #log: EventLog;
   readonly #hub: Hub;
@@ -174,10 +174,10 @@ export class Tail implements AsyncDisposable {
     this.#wake();
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Emits nothing more. A question to the log that is on its way is not waited for: the log ends it when it is closed. */
+  [Symbol.dispose](): void {
     this.#stop.abort();
     clearInterval(this.#headTimer);
     clearTimeout(this.#reorderTimer);
-    await this.#repairing;
   }
 }

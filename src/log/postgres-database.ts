@@ -2,6 +2,7 @@
  * The connections to PostgreSQL: bounded in number and in time. While the server cannot be reached they fail at once, and
  * try again after a pause that grows.
  */
+import { Socket } from 'node:net';
 import pg from 'pg';
 
 /** Connections at once. */
@@ -13,10 +14,34 @@ export const STATEMENT_MS = 5000;
 const MIN_PAUSE_MS = 100;
 const MAX_PAUSE_MS = 2000;
 
+/** How long connections may take to be closed, in ms: a server that cannot be heard does not confirm it. */
+const CLOSE_MS = 500;
+
+/** The sockets of connections, which can be cut where the server does not hear any more. */
+export class PostgresSockets {
+  readonly #open = new Set<Socket>();
+
+  readonly make = (): Socket => {
+    const socket = new Socket();
+    this.#open.add(socket);
+    return socket.once('close', () => this.#open.delete(socket));
+  };
+
+  /** Waits for connections to be closed, and cuts them when that takes too long. */
+  async closed(closing: Promise<unknown>): Promise<void> {
+    const timer = setTimeout(() => {
+      for (const socket of this.#open) socket.destroy();
+    }, CLOSE_MS);
+    await closing.catch(() => undefined);
+    clearTimeout(timer);
+  }
+}
+
 /** Settings that every connection has. */
-export function connectionSettings(url: string): pg.ClientConfig {
+export function connectionSettings(url: string, sockets: PostgresSockets): pg.ClientConfig {
   return {
     connectionString: url,
+    stream: sockets.make,
     connectionTimeoutMillis: CONNECT_MS,
     statement_timeout: STATEMENT_MS,
     // Also where the server cannot be heard any more.
@@ -45,9 +70,9 @@ export class PostgresDatabase implements AsyncDisposable {
   #lastFailure: unknown;
 
   /** @param onConnect looks at each new connection before it is used; a rejection closes it. */
-  constructor(url: string, onConnect: (client: pg.ClientBase) => Promise<void>) {
+  constructor(url: string, sockets: PostgresSockets, onConnect: (client: pg.ClientBase) => Promise<void>) {
     this.#pool = new pg.Pool({
-      ...connectionSettings(url),
+      ...connectionSettings(url, sockets),
       max: MAX_CONNECTIONS,
       // The pool waits for what it returns, whatever its type says.
       onConnect: onConnect as (client: pg.ClientBase) => void,

@@ -4,16 +4,16 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
-import { connectionSettings, reasonOf } from './postgres-database.ts';
+import { connectionSettings, PostgresSockets, reasonOf } from './postgres-database.ts';
 import { beginEpoch, LOCK_SPACE, PostgresOpenError } from './postgres-schema.ts';
 
 const PAUSE_MS = 500;
 
 /** Holds the lock again after every interruption, until `signal` aborts. Resolves when the connection is closed. */
-export async function keepGuard(url: string, first: pg.Client, signal: AbortSignal): Promise<void> {
+export async function keepGuard(url: string, sockets: PostgresSockets, first: pg.Client, signal: AbortSignal): Promise<void> {
   for (let guard: pg.Client | undefined = first; ; guard = undefined) {
     while (guard === undefined && !signal.aborted) {
-      guard = await reopenGuard(url).catch(() => undefined);
+      guard = await reopenGuard(url, sockets).catch(() => undefined);
       if (guard === undefined) await wait(PAUSE_MS, undefined, { signal, ref: false }).catch(() => undefined);
     }
     if (guard === undefined) return;
@@ -36,7 +36,7 @@ function endOf(client: pg.Client, signal: AbortSignal): Promise<void> {
 }
 
 export async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client(connectionSettings(url));
+  const client = new pg.Client(connectionSettings(url, new PostgresSockets()));
   client.on('error', () => undefined);
   try {
     await client.connect();
@@ -49,8 +49,8 @@ export async function withClient<T>(url: string, work: (client: pg.Client) => Pr
 }
 
 /** A connection that holds the lock of those who have the log open. Who finds that nobody has begins an epoch. */
-export async function openGuard(url: string): Promise<pg.Client> {
-  const client = await connectGuard(url);
+export async function openGuard(url: string, sockets: PostgresSockets): Promise<pg.Client> {
+  const client = await connectGuard(url, sockets);
   try {
     const alone = await lockLog(client, 'pg_try_advisory_lock');
     if (alone) await beginEpoch(client, true);
@@ -65,8 +65,8 @@ export async function openGuard(url: string): Promise<pg.Client> {
 }
 
 /** The same for an instance that had the log open until the connection broke: it goes on in its epoch. */
-async function reopenGuard(url: string): Promise<pg.Client> {
-  const client = await connectGuard(url);
+async function reopenGuard(url: string, sockets: PostgresSockets): Promise<pg.Client> {
+  const client = await connectGuard(url, sockets);
   try {
     await lockLog(client, 'pg_advisory_lock_shared');
     return client;
@@ -76,8 +76,8 @@ async function reopenGuard(url: string): Promise<pg.Client> {
   }
 }
 
-async function connectGuard(url: string): Promise<pg.Client> {
-  const client = new pg.Client(connectionSettings(url));
+async function connectGuard(url: string, sockets: PostgresSockets): Promise<pg.Client> {
+  const client = new pg.Client(connectionSettings(url, sockets));
   client.on('error', () => undefined);
   try {
     await client.connect();

@@ -21,7 +21,7 @@ import {
   type StoredEvent,
 } from './log.ts';
 import { type Epoch, Positions } from './positions.ts';
-import { PostgresDatabase, type Row, reasonOf, type Statement } from './postgres-database.ts';
+import { PostgresDatabase, PostgresSockets, type Row, reasonOf, type Statement } from './postgres-database.ts';
 import { dropOldestDay, ensurePartitions } from './postgres-days.ts';
 import { keepGuard, openError, openGuard, withClient } from './postgres-guard.ts';
 import { beginEpoch, checkServer, migrate, NO_PARTITION, OTHER_EPOCH, PostgresOpenError, SERVER_NAME } from './postgres-schema.ts';
@@ -69,7 +69,8 @@ export function migratePostgres(url: string): Promise<number> {
 export async function openPostgresLog(options: PostgresLogOptions): Promise<SharedLog> {
   await using stack = new AsyncDisposableStack();
   await migratePostgres(options.url);
-  const guard = await openGuard(options.url);
+  const sockets = new PostgresSockets();
+  const guard = await openGuard(options.url, sockets);
   stack.defer(() => guard.end());
   try {
     const { rows } = await guard.query<{ identity: string; head: string }>('SELECT identity, head FROM courier_log');
@@ -79,7 +80,7 @@ export async function openPostgresLog(options: PostgresLogOptions): Promise<Shar
     if (log === undefined || first === undefined) throw new PostgresOpenError('it has lost its head');
     await ensurePartitions(guard, await today(guard, options.now), DAYS_AHEAD);
     stack.move();
-    return new PostgresLog(options, guard, { identity: log.identity, head: Number(log.head), epochs: [first, ...rest] });
+    return new PostgresLog(options, guard, sockets, { identity: log.identity, head: Number(log.head), epochs: [first, ...rest] });
   } catch (error) {
     throw openError(options.url, error);
   }
@@ -116,12 +117,14 @@ class PostgresLog implements SharedLog {
   #head: number;
   /** Why nothing can be done any more. */
   #ended: string | undefined;
+  readonly #sockets: PostgresSockets;
   readonly #guarding: Promise<void>;
   readonly #partitionsTimer: NodeJS.Timeout;
 
   constructor(
     options: PostgresLogOptions,
     guard: pg.Client,
+    sockets: PostgresSockets,
     found: { identity: string; head: number; epochs: readonly [Epoch, ...Epoch[]] },
   ) {
     this.#options = options;
@@ -129,8 +132,9 @@ class PostgresLog implements SharedLog {
     this.#head = found.head;
     this.positions = new Positions(found.epochs);
     this.#epoch = (found.epochs.at(-1) as Epoch).name;
-    this.database = new PostgresDatabase(options.url, (client) => this.#checkConnection(client));
-    this.#guarding = keepGuard(options.url, guard, this.#stop.signal);
+    this.#sockets = sockets;
+    this.database = new PostgresDatabase(options.url, sockets, (client) => this.#checkConnection(client));
+    this.#guarding = keepGuard(options.url, sockets, guard, this.#stop.signal);
     this.#partitionsTimer = setInterval(() => void this.#makePartitions(), PARTITIONS_CHECK_MS);
     this.#partitionsTimer.unref();
   }
@@ -297,8 +301,7 @@ class PostgresLog implements SharedLog {
     await this.#committing;
     // Not before: the epoch must not end under the last commit.
     this.#stop.abort();
-    await this.#guarding;
-    await this.database[Symbol.asyncDispose]();
+    await this.#sockets.closed(Promise.all([this.#guarding, this.database[Symbol.asyncDispose]()]));
   }
 
   #query(statement: Statement, values?: readonly unknown[]): Promise<Row[]> {

@@ -193,6 +193,20 @@ test('an instance cut off from PostgreSQL', { timeout: 5 * MINUTES }, async ({ t
   expect(figures).toMatchObject(EXACT);
 });
 
+test.each(['PostgreSQL', 'Redis'])('an instance cut off from %s ends in order all the same', { timeout: MINUTES }, async (server) => {
+  await using postgres = await startPostgres();
+  await using redis = await startRedis();
+  await using proxy = await startProxy(server === 'Redis' ? redis.port : postgres.port);
+  const database = new URL(await postgres.createDatabase());
+  if (server === 'PostgreSQL') database.port = String(proxy.port);
+  const broker = server === 'Redis' ? `redis://127.0.0.1:${proxy.port}` : redis.url;
+  const env = { COURIER_LOG: database.href, COURIER_BROKER: broker, COURIER_DRAIN_SECONDS: '3' };
+  await using instances = await startInstances([env]);
+  proxy.cut();
+  // Longer than that it ends by force, with 1.
+  expect(await instances.process(0).end('SIGTERM')).toBe(0);
+});
+
 /** Mulberry32: the same numbers for the same seed. */
 function random(seed: number): () => number {
   let state = seed;

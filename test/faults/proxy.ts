@@ -16,8 +16,8 @@ export interface Proxy extends AsyncDisposable {
 export async function startProxy(target: number, tamper?: () => Tamper): Promise<Proxy> {
   const sockets = new Set<Socket>();
   let isCut = false;
-  const server = createServer((client) => {
-    const upstream = dial(target, '127.0.0.1');
+  const server = createServer({ allowHalfOpen: true }, (client) => {
+    const upstream = dial({ port: target, host: '127.0.0.1', allowHalfOpen: true });
     const change = tamper?.() ?? ((chunk: Buffer) => [chunk]);
     for (const [from, to] of [
       [client, upstream],
@@ -29,6 +29,10 @@ export async function startProxy(target: number, tamper?: () => Tamper): Promise
       from.on('close', () => {
         sockets.delete(from);
         to.destroy();
+      });
+      // That one side has ended is not heard either over a cable that is cut.
+      from.on('end', () => {
+        if (!isCut) to.end();
       });
       from.on('data', (chunk: Buffer) => {
         if (isCut) return;

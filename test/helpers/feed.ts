@@ -42,7 +42,7 @@ export async function startFeed(
       await log.append(Array.from({ length: count }, () => draftOn(channel, { type })));
     },
     [Symbol.asyncDispose]: async () => {
-      await tail[Symbol.asyncDispose]();
+      tail[Symbol.dispose]();
       reads[Symbol.dispose]();
       await log[Symbol.asyncDispose]();
     },
