@@ -9,6 +9,7 @@
 import pg from 'pg';
 import { CHANNEL_FAMILIES } from '../contract/channels.ts';
 import { CourierError } from '../errors.ts';
+import { GroupCommit, lengthOf } from './group-commit.ts';
 import {
   type Appended,
   type EventDraft,
@@ -50,9 +51,6 @@ const MAX_DATE_MS = 8.64e15;
 /** Days that have partitions before they begin, and how often that is looked at. */
 const DAYS_AHEAD = 3;
 const PARTITIONS_CHECK_MS = 60 * 60 * 1000;
-/** Bounds of one commit: events, and UTF-16 units of their bodies. */
-const MAX_COMMIT_EVENTS = 4096;
-const MAX_COMMIT_LENGTH = 8 * 1024 * 1024;
 /** UTF-16 units of bodies that may wait to be stored, at most. */
 const MAX_IN_FLIGHT_LENGTH = 64 * 1024 * 1024;
 const RETRY_AFTER_MS = 1000;
@@ -94,13 +92,6 @@ async function today(client: pg.ClientBase, now: (() => number) | undefined): Pr
   return Math.floor(Math.max(now?.() ?? Number(rows[0]?.now), Number(rows[0]?.last)) / DAY_MS);
 }
 
-interface Pending {
-  readonly drafts: readonly EventDraft[];
-  readonly length: number;
-  resolve(appended: readonly Appended[]): void;
-  reject(error: unknown): void;
-}
-
 class PostgresLog implements SharedLog {
   readonly identity: string;
   readonly positions: Positions;
@@ -109,9 +100,7 @@ class PostgresLog implements SharedLog {
   readonly #epoch: string;
   readonly #stop = new AbortController();
   readonly #listeners = new Set<(events: readonly StoredEvent[]) => void>();
-  readonly #queue: Pending[] = [];
-  #committing: Promise<void> | undefined;
-  #inFlightLength = 0;
+  readonly #commits = new GroupCommit((drafts) => this.#commit(drafts));
   #problem: string | undefined;
   /** The highest number that was seen: the log may not be shorter. */
   #head: number;
@@ -151,43 +140,19 @@ class PostgresLog implements SharedLog {
   async append(drafts: readonly EventDraft[]): Promise<readonly Appended[]> {
     if (drafts.length === 0) return [];
     this.#assertOpen();
-    const length = drafts.reduce((sum, { body }) => sum + body.length, 0);
-    if (this.#inFlightLength + length > MAX_IN_FLIGHT_LENGTH) throw unavailable('too much is waiting to be stored');
-    this.#inFlightLength += length;
-    return new Promise<readonly Appended[]>((resolve, reject) => {
-      this.#queue.push({ drafts, length, resolve, reject });
-      this.#committing ??= this.#commitAll();
-    });
+    if (this.#commits.length + lengthOf(drafts) > MAX_IN_FLIGHT_LENGTH) throw unavailable('too much is waiting to be stored');
+    return this.#commits.append(drafts);
   }
 
-  async #commitAll(): Promise<void> {
-    // What else is appended in this turn of the event loop goes with it.
-    await Promise.resolve();
-    while (this.#queue.length > 0) {
-      const batch = this.#takeBatch();
-      try {
-        this.#settle(batch, await this.#store(batch.flatMap(({ drafts }) => drafts)));
-      } catch (cause) {
-        const error = this.#failure('append', cause);
-        this.#problem = error.message;
-        for (const { reject } of batch) reject(error);
-      }
-      for (const { length } of batch) this.#inFlightLength -= length;
+  /** Makes one commit and tells of it. */
+  async #commit(drafts: readonly EventDraft[]): Promise<readonly Appended[]> {
+    try {
+      return this.#tell(drafts, await this.#store(drafts));
+    } catch (cause) {
+      const error = this.#failure('append', cause);
+      this.#problem = error.message;
+      throw error;
     }
-    this.#committing = undefined;
-  }
-
-  #takeBatch(): Pending[] {
-    let events = 0;
-    let length = 0;
-    let count = 0;
-    while (count < this.#queue.length && events < MAX_COMMIT_EVENTS && length < MAX_COMMIT_LENGTH) {
-      const next = this.#queue[count] as Pending;
-      events += next.drafts.length;
-      length += next.length;
-      count += 1;
-    }
-    return this.#queue.splice(0, count);
   }
 
   async #store(drafts: readonly EventDraft[]): Promise<Row[]> {
@@ -212,10 +177,8 @@ class PostgresLog implements SharedLog {
     }
   }
 
-  /** Tells of what was stored, then resolves those who appended it. */
-  #settle(batch: readonly Pending[], rows: readonly Row[]): void {
+  #tell(drafts: readonly EventDraft[], rows: readonly Row[]): readonly Appended[] {
     this.#problem = undefined;
-    const drafts = batch.flatMap((pending) => pending.drafts);
     const fresh: StoredEvent[] = [];
     const appended = rows.map((row): Appended => {
       const seq = Number(row['seq']);
@@ -228,11 +191,7 @@ class PostgresLog implements SharedLog {
     });
     this.#head = Math.max(this.#head, fresh.at(-1)?.seq ?? 0);
     if (fresh.length > 0) for (const listener of this.#listeners) listener(fresh);
-    let from = 0;
-    for (const { drafts: own, resolve } of batch) {
-      resolve(appended.slice(from, from + own.length));
-      from += own.length;
-    }
+    return appended;
   }
 
   async read({ after, selector, types, limit }: LogQuery, signal: AbortSignal): Promise<LogPage> {
@@ -298,7 +257,7 @@ class PostgresLog implements SharedLog {
     this.#ended ??= 'it is closed';
     if (this.#stop.signal.aborted) return;
     clearInterval(this.#partitionsTimer);
-    await this.#committing;
+    await this.#commits.settled();
     // Not before: the epoch must not end under the last commit.
     this.#stop.abort();
     await this.#sockets.closed(Promise.all([this.#guarding, this.database[Symbol.asyncDispose]()]));

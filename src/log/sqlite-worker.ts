@@ -4,12 +4,9 @@
  * neither a replay nor a flood of publishes holds up the other.
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { commitSize } from './group-commit.ts';
 import type { Reply, Request, WorkerSettings } from './sqlite-messages.ts';
 import { SqliteStore } from './sqlite-store.ts';
-
-/** Bounds of one transaction: events, and UTF-16 units of their bodies. */
-const MAX_COMMIT_EVENTS = 4096;
-const MAX_COMMIT_LENGTH = 8 * 1024 * 1024;
 
 type Append = Extract<Request, { kind: 'append' }>;
 type Other = Exclude<Request, Append>;
@@ -43,24 +40,11 @@ function receiveWaiting(): void {
 function drain(store: SqliteStore): void {
   receiveWaiting();
   while (appends.length > 0 || others.length > 0) {
-    if (appends.length > 0) commit(store, takeBatch());
+    if (appends.length > 0) commit(store, appends.splice(0, commitSize(appends)));
     const other = others.shift();
     if (other !== undefined) serve(store, other);
     receiveWaiting();
   }
-}
-
-function takeBatch(): Append[] {
-  let events = 0;
-  let length = 0;
-  let count = 0;
-  while (count < appends.length && events < MAX_COMMIT_EVENTS && length < MAX_COMMIT_LENGTH) {
-    const { drafts } = appends[count] as Append;
-    events += drafts.length;
-    for (const draft of drafts) length += draft.body.length;
-    count += 1;
-  }
-  return appends.splice(0, count);
 }
 
 function commit(store: SqliteStore, batch: readonly Append[]): void {

@@ -5,6 +5,7 @@ import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { CHANNEL_FAMILIES } from '../contract/channels.ts';
 import { CourierError } from '../errors.ts';
+import { lengthOf } from './group-commit.ts';
 import type { Appended, EventDraft, EventLog, LogBounds, LogPage, LogQuery, StoredEvent } from './log.ts';
 import { Positions } from './positions.ts';
 import type { Placement, Reply, Request, WorkerSettings } from './sqlite-messages.ts';
@@ -211,10 +212,6 @@ class SqliteLog implements EventLog {
     for (const { reject } of this.#pending.values()) reject(unavailable(this.#ended));
     this.#pending.clear();
   }
-}
-
-function lengthOf(drafts: readonly EventDraft[]): number {
-  return drafts.reduce((sum, draft) => sum + draft.body.length, 0);
 }
 
 function unavailable(reason: string): CourierError {
