@@ -1,12 +1,10 @@
 /**
- * Channels: the families that exist, the grammar of their names, and patterns over them.
+ * Channels: the families that exist, the grammar of their names, and patterns over them. Imports nothing.
  *
  * Every family ends in one id, so a pattern always equals some whole families plus some single channels.
  * `selectorOf` computes that once, when a subscription starts; from then on matching, indexing, reading the log and
  * checking rights are set look-ups, however many patterns exist.
  */
-import { z } from 'zod';
-
 /** The channel families, by name. A channel is the family's name and an id: `forge.job.42`; `global` has no id. */
 export const CHANNEL_FAMILIES = ['global', 'user', 'strategy', 'backtest', 'forge.job'] as const;
 export type ChannelFamily = (typeof CHANNEL_FAMILIES)[number];
@@ -18,13 +16,8 @@ export type Channel = ChannelIn<ChannelFamily>;
 
 /** Characters in a channel's name, at most. */
 export const MAX_CHANNEL_LENGTH = 255;
-const SEGMENT = /^[A-Za-z0-9_-]{1,64}$/;
-
-/** An id as it stands in a channel's name: 1 to 64 of `A-Z a-z 0-9 _ -`. */
-export const channelId = z
-  .string()
-  .regex(SEGMENT, { error: 'must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -' })
-  .describe('Id, usable as the last segment of a channel name.');
+/** What stands between the dots of a name, and an id is: 1 to 64 of `A-Z a-z 0-9 _ -`. */
+export const SEGMENT = /^[A-Za-z0-9_-]{1,64}$/;
 
 /** The family that `channel` belongs to, or undefined when it is no channel's name. */
 export function familyOf(channel: string): ChannelFamily | undefined {
@@ -43,21 +36,6 @@ function isFamily(name: string): name is ChannelFamily {
 export function familyForm(family: ChannelFamily): string {
   return family === 'global' ? 'global' : `${family}.{id}`;
 }
-
-function channelSchemaOf(family: ChannelFamily): z.ZodType<Channel, Channel> {
-  return family === 'global' ? z.literal('global') : z.templateLiteral([`${family}.`, channelId]);
-}
-
-/** A schema for the name of a channel in one of `families`, typed to just those names. */
-export function channelIn<F extends ChannelFamily>(families: readonly F[]): z.ZodType<ChannelIn<F>, ChannelIn<F>> {
-  const forms = families.map(familyForm).join(', ');
-  const schema = z.union(families.map(channelSchemaOf), { error: `must be one of ${forms}; ids are 1 to 64 of A-Z a-z 0-9 _ -` });
-  // The union was built from `families`, which the compiler cannot follow through `map`.
-  return schema as unknown as z.ZodType<ChannelIn<F>, ChannelIn<F>>;
-}
-
-/** A schema for the name of any channel. */
-export const anyChannel = channelIn(CHANNEL_FAMILIES).describe('Channel name, such as `backtest.b1`.');
 
 /**
  * A set of channels: whole families and, outside those, single channels. What a subscription, a read of the log and a

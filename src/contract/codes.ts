@@ -18,8 +18,8 @@ export interface ErrorMeaning {
 /** How a connection was closed by the gateway. */
 export interface CloseMeaning {
   readonly reason: string;
-  /** May the client come back: at once or later, never, or only with a new token? */
-  readonly reconnect: 'yes' | 'no' | 'with-new-token';
+  /** May the client come back: soon, not at once, never, or only with a new token? */
+  readonly reconnect: 'yes' | 'after-delay' | 'no' | 'with-new-token';
   /** What a client does about it. */
   readonly advice: string;
 }
@@ -33,11 +33,11 @@ export const CLOSE_CODES = {
     advice: 'the token is missing, invalid, expired or revoked, or does not grant this: get another',
   },
   1009: { reason: 'message too large', reconnect: 'no', advice: 'send smaller messages' },
-  1011: { reason: 'internal error', reconnect: 'yes', advice: 'reconnect after a delay, and resume' },
-  1013: { reason: 'too many connections', reconnect: 'yes', advice: 'reconnect after a delay' },
+  1011: { reason: 'internal error', reconnect: 'after-delay', advice: 'reconnect after a delay, and resume' },
+  1013: { reason: 'too many connections', reconnect: 'after-delay', advice: 'reconnect after a delay' },
   4400: { reason: 'bad request', reconnect: 'no', advice: 'the address names no channel, or the position is not one of Courier: mend it' },
   4408: { reason: 'no authentication in time', reconnect: 'no', advice: 'send connectionParams as the first message' },
-  4429: { reason: 'limits exceeded for too long', reconnect: 'yes', advice: 'reconnect after a delay, and keep to the limits' },
+  4429: { reason: 'limits exceeded for too long', reconnect: 'after-delay', advice: 'reconnect after a delay, and keep to the limits' },
   4509: { reason: 'no progress', reconnect: 'yes', advice: 'reconnect, resume, and read faster' },
 } as const satisfies Record<number, CloseMeaning>;
 export type CloseCode = keyof typeof CLOSE_CODES;

@@ -1,30 +1,5 @@
 /** The envelope that every event has on the wire, and the form in which publishers hand one in. */
-import { z } from 'zod';
-import { type ChannelFamily, type ChannelIn, channelIn } from './channels.ts';
-import { plainJson } from './json.ts';
-import { traceparent } from './traceparent.ts';
-
-/** Characters in a correlation id, an idempotency key or a user id, at most. */
-const MAX_TOKEN_LENGTH = 128;
-
-/** A printable identifier of the caller's own choosing. */
-export const callerToken = z
-  .string()
-  .regex(/^[\x21-\x7e]+$/, { error: 'must be 1 to 128 printable ASCII characters without spaces' })
-  .max(MAX_TOKEN_LENGTH);
-
-/** An instant: a Date over tRPC, an ISO 8601 string with an offset in plain JSON. Always a Date once parsed. */
-const instant = z
-  .union([z.date(), z.iso.datetime({ offset: true }).transform((value) => new Date(value))])
-  .describe('ISO 8601 date and time.');
-
-/** What a publisher may say about an event. Courier adds `source`, and `timestamp` where it is absent. */
-export const draftMetadata = z.strictObject({
-  timestamp: instant.optional().describe('When it happened; the time of publishing when absent.'),
-  correlation_id: callerToken.optional().describe('Ties together what belongs to one piece of work, across services.'),
-  user_id: callerToken.optional().describe('The user on whose behalf it happened.'),
-  traceparent: traceparent.optional(),
-});
+import type { ChannelFamily, ChannelIn } from './channels.ts';
 
 export interface EventMetadata {
   /** When it happened. A Date over tRPC, an ISO 8601 string in UTC in plain JSON. */
@@ -45,17 +20,6 @@ export interface Envelope<TType extends string, TChannel extends string, TData> 
   type: TType;
   metadata: EventMetadata;
   data: TData;
-}
-
-/** The schema of what is handed in to publish an event of `type`, which channels of `families` may carry. */
-export function draftOf<T extends string, F extends ChannelFamily, D extends z.ZodType>(type: T, families: readonly F[], data: D) {
-  return z.strictObject({
-    type: z.literal(type),
-    channel: channelIn(families),
-    data: plainJson(data),
-    metadata: draftMetadata.optional(),
-    idempotency_key: callerToken.optional().describe('A publish that is repeated with the same key within 24 h is stored once.'),
-  });
 }
 
 /** What is handed in to publish an event. `TInstant` is Date once it has been checked. */

@@ -1,6 +1,6 @@
 /** The fields that many events share, so that one word means one thing in all of them. */
 import { z } from 'zod';
-import { channelId } from './channels.ts';
+import { channelId } from './channel-schemas.ts';
 
 export const id = channelId;
 export const text = z.string().min(1).max(1000);

@@ -1,6 +1,8 @@
 /** The contract: everything that Courier and its clients agree on. Imports zod only, and runs in a browser. */
+export * from './channel-schemas.ts';
 export * from './channels.ts';
 export * from './codes.ts';
+export * from './draft.ts';
 export * from './envelope.ts';
 export * from './events/courier.ts';
 export * from './events/index.ts';

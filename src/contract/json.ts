@@ -1,5 +1,4 @@
 /** What may stand in an event's data: plain JSON, not too deep, without the keys that confuse JavaScript receivers. */
-import { z } from 'zod';
 
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
 
@@ -11,26 +10,14 @@ export const MAX_DATA_BYTES = 100 * 1024;
 /** Keys that name a JavaScript object's own machinery. Subscribers' deserialisers refuse or misread them. */
 const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
 
-/**
- * Guards `schema` with a check of the raw value, before zod (which drops some of these keys silently) sees it.
- * Refused: anything that is not JSON, nesting beyond MAX_JSON_DEPTH, forbidden keys; each with its path.
- */
-export function plainJson<Out, In>(schema: z.ZodType<Out, In>): z.ZodType<Out, In> {
-  const guard = z.unknown().check((ctx) => {
-    const fault = findFault(ctx.value, []);
-    if (fault !== undefined)
-      ctx.issues.push({ code: 'custom', input: ctx.value, path: fault.path, message: fault.message, continue: false });
-  });
-  // To the caller the guard is invisible: what goes in is still what `schema` takes.
-  return guard.pipe(schema as z.ZodType<Out, unknown>) as unknown as z.ZodType<Out, In>;
-}
-
-interface Fault {
+/** What is wrong with a value, and where. */
+export interface Fault {
   readonly path: (string | number)[];
   readonly message: string;
 }
 
-function findFault(value: unknown, path: (string | number)[]): Fault | undefined {
+/** The first thing by which `value` is not plain JSON, is nested too deeply, or has a forbidden key. */
+export function findFault(value: unknown, path: (string | number)[]): Fault | undefined {
   switch (typeof value) {
     case 'string':
     case 'boolean':

@@ -1,20 +1,17 @@
 /** The subscriptions by channel family, whose payload types are just what that family carries. */
 import { z } from 'zod';
-import { type ChannelFamily, channelId } from '../contract/channels.ts';
-import { type EventOn, type EventType, typesOn } from '../contract/events/index.ts';
+import { channelId } from '../contract/channel-schemas.ts';
+import type { ChannelFamily } from '../contract/channels.ts';
+import { type EventOn, typesOn } from '../contract/events/index.ts';
 import { CourierError } from '../errors.ts';
 import { subscribe } from '../subscribe.ts';
 import { startInput } from './events.ts';
 import { router, subscription } from './trpc.ts';
 
-function typesFor(family: ChannelFamily) {
+function typesFor<F extends ChannelFamily>(family: F) {
   const types = typesOn([family]);
   return {
-    types: z
-      .array(z.enum(types as [EventType, ...EventType[]]))
-      .min(1)
-      .max(types.length)
-      .optional(),
+    types: z.array(z.enum(types)).min(1).max(types.length).optional(),
   };
 }
 

@@ -82,6 +82,13 @@ describe('bad input is refused with the path of the field', () => {
     ]);
   });
 
+  test.each(['+010000-01-01T00:00:00Z', '0000-12-31T23:59:59.999Z'])('the time %s, which not every language reads', (time) => {
+    const draft = (timestamp: unknown) => issues({ ...SAMPLES['backtest.progress'], metadata: { timestamp } });
+    expect(draft(new Date(time)).join()).toMatch(/^metadata\.timestamp: must be within the years 1 to 9999/);
+    expect(draft(new Date('9999-12-31T23:59:59.999Z'))).toEqual([]);
+    expect(draft(new Date('0001-01-01T00:00:00Z'))).toEqual([]);
+  });
+
   test('nesting that is too deep, and what is no JSON', () => {
     const nested = (levels: number): unknown => (levels === 0 ? 1 : { a: nested(levels - 1) });
     const withParameters = (parameters: unknown) =>

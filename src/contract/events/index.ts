@@ -1,7 +1,8 @@
 /** Every event type with its service, its data and the channel families that may carry it; and the types made of that. */
 import { z } from 'zod';
-import { CHANNEL_FAMILIES, type ChannelFamily, type ChannelIn, type FamilyMatching } from '../channels.ts';
-import { type Draft, draftOf, type Envelope } from '../envelope.ts';
+import type { ChannelFamily, ChannelIn, FamilyMatching } from '../channels.ts';
+import { draftOf } from '../draft.ts';
+import type { Draft, Envelope } from '../envelope.ts';
 import { cartographeEvents } from './cartographe.ts';
 import { chevalierEvents } from './chevalier.ts';
 import type { courierEvents, NOTICE_CHANNEL } from './courier.ts';
@@ -42,11 +43,12 @@ export type LiveNotice = Envelope<'courier.live', typeof NOTICE_CHANNEL, z.outpu
 /** What Courier itself says to a subscriber. */
 export type Notice = GapNotice | LiveNotice;
 
-type CarriedBy<F extends ChannelFamily> = { [T in EventType]: F & FamilyOf<T> extends never ? never : T }[EventType];
+/** The types that channels of a family can carry. */
+export type EventTypeOn<F extends ChannelFamily> = { [T in EventType]: F & FamilyOf<T> extends never ? never : T }[EventType];
 /** The events that a channel, or the channels that a pattern matches, can carry. */
 export type EventOn<P extends string> = {
-  [T in CarriedBy<FamilyMatching<P>>]: Envelope<T, ChannelIn<FamilyOf<T> & FamilyMatching<P>>, EventData<T>>;
-}[CarriedBy<FamilyMatching<P>>];
+  [T in EventTypeOn<FamilyMatching<P>>]: Envelope<T, ChannelIn<FamilyOf<T> & FamilyMatching<P>>, EventData<T>>;
+}[EventTypeOn<FamilyMatching<P>>];
 /** What a subscription to `P` is given: its events and Courier's notices. */
 export type Received<P extends string> = EventOn<P> | Notice;
 
@@ -92,6 +94,7 @@ export function familiesOf(type: EventType): readonly ChannelFamily[] {
 }
 
 /** The types that channels of `families` can carry. */
-export function typesOn(families: readonly ChannelFamily[] = CHANNEL_FAMILIES): EventType[] {
-  return EVENT_TYPES.filter((type) => familiesOf(type).some((family) => families.includes(family)));
+export function typesOn<F extends ChannelFamily>(families: readonly F[]): EventTypeOn<F>[] {
+  const carried = EVENT_TYPES.filter((type) => familiesOf(type).some((family) => families.some((other) => other === family)));
+  return carried as EventTypeOn<F>[];
 }
