@@ -4,13 +4,14 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { ROLES, type Role } from '../src/auth/principal.ts';
 import { signToken } from '../src/auth/tokens.ts';
 import { ConfigError, parseConfig } from '../src/config.ts';
-import { contractDocument } from '../src/contract/document.ts';
 import { EVENT_TYPES, type EventType } from '../src/contract/index.ts';
 import { migratePostgres } from '../src/log/postgres.ts';
 import { PostgresOpenError } from '../src/log/postgres-schema.ts';
 import { serve } from '../src/main.ts';
 import { VERSION } from '../src/version.ts';
+import { connections, revoke } from './cli/admin.ts';
 import { type ConnectionOptions, EXIT, explain, tokenSettings } from './cli/connection.ts';
+import { CONTRACT_FORMATS, checkContract, EXIT_OUT_OF_DATE, exportContract, SNAPSHOT } from './cli/contract.ts';
 import { print } from './cli/output.ts';
 import { publish } from './cli/publish.ts';
 import { health, history, stats } from './cli/read.ts';
@@ -76,13 +77,30 @@ program
     await print(`version ${await migratePostgres(target.url)}`);
   });
 
-program
-  .command('contract')
-  .description('the contract for machines')
+const contract = program.command('contract').description('the contract for machines');
+
+contract
   .command('export')
-  .description('print it: every event as subscribers get it, and what channels carry')
-  .addOption(new Option('--format <format>', 'in which form').choices(['json-schema']).default('json-schema'))
-  .action(() => print(JSON.stringify(contractDocument(), null, 2)));
+  .description('print it: every event as subscribers get it and as publishers hand it in, and what channels carry')
+  .addOption(new Option('--format <format>', 'in which form').choices(CONTRACT_FORMATS).default('json-schema'))
+  .option('--output <file>', 'write it there instead')
+  .action((options) => exportContract(options));
+
+contract
+  .command('check')
+  .description('show what changed in the contract, and whether publishers and subscribers that know the earlier one can go on')
+  .option('--against <file or git ref>', `the earlier contract, where it is not ${SNAPSHOT}: another file, or that one as it was in git`)
+  .addOption(json)
+  .addHelpText(
+    'after',
+    `
+Exit codes: ${EXIT.ok} nothing breaks, ${EXIT.failed} something does, ${EXIT.usage} there is nothing to compare with, ${EXIT_OUT_OF_DATE} nothing breaks, but the
+snapshot is out of date: courier contract export --output ${SNAPSHOT}
+
+Example:
+  courier contract check --against origin/main`,
+  )
+  .action((options) => checkContract(options));
 
 interface TokenOptions {
   sub: string;
@@ -167,6 +185,29 @@ for (const [name, description, run] of [
     .addOption(token)
     .action((options: ConnectionOptions & { json?: boolean }) => run(options));
 }
+
+program
+  .command('connections')
+  .description('show who is connected, with which client, and how far behind; for admins')
+  .option('--sub <name>', 'only those of one user or service')
+  .addOption(json)
+  .addOption(url)
+  .addOption(token)
+  .action((options) => connections(options));
+
+program
+  .command('revoke')
+  .description('refuse tokens from now on, and end the connections that stand on them; for admins')
+  .addOption(new Option('--sub <name>', 'every token of a user or service that was issued until now').conflicts('jti'))
+  .option('--jti <id>', 'one token, by the id that it has')
+  .addOption(json)
+  .addOption(url)
+  .addOption(token)
+  .action(({ sub, jti, ...options }, command: Command) => {
+    if (sub !== undefined) return revoke({ sub }, options);
+    if (jti !== undefined) return revoke({ jti }, options);
+    return command.error('error: give --sub or --jti');
+  });
 
 let gatewayUrl = '';
 program.hook('preAction', (_program, command) => {

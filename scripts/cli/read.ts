@@ -3,6 +3,7 @@ import type { EventType } from '../../src/contract/index.ts';
 import { CliError, type ConnectionOptions, getJson, httpClient } from './connection.ts';
 import { eventLine, paint } from './format.ts';
 import { print, tell } from './output.ts';
+import { fieldLines } from './table.ts';
 
 export interface HistoryOptions extends ConnectionOptions {
   readonly after?: string | undefined;
@@ -32,26 +33,11 @@ export async function history(patterns: readonly string[], options: HistoryOptio
 export async function stats(options: ConnectionOptions & { readonly json?: boolean | undefined }): Promise<void> {
   const { ok, body } = await getJson(options, '/stats');
   if (!ok) throw new CliError(String(body['detail']));
-  await print(options.json ? JSON.stringify(body) : table(body));
+  await print(options.json ? JSON.stringify(body) : fieldLines(body).join('\n'));
 }
 
 export async function health(options: ConnectionOptions & { readonly json?: boolean | undefined }): Promise<void> {
   const { ok, body } = await getJson(options, '/health');
-  await print(options.json ? JSON.stringify(body) : table(body));
+  await print(options.json ? JSON.stringify(body) : fieldLines(body).join('\n'));
   if (!ok) throw new CliError(`the gateway is ${String(body['status'])}`);
-}
-
-/** Nested fields as lines of `name.of.field  value`; list items are numbered, empty lists shown as such. */
-function table(value: object): string {
-  return linesOf(value)
-    .map(([name, text]) => `${name.padEnd(42)} ${text}`)
-    .join('\n');
-}
-
-function linesOf(value: object, prefix = ''): [name: string, text: string][] {
-  return Object.entries(value).flatMap(([key, field]): [string, string][] => {
-    const name = `${prefix}${key}`;
-    if (typeof field !== 'object' || field === null) return [[name, String(field)]];
-    return Object.keys(field).length === 0 ? [[name, 'none']] : linesOf(field, `${name}.`);
-  });
 }

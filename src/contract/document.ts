@@ -1,16 +1,25 @@
 /**
- * The contract for machines: JSON Schema (2020-12) of every event as subscribers get it in plain JSON, and which channels
- * carry which types. Clients in other languages are made from it.
+ * The contract for machines: JSON Schema (2020-12) of every event as subscribers get it in plain JSON, of what is handed
+ * in to publish one, and which channels carry which types. Everything else that others are given is made of it: AsyncAPI,
+ * TypeScript, clients in other languages, and the judgement whether a change is compatible.
  */
 import { z } from 'zod';
-import { CHANNEL_FAMILIES, type ChannelFamily, channelIn, familyForm } from './channels.ts';
-import { callerToken } from './envelope.ts';
+import { channelIn } from './channel-schemas.ts';
+import { CHANNEL_FAMILIES, type ChannelFamily, familyForm } from './channels.ts';
+import { callerToken, draftMetadata, draftOf } from './draft.ts';
 import { courierEvents, NOTICE_CHANNEL } from './events/courier.ts';
-import { EVENT_TYPES, familiesOf, SERVICE_NAMES, SERVICES, serviceOf, typesOn } from './events/index.ts';
+import { EVENT_TYPES, type EventType, familiesOf, SERVICE_NAMES, SERVICES, serviceOf, typesOn } from './events/index.ts';
+import type { JsonSchema } from './json-schema.ts';
 import { position } from './position.ts';
 import { traceparent } from './traceparent.ts';
 
-type JsonSchema = Readonly<Record<string, unknown>>;
+/** The channels of a family: how they are called, and what they carry. */
+export interface FamilyOfChannels {
+  /** Their names for people, such as `backtest.{id}`. */
+  readonly form: string;
+  readonly name: JsonSchema;
+  readonly types: readonly string[];
+}
 
 export interface ContractDocument {
   readonly $schema: string;
@@ -18,12 +27,16 @@ export interface ContractDocument {
   readonly description: string;
   /** Any event or notice. */
   readonly oneOf: readonly { readonly $ref: string }[];
-  /** By type: the event as it is received. */
+  /** By type: the event or notice as it is received. Open: a later Courier may add fields, which receivers pass over. */
   readonly $defs: Readonly<Record<string, JsonSchema>>;
-  /** By family: how its channels are called, and what they carry. */
-  readonly 'x-channels': Readonly<Record<ChannelFamily, { readonly form: string; readonly types: readonly string[] }>>;
+  /** By type: what is handed in to publish an event. Strict: fields that are not listed are refused. */
+  readonly 'x-drafts': Readonly<Record<string, JsonSchema>>;
+  /** By family. */
+  readonly 'x-channels': Readonly<Record<string, FamilyOfChannels>>;
   /** By service: the types that only it publishes. */
   readonly 'x-services': Readonly<Record<string, readonly string[]>>;
+  /** The types of `$defs` that nobody publishes: Courier's own, in every subscription. */
+  readonly 'x-notices': readonly string[];
 }
 
 const metadata = z.strictObject({
@@ -34,36 +47,77 @@ const metadata = z.strictObject({
   traceparent: traceparent.optional(),
 });
 
+/** As in a draft, but in plain JSON, which has no dates. */
+const plainDraftMetadata = draftMetadata.extend({
+  timestamp: z.iso.datetime({ offset: true }).optional().describe('When it happened: ISO 8601. The time of publishing when absent.'),
+});
+
 /** Makes the document. It is the same for the same contract. */
 export function contractDocument(): ContractDocument {
-  const events = EVENT_TYPES.map((type) => {
-    const service = SERVICES[serviceOf(type) as keyof typeof SERVICES];
-    const data = (service.events as Record<string, z.ZodType>)[type] as z.ZodType;
-    return [type, envelope(type, channelIn(familiesOf(type)), data)] as const;
-  });
-  const notices = Object.entries<z.ZodType>(courierEvents).map(
-    ([type, data]) => [type, envelope(type, z.literal(NOTICE_CHANNEL), data)] as const,
-  );
-  const $defs = Object.fromEntries([...events, ...notices]);
+  const notices = Object.entries<z.ZodType>(courierEvents);
+  const $defs = Object.fromEntries([
+    ...EVENT_TYPES.map((type) => [type, received(type, channelIn(familiesOf(type)), dataOf(type))] as const),
+    ...notices.map(([type, data]) => [type, received(type, z.literal(NOTICE_CHANNEL), data)] as const),
+  ]);
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     title: 'Events of Courier',
     description: 'Every event as subscribers get it in plain JSON, by type; those of courier itself are notices.',
     oneOf: Object.keys($defs).map((type) => ({ $ref: `#/$defs/${type}` })),
     $defs,
-    'x-channels': Object.fromEntries(
-      CHANNEL_FAMILIES.map((family) => [family, { form: familyForm(family), types: typesOn([family]) }]),
-    ) as unknown as ContractDocument['x-channels'],
+    'x-drafts': Object.fromEntries(EVENT_TYPES.map((type) => [type, draft(type)])),
+    'x-channels': Object.fromEntries(CHANNEL_FAMILIES.map((family) => [family, channelsOf(family)])),
     'x-services': Object.fromEntries(SERVICE_NAMES.map((service) => [service, Object.keys(SERVICES[service].events)])),
+    'x-notices': notices.map(([type]) => type),
   };
 }
 
-function envelope(type: string, channel: z.ZodType, data: z.ZodType): JsonSchema {
-  const { $schema: _, ...schema } = z.toJSONSchema(z.strictObject({ id: position, channel, type: z.literal(type), metadata, data }), {
+function channelsOf(family: ChannelFamily): FamilyOfChannels {
+  const [name = {}] = schemaOf(channelIn([family])).anyOf ?? [];
+  return { form: familyForm(family), name, types: typesOn([family]) };
+}
+
+function dataOf(type: EventType): z.ZodType {
+  const { events } = SERVICES[serviceOf(type) as keyof typeof SERVICES];
+  return (events as Record<string, z.ZodType>)[type] as z.ZodType;
+}
+
+function received(type: string, channel: z.ZodType, data: z.ZodType): JsonSchema {
+  return schemaOf(z.strictObject({ id: position, channel, type: z.literal(type), metadata, data }), {
     // Who publishes may send known keys only; who receives must take those that a later Courier adds.
     override: ({ jsonSchema }) => {
       if (jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties;
     },
   });
-  return schema;
+}
+
+function draft(type: EventType): JsonSchema {
+  const { shape } = draftOf(type, familiesOf(type), z.never());
+  return schemaOf(z.strictObject({ ...shape, data: dataOf(type), metadata: plainDraftMetadata.optional() }));
+}
+
+function schemaOf(schema: z.ZodType, options?: z.core.ToJSONSchemaParams): JsonSchema {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, options);
+  return rest as JsonSchema;
+}
+
+const schemas = z.record(z.string(), z.looseObject({}));
+const form = z.looseObject({
+  $defs: schemas,
+  'x-drafts': schemas,
+  'x-channels': z.record(z.string(), z.looseObject({ form: z.string(), name: z.looseObject({}), types: z.array(z.string()) })),
+  'x-services': z.record(z.string(), z.array(z.string())),
+  'x-notices': z.array(z.string()),
+});
+
+/**
+ * Reads a document that may be of another version. The schemas in it are not looked into.
+ *
+ * @throws {Error} saying why `json` is none
+ */
+export function parseContractDocument(json: string): ContractDocument {
+  const result = form.safeParse(JSON.parse(json));
+  const [issue] = result.error?.issues ?? [];
+  if (issue !== undefined) throw new TypeError(`${issue.path.join('.')}: ${issue.message}`);
+  return result.data as unknown as ContractDocument;
 }

@@ -1,9 +1,11 @@
 /** The contract for machines says of every event what the gateway does, whoever reads it. */
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import formats from 'ajv-formats';
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { contractDocument } from '../../src/contract/document.ts';
-import { CHANNEL_FAMILIES, EVENT_TYPES, type EventType, familiesOf } from '../../src/contract/index.ts';
-import { runCli } from '../helpers/cli.ts';
+import { contractDocument, parseContractDocument } from '../../src/contract/document.ts';
+import { CHANNEL_FAMILIES, draftUnion, EVENT_TYPES, type EventType, familiesOf, SERVICE_NAMES } from '../../src/contract/index.ts';
 import { startGateway } from '../helpers/gateway.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
 import { SAMPLES } from '../helpers/samples.ts';
@@ -42,20 +44,75 @@ test('every event and notice that is delivered fits its schema, and no other', a
   }
 });
 
-test('channels and services are listed with what they carry', async () => {
+test('a draft fits its schema just when the gateway takes it', () => {
+  const ajv = formats.default(new Ajv2020({ allowUnionTypes: true }));
+  const drafts = contractDocument()['x-drafts'];
+  expect(Object.keys(drafts)).toEqual(EVENT_TYPES);
+  const validators = Object.fromEntries(EVENT_TYPES.map((type) => [type, ajv.compile(drafts[type] ?? false)]));
+  const gateway = draftUnion(SERVICE_NAMES);
+  const values = ['', 'x', 'a b', 'buy', '1.50', '-2', '2026-01-31', '2026-02-31', 0, 0.5, 2, -1, true, null, [], ['x'], {}, { x: 1 }];
+  const times = ['2026-11-24T11:28:01Z', '2026-11-24T11:28:01+02:00', '2026-11-24', 'now'];
+  const change = fc.record({
+    part: fc.constantFrom<'draft' | 'data' | 'metadata'>('draft', 'data', 'metadata'),
+    index: fc.nat(20),
+    value: fc.option(fc.constantFrom<unknown>(...values, ...times), { nil: undefined }),
+  });
+  const seen = { taken: 0, refused: 0 };
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...EVENT_TYPES),
+      fc.constantFrom(...times),
+      fc.array(change, { maxLength: 2 }),
+      (type, timestamp, changes) => {
+        const metadata = { timestamp, correlation_id: 'c', user_id: 'u' };
+        const draft: Record<string, unknown> = structuredClone({ ...SAMPLES[type], metadata, idempotency_key: 'k' });
+        for (const { part, index, value } of changes) {
+          const target = (part === 'draft' ? draft : draft[part]) as Record<string, unknown> | undefined;
+          if (typeof target !== 'object' || target === null) continue;
+          const names = [...Object.keys(target), 'added'].filter((name) => name !== 'type');
+          const name = names[index % names.length] as string;
+          if (value === undefined) delete target[name];
+          else target[name] = value;
+        }
+        const taken = gateway.safeParse(draft).success;
+        expect([draft, validators[type]?.(draft)]).toEqual([draft, taken]);
+        seen[taken ? 'taken' : 'refused'] += 1;
+      },
+    ),
+    { numRuns: 3000 },
+  );
+  expect(Math.min(seen.taken, seen.refused)).toBeGreaterThan(300);
+});
+
+test('channels, services and notices are listed with what they carry', () => {
   const document = contractDocument();
   expect(Object.keys(document['x-channels'])).toEqual([...CHANNEL_FAMILIES]);
   for (const family of CHANNEL_FAMILIES) {
     const carried = EVENT_TYPES.filter((type) => familiesOf(type).includes(family));
-    expect(document['x-channels'][family].types).toEqual(carried);
+    expect(document['x-channels'][family]?.types).toEqual(carried);
   }
   expect(Object.values(document['x-services']).flat()).toEqual(EVENT_TYPES);
+  expect(document['x-notices']).toEqual(['courier.gap', 'courier.live']);
   expect(document.oneOf).toHaveLength(EVENT_TYPES.length + 2);
 });
 
-test('the command line prints what the gateway gives', async () => {
-  await using gateway = await startGateway();
-  await using run = runCli(['contract', 'export', '--format', 'json-schema']);
-  expect(await run.exit).toBe(0);
-  expect(JSON.parse(run.stdout.join(''))).toEqual((await readDocument(gateway.url)).document);
+test('a type goes to the channels of the families that carry it, and to no other', () => {
+  const { $defs, 'x-drafts': drafts, 'x-channels': channels } = contractDocument();
+  for (const type of EVENT_TYPES) {
+    const names = familiesOf(type).map((family) => channels[family]?.name);
+    expect($defs[type]?.properties?.['channel']).toEqual({ anyOf: names });
+    expect(drafts[type]?.properties?.['channel']).toEqual({ anyOf: names });
+  }
+});
+
+test('the document of another version is read, and nothing else is', () => {
+  const document = contractDocument();
+  expect(parseContractDocument(JSON.stringify(document))).toEqual(document);
+  for (const [json, reason] of [
+    ['{"$defs":', /JSON/],
+    ['[]', /expected object/],
+    [JSON.stringify({ ...document, 'x-drafts': undefined }), /^x-drafts: /],
+    [JSON.stringify({ ...document, 'x-channels': { global: {} } }), /^x-channels\.global\.form: /],
+  ] as const)
+    expect(() => parseContractDocument(json)).toThrow(reason);
 });

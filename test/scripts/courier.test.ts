@@ -6,6 +6,7 @@ import { runCli } from '../helpers/cli.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 import { SECRET, startGateway, type TestGateway } from '../helpers/gateway.ts';
 import { processToken, startProcess } from '../helpers/process.ts';
+import { openSocket } from '../helpers/raw-socket.ts';
 
 const forGateway = (gateway: TestGateway) => ({ COURIER_URL: gateway.url, COURIER_JWT_SECRET: SECRET });
 const progress = (value: number) => JSON.stringify({ job_id: 'j1', progress: value });
@@ -134,6 +135,76 @@ describe('trouble is one line and an exit code', () => {
     await using serve = runCli(['serve'], { COURIER_PORT: 'http' });
     expect(await serve.exit).toBe(2);
     expect(serve.stderr).toEqual(['courier: COURIER_PORT must be a whole number from 0 to 65535']);
+  });
+});
+
+describe('for those who run it', () => {
+  const CLIENTS = ['courier-client-python/0.1.0', 'courier-client-typescript/0.1.0', 'courier-client-python/0.1.0'];
+
+  /** Sockets of `ada`, each of a client. */
+  async function connectClients(gateway: TestGateway) {
+    const stack = new AsyncDisposableStack();
+    const url = `${gateway.url.replace('http', 'ws')}/ws/global?token=${await gateway.token('ada')}`;
+    const sockets = await Promise.all(CLIENTS.map((client) => openSocket(url, { headers: { 'x-courier-client': client } })));
+    for (const socket of sockets) await stack.use(socket).count(1);
+    return { sockets, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  }
+  const words = (line: string) => line.trim().split(/ {2,}/);
+
+  test('stats shows the clients as a table', async () => {
+    await using gateway = await startGateway();
+    await using _connected = await connectClients(gateway);
+    await using stats = runCli(['stats'], forGateway(gateway));
+    expect(await stats.exit).toBe(0);
+    const start = stats.stdout.indexOf('clients');
+    expect(stats.stdout.slice(start, start + 5).map(words)).toEqual([
+      ['clients'],
+      ['client', 'contract', 'connections'],
+      ['courier-client-python/0.1.0', '-', '2'],
+      ['courier-client-typescript/0.1.0', '-', '1'],
+      ['subscriptions', '3'],
+    ]);
+    expect(stats.stdout).toContainEqual(expect.stringMatching(/^contract +[0-9a-f]{16}$/));
+  });
+
+  test('connections shows who is there, of one only where asked, as a table or as JSON', async () => {
+    await using gateway = await startGateway();
+    await using _connected = await connectClients(gateway);
+    await using table = runCli(['connections'], forGateway(gateway));
+    expect(await table.exit).toBe(0);
+    const [names = [], ...rows] = table.stdout.map(words);
+    expect(rows.map((row) => row[names.indexOf('client')]).sort()).toEqual([...CLIENTS].sort());
+    await using json = runCli(['connections', '--sub', 'ada', '--json'], forGateway(gateway));
+    expect(await json.exit).toBe(0);
+    expect(json.stdout.map((line) => JSON.parse(line))).toMatchObject(Array(3).fill({ sub: 'ada', contract: null, subscriptions: 1 }));
+    await using nobody = runCli(['connections', '--sub', 'eve'], forGateway(gateway));
+    expect([await nobody.exit, nobody.stdout]).toEqual([0, []]);
+  });
+
+  test('revoke ends the connections of a sub, or refuses one token', async () => {
+    await using gateway = await startGateway();
+    await using connected = await connectClients(gateway);
+    await using bySub = runCli(['revoke', '--sub', 'ada'], forGateway(gateway));
+    expect([await bySub.exit, bySub.stdout]).toEqual([0, ['revoked; connections that ended: 3']]);
+    for (const socket of connected.sockets) expect(await socket.closed).toEqual({ code: 1008, reason: 'the token was revoked' });
+    const token = await gateway.token('eve', 'user', { jti: 'lost' });
+    await using byId = runCli(['revoke', '--jti', 'lost', '--json'], forGateway(gateway));
+    expect([await byId.exit, byId.stdout]).toEqual([0, ['{"ended":0}']]);
+    await expect(gateway.httpClient(token).auth.whoami.query()).rejects.toMatchObject({ data: { code: 'UNAUTHORIZED' } });
+  });
+
+  test.each([[['revoke']], [['revoke', '--sub', 'ada', '--jti', 'lost']]])('%j is wrong usage', async (args) => {
+    await using run = runCli(args, { COURIER_JWT_SECRET: SECRET });
+    expect([await run.exit, run.stderr.join()]).toEqual([2, expect.stringMatching(/^error: .*--jti/)]);
+  });
+
+  test('neither is for others', async () => {
+    await using gateway = await startGateway();
+    const env = { ...forGateway(gateway), COURIER_TOKEN: await gateway.token('forge', 'service') };
+    for (const args of [['connections'], ['revoke', '--sub', 'ada']]) {
+      await using run = runCli(args, env);
+      expect([await run.exit, run.stderr]).toEqual([3, ['courier: this is for admins']]);
+    }
   });
 });
 

@@ -1,0 +1,27 @@
+/** `courier connections`, `courier revoke`: for those who run the gateway. */
+import { type ConnectionOptions, httpClient } from './connection.ts';
+import { print, tell } from './output.ts';
+import { rowLines } from './table.ts';
+
+export interface ConnectionsOptions extends ConnectionOptions {
+  readonly sub?: string | undefined;
+  readonly json?: boolean | undefined;
+}
+
+export async function connections(options: ConnectionsOptions): Promise<void> {
+  const trpc = await httpClient(options);
+  const { total, connections: rows } = await trpc.admin.connections.query({ sub: options.sub });
+  const lines = options.json ? rows.map((row) => JSON.stringify(row)) : rowLines(rows);
+  for (const line of lines) await print(line);
+  if (total > rows.length) tell(`${total - rows.length} more are not shown`);
+}
+
+/** @param what every token of a `sub` until now, or one by its `jti`. */
+export async function revoke(
+  what: { readonly sub: string } | { readonly jti: string },
+  options: ConnectionOptions & { readonly json?: boolean | undefined },
+): Promise<void> {
+  const trpc = await httpClient(options);
+  const { ended } = await trpc.admin.revoke.mutate(what);
+  await print(options.json ? JSON.stringify({ ended }) : `revoked; connections that ended: ${ended}`);
+}

@@ -1,0 +1,124 @@
+/** `courier contract`: the contract for machines, and whether it still keeps what an earlier one promised. */
+import { execFile } from 'node:child_process';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { findPackageJSON } from 'node:module';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { asyncApiDocument } from '../../src/contract/asyncapi.ts';
+import { type ContractChange, contractChanges, isBreaking } from '../../src/contract/compatibility.ts';
+import { contractDocument, parseContractDocument } from '../../src/contract/document.ts';
+import { typescriptOf } from '../../src/contract/typescript.ts';
+import { CONTRACT_HASH, VERSION } from '../../src/version.ts';
+import { CliError, EXIT } from './connection.ts';
+import { paint } from './format.ts';
+import { jsonText } from './json-text.ts';
+import { print, tell } from './output.ts';
+import { rowLines } from './table.ts';
+
+const FORMATTERS = {
+  'json-schema': () => jsonText(contractDocument()),
+  asyncapi: () => jsonText(asyncApiDocument(contractDocument(), { version: VERSION, contractHash: CONTRACT_HASH })),
+  typescript: () => typescriptOf(contractDocument(), CONTRACT_HASH),
+} as const satisfies Record<string, () => string>;
+
+export type ContractFormat = keyof typeof FORMATTERS;
+export const CONTRACT_FORMATS = Object.keys(FORMATTERS) as ContractFormat[];
+
+/** The exit code of a check that found the snapshot out of date, and nothing breaking. */
+export const EXIT_OUT_OF_DATE = 4;
+
+/** The contract that was last agreed on, as `courier contract export` printed it. */
+export const SNAPSHOT = 'src/contract/snapshot.json';
+const ROOT = dirname(findPackageJSON(import.meta.url) as string);
+const RENEW = `courier contract export --output ${SNAPSHOT}`;
+
+export interface ExportOptions {
+  readonly format: ContractFormat;
+  readonly output?: string | undefined;
+}
+
+/** Prints it, or writes a file once it is made: one that the command line itself is made of can be renewed. */
+export async function exportContract({ format, output }: ExportOptions): Promise<void> {
+  const text = FORMATTERS[format]();
+  if (output === undefined) await print(text.trimEnd());
+  else writeFileSync(output, text);
+}
+
+export interface CheckOptions {
+  readonly against?: string | undefined;
+  readonly json?: boolean | undefined;
+}
+
+/** @throws {CliError} with EXIT.failed for breaking changes, EXIT_OUT_OF_DATE, or EXIT.usage for nothing to compare with. */
+export async function checkContract({ against, json }: CheckOptions): Promise<void> {
+  const text = against === undefined ? snapshot() : await textOf(against);
+  if (text === undefined) throw new CliError(`there is no ${SNAPSHOT} to compare with: ${RENEW}`, EXIT.usage);
+  const earlier = parsed(against ?? SNAPSHOT, text);
+  const changes = contractChanges(earlier, contractDocument());
+  const lines = json ? changes.map((change) => JSON.stringify(change)) : tableOf(changes);
+  for (const line of lines) await print(line);
+  const breaking = changes.filter(isBreaking).length;
+  if (breaking > 0) {
+    const renewal = against === undefined ? `; if they are meant, renew the snapshot: ${RENEW}` : '';
+    throw new CliError(`breaking changes: ${breaking}, compatible: ${changes.length - breaking}${renewal}`);
+  }
+  if (snapshot() !== FORMATTERS['json-schema']())
+    throw new CliError(`nothing breaks, but ${SNAPSHOT} is out of date: ${RENEW}`, EXIT_OUT_OF_DATE);
+  tell(changes.length === 0 ? 'the contract is the same' : `compatible changes: ${changes.length}`);
+}
+
+/** One change a line, below the type that it is about. */
+function tableOf(changes: readonly ContractChange[]): string[] {
+  const [head, ...lines] = rowLines(changes.map(({ subject: _, ...row }) => row));
+  if (head === undefined) return [];
+  const body = changes.flatMap((change, index) => {
+    const line = `  ${lines[index]}`;
+    const shown = isBreaking(change) ? paint('red', line) : line;
+    return change.subject === changes[index - 1]?.subject ? [shown] : [change.subject, shown];
+  });
+  return [`  ${head}`, ...body];
+}
+
+function snapshot(): string | undefined {
+  try {
+    return readFileSync(join(ROOT, SNAPSHOT), 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+/** What a file holds, or else the snapshot at a git ref. */
+async function textOf(against: string): Promise<string> {
+  try {
+    if (statSync(against, { throwIfNoEntry: false })?.isFile()) return readFileSync(against, 'utf8');
+  } catch (error) {
+    throw new CliError(`--against: ${messageOf(error)}`, EXIT.usage);
+  }
+  try {
+    const { stdout } = await git('-C', ROOT, 'show', '--end-of-options', `${against}:./${SNAPSHOT}`);
+    return stdout;
+  } catch (error) {
+    const reason = (error as { stderr?: string }).stderr?.trim().split('\n')[0] || messageOf(error);
+    throw new CliError(`--against: ${JSON.stringify(against)} is no file, and no git ref with a snapshot: ${reason}`, EXIT.usage);
+  }
+}
+
+/** More than the contract may ever have. */
+const MAX_BYTES = 64 * 1024 * 1024;
+
+function git(...args: string[]): Promise<{ stdout: string }> {
+  return promisify(execFile)('git', args, { maxBuffer: MAX_BYTES });
+}
+
+function parsed(name: string, text: string) {
+  try {
+    return parseContractDocument(text);
+  } catch (error) {
+    throw new CliError(`${name} is no contract: ${messageOf(error)}`, EXIT.usage);
+  }
+}
+
+/** On one line. */
+function messageOf(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).replaceAll(/\s+/g, ' ');
+}

@@ -1,0 +1,186 @@
+/**
+ * The contract as an AsyncAPI document (https://www.asyncapi.com): what a client of Courier sends and receives without
+ * tRPC. A server's path and a channel's address together are where to go: `/publish/backtest.b1`, `/ws/backtest.b1`.
+ */
+import type { ContractDocument, FamilyOfChannels } from './document.ts';
+import type { JsonSchema } from './json-schema.ts';
+
+interface Reference {
+  readonly $ref: string;
+}
+
+interface Message {
+  readonly name: string;
+  readonly payload: Reference;
+  readonly correlationId: Reference;
+}
+
+interface Channel {
+  readonly address: string;
+  readonly description: string;
+  readonly parameters?: Readonly<Record<string, { readonly description: string }>>;
+  readonly messages: Readonly<Record<string, Reference>>;
+  readonly bindings: object;
+}
+
+interface Operation {
+  readonly action: 'send' | 'receive';
+  readonly title: string;
+  readonly channel: Reference;
+  readonly messages: readonly Reference[];
+  readonly tags?: readonly { readonly name: string }[];
+  readonly bindings?: object;
+}
+
+export interface AsyncApiDocument {
+  readonly asyncapi: '3.1.0';
+  readonly info: object;
+  readonly defaultContentType: string;
+  readonly servers: Readonly<Record<string, object>>;
+  readonly channels: Readonly<Record<string, Channel>>;
+  readonly operations: Readonly<Record<string, Operation>>;
+  readonly components: {
+    readonly messages: Readonly<Record<string, Message>>;
+    readonly schemas: Readonly<Record<string, JsonSchema>>;
+    readonly correlationIds: object;
+    readonly securitySchemes: object;
+  };
+}
+
+/** Which Courier keeps the contract. */
+export interface Edition {
+  readonly version: string;
+  readonly contractHash: string;
+}
+
+/** Makes the document. An event as it is received is called by its type, its draft by the type and `.draft`. */
+export function asyncApiDocument(document: ContractDocument, { version, contractHash }: Edition): AsyncApiDocument {
+  const { $defs, 'x-drafts': drafts, 'x-channels': channels, 'x-notices': notices } = document;
+  const schemas = { ...$defs, ...Object.fromEntries(Object.entries(drafts).map(([type, schema]) => [draftOf(type), schema])) };
+  return {
+    asyncapi: '3.1.0',
+    info: {
+      title: 'Courier',
+      version,
+      description:
+        'A typed event gateway, seen from its clients: services send drafts of events over HTTP, subscribers receive events over WebSocket. ' +
+        'Receivers pass over fields and types that they do not know.',
+      license: { name: 'MIT' },
+      'x-contract-hash': contractHash,
+    },
+    defaultContentType: 'application/json',
+    servers: SERVERS,
+    channels: Object.fromEntries(Object.entries(channels).map(([family, of]) => [family, channelOf(of, notices)])),
+    operations: { ...sendOperations(document), ...receiveOperations(document) },
+    components: {
+      messages: Object.fromEntries(Object.keys(schemas).map((name) => [name, messageOf(name)])),
+      schemas,
+      correlationIds: {
+        correlation_id: {
+          location: '$message.payload#/metadata/correlation_id',
+          description: 'Ties together what belongs to one piece of work, across services.',
+        },
+      },
+      securitySchemes: SECURITY_SCHEMES,
+    },
+  };
+}
+
+const SECURITY_SCHEMES = {
+  bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'A token in the Authorization header.' },
+  query: { type: 'httpApiKey', in: 'query', name: 'token', description: 'The same in the address, for clients that cannot set headers.' },
+};
+
+const host = {
+  host: '{host}',
+  variables: { host: { default: '127.0.0.1:8766', description: 'Where the gateway listens, or what stands before it.' } },
+};
+
+const SERVERS = {
+  http: {
+    ...host,
+    pathname: '/publish',
+    protocol: 'http',
+    description: 'POST a draft. The answer is 201 once the event is stored.',
+    security: [ref('components', 'securitySchemes', 'bearer')],
+  },
+  websocket: {
+    ...host,
+    pathname: '/ws',
+    protocol: 'ws',
+    description:
+      'One event a text message; there is nothing to send. The address may list channels and patterns, separated by commas: `*` is one segment, `**` one or more.',
+    security: [ref('components', 'securitySchemes', 'bearer'), ref('components', 'securitySchemes', 'query')],
+  },
+};
+
+const WEBSOCKET_BINDING = {
+  method: 'GET',
+  query: {
+    type: 'object',
+    properties: {
+      last_event_id: { type: 'string', description: 'The position to resume after: the id of the last event that was received.' },
+      from: { type: 'string', enum: ['now', 'earliest'], description: 'Where to begin without a position; `now` when absent.' },
+      types: { type: 'string', description: 'Only events of these types, separated by commas.' },
+    },
+  },
+  bindingVersion: '0.1.0',
+};
+
+function channelOf({ form, types }: FamilyOfChannels, notices: readonly string[]): Channel {
+  const names = [...types, ...notices, ...types.map(draftOf)];
+  return {
+    address: form,
+    description: `What is published to ${form}, and what Courier itself says to those who listen there.`,
+    ...(form.includes('{id}') && { parameters: { id: { description: '1 to 64 of A-Z a-z 0-9 _ -.' } } }),
+    messages: Object.fromEntries(names.map((name) => [name, ref('components', 'messages', name)])),
+    bindings: { ws: WEBSOCKET_BINDING },
+  };
+}
+
+function messageOf(name: string): Message {
+  return { name, payload: ref('components', 'schemas', name), correlationId: ref('components', 'correlationIds', 'correlation_id') };
+}
+
+/** By service and family: what the service may publish there. */
+function sendOperations({ 'x-services': services, 'x-channels': channels }: ContractDocument): Record<string, Operation> {
+  const operations = Object.entries(services).flatMap(([service, own]) =>
+    Object.entries(channels).flatMap(([family, { form, types }]): [string, Operation][] => {
+      const sent = types.filter((type) => own.includes(type));
+      if (sent.length === 0) return [];
+      const operation: Operation = {
+        action: 'send',
+        title: `${service} publishes to ${form}`,
+        channel: ref('channels', family),
+        messages: sent.map((type) => ref('channels', family, 'messages', draftOf(type))),
+        tags: [{ name: service }],
+        bindings: { http: { method: 'POST', bindingVersion: '0.3.0' } },
+      };
+      return [[`publish.${service}.${family}`, operation]];
+    }),
+  );
+  return Object.fromEntries(operations);
+}
+
+/** By family: what subscribers get. */
+function receiveOperations({ 'x-channels': channels, 'x-notices': notices }: ContractDocument): Record<string, Operation> {
+  const operations = Object.entries(channels).map(([family, { form, types }]): [string, Operation] => [
+    `subscribe.${family}`,
+    {
+      action: 'receive',
+      title: `Events of ${form}`,
+      channel: ref('channels', family),
+      messages: [...types, ...notices].map((name) => ref('channels', family, 'messages', name)),
+    },
+  ]);
+  return Object.fromEntries(operations);
+}
+
+function draftOf(type: string): string {
+  return `${type}.draft`;
+}
+
+/** A reference within the document; its parts have no `/` and no `~`, which would have to be escaped. */
+function ref(...path: readonly string[]): Reference {
+  return { $ref: `#/${path.join('/')}` };
+}

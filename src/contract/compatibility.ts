@@ -1,0 +1,176 @@
+/**
+ * What changed between two contracts, and whom it breaks: publishers, whose drafts are held to the strict form, and
+ * subscribers, who hold what they get to the open form that they were made from, and pass over fields and types that
+ * they do not know.
+ */
+import type { ContractDocument } from './document.ts';
+import { type JsonSchema, own } from './json-schema.ts';
+import { breaks, type Effect, fine, type SchemaChange, schemaChanges } from './schema-changes.ts';
+
+export interface ContractChange {
+  /** An event type, a family as its channels are written (`backtest.{id}`), or `contract`. */
+  readonly subject: string;
+  /** Where in an event, such as `data.progress`; null where it is about the subject itself. */
+  readonly path: string | null;
+  readonly change: string;
+  /** null for those whom it does not concern. */
+  readonly publishers: Verdict | null;
+  readonly subscribers: Verdict | null;
+  readonly reason: string;
+}
+
+export type Verdict = 'compatible' | 'breaking';
+
+/** The changes from `before` to `after`, type by type. A breaking change is never called compatible. */
+export function contractChanges(before: ContractDocument, after: ContractDocument): ContractChange[] {
+  const [old, now] = [namesIn(before), namesIn(after)];
+  return [
+    ...documentChanges(before, after),
+    ...union(old.families, now.families).flatMap((family) => familyChanges(family, before, after)),
+    ...union(old.events, now.events).flatMap((type) => eventChanges(type, before, after)),
+    ...union(old.notices, now.notices).flatMap((type) => noticeChanges(type, before, after)),
+  ];
+}
+
+export function isBreaking({ publishers, subscribers }: ContractChange): boolean {
+  return publishers === 'breaking' || subscribers === 'breaking';
+}
+
+function namesIn(document: ContractDocument) {
+  return { families: Object.keys(document['x-channels']), events: Object.keys(document['x-drafts']), notices: document['x-notices'] };
+}
+
+/** Parts of the document that the rest of this file compares, or that follow from those. */
+const COMPARED: ReadonlySet<string> = new Set(['oneOf', '$defs', 'x-drafts', 'x-channels', 'x-services', 'x-notices']);
+const WORDING: ReadonlySet<string> = new Set(['title', 'description']);
+
+function documentChanges(before: ContractDocument, after: ContractDocument): ContractChange[] {
+  const parts = (document: ContractDocument) => new Map<string, unknown>(Object.entries(document));
+  const [old, now] = [parts(before), parts(after)];
+  return union([...old.keys()], [...now.keys()])
+    .filter((part) => !COMPARED.has(part) && JSON.stringify(old.get(part)) !== JSON.stringify(now.get(part)))
+    .map((part) => {
+      if (WORDING.has(part)) return row('contract', part, 'reworded', fine('only the wording'), fine('only the wording'));
+      return row('contract', part, 'changed', breaks('cannot be judged'), breaks('cannot be judged'));
+    });
+}
+
+function familyChanges(family: string, before: ContractDocument, after: ContractDocument): ContractChange[] {
+  const [old, now] = [own(before['x-channels'], family), own(after['x-channels'], family)];
+  if (old === undefined && now !== undefined) {
+    return [row(now.form, null, 'channels added', fine('nobody has to use them'), fine('nobody has to use them'))];
+  }
+  if (old !== undefined && now === undefined) {
+    return [row(old.form, null, 'channels removed', breaks('publishes there are refused'), breaks('subscriptions there are refused'))];
+  }
+  if (old === undefined || now === undefined) return [];
+  return schemaChanges(old.name, now.name).map(({ change, publishers, subscribers }) =>
+    row(now.form, null, change, publishers, subscribers),
+  );
+}
+
+function eventChanges(type: string, before: ContractDocument, after: ContractDocument): ContractChange[] {
+  const [old, now] = [own(before['x-drafts'], type), own(after['x-drafts'], type)];
+  if (old === undefined) {
+    return [row(type, null, 'type added', fine('nobody has to publish it'), fine('subscribers pass over types that they do not know'))];
+  }
+  if (now === undefined) {
+    return [row(type, null, 'type removed', breaks('publishers of it are refused'), breaks('it comes no more; asking for it is refused'))];
+  }
+  return [...serviceChanges(type, before, after), ...carrierChanges(type, before, after), ...envelopeChanges(type, before, after)];
+}
+
+function serviceChanges(type: string, before: ContractDocument, after: ContractDocument): ContractChange[] {
+  const serviceIn = (document: ContractDocument) =>
+    Object.entries(document['x-services']).find(([, types]) => types.includes(type))?.[0] ?? 'none';
+  const [old, now] = [serviceIn(before), serviceIn(after)];
+  if (old === now) return [];
+  return [row(type, null, `service ${old} → ${now}`, breaks(`${old} is refused`), fine('the events are the same'))];
+}
+
+/** Families that came to carry the type, and those that no longer do. */
+function carrierChanges(type: string, before: ContractDocument, after: ContractDocument): ContractChange[] {
+  const carries = (document: ContractDocument, family: string) => own(document['x-channels'], family)?.types.includes(type) === true;
+  const families = { ...before['x-channels'], ...after['x-channels'] };
+  return Object.entries(families).flatMap(([family, { form }]) => {
+    const [did, does] = [carries(before, family), carries(after, family)];
+    if (did === does) return [];
+    if (does) return [row(type, 'channel', `${form} added`, fine('publishers need not use it'), breaks('it comes where it was ruled out'))];
+    return [row(type, 'channel', `${form} removed`, breaks('publishes there are refused'), breaks('it comes there no more'))];
+  });
+}
+
+/** The draft concerns publishers, the event as it is received subscribers, and what is in both concerns both. */
+function envelopeChanges(type: string, before: ContractDocument, after: ContractDocument): ContractChange[] {
+  const changesIn = (part: '$defs' | 'x-drafts') =>
+    schemaChanges(withoutChannel(strictIn(before, part, type)), withoutChannel(strictIn(after, part, type)));
+  const [drafts, received] = [changesIn('x-drafts'), changesIn('$defs')];
+  const same = (a: SchemaChange) => (b: SchemaChange) => a.path === b.path && a.change === b.change;
+  return [
+    ...drafts.map((change) => schemaRow(type, change, change.publishers, worstForSubscribers(received.filter(same(change))))),
+    ...received.filter((change) => !drafts.some(same(change))).map((change) => schemaRow(type, change, undefined, change.subscribers)),
+  ];
+}
+
+/** Changes may read alike, such as those of two alternatives that are both objects. */
+function worstForSubscribers(changes: readonly SchemaChange[]): Effect | undefined {
+  return (changes.find(({ subscribers }) => subscribers.breaking) ?? changes[0])?.subscribers;
+}
+
+function noticeChanges(type: string, before: ContractDocument, after: ContractDocument): ContractChange[] {
+  const [was, is] = [before['x-notices'].includes(type), after['x-notices'].includes(type)];
+  if (!was) return [row(type, null, 'notice added', undefined, fine('subscribers pass over types that they do not know'))];
+  if (!is) return [row(type, null, 'notice removed', undefined, breaks('subscribers wait for it'))];
+  const changes = schemaChanges(strictIn(before, '$defs', type), strictIn(after, '$defs', type));
+  return changes.map((change) => schemaRow(type, change, undefined, change.subscribers));
+}
+
+function strictIn(document: ContractDocument, part: '$defs' | 'x-drafts', type: string): JsonSchema {
+  return strict(own(document[part], type) ?? {});
+}
+
+/** Which channels carry a type is compared by family. */
+function withoutChannel(schema: JsonSchema): JsonSchema {
+  const { channel: _, ...properties } = schema.properties ?? {};
+  return { ...schema, properties, required: (schema.required ?? []).filter((name) => name !== 'channel') };
+}
+
+/** The strict form of a schema that may be open: with all fields that there are, which is how Courier makes what it sends. */
+function strict(schema: JsonSchema): JsonSchema {
+  const { properties, items, anyOf, additionalProperties } = schema;
+  return {
+    ...schema,
+    ...(properties && { properties: Object.fromEntries(Object.entries(properties).map(([name, field]) => [name, strict(field)])) }),
+    ...(properties && { additionalProperties: additionalProperties ?? false }),
+    ...(typeof additionalProperties === 'object' && { additionalProperties: strict(additionalProperties) }),
+    ...(items && { items: strict(items) }),
+    ...(anyOf && { anyOf: anyOf.map(strict) }),
+  };
+}
+
+function schemaRow(type: string, { path, change }: SchemaChange, publishers: Effect | undefined, subscribers: Effect | undefined) {
+  return row(type, path === '' ? null : path, change, publishers, subscribers);
+}
+
+/** Gives the reasons why it breaks, or else why it does not. */
+function row(
+  subject: string,
+  path: string | null,
+  change: string,
+  publishers: Effect | undefined,
+  subscribers: Effect | undefined,
+): ContractChange {
+  const effects = [publishers, subscribers].filter((effect) => effect !== undefined);
+  const breaking = effects.filter((effect) => effect.breaking);
+  const reasons = new Set((breaking.length > 0 ? breaking : effects).map(({ reason }) => reason));
+  return { subject, path, change, publishers: verdict(publishers), subscribers: verdict(subscribers), reason: [...reasons].join('; ') };
+}
+
+function verdict(effect: Effect | undefined): Verdict | null {
+  if (effect === undefined) return null;
+  return effect.breaking ? 'breaking' : 'compatible';
+}
+
+function union(before: readonly string[], after: readonly string[]): string[] {
+  return [...new Set([...before, ...after])];
+}

@@ -1,0 +1,90 @@
+/** The AsyncAPI document is one to the official parser, and leaves nothing of the contract out. */
+import { type AsyncAPIDocumentInterface, Parser } from '@asyncapi/parser';
+import { expect, test } from 'vitest';
+import {
+  CHANNEL_FAMILIES,
+  EVENT_TYPES,
+  familiesOf,
+  familyForm,
+  SERVICE_NAMES,
+  SERVICES,
+  serviceOf,
+  typesOn,
+} from '../../src/contract/index.ts';
+import { CONTRACT_HASH, VERSION } from '../../src/version.ts';
+import { startGateway } from '../helpers/gateway.ts';
+
+const NOTICES = ['courier.gap', 'courier.live'];
+
+async function served(): Promise<AsyncAPIDocumentInterface> {
+  await using gateway = await startGateway();
+  const response = await fetch(`${gateway.url}/asyncapi.json`);
+  expect([response.status, response.headers.get('content-type')]).toEqual([200, 'application/json; charset=utf-8']);
+  const { document, diagnostics } = await new Parser().parse(await response.text());
+  expect(diagnostics).toEqual([]);
+  if (document === undefined) throw new Error('the parser made no document');
+  return document;
+}
+
+test('what a gateway serves is valid and says everything', async () => {
+  const document = await served();
+  expect(document.info().version()).toBe(VERSION);
+  expect(document.info().extensions().get('x-contract-hash')?.value()).toBe(CONTRACT_HASH);
+
+  const servers = document.servers().all();
+  expect(servers.map((server) => `${server.protocol()}://${server.host()}${server.pathname()}`)).toEqual([
+    'http://{host}/publish',
+    'ws://{host}/ws',
+  ]);
+  for (const server of servers) expect(server.security()[0]?.all()[0]?.scheme().bearerFormat()).toBe('JWT');
+
+  const channels = document.channels();
+  expect(channels.all().map((channel) => channel.address())).toEqual(CHANNEL_FAMILIES.map(familyForm));
+  for (const family of CHANNEL_FAMILIES) {
+    const channel = channels.get(family);
+    const types = typesOn([family]);
+    expect(
+      channel
+        ?.parameters()
+        .all()
+        .map((parameter) => parameter.id()),
+    ).toEqual(family === 'global' ? [] : ['id']);
+    const messages = [...types, ...NOTICES, ...types.map((type) => `${type}.draft`)];
+    expect(
+      channel
+        ?.messages()
+        .all()
+        .map((message) => message.id()),
+    ).toEqual(messages);
+    for (const message of channel?.messages().all() ?? []) expect(message.payload()?.properties()?.['data']?.type()).toBe('object');
+  }
+  expect(document.allMessages().all()).toHaveLength(2 * EVENT_TYPES.length + NOTICES.length);
+});
+
+test('each service sends its types where they may go, and everyone receives what a family carries', async () => {
+  const operations = (await served()).operations();
+  const namesOf = (id: string) =>
+    operations
+      .get(id)
+      ?.messages()
+      .all()
+      .map((message) => message.name());
+  const sent = SERVICE_NAMES.flatMap((service) =>
+    SERVICES[service].families.map((family) => {
+      const types = EVENT_TYPES.filter((type) => serviceOf(type) === service && familiesOf(type).includes(family));
+      expect(namesOf(`publish.${service}.${family}`)).toEqual(types.map((type) => `${type}.draft`));
+      return `publish.${service}.${family}`;
+    }),
+  );
+  expect(
+    operations
+      .filterBySend()
+      .map((operation) => operation.id())
+      .sort(),
+  ).toEqual(sent.sort());
+  const received = CHANNEL_FAMILIES.map((family) => {
+    expect(namesOf(`subscribe.${family}`)).toEqual([...typesOn([family]), ...NOTICES]);
+    return `subscribe.${family}`;
+  });
+  expect(operations.filterByReceive().map((operation) => operation.id())).toEqual(received);
+});

@@ -1,0 +1,202 @@
+/** What a change of the contract means to publishers and subscribers, type by type. */
+import { describe, expect, test } from 'vitest';
+import { contractChanges } from '../../src/contract/compatibility.ts';
+import { type ContractDocument, contractDocument } from '../../src/contract/document.ts';
+import type { JsonSchema } from '../../src/contract/json-schema.ts';
+
+type Writable<T> = T extends object ? { -readonly [K in keyof T]: Writable<T[K]> } : T;
+
+const now = contractDocument();
+
+/** The contract with something changed. */
+function changed(change: (document: Writable<ContractDocument>) => void): ContractDocument {
+  const document = structuredClone(now) as Writable<ContractDocument>;
+  change(document);
+  return document;
+}
+
+/** Changes the data of a type, in the draft and as it is received, as a change of its one schema would. */
+function withData(type: string, change: (data: Writable<JsonSchema>) => void): ContractDocument {
+  return changed((document) => {
+    for (const part of ['$defs', 'x-drafts'] as const) change(document[part][type]?.properties?.['data'] as Writable<JsonSchema>);
+  });
+}
+
+const own = (document: Writable<ContractDocument>, part: '$defs' | 'x-drafts', type: string) =>
+  document[part][type] as Writable<JsonSchema> & { properties: Record<string, Writable<JsonSchema>> };
+
+const summary = (before: ContractDocument, after: ContractDocument) =>
+  contractChanges(before, after).map(({ subject, path, change, publishers, subscribers }) => [
+    subject,
+    path,
+    change,
+    publishers ?? '-',
+    subscribers ?? '-',
+  ]);
+const [ok, BREAKS] = ['compatible', 'breaking'];
+
+test('the same contract has no changes', () => {
+  expect(contractChanges(now, contractDocument())).toEqual([]);
+  expect(contractChanges(now, JSON.parse(JSON.stringify(now)))).toEqual([]);
+});
+
+test('data concerns both sides, at every level, and there and back', () => {
+  const later = withData('backtest.completed', (data) => {
+    const metrics = data.properties?.['metrics'];
+    Object.assign(metrics?.properties ?? {}, { sortino_ratio: { type: 'number' } });
+    Object.assign(metrics?.properties?.['win_rate'] ?? {}, { maximum: 2 });
+    Object.assign(data, { required: ['backtest_id'] });
+  });
+  expect(summary(now, later)).toEqual([
+    ['backtest.completed', 'data.metrics', 'made optional', ok, BREAKS],
+    ['backtest.completed', 'data.metrics.win_rate', 'maximum 1 → maximum 2', ok, BREAKS],
+    ['backtest.completed', 'data.metrics.sortino_ratio', 'optional field added', ok, ok],
+  ]);
+  expect(summary(later, now)).toEqual([
+    ['backtest.completed', 'data.metrics', 'made required', BREAKS, ok],
+    ['backtest.completed', 'data.metrics.win_rate', 'maximum 2 → maximum 1', BREAKS, ok],
+    ['backtest.completed', 'data.metrics.sortino_ratio', 'optional field removed', BREAKS, ok],
+  ]);
+});
+
+test('the reason is that of what breaks', () => {
+  const reasons = (change: (data: Writable<JsonSchema>) => void) =>
+    contractChanges(now, withData('backtest.progress', change)).map(({ reason }) => reason);
+  expect(reasons((data) => Object.assign(data.properties ?? {}, { eta: {} }))).toEqual([
+    'publishers need not send it; subscribers pass over it',
+  ]);
+  expect(reasons((data) => Object.assign(data, { required: [] }))).toEqual(['subscribers rely on it', 'subscribers rely on it']);
+  expect(reasons((data) => delete data.properties?.['progress'] && Object.assign(data, { required: ['backtest_id'] }))).toEqual([
+    'publishers that send it are refused; subscribers rely on it',
+  ]);
+  expect(reasons((data) => Object.assign(data.properties?.['message'] ?? {}, { description: 'Other words.' }))).toEqual([
+    'only the wording',
+  ]);
+});
+
+test('what only publishers send does not concern subscribers, nor the other way round', () => {
+  const draftOnly = changed((document) => {
+    const { properties } = own(document, 'x-drafts', 'forge.job.failed');
+    delete properties['idempotency_key'];
+    Object.assign(properties['metadata'] ?? {}, { required: ['correlation_id'] });
+  });
+  expect(summary(now, draftOnly)).toEqual([
+    ['forge.job.failed', 'metadata.correlation_id', 'made required', BREAKS, '-'],
+    ['forge.job.failed', 'idempotency_key', 'optional field removed', BREAKS, '-'],
+  ]);
+  const receivedOnly = changed((document) => {
+    const { properties } = own(document, '$defs', 'forge.job.failed');
+    properties['id'] = { type: ['string', 'null'] };
+    delete properties['metadata']?.properties?.['user_id'];
+  });
+  expect(summary(now, receivedOnly)).toEqual([
+    ['forge.job.failed', 'id', 'description reworded', '-', ok],
+    ['forge.job.failed', 'id', 'type string → string or null', '-', BREAKS],
+    ['forge.job.failed', 'metadata.user_id', 'optional field removed', '-', ok],
+  ]);
+});
+
+test('changes that read alike are not taken for one another', () => {
+  const kind = (...anyOf: JsonSchema[]) =>
+    withData('forge.job.started', (data) => Object.assign(data.properties ?? {}, { kind: { anyOf } }));
+  const takes = (a: JsonSchema, required: string[] = []): JsonSchema => ({ type: 'object', properties: { a }, required });
+  const before = kind({ type: 'string' }, takes({ type: 'string' }));
+  const after = kind({ type: 'string' }, takes({ type: 'string' }, ['a']), takes({ type: 'number' }));
+  expect(summary(before, after)).toEqual([
+    ['forge.job.started', 'data.kind', 'alternative removed: object', BREAKS, ok],
+    ['forge.job.started', 'data.kind', 'alternative added: object', ok, BREAKS],
+    ['forge.job.started', 'data.kind', 'alternative added: object', ok, BREAKS],
+  ]);
+});
+
+describe('types, services, channels and notices', () => {
+  const without = changed((document) => {
+    const { 'order.cancelled': _draft, ...drafts } = document['x-drafts'];
+    const { 'order.cancelled': _received, ...received } = document.$defs;
+    document['x-drafts'] = drafts;
+    document.$defs = received;
+    for (const family of Object.values(document['x-channels'])) family.types = family.types.filter((type) => type !== 'order.cancelled');
+    document['x-services'] = {
+      ...document['x-services'],
+      chevalier: ['trade.executed', 'order.placed', 'order.filled', 'position.updated'],
+    };
+  });
+
+  test('a type', () => {
+    expect(summary(without, now)).toEqual([['order.cancelled', null, 'type added', ok, ok]]);
+    expect(summary(now, without)).toEqual([['order.cancelled', null, 'type removed', BREAKS, BREAKS]]);
+  });
+
+  test('the service of a type', () => {
+    const moved = changed((document) => {
+      document['x-services'] = {
+        ...document['x-services'],
+        forge: ['forge.job.started', 'forge.job.progress', 'forge.job.completed'],
+        prophet: [...(document['x-services']['prophet'] ?? []), 'forge.job.failed'],
+      };
+    });
+    expect(summary(now, moved)).toEqual([['forge.job.failed', null, 'service forge → prophet', BREAKS, ok]]);
+  });
+
+  test('a family that carries a type', () => {
+    const narrowed = changed((document) => {
+      document['x-channels']['strategy']?.types.splice(0, 1);
+      for (const part of ['$defs', 'x-drafts'] as const) {
+        const anyOf = own(document, part, 'strategy.generation.started').properties['channel']?.anyOf;
+        anyOf?.splice(0, 1);
+      }
+    });
+    const type = 'strategy.generation.started';
+    expect(summary(now, narrowed)).toEqual([[type, 'channel', 'strategy.{id} removed', BREAKS, BREAKS]]);
+    expect(summary(narrowed, now)).toEqual([[type, 'channel', 'strategy.{id} added', ok, BREAKS]]);
+  });
+
+  test('a family', () => {
+    const more = changed((document) => {
+      document['x-channels']['desk'] = { form: 'desk.{id}', name: { type: 'string' }, types: ['order.placed'] };
+    });
+    expect(summary(now, more)).toEqual([
+      ['desk.{id}', null, 'channels added', ok, ok],
+      ['order.placed', 'channel', 'desk.{id} added', ok, BREAKS],
+    ]);
+    expect(summary(more, now)).toEqual([
+      ['desk.{id}', null, 'channels removed', BREAKS, BREAKS],
+      ['order.placed', 'channel', 'desk.{id} removed', BREAKS, BREAKS],
+    ]);
+    const renamed = changed((document) => {
+      Object.assign(document['x-channels']['user'] ?? {}, { name: { type: 'string', pattern: '^user\\.' } });
+    });
+    const change = expect.stringMatching(/^pattern \^user.* → \^user\\\.$/);
+    expect(summary(now, renamed)).toEqual([['user.{id}', null, change, BREAKS, BREAKS]]);
+  });
+
+  test('a notice', () => {
+    const fewer = changed((document) => {
+      document['x-notices'] = ['courier.gap'];
+      const { 'courier.live': _, ...others } = document.$defs;
+      document.$defs = others;
+    });
+    expect(summary(now, fewer)).toEqual([['courier.live', null, 'notice removed', '-', BREAKS]]);
+    expect(summary(fewer, now)).toEqual([['courier.live', null, 'notice added', '-', ok]]);
+    const reasons = changed((document) => {
+      const data = own(document, '$defs', 'courier.gap').properties['data'];
+      Object.assign(data?.properties?.['reason'] ?? {}, { enum: ['expired', 'epoch', 'behind'] });
+      own(document, '$defs', 'courier.gap').properties['channel'] = { type: 'string', const: 'notices' };
+    });
+    expect(summary(now, reasons)).toEqual([
+      ['courier.gap', 'channel', 'values removed: courier', '-', ok],
+      ['courier.gap', 'channel', 'values added: notices', '-', BREAKS],
+      ['courier.gap', 'data.reason', 'values removed: ahead', '-', ok],
+      ['courier.gap', 'data.reason', 'values added: behind', '-', BREAKS],
+    ]);
+  });
+});
+
+test('parts of the document that are not known are not passed over', () => {
+  const other = { ...now, $schema: 'https://json-schema.org/draft/next/schema', title: 'Other', 'x-later': 1 };
+  expect(summary(now, other)).toEqual([
+    ['contract', '$schema', 'changed', BREAKS, BREAKS],
+    ['contract', 'title', 'reworded', ok, ok],
+    ['contract', 'x-later', 'changed', BREAKS, BREAKS],
+  ]);
+});

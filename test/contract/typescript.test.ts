@@ -1,0 +1,109 @@
+/** The generated TypeScript says what the schemas do, and is what is committed. */
+import { readFileSync } from 'node:fs';
+import { describe, expect, expectTypeOf, test } from 'vitest';
+import type * as Generated from '../../client/src/contract.ts';
+import { CONTRACT_HASH as GENERATED_HASH, EVENT_TYPES as GENERATED_TYPES } from '../../client/src/contract.ts';
+import { type ContractDocument, contractDocument } from '../../src/contract/document.ts';
+import {
+  type ChannelFamily,
+  EVENT_TYPES,
+  type EventData,
+  type EventOn,
+  type EventType,
+  type EventTypeOf,
+  type GapNotice,
+  type LiveNotice,
+  type Service,
+} from '../../src/contract/index.ts';
+import type { JsonSchema } from '../../src/contract/json-schema.ts';
+import { typescriptOf } from '../../src/contract/typescript.ts';
+import { CONTRACT_HASH } from '../../src/version.ts';
+
+/** What zod infers with `foo?: T | undefined` as `foo?: T`, at every level. */
+type Exact<T> = T extends readonly (infer Item)[]
+  ? Exact<Item>[]
+  : T extends object
+    ? { [K in keyof T]: Exact<Exclude<T[K], undefined>> }
+    : T;
+
+test('the generated types are those of the schemas', () => {
+  expectTypeOf<Generated.EventType>().toEqualTypeOf<EventType>();
+  expectTypeOf<Generated.EventDataByType>().toEqualTypeOf<{ [T in EventType]: Exact<EventData<T>> }>();
+  expectTypeOf<{ [T in EventType]: Exact<EventData<T>> }>().toExtend<Generated.EventDataByType>();
+  expectTypeOf<Generated.EventDataByType>().toExtend<{ [T in EventType]: EventData<T> }>();
+  expectTypeOf<Generated.NoticeDataByType['courier.gap']>().toEqualTypeOf<Exact<GapNotice['data']>>();
+  expectTypeOf<Generated.NoticeDataByType['courier.live']>().toEqualTypeOf<Exact<LiveNotice['data']>>();
+  expectTypeOf<Generated.NoticeType>().toEqualTypeOf<(GapNotice | LiveNotice)['type']>();
+});
+
+test('families and services have the types that the contract gives them', () => {
+  expectTypeOf<Generated.ChannelFamily>().toEqualTypeOf<ChannelFamily>();
+  expectTypeOf<Generated.EventTypesByFamily>().toEqualTypeOf<{
+    [F in ChannelFamily]: EventOn<F extends 'global' ? 'global' : `${F}.*`>['type'];
+  }>();
+  expectTypeOf<Generated.Service>().toEqualTypeOf<Service>();
+  expectTypeOf<Generated.EventTypesByService>().toEqualTypeOf<{ [S in Service]: EventTypeOf<S> }>();
+  expect(GENERATED_TYPES).toEqual(EVENT_TYPES);
+  expect(GENERATED_HASH).toBe(CONTRACT_HASH);
+});
+
+test('client/src/contract.ts is what the contract gives: renew it with `courier contract export --format typescript`', () => {
+  const committed = readFileSync(new URL('../../client/src/contract.ts', import.meta.url), 'utf8');
+  expect(committed).toBe(typescriptOf(contractDocument(), CONTRACT_HASH));
+});
+
+describe('the printer', () => {
+  /** The body of the interface of a single type with this data. */
+  const printed = (data: JsonSchema) => {
+    const document = {
+      ...contractDocument(),
+      $defs: { 'test.happened': { properties: { data } } },
+      'x-services': { tester: ['test.happened'] },
+      'x-channels': {},
+      'x-notices': [],
+    } satisfies ContractDocument;
+    return /interface TestHappenedData \{\n([\s\S]*?)\n\}/.exec(typescriptOf(document, ''))?.[1]?.replaceAll(/^ {2}/gm, '');
+  };
+  const field = (schema: JsonSchema) => printed({ type: 'object', properties: { a: schema }, required: ['a'] });
+
+  test.each<[JsonSchema, string]>([
+    [{ type: 'string', minLength: 1, pattern: 'x', format: 'date' }, 'a: string;'],
+    [{ type: 'integer', minimum: 0 }, 'a: number;'],
+    [{ type: ['string', 'null'] }, 'a: string | null;'],
+    [{ type: 'string', enum: ["it's", 'plain', '"', 1, null] }, `a: "it's" | 'plain' | '"' | 1 | null;`],
+    [{ const: true }, 'a: true;'],
+    [{ description: 'Anything.' }, '/** Anything. */\na: unknown;'],
+    [{ anyOf: [{ type: 'string' }, { type: 'number' }, { type: 'integer' }] }, 'a: string | number;'],
+    [{ type: 'array', items: { type: ['string', 'null'] } }, 'a: (string | null)[];'],
+    [{ type: 'array' }, 'a: unknown[];'],
+    [{ type: 'object', additionalProperties: { type: 'number' }, propertyNames: { maxLength: 3 } }, 'a: Record<string, number>;'],
+    [{ type: 'object', properties: { 'b-c': { type: 'object', properties: { d: {} } } } }, "a: {\n  'b-c'?: {\n    d?: unknown;\n  };\n};"],
+    [{ description: 'No */ end.', type: 'null' }, '/** No *\\/ end. */\na: null;'],
+  ])('%j', (schema, expected) => {
+    expect(field(schema)).toBe(expected);
+  });
+
+  test('long comments and unions are broken as the formatter would', () => {
+    const words = Array.from({ length: 30 }, (_, index) => `word${index}`);
+    const text = field({ description: words.join(' '), enum: words }) ?? '';
+    expect(text).toMatch(/^\/\*\*\n( \* word.*\n){2,} \*\/\na:\n( {2}\| 'word\d+'\n?){30}/);
+    for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(138);
+  });
+
+  test.each<[JsonSchema, string]>([
+    [{ type: 'string', contentEncoding: 'base64' }, 'test.happened: data.a says contentEncoding, for which no type is known'],
+    [{ type: 'array', items: { not: {} } }, 'test.happened: data.a[] says not, for which no type is known'],
+    [{ type: 'object', propertyNames: { enum: ['x'] } }, 'test.happened: data.a is no object of free keys'],
+    [{ type: 'object', properties: {}, additionalProperties: {} }, 'test.happened: data.a is no object of named fields'],
+    [{ const: {} }, 'test.happened: data.a takes {}, which is no literal type'],
+    [{ minimum: 1 }, 'test.happened: data.a has no type'],
+    [{ type: 'string', anyOf: [] }, 'test.happened: data.a has no type'],
+  ])('%j is refused', (schema, message) => {
+    expect(() => field(schema)).toThrow(new TypeError(message));
+  });
+
+  test('two types whose data would have the same name are refused', () => {
+    const document = { ...contractDocument(), 'x-services': { tester: ['a.b', 'a_b'] }, 'x-notices': [] };
+    expect(() => typescriptOf(document, '')).toThrow(new TypeError('a_b: its data would be called as that of a.b'));
+  });
+});
