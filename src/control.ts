@@ -2,7 +2,7 @@
 import type { Access } from './auth/access.ts';
 import type { Role } from './auth/principal.ts';
 import type { Revoked } from './auth/revocations.ts';
-import type { Session } from './auth/session.ts';
+import type { ClientIdentity, Session } from './auth/session.ts';
 import type { Answerers, Peers } from './cluster/peers.ts';
 import type { LogLevel } from './config.ts';
 import type { Feed } from './delivery/subscriber.ts';
@@ -13,7 +13,7 @@ import { mergeStats, type Stats } from './observe/stats.ts';
 /** Connections in one answer of an instance, at most. */
 const MAX_CONNECTIONS = 1000;
 
-export interface Connection {
+export interface Connection extends ClientIdentity {
   readonly connection_id: string;
   readonly sub: string;
   readonly role: Role;
@@ -102,7 +102,7 @@ function disconnectOwn(access: Access, connectionId: string): boolean {
 
 function describe({ principal, connection, readers }: Session, head: number): Connection[] {
   if (connection === undefined) return [];
-  const { id, transport, address, since, bufferedBytes } = connection;
+  const { id, transport, address, client, contract, since, bufferedBytes } = connection;
   return [
     {
       connection_id: id,
@@ -110,6 +110,8 @@ function describe({ principal, connection, readers }: Session, head: number): Co
       role: principal.role,
       transport,
       address,
+      client,
+      contract,
       since: new Date(since),
       expires_at: new Date(principal.expiresAt),
       subscriptions: readers.length,
@@ -119,7 +121,8 @@ function describe({ principal, connection, readers }: Session, head: number): Co
   ];
 }
 
-/** Dates of other instances come as text. */
+/** Dates of other instances come as text, and those of another version may not say what their clients are. */
 function revived(connection: Connection): Connection {
-  return { ...connection, since: new Date(connection.since), expires_at: new Date(connection.expires_at) };
+  const { client = null, contract = null, since, expires_at } = connection;
+  return { ...connection, client, contract, since: new Date(since), expires_at: new Date(expires_at) };
 }

@@ -22,7 +22,7 @@ import { Rates } from './observe/rates.ts';
 import { collectStats } from './observe/stats.ts';
 import { createTrail } from './observe/trail.ts';
 import { type Listener, listen } from './transport/server.ts';
-import { VERSION } from './version.ts';
+import { CONTRACT_HASH, VERSION } from './version.ts';
 
 /** How often revocations of other instances are looked for, in ms. */
 const REVOCATIONS_REFRESH_MS = 5000;
@@ -59,7 +59,9 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   const startedAt = Date.now();
   await using stack = new AsyncDisposableStack();
   const metrics = createMetrics({
+    contract: CONTRACT_HASH,
     connections: () => listener.connections(),
+    clients: () => access.clients,
     channels: () => hub.topics,
     subscriptions: () => hub.listeners,
     bounds: () => log.bounds(),
@@ -107,7 +109,16 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     feed,
     peers,
     setLogLevel: (level) => logger.setLevel(level),
-    stats: () => collectStats({ ...about, roles: () => access.roles, hub, rates: () => rates.perSecond(), logReads: () => reads.count }),
+    stats: () =>
+      collectStats({
+        ...about,
+        contract: CONTRACT_HASH,
+        roles: () => access.roles,
+        clients: () => access.clients,
+        hub,
+        rates: () => rates.perSecond(),
+        logReads: () => reads.count,
+      }),
   });
   const listener: Listener = await listen(
     {

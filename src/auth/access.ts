@@ -8,7 +8,7 @@ import type { Logger } from '../observe/logger.ts';
 import type { Meter } from '../observe/meter.ts';
 import type { Principal, Role } from './principal.ts';
 import type { Revocations, Revoked } from './revocations.ts';
-import { Session, type SessionConnection } from './session.ts';
+import { type ClientIdentity, Session, type SessionConnection } from './session.ts';
 import { authenticate, type Credentials, type VerifyToken } from './tokens.ts';
 
 export interface AccessDeps {
@@ -98,6 +98,11 @@ export class Access {
   /** The roles of those who are connected, one for each connection. */
   get roles(): Role[] {
     return this.sessions.flatMap(({ connection, principal }) => (connection === undefined ? [] : [principal.role]));
+  }
+
+  /** What those who are connected say that they are, one for each connection. */
+  get clients(): ClientIdentity[] {
+    return this.sessions.flatMap(({ connection }) => (connection === undefined ? [] : [connection]));
   }
 
   async #verify(verify: () => Promise<Principal>): Promise<Principal> {

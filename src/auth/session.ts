@@ -20,8 +20,16 @@ export interface SessionDeps {
   readonly onClosed: (session: Session) => void;
 }
 
+/** What a client says that it is; null where it does not say. */
+export interface ClientIdentity {
+  /** Its name and version: `courier-client-typescript/0.1.0`. */
+  readonly client: string | null;
+  /** The hash of the contract that it was built with. */
+  readonly contract: string | null;
+}
+
 /** The connection that a session is of. */
-export interface SessionConnection {
+export interface SessionConnection extends ClientIdentity {
   readonly id: string;
   readonly transport: 'trpc' | 'plain';
   readonly address: string;

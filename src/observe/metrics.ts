@@ -1,12 +1,18 @@
 /** The meter behind `GET /metrics`, in Prometheus' text format. What is counted often is a plain number until it is asked for. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { ClientIdentity } from '../auth/session.ts';
 import { SERVICE_NAMES, type Service, serviceOf } from '../contract/events/index.ts';
 import type { LogBounds } from '../log/log.ts';
+import { countByClass } from './clients.ts';
 import type { Meter } from './meter.ts';
 
 /** What is asked for when the metrics are. */
 export interface MetricSources {
+  /** The hash of the gateway's contract. */
+  readonly contract: string;
   readonly connections: () => { readonly trpc: number; readonly plain: number };
+  /** What those who are connected say that they are, one for each connection. */
+  readonly clients: () => readonly ClientIdentity[];
   readonly channels: () => number;
   readonly subscriptions: () => number;
   readonly bounds: () => Promise<LogBounds>;
@@ -120,6 +126,17 @@ export function createMetrics(sources: MetricSources): Metrics {
     registers,
     collect() {
       for (const [transport, count] of Object.entries(sources.connections())) this.set({ transport }, count);
+    },
+  });
+  new Gauge({
+    name: 'courier_client_connections',
+    help: 'WebSocket connections that are authenticated, by client and by its contract beside that of the gateway.',
+    labelNames: ['client', 'contract'],
+    registers,
+    collect() {
+      for (const [client, contracts] of Object.entries(countByClass(sources.clients(), sources.contract))) {
+        for (const [contract, count] of Object.entries(contracts)) this.set({ client, contract }, count);
+      }
     },
   });
   new Gauge({

@@ -1,6 +1,8 @@
 /** `GET /stats`: the gateway in figures, for people and for the dashboard. */
 import { ROLES, type Role } from '../auth/principal.ts';
+import type { ClientIdentity } from '../auth/session.ts';
 import type { EventLog } from '../log/log.ts';
+import { type ClientCount, sumClients } from './clients.ts';
 import type { Transport } from './meter.ts';
 
 /** Channels listed, at most. */
@@ -8,6 +10,8 @@ const BUSIEST_CHANNELS = 100;
 
 export interface Stats {
   readonly version: string;
+  /** The hash of the gateway's contract. */
+  readonly contract: string;
   /** Seconds since the start, of the instance that was asked. */
   readonly uptime: number;
   /** Instances that these are the figures of. */
@@ -18,6 +22,8 @@ export interface Stats {
     readonly transport: Readonly<Record<Transport, number>>;
     readonly role: Readonly<Record<Role, number>>;
   };
+  /** What the connected clients say that they are: the 50 with the most connections, null where they do not say. */
+  readonly clients: readonly ClientCount[];
   readonly subscriptions: number;
   /** The channels and families with the most subscribers. */
   readonly channels: readonly { readonly channel: string; readonly subscribers: number }[];
@@ -36,10 +42,13 @@ export interface Stats {
 
 export interface StatsSources {
   readonly version: string;
+  readonly contract: string;
   readonly startedAt: number;
   readonly connections: () => Readonly<Record<Transport, number>>;
   /** Roles of the principals that are connected, one for each connection. */
   readonly roles: () => readonly Role[];
+  /** What they say that they are, one for each connection. */
+  readonly clients: () => readonly ClientIdentity[];
   readonly hub: { readonly listeners: number; busiest(most: number): Stats['channels'] };
   readonly rates: () => Stats['rates'];
   readonly log: EventLog;
@@ -52,6 +61,7 @@ export async function collectStats({ log, hub, ...sources }: StatsSources): Prom
   const roles = sources.roles();
   return {
     version: sources.version,
+    contract: sources.contract,
     uptime: (Date.now() - sources.startedAt) / 1000,
     instances: 1,
     connections: {
@@ -59,6 +69,7 @@ export async function collectStats({ log, hub, ...sources }: StatsSources): Prom
       transport,
       role: Object.fromEntries(ROLES.map((role) => [role, roles.filter((other) => other === role).length])) as Record<Role, number>,
     },
+    clients: sumClients(sources.clients().map(({ client, contract }) => ({ client, contract, connections: 1 }))),
     subscriptions: hub.listeners,
     channels: hub.busiest(BUSIEST_CHANNELS),
     rates: sources.rates(),
@@ -88,6 +99,8 @@ export function mergeStats(own: Stats, others: readonly Stats[]): Stats {
       transport: sumOf(all.map(({ connections }) => connections.transport)),
       role: sumOf(all.map(({ connections }) => connections.role)),
     },
+    // An instance of another version may not list them.
+    clients: sumClients(all.flatMap(({ clients = [] }) => clients)),
     subscriptions: sum(all.map(({ subscriptions }) => subscriptions)),
     channels: channels.slice(0, BUSIEST_CHANNELS),
     rates: sumOf(all.map(({ rates }) => rates)),

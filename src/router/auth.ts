@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { Principal } from '../auth/principal.ts';
 import { CHANNEL_FAMILIES, familyForm, type Selector } from '../contract/channels.ts';
+import { CONTRACT_HASH } from '../version.ts';
 import { procedure, router } from './trpc.ts';
 
 const MAX_TOKEN_LENGTH = 8192;
@@ -20,11 +21,15 @@ function describePrincipal(principal: Principal) {
     sub: principal.sub,
     role: principal.role,
     expires_at: new Date(principal.expiresAt),
+    /** How long that is from now, for callers whose clock is wrong. */
+    expires_in_ms: Math.max(0, principal.expiresAt - Date.now()),
     /** Channels and, in the form `family.*`, whole families that the caller may read. */
     // Not `subscribe`: tRPC takes an object with that key for an observable.
     may_subscribe: describeSelector(principal.readable),
     /** The same for publishing, beyond a service's own event types. */
     may_publish: describeSelector(principal.writable),
+    /** The hash of the gateway's contract. */
+    contract: CONTRACT_HASH,
   };
 }
 

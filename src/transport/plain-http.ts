@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { z } from 'zod';
 import type { Access } from '../auth/access.ts';
 import type { Principal } from '../auth/principal.ts';
+import { asyncApiDocument } from '../contract/asyncapi.ts';
 import { contractDocument } from '../contract/document.ts';
 import { EVENT_TYPES } from '../contract/events/index.ts';
 import type { Control } from '../control.ts';
@@ -15,6 +16,8 @@ import { isServing } from '../observe/health.ts';
 import { publish } from '../publish.ts';
 import { typeList } from '../router/events.ts';
 import { anyDraft } from '../router/services.ts';
+import { CONTRACT_HASH, VERSION } from '../version.ts';
+import { readableChannels } from './channel-list.ts';
 import { addressOf } from './doorway.ts';
 import { headerOf, readJson, sendJson, traceparentOf } from './http-exchange.ts';
 
@@ -37,7 +40,7 @@ interface Exchange {
 
 type Handler = (deps: PlainHttpDeps, exchange: Exchange, rest: string | undefined) => Promise<void>;
 
-/** First segment of the path -> method -> handler. The rest of the path, where a route takes one, is a channel. */
+/** First segment of the path -> method -> handler. The rest of the path, where a route takes one, is a channel or a list of them. */
 const ROUTES: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
   publish: { POST: handlePublish },
   events: { GET: handleHistory },
@@ -47,6 +50,7 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
   stats: { GET: handleStats },
   metrics: { GET: handleMetrics },
   'contract.json': { GET: handleContract },
+  'asyncapi.json': { GET: handleAsyncApi },
 };
 
 /** Answers one request. @throws {CourierError} for everything that is to be answered with a problem document. */
@@ -123,11 +127,11 @@ const historyQuery = z.strictObject({
     .describe(`Comma list of ${EVENT_TYPES.join(', ')}`),
 });
 
-async function handleHistory(deps: PlainHttpDeps, exchange: Exchange, channel: string | undefined): Promise<void> {
+async function handleHistory(deps: PlainHttpDeps, exchange: Exchange, channels: string | undefined): Promise<void> {
   const principal = await caller(deps, exchange, 'query');
-  if (channel === undefined) throw new CourierError('NOT_FOUND', 'name a channel or a pattern: /events/{channel}');
+  if (channels === undefined) throw new CourierError('NOT_FOUND', 'name channels or patterns: /events/{channel},{pattern}');
   const query = check(historyQuery, Object.fromEntries(exchange.url.searchParams));
-  const page = await history(deps.feed.log, principal, { channels: [channel], ...query }, exchange.signal);
+  const page = await history(deps.feed.log, principal, { channels: readableChannels(principal, channels), ...query }, exchange.signal);
   const { events, ...rest } = page;
   const list = `[${events.map((delivery) => delivery.json).join(',')}]`;
   sendJson(exchange.res, 200, `{"events":${list},${JSON.stringify(rest).slice(1)}`, exchange.requestId);
@@ -143,12 +147,19 @@ async function handleMetrics(deps: PlainHttpDeps, { res, requestId }: Exchange):
   res.writeHead(200, { 'content-type': contentType, 'x-request-id': requestId }).end(text);
 }
 
-/** It is the same as long as the process lives. */
+/** They are the same as long as the process lives. */
 let contract: string | undefined;
+let asyncApi: string | undefined;
 
 function handleContract(_deps: PlainHttpDeps, exchange: Exchange): Promise<void> {
   contract ??= JSON.stringify(contractDocument());
   sendJson(exchange.res, 200, contract, exchange.requestId);
+  return Promise.resolve();
+}
+
+function handleAsyncApi(_deps: PlainHttpDeps, exchange: Exchange): Promise<void> {
+  asyncApi ??= JSON.stringify(asyncApiDocument(contractDocument(), { version: VERSION, contractHash: CONTRACT_HASH }));
+  sendJson(exchange.res, 200, asyncApi, exchange.requestId);
   return Promise.resolve();
 }
 

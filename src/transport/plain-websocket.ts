@@ -1,6 +1,6 @@
 /**
- * WebSocket without tRPC: `/ws/{channel}?token=&last_event_id=&from=&types=`. One JSON event a text frame, nothing to
- * send. The channel may be a pattern. Errors close the connection, with the reason as text.
+ * WebSocket without tRPC: `/ws/{channels}?token=&last_event_id=&from=&types=`. One JSON event a text frame, nothing to
+ * send. Channels and patterns are separated by commas. Errors close the connection, with the reason as text.
  */
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
@@ -18,6 +18,8 @@ import type { Logger } from '../observe/logger.ts';
 import type { Meter } from '../observe/meter.ts';
 import { typeList } from '../router/events.ts';
 import { subscribe } from '../subscribe.ts';
+import { readableChannels } from './channel-list.ts';
+import { identityOf } from './client-identity.ts';
 import { addressOf, type Doorway } from './doorway.ts';
 import { headerOf, requestIdOf } from './http-exchange.ts';
 import { decodeSegment } from './plain-http.ts';
@@ -40,9 +42,6 @@ const query = z.strictObject({
     .pipe(typeList)
     .optional(),
 });
-
-/** Longest reason that fits a close frame, in bytes (RFC 6455, section 5.5). */
-const MAX_REASON_BYTES = 123;
 
 /** Connections that were quiet both ways for so long are pinged. */
 const PING_MS = 30_000;
@@ -91,7 +90,7 @@ export class PlainWebSockets {
         request_id: requestIdOf(req),
         connection_id: connectionId,
       });
-      writer.close(meaningOf(code).close, cut(message));
+      writer.close(meaningOf(code).close, message);
     }
   }
 
@@ -116,13 +115,14 @@ export class PlainWebSockets {
       id,
       transport: 'plain',
       address,
+      ...identityOf(req),
       since: Date.now(),
       bufferedBytes: () => writer.bufferedBytes,
       close: ({ code, message }) => writer.close(meaningOf(code).close, message),
     });
     this.#doorway.pass(req);
     await session.charge('subscribe');
-    const channels = [decodeSegment(url.pathname.slice('/ws/'.length))];
+    const channels = readableChannels(session.principal, decodeSegment(url.pathname.slice('/ws/'.length)));
     await subscribe(this.#deps.feed, session, { channels, types, from, lastEventId }).attach(
       plainSink(writer, this.#deps.feed.meter),
       signal,
@@ -177,14 +177,4 @@ function plainSink(writer: SocketWriter, meter: Meter): Sink {
     deliver: (batch) => writer.write(batch.bytes('plain', framesOf)),
     drained: (signal) => writer.drained(signal),
   };
-}
-
-function cut(text: string): string {
-  const bytes = Buffer.from(text);
-  return bytes.length <= MAX_REASON_BYTES
-    ? text
-    : `${bytes
-        .subarray(0, MAX_REASON_BYTES - 3)
-        .toString('utf8')
-        .replace(/\uFFFD$/, '')}…`;
 }

@@ -7,6 +7,7 @@ import { CourierError } from '../errors.ts';
 import type { Failures } from '../observe/failures.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Transport } from '../observe/meter.ts';
+import { CONTRACT_HASH } from '../version.ts';
 import { Doorway } from './doorway.ts';
 import { drain } from './drain.ts';
 import { requestIdOf, sendProblem } from './http-exchange.ts';
@@ -34,8 +35,21 @@ const LEAVING_SHARE = 0.8;
 /** How long a tRPC client may take to move elsewhere, in ms. */
 const MOVE_GRACE_MS = 1000;
 /** Headers that pages may send. */
-const ALLOWED_HEADERS =
-  'authorization, content-type, idempotency-key, last-event-id, traceparent, trpc-accept, x-correlation-id, x-event-type, x-request-id';
+const ALLOWED_HEADERS = [
+  'authorization',
+  'content-type',
+  'idempotency-key',
+  'last-event-id',
+  'traceparent',
+  'trpc-accept',
+  'x-correlation-id',
+  'x-courier-client',
+  'x-courier-contract',
+  'x-event-type',
+  'x-request-id',
+].join(', ');
+/** Headers of answers that pages may read. */
+const EXPOSED_HEADERS = 'retry-after, x-courier-contract, x-request-id';
 /** Characters of a request's path in the log, at most. */
 const MAX_LOGGED_PATH = 300;
 const SHUTTING_DOWN = 'shutting down';
@@ -99,6 +113,7 @@ class ServerConnections {
     this.server = createServer(TIMEOUTS, (req, res) => {
       void this.#answer(req, res);
     });
+    this.sockets.on('headers', (headers) => headers.push(`X-Courier-Contract: ${CONTRACT_HASH}`));
     this.server.on('upgrade', (req, socket, head) => this.#upgrade(req, socket, head));
   }
 
@@ -141,6 +156,7 @@ class ServerConnections {
     });
     try {
       secure(res);
+      res.setHeader('x-courier-contract', CONTRACT_HASH);
       const url = urlOf(req);
       if (this.#answerBrowser(req, res)) return;
       const observing = /^\/(health|livez|readyz|metrics)$/.test(url.pathname);
@@ -170,7 +186,7 @@ class ServerConnections {
       return false;
     }
     res.setHeader('access-control-allow-origin', origin);
-    res.setHeader('access-control-expose-headers', 'x-request-id, retry-after');
+    res.setHeader('access-control-expose-headers', EXPOSED_HEADERS);
     if (!asks) return false;
     res.setHeader('access-control-allow-methods', 'GET, POST');
     res.setHeader('access-control-allow-headers', ALLOWED_HEADERS);

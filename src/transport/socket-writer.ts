@@ -16,6 +16,8 @@ export interface SocketWriterOptions {
   readonly stallTimeoutMs?: number;
 }
 
+/** Longest reason that fits a close frame, in bytes (RFC 6455, section 5.5). */
+const MAX_REASON_BYTES = 123;
 /** A whole ping frame. */
 const PING = Buffer.from([0x89, 0x00]);
 /** `readyState` of an open WebSocket. */
@@ -180,7 +182,7 @@ export class SocketWriter {
   /** Sends what is queued, then closes with `code`. */
   close(code: CloseCode, reason: string): void {
     this.flush(Date.now());
-    this.#ws.close(code, reason);
+    this.#ws.close(code, cut(reason));
   }
 
   #watchForStall(): void {
@@ -226,4 +228,14 @@ function flushAll(): void {
   }
   dirty = [];
   next = 0;
+}
+
+function cut(text: string): string {
+  const bytes = Buffer.from(text);
+  return bytes.length <= MAX_REASON_BYTES
+    ? text
+    : `${bytes
+        .subarray(0, MAX_REASON_BYTES - 3)
+        .toString('utf8')
+        .replace(/\uFFFD$/, '')}…`;
 }

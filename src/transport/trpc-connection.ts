@@ -122,8 +122,8 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
     } catch (cause) {
       const error = getTRPCErrorFromUnknown(cause);
       this.#replies.report(error);
-      this.#replies.sendError({ id: null }, error);
-      this.writer.close(meaningOf(error.code).close, error.code);
+      const { message } = this.#replies.sendError({ id: null }, error);
+      this.writer.close(meaningOf(error.code).close, message);
       return undefined;
     }
   }

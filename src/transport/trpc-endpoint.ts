@@ -8,6 +8,7 @@ import type { Failures } from '../observe/failures.ts';
 import type { Logger } from '../observe/logger.ts';
 import { appRouter } from '../router/index.ts';
 import { contextOf, contextOfCall } from '../router/trpc.ts';
+import { identityOf } from './client-identity.ts';
 import { addressOf, type Doorway } from './doorway.ts';
 import { headerOf, requestIdOf } from './http-exchange.ts';
 import { encodeTracked } from './tracked-encoding.ts';
@@ -41,6 +42,7 @@ export function trpcEndpoint({ feed, access, control, logger, failures }: TrpcEn
         id: connectionId,
         transport: 'trpc',
         address: addressOf(req),
+        ...identityOf(req, connectionParams),
         since: Date.now(),
         bufferedBytes: connection.bufferedBytes,
         close: ({ code, message }) => connection.close(meaningOf(code).close, message),

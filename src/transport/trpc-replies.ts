@@ -61,13 +61,16 @@ export class TrpcReplies<TRouter extends AnyTRPCRouter> {
     this.sendError(running.call.envelope, error, running);
   }
 
-  /** An error that cannot be written either is replaced by one that can, so that the client does not wait. */
-  sendError(envelope: Envelope, error: TRPCError, running?: RunningCall<TRouter>): void {
+  /** An error that cannot be written either is replaced by one that can, so that the client does not wait. Returns what it was told. */
+  sendError(envelope: Envelope, error: TRPCError, running?: RunningCall<TRouter>): TRPCErrorShape {
+    const shape = this.#shapeOf(error, running);
     try {
-      this.send({ ...envelope, error: this.#shapeOf(error, running) });
+      this.send({ ...envelope, error: shape });
+      return shape;
     } catch (cause) {
       this.report(cause, running);
       this.send({ ...envelope, error: FALLBACK_SHAPE });
+      return FALLBACK_SHAPE;
     }
   }
 

@@ -31,6 +31,8 @@ test('connections are listed with who, since when, over what, how many subscript
       role: 'user',
       transport: 'trpc',
       address: '127.0.0.1',
+      client: null,
+      contract: null,
       since: expect.any(Date),
       expires_at: expect.any(Date),
       subscriptions: 2,

@@ -1,7 +1,10 @@
 /** Two gateways that share a log: what is true of one is true of both together. */
 import { expect, inject, test } from 'vitest';
 import { createDatabase, startRedis } from '../../scripts/servers.ts';
-import { startCluster } from '../helpers/cluster.ts';
+import { redisPeers } from '../../src/cluster/redis.ts';
+import type { SharedLog } from '../../src/log/postgres.ts';
+import { RedisConnection } from '../../src/redis/connection.ts';
+import { sharedEnv, startCluster } from '../helpers/cluster.ts';
 import { collect } from '../helpers/collect.ts';
 import { startGateway, type TestGateway, UNLIMITED } from '../helpers/gateway.ts';
 import { startProcess } from '../helpers/process.ts';
@@ -85,20 +88,26 @@ test('an admin of one sees, disconnects and revokes on both', async () => {
   const [one, two] = cluster.gateways;
   const { admin } = one.httpClient(await one.token('root', 'admin'));
   const ada = await one.token('ada');
-  await using here = await openSocket(`${one.url.replace('http', 'ws')}/ws/global?token=${ada}`);
-  await using there = await openSocket(`${two.url.replace('http', 'ws')}/ws/global?token=${ada}`);
+  const headers = { 'x-courier-client': 'courier-client-python/0.1.0', 'x-courier-contract': '0123456789abcdef' };
+  await using here = await openSocket(`${one.url.replace('http', 'ws')}/ws/global?token=${ada}`, { headers });
+  await using there = await openSocket(`${two.url.replace('http', 'ws')}/ws/global?token=${ada}`, { headers });
   await using other = await openSocket(`${two.url.replace('http', 'ws')}/ws/**?token=${await two.token('forge', 'service')}`);
   await Promise.all([here.count(1), there.count(1), other.count(1)]);
   // Each instance learns of the others within some seconds.
   await expect.poll(async () => (await admin.stats.query()).instances, { timeout: 10_000 }).toBe(2);
   expect(await admin.stats.query()).toMatchObject({
     connections: { total: 3, transport: { trpc: 0, plain: 3 }, role: { user: 2, service: 1, admin: 0 } },
+    clients: [
+      { client: 'courier-client-python/0.1.0', contract: '0123456789abcdef', connections: 2 },
+      { client: null, contract: null, connections: 1 },
+    ],
     subscriptions: 3,
   });
   expect((await admin.channels.query())[0]).toEqual({ channel: 'global', subscribers: 3 });
   const { total, connections } = await admin.connections.query();
   expect([total, connections.map(({ sub }) => sub)]).toEqual([3, ['ada', 'ada', 'forge']]);
   expect(connections[2]?.since).toBeInstanceOf(Date);
+  expect(connections.map(({ client }) => client)).toEqual(['courier-client-python/0.1.0', 'courier-client-python/0.1.0', null]);
   expect((await admin.connections.query({ sub: 'forge' })).total).toBe(1);
   expect(await admin.disconnect.mutate({ connection_id: connections[2]?.connection_id ?? '' })).toEqual({ disconnected: true });
   expect((await other.closed).code).toBe(1013);
@@ -107,6 +116,25 @@ test('an admin of one sees, disconnects and revokes on both', async () => {
   expect([(await here.closed).code, (await there.closed).code]).toEqual([1008, 1008]);
   const refused = await fetch(`${two.url}/events/global`, { headers: { authorization: `Bearer ${ada}` } });
   expect(refused.status).toBe(401);
+});
+
+test('an instance of a version that does not know clients is counted all the same', async () => {
+  await using gateway = await startGateway(await sharedEnv());
+  const { admin } = gateway.httpClient(await gateway.token('root', 'admin'));
+  const { clients: _, contract: _contract, ...stats } = await admin.stats.query();
+  const row = { sub: 'ada', role: 'user', transport: 'plain', address: '', subscriptions: 0, buffered_bytes: 0, lag: 0 };
+  const times = { since: new Date(), expires_at: new Date() };
+  await using redis = await RedisConnection.open(inject('redisUrl'), (gateway.feed.log as SharedLog).identity);
+  await using older = await redisPeers(redis, 'older');
+  older.answer({
+    stats: () => ({ ...stats, subscriptions: 7 }),
+    connections: () => ({ total: 1, connections: [{ connection_id: 'c', ...row, ...times }] }),
+    disconnect: () => false,
+    revoked: () => 0,
+  });
+  await expect.poll(async () => (await admin.stats.query()).instances, { timeout: 10_000 }).toBe(2);
+  expect(await admin.stats.query()).toMatchObject({ subscriptions: 7, clients: [] });
+  expect((await admin.connections.query()).connections).toEqual([{ connection_id: 'c', ...row, ...times, client: null, contract: null }]);
 });
 
 test('while Redis is away events arrive from the log, limits are shared out, and revocations still reach both', {

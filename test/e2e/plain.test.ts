@@ -23,6 +23,16 @@ async function get(gateway: TestGateway, path: string, token?: string) {
 
 const webSocketUrl = (gateway: TestGateway, path: string) => gateway.url.replace('http', 'ws') + path;
 
+/** Lists of channels that `u1`, a user, is refused, with what is said of which entry. */
+const BAD_LISTS: [what: string, list: string, code: string, detail: RegExp][] = [
+  ['a malformed entry', 'global,a..b,user.u1', 'BAD_REQUEST', /^"a\.\.b" is neither a channel nor a pattern/],
+  ['an entry that can match nothing', 'global,trades.*', 'BAD_REQUEST', /^"trades\.\*" can match no channel/],
+  ['an empty entry', 'global,,user.u1', 'BAD_REQUEST', /^"" is neither a channel nor a pattern/],
+  ['a space', 'global,%20user.u1', 'BAD_REQUEST', /^" user\.u1" is neither a channel nor a pattern/],
+  ['an entry that is not granted', 'user.u1,strategy.s1,global', 'FORBIDDEN', /^user "u1" may not subscribe to strategy\.s1$/],
+  ['more than 100 entries', Array(101).fill('global').join(), 'BAD_REQUEST', /^must be at most 100 channels and patterns, not 101$/],
+];
+
 describe('publishing', () => {
   test('with the channel in the path and the type in a header', async () => {
     await using gateway = await startGateway();
@@ -209,6 +219,27 @@ describe('reading', () => {
     expect(answer).toMatchObject({ status, body: { code: 'BAD_REQUEST', issues: [{ path: field }] } });
   });
 
+  test('several channels and patterns are one read, in one order', async () => {
+    await using gateway = await startGateway();
+    const publish = (channel: string) => post(gateway, `/publish/${channel}`, { type: 'backtest.started', data: { backtest_id: 'b1' } });
+    for (const channel of ['strategy.s1', 'backtest.b1', 'strategy.s2', 'global']) await publish(channel);
+    const token = await gateway.token('reader', 'service');
+    const channels = async (list: string) =>
+      (await get(gateway, `/events/${list}`, token)).body.events.map(({ channel }: { channel: string }) => channel);
+    expect(await channels('global,strategy.s1,backtest.*')).toEqual(['strategy.s1', 'backtest.b1', 'global']);
+    expect(await channels('global,global')).toEqual(['global']);
+    expect(await channels(encodeURIComponent('backtest.*,strategy.s2'))).toEqual(['backtest.b1', 'strategy.s2']);
+    expect(await channels(Array.from({ length: 100 }, (_, index) => `strategy.s${index}`).join())).toEqual(['strategy.s1', 'strategy.s2']);
+  });
+
+  test.each(BAD_LISTS)('a list with %s is refused', async (_what, list, code, detail) => {
+    await using gateway = await startGateway();
+    const answer = await get(gateway, `/events/${list}`, await gateway.token('u1'));
+    const status = code === 'FORBIDDEN' ? 403 : 400;
+    expect(answer).toMatchObject({ status, body: { code, detail: expect.stringMatching(detail) } });
+    if (status === 400) expect(answer.body.issues).toEqual([{ path: 'channels', message: answer.body.detail }]);
+  });
+
   test('without a token it is 401, without the right 403, nowhere 404, with the wrong method 405', async () => {
     await using gateway = await startGateway();
     const none = await get(gateway, '/events/global');
@@ -264,6 +295,23 @@ describe('the plain WebSocket', () => {
     });
     const again = (await resumed.count(2)).map((message) => JSON.parse(message));
     expect(again).toEqual([events[2], expect.objectContaining({ type: 'courier.live', data: { position: events[2].id, replayed: 1 } })]);
+  });
+
+  test('takes several channels and patterns, and gives each event once', async () => {
+    await using gateway = await startGateway();
+    const token = await gateway.token('reader', 'service');
+    await using live = await openSocket(webSocketUrl(gateway, `/ws/global,backtest.*,backtest.b1?token=${token}`));
+    await live.count(1);
+    for (const channel of ['backtest.b1', 'strategy.s1', 'backtest.b2', 'global'])
+      await post(gateway, `/publish/${channel}`, { type: 'backtest.started', data: { backtest_id: 'b1' } });
+    const events = (await live.count(4)).map((message) => JSON.parse(message));
+    expect(events.map(({ channel }) => channel)).toEqual(['courier', 'backtest.b1', 'backtest.b2', 'global']);
+  });
+
+  test.each(BAD_LISTS)('a list with %s closes it', async (_what, list, code, reason) => {
+    await using gateway = await startGateway();
+    await using socket = await openSocket(webSocketUrl(gateway, `/ws/${list}?token=${await gateway.token('u1')}`));
+    expect(await socket.closed).toEqual({ code: code === 'FORBIDDEN' ? 1008 : 4400, reason: expect.stringMatching(reason) });
   });
 
   test.each([

@@ -101,6 +101,47 @@ test('known traffic is counted, and no label is of a caller', async () => {
   expect(text).toContain('nodejs_eventloop_lag_p99_seconds');
 });
 
+test('clients are counted in a few classes, whatever they call themselves', async () => {
+  await using gateway = await startGateway();
+  const { contract } = await gateway.httpClient(await gateway.token('ada')).auth.whoami.query();
+  const token = await gateway.token('ada');
+  const connect = (client: string | undefined, hash: string | undefined) =>
+    openSocket(`${gateway.url.replace('http', 'ws')}/ws/global?token=${token}`, {
+      headers: { ...(client && { 'x-courier-client': client }), ...(hash && { 'x-courier-contract': hash }) },
+    });
+  await using stack = new AsyncDisposableStack();
+  for (const [client, hash] of [
+    ['courier-client-typescript/0.1.0', contract],
+    ['courier-client-typescript/9.9.9', contract],
+    ['courier-client-typescript/0.0.1', '0123456789abcdef'],
+    ['courier-client-python/0.1.0', contract],
+    [`${CANARY}/1`, 'fedcba9876543210'],
+    ['courier-client-typescript', undefined],
+    [undefined, undefined],
+  ] as const) {
+    const socket = stack.use(await connect(client, hash));
+    await socket.count(1);
+  }
+  const { text } = await read(gateway);
+  const series = text.split('\n').filter((line) => line.startsWith('courier_client_connections{'));
+  expect(series.sort()).toEqual([
+    'courier_client_connections{client="other",contract="current"} 0',
+    'courier_client_connections{client="other",contract="other"} 1',
+    'courier_client_connections{client="other",contract="unknown"} 2',
+    'courier_client_connections{client="python",contract="current"} 1',
+    'courier_client_connections{client="python",contract="other"} 0',
+    'courier_client_connections{client="python",contract="unknown"} 0',
+    'courier_client_connections{client="typescript",contract="current"} 2',
+    'courier_client_connections{client="typescript",contract="other"} 1',
+    'courier_client_connections{client="typescript",contract="unknown"} 0',
+  ]);
+  expect(text).not.toContain(CANARY);
+  expect(text).not.toContain(contract);
+  await stack.disposeAsync();
+  const some = /courier_client_connections\{.*\} [1-9]/;
+  await expect.poll(async () => (await read(gateway)).text).not.toMatch(some);
+});
+
 test('refusals and failures are counted by their reason', async () => {
   const limits = { ...JSON.parse(UNLIMITED), user: { connections: 1, publishPerSecond: 1, subscribePerSecond: 1 } };
   limits.gateway.failedAuthenticationsPerMinute = 1;

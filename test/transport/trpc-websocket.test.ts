@@ -139,7 +139,7 @@ describe('beyond the stock adapter', () => {
     await using server = await courierServer();
     await using socket = await openSocket(`${server.url}/?connectionParams=1`);
     socket.send({ method: 'connectionParams', data: { refuse: 'yes' } });
-    expect(await socket.closed).toEqual({ code: 1008, reason: 'UNAUTHORIZED' });
+    expect(await socket.closed).toEqual({ code: 1008, reason: 'not you' });
     expect(JSON.parse(socket.messages[0] ?? '')).toMatchObject({ id: null, error: { json: { message: 'not you' } } });
   });
 
