@@ -1,0 +1,149 @@
+/** The scripted server's side of plain HTTP and plain WebSocket, after a script. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type ErrorCode, meaningOf } from '../../src/contract/codes.ts';
+import { CourierError } from '../../src/errors.ts';
+import { headerOf, readJson, sendJson, sendProblem } from '../../src/transport/http-exchange.ts';
+import type { Run, SeenConnection } from './run.ts';
+import { clientOf, deliver, type Line, refused } from './script.ts';
+import type { ScriptedSocket } from './socket.ts';
+import { eventOf, receiptOf, type ScriptedConnection, type ScriptedError } from './vector.ts';
+
+/** What `/ws/{list}` may be asked with. */
+const WS_PARAMETERS: ReadonlySet<string> = new Set(['token', 'last_event_id', 'from', 'types']);
+
+/** What an upgrade of `/ws/{list}` asks for. */
+export function plainConnectionOf(run: Run, req: IncomingMessage, url: URL, list: string): SeenConnection {
+  const query = url.searchParams;
+  for (const name of query.keys()) if (!WS_PARAMETERS.has(name)) run.mismatch(`/ws/ has no parameter ${name}`);
+  const client = clientOf('plain', req);
+  return {
+    ...client,
+    token: client.token ?? query.get('token'),
+    channels: list.split(',').map(decodeURIComponent),
+    types: query.get('types')?.split(',') ?? null,
+    from: query.get('from'),
+    last_event_id: query.get('last_event_id'),
+  };
+}
+
+/** Serves a connection whose upgrade was accepted. */
+export function servePlain(run: Run, socket: ScriptedSocket, entry: ScriptedConnection): void {
+  const line = new PlainLine(socket);
+  if (entry.refuse === undefined) {
+    void deliver(run, entry, line);
+    return;
+  }
+  line.fail(refused(entry));
+  run.played();
+}
+
+class PlainLine implements Line {
+  readonly socket: ScriptedSocket;
+
+  constructor(socket: ScriptedSocket) {
+    this.socket = socket;
+  }
+
+  textOf(event: string): string {
+    return event;
+  }
+
+  ping(): Promise<boolean> {
+    const { ws, closed } = this.socket;
+    const answered = new Promise<boolean>((resolve) => ws.once('pong', () => resolve(true)));
+    ws.ping();
+    return Promise.race([answered, closed.then(() => false)]);
+  }
+
+  /** A plain connection cannot be renewed. */
+  refreshed(): Promise<boolean> {
+    return Promise.resolve(false);
+  }
+
+  fail({ code, message = code }: ScriptedError): void {
+    this.socket.close(meaningOf(code).close, message);
+  }
+
+  drain(): void {
+    this.socket.close(1001, 'shutting down');
+  }
+}
+
+/** One request to the plain HTTP surface. */
+export interface Exchange {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly url: URL;
+}
+
+/** `POST /publish/{channel}` and `POST /publish`. */
+export async function answerPublish(run: Run, { req, res }: Exchange, channel: string | undefined): Promise<void> {
+  const body = (await readJson(req)) as Record<string, unknown>;
+  const correlationId = headerOf(req, 'x-correlation-id');
+  const traceparent = headerOf(req, 'traceparent');
+  const seen = {
+    channel: body['channel'] ?? channel,
+    type: body['type'] ?? headerOf(req, 'x-event-type'),
+    data: body['data'],
+    metadata: {
+      ...(correlationId !== undefined && { correlation_id: correlationId }),
+      ...(traceparent !== undefined && { traceparent }),
+      ...(body['metadata'] as Record<string, unknown> | undefined),
+    },
+    idempotency_key: (body['idempotency_key'] as string | undefined) ?? headerOf(req, 'idempotency-key') ?? null,
+  };
+  const answer = run.nextPublish();
+  run.sawPublish(clientOf('plain', req), seen, answer);
+  // Plain HTTP has no close codes: what closes a WebSocket cuts the request off.
+  if (answer === 'drop' || (answer !== undefined && 'close' in answer)) res.destroy();
+  else if (answer === undefined) sendError(run, res, { code: 'BAD_REQUEST', message: 'the script has no such publish' });
+  else if ('error' in answer) sendError(run, res, answer.error);
+  else if ('receipt' in answer) sendJson(res, 201, JSON.stringify(receiptOf(answer.receipt)), 'vector');
+  else if ('half' in answer) sendHalf(res, JSON.stringify(receiptOf(answer.half)));
+  else res.writeHead(answer.status, { 'content-type': 'text/html' }).end('<h1>This is the proxy speaking</h1>');
+  if (answer !== undefined) run.played();
+}
+
+/** `GET /events/{list}`. */
+export function answerHistory(run: Run, { req, res, url }: Exchange, list: string): void {
+  const query = url.searchParams;
+  const limit = query.get('limit');
+  const asked = {
+    channels: list.split(',').map(decodeURIComponent),
+    types: query.get('types')?.split(',') ?? null,
+    after: query.get('after'),
+    limit: limit === null ? null : Number(limit),
+  };
+  const answer = run.nextHistory();
+  run.sawHistory(clientOf('plain', req), asked, answer);
+  if (answer === 'drop') res.destroy();
+  else if (answer === undefined) sendError(run, res, { code: 'BAD_REQUEST', message: 'the script has no such read' });
+  else if ('error' in answer) sendError(run, res, answer.error);
+  else {
+    const { events, gap = null, ...page } = answer.page;
+    sendJson(res, 200, JSON.stringify({ events: events.map(eventOf), ...page, gap }), 'vector');
+  }
+  if (answer !== undefined) run.played();
+}
+
+/** A problem document, as the gateway writes it; one with a code that the gateway does not have yet, as a later one would. */
+function sendError(
+  run: Run,
+  res: ServerResponse,
+  { code, message = code, issues, retry_after_ms: retryAfterMs, status }: ScriptedError,
+): void {
+  run.toldToWait(retryAfterMs);
+  if (status !== undefined) {
+    res.writeHead(status, { 'content-type': 'application/problem+json; charset=utf-8' });
+    res.end(JSON.stringify({ type: 'about:blank', title: code, status, code, detail: message, request_id: 'vector' }));
+    return;
+  }
+  const details = { ...(issues && { issues }), ...(retryAfterMs !== undefined && { retryAfterMs }) };
+  sendProblem(res, new CourierError(code as ErrorCode, message, details), 'vector');
+}
+
+/** The first half of an answer, whose length says that there is more. */
+function sendHalf(res: ServerResponse, body: string): void {
+  res.writeHead(201, { 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(body) });
+  res.write(body.slice(0, body.length / 2), () => res.destroy());
+}
