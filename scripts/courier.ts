@@ -1,9 +1,9 @@
 #!/usr/bin/env node
-/** The command line of Courier: what the commands are called and what they take. Their work is in cli/. */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { ROLES, type Role } from '../src/auth/principal.ts';
 import { signToken } from '../src/auth/tokens.ts';
 import { ConfigError, parseConfig } from '../src/config.ts';
+/** The command line of Courier: what the commands are called and what they take. Their work is in cli/. */
+import { ROLES, type Role } from '../src/contract/admin.ts';
 import { EVENT_TYPES, type EventType } from '../src/contract/index.ts';
 import { migratePostgres } from '../src/log/postgres.ts';
 import { PostgresOpenError } from '../src/log/postgres-schema.ts';

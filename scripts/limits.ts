@@ -1,4 +1,5 @@
 /** `npm run test:limits`: drives a gateway beyond its limits, and prints what it let through. */
+
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -6,8 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { createTRPCClient, createWSClient, TRPCClientError, wsLink } from '@trpc/client';
 import superjson from 'superjson';
-import type { Role } from '../src/auth/principal.ts';
 import { signToken } from '../src/auth/tokens.ts';
+import type { Role } from '../src/contract/admin.ts';
 import { DEFAULT_LIMITS } from '../src/limits/limits.ts';
 import type { AppRouter } from '../src/router/index.ts';
 

@@ -2,8 +2,10 @@
  * Configuration: the environment, parsed once into values with types. Nothing else reads `process.env`.
  * Every problem names its variable.
  */
+
 import { ZodError } from 'zod';
 import { MIN_SECRET_BYTES } from './auth/tokens.ts';
+import { LOG_LEVELS, type LogLevel } from './contract/admin.ts';
 import { type Limits, parseLimits } from './limits/limits.ts';
 
 export type LogTarget =
@@ -11,9 +13,6 @@ export type LogTarget =
   | { readonly kind: 'sqlite'; readonly path: string }
   | { readonly kind: 'postgres'; readonly url: string };
 export type BrokerTarget = { readonly kind: 'local' } | { readonly kind: 'redis'; readonly url: string };
-
-export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
 
 export interface Config {
   readonly production: boolean;

@@ -1,38 +1,16 @@
 /** What admins see and do of the gateway as a whole: of this instance, and of all others that share its log. */
+
 import type { Access } from './auth/access.ts';
-import type { Role } from './auth/principal.ts';
 import type { Revoked } from './auth/revocations.ts';
-import type { ClientIdentity, Session } from './auth/session.ts';
+import type { Session } from './auth/session.ts';
 import type { Answerers, Peers } from './cluster/peers.ts';
-import type { LogLevel } from './config.ts';
+import type { Connection, Connections, LogLevel, Stats } from './contract/admin.ts';
 import type { Feed } from './delivery/subscriber.ts';
 import { CourierError } from './errors.ts';
-import type { Transport } from './observe/meter.ts';
-import { mergeStats, type Stats } from './observe/stats.ts';
+import { mergeStats } from './observe/stats.ts';
 
 /** Connections in one answer of an instance, at most. */
 const MAX_CONNECTIONS = 1000;
-
-export interface Connection extends ClientIdentity {
-  readonly connection_id: string;
-  readonly sub: string;
-  readonly role: Role;
-  readonly transport: Transport;
-  readonly address: string;
-  readonly since: Date;
-  readonly expires_at: Date;
-  readonly subscriptions: number;
-  /** Bytes that wait for the client to read. */
-  readonly buffered_bytes: number;
-  /** Events that the slowest subscription has yet to be given, whether it wants them or not. */
-  readonly lag: number;
-}
-
-export interface Connections {
-  readonly total: number;
-  /** Oldest first, a thousand of each instance at most. */
-  readonly connections: readonly Connection[];
-}
 
 export interface Control {
   stats(): Promise<Stats>;

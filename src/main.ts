@@ -22,6 +22,8 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
     throw error;
   }
   const logger = createLogger(config);
+  // From here on: whoever is told that it listens may end it at once.
+  const signal = firstSignal();
   let gateway: Gateway;
   let tracker: ErrorTracker | undefined;
   try {
@@ -43,8 +45,8 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
     logger.info('draining, to end with 1');
     return EXIT.failed;
   });
-  const signalled = firstSignal().then((signal) => {
-    logger.info(`${signal}: draining; a second signal ends at once`);
+  const signalled = signal.then((name) => {
+    logger.info(`${name}: draining; a second signal ends at once`);
     return EXIT.done;
   });
   const code = await Promise.race([signalled, failed]);

@@ -1,4 +1,5 @@
 /** The door: who comes in, how many, how often; and who is sent out again. */
+import type { ClientIdentity, Role } from '../contract/admin.ts';
 import { CourierError } from '../errors.ts';
 import type { ConnectionCounts } from '../limits/connections.ts';
 import type { Rate } from '../limits/gcra.ts';
@@ -6,9 +7,9 @@ import type { Limiter, RetryAfterMs } from '../limits/limiter.ts';
 import { type Activity, type Limits, rate, ratesOf } from '../limits/limits.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Meter } from '../observe/meter.ts';
-import type { Principal, Role } from './principal.ts';
+import type { Principal } from './principal.ts';
 import type { Revocations, Revoked } from './revocations.ts';
-import { type ClientIdentity, Session, type SessionConnection } from './session.ts';
+import { Session, type SessionConnection } from './session.ts';
 import { authenticate, type Credentials, type VerifyToken } from './tokens.ts';
 
 export interface AccessDeps {

@@ -1,9 +1,7 @@
 /** Who is calling, and the one function that decides what they may do. */
+import type { Role } from '../contract/admin.ts';
 import { contains, EVERYTHING, familyOf, type Selector, selectorOf, selects } from '../contract/channels.ts';
 import { type EventType, familiesOf, serviceOf } from '../contract/events/index.ts';
-
-export const ROLES = ['user', 'service', 'admin'] as const;
-export type Role = (typeof ROLES)[number];
 
 /** A verified caller. */
 export interface Principal {

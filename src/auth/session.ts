@@ -2,6 +2,7 @@
  * A caller for as long as it is there: a WebSocket connection, or one HTTP request. Its rights may change by a refresh,
  * and end by expiry or revocation; what stands on them is told at once.
  */
+import type { ClientIdentity } from '../contract/admin.ts';
 import { contains, type Selector } from '../contract/channels.ts';
 import { CourierError } from '../errors.ts';
 import type { Activity } from '../limits/limits.ts';
@@ -18,14 +19,6 @@ export interface SessionDeps {
   /** Told when the session begins to stand on its token, and when it is closed. */
   readonly onLive: (session: Session) => void;
   readonly onClosed: (session: Session) => void;
-}
-
-/** What a client says that it is; null where it does not say. */
-export interface ClientIdentity {
-  /** Its name and version: `courier-client-typescript/0.1.0`. */
-  readonly client: string | null;
-  /** The hash of the contract that it was built with. */
-  readonly contract: string | null;
 }
 
 /** The connection that a session is of. */

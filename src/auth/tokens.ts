@@ -1,8 +1,10 @@
 /** Tokens: signing them for development and the CLI, and turning one into a Principal. */
+
 import { createRemoteJWKSet, errors, type JWTVerifyOptions, type JWTVerifyResult, jwtVerify, SignJWT } from 'jose';
 import { z } from 'zod';
+import { ROLES, type Role } from '../contract/admin.ts';
 import { CourierError } from '../errors.ts';
-import { type Grants, type Principal, principalOf, ROLES, type Role } from './principal.ts';
+import { type Grants, type Principal, principalOf } from './principal.ts';
 
 /** HS256 is no stronger than its secret (RFC 7518, section 3.2). */
 export const MIN_SECRET_BYTES = 32;

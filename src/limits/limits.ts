@@ -1,6 +1,7 @@
 /** How much each role may do, and how much the gateway takes in all. `null` is no limit. */
+
 import { z } from 'zod';
-import type { Role } from '../auth/principal.ts';
+import type { Role } from '../contract/admin.ts';
 import type { Rate } from './gcra.ts';
 
 const limit = z.int().min(1).max(1_000_000_000).nullable();

@@ -1,13 +1,8 @@
 /** Which clients are connected, and built with which contract: listed for people, and in a few classes for metrics. */
-import type { ClientIdentity } from '../auth/session.ts';
+import type { ClientCount, ClientIdentity } from '../contract/admin.ts';
 
 /** Clients listed, at most. */
 const MAX_CLIENTS = 50;
-
-/** Connections of clients that say the same of themselves. */
-export interface ClientCount extends ClientIdentity {
-  readonly connections: number;
-}
 
 /** Adds up the counts of equal clients. Most connections first, the 50 with the most. */
 export function sumClients(counts: readonly ClientCount[]): ClientCount[] {

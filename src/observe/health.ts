@@ -1,9 +1,10 @@
 /** Health: whether the gateway can do its work, component by component, with figures and what to do where it cannot. */
+
 import { totalmem } from 'node:os';
 import { getHeapStatistics } from 'node:v8';
 import type { Broker } from '../broker/broker.ts';
+import type { Transport } from '../contract/admin.ts';
 import type { EventLog } from '../log/log.ts';
-import type { Transport } from './meter.ts';
 
 export type Status = 'healthy' | 'degraded' | 'unhealthy' | 'shutting_down';
 

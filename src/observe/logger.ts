@@ -2,9 +2,11 @@
  * Logs: one line each, `{timestamp, level, logger, message, context, request_id, correlation_id}` as JSON in production, readable in
  * development. Neither tokens nor event data are ever passed to it.
  */
+
 import { pino } from 'pino';
 import pretty from 'pino-pretty';
-import type { Config, LogLevel } from '../config.ts';
+import type { Config } from '../config.ts';
+import type { LogLevel } from '../contract/admin.ts';
 
 /** Bytes of lines that wait for whoever reads the log; further ones are dropped, as waiting for a slow reader would stop the gateway. */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;

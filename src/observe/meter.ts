@@ -1,9 +1,9 @@
 /** What the gateway counts about itself. Labels are of closed sets: never a channel, a user or anything that a caller chose. */
+import type { Transport } from '../contract/admin.ts';
 import type { GapReason } from '../contract/events/courier.ts';
 import type { EventType } from '../contract/events/index.ts';
 import type { Activity } from '../limits/limits.ts';
 
-export type Transport = 'trpc' | 'plain';
 export type Surface = 'trpc' | 'http' | 'websocket';
 /** Where a failure was noticed that is no caller's fault. */
 export type FailureKind = 'call' | 'request' | 'websocket' | 'log' | 'worker' | 'process';

@@ -1,6 +1,7 @@
 /** The meter behind `GET /metrics`, in Prometheus' text format. What is counted often is a plain number until it is asked for. */
+
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { ClientIdentity } from '../auth/session.ts';
+import type { ClientIdentity } from '../contract/admin.ts';
 import { SERVICE_NAMES, type Service, serviceOf } from '../contract/events/index.ts';
 import type { LogBounds } from '../log/log.ts';
 import { countByClass } from './clients.ts';

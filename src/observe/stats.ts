@@ -1,44 +1,10 @@
 /** `GET /stats`: the gateway in figures, for people and for the dashboard. */
-import { ROLES, type Role } from '../auth/principal.ts';
-import type { ClientIdentity } from '../auth/session.ts';
+import { type ClientIdentity, ROLES, type Role, type Stats, type Transport } from '../contract/admin.ts';
 import type { EventLog } from '../log/log.ts';
-import { type ClientCount, sumClients } from './clients.ts';
-import type { Transport } from './meter.ts';
+import { sumClients } from './clients.ts';
 
 /** Channels listed, at most. */
 const BUSIEST_CHANNELS = 100;
-
-export interface Stats {
-  readonly version: string;
-  /** The hash of the gateway's contract. */
-  readonly contract: string;
-  /** Seconds since the start, of the instance that was asked. */
-  readonly uptime: number;
-  /** Instances that these are the figures of. */
-  readonly instances: number;
-  /** WebSocket connections. `total` and `transport` count those too that have not authenticated. */
-  readonly connections: {
-    readonly total: number;
-    readonly transport: Readonly<Record<Transport, number>>;
-    readonly role: Readonly<Record<Role, number>>;
-  };
-  /** What the connected clients say that they are: the 50 with the most connections, null where they do not say. */
-  readonly clients: readonly ClientCount[];
-  readonly subscriptions: number;
-  /** The channels and families with the most subscribers. */
-  readonly channels: readonly { readonly channel: string; readonly subscribers: number }[];
-  /** A second, on average over the last minute. */
-  readonly rates: Readonly<Record<'published' | 'delivered' | 'replayed' | 'failures', number>>;
-  readonly log: {
-    readonly head: string;
-    readonly first_retained: string;
-    readonly events: number;
-    /** What it takes in its storage. */
-    readonly bytes: number;
-    /** Pages read for subscribers since the start. */
-    readonly reads: number;
-  };
-}
 
 export interface StatsSources {
   readonly version: string;

@@ -1,6 +1,7 @@
 /** `admin.*`: for those who run the gateway. */
+
 import { z } from 'zod';
-import { LOG_LEVELS } from '../config.ts';
+import { LOG_LEVELS } from '../contract/admin.ts';
 import { administering, router } from './trpc.ts';
 
 const MAX_NAME_LENGTH = 128;

@@ -1,7 +1,8 @@
 /** What a client says that it is. It is its own word, for figures and never for rights: what is malformed counts as not said. */
+
 import type { IncomingMessage } from 'node:http';
 import type { TRPCRequestInfo } from '@trpc/server/http';
-import type { ClientIdentity } from '../auth/session.ts';
+import type { ClientIdentity } from '../contract/admin.ts';
 import { headerOf } from './http-exchange.ts';
 
 const CLIENT = /^[\w./+-]{1,64}$/;

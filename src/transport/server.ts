@@ -1,12 +1,13 @@
 /** The listener: one port for HTTP and WebSocket, each request and upgrade handed to what serves its path. */
+
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
+import type { Transport } from '../contract/admin.ts';
 import { CourierError } from '../errors.ts';
 import type { Failures } from '../observe/failures.ts';
 import type { Logger } from '../observe/logger.ts';
-import type { Transport } from '../observe/meter.ts';
 import { CONTRACT_HASH } from '../version.ts';
 import { Doorway } from './doorway.ts';
 import { drain } from './drain.ts';

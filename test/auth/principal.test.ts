@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { mayPublish, mayRead, principalOf, type Role } from '../../src/auth/principal.ts';
+import { mayPublish, mayRead, principalOf } from '../../src/auth/principal.ts';
+import type { Role } from '../../src/contract/admin.ts';
 import { selectorOf } from '../../src/contract/channels.ts';
 import type { EventType } from '../../src/contract/events/index.ts';
 

@@ -1,10 +1,11 @@
 /** A gateway for a test: on a free port, with tokens to order, and everything closed at the end of the scope. */
+
 import { createTRPCClient, createWSClient, httpBatchLink, httpSubscriptionLink, splitLink, type TRPCClient, wsLink } from '@trpc/client';
 import { EventSource } from 'eventsource';
 import superjson from 'superjson';
-import type { Role } from '../../src/auth/principal.ts';
 import { signToken, type TokenRequest } from '../../src/auth/tokens.ts';
 import { type Config, parseConfig } from '../../src/config.ts';
+import type { Role } from '../../src/contract/admin.ts';
 import { createGateway, type Gateway } from '../../src/gateway.ts';
 import type { AppRouter } from '../../src/router/index.ts';
 

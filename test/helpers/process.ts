@@ -1,11 +1,12 @@
 /** A gateway in a process of its own, for tests that kill it. */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import type { Role } from '../../src/auth/principal.ts';
 import { signToken } from '../../src/auth/tokens.ts';
+import type { Role } from '../../src/contract/admin.ts';
 import { SECRET, TOKENS, UNLIMITED } from './gateway.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));

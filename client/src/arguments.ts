@@ -1,0 +1,40 @@
+/** Checks of what callers hand in, before anything is sent. */
+import { MAX_DATA_BYTES } from '../../src/contract/json.ts';
+import { CourierError, messageOf } from './errors.ts';
+
+/** The address of the tRPC endpoint below the gateway's. */
+export function endpointOf(url: string): string {
+  const base = (globalThis as { readonly location?: { readonly href: string } }).location?.href;
+  let parsed: URL;
+  try {
+    parsed = new URL(url, base);
+  } catch (cause) {
+    throw new CourierError('INVALID_ARGUMENT', `url: ${JSON.stringify(url)} is no address such as http://127.0.0.1:8766`, { cause });
+  }
+  if (!/^(https?|wss?):$/.test(parsed.protocol)) {
+    throw new CourierError('INVALID_ARGUMENT', `url: ${JSON.stringify(url)} must begin with http://, https://, ws:// or wss://`);
+  }
+  parsed.protocol = parsed.protocol.replace('http', 'ws');
+  parsed.pathname = `${parsed.pathname.replace(/\/+$/, '')}/trpc`;
+  parsed.search = '';
+  parsed.hash = '';
+  return parsed.href;
+}
+
+export function listOf(channels: string | readonly string[]): string[] {
+  return typeof channels === 'string' ? [channels] : [...channels];
+}
+
+/** Refuses what cannot be sent, before the connection is closed for it. */
+export function assertSendable(data: unknown): void {
+  let json: string | undefined;
+  try {
+    json = JSON.stringify(data);
+  } catch (cause) {
+    throw new CourierError('INVALID_ARGUMENT', `data: is not JSON: ${messageOf(cause)}`, { cause });
+  }
+  const bytes = new TextEncoder().encode(json).length;
+  if (bytes <= MAX_DATA_BYTES) return;
+  const message = `must be at most ${MAX_DATA_BYTES} bytes as JSON, and is ${bytes}`;
+  throw new CourierError('PAYLOAD_TOO_LARGE', `data: ${message}`, { issues: [{ path: 'data', message }] });
+}

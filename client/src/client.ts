@@ -1,0 +1,272 @@
+/** The client: one connection, whatever is subscribed to and published over it, and the typed tRPC client beneath. */
+import { createTRPCClient, type TRPCClient } from '@trpc/client';
+import { assertSendable, endpointOf, listOf } from './arguments.ts';
+import { Connection, type ConnectionState } from './connection.ts';
+import { Consumer, type OnGap } from './consumer.ts';
+import type { EventType } from './contract.ts';
+import { CourierError, courierErrorFrom } from './errors.ts';
+import type { ChannelOf, Channels, DraftMetadata, EventData, EventDraft, EventOn, HistoryPage, Receipt } from './events.ts';
+import { randomKey } from './idempotency.ts';
+import { links } from './links.ts';
+import { callUser, type Observable } from './observable.ts';
+import type { CourierClientOptions, HandlerOptions, HistoryOptions, PublishOptions, Subscribe, Taken } from './options.ts';
+import { attempt, orAborted, RETRY_DEFAULTS, type RetryOptions } from './retry.ts';
+import type { AppRouter } from './router.ts';
+import { EventIterator, subscriptionOf } from './subscription.ts';
+import { type TokenSource, Tokens } from './token.ts';
+import { Wires } from './wires.ts';
+
+const DEFAULTS = {
+  timeoutMs: 30_000,
+  maxPendingPublishes: 1000,
+  maxBufferedEvents: 10_000,
+  connectTimeoutMs: 10_000,
+  closeTimeoutMs: 5000,
+};
+
+/**
+ * A client of Courier.
+ *
+ * Subscriptions survive lost connections, and are given each event once, in order, or told of a gap. A publish that
+ * resolved is stored; one that failed or timed out may be repeated with its idempotency key.
+ *
+ * @typeParam G what to do when events are missing, where that is chosen for all subscriptions.
+ */
+export class CourierClient<const G extends OnGap | undefined = undefined> implements AsyncDisposable {
+  /** tRPC's own client, over the same connection: every procedure of the router, typed. */
+  readonly trpc: TRPCClient<AppRouter>;
+  readonly #options: CourierClientOptions & { readonly onGap?: G };
+  readonly #retry: RetryOptions;
+  readonly #tokens: Tokens;
+  readonly #connection: Connection;
+  readonly #wires: Wires;
+  readonly #consumers = new Set<Consumer>();
+  readonly #closing = new AbortController();
+  readonly #publishing = new Set<Promise<unknown>>();
+
+  /** Connects when something needs a connection. @throws {CourierError} INVALID_ARGUMENT, naming what is wrong. */
+  constructor(options: CourierClientOptions & { readonly onGap?: G }) {
+    const url = endpointOf(options.url);
+    if (typeof options.token !== 'string' && typeof options.token !== 'function') {
+      throw new CourierError('INVALID_ARGUMENT', 'token: must be a string, or a function that gives one');
+    }
+    this.#options = options;
+    this.#retry = { ...RETRY_DEFAULTS, ...options.retry };
+    this.#tokens = new Tokens(options.token);
+    const onRetry = (error: CourierError) => this.#onRetry(error);
+    this.#connection = new Connection({ url, tokens: this.#tokens, retry: this.#retry, trpc: () => this.trpc, onRetry });
+    this.trpc = createTRPCClient<AppRouter>({ links: links(this.#connection) });
+    this.#wires = new Wires({ trpc: this.trpc, retry: this.#retry, onRetry });
+  }
+
+  /** What becomes of the connection. */
+  get connection(): Observable<ConnectionState> {
+    return this.#connection.state;
+  }
+
+  /**
+   * Connects now, without waiting for a delay to pass, and also after a refusal.
+   *
+   * @returns when the gateway has accepted the client.
+   * @throws {CourierError} what the gateway refused the client with; UNREACHABLE when it was not reached in time: then the
+   * client goes on trying until `close()`; CLOSED. Or the signal's reason.
+   */
+  async connect({ timeoutMs = DEFAULTS.connectTimeoutMs, signal }: { timeoutMs?: number; signal?: AbortSignal } = {}): Promise<void> {
+    this.#connection.connect();
+    const settled = Promise.withResolvers<void>();
+    const timer = setTimeout(() => settled.reject(this.#unreached(timeoutMs)), timeoutMs);
+    const check = (state: ConnectionState) => {
+      if (state.status === 'connected') settled.resolve();
+      else if (state.status === 'refused') settled.reject(state.error);
+      else if (state.status === 'closed') settled.reject(closedError());
+    };
+    const stop = this.#connection.state.subscribe(check);
+    check(this.#connection.state.get());
+    try {
+      await (signal === undefined ? settled.promise : orAborted(settled.promise, signal));
+    } finally {
+      clearTimeout(timer);
+      stop();
+    }
+  }
+
+  /**
+   * Goes on with another token, over the same connection, and comes back after a refusal.
+   *
+   * @throws {CourierError} UNAUTHORIZED when the gateway does not take it for this connection: it is not valid, or another's.
+   */
+  async setToken(token: TokenSource): Promise<void> {
+    this.#tokens.reset(token);
+    await this.#connection.renew();
+  }
+
+  /** Subscribes; see `Subscribe`. A property and not a method, as its options depend on what the client was made with. */
+  readonly subscribe: Subscribe<G> = ((channels: string | readonly string[], ...rest: unknown[]) => {
+    const [first, options] = rest as [first?: Handler | AnySubscribeOptions, options?: AnySubscribeOptions];
+    if (typeof first !== 'function') return new EventIterator(this.#consume(channels, first));
+    return subscriptionOf(this.#consume(channels, options), first, options?.onError);
+  }) as Subscribe<G>;
+
+  /**
+   * Publishes one event; `type` decides what `data` and `channel` must be. It is tried again, with one idempotency key, as
+   * long as that can help.
+   *
+   * @returns the receipt: the event is stored.
+   * @throws {CourierError} BAD_REQUEST, FORBIDDEN, PAYLOAD_TOO_LARGE, UNAUTHORIZED; TIMEOUT (repeat it with its
+   * `idempotencyKey`); QUEUE_FULL, CLOSED. Or the signal's reason.
+   */
+  async publish<const T extends EventType>(
+    channel: ChannelOf<T>,
+    type: T,
+    data: EventData<T>,
+    options: PublishOptions = {},
+  ): Promise<Receipt<T>> {
+    const { timestamp, correlationId, userId, traceparent, idempotencyKey } = options;
+    const metadata: DraftMetadata = { timestamp, correlation_id: correlationId, user_id: userId, traceparent };
+    const draft = { channel, type, data, metadata, idempotency_key: idempotencyKey } as unknown as EventDraft;
+    const [receipt] = await this.#publish([draft], options, async ([keyed], signal) => [
+      await this.trpc.events.publish.mutate(keyed as EventDraft, { signal }),
+    ]);
+    return receipt as Receipt<T>;
+  }
+
+  /** Publishes up to 500 events, all or none, in their order. Otherwise as `publish`. */
+  async publishBatch(drafts: readonly EventDraft[], options: Pick<PublishOptions, 'signal' | 'timeoutMs'> = {}): Promise<Receipt[]> {
+    return this.#publish(drafts, options, (keyed, signal) => this.trpc.events.publishBatch.mutate([...keyed], { signal }));
+  }
+
+  /**
+   * Reads one page of what was published before, oldest first.
+   *
+   * @throws {CourierError} as `publish`.
+   */
+  async history<const P extends string, const T extends EventOn<P>['type'] = EventOn<P>['type']>(
+    channels: Channels<P> | readonly Channels<P>[],
+    { types, after, limit, signal }: HistoryOptions<T> = {},
+  ): Promise<HistoryPage<Taken<P, T>>> {
+    const input = { channels: listOf(channels), types: types && ([...types] as EventType[]), after, limit };
+    const page = await this.#attempt('history', { signal }, (ended) => this.trpc.events.history.query(input, { signal: ended }));
+    return page as unknown as HistoryPage<Taken<P, T>>;
+  }
+
+  /**
+   * Ends the subscriptions, waits for the answers to what is being published, and closes the connection. A publish that
+   * is not answered within `timeoutMs` fails with CLOSED.
+   */
+  async close({ timeoutMs = DEFAULTS.closeTimeoutMs }: { timeoutMs?: number } = {}): Promise<void> {
+    this.#closing.abort(closedError());
+    for (const consumer of [...this.#consumers]) consumer.end();
+    const timeUp = new AbortController();
+    const timer = setTimeout(() => timeUp.abort(), timeoutMs);
+    await orAborted(Promise.allSettled(this.#publishing), timeUp.signal).catch(() => undefined);
+    clearTimeout(timer);
+    await this.#connection.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #consume(channels: string | readonly string[], options: AnySubscribeOptions = {}): Consumer {
+    this.#closing.signal.throwIfAborted();
+    const onGap = options.onGap ?? this.#options.onGap;
+    if (onGap !== 'continue' && onGap !== 'fail' && typeof onGap !== 'function') {
+      throw new CourierError('INVALID_ARGUMENT', "onGap: choose 'continue', 'fail' or a function for when events are missing");
+    }
+    const { types, from = 'now', lastEventId, cursor, signal, maxBufferedEvents = DEFAULTS.maxBufferedEvents } = options;
+    const list = listOf(channels);
+    const attach = (consumer: Consumer) => this.#wires.attach(consumer);
+    const consumer = new Consumer({ channels: list, types, from, onGap, lastEventId, cursor, maxBufferedEvents, attach });
+    this.#consumers.add(consumer);
+    consumer.onEnd(() => this.#consumers.delete(consumer));
+    endWith(consumer, signal, () => consumer.end());
+    if (options.whenRefused !== 'wait') {
+      const { refusal } = this.#connection;
+      endWith(consumer, refusal, () => consumer.fail(refusal.reason));
+    }
+    return consumer;
+  }
+
+  async #publish(
+    drafts: readonly EventDraft[],
+    { signal, timeoutMs }: Pick<PublishOptions, 'signal' | 'timeoutMs'>,
+    send: (keyed: readonly EventDraft[], signal: AbortSignal) => Promise<Receipt[]>,
+  ): Promise<Receipt[]> {
+    for (const draft of drafts) assertSendable(draft.data);
+    const keyed = drafts.map((draft) => ({ ...draft, idempotency_key: draft.idempotency_key ?? randomKey() }));
+    const idempotencyKey = keyed.length === 1 ? keyed[0]?.idempotency_key : undefined;
+    const { maxPendingPublishes = DEFAULTS.maxPendingPublishes } = this.#options;
+    if (this.#publishing.size >= maxPendingPublishes) {
+      throw new CourierError('QUEUE_FULL', `${maxPendingPublishes} publishes wait for their answers`);
+    }
+    const publishing = this.#attempt('publish', { signal, timeoutMs }, (ended) => send(keyed, ended));
+    this.#publishing.add(publishing);
+    try {
+      return await publishing;
+    } catch (error) {
+      throw error instanceof CourierError ? this.#explained(error, idempotencyKey) : error;
+    } finally {
+      this.#publishing.delete(publishing);
+    }
+  }
+
+  #attempt<T>(
+    what: string,
+    { signal, timeoutMs = this.#options.timeoutMs ?? DEFAULTS.timeoutMs }: Pick<PublishOptions, 'signal' | 'timeoutMs'>,
+    call: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const once = (ended: AbortSignal) =>
+      call(ended).catch((thrown: unknown) => {
+        throw courierErrorFrom(thrown);
+      });
+    return attempt(once, {
+      what,
+      timeoutMs,
+      retry: this.#retry,
+      signal,
+      giveUp: this.#closing.signal,
+      onRetry: (error) => this.#onRetry(error),
+    });
+  }
+
+  #onRetry(error: CourierError): void {
+    callUser(() => this.#options.onRetry?.(error));
+  }
+
+  /** What was refused for its form may be right, by another contract than the gateway's. */
+  #explained(error: CourierError, idempotencyKey: string | undefined): CourierError {
+    const state = this.#connection.state.get();
+    if (error.code !== 'BAD_REQUEST' || state.status !== 'connected' || state.contract.same) return error.with({ idempotencyKey });
+    const { client, gateway } = state.contract;
+    const hint = `mend what \`issues\` names; this client was made from contract ${client}, the gateway from ${gateway}: bring both to one version`;
+    return error.with({ idempotencyKey, hint });
+  }
+
+  #unreached(timeoutMs: number): CourierError {
+    const state = this.#connection.state.get();
+    const cause = state.status === 'connecting' ? state.error : undefined;
+    const why = cause === undefined ? '' : `: ${cause.message}`;
+    return new CourierError('UNREACHABLE', `not connected within ${timeoutMs} ms${why}`, { cause });
+  }
+}
+
+/** A client, whatever it chose for gaps. */
+export type AnyCourierClient = CourierClient<OnGap | undefined>;
+
+type Handler = (event: never) => unknown;
+type AnySubscribeOptions = HandlerOptions<string> & { readonly onGap?: OnGap | undefined };
+
+function closedError(): CourierError {
+  return new CourierError('CLOSED', 'the client was closed');
+}
+
+/** Calls `end` when the signal aborts, at once when it has; as long as the consumer is there. */
+function endWith(consumer: Consumer, signal: AbortSignal | undefined, end: () => void): void {
+  if (signal === undefined) return;
+  if (signal.aborted) {
+    end();
+    return;
+  }
+  signal.addEventListener('abort', end, { once: true });
+  consumer.onEnd(() => signal.removeEventListener('abort', end));
+}

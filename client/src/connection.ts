@@ -1,0 +1,335 @@
+/**
+ * The WebSocket connection of a client, as tRPC's own client keeps it, and what that lacks: jitter, in-band renewal of
+ * the token, an end to retries that cannot succeed, and a state that says so.
+ *
+ * tRPC's client tries again whatever happened, keeping its subscriptions with the id of the last event of each. Before
+ * every attempt it asks for the URL. That is where this one waits: for the delay to pass, for a token, and, once the
+ * gateway has refused the client, for somebody to open the way again. So nothing is lost however long it takes.
+ */
+import { createWSClient, type TRPCClient } from '@trpc/client';
+import { CONTRACT_HASH } from './contract.ts';
+import { CourierError, closeError, closeMeaning, courierErrorFrom } from './errors.ts';
+import { Value } from './observable.ts';
+import { jitter, orAborted, type RetryOptions, sleep } from './retry.ts';
+import type { AppRouter, WhoAmI } from './router.ts';
+import type { Tokens } from './token.ts';
+import { VERSION } from './version.ts';
+import { CourierWebSocket } from './web-socket.ts';
+
+/** Who the gateway takes the client for. */
+export interface Identity {
+  readonly sub: string;
+  readonly role: WhoAmI['role'];
+  /** By the gateway's clock. */
+  readonly expiresAt: Date;
+}
+
+/** The contracts that the client and the gateway were made from, as hashes. */
+export interface ContractMatch {
+  readonly client: string;
+  readonly gateway: string;
+  readonly same: boolean;
+}
+
+/**
+ * - `idle`: nothing was asked for yet.
+ * - `connecting`: for the first time, or again; `error` says why the last attempt failed or the last connection was lost,
+ *   `retryAt` when the next attempt is (ms since 1970) where it waits for one.
+ * - `connected`: the gateway has accepted the token.
+ * - `refused`: the gateway does not want the client back as it is. Nothing is tried until `connect()` or `setToken()`.
+ * - `closed`: by `close()`.
+ */
+export type ConnectionState =
+  | { readonly status: 'idle' }
+  | { readonly status: 'connecting'; readonly attempt: number; readonly error?: CourierError; readonly retryAt?: number }
+  | { readonly status: 'connected'; readonly identity: Identity; readonly contract: ContractMatch }
+  | { readonly status: 'refused'; readonly error: CourierError }
+  | { readonly status: 'closed' };
+
+export interface ConnectionOptions {
+  /** Of the tRPC endpoint: `ws://127.0.0.1:8766/trpc`. */
+  readonly url: string;
+  readonly tokens: Tokens;
+  readonly retry: RetryOptions;
+  readonly trpc: () => TRPCClient<AppRouter>;
+  /** Told of failures that are tried again. */
+  readonly onRetry: (error: CourierError) => void;
+}
+
+/** How often a connection on which nothing comes is tested, and how long the answer may take, in ms. */
+const KEEP_ALIVE = { enabled: true, intervalMs: 20_000, pongTimeoutMs: 10_000 };
+/** A token is renewed when this part of its time is left, but no earlier than so many ms before its end. */
+const RENEWAL_SHARE = 0.2;
+const MAX_RENEWAL_MS = 60_000;
+/** How long tRPC's client may take to close, in ms. */
+const CLOSE_GRACE_MS = 1000;
+/** Longest delay that a timer takes, in ms. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** tRPC's client for one WebSocket. */
+export type SocketClient = ReturnType<typeof createWSClient>;
+
+export class Connection {
+  readonly state = new Value<ConnectionState>({ status: 'idle' });
+  readonly #options: ConnectionOptions;
+  #socket: SocketClient | undefined;
+  /** Attempts since the gateway last accepted the client. */
+  #attempt = 0;
+  /** The attempt whose failure, or whose connection's loss, was noted. */
+  #lostAttempt: number | undefined;
+  #error: CourierError | undefined;
+  /** Ends the present delay early. */
+  #hurry = new AbortController();
+  /** What attempts wait for while the client is refused. */
+  #gate: PromiseWithResolvers<void> | undefined;
+  /** Aborts with the reason when the gateway refuses the client; another one from then on. */
+  #refusal = new AbortController();
+  /** Aborts when the connection that `auth` calls are about is lost, or replaced. */
+  #current = new AbortController();
+  readonly #closed = new AbortController();
+  #token: string | undefined;
+  /** Another token has come since `#token` was taken. */
+  #isOutdated = false;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+  }
+
+  /** Aborts with a CourierError when the gateway refuses the client, or the client is closed. */
+  get refusal(): AbortSignal {
+    return this.#refusal.signal;
+  }
+
+  /** tRPC's client; opens the connection when there is none yet. @throws {CourierError} CLOSED */
+  get socket(): SocketClient {
+    if (this.#closed.signal.aborted) throw this.#closed.signal.reason;
+    this.#socket ??= this.#open();
+    return this.#socket;
+  }
+
+  /** Lets it try at once: connects, ends a delay, and goes on after a refusal. */
+  connect(): void {
+    void this.socket;
+    if (this.#gate !== undefined) {
+      this.#options.tokens.reset();
+      this.#refusal = new AbortController();
+      this.#attempt = 0;
+      this.#lostAttempt = undefined;
+      this.#error = undefined;
+      this.state.set({ status: 'connecting', attempt: 0 });
+      this.#gate.resolve();
+      this.#gate = undefined;
+    }
+    this.#hurry.abort();
+  }
+
+  /**
+   * Goes on with a new token, over the connection that there is; without one the next attempt takes it.
+   *
+   * @throws {CourierError} UNAUTHORIZED when the gateway does not take it.
+   */
+  async renew(): Promise<void> {
+    if (this.state.get().status === 'connected') {
+      await this.#refresh(this.#current.signal);
+      return;
+    }
+    this.#isOutdated = true;
+    this.connect();
+  }
+
+  /** Ends it for good, and fails the calls that wait for an answer. Resolves when the socket is closing. */
+  async close(): Promise<void> {
+    if (this.#closed.signal.aborted) return;
+    const reason = new CourierError('CLOSED', 'the client was closed');
+    this.#closed.abort(reason);
+    this.#current.abort(reason);
+    this.state.set({ status: 'closed' });
+    this.#refusal.abort(reason);
+    const socket = this.#socket;
+    if (socket === undefined) return;
+    const attempt = socket.connection?.ws;
+    if (attempt?.readyState === WebSocket.CONNECTING) attempt.close();
+    // tRPC's client may begin one more attempt while it closes, and wait for that.
+    await orAborted(socket.close(), AbortSignal.timeout(CLOSE_GRACE_MS)).catch(() => undefined);
+  }
+
+  #open(): SocketClient {
+    this.state.set({ status: 'connecting', attempt: 0 });
+    // A network that came back is worth a try at once.
+    const page = globalThis as Partial<EventTarget>;
+    page.addEventListener?.('online', () => this.#hurry.abort(), { signal: this.#closed.signal });
+    const socket = createWSClient({
+      url: () => this.#mayTry(),
+      connectionParams: () => ({
+        token: this.#token as string,
+        client: `courier-client-typescript/${VERSION}`,
+        contract: CONTRACT_HASH,
+      }),
+      WebSocket: CourierWebSocket,
+      retryDelayMs: () => 0,
+      keepAlive: KEEP_ALIVE,
+      onOpen: () => void this.#introduce(),
+    });
+    socket.connectionState.subscribe({
+      next: ({ state, error }) => {
+        if (state === 'connecting' && error) this.#lost(error.cause?.cause);
+      },
+    });
+    return socket;
+  }
+
+  /** Resolves to the URL when an attempt may be made. */
+  async #mayTry(): Promise<string> {
+    const closed = this.#closed.signal;
+    // tRPC's client tries again at once when this fails, also when it was closed.
+    if (closed.aborted) return new Promise(() => undefined);
+    for (;;) {
+      closed.throwIfAborted();
+      if (this.#gate !== undefined) {
+        const { promise, reject } = this.#gate;
+        closed.addEventListener('abort', () => reject(closed.reason), { once: true });
+        await promise;
+      }
+      await this.#delay();
+      try {
+        this.#isOutdated = false;
+        this.#token = await this.#options.tokens.get();
+        return this.#options.url;
+      } catch (thrown) {
+        const error = thrown as CourierError;
+        if (error.retryable) {
+          this.#error = error;
+          this.#options.onRetry(error);
+        } else this.#refuse(error);
+      }
+    }
+  }
+
+  /** Full jitter before every attempt but the first. Not where the gateway asks a connected client to move: it paces that itself. */
+  async #delay(): Promise<void> {
+    const { retry } = this.#options;
+    const attempt = this.#attempt;
+    const error = this.#error;
+    this.#attempt += 1;
+    if (attempt === 0 && error === undefined) return;
+    const isBusy = closeMeaning(error?.closeCode)?.reconnect === 'after-delay';
+    const delayMs = (isBusy ? retry.busyDelayMs : 0) + jitter(retry, attempt);
+    this.#connecting({ attempt, error, retryAt: Date.now() + delayMs });
+    this.#hurry = new AbortController();
+    await sleep(delayMs, AbortSignal.any([this.#hurry.signal, this.#closed.signal])).catch(() => undefined);
+    this.#closed.signal.throwIfAborted();
+    this.#connecting({ attempt, error });
+  }
+
+  /** While a connection that is to be replaced still serves, nobody needs to know of the attempts. */
+  #connecting({ error, ...rest }: { attempt: number; error?: CourierError | undefined; retryAt?: number }): void {
+    if (this.state.get().status === 'connected' && !this.#current.signal.aborted) return;
+    this.state.set({ status: 'connecting', ...rest, ...(error && { error }) });
+  }
+
+  /** @param event what ended the connection, or the attempt: a CloseEvent, an Event, or what was thrown. */
+  #lost(event: unknown): void {
+    if (this.#closed.signal.aborted || this.#gate !== undefined) return;
+    // One failure is reported several times: as an error, as a close, and as an attempt that failed.
+    if (this.#lostAttempt === this.#attempt) return;
+    this.#lostAttempt = this.#attempt;
+    this.#current.abort();
+    const { code, reason } = closeOf(event);
+    const error = closeError(code, reason, this.#options.url);
+    this.#error = error;
+    const reconnect = closeMeaning(code)?.reconnect;
+    const isOver = reconnect === 'no' || (reconnect === 'with-new-token' && !this.#options.tokens.refused(this.#token));
+    if (isOver) {
+      this.#refuse(error);
+      return;
+    }
+    this.#options.onRetry(error);
+    this.#connecting({ attempt: this.#attempt, error });
+  }
+
+  #refuse(error: CourierError): void {
+    this.#error = error;
+    this.#gate = Promise.withResolvers();
+    // Nobody may be waiting.
+    this.#gate.promise.catch(() => undefined);
+    this.state.set({ status: 'refused', error });
+    this.#refusal.abort(error);
+  }
+
+  /** Learns who the gateway takes the client for: only then is the token known to be good. Renews it in time from then on. */
+  async #introduce(): Promise<void> {
+    this.#current.abort();
+    this.#current = new AbortController();
+    const { signal } = this.#current;
+    for (let attempt = 0; !signal.aborted; attempt += 1) {
+      try {
+        const answer = await this.#options.trpc().auth.whoami.query(undefined, { signal });
+        if (signal.aborted) return;
+        this.#accepted(answer, signal);
+        return;
+      } catch (thrown) {
+        const error = courierErrorFrom(thrown);
+        if (signal.aborted) return;
+        await sleep((error.retryAfterMs ?? 0) + jitter(this.#options.retry, attempt), signal).catch(() => undefined);
+      }
+    }
+  }
+
+  #accepted({ sub, role, expires_at: expiresAt, expires_in_ms: expiresInMs, contract }: WhoAmI, signal: AbortSignal): void {
+    this.#attempt = 0;
+    this.#lostAttempt = undefined;
+    this.#error = undefined;
+    this.#options.tokens.accepted();
+    const match = { client: CONTRACT_HASH, gateway: contract, same: contract === CONTRACT_HASH };
+    this.state.set({ status: 'connected', identity: { sub, role, expiresAt }, contract: match });
+    if (this.#isOutdated) void this.#renewAfter(0, signal);
+    else if (this.#options.tokens.renewable) {
+      const leftMs = Math.min(MAX_RENEWAL_MS, expiresInMs * RENEWAL_SHARE);
+      void this.#renewAfter(Math.min(MAX_TIMER_MS, expiresInMs - leftMs), signal);
+    }
+  }
+
+  /**
+   * Asks for another token, until there is one that the gateway takes. When there is none the connection ends with its
+   * token, and the next attempt asks again.
+   */
+  async #renewAfter(firstDelayMs: number, signal: AbortSignal): Promise<void> {
+    let delayMs = firstDelayMs;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await sleep(delayMs, signal);
+        if ((await this.#refresh(signal)) || !this.#options.tokens.renewable) return;
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#options.onRetry(courierErrorFrom(error));
+        if (!this.#options.tokens.renewable) return;
+      }
+      delayMs = this.#options.retry.busyDelayMs + jitter(this.#options.retry, attempt);
+    }
+  }
+
+  /** @returns false when there is no other token than the one that is used. */
+  async #refresh(signal: AbortSignal): Promise<boolean> {
+    this.#isOutdated = false;
+    const token = await this.#options.tokens.get();
+    if (token === this.#token) return false;
+    const answer = await this.#options
+      .trpc()
+      .auth.refresh.mutate({ token }, { signal })
+      .catch((thrown: unknown) => {
+        throw courierErrorFrom(thrown);
+      });
+    if (signal.aborted) return true;
+    this.#token = token;
+    // The time until the renewal begins anew.
+    this.#current.abort();
+    this.#current = new AbortController();
+    this.#accepted(answer, this.#current.signal);
+    return true;
+  }
+}
+
+function closeOf(event: unknown): { readonly code: number; readonly reason: string } {
+  const { code, reason } = (event ?? {}) as { code?: unknown; reason?: unknown };
+  return { code: typeof code === 'number' ? code : 1006, reason: typeof reason === 'string' ? reason : '' };
+}

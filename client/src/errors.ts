@@ -1,0 +1,143 @@
+/** The one error that the client throws on purpose: a code to decide by, and what to do next. */
+import { TRPCClientError } from '@trpc/client';
+import { CLOSE_CODES, type CloseCode, type CloseMeaning, ERROR_CODES, type ErrorCode } from '../../src/contract/codes.ts';
+import type { Gap } from './events.ts';
+
+/** What only a client can find out. */
+const CLIENT_CODES = {
+  INVALID_ARGUMENT: { retry: false, hint: 'mend the call' },
+  UNREACHABLE: {
+    retry: true,
+    hint: 'check the address, that the gateway runs (GET /livez), and for a page that COURIER_ALLOWED_ORIGINS names its origin',
+  },
+  TOKEN_UNAVAILABLE: { retry: true, hint: 'look at what the token function threw: it is the cause' },
+  TIMEOUT: { retry: false, hint: 'the outcome is unknown: repeat a publish with the same idempotency key, and it is stored once' },
+  QUEUE_FULL: { retry: false, hint: 'wait for earlier publishes, or publish less' },
+  GAP: { retry: false, hint: 'read what is missing from where it is kept, then subscribe again' },
+  CLOSED: { retry: false, hint: 'the client was closed: make another' },
+} as const satisfies Record<string, { readonly retry: boolean; readonly hint: string }>;
+
+const SERVER_HINTS: Readonly<Record<ErrorCode, string>> = {
+  PARSE_ERROR: 'what was sent is no message of Courier',
+  BAD_REQUEST: 'mend what `issues` names',
+  UNAUTHORIZED: 'get another token and call setToken() or connect()',
+  FORBIDDEN: 'get a token that grants this',
+  NOT_FOUND: 'check the name, and that client and gateway are of one version',
+  METHOD_NOT_SUPPORTED: 'check that client and gateway are of one version',
+  PAYLOAD_TOO_LARGE: 'send less data, or a reference to it',
+  UNSUPPORTED_MEDIA_TYPE: 'check that client and gateway are of one version',
+  TOO_MANY_REQUESTS: 'wait for `retryAfterMs`, and keep to the limits',
+  INTERNAL_SERVER_ERROR: 'try again, with the same idempotency key; the log of the gateway says more, by `requestId`',
+  SERVICE_UNAVAILABLE: 'try again after `retryAfterMs`, with the same idempotency key',
+};
+
+/** The gateway's codes (`ErrorCode`), and those of what only a client can find out. */
+export type CourierErrorCode = ErrorCode | keyof typeof CLIENT_CODES;
+
+/** One thing that is wrong with an input: where, from its root (`data.progress`), and what. */
+export interface Issue {
+  readonly path: string;
+  readonly message: string;
+}
+
+export interface CourierErrorDetails {
+  readonly issues?: readonly Issue[] | undefined;
+  readonly retryAfterMs?: number | undefined;
+  readonly requestId?: string | undefined;
+  readonly closeCode?: number | undefined;
+  readonly idempotencyKey?: string | undefined;
+  readonly gap?: Gap | undefined;
+  readonly hint?: string | undefined;
+  readonly cause?: unknown;
+}
+
+export class CourierError extends Error {
+  override readonly name = 'CourierError';
+  readonly code: CourierErrorCode;
+  /** What to do next, for a person. */
+  readonly hint: string;
+  /** What is wrong with the input, where the gateway refused it for its form. */
+  readonly issues: readonly Issue[] | undefined;
+  /** After how many ms the same call may succeed. */
+  readonly retryAfterMs: number | undefined;
+  /** Names the call in the gateway's log. */
+  readonly requestId: string | undefined;
+  /** The WebSocket close code, where the connection was closed. */
+  readonly closeCode: number | undefined;
+  /** Of the publish that this is about: repeated with it, the event is stored once. */
+  readonly idempotencyKey: string | undefined;
+  /** What is missing, where events are. */
+  readonly gap: Gap | undefined;
+
+  constructor(code: CourierErrorCode, message: string, details: CourierErrorDetails = {}) {
+    super(message, { cause: details.cause });
+    this.code = code;
+    this.hint = details.hint ?? (isErrorCode(code) ? SERVER_HINTS[code] : CLIENT_CODES[code].hint);
+    this.issues = details.issues;
+    this.retryAfterMs = details.retryAfterMs;
+    this.requestId = details.requestId;
+    this.closeCode = details.closeCode;
+    this.idempotencyKey = details.idempotencyKey;
+    this.gap = details.gap;
+  }
+
+  /** May the same call succeed later, unchanged? */
+  get retryable(): boolean {
+    return isErrorCode(this.code) ? ERROR_CODES[this.code].retry : CLIENT_CODES[this.code].retry;
+  }
+
+  /** The same error with more told. */
+  with(details: CourierErrorDetails): CourierError {
+    const { code, message, hint, issues, retryAfterMs, requestId, closeCode, idempotencyKey, gap, cause } = this;
+    return new CourierError(code, message, { hint, issues, retryAfterMs, requestId, closeCode, idempotencyKey, gap, cause, ...details });
+  }
+}
+
+function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(ERROR_CODES, code);
+}
+
+/** What came out of a tRPC call, as a CourierError. A code that this version does not know counts as INTERNAL_SERVER_ERROR. */
+export function courierErrorFrom(thrown: unknown): CourierError {
+  if (thrown instanceof CourierError) return thrown;
+  if (!(thrown instanceof TRPCClientError)) return new CourierError('UNREACHABLE', messageOf(thrown), { cause: thrown });
+  if (thrown.cause instanceof CourierError) return thrown.cause;
+  const data = thrown.data as { code?: string; issues?: Issue[]; retryAfterMs?: number; requestId?: string } | undefined | null;
+  if (typeof data?.code !== 'string') return new CourierError('UNREACHABLE', 'the connection was lost', { cause: thrown });
+  const { code, issues, retryAfterMs, requestId } = data;
+  return new CourierError(isErrorCode(code) ? code : 'INTERNAL_SERVER_ERROR', thrown.message, {
+    issues,
+    retryAfterMs,
+    requestId,
+    cause: thrown,
+  });
+}
+
+/** What the gateway meant by closing a connection; codes that are not its own are those of a connection that was lost. */
+export function closeMeaning(code: number | undefined): CloseMeaning | undefined {
+  return code !== undefined && Object.hasOwn(CLOSE_CODES, code) ? CLOSE_CODES[code as CloseCode] : undefined;
+}
+
+const CODE_OF_CLOSE: Readonly<Partial<Record<CloseCode, ErrorCode>>> = {
+  1008: 'UNAUTHORIZED',
+  1009: 'PAYLOAD_TOO_LARGE',
+  1011: 'INTERNAL_SERVER_ERROR',
+  4400: 'BAD_REQUEST',
+  4408: 'UNAUTHORIZED',
+  4429: 'TOO_MANY_REQUESTS',
+};
+
+/** A closed connection as an error. */
+export function closeError(closeCode: number, reason: string, url: string): CourierError {
+  const meaning = closeMeaning(closeCode);
+  if (meaning === undefined) {
+    const message = `no connection to ${url}${closeCode === 1005 || closeCode === 1006 ? '' : ` (closed with ${closeCode})`}`;
+    return new CourierError('UNREACHABLE', message, { closeCode });
+  }
+  const code = CODE_OF_CLOSE[closeCode as CloseCode] ?? 'SERVICE_UNAVAILABLE';
+  return new CourierError(code, reason === '' ? meaning.reason : reason, { closeCode, hint: meaning.advice });
+}
+
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}

@@ -1,0 +1,36 @@
+/** Publish and subscribe to Courier, typed. */
+export { BackgroundPublisher, type BackgroundPublisherCounts, type BackgroundPublisherOptions } from './background-publisher.ts';
+export { CourierClient } from './client.ts';
+export type { ConnectionState, ContractMatch, Identity } from './connection.ts';
+export type { OnGap } from './consumer.ts';
+export * from './contract.ts';
+export { type Cursor, localStorageCursor } from './cursor.ts';
+export { CourierError, type CourierErrorCode, type Issue } from './errors.ts';
+export type {
+  ChannelOf,
+  CourierEvent,
+  DraftMetadata,
+  EventData,
+  EventDraft,
+  EventMetadata,
+  EventOn,
+  Gap,
+  GapNotice,
+  HistoryPage,
+  LiveNotice,
+  Receipt,
+  Service,
+} from './events.ts';
+export type { Observable } from './observable.ts';
+export type {
+  CourierClientOptions,
+  HandlerOptions,
+  HistoryOptions,
+  PublishOptions,
+  Subscribe,
+  SubscribeOptions,
+} from './options.ts';
+export type { RetryOptions } from './retry.ts';
+export type { AppRouter, WhoAmI } from './router.ts';
+export type { EventIterator, Subscription } from './subscription.ts';
+export type { TokenSource } from './token.ts';

@@ -1,0 +1,7 @@
+/** React hooks for channels: what is published appears, and is never missed unsaid. Imports React and this package only. */
+'use client';
+
+export { CourierProvider, type CourierProviderProps, useCourierClient, useCourierConnection } from './react/context.ts';
+export type { ChannelState, ChannelStatus } from './react/state.ts';
+export { type ChannelOptions, useChannel, useLatest } from './react/use-channel.ts';
+export { useBacktestEvents, useForgeJobEvents, useStrategyEvents, useUserEvents } from './react/use-family.ts';

@@ -1,0 +1,83 @@
+/** Hooks for one channel of a family, by its id. */
+import { useEffect, useMemo } from 'react';
+import { type ChannelFamily, familyForm, SEGMENT } from '../../../src/contract/channels.ts';
+import type { AnyCourierClient } from '../client.ts';
+import type { ConnectionState } from '../connection.ts';
+import { CourierError } from '../errors.ts';
+import type { Taken } from '../options.ts';
+import { useCourierClient, useCourierConnection } from './context.ts';
+import { type ChannelState, conditionOf, emptyBut, PAUSED, type Snapshot } from './state.ts';
+import { type ChannelOptions, type TypeOn, useEvents } from './use-channel.ts';
+
+/** An id; nothing is listened to for now without one. */
+type Id = string | null | undefined;
+
+/** The events of a backtest. */
+export function useBacktestEvents<const T extends TypeOn<'backtest.*'> = TypeOn<'backtest.*'>>(
+  backtestId: Id,
+  options: ChannelOptions<'backtest.*', T> = {},
+): ChannelState<Taken<'backtest.*', T>> {
+  return useFamily('backtest', backtestId, options);
+}
+
+/** The events of a strategy: its generation, its backtests, its orders, trades and positions. */
+export function useStrategyEvents<const T extends TypeOn<'strategy.*'> = TypeOn<'strategy.*'>>(
+  strategyId: Id,
+  options: ChannelOptions<'strategy.*', T> = {},
+): ChannelState<Taken<'strategy.*', T>> {
+  return useFamily('strategy', strategyId, options);
+}
+
+/** The events of a job of the Forge. */
+export function useForgeJobEvents<const T extends TypeOn<'forge.job.*'> = TypeOn<'forge.job.*'>>(
+  jobId: Id,
+  options: ChannelOptions<'forge.job.*', T> = {},
+): ChannelState<Taken<'forge.job.*', T>> {
+  return useFamily('forge.job', jobId, options);
+}
+
+/**
+ * The events of a user.
+ *
+ * @param userId undefined is whom the gateway takes the client for: it connects to find out. Null is nobody for now.
+ */
+export function useUserEvents<const T extends TypeOn<'user.*'> = TypeOn<'user.*'>>(
+  userId?: Id,
+  options: ChannelOptions<'user.*', T> = {},
+): ChannelState<Taken<'user.*', T>> {
+  const isOwn = userId === undefined;
+  const client = useCourierClient();
+  const connection = useCourierConnection();
+  useEffect(() => {
+    // Why it does not succeed is told by the connection's state.
+    if (isOwn && client.connection.get().status === 'idle') client.connect().catch(() => undefined);
+  }, [client, isOwn]);
+  const unknown = useMemo(() => emptyBut(conditionOf(connection)), [connection]);
+  return useFamily('user', isOwn ? ownIdOf(client, connection) : userId, options, isOwn ? unknown : PAUSED);
+}
+
+/** Who the gateway last took each client for: that a connection is lost changes nothing about it. */
+const ownIds = new WeakMap<AnyCourierClient, string>();
+
+function ownIdOf(client: AnyCourierClient, connection: ConnectionState): string | undefined {
+  if (connection.status === 'connected') ownIds.set(client, connection.identity.sub);
+  return ownIds.get(client);
+}
+
+function useFamily<P extends string, T extends string>(
+  family: ChannelFamily,
+  id: Id,
+  options: ChannelOptions<P, T>,
+  absent: Snapshot = PAUSED,
+): ChannelState<Taken<P, T>> {
+  const isGiven = id !== null && id !== undefined;
+  const isId = isGiven && SEGMENT.test(id);
+  // An id from elsewhere may be a pattern, which nobody meant.
+  const refused = useMemo(() => (isGiven && !isId ? refusal(family, id) : undefined), [family, id, isGiven, isId]);
+  return useEvents(isId ? [`${family}.${id}`] : [], options, refused ?? absent);
+}
+
+function refusal(family: ChannelFamily, id: string): Snapshot {
+  const message = `the id of ${familyForm(family)} must be 1 to 64 of A-Z a-z 0-9 _ -, and is ${JSON.stringify(id)}`;
+  return emptyBut({ status: 'failed', error: new CourierError('INVALID_ARGUMENT', message) });
+}

@@ -1,0 +1,60 @@
+/** Where tokens come from, and which of them may be tried. */
+import { CourierError, messageOf } from './errors.ts';
+
+/** A token, or a function that gives one whenever a connection is made or its token is about to expire; null: there is none. */
+export type TokenSource = string | (() => string | null | Promise<string | null>);
+
+export class Tokens {
+  #source: TokenSource;
+  #refused: string | undefined;
+  /** Refusals since a token was last accepted. */
+  #refusals = 0;
+
+  constructor(source: TokenSource) {
+    this.#source = source;
+  }
+
+  /** Forgets what was refused: somebody says that it is worth another try. */
+  reset(source: TokenSource = this.#source): void {
+    this.#source = source;
+    this.#refused = undefined;
+    this.#refusals = 0;
+  }
+
+  /** Can another token be had? */
+  get renewable(): boolean {
+    return typeof this.#source === 'function';
+  }
+
+  /**
+   * @returns a token that was not refused.
+   * @throws {CourierError} UNAUTHORIZED when there is none; TOKEN_UNAVAILABLE when the function fails, which may pass.
+   */
+  async get(): Promise<string> {
+    const token = await this.#ask();
+    if (typeof token !== 'string' || token === '') throw new CourierError('UNAUTHORIZED', 'there is no token');
+    if (token === this.#refused) throw new CourierError('UNAUTHORIZED', 'the gateway refused the token, and there is no other');
+    return token;
+  }
+
+  async #ask(): Promise<string | null> {
+    if (typeof this.#source === 'string') return this.#source;
+    try {
+      return await this.#source();
+    } catch (cause) {
+      throw new CourierError('TOKEN_UNAVAILABLE', `the token function failed: ${messageOf(cause)}`, { cause });
+    }
+  }
+
+  accepted(): void {
+    this.#refusals = 0;
+  }
+
+  /** Notes a refusal. @returns whether another token is worth a try. */
+  refused(token: string | undefined): boolean {
+    this.#refused = token;
+    this.#refusals += 1;
+    // A new token that is refused right after another was will not be the last.
+    return this.renewable && this.#refusals < 2;
+  }
+}

@@ -1,0 +1,111 @@
+/** What compiles with the client and what does not; and that its router type is the gateway's. */
+import type { TRPCClient } from '@trpc/client';
+import type { inferRouterError, inferRouterInputs, inferRouterOutputs } from '@trpc/server';
+import { expectTypeOf, test } from 'vitest';
+import type {
+  AppRouter,
+  CourierClient,
+  CourierEvent,
+  EventData,
+  EventIterator,
+  EventOn,
+  EventType,
+  Receipt,
+} from '../../client/src/index.ts';
+import type * as contract from '../../src/contract/index.ts';
+import type { AppRouter as GatewayRouter } from '../../src/router/index.ts';
+
+declare const client: CourierClient;
+declare const decided: CourierClient<'fail'>;
+/** Never called: what is in it is only compiled. */
+const compiled = (_code: () => unknown) => undefined;
+
+/** zod says of an optional field that it may also be undefined, which no JSON is. */
+type Exact<T> = T extends Date ? T : T extends object ? { [K in keyof T]: Exact<Exclude<T[K], undefined>> } : T;
+/** Compiles when each of two types can stand for the other. */
+const same = <A, B>(_there: (value: Exact<A>) => Exact<B>, _back: (value: Exact<B>) => Exact<A>) => undefined;
+
+test('the router type is that of the gateway', () => {
+  same<inferRouterInputs<AppRouter>, inferRouterInputs<GatewayRouter>>(
+    (value) => value,
+    (value) => value,
+  );
+  same<inferRouterOutputs<AppRouter>, inferRouterOutputs<GatewayRouter>>(
+    (value) => value,
+    (value) => value,
+  );
+  same<inferRouterError<AppRouter>, inferRouterError<GatewayRouter>>(
+    (value) => value,
+    (value) => value,
+  );
+  expectTypeOf<CourierClient['trpc']>().toEqualTypeOf<TRPCClient<AppRouter>>();
+});
+
+test('events are those of the contract', () => {
+  same<CourierEvent, contract.CourierEvent>(
+    (value) => value,
+    (value) => value,
+  );
+  same<EventOn<'strategy.*'>, contract.EventOn<'strategy.*'>>(
+    (value) => value,
+    (value) => value,
+  );
+  expectTypeOf<EventOn<'forge.**'>['type']>().toEqualTypeOf<contract.EventTypeOf<'forge'>>();
+  expectTypeOf<EventOn<string>['type']>().toEqualTypeOf<EventType>();
+});
+
+test('a channel, a pattern or a list decides what a handler is given', () => {
+  compiled(() =>
+    decided.subscribe('backtest.abc', (event) => {
+      expectTypeOf(event).toEqualTypeOf<EventOn<'backtest.abc'>>();
+      if (event.type === 'backtest.progress') expectTypeOf(event.data).toEqualTypeOf<EventData<'backtest.progress'>>();
+      expectTypeOf(event.metadata.timestamp).toEqualTypeOf<Date>();
+    }),
+  );
+  compiled(() => {
+    const events = decided.subscribe(['backtest.*', 'forge.job.7']);
+    expectTypeOf(events).toEqualTypeOf<EventIterator<EventOn<'backtest.*' | 'forge.job.7'>>>();
+  });
+  compiled(() =>
+    decided.subscribe('strategy.s', (event) => expectTypeOf(event.type).toEqualTypeOf<'trade.executed'>(), { types: ['trade.executed'] }),
+  );
+  compiled(() => decided.subscribe(['global'] as string[], (event) => expectTypeOf(event.type).toEqualTypeOf<EventType>()));
+  compiled(async () => expectTypeOf((await client.history('user.*')).events).toEqualTypeOf<EventOn<'user.*'>[]>());
+});
+
+test('gaps need a choice: of the subscription, or of the client', () => {
+  compiled(() => client.subscribe('global', () => undefined, { onGap: 'continue' }));
+  compiled(() => client.subscribe('global', { onGap: (gap) => expectTypeOf(gap.reason).toEqualTypeOf<'expired' | 'epoch' | 'ahead'>() }));
+  // @ts-expect-error no choice
+  compiled(() => client.subscribe('global', () => undefined));
+  // @ts-expect-error no choice among the options
+  compiled(() => client.subscribe('global', () => undefined, { from: 'earliest' }));
+  // @ts-expect-error no such choice
+  compiled(() => client.subscribe('global', () => undefined, { onGap: 'ignore' }));
+});
+
+test('a wrong channel, type, field or value does not compile', () => {
+  compiled(async () =>
+    expectTypeOf(await client.publish('backtest.b', 'backtest.progress', { backtest_id: 'b', progress: 1 })).toEqualTypeOf<
+      Receipt<'backtest.progress'>
+    >(),
+  );
+  // @ts-expect-error a channel that cannot be
+  compiled(() => decided.subscribe('nope.x', () => undefined));
+  // @ts-expect-error one of a list
+  compiled(() => decided.subscribe(['global', 'nope.x'], () => undefined));
+  // @ts-expect-error a type that the channel cannot carry
+  compiled(() => decided.subscribe('backtest.b', () => undefined, { types: ['trade.executed'] }));
+  // @ts-expect-error a type that the channel cannot carry
+  compiled(() => decided.subscribe('backtest.b', (event) => event.type === 'trade.executed'));
+  // @ts-expect-error a channel that cannot carry the type
+  compiled(() => client.publish('forge.job.j', 'backtest.progress', { backtest_id: 'b', progress: 1 }));
+  // @ts-expect-error a type that does not exist
+  compiled(() => client.publish('backtest.b', 'backtest.exploded', { backtest_id: 'b' }));
+  // @ts-expect-error a field that does not exist
+  compiled(() => client.publish('backtest.b', 'backtest.progress', { backtest_id: 'b', progress: 1, percent: 100 }));
+  // @ts-expect-error a field that is missing
+  compiled(() => client.publish('backtest.b', 'backtest.progress', { backtest_id: 'b' }));
+  // @ts-expect-error a field of another type
+  compiled(() => client.publish('backtest.b', 'backtest.progress', { backtest_id: 'b', progress: '1' }));
+});
