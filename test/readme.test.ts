@@ -1,4 +1,4 @@
-/** The README's example: it is the file that it says, and prints what it says. */
+/** The README's examples: they are the files that it says, and print what it says. */
 import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
@@ -8,24 +8,40 @@ import { temporaryFolder } from './helpers/folder.ts';
 import { startGateway } from './helpers/gateway.ts';
 
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
-const EXAMPLE = 'scripts/demo/example.ts';
 
-test('the example is the file, and runs as shown', async () => {
-  const [, shown] = /```ts\n([\s\S]*?)```/.exec(read('README.md')) ?? [];
-  expect(shown).toBe(read(EXAMPLE));
+/** The examples in the order of the README. The example with tRPC's own client reads what that with Courier's has published. */
+const EXAMPLES = ['scripts/demo/example.ts', 'scripts/demo/trpc.ts'];
+
+test('the examples are the files, and run as shown', async () => {
+  const shown = [...read('README.md').matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code]) => code);
+  expect(shown).toEqual(EXAMPLES.map(read));
   await using gateway = await startGateway();
   using folder = temporaryFolder();
-  // The example names the default port; the test must not depend on that being free.
-  const here = fileURLToPath(new URL('../', import.meta.url));
-  const source = read(EXAMPLE)
-    .replace('ws://127.0.0.1:8766', gateway.url.replace('http', 'ws'))
-    .replace(/from '(@trpc\/client|superjson)'/g, (_all, name: string) => `from '${import.meta.resolve(name)}'`)
-    .replace('../../src', `${here}src`);
-  writeFileSync(folder.file('example.ts'), source);
   const token = await gateway.token('me', 'admin');
-  const child = spawn(process.execPath, [folder.file('example.ts')], {
-    env: { COURIER_TOKEN: token },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  expect(await text(child.stdout)).toBe(`b1 is at 50% ${new Date().getFullYear()}\n`);
+  const here = fileURLToPath(new URL('../', import.meta.url));
+  for (const example of EXAMPLES) {
+    // The examples name the default port; the test must not depend on that being free.
+    const source = read(example)
+      .replace('//127.0.0.1:8766', `//127.0.0.1:${gateway.port}`)
+      .replace(/from '(@trpc\/client|@lumiere\/courier-client|superjson)'/g, (_all, name: string) => `from '${import.meta.resolve(name)}'`)
+      .replace('../../src', `${here}src`);
+    writeFileSync(folder.file('example.ts'), source);
+    const child = spawn(process.execPath, [folder.file('example.ts')], {
+      env: { COURIER_TOKEN: token },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    expect(await text(child.stdout)).toBe(`b1 is at 50% ${new Date().getFullYear()}\n`);
+  }
+});
+
+test('the guides show the files that they name', () => {
+  const shown = [...read('client/GUIDES.md').matchAll(/^`(\S+)`\n\n```\w+\n([\s\S]*?)```$/gm)];
+  expect(shown.map(([, path]) => path)).toEqual([
+    'client/python/examples/prophet.py',
+    'client/python/examples/cartographe.py',
+    'client/examples/chevalier.ts',
+    'client/examples/forge.ts',
+    'client/examples/frontend.tsx',
+  ]);
+  for (const [, path, code] of shown) expect(code).toBe(read(path as string));
 });

@@ -1,7 +1,8 @@
 /** How the commands reach a gateway: its address, a token, and typed clients over HTTP and WebSocket. */
 import { readFileSync } from 'node:fs';
-import { createTRPCClient, createWSClient, httpBatchLink, type TRPCClient, TRPCClientError, wsLink } from '@trpc/client';
+import { createTRPCClient, httpBatchLink, type TRPCClient, TRPCClientError } from '@trpc/client';
 import superjson from 'superjson';
+import type { CourierClient } from '../../client/src/index.ts';
 import { developmentSecretPath } from '../../src/auth/development-secret.ts';
 import { signToken, type TokenSettings } from '../../src/auth/tokens.ts';
 import { parseConfig } from '../../src/config.ts';
@@ -64,23 +65,11 @@ export async function httpClient(options: ConnectionOptions): Promise<TRPCClient
   return createTRPCClient<AppRouter>({ links: [httpBatchLink({ url: `${options.url}/trpc`, transformer: superjson, headers })] });
 }
 
-export interface LiveConnection extends AsyncDisposable {
-  readonly trpc: TRPCClient<AppRouter>;
-}
-
-/** A client for subscriptions; it reconnects by itself. `onRefused` hears that the gateway does not want it back. */
-export async function webSocketClient(options: ConnectionOptions, onRefused: (reason: string) => void): Promise<LiveConnection> {
-  const token = await tokenFor(options);
-  const ws = createWSClient({
-    url: `${options.url.replace(/^http/, 'ws')}/trpc`,
-    connectionParams: { token },
-    retryDelayMs: (attempt) => Math.random() * Math.min(10_000, 250 * 2 ** attempt),
-    onClose: (cause) => {
-      if (cause?.code === 1008) onRefused('the gateway refuses the token');
-    },
-  });
-  const trpc = createTRPCClient<AppRouter>({ links: [wsLink({ client: ws, transformer: superjson })] });
-  return { trpc, [Symbol.asyncDispose]: () => ws.close() };
+/** A client for subscriptions: it comes back by itself. A gap is the caller's business. */
+export async function webSocketClient(options: ConnectionOptions): Promise<CourierClient<'continue'>> {
+  // Only here, so that what the client is made of can be made anew by a command that does not load it.
+  const { CourierClient } = await import('../../client/src/index.ts');
+  return new CourierClient({ url: options.url, token: await tokenFor(options), onGap: 'continue' });
 }
 
 /** GET of a plain path that answers JSON. `ok` is false for an answer that reports trouble and still has a body. */

@@ -18,9 +18,18 @@ export async function tail(patterns: readonly string[], options: TailOptions): P
   const ended = Promise.withResolvers<void>();
   process.once('SIGINT', () => ended.resolve());
   process.once('SIGTERM', () => ended.resolve());
-  await using connection = await webSocketClient(options, (reason) => ended.reject(new CliError(reason, EXIT.refused)));
+  await using client = await webSocketClient(options);
+  let isLost = false;
+  client.connection.subscribe((state) => {
+    if (state.status === 'refused') ended.reject(new CliError(`the gateway refuses the token: ${state.error.message}`, EXIT.refused));
+    if (state.status === 'connecting' && state.error !== undefined && !isLost) {
+      tell(paint('yellow', `connection lost, trying again: ${state.error.message}`, process.stderr));
+    }
+    isLost = state.status === 'connecting';
+  });
   let events = 0;
-  const subscription = connection.trpc.events.subscribe.subscribe(
+  // Not the client's own subscribe: what `tail` shows are the notices too.
+  const subscription = client.trpc.events.subscribe.subscribe(
     { channels: [...patterns], from: options.from, types: options.types, lastEventId: options.after },
     {
       onData: ({ data: event }) => {
@@ -36,9 +45,6 @@ export async function tail(patterns: readonly string[], options: TailOptions): P
       },
       onError: (error) => ended.reject(error),
       onComplete: () => ended.resolve(),
-      onConnectionStateChange: ({ state, error }) => {
-        if (state === 'connecting' && error) tell(paint('yellow', 'connection lost: trying again', process.stderr));
-      },
     },
   );
   try {

@@ -1,10 +1,10 @@
 /** Chevalier replays the trades of the winning strategy as orders, fills, executions and positions. */
-import type { EventDraftInput, EventTypeOf } from '../../src/contract/index.ts';
+import type { EventDraft, EventTypesByService } from '@lumiere/courier-client';
 import { readBars } from './bars.ts';
 import { backtest, type Parameters, type Trade } from './moving-average.ts';
 import { runService } from './service.ts';
 
-type ChevalierDraft = EventDraftInput<EventTypeOf<'chevalier'>>;
+type ChevalierDraft = EventDraft<EventTypesByService['chevalier']>;
 
 /** Units bought and sold each time. */
 const QUANTITY = '10';
@@ -12,20 +12,26 @@ const QUANTITY = '10';
 const BATCH = 100;
 const parametersOf = new Map<string, Parameters>();
 
-await runService(async (service) => {
-  const { trpc, count } = service;
-  await service.on(['strategy.*'], ['strategy.generation.completed'], async ({ data }) => {
-    parametersOf.set(data.strategy_id, data.parameters as unknown as Parameters);
-  });
-  await service.on(['forge.job.*'], ['forge.job.completed'], async ({ data, metadata: { correlation_id } }) => {
-    const winner = String(data.result?.['winner']);
-    const parameters = parametersOf.get(winner);
-    if (parameters === undefined) throw new Error(`nobody told of ${winner}`);
-    const drafts = tradesOf(parameters).flatMap((trade, index) => roundTrip(winner, index + 1, trade, correlation_id));
-    for (let start = 0; start < drafts.length; start += BATCH)
-      await count(trpc.events.publishBatch.mutate(drafts.slice(start, start + BATCH)));
-    service.done();
-  });
+await runService(async ({ client, count, done }) => {
+  await client.subscribe(
+    'strategy.*',
+    ({ data }) => {
+      parametersOf.set(data.strategy_id, data.parameters as unknown as Parameters);
+    },
+    { types: ['strategy.generation.completed'] },
+  ).live;
+  await client.subscribe(
+    'forge.job.*',
+    async ({ data, metadata: { correlation_id } }) => {
+      const winner = String(data.result?.['winner']);
+      const parameters = parametersOf.get(winner);
+      if (parameters === undefined) throw new Error(`nobody told of ${winner}`);
+      const drafts = tradesOf(parameters).flatMap((trade, index) => roundTrip(winner, index + 1, trade, correlation_id));
+      for (let start = 0; start < drafts.length; start += BATCH) await count(client.publishBatch(drafts.slice(start, start + BATCH)));
+      done();
+    },
+    { types: ['forge.job.completed'] },
+  ).live;
 });
 
 function tradesOf(parameters: Parameters): readonly Trade[] {

@@ -16,47 +16,50 @@ const jobOf = new Map<string, string>();
 
 await runService(
   async (service) => {
-    await service.on(['strategy.*'], ['strategy.generation.started', 'strategy.generation.failed'], async ({ type, data }) => {
-      if (type === 'strategy.generation.started') jobOf.set(data.strategy_id, String(data.parameters?.['job_id']));
-      else await settle(service, data.strategy_id, undefined);
-    });
-    await service.on(['backtest.*'], ['backtest.completed', 'backtest.failed'], async ({ type, data }) => {
-      if (type === 'backtest.completed') await settle(service, String(data.strategy_id), data.metrics.sharpe_ratio);
-      else await settle(service, data.backtest_id.replace(/^bt-/, ''), undefined);
-    });
+    await service.client.subscribe(
+      'strategy.*',
+      async ({ type, data }) => {
+        if (type === 'strategy.generation.started') jobOf.set(data.strategy_id, String(data.parameters?.['job_id']));
+        else await settle(service, data.strategy_id, undefined);
+      },
+      { types: ['strategy.generation.started', 'strategy.generation.failed'] },
+    ).live;
+    await service.client.subscribe(
+      'backtest.*',
+      async ({ type, data }) => {
+        if (type === 'backtest.completed') await settle(service, String(data.strategy_id), data.metrics.sharpe_ratio);
+        else await settle(service, data.backtest_id.replace(/^bt-/, ''), undefined);
+      },
+      { types: ['backtest.completed', 'backtest.failed'] },
+    ).live;
   },
-  async ({ trpc, count }, correlationId) => {
+  async ({ publish }, correlationId) => {
     for (const job_id of Object.keys(JOBS)) {
       jobs.set(job_id, { correlationId, outcomes: new Map() });
-      const metadata = { correlation_id: correlationId };
-      const data = { job_id, kind: 'strategy research' };
-      await count(trpc.forge.publish.mutate({ type: 'forge.job.started', channel: `forge.job.${job_id}`, metadata, data }));
+      await publish(`forge.job.${job_id}`, 'forge.job.started', { job_id, kind: 'strategy research' }, { correlationId });
     }
   },
 );
 
 /** Notes what became of a strategy, and ends its job with the last one. */
-async function settle({ trpc, count }: Service, strategyId: string, sharpe: number | undefined): Promise<void> {
+async function settle({ publish }: Service, strategyId: string, sharpe: number | undefined): Promise<void> {
   const job_id = jobOf.get(strategyId);
   const job = job_id === undefined ? undefined : jobs.get(job_id);
   if (job_id === undefined || job === undefined) return;
   job.outcomes.set(strategyId, sharpe);
   const total = JOBS[job_id]?.length ?? 0;
   const channel = `forge.job.${job_id}` as const;
-  const metadata = { correlation_id: job.correlationId };
-  const { publish } = trpc.forge;
+  const options = { correlationId: job.correlationId };
   const step = `${strategyId} ${sharpe === undefined ? 'failed' : 'tested'}`;
-  await count(
-    publish.mutate({ type: 'forge.job.progress', channel, metadata, data: { job_id, progress: job.outcomes.size / total, step } }),
-  );
+  await publish(channel, 'forge.job.progress', { job_id, progress: job.outcomes.size / total, step }, options);
   if (job.outcomes.size < total) return;
   const tested = [...job.outcomes].filter((outcome): outcome is [string, number] => outcome[1] !== undefined);
   const [winner] = tested.sort(([, a], [, b]) => b - a)[0] ?? [];
   if (winner === undefined) {
-    const data = { job_id, code: 'no_result', message: `none of ${total} candidates could be tested`, retryable: false };
-    await count(publish.mutate({ type: 'forge.job.failed', channel, metadata, data }));
+    const message = `none of ${total} candidates could be tested`;
+    await publish(channel, 'forge.job.failed', { job_id, code: 'no_result', message, retryable: false }, options);
   } else {
     const result = { winner, tested: tested.length, failed: total - tested.length };
-    await count(publish.mutate({ type: 'forge.job.completed', channel, metadata, data: { job_id, result } }));
+    await publish(channel, 'forge.job.completed', { job_id, result }, options);
   }
 }

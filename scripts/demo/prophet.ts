@@ -3,47 +3,35 @@ import { JOBS, strategyId } from './candidates.ts';
 import type { Parameters } from './moving-average.ts';
 import { runService, type Service } from './service.ts';
 
-await runService((service) =>
-  service.on(['forge.job.*'], ['forge.job.started'], async ({ data: { job_id }, metadata: { correlation_id } }) => {
-    const pairs = JOBS[job_id] ?? [];
-    for (const pair of pairs) await propose(service, pair, { job_id, candidates: pairs.length }, correlation_id);
-  }),
+await runService(
+  (service) =>
+    service.client.subscribe(
+      'forge.job.*',
+      async ({ data: { job_id }, metadata: { correlation_id } }) => {
+        const pairs = JOBS[job_id] ?? [];
+        for (const pair of pairs) await propose(service, pair, { job_id, candidates: pairs.length }, correlation_id);
+      },
+      { types: ['forge.job.started'] },
+    ).live,
 );
 
 async function propose(
-  { trpc, count }: Service,
+  { publish }: Service,
   pair: Parameters,
   job: { job_id: string; candidates: number },
-  correlation_id: string | undefined,
-) {
+  correlationId: string | undefined,
+): Promise<void> {
   const strategy_id = strategyId(pair);
   const channel = `strategy.${strategy_id}` as const;
-  const metadata = { correlation_id };
+  const options = { correlationId };
   const parameters = { ...pair, ...job };
-  const { publish } = trpc.prophet;
-  await count(
-    publish.mutate({ type: 'strategy.generation.started', channel, metadata, data: { strategy_id, symbols: ['SPX'], parameters } }),
-  );
-  await count(
-    publish.mutate({
-      type: 'strategy.generation.progress',
-      channel,
-      metadata,
-      data: { strategy_id, progress: 0.5, stage: 'choosing windows' },
-    }),
-  );
+  await publish(channel, 'strategy.generation.started', { strategy_id, symbols: ['SPX'], parameters }, options);
+  await publish(channel, 'strategy.generation.progress', { strategy_id, progress: 0.5, stage: 'choosing windows' }, options);
   if (pair.fast >= pair.slow) {
     const message = `the fast window (${pair.fast}) must be shorter than the slow one (${pair.slow})`;
-    await count(
-      publish.mutate({
-        type: 'strategy.generation.failed',
-        channel,
-        metadata,
-        data: { strategy_id, code: 'windows_crossed', message, retryable: false },
-      }),
-    );
+    await publish(channel, 'strategy.generation.failed', { strategy_id, code: 'windows_crossed', message, retryable: false }, options);
     return;
   }
   const name = `SMA ${pair.fast}/${pair.slow}`;
-  await count(publish.mutate({ type: 'strategy.generation.completed', channel, metadata, data: { strategy_id, name, parameters } }));
+  await publish(channel, 'strategy.generation.completed', { strategy_id, name, parameters }, options);
 }

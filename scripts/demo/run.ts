@@ -7,11 +7,9 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createTRPCClient, createWSClient, retryLink, type TRPCClient, wsLink } from '@trpc/client';
-import superjson from 'superjson';
+import { CourierClient, type CourierEvent } from '@lumiere/courier-client';
 import { signToken } from '../../src/auth/tokens.ts';
-import { type CourierEvent, SERVICE_NAMES } from '../../src/contract/index.ts';
-import type { AppRouter } from '../../src/router/index.ts';
+import { SERVICE_NAMES } from '../../src/contract/index.ts';
 import { eventLine, paint } from '../cli/format.ts';
 import { startPostgres, startRedis } from '../servers.ts';
 import { startBalancer } from './balancer.ts';
@@ -22,8 +20,6 @@ const CORRELATION_ID = 'research-2000-2020';
 const PAGE = 1000;
 /** Events after which a gateway of several is killed. */
 const HALF_WAY = 40;
-/** How often the log is asked again where the gateway went away meanwhile. */
-const MAX_ATTEMPTS = 10;
 const isCluster = process.argv.includes('--cluster');
 
 async function run(stack: AsyncDisposableStack): Promise<boolean> {
@@ -35,8 +31,8 @@ async function run(stack: AsyncDisposableStack): Promise<boolean> {
   const gatewayEnv = { ...base, COURIER_PORT: '0', COURIER_LOG_FORMAT: 'json', COURIER_JWT_SECRET: settings.secret };
   const { url, crash } = await (isCluster ? startCluster(gatewayEnv, stack) : startSingle(gatewayEnv, folder, stack));
 
-  const trpc = connect(url, await tokenFor('demo', 'admin'), stack);
-  const watched = await watch(trpc);
+  const client = stack.use(new CourierClient({ url, token: await tokenFor('demo', 'admin'), onGap: 'fail' }));
+  const watched = await watch(client);
   void watched.until((events) => events.length >= HALF_WAY).then(crash);
   const services: ServiceProcess[] = [];
   for (const name of SERVICE_NAMES) {
@@ -50,7 +46,7 @@ async function run(stack: AsyncDisposableStack): Promise<boolean> {
   const reports = await Promise.all(services.map((service) => service.report('stopped')));
   const published = reports.reduce((sum, { acknowledged }) => sum + acknowledged, 0);
   await watched.until((events) => events.length >= published);
-  return summarise(watched.events, published, await readLog(trpc));
+  return summarise(watched.events, published, await readLog(client));
 }
 
 interface Started {
@@ -82,13 +78,6 @@ async function startCluster(env: NodeJS.ProcessEnv, stack: AsyncDisposableStack)
   };
 }
 
-function connect(url: string, token: string, stack: AsyncDisposableStack): TRPCClient<AppRouter> {
-  const ws = createWSClient({ url: `${url.replace('http', 'ws')}/trpc`, connectionParams: { token } });
-  stack.defer(() => ws.close());
-  const again = retryLink<AppRouter>({ retry: ({ op, attempts }) => op.type === 'query' && attempts < MAX_ATTEMPTS });
-  return createTRPCClient<AppRouter>({ links: [again, wsLink({ client: ws, transformer: superjson })] });
-}
-
 function endsJob({ type }: CourierEvent): boolean {
   return type === 'forge.job.completed' || type === 'forge.job.failed';
 }
@@ -99,24 +88,14 @@ interface Watched {
 }
 
 /** Subscribes to everything and prints it. Resolves once the subscription is live. */
-async function watch(trpc: TRPCClient<AppRouter>): Promise<Watched> {
+async function watch(client: CourierClient<'fail'>): Promise<Watched> {
   const events: CourierEvent[] = [];
-  const live = Promise.withResolvers<void>();
   const waiting = new Set<() => void>();
-  trpc.events.subscribe.subscribe(
-    { channels: ['**'] },
-    {
-      onData: ({ data: event }) => {
-        if (event.type === 'courier.live') return live.resolve();
-        if (event.type === 'courier.gap') throw new Error(`a gap: ${event.data.reason}`);
-        events.push(event);
-        console.log(eventLine(event));
-        for (const check of waiting) check();
-      },
-      onError: live.reject,
-    },
-  );
-  await live.promise;
+  await client.subscribe('**', (event) => {
+    events.push(event);
+    console.log(eventLine(event));
+    for (const check of waiting) check();
+  }).live;
   const until = (done: (events: readonly CourierEvent[]) => boolean) =>
     new Promise<void>((resolve) => {
       const check = () => {
@@ -129,11 +108,11 @@ async function watch(trpc: TRPCClient<AppRouter>): Promise<Watched> {
 }
 
 /** Every event of the log, page by page. */
-async function readLog(trpc: TRPCClient<AppRouter>): Promise<CourierEvent[]> {
+async function readLog(client: CourierClient<'fail'>): Promise<CourierEvent[]> {
   const events: CourierEvent[] = [];
   let after: string | undefined;
   for (;;) {
-    const page = await trpc.events.history.query({ channels: ['**'], after, limit: PAGE });
+    const page = await client.history('**', { after, limit: PAGE });
     events.push(...page.events);
     if (!page.has_more) return events;
     after = page.next;

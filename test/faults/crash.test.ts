@@ -1,46 +1,10 @@
 /** The gateway is killed, stopped or ended under load: what was acknowledged is stored, and received once, in order. */
 import { expect, test } from 'vitest';
-import { temporaryFolder } from '../helpers/folder.ts';
-import { type GatewayProcess, processToken, startProcess } from '../helpers/process.ts';
 import { EXACT, Ledger, LONG, report, seqOf } from './ledger.ts';
 import { startLoad, storedEvents, watch } from './load.ts';
+import { startFirst } from './successors.ts';
 
 const MINUTES = 60_000;
-
-/** Gateways one after another on one address and one log. */
-async function startFirst() {
-  const folder = temporaryFolder();
-  const env: Record<string, string> = { COURIER_LOG: `sqlite:${folder.file('courier.db')}` };
-  let current = await startProcess(env);
-  env['COURIER_PORT'] = new URL(current.url).port;
-  const { url } = current;
-  const token = await processToken('forge', 'service');
-  let peakBytes = 0;
-  const endCurrent = async (signal: NodeJS.Signals) => {
-    peakBytes = Math.max(peakBytes, current.peakRssBytes());
-    return current.end(signal);
-  };
-  return {
-    url,
-    token,
-    get process(): GatewayProcess {
-      return current;
-    },
-    get peakMemory(): string {
-      return `${Math.round(Math.max(peakBytes, current.peakRssBytes()) / 1e6)} MB`;
-    },
-    /** Ends the gateway and starts the next; resolves to the exit code. */
-    restart: async (signal: NodeJS.Signals) => {
-      const code = await endCurrent(signal);
-      current = await startProcess(env);
-      return code;
-    },
-    [Symbol.asyncDispose]: async () => {
-      await current[Symbol.asyncDispose]();
-      folder[Symbol.dispose]();
-    },
-  };
-}
 
 test('kill -9 under load, again and again', { timeout: 5 * MINUTES }, async ({ task }) => {
   const kills = LONG ? 20 : 3;

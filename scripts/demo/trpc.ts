@@ -1,0 +1,18 @@
+import { createTRPCClient, createWSClient, wsLink } from '@trpc/client';
+import superjson from 'superjson';
+import type { AppRouter } from '../../src/router/index.ts';
+
+const ws = createWSClient({ url: 'ws://127.0.0.1:8766/trpc', connectionParams: { token: process.env['COURIER_TOKEN'] ?? '' } });
+const trpc = createTRPCClient<AppRouter>({ links: [wsLink({ client: ws, transformer: superjson })] });
+
+const subscription = trpc.backtest.onEvent.subscribe(
+  { backtest_id: 'b1', from: 'earliest' },
+  {
+    onData: ({ data: event }) => {
+      if (event.type !== 'backtest.progress') return;
+      console.log(`${event.data.backtest_id} is at ${event.data.progress * 100}%`, event.metadata.timestamp.getFullYear());
+      subscription.unsubscribe();
+      void ws.close();
+    },
+  },
+);
