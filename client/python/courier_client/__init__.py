@@ -1,0 +1,72 @@
+"""The client of Courier, a typed event gateway.
+
+from courier_client import CourierClient, events
+
+    async with CourierClient("http://localhost:8766", "prophet") as client:
+        await client.publish_event(events.backtest_progress(backtest_id="b1", progress=0.5))
+"""
+
+from . import events, models
+from ._line import SubscriptionState
+from ._tokens import Token
+from ._version import __version__
+from .background import BackgroundPublisher
+from .client import CourierClient
+from .cursor import Cursor, FileCursor
+from .envelope import Event, EventDraft, GenericEvent, HistoryPage, Receipt
+from .errors import (
+    ClosedError,
+    CourierError,
+    CourierTimeoutError,
+    ForbiddenError,
+    GapError,
+    InvalidInputError,
+    Issue,
+    QueueFullError,
+    RateLimitedError,
+    TooLargeError,
+    UnauthorizedError,
+    UnavailableError,
+    UnexpectedAnswerError,
+    UnreachableError,
+)
+from .events import CONTRACT_HASH, AnyEvent
+from .retry import Backoff
+from .subscription import Subscription
+from .sync import SyncCourierClient
+
+__all__ = [
+    "CONTRACT_HASH",
+    "AnyEvent",
+    "BackgroundPublisher",
+    "Backoff",
+    "ClosedError",
+    "CourierClient",
+    "CourierError",
+    "CourierTimeoutError",
+    "Cursor",
+    "Event",
+    "EventDraft",
+    "FileCursor",
+    "ForbiddenError",
+    "GapError",
+    "GenericEvent",
+    "HistoryPage",
+    "InvalidInputError",
+    "Issue",
+    "QueueFullError",
+    "RateLimitedError",
+    "Receipt",
+    "Subscription",
+    "SubscriptionState",
+    "SyncCourierClient",
+    "Token",
+    "TooLargeError",
+    "UnauthorizedError",
+    "UnavailableError",
+    "UnexpectedAnswerError",
+    "UnreachableError",
+    "__version__",
+    "events",
+    "models",
+]

@@ -1,0 +1,83 @@
+"""Where the gateway is: `base_url`, which may have a path, and the addresses below it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode, urlsplit
+
+from .errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Address:
+    """The addresses of one gateway."""
+
+    def __init__(self, base_url: str) -> None:
+        """Raises InvalidInputError, naming `base_url`, for what is no http or https URL."""
+        self.base_url = _normal(base_url)
+
+    @property
+    def publish(self) -> str:
+        return f"{self.base_url}/publish"
+
+    def history(
+        self,
+        channels: Sequence[str],
+        *,
+        types: Sequence[str] | None,
+        after: str | None,
+        limit: int | None,
+    ) -> str:
+        query = _query(types=_list(types), after=after, limit=limit)
+        return f"{self.base_url}/events/{_segment(channels)}{query}"
+
+    def subscription(
+        self,
+        channels: Sequence[str],
+        *,
+        types: Sequence[str] | None,
+        start: str,
+        last_event_id: str | None,
+    ) -> str:
+        query = _query(**{"from": start}, types=_list(types), last_event_id=last_event_id)
+        scheme, rest = self.base_url.split(":", 1)
+        return f"{'wss' if scheme == 'https' else 'ws'}:{rest}/ws/{_segment(channels)}{query}"
+
+
+def _normal(base_url: str) -> str:
+    problem = _problem_with(base_url)
+    if problem is None:
+        return urlsplit(base_url).geturl().rstrip("/")
+    message = f"base_url {base_url!r} {problem}"
+    raise InvalidInputError("INVALID_ARGUMENT", message, hint="Give an address such as http://localhost:8766.")
+
+
+def _problem_with(base_url: str) -> str | None:
+    try:
+        parts = urlsplit(base_url)
+        _ = parts.port
+    except ValueError as error:
+        return f"is malformed: {error}"
+    problems = {
+        "has white space in it": any(character <= " " for character in base_url),
+        "does not begin with http:// or https://": parts.scheme not in {"http", "https"},
+        "names no host": not parts.hostname,
+        "carries a user name: the token is what authenticates": parts.username is not None,
+        "has a query or a fragment": bool(parts.query or parts.fragment),
+    }
+    return next((problem for problem, is_there in problems.items() if is_there), None)
+
+
+def _segment(channels: Sequence[str]) -> str:
+    return quote(",".join(channels), safe=",*")
+
+
+def _list(names: Sequence[str] | None) -> str | None:
+    return None if names is None else ",".join(names)
+
+
+def _query(**parameters: str | int | None) -> str:
+    given = {name: value for name, value in parameters.items() if value is not None}
+    return f"?{urlencode(given, safe=',')}" if given else ""

@@ -1,0 +1,211 @@
+"""What comes back, without the wire: answers, messages and closed connections, as values or as errors."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import ssl
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import ValidationError
+
+from .codes import CLOSE_CODES, SERVER_CODES
+from .envelope import GenericEvent, HistoryPage, Receipt
+from .errors import CourierError, Issue, UnexpectedAnswerError, error_of
+from .events import CONTRACT_HASH, EVENTS, AnyEvent, CourierGapEvent, CourierLiveEvent
+from .models import CourierGapData
+
+logger = logging.getLogger("courier_client")
+
+Notice = CourierGapEvent | CourierLiveEvent
+
+
+def read_answer(status: int, headers: Mapping[str, str], content: bytes) -> Any:
+    """The JSON of an answer. Raises the error that it tells, whoever on the way it is from."""
+    document = _read_json(content)
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        if isinstance(document, dict):
+            return document
+        raise UnexpectedAnswerError("UNEXPECTED_ANSWER", f"the answer ({status}) is not JSON")
+    raise refusal(status, headers, content)
+
+
+def _read_json(content: bytes | str) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+
+
+def refusal(status: int, headers: Mapping[str, str], content: bytes) -> CourierError:
+    """What an answer that is no success says, whether the gateway or something before it gave it."""
+    document = _read_json(content)
+    if not isinstance(document, dict):
+        document = {}
+    code = document.get("code")
+    details: dict[str, Any] = {
+        "request_id": document.get("request_id") or headers.get("x-request-id"),
+        "retry_after": _seconds(headers.get("retry-after")),
+    }
+    if not isinstance(code, str):
+        return _refusal_of_another(status, headers, details)
+    issues = document.get("issues")
+    if isinstance(issues, list):
+        details["issues"] = [
+            Issue(str(issue.get("path", "")), str(issue.get("message", "")))
+            for issue in issues
+            if isinstance(issue, dict)
+        ]
+    if code == "BAD_REQUEST":
+        details["hint"] = _contract_hint(headers)
+    known = code if code in SERVER_CODES else "INTERNAL_SERVER_ERROR"
+    return error_of(known, str(document.get("detail") or code), **details)
+
+
+_CODE_OF_STATUS = {
+    HTTPStatus.BAD_REQUEST: "BAD_REQUEST",
+    HTTPStatus.UNAUTHORIZED: "UNAUTHORIZED",
+    HTTPStatus.FORBIDDEN: "FORBIDDEN",
+    HTTPStatus.NOT_FOUND: "NOT_FOUND",
+    HTTPStatus.METHOD_NOT_ALLOWED: "METHOD_NOT_SUPPORTED",
+    HTTPStatus.REQUEST_TIMEOUT: "SERVICE_UNAVAILABLE",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "PAYLOAD_TOO_LARGE",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "UNSUPPORTED_MEDIA_TYPE",
+    HTTPStatus.TOO_MANY_REQUESTS: "TOO_MANY_REQUESTS",
+}
+
+
+def _refusal_of_another(status: int, headers: Mapping[str, str], details: dict[str, Any]) -> CourierError:
+    """What is meant by something on the way to the gateway, which tells a status only."""
+    message = f"something that is no Courier gateway answered {status}"
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return error_of("SERVICE_UNAVAILABLE", message, **details)
+    code = _CODE_OF_STATUS.get(HTTPStatus(status)) if status in _STATUSES else None
+    if code is not None:
+        return error_of(code, message, **details)
+    location = headers.get("location")
+    if location is not None:
+        message += f", to go to {location}"
+    return UnexpectedAnswerError("UNEXPECTED_ANSWER", message, **details)
+
+
+_STATUSES = {status.value for status in HTTPStatus}
+
+
+def _contract_hint(headers: Mapping[str, str]) -> str | None:
+    """What to do when the gateway keeps another contract than this package was made from."""
+    theirs = headers.get("x-courier-contract")
+    if theirs is None or theirs == CONTRACT_HASH:
+        return None
+    return (
+        f"The gateway's contract is {theirs}, and this client was made from {CONTRACT_HASH}: "
+        "install the courier-client of the gateway's version, or update the gateway."
+    )
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Reads a Retry-After header: seconds, or a date."""
+    if retry_after is None:
+        return None
+    try:
+        seconds = float(retry_after)
+    except ValueError:
+        try:
+            when = parsedate_to_datetime(retry_after)
+        except ValueError:
+            return None
+        seconds = (when - datetime.now(timezone.utc)).total_seconds()
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def receipt_of(document: Any) -> Receipt:
+    try:
+        return Receipt.model_validate(document, extra="ignore")
+    except ValidationError as error:
+        raise _unexpected("receipt", error) from error
+
+
+def page_of(document: Any) -> HistoryPage[AnyEvent]:
+    try:
+        gap = document.get("gap")
+        return HistoryPage(
+            events=tuple(event_of(event) for event in document["events"]),
+            next=str(document["next"]),
+            has_more=document["has_more"] is True,
+            gap=None if gap is None else CourierGapData.model_validate(gap, extra="allow"),
+        )
+    except (ValidationError, KeyError, TypeError) as error:
+        raise _unexpected("page of history", error) from error
+
+
+def message_of(text: str | bytes) -> AnyEvent | Notice:
+    """Reads one message of a subscription."""
+    document = _read_json(text)
+    notice = _NOTICES.get(document.get("type")) if isinstance(document, dict) else None
+    if notice is None:
+        return event_of(document)
+    try:
+        return notice.model_validate(document, extra="allow")
+    except ValidationError as error:
+        raise _unexpected("notice", error) from error
+
+
+_NOTICES: dict[Any, type[Notice]] = {
+    "courier.gap": CourierGapEvent,
+    "courier.live": CourierLiveEvent,
+}
+
+
+def event_of(document: Any) -> AnyEvent:
+    """Reads an event. One of a type or form that this version does not know is a GenericEvent."""
+    kind = EVENTS.get(str(document.get("type"))) if isinstance(document, dict) else None
+    if kind is not None:
+        try:
+            event: AnyEvent = kind.model_validate(document, extra="allow")  # type: ignore[assignment]
+        except ValidationError as error:
+            logger.warning("an event of another contract is given as a GenericEvent: %s", error)
+        else:
+            return event
+    try:
+        return GenericEvent.model_validate(document, extra="allow")
+    except ValidationError as error:
+        raise _unexpected("event", error) from error
+
+
+def _unexpected(what: str, error: Exception) -> UnexpectedAnswerError:
+    return UnexpectedAnswerError("UNEXPECTED_ANSWER", f"what came is no {what}: {error}")
+
+
+def close_error(code: int, reason: str, headers: Mapping[str, str]) -> CourierError:
+    """A closed connection as an error. `headers` are those of the answer that opened it."""
+    meaning = CLOSE_CODES.get(code)
+    if meaning is None:
+        told = "" if code in {1005, 1006} else f" (closed with {code})"
+        return error_of("UNREACHABLE", f"the connection was lost{told}", close_code=code)
+    hint = _contract_hint(headers) if meaning.code == "BAD_REQUEST" else None
+    return error_of(meaning.code, reason or meaning.hint, hint=hint or meaning.hint, close_code=code)
+
+
+def unreachable(base_url: str, error: Exception) -> CourierError:
+    """An attempt that got no answer. One that never can is an UnexpectedAnswerError."""
+    reason = str(error) or type(error).__name__
+    if _is_distrust(error):
+        return UnexpectedAnswerError(
+            "UNEXPECTED_ANSWER",
+            f"the certificate of {base_url} is not trusted: {reason}",
+            hint="Pass `ssl_context` with the authority that signed it.",
+        )
+    return error_of("UNREACHABLE", f"no answer from {base_url}: {reason}")
+
+
+def _is_distrust(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -1,0 +1,75 @@
+"""Servers that are no gateways, in the process of the tests."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import websockets
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def free_port() -> int:
+    """A port where nobody listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def tcp_server(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """Serves each connection with `serve`, then closes it. Gives the address. Ends when the clients are gone."""
+    handlers: set[asyncio.Task[object] | None] = set()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handlers.add(asyncio.current_task())
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            await serve(reader, writer)
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
+    try:
+        scheme = "http" if tls is None else "https"
+        yield f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        await asyncio.gather(*(handler for handler in handlers if handler is not None))
+        await server.wait_closed()
+
+
+@asynccontextmanager
+async def deaf_server() -> AsyncIterator[str]:
+    """A server that takes everything and says nothing."""
+
+    async def serve(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        while await reader.read(1024):
+            pass
+
+    async with tcp_server(serve) as address:
+        yield address
+
+
+def answering(answer: str) -> Serve:
+    """Answers every request with the same bytes."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer.encode())
+        await writer.drain()
+
+    return serve
+
+
+@asynccontextmanager
+async def websocket_server(serve: Any) -> AsyncIterator[str]:
+    async with websockets.serve(serve, "127.0.0.1", 0, compression=None) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        yield f"http://127.0.0.1:{port}"

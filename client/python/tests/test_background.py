@@ -1,0 +1,172 @@
+"""Publishing beside the work of a service."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
+from conftest import FAST
+from courier_client import (
+    BackgroundPublisher,
+    ClosedError,
+    CourierClient,
+    EventDraft,
+    InvalidInputError,
+    QueueFullError,
+    UnauthorizedError,
+    events,
+)
+from processes import Gateway, token
+from servers import deaf_server, free_port
+from waiting import until
+
+Told = list[tuple[type[Exception], Any]]
+
+
+@asynccontextmanager
+async def publisher(address: str, token: str, **options: Any) -> AsyncIterator[BackgroundPublisher]:
+    async with CourierClient(address, token=token, retry=FAST, timeout=0.5) as client:
+        async with BackgroundPublisher(client, retry=FAST, **options) as background:
+            yield background
+
+
+def counters(background: BackgroundPublisher) -> dict[str, int]:
+    names = ("submitted", "published", "dropped", "refused", "pending")
+    return {name: getattr(background, name) for name in names if getattr(background, name) > 0}
+
+
+def progress(backtest_id: str, number: int) -> EventDraft[Any]:
+    return events.backtest_progress(backtest_id=backtest_id, progress=0.5, bars_processed=number)
+
+
+async def numbers_on(gateway: Gateway, channel: str) -> list[int]:
+    async with CourierClient(gateway.url, token=gateway.token()) as client:
+        return [event.model_dump()["data"]["bars_processed"] async for event in client.iterate_history(channel)]
+
+
+async def test_everything_is_published_in_order(gateway: Gateway) -> None:
+    async with publisher(gateway.url, gateway.token()) as background:
+        for number in range(50):
+            background.submit_event(progress("order", number))
+        assert counters(background) == {"submitted": 50, "pending": 50}
+        assert await background.flush(10)
+        assert counters(background) == {"submitted": 50, "published": 50}
+        background.submit("backtest.order", "backtest.progress", progress("order", 50).data)
+    # Closing waits for what is pending.
+    assert counters(background) == {"submitted": 51, "published": 51}
+    assert await numbers_on(gateway, "backtest.order") == [*range(51)]
+
+
+async def test_a_gateway_that_is_away_slows_nothing_and_loses_nothing() -> None:
+    port = free_port()
+    async with publisher(f"http://127.0.0.1:{port}", token("cartographe", "service")) as background:
+        began = time.monotonic()
+        for number in range(100):
+            background.submit_event(progress("away", number))
+        assert time.monotonic() - began < 1
+        assert not await background.flush(0.05)
+        happened = datetime.now(timezone.utc)
+        with Gateway(port=port) as gateway:
+            assert await background.flush(20)
+            assert counters(background) == {"submitted": 100, "published": 100}
+            assert await numbers_on(gateway, "backtest.away") == [*range(100)]
+            async with CourierClient(gateway.url, token=gateway.token()) as client:
+                (first, *_) = (await client.history("backtest.away")).events
+            # It happened when it was submitted.
+            assert first.metadata.timestamp < happened
+
+
+@pytest.mark.parametrize(("when_full", "kept"), [("drop-oldest", [7, 8, 9]), ("drop-newest", [0, 1, 2])])
+async def test_what_does_not_fit_is_dropped_and_told(when_full: str, kept: list[int]) -> None:
+    told: Told = []
+
+    def on_error(error: Exception, event: EventDraft[Any]) -> None:
+        told.append((type(error), event.data["bars_processed"]))
+        raise ValueError("a callback that fails breaks nothing")
+
+    async with deaf_server() as address:
+        async with publisher(address, "t1", max_events=3, when_full=when_full, on_error=on_error) as background:
+            for number in range(10):
+                background.submit_event(progress("full", number))
+            assert counters(background) == {"submitted": 10, "dropped": 7, "pending": 3}
+            assert {number for _, number in told} == {*range(10)} - {*kept}
+            assert {kind for kind, _ in told} == {QueueFullError}
+            began = time.monotonic()
+            await background.aclose(timeout=0.1)
+            assert time.monotonic() - began < 2
+        assert counters(background) == {"submitted": 10, "dropped": 10}
+        assert told[7:] == [(ClosedError, number) for number in kept]
+
+
+async def test_what_is_refused_does_not_hold_up_the_rest(gateway: Gateway) -> None:
+    told: Told = []
+    async with publisher(
+        gateway.url, gateway.token(), on_error=lambda error, event: told.append((type(error), event.channel))
+    ) as background:
+        background.submit("backtest.refused", "backtest.progress", {"backtest_id": "refused", "progress": 2})
+        background.submit("backtest.cyclic", "backtest.progress", {"anything": object()})
+        background.submit("backtest.naive", "backtest.progress", {}, timestamp=datetime(2026, 1, 2))  # noqa: DTZ001
+        background.submit_event(None)  # type: ignore[arg-type]
+        background.submit_event(progress("refused", 1))
+        assert await background.flush(10)
+        assert counters(background) == {"submitted": 5, "published": 1, "refused": 4}
+    assert [
+        (InvalidInputError, channel) for channel in ("backtest.cyclic", "backtest.refused", "backtest.naive")
+    ] == told
+    async with publisher(
+        gateway.url, "wrong", on_error=lambda error, _: told.append((type(error), None))
+    ) as background:
+        background.submit_event(progress("refused", 2))
+        assert await background.flush(10)
+    assert told[-1] == (UnauthorizedError, None)
+
+
+async def test_data_is_taken_as_it_is_when_it_is_submitted(gateway: Gateway) -> None:
+    async with publisher(gateway.url, gateway.token()) as background:
+        data: dict[str, Any] = {"backtest_id": "mutable", "progress": 0.5, "bars_processed": 1}
+        background.submit("backtest.mutable", "backtest.progress", data)
+        data["bars_processed"] = 2
+        assert await background.flush(10)
+    assert await numbers_on(gateway, "backtest.mutable") == [1]
+
+
+async def test_any_thread_may_submit(gateway: Gateway) -> None:
+    async with publisher(gateway.url, gateway.token()) as background:
+
+        def work() -> None:
+            for number in range(20):
+                background.submit_event(progress("thread", number))
+
+        await asyncio.to_thread(work)
+        await until(lambda: background.submitted == 20)
+        assert await background.flush(10)
+    assert await numbers_on(gateway, "backtest.thread") == [*range(20)]
+
+
+def test_submitting_after_the_end_is_counted_too() -> None:
+    async def main() -> BackgroundPublisher:
+        async with CourierClient("http://127.0.0.1:1", token="t1") as client:
+            async with BackgroundPublisher(client) as background:
+                pass
+            background.submit_event(progress("late", 1))
+            return background
+
+    background = asyncio.run(main())
+    assert counters(background) == {"submitted": 1, "dropped": 1}
+    background.submit_event(progress("late", 2))
+    assert counters(background) == {"submitted": 2, "dropped": 2}
+
+
+async def test_it_leaves_nothing_behind(gateway: Gateway) -> None:
+    tasks, threads = asyncio.all_tasks(), threading.active_count()
+    async with publisher(gateway.url, gateway.token()) as background:
+        background.submit_event(progress("nothing", 1))
+    assert asyncio.all_tasks() == tasks
+    assert threading.active_count() == threads

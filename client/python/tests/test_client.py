@@ -1,0 +1,115 @@
+"""What a client is made of: its address, its name, its token."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+
+import pytest
+
+from courier_client import (
+    CONTRACT_HASH,
+    ClosedError,
+    CourierClient,
+    CourierError,
+    InvalidInputError,
+    RateLimitedError,
+    SyncCourierClient,
+    UnauthorizedError,
+    UnavailableError,
+    __version__,
+)
+from processes import ScriptedServer
+
+WRONG_ADDRESSES = [
+    "localhost:8766",
+    "ws://localhost:8766",
+    "http://",
+    "http://localhost:port",
+    "http://local host:8766",
+    "http://me:secret@localhost:8766",
+    "http://localhost:8766?token=t1",
+    "",
+]
+
+
+@pytest.mark.parametrize("address", WRONG_ADDRESSES)
+@pytest.mark.parametrize("kind", [CourierClient, SyncCourierClient])
+def test_a_wrong_address_is_refused_at_once(address: str, kind: type[CourierClient | SyncCourierClient]) -> None:
+    with pytest.raises(InvalidInputError, match="base_url") as caught:
+        kind(address, token="t1")
+    assert "http://localhost:8766" in caught.value.hint
+
+
+def test_a_wrong_service_name_is_refused_at_once() -> None:
+    with pytest.raises(InvalidInputError, match="service_name"):
+        CourierClient(service_name="a b")
+
+
+STORED = {
+    "name": "stored",
+    "why": "Who is it?",
+    "publish": {"channel": "backtest.b1", "type": "backtest.progress", "data": {}},
+    "answers": [{"receipt": "e1-1"}],
+    "result": {"receipt": "e1-1"},
+}
+
+
+async def test_it_says_what_it_is(scripted_server: ScriptedServer) -> None:
+    # The address of a run has a path, as that of a gateway behind a proxy may have.
+    async with scripted_server.play(STORED) as run, CourierClient(f"{run.url}/", token="t1") as client:
+        await client.publish("backtest.b1", "backtest.progress", {})
+        (call,) = (await run.seen())["calls"]
+    assert call["client"] == f"courier-client-python/{__version__}"
+    assert call["contract"] == CONTRACT_HASH
+
+
+async def test_the_token_may_come_from_the_environment(
+    scripted_server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As a file or a shell may leave it.
+    monkeypatch.setenv("COURIER_TOKEN", "t1\n")
+    async with scripted_server.play(STORED) as run, CourierClient(run.url) as client:
+        await client.publish("backtest.b1", "backtest.progress", {})
+
+
+@pytest.mark.parametrize("token", [None, "", "two words"])
+async def test_without_a_token_nothing_is_sent(token: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COURIER_TOKEN", raising=False)
+    async with CourierClient("http://127.0.0.1:1", token=token) as client:
+        with pytest.raises(UnauthorizedError, match="COURIER_TOKEN"):
+            await client.publish("backtest.b1", "backtest.progress", {})
+        with pytest.raises(UnauthorizedError):
+            await anext(client.subscribe("**", on_gap="fail"))
+
+
+async def test_a_token_function_that_hangs_is_not_waited_for_for_ever() -> None:
+    async def token() -> str:
+        await asyncio.Event().wait()
+        return "t1"
+
+    async with CourierClient("http://127.0.0.1:1", token=token, timeout=0.05) as client:
+        with pytest.raises(UnavailableError):
+            await client.publish("backtest.b1", "backtest.progress", {})
+        with pytest.raises(UnavailableError) as caught:
+            await anext(client.subscribe("**", on_gap="fail"))
+        assert caught.value.code == "TOKEN_UNAVAILABLE"
+
+
+async def test_a_closed_client_says_so() -> None:
+    client = CourierClient(token="t1")
+    await client.aclose()
+    await client.aclose()
+    with pytest.raises(ClosedError):
+        await client.publish("backtest.b1", "backtest.progress", {})
+    with pytest.raises(ClosedError):
+        client.subscribe("**", on_gap="fail")
+
+
+def test_errors_survive_pickling() -> None:
+    error = RateLimitedError("TOO_MANY_REQUESTS", "too much", retry_after=1.5, request_id="r1")
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 (it is our own)
+    assert isinstance(again, RateLimitedError)
+    assert (again.code, again.retry_after, str(again)) == (error.code, 1.5, str(error))
+    assert isinstance(again, CourierError)
+    assert again.retryable

@@ -1,0 +1,175 @@
+"""The connection under a subscription: gateways that are away, tokens that expire, what is no gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+import websockets
+
+from conftest import FAST
+from courier_client import (
+    Backoff,
+    CourierClient,
+    CourierError,
+    InvalidInputError,
+    SubscriptionState,
+    UnauthorizedError,
+    UnavailableError,
+    UnexpectedAnswerError,
+)
+from processes import Gateway
+from servers import free_port, tcp_server, websocket_server
+from subscribing import connected, progress, progress_of
+from waiting import until
+
+
+async def test_states_are_told(start_gateway: Any) -> None:
+    gateway = start_gateway()
+    states: list[SubscriptionState] = []
+
+    def on_state(state: SubscriptionState) -> None:
+        states.append(state)
+        raise ValueError("a callback that fails breaks nothing")
+
+    async with connected(gateway) as client:
+        await client.publish_event(progress("states", 0.5))
+        subscription = client.subscribe("backtest.states", from_="earliest", on_gap="fail", on_state=on_state)
+        assert subscription.state is SubscriptionState.IDLE
+        await anext(subscription)
+        waiting = asyncio.ensure_future(anext(subscription, None))
+        await until(lambda: subscription.state is SubscriptionState.LIVE)
+        gateway.kill()
+        await until(lambda: subscription.state is SubscriptionState.RECONNECTING)
+        assert isinstance(subscription.last_error, UnavailableError)
+        with Gateway(log=gateway.log, port=gateway.port):
+            await until(lambda: subscription.state is SubscriptionState.LIVE)
+            await subscription.aclose()
+            assert await waiting is None
+    assert [state.value for state in states] == [
+        "connecting",
+        "catching_up",
+        "live",
+        "reconnecting",
+        "catching_up",
+        "live",
+        "closed",
+    ]
+
+
+async def test_a_gateway_that_is_away_at_the_start() -> None:
+    address = f"http://127.0.0.1:{free_port()}"
+    async with CourierClient(address, token="t1", retry=FAST, timeout=0.1) as client:
+        began = time.monotonic()
+        with pytest.raises(UnavailableError, match=address):
+            async with client.subscribe("backtest.b1", on_gap="fail"):
+                pass
+        assert time.monotonic() - began < 2
+
+
+async def test_asking_again_and_again_does_not_connect_again_and_again() -> None:
+    connections = 0
+
+    async def serve(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+
+    slow = Backoff(initial=10_000, maximum=10_000)
+    async with tcp_server(serve) as address, CourierClient(address, token="t1", retry=slow, timeout=20_000) as client:
+        subscription = client.subscribe("backtest.b1", on_gap="fail")
+        while subscription.last_error is None:
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(anext(subscription), 0.02)
+        connections = 0
+        for _ in range(10):
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(anext(subscription), 0.02)
+    assert connections == 0
+
+
+async def test_a_gateway_that_is_away_for_long(start_gateway: Any) -> None:
+    gateway = start_gateway()
+    async with connected(gateway, give_up_after=0.1) as client:
+        async with client.subscribe("backtest.b1", on_gap="fail") as subscription:
+            gateway.kill()
+            with pytest.raises(UnavailableError, match="It was tried for"):
+                await anext(subscription)
+            assert subscription.state is SubscriptionState.CLOSED
+
+
+async def test_what_is_refused_ends(gateway: Gateway) -> None:
+    async with connected(gateway) as client:
+        with pytest.raises(InvalidInputError, match=r"a\.\.b"):
+            await anext(client.subscribe("a..b", on_gap="fail"))
+        with pytest.raises(InvalidInputError, match="types"):
+            await anext(client.subscribe("**", types="no.such.type", on_gap="fail"))
+        with pytest.raises(InvalidInputError, match="position"):
+            await anext(client.subscribe("**", last_event_id="yesterday!", on_gap="fail"))
+        for nothing in ([], "", ["backtest.b1", ""]):
+            with pytest.raises(InvalidInputError, match="channels"):
+                client.subscribe(nothing, on_gap="fail")
+        with pytest.raises(InvalidInputError, match="on_gap"):
+            client.subscribe("**", on_gap="ignore")  # type: ignore[arg-type]
+    async with CourierClient(gateway.url, token=gateway.token("ada", "user")) as client:
+        with pytest.raises(UnauthorizedError, match="may not subscribe"):
+            await anext(client.subscribe("backtest.b1", on_gap="fail"))
+
+
+async def test_a_token_that_expires_is_replaced(gateway: Gateway) -> None:
+    calls = 0
+
+    def token() -> str:
+        nonlocal calls
+        calls += 1
+        return gateway.token(lifetime=1.5 if calls == 1 else 600)
+
+    async with CourierClient(gateway.url, token=token, retry=FAST) as client, connected(gateway) as other:
+        async with client.subscribe("backtest.expires", on_gap="fail") as subscription:
+            await other.publish_event(progress("expires", 0.1))
+            assert progress_of(await anext(subscription)) == 0.1
+            waiting = asyncio.ensure_future(anext(subscription))
+            await until(lambda: calls == 2)
+            await other.publish_event(progress("expires", 0.2))
+            assert progress_of(await waiting) == 0.2
+    assert calls == 2
+
+
+async def test_a_token_function_is_not_asked_again_and_again(gateway: Gateway) -> None:
+    tokens: list[str] = []
+
+    def token() -> str:
+        tokens.append(gateway.token(lifetime=-60 - len(tokens)))
+        return tokens[-1]
+
+    async with CourierClient(gateway.url, token=token, retry=FAST) as client:
+        with pytest.raises(UnauthorizedError):
+            await anext(client.subscribe("backtest.b1", on_gap="fail"))
+    assert len({*tokens}) == len(tokens) == 2
+
+
+async def test_a_token_that_expires_for_good_ends_it(gateway: Gateway) -> None:
+    async with CourierClient(gateway.url, token=gateway.token(lifetime=1.5), retry=FAST) as client:
+        async with client.subscribe("backtest.expires", on_gap="fail") as subscription:
+            with pytest.raises(UnauthorizedError, match="expired") as caught:
+                await anext(subscription)
+    assert caught.value.close_code == 1008
+
+
+@pytest.mark.parametrize("text", ["hello", "[]", "{}", '{"type":"courier.gap"}'])
+async def test_messages_that_are_no_events_end_it(text: str) -> None:
+    async def serve(socket: websockets.ServerConnection) -> None:
+        await socket.send(text)
+        await socket.wait_closed()
+
+    async with websocket_server(serve) as address, CourierClient(address, token="t1", retry=FAST) as client:
+        with pytest.raises(UnexpectedAnswerError, match="base_url"):
+            await anext(client.subscribe("**", on_gap="fail"))
+
+
+async def test_something_else_at_the_address_is_found_out(gateway: Gateway) -> None:
+    async with CourierClient(f"{gateway.url}/elsewhere", token=gateway.token(), retry=FAST) as client:
+        with pytest.raises(CourierError, match="base_url") as caught:
+            await anext(client.subscribe("**", on_gap="fail"))
+    assert caught.value.code == "NOT_FOUND"

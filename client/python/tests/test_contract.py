@@ -1,0 +1,162 @@
+"""That the package says what the contract says: the models, the builders, the hash, the codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import date, datetime, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from courier_client import CONTRACT_HASH, CourierClient, EventDraft, InvalidInputError, events, models
+from courier_client.codes import CLOSE_CODES, SERVER_CODES
+from courier_client.events import EVENTS
+from processes import NODE, REPOSITORY, Gateway
+
+GENERATE = [sys.executable, str(REPOSITORY / "client" / "python" / "scripts" / "generate.py")]
+DOCUMENT: dict[str, Any] = json.loads((REPOSITORY / "src" / "contract" / "snapshot.json").read_text("utf-8"))
+
+
+def of_the_gateway(module: str, *names: str) -> Any:
+    """What a module of the gateway's exports."""
+    script = f"import {{ {', '.join(names)} }} from './src/{module}'; console.log(JSON.stringify([{', '.join(names)}]))"
+    node = subprocess.run(
+        [NODE, "--input-type=module-typescript", "-e", script], cwd=REPOSITORY, capture_output=True, check=True
+    )
+    return json.loads(node.stdout)
+
+
+def test_the_hash_is_that_of_the_gateway() -> None:
+    assert of_the_gateway("version.ts", "CONTRACT_HASH") == [CONTRACT_HASH]
+
+
+def test_the_codes_are_those_of_the_gateway() -> None:
+    errors, closes = of_the_gateway("contract/codes.ts", "ERROR_CODES", "CLOSE_CODES")
+    assert {code: meaning.retry for code, meaning in SERVER_CODES.items()} == {
+        code: meaning["retry"] for code, meaning in errors.items()
+    }
+    assert {str(code): meaning.reconnect for code, meaning in CLOSE_CODES.items()} == {
+        code: meaning["reconnect"] for code, meaning in closes.items()
+    }
+
+
+def test_stale_files_are_found_out(tmp_path: Path) -> None:
+    changed = json.loads(json.dumps(DOCUMENT))
+    changed["x-drafts"]["backtest.progress"]["properties"]["data"]["properties"]["speed"] = {"type": "number"}
+    path = tmp_path / "contract.json"
+    path.write_text(json.dumps(changed))
+    check = subprocess.run([*GENERATE, "--check", "--contract", str(path)], capture_output=True, text=True, check=False)
+    assert check.returncode == 1
+    assert "models.py, events.py" in check.stderr
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_the_model_of_the_data_takes_what_the_contract_takes(name: str) -> None:
+    model = EVENTS[name].model_fields["data"].annotation
+    assert isinstance(model, type)
+    generated = model.model_json_schema()
+    theirs = DOCUMENT["x-drafts"][name]["properties"]["data"]
+    assert comparable(generated, generated.get("$defs", {})) == comparable(theirs, {})
+
+
+def comparable(schema: Any, definitions: dict[str, Any]) -> Any:
+    """A schema without its wording, and without what Pydantic writes in another way."""
+    if isinstance(schema, list):
+        return [comparable(item, definitions) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return comparable(definitions[schema["$ref"].removeprefix("#/$defs/")], definitions)
+    if {"type": "null"} in schema.get("anyOf", []):
+        # Absent is None in Python.
+        (only,) = (branch for branch in schema["anyOf"] if branch != {"type": "null"})
+        return comparable(only, definitions)
+    result = {
+        key: {name: comparable(field, definitions) for name, field in value.items()}
+        if key == "properties"
+        else comparable(value, definitions)
+        for key, value in schema.items()
+        if key not in {"title", "description", "default", "$defs"}
+    }
+    if result.get("additionalProperties") in (True, {}):
+        del result["additionalProperties"]
+    if result.get("format") == "date":
+        result.pop("pattern", None)
+    if "properties" not in result and result.get("type") == "object":
+        result.get("propertyNames", {}).setdefault("type", "string")
+    return result
+
+
+METRICS = {"total_return": 0.25, "max_drawdown": 0.1, "trades": 3, "sharpe_ratio": 1.5, "win_rate": 0.5}
+STRATEGY: dict[str, Any] = {"strategy_id": "s1"}
+FAILED: dict[str, Any] = {"code": "no_data", "message": "no bars", "retryable": True}
+ORDER: dict[str, Any] = {"order_id": "o1", "symbol": "SPX", "side": "buy", "quantity": "1.50"}
+DRAFTS: list[EventDraft[Any]] = [
+    events.strategy_generation_started(**STRATEGY, name="SMA", symbols=["SPX"], parameters={"fast": [20, None]}),
+    events.strategy_generation_progress(**STRATEGY, progress=0.5, stage="search", message="going on"),
+    events.strategy_generation_completed(**STRATEGY, name="SMA", score=1.25, parameters={}, duration_ms=12.5),
+    events.strategy_generation_failed(**STRATEGY, **FAILED),
+    events.backtest_started(backtest_id="b1", **STRATEGY, symbol="SPX", from_=date(2000, 1, 3), to=date(2020, 4, 17)),
+    events.backtest_progress(backtest_id="b1", progress=1, bars_processed=5, bars_total=5, message="done"),
+    events.backtest_completed(backtest_id="b1", metrics=METRICS, **STRATEGY, duration_ms=1),
+    events.backtest_failed(backtest_id="b1", **FAILED),
+    events.trade_executed(trade_id="t1", **ORDER, price=Decimal("1455.220"), fee="-0.10", **STRATEGY),
+    events.order_placed(**ORDER, order_type="limit", limit_price=1455, **STRATEGY),
+    events.order_filled(**ORDER, price="1455.22", remaining_quantity=0, **STRATEGY),
+    events.order_cancelled(order_id="o1", reason="expired", symbol="SPX", **STRATEGY),
+    events.position_updated(symbol="SPX", quantity=Decimal("-1.5E+1"), average_price="12.00", **STRATEGY),
+    events.forge_job_started(job_id="j1", kind="backtests", **STRATEGY),
+    events.forge_job_progress(job_id="j1", progress=0.5, step="first", message="going on"),
+    events.forge_job_completed(job_id="j1", duration_ms=1.5, result={"winner": "s1"}),
+    events.forge_job_failed(job_id="j1", **FAILED),
+]
+
+
+def test_every_type_has_a_builder() -> None:
+    assert [draft.type for draft in DRAFTS] == [*EVENTS]
+
+
+async def test_what_builders_make_comes_back_the_same(gateway: Gateway) -> None:
+    channels = {draft.channel for draft in DRAFTS}
+    assert channels == {"strategy.s1", "backtest.b1", "forge.job.j1"}
+    async with CourierClient(gateway.url, token=gateway.token("root", "admin")) as client:
+        async with client.subscribe([*channels], on_gap="fail") as subscription:
+            for draft in DRAFTS:
+                await client.publish_event(draft)
+            for draft in DRAFTS:
+                event = await anext(subscription)
+                assert type(event) is EVENTS[draft.type]
+                assert event.data == draft.data
+                assert event.model_dump(mode="json")["data"] == draft.data.model_dump(mode="json")
+
+
+def test_builders_check_the_fields() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        events.backtest_progress(backtest_id="b 1", progress=2)
+    assert [issue.path for issue in caught.value.issues] == ["data.backtest_id", "data.progress"]
+    with pytest.raises(InvalidInputError, match="not exact"):
+        events.trade_executed(trade_id="t1", **ORDER, price=1.5, **STRATEGY)  # type: ignore[arg-type]
+    for price in ("0", "-1", "1e3", "1.", "", Decimal("NaN"), True):
+        with pytest.raises(InvalidInputError, match="price"):
+            events.trade_executed(trade_id="t1", **ORDER, price=price, **STRATEGY)
+    with pytest.raises(InvalidInputError, match="score"):
+        events.strategy_generation_completed(**STRATEGY, score=float("inf"))
+    with pytest.raises(ValidationError, match="Extra inputs"):
+        models.BacktestProgressData(backtest_id="b1", progress=0.5, speed=1)  # type: ignore[call-arg]
+
+
+def test_builders_need_a_channel() -> None:
+    assert events.order_cancelled(order_id="o1", reason="expired", channel="user.u1").channel == "user.u1"
+    with pytest.raises(InvalidInputError, match="`strategy_id` or `channel`"):
+        events.order_cancelled(order_id="o1", reason="expired")
+
+
+def test_what_is_said_of_an_event_is_kept() -> None:
+    said: dict[str, Any] = {"correlation_id": "run-7", "user_id": "ada", "idempotency_key": "k1"}
+    draft = events.forge_job_started(job_id="j1", kind="x", timestamp=datetime.now(timezone.utc), **said)
+    assert {name: getattr(draft, name) for name in said} == said

@@ -1,0 +1,128 @@
+"""Positions that outlive the process."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from courier_client import CourierClient, FileCursor, InvalidInputError, events
+from processes import Gateway
+
+
+class MemoryCursor:
+    """Keeps what was saved."""
+
+    def __init__(self, position: str | None = None) -> None:
+        self.saved: list[str] = []
+        self._position = position
+
+    def load(self) -> str | None:
+        return self.saved[-1] if self.saved else self._position
+
+    def save(self, position: str, /) -> None:
+        self.saved.append(position)
+
+
+async def publish(client: CourierClient, backtest_id: str, times: int) -> list[str]:
+    drafts = [events.backtest_progress(backtest_id=backtest_id, progress=0.5) for _ in range(times)]
+    return [(await client.publish_event(draft)).id for draft in drafts]
+
+
+async def test_an_event_is_done_when_the_next_is_asked_for(gateway: Gateway) -> None:
+    cursor = MemoryCursor()
+    async with CourierClient(gateway.url, token=gateway.token()) as client:
+        async with client.subscribe("backtest.done", on_gap="fail", cursor=cursor) as subscription:
+            # Where it began is a position too: an event that comes while nobody is there is not missed.
+            assert len(cursor.saved) == 1
+            first, second, third = await publish(client, "done", 3)
+            assert (await anext(subscription)).id == first
+            assert cursor.saved[1:] == []
+            assert (await anext(subscription)).id == second
+            assert cursor.saved[1:] == [first]
+        # What was not done comes again.
+        async with client.subscribe("backtest.done", on_gap="fail", cursor=cursor) as subscription:
+            assert (await anext(subscription)).id == second
+            await subscription.commit()
+            assert cursor.saved[1:] == [first, second]
+            await subscription.commit()
+            assert cursor.saved[1:] == [first, second]
+        async with client.subscribe("backtest.done", on_gap="fail", cursor=cursor) as subscription:
+            assert (await anext(subscription)).id == third
+
+
+async def test_a_position_that_is_given_goes_before_the_cursor(gateway: Gateway) -> None:
+    async with CourierClient(gateway.url, token=gateway.token()) as client:
+        first, second, third = await publish(client, "given", 3)
+        cursor = MemoryCursor(second)
+        async with client.subscribe("backtest.given", on_gap="fail", cursor=cursor) as subscription:
+            assert (await anext(subscription)).id == third
+        subscription = client.subscribe("backtest.given", last_event_id=first, on_gap="fail", cursor=cursor)
+        async with subscription:
+            assert (await anext(subscription)).id == second
+
+
+async def test_a_file_keeps_the_position(gateway: Gateway, tmp_path: Path) -> None:
+    path = tmp_path / "position"
+    async with CourierClient(gateway.url, token=gateway.token()) as client:
+        async with client.subscribe("backtest.file", on_gap="fail", cursor=FileCursor(path)) as subscription:
+            first, second = await publish(client, "file", 2)
+            assert (await anext(subscription)).id == first
+            waiting = asyncio.ensure_future(anext(subscription))
+            assert (await waiting).id == second
+        assert path.read_text() == f"{first}\n"
+        async with client.subscribe("backtest.file", on_gap="fail", cursor=FileCursor(path)) as subscription:
+            assert (await anext(subscription)).id == second
+    # Nothing else is left behind.
+    assert [*tmp_path.iterdir()] == [path]
+
+
+async def test_a_file_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    cursor = FileCursor(tmp_path / "no" / "such" / "folder")
+    assert await cursor.load() is None
+    with pytest.raises(FileNotFoundError):
+        await cursor.save("e1-1")
+
+
+@pytest.mark.parametrize("content", ["", "yesterday", "e1-1\ne1-2"])
+async def test_a_file_with_something_else_is_not_taken_for_nothing(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "position"
+    path.write_text(content)
+    with pytest.raises(InvalidInputError, match="position"):
+        await FileCursor(path).load()
+
+
+async def test_the_old_position_stays_until_the_new_one_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cursor = FileCursor(tmp_path / "position")
+    await cursor.save("e1-1")
+
+    def full_disk(_handle: Any) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("os.fsync", full_disk)
+    with pytest.raises(OSError, match="no space"):
+        await cursor.save("e1-2")
+    assert await cursor.load() == "e1-1"
+    assert len([*tmp_path.iterdir()]) == 1
+
+
+async def test_a_cursor_that_fails_ends_the_subscription_and_loses_nothing(gateway: Gateway) -> None:
+    class Broken(MemoryCursor):
+        def save(self, position: str, /) -> None:
+            if len(self.saved) == 1:
+                raise OSError("the database is away")
+            super().save(position)
+
+    cursor = Broken()
+    async with CourierClient(gateway.url, token=gateway.token()) as client:
+        async with client.subscribe("backtest.broken", on_gap="fail", cursor=cursor) as subscription:
+            first, _ = await publish(client, "broken", 2)
+            assert (await anext(subscription)).id == first
+            with pytest.raises(OSError, match="the database is away"):
+                await anext(subscription)
+        async with client.subscribe("backtest.broken", on_gap="fail", cursor=MemoryCursor(cursor.load())) as again:
+            assert (await anext(again)).id == first

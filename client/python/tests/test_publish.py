@@ -1,0 +1,312 @@
+"""Publishing with the asynchronous client. What is tried again with which key is in the conformance vectors too."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from conftest import FAST
+from courier_client import (
+    CourierClient,
+    CourierTimeoutError,
+    ForbiddenError,
+    InvalidInputError,
+    RateLimitedError,
+    TooLargeError,
+    UnauthorizedError,
+    UnavailableError,
+    UnexpectedAnswerError,
+    UnreachableError,
+    events,
+    models,
+)
+from processes import Gateway, ScriptedServer, token
+from servers import answering, deaf_server, free_port, tcp_server
+from waiting import until
+
+PROGRESS = {"backtest_id": "b1", "progress": 0.5}
+
+
+async def test_the_call_of_the_platform_works_as_it_is(gateway: Gateway) -> None:
+    async with CourierClient(base_url=gateway.url, service_name="prophet", token=gateway.token("prophet")) as client:
+        before = datetime.now(timezone.utc) - timedelta(seconds=5)
+        receipt = await client.publish(
+            channel="user.123", event_type="strategy.generation.started", data={"strategy_id": "strat_abc"}
+        )
+        assert (receipt.channel, receipt.type) == ("user.123", "strategy.generation.started")
+        assert not receipt.duplicate
+        assert before < receipt.timestamp < datetime.now(timezone.utc) + timedelta(seconds=5)
+        page = await client.history("user.123")
+    (event,) = page.events
+    assert event.id == receipt.id
+    assert isinstance(event, events.StrategyGenerationStartedEvent)
+    assert event.data.strategy_id == "strat_abc"
+    assert event.metadata.source == "prophet"
+
+
+async def test_everything_that_is_said_of_an_event_arrives(gateway: Gateway) -> None:
+    happened = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=timezone(timedelta(hours=2)))
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    async with CourierClient(gateway.url, token=gateway.token()) as client:
+        await client.publish(
+            "backtest.said",
+            "backtest.completed",
+            models.BacktestCompletedData(
+                backtest_id="said",
+                metrics=models.BacktestCompletedMetrics(total_return=0.25, max_drawdown=0.1, trades=3),
+            ),
+            correlation_id="run-7",
+            user_id="ada",
+            timestamp=happened,
+            traceparent=trace,
+        )
+        (event,) = (await client.history("backtest.said")).events
+    assert event.metadata.model_dump() == {
+        "timestamp": happened,
+        "source": "cartographe",
+        "correlation_id": "run-7",
+        "user_id": "ada",
+        "traceparent": trace,
+    }
+    assert isinstance(event, events.BacktestCompletedEvent)
+    assert event.data.metrics.trades == 3
+
+
+async def test_python_values_are_written_as_the_contract_has_them(gateway: Gateway) -> None:
+    async with CourierClient(gateway.url, token=gateway.token()) as client:
+        data = {"backtest_id": "values", "from": date(2020, 1, 2), "bars_total": 3}
+        await client.publish("backtest.values", "backtest.started", data)
+        (started,) = (await client.history("backtest.values")).events
+    async with CourierClient(gateway.url, token=gateway.token("chevalier")) as client:
+        data = {"symbol": "SPX", "quantity": Decimal("1E+3"), "average_price": Decimal("12.50")}
+        await client.publish("strategy.values", "position.updated", data)
+        (updated,) = (await client.history("strategy.values", types="position.updated")).events
+    assert isinstance(started, events.BacktestStartedEvent)
+    assert started.data.from_ == date(2020, 1, 2)
+    assert isinstance(updated, events.PositionUpdatedEvent)
+    assert str(updated.data.quantity) == "1000"
+    assert str(updated.data.average_price) == "12.50"
+
+
+async def test_a_repeated_key_is_stored_once(gateway: Gateway) -> None:
+    draft = events.backtest_progress(backtest_id="once", progress=0.5, idempotency_key="a-key-of-mine")
+    async with CourierClient(gateway.url, token=gateway.token()) as client:
+        first = await client.publish_event(draft)
+        second = await client.publish_event(draft)
+        other = await client.publish_event(events.backtest_progress(backtest_id="once", progress=0.6))
+    assert (second.id, second.duplicate) == (first.id, True)
+    assert (other.id != first.id, other.duplicate) == (True, False)
+
+
+async def test_refusals_say_what_to_mend(gateway: Gateway) -> None:
+    async with CourierClient(gateway.url, token=gateway.token()) as client:
+        with pytest.raises(InvalidInputError) as invalid:
+            await client.publish("backtest.b1", "backtest.progress", {"backtest_id": "b1", "progress": 2})
+        with pytest.raises(ForbiddenError, match=r"may not publish trade\.executed"):
+            await client.publish_event(
+                events.trade_executed(
+                    trade_id="t1", order_id="o1", symbol="SPX", side="buy", quantity=1, price="2", strategy_id="s1"
+                )
+            )
+    assert [issue.path for issue in invalid.value.issues] == ["data.progress"]
+    assert invalid.value.request_id is not None
+    assert invalid.value.idempotency_key is not None
+    async with CourierClient(gateway.url, token="wrong") as client:
+        with pytest.raises(UnauthorizedError, match="COURIER_TOKEN"):
+            await client.publish("backtest.b1", "backtest.progress", PROGRESS)
+
+
+BAD_DATA: list[Any] = [
+    {"text": object()},
+    {"number": float("nan")},
+    {"text": "\ud800"},
+    {"when": datetime(2026, 1, 2)},  # noqa: DTZ001 (that is what is wrong with it)
+    ["no", "mapping"],
+    None,
+]
+
+
+@pytest.mark.parametrize("data", BAD_DATA)
+async def test_what_is_no_json_is_refused_before_it_is_sent(data: Any) -> None:
+    async with CourierClient("http://127.0.0.1:1", token="t1") as client:
+        with pytest.raises(InvalidInputError):
+            await client.publish("backtest.b1", "backtest.progress", data)
+
+
+async def test_a_time_without_a_zone_is_refused_before_it_is_sent() -> None:
+    async with CourierClient("http://127.0.0.1:1", token="t1") as client:
+        with pytest.raises(InvalidInputError, match="time zone"):
+            await client.publish("backtest.b1", "backtest.progress", PROGRESS, timestamp=datetime(2026, 1, 2))  # noqa: DTZ001
+
+
+async def test_large_data_is_refused_before_it_is_sent(gateway: Gateway) -> None:
+    # The name of the field, quotes, colon and braces are 13 bytes; é is two.
+    fits = {"parameters": {"x": "é" * ((100 * 1024 - 46) // 2)}, "strategy_id": "large"}
+    async with CourierClient(gateway.url, token=gateway.token("prophet")) as client:
+        await client.publish("strategy.large", "strategy.generation.started", fits)
+    async with CourierClient("http://127.0.0.1:1", token="t1") as client:
+        with pytest.raises(TooLargeError, match="102400 bytes") as caught:
+            await client.publish("strategy.large", "strategy.generation.started", {**fits, "name": "more than fits"})
+    assert caught.value.code == "PAYLOAD_TOO_LARGE"
+
+
+async def test_another_contract_is_named_when_an_event_is_refused(scripted_server: ScriptedServer) -> None:
+    error = {"code": "BAD_REQUEST", "message": "data.speed: is not a known key"}
+    vector = {
+        "name": "other-contract",
+        "why": "The gateway is newer than the client.",
+        "gateway": {"contract": "0123456789abcdef"},
+        "publish": {"channel": "backtest.b1", "type": "backtest.progress", "data": PROGRESS},
+        "answers": [{"error": error}],
+        "result": {"error": error},
+    }
+    async with scripted_server.play(vector) as run, CourierClient(run.url, token="t1") as client:
+        with pytest.raises(InvalidInputError, match="0123456789abcdef") as caught:
+            await client.publish("backtest.b1", "backtest.progress", PROGRESS)
+    assert "install the courier-client" in caught.value.hint
+
+
+async def test_a_limit_is_kept_to(gateway: Gateway) -> None:
+    # The gateway of the tests lets users publish once a second.
+    user = gateway.token("limited", "user", publish=["backtest.limited"])
+    draft = events.backtest_progress(backtest_id="limited", progress=0.5)
+    async with CourierClient(gateway.url, token=user, retry=FAST) as client:
+        await client.publish_event(draft)
+        with pytest.raises(RateLimitedError) as caught:
+            await client.publish_event(draft, timeout=0.5)
+        assert caught.value.retry_after is not None
+        began = time.monotonic()
+        await client.publish_event(draft)
+        # It was told to wait, rounded up to a second.
+        assert time.monotonic() - began > 0.3
+
+
+class TokenFunction:
+    """Gives the tokens one after another, then the last again and again, and counts."""
+
+    def __init__(self, *tokens: str) -> None:
+        self.tokens = [*tokens]
+        self.calls = 0
+
+    async def __call__(self) -> str:
+        self.calls += 1
+        await asyncio.sleep(0)
+        return self.tokens.pop(0) if len(self.tokens) > 1 else self.tokens[0]
+
+
+async def test_a_token_function_is_asked_again_when_the_token_was_refused(gateway: Gateway) -> None:
+    token = TokenFunction(gateway.token(lifetime=-60), gateway.token())
+    async with CourierClient(gateway.url, token=token) as client:
+        # However many publishes find out at once that it has expired.
+        drafts = [events.backtest_progress(backtest_id="renewed", progress=0.5) for _ in range(20)]
+        receipts = await asyncio.gather(*(client.publish_event(draft) for draft in drafts))
+        await client.publish_event(drafts[0])
+    assert len({receipt.id for receipt in receipts}) == 20
+    assert token.calls == 2
+
+
+async def test_a_token_function_is_not_asked_again_and_again(gateway: Gateway) -> None:
+    token = TokenFunction(*(gateway.token(lifetime=-age) for age in (60, 61, 62, 63)))
+    async with CourierClient(gateway.url, token=token) as client:
+        with pytest.raises(UnauthorizedError):
+            await client.publish("backtest.b1", "backtest.progress", PROGRESS)
+    assert token.calls == 2
+
+
+async def test_a_token_function_that_fails_is_tried_again(gateway: Gateway) -> None:
+    calls = 0
+
+    def token() -> str:
+        nonlocal calls
+        calls += 1
+        if calls < 3:
+            raise OSError("the authority is away")
+        return gateway.token()
+
+    async with CourierClient(gateway.url, token=token, retry=FAST) as client:
+        await client.publish("backtest.b1", "backtest.progress", PROGRESS)
+        assert calls == 3
+    calls = -1000
+    async with CourierClient(gateway.url, token=token, retry=FAST, timeout=0.1) as client:
+        with pytest.raises(UnavailableError, match="the authority is away") as caught:
+            await client.publish("backtest.b1", "backtest.progress", PROGRESS)
+        assert caught.value.code == "TOKEN_UNAVAILABLE"
+
+
+async def test_a_gateway_that_is_away_is_named_in_time() -> None:
+    address = f"http://127.0.0.1:{free_port()}"
+    async with CourierClient(address, token="t1", retry=FAST, timeout=0.2) as client:
+        began = time.monotonic()
+        with pytest.raises(UnavailableError, match=address) as caught:
+            await client.publish("backtest.b1", "backtest.progress", PROGRESS, idempotency_key="k1")
+        assert time.monotonic() - began < 2
+    assert isinstance(caught.value, UnreachableError | CourierTimeoutError)
+    assert caught.value.idempotency_key == "k1"
+
+
+async def test_a_gateway_that_does_not_answer_is_given_up_in_time() -> None:
+    async with deaf_server() as address, CourierClient(address, token="t1", timeout=0.1) as client:
+        with pytest.raises(CourierTimeoutError, match=r"0\.1 s") as caught:
+            await client.publish("backtest.b1", "backtest.progress", PROGRESS)
+    assert caught.value.retryable
+    assert caught.value.idempotency_key is not None
+
+
+async def test_an_attempt_without_an_answer_is_not_the_last() -> None:
+    async with deaf_server() as address:
+        async with CourierClient(address, token="t1", retry=FAST, timeout=0.3, attempt_timeout=0.02) as client:
+            with pytest.raises(UnavailableError, match="ReadTimeout"):
+                await client.publish("backtest.b1", "backtest.progress", PROGRESS)
+
+
+async def test_a_publish_waits_for_a_gateway_that_comes(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "courier_client")
+    port = free_port()
+    async with CourierClient(f"http://127.0.0.1:{port}", token=token("cartographe", "service"), retry=FAST) as client:
+        publishing = asyncio.ensure_future(client.publish("backtest.b1", "backtest.progress", PROGRESS))
+        await until(lambda: "trying again" in caplog.text)
+        with Gateway(port=port):
+            assert (await publishing).channel == "backtest.b1"
+
+
+NO_GATEWAY = {
+    "ok": "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    "a list": "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]",
+    "no receipt": "HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}",
+    "elsewhere": "HTTP/1.1 308 Permanent Redirect\r\nLocation: https://example.org/\r\nContent-Length: 0\r\n\r\n",
+    "a teapot": "HTTP/1.1 418 I'm a teapot\r\nContent-Length: 0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("answer", NO_GATEWAY.values(), ids=NO_GATEWAY)
+async def test_something_else_at_the_address_is_found_out(answer: str) -> None:
+    async with tcp_server(answering(answer)) as address, CourierClient(address, token="t1") as client:
+        with pytest.raises(UnexpectedAnswerError, match="base_url"):
+            await client.publish("backtest.b1", "backtest.progress", PROGRESS)
+
+
+async def test_what_is_cancelled_leaves_nothing_open() -> None:
+    connections = 0
+
+    async def serve(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        while await reader.read(1024):
+            pass
+        connections -= 1
+
+    before = asyncio.all_tasks()
+    async with tcp_server(serve) as address:
+        async with CourierClient(address, token="t1") as client:
+            publishing = asyncio.ensure_future(client.publish("backtest.b1", "backtest.progress", PROGRESS))
+            await until(lambda: connections == 1)
+            publishing.cancel()
+            await asyncio.wait([publishing])
+            assert publishing.cancelled()
+        await until(lambda: connections == 0)
+    assert asyncio.all_tasks() == before

@@ -1,0 +1,196 @@
+"""The conformance vectors of test/vectors, whose README says what a runner does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+from pydantic import AwareDatetime, TypeAdapter
+
+from conftest import FAST
+from courier_client import AnyEvent, CourierClient, CourierError, GapError
+from courier_client.models import CourierGapData
+from processes import VECTORS, Run, ScriptedServer
+
+Vector = dict[str, Any]
+
+
+def vectors() -> list[Any]:
+    found: list[Any] = []
+    for path in sorted(VECTORS.glob("*.json")):
+        found += [
+            pytest.param(vector, id=f"{path.name}#{vector['name']}")
+            for vector in json.loads(path.read_text("utf-8")).get("vectors", [])
+            if vector.get("only", "plain") == "plain"
+        ]
+    return found
+
+
+@pytest.mark.parametrize("vector", vectors())
+async def test_vector(vector: Vector, request: pytest.FixtureRequest, scripted_server: ScriptedServer) -> None:
+    async with (
+        scripted_server.play(request.node.callspec.id) as run,
+        CourierClient(run.url, "tests", token_of(vector), retry=FAST) as client,
+    ):
+        if "subscribe" in vector:
+            await subscribe(client, run, vector)
+        elif "publish" in vector:
+            await publish(client, vector)
+        else:
+            await read(client, vector)
+
+
+def token_of(vector: Vector) -> Any:
+    """A token, or a function that gives those of a list, and then the last again and again."""
+    token = vector.get("client", {}).get("token", "t1")
+    if isinstance(token, str):
+        return token
+    rest = iter(token)
+    return lambda: next(rest, token[-1])
+
+
+async def subscribe(client: CourierClient, run: Run, vector: Vector) -> None:
+    asked, result = vector["subscribe"], vector["result"]
+    gaps: list[CourierGapData] = []
+    on_gap = asked.get("on_gap", "fail")
+    subscription = client.subscribe(
+        asked["channels"],
+        types=asked.get("types"),
+        from_=asked.get("from", "now"),
+        last_event_id=asked.get("last_event_id"),
+        on_gap=gaps.append if on_gap == "collect" else on_gap,
+    )
+    got: list[AnyEvent] = []
+    ended: CourierError | None = None
+    try:
+        while result["ends"] is not None or len(got) < len(result["events"]):
+            got.append(await anext(subscription))
+        # What comes after the last event must not come to the application, and is to be played.
+        rest = asyncio.ensure_future(anext(subscription))
+        await run.done()
+        rest.cancel()
+        await asyncio.wait([rest])
+        assert rest.cancelled(), "more came than was to come"
+    except CourierError as error:
+        ended = error
+    expect_events(vector, got)
+    if isinstance(ended, GapError):
+        gaps.append(ended.gap)
+    if "gaps" in result:
+        assert [gap.model_dump() for gap in gaps] == result["gaps"]
+    expect_end(result["ends"], ended)
+
+
+def expect_end(expected: Any, ended: CourierError | None) -> None:
+    assert (ended is None) == (expected is None), ended
+    if ended is not None:
+        code = expected["code"]
+        assert ended.code == (code if isinstance(code, str) else code["plain"])
+        assert expected.get("message", "") in ended.message
+
+
+async def publish(client: CourierClient, vector: Vector) -> None:
+    asked, result = vector["publish"], vector["result"]
+    options = dict(asked.get("options", {}))
+    if "timestamp" in options:
+        options["timestamp"] = instant(options["timestamp"])
+    try:
+        receipt = await client.publish(asked["channel"], asked["type"], asked["data"], **options)
+    except CourierError as error:
+        expect_error(result.get("error"), error)
+    else:
+        expected = result["receipt"]
+        if isinstance(expected, str):
+            standard = standard_event(expected)
+            expected = {name: standard[name] for name in ("id", "channel", "type")}
+            expected.update(timestamp=STANDARD_TIMESTAMP, duplicate=False)
+        assert comparable(receipt.model_dump(mode="json")) == comparable(expected)
+
+
+async def read(client: CourierClient, vector: Vector) -> None:
+    asked, result = vector["history"], vector["result"]
+    got: list[AnyEvent] = []
+    gaps: list[CourierGapData] = []
+    after, has_more = asked.get("after"), True
+    try:
+        while has_more:
+            page = await client.history(
+                asked["channels"], types=asked.get("types"), after=after, limit=asked.get("limit")
+            )
+            got.extend(page.events)
+            gaps.extend([] if page.gap is None else [page.gap])
+            after, has_more = page.next, page.has_more
+    except CourierError as error:
+        expect_error(result.get("error"), error)
+        return
+    expect_events(vector, got)
+    assert after == result.get("next", after)
+    if "gaps" in result:
+        assert [gap.model_dump() for gap in gaps] == result["gaps"]
+
+
+def expect_error(expected: Any, error: CourierError) -> None:
+    assert expected is not None, error
+    assert error.code == expected["code"]
+    assert expected.get("message", error.message) == error.message
+    if "issues" in expected:
+        assert [{"path": issue.path, "message": issue.message} for issue in error.issues] == expected["issues"]
+    if "retry_after_ms" in expected:
+        assert error.retry_after == math.ceil(expected["retry_after_ms"] / 1000)
+
+
+def expect_events(vector: Vector, got: list[AnyEvent]) -> None:
+    sent = {event["id"]: event for event in sent_events(vector)}
+    expected = [
+        sent.get(event, standard_event(event)) if isinstance(event, str) else event
+        for event in vector["result"]["events"]
+    ]
+    whole = [event.model_dump(mode="json", exclude_unset=True) for event in got]
+    assert comparable(whole) == comparable(expected)
+
+
+def sent_events(vector: Vector) -> Iterator[Any]:
+    """The events that are not short for a standard one."""
+    for connection in vector.get("connections", []):
+        for item in connection.get("send", []):
+            if "text" in item:
+                yield json.loads(item["text"])
+            elif isinstance(item.get("event"), dict):
+                yield item["event"]
+    for answer in vector.get("answers", []):
+        if "page" in answer:
+            yield from (event for event in answer["page"]["events"] if isinstance(event, dict))
+
+
+STANDARD_TIMESTAMP = "2026-01-02T03:04:05.678Z"
+
+
+def standard_event(id_: str) -> dict[str, Any]:
+    return {
+        "id": id_,
+        "channel": "backtest.b1",
+        "type": "backtest.progress",
+        "metadata": {"timestamp": STANDARD_TIMESTAMP, "source": "cartographe"},
+        "data": {"backtest_id": "b1", "progress": 0.5},
+    }
+
+
+def comparable(value: Any, name: str = "") -> Any:
+    """Timestamps as instants, numbers as doubles."""
+    if isinstance(value, dict):
+        return {name: comparable(field, name) for name, field in value.items()}
+    if isinstance(value, list):
+        return [comparable(item) for item in value]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    return instant(value) if name == "timestamp" else value
+
+
+def instant(text: str) -> datetime:
+    parsed = TypeAdapter(AwareDatetime).validate_python(text)
+    return parsed.replace(microsecond=parsed.microsecond // 1000 * 1000)
