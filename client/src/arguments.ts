@@ -1,5 +1,5 @@
 /** Checks of what callers hand in, before anything is sent. */
-import { MAX_DATA_BYTES } from '../../src/contract/json.ts';
+import { findFault, MAX_DATA_BYTES } from '../../src/contract/json.ts';
 import { CourierError, messageOf } from './errors.ts';
 
 /** The address of the tRPC endpoint below the gateway's. */
@@ -32,6 +32,11 @@ export function assertSendable(data: unknown): void {
     json = JSON.stringify(data);
   } catch (cause) {
     throw new CourierError('INVALID_ARGUMENT', `data: is not JSON: ${messageOf(cause)}`, { cause });
+  }
+  const fault = findFault(data, []);
+  if (fault !== undefined) {
+    const issue = { path: ['data', ...fault.path].join('.'), message: fault.message };
+    throw new CourierError('BAD_REQUEST', `${issue.path}: ${issue.message}`, { issues: [issue] });
   }
   const bytes = new TextEncoder().encode(json).length;
   if (bytes <= MAX_DATA_BYTES) return;

@@ -96,8 +96,14 @@ export class CourierClient<const G extends OnGap | undefined = undefined> implem
    * @throws {CourierError} UNAUTHORIZED when the gateway does not take it for this connection: it is not valid, or another's.
    */
   async setToken(token: TokenSource): Promise<void> {
-    this.#tokens.reset(token);
-    await this.#connection.renew();
+    const before = this.#tokens.reset(token);
+    try {
+      await this.#connection.renew();
+    } catch (error) {
+      // What the gateway did not take must not be tried with the next connection.
+      if (error instanceof CourierError && !error.retryable) this.#tokens.reset(before);
+      throw error;
+    }
   }
 
   /** Subscribes; see `Subscribe`. A property and not a method, as its options depend on what the client was made with. */

@@ -103,7 +103,10 @@ export class Connection {
   /** tRPC's client; opens the connection when there is none yet. @throws {CourierError} CLOSED */
   get socket(): SocketClient {
     if (this.#closed.signal.aborted) throw this.#closed.signal.reason;
-    this.#socket ??= this.#open();
+    if (this.#socket === undefined) {
+      this.#socket = this.#open();
+      this.state.set({ status: 'connecting', attempt: 0 });
+    }
     return this.#socket;
   }
 
@@ -116,9 +119,9 @@ export class Connection {
       this.#attempt = 0;
       this.#lostAttempt = undefined;
       this.#error = undefined;
-      this.state.set({ status: 'connecting', attempt: 0 });
       this.#gate.resolve();
       this.#gate = undefined;
+      this.state.set({ status: 'connecting', attempt: 0 });
     }
     this.#hurry.abort();
   }
@@ -154,7 +157,6 @@ export class Connection {
   }
 
   #open(): SocketClient {
-    this.state.set({ status: 'connecting', attempt: 0 });
     // A network that came back is worth a try at once.
     const page = globalThis as Partial<EventTarget>;
     page.addEventListener?.('online', () => this.#hurry.abort(), { signal: this.#closed.signal });
@@ -238,7 +240,8 @@ export class Connection {
     const error = closeError(code, reason, this.#options.url);
     this.#error = error;
     const reconnect = closeMeaning(code)?.reconnect;
-    const isOver = reconnect === 'no' || (reconnect === 'with-new-token' && !this.#options.tokens.refused(this.#token));
+    const isOver =
+      reconnect === 'no' || (reconnect === 'with-new-token' && !this.#options.tokens.refused(this.#token) && !this.#isOutdated);
     if (isOver) {
       this.#refuse(error);
       return;
@@ -252,8 +255,9 @@ export class Connection {
     this.#gate = Promise.withResolvers();
     // Nobody may be waiting.
     this.#gate.promise.catch(() => undefined);
-    this.state.set({ status: 'refused', error });
+    // First: a listener of the state may open the way again at once.
     this.#refusal.abort(error);
+    this.state.set({ status: 'refused', error });
   }
 
   /** Learns who the gateway takes the client for: only then is the token known to be good. Renews it in time from then on. */

@@ -140,7 +140,7 @@ export class Consumer {
     for (;;) {
       const item = await this.#take();
       if (item === undefined) {
-        if (this.#ended?.error !== undefined) throw this.#ended.error;
+        if (this.#ended !== undefined && 'error' in this.#ended) throw this.#ended.error;
         return undefined;
       }
       if (item.type === 'courier.live') this.#live.resolve();

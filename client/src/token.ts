@@ -14,11 +14,13 @@ export class Tokens {
     this.#source = source;
   }
 
-  /** Forgets what was refused: somebody says that it is worth another try. */
-  reset(source: TokenSource = this.#source): void {
+  /** Forgets what was refused: somebody says that it is worth another try. Returns the source before. */
+  reset(source: TokenSource = this.#source): TokenSource {
+    const before = this.#source;
     this.#source = source;
     this.#refused = undefined;
     this.#refusals = 0;
+    return before;
   }
 
   /** Can another token be had? */

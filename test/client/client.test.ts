@@ -272,6 +272,29 @@ test('one idempotency key, given or made, stores an event once', async () => {
   expect(again).toEqual({ ...first, duplicate: true });
 });
 
+test('hundreds of publishes and subscriptions that begin at once all succeed', async () => {
+  await using gateway = await startGateway();
+  await using client = clientOf(gateway, await gateway.token('ada', 'admin'));
+  const message = 'x'.repeat(900);
+  const events = client.subscribe('backtest.b1', { onGap: 'fail', from: 'earliest' });
+  const receipts = await Promise.all(
+    Array.from({ length: 300 }, () => client.publish('backtest.b1', 'backtest.failed', { backtest_id: 'b1', code: 'x', message })),
+  );
+  expect((await take(events, 300)).map(({ id }) => id).sort()).toEqual(receipts.map(({ id }) => id).sort());
+});
+
+test('a listener may open the way again as soon as it hears of a refusal', async () => {
+  await using gateway = await startGateway();
+  await using client = clientOf(gateway, 'not.a.token');
+  const good = await gateway.token('ada', 'admin');
+  client.connection.subscribe(({ status }) => {
+    if (status === 'refused') void client.setToken(good);
+  });
+  await client.connect().catch(() => undefined);
+  await state(client, 'connected');
+  await client.publish('backtest.b1', 'backtest.progress', progress(0));
+});
+
 test('at most so many publishes wait for their answers', async () => {
   await using gateway = await startGateway();
   await using client = new CourierClient({ url: gateway.url, token: await gateway.token('ada', 'admin'), maxPendingPublishes: 2 });

@@ -233,9 +233,8 @@ async def test_a_token_function_that_fails_is_tried_again(gateway: Gateway) -> N
         assert calls == 3
     calls = -1000
     async with CourierClient(gateway.url, token=token, retry=FAST, timeout=0.1) as client:
-        with pytest.raises(UnavailableError, match="the authority is away") as caught:
+        with pytest.raises(UnavailableError, match="the authority is away"):
             await client.publish("backtest.b1", "backtest.progress", PROGRESS)
-        assert caught.value.code == "TOKEN_UNAVAILABLE"
 
 
 async def test_a_gateway_that_is_away_is_named_in_time() -> None:
@@ -295,6 +294,7 @@ async def test_what_is_cancelled_leaves_nothing_open() -> None:
 
     async def serve(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         nonlocal connections
+        await reader.readuntil(b"\r\n\r\n")
         connections += 1
         while await reader.read(1024):
             pass
