@@ -43,3 +43,15 @@ export function assertSendable(data: unknown): void {
   const message = `must be at most ${MAX_DATA_BYTES} bytes as JSON, and is ${bytes}`;
   throw new CourierError('PAYLOAD_TOO_LARGE', `data: ${message}`, { issues: [{ path: 'data', message }] });
 }
+
+/** Bytes of one call, at most: the gateway closes a connection for a message of more than 256 KiB. */
+const MAX_CALL_BYTES = 240 * 1024;
+
+/** Refuses events that are too much for one message together. */
+export function assertFitsMessage(events: readonly object[]): void {
+  const bytes = new TextEncoder().encode(JSON.stringify(events)).length;
+  if (bytes <= MAX_CALL_BYTES) return;
+  throw new CourierError('PAYLOAD_TOO_LARGE', `the events must be at most ${MAX_CALL_BYTES} bytes as JSON, and are ${bytes}`, {
+    hint: 'publish them in smaller batches',
+  });
+}

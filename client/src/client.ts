@@ -1,6 +1,6 @@
 /** The client: one connection, whatever is subscribed to and published over it, and the typed tRPC client beneath. */
 import { createTRPCClient, type TRPCClient } from '@trpc/client';
-import { assertSendable, endpointOf, listOf } from './arguments.ts';
+import { assertFitsMessage, assertSendable, endpointOf, listOf } from './arguments.ts';
 import { Connection, type ConnectionState } from './connection.ts';
 import { Consumer, type OnGap } from './consumer.ts';
 import type { EventType } from './contract.ts';
@@ -200,6 +200,7 @@ export class CourierClient<const G extends OnGap | undefined = undefined> implem
   ): Promise<Receipt[]> {
     for (const draft of drafts) assertSendable(draft.data);
     const keyed = drafts.map((draft) => ({ ...draft, idempotency_key: draft.idempotency_key ?? randomKey() }));
+    assertFitsMessage(keyed);
     const idempotencyKey = keyed.length === 1 ? keyed[0]?.idempotency_key : undefined;
     const { maxPendingPublishes = DEFAULTS.maxPendingPublishes } = this.#options;
     if (this.#publishing.size >= maxPendingPublishes) {

@@ -283,6 +283,17 @@ test('hundreds of publishes and subscriptions that begin at once all succeed', a
   expect((await take(events, 300)).map(({ id }) => id).sort()).toEqual(receipts.map(({ id }) => id).sort());
 });
 
+test('a batch that is too much for one message is refused, and the connection stays', async () => {
+  await using gateway = await startGateway();
+  await using client = clientOf(gateway, await gateway.token('ada', 'admin'));
+  await client.connect();
+  const data = { backtest_id: 'b1', code: 'x', message: 'x'.repeat(1000) };
+  const batch = Array.from({ length: 300 }, () => ({ type: 'backtest.failed', channel: 'backtest.b1', data }) as const);
+  expect(await failure(client.publishBatch(batch))).toMatchObject({ code: 'PAYLOAD_TOO_LARGE', hint: expect.stringContaining('smaller') });
+  expect(await client.publishBatch(batch.slice(0, 150))).toHaveLength(150);
+  expect(client.connection.get().status).toBe('connected');
+});
+
 test('a listener may open the way again as soon as it hears of a refusal', async () => {
   await using gateway = await startGateway();
   await using client = clientOf(gateway, 'not.a.token');
