@@ -95,6 +95,7 @@ export class Consumer {
 
   /** Ends it with an error at once. */
   abandon(error: unknown): void {
+    this.#current = undefined;
     this.#finish({ error });
   }
 
@@ -149,7 +150,8 @@ export class Consumer {
         this.#current = item.id;
         return item;
       }
-      await this.#handled(item.id);
+      // A gap that ended it is to be told again.
+      if (this.#ended === undefined) await this.#handled(item.id);
     }
   }
 
@@ -173,8 +175,8 @@ export class Consumer {
     } else if (onGap !== 'continue') await this.#own(() => onGap(gap));
   }
 
+  /** Also when it was ended meanwhile: what was handled must not be given again. */
   async #handled(position: string): Promise<void> {
-    if (this.#ended !== undefined) return;
     this.lastEventId = position;
     await this.#own(() => this.#options.cursor?.save(position));
   }

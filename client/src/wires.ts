@@ -112,6 +112,12 @@ class Wire {
         for (const consumer of [...this.#consumers]) consumer.push(data);
       },
       onError: (thrown) => this.#failed(courierErrorFrom(thrown)),
+      onConnectionStateChange: ({ state }) => {
+        // Who joins now must not be given what others missed.
+        if (state !== 'connecting' || !this.#isLive) return;
+        this.#isLive = false;
+        this.#on.onClosed();
+      },
       onComplete: () => {
         if (!this.#closed.signal.aborted) this.#failed(new CourierError('UNREACHABLE', 'the gateway ended the subscription'));
       },

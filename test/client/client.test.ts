@@ -211,6 +211,22 @@ test('a cursor keeps what was handled, and another client goes on from there', a
   await expect(broken.next()).rejects.toThrow('disk full');
 });
 
+test('an event whose handler ends the subscription counts as handled', async () => {
+  await using gateway = await startGateway();
+  await using client = clientOf(gateway, await gateway.token('ada', 'admin'));
+  const { id } = await client.publish('backtest.b1', 'backtest.progress', progress(0));
+  const saved: string[] = [];
+  const cursor: Cursor = { load: () => null, save: (position) => void saved.push(position) };
+  const subscription: Subscription = client.subscribe('backtest.b1', () => subscription.unsubscribe(), {
+    from: 'earliest',
+    cursor,
+    onGap: 'fail',
+  });
+  await subscription.ended;
+  expect(saved).toEqual([id]);
+  expect(subscription.lastEventId).toBe(id);
+});
+
 test('a signal ends a subscription in peace, also one that has aborted before', async () => {
   await using gateway = await startGateway();
   await using client = clientOf(gateway, await gateway.token('ada', 'admin'));
