@@ -52,7 +52,7 @@ export class CourierClient<const G extends OnGap | undefined = undefined> implem
     }
     this.#options = options;
     this.#retry = { ...RETRY_DEFAULTS, ...options.retry };
-    this.#tokens = new Tokens(options.token);
+    this.#tokens = new Tokens(options.token, Math.min(options.timeoutMs ?? DEFAULTS.timeoutMs, DEFAULTS.connectTimeoutMs));
     const onRetry = (error: CourierError) => this.#onRetry(error);
     this.#connection = new Connection({ url, tokens: this.#tokens, retry: this.#retry, trpc: () => this.trpc, onRetry });
     this.trpc = createTRPCClient<AppRouter>({ links: links(this.#connection) });

@@ -251,6 +251,7 @@ export class Connection {
   }
 
   #refuse(error: CourierError): void {
+    if (this.#closed.signal.aborted) return;
     this.#error = error;
     this.#gate = Promise.withResolvers();
     // Nobody may be waiting.
@@ -274,6 +275,11 @@ export class Connection {
       } catch (thrown) {
         const error = courierErrorFrom(thrown);
         if (signal.aborted) return;
+        if (!error.retryable) {
+          this.#refuse(error);
+          return;
+        }
+        this.#options.onRetry(error);
         await sleep((error.retryAfterMs ?? 0) + jitter(this.#options.retry, attempt), signal).catch(() => undefined);
       }
     }

@@ -1,17 +1,21 @@
 /** Where tokens come from, and which of them may be tried. */
 import { CourierError, messageOf } from './errors.ts';
+import { orAborted } from './retry.ts';
 
 /** A token, or a function that gives one whenever a connection is made or its token is about to expire; null: there is none. */
 export type TokenSource = string | (() => string | null | Promise<string | null>);
 
 export class Tokens {
   #source: TokenSource;
+  readonly #timeoutMs: number;
   #refused: string | undefined;
   /** Refusals since a token was last accepted. */
   #refusals = 0;
 
-  constructor(source: TokenSource) {
+  /** @param timeoutMs how long the function may take. */
+  constructor(source: TokenSource, timeoutMs: number) {
     this.#source = source;
+    this.#timeoutMs = timeoutMs;
   }
 
   /** Forgets what was refused: somebody says that it is worth another try. Returns the source before. */
@@ -41,10 +45,14 @@ export class Tokens {
 
   async #ask(): Promise<string | null> {
     if (typeof this.#source === 'string') return this.#source;
+    const timeUp = new AbortController();
+    const timer = setTimeout(() => timeUp.abort(new Error(`no answer within ${this.#timeoutMs} ms`)), this.#timeoutMs);
     try {
-      return await this.#source();
+      return await orAborted(Promise.resolve(this.#source()), timeUp.signal);
     } catch (cause) {
       throw new CourierError('TOKEN_UNAVAILABLE', `the token function failed: ${messageOf(cause)}`, { cause });
+    } finally {
+      clearTimeout(timer);
     }
   }
 

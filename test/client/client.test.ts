@@ -417,6 +417,14 @@ test('a token function that fails is asked again', async () => {
   expect(retried).toEqual(Array(2).fill('TOKEN_UNAVAILABLE: the token function failed: the identity provider is away'));
 });
 
+test('a token function that never answers counts as failed, and the client closes all the same', async () => {
+  const retried = Promise.withResolvers<CourierError>();
+  const token = () => new Promise<string>(() => undefined);
+  await using client = new CourierClient({ url: 'http://127.0.0.1:1', token, retry: QUICK, timeoutMs: 20, onRetry: retried.resolve });
+  expect(await failure(client.connect({ timeoutMs: 10 }))).toMatchObject({ code: 'UNREACHABLE' });
+  expect(await retried.promise).toMatchObject({ code: 'TOKEN_UNAVAILABLE', message: expect.stringContaining('no answer within 20 ms') });
+});
+
 test('a token is renewed over the same connection before it expires', async () => {
   await using gateway = await startGateway();
   let asked = 0;
