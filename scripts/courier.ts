@@ -165,6 +165,8 @@ program
   .description('show what was published before')
   .argument('<patterns...>', 'channels and patterns')
   .addOption(after)
+  .addOption(new Option('--newest', 'the newest first').conflicts('after'))
+  .addOption(new Option('--before <position>', 'the newest first, beginning before this position').implies({ newest: true }))
   .addOption(typeFilter)
   .addOption(new Option('--limit <count>', 'events in a page, 1000 at most').argParser(count))
   .option('--all', 'page after page, to the end')

@@ -4,18 +4,44 @@ import type { Access } from './auth/access.ts';
 import type { Revoked } from './auth/revocations.ts';
 import type { Session } from './auth/session.ts';
 import type { Answerers, Peers } from './cluster/peers.ts';
-import type { Connection, Connections, LogLevel, Stats } from './contract/admin.ts';
+import type { ChannelActivity, Connection, Connections, LogLevel, Recipient, Recipients, Series, Stats } from './contract/admin.ts';
+import { familyForm, familyOf, type Selector, selects } from './contract/channels.ts';
 import type { Feed } from './delivery/subscriber.ts';
 import { CourierError } from './errors.ts';
-import { mergeStats } from './observe/stats.ts';
+import { type Interval, seriesOf } from './observe/recent.ts';
+import { addSubscribers, mergeStats } from './observe/stats.ts';
+import { positionFrom } from './subscribe.ts';
 
 /** Connections in one answer of an instance, at most. */
 const MAX_CONNECTIONS = 1000;
+/** Channels and families with subscribers in one answer of an instance, at most. */
+const MAX_CHANNELS = 1000;
+/** What one connection is told to subscribe to, at most. */
+const MAX_READ_CHANNELS = 50;
+/** Recipients in one answer of an instance, at most. */
+const MAX_RECIPIENTS = 100;
+
+/** Where an event stands: its position, and what it was published on and as. */
+export interface Published {
+  readonly id: string;
+  readonly channel: string;
+  readonly type: string;
+}
 
 export interface Control {
   stats(): Promise<Stats>;
+  /** The last 15 minutes. */
+  series(): Promise<Series>;
+  /** Channels and families that have subscribers, and channels on which something came of late. */
+  channels(): Promise<ChannelActivity[]>;
   /** @param sub narrows them to one principal's. */
   connections(sub: string | undefined): Promise<Connections>;
+  /**
+   * Who subscribes to what an event was published on, and began before it.
+   *
+   * @throws {CourierError} BAD_REQUEST when its position is none of this log.
+   */
+  recipients(event: Published): Promise<Recipients>;
   /** Closes a connection with 1013: its client may come back after a delay. Resolves to whether there was one. */
   disconnect(connectionId: string): Promise<boolean>;
   /** Refuses tokens from now on and ends the sessions that stand on them. Resolves to how many those were. */
@@ -30,13 +56,19 @@ export interface ControlDeps {
   readonly peers: Peers;
   /** Figures of this instance. */
   readonly stats: () => Promise<Stats>;
+  /** What this instance did of late. */
+  readonly intervals: () => readonly Interval[];
   readonly setLogLevel: (level: LogLevel) => void;
 }
 
-export function createControl({ access, feed, peers, stats, setLogLevel }: ControlDeps): Control {
+export function createControl({ access, feed, peers, stats, intervals, setLogLevel }: ControlDeps): Control {
+  const subscribed = () => feed.hub.busiest(MAX_CHANNELS);
   const own: Answerers = {
     stats,
+    series: intervals,
+    channels: subscribed,
     connections: ({ sub }) => ownConnections(access, feed.tail.position, sub),
+    recipients: (event) => ownRecipients(access, event),
     disconnect: ({ connection_id }) => disconnectOwn(access, connection_id),
     revoked: () => access.refreshRevocations(),
   };
@@ -47,14 +79,31 @@ export function createControl({ access, feed, peers, stats, setLogLevel }: Contr
       const [mine, others] = await Promise.all([stats(), peers.ask('stats', null)]);
       return mergeStats(mine, others as Stats[]);
     },
+    series: async () => {
+      const others = (await peers.ask('series', null)) as Interval[][];
+      return seriesOf([intervals(), ...others]);
+    },
+    channels: async () => {
+      const others = (await peers.ask('channels', null)) as Stats['channels'][];
+      const { activity } = feed.hub;
+      const subscribers = addSubscribers([subscribed(), ...others]);
+      const channels = new Set([...subscribers.keys(), ...activity.channels]);
+      return [...channels].map((channel) => ({ channel, subscribers: subscribers.get(channel) ?? 0, ...activity.of(channel) }));
+    },
     connections: async (sub) => {
       const mine = ownConnections(access, feed.tail.position, sub);
       const all = [mine, ...((await peers.ask('connections', { sub: sub ?? null })) as Connections[])];
       const connections = all.flatMap((one) => one.connections.map(revived));
       return {
-        total: all.reduce((sum, { total }) => sum + total, 0),
+        total: totalOf(all),
         connections: connections.sort((a, b) => a.since.getTime() - b.since.getTime()),
       };
+    },
+    recipients: async ({ id, channel, type }) => {
+      const { seq } = await knownPosition(feed, id);
+      const event = { seq, channel, type };
+      const all = [ownRecipients(access, event), ...((await peers.ask('recipients', event)) as Recipients[])];
+      return { total: totalOf(all), recipients: all.flatMap(({ recipients }) => recipients) };
     },
     disconnect: async (connection_id) =>
       disconnectOwn(access, connection_id) || (await peers.ask('disconnect', { connection_id })).includes(true),
@@ -65,11 +114,45 @@ export function createControl({ access, feed, peers, stats, setLogLevel }: Contr
   };
 }
 
+function totalOf(parts: readonly { readonly total: number }[]): number {
+  return parts.reduce((sum, { total }) => sum + total, 0);
+}
+
+/** @throws {CourierError} BAD_REQUEST for a position that no event of this log has. */
+async function knownPosition({ log }: Feed, id: string): Promise<{ readonly seq: number }> {
+  const position = positionFrom('id', id);
+  const { head } = await log.bounds();
+  if (log.positions.problemWith(position, head) === undefined) return position;
+  const message = 'is not a position of this log';
+  throw new CourierError('BAD_REQUEST', `id: ${message}`, { issues: [{ path: 'id', message }] });
+}
+
 function ownConnections(access: Access, head: number, sub: string | null | undefined): Connections {
   const all = access.sessions.filter(({ principal }) => sub === null || sub === undefined || principal.sub === sub);
   const described = all.flatMap((session) => describe(session, head));
   described.sort((a, b) => a.since.getTime() - b.since.getTime());
   return { total: described.length, connections: described.slice(0, MAX_CONNECTIONS) };
+}
+
+function ownRecipients(access: Access, event: { readonly seq: number; readonly channel: string; readonly type: string }): Recipients {
+  const recipients = access.sessions.flatMap((session) => recipientOf(session, event));
+  return { total: recipients.length, recipients: recipients.slice(0, MAX_RECIPIENTS) };
+}
+
+/** The connection, when one of its subscriptions wants the event and was there before it. */
+function recipientOf(
+  { principal, connection, readings }: Session,
+  { seq, channel, type }: { readonly seq: number; readonly channel: string; readonly type: string },
+): Recipient[] {
+  const family = familyOf(channel);
+  if (connection === undefined || family === undefined) return [];
+  const wanting = readings.filter(
+    ({ selector, reader }) => selects(selector, family, channel) && (reader.types?.has(type) ?? true) && reader.start < seq,
+  );
+  if (wanting.length === 0) return [];
+  const { id: connection_id, transport } = connection;
+  const handed = wanting.every(({ reader }) => reader.position >= seq);
+  return [{ connection_id, sub: principal.sub, role: principal.role, transport, handed }];
 }
 
 function disconnectOwn(access: Access, connectionId: string): boolean {
@@ -78,7 +161,7 @@ function disconnectOwn(access: Access, connectionId: string): boolean {
   return session !== undefined;
 }
 
-function describe({ principal, connection, readers }: Session, head: number): Connection[] {
+function describe({ principal, connection, readings }: Session, head: number): Connection[] {
   if (connection === undefined) return [];
   const { id, transport, address, client, contract, since, bufferedBytes } = connection;
   return [
@@ -92,15 +175,23 @@ function describe({ principal, connection, readers }: Session, head: number): Co
       contract,
       since: new Date(since),
       expires_at: new Date(principal.expiresAt),
-      subscriptions: readers.length,
+      subscriptions: readings.length,
+      channels: channelsOf(readings.map(({ selector }) => selector)),
       buffered_bytes: bufferedBytes(),
-      lag: Math.max(0, ...readers.map(({ position }) => head - position)),
+      lag: Math.max(0, ...readings.map(({ reader }) => head - reader.position)),
     },
   ];
 }
 
-/** Dates of other instances come as text, and those of another version may not say what their clients are. */
+/** What selectors select, each once. */
+function channelsOf(selectors: readonly Selector[]): string[] {
+  const families = selectors.flatMap((selector) => [...selector.families].map((family) => familyForm(family).replace('{id}', '*')));
+  const channels = selectors.flatMap((selector) => [...selector.channels]);
+  return [...new Set([...families, ...channels])].slice(0, MAX_READ_CHANNELS);
+}
+
+/** Dates of other instances come as text, and those of another version may not say what their clients are, or what they read. */
 function revived(connection: Connection): Connection {
-  const { client = null, contract = null, since, expires_at } = connection;
-  return { ...connection, client, contract, since: new Date(since), expires_at: new Date(expires_at) };
+  const { client = null, contract = null, channels = [], since, expires_at } = connection;
+  return { ...connection, client, contract, channels, since: new Date(since), expires_at: new Date(expires_at) };
 }

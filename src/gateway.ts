@@ -18,7 +18,7 @@ import { createHealth } from './observe/health.ts';
 import { createLogger, type Logger } from './observe/logger.ts';
 import { noMeter } from './observe/meter.ts';
 import { createMetrics } from './observe/metrics.ts';
-import { Rates } from './observe/rates.ts';
+import { Recent } from './observe/recent.ts';
 import { collectStats } from './observe/stats.ts';
 import { createTrail } from './observe/trail.ts';
 import { type Listener, listen } from './transport/server.ts';
@@ -46,6 +46,8 @@ export interface GatewayOptions {
   readonly onError?: ErrorHook | undefined;
   /** False counts nothing, to measure what counting costs. */
   readonly metered?: boolean;
+  /** Where the dashboard's build lies; by default where `npm run build:dashboard` leaves it. */
+  readonly dashboardFolder?: string;
 }
 
 /**
@@ -102,13 +104,13 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     logger,
   });
   stack.use(refreshRevocations(access, failures));
-  const rates = stack.use(new Rates(() => metrics.totals()));
   const about = { version: VERSION, startedAt, log, broker, connections: () => listener.connections() };
   const control = createControl({
     access,
     feed,
     peers,
     setLogLevel: (level) => logger.setLevel(level),
+    intervals: () => recent.intervals,
     stats: () =>
       collectStats({
         ...about,
@@ -116,7 +118,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
         roles: () => access.roles,
         clients: () => access.clients,
         hub,
-        rates: () => rates.perSecond(),
+        rates: () => recent.rates,
         logReads: () => reads.count,
       }),
   });
@@ -130,9 +132,12 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
       health: createHealth({ ...about, failures: () => metrics.failuresLastMinute(), shuttingDown: () => draining.signal.aborted }),
       metrics: async () => ({ contentType: metrics.contentType, text: await metrics.text() }),
       control,
+      dashboardFolder: options.dashboardFolder,
     },
     config,
   );
+  // Connections are counted from here on.
+  const recent = stack.use(new Recent(() => metrics.counted()));
   stack.defer(async () => {
     draining.abort();
     await listener.close(config.drainMs);

@@ -2,6 +2,7 @@
 import type { Principal } from './auth/principal.ts';
 import type { GapNotice } from './contract/events/index.ts';
 import { Delivery } from './delivery/delivery.ts';
+import { CourierError } from './errors.ts';
 import type { EventLog } from './log/log.ts';
 import { positionFrom, readableSelector } from './subscribe.ts';
 
@@ -10,30 +11,43 @@ export const MAX_HISTORY_LIMIT = 1000;
 /** Rows looked at for one page, at most, when a filter by type leaves most of them out. */
 const MAX_ROWS = 10_000;
 
+export const HISTORY_ORDERS = ['oldest', 'newest'] as const;
+export type HistoryOrder = (typeof HISTORY_ORDERS)[number];
+
 export interface HistoryRequest {
   /** Channel names and patterns. */
   readonly channels: readonly string[];
   readonly types?: readonly string[] | undefined;
-  /** Give what comes after this position; from the oldest retained event when absent. */
+  /** Which come first: the oldest when absent. */
+  readonly order?: HistoryOrder | undefined;
+  /** Oldest first: give what comes after this position; from the oldest retained event when absent. */
   readonly after?: string | undefined;
+  /** Newest first: give what comes before this position; from the last event when absent. */
+  readonly before?: string | undefined;
   readonly limit?: number | undefined;
 }
 
-/** One page, oldest first. */
+/** One page, in the order that was asked for. */
 export interface HistoryPage<TEvent> {
   events: TEvent[];
-  /** Where the next page starts: hand it in as `after`. At the end of the log it is the position to go on from later. */
+  /**
+   * Where the next page starts: hand it in as `after`, or as `before` where the newest come first. With the oldest first it
+   * is, at the end of the log, the position to go on from later.
+   */
   next: string;
-  /** Whether there is more after `next` now. */
+  /** Whether there may be more beyond `next` now. */
   has_more: boolean;
-  /** Set when events after the requested position are missing, with the reason; as in a `courier.gap` notice. */
+  /**
+   * Set when the page does not start at the requested position, with the reason; as in a `courier.gap` notice. Newest first,
+   * what is past retention is no gap: the history ends there.
+   */
   gap: GapNotice['data'] | null;
 }
 
 /**
  * Reads a page.
  *
- * @throws {CourierError} BAD_REQUEST for a malformed channel, pattern or position; FORBIDDEN.
+ * @throws {CourierError} BAD_REQUEST for a malformed channel, pattern or position, or one of the other order; FORBIDDEN.
  */
 export async function history(
   log: EventLog,
@@ -44,30 +58,54 @@ export async function history(
   const selector = readableSelector(principal, request.channels);
   const types = request.types && new Set(request.types);
   const limit = request.limit ?? DEFAULT_HISTORY_LIMIT;
-  const start = await findStart(log, request.after);
+  const newestFirst = request.order === 'newest';
   const events: Delivery[] = [];
-  let { after, gap } = start;
+  let { at, gap } = await (newestFirst ? findNewest(log, request) : findOldest(log, request));
   for (let rows = 0; ; ) {
     const want = Math.min(limit - events.length, MAX_ROWS - rows);
-    const page = await log.read({ after, selector, types, limit: want }, signal);
-    if (page.first > after + 1 && gap === null && request.after !== undefined) {
+    const page = await log.read({ ...(newestFirst ? { before: at } : { after: at }), selector, types, limit: want }, signal);
+    if (!newestFirst && page.first > at + 1 && gap === null && request.after !== undefined) {
       gap = { reason: 'expired', requested: request.after, resumed_from: log.positions.at(page.first - 1) };
     }
     events.push(...page.events.map((event) => new Delivery(log.positions.at(event.seq), event)));
-    after = Math.max(after, page.through);
+    at = page.through;
     rows += want;
-    const has_more = page.through < page.head;
-    if (!has_more || events.length >= limit || rows >= MAX_ROWS) return { events, next: log.positions.at(after), has_more, gap };
+    const has_more = newestFirst ? at > page.first : at < page.head;
+    if (has_more && events.length < limit && rows < MAX_ROWS) continue;
+    // Where nothing is retained, the first number is one that was not given out yet: no position.
+    return { events, next: log.positions.at(Math.min(at, page.head)), has_more, gap };
   }
 }
 
-async function findStart(log: EventLog, requested: string | undefined): Promise<{ after: number; gap: GapNotice['data'] | null }> {
-  const bounds = await log.bounds();
-  if (requested === undefined) return { after: bounds.first - 1, gap: null };
-  const position = positionFrom('after', requested);
-  const reason = log.positions.problemWith(position, bounds.head);
-  if (reason === undefined) return { after: position.seq, gap: null };
+/** The number that the page starts at, and why it is not that of the requested position. */
+interface Start {
+  readonly at: number;
+  readonly gap: GapNotice['data'] | null;
+}
+
+async function findOldest(log: EventLog, { after, before }: HistoryRequest): Promise<Start> {
+  if (before !== undefined) throw withOtherOrder('before', 'newest');
+  const { first, head } = await log.bounds();
+  if (after === undefined) return { at: first - 1, gap: null };
+  const position = positionFrom('after', after);
+  const reason = log.positions.problemWith(position, head);
+  if (reason === undefined) return { at: position.seq, gap: null };
   // A position of another log says nothing about this one: begin with the oldest. One past the end begins at the end.
-  const after = reason === 'ahead' ? bounds.head : bounds.first - 1;
-  return { after, gap: { reason, requested, resumed_from: log.positions.at(after) } };
+  const at = reason === 'ahead' ? head : first - 1;
+  return { at, gap: { reason, requested: after, resumed_from: log.positions.at(at) } };
+}
+
+async function findNewest(log: EventLog, { after, before }: HistoryRequest): Promise<Start> {
+  if (after !== undefined) throw withOtherOrder('after', 'oldest');
+  const { head } = await log.bounds();
+  if (before === undefined) return { at: head + 1, gap: null };
+  const position = positionFrom('before', before);
+  const reason = log.positions.problemWith(position, head);
+  if (reason === undefined) return { at: position.seq, gap: null };
+  return { at: head + 1, gap: { reason, requested: before, resumed_from: log.positions.at(head) } };
+}
+
+function withOtherOrder(field: 'after' | 'before', order: HistoryOrder): CourierError {
+  const message = `goes with order ${order}`;
+  return new CourierError('BAD_REQUEST', `${field}: ${message}`, { issues: [{ path: field, message }] });
 }

@@ -142,15 +142,15 @@ export class CourierClient<const G extends OnGap | undefined = undefined> implem
   }
 
   /**
-   * Reads one page of what was published before, oldest first.
+   * Reads one page of what was published before, oldest first, or newest first with `order: 'newest'`.
    *
    * @throws {CourierError} as `publish`.
    */
   async history<const P extends string, const T extends EventOn<P>['type'] = EventOn<P>['type']>(
     channels: Channels<P> | readonly Channels<P>[],
-    { types, after, limit, signal }: HistoryOptions<T> = {},
+    { types, order, after, before, limit, signal }: HistoryOptions<T> = {},
   ): Promise<HistoryPage<Taken<P, T>>> {
-    const input = { channels: listOf(channels), types: types && ([...types] as EventType[]), after, limit };
+    const input = { channels: listOf(channels), types: types && ([...types] as EventType[]), order, after, before, limit };
     const page = await this.#attempt('history', { signal }, (ended) => this.trpc.events.history.query(input, { signal: ended }));
     return page as unknown as HistoryPage<Taken<P, T>>;
   }

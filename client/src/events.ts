@@ -64,10 +64,10 @@ export interface Receipt<T extends EventType = EventType> {
   duplicate: boolean;
 }
 
-/** One page of what was published before, oldest first. */
+/** One page of what was published before, in the order that was asked for. */
 export interface HistoryPage<E> {
   events: E[];
-  /** The `after` of the next page, also at the end of the log. */
+  /** The `after` of the next page, also at the end of the log; the `before` of the next where the newest come first. */
   next: string;
   has_more: boolean;
   /** Set when the events after `after` cannot all be given. */

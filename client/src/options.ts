@@ -93,8 +93,12 @@ export interface PublishOptions {
 
 export interface HistoryOptions<T extends string = EventType> {
   readonly types?: readonly T[] | undefined;
-  /** Give what comes after this position; from the oldest event when absent. */
+  /** Which come first; the oldest by default. */
+  readonly order?: 'oldest' | 'newest' | undefined;
+  /** Oldest first: give what comes after this position; from the oldest event when absent. */
   readonly after?: string | undefined;
+  /** Newest first: give what comes before this position; from the last event when absent. */
+  readonly before?: string | undefined;
   /** Events in the page, 100 by default and 1,000 at most. */
   readonly limit?: number | undefined;
   readonly signal?: AbortSignal | undefined;

@@ -12,7 +12,7 @@ import type {
   TRPCQueryProcedure,
   TRPCSubscriptionProcedure,
 } from '@trpc/server';
-import type { Connections, LogLevel, Role, Stats } from '../../src/contract/admin.ts';
+import type { ChannelActivity, Connections, LogLevel, Recipients, Role, Series, Stats } from '../../src/contract/admin.ts';
 import type { EventType, EventTypesByService } from './contract.ts';
 import type { Issue } from './errors.ts';
 import type { CourierEvent, EventDraft, EventOn, HistoryPage, Notice, Receipt } from './events.ts';
@@ -76,7 +76,14 @@ type Routes = {
     publishBatch: Mutation<EventDraft[], Receipt[]>;
     subscribe: Subscription<Start & { channels: string[]; types?: EventType[] | undefined }, CourierEvent>;
     history: Query<
-      { channels: string[]; types?: EventType[] | undefined; after?: string | undefined; limit?: number | undefined },
+      {
+        channels: string[];
+        types?: EventType[] | undefined;
+        order?: 'oldest' | 'newest' | undefined;
+        after?: string | undefined;
+        before?: string | undefined;
+        limit?: number | undefined;
+      },
       HistoryPage<CourierEvent>
     >;
   };
@@ -87,8 +94,10 @@ type Routes = {
   auth: { whoami: Query<void, WhoAmI>; refresh: Mutation<{ token: string }, WhoAmI> };
   admin: {
     connections: Query<{ sub?: string | undefined } | undefined, Connections>;
-    channels: Query<void, Stats['channels']>;
+    channels: Query<void, ChannelActivity[]>;
     stats: Query<void, Stats>;
+    series: Query<void, Series>;
+    recipients: Query<{ id: string; channel: string; type: string }, Recipients>;
     disconnect: Mutation<{ connection_id: string }, { disconnected: boolean }>;
     revoke: Mutation<{ sub: string } | { jti: string }, { ended: number }>;
     setLogLevel: Mutation<{ level: LogLevel }, { level: LogLevel }>;

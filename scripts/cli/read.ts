@@ -6,7 +6,9 @@ import { print, tell } from './output.ts';
 import { fieldLines } from './table.ts';
 
 export interface HistoryOptions extends ConnectionOptions {
+  readonly newest?: boolean | undefined;
   readonly after?: string | undefined;
+  readonly before?: string | undefined;
   readonly limit?: number | undefined;
   readonly types?: EventType[] | undefined;
   readonly all?: boolean | undefined;
@@ -15,17 +17,21 @@ export interface HistoryOptions extends ConnectionOptions {
 
 export async function history(patterns: readonly string[], options: HistoryOptions): Promise<void> {
   const trpc = await httpClient(options);
-  let { after } = options;
+  const { newest, types, limit } = options;
+  let { after, before } = options;
   for (;;) {
-    const page = await trpc.events.history.query({ channels: [...patterns], after, types: options.types, limit: options.limit });
+    const order = newest ? 'newest' : 'oldest';
+    const page = await trpc.events.history.query({ channels: [...patterns], order, after, before, types, limit });
     if (page.gap !== null) {
       const { reason, requested, resumed_from } = page.gap;
-      tell(`gap (${reason}): events after ${requested} are missing; going on after ${resumed_from}`);
+      if (newest) tell(`gap (${reason}): the log has no ${requested}; beginning at its head, ${resumed_from}`);
+      else tell(`gap (${reason}): events after ${requested} are missing; going on after ${resumed_from}`);
     }
     for (const event of page.events) await print(options.json ? JSON.stringify(event) : eventLine(event));
-    after = page.next;
+    if (newest) before = page.next;
+    else after = page.next;
     if (page.has_more && options.all) continue;
-    if (page.has_more) tell(paint('dim', `there is more: --after ${page.next}, or --all`, process.stderr));
+    if (page.has_more) tell(paint('dim', `there is more: ${newest ? '--before' : '--after'} ${page.next}, or --all`, process.stderr));
     return;
   }
 }

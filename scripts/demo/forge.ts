@@ -2,7 +2,7 @@
  * Forge runs the research jobs: it starts them, follows what becomes of every candidate, and ends each with a winner,
  * or as failed when no candidate could be tested.
  */
-import { JOBS } from './candidates.ts';
+import { candidatesOf } from './candidates.ts';
 import { runService, type Service } from './service.ts';
 
 interface Job {
@@ -33,8 +33,8 @@ await runService(
       { types: ['backtest.completed', 'backtest.failed'] },
     ).live;
   },
-  async ({ publish }, correlationId) => {
-    for (const job_id of Object.keys(JOBS)) {
+  async ({ publish }, { correlationId, jobs: begun }) => {
+    for (const job_id of begun) {
       jobs.set(job_id, { correlationId, outcomes: new Map() });
       await publish(`forge.job.${job_id}`, 'forge.job.started', { job_id, kind: 'strategy research' }, { correlationId });
     }
@@ -47,12 +47,13 @@ async function settle({ publish }: Service, strategyId: string, sharpe: number |
   const job = job_id === undefined ? undefined : jobs.get(job_id);
   if (job_id === undefined || job === undefined) return;
   job.outcomes.set(strategyId, sharpe);
-  const total = JOBS[job_id]?.length ?? 0;
+  const total = candidatesOf(job_id).length;
   const channel = `forge.job.${job_id}` as const;
   const options = { correlationId: job.correlationId };
   const step = `${strategyId} ${sharpe === undefined ? 'failed' : 'tested'}`;
   await publish(channel, 'forge.job.progress', { job_id, progress: job.outcomes.size / total, step }, options);
   if (job.outcomes.size < total) return;
+  jobs.delete(job_id);
   const tested = [...job.outcomes].filter((outcome): outcome is [string, number] => outcome[1] !== undefined);
   const [winner] = tested.sort(([, a], [, b]) => b - a)[0] ?? [];
   if (winner === undefined) {

@@ -10,6 +10,8 @@ export interface ServiceProcess {
   send(command: Command): void;
   /** Resolves to the report of this kind; rejects when the process ends before. */
   report<K extends Report['kind']>(kind: K): Promise<Extract<Report, { kind: K }>>;
+  /** Rejects when the process ends. */
+  readonly crashed: Promise<never>;
 }
 
 const pathOf = (file: string) => fileURLToPath(new URL(file, import.meta.url));
@@ -44,10 +46,13 @@ export function startService(name: string, env: NodeJS.ProcessEnv, stack: AsyncD
     return waiting;
   };
   child.on('message', (report: Report) => of(report.kind).resolve(report));
+  const crashed = crash(child, name);
+  crashed.catch(() => undefined);
   return {
     name,
     send: (command) => child.send(command),
-    report: async (kind) => (await Promise.race([of(kind).promise, crash(child, name)])) as Extract<Report, { kind: typeof kind }>,
+    report: async (kind) => (await Promise.race([of(kind).promise, crashed])) as Extract<Report, { kind: typeof kind }>,
+    crashed,
   };
 }
 

@@ -1,5 +1,5 @@
 /** Prophet proposes strategies: for every research job that starts, the job's moving-average pairs. */
-import { JOBS, strategyId } from './candidates.ts';
+import { candidatesOf, strategyId } from './candidates.ts';
 import type { Parameters } from './moving-average.ts';
 import { runService, type Service } from './service.ts';
 
@@ -8,7 +8,7 @@ await runService(
     service.client.subscribe(
       'forge.job.*',
       async ({ data: { job_id }, metadata: { correlation_id } }) => {
-        const pairs = JOBS[job_id] ?? [];
+        const pairs = candidatesOf(job_id);
         for (const pair of pairs) await propose(service, pair, { job_id, candidates: pairs.length }, correlation_id);
       },
       { types: ['forge.job.started'] },

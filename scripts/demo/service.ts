@@ -5,9 +5,15 @@
 import { type ChannelOf, CourierClient, type EventData, type EventType, type PublishOptions, type Receipt } from '@lumiere/courier-client';
 
 /** From the demo to a service. */
-export type Command = { readonly kind: 'begin'; readonly correlationId: string } | { readonly kind: 'stop' };
+export type Command = Begin | { readonly kind: 'count' };
+/** To the one that sets things going: run these jobs. */
+export interface Begin {
+  readonly kind: 'begin';
+  readonly correlationId: string;
+  readonly jobs: readonly string[];
+}
 /** From a service to the demo. */
-export type Report = { readonly kind: 'ready' } | { readonly kind: 'done' } | { readonly kind: 'stopped'; readonly acknowledged: number };
+export type Report = { readonly kind: 'ready' } | { readonly kind: 'done' } | { readonly kind: 'counted'; readonly acknowledged: number };
 
 export interface Service {
   /** A missed event would make the research wrong: then the service fails. */
@@ -16,14 +22,14 @@ export interface Service {
   publish<const T extends EventType>(channel: ChannelOf<T>, type: T, data: EventData<T>, options?: PublishOptions): Promise<Receipt<T>>;
   /** Counts what was published otherwise. */
   count(receipts: Promise<readonly Receipt[]>): Promise<void>;
-  /** Tells the demo that this service has nothing more to do. */
+  /** Tells the demo that this service has nothing more to do, unless more is begun. */
   done(): void;
 }
 
-/** Runs a service until it is told to stop. `begin` is for the one that sets things going. */
+/** Runs a service until its process is ended. `begin` is for the one that sets things going. */
 export async function runService(
   prepare: (service: Service) => Promise<unknown>,
-  begin: (service: Service, correlationId: string) => Promise<void> = async () => undefined,
+  begin: (service: Service, command: Begin) => Promise<void> = async () => undefined,
 ): Promise<void> {
   const { COURIER_URL: url = '', COURIER_TOKEN: token = '' } = process.env;
   const client = new CourierClient({ url, token, onGap: 'fail' });
@@ -43,15 +49,13 @@ export async function runService(
     count: async (receipts) => void (await counted(receipts, ({ length }) => length)),
     done: () => tell({ kind: 'done' }),
   };
-  const stop = async () => {
+  const tellCount = async () => {
     while (pending.size > 0) await Promise.all(pending);
-    tell({ kind: 'stopped', acknowledged });
-    await client.close();
-    process.disconnect?.();
+    tell({ kind: 'counted', acknowledged });
   };
   process.on('message', (command: Command) => {
-    if (command.kind === 'begin') begin(service, command.correlationId).catch(fail);
-    else stop().catch(fail);
+    if (command.kind === 'begin') begin(service, command).catch(fail);
+    else tellCount().catch(fail);
   });
   await prepare(service);
   tell({ kind: 'ready' });

@@ -36,13 +36,21 @@ export interface SessionConnection extends ClientIdentity {
 
 /** What reads on a hold. */
 export interface Reader {
+  /** Events of these types only; of all when absent. */
+  readonly types: ReadonlySet<string> | undefined;
+  /** The number after which it began. */
+  readonly start: number;
   /** The number up to which it has been given everything. */
   readonly position: number;
 }
 
-interface Hold {
+/** What a session reads. */
+export interface Reading {
   readonly selector: Selector;
   readonly reader: Reader;
+}
+
+interface Hold extends Reading {
   readonly onLost: (error: CourierError) => void;
 }
 
@@ -67,8 +75,8 @@ export class Session implements Disposable {
     return this.#principal;
   }
 
-  get readers(): readonly Reader[] {
-    return [...this.#holds].map(({ reader }) => reader);
+  get readings(): readonly Reading[] {
+    return [...this.#holds];
   }
 
   /** Counts a call. @throws {CourierError} TOO_MANY_REQUESTS with `retryAfterMs`. */

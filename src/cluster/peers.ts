@@ -7,6 +7,11 @@
 export interface Questions {
   stats: { question: null; answer: unknown };
   connections: { question: { sub: string | null }; answer: unknown };
+  /** Its intervals of the last 15 minutes. */
+  series: { question: null; answer: unknown };
+  /** Its subscribers by channel and family. */
+  channels: { question: null; answer: unknown };
+  recipients: { question: { seq: number; channel: string; type: string }; answer: unknown };
   disconnect: { question: { connection_id: string }; answer: boolean };
   /** A token was revoked: look at the revocations. */
   revoked: { question: null; answer: number };

@@ -53,6 +53,61 @@ export interface Stats {
   };
 }
 
+/** How long something took within an interval, in ms: half of it, and 99 % of it, took no longer. */
+export interface Latency {
+  readonly p50: number;
+  readonly p99: number;
+}
+
+/** What was counted in one interval, of all instances. */
+export interface Sample {
+  /** When the interval ended. */
+  readonly at: Date;
+  /** A second, on average over the interval. `refused` are calls that were refused for their caller's fault. */
+  readonly rates: Readonly<Record<'published' | 'delivered' | 'replayed' | 'failures' | 'refused', number>>;
+  /** WebSocket connections at the end of it. */
+  readonly connections: number;
+  readonly subscriptions: number;
+  /** From a publish call to its answer; null when there was none. */
+  readonly publish_ms: Latency | null;
+  /** From the commit of events to their hand-over to live subscribers' sockets; null when nobody was given any. */
+  readonly delivery_ms: Latency | null;
+}
+
+/** The last 15 minutes, or those since the start. */
+export interface Series {
+  readonly interval_ms: number;
+  /** Oldest first. */
+  readonly samples: readonly Sample[];
+}
+
+/** A channel that somebody subscribes to or that events came on lately, or a family in the form `family.*`. */
+export interface ChannelActivity {
+  readonly channel: string;
+  /** Those of the channel itself, or of the whole family. */
+  readonly subscribers: number;
+  /** Events a second, about: what counts is the last minute. Zero for a family. */
+  readonly rate: number;
+  /** Null when none came since the instance that was asked started. */
+  readonly last_event: { readonly id: string; readonly type: string; readonly at: Date } | null;
+}
+
+/** A connection that subscribes to what an event was published on. */
+export interface Recipient {
+  readonly connection_id: string;
+  readonly sub: string;
+  readonly role: Role;
+  readonly transport: Transport;
+  /** Whether the event was handed to its socket; otherwise it will be, as the connection has yet to catch up. */
+  readonly handed: boolean;
+}
+
+export interface Recipients {
+  readonly total: number;
+  /** A hundred of each instance at most. */
+  readonly recipients: readonly Recipient[];
+}
+
 export interface Connection extends ClientIdentity {
   readonly connection_id: string;
   readonly sub: string;
@@ -62,6 +117,8 @@ export interface Connection extends ClientIdentity {
   readonly since: Date;
   readonly expires_at: Date;
   readonly subscriptions: number;
+  /** The channels that it subscribes to, families in the form `family.*`; 50 at most. */
+  readonly channels: readonly string[];
   /** Bytes that wait for the client to read. */
   readonly buffered_bytes: number;
   /** Events that the slowest subscription has yet to be given, whether it wants them or not. */
@@ -72,4 +129,25 @@ export interface Connections {
   readonly total: number;
   /** Oldest first, a thousand of each instance at most. */
   readonly connections: readonly Connection[];
+}
+
+/** How the gateway, or a part of it, is: `degraded` still works. */
+export type HealthStatus = 'healthy' | 'degraded' | 'unhealthy' | 'shutting_down';
+
+/** A part of the gateway, as `GET /health` gives it. */
+export interface Component {
+  readonly status: HealthStatus;
+  /** What to do; set when the component is not healthy. */
+  readonly action?: string;
+  readonly [figure: string]: unknown;
+}
+
+/** What `GET /health` answers, of the instance that was asked. */
+export interface Health {
+  readonly status: HealthStatus;
+  readonly timestamp: string;
+  /** Seconds since the start. */
+  readonly uptime: number;
+  readonly version: string;
+  readonly components: Readonly<Record<string, Component>>;
 }

@@ -5,6 +5,7 @@
 import { type ChannelFamily, familyForm } from '../contract/channels.ts';
 import { type Meter, noMeter } from '../observe/meter.ts';
 import { noTrail, type Trail } from '../observe/trail.ts';
+import { Activity } from './activity.ts';
 import { Audience, type Member } from './audience.ts';
 import { BATCH_LENGTH } from './batch.ts';
 import type { Delivery } from './delivery.ts';
@@ -13,6 +14,8 @@ import { type Interest, keyOf } from './interest.ts';
 export class Hub {
   /** UTF-16 units of event bodies that are handed to a subscriber at once, about. */
   readonly batchLength: number;
+  /** What was dispatched of late. */
+  readonly activity = new Activity();
   readonly #byChannel = new Map<string, Set<Audience>>();
   readonly #byFamily = new Map<ChannelFamily, Set<Audience>>();
   readonly #meter: Meter;
@@ -45,6 +48,7 @@ export class Hub {
 
   /** Passes an event to everyone who listens. A selector is in normal form, so nobody is found twice. */
   dispatch(delivery: Delivery): void {
+    this.activity.note(delivery);
     const ofChannel = this.#dispatchTo(this.#byChannel.get(delivery.channel), delivery);
     const ofFamily = delivery.family === undefined ? 0 : this.#dispatchTo(this.#byFamily.get(delivery.family), delivery);
     if (ofChannel + ofFamily === 0) return;

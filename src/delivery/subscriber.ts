@@ -39,6 +39,8 @@ export interface Feed {
 
 export class Subscriber implements Member {
   readonly sink: Sink;
+  /** The number after which it began. */
+  readonly start: number;
   readonly #feed: Feed;
   readonly #interest: Interest;
   #cursor: number;
@@ -54,8 +56,13 @@ export class Subscriber implements Member {
   constructor(feed: Feed, interest: Interest, cursor: number, sink: Sink) {
     this.#feed = feed;
     this.#interest = interest;
+    this.start = cursor;
     this.#cursor = cursor;
     this.sink = sink;
+  }
+
+  get types(): ReadonlySet<string> | undefined {
+    return this.#interest.types;
   }
 
   /** The number up to which it has been given everything. */

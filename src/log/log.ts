@@ -10,7 +10,8 @@
  *   later find a number below n that it could not have seen.
  * - **Idempotent.** A key is stored once per principal within IDEMPOTENCY_WINDOW_MS; repeats, concurrent ones too,
  *   get the event that was stored first, marked as a duplicate. Two equal keys within one append count as repeats.
- * - **Proportional.** Reading costs in proportion to the events that the selector matches, not to the log's length.
+ * - **Proportional.** Reading costs in proportion to the events that the selector matches, not to the log's length, in
+ *   either direction.
  * - **Trimmed from the front only.** Retention removes the oldest events; numbers are never given out again.
  * - **Recognisable.** A position of another log, or of this one in a state that was lost, is never taken for one of now.
  */
@@ -57,25 +58,34 @@ export interface LogBounds {
   readonly head: number;
 }
 
-export interface LogQuery {
-  /** Read what comes after this number (0 for everything retained). */
-  readonly after: number;
+/** Where a page begins, and in which order it goes: pages of one order, each from where the last one reached, give it all. */
+export type LogStart =
+  /** Oldest first, what comes after this number (0 for everything retained). */
+  | { readonly after: number; readonly before?: undefined }
+  /** Newest first, what comes before this number (`head + 1` or more for everything retained). */
+  | { readonly before: number; readonly after?: undefined };
+
+export type LogQuery = LogStart & {
   readonly selector: Selector;
   /** Only events of these types; all when absent. */
   readonly types?: ReadonlySet<string> | undefined;
   /** Rows looked at, at most; a page may hold fewer events when `types` filters. */
   readonly limit: number;
-}
+};
 
 /**
  * A page is a snapshot: its events and bounds belong together. It holds at most PAGE_BYTES of bodies, but at least one
  * event where one matches.
  */
 export interface LogPage extends LogBounds {
+  /** In the order that was asked for. */
   readonly events: readonly StoredEvent[];
   /**
-   * How far the page reaches: every retained match after `after` and up to here is in `events`. Equal to `head` when
-   * nothing more is to be had. Always greater than `after`, unless `after` is `head` or beyond.
+   * How far the page reaches: every retained match between where it began and here, this number included, is in `events`.
+   * - After `after`: `head` when nothing more is to be had; always greater than `after`, unless that is `head` or beyond,
+   *   and then `after` itself.
+   * - Before `before`: `first` when nothing more is to be had; always less than `before`, unless that is `first` or older,
+   *   and then `before` itself.
    */
   readonly through: number;
 }

@@ -1,5 +1,5 @@
 /** A log in memory, for tests and for trying things out: it keeps every guarantee but durability. */
-import { CHANNEL_FAMILIES } from '../contract/channels.ts';
+import { CHANNEL_FAMILIES, type Selector } from '../contract/channels.ts';
 import { CourierError } from '../errors.ts';
 import {
   type Appended,
@@ -13,6 +13,7 @@ import {
   type StoredEvent,
 } from './log.ts';
 import { newEpochName, Positions } from './positions.ts';
+import { type Span, spanOf } from './span.ts';
 
 export interface MemoryLogOptions {
   /** The clock, in ms since 1970. */
@@ -33,7 +34,7 @@ class MemoryLog implements EventLog {
   readonly positions = new Positions([{ name: newEpochName(), first: 1 }]);
   readonly #now: () => number;
   #entries: Entry[] = [];
-  /** Numbers by channel and by family, ascending; what was trimmed is cut off lazily. */
+  /** Numbers by channel and by family, ascending; of what is retained. */
   readonly #index = new Map<string, number[]>();
   readonly #keys = new Map<string, Entry & { readonly keyedMs: number }>();
   readonly #listeners = new Set<(events: readonly StoredEvent[]) => void>();
@@ -77,19 +78,15 @@ class MemoryLog implements EventLog {
     return { event, duplicate: false };
   }
 
-  async read({ after, selector, types, limit }: LogQuery, signal: AbortSignal): Promise<LogPage> {
+  async read({ selector, types, limit, ...start }: LogQuery, signal: AbortSignal): Promise<LogPage> {
     signal.throwIfAborted();
     this.#assertOpen();
-    const start = Math.max(after, this.#trimmedThrough);
-    const lists = [...[...selector.families].map((family) => `f:${family}`), ...[...selector.channels].map((channel) => `c:${channel}`)]
-      .map((key) => this.#index.get(key) ?? [])
-      .map((numbers) => ({ numbers, next: firstAfter(numbers, start) }));
-    const seqs = selector.families.size === CHANNEL_FAMILIES.length ? range(start + 1, this.#head) : merge(lists);
+    const span = spanOf(start, this.#bounds);
     const events: StoredEvent[] = [];
     let rows = 0;
     let length = 0;
-    let through = Math.max(this.#head, after);
-    for (const seq of seqs) {
+    let through = span.end;
+    for (const seq of selector.families.size === CHANNEL_FAMILIES.length ? this.#range(span) : this.#matches(selector, span)) {
       const { event } = this.#entries[seq - this.#trimmedThrough - 1] as Entry;
       rows += 1;
       length += event.body.length;
@@ -140,6 +137,29 @@ class MemoryLog implements EventLog {
     return { first: this.#trimmedThrough + 1, head: this.#head };
   }
 
+  /** Every number of the span. */
+  *#range({ begin, step }: Span): Generator<number> {
+    for (let seq = begin; seq > this.#trimmedThrough && seq <= this.#head; seq += step) yield seq;
+  }
+
+  /** The numbers of the span that the selector matches: those of all its lists, of which each is in one only. */
+  *#matches(selector: Selector, { begin, step }: Span): Generator<number> {
+    const keys = [...[...selector.families].map((family) => `f:${family}`), ...[...selector.channels].map((channel) => `c:${channel}`)];
+    const lists = keys
+      .map((key) => this.#index.get(key) ?? [])
+      .map((numbers) => ({ numbers, next: step > 0 ? firstAfter(numbers, begin - 1) : firstAfter(numbers, begin) - 1 }));
+    for (;;) {
+      let nearest: { list: (typeof lists)[number]; seq: number } | undefined;
+      for (const list of lists) {
+        const seq = list.numbers[list.next];
+        if (seq !== undefined && (nearest === undefined || (seq - nearest.seq) * step < 0)) nearest = { list, seq };
+      }
+      if (nearest === undefined) return;
+      yield nearest.seq;
+      nearest.list.next += step;
+    }
+  }
+
   #addTo(key: string, seq: number): void {
     const numbers = this.#index.get(key);
     if (numbers === undefined) this.#index.set(key, [seq]);
@@ -170,22 +190,4 @@ function firstAfter(numbers: readonly number[], after: number): number {
     else high = middle;
   }
   return low;
-}
-
-function* range(from: number, to: number): Generator<number> {
-  for (let seq = from; seq <= to; seq += 1) yield seq;
-}
-
-/** The numbers of all lists, ascending. A number is in one list only. */
-function* merge(lists: { readonly numbers: readonly number[]; next: number }[]): Generator<number> {
-  for (;;) {
-    let least: (typeof lists)[number] | undefined;
-    for (const list of lists) {
-      const head = list.numbers[list.next];
-      if (head !== undefined && head < (least?.numbers[least.next] ?? Number.POSITIVE_INFINITY)) least = list;
-    }
-    if (least === undefined) return;
-    yield least.numbers[least.next] as number;
-    least.next += 1;
-  }
 }

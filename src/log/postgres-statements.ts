@@ -1,6 +1,6 @@
 /** What the log asks of PostgreSQL: each statement is prepared once for each connection. */
 import { CHANNEL_FAMILIES, type ChannelFamily } from '../contract/channels.ts';
-import { PAGE_BYTES, type StoredEvent } from './log.ts';
+import { type LogStart, PAGE_BYTES, type StoredEvent } from './log.ts';
 import type { Row, Statement } from './postgres-database.ts';
 
 export const APPEND: Statement = { name: 'append', text: 'SELECT * FROM courier_append($1, $2, $3, $4, $5, $6, $7, $8, $9)' };
@@ -15,32 +15,34 @@ export const TRIM_KEYS: Statement = {
   text: `DELETE FROM courier_idempotency WHERE ctid = ANY (ARRAY(
            SELECT ctid FROM courier_idempotency WHERE keyed_ms <= $1 ORDER BY keyed_ms LIMIT $2 FOR UPDATE SKIP LOCKED))`,
 };
-/**
- * A page and the bounds that belong to it, as one snapshot. Bodies of other types stay where they are. After PAGE_BYTES
- * of bodies it ends.
- */
-const page = (name: string, rows: string): Statement => ({
-  name,
-  text: `WITH found AS (${rows}),
-           measured AS (SELECT *, sum(octet_length(body)) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) AS total FROM found)
-         SELECT log.epoch, log.head, log.trimmed_through, e.seq, e.channel, e.family, e.type, e.total,
-                CASE WHEN $3::text[] IS NULL OR e.type = ANY ($3) THEN e.body END AS body
-         FROM courier_log log LEFT JOIN measured e ON e.total - octet_length(e.body) <= ${PAGE_BYTES}
-         ORDER BY e.seq`,
-});
 const EVENT_COLUMNS = 'e.seq, e.channel, e.family, e.type, e.body';
-export const READ_ALL = page('read-all', `SELECT ${EVENT_COLUMNS} FROM courier_event e WHERE e.seq > $1 ORDER BY e.seq LIMIT $2`);
-/** One range of an index for each family and each single channel, none longer than the page. */
-export const READ_SOME = page(
-  'read-some',
-  `SELECT * FROM (
-     SELECT x.* FROM unnest($4::smallint[]) f CROSS JOIN LATERAL (
-       SELECT ${EVENT_COLUMNS} FROM courier_event e WHERE e.family = f AND e.seq > $1 ORDER BY e.seq LIMIT $2) x
-     UNION ALL
-     SELECT x.* FROM unnest($5::text[]) c CROSS JOIN LATERAL (
-       SELECT ${EVENT_COLUMNS} FROM courier_event e WHERE e.channel = c AND e.seq > $1 ORDER BY e.seq LIMIT $2) x
-   ) e ORDER BY seq LIMIT $2`,
-);
+
+/** The statements of one order of reading: of everything, and of some families and single channels. */
+function reads(name: string, range: string, order: 'seq' | 'seq DESC'): { readonly all: Statement; readonly some: Statement } {
+  const rows = (which: string) => `SELECT ${EVENT_COLUMNS} FROM courier_event e WHERE ${which}${range} ORDER BY e.${order} LIMIT $2`;
+  // Bodies of other types stay where they are. After PAGE_BYTES of bodies the page ends.
+  const page = (found: string) => `
+    WITH found AS (${found}),
+      measured AS (SELECT *, sum(octet_length(body)) OVER (ORDER BY ${order} ROWS UNBOUNDED PRECEDING) AS total FROM found)
+    SELECT log.epoch, log.head, log.trimmed_through, e.seq, e.channel, e.family, e.type, e.total,
+           CASE WHEN $3::text[] IS NULL OR e.type = ANY ($3) THEN e.body END AS body
+    FROM courier_log log LEFT JOIN measured e ON e.total - octet_length(e.body) <= ${PAGE_BYTES}
+    ORDER BY e.${order}`;
+  // One range of an index for each family and each single channel, none longer than the page.
+  const ranges = `
+    SELECT * FROM (
+      SELECT x.* FROM unnest($4::smallint[]) f CROSS JOIN LATERAL (${rows('e.family = f AND ')}) x
+      UNION ALL
+      SELECT x.* FROM unnest($5::text[]) c CROSS JOIN LATERAL (${rows('e.channel = c AND ')}) x
+    ) e ORDER BY ${order} LIMIT $2`;
+  return { all: { name: `read-all-${name}`, text: page(rows('')) }, some: { name: `read-some-${name}`, text: page(ranges) } };
+}
+
+const OLDEST_FIRST = reads('oldest', 'e.seq > $1', 'seq');
+const NEWEST_FIRST = reads('newest', 'e.seq < $1', 'seq DESC');
+
+/** What reads a page and the bounds that belong to it, as one snapshot. */
+export const readsFrom = ({ before }: LogStart) => (before === undefined ? OLDEST_FIRST : NEWEST_FIRST);
 
 /** Families as the tables have them. */
 export const FAMILY_NUMBER = new Map(CHANNEL_FAMILIES.map((family, index) => [family, index]));

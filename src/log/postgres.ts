@@ -26,7 +26,8 @@ import { PostgresDatabase, PostgresSockets, type Row, reasonOf, type Statement }
 import { dropOldestDay, ensurePartitions } from './postgres-days.ts';
 import { keepGuard, openError, openGuard, withClient } from './postgres-guard.ts';
 import { beginEpoch, checkServer, migrate, NO_PARTITION, OTHER_EPOCH, PostgresOpenError, SERVER_NAME } from './postgres-schema.ts';
-import { APPEND, BOUNDS, BYTES, FAMILY_NUMBER, READ_ALL, READ_SOME, storedEvent, TRIM_KEYS } from './postgres-statements.ts';
+import { APPEND, BOUNDS, BYTES, FAMILY_NUMBER, readsFrom, storedEvent, TRIM_KEYS } from './postgres-statements.ts';
+import { spanOf } from './span.ts';
 
 export interface PostgresLogOptions {
   readonly url: string;
@@ -194,24 +195,24 @@ class PostgresLog implements SharedLog {
     return appended;
   }
 
-  async read({ after, selector, types, limit }: LogQuery, signal: AbortSignal): Promise<LogPage> {
+  async read({ selector, types, limit, ...start }: LogQuery, signal: AbortSignal): Promise<LogPage> {
     signal.throwIfAborted();
     this.#assertOpen();
     const floor = this.#head;
     const all = selector.families.size === CHANNEL_FAMILIES.length;
-    const wanted = [after, limit, types && [...types]];
+    const wanted = [start.before ?? start.after, limit, types && [...types]];
     const some = all ? [] : [[...selector.families].map((family) => FAMILY_NUMBER.get(family)), [...selector.channels]];
     try {
-      const rows = await this.#query(all ? READ_ALL : READ_SOME, [...wanted, ...some]);
+      const rows = await this.#query(readsFrom(start)[all ? 'all' : 'some'], [...wanted, ...some]);
       signal.throwIfAborted();
       const bounds = this.#boundsOf(rows[0], floor);
       const found = rows.filter((row) => row['seq'] !== null);
       const last = found.at(-1);
-      const first = Math.max(after + 1, bounds.first);
-      if (all && last !== undefined && Number(last['seq']) !== first + found.length - 1)
-        throw unavailable(`it is damaged, an event after ${after} is missing: restore a copy`);
+      const { begin, step, end } = spanOf(start, bounds);
+      if (all && last !== undefined && Number(last['seq']) !== begin + (found.length - 1) * step)
+        throw unavailable(`it is damaged, an event from ${begin} to ${last['seq']} is missing: restore a copy`);
       const full = last !== undefined && (found.length === limit || Number(last['total']) > PAGE_BYTES);
-      const through = full ? Number(last['seq']) : Math.max(bounds.head, after);
+      const through = full ? Number(last['seq']) : end;
       return { events: found.filter((row) => row['body'] !== null).map(storedEvent), through, ...bounds };
     } catch (cause) {
       if (signal.aborted) throw signal.reason;

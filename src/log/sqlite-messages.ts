@@ -1,6 +1,6 @@
 /** What the SQLite log's main thread and its worker say to each other. */
 import type { ChannelFamily } from '../contract/channels.ts';
-import type { EventDraft, LogBounds, LogPage, StoredEvent } from './log.ts';
+import type { EventDraft, LogBounds, LogPage, LogStart, StoredEvent } from './log.ts';
 import type { Epoch } from './positions.ts';
 
 export interface WorkerSettings {
@@ -14,7 +14,7 @@ export type Request =
   | {
       readonly kind: 'read';
       readonly id: number;
-      readonly after: number;
+      readonly start: LogStart;
       /** `all` spares the list when every family is meant. */
       readonly families: readonly ChannelFamily[] | 'all';
       readonly channels: readonly string[];

@@ -4,6 +4,7 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { CHANNEL_FAMILIES, type ChannelFamily } from '../contract/channels.ts';
 import { type EventDraft, IDEMPOTENCY_WINDOW_MS, type LogBounds, type LogPage, PAGE_BYTES, type StoredEvent } from './log.ts';
 import { type Epoch, newEpochName } from './positions.ts';
+import { spanOf } from './span.ts';
 import type { Placement, Request, WorkerSettings } from './sqlite-messages.ts';
 import { checksumOf, LogOpenError, pragma, prepareFile } from './sqlite-schema.ts';
 
@@ -84,29 +85,30 @@ export class SqliteStore {
 
   /** Reads a page. One statement is one snapshot, and nothing else writes between it and the bounds. */
   read(request: ReadRequest): LogPage {
-    const { after, limit } = request;
+    const { limit } = request;
     const types = request.types && new Set(request.types);
+    const { begin, step, end } = spanOf(request.start, this.bounds);
     const events: StoredEvent[] = [];
-    const start = Math.max(after, this.#trimmedThrough);
     let rows = 0;
     let length = 0;
-    let through = this.#head;
+    let through = end;
     for (const row of this.#rows(request)) {
       if (rows === limit || length > PAGE_BYTES) break;
       const event = storedEvent(row);
       // Everything was asked for, so the numbers are dense.
-      if (request.families === 'all' && event.seq !== start + rows + 1) throw damaged(start + rows + 1, 'is missing');
+      const expected = begin + rows * step;
+      if (request.families === 'all' && event.seq !== expected) throw damaged(expected, 'is missing');
       rows += 1;
       through = event.seq;
       length += event.body.length;
       if (types?.has(event.type) ?? true) events.push(event);
     }
     const full = rows === limit || length > PAGE_BYTES;
-    return { events, through: full ? through : Math.max(this.#head, after), ...this.bounds };
+    return { events, through: full ? through : end, ...this.bounds };
   }
 
   #rows(request: ReadRequest): Iterable<Record<string, unknown>> {
-    const { after, limit } = request;
+    const { start, limit } = request;
     const { sql, parameters } = readStatement(request);
     if (sql === undefined) return [];
     let statement = this.#reads.get(sql);
@@ -115,7 +117,7 @@ export class SqliteStore {
       if (this.#reads.size >= MAX_PREPARED_READS) this.#reads.delete(this.#reads.keys().next().value ?? '');
       this.#reads.set(sql, statement);
     }
-    return statement.iterate(...parameters.flatMap((parameter) => [parameter, after]), limit);
+    return statement.iterate(...parameters.flatMap((parameter) => [parameter, start.before ?? start.after]), limit);
   }
 
   /** Removes the oldest events that were appended before `before`, and keys that are past their window; `limit` of each at most. */
@@ -208,18 +210,19 @@ function openProblem(error: unknown): string {
  * One range of an index for each family and each single channel, merged by number as they are read: the cost is that
  * of the rows that come out, not of those that match.
  */
-export function readStatement({ families, channels }: Pick<ReadRequest, 'families' | 'channels'>): {
+export function readStatement({ start, families, channels }: Pick<ReadRequest, 'start' | 'families' | 'channels'>): {
   sql: string | undefined;
   parameters: (string | number)[];
 } {
-  if (families === 'all') return { sql: `SELECT ${COLUMNS} FROM event WHERE 0 = ? AND seq > ? ORDER BY seq LIMIT ?`, parameters: [0] };
+  const [range, order] = start.before === undefined ? ['seq > ?', 'ORDER BY seq LIMIT ?'] : ['seq < ?', 'ORDER BY seq DESC LIMIT ?'];
+  if (families === 'all') return { sql: `SELECT ${COLUMNS} FROM event WHERE 0 = ? AND ${range} ${order}`, parameters: [0] };
   const ranges = [
-    ...families.map(() => `SELECT ${COLUMNS} FROM event INDEXED BY event_by_family WHERE family = ? AND seq > ?`),
-    ...channels.map(() => `SELECT ${COLUMNS} FROM event INDEXED BY event_by_channel WHERE channel = ? AND seq > ?`),
+    ...families.map(() => `SELECT ${COLUMNS} FROM event INDEXED BY event_by_family WHERE family = ? AND ${range}`),
+    ...channels.map(() => `SELECT ${COLUMNS} FROM event INDEXED BY event_by_channel WHERE channel = ? AND ${range}`),
   ];
   if (ranges.length === 0) return { sql: undefined, parameters: [] };
   return {
-    sql: `${ranges.join(' UNION ALL ')} ORDER BY seq LIMIT ?`,
+    sql: `${ranges.join(' UNION ALL ')} ${order}`,
     parameters: [...families.map((family) => FAMILY_NUMBER.get(family) ?? -1), ...channels],
   };
 }

@@ -100,12 +100,12 @@ class SqliteLog implements EventLog {
     });
   }
 
-  async read({ after, selector, types, limit }: LogQuery, signal: AbortSignal): Promise<LogPage> {
+  async read({ selector, types, limit, ...start }: LogQuery, signal: AbortSignal): Promise<LogPage> {
     signal.throwIfAborted();
     const families = selector.families.size === CHANNEL_FAMILIES.length ? 'all' : [...selector.families];
     const page = await this.#request<LogPage>({
       kind: 'read',
-      after,
+      start,
       families,
       channels: [...selector.channels],
       types: types && [...types],

@@ -3,26 +3,8 @@
 import { totalmem } from 'node:os';
 import { getHeapStatistics } from 'node:v8';
 import type { Broker } from '../broker/broker.ts';
-import type { Transport } from '../contract/admin.ts';
+import type { Component, Health, HealthStatus, Transport } from '../contract/admin.ts';
 import type { EventLog } from '../log/log.ts';
-
-export type Status = 'healthy' | 'degraded' | 'unhealthy' | 'shutting_down';
-
-export interface Component {
-  readonly status: Status;
-  /** What to do; set when the component is not healthy. */
-  readonly action?: string;
-  readonly [figure: string]: unknown;
-}
-
-export interface Health {
-  readonly status: Status;
-  readonly timestamp: string;
-  /** Seconds since the start. */
-  readonly uptime: number;
-  readonly version: string;
-  readonly components: Readonly<Record<string, Component>>;
-}
 
 export interface HealthSources {
   readonly version: string;
@@ -43,7 +25,7 @@ const LOG_GONE_MS = 3000;
 const MEMORY_SHARE = 0.8;
 /** From so many failures in a minute on, the gateway is degraded. */
 const FAILURES_PER_MINUTE = 10;
-const SEVERITY: readonly Status[] = ['healthy', 'degraded', 'unhealthy', 'shutting_down'];
+const SEVERITY: readonly HealthStatus[] = ['healthy', 'degraded', 'unhealthy', 'shutting_down'];
 
 /** Returns what checks the health now. */
 export function createHealth(sources: HealthSources): () => Promise<Health> {
@@ -61,7 +43,7 @@ async function checkHealth(sources: HealthSources, probe: LogProbe): Promise<Hea
   } satisfies Record<string, Component>;
   const worst = Math.max(...Object.values(components).map(({ status }) => SEVERITY.indexOf(status)));
   return {
-    status: SEVERITY[worst] as Status,
+    status: SEVERITY[worst] as HealthStatus,
     timestamp: new Date().toISOString(),
     uptime: (Date.now() - sources.startedAt) / 1000,
     version: sources.version,
@@ -111,7 +93,7 @@ function checkErrors(lastMinute: number): Component {
 }
 
 /** Whether a load balancer should go on sending work: degraded still works. */
-export function isServing(status: Status): boolean {
+export function isServing(status: HealthStatus): boolean {
   return status === 'healthy' || status === 'degraded';
 }
 

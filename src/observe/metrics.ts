@@ -5,7 +5,9 @@ import type { ClientIdentity } from '../contract/admin.ts';
 import { SERVICE_NAMES, type Service, serviceOf } from '../contract/events/index.ts';
 import type { LogBounds } from '../log/log.ts';
 import { countByClass } from './clients.ts';
+import { LatencyCounter } from './latencies.ts';
 import type { Meter } from './meter.ts';
+import type { Counted } from './recent.ts';
 
 /** What is asked for when the metrics are. */
 export interface MetricSources {
@@ -35,8 +37,8 @@ export interface Metrics extends Meter {
   readonly contentType: string;
   /** Everything, as it is now. */
   text(): Promise<string>;
-  /** What was counted since the start. */
-  totals(): Readonly<Record<'published' | 'delivered' | 'replayed' | 'failures', number>>;
+  /** What was counted since the start, and is connected now. */
+  counted(): Counted;
   /** Failures within the last minute. */
   failuresLastMinute(): number;
 }
@@ -105,9 +107,12 @@ export function createMetrics(sources: MetricSources): Metrics {
     BYTES,
     ['direction'],
   );
+  const publishes = new LatencyCounter();
+  const deliveries = new LatencyCounter();
   let delivered = 0;
   let failures = 0;
   let replayed = 0;
+  let refused = 0;
   let catchingUp = 0;
   /** On the monotonic clock, in ms. */
   const failedAt: number[] = [];
@@ -167,18 +172,31 @@ export function createMetrics(sources: MetricSources): Metrics {
     text: () => registry.metrics(),
     connectionOpened: (transport) => opened.inc({ transport }),
     connectionClosed: (transport, code) => closed.inc({ transport, code: CLOSE_CODES.has(code) ? String(code) : 'other' }),
-    authFailed: (reason) => authFailures.inc({ reason }),
-    limited: (limit) => limitHits.inc({ limit }),
-    invalid: (surface) => invalid.inc({ surface }),
+    authFailed: (reason) => {
+      authFailures.inc({ reason });
+      refused += 1;
+    },
+    limited: (limit) => {
+      limitHits.inc({ limit });
+      refused += 1;
+    },
+    invalid: (surface) => {
+      invalid.inc({ surface });
+      refused += 1;
+    },
     published: (types, seconds) => {
       for (const type of types) published[serviceOf(type) as Service] += 1;
       publishSeconds.observe({ outcome: 'stored' }, seconds);
+      publishes.observe(seconds);
     },
     publishFailed: (seconds) => publishSeconds.observe({ outcome: 'refused' }, seconds),
     delivered: (copies) => {
       delivered += copies;
     },
-    deliveryTook: (seconds) => deliverySeconds.observe(seconds),
+    deliveryTook: (seconds) => {
+      deliverySeconds.observe(seconds);
+      deliveries.observe(seconds);
+    },
     replayed: (events) => {
       replayed += events;
       delivered += events;
@@ -194,7 +212,16 @@ export function createMetrics(sources: MetricSources): Metrics {
       failedAt.push(performance.now());
       if (failedAt.length > MAX_REMEMBERED_FAILURES) failedAt.shift();
     },
-    totals: () => ({ published: Object.values(published).reduce((sum, count) => sum + count, 0), delivered, replayed, failures }),
+    counted: () => {
+      const { trpc, plain } = sources.connections();
+      return {
+        totals: { published: Object.values(published).reduce((sum, count) => sum + count, 0), delivered, replayed, failures, refused },
+        publishes: publishes.counts,
+        deliveries: deliveries.counts,
+        connections: trpc + plain,
+        subscriptions: sources.subscriptions(),
+      };
+    },
     failuresLastMinute: () => failedAt.filter((at) => at > performance.now() - 60_000).length,
   };
 }

@@ -52,9 +52,7 @@ export async function collectStats({ log, hub, ...sources }: StatsSources): Prom
 /** The figures of several instances as one. The log is the same for all. */
 export function mergeStats(own: Stats, others: readonly Stats[]): Stats {
   const all = [own, ...others];
-  const subscribers = new Map<string, number>();
-  for (const { channels } of all)
-    for (const { channel, subscribers: count } of channels) subscribers.set(channel, (subscribers.get(channel) ?? 0) + count);
+  const subscribers = addSubscribers(all.map(({ channels }) => channels));
   const channels = [...subscribers].map(([channel, count]) => ({ channel, subscribers: count }));
   channels.sort((a, b) => b.subscribers - a.subscribers || a.channel.localeCompare(b.channel));
   return {
@@ -72,6 +70,13 @@ export function mergeStats(own: Stats, others: readonly Stats[]): Stats {
     rates: sumOf(all.map(({ rates }) => rates)),
     log: { ...own.log, reads: sum(all.map(({ log }) => log.reads)) },
   };
+}
+
+/** The subscribers of all instances, by channel and family. */
+export function addSubscribers(instances: readonly Stats['channels'][]): Map<string, number> {
+  const sums = new Map<string, number>();
+  for (const { channel, subscribers } of instances.flat()) sums.set(channel, (sums.get(channel) ?? 0) + subscribers);
+  return sums;
 }
 
 function sum(numbers: readonly number[]): number {

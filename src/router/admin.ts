@@ -2,10 +2,13 @@
 
 import { z } from 'zod';
 import { LOG_LEVELS } from '../contract/admin.ts';
-import { administering, router } from './trpc.ts';
+import { familyOf } from '../contract/channels.ts';
+import { position } from '../contract/position.ts';
+import { administering, observing, router } from './trpc.ts';
 
 const MAX_NAME_LENGTH = 128;
 const name = z.string().min(1).max(MAX_NAME_LENGTH);
+const knownChannel = z.string().refine((channel) => familyOf(channel) !== undefined, { error: 'is no channel' });
 
 export const adminRouter = router({
   /** Open connections, oldest first; `sub` narrows them to one principal's. */
@@ -13,11 +16,19 @@ export const adminRouter = router({
     .input(z.strictObject({ sub: name.optional() }).optional())
     .query(({ ctx, input }) => ctx.control.connections(input?.sub)),
 
-  /** The channels and families with the most subscribers. */
-  channels: administering.query(async ({ ctx }) => (await ctx.control.stats()).channels),
+  /** Channels and families that have subscribers, and channels on which something came of late. */
+  channels: observing.query(({ ctx }) => ctx.control.channels()),
 
   /** As `GET /stats`. */
-  stats: administering.query(({ ctx }) => ctx.control.stats()),
+  stats: observing.query(({ ctx }) => ctx.control.stats()),
+
+  /** The last 15 minutes, in intervals of 5 s. */
+  series: observing.query(({ ctx }) => ctx.control.series()),
+
+  /** Who subscribes to what the event `id` was published on and began before it, and whether it was handed to them. */
+  recipients: administering
+    .input(z.strictObject({ id: position, channel: knownChannel, type: name }))
+    .query(({ ctx, input }) => ctx.control.recipients(input)),
 
   /** Closes a connection with 1013: its client may come back after a delay. Returns whether there was one. */
   disconnect: administering

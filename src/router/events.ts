@@ -4,7 +4,7 @@ import type { CourierEvent } from '../contract/events/index.ts';
 import { EVENT_TYPES } from '../contract/events/index.ts';
 import { position } from '../contract/position.ts';
 import { eventOf } from '../delivery/event-iterator.ts';
-import { DEFAULT_HISTORY_LIMIT, type HistoryPage, history, MAX_HISTORY_LIMIT } from '../history.ts';
+import { DEFAULT_HISTORY_LIMIT, HISTORY_ORDERS, type HistoryPage, history, MAX_HISTORY_LIMIT } from '../history.ts';
 import { publish, type Receipt } from '../publish.ts';
 import { subscribe } from '../subscribe.ts';
 import { anyDraft } from './services.ts';
@@ -28,7 +28,9 @@ export const startInput = {
 const historyInput = z.strictObject({
   channels: channelList,
   types: typeList.optional(),
+  order: z.enum(HISTORY_ORDERS).optional().describe('Which come first; the `oldest` when absent.'),
   after: position.optional(),
+  before: position.optional(),
   limit: z.int().min(1).max(MAX_HISTORY_LIMIT).optional().describe(`Events in the page, at most; ${DEFAULT_HISTORY_LIMIT} when absent.`),
 });
 

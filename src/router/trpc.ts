@@ -87,6 +87,11 @@ export const publishingMany = t.procedure.use(async ({ ctx, getRawInput, next })
   await ctx.session.charge('publish', Array.isArray(input) ? Math.max(1, input.length) : 1);
   return next();
 });
+/** For services and admins: figures, which name nobody. */
+export const observing = procedure.use(({ ctx, next }) => {
+  if (ctx.principal.role === 'user') throw new CourierError('FORBIDDEN', 'this is for services and admins');
+  return next();
+});
 /** For admins. */
 export const administering = procedure.use(({ ctx, next }) => {
   if (ctx.principal.role !== 'admin') throw new CourierError('FORBIDDEN', 'this is for admins');

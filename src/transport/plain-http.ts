@@ -3,15 +3,15 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { z } from 'zod';
 import type { Access } from '../auth/access.ts';
 import type { Principal } from '../auth/principal.ts';
+import type { Health } from '../contract/admin.ts';
 import { asyncApiDocument } from '../contract/asyncapi.ts';
 import { contractDocument } from '../contract/document.ts';
 import { EVENT_TYPES } from '../contract/events/index.ts';
 import type { Control } from '../control.ts';
 import type { Feed } from '../delivery/subscriber.ts';
 import { CourierError, invalid } from '../errors.ts';
-import { history, MAX_HISTORY_LIMIT } from '../history.ts';
+import { HISTORY_ORDERS, history, MAX_HISTORY_LIMIT } from '../history.ts';
 import type { Activity } from '../limits/limits.ts';
-import type { Health } from '../observe/health.ts';
 import { isServing } from '../observe/health.ts';
 import { publish } from '../publish.ts';
 import { typeList } from '../router/events.ts';
@@ -117,7 +117,9 @@ function fill(body: Record<string, unknown>, field: string, value: string | unde
 }
 
 const historyQuery = z.strictObject({
+  order: z.enum(HISTORY_ORDERS).optional(),
   after: z.string().optional(),
+  before: z.string().optional(),
   limit: z.coerce.number().int().min(1).max(MAX_HISTORY_LIMIT).optional(),
   types: z
     .string()

@@ -9,6 +9,8 @@ import { CourierError } from '../errors.ts';
 import type { Failures } from '../observe/failures.ts';
 import type { Logger } from '../observe/logger.ts';
 import { CONTRACT_HASH } from '../version.ts';
+import { answerPreflight, letPagesRead, markData } from './browser-headers.ts';
+import { type Dashboard, isOfDashboard, openDashboard } from './dashboard.ts';
 import { Doorway } from './doorway.ts';
 import { drain } from './drain.ts';
 import { requestIdOf, sendProblem } from './http-exchange.ts';
@@ -23,6 +25,8 @@ export interface ServerDeps extends PlainHttpDeps {
   readonly failures: Failures;
   /** Origins of browsers that may connect, beyond the gateway's own host. */
   readonly allowedOrigins: readonly string[];
+  /** Where the dashboard's build lies, when not in its place. */
+  readonly dashboardFolder?: string | undefined;
 }
 
 /** Bytes of one WebSocket message from a client, at most. */
@@ -35,22 +39,6 @@ const TIMEOUTS = { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCh
 const LEAVING_SHARE = 0.8;
 /** How long a tRPC client may take to move elsewhere, in ms. */
 const MOVE_GRACE_MS = 1000;
-/** Headers that pages may send. */
-const ALLOWED_HEADERS = [
-  'authorization',
-  'content-type',
-  'idempotency-key',
-  'last-event-id',
-  'traceparent',
-  'trpc-accept',
-  'x-correlation-id',
-  'x-courier-client',
-  'x-courier-contract',
-  'x-event-type',
-  'x-request-id',
-].join(', ');
-/** Headers of answers that pages may read. */
-const EXPOSED_HEADERS = 'retry-after, x-courier-contract, x-request-id';
 /** Characters of a request's path in the log, at most. */
 const MAX_LOGGED_PATH = 300;
 const SHUTTING_DOWN = 'shutting down';
@@ -101,6 +89,7 @@ class ServerConnections {
   readonly #doorway: Doorway;
   readonly #trpc: TrpcWebSocketHandler;
   readonly #plain: PlainWebSockets;
+  readonly #dashboard: Dashboard;
   /** Requests that are being answered; streams of events among them. */
   readonly #responses = new Set<ServerResponse>();
   #refusing = false;
@@ -111,6 +100,7 @@ class ServerConnections {
     this.#doorway = new Doorway({ allowedOrigins: deps.allowedOrigins, unauthenticatedPerAddress });
     this.#trpc = trpcEndpoint(deps, this.#doorway);
     this.#plain = new PlainWebSockets(deps, this.#doorway);
+    this.#dashboard = openDashboard(deps.dashboardFolder);
     this.server = createServer(TIMEOUTS, (req, res) => {
       void this.#answer(req, res);
     });
@@ -156,13 +146,18 @@ class ServerConnections {
       if (this.#refusing) setImmediate(() => this.server.closeIdleConnections());
     });
     try {
-      secure(res);
+      markData(res);
       res.setHeader('x-courier-contract', CONTRACT_HASH);
       const url = urlOf(req);
-      if (this.#answerBrowser(req, res)) return;
+      const forDashboard = isOfDashboard(url);
+      if (!forDashboard && this.#answerBrowser(req, res)) return;
       const observing = /^\/(health|livez|readyz|metrics)$/.test(url.pathname);
       if (this.#refusing && !observing)
         throw new CourierError('SERVICE_UNAVAILABLE', 'the gateway is shutting down', { retryAfterMs: 1000 });
+      if (forDashboard) {
+        await this.#dashboard({ req, res, url, requestId });
+        return;
+      }
       if (url.pathname.startsWith('/trpc/')) {
         await handleTrpcHttp(this.#deps, { req, res, path: url.pathname.slice('/trpc/'.length), requestId });
         return;
@@ -186,14 +181,9 @@ class ServerConnections {
       if (asks) throw new CourierError('FORBIDDEN', 'pages of this origin may not use the gateway');
       return false;
     }
-    res.setHeader('access-control-allow-origin', origin);
-    res.setHeader('access-control-expose-headers', EXPOSED_HEADERS);
-    if (!asks) return false;
-    res.setHeader('access-control-allow-methods', 'GET, POST');
-    res.setHeader('access-control-allow-headers', ALLOWED_HEADERS);
-    res.setHeader('access-control-max-age', '600');
-    res.writeHead(204).end();
-    return true;
+    letPagesRead(res, origin);
+    if (asks) answerPreflight(res);
+    return asks;
   }
 
   #upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
@@ -242,13 +232,6 @@ class ServerConnections {
 function endStream(res: ServerResponse): void {
   const { socket } = res;
   res.end(() => socket?.end());
-}
-
-/** What every answer says to browsers: it is data, and no page. */
-function secure(res: ServerResponse): void {
-  res.setHeader('x-content-type-options', 'nosniff');
-  res.setHeader('referrer-policy', 'no-referrer');
-  res.setHeader('content-security-policy', "default-src 'none'; frame-ancestors 'none'");
 }
 
 function urlOf(req: IncomingMessage): URL {

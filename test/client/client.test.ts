@@ -68,6 +68,27 @@ test('what is published is received, typed by its channel, with dates as dates',
   expect(subscription.lastEventId).toBe(receipt.id);
 });
 
+test('history is read from either end, page by page', async () => {
+  await using gateway = await startGateway();
+  await using client = clientOf(gateway, await gateway.token('cartographe', 'service'));
+  const ids: string[] = [];
+  for (const fraction of [0.1, 0.2, 0.3]) ids.push((await client.publish('backtest.b1', 'backtest.progress', progress(fraction))).id);
+  const idsOf = ({ events }: { events: readonly { id: string }[] }) => events.map(({ id }) => id);
+  const oldest = await client.history('backtest.b1', { limit: 2 });
+  expect(idsOf(oldest)).toEqual(ids.slice(0, 2));
+  expect(idsOf(await client.history('backtest.b1', { after: oldest.next }))).toEqual(ids.slice(2));
+  const newest = await client.history('backtest.b1', { order: 'newest', limit: 2 });
+  expect(idsOf(newest)).toEqual([ids[2], ids[1]]);
+  expect(newest).toMatchObject({ has_more: true, gap: null });
+  const rest = await client.history('backtest.b1', { order: 'newest', before: newest.next });
+  expect(idsOf(rest)).toEqual([ids[0]]);
+  expect(rest.has_more).toBe(false);
+  await expect(client.history('backtest.b1', { before: newest.next })).rejects.toMatchObject({
+    code: 'BAD_REQUEST',
+    issues: [{ path: 'before', message: 'goes with order newest' }],
+  });
+});
+
 async function take<T>(events: AsyncIterable<T>, count: number): Promise<T[]> {
   const taken: T[] = [];
   if (count === 0) return taken;

@@ -7,6 +7,9 @@ import { RedisConnection } from '../../src/redis/connection.ts';
 
 const answers = (name: string): Answerers => ({
   stats: () => Promise.resolve(name),
+  series: () => [],
+  channels: () => [],
+  recipients: () => ({ total: 0, recipients: [] }),
   connections: ({ sub }) => `${name}: ${sub}`,
   disconnect: () => {
     throw new Error('failed');

@@ -41,7 +41,11 @@ export function draftOn(channel: string, options: { type?: string; key?: string;
 const seqsOf = (events: readonly { seq: number }[]) => events.map(({ seq }) => seq);
 const range = (from: number, to: number) => Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => from + index);
 
-async function readAll(log: EventLog, selector: Selector, options: { after?: number; limit?: number; types?: ReadonlySet<string> } = {}) {
+async function readAll(
+  log: EventLog,
+  selector: Selector,
+  options: { after?: number; limit?: number; types?: ReadonlySet<string> | undefined } = {},
+) {
   const { limit = 1000, types } = options;
   const events: StoredEvent[] = [];
   let after = options.after ?? 0;
@@ -51,6 +55,24 @@ async function readAll(log: EventLog, selector: Selector, options: { after?: num
     if (page.through >= page.head) return events;
     expect(page.through).toBeGreaterThan(after);
     after = page.through;
+  }
+}
+
+/** As readAll, newest first. */
+async function readBack(
+  log: EventLog,
+  selector: Selector,
+  options: { before?: number; limit?: number; types?: ReadonlySet<string> | undefined } = {},
+) {
+  const { limit = 1000, types } = options;
+  const events: StoredEvent[] = [];
+  let before = options.before ?? (await log.bounds()).head + 1;
+  for (;;) {
+    const page: LogPage = await log.read({ before, selector, types, limit }, never);
+    events.push(...page.events);
+    if (page.through <= page.first) return events;
+    expect(page.through).toBeLessThan(before);
+    before = page.through;
   }
 }
 
@@ -193,6 +215,71 @@ export function describeEventLog(name: string, { durable, factory, runs }: LogSu
       });
     });
 
+    describe('reading backwards', () => {
+      test('from any number, with any selector, types and page size, gives the reverse of what reading forwards gives', async () => {
+        await using logs = await factory();
+        await using log = await logs.open();
+        await fc.assert(
+          fc.asyncProperty(
+            arbitraryAppends,
+            arbitrarySelector,
+            fc.option(fc.subarray(TYPES, { minLength: 1 }), { nil: undefined }),
+            fc.nat(),
+            fc.integer({ min: 1, max: 20 }),
+            async (appends, selector, names, position, limit) => {
+              for (const drafts of appends) await log.append(drafts.map(({ channel, type }) => draftOn(channel, { type })));
+              const { head } = await log.bounds();
+              const before = position % (head + 3);
+              const types = names && new Set(names);
+              const forwards = await readAll(log, selector, { types });
+              expect(await readBack(log, selector, { before, limit, types })).toEqual(forwards.filter(({ seq }) => seq < before).reverse());
+            },
+          ),
+          { numRuns: runs },
+        );
+      });
+
+      test('a full page reaches the last row that was looked at', async () => {
+        await using logs = await factory();
+        await using log = await logs.open();
+        await log.append(range(1, 6).map((n) => draftOn(n % 2 === 0 ? 'global' : 'user.u1', { type: n === 4 ? 'b' : 'a' })));
+        const page = await log.read({ before: 7, selector: selectorOf(['global']), types: new Set(['a']), limit: 2 }, never);
+        expect(seqsOf(page.events)).toEqual([6]);
+        expect(page).toMatchObject({ through: 4, first: 1, head: 6 });
+      });
+
+      test('a page ends before it is too large, but holds at least one event', async () => {
+        await using logs = await factory();
+        await using log = await logs.open();
+        await log.append(range(1, 5).map(() => draftOn('global', { size: PAGE_BYTES })));
+        const page = await log.read({ before: 6, selector: EVERYTHING, limit: 100 }, never);
+        expect(seqsOf(page.events)).toEqual([5]);
+        expect(page).toMatchObject({ through: 5, first: 1, head: 5 });
+        expect(seqsOf(await readBack(log, selectorOf(['global'])))).toEqual([5, 4, 3, 2, 1]);
+      });
+
+      test('a page reaches the first event when nothing more matches, and there is nothing before that', async () => {
+        await using logs = await factory();
+        await using log = await logs.open();
+        const nothing = { events: [], through: 1, first: 1, head: 0 };
+        expect(await log.read({ before: 1, selector: EVERYTHING, limit: 10 }, never)).toEqual(nothing);
+        await log.append([draftOn('user.u1'), draftOn('global'), draftOn('user.u1')]);
+        const page = await log.read({ before: 4, selector: selectorOf(['global']), limit: 10 }, never);
+        expect(seqsOf(page.events)).toEqual([2]);
+        expect(page.through).toBe(1);
+        for (const selector of [EVERYTHING, selectorOf(['user.u1'])])
+          expect(await log.read({ before: 1, selector, limit: 10 }, never)).toEqual({ ...nothing, head: 3 });
+      });
+
+      test('begins at the head, however far past it', async () => {
+        await using logs = await factory();
+        await using log = await logs.open();
+        await log.append([draftOn('user.u1'), draftOn('global')]);
+        for (const selector of [EVERYTHING, selectorOf(['global', 'user.u1'])])
+          expect(seqsOf((await log.read({ before: 1000, selector, limit: 10 }, never)).events)).toEqual([2, 1]);
+      });
+    });
+
     describe('idempotency', () => {
       test('a repeated key stores nothing and returns what was stored first', async () => {
         await using logs = await factory();
@@ -272,6 +359,10 @@ export function describeEventLog(name: string, { durable, factory, runs }: LogSu
         expect(seqsOf(await readAll(log, EVERYTHING))).toEqual(range(5, 10));
         expect(seqsOf(await readAll(log, selectorOf(['user.u1'])))).toEqual([5, 7, 9]);
         expect(seqsOf(await readAll(log, selectorOf(['global']), { limit: 1 }))).toEqual([6, 8, 10]);
+        expect(seqsOf(await readBack(log, EVERYTHING))).toEqual(range(5, 10).reverse());
+        expect(seqsOf(await readBack(log, selectorOf(['global']), { limit: 1 }))).toEqual([10, 8, 6]);
+        for (const selector of [EVERYTHING, selectorOf(['user.u1'])])
+          expect(await log.read({ before: 3, selector, limit: 10 }, never)).toEqual({ events: [], through: 3, first: 5, head: 10 });
       });
 
       test('never gives a number again, even when everything is gone', async () => {
@@ -282,7 +373,9 @@ export function describeEventLog(name: string, { durable, factory, runs }: LogSu
         now = 5 * DAY_MS;
         await trimAll(log, now, 100);
         expect(await log.bounds()).toEqual({ first: 3, head: 2 });
-        expect(await log.read({ after: 0, selector: EVERYTHING, limit: 10 }, never)).toEqual({ events: [], through: 2, first: 3, head: 2 });
+        const empty = { events: [], first: 3, head: 2 };
+        expect(await log.read({ after: 0, selector: EVERYTHING, limit: 10 }, never)).toEqual({ ...empty, through: 2 });
+        expect(await log.read({ before: 3, selector: EVERYTHING, limit: 10 }, never)).toEqual({ ...empty, through: 3 });
         expect(await log.append([draftOn('global')])).toMatchObject([{ event: { seq: 3 } }]);
       });
 

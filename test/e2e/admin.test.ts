@@ -36,15 +36,22 @@ test('connections are listed with who, since when, over what, how many subscript
       since: expect.any(Date),
       expires_at: expect.any(Date),
       subscriptions: 2,
+      channels: ['forge.job.j', 'user.ada'],
       buffered_bytes: 0,
       lag: 0,
     },
-    expect.objectContaining({ sub: 'forge', role: 'service', transport: 'plain', subscriptions: 1 }),
+    expect.objectContaining({
+      sub: 'forge',
+      role: 'service',
+      transport: 'plain',
+      subscriptions: 1,
+      channels: ['user.*', 'strategy.*', 'backtest.*', 'forge.job.*', 'global'],
+    }),
   ]);
   expect(connections[0]?.since.getTime()).toBeGreaterThanOrEqual(before.getTime());
   expect((await admin.connections.query({ sub: 'forge' })).connections.map(({ sub }) => sub)).toEqual(['forge']);
   const channels = ['backtest.*', 'forge.job.*', 'forge.job.j', 'global', 'strategy.*', 'user.*', 'user.ada'];
-  expect(await admin.channels.query()).toEqual(channels.map((channel) => ({ channel, subscribers: 1 })));
+  expect(await admin.channels.query()).toEqual(channels.map((channel) => ({ channel, subscribers: 1, rate: 0, last_event: null })));
   expect(await admin.stats.query()).toMatchObject({
     connections: { total: 2, transport: { trpc: 1, plain: 1 }, role: { user: 1, service: 1, admin: 0 } },
     subscriptions: 3,
@@ -84,6 +91,62 @@ test('one connection is sent away, and its client comes back', async () => {
   await again.count(1);
 });
 
+test('channels are listed with how much comes on them, and what came last', async () => {
+  await using gateway = await startGateway();
+  const admin = await adminOf(gateway);
+  const { forge } = gateway.httpClient(await gateway.token('forge', 'service'));
+  await using reader = await openSocket(`${gateway.url.replace('http', 'ws')}/ws/forge.**?token=${await gateway.token('ada', 'admin')}`);
+  await reader.count(1);
+  await forge.publish.mutate({ type: 'forge.job.started', channel: 'forge.job.j', data: { job_id: 'j', kind: 'k' } });
+  const { id } = await forge.publish.mutate({ type: 'forge.job.completed', channel: 'forge.job.j', data: { job_id: 'j' } });
+  await reader.count(3);
+  const [family, channel, ...others] = await admin.channels.query();
+  expect(family).toEqual({ channel: 'forge.job.*', subscribers: 1, rate: 0, last_event: null });
+  expect(channel).toEqual({
+    channel: 'forge.job.j',
+    subscribers: 0,
+    rate: expect.any(Number),
+    last_event: { id, type: 'forge.job.completed', at: expect.any(Date) },
+  });
+  expect(channel?.rate).toBeGreaterThan(0);
+  expect(others).toEqual([]);
+});
+
+test('who was given an event is told, and who has yet to read it', { timeout: 60_000 }, async () => {
+  await using gateway = await startGateway();
+  const admin = await adminOf(gateway);
+  const { events } = gateway.httpClient(await gateway.token('root', 'admin'));
+  const open = async (sub: string, path: string) =>
+    openSocket(
+      `${gateway.url.replace('http', 'ws')}/ws/${path}${path.includes('?') ? '&' : '?'}token=${await gateway.token(sub, 'service')}`,
+    );
+  await using reader = await open('reader', 'forge.job.j');
+  await using other = await open('other', 'backtest.*');
+  await using choosy = await open('choosy', 'forge.job.*?types=forge.job.failed');
+  await using slow = await open('slow', '**');
+  await Promise.all([reader, other, choosy, slow].map((socket) => socket.count(1)));
+  slow.ws.pause();
+  const draft = { type: 'forge.job.completed', channel: 'forge.job.j', data: { job_id: 'j', result: { text: 'x'.repeat(2000) } } } as const;
+  const behind = async () => (await admin.connections.query({ sub: 'slow' })).connections[0]?.lag ?? 0;
+  while ((await behind()) === 0) await events.publishBatch.mutate(Array(100).fill(draft));
+  const { id, channel, type } = await events.publish.mutate(draft);
+  await using late = await open('late', 'forge.**');
+  await late.count(1);
+  const told = async () => {
+    const { total, recipients } = await admin.recipients.query({ id, channel, type });
+    return { total, handed: Object.fromEntries(recipients.map(({ sub, handed }) => [sub, handed])) };
+  };
+  await expect.poll(told).toEqual({ total: 2, handed: { reader: true, slow: false } });
+  slow.ws.resume();
+  await expect.poll(told).toEqual({ total: 2, handed: { reader: true, slow: true } });
+  await expect(admin.recipients.query({ id: 'another-1', channel, type })).rejects.toMatchObject({
+    data: { code: 'BAD_REQUEST', issues: [{ path: 'id' }] },
+  });
+  await expect(admin.recipients.query({ id, channel: 'a..b', type })).rejects.toMatchObject({
+    data: { code: 'BAD_REQUEST', issues: [{ path: 'channel', message: 'is no channel' }] },
+  });
+});
+
 test('the log level changes while it runs', async () => {
   await using gateway = await startProcess({ COURIER_LOG: 'memory:', COURIER_LOG_LEVEL: 'info' });
   let logged = '';
@@ -103,18 +166,23 @@ test('the log level changes while it runs', async () => {
   await expect.poll(() => logged).toContain('a WebSocket failed');
 });
 
-test('none of it is for others', async () => {
+test('services are told figures, and users nothing', async () => {
   await using gateway = await startGateway();
   for (const role of ['user', 'service'] as const) {
     const { admin } = gateway.httpClient(await gateway.token('forge', role));
-    const calls = [
+    const forAdmins = [
       () => admin.connections.query(),
-      () => admin.channels.query(),
-      () => admin.stats.query(),
+      () => admin.recipients.query({ id: 'e-1', channel: 'global', type: 'backtest.started' }),
+      () => admin.revoke.mutate({ sub: 'x' }),
       () => admin.disconnect.mutate({ connection_id: 'x' }),
       () => admin.setLogLevel.mutate({ level: 'trace' }),
     ];
-    for (const call of calls) await expect(call()).rejects.toMatchObject({ data: { code: 'FORBIDDEN' } });
+    const forServices = [() => admin.channels.query(), () => admin.stats.query(), () => admin.series.query()];
+    for (const call of forAdmins) await expect(call()).rejects.toMatchObject({ data: { code: 'FORBIDDEN' } });
+    for (const call of forServices) {
+      if (role === 'service') await call();
+      else await expect(call()).rejects.toMatchObject({ data: { code: 'FORBIDDEN' } });
+    }
   }
 });
 

@@ -1,6 +1,7 @@
 /** Two gateways that share a log: what is true of one is true of both together. */
 import { expect, inject, test } from 'vitest';
 import { createDatabase, startRedis } from '../../scripts/servers.ts';
+import type { Answerers } from '../../src/cluster/peers.ts';
 import { redisPeers } from '../../src/cluster/redis.ts';
 import type { SharedLog } from '../../src/log/postgres.ts';
 import { RedisConnection } from '../../src/redis/connection.ts';
@@ -103,7 +104,12 @@ test('an admin of one sees, disconnects and revokes on both', async () => {
     ],
     subscriptions: 3,
   });
-  expect((await admin.channels.query())[0]).toEqual({ channel: 'global', subscribers: 3 });
+  expect((await admin.channels.query()).find(({ channel }) => channel === 'global')).toEqual({
+    channel: 'global',
+    subscribers: 3,
+    rate: 0,
+    last_event: null,
+  });
   const { total, connections } = await admin.connections.query();
   expect([total, connections.map(({ sub }) => sub)]).toEqual([3, ['ada', 'ada', 'forge']]);
   expect(connections[2]?.since).toBeInstanceOf(Date);
@@ -131,10 +137,14 @@ test('an instance of a version that does not know clients is counted all the sam
     connections: () => ({ total: 1, connections: [{ connection_id: 'c', ...row, ...times }] }),
     disconnect: () => false,
     revoked: () => 0,
-  });
+  } as Partial<Answerers> as Answerers);
   await expect.poll(async () => (await admin.stats.query()).instances, { timeout: 10_000 }).toBe(2);
   expect(await admin.stats.query()).toMatchObject({ subscriptions: 7, clients: [] });
-  expect((await admin.connections.query()).connections).toEqual([{ connection_id: 'c', ...row, ...times, client: null, contract: null }]);
+  expect((await admin.connections.query()).connections).toEqual([
+    { connection_id: 'c', ...row, ...times, client: null, contract: null, channels: [] },
+  ]);
+  // It does not know the question, so nothing is waited for beyond what an answer may take.
+  expect((await admin.series.query()).samples).toBeInstanceOf(Array);
 });
 
 test('while Redis is away events arrive from the log, limits are shared out, and revocations still reach both', {

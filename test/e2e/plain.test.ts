@@ -207,8 +207,45 @@ describe('reading', () => {
     });
   });
 
+  test('the newest first, page by page', async () => {
+    await using gateway = await startGateway();
+    const ids: string[] = [];
+    for (const progress of [0, 0.1, 0.2]) {
+      const { body } = await post(gateway, '/publish/backtest.b1', { type: 'backtest.progress', data: { backtest_id: 'b1', progress } });
+      ids.unshift(body.id);
+    }
+    const token = await gateway.token('reader', 'service');
+    const first = await get(gateway, '/events/backtest.*?order=newest&limit=2', token);
+    expect(first.body.events.map(({ id }: { id: string }) => id)).toEqual(ids.slice(0, 2));
+    expect(first.body).toMatchObject({ has_more: true, gap: null });
+    const second = await get(gateway, `/events/backtest.*?order=newest&before=${first.body.next}`, token);
+    expect(second.body).toMatchObject({ events: [{ id: ids[2] }], has_more: false });
+    expect((await get(gateway, `/events/**?order=newest&before=${second.body.next}`, token)).body).toMatchObject({
+      events: [],
+      has_more: false,
+    });
+    for (const [before, reason] of [
+      ['another-3', 'epoch'],
+      [`${first.body.next.split('-')[0]}-99`, 'ahead'],
+    ]) {
+      expect((await get(gateway, `/events/**?order=newest&limit=1&before=${before}`, token)).body).toMatchObject({
+        events: [{ id: ids[0] }],
+        gap: { reason, requested: before, resumed_from: ids[0] },
+      });
+    }
+  });
+
   test.each([
+    ['/events/**?order=sideways', 400, 'order'],
+    ['/events/**?order=newest&after=e-1', 400, 'after'],
+    ['/events/**?before=e-1', 400, 'before'],
+    ['/events/**?order=newest&before=garbage', 400, 'before'],
     ['/events/**?after=garbage', 400, 'after'],
+    ['/events/**?order=newest&before=garbage', 400, 'before'],
+    ['/events/**?before=epoch-3', 400, 'before'],
+    ['/events/**?order=oldest&before=epoch-3', 400, 'before'],
+    ['/events/**?order=newest&after=epoch-3', 400, 'after'],
+    ['/events/**?order=sideways', 400, 'order'],
     ['/events/**?limit=0', 400, 'limit'],
     ['/events/**?types=nope', 400, 'types.0'],
     ['/events/**?surprise=1', 400, 'surprise'],
@@ -217,6 +254,42 @@ describe('reading', () => {
     await using gateway = await startGateway();
     const answer = await get(gateway, path, await gateway.token('reader', 'service'));
     expect(answer).toMatchObject({ status, body: { code: 'BAD_REQUEST', issues: [{ path: field }] } });
+  });
+
+  test('backwards it begins at the head, and ends with the first event', async () => {
+    await using gateway = await startGateway();
+    const token = await gateway.token('reader', 'service');
+    const newest = async (query = '') => (await get(gateway, `/events/backtest.*?order=newest${query}`, token)).body;
+    const empty = await newest();
+    expect(empty).toEqual({ events: [], next: expect.stringMatching(/-0$/), has_more: false, gap: null });
+    expect(await newest(`&before=${empty.next}`)).toEqual(empty);
+    const ids: string[] = [];
+    for (const channel of ['backtest.b1', 'backtest.b2', 'global', 'backtest.b1', 'strategy.s1']) {
+      const receipt = await post(gateway, `/publish/${channel}`, { type: 'backtest.started', data: { backtest_id: 'b1' } });
+      ids.push(receipt.body.id);
+    }
+    const idsOf = ({ events }: { events: { id: string }[] }) => events.map(({ id }) => id);
+    const first = await newest('&limit=2');
+    expect(idsOf(first)).toEqual([ids[3], ids[1]]);
+    expect(first).toMatchObject({ next: ids[1], has_more: true, gap: null });
+    const last = await newest(`&limit=2&before=${first.next}`);
+    expect(idsOf(last)).toEqual([ids[0]]);
+    expect(last).toMatchObject({ has_more: false, gap: null });
+    expect(await newest(`&before=${last.next}`)).toMatchObject({ events: [], has_more: false, gap: null });
+    expect(await newest('&types=backtest.failed')).toMatchObject({ events: [], has_more: false, gap: null });
+  });
+
+  test.each([
+    ['another-3', 'epoch'],
+    ['-99', 'ahead'],
+  ])('backwards from a position that is none of the log, %s, it begins at the head and says so', async (position, reason) => {
+    await using gateway = await startGateway();
+    for (let n = 0; n < 2; n += 1) await post(gateway, '/publish/backtest.b1', { type: 'backtest.started', data: { backtest_id: 'b1' } });
+    const token = await gateway.token('reader', 'service');
+    const head = (await get(gateway, '/events/**', token)).body.next as string;
+    const requested = position.startsWith('-') ? `${head.split('-')[0]}${position}` : position;
+    const page = (await get(gateway, `/events/**?order=newest&limit=1&before=${requested}`, token)).body;
+    expect(page).toMatchObject({ events: [{ id: head }], next: head, has_more: true, gap: { reason, requested, resumed_from: head } });
   });
 
   test('several channels and patterns are one read, in one order', async () => {

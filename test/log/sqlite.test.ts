@@ -4,6 +4,7 @@ import { DatabaseSync } from 'node:sqlite';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { EVERYTHING, type Selector, selectorOf } from '../../src/contract/channels.ts';
+import type { LogStart } from '../../src/log/log.ts';
 import { openSqliteLog } from '../../src/log/sqlite.ts';
 import { readStatement } from '../../src/log/sqlite-store.ts';
 import { describeEventLog, draftOn } from '../contracts/event-log.ts';
@@ -30,8 +31,9 @@ async function filledFile(path: string, events = 200): Promise<void> {
 /** All that a file says of its events, however they are asked for. */
 async function everything(path: string): Promise<{ first: string; bounds: object; events: readonly unknown[] }> {
   await using log = await openSqliteLog({ path });
-  const read = (selector: Selector) => log.read({ after: 0, selector, limit: 1000 }, new AbortController().signal);
-  const pages = await Promise.all([read(EVERYTHING), read(selectorOf(['backtest.*'])), read(selectorOf(['backtest.b1']))]);
+  const read = (start: LogStart, selector: Selector) => log.read({ ...start, selector, limit: 1000 }, new AbortController().signal);
+  const both = (selector: Selector) => [read({ after: 0 }, selector), read({ before: 1000 }, selector)];
+  const pages = await Promise.all([EVERYTHING, selectorOf(['backtest.*']), selectorOf(['backtest.b1'])].flatMap(both));
   return { first: log.positions.at(1), bounds: await log.bounds(), events: pages.map(({ events }) => events) };
 }
 
@@ -164,11 +166,11 @@ describe('the file', () => {
   });
 });
 
-test('a read of families and channels walks index ranges and sorts nothing', async () => {
+test.each([{ after: 0 }, { before: 2 }])('a read of families and channels walks index ranges and sorts nothing: %o', async (start) => {
   using folder = temporaryFolder();
   await filledFile(folder.file('log.db'), 1);
   const db = new DatabaseSync(folder.file('log.db'));
-  const { sql } = readStatement({ families: ['user', 'strategy'], channels: ['global', 'backtest.b1', 'forge.job.j1'] });
+  const { sql } = readStatement({ start, families: ['user', 'strategy'], channels: ['global', 'backtest.b1', 'forge.job.j1'] });
   const plan = db
     .prepare(`EXPLAIN QUERY PLAN ${sql}`)
     .all()

@@ -1,11 +1,13 @@
 /** The demo, run as its user runs it, and the arithmetic that it shows. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { readBars } from '../../scripts/demo/bars.ts';
 import { backtest, type Result, untestable } from '../../scripts/demo/moving-average.ts';
+import { httpClient } from '../helpers/gateway.ts';
 
 const DEMO = fileURLToPath(new URL('../../scripts/demo/run.ts', import.meta.url));
 
@@ -23,6 +25,7 @@ test('the demo ends well, loses nothing, shows every outcome, and gives the same
   for (const { code, stdout, stderr } of [first, second]) {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(/published (\d+), stored \1, delivered \1, lost 0, duplicated 0, in the order of the log/);
+    expect(stdout).toMatch(/^gateway on (\S+), log in \S+\ndashboard: \1\/admin\/#token=\S+\n\n/);
     for (const outcome of [
       'strategy.generation.failed',
       'backtest.failed',
@@ -44,6 +47,65 @@ test('with two gateways, one of them killed half-way, nothing is lost either', {
   expect(stdout).toMatch(/^http:\/\/127\.0\.0\.1:\d+ was killed$/m);
   expect(stdout).toMatch(/published (\d+), stored \1, delivered \1, lost 0, duplicated 0, in the order of the log/);
 });
+
+test('with --keep it goes on with other candidates, for the link that it prints to look at, until Ctrl-C', async () => {
+  await using demo = keepDemo();
+  const [, url = '', token = ''] = await demo.line(/^dashboard: (http:\/\/127\.0\.0\.1:\d+)\/admin\/#token=(\S+)$/);
+  const trpc = httpClient(url, token);
+  expect(await trpc.auth.whoami.query()).toMatchObject({ sub: 'demo', role: 'admin' });
+  await demo.line(/^published (\d+), stored \1, delivered \1, lost 0, duplicated 0, in the order of the log$/);
+  for (const job of ['research-2', 'research-3']) await demo.line(new RegExp(` forge.job.${job} .* forge.job.(completed|failed) `));
+  const { events } = await trpc.events.history.query({ channels: ['strategy.*'], types: ['strategy.generation.started'], limit: 1000 });
+  const proposedIn = (round: string) =>
+    events.filter(({ metadata }) => metadata.correlation_id === round).map(({ channel }) => channel.replace('strategy.', ''));
+  const [first, second, third] = ['research-2000-2020', 'research-2', 'research-3'].map(proposedIn);
+  expect([first?.length, second?.length, third?.length]).toEqual([6, 4, 4]);
+  expect(third?.filter((strategy) => second?.includes(strategy))).toEqual([]);
+  expect(await demo.interrupt()).toEqual({ code: 0, stderr: '' });
+});
+
+interface KeptDemo extends AsyncDisposable {
+  /** Resolves to the match once a line matches; rejects when the demo ends before. */
+  line(pattern: RegExp): Promise<RegExpExecArray>;
+  /** What Ctrl-C does: SIGINT to the demo and to all that it started. Resolves to how it ended. */
+  interrupt(): Promise<{ code: unknown; stderr: string }>;
+}
+
+function keepDemo(): KeptDemo {
+  const child = spawn(process.execPath, [DEMO, '--keep'], {
+    env: { PATH: process.env['PATH'], NO_COLOR: '1' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
+  const stderr = text(child.stderr);
+  const exited = once(child, 'exit');
+  const lines = createInterface({ input: child.stdout });
+  const seen: string[] = [];
+  lines.on('line', (line) => seen.push(line));
+  const signal = (name: NodeJS.Signals) => process.kill(-(child.pid as number), name);
+  return {
+    line: async (pattern) => {
+      for (;;) {
+        const [match] = seen.map((line) => pattern.exec(line)).filter((found) => found !== null);
+        if (match !== undefined) return match;
+        const ended = exited.then(async () => {
+          throw new Error(`the demo ended: ${await stderr}`);
+        });
+        await Promise.race([once(lines, 'line'), ended]);
+      }
+    },
+    interrupt: async () => {
+      signal('SIGINT');
+      const [code] = await exited;
+      return { code, stderr: await stderr };
+    },
+    [Symbol.asyncDispose]: async () => {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      signal('SIGKILL');
+      await exited;
+    },
+  };
+}
 
 describe('the moving-average crossover', () => {
   const bar = (open: number, close: number, index: number) => ({ date: `2024-01-${String(index + 1).padStart(2, '0')}`, open, close });

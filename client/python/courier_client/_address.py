@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
 from .errors import InvalidInputError
@@ -27,10 +27,18 @@ class Address:
         channels: Sequence[str],
         *,
         types: Sequence[str] | None,
+        order: Literal["oldest", "newest"],
         after: str | None,
+        before: str | None,
         limit: int | None,
     ) -> str:
-        query = _query(types=_list(types), after=after, limit=limit)
+        query = _query(
+            types=_list(types),
+            order=None if order == "oldest" else order,
+            after=after,
+            before=before,
+            limit=limit,
+        )
         return f"{self.base_url}/events/{_segment(channels)}{query}"
 
     def subscription(

@@ -184,23 +184,30 @@ class CourierClient:
         channels: str | Sequence[str],
         *,
         types: str | Sequence[str] | None = None,
+        order: Literal["oldest", "newest"] = "oldest",
         after: str | None = None,
+        before: str | None = None,
         limit: int | None = None,
         timeout: float | None = None,
     ) -> HistoryPage[AnyEvent]:
-        """One page of what was published before, oldest first.
+        """One page of what was published before.
 
         Args:
             channels: A channel or a pattern, or several.
             types: Only these event types.
-            after: What comes after this position; from the oldest event that is kept when absent.
+            order: Which events come first.
+            after: Oldest first: what comes after this position; from the oldest event that is kept
+                when absent.
+            before: Newest first: what comes before this position; from the last event when absent.
             limit: Events in the page, 1 to 1000; 100 when absent.
             timeout: Seconds, instead of the client's.
         """
         url = self._address.history(
             outgoing.names("channels", channels),
             types=outgoing.optional_names("types", types),
+            order=order,
             after=after,
+            before=before,
             limit=limit,
         )
         request = self._http.build_request("GET", url)

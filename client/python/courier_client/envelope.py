@@ -50,15 +50,15 @@ class Receipt(Model):
 
 @dataclass(frozen=True)
 class HistoryPage(Generic[DataT_co]):
-    """One page of what was published before, oldest first."""
+    """One page of what was published before, in the order that was asked for."""
 
     events: tuple[DataT_co, ...]
     next: str
-    """The `after` of the next page, also at the end of the log."""
+    """The `after` of the next page, also at the end of the log; its `before`, newest first."""
     has_more: bool
-    """Whether there is more after `next` now."""
+    """Whether there may be more beyond `next` now."""
     gap: CourierGapData | None
-    """Set when the events after the `after` that was asked for cannot all be given."""
+    """Set when the page does not start at the position that was asked for."""
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,9 @@ class SyncCourierClient:
         channels: str | Sequence[str],
         *,
         types: str | Sequence[str] | None = None,
+        order: Literal["oldest", "newest"] = "oldest",
         after: str | None = None,
+        before: str | None = None,
         limit: int | None = None,
         timeout: float | None = None,
     ) -> HistoryPage[AnyEvent]:
@@ -125,7 +127,9 @@ class SyncCourierClient:
         url = self._address.history(
             outgoing.names("channels", channels),
             types=outgoing.optional_names("types", types),
+            order=order,
             after=after,
+            before=before,
             limit=limit,
         )
         request = self._http.build_request("GET", url)

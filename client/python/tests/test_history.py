@@ -37,6 +37,22 @@ async def test_pages_follow_each_other(client: CourierClient, stored: list[str])
     assert (await client.history(channel, types="backtest.failed")).events == ()
 
 
+async def test_the_newest_first(client: CourierClient, gateway: Gateway, stored: list[str]) -> None:
+    channel = "backtest.test_the_newest_first"
+    page = await client.history(channel, order="newest", limit=2)
+    assert [event.id for event in page.events] == stored[:2:-1]
+    with SyncCourierClient(gateway.url, token=gateway.token()) as sync:
+        assert sync.history(channel, order="newest", limit=2) == page
+        rest = sync.history(channel, order="newest", before=page.next)
+    assert page.has_more
+    assert [event.id for event in rest.events] == stored[2::-1]
+    assert (rest.has_more, rest.gap) == (False, None)
+    assert await client.history(channel, order="newest", before=page.next) == rest
+    with pytest.raises(InvalidInputError) as caught:
+        await client.history(channel, before=page.next)
+    assert [issue.path for issue in caught.value.issues] == ["before"]
+
+
 @pytest.mark.parametrize("page_size", [1, 2, 5, None])
 async def test_all_pages(client: CourierClient, gateway: Gateway, stored: list[str], page_size: int | None) -> None:
     after, channel = stored[0], "backtest.test_all_pages"

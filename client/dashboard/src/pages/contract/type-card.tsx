@@ -1,0 +1,88 @@
+/** One type of event or notice: where it may go, and what is in it. */
+import { Anchor, Badge, Card, Group, Stack, Text, Title } from '@mantine/core';
+import { Link } from '@tanstack/react-router';
+import type { ReactElement } from 'react';
+import type { JsonSchema } from '../../../../../src/contract/json-schema.ts';
+import { legible } from '../../parts/legible.tsx';
+import classes from './contract.module.css';
+import { Disclosure } from './disclosure.tsx';
+import { type Field, fieldsOf } from './fields.ts';
+
+interface TypeCardProps {
+  readonly type: string;
+  /** How the channels are written that it may go to. */
+  readonly channels: readonly string[];
+  readonly data: JsonSchema;
+  /** The whole, as the contract has it. */
+  readonly schema: JsonSchema;
+  readonly canPublish: boolean;
+}
+
+export function TypeCard({ type, channels, data, schema, canPublish }: TypeCardProps): ReactElement {
+  const description = data.description ?? schema.description;
+  return (
+    <Card data-type={type}>
+      <Stack gap="xs">
+        <Group justify="space-between" gap="xs">
+          <Title order={4} size="h6" className="text">
+            {type}
+          </Title>
+          {canPublish && (
+            <Anchor
+              size="sm"
+              renderRoot={(props) => <Link {...props} to="/publish" search={{ type }} aria-label={`Publish one: ${type}`} />}
+            >
+              Publish one
+            </Anchor>
+          )}
+        </Group>
+        {description !== undefined && <Text size="sm">{legible(description)}</Text>}
+        <Group gap={4}>
+          <Text size="sm" c="dimmed">
+            On
+          </Text>
+          {channels.map((form) => (
+            <Badge key={form} variant="default" tt="none">
+              {form}
+            </Badge>
+          ))}
+        </Group>
+        <ul className={classes['list']} aria-label={`Fields of ${type}`}>
+          {fieldsOf(data).map((field) => (
+            <FieldItem key={field.path} field={field} />
+          ))}
+        </ul>
+        <Disclosure label="JSON Schema" of={type}>
+          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls can be scrolled with the keyboard */}
+          <pre className="code" tabIndex={0}>
+            {legible(JSON.stringify(schema, null, 2))}
+          </pre>
+        </Disclosure>
+      </Stack>
+    </Card>
+  );
+}
+
+function FieldItem({ field: { path, type, isRequired, constraints, description } }: { readonly field: Field }): ReactElement {
+  return (
+    <Stack component="li" gap={0} py={6} data-field={path}>
+      <Group gap="xs">
+        <Text span size="sm" fw={600} ff="monospace" className="text">
+          {path}
+        </Text>
+        <Text span size="sm">
+          {type}
+        </Text>
+        <Text span size="sm" c="dimmed">
+          {isRequired ? 'required' : 'optional'}
+        </Text>
+      </Group>
+      {description !== undefined && <Text size="sm">{legible(description)}</Text>}
+      {constraints.map((constraint) => (
+        <Text key={constraint} size="xs" c="dimmed" className="text">
+          {legible(constraint)}
+        </Text>
+      ))}
+    </Stack>
+  );
+}

@@ -1,0 +1,76 @@
+/** The gateway's health, component by component, and what to do where one is not well. */
+import { Badge, Card, Group, Stack, Text, Title } from '@mantine/core';
+import type { ReactElement } from 'react';
+import type { Component, HealthStatus } from '../../../../../src/contract/admin.ts';
+import { bytes, count } from '../../parts/format.ts';
+import { Legible } from '../../parts/legible.tsx';
+import { useHealth } from '../../parts/queries.ts';
+import { Loaded } from '../../parts/states.tsx';
+
+const COLORS: Readonly<Record<HealthStatus, string>> = { healthy: 'teal', degraded: 'orange', unhealthy: 'red', shutting_down: 'orange' };
+const NAMES: Readonly<Record<string, string>> = {
+  websocket_server: 'WebSocket server',
+  event_log: 'Event log',
+  broker: 'Broker',
+  memory: 'Memory',
+  errors: 'Errors',
+};
+
+export function HealthCard(): ReactElement {
+  const health = useHealth();
+  return (
+    <Card>
+      <Loaded what="The health" query={health}>
+        {({ status, components }) => (
+          <Stack gap="xs">
+            <Group justify="space-between">
+              <Title order={2} size="h5">
+                Health
+              </Title>
+              <Health status={status} />
+            </Group>
+            {Object.entries(components).map(([name, component]) => (
+              <ComponentRow key={name} name={name} component={component} />
+            ))}
+          </Stack>
+        )}
+      </Loaded>
+    </Card>
+  );
+}
+
+function ComponentRow({ name, component }: { readonly name: string; readonly component: Component }): ReactElement {
+  const { status, action, ...figures } = component;
+  return (
+    <div data-component={name}>
+      <Group justify="space-between" gap="xs" wrap="nowrap">
+        <Text size="sm" fw={500}>
+          {NAMES[name] ?? name}
+        </Text>
+        <Text size="sm" c="dimmed" visibleFrom="sm" flex={1} ta="right" truncate className="figures">
+          {Object.entries(figures).map(figureOf).join(' · ')}
+        </Text>
+        <Health status={status} />
+      </Group>
+      {action !== undefined && (
+        <Text size="sm" c="var(--mantine-color-error)" role="alert">
+          <Legible>{action}</Legible>
+        </Text>
+      )}
+    </div>
+  );
+}
+
+function Health({ status }: { readonly status: HealthStatus }): ReactElement {
+  return (
+    <Badge variant="dot" color={COLORS[status]} tt="none" data-health={status}>
+      {status.replace('_', ' ')}
+    </Badge>
+  );
+}
+
+function figureOf([name, value]: [string, unknown]): string {
+  const label = name.replace(/_bytes$/, '').replaceAll('_', ' ');
+  if (typeof value !== 'number') return `${label} ${String(value)}`;
+  return `${label} ${name.endsWith('_bytes') ? bytes(value) : count(value)}`;
+}

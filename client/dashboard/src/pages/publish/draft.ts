@@ -1,0 +1,79 @@
+/** What is being written: an event that is not published yet. */
+import type { ContractDocument } from '../../../../../src/contract/document.ts';
+import type { JsonSchema } from '../../../../../src/contract/json-schema.ts';
+import { dataSchemaOf, type Family, familiesOf, hasChannel } from '../contract/look-up.ts';
+import { type DataObject, isObject, misfit, partOf, published } from './form-data.ts';
+import { readJson } from './json-text.ts';
+
+export interface Draft {
+  readonly type: string;
+  /** As it was typed; undefined as long as it follows from the data. */
+  readonly channel: string | undefined;
+  /** As the form holds it. */
+  readonly data: DataObject;
+  /** The data as text, while that is shown instead of the form. */
+  readonly json: string | undefined;
+  readonly metadata: Metadata;
+}
+
+/** As typed; empty where nothing is to be said. */
+export interface Metadata {
+  readonly timestamp: string;
+  readonly correlation_id: string;
+  readonly user_id: string;
+  readonly idempotency_key: string;
+}
+
+const NO_METADATA: Metadata = { timestamp: '', correlation_id: '', user_id: '', idempotency_key: '' };
+
+export function newDraft(type: string, channel: string | undefined): Draft {
+  return { type, channel, data: {}, json: undefined, metadata: NO_METADATA };
+}
+
+/** The same for another type: what both types have is kept. The idempotency key is not: it was that of another event. */
+export function draftOfType(draft: Draft, type: string, document: ContractDocument): Draft {
+  const whole = dataSchemaOf(document, type);
+  const kept = Object.entries(draft.data).filter(([name, value]) => {
+    const schema = partOf(whole, name);
+    return schema !== undefined && misfit(value, schema, name) === undefined;
+  });
+  const { channel, metadata } = draft;
+  const isKept = channel !== undefined && familiesOf(document, type).some((family) => hasChannel(family, channel));
+  return {
+    ...draft,
+    type,
+    channel: isKept ? channel : undefined,
+    data: Object.fromEntries(kept),
+    metadata: { ...metadata, idempotency_key: '' },
+  };
+}
+
+/** The data that a draft says now; undefined while its text is not JSON. */
+export function dataOf({ data, json }: Draft, schema: JsonSchema): unknown {
+  if (json === undefined) return published(data, schema);
+  const read = readJson(json);
+  return 'fault' in read ? undefined : read.value;
+}
+
+/** The channel where an event of this data belongs, as far as its ids tell. */
+export function channelOf(draft: Draft, families: readonly Family[], data: unknown): string {
+  if (draft.channel !== undefined) return draft.channel;
+  for (const family of families) {
+    const id = idFor(family, draft, data);
+    if (id !== '') return channelIn(family, id);
+  }
+  return '';
+}
+
+/** The channel of a family with an id; without one, what channels of the family begin with. */
+export function channelIn({ form }: Family, id: string): string {
+  return form.replace('{id}', id);
+}
+
+/** The id in the data that channels of a family are called after: `job_id` for `forge.job`. Empty when there is none. */
+export function idFor({ name }: Family, { metadata }: Draft, data: unknown): string {
+  const key = `${name.slice(name.lastIndexOf('.') + 1)}_id`;
+  const id = isObject(data) ? data[key] : undefined;
+  if (typeof id === 'string') return id;
+  return name === 'user' ? metadata.user_id.trim() : '';
+}

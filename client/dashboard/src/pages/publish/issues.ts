@@ -1,0 +1,45 @@
+/** Where on the page each thing is told that is wrong with an event. */
+import type { Issue } from '@lumiere/courier-client';
+import { type ErrorSchema, ErrorSchemaBuilder } from '@rjsf/utils';
+import type { JsonSchema } from '../../../../../src/contract/json-schema.ts';
+import { isFreeForm, partOf } from './form-data.ts';
+
+/** Fields beside the data, by their paths. */
+const OWN_FIELDS: ReadonlySet<string> = new Set([
+  'channel',
+  'metadata.timestamp',
+  'metadata.correlation_id',
+  'metadata.user_id',
+  'idempotency_key',
+]);
+
+/** The path of the field that shows what is wrong at `path`; undefined where the page has none. */
+export function fieldOf(path: string, schema: JsonSchema, isJson: boolean): string | undefined {
+  if (OWN_FIELDS.has(path)) return path;
+  const [root, ...names] = path.split('.');
+  if (root !== 'data') return undefined;
+  if (isJson) return 'data';
+  return names.length === 0 ? undefined : formField(names, schema, root);
+}
+
+function formField([name, ...rest]: readonly string[], schema: JsonSchema, path: string): string | undefined {
+  if (name === undefined || isFreeForm(schema)) return path;
+  const part = schema.type === 'array' ? schema.items : partOf(schema, name);
+  return part === undefined ? undefined : formField(rest, part, `${path}.${name}`);
+}
+
+/** What is wrong at a field; what is deeper within it, with the way there. */
+export function messageAt(field: string, { path, message }: Issue): string {
+  return path === field ? message : `${path.slice(field.length + 1)}: ${message}`;
+}
+
+/** What is wrong with the data, for the form of it. */
+export function formErrors(issues: readonly Issue[], schema: JsonSchema): ErrorSchema {
+  const builder = new ErrorSchemaBuilder();
+  for (const issue of issues) {
+    const field = fieldOf(issue.path, schema, false);
+    const [root, ...names] = field?.split('.') ?? [];
+    if (field !== undefined && root === 'data') builder.addErrors(messageAt(field, issue), names);
+  }
+  return builder.ErrorSchema;
+}

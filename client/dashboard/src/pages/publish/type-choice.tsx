@@ -1,0 +1,35 @@
+/** Which type of event is published: those of the services that one may speak for. */
+import { NativeSelect } from '@mantine/core';
+import type { ReactElement } from 'react';
+import type { ContractDocument } from '../../../../../src/contract/document.ts';
+
+/** A service publishes its own types, an admin all. */
+export function servicesFor(
+  document: ContractDocument,
+  role: string,
+  sub: string,
+): (readonly [service: string, types: readonly string[]])[] {
+  return Object.entries(document['x-services']).filter(([service]) => role === 'admin' || service === sub);
+}
+
+interface TypeChoiceProps {
+  readonly services: ReturnType<typeof servicesFor>;
+  readonly type: string | undefined;
+  readonly onChange: (type: string) => void;
+}
+
+export function TypeChoice({ services, type, onChange }: TypeChoiceProps): ReactElement {
+  return (
+    <NativeSelect
+      id="type"
+      label="Type"
+      value={type ?? ''}
+      onChange={(event) => onChange(event.currentTarget.value)}
+      data={[
+        { value: '', label: 'Choose a type', disabled: true },
+        ...services.map(([service, types]) => ({ group: service, items: [...types] })),
+      ]}
+      required
+    />
+  );
+}

@@ -1,0 +1,111 @@
+/** One event: everything about it, where to go from it, and how to publish the same by program. */
+import type { CourierEvent } from '@lumiere/courier-client';
+import { Anchor, Button, Drawer, Group, Stack, Text, Title } from '@mantine/core';
+import { Link } from '@tanstack/react-router';
+import { type ReactElement, useState } from 'react';
+import { CodeTabs, CopyText } from '../../parts/code.tsx';
+import { Facts } from '../../parts/facts.tsx';
+import { bytes, count } from '../../parts/format.ts';
+import { Legible, legible } from '../../parts/legible.tsx';
+import type { StreamSearch } from './search.ts';
+import { publishCode } from './snippets.ts';
+
+/** Characters of JSON that are shown at once. */
+const SHOWN = 20_000;
+
+interface EventDetailsProps {
+  readonly event: CourierEvent | undefined;
+  readonly onClose: () => void;
+  readonly onFilter: (search: StreamSearch) => void;
+}
+
+export function EventDetails({ event, onClose, onFilter }: EventDetailsProps): ReactElement {
+  return (
+    <Drawer opened={event !== undefined} onClose={onClose} position="right" size="lg" title="Event">
+      {event !== undefined && <Details key={event.id} event={event} onFilter={onFilter} />}
+    </Drawer>
+  );
+}
+
+function Details({ event, onFilter }: { readonly event: CourierEvent; readonly onFilter: EventDetailsProps['onFilter'] }): ReactElement {
+  const { id, type, channel, metadata } = event;
+  const { source, correlation_id, user_id, timestamp, traceparent } = metadata;
+  return (
+    <Stack>
+      <Facts
+        facts={[
+          ['Type', type],
+          ['Channel', channel],
+          ['Source', <Legible key="source">{source}</Legible>],
+          ['Time', timestamp.toISOString()],
+          ['Position', <CopyText key="id" text={id} what="the position" />],
+          ...(correlation_id === undefined ? [] : [['Correlation id', <Follow key="correlation" id={correlation_id} />] as const]),
+          ...(user_id === undefined ? [] : [['User', <Legible key="user">{user_id}</Legible>] as const]),
+          ...(traceparent === undefined ? [] : [['Trace', traceparent] as const]),
+        ]}
+      />
+      <Group gap="xs">
+        <Button size="xs" variant="default" onClick={() => onFilter({ channels: channel })}>
+          Only this channel
+        </Button>
+        <Button size="xs" variant="default" onClick={() => onFilter({ types: [type] })}>
+          Only this type
+        </Button>
+        <Button size="xs" variant="default" onClick={() => onFilter({ source })}>
+          Only this source
+        </Button>
+        {user_id !== undefined && (
+          <Button size="xs" variant="default" onClick={() => onFilter({ user: user_id })}>
+            Only this user
+          </Button>
+        )}
+        <Button size="xs" variant="default" onClick={() => onFilter({ after: id })}>
+          From here on
+        </Button>
+      </Group>
+      <Json event={event} />
+      <div>
+        <Title order={3} size="h6" mb={4}>
+          Publish the same
+        </Title>
+        <CodeTabs code={publishCode(event, location.origin)} />
+      </div>
+    </Stack>
+  );
+}
+
+function Follow({ id }: { readonly id: string }): ReactElement {
+  return (
+    <Anchor size="sm" renderRoot={(props) => <Link {...props} to="/trace/$correlationId" params={{ correlationId: id }} />}>
+      Follow <Legible>{id}</Legible>
+    </Anchor>
+  );
+}
+
+function Json({ event }: { readonly event: CourierEvent }): ReactElement {
+  const [isWhole, setWhole] = useState(false);
+  const json = JSON.stringify(event, null, 2);
+  const shown = isWhole ? json : json.slice(0, SHOWN);
+  return (
+    <div>
+      <Group justify="space-between" mb={4}>
+        <Title order={3} size="h6">
+          JSON
+          <Text span size="sm" c="dimmed" fw={400}>
+            {` ${bytes(new TextEncoder().encode(json).length)}`}
+          </Text>
+        </Title>
+        <CopyText text={json} what="the JSON" label="Copy" />
+      </Group>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls can be scrolled with the keyboard */}
+      <pre className="code" tabIndex={0} data-json>
+        {legible(shown)}
+      </pre>
+      {shown.length < json.length && (
+        <Button size="xs" variant="default" mt={4} onClick={() => setWhole(true)}>
+          Show the other {count(json.length - shown.length)} characters
+        </Button>
+      )}
+    </div>
+  );
+}

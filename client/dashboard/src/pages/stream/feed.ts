@@ -1,0 +1,267 @@
+/**
+ * What was published on some channels, from the latest events on: the page's end of a subscription.
+ *
+ * - **Beginning.** The position of the newest event is asked for, the subscription begins after it, and history is read
+ *   backwards from the head. What was published in between comes both ways and is taken once.
+ * - **Live.** Events that pass the filter are kept, the newest MAX_ROWS of them, and shown a few times a second.
+ * - **Paused.** Events are held, and once MAX_HELD are, not taken any more: they stay with the client, then in the log.
+ *   So a pause of any length loses nothing, and costs bounded memory.
+ */
+import { CourierError, type CourierEvent, type EventType, type Gap, type Subscription } from '@lumiere/courier-client';
+import type { Client } from '../../session/session.ts';
+
+export interface FeedOptions {
+  readonly channels: readonly string[];
+  readonly types?: readonly EventType[] | undefined;
+  /** Only events whose metadata are so; looked at here, not by the gateway. */
+  readonly source?: string | undefined;
+  readonly user?: string | undefined;
+  readonly correlation?: string | undefined;
+  /** Begin after this position. */
+  readonly after?: string | undefined;
+  /** Events that are looked at in history before it is asked whether to go on. */
+  readonly searchLimit?: number;
+}
+
+export type Row =
+  | { readonly kind: 'event'; readonly id: string; readonly event: CourierEvent }
+  | { readonly kind: 'gap'; readonly id: string; readonly gap: Gap };
+
+export interface FeedState {
+  /** Oldest first. */
+  readonly rows: readonly Row[];
+  readonly status: 'loading' | 'live' | 'failed';
+  /** Why it failed. */
+  readonly error?: CourierError | undefined;
+  readonly isPaused: boolean;
+  /** Events that are held; `hasMore` when there may be others behind them. */
+  readonly held: { readonly count: number; readonly hasMore: boolean };
+  /** Of history: whether there is more, and how far back it was searched. */
+  readonly earlier: { readonly status: 'loading' | 'more' | 'end' | 'failed'; readonly back?: Date; readonly error?: CourierError };
+}
+
+/** Rows that are kept, at most. */
+export const MAX_ROWS = 10_000;
+/** Events that are held while it is paused, at most. */
+export const MAX_HELD = 5000;
+/** Events of history that are wanted at once. */
+const PAGE = 100;
+/** Events of one page of history when most may not pass the filter. */
+const SEARCH_PAGE = 1000;
+const SEARCH_LIMIT = 5000;
+/** How often changes are shown, in ms: often enough to look smooth, and cheap at any rate of events. */
+const FLUSH_MS = 100;
+
+const LOADING: FeedState = {
+  rows: [],
+  status: 'loading',
+  isPaused: false,
+  held: { count: 0, hasMore: false },
+  earlier: { status: 'loading' },
+};
+
+export class StreamFeed {
+  readonly #client: Client;
+  readonly #options: FeedOptions;
+  readonly #listeners = new Set<() => void>();
+  #state = LOADING;
+  #rows: Row[] = [];
+  #status: FeedState['status'] = 'loading';
+  #error: CourierError | undefined;
+  #earlier: FeedState['earlier'] = LOADING.earlier;
+  /** History is read on from before this position; from the head when there is none. */
+  #before: string | undefined;
+  /** What history has given of what may come again. */
+  #known = new Set<string>();
+  #held: Row[] = [];
+  /** Settled when it is not paused any more. */
+  #resumed: PromiseWithResolvers<void> | undefined;
+  #flush: ReturnType<typeof setTimeout> | undefined;
+  #run = new AbortController();
+
+  constructor(client: Client, options: FeedOptions) {
+    this.#client = client;
+    this.#options = options;
+  }
+
+  readonly get = (): FeedState => this.#state;
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  };
+
+  /** Begins, anew when it was closed. Returns the function that closes it. */
+  open(): () => void {
+    const run = new AbortController();
+    this.#run = run;
+    this.#rows = [];
+    this.#known = new Set();
+    this.#held = [];
+    this.#before = undefined;
+    this.#status = 'loading';
+    this.#error = undefined;
+    this.#earlier = LOADING.earlier;
+    void this.#begin(run.signal);
+    return () => {
+      run.abort();
+      this.resume();
+      clearTimeout(this.#flush);
+      this.#flush = undefined;
+    };
+  }
+
+  pause(): void {
+    if (this.#resumed !== undefined) return;
+    this.#resumed = Promise.withResolvers();
+    this.#changed();
+  }
+
+  resume(): void {
+    if (this.#resumed === undefined) return;
+    const held = this.#held;
+    this.#held = [];
+    for (const row of held) this.#add(row);
+    this.#resumed.resolve();
+    this.#resumed = undefined;
+    this.#changed();
+  }
+
+  /** Forgets what is shown. */
+  clear(): void {
+    this.#before = this.#rows.at(-1)?.id ?? this.#before;
+    this.#rows = [];
+    this.#earlier = { status: 'more' };
+    this.#changed();
+  }
+
+  /** Reads history on, until there is something more to show, its end, or the limit of one search. */
+  async loadEarlier(): Promise<void> {
+    const { signal } = this.#run;
+    const { channels, types, source, user, correlation, searchLimit = SEARCH_LIMIT } = this.#options;
+    const isFiltered = source !== undefined || user !== undefined || correlation !== undefined;
+    this.#earlier = { ...this.#earlier, status: 'loading' };
+    this.#changed();
+    try {
+      let found = 0;
+      for (let looked = 0; looked < searchLimit && found < PAGE && this.#rows.length < MAX_ROWS; ) {
+        const limit = isFiltered ? SEARCH_PAGE : PAGE;
+        const page = await this.#client.history(channels, { order: 'newest', before: this.#before, types, limit, signal });
+        const rows = page.events.filter((event) => this.#wants(event)).map(rowOf);
+        if (this.#status === 'loading') for (const { id } of rows) this.#known.add(id);
+        this.#rows.unshift(...rows.reverse());
+        this.#before = page.next;
+        found += rows.length;
+        looked += limit;
+        const back = page.events.at(-1)?.metadata.timestamp ?? this.#earlier.back;
+        this.#earlier = { status: page.has_more ? 'loading' : 'end', ...(back && { back }) };
+        this.#changed();
+        if (!page.has_more) return;
+      }
+      this.#earlier = { ...this.#earlier, status: 'more' };
+    } catch (thrown) {
+      if (signal.aborted) return;
+      this.#earlier = { ...this.#earlier, status: 'failed', error: errorOf(thrown) };
+    }
+    this.#changed();
+  }
+
+  async #begin(signal: AbortSignal): Promise<void> {
+    const { channels, after } = this.#options;
+    try {
+      if (after === undefined) {
+        const newest = await this.#client.history(channels, { order: 'newest', limit: 1, signal });
+        await this.loadEarlier();
+        const [event] = newest.events;
+        if (!signal.aborted) this.#listen(signal, event === undefined ? { from: 'earliest' } : { lastEventId: event.id });
+      } else {
+        this.#before = after;
+        this.#earlier = { status: 'more' };
+        this.#listen(signal, { lastEventId: after });
+      }
+    } catch (thrown) {
+      this.#fail(signal, thrown);
+    }
+  }
+
+  #listen(signal: AbortSignal, start: { readonly from: 'earliest' } | { readonly lastEventId: string }): void {
+    const { channels, types } = this.#options;
+    const subscription: Subscription = this.#client.subscribe(channels, (event) => this.#receive(event), {
+      ...start,
+      types,
+      signal,
+      whenRefused: 'wait',
+      onGap: (gap) => this.#take({ kind: 'gap', id: gap.resumed_from, gap }),
+      onError: (error) => this.#fail(signal, error),
+    });
+    const live = () => {
+      if (signal.aborted) return;
+      this.#status = 'live';
+      this.#known.clear();
+      this.#changed();
+    };
+    subscription.live.then(live, () => undefined);
+  }
+
+  /** @returns a promise that is to be waited for before more is given, once enough is held. */
+  #receive(event: CourierEvent): Promise<void> | undefined {
+    if (!this.#wants(event) || this.#known.has(event.id)) return undefined;
+    this.#take(rowOf(event));
+    return this.#held.length >= MAX_HELD ? this.#resumed?.promise : undefined;
+  }
+
+  #take(row: Row): void {
+    if (this.#resumed === undefined) this.#add(row);
+    else this.#held.push(row);
+    this.#changed();
+  }
+
+  /** What is too much leaves at the old end, and can be had from history again. */
+  #add(row: Row): void {
+    this.#rows.push(row);
+    if (this.#rows.length <= MAX_ROWS + PAGE) return;
+    this.#rows.splice(0, this.#rows.length - MAX_ROWS);
+    this.#before = this.#rows[0]?.id;
+    this.#earlier = { status: 'more' };
+  }
+
+  #wants({ metadata }: CourierEvent): boolean {
+    const { source, user, correlation } = this.#options;
+    if (source !== undefined && metadata.source !== source) return false;
+    if (user !== undefined && metadata.user_id !== user) return false;
+    return correlation === undefined || metadata.correlation_id === correlation;
+  }
+
+  #fail(signal: AbortSignal, thrown: unknown): void {
+    if (signal.aborted) return;
+    this.#status = 'failed';
+    this.#error = errorOf(thrown);
+    this.#changed();
+  }
+
+  #changed(): void {
+    if (this.#run.signal.aborted) return;
+    this.#flush ??= setTimeout(() => {
+      this.#flush = undefined;
+      this.#state = {
+        rows: [...this.#rows],
+        status: this.#status,
+        error: this.#error,
+        isPaused: this.#resumed !== undefined,
+        held: { count: this.#held.length, hasMore: this.#held.length >= MAX_HELD },
+        earlier: this.#earlier,
+      };
+      for (const listener of this.#listeners) listener();
+    }, FLUSH_MS);
+  }
+}
+
+function rowOf(event: CourierEvent): Row {
+  return { kind: 'event', id: event.id, event };
+}
+
+function errorOf(thrown: unknown): CourierError {
+  return thrown instanceof CourierError
+    ? thrown
+    : new CourierError('INVALID_ARGUMENT', thrown instanceof Error ? thrown.message : String(thrown));
+}

@@ -1,0 +1,93 @@
+/** What a stream is narrowed to. It is applied with Enter, or when a field is left: each change begins the stream anew. */
+import { EVENT_TYPES, type EventType } from '@lumiere/courier-client';
+import { Button, Collapse, Group, MultiSelect, TextInput } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
+import { type FormEvent, type ReactElement, useEffect, useState } from 'react';
+import type { StreamSearch } from './search.ts';
+
+const TEXTS = [
+  { key: 'source', label: 'Source', placeholder: 'cartographe' },
+  { key: 'user', label: 'User', placeholder: 'user id' },
+  { key: 'correlation', label: 'Correlation id', placeholder: 'research-1' },
+  { key: 'after', label: 'After event', placeholder: 'position' },
+] as const;
+
+type TextKey = 'channels' | (typeof TEXTS)[number]['key'];
+type Texts = Record<TextKey, string>;
+
+interface FiltersProps {
+  readonly search: StreamSearch;
+  readonly onChange: (search: StreamSearch) => void;
+}
+
+export function Filters({ search, onChange }: FiltersProps): ReactElement {
+  const [texts, setTexts] = useState(() => textsOf(search));
+  const isNarrowed = TEXTS.some(({ key }) => search[key] !== undefined) || search.types !== undefined;
+  const [isOpen, { toggle }] = useDisclosure(isNarrowed);
+  useEffect(() => setTexts(textsOf(search)), [search]);
+  const apply = (types = search.types) => {
+    const next = searchOf(texts, types);
+    if (JSON.stringify(next) !== JSON.stringify(searchOf(textsOf(search), search.types))) onChange(next);
+  };
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    apply();
+  };
+  const field = (key: TextKey, label: string, placeholder: string) => (
+    <TextInput
+      key={key}
+      label={label}
+      placeholder={placeholder}
+      value={texts[key]}
+      onChange={(event) => {
+        const { value } = event.currentTarget;
+        setTexts((before) => ({ ...before, [key]: value }));
+      }}
+      onBlur={() => apply()}
+      spellCheck={false}
+      autoComplete="off"
+      flex="1 1 160px"
+    />
+  );
+  return (
+    <form onSubmit={submit}>
+      <Group align="end" gap="xs">
+        {field('channels', 'Channels', '** (everything)')}
+        <Button type="submit">Show</Button>
+        <Button variant="default" onClick={toggle} aria-expanded={isOpen}>
+          Filters{isNarrowed ? ' (on)' : ''}
+        </Button>
+      </Group>
+      <Collapse expanded={isOpen}>
+        <Group align="end" gap="xs" mt="xs">
+          <MultiSelect
+            label="Types"
+            placeholder={search.types === undefined ? 'every type' : ''}
+            data={[...EVENT_TYPES]}
+            value={[...(search.types ?? [])]}
+            onChange={(types) => apply(types.length === 0 ? undefined : (types as EventType[]))}
+            searchable
+            clearable
+            clearButtonProps={{ 'aria-label': 'All types' }}
+            flex="2 1 240px"
+          />
+          {TEXTS.map(({ key, label, placeholder }) => field(key, label, placeholder))}
+          {isNarrowed && (
+            <Button variant="default" onClick={() => onChange(searchOf({ ...textsOf({}), channels: texts.channels }, undefined))}>
+              Clear filters
+            </Button>
+          )}
+        </Group>
+      </Collapse>
+    </form>
+  );
+}
+
+function textsOf({ channels = '', source = '', user = '', correlation = '', after = '' }: StreamSearch): Texts {
+  return { channels, source, user, correlation, after };
+}
+
+function searchOf(texts: Texts, types: readonly EventType[] | undefined): StreamSearch {
+  const given = Object.entries(texts).flatMap(([key, value]) => (value.trim() === '' ? [] : [[key, value.trim()]]));
+  return { ...Object.fromEntries(given), ...(types !== undefined && { types }) };
+}

@@ -1,0 +1,168 @@
+/** Events of any channels as they come, after those that came last; filtered, paused, looked at closely. */
+import type { Gap } from '@lumiere/courier-client';
+import { Alert, Badge, Button, Group, Stack, Text, Title } from '@mantine/core';
+import { useNavigate, useSearch } from '@tanstack/react-router';
+import { type ReactElement, useRef, useState } from 'react';
+import { count, dateTimeOf } from '../../parts/format.ts';
+import { Legible } from '../../parts/legible.tsx';
+import { Empty, Failed, Loading } from '../../parts/states.tsx';
+import { EventDetails } from './event-details.tsx';
+import { EventList } from './event-list.tsx';
+import type { FeedState, StreamFeed } from './feed.ts';
+import { Filters } from './filters.tsx';
+import { channelsOf, type StreamSearch } from './search.ts';
+import { SubscribeCode } from './subscribe-code.tsx';
+import { useFeed } from './use-feed.ts';
+
+export function StreamPage(): ReactElement {
+  const search = useSearch({ from: '/stream' });
+  const navigate = useNavigate({ from: '/stream' });
+  const show = (next: StreamSearch) => void navigate({ search: next });
+  return (
+    <Stack gap="sm">
+      <Group justify="space-between">
+        <Title order={1} size="h3">
+          Stream
+        </Title>
+        <SubscribeCode search={search} />
+      </Group>
+      <Filters search={search} onChange={show} />
+      <Stream key={JSON.stringify(search)} search={search} onFilter={show} />
+    </Stack>
+  );
+}
+
+interface StreamProps {
+  readonly search: StreamSearch;
+  readonly onFilter: (search: StreamSearch) => void;
+}
+
+function Stream({ search, onFilter }: StreamProps): ReactElement {
+  const { channels, ...filter } = search;
+  const { feed, state } = useFeed({ channels: channelsOf(channels), ...filter });
+  const [chosen, setChosen] = useState<string>();
+  /** It goes on by itself only where it was held by itself. */
+  const isHeldByScroll = useRef(false);
+  const onScroll = (isAtNewest: boolean) => {
+    if (isAtNewest && isHeldByScroll.current) {
+      isHeldByScroll.current = false;
+      feed.resume();
+    } else if (!isAtNewest && !state.isPaused) {
+      isHeldByScroll.current = true;
+      feed.pause();
+    }
+  };
+  const row = chosen === undefined ? undefined : state.rows.find(({ id }) => id === chosen);
+  return (
+    <>
+      <Toolbar feed={feed} state={state} onPause={() => (isHeldByScroll.current = false)} />
+      {state.status === 'failed' && <Failed what="The stream" error={state.error} />}
+      {state.rows.length > 0 ? (
+        <EventList rows={state.rows} chosen={chosen} onChoose={setChosen} onScroll={onScroll} end={<Earlier feed={feed} state={state} />} />
+      ) : (
+        <NothingYet feed={feed} state={state} />
+      )}
+      <EventDetails
+        event={row?.kind === 'event' ? row.event : undefined}
+        onClose={() => setChosen(undefined)}
+        onFilter={(more) => {
+          setChosen(undefined);
+          onFilter({ ...search, ...more });
+        }}
+      />
+    </>
+  );
+}
+
+function Toolbar({
+  feed,
+  state,
+  onPause,
+}: {
+  readonly feed: StreamFeed;
+  readonly state: FeedState;
+  readonly onPause: () => void;
+}): ReactElement {
+  const { isPaused, held, rows, status } = state;
+  const lastGap = rows.findLast((row): row is { kind: 'gap'; id: string; gap: Gap } => row.kind === 'gap')?.gap;
+  const toggle = () => {
+    onPause();
+    if (isPaused) feed.resume();
+    else feed.pause();
+  };
+  return (
+    <>
+      <Group justify="space-between" gap="xs">
+        <Group gap="xs">
+          <Button size="xs" variant={isPaused ? 'filled' : 'default'} onClick={toggle} w={92}>
+            {isPaused ? 'Resume' : 'Pause'}
+          </Button>
+          <Button size="xs" variant="default" onClick={() => feed.clear()}>
+            Clear
+          </Button>
+          <Badge
+            variant="dot"
+            tt="none"
+            color={isPaused ? 'orange' : status === 'live' ? 'teal' : 'gray'}
+            role="status"
+            data-stream={isPaused ? 'paused' : status}
+          >
+            {isPaused ? `Paused, ${count(held.count)}${held.hasMore ? ' or more' : ''} waiting` : status === 'live' ? 'Live' : 'Loading'}
+          </Badge>
+        </Group>
+        <Text size="sm" c="dimmed" className="figures" data-shown={rows.length}>
+          {count(rows.length)} events
+        </Text>
+      </Group>
+      {lastGap !== undefined && (
+        <Alert color="orange" variant="outline" title="Events are missing" role="alert" p="xs">
+          <Text size="sm">
+            Those after <Legible>{lastGap.requested}</Legible> cannot be shown ({lastGap.reason}); it goes on after{' '}
+            <Legible>{lastGap.resumed_from}</Legible>.
+          </Text>
+        </Alert>
+      )}
+    </>
+  );
+}
+
+function NothingYet({ feed, state }: { readonly feed: StreamFeed; readonly state: FeedState }): ReactElement | null {
+  if (state.status === 'failed') return null;
+  if (state.status === 'loading' || state.earlier.status === 'loading') return <Loading label="Events" rows={8} />;
+  return (
+    <>
+      <Empty title="Nothing yet">What is published from now on appears here by itself.</Empty>
+      <Earlier feed={feed} state={state} />
+    </>
+  );
+}
+
+/** What is known of history before the oldest that is shown. */
+export function Earlier({ feed, state }: { readonly feed: StreamFeed; readonly state: FeedState }): ReactElement {
+  const { status, back, error } = state.earlier;
+  return (
+    <Group justify="center" p="sm" gap="xs">
+      {status === 'end' ? (
+        <Text size="sm" c="dimmed">
+          That is everything that is retained.
+        </Text>
+      ) : (
+        <>
+          {status === 'failed' && error !== undefined && (
+            <Text size="sm" c="var(--mantine-color-error)" role="alert">
+              <Legible>{error.message}</Legible>
+            </Text>
+          )}
+          {back !== undefined && (
+            <Text size="sm" c="dimmed" className="figures">
+              Searched back to {dateTimeOf(back)}
+            </Text>
+          )}
+          <Button size="xs" variant="default" loading={status === 'loading'} onClick={() => void feed.loadEarlier()}>
+            Load earlier
+          </Button>
+        </>
+      )}
+    </Group>
+  );
+}

@@ -1,0 +1,21 @@
+/** The subscription that a stream shows, to take along. */
+import { Button, Modal } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
+import type { ReactElement } from 'react';
+import { CodeTabs } from '../../parts/code.tsx';
+import type { StreamSearch } from './search.ts';
+import { subscribeCode } from './snippets.ts';
+
+export function SubscribeCode({ search }: { readonly search: StreamSearch }): ReactElement {
+  const [isOpen, { open, close }] = useDisclosure(false);
+  return (
+    <>
+      <Button size="xs" variant="default" onClick={open}>
+        As code
+      </Button>
+      <Modal opened={isOpen} onClose={close} title="Subscribe to this" size="lg">
+        <CodeTabs code={subscribeCode(search, location.origin)} />
+      </Modal>
+    </>
+  );
+}

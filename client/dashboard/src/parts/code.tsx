@@ -1,0 +1,58 @@
+/** Code and texts to take along. */
+import { Button, Group, Tabs, Text } from '@mantine/core';
+import { useClipboard } from '@mantine/hooks';
+import type { ReactElement } from 'react';
+import { legible } from './legible.tsx';
+
+export interface CodeIn {
+  readonly curl: string;
+  readonly typescript: string;
+  readonly python: string;
+}
+
+const LANGUAGES = { curl: 'curl', typescript: 'TypeScript', python: 'Python' } as const;
+
+/** The same in each language. */
+export function CodeTabs({ code }: { readonly code: CodeIn }): ReactElement {
+  return (
+    <Tabs defaultValue="curl">
+      <Tabs.List>
+        {Object.entries(LANGUAGES).map(([language, name]) => (
+          <Tabs.Tab key={language} value={language}>
+            {name}
+          </Tabs.Tab>
+        ))}
+      </Tabs.List>
+      {(Object.keys(LANGUAGES) as (keyof CodeIn)[]).map((language) => (
+        <Tabs.Panel key={language} value={language} pt="xs">
+          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls can be scrolled with the keyboard */}
+          <pre className="code" tabIndex={0} data-code={language}>
+            {legible(code[language])}
+          </pre>
+          <CopyText text={code[language]} what={`the ${LANGUAGES[language]} code`} label="Copy" />
+        </Tabs.Panel>
+      ))}
+    </Tabs>
+  );
+}
+
+interface CopyTextProps {
+  readonly text: string;
+  /** What it is, for those who hear the page. */
+  readonly what: string;
+  /** Of the button; the text itself when absent. */
+  readonly label?: string;
+}
+
+/** Where a page may not copy (it needs https, or this very machine), the text can still be selected. */
+export function CopyText({ text, what, label }: CopyTextProps): ReactElement {
+  const { copy, copied, error } = useClipboard();
+  return (
+    <Group gap={6} wrap="nowrap" justify="flex-end">
+      {label === undefined && <Text size="sm">{legible(text)}</Text>}
+      <Button size="compact-xs" variant="default" onClick={() => copy(text)} aria-label={`Copy ${what}`}>
+        {error !== null ? 'Not allowed here' : copied ? 'Copied' : (label ?? 'Copy')}
+      </Button>
+    </Group>
+  );
+}

@@ -1,0 +1,16 @@
+/** The numbers that a read goes over: what is the same for both of its orders, and for every log. */
+import type { LogBounds, LogStart } from './log.ts';
+
+export interface Span {
+  /** The first number that is looked at; beyond `end` when there is none. */
+  readonly begin: number;
+  /** From one number to the next. */
+  readonly step: 1 | -1;
+  /** What `through` is when the page reaches everything that there is. */
+  readonly end: number;
+}
+
+export function spanOf({ after, before }: LogStart, { first, head }: LogBounds): Span {
+  if (before === undefined) return { begin: Math.max(after + 1, first), step: 1, end: Math.max(after, head) };
+  return { begin: Math.min(before - 1, head), step: -1, end: Math.min(before, first) };
+}

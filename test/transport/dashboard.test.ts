@@ -1,0 +1,273 @@
+/** The dashboard's files over HTTP, from a small build in a temporary folder. */
+import { once } from 'node:events';
+import { mkdirSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { type IncomingHttpHeaders, request } from 'node:http';
+import { buffer } from 'node:stream/consumers';
+import { brotliCompressSync, brotliDecompressSync, gunzipSync, gzipSync } from 'node:zlib';
+import { describe, expect, test } from 'vitest';
+import { signToken } from '../../src/auth/tokens.ts';
+import { parseConfig } from '../../src/config.ts';
+import { createGateway, type Gateway } from '../../src/gateway.ts';
+import { collect } from '../helpers/collect.ts';
+import { temporaryFolder } from '../helpers/folder.ts';
+import { SECRET, TOKENS, webSocketClient } from '../helpers/gateway.ts';
+
+const PAGE = '<!doctype html><script type="module" src="/admin/assets/index-abc123.js"></script>';
+const SCRIPT = 'console.log("the dashboard");'.repeat(100);
+/** More than sockets of the loopback hold for a reader that takes nothing. */
+const LARGE_BYTES = 32 * 1024 * 1024;
+const DATA_POLICY = "default-src 'none'; frame-ancestors 'none'";
+const PAGE_POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; " +
+  "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const SECRET_TEXT = 'not for the public';
+
+interface Built extends AsyncDisposable {
+  readonly gateway: Gateway;
+  readonly folder: string;
+}
+
+/** A gateway with a build of the dashboard, beside which lies a file that is none of it. */
+async function startWithDashboard({ built = true }: { built?: boolean } = {}): Promise<Built> {
+  const root = temporaryFolder();
+  const folder = root.file('dist');
+  writeFileSync(root.file('secret.txt'), SECRET_TEXT);
+  if (built) {
+    mkdirSync(`${folder}/assets`, { recursive: true });
+    mkdirSync(`${folder}/.vite`);
+    writeFileSync(`${folder}/.vite/manifest.json`, SECRET_TEXT);
+    for (const name of ['index.html', 'assets/index-abc123.js']) {
+      const content = name === 'index.html' ? PAGE : SCRIPT;
+      writeFileSync(`${folder}/${name}`, content);
+      writeFileSync(`${folder}/${name}.br`, brotliCompressSync(content));
+      writeFileSync(`${folder}/${name}.gz`, gzipSync(content));
+    }
+    writeFileSync(`${folder}/assets/small-abc123.css`, 'body{}');
+    writeFileSync(`${folder}/assets/large-abc123.js`, Buffer.alloc(LARGE_BYTES, ' '));
+  }
+  const env = { COURIER_PORT: '0', COURIER_LOG: 'memory:', COURIER_JWT_SECRET: SECRET, COURIER_LOG_LEVEL: 'silent' };
+  const gateway = await createGateway(parseConfig(env), { dashboardFolder: folder });
+  return {
+    gateway,
+    folder,
+    [Symbol.asyncDispose]: async () => {
+      await gateway[Symbol.asyncDispose]();
+      root[Symbol.dispose]();
+    },
+  };
+}
+
+interface Answer {
+  readonly status: number | undefined;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+/** Asks for a path exactly as it is written. */
+async function ask({ port }: Gateway, path: string, options: { method?: string; headers?: Record<string, string> } = {}): Promise<Answer> {
+  const req = request({ host: '127.0.0.1', port, path, agent: false, ...options }).end();
+  const [res] = await once(req, 'response');
+  return { status: res.statusCode, headers: res.headers, body: await buffer(res) };
+}
+
+function problem({ status, headers, body }: Answer): { code: string; detail: string; status: number } {
+  expect(headers['content-type']).toBe('application/problem+json; charset=utf-8');
+  expect(headers).toMatchObject({ 'content-security-policy': DATA_POLICY, 'cache-control': 'no-store' });
+  const { code, detail } = JSON.parse(body.toString());
+  return { code, detail, status: status ?? 0 };
+}
+
+describe('the page', () => {
+  test.each(['/admin/', '/admin/connections', '/admin/channels/backtest.b1', '/admin/events/a%2Fb?from=1', '/admin/index.html'])(
+    'is what %s gets, fresh each time, with a policy of its own',
+    async (path) => {
+      await using built = await startWithDashboard();
+      const { status, headers, body } = await ask(built.gateway, path, { headers: { 'x-request-id': 'req-1' } });
+      expect({ status, body: body.toString() }).toEqual({ status: 200, body: PAGE });
+      expect(headers).toMatchObject({
+        'content-type': 'text/html;charset=utf-8',
+        'cache-control': 'no-cache',
+        'content-security-policy': PAGE_POLICY,
+        'cross-origin-opener-policy': 'same-origin',
+        'referrer-policy': 'no-referrer',
+        'x-content-type-options': 'nosniff',
+        'x-request-id': 'req-1',
+      });
+    },
+  );
+
+  test('/admin leads to it wherever a proxy puts it', async () => {
+    await using built = await startWithDashboard();
+    for (const method of ['GET', 'HEAD']) {
+      const { status, headers } = await ask(built.gateway, '/admin?theme=dark', { method });
+      expect({ status, location: headers.location }).toEqual({ status: 308, location: 'admin/?theme=dark' });
+    }
+  });
+
+  test('is not sent again to who has it, and keeps its policy', async () => {
+    await using built = await startWithDashboard();
+    const { headers } = await ask(built.gateway, '/admin/');
+    const known = { 'if-none-match': String(headers.etag) };
+    const again = await ask(built.gateway, '/admin/connections', { headers: known });
+    expect(again).toMatchObject({ status: 304, body: Buffer.alloc(0) });
+    expect(again.headers).toMatchObject({ 'content-security-policy': PAGE_POLICY, 'cache-control': 'no-cache' });
+    expect((await ask(built.gateway, '/admin/', { headers: { 'if-none-match': 'W/"1-1"' } })).status).toBe(200);
+  });
+
+  test('HEAD gets the headers alone', async () => {
+    await using built = await startWithDashboard();
+    const { status, headers, body } = await ask(built.gateway, '/admin/', { method: 'HEAD' });
+    expect({ status, length: headers['content-length'], body: body.length }).toEqual({ status: 200, length: String(PAGE.length), body: 0 });
+  });
+});
+
+describe('assets', () => {
+  const path = '/admin/assets/index-abc123.js';
+
+  test('are kept for a year', async () => {
+    await using built = await startWithDashboard();
+    const { status, headers, body } = await ask(built.gateway, path);
+    expect({ status, body: body.toString() }).toEqual({ status: 200, body: SCRIPT });
+    expect(headers).toMatchObject({
+      'content-type': 'text/javascript',
+      'cache-control': 'public, max-age=31536000, immutable',
+      'content-security-policy': DATA_POLICY,
+      'x-content-type-options': 'nosniff',
+    });
+  });
+
+  test.each<[accepted: string, encoding: string | undefined, decode: (body: Buffer) => Buffer]>([
+    ['gzip, deflate, br, zstd', 'br', brotliDecompressSync],
+    ['gzip', 'gzip', gunzipSync],
+    ['deflate', undefined, (body) => body],
+  ])('who accepts %s gets %s', async (accepted, encoding, decode) => {
+    await using built = await startWithDashboard();
+    const { headers, body } = await ask(built.gateway, path, { headers: { 'accept-encoding': accepted } });
+    expect(headers['content-encoding']).toBe(encoding);
+    expect(headers).toMatchObject({ vary: 'Accept-Encoding', 'content-type': 'text/javascript' });
+    expect(decode(body).toString()).toBe(SCRIPT);
+  });
+
+  test('come as they are when there is no compressed one', async () => {
+    await using built = await startWithDashboard();
+    const { headers, body } = await ask(built.gateway, '/admin/assets/small-abc123.css', { headers: { 'accept-encoding': 'br, gzip' } });
+    expect(headers['content-encoding']).toBeUndefined();
+    expect(body.toString()).toBe('body{}');
+  });
+
+  test('of another build are missing, and never the page', async () => {
+    await using built = await startWithDashboard();
+    for (const missing of ['/admin/assets/index-def456.js', '/admin/assets/', '/admin/assets/index-abc123']) {
+      const answer = problem(await ask(built.gateway, missing));
+      expect(answer).toMatchObject({ status: 404, code: 'NOT_FOUND', detail: expect.stringContaining('load the page again') });
+    }
+  });
+
+  test('are sent whole, whatever range is asked for', async () => {
+    await using built = await startWithDashboard();
+    for (const range of ['bytes=0-9', 'bytes=9-1', 'bytes=-5', 'nonsense']) {
+      const { status, body } = await ask(built.gateway, path, { headers: { range } });
+      expect({ status, length: body.length }).toEqual({ status: 200, length: SCRIPT.length });
+    }
+  });
+
+  test.runIf(process.platform === 'linux')('are not held open for a reader that has gone', async () => {
+    await using built = await startWithDashboard();
+    const large = `${built.folder}/assets/large-abc123.js`;
+    const isOpen = () => readdirSync('/proc/self/fd').some((fd) => linkOf(`/proc/self/fd/${fd}`) === large);
+    const req = request({ host: '127.0.0.1', port: built.gateway.port, path: '/admin/assets/large-abc123.js', agent: false }).end();
+    req.on('error', () => undefined);
+    const [res] = await once(req, 'response');
+    await once(res, 'readable');
+    expect(isOpen()).toBe(true);
+    res.destroy();
+    await expect.poll(isOpen).toBe(false);
+  });
+
+  test('that cannot be read end their own answer, and are reported', async () => {
+    await using built = await startWithDashboard();
+    rmSync(built.folder, { recursive: true });
+    await expect(ask(built.gateway, path)).rejects.toThrow('socket hang up');
+    expect((await ask(built.gateway, '/metrics')).body.toString()).toContain('courier_errors_total{kind="request"} 1');
+  });
+});
+
+function linkOf(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+test.each([
+  '/admin/..%2f..%2fsecret.txt',
+  '/admin/..%2fsecret.txt',
+  '/admin/../secret.txt',
+  '/admin/%2e%2e/secret.txt',
+  '/admin/assets/..%5c..%5c..%5csecret.txt',
+  '/admin/assets/..%2f..%2fsecret.txt',
+  '/admin/assets/../../secret.txt',
+  '/admin/assets/%252e%252e/%252e%252e/secret.txt',
+  '/admin//..//secret.txt',
+  '/admin/secret.txt%00',
+  '/admin/assets/index-abc123.js%00.txt',
+  '/admin/assets/%E0%A4%A',
+  '/admin/.vite/manifest.json',
+  '/admin/assets/__proto__',
+  '/admin/constructor',
+])('%s leads nowhere else', async (path) => {
+  await using built = await startWithDashboard();
+  const { status, body } = await ask(built.gateway, path);
+  const isPage = status === 200 && body.toString() === PAGE;
+  expect(isPage || status === 404).toBe(true);
+  if (path.startsWith('/admin/assets/')) expect(status).toBe(404);
+});
+
+test.each(['POST', 'PUT', 'DELETE', 'OPTIONS'])('%s is refused', async (method) => {
+  await using built = await startWithDashboard();
+  for (const path of ['/admin', '/admin/', '/admin/assets/index-abc123.js']) {
+    const answer = await ask(built.gateway, path, { method });
+    expect(answer.headers['allow']).toBe('GET, HEAD');
+    expect(problem(answer)).toMatchObject({ status: 405, code: 'METHOD_NOT_SUPPORTED' });
+  }
+});
+
+test('pages of other origins cannot read it, even where they may use the gateway', async () => {
+  await using built = await startWithDashboard();
+  const headers = { origin: built.gateway.url };
+  expect((await ask(built.gateway, '/livez', { headers })).headers['access-control-allow-origin']).toBe(built.gateway.url);
+  expect((await ask(built.gateway, '/admin/', { headers })).headers['access-control-allow-origin']).toBeUndefined();
+});
+
+test('everything else is data, which may load nothing', async () => {
+  await using built = await startWithDashboard();
+  for (const path of ['/health', '/contract.json', '/metrics', '/administrator', '/', '/trpc/auth.whoami']) {
+    const { headers } = await ask(built.gateway, path);
+    expect(headers['content-security-policy']).toBe(DATA_POLICY);
+    expect(headers['cross-origin-opener-policy']).toBeUndefined();
+  }
+});
+
+test('while the gateway drains it is refused as everything else is', async () => {
+  await using built = await startWithDashboard();
+  const { gateway } = built;
+  const token = await signToken(TOKENS, { sub: 'reader', role: 'service', expiresInSeconds: 300 });
+  // A reader that has nowhere else to go keeps the gateway draining.
+  await using client = webSocketClient(gateway.url, token);
+  using received = collect<{ id: string }>((observer) => client.trpc.global.onEvent.subscribe(undefined, observer));
+  await received.count(1);
+  const ended = gateway[Symbol.asyncDispose]();
+  const answer = await ask(gateway, '/admin/');
+  expect(answer.headers['retry-after']).toBe('1');
+  expect(problem(answer)).toMatchObject({ status: 503, code: 'SERVICE_UNAVAILABLE' });
+  await ended;
+});
+
+test('without a build it says how to make one', async () => {
+  await using built = await startWithDashboard({ built: false });
+  for (const path of ['/admin', '/admin/', '/admin/assets/index-abc123.js']) {
+    const answer = problem(await ask(built.gateway, path));
+    expect(answer).toMatchObject({ status: 404, code: 'NOT_FOUND', detail: expect.stringContaining('npm run build:dashboard') });
+  }
+});
