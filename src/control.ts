@@ -14,7 +14,7 @@ import { positionFrom } from './subscribe.ts';
 
 /** Connections in one answer of an instance, at most. */
 const MAX_CONNECTIONS = 1000;
-/** Channels and families with subscribers in one answer of an instance, at most. */
+/** Channels and families with the most subscribers in one answer of an instance, at most. */
 const MAX_CHANNELS = 1000;
 /** What one connection is told to subscribe to, at most. */
 const MAX_READ_CHANNELS = 50;
@@ -62,7 +62,7 @@ export interface ControlDeps {
 }
 
 export function createControl({ access, feed, peers, stats, intervals, setLogLevel }: ControlDeps): Control {
-  const subscribed = () => feed.hub.busiest(MAX_CHANNELS);
+  const subscribed = () => ownSubscribers(feed);
   const own: Answerers = {
     stats,
     series: intervals,
@@ -125,6 +125,17 @@ async function knownPosition({ log }: Feed, id: string): Promise<{ readonly seq:
   if (log.positions.problemWith(position, head) === undefined) return position;
   const message = 'is not a position of this log';
   throw new CourierError('BAD_REQUEST', `id: ${message}`, { issues: [{ path: 'id', message }] });
+}
+
+/** Those of the channels and families with the most, and of every channel on which something came of late. */
+function ownSubscribers({ hub }: Feed): Stats['channels'] {
+  const busiest = hub.busiest(MAX_CHANNELS);
+  const listed = new Set(busiest.map(({ channel }) => channel));
+  const others = hub.activity.channels.flatMap((channel) => {
+    const subscribers = listed.has(channel) ? 0 : hub.subscribersOf(channel);
+    return subscribers === 0 ? [] : [{ channel, subscribers }];
+  });
+  return [...busiest, ...others];
 }
 
 function ownConnections(access: Access, head: number, sub: string | null | undefined): Connections {

@@ -71,9 +71,14 @@ export class Hub {
     return this.#byChannel.size + this.#byFamily.size;
   }
 
+  /** Subscribers of a single channel; those of its whole family do not count. */
+  subscribersOf(channel: string): number {
+    const audiences = this.#byChannel.get(channel);
+    return audiences === undefined ? 0 : count(audiences);
+  }
+
   /** The topics with the most subscribers, most first: channels, and families in the form `family.*`. */
   busiest(most: number): { readonly channel: string; readonly subscribers: number }[] {
-    const count = (audiences: ReadonlySet<Audience>) => [...audiences].reduce((sum, { size }) => sum + size, 0);
     const families = [...this.#byFamily].map(([family, audiences]) => ({
       channel: familyForm(family).replace('{id}', '*'),
       subscribers: count(audiences),
@@ -124,6 +129,12 @@ export class Hub {
     for (const channel of audience.selector.channels) removeFrom(this.#byChannel, channel, audience);
     for (const family of audience.selector.families) removeFrom(this.#byFamily, family, audience);
   }
+}
+
+function count(audiences: ReadonlySet<Audience>): number {
+  let subscribers = 0;
+  for (const { size } of audiences) subscribers += size;
+  return subscribers;
 }
 
 function addTo<K>(index: Map<K, Set<Audience>>, key: K, audience: Audience): void {

@@ -38,6 +38,8 @@ export class Tail implements Disposable {
   /** Subscribers that have read further in the log than the tail has come. */
   readonly #waiting = new Set<{ readonly seq: number; readonly resolve: () => void }>();
   #position = 0;
+  /** The log's head at the start: what came until then is kept in memory, but dispatched to nobody. */
+  #startedAt = 0;
   #repairs = 0;
   #repairing: Promise<void> | undefined;
   #reorderTimer: NodeJS.Timeout | undefined;
@@ -60,13 +62,14 @@ export class Tail implements Disposable {
     const tail = new Tail(log, hub, options);
     const { first, head } = await log.bounds();
     tail.#position = Math.max(first - 1, head - RECENT_ROWS);
+    tail.#startedAt = head;
     await tail.#repair();
     tail.#headTimer = setInterval(() => tail.checkHead(), tail.#options.headCheckMs);
     tail.#headTimer.unref();
     return tail;
   }
 
-  /** The number of the last event that was dispatched. Everything up to here has been passed to the hub. */
+  /** The number of the last event that it has come to: of those after the start, all up to here have been passed to the hub. */
   get position(): number {
     return this.#position;
   }
@@ -126,7 +129,7 @@ export class Tail implements Disposable {
     const delivery = new Delivery(this.#log.positions.at(event.seq), event);
     this.#position = event.seq;
     this.recent.push(delivery);
-    this.#hub.dispatch(delivery);
+    if (event.seq > this.#startedAt) this.#hub.dispatch(delivery);
   }
 
   #wake(): void {

@@ -149,14 +149,17 @@ class MemoryLog implements EventLog {
       .map((key) => this.#index.get(key) ?? [])
       .map((numbers) => ({ numbers, next: step > 0 ? firstAfter(numbers, begin - 1) : firstAfter(numbers, begin) - 1 }));
     for (;;) {
-      let nearest: { list: (typeof lists)[number]; seq: number } | undefined;
+      let nearest: (typeof lists)[number] | undefined;
+      let seq = 0;
       for (const list of lists) {
-        const seq = list.numbers[list.next];
-        if (seq !== undefined && (nearest === undefined || (seq - nearest.seq) * step < 0)) nearest = { list, seq };
+        const next = list.numbers[list.next];
+        if (next === undefined || (nearest !== undefined && (next - seq) * step > 0)) continue;
+        nearest = list;
+        seq = next;
       }
       if (nearest === undefined) return;
-      yield nearest.seq;
-      nearest.list.next += step;
+      yield seq;
+      nearest.next += step;
     }
   }
 

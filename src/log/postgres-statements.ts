@@ -18,28 +18,34 @@ export const TRIM_KEYS: Statement = {
 const EVENT_COLUMNS = 'e.seq, e.channel, e.family, e.type, e.body';
 
 /** The statements of one order of reading: of everything, and of some families and single channels. */
-function reads(name: string, range: string, order: 'seq' | 'seq DESC'): { readonly all: Statement; readonly some: Statement } {
-  const rows = (which: string) => `SELECT ${EVENT_COLUMNS} FROM courier_event e WHERE ${which}${range} ORDER BY e.${order} LIMIT $2`;
+function reads(name: string, [beyond, within, order]: ['>', '<=', 'ASC'] | ['<', '>=', 'DESC']): Record<'all' | 'some', Statement> {
   // Bodies of other types stay where they are. After PAGE_BYTES of bodies the page ends.
   const page = (found: string) => `
     WITH found AS (${found}),
-      measured AS (SELECT *, sum(octet_length(body)) OVER (ORDER BY ${order} ROWS UNBOUNDED PRECEDING) AS total FROM found)
+      measured AS (SELECT *, sum(octet_length(body)) OVER (ORDER BY seq ${order} ROWS UNBOUNDED PRECEDING) AS total FROM found)
     SELECT log.epoch, log.head, log.trimmed_through, e.seq, e.channel, e.family, e.type, e.total,
            CASE WHEN $3::text[] IS NULL OR e.type = ANY ($3) THEN e.body END AS body
     FROM courier_log log LEFT JOIN measured e ON e.total - octet_length(e.body) <= ${PAGE_BYTES}
-    ORDER BY e.${order}`;
-  // One range of an index for each family and each single channel, none longer than the page.
-  const ranges = `
+    ORDER BY e.seq ${order}`;
+  const all = `SELECT ${EVENT_COLUMNS} FROM courier_event e WHERE e.seq ${beyond} $1 ORDER BY e.seq ${order} LIMIT $2`;
+  // Only the index of `column` has this order. With an equality the index by number would have it too, and the server would
+  // look through the whole log there for a rare value that its statistics take for a common one.
+  const range = (column: 'family' | 'channel', value: string) => `
+    SELECT ${EVENT_COLUMNS} FROM courier_event e
+    WHERE (e.${column}, e.seq) ${beyond} (${value}, $1) AND e.${column} ${within} ${value}
+    ORDER BY e.${column} ${order}, e.seq ${order} LIMIT $2`;
+  // One range for each family and each single channel, none longer than the page.
+  const some = `
     SELECT * FROM (
-      SELECT x.* FROM unnest($4::smallint[]) f CROSS JOIN LATERAL (${rows('e.family = f AND ')}) x
+      SELECT x.* FROM unnest($4::smallint[]) f CROSS JOIN LATERAL (${range('family', 'f')}) x
       UNION ALL
-      SELECT x.* FROM unnest($5::text[]) c CROSS JOIN LATERAL (${rows('e.channel = c AND ')}) x
-    ) e ORDER BY ${order} LIMIT $2`;
-  return { all: { name: `read-all-${name}`, text: page(rows('')) }, some: { name: `read-some-${name}`, text: page(ranges) } };
+      SELECT x.* FROM unnest($5::text[]) c CROSS JOIN LATERAL (${range('channel', 'c')}) x
+    ) e ORDER BY seq ${order} LIMIT $2`;
+  return { all: { name: `read-all-${name}`, text: page(all) }, some: { name: `read-some-${name}`, text: page(some) } };
 }
 
-const OLDEST_FIRST = reads('oldest', 'e.seq > $1', 'seq');
-const NEWEST_FIRST = reads('newest', 'e.seq < $1', 'seq DESC');
+const OLDEST_FIRST = reads('oldest', ['>', '<=', 'ASC']);
+const NEWEST_FIRST = reads('newest', ['<', '>=', 'DESC']);
 
 /** What reads a page and the bounds that belong to it, as one snapshot. */
 export const readsFrom = ({ before }: LogStart) => (before === undefined ? OLDEST_FIRST : NEWEST_FIRST);

@@ -81,7 +81,10 @@ export class Recent implements Disposable {
     if (this.#looks.length > MINUTE_MS / LOOK_MS + 1) this.#looks.shift();
     const number = this.#intervalNumber;
     if (number === this.#current.number) return;
-    this.#intervals.push(intervalOf(number * INTERVAL_MS, this.#current.from, look));
+    const interval = intervalOf(number * INTERVAL_MS, this.#current.from, look);
+    // Once the clock was set back, the same time comes again.
+    while ((this.#intervals.at(-1)?.at ?? 0) >= interval.at) this.#intervals.pop();
+    this.#intervals.push(interval);
     if (this.#intervals.length > INTERVALS) this.#intervals.shift();
     this.#current = { number, from: look };
   }
@@ -114,11 +117,25 @@ function intervalOf(at: number, { at: from, counted: before }: Look, { at: to, c
   };
 }
 
-/** The intervals of all instances as one series. */
+/** The intervals of all instances as one series. It ends with the last interval that all of them have told. */
 export function seriesOf(instances: readonly (readonly Interval[])[]): Series {
-  const byTime = Map.groupBy(instances.flat(), ({ at }) => at);
+  const until = toldUntil(instances);
+  const byTime = Map.groupBy(
+    instances.flat().filter(({ at }) => at <= until),
+    ({ at }) => at,
+  );
   const samples = [...byTime].sort(([a], [b]) => a - b).map(([at, intervals]) => sampleOf(at, intervals));
   return { interval_ms: INTERVAL_MS, samples: samples.slice(-INTERVALS) };
+}
+
+/**
+ * Every instance closes an interval at a look of its own, so for a moment only some have the last one. It is not waited for
+ * those that are further behind than that: they have just started, hang, or have another time.
+ */
+function toldUntil(instances: readonly (readonly Interval[])[]): number {
+  const ends = instances.flatMap((intervals) => intervals.at(-1)?.at ?? []);
+  const last = Math.max(...ends);
+  return Math.min(...ends.filter((end) => end >= last - INTERVAL_MS));
 }
 
 function sampleOf(at: number, intervals: readonly Interval[]): Sample {

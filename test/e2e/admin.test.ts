@@ -112,6 +112,74 @@ test('channels are listed with how much comes on them, and what came last', asyn
   expect(others).toEqual([]);
 });
 
+test('what was stored before the start did not come of late', async () => {
+  using folder = temporaryFolder();
+  const env = { COURIER_LOG: `sqlite:${folder.file('courier.db')}` };
+  const publishOn = async (gateway: TestGateway) => {
+    const { forge } = gateway.httpClient(await gateway.token('forge', 'service'));
+    return forge.publish.mutate({ type: 'forge.job.completed', channel: 'forge.job.j', data: { job_id: 'j' } });
+  };
+  {
+    await using before = await startGateway(env);
+    await publishOn(before);
+  }
+  await using gateway = await startGateway(env);
+  const admin = await adminOf(gateway);
+  expect(await admin.channels.query()).toEqual([]);
+  const { id } = await publishOn(gateway);
+  await expect.poll(async () => (await admin.channels.query()).map(({ last_event }) => last_event?.id)).toEqual([id]);
+});
+
+test('a channel on which something came has its subscribers, however many channels have as many', async () => {
+  await using gateway = await startGateway();
+  const token = await gateway.token('root', 'admin');
+  const { admin, events } = gateway.httpClient(token);
+  await using stack = new AsyncDisposableStack();
+  const open = async (channels: readonly string[]) => {
+    const socket = stack.use(await openSocket(`${gateway.url.replace('http', 'ws')}/ws/${channels.join(',')}?token=${token}`));
+    await socket.count(1);
+    return socket;
+  };
+  for (let hundred = 0; hundred < 10; hundred += 1) await open(Array.from({ length: 100 }, (_, index) => `user.a${hundred * 100 + index}`));
+  const last = await open(['user.z']);
+  await events.publish.mutate({ type: 'forge.job.completed', channel: 'user.z', data: { job_id: 'j' } });
+  await last.count(2);
+  const channels = await admin.channels.query();
+  expect(channels).toHaveLength(1001);
+  expect(channels.find(({ channel }) => channel === 'user.z')).toMatchObject({
+    subscribers: 1,
+    last_event: { type: 'forge.job.completed' },
+  });
+});
+
+test('the last 15 minutes have what was done in them', { timeout: 30_000 }, async () => {
+  await using gateway = await startGateway();
+  const { admin, forge } = gateway.httpClient(await gateway.token('root', 'admin'));
+  await using reader = await openSocket(
+    `${gateway.url.replace('http', 'ws')}/ws/forge.**?token=${await gateway.token('forge', 'service')}`,
+  );
+  await reader.count(1);
+  await forge.publish.mutate({ type: 'forge.job.completed', channel: 'forge.job.j', data: { job_id: 'j' } });
+  await reader.count(2);
+  await expect(forge.publish.mutate({ type: 'forge.job.completed', channel: 'forge.job.j', data: {} as never })).rejects.toThrow();
+  const totals = async () => {
+    const { samples } = await admin.series.query();
+    const total = (key: 'published' | 'delivered' | 'refused') => samples.reduce((sum, { rates }) => sum + rates[key], 0);
+    return [total('published'), total('delivered'), total('refused')];
+  };
+  // An interval is not told before it is over.
+  await expect.poll(async () => Math.min(...(await totals())), { timeout: 20_000 }).toBeGreaterThan(0);
+  const { interval_ms, samples } = await admin.series.query();
+  expect(interval_ms).toBe(5000);
+  for (const { at } of samples) expect(at.getTime() % interval_ms).toBe(0);
+  expect(samples.at(-1)).toMatchObject({ connections: 1, subscriptions: 1 });
+  for (const key of ['publish_ms', 'delivery_ms'] as const) {
+    const latency = samples.find((sample) => sample[key] !== null)?.[key];
+    expect(latency?.p50).toBeGreaterThan(0);
+    expect(latency?.p99).toBeGreaterThanOrEqual(latency?.p50 ?? Number.POSITIVE_INFINITY);
+  }
+});
+
 test('who was given an event is told, and who has yet to read it', { timeout: 60_000 }, async () => {
   await using gateway = await startGateway();
   const admin = await adminOf(gateway);

@@ -3,7 +3,10 @@ import { expect, inject, test } from 'vitest';
 import { createDatabase, startRedis } from '../../scripts/servers.ts';
 import type { Answerers } from '../../src/cluster/peers.ts';
 import { redisPeers } from '../../src/cluster/redis.ts';
+import type { Sample } from '../../src/contract/admin.ts';
 import type { SharedLog } from '../../src/log/postgres.ts';
+import { LatencyCounter, type LatencyCounts, NO_LATENCIES } from '../../src/observe/latencies.ts';
+import type { Interval } from '../../src/observe/recent.ts';
 import { RedisConnection } from '../../src/redis/connection.ts';
 import { sharedEnv, startCluster } from '../helpers/cluster.ts';
 import { collect } from '../helpers/collect.ts';
@@ -113,6 +116,7 @@ test('an admin of one sees, disconnects and revokes on both', async () => {
   const { total, connections } = await admin.connections.query();
   expect([total, connections.map(({ sub }) => sub)]).toEqual([3, ['ada', 'ada', 'forge']]);
   expect(connections[2]?.since).toBeInstanceOf(Date);
+  expect(connections.map(({ channels }) => channels.includes('global'))).toEqual([true, true, true]);
   expect(connections.map(({ client }) => client)).toEqual(['courier-client-python/0.1.0', 'courier-client-python/0.1.0', null]);
   expect((await admin.connections.query({ sub: 'forge' })).total).toBe(1);
   expect(await admin.disconnect.mutate({ connection_id: connections[2]?.connection_id ?? '' })).toEqual({ disconnected: true });
@@ -122,6 +126,74 @@ test('an admin of one sees, disconnects and revokes on both', async () => {
   expect([(await here.closed).code, (await there.closed).code]).toEqual([1008, 1008]);
   const refused = await fetch(`${two.url}/events/global`, { headers: { authorization: `Bearer ${ada}` } });
   expect(refused.status).toBe(401);
+});
+
+test('an admin of one is told what came on channels, and who was given it on both', async () => {
+  await using cluster = await startCluster();
+  const [one, two] = cluster.gateways;
+  const { admin } = one.httpClient(await one.token('root', 'admin'));
+  const open = async (gateway: TestGateway, sub: string, pattern: string) =>
+    openSocket(`${gateway.url.replace('http', 'ws')}/ws/${pattern}?token=${await gateway.token(sub, 'service')}`);
+  await using here = await open(one, 'here', 'forge.job.j');
+  await using there = await open(two, 'there', 'forge.**');
+  await using family = await open(one, 'family', 'forge.**');
+  await using other = await open(two, 'other', 'global');
+  await Promise.all([here, there, family, other].map((socket) => socket.count(1)));
+  await expect.poll(async () => (await admin.stats.query()).instances, { timeout: 10_000 }).toBe(2);
+  const { id } = await publishOn(two, ['k']);
+  await Promise.all([here, there, family].map((socket) => socket.count(2)));
+  await using late = await open(two, 'late', 'forge.job.j');
+  await late.count(1);
+  const { channel, type } = draft('k');
+  const { total, recipients } = await admin.recipients.query({ id, channel, type });
+  expect(total).toBe(3);
+  expect(Object.fromEntries(recipients.map(({ sub, handed }) => [sub, handed]))).toEqual({ here: true, there: true, family: true });
+  expect(await admin.channels.query()).toEqual([
+    { channel: 'forge.job.*', subscribers: 2, rate: 0, last_event: null },
+    { channel: 'forge.job.j', subscribers: 2, rate: expect.any(Number), last_event: { id, type, at: expect.any(Date) } },
+    { channel: 'global', subscribers: 1, rate: 0, last_event: null },
+  ]);
+});
+
+test('the last 15 minutes of instances are one series', async () => {
+  await using gateway = await startGateway(await sharedEnv());
+  const { admin } = gateway.httpClient(await gateway.token('root', 'admin'));
+  // Of an hour ago, so that what the gateway counts itself is in other intervals.
+  const at = Math.floor(Date.now() / 5000) * 5000 - 3_600_000;
+  const interval = (published: number, publishes: LatencyCounts): Interval => ({
+    at,
+    seconds: 5,
+    totals: { published, delivered: 0, replayed: 0, failures: 0, refused: 1 },
+    publishes,
+    deliveries: NO_LATENCIES,
+    connections: 2,
+    subscriptions: 3,
+  });
+  const [fast, slow] = [new LatencyCounter(), new LatencyCounter()];
+  for (let count = 0; count < 60; count += 1) fast.observe(0.001);
+  for (let count = 0; count < 40; count += 1) slow.observe(1);
+  await using redis = await RedisConnection.open(inject('redisUrl'), (gateway.feed.log as SharedLog).identity);
+  const answering = async (name: string, intervals: readonly Interval[]) => {
+    const peers = await redisPeers(redis, name);
+    peers.answer({ series: () => intervals } as Partial<Answerers> as Answerers);
+    return peers;
+  };
+  await using _first = await answering('first', [interval(60, fast.counts)]);
+  await using _second = await answering('second', [interval(40, slow.counts)]);
+  let merged: Sample | undefined;
+  const ask = async () => {
+    merged = (await admin.series.query()).samples.find((sample) => sample.at.getTime() === at);
+    return merged?.connections;
+  };
+  await expect.poll(ask, { timeout: 10_000 }).toBe(4);
+  expect(merged).toMatchObject({
+    rates: { published: 20, delivered: 0, replayed: 0, failures: 0, refused: 0.4 },
+    subscriptions: 6,
+    delivery_ms: null,
+  });
+  // Of all 100 together: neither instance has these by itself.
+  expect(merged?.publish_ms?.p50).toBeLessThan(2);
+  expect(merged?.publish_ms?.p99).toBeGreaterThan(500);
 });
 
 test('an instance of a version that does not know clients is counted all the same', async () => {
@@ -143,8 +215,17 @@ test('an instance of a version that does not know clients is counted all the sam
   expect((await admin.connections.query()).connections).toEqual([
     { connection_id: 'c', ...row, ...times, client: null, contract: null, channels: [] },
   ]);
-  // It does not know the question, so nothing is waited for beyond what an answer may take.
-  expect((await admin.series.query()).samples).toBeInstanceOf(Array);
+  // It does not know these questions, so nothing is waited for beyond what an answer may take.
+  const { id } = await publishOn(gateway, ['k']);
+  const { channel, type } = draft('k');
+  const [series, channels, recipients] = await Promise.all([
+    admin.series.query(),
+    admin.channels.query(),
+    admin.recipients.query({ id, channel, type }),
+  ]);
+  expect(series.samples).toBeInstanceOf(Array);
+  expect(channels.map((one) => [one.channel, one.last_event?.id])).toEqual([[channel, id]]);
+  expect(recipients).toEqual({ total: 0, recipients: [] });
 });
 
 test('while Redis is away events arrive from the log, limits are shared out, and revocations still reach both', {

@@ -3,8 +3,9 @@ import pg from 'pg';
 import { describe, expect, inject, test } from 'vitest';
 import { createDatabase } from '../../scripts/servers.ts';
 import { EVERYTHING } from '../../src/contract/channels.ts';
-import type { StoredEvent } from '../../src/log/log.ts';
+import type { LogStart, StoredEvent } from '../../src/log/log.ts';
 import { migratePostgres, openPostgresLog } from '../../src/log/postgres.ts';
+import { readsFrom } from '../../src/log/postgres-statements.ts';
 import { describeEventLog, draftOn } from '../contracts/event-log.ts';
 
 const never = new AbortController().signal;
@@ -209,4 +210,29 @@ test('days have tables of their own, made before they begin, and retention drops
   while (await log.trim(Date.UTC(2026, 1, 4), 100));
   expect(await tables()).toEqual(['20260204', '20260205', '20260206']);
   expect(await log.bounds()).toEqual({ first: 2, head: 2 });
+});
+
+test.each<[LogStart, RegExp]>([
+  [{ after: 0 }, /Index Scan using \w+_(family|channel)_seq_idx on/],
+  [{ before: 5021 }, /Index Scan Backward using \w+_(family|channel)_seq_idx on/],
+])('a read of families and channels walks ranges of their indexes, whatever is common in the log: %o', async (start, walk) => {
+  const url = await newDatabase();
+  await using log = await openPostgresLog({ url });
+  const many = (channel: string, count: number) => log.append(Array.from({ length: count }, () => draftOn(channel)));
+  await many('user.u1', 20);
+  await many('backtest.b1', 5000);
+  for (const mode of ['force_custom_plan', 'force_generic_plan']) {
+    const { rows } = await execute(
+      url,
+      'ANALYZE courier_event',
+      `SET plan_cache_mode = ${mode}`,
+      `PREPARE read AS ${readsFrom(start).some.text}`,
+      `EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) EXECUTE read(${'before' in start ? start.before : start.after}, 100, NULL, '{0,1}', '{user.u1,forge.job.j1}')`,
+    );
+    const plan = rows.map((row) => String(row['QUERY PLAN']));
+    const scans = plan.filter((step) => / on courier_event_\d/.test(step));
+    expect(scans.length).toBeGreaterThan(0);
+    for (const scan of scans) expect(scan).toMatch(walk);
+    expect(plan.filter((step) => step.includes('Rows Removed by Filter'))).toEqual([]);
+  }
 });

@@ -74,6 +74,20 @@ test('15 minutes are kept', () => {
   expect(recent.intervals.at(-1)?.at).toBe(START + 20 * 60_000);
 });
 
+test('a clock that is set back leaves no time twice, and none that is to come', () => {
+  const { recent } = counting();
+  using _ = recent;
+  vi.advanceTimersByTime(20_000);
+  vi.setSystemTime(START + 5000);
+  vi.advanceTimersByTime(10_000);
+  const { samples } = seriesOf([recent.intervals]);
+  expect(samples.map(({ at, connections }) => [at.getTime() - START, connections])).toEqual([
+    [5000, 3],
+    [10_000, 3],
+    [15_000, 3],
+  ]);
+});
+
 test('instances add up, also when one has been there for longer, and when they come as JSON', () => {
   const [one, two] = [counting(), counting()];
   using _one = one.recent;
@@ -89,6 +103,19 @@ test('instances add up, also when one has been there for longer, and when they c
     [0, 6],
   ]);
   expect(samples[0]?.publish_ms?.p50).toBeGreaterThan(0.66);
+});
+
+test('an interval that only some instances have closed is left out until the others have, or are further behind', () => {
+  const { recent } = counting();
+  using _ = recent;
+  vi.advanceTimersByTime(15_000);
+  const all = recent.intervals;
+  const connections = (...instances: Parameters<typeof seriesOf>[0]) => seriesOf(instances).samples.map((sample) => sample.connections);
+  expect(connections(all, all)).toEqual([6, 6, 6]);
+  expect(connections(all, all.slice(0, 2))).toEqual([6, 6]);
+  expect(connections(all, all.slice(0, 1))).toEqual([6, 3, 3]);
+  expect(connections(all, [])).toEqual([3, 3, 3]);
+  expect(connections([], [])).toEqual([]);
 });
 
 test('what took longer than all ranges is told as where the last begins, and no time as one of the first', () => {

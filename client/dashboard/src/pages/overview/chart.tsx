@@ -24,7 +24,10 @@ interface ChartProps {
 
 const HEIGHT = 180;
 const WINDOW_S = 15 * 60;
+/** What is shown at least, however short the gateway has been up. */
+const MIN_WINDOW_S = 60;
 const AXIS_SIZE = 62;
+const TIME_AXIS_SIZE = 28;
 
 export function Chart({ title, unit, format, lines, times, values }: ChartProps): ReactElement {
   const parent = useRef<HTMLDivElement>(null);
@@ -50,9 +53,12 @@ export function Chart({ title, unit, format, lines, times, values }: ChartProps)
         height: HEIGHT,
         legend: { show: false },
         cursor: { y: false, points: { size: 6 } },
-        scales: { x: { range: (_, __, last) => [last - WINDOW_S, last] }, y: { range: (_, __, most) => [0, Math.max(most * 1.1, 1e-9)] } },
+        scales: {
+          x: { range: (_, first, last) => [Math.max(last - WINDOW_S, Math.min(first, last - MIN_WINDOW_S)), last] },
+          y: { range: (_, __, most) => [0, Math.max(most * 1.1, 1)] },
+        },
         axes: [
-          { ...axis, values: (_, ticks) => ticks.map(timeOf) },
+          { ...axis, size: TIME_AXIS_SIZE, values: (_, ticks) => ticks.map(timeOf) },
           { ...axis, size: AXIS_SIZE, values: (_, ticks) => ticks.map(format) },
         ],
         series: [
