@@ -6,7 +6,7 @@ import { launchChromium } from '../helpers/chromium.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 import { startGateway } from '../helpers/gateway.ts';
 import { processToken, startProcess } from '../helpers/process.ts';
-import { eventually, gone, openDashboard, picture, publishBars, seen } from './stage.ts';
+import { eventually, gone, openDashboard, picture, publishBars, seen, seriousFindings } from './stage.ts';
 
 let browser: Browser;
 beforeAll(async () => {
@@ -102,6 +102,7 @@ test('the end of a token is announced, another one goes on, and without one the 
   await page.goto(`${gateway.url}/admin/#token=${await token(3)}`);
   await seen(page.getByRole('alert').filter({ hasText: 'The token has expired' }));
   expect(await page.getByRole('navigation').count()).toBe(0);
+  expect(await seriousFindings(page)).toEqual([]);
   await picture(page, 'expired');
   expect(dashboard.complaints).toEqual([]);
 });
@@ -120,6 +121,7 @@ test('a restart of the gateway is lived through without a reload, and nothing is
   await first.end('SIGTERM');
   await seen(page.getByText('The gateway is away'));
   await seen(page.locator('[data-connection="connecting"]'));
+  expect(await seriousFindings(page)).toEqual([]);
   await picture(page, 'away');
   await using second = await startProcess({ ...env, COURIER_PORT: new URL(first.url).port });
   await publishBars(second.url, token, [2]);

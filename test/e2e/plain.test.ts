@@ -248,7 +248,7 @@ describe('reading', () => {
   });
 
   test.each([
-    ['another-3', 'epoch'],
+    ['another-1', 'epoch'],
     ['-99', 'ahead'],
   ])('the newest first before a position that is none of the log, %s, it begins at the head and says so', async (position, reason) => {
     await using gateway = await startGateway();

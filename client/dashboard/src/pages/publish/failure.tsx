@@ -26,17 +26,7 @@ export function Failure({ error, issues, onRepeat }: FailureProps): ReactElement
   const isUnknown = code !== undefined && OUTCOME_UNKNOWN.includes(code);
   const title = isUnknown ? 'It is not known whether the event was published' : (code && TITLES[code]) || 'The event was not published';
   return (
-    <Alert
-      color={isUnknown ? 'orange' : 'red'}
-      variant="outline"
-      title={title}
-      role="alert"
-      tabIndex={-1}
-      data-issue
-      data-code={code}
-      // Orange on white is too faint to be read.
-      styles={{ title: { color: 'var(--mantine-color-text)' } }}
-    >
+    <Alert color={isUnknown ? 'orange' : 'red'} variant="outline" title={title} role="alert" tabIndex={-1} data-issue data-code={code}>
       <Stack gap="xs" align="flex-start">
         {issues.length === 0 ? (
           <Text size="sm">
