@@ -451,7 +451,7 @@ test('a token is renewed over the same connection before it expires', async () =
   let asked = 0;
   await using client = clientOf(gateway, () => {
     asked += 1;
-    return gateway.token('ada', 'admin', { expiresInSeconds: asked === 1 ? 1 : 60 });
+    return gateway.token('ada', 'admin', { expiresInSeconds: asked === 1 ? 5 : 60 });
   });
   await client.connect();
   const before = await client.trpc.auth.whoami.query();
