@@ -110,7 +110,7 @@ test('markup, invisible characters and huge payloads are shown and not interpret
   await using dashboard = await openDashboard(browser, gateway.url, { token, path: 'stream?channels=forge.job.*' });
   const { page } = dashboard;
   await page.locator('[data-event] button').click();
-  const json = page.locator('[data-json]');
+  const json = page.locator('[data-code="json"]');
   await seen(json);
   expect(await json.textContent()).toContain('<img src=x onerror=');
   expect(await json.textContent()).toContain('a\\u202eb\\u200bc\\u0007d');
@@ -213,6 +213,74 @@ test('a connection is found, looked at, and sent away', async () => {
   await page.getByRole('dialog', { name: 'Revoke tokens' }).getByRole('button', { name: 'Revoke', exact: true }).click();
   expect((await ada.closed).code).toBe(1008);
   expect(dashboard).toMatchObject({ complaints: [], elsewhere: [] });
+});
+
+test('a stream is narrowed by source, user and correlation id, in history and live; a wrong channel is told', async () => {
+  await using gateway = await startGateway();
+  const token = await gateway.token('root', 'admin');
+  const publish = async (who: 'forge' | 'root', job_id: string, metadata: { user_id?: string; correlation_id?: string }) => {
+    const { events } = httpClient(gateway.url, await gateway.token(who, who === 'root' ? 'admin' : 'service'));
+    await events.publish.mutate({ type: 'forge.job.completed', channel: `forge.job.${job_id}`, data: { job_id }, metadata });
+  };
+  await publish('forge', 'old', { user_id: 'ada', correlation_id: 'work-1' });
+  await publish('root', 'other', { user_id: 'eve', correlation_id: '2' });
+  await using dashboard = await openDashboard(browser, gateway.url, { token, path: 'stream' });
+  const { page } = dashboard;
+  const jobs = async () => (await page.locator('[data-event]').allTextContents()).map((text) => /job_id=(\S+)/.exec(text)?.[1]);
+  await eventually(jobs).toEqual(['other', 'old']);
+  await page.getByRole('button', { name: 'Filters' }).click();
+  const narrow = async (label: string, value: string, found: string[]) => {
+    await page.getByLabel(label, { exact: true }).fill(value);
+    await page.getByLabel(label, { exact: true }).press('Enter');
+    await eventually(jobs).toEqual(found);
+  };
+  await narrow('Source', 'forge', ['old']);
+  await narrow('User', 'ada', ['old']);
+  await narrow('Correlation id', 'work-1', ['old']);
+  await publish('forge', 'no', { user_id: 'ada', correlation_id: 'work-2' });
+  await publish('forge', 'new', { user_id: 'ada', correlation_id: 'work-1' });
+  await eventually(jobs).toEqual(['new', 'old']);
+  await page.getByRole('button', { name: 'Clear filters' }).click();
+  await eventually(jobs).toEqual(['new', 'no', 'other', 'old']);
+  // An id that is a number is one in the address too.
+  await page.goto(`${gateway.url}/admin/stream?correlation=2`);
+  await eventually(jobs).toEqual(['other']);
+  await page.goto(`${gateway.url}/admin/stream?channels=a..b`);
+  await seen(page.getByRole('alert').filter({ hasText: '"a..b" is neither a channel nor a pattern' }));
+  expect(dashboard.complaints).toEqual([]);
+});
+
+test('with the keyboard alone an event is found, opened and left', async () => {
+  await using gateway = await startGateway();
+  const token = await gateway.token('root', 'admin');
+  await publishBars(gateway.url, token, [1, 2, 3]);
+  await using dashboard = await openDashboard(browser, gateway.url, { token, path: 'stream' });
+  const { page } = dashboard;
+  await seen(page.getByText('bars_processed=3'));
+  await page.getByRole('region', { name: 'Events' }).focus();
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('ArrowDown');
+  await eventually(() => page.evaluate('document.activeElement?.textContent')).toContain('bars_processed=2');
+  await page.keyboard.press('Enter');
+  const drawer = page.getByRole('dialog', { name: 'Event' });
+  await seen(drawer.locator('[data-code="json"]').getByText('"bars_processed": 2'));
+  await page.keyboard.press('Escape');
+  await eventually(() => drawer.count()).toBe(0);
+  expect(dashboard.complaints).toEqual([]);
+});
+
+test('the contract is told: types with their fields, channels, and who was built with which', async () => {
+  await using gateway = await startGateway();
+  await using dashboard = await openDashboard(browser, gateway.url, { token: await gateway.token('root', 'admin'), path: 'contract' });
+  const { page } = dashboard;
+  await seen(page.getByText('courier-client-typescript/'));
+  await page.getByLabel('Search').fill('order.placed');
+  await seen(page.getByText('1 type', { exact: true }));
+  for (const field of ['order_id', 'limit_price']) await seen(page.locator(`[data-field="${field}"]`));
+  await page.getByRole('link', { name: /Publish one/ }).click();
+  await seen(page.getByRole('heading', { name: 'Publish', exact: true }));
+  expect(new URL(page.url()).searchParams.get('type')).toBe('order.placed');
+  expect(dashboard.complaints).toEqual([]);
 });
 
 test('channels lead to their streams', async () => {

@@ -12,6 +12,21 @@ export interface CodeIn {
 
 const LANGUAGES = { curl: 'curl', typescript: 'TypeScript', python: 'Python' } as const;
 
+interface CodeBlockProps {
+  readonly children: string;
+  /** What it is, to be found by. */
+  readonly name: string;
+}
+
+export function CodeBlock({ children, name }: CodeBlockProps): ReactElement {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls can be scrolled with the keyboard
+    <pre className="code" tabIndex={0} data-code={name}>
+      {legible(children)}
+    </pre>
+  );
+}
+
 /** The same in each language. */
 export function CodeTabs({ code }: { readonly code: CodeIn }): ReactElement {
   return (
@@ -25,10 +40,7 @@ export function CodeTabs({ code }: { readonly code: CodeIn }): ReactElement {
       </Tabs.List>
       {(Object.keys(LANGUAGES) as (keyof CodeIn)[]).map((language) => (
         <Tabs.Panel key={language} value={language} pt="xs">
-          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls can be scrolled with the keyboard */}
-          <pre className="code" tabIndex={0} data-code={language}>
-            {legible(code[language])}
-          </pre>
+          <CodeBlock name={language}>{code[language]}</CodeBlock>
           <CopyText text={code[language]} what={`the ${LANGUAGES[language]} code`} label="Copy" />
         </Tabs.Panel>
       ))}

@@ -1,11 +1,12 @@
 /** The channels that somebody listens to, or that something came on lately. */
-import { Anchor, Stack, Text, TextInput, Title } from '@mantine/core';
+import { Anchor, Stack, Text, Title } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import { type ReactElement, useState } from 'react';
 import type { ChannelActivity } from '../../../../../src/contract/admin.ts';
 import { column, DataTable } from '../../parts/data-table.tsx';
 import { count, rate, timeOf } from '../../parts/format.ts';
 import { useChannels } from '../../parts/queries.ts';
+import { SearchField } from '../../parts/search-field.tsx';
 import { Empty, Loaded } from '../../parts/states.tsx';
 
 const COLUMNS = [
@@ -49,14 +50,7 @@ export function ChannelsPage(): ReactElement {
           have a row of their own.
         </Text>
       </div>
-      <TextInput
-        label="Search"
-        placeholder="backtest."
-        value={search}
-        onChange={(event) => setSearch(event.currentTarget.value)}
-        type="search"
-        maw={360}
-      />
+      <SearchField placeholder="backtest." value={search} onChange={setSearch} />
       <Loaded what="Channels" query={channels} rows={8}>
         {(rows) => (
           <>

@@ -1,5 +1,5 @@
 /** Who is connected: searched, sorted, looked at closely, sent away. For admins. */
-import { Badge, Group, Stack, Text, TextInput, Title, UnstyledButton } from '@mantine/core';
+import { Badge, Group, Stack, Text, Title, UnstyledButton } from '@mantine/core';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { type ReactElement, useState } from 'react';
 import type { Connection } from '../../../../../src/contract/admin.ts';
@@ -7,6 +7,7 @@ import { column, DataTable } from '../../parts/data-table.tsx';
 import { bytes, count, dateTimeOf } from '../../parts/format.ts';
 import { Legible } from '../../parts/legible.tsx';
 import { useConnections } from '../../parts/queries.ts';
+import { SearchField } from '../../parts/search-field.tsx';
 import { Empty, Loaded } from '../../parts/states.tsx';
 import { useIsAdmin } from '../../session/use-identity.ts';
 import { ConnectionDetails } from './connection-details.tsx';
@@ -82,16 +83,10 @@ function Connections(): ReactElement {
   ];
   return (
     <>
-      <TextInput
-        label="Search"
+      <SearchField
         placeholder="Principal, address, client …"
         value={search}
-        onChange={(event) => {
-          const text = event.currentTarget.value;
-          void navigate({ search: text === '' ? {} : { search: text }, replace: true });
-        }}
-        type="search"
-        maw={360}
+        onChange={(text) => void navigate({ search: text === '' ? {} : { search: text }, replace: true })}
       />
       <Loaded what="Connections" query={connections} rows={8}>
         {(loaded) => (

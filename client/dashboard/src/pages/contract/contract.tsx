@@ -1,9 +1,10 @@
 /** What can be published and received: the gateway's contract, to be read by people. */
-import { Anchor, Card, Group, SimpleGrid, Stack, Text, TextInput, Title } from '@mantine/core';
+import { Anchor, Card, Group, SimpleGrid, Stack, Text, Title } from '@mantine/core';
 import { type ReactElement, useState } from 'react';
 import type { ContractDocument } from '../../../../../src/contract/document.ts';
 import { Facts } from '../../parts/facts.tsx';
 import { count } from '../../parts/format.ts';
+import { SearchField } from '../../parts/search-field.tsx';
 import { Empty, Loaded } from '../../parts/states.tsx';
 import { useIdentity } from '../../session/use-identity.ts';
 import { ClientsCard } from './clients.tsx';
@@ -77,14 +78,7 @@ function Types({ document }: { readonly document: ContractDocument }): ReactElem
         Types
       </Title>
       <div>
-        <TextInput
-          label="Search"
-          placeholder="backtest."
-          value={search}
-          onChange={(event) => setSearch(event.currentTarget.value)}
-          type="search"
-          maw={360}
-        />
+        <SearchField placeholder="backtest." value={search} onChange={setSearch} />
         <Text size="sm" c="dimmed" role="status" mt={4}>
           {count(found)} {found === 1 ? 'type' : 'types'}
         </Text>

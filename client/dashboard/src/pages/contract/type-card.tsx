@@ -3,6 +3,7 @@ import { Anchor, Badge, Card, Group, Stack, Text, Title } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
 import type { JsonSchema } from '../../../../../src/contract/json-schema.ts';
+import { CodeBlock } from '../../parts/code.tsx';
 import { legible } from '../../parts/legible.tsx';
 import classes from './contract.module.css';
 import { Disclosure } from './disclosure.tsx';
@@ -53,10 +54,7 @@ export function TypeCard({ type, channels, data, schema, canPublish }: TypeCardP
           ))}
         </ul>
         <Disclosure label="JSON Schema" of={type}>
-          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls can be scrolled with the keyboard */}
-          <pre className="code" tabIndex={0}>
-            {legible(JSON.stringify(schema, null, 2))}
-          </pre>
+          <CodeBlock name={`schema of ${type}`}>{JSON.stringify(schema, null, 2)}</CodeBlock>
         </Disclosure>
       </Stack>
     </Card>

@@ -3,10 +3,10 @@ import type { CourierEvent } from '@lumiere/courier-client';
 import { Anchor, Button, Drawer, Group, Stack, Text, Title } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import { type ReactElement, useState } from 'react';
-import { CodeTabs, CopyText } from '../../parts/code.tsx';
+import { CodeBlock, CodeTabs, CopyText } from '../../parts/code.tsx';
 import { Facts } from '../../parts/facts.tsx';
 import { bytes, count } from '../../parts/format.ts';
-import { Legible, legible } from '../../parts/legible.tsx';
+import { Legible } from '../../parts/legible.tsx';
 import type { StreamSearch } from './search.ts';
 import { publishCode } from './snippets.ts';
 
@@ -97,10 +97,7 @@ function Json({ event }: { readonly event: CourierEvent }): ReactElement {
         </Title>
         <CopyText text={json} what="the JSON" label="Copy" />
       </Group>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls can be scrolled with the keyboard */}
-      <pre className="code" tabIndex={0} data-json>
-        {legible(shown)}
-      </pre>
+      <CodeBlock name="json">{shown}</CodeBlock>
       {shown.length < json.length && (
         <Button size="xs" variant="default" mt={4} onClick={() => setWhole(true)}>
           Show the other {count(json.length - shown.length)} characters

@@ -1,17 +1,17 @@
-/** The events, newest first. Only those in sight are in the page, so that thousands cost no more than a few. */
+/** The events, newest first. */
+import type { CourierEvent } from '@lumiere/courier-client';
 import { Text, UnstyledButton } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
-import { useVirtualizer } from '@tanstack/react-virtual';
-import { type KeyboardEvent, type ReactElement, type ReactNode, useRef } from 'react';
+import type { ReactElement, ReactNode } from 'react';
 import { momentOf } from '../../parts/format.ts';
 import { Legible } from '../../parts/legible.tsx';
 import { SourceMark } from '../../parts/source-mark.tsx';
+import { VirtualList } from '../../parts/virtual-list.tsx';
 import classes from './event-list.module.css';
 import type { Row } from './feed.ts';
 import { summaryOf } from './summary.ts';
 
 const HEIGHT = { wide: 34, narrow: 58 };
-const OVERSCAN = 10;
 
 interface EventListProps {
   /** Oldest first. */
@@ -25,71 +25,35 @@ interface EventListProps {
 }
 
 export function EventList({ rows, chosen, onChoose, onScroll, end }: EventListProps): ReactElement {
-  const scroller = useRef<HTMLElement>(null);
   const isNarrow = useMediaQuery('(max-width: 48em)') ?? false;
   const height = isNarrow ? HEIGHT.narrow : HEIGHT.wide;
-  const virtual = useVirtualizer({
-    count: rows.length,
-    getScrollElement: () => scroller.current,
-    estimateSize: () => height,
-    overscan: OVERSCAN,
-  });
-  const rowAt = (index: number) => rows[rows.length - 1 - index];
-  const move = (event: KeyboardEvent, index: number) => {
-    const step = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0;
-    if (step === 0) return;
-    event.preventDefault();
-    const next = Math.min(Math.max(index + step, 0), rows.length - 1);
-    virtual.scrollToIndex(next);
-    requestAnimationFrame(() => scroller.current?.querySelector<HTMLElement>(`[data-index="${next}"] button`)?.focus());
-  };
   return (
-    <section
-      ref={scroller}
-      className={classes['scroller']}
-      onScroll={(event) => onScroll(event.currentTarget.scrollTop < height)}
-      aria-label="Events"
-      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls can be scrolled with the keyboard
-      tabIndex={0}
+    <VirtualList
+      label="Events"
+      className={classes['events']}
+      count={rows.length}
+      rowAt={(index) => rows[rows.length - 1 - index]}
+      rowId={({ id }) => id}
+      rowHeight={height}
+      onScroll={(top) => onScroll(top < height)}
+      end={end}
     >
-      <ul className={classes['list']} style={{ height: virtual.getTotalSize() }}>
-        {virtual.getVirtualItems().map(({ index, start }) => {
-          const row = rowAt(index);
-          if (row === undefined) return null;
-          return (
-            <li
-              key={row.id}
-              data-index={index}
-              data-event={row.id}
-              aria-setsize={rows.length}
-              aria-posinset={index + 1}
-              className={classes['row']}
-              style={{ height, transform: `translateY(${start}px)` }}
-            >
-              {row.kind === 'gap' ? (
-                <Text size="sm" c="var(--mantine-color-error)" className={classes['gap']}>
-                  Events are missing here ({row.gap.reason}): those after {row.gap.requested}
-                </Text>
-              ) : (
-                <UnstyledButton
-                  className={classes['event']}
-                  aria-pressed={row.id === chosen}
-                  onClick={() => onChoose(row.id)}
-                  onKeyDown={(event) => move(event, index)}
-                >
-                  <EventCells row={row} />
-                </UnstyledButton>
-              )}
-            </li>
-          );
-        })}
-      </ul>
-      {end}
-    </section>
+      {(row) =>
+        row.kind === 'gap' ? (
+          <Text size="sm" c="var(--mantine-color-error)" className={classes['gap']}>
+            Events are missing here ({row.gap.reason}): those after {row.gap.requested}
+          </Text>
+        ) : (
+          <UnstyledButton className={classes['event']} aria-pressed={row.id === chosen} onClick={() => onChoose(row.id)}>
+            <EventCells event={row.event} />
+          </UnstyledButton>
+        )
+      }
+    </VirtualList>
   );
 }
 
-function EventCells({ row: { event } }: { readonly row: Extract<Row, { kind: 'event' }> }): ReactElement {
+function EventCells({ event }: { readonly event: CourierEvent }): ReactElement {
   const { channel, type, metadata, data } = event;
   return (
     <>

@@ -147,6 +147,8 @@ export class StreamFeed {
       for (let looked = 0; looked < searchLimit && found < PAGE && this.#rows.length < MAX_ROWS; ) {
         const limit = isFiltered ? SEARCH_PAGE : PAGE;
         const page = await this.#client.history(channels, { order: 'newest', before: this.#before, types, limit, signal });
+        // What is shown is of a log that is not there any more: what this one has does not come before it.
+        if (page.gap !== null) throw new CourierError('GAP', `the log is another one (${page.gap.reason})`, { gap: page.gap });
         const rows = page.events.filter((event) => this.#wants(event)).map(rowOf);
         if (this.#status === 'loading') for (const { id } of rows) this.#known.add(id);
         this.#rows.unshift(...rows.reverse());

@@ -3,9 +3,10 @@ import type { Gap } from '@lumiere/courier-client';
 import { Alert, Badge, Button, Group, Stack, Text, Title } from '@mantine/core';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { type ReactElement, useRef, useState } from 'react';
-import { count, dateTimeOf } from '../../parts/format.ts';
+import { count } from '../../parts/format.ts';
 import { Legible } from '../../parts/legible.tsx';
 import { Empty, Failed, Loading } from '../../parts/states.tsx';
+import { Earlier } from './earlier.tsx';
 import { EventDetails } from './event-details.tsx';
 import { EventList } from './event-list.tsx';
 import type { FeedState, StreamFeed } from './feed.ts';
@@ -134,35 +135,5 @@ function NothingYet({ feed, state }: { readonly feed: StreamFeed; readonly state
       <Empty title="Nothing yet">What is published from now on appears here by itself.</Empty>
       <Earlier feed={feed} state={state} />
     </>
-  );
-}
-
-/** What is known of history before the oldest that is shown. */
-export function Earlier({ feed, state }: { readonly feed: StreamFeed; readonly state: FeedState }): ReactElement {
-  const { status, back, error } = state.earlier;
-  return (
-    <Group justify="center" p="sm" gap="xs">
-      {status === 'end' ? (
-        <Text size="sm" c="dimmed">
-          That is everything that is retained.
-        </Text>
-      ) : (
-        <>
-          {status === 'failed' && error !== undefined && (
-            <Text size="sm" c="var(--mantine-color-error)" role="alert">
-              <Legible>{error.message}</Legible>
-            </Text>
-          )}
-          {back !== undefined && (
-            <Text size="sm" c="dimmed" className="figures">
-              Searched back to {dateTimeOf(back)}
-            </Text>
-          )}
-          <Button size="xs" variant="default" loading={status === 'loading'} onClick={() => void feed.loadEarlier()}>
-            Load earlier
-          </Button>
-        </>
-      )}
-    </Group>
   );
 }

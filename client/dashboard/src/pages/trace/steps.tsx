@@ -1,11 +1,10 @@
-/** The events of a piece of work in their order, each with the time since it began. */
-
+/** The events of a piece of work in their order, each with the time since it began, or its number. */
 import type { CourierEvent } from '@lumiere/courier-client';
 import { Text, UnstyledButton } from '@mantine/core';
-import { useVirtualizer } from '@tanstack/react-virtual';
-import { type ReactElement, useRef } from 'react';
+import type { ReactElement } from 'react';
 import { count, milliseconds } from '../../parts/format.ts';
 import { SourceMark } from '../../parts/source-mark.tsx';
+import { VirtualList } from '../../parts/virtual-list.tsx';
 import { summaryOf } from '../stream/summary.ts';
 import type { Axis } from './spans.ts';
 import classes from './steps.module.css';
@@ -20,53 +19,25 @@ interface StepsProps {
 }
 
 export function Steps({ events, axis, onChoose }: StepsProps): ReactElement {
-  const scroller = useRef<HTMLElement>(null);
-  const virtual = useVirtualizer({
-    count: events.length,
-    getScrollElement: () => scroller.current,
-    estimateSize: () => ROW_HEIGHT,
-    overscan: 10,
-  });
   return (
-    <section
-      ref={scroller}
-      className={classes['scroller']}
+    <VirtualList
+      label="Events in order"
       style={{ maxHeight: ROW_HEIGHT * MAX_IN_SIGHT }}
-      aria-label="Events in order"
-      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls can be scrolled with the keyboard
-      tabIndex={0}
+      count={events.length}
+      rowAt={(index) => events[index]}
+      rowId={({ id }) => id}
+      rowHeight={ROW_HEIGHT}
     >
-      <ol className={classes['list']} style={{ height: virtual.getTotalSize() }}>
-        {virtual.getVirtualItems().map(({ index, start }) => {
-          const event = events[index];
-          return (
-            event !== undefined && (
-              <li
-                key={event.id}
-                className={classes['row']}
-                style={{ height: ROW_HEIGHT, transform: `translateY(${start}px)` }}
-                aria-setsize={events.length}
-                aria-posinset={index + 1}
-              >
-                <Step event={event} axis={axis} onChoose={onChoose} />
-              </li>
-            )
-          );
-        })}
-      </ol>
-    </section>
+      {(event) => <Step event={event} axis={axis} onChoose={onChoose} />}
+    </VirtualList>
   );
 }
 
-function Step({
-  event,
-  axis,
-  onChoose,
-}: {
+interface StepProps extends Omit<StepsProps, 'events'> {
   readonly event: CourierEvent;
-  readonly axis: Axis;
-  readonly onChoose: StepsProps['onChoose'];
-}): ReactElement {
+}
+
+function Step({ event, axis, onChoose }: StepProps): ReactElement {
   const { id, type, channel, metadata, data } = event;
   return (
     <UnstyledButton className={classes['step']} onClick={() => onChoose(id)}>
