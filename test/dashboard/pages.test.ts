@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import type { Browser } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { launchChromium } from '../helpers/chromium.ts';
 import { httpClient, startGateway } from '../helpers/gateway.ts';
@@ -213,6 +213,34 @@ test('a connection is found, looked at, and sent away', async () => {
   await page.getByRole('dialog', { name: 'Revoke tokens' }).getByRole('button', { name: 'Revoke', exact: true }).click();
   expect((await ada.closed).code).toBe(1008);
   expect(dashboard).toMatchObject({ complaints: [], elsewhere: [] });
+});
+
+test('what is published while a stream begins is in history and live, and shown once', async () => {
+  await using gateway = await startGateway();
+  const token = await gateway.token('root', 'admin');
+  await publishBars(gateway.url, token, [1]);
+  let isBetween = false;
+  const prepare = (page: Page) =>
+    page.routeWebSocket(/\/trpc/, (ws) => {
+      const server = ws.connectToServer();
+      server.onMessage((message) => ws.send(message));
+      ws.onMessage(async (message) => {
+        // The newest position is known by then, and history not read yet.
+        if (!isBetween && String(message).includes('"limit":100')) {
+          isBetween = true;
+          await publishBars(gateway.url, token, [2]);
+        }
+        server.send(message);
+      });
+    });
+  await using dashboard = await openDashboard(browser, gateway.url, { token, path: 'stream', prepare });
+  const { page } = dashboard;
+  await seen(page.locator('[data-stream="live"]'));
+  await publishBars(gateway.url, token, [3]);
+  await seen(page.getByText('bars_processed=3'));
+  const bars = (await page.locator('[data-event]').allTextContents()).map((text) => /bars_processed=(\d+)/.exec(text)?.[1]);
+  expect(isBetween).toBe(true);
+  expect(bars).toEqual(['3', '2', '1']);
 });
 
 test('a stream is narrowed by source, user and correlation id, in history and live; a wrong channel is told', async () => {
