@@ -1,10 +1,20 @@
 /** What admins see and do of the gateway as a whole: of this instance, and of all others that share its log. */
 
-import type { Access } from './auth/access.ts';
 import type { Revoked } from './auth/revocations.ts';
-import type { Session } from './auth/session.ts';
 import type { Answerers, Peers } from './cluster/peers.ts';
-import type { ChannelActivity, Connection, Connections, LogLevel, Recipient, Recipients, Series, Stats } from './contract/admin.ts';
+import type { Connection } from './connections/connection.ts';
+import type { Connections } from './connections/connections.ts';
+import type {
+  ChannelActivity,
+  Connection as ConnectionFigures,
+  Connections as ListedConnections,
+  LogLevel,
+  Recipient,
+  Recipients,
+  Series,
+  Stats,
+  Transport,
+} from './contract/admin.ts';
 import { familyForm, familyOf, type Selector, selects } from './contract/channels.ts';
 import type { Feed } from './delivery/subscriber.ts';
 import { CourierError } from './errors.ts';
@@ -35,7 +45,7 @@ export interface Control {
   /** Channels and families that have subscribers, and channels on which something came of late. */
   channels(): Promise<ChannelActivity[]>;
   /** @param sub narrows them to one principal's. */
-  connections(sub: string | undefined): Promise<Connections>;
+  connections(sub: string | undefined): Promise<ListedConnections>;
   /**
    * Who subscribes to what an event was published on, and began before it.
    *
@@ -51,7 +61,7 @@ export interface Control {
 }
 
 export interface ControlDeps {
-  readonly access: Access;
+  readonly connections: Connections;
   readonly feed: Feed;
   readonly peers: Peers;
   /** Figures of this instance. */
@@ -61,16 +71,17 @@ export interface ControlDeps {
   readonly setLogLevel: (level: LogLevel) => void;
 }
 
-export function createControl({ access, feed, peers, stats, intervals, setLogLevel }: ControlDeps): Control {
+export function createControl({ connections, feed, peers, stats, intervals, setLogLevel }: ControlDeps): Control {
   const subscribed = () => ownSubscribers(feed);
   const own: Answerers = {
     stats,
     series: intervals,
     channels: subscribed,
-    connections: ({ sub }) => ownConnections(access, feed.tail.position, sub),
-    recipients: (event) => ownRecipients(access, event),
-    disconnect: ({ connection_id }) => disconnectOwn(access, connection_id),
-    revoked: () => access.refreshRevocations(),
+    connections: ({ sub }) => ownConnections(connections, feed.tail.position, sub),
+    recipients: (event) => ownRecipients(connections, event),
+    disconnect: ({ connection_id }) => connections.disconnect(connection_id),
+    yieldPlace: ({ principal }) => connections.yieldPlace(principal),
+    revoked: () => connections.refreshRevocations(),
   };
   peers.answer(own);
   return {
@@ -91,24 +102,24 @@ export function createControl({ access, feed, peers, stats, intervals, setLogLev
       return [...channels].map((channel) => ({ channel, subscribers: subscribers.get(channel) ?? 0, ...activity.of(channel) }));
     },
     connections: async (sub) => {
-      const mine = ownConnections(access, feed.tail.position, sub);
-      const all = [mine, ...((await peers.ask('connections', { sub: sub ?? null })) as Connections[])];
-      const connections = all.flatMap((one) => one.connections.map(revived));
+      const mine = ownConnections(connections, feed.tail.position, sub);
+      const all = [mine, ...((await peers.ask('connections', { sub: sub ?? null })) as ListedConnections[])];
+      const listed = all.flatMap((one) => one.connections.map(revived));
       return {
         total: totalOf(all),
-        connections: connections.sort((a, b) => a.since.getTime() - b.since.getTime()),
+        connections: listed.sort((a, b) => a.since.getTime() - b.since.getTime()),
       };
     },
     recipients: async ({ id, channel, type }) => {
       const { seq } = await knownPosition(feed, id);
       const event = { seq, channel, type };
-      const all = [ownRecipients(access, event), ...((await peers.ask('recipients', event)) as Recipients[])];
+      const all = [ownRecipients(connections, event), ...((await peers.ask('recipients', event)) as Recipients[])];
       return { total: totalOf(all), recipients: all.flatMap(({ recipients }) => recipients) };
     },
     disconnect: async (connection_id) =>
-      disconnectOwn(access, connection_id) || (await peers.ask('disconnect', { connection_id })).includes(true),
+      connections.disconnect(connection_id) || (await peers.ask('disconnect', { connection_id })).includes(true),
     revoke: async (revoked) => {
-      const mine = await access.revoke(revoked);
+      const mine = await connections.revoke(revoked);
       return (await peers.ask('revoked', null)).reduce((sum, count) => sum + count, mine);
     },
   };
@@ -138,60 +149,53 @@ function ownSubscribers({ hub }: Feed): Stats['channels'] {
   return [...busiest, ...others];
 }
 
-function ownConnections(access: Access, head: number, sub: string | null | undefined): Connections {
-  const all = access.sessions.filter(({ principal }) => sub === null || sub === undefined || principal.sub === sub);
-  const described = all.flatMap((session) => describe(session, head));
+function ownConnections(connections: Connections, head: number, sub: string | null | undefined): ListedConnections {
+  const all = connections.open.filter(({ principal }) => sub === null || sub === undefined || principal.sub === sub);
+  const described = all.map((connection) => describe(connection, head));
   described.sort((a, b) => a.since.getTime() - b.since.getTime());
   return { total: described.length, connections: described.slice(0, MAX_CONNECTIONS) };
 }
 
-function ownRecipients(access: Access, event: { readonly seq: number; readonly channel: string; readonly type: string }): Recipients {
-  const recipients = access.sessions.flatMap((session) => recipientOf(session, event));
+function ownRecipients(
+  connections: Connections,
+  event: { readonly seq: number; readonly channel: string; readonly type: string },
+): Recipients {
+  const recipients = connections.open.flatMap((connection) => recipientOf(connection, event));
   return { total: recipients.length, recipients: recipients.slice(0, MAX_RECIPIENTS) };
 }
 
 /** The connection, when one of its subscriptions wants the event and was there before it. */
 function recipientOf(
-  { principal, connection, readings }: Session,
+  { id: connection_id, transport, principal, subscriptions }: Connection,
   { seq, channel, type }: { readonly seq: number; readonly channel: string; readonly type: string },
 ): Recipient[] {
   const family = familyOf(channel);
-  if (connection === undefined || family === undefined) return [];
-  const wanting = readings.filter(
+  if (transport === undefined || family === undefined) return [];
+  const wanting = subscriptions.filter(
     ({ selector, reader }) => selects(selector, family, channel) && (reader.types?.has(type) ?? true) && reader.start < seq,
   );
   if (wanting.length === 0) return [];
-  const { id: connection_id, transport } = connection;
   const handed = wanting.every(({ reader }) => reader.position >= seq);
   return [{ connection_id, sub: principal.sub, role: principal.role, transport, handed }];
 }
 
-function disconnectOwn(access: Access, connectionId: string): boolean {
-  const session = access.sessions.find(({ connection }) => connection?.id === connectionId);
-  session?.end(new CourierError('SERVICE_UNAVAILABLE', 'disconnected by an administrator'));
-  return session !== undefined;
-}
-
-function describe({ principal, connection, readings }: Session, head: number): Connection[] {
-  if (connection === undefined) return [];
-  const { id, transport, address, client, contract, since, bufferedBytes } = connection;
-  return [
-    {
-      connection_id: id,
-      sub: principal.sub,
-      role: principal.role,
-      transport,
-      address,
-      client,
-      contract,
-      since: new Date(since),
-      expires_at: new Date(principal.expiresAt),
-      subscriptions: readings.length,
-      channels: channelsOf(readings.map(({ selector }) => selector)),
-      buffered_bytes: bufferedBytes(),
-      lag: Math.max(0, ...readings.map(({ reader }) => head - reader.position)),
-    },
-  ];
+function describe(connection: Connection, head: number): ConnectionFigures {
+  const { id, principal, transport, address, identity, since, subscriptions, wire } = connection;
+  return {
+    connection_id: id,
+    sub: principal.sub,
+    role: principal.role,
+    transport: transport as Transport,
+    address,
+    client: identity?.client ?? null,
+    contract: identity?.contract ?? null,
+    since: new Date(since),
+    expires_at: new Date(principal.expiresAt),
+    subscriptions: subscriptions.length,
+    channels: channelsOf(subscriptions.map(({ selector }) => selector)),
+    buffered_bytes: wire?.bufferedBytes ?? 0,
+    lag: Math.max(0, ...subscriptions.map(({ reader }) => head - reader.position)),
+  };
 }
 
 /** What selectors select, each once. */
@@ -202,7 +206,7 @@ function channelsOf(selectors: readonly Selector[]): string[] {
 }
 
 /** Dates of other instances come as text, and those of another version may not say what their clients are, or what they read. */
-function revived(connection: Connection): Connection {
+function revived(connection: ConnectionFigures): ConnectionFigures {
   const { client = null, contract = null, channels = [], since, expires_at } = connection;
   return { ...connection, client, contract, channels, since: new Date(since), expires_at: new Date(expires_at) };
 }

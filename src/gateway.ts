@@ -1,13 +1,16 @@
 /**
  * The composition root: builds the gateway in the order of its dependencies, drains it, and closes it in reverse.
  */
-import { Access } from './auth/access.ts';
 import { developmentSecret } from './auth/development-secret.ts';
 import { Revocations } from './auth/revocations.ts';
 import { type TokenSettings, tokenVerifier } from './auth/tokens.ts';
 import { openBackends } from './backends.ts';
 import type { Config } from './config.ts';
 import { clientAddress } from './connections/client-address.ts';
+import type { Connection } from './connections/connection.ts';
+import { type Census, Connections } from './connections/connections.ts';
+import { TIMINGS, type Timings } from './connections/timings.ts';
+import type { ClientIdentity } from './contract/admin.ts';
 import { createControl } from './control.ts';
 import { Hub } from './delivery/hub.ts';
 import { SharedReads } from './delivery/shared-reads.ts';
@@ -37,6 +40,8 @@ export interface Gateway extends AsyncDisposable {
   readonly failures: Failures;
   /** Resolves when a part of it is beyond repair, and was reported: dispose of it and start another. */
   readonly broken: Promise<void>;
+  /** Who and what is connected, in numbers: nothing once it has been disposed of. */
+  readonly census: Census;
   /** With what its tokens are signed; undefined when only others have the keys. */
   readonly tokens: TokenSettings | undefined;
 }
@@ -45,6 +50,8 @@ export interface GatewayOptions {
   readonly logger?: Logger;
   /** Told of every failure that is no caller's fault. */
   readonly onError?: ErrorHook | undefined;
+  /** How long clients may take. */
+  readonly timings?: Partial<Timings>;
   /** False counts nothing, to measure what counting costs. */
   readonly metered?: boolean;
   /** Where the dashboard's build lies; by default where `npm run build:dashboard` leaves it. */
@@ -63,8 +70,8 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   await using stack = new AsyncDisposableStack();
   const metrics = createMetrics({
     contract: CONTRACT_HASH,
-    connections: () => listener.connections(),
-    clients: () => access.clients,
+    connections: () => connections.counts,
+    clients: () => connections.open.map(identityOf),
     channels: () => hub.topics,
     subscriptions: () => hub.listeners,
     bounds: () => log.bounds(),
@@ -95,19 +102,24 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   const feed: Feed = { log, reads, tail, hub, draining: draining.signal, meter, trail };
   const { audience, issuer, jwksUrl } = config.jwt;
   const secrets = jwksUrl !== undefined || config.jwt.secrets.length > 0 ? config.jwt.secrets : [developmentSecret(config.log)];
-  const access = new Access({
+  const timings = { ...TIMINGS, ...options.timings };
+  const connections = new Connections({
     verify: tokenVerifier({ secrets, jwksUrl, audience, issuer }),
     revocations: await Revocations.open(backends.revocations),
     limiter: backends.limiter,
-    connections: backends.connections,
+    counts: backends.connections,
     limits: config.limits,
+    allowedOrigins: config.allowedOrigins,
+    addressOf: clientAddress(config.trustedProxies),
+    yieldElsewhere: async (principal) => (await peers.ask('yieldPlace', { principal })).includes(true),
+    timings,
     meter,
     logger,
   });
-  stack.use(refreshRevocations(access, failures));
-  const about = { version: VERSION, startedAt, log, broker, connections: () => listener.connections() };
+  stack.use(refreshRevocations(connections, failures));
+  const about = { version: VERSION, startedAt, log, broker, connections: () => connections.counts };
   const control = createControl({
-    access,
+    connections,
     feed,
     peers,
     setLogLevel: (level) => logger.setLevel(level),
@@ -116,8 +128,8 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
       collectStats({
         ...about,
         contract: CONTRACT_HASH,
-        roles: () => access.roles,
-        clients: () => access.clients,
+        roles: () => connections.open.map(({ principal }) => principal.role),
+        clients: () => connections.open.map(identityOf),
         hub,
         rates: () => recent.rates,
         logReads: () => reads.count,
@@ -128,9 +140,8 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
       feed,
       logger,
       failures,
-      access,
-      addressOf: clientAddress(config.trustedProxies),
-      allowedOrigins: config.allowedOrigins,
+      connections,
+      stallMs: timings.stallMs,
       basePath: config.basePath,
       health: createHealth({ ...about, failures: () => metrics.failuresLastMinute(), shuttingDown: () => draining.signal.aborted }),
       metrics: async () => ({ contentType: metrics.contentType, text: await metrics.text() }),
@@ -154,15 +165,20 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     feed,
     failures,
     broken: broken.promise,
+    get census() {
+      return connections.census;
+    },
     tokens,
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
 }
 
+const identityOf = ({ identity }: Connection): ClientIdentity => identity ?? { client: null, contract: null };
+
 /** Where revocations are shared, others may add to them; a message that says so may be lost. */
-function refreshRevocations(access: Access, failures: Failures): Disposable {
+function refreshRevocations(connections: Connections, failures: Failures): Disposable {
   const timer = setInterval(() => {
-    access.refreshRevocations().catch((error: unknown) => failures.report('log', 'revocations cannot be read', error));
+    connections.refreshRevocations().catch((error: unknown) => failures.report('log', 'revocations cannot be read', error));
   }, REVOCATIONS_REFRESH_MS);
   timer.unref();
   return { [Symbol.dispose]: () => clearInterval(timer) };

@@ -1,5 +1,6 @@
 /** The way of an event from a caller into the log: authorise, encode, append, acknowledge. */
-import { mayPublish, type Principal } from './auth/principal.ts';
+import { keyOf, mayPublish, type Principal } from './auth/principal.ts';
+import type { Connection } from './connections/connection.ts';
 import { familyOf } from './contract/channels.ts';
 import type { CheckedDraft, EventType } from './contract/events/index.ts';
 import { MAX_DATA_BYTES } from './contract/json.ts';
@@ -22,7 +23,7 @@ export interface Receipt {
 
 /** Who publishes, in which call. */
 export interface PublishCall extends FollowedCall {
-  readonly principal: Principal;
+  readonly connection: Pick<Connection, 'principal' | 'assertOpen'>;
 }
 
 /**
@@ -51,16 +52,21 @@ export async function publish(feed: Feed, call: PublishCall, drafts: readonly Ch
 
 async function store(
   { log, draining }: Feed,
-  { principal, traceparent }: PublishCall,
+  { connection, traceparent }: PublishCall,
   drafts: readonly CheckedDraft[],
   followed: FollowedPublish | undefined,
 ): Promise<Receipt[]> {
+  const { principal } = connection;
   const now = new Date();
   if (draining.aborted) throw new CourierError('SERVICE_UNAVAILABLE', 'the gateway is shutting down', { retryAfterMs: 1000 });
   for (const [index, draft] of drafts.entries()) authorise(principal, draft, index);
-  const given = { source: principal.sub, timestamp: now, traceparent: traceparent ?? followed?.traceparent };
+  const given = { source: principal.sub, principal: keyOf(principal), timestamp: now, traceparent: traceparent ?? followed?.traceparent };
   const encoded = drafts.map((draft, index) => encode(draft, given, index));
-  const append = () => log.append(encoded);
+  const append = () => {
+    // The last moment: what is appended stays.
+    connection.assertOpen();
+    return log.append(encoded);
+  };
   const appended = await (followed === undefined ? append() : followed.append(append));
   return appended.map((result, index) => receipt(log.positions, result, drafts[index]?.metadata?.timestamp ?? now));
 }
@@ -74,7 +80,7 @@ function authorise(principal: Principal, draft: CheckedDraft, index: number): vo
 /** @param given what the event gets where its publisher said nothing; its source in any case. */
 function encode(
   draft: CheckedDraft,
-  given: { readonly source: string; readonly timestamp: Date; readonly traceparent: string | undefined },
+  given: { readonly source: string; readonly principal: string; readonly timestamp: Date; readonly traceparent: string | undefined },
   index: number,
 ): EventDraft {
   const { channel, type, metadata, idempotency_key: key } = draft;
@@ -97,7 +103,7 @@ function encode(
       traceparent: metadata?.traceparent ?? given.traceparent,
     },
   });
-  const idempotency = key === undefined ? undefined : { principal: given.source, key };
+  const idempotency = key === undefined ? undefined : { principal: given.principal, key };
   return { channel, family, type, body: `${head.slice(0, -1)},"data":${data}}`, idempotency };
 }
 

@@ -1,6 +1,6 @@
 /** The way of a subscription: select, authorise, find the start, deliver. */
 import { mayRead, type Principal } from './auth/principal.ts';
-import type { Session } from './auth/session.ts';
+import type { Connection } from './connections/connection.ts';
 import { type Selector, selectorOf } from './contract/channels.ts';
 import type { GapReason } from './contract/events/courier.ts';
 import type { Notice } from './contract/events/index.ts';
@@ -26,17 +26,17 @@ export interface SubscribeRequest {
  * Opens a subscription. Every matching event after the start follows once, in order, or a `courier.gap` notice first.
  *
  * @param signal ends the stream when it is consumed as an iterator.
- * The stream fails with FORBIDDEN or UNAUTHORIZED when the session may no longer read this.
+ * The stream fails with FORBIDDEN or UNAUTHORIZED when the connection may no longer read this, and with the reason of its end.
  *
  * @throws {CourierError} BAD_REQUEST for a malformed channel, pattern or position; FORBIDDEN.
  */
 export function subscribe<TEvent>(
   feed: Feed,
-  session: Session,
+  connection: Connection,
   request: SubscribeRequest,
   signal?: AbortSignal,
 ): EventStream<TEvent | Notice> {
-  const selector = readableSelector(session.principal, request.channels);
+  const selector = readableSelector(connection.principal, request.channels);
   const interest: Interest = { selector, types: request.types && new Set(request.types) };
   const { lastEventId } = request;
   const requested = lastEventId === undefined ? undefined : positionFrom('lastEventId', lastEventId);
@@ -46,15 +46,15 @@ export function subscribe<TEvent>(
       feed.meter.gap(start.gap);
       sink.deliver(gapNotice(feed.log.positions, start.gap, lastEventId, start.after));
     }
-    await whileAllowed(session, new Subscriber(feed, interest, start.after, sink), selector, ended);
+    await whileAllowed(connection, new Subscriber(feed, interest, start.after, sink), selector, ended);
   };
   return eventStream(() => iterateEvents<TEvent | Notice>(attach, signal), attach);
 }
 
-/** Delivers until `ended` aborts; rejects when the session loses the right to read. */
-async function whileAllowed(session: Session, subscriber: Subscriber, selector: Selector, ended: AbortSignal): Promise<void> {
+/** Delivers until `ended` aborts; rejects when the connection loses the right to read, or ends. */
+async function whileAllowed(connection: Connection, subscriber: Subscriber, selector: Selector, ended: AbortSignal): Promise<void> {
   let lost: CourierError | undefined;
-  const release = session.hold(selector, subscriber, (error) => {
+  const release = connection.subscribe(selector, subscriber, (error) => {
     lost = error;
     subscriber.stop();
   });

@@ -16,6 +16,7 @@ export async function startCourier(options: GatewayOptions = {}): Promise<Conten
   });
   const { port, feed } = await createGateway(config, options);
   const principal = principalOf('forge', 'service', { subscribe: [], publish: [] }, Date.now() + 86_400_000);
-  const call = { principal, requestId: 'bench', traceparent: undefined };
+  const connection = { principal, assertOpen: () => undefined };
+  const call = { connection, requestId: 'bench', traceparent: undefined };
   return { port, publish: (events) => void publish(feed, call, events as Parameters<typeof publish>[2]) };
 }

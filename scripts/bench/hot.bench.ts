@@ -7,8 +7,8 @@ import { Delivery } from '../../src/delivery/delivery.ts';
 import { Hub } from '../../src/delivery/hub.ts';
 import { memoryLimiter } from '../../src/limits/memory.ts';
 import { anyDraft } from '../../src/router/services.ts';
-import { textFrames } from '../../src/transport/socket-writer.ts';
 import { encodeTracked } from '../../src/transport/tracked-encoding.ts';
+import { textFrames } from '../../src/transport/web-socket-writer.ts';
 
 const EVENT = {
   channel: 'backtest.b1',

@@ -9,7 +9,7 @@ import { type Grants, type Principal, principalOf } from './principal.ts';
 /** HS256 is no stronger than its secret (RFC 7518, section 3.2). */
 export const MIN_SECRET_BYTES = 32;
 /** How far the clocks of issuer and gateway may differ, in seconds. */
-const CLOCK_TOLERANCE_SECONDS = 5;
+export const CLOCK_TOLERANCE_SECONDS = 5;
 /** How many patterns a token may grant for each action. */
 const MAX_GRANTS = 100;
 

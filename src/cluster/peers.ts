@@ -13,6 +13,8 @@ export interface Questions {
   channels: { question: null; answer: unknown };
   recipients: { question: { seq: number; channel: string; type: string }; answer: unknown };
   disconnect: { question: { connection_id: string }; answer: boolean };
+  /** Give up a place of the principal's that a stream of server-sent events has. Whether there was one. */
+  yieldPlace: { question: { principal: string }; answer: boolean };
   /** A token was revoked: look at the revocations. */
   revoked: { question: null; answer: number };
 }

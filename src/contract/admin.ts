@@ -6,7 +6,9 @@ export type Role = (typeof ROLES)[number];
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-export type Transport = 'trpc' | 'plain';
+/** tRPC over WebSocket, WebSocket without tRPC, server-sent events with or without tRPC. */
+export const TRANSPORTS = ['trpc', 'plain', 'sse'] as const;
+export type Transport = (typeof TRANSPORTS)[number];
 
 /** What a client says that it is; null where it does not say. */
 export interface ClientIdentity {
@@ -29,7 +31,7 @@ export interface Stats {
   readonly uptime: number;
   /** Instances that these are the figures of. */
   readonly instances: number;
-  /** WebSocket connections. `total` and `transport` count those too that have not authenticated. */
+  /** Connections that last: WebSockets, and streams of server-sent events. `total` and `transport` count those too that have not authenticated. */
   readonly connections: {
     readonly total: number;
     readonly transport: Readonly<Record<Transport, number>>;
@@ -65,7 +67,7 @@ export interface Sample {
   readonly at: Date;
   /** A second, on average over the interval. `refused` are calls that were refused for their caller's fault. */
   readonly rates: Readonly<Record<'published' | 'delivered' | 'replayed' | 'failures' | 'refused', number>>;
-  /** WebSocket connections at the end of it. */
+  /** Connections at the end of it. */
   readonly connections: number;
   readonly subscriptions: number;
   /** From a publish call to its answer; null when there was none. */

@@ -52,8 +52,8 @@ async function checkHealth(sources: HealthSources, probe: LogProbe): Promise<Hea
 }
 
 function checkServer({ shuttingDown, connections }: HealthSources): Component {
-  const { trpc, plain } = connections();
-  const figures = { connections: trpc + plain };
+  const { trpc, plain, sse } = connections();
+  const figures = { connections: trpc + plain + sse };
   if (!shuttingDown()) return { status: 'healthy', ...figures };
   return { status: 'shutting_down', ...figures, action: 'nothing: it drains and ends; send work elsewhere' };
 }

@@ -1,7 +1,7 @@
 /** The meter behind `GET /metrics`, in Prometheus' text format. What is counted often is a plain number until it is asked for. */
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { ClientIdentity } from '../contract/admin.ts';
+import type { ClientIdentity, Transport } from '../contract/admin.ts';
 import { SERVICE_NAMES, type Service, serviceOf } from '../contract/events/index.ts';
 import type { LogBounds } from '../log/log.ts';
 import { countByClass } from './clients.ts';
@@ -13,7 +13,7 @@ import type { Counted } from './recent.ts';
 export interface MetricSources {
   /** The hash of the gateway's contract. */
   readonly contract: string;
-  readonly connections: () => { readonly trpc: number; readonly plain: number };
+  readonly connections: () => Readonly<Record<Transport, number>>;
   /** What those who are connected say that they are, one for each connection. */
   readonly clients: () => readonly ClientIdentity[];
   readonly channels: () => number;
@@ -72,8 +72,10 @@ export function createMetrics(sources: MetricSources): Metrics {
   const histogram = <T extends string>(name: string, help: string, buckets: number[], labelNames: readonly T[] = []) =>
     new Histogram<T>({ name, help, buckets, labelNames, registers });
 
-  const opened = counter('courier_connections_total', 'WebSocket connections that were accepted.', ['transport']);
-  const closed = counter('courier_disconnections_total', 'WebSocket connections that have closed, by close code.', ['transport', 'code']);
+  const opened = counter('courier_connections_total', 'Connections that were accepted: WebSockets, and streams of server-sent events.', [
+    'transport',
+  ]);
+  const closed = counter('courier_disconnections_total', 'Connections that have closed, by close code.', ['transport', 'code']);
   const authFailures = counter('courier_auth_failures_total', 'Tokens that were refused, or could not be checked.', ['reason']);
   const limitHits = counter('courier_rate_limit_hits_total', 'Calls and connections that were refused because of a limit.', ['limit']);
   const invalid = counter('courier_validation_failures_total', 'Inputs that were refused because of their form.', ['surface']);
@@ -127,7 +129,7 @@ export function createMetrics(sources: MetricSources): Metrics {
   gauge('courier_subscribers_catching_up', 'Subscriptions that read the log.', () => catchingUp);
   new Gauge({
     name: 'courier_active_connections',
-    help: 'WebSocket connections that are open.',
+    help: 'Connections that are open.',
     labelNames: ['transport'],
     registers,
     collect() {
@@ -136,7 +138,7 @@ export function createMetrics(sources: MetricSources): Metrics {
   });
   new Gauge({
     name: 'courier_client_connections',
-    help: 'WebSocket connections that are authenticated, by client and by its contract beside that of the gateway.',
+    help: 'Connections that are authenticated, by client and by its contract beside that of the gateway.',
     labelNames: ['client', 'contract'],
     registers,
     collect() {
@@ -213,12 +215,12 @@ export function createMetrics(sources: MetricSources): Metrics {
       if (failedAt.length > MAX_REMEMBERED_FAILURES) failedAt.shift();
     },
     counted: () => {
-      const { trpc, plain } = sources.connections();
+      const { trpc, plain, sse } = sources.connections();
       return {
         totals: { published: Object.values(published).reduce((sum, count) => sum + count, 0), delivered, replayed, failures, refused },
         publishes: publishes.counts,
         deliveries: deliveries.counts,
-        connections: trpc + plain,
+        connections: trpc + plain + sse,
         subscriptions: sources.subscriptions(),
       };
     },

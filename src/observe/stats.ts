@@ -31,7 +31,7 @@ export async function collectStats({ log, hub, ...sources }: StatsSources): Prom
     uptime: (Date.now() - sources.startedAt) / 1000,
     instances: 1,
     connections: {
-      total: transport.trpc + transport.plain,
+      total: transport.trpc + transport.plain + transport.sse,
       transport,
       role: Object.fromEntries(ROLES.map((role) => [role, roles.filter((other) => other === role).length])) as Record<Role, number>,
     },
@@ -84,6 +84,7 @@ function sum(numbers: readonly number[]): number {
 }
 
 function sumOf<K extends string>(records: readonly Readonly<Record<K, number>>[]): Record<K, number> {
+  // One of another version may not have all of them.
   const keys = Object.keys(records[0] ?? {}) as K[];
-  return Object.fromEntries(keys.map((key) => [key, sum(records.map((record) => record[key]))])) as Record<K, number>;
+  return Object.fromEntries(keys.map((key) => [key, sum(records.map((record) => record[key] ?? 0))])) as Record<K, number>;
 }

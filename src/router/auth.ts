@@ -13,7 +13,7 @@ export const authRouter = router({
   /** Goes on with a new token of the same `sub`. Its rights act at once: subscriptions that it does not grant end. */
   refresh: procedure
     .input(z.strictObject({ token: z.string().min(1).max(MAX_TOKEN_LENGTH) }))
-    .mutation(async ({ ctx: { session }, input: { token } }) => describePrincipal(await session.refresh(token))),
+    .mutation(async ({ ctx: { connection }, input: { token } }) => describePrincipal(await connection.refresh(token))),
 });
 
 function describePrincipal(principal: Principal) {

@@ -46,7 +46,7 @@ export const eventsRouter = router({
 
   subscribe: subscription
     .input(z.strictObject({ channels: channelList, types: typeList.optional(), ...startInput }))
-    .subscription(({ ctx, input, signal }) => subscribe<CourierEvent>(ctx.feed, ctx.session, input, signal)),
+    .subscription(({ ctx, input, signal }) => subscribe<CourierEvent>(ctx.feed, ctx.connection, input, signal)),
 
   history: procedure.input(historyInput).query(async ({ ctx, input, signal }): Promise<HistoryPage<CourierEvent>> => {
     const page = await history(ctx.feed.log, ctx.principal, input, signal ?? new AbortController().signal);

@@ -1,9 +1,8 @@
 /** The base of every procedure: the context, the transformer, the shape of errors, and the check that somebody is signed in. */
 import { initTRPC } from '@trpc/server';
 import superjson from 'superjson';
-import type { Access } from '../auth/access.ts';
 import type { Principal } from '../auth/principal.ts';
-import type { Session } from '../auth/session.ts';
+import type { Connection } from '../connections/connection.ts';
 import type { Control } from '../control.ts';
 import type { Feed } from '../delivery/subscriber.ts';
 import { CourierError, tellable } from '../errors.ts';
@@ -11,13 +10,12 @@ import type { Activity } from '../limits/limits.ts';
 
 /** What every procedure is given. */
 export interface Context {
-  readonly session: Session;
-  /** Who the session speaks for now: a refresh may change the rights. */
+  readonly connection: Connection;
+  /** Who the connection speaks for now: a refresh may change the rights. */
   readonly principal: Principal;
-  readonly access: Access;
   readonly control: Control;
   readonly feed: Feed;
-  /** Set for calls over WebSocket: which connection. */
+  /** Set where the connection lasts. */
   readonly connectionId: string | undefined;
   /** Of the call. */
   readonly requestId: string;
@@ -35,7 +33,7 @@ const transformer = {
 
 /** Pings keep proxies from closing a quiet stream, and let the client notice a dead one. */
 const SSE_PING_MS = 15_000;
-const SSE_INACTIVITY_MS = 40_000;
+export const SSE_INACTIVITY_MS = 40_000;
 
 const t = initTRPC.context<Context>().create({
   transformer,
@@ -59,7 +57,7 @@ const t = initTRPC.context<Context>().create({
 
 /** Makes the context of a caller. */
 export function contextOf(context: Omit<Context, 'principal'>): Context {
-  return Object.defineProperty(context as Context, 'principal', { get: () => context.session.principal, enumerable: true });
+  return Object.defineProperty(context as Context, 'principal', { get: () => context.connection.principal, enumerable: true });
 }
 
 /** Makes the context of one call of several that a connection carries. */
@@ -71,7 +69,7 @@ export const router = t.router;
 /** Counts a call against the caller's limits before anything of it is looked at. Waits only where the limiter does. */
 const counted = (activity: Activity) =>
   t.procedure.use(({ ctx, next }) => {
-    const charged = ctx.session.charge(activity);
+    const charged = ctx.connection.charge(activity);
     return charged === undefined ? next() : charged.then(() => next());
   });
 
@@ -84,7 +82,7 @@ export const publishing = counted('publish');
 /** The publish of a list of events, each of which counts. */
 export const publishingMany = t.procedure.use(async ({ ctx, getRawInput, next }) => {
   const input = await getRawInput();
-  await ctx.session.charge('publish', Array.isArray(input) ? Math.max(1, input.length) : 1);
+  await ctx.connection.charge('publish', Array.isArray(input) ? Math.max(1, input.length) : 1);
   return next();
 });
 /** For services and admins: figures, which name nobody. */

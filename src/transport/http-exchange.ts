@@ -26,29 +26,66 @@ export function headerOf(req: IncomingMessage, name: string): string | undefined
   return Array.isArray(value) ? value[0] : value;
 }
 
-/** Reads a JSON body. @throws {CourierError} PAYLOAD_TOO_LARGE, PARSE_ERROR, UNSUPPORTED_MEDIA_TYPE. */
-export async function readJson(req: IncomingMessage): Promise<unknown> {
+/** Reads a JSON body. @throws {CourierError} PARSE_ERROR; what `readText` throws. */
+export async function readJson(req: IncomingMessage, signal: AbortSignal): Promise<unknown> {
   const type = headerOf(req, 'content-type');
   if (type !== undefined && !/^application\/([\w.+-]+\+)?json\b/i.test(type)) {
     throw new CourierError('UNSUPPORTED_MEDIA_TYPE', `the body must be application/json, not ${type.slice(0, 100)}`);
   }
-  const chunks: Buffer[] = [];
-  let bytes = 0;
+  const text = await readText(req, { maxBytes: MAX_BODY_BYTES, signal });
   try {
-    for await (const chunk of req as AsyncIterable<Buffer>) {
-      bytes += chunk.length;
-      if (bytes > MAX_BODY_BYTES) throw new CourierError('PAYLOAD_TOO_LARGE', `the body must be at most ${MAX_BODY_BYTES} bytes`);
-      chunks.push(chunk);
-    }
-  } catch (cause) {
-    if (cause instanceof CourierError) throw cause;
-    throw new CourierError('BAD_REQUEST', 'the request was cut off', { cause });
-  }
-  try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+    return JSON.parse(text);
   } catch (cause) {
     throw new CourierError('PARSE_ERROR', `the body is not JSON: ${cause instanceof Error ? cause.message : 'unreadable'}`, { cause });
   }
+}
+
+/**
+ * Reads a body of text in UTF-8.
+ *
+ * @throws {CourierError} PAYLOAD_TOO_LARGE; UNSUPPORTED_MEDIA_TYPE for another charset; PARSE_ERROR for what is not UTF-8;
+ * the signal's reason when it aborts before the body is there.
+ */
+export async function readText(
+  req: IncomingMessage,
+  { maxBytes, signal }: { readonly maxBytes: number; readonly signal: AbortSignal },
+): Promise<string> {
+  refuseOtherCharset(headerOf(req, 'content-type') ?? '');
+  const body = await readBytes(req, maxBytes, signal);
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body);
+  } catch (cause) {
+    throw new CourierError('PARSE_ERROR', 'the body is not valid UTF-8', { cause });
+  }
+}
+
+function refuseOtherCharset(type: string): void {
+  const charset = /;\s*charset\s*=\s*"?([^\s";]*)/i.exec(type)?.[1];
+  if (charset === undefined || /^utf-?8$/i.test(charset)) return;
+  throw new CourierError('UNSUPPORTED_MEDIA_TYPE', `the body must be in UTF-8, not ${JSON.stringify(charset.slice(0, 40))}`);
+}
+
+function readBytes(req: IncomingMessage, maxBytes: number, signal: AbortSignal): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    const settle = (end: () => void) => {
+      req.off('data', onData).off('end', onEnd).off('error', onCut).off('close', onCut);
+      signal.removeEventListener('abort', onAbort);
+      end();
+    };
+    const onData = (chunk: Buffer) => {
+      bytes += chunk.length;
+      chunks.push(chunk);
+      if (bytes > maxBytes) settle(() => reject(new CourierError('PAYLOAD_TOO_LARGE', `the body must be at most ${maxBytes} bytes`)));
+    };
+    const onEnd = () => settle(() => resolve(Buffer.concat(chunks)));
+    const onCut = () => settle(() => reject(new CourierError('BAD_REQUEST', 'the request was cut off')));
+    const onAbort = () => settle(() => reject(signal.reason));
+    signal.addEventListener('abort', onAbort);
+    if (signal.aborted) onAbort();
+    else req.on('data', onData).on('end', onEnd).on('error', onCut).on('close', onCut);
+  });
 }
 
 export function sendJson(res: ServerResponse, status: number, body: string, requestId: string): void {
@@ -62,13 +99,14 @@ export function sendJson(res: ServerResponse, status: number, body: string, requ
 }
 
 /** Answers with what an error means. */
-export function sendProblem(res: ServerResponse, error: CourierError, requestId: string): void {
+export function sendProblem(req: IncomingMessage, res: ServerResponse, error: CourierError, requestId: string): void {
   if (res.headersSent) {
     res.destroy();
     return;
   }
   const { code, message, issues, retryAfterMs } = error;
   const { status, title } = meaningOf(code);
+  endUnread(req, res);
   res.writeHead(status, {
     'content-type': 'application/problem+json; charset=utf-8',
     'cache-control': 'no-store',
@@ -76,8 +114,6 @@ export function sendProblem(res: ServerResponse, error: CourierError, requestId:
     'x-request-id': requestId,
     ...(status === 401 && { 'www-authenticate': 'Bearer' }),
     ...(retryAfterMs !== undefined && { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) }),
-    // What is left of a body that was refused unread is not worth reading.
-    ...(status === 413 && { connection: 'close' }),
   });
   res.end(
     JSON.stringify({
@@ -90,4 +126,9 @@ export function sendProblem(res: ServerResponse, error: CourierError, requestId:
       issues,
     }),
   );
+}
+
+/** What is left of a body that was refused unread is not worth reading: the answer is the last on its connection. */
+export function endUnread(req: IncomingMessage, res: ServerResponse): void {
+  if (!req.complete) res.setHeader('connection', 'close');
 }

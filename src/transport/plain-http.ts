@@ -1,8 +1,8 @@
 /** The plain HTTP surface, for `curl` and clients without tRPC: publish, replay, health, stats. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { z } from 'zod';
-import type { Access } from '../auth/access.ts';
 import type { Principal } from '../auth/principal.ts';
+import type { Connection } from '../connections/connection.ts';
 import type { Health } from '../contract/admin.ts';
 import { asyncApiDocument } from '../contract/asyncapi.ts';
 import { contractDocument } from '../contract/document.ts';
@@ -19,13 +19,10 @@ import { anyDraft } from '../router/services.ts';
 import { CONTRACT_HASH, VERSION } from '../version.ts';
 import { readableChannels } from './channel-list.ts';
 import { headerOf, readJson, sendJson, traceparentOf } from './http-exchange.ts';
-import type { RequestTarget } from './request-target.ts';
+import { decodeSegment, type RequestTarget } from './request-target.ts';
 
 export interface PlainHttpDeps {
   readonly feed: Feed;
-  readonly access: Access;
-  /** Whose address a request counts for. */
-  readonly addressOf: (req: IncomingMessage) => string;
   readonly health: () => Promise<Health>;
   readonly control: Control;
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
@@ -36,8 +33,8 @@ interface Exchange {
   readonly res: ServerResponse;
   readonly target: RequestTarget;
   readonly requestId: string;
-  /** Aborts when the caller is gone. */
-  readonly signal: AbortSignal;
+  /** For the duration of the request. */
+  readonly connection: Connection;
 }
 
 type Handler = (deps: PlainHttpDeps, exchange: Exchange, rest: string | undefined) => Promise<void>;
@@ -68,14 +65,6 @@ export async function handlePlainHttp(deps: PlainHttpDeps, exchange: Exchange): 
   await handler(deps, exchange, rest[0] === undefined ? undefined : decodeSegment(rest[0]));
 }
 
-export function decodeSegment(segment: string): string {
-  try {
-    return decodeURIComponent(segment);
-  } catch (cause) {
-    throw new CourierError('BAD_REQUEST', 'the path is not valid URL encoding', { cause });
-  }
-}
-
 /** Checks `value` against `schema`. @throws {CourierError} BAD_REQUEST with the path of each field that is wrong. */
 function check<T>(schema: z.ZodType<T>, value: unknown): T {
   const result = schema.safeParse(value);
@@ -84,16 +73,19 @@ function check<T>(schema: z.ZodType<T>, value: unknown): T {
 }
 
 /** Who calls, once the call has been counted. */
-async function caller(deps: PlainHttpDeps, { req }: Exchange, activity: Activity): Promise<Principal> {
-  const session = await deps.access.signIn({ authorization: headerOf(req, 'authorization') }, deps.addressOf(req));
-  await session.charge(activity);
-  return session.principal;
+async function caller({ req, connection }: Exchange, activity: Activity): Promise<Principal> {
+  const principal = await connection.open({ authorization: headerOf(req, 'authorization') });
+  await connection.charge(activity);
+  return principal;
 }
 
 async function handlePublish(deps: PlainHttpDeps, exchange: Exchange, channel: string | undefined): Promise<void> {
-  const principal = await caller(deps, exchange, 'publish');
-  const body = check(z.record(z.string(), z.unknown(), { error: 'the body must be a JSON object' }), await readJson(exchange.req));
-  const { req } = exchange;
+  await caller(exchange, 'publish');
+  const body = check(
+    z.record(z.string(), z.unknown(), { error: 'the body must be a JSON object' }),
+    await readJson(exchange.req, exchange.connection.signal),
+  );
+  const { req, connection } = exchange;
   fill(body, 'channel', channel, 'the path');
   fill(body, 'type', headerOf(req, 'x-event-type'), 'X-Event-Type');
   fill(body, 'idempotency_key', headerOf(req, 'idempotency-key'), 'Idempotency-Key');
@@ -103,7 +95,7 @@ async function handlePublish(deps: PlainHttpDeps, exchange: Exchange, channel: s
     fill(metadata, 'correlation_id', correlationId, 'X-Correlation-Id');
     body['metadata'] = metadata;
   }
-  const call = { principal, requestId: exchange.requestId, traceparent: traceparentOf(req) };
+  const call = { connection, requestId: exchange.requestId, traceparent: traceparentOf(req) };
   const [receipt] = await publish(deps.feed, call, [check(anyDraft, body)]);
   sendJson(exchange.res, 201, JSON.stringify(receipt), exchange.requestId);
 }
@@ -132,10 +124,15 @@ const historyQuery = z.strictObject({
 });
 
 async function handleHistory(deps: PlainHttpDeps, exchange: Exchange, channels: string | undefined): Promise<void> {
-  const principal = await caller(deps, exchange, 'query');
+  const principal = await caller(exchange, 'query');
   if (channels === undefined) throw new CourierError('NOT_FOUND', 'name channels or patterns: /events/{channel},{pattern}');
   const query = check(historyQuery, Object.fromEntries(new URLSearchParams(exchange.target.search)));
-  const page = await history(deps.feed.log, principal, { channels: readableChannels(principal, channels), ...query }, exchange.signal);
+  const page = await history(
+    deps.feed.log,
+    principal,
+    { channels: readableChannels(principal, channels), ...query },
+    exchange.connection.signal,
+  );
   const { events, ...rest } = page;
   const list = `[${events.map((delivery) => delivery.json).join(',')}]`;
   sendJson(exchange.res, 200, `{"events":${list},${JSON.stringify(rest).slice(1)}`, exchange.requestId);
@@ -173,7 +170,7 @@ function handleLiveness(_deps: PlainHttpDeps, exchange: Exchange): Promise<void>
 }
 
 async function handleStats(deps: PlainHttpDeps, exchange: Exchange): Promise<void> {
-  const principal = await caller(deps, exchange, 'query');
+  const principal = await caller(exchange, 'query');
   if (principal.role === 'user') throw new CourierError('FORBIDDEN', 'statistics are for services and admins');
   sendJson(exchange.res, 200, JSON.stringify(await deps.control.stats()), exchange.requestId);
 }

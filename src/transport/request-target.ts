@@ -45,3 +45,12 @@ function refuseAmbiguous(path: string): void {
 function malformed(reason: string): CourierError {
   return new CourierError('BAD_REQUEST', `the address ${reason}`);
 }
+
+/** Decodes one segment of a path. @throws {CourierError} BAD_REQUEST */
+export function decodeSegment(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch (cause) {
+    throw new CourierError('BAD_REQUEST', 'the path is not valid URL encoding', { cause });
+  }
+}

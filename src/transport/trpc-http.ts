@@ -1,61 +1,109 @@
-/** tRPC over HTTP: batched queries and mutations, and subscriptions as server-sent events. */
+/** tRPC over HTTP: queries and mutations, one by one and in batches. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { nodeHTTPRequestHandler } from '@trpc/server/adapters/node-http';
-import type { Access } from '../auth/access.ts';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { TRPCError } from '@trpc/server';
+import { parseConnectionParamsFromString, resolveResponse } from '@trpc/server/http';
+import type { Connection } from '../connections/connection.ts';
 import type { Control } from '../control.ts';
 import type { Feed } from '../delivery/subscriber.ts';
-import { CourierError } from '../errors.ts';
+import { CourierError, tellable } from '../errors.ts';
 import type { Failures } from '../observe/failures.ts';
 import { appRouter } from '../router/index.ts';
 import { contextOf } from '../router/trpc.ts';
-import { headerOf, traceparentOf } from './http-exchange.ts';
+import { endUnread, headerOf, readText, traceparentOf } from './http-exchange.ts';
+import type { RequestTarget } from './request-target.ts';
 
 /** Bytes of a batch's body, at most. */
 const MAX_BATCH_BYTES = 1024 * 1024;
 const METHODS = ['GET', 'POST'];
-/** Calls in one batch, at most. */
-export const MAX_BATCH_CALLS = 100;
+/** Calls in one batch, at most: each has an answer, and all of them are held until the last is there. */
+const MAX_BATCH_CALLS = 100;
 
 export interface TrpcHttpDeps {
   readonly feed: Feed;
-  readonly access: Access;
-  /** Whose address a request counts for. */
-  readonly addressOf: (req: IncomingMessage) => string;
   readonly control: Control;
   readonly failures: Failures;
 }
 
-/** Answers one request to `/trpc/{path}`. */
-export async function handleTrpcHttp(
-  deps: TrpcHttpDeps,
-  { req, res, path, requestId }: { req: IncomingMessage; res: ServerResponse; path: string; requestId: string },
-): Promise<void> {
+export interface TrpcHttpExchange {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly target: RequestTarget;
+  /** Of the procedure, or of several with commas. */
+  readonly path: string;
+  readonly connection: Connection;
+  readonly requestId: string;
+}
+
+/** Answers one request to `/trpc/{path}`. Its body is read once it is known who calls. */
+export async function handleTrpcHttp(deps: TrpcHttpDeps, exchange: TrpcHttpExchange): Promise<void> {
+  const { req, res, connection, requestId } = exchange;
   if (!METHODS.includes(req.method ?? '')) {
     res.setHeader('allow', METHODS.join(', '));
     throw new CourierError('METHOD_NOT_SUPPORTED', `use ${METHODS.join(' or ')} here`);
   }
   res.setHeader('x-request-id', requestId);
-  await nodeHTTPRequestHandler({
-    req,
-    res,
+  const response = await respond(deps, exchange, await received(exchange));
+  // What was done is done; a caller that has been shown out is not told more.
+  if (connection.ending !== undefined) await send(exchange, await respond(deps, exchange, { error: connection.ending.error }));
+  else await send(exchange, response);
+}
+
+/** What came of a request: its body, or what is wrong with it or its caller. */
+type Received = { readonly body: string | undefined } | { readonly error: unknown };
+
+async function received({ req, target, connection }: TrpcHttpExchange): Promise<Received> {
+  try {
+    const given = new URLSearchParams(target.search).get('connectionParams');
+    const params = given === null ? null : parseConnectionParamsFromString(given);
+    await connection.open({ authorization: headerOf(req, 'authorization'), token: params?.['token'] });
+    const body = req.method === 'POST' ? await readText(req, { maxBytes: MAX_BATCH_BYTES, signal: connection.signal }) : undefined;
+    connection.assertOpen();
+    return { body };
+  } catch (error) {
+    return { error };
+  }
+}
+
+function respond(deps: TrpcHttpDeps, { req, target, path, connection, requestId }: TrpcHttpExchange, what: Received): Promise<Response> {
+  const { control, feed, failures } = deps;
+  const headers = new Headers();
+  for (const name of ['content-type', 'accept', 'trpc-accept']) {
+    const value = headerOf(req, name);
+    if (value !== undefined) headers.set(name, value);
+  }
+  const method = req.method ?? 'GET';
+  const url = new URL(`http://localhost/trpc/${path}${target.search}`);
+  const body = 'body' in what ? what.body : undefined;
+  return resolveResponse({
+    req: new Request(url, { method, headers, signal: connection.signal, ...(body !== undefined && { body }) }),
     path,
     router: appRouter,
-    maxBodySize: MAX_BATCH_BYTES,
+    error: null,
     maxBatchSize: MAX_BATCH_CALLS,
-    createContext: async ({ info }) => {
-      const credentials = { authorization: headerOf(req, 'authorization'), token: info.connectionParams?.['token'] };
-      const session = await deps.access.signIn(credentials, deps.addressOf(req));
-      const { access, control, feed } = deps;
-      return contextOf({ session, access, control, feed, connectionId: undefined, requestId, traceparent: traceparentOf(req) });
+    createContext: async () => {
+      if ('error' in what) throw what.error;
+      return contextOf({ connection, control, feed, connectionId: undefined, requestId, traceparent: traceparentOf(req) });
     },
     responseMeta: ({ errors }) => {
-      const waits = errors.flatMap((error) =>
-        error instanceof CourierError && error.retryAfterMs !== undefined ? [error.retryAfterMs] : [],
-      );
-      return waits.length === 0 ? {} : { headers: { 'retry-after': String(Math.ceil(Math.max(...waits) / 1000)) } };
+      const waits = errors.flatMap((error) => tellable(error).retryAfterMs ?? []);
+      return waits.length === 0 ? {} : { headers: new Headers({ 'retry-after': String(Math.ceil(Math.max(...waits) / 1000)) }) };
     },
     onError: ({ error, path: procedure }) => {
-      deps.failures.answer('trpc', error, { request_id: requestId, procedure });
+      if (!(error instanceof TRPCError) || error !== connection.ending?.error)
+        failures.answer('trpc', error, { request_id: requestId, procedure });
     },
   });
+}
+
+async function send({ req, res, connection }: TrpcHttpExchange, response: Response): Promise<void> {
+  for (const [name, value] of response.headers) res.setHeader(name, value);
+  endUnread(req, res);
+  res.statusCode = response.status;
+  if (response.body === null) res.end();
+  // Several answers, each when it is there.
+  else if (response.headers.get('transfer-encoding') === 'chunked') {
+    await pipeline(Readable.fromWeb(response.body as never), res, { signal: connection.signal }).catch(() => res.destroy());
+  } else res.end(await response.text());
 }

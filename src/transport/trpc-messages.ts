@@ -1,7 +1,7 @@
 /** The messages of tRPC over WebSocket: what a call is, and reading what clients send. */
 import { TRPCError } from '@trpc/server';
 import { parseConnectionParamsFromUnknown, type TRPCRequestInfo } from '@trpc/server/http';
-import type { TRPCResponseMessage } from '@trpc/server/rpc';
+import { parseTRPCMessage, type TRPCResponseMessage } from '@trpc/server/rpc';
 
 export type RequestId = string | number;
 /** What a reply begins with: the id of what it answers, and `jsonrpc` where the client sent it. */
@@ -12,18 +12,55 @@ export interface Call {
   readonly envelope: Envelope;
   readonly type: 'query' | 'mutation' | 'subscription';
   readonly path: string;
+  /** As it came: it is read when the call is made. */
   readonly input: unknown;
+  readonly lastEventId: string | undefined;
   readonly batchIndex: number;
 }
+/** The client no longer wants the subscription with this id. */
+export interface Stop {
+  readonly stop: RequestId;
+}
+/** What can only be answered with an error. */
+export interface Unusable {
+  readonly envelope: Envelope;
+  readonly error: TRPCError;
+}
+export type Message = Call | Stop | Unusable;
 
 export function envelopeOf(id: Envelope['id'], jsonrpc: unknown): Envelope {
   return jsonrpc === '2.0' ? { id, jsonrpc } : { id };
 }
 
-export function connectionParamsFrom(parse: () => unknown): TRPCRequestInfo['connectionParams'] {
+/** Leaves input as it is: what it costs to read it is the call's. */
+const AS_IT_IS = { serialize: (value: unknown) => value, deserialize: (value: unknown) => value };
+const UNREAD = { input: AS_IT_IS, output: AS_IT_IS };
+
+/** Reads a message, which may carry several calls. @throws {TRPCError} PARSE_ERROR when any part of it is none. */
+export function messagesFrom(data: unknown): Message[] {
+  const parts: unknown[] = Array.isArray(data) ? data : [data];
+  return parts.map((part, batchIndex) => {
+    const message = parseTRPCMessage(part, UNREAD);
+    const { id, jsonrpc } = message;
+    if (id === null)
+      return { envelope: envelopeOf(null, jsonrpc), error: new TRPCError({ code: 'PARSE_ERROR', message: '`id` is required' }) };
+    if (message.method === 'subscription.stop') return { stop: id };
+    const { path, input, lastEventId } = message.params;
+    return { id, envelope: envelopeOf(id, jsonrpc), type: message.method, path, input, lastEventId, batchIndex };
+  });
+}
+
+/** Reads the JSON of a message. @throws when it is none, or binary. */
+export function parseText(text: string, isBinary: boolean): unknown {
+  if (isBinary) throw new TypeError('messages must be text frames');
+  return JSON.parse(text);
+}
+
+/** Reads the connection parameters. @throws {TRPCError} PARSE_ERROR */
+export function connectionParamsFrom(text: string, isBinary: boolean): TRPCRequestInfo['connectionParams'] {
   let message: unknown;
   try {
-    message = parse();
+    message = parseText(text, isBinary);
     if (!isRecord(message)) throw new Error('Message was not an object');
   } catch (cause) {
     throw new TRPCError({ code: 'PARSE_ERROR', message: 'Malformed TRPCConnectionParamsMessage', cause });
@@ -35,11 +72,6 @@ export function withLastEventId(input: unknown, lastEventId: string | undefined)
   if (lastEventId === undefined) return input;
   if (isRecord(input)) return { ...input, lastEventId };
   return input ?? { lastEventId };
-}
-
-export function isAnswerable(message: unknown): message is { id: RequestId; jsonrpc?: unknown } {
-  if (!isRecord(message) || message['method'] === 'subscription.stop') return false;
-  return typeof message['id'] === 'number' || typeof message['id'] === 'string';
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -8,10 +8,9 @@ import {
   transformTRPCResponse,
 } from '@trpc/server';
 import { TRPC_ERROR_CODES_BY_KEY, type TRPCErrorShape, type TRPCResponseMessage } from '@trpc/server/rpc';
-import type { WebSocket } from 'ws';
-import type { SocketWriter } from './socket-writer.ts';
 import type { Call, Envelope } from './trpc-messages.ts';
 import type { TrpcWebSocketOptions } from './trpc-websocket.ts';
+import type { WebSocketWriter } from './web-socket-writer.ts';
 
 /** What a client is told when its error cannot be put in words. */
 const FALLBACK_SHAPE: TRPCErrorShape = {
@@ -28,30 +27,16 @@ export interface RunningCall<TRouter extends AnyTRPCRouter> {
 
 export class TrpcReplies<TRouter extends AnyTRPCRouter> {
   readonly #options: TrpcWebSocketOptions<TRouter>;
-  readonly #ws: WebSocket;
-  readonly #writer: SocketWriter;
-  readonly #closedSignal: () => AbortSignal;
+  readonly #writer: WebSocketWriter;
 
-  /** @param closedSignal gives what aborts when the connection closes. */
-  constructor(options: TrpcWebSocketOptions<TRouter>, ws: WebSocket, writer: SocketWriter, closedSignal: () => AbortSignal) {
+  constructor(options: TrpcWebSocketOptions<TRouter>, writer: WebSocketWriter) {
     this.#options = options;
-    this.#ws = ws;
     this.#writer = writer;
-    this.#closedSignal = closedSignal;
   }
 
-  /**
-   * Sends a reply. Throws what the transformer or the result itself throws. A client that does not read its replies is
-   * not read either, until it does: what it can have queued is bounded by the calls of one message.
-   */
+  /** Sends a reply. Throws what the transformer or the result itself throws. */
   send(message: TRPCResponseMessage): void {
     this.#writer.writeText(JSON.stringify(transformTRPCResponse(this.#options.router._def._config, message)));
-    if (this.#writer.writable || this.#ws.isPaused) return;
-    this.#ws.pause();
-    this.#writer.drained(this.#closedSignal()).then(
-      () => this.#ws.resume(),
-      () => undefined,
-    );
   }
 
   /** Reports what a call ended with, and answers it. */
@@ -78,7 +63,7 @@ export class TrpcReplies<TRouter extends AnyTRPCRouter> {
     const call = running?.call;
     try {
       const config = this.#options.router._def._config;
-      return getTRPCErrorShape({ config, error, type: call?.type ?? 'unknown', path: call?.path, input: call?.input, ctx: running?.ctx });
+      return getTRPCErrorShape({ config, error, type: call?.type ?? 'unknown', path: call?.path, input: undefined, ctx: running?.ctx });
     } catch (cause) {
       this.report(cause, running);
       return FALLBACK_SHAPE;

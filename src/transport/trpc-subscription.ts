@@ -4,11 +4,11 @@ import type { TRPCResponseMessage } from '@trpc/server/rpc';
 import type { Delivery } from '../delivery/delivery.ts';
 import type { Sink } from '../delivery/sink.ts';
 import type { Meter } from '../observe/meter.ts';
-import { type SocketWriter, textFrames } from './socket-writer.ts';
+import { textFrames, type WebSocketWriter } from './web-socket-writer.ts';
 
 /** Delivers events as frames, which all subscriptions with the same request id share. */
 export function trackedSink(
-  writer: SocketWriter,
+  writer: WebSocketWriter,
   envelope: Pick<TRPCResponseMessage, 'id' | 'jsonrpc'>,
   { encodeTracked, meter }: { readonly encodeTracked: (delivery: Delivery) => string; readonly meter: Pick<Meter, 'message'> },
 ): Sink {
@@ -32,7 +32,7 @@ export function trackedSink(
 
 export interface IterableDelivery {
   readonly iterable: AsyncIterable<unknown>;
-  readonly writer: SocketWriter;
+  readonly writer: WebSocketWriter;
   /** Stops the subscription. */
   readonly signal: AbortSignal;
   readonly onStart: () => void;

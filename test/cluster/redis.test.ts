@@ -14,6 +14,7 @@ const answers = (name: string): Answerers => ({
   disconnect: () => {
     throw new Error('failed');
   },
+  yieldPlace: () => false,
   revoked: () => 1,
 });
 

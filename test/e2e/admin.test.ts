@@ -279,5 +279,5 @@ test('statistics have the rates of the last minute and the size of the log', asy
     expect(rate * seconds).toBeLessThan(200);
   }
   expect(after.log.bytes - before.log.bytes).toBeGreaterThan(80_000);
-  expect(after.connections).toEqual({ total: 1, transport: { trpc: 1, plain: 0 }, role: { user: 0, service: 1, admin: 0 } });
+  expect(after.connections).toEqual({ total: 1, transport: { trpc: 1, plain: 0, sse: 0 }, role: { user: 0, service: 1, admin: 0 } });
 });

@@ -3,10 +3,11 @@
 import { createTRPCClient, createWSClient, httpBatchLink, httpSubscriptionLink, splitLink, type TRPCClient, wsLink } from '@trpc/client';
 import { EventSource } from 'eventsource';
 import superjson from 'superjson';
+import { expect } from 'vitest';
 import { signToken, type TokenRequest } from '../../src/auth/tokens.ts';
 import { type Config, parseConfig } from '../../src/config.ts';
 import type { Role } from '../../src/contract/admin.ts';
-import { createGateway, type Gateway } from '../../src/gateway.ts';
+import { createGateway, type Gateway, type GatewayOptions } from '../../src/gateway.ts';
 import type { AppRouter } from '../../src/router/index.ts';
 
 export const SECRET = 'a-secret-of-at-least-thirty-two-bytes';
@@ -35,7 +36,12 @@ export interface TestClient extends AsyncDisposable {
   readonly ws: ReturnType<typeof createWSClient>;
 }
 
-export async function startGateway(env: Record<string, string> = {}, overrides: Partial<Config> = {}): Promise<TestGateway> {
+/** @param options beside the configuration, such as shorter timings. */
+export async function startGateway(
+  env: Record<string, string> = {},
+  overrides: Partial<Config> = {},
+  options: GatewayOptions = {},
+): Promise<TestGateway> {
   const config = parseConfig({
     COURIER_PORT: '0',
     COURIER_LOG: 'memory:',
@@ -45,13 +51,29 @@ export async function startGateway(env: Record<string, string> = {}, overrides: 
     COURIER_LIMITS: UNLIMITED,
     ...env,
   });
-  const gateway = await createGateway({ ...config, ...overrides });
+  const gateway = await createGateway({ ...config, ...overrides }, options);
   return {
     ...gateway,
+    get census() {
+      return gateway.census;
+    },
+    [Symbol.asyncDispose]: async () => {
+      await gateway[Symbol.asyncDispose]();
+      assertNothingIsLeft(gateway);
+    },
     token: (sub, role = 'user', grants = {}) => signToken(TOKENS, { sub, role, expiresInSeconds: 300, ...grants }),
     webSocketClient: (token) => webSocketClient(gateway.url, token),
     httpClient: (token) => httpClient(gateway.url, token),
   };
+}
+
+/** Whatever a test did to a gateway: once it has ended, nothing of its clients is left in it. */
+function assertNothingIsLeft({ census, feed }: Gateway): void {
+  expect({ census, live: feed.hub.listeners, topics: feed.hub.topics }).toEqual({
+    census: { connections: { trpc: 0, plain: 0, sse: 0 }, requests: 0, strangers: 0, places: 0, subscriptions: 0, isWatching: false },
+    live: 0,
+    topics: 0,
+  });
 }
 
 export function webSocketClient(url: string, token: string): TestClient {

@@ -1,6 +1,6 @@
 /** A WebSocket client that sends text as it is and keeps every message and the close code. */
 import { once } from 'node:events';
-import { WebSocket } from 'ws';
+import { type ClientOptions, WebSocket } from 'ws';
 
 export interface RawSocket extends AsyncDisposable {
   readonly ws: WebSocket;
@@ -11,7 +11,7 @@ export interface RawSocket extends AsyncDisposable {
   readonly closed: Promise<{ code: number; reason: string }>;
 }
 
-export async function openSocket(url: string, options: { headers?: Record<string, string> } = {}): Promise<RawSocket> {
+export async function openSocket(url: string, options: ClientOptions = {}): Promise<RawSocket> {
   const ws = new WebSocket(url, options);
   const messages: string[] = [];
   const waiting = new Set<() => void>();

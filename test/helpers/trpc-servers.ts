@@ -1,19 +1,28 @@
 /** One router behind tRPC's own WebSocket adapter and behind Courier's endpoint, to compare what their clients see. */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { initTRPC, TRPCError, tracked } from '@trpc/server';
 import { applyWSSHandler } from '@trpc/server/adapters/ws';
 import { observable } from '@trpc/server/observable';
 import superjson from 'superjson';
 import { WebSocketServer } from 'ws';
 import { z } from 'zod';
+import { principalOf } from '../../src/auth/principal.ts';
+import { Revocations } from '../../src/auth/revocations.ts';
+import { revocationFile } from '../../src/auth/revocations-file.ts';
+import { Connections } from '../../src/connections/connections.ts';
+import { TIMINGS, type Timings } from '../../src/connections/timings.ts';
 import { Batch } from '../../src/delivery/batch.ts';
 import { Delivery } from '../../src/delivery/delivery.ts';
 import { eventStream } from '../../src/delivery/event-stream.ts';
+import { memoryConnectionCounts } from '../../src/limits/connections.ts';
+import { parseLimits } from '../../src/limits/limits.ts';
+import { createLogger } from '../../src/observe/logger.ts';
 import { noMeter } from '../../src/observe/meter.ts';
 import { encodeTracked } from '../../src/transport/tracked-encoding.ts';
-import { type TrpcWebSocketOptions, trpcWebSocketHandler } from '../../src/transport/trpc-websocket.ts';
+import { TrpcSocket } from '../../src/transport/trpc-socket.ts';
+import type { TrpcWebSocketOptions } from '../../src/transport/trpc-websocket.ts';
 
 const t = initTRPC.context<{ name: string }>().create({ transformer: superjson, isDev: false });
 
@@ -138,38 +147,63 @@ export async function stockServer(): Promise<TestServer> {
   };
 }
 
-export async function courierServer(overrides: Partial<TrpcWebSocketOptions<typeof testRouter>> = {}): Promise<TestServer> {
+/** What may be chosen for a server of Courier's endpoint. */
+export interface CourierServerOptions {
+  readonly maxSubscriptions?: number;
+  readonly timings?: Partial<Timings>;
+}
+
+export async function courierServer({ maxSubscriptions = 100, timings = {} }: CourierServerOptions = {}): Promise<TestServer> {
   const server = createServer();
-  const wss = new WebSocketServer({ noServer: true });
-  const handler = trpcWebSocketHandler({
+  const wss = new WebSocketServer({ noServer: true, autoPong: false });
+  const connections = await openConnections({ ...TIMINGS, ...timings });
+  const options: TrpcWebSocketOptions<typeof testRouter> = {
     router: testRouter,
-    createContext,
+    createContext: async ({ connectionParams, connection }) => {
+      const context = createContext({ connectionParams });
+      await connection.open({ token: context.name });
+      return context;
+    },
     contextOfCall: (ctx) => ctx,
     onError: () => undefined,
     onSocketError: () => undefined,
     meter: noMeter,
     encodeTracked,
-    maxSubscriptions: 100,
-    maxBatchCalls: 100,
-    authenticationTimeoutMs: 5000,
-    pingMs: 30_000,
-    pongWaitMs: 5000,
-    ...overrides,
-  });
-  server.on('upgrade', (req: IncomingMessage, socket, head) => {
-    wss.handleUpgrade(req, socket, head, (ws) => handler.handle(ws, socket, req));
+    maxSubscriptions,
+    stallMs: TIMINGS.stallMs,
+  };
+  server.on('upgrade', (req: IncomingMessage, socket: Socket, head) => {
+    const announced = req.url?.includes('connectionParams=1') === true;
+    wss.handleUpgrade(req, socket, head, (ws) => {
+      new TrpcSocket(options, connections.arrive(req, 'trpc'), { ws, socket }, { req, announced });
+    });
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {
     url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    broadcastReconnect: () => {
-      for (const leave of handler.leave(1001, 'shutting down', 30_000)) void leave();
-    },
+    broadcastReconnect: () => void connections.drain(30_000),
     [Symbol.asyncDispose]: async () => {
-      for (const client of wss.clients) client.terminate();
+      await connections.drain(0);
       server.close();
       await once(server, 'close');
     },
   };
+}
+
+/** Lets in whoever has a token, which is taken for a name. */
+async function openConnections(timings: Timings): Promise<Connections> {
+  return new Connections({
+    verify: async (name) => principalOf(name, 'admin', { subscribe: [], publish: [] }, Date.now() + 3_600_000),
+    revocations: await Revocations.open(revocationFile(undefined)),
+    limiter: { charge: () => undefined, [Symbol.dispose]: () => undefined },
+    counts: memoryConnectionCounts(),
+    limits: parseLimits('{"admin":{"connections":null,"publishPerSecond":null,"subscribePerSecond":null,"queriesPerSecond":null}}'),
+    meter: noMeter,
+    logger: createLogger({ logLevel: 'silent', logFormat: 'json' }),
+    allowedOrigins: [],
+    addressOf: () => 'test',
+    yieldElsewhere: () => Promise.resolve(false),
+    timings,
+  });
 }

@@ -51,7 +51,7 @@ const healthOfLog = (log: EventLog) =>
     startedAt: 0,
     log,
     broker: localBroker(),
-    connections: () => ({ trpc: 0, plain: 0 }),
+    connections: () => ({ trpc: 0, plain: 0, sse: 0 }),
     failures: () => 0,
     shuttingDown: () => false,
   });

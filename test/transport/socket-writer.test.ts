@@ -5,25 +5,27 @@ import type { AddressInfo, Socket } from 'node:net';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { WebSocketServer } from 'ws';
-import { SocketWriter, type SocketWriterOptions, textFrames } from '../../src/transport/socket-writer.ts';
+import { textFrames, WebSocketWriter } from '../../src/transport/web-socket-writer.ts';
 import { openSocket, type RawSocket } from '../helpers/raw-socket.ts';
 
 interface Pair extends AsyncDisposable {
-  readonly writer: SocketWriter;
+  readonly writer: WebSocketWriter;
   readonly socket: Socket;
   readonly client: RawSocket;
 }
 
 /** A real connection with a writer at the gateway's end. */
-async function connect(options: SocketWriterOptions = {}): Promise<Pair> {
+async function connect(options: { readonly highWaterBytes?: number; readonly stallMs?: number } = {}): Promise<Pair> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const wss = new WebSocketServer({ noServer: true, perMessageDeflate: false });
-  const accepted = Promise.withResolvers<{ writer: SocketWriter; socket: Socket }>();
+  const accepted = Promise.withResolvers<{ writer: WebSocketWriter; socket: Socket }>();
   server.on('upgrade', (req, socket, head) => {
-    wss.handleUpgrade(req, socket, head, (ws) =>
-      accepted.resolve({ writer: new SocketWriter(ws, socket, options), socket: socket as Socket }),
-    );
+    wss.handleUpgrade(req, socket, head, (ws) => {
+      const writer = new WebSocketWriter(ws, socket, { ...options, onStalled: () => writer.close(4509, 'no progress') });
+      ws.on('pong', () => writer.ponged());
+      accepted.resolve({ writer, socket: socket as Socket });
+    });
   });
   const client = await openSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`);
   return {
@@ -114,7 +116,7 @@ test('it is not writable while the client does not read, holds no more than its 
 });
 
 test('a connection that does not move is given up, and told so when it reads again', async () => {
-  await using pair = await connect({ highWaterBytes: 100_000, stallTimeoutMs: 50 });
+  await using pair = await connect({ highWaterBytes: 100_000, stallMs: 50 });
   pair.client.ws.pause();
   await fill(pair);
   await expect.poll(() => pair.writer.open).toBe(false);
@@ -123,7 +125,7 @@ test('a connection that does not move is given up, and told so when it reads aga
 });
 
 test('a client that reads slowly is not given up, though the kernel takes nothing more for long', async () => {
-  await using pair = await connect({ highWaterBytes: 100_000, stallTimeoutMs: 500 });
+  await using pair = await connect({ highWaterBytes: 100_000, stallMs: 500 });
   pair.client.ws.pause();
   const bytes = await fill(pair);
   // From here on the socket itself stands still. Only the pongs show that the client reads what the kernel holds.

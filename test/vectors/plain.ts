@@ -69,6 +69,9 @@ class PlainLine implements Line {
   }
 }
 
+/** Nothing of a vector is cut short. */
+export const NEVER = new AbortController().signal;
+
 /** One request to the plain HTTP surface. */
 export interface Exchange {
   readonly req: IncomingMessage;
@@ -78,7 +81,7 @@ export interface Exchange {
 
 /** `POST /publish/{channel}` and `POST /publish`. */
 export async function answerPublish(run: Run, { req, res }: Exchange, channel: string | undefined): Promise<void> {
-  const body = (await readJson(req)) as Record<string, unknown>;
+  const body = (await readJson(req, NEVER)) as Record<string, unknown>;
   const correlationId = headerOf(req, 'x-correlation-id');
   const traceparent = headerOf(req, 'traceparent');
   const seen = {
@@ -96,8 +99,8 @@ export async function answerPublish(run: Run, { req, res }: Exchange, channel: s
   run.sawPublish(clientOf('plain', req), seen, answer);
   // Plain HTTP has no close codes: what closes a WebSocket cuts the request off.
   if (answer === 'drop' || (answer !== undefined && 'close' in answer)) res.destroy();
-  else if (answer === undefined) sendError(run, res, { code: 'BAD_REQUEST', message: 'the script has no such publish' });
-  else if ('error' in answer) sendError(run, res, answer.error);
+  else if (answer === undefined) sendError(run, req, res, { code: 'BAD_REQUEST', message: 'the script has no such publish' });
+  else if ('error' in answer) sendError(run, req, res, answer.error);
   else if ('receipt' in answer) sendJson(res, 201, JSON.stringify(receiptOf(answer.receipt)), 'vector');
   else if ('half' in answer) sendHalf(res, JSON.stringify(receiptOf(answer.half)));
   else res.writeHead(answer.status, { 'content-type': 'text/html' }).end('<h1>This is the proxy speaking</h1>');
@@ -117,8 +120,8 @@ export function answerHistory(run: Run, { req, res, url }: Exchange, list: strin
   const answer = run.nextHistory();
   run.sawHistory(clientOf('plain', req), asked, answer);
   if (answer === 'drop') res.destroy();
-  else if (answer === undefined) sendError(run, res, { code: 'BAD_REQUEST', message: 'the script has no such read' });
-  else if ('error' in answer) sendError(run, res, answer.error);
+  else if (answer === undefined) sendError(run, req, res, { code: 'BAD_REQUEST', message: 'the script has no such read' });
+  else if ('error' in answer) sendError(run, req, res, answer.error);
   else {
     const { events, gap = null, ...page } = answer.page;
     sendJson(res, 200, JSON.stringify({ events: events.map(eventOf), ...page, gap }), 'vector');
@@ -129,6 +132,7 @@ export function answerHistory(run: Run, { req, res, url }: Exchange, list: strin
 /** A problem document, as the gateway writes it; one with a code that the gateway does not have yet, as a later one would. */
 function sendError(
   run: Run,
+  req: IncomingMessage,
   res: ServerResponse,
   { code, message = code, issues, retry_after_ms: retryAfterMs, status }: ScriptedError,
 ): void {
@@ -139,7 +143,7 @@ function sendError(
     return;
   }
   const details = { ...(issues && { issues }), ...(retryAfterMs !== undefined && { retryAfterMs }) };
-  sendProblem(res, new CourierError(code as ErrorCode, message, details), 'vector');
+  sendProblem(req, res, new CourierError(code as ErrorCode, message, details), 'vector');
 }
 
 /** The first half of an answer, whose length says that there is more. */

@@ -9,7 +9,7 @@ import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import { CourierError, tellable } from '../../src/errors.ts';
 import { readJson, sendJson, sendProblem } from '../../src/transport/http-exchange.ts';
-import { answerHistory, answerPublish, type Exchange, plainConnectionOf, servePlain } from './plain.ts';
+import { answerHistory, answerPublish, type Exchange, NEVER, plainConnectionOf, servePlain } from './plain.ts';
 import { Run, type Seen } from './run.ts';
 import { clientOf } from './script.ts';
 import { ScriptedSocket } from './socket.ts';
@@ -100,7 +100,7 @@ class Runs {
 
   async #begin(req: IncomingMessage, res: ServerResponse): Promise<void> {
     try {
-      const { vector } = (await readJson(req)) as { vector: unknown };
+      const { vector } = (await readJson(req, NEVER)) as { vector: unknown };
       sendJson(res, 201, JSON.stringify({ url: `http://${req.headers.host}/runs/${this.begin(vector).id}` }), 'vector');
     } catch (error) {
       sendJson(res, 400, JSON.stringify({ error: String(error) }), 'vector');
@@ -160,7 +160,7 @@ async function answer(run: Run, exchange: Exchange, [kind, rest]: readonly strin
   } catch (error) {
     const told = tellable(error);
     run.mismatch(`${req.method} ${url.pathname}: ${told.message}`);
-    sendProblem(res, told, 'vector');
+    sendProblem(req, res, told, 'vector');
   }
 }
 

@@ -1,7 +1,7 @@
 /** A WebSocket that can be made to fail as networks do: in the middle of a message, or without a word. */
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
-import { textFrames } from '../../src/transport/socket-writer.ts';
+import { textFrames } from '../../src/transport/web-socket-writer.ts';
 
 /** Longest reason that fits a close frame, in bytes (RFC 6455, section 5.5). */
 const MAX_REASON_BYTES = 123;

@@ -2,7 +2,7 @@
  * The limit: the same bytes that Courier sends, each frame built once, all frames of a turn in one buffer, one write of
  * it to each socket; and nothing else.
  */
-import { textFrames } from '../../../src/transport/socket-writer.ts';
+import { textFrames } from '../../../src/transport/web-socket-writer.ts';
 import { serveContender } from '../contender.ts';
 import { startRooms } from './ws-rooms.ts';
 

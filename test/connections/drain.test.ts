@@ -1,6 +1,8 @@
 /** Clients are asked to leave one by one, and one that cannot does not hold up the others. */
 import { expect, test } from 'vitest';
-import { drain } from '../../src/transport/drain.ts';
+import { drain } from '../../src/connections/drain.ts';
+
+const never = new AbortController().signal;
 
 test('clients are asked in turn, never all at once', async () => {
   const asked: number[] = [];
@@ -9,6 +11,7 @@ test('clients are asked in turn, never all at once', async () => {
       asked.push(n);
     }),
     1000,
+    never,
   );
   expect(asked).toEqual([0]);
   await drained;
@@ -27,10 +30,11 @@ test('a client that fails to leave is left behind', async () => {
       },
     ],
     1000,
+    never,
   );
   expect(asked).toEqual(['second']);
 });
 
 test('nobody to ask takes no time', async () => {
-  await drain([], 1000);
+  await drain([], 1000, never);
 });

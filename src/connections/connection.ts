@@ -1,0 +1,282 @@
+/**
+ * Whatever is connected: a WebSocket with or without tRPC, a stream of server-sent events, or one request.
+ *
+ *     opening --open()--> open --end()--> closing --closed()--> closed
+ *
+ * - **opening**: nobody knows who speaks. Nothing of the client's is read but what says so.
+ * - **open**: it stands on a principal, whose rights may change by `refresh`.
+ * - **closing**: from the turn of the event loop in which `end` is called nothing of the client's is acted on any more: its
+ *   subscriptions have stopped, and `assertOpen`, which stands before everything that lasts, throws. Its places are free.
+ * - **closed**: the socket is gone, a second after the goodbye at the latest.
+ *
+ * One timer serves the three states that have a deadline: to open, until the token expires, to close.
+ */
+import type { Principal } from '../auth/principal.ts';
+import { CLOCK_TOLERANCE_SECONDS, type Credentials } from '../auth/tokens.ts';
+import type { ClientIdentity, Transport } from '../contract/admin.ts';
+import { contains, type Selector } from '../contract/channels.ts';
+import { CourierError } from '../errors.ts';
+import type { Activity } from '../limits/limits.ts';
+import { type Ending, endingOf, NO_AUTHENTICATION, type Wire } from './wire.ts';
+
+/** How long a client may take to go after the goodbye, in ms. */
+const CLOSING_MS = 1000;
+/** Longest delay that a timer takes, in ms. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+export type ConnectionState = 'opening' | 'open' | 'closing' | 'closed';
+
+/** What serves a subscription. */
+export interface SubscriptionReader {
+  /** Events of these types only; of all when absent. */
+  readonly types: ReadonlySet<string> | undefined;
+  /** The number after which it began. */
+  readonly start: number;
+  /** The number up to which it has been given everything. */
+  readonly position: number;
+}
+
+/** What a connection subscribes to. */
+export interface Subscription {
+  readonly selector: Selector;
+  readonly reader: SubscriptionReader;
+}
+
+interface HeldSubscription extends Subscription {
+  readonly onLost: (error: CourierError) => void;
+}
+
+/** What a connection asks of the registry that it is in. */
+export interface ConnectionHost {
+  /** @throws {CourierError} UNAUTHORIZED; TOO_MANY_REQUESTS for an address with too many wrong tokens; SERVICE_UNAVAILABLE */
+  authenticate(credentials: Credentials, address: string): Promise<Principal>;
+  /** Takes one of the principal's places for it. @throws {CourierError} SERVICE_UNAVAILABLE when there is none. */
+  claim(connection: Connection, principal: Principal): Promise<void>;
+  isRevoked(principal: Principal): boolean;
+  /** @throws {CourierError} UNAUTHORIZED */
+  verify(token: string): Promise<Principal>;
+  /** @throws {CourierError} TOO_MANY_REQUESTS with `retryAfterMs`. */
+  charge(connection: Connection, activity: Activity, cost: number): Promise<void> | undefined;
+  onOpen(connection: Connection): void;
+  /** Its places are to be given back. `wasOpen`: it had a principal. */
+  onClosing(connection: Connection, wasOpen: boolean): void;
+  /** @param code that it was closed with. */
+  onClosed(connection: Connection, code: number): void;
+}
+
+export interface ConnectionOptions {
+  readonly id: string;
+  /** Absent for one request, which has no place of its own and is listed nowhere. */
+  readonly transport: Transport | undefined;
+  /** The client's. */
+  readonly address: string;
+  /** How long the client may take to say who it is. */
+  readonly openingMs: number;
+}
+
+export class Connection {
+  readonly id: string;
+  readonly transport: Transport | undefined;
+  readonly address: string;
+  /** When it came, in ms since 1970. */
+  readonly since = Date.now();
+  /** What the client says that it is. */
+  identity: ClientIdentity | undefined;
+  /** Counted as a stranger's. */
+  isStranger = false;
+  /** Whose place it has: the key of the principal that it was opened by. */
+  placeOf: string | undefined;
+  /** Bytes that had come when it was last looked, and how often none had come since; kept by Liveness. */
+  heardBytes = 0;
+  silentLooks = 0;
+  readonly #host: ConnectionHost;
+  #wire: Wire | undefined;
+  #state: ConnectionState = 'opening';
+  #principal: Principal | undefined;
+  #ending: Ending | undefined;
+  #subscriptions: Set<HeldSubscription> | undefined;
+  #abort: AbortController | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(host: ConnectionHost, { id, transport, address, openingMs }: ConnectionOptions) {
+    this.#host = host;
+    this.id = id;
+    this.transport = transport;
+    this.address = address;
+    if (transport !== undefined) this.#deadline(openingMs, () => this.end(NO_AUTHENTICATION));
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  get isOpen(): boolean {
+    return this.#state === 'open';
+  }
+
+  /** Why it ends; undefined until it does. */
+  get ending(): Ending | undefined {
+    return this.#ending;
+  }
+
+  /** Aborts when it ends, with the error that it ends with. */
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      if (this.#state === 'closing' || this.#state === 'closed') this.#abort.abort(this.#endError);
+    }
+    return this.#abort.signal;
+  }
+
+  /** Who it speaks for. There is none before it is open. */
+  get principal(): Principal {
+    if (this.#principal === undefined) throw new Error('nobody has signed in');
+    return this.#principal;
+  }
+
+  get subscriptions(): readonly Subscription[] {
+    return this.#subscriptions === undefined ? [] : [...this.#subscriptions];
+  }
+
+  get wire(): Wire | undefined {
+    return this.#wire;
+  }
+
+  /** From now on it is carried by `wire`. One that was ended before says goodbye at once. */
+  carriedBy(wire: Wire): void {
+    this.#wire = wire;
+    if (this.#ending !== undefined) wire.goodbye(this.#ending);
+  }
+
+  /**
+   * Learns who speaks and takes a place for it.
+   *
+   * @throws {CourierError} what refuses it, or what it was ended with meanwhile. It is the caller's to end it then.
+   */
+  async open(credentials: Credentials, identity?: ClientIdentity): Promise<Principal> {
+    const principal = await this.#host.authenticate(credentials, this.address);
+    if (this.#state !== 'opening') throw this.#endError;
+    if (this.transport !== undefined) await this.#host.claim(this, principal);
+    // Counting may have taken its time.
+    if (this.#host.isRevoked(principal)) throw new CourierError('UNAUTHORIZED', 'the token was revoked');
+    if (this.#state !== 'opening') throw this.#endError;
+    this.#principal = principal;
+    this.identity = identity;
+    this.#state = 'open';
+    this.#watchExpiry();
+    this.#host.onOpen(this);
+    return principal;
+  }
+
+  /** @throws {CourierError} what it was ended with, or UNAUTHORIZED when its token has just expired. */
+  assertOpen(): void {
+    if (this.#state !== 'open') throw this.#endError;
+    // A request has no timer. Its token was good for as long as the issuer's clock may be behind.
+    if (this.transport === undefined && Date.now() >= this.principal.expiresAt + CLOCK_TOLERANCE_SECONDS * 1000) throw EXPIRED.error;
+  }
+
+  /** Counts a call. @throws {CourierError} TOO_MANY_REQUESTS with `retryAfterMs`; what it was ended with meanwhile. */
+  charge(activity: Activity, cost = 1): Promise<void> | undefined {
+    return this.#host.charge(this, activity, cost)?.then(() => this.assertOpen());
+  }
+
+  /**
+   * Notes a subscription, until what is returned is called. `onLost` is called once when the connection may no longer read
+   * what `selector` selects, or ends.
+   *
+   * @throws {CourierError} what it was ended with.
+   */
+  subscribe(selector: Selector, reader: SubscriptionReader, onLost: (error: CourierError) => void): () => void {
+    this.assertOpen();
+    const subscription = { selector, reader, onLost };
+    this.#subscriptions ??= new Set();
+    const own = this.#subscriptions.add(subscription);
+    return () => void own.delete(subscription);
+  }
+
+  /**
+   * Goes on with another token of the same `sub`, with its rights at once.
+   *
+   * @throws {CourierError} UNAUTHORIZED when the token is not valid or another's; BAD_REQUEST where nothing lasts.
+   */
+  async refresh(token: string): Promise<Principal> {
+    if (this.transport === undefined)
+      throw new CourierError('BAD_REQUEST', 'only a WebSocket connection can be refreshed; send the new token instead');
+    const principal = await this.#host.verify(token);
+    // What has ended meanwhile stays so.
+    this.assertOpen();
+    const { sub } = this.principal;
+    if (principal.sub !== sub) {
+      throw new CourierError('UNAUTHORIZED', `the token is of another: this connection is that of ${JSON.stringify(sub)}`);
+    }
+    this.#principal = principal;
+    this.#watchExpiry();
+    for (const subscription of [...(this.#subscriptions ?? [])]) {
+      if (!contains(principal.readable, subscription.selector)) this.#lose(subscription, NOT_GRANTED);
+    }
+    return principal;
+  }
+
+  /** Nothing of the client's is acted on from now on. Does nothing when it has ended already. */
+  end(ending: Ending): void {
+    if (this.#state === 'closing' || this.#state === 'closed') return;
+    const wasOpen = this.#state === 'open';
+    this.#state = 'closing';
+    this.#ending = ending;
+    this.#deadline(CLOSING_MS, () => this.#wire?.destroy());
+    for (const subscription of [...(this.#subscriptions ?? [])]) this.#lose(subscription, ending.error);
+    this.#abort?.abort(ending.error);
+    this.#host.onClosing(this, wasOpen);
+    this.#wire?.goodbye(ending);
+  }
+
+  /**
+   * Its socket is gone, or its request answered.
+   *
+   * @param code that it was closed with; where there are no close codes, that of a client which has gone by itself.
+   */
+  closed(code: number = this.#ending?.close ?? GONE_AWAY): void {
+    if (this.#state === 'closed') return;
+    const before = this.#state;
+    this.#state = 'closed';
+    clearTimeout(this.#timer);
+    if (before !== 'closing') {
+      for (const subscription of [...(this.#subscriptions ?? [])]) this.#lose(subscription, GONE);
+      this.#abort?.abort(GONE);
+      this.#host.onClosing(this, before === 'open');
+    }
+    this.#host.onClosed(this, code);
+  }
+
+  get #endError(): CourierError {
+    return this.#ending?.error ?? GONE;
+  }
+
+  #lose(subscription: HeldSubscription, error: CourierError): void {
+    this.#subscriptions?.delete(subscription);
+    subscription.onLost(error);
+  }
+
+  /** A request stands on its token for a moment only, and is asked about it in `assertOpen`. */
+  #watchExpiry(): void {
+    if (this.transport === undefined) return;
+    const left = this.principal.expiresAt - Date.now();
+    this.#deadline(Math.min(Math.max(left, 0), MAX_TIMER_MS), () => {
+      if (Date.now() < this.principal.expiresAt) this.#watchExpiry();
+      else this.end(EXPIRED);
+    });
+  }
+
+  #deadline(ms: number, then: () => void): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(then, ms);
+    this.#timer.unref();
+  }
+}
+
+/** As a WebSocket says it (RFC 6455, section 7.4.1). */
+const GONE_AWAY = 1001;
+const EXPIRED = endingOf(new CourierError('UNAUTHORIZED', 'the token has expired'));
+const NOT_GRANTED = new CourierError('FORBIDDEN', 'the new token does not grant this');
+/** Nobody is there to be told. */
+const GONE = new CourierError('SERVICE_UNAVAILABLE', 'the client has gone', { retryAfterMs: 0 });

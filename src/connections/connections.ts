@@ -1,0 +1,320 @@
+/**
+ * All connections: who is let in, how many there are, who is still alive, and their end. What is guaranteed of one is written
+ * on `Connection`.
+ */
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { keyOf, type Principal } from '../auth/principal.ts';
+import type { Revocations, Revoked } from '../auth/revocations.ts';
+import { authenticate, type Credentials, type VerifyToken } from '../auth/tokens.ts';
+import type { Transport } from '../contract/admin.ts';
+import { CourierError } from '../errors.ts';
+import type { ConnectionCounts } from '../limits/connections.ts';
+import type { Activity } from '../limits/limits.ts';
+import type { Logger } from '../observe/logger.ts';
+import { Charges, type ChargesDeps } from './charges.ts';
+import { Connection, type ConnectionHost } from './connection.ts';
+import { drain } from './drain.ts';
+import { Liveness } from './liveness.ts';
+import { Strangers } from './strangers.ts';
+import type { Timings } from './timings.ts';
+import { type Ending, endingOf, SHUTTING_DOWN } from './wire.ts';
+
+export interface ConnectionsDeps extends ChargesDeps {
+  readonly verify: VerifyToken;
+  readonly revocations: Revocations;
+  readonly counts: ConnectionCounts;
+  readonly logger: Logger;
+  readonly allowedOrigins: readonly string[];
+  /** The address of the client behind a request. */
+  readonly addressOf: (req: IncomingMessage) => string;
+  readonly timings: Timings;
+  /** Asks the other instances to give up a place of the principal's. Resolves to whether one did. */
+  readonly yieldElsewhere: (key: string) => Promise<boolean>;
+}
+
+/** What there is of everything: nothing at all after a drain. */
+export interface Census {
+  /** By transport; those among them of which nobody knows yet who speaks. */
+  readonly connections: Readonly<Record<Transport, number>>;
+  readonly requests: number;
+  readonly strangers: number;
+  /** Places of principals that are taken. */
+  readonly places: number;
+  readonly subscriptions: number;
+  readonly isWatching: boolean;
+}
+
+export class Connections {
+  readonly addressOf: (req: IncomingMessage) => string;
+  readonly #deps: ConnectionsDeps;
+  readonly #charges: Charges;
+  readonly #strangers: Strangers;
+  readonly #liveness: Liveness;
+  /** Those that last. */
+  readonly #all = new Set<Connection>();
+  readonly #requests = new Set<Connection>();
+  readonly #counts: Record<Transport, number> = { trpc: 0, plain: 0, sse: 0 };
+  /** Those that have a place, by whose it is, oldest first. */
+  readonly #placed = new Map<string, Set<Connection>>();
+  /** Called when the last one has closed. */
+  #onEmpty: (() => void) | undefined;
+
+  constructor(deps: ConnectionsDeps) {
+    this.#deps = deps;
+    this.addressOf = deps.addressOf;
+    this.#charges = new Charges(deps);
+    this.#liveness = new Liveness(deps.timings.lookMs);
+    const { unauthenticatedPerAddress: perAddress } = deps.limits.gateway;
+    this.#strangers = new Strangers({ allowedOrigins: deps.allowedOrigins, perAddress });
+  }
+
+  /** May a page of this origin use the gateway? */
+  mayCome(req: IncomingMessage): boolean {
+    return this.#strangers.mayCome(req);
+  }
+
+  /** Does what a request says of who speaks hold good now? Nothing is counted. */
+  isKnown({ token, authorization }: Credentials): Promise<boolean> {
+    if (token === undefined && authorization === undefined) return Promise.resolve(false);
+    return authenticate(this.#deps.verify, { token, authorization }).then(
+      (principal) => !this.#deps.revocations.has(principal),
+      () => false,
+    );
+  }
+
+  /** One request, for its duration. */
+  request(req: IncomingMessage, id: string): Connection {
+    const { openingMs } = this.#deps.timings;
+    const connection = new Connection(this.#host, { id, transport: undefined, address: this.addressOf(req), openingMs });
+    this.#requests.add(connection);
+    return connection;
+  }
+
+  /** Something that lasts has come. It counts as a stranger's from when `enterAsStranger` is called until it is open or ends. */
+  arrive(req: IncomingMessage, transport: Transport): Connection {
+    const { openingMs } = this.#deps.timings;
+    const connection = new Connection(this.#host, { id: randomUUID(), transport, address: this.addressOf(req), openingMs });
+    this.#all.add(connection);
+    this.#counts[transport] += 1;
+    this.#liveness.watch(connection);
+    this.#deps.meter.connectionOpened(transport);
+    return connection;
+  }
+
+  /** Are there more than the gateway takes? */
+  get isFull(): boolean {
+    const most = this.#deps.limits.gateway.connections;
+    return most !== null && this.#all.size > most;
+  }
+
+  /** Counts it as a stranger's; false when its address has too many. */
+  enterAsStranger(connection: Connection): boolean {
+    if (!this.#strangers.enter(connection.address)) return false;
+    connection.isStranger = true;
+    return true;
+  }
+
+  /** Those that are open and last. */
+  get open(): Connection[] {
+    return [...this.#all].filter(({ isOpen }) => isOpen);
+  }
+
+  /** By transport, those too that have not authenticated. */
+  get counts(): Readonly<Record<Transport, number>> {
+    return this.#counts;
+  }
+
+  get census(): Census {
+    const all = [...this.#all, ...this.#requests];
+    return {
+      connections: { ...this.#counts },
+      requests: this.#requests.size,
+      strangers: this.#strangers.count,
+      places: [...this.#placed.values()].reduce((sum, { size }) => sum + size, 0),
+      subscriptions: all.reduce((sum, { subscriptions }) => sum + subscriptions.length, 0),
+      isWatching: this.#liveness.isWatching,
+    };
+  }
+
+  /** Ends the connection with this id. Returns whether there was one. */
+  disconnect(id: string): boolean {
+    const connection = this.open.find((one) => one.id === id);
+    connection?.end(endingOf(new CourierError('SERVICE_UNAVAILABLE', 'disconnected by an administrator')));
+    return connection !== undefined;
+  }
+
+  /** Refuses the tokens from now on, and ends what stands on them. Returns how many connections that were. */
+  async revoke(revoked: Revoked): Promise<number> {
+    await this.#deps.revocations.add(revoked);
+    return this.#endRevoked();
+  }
+
+  /** Takes over what other instances have revoked, and ends what stands on it. Returns how many connections that were. */
+  async refreshRevocations(): Promise<number> {
+    return (await this.#deps.revocations.refresh()) ? this.#endRevoked() : 0;
+  }
+
+  /** Ends the oldest stream of server-sent events that has a place of the principal's: it cannot show that anybody reads it. */
+  yieldPlace(key: string): boolean {
+    const oldest = [...(this.#placed.get(key) ?? [])].find(({ transport }) => transport === 'sse');
+    oldest?.end(YIELDED);
+    return oldest !== undefined;
+  }
+
+  /**
+   * Ends everything in order: strangers at once, and requests whose body has yet to come; all others one after another, once
+   * they have been asked to go elsewhere. Requests have the whole of `limitMs`; what is left then is cut off.
+   */
+  async drain(limitMs: number): Promise<void> {
+    const over = new AbortController();
+    const limit = setTimeout(() => over.abort(), limitMs);
+    for (const request of this.#requests) void request.wire?.leave?.(over.signal);
+    for (const connection of [...this.#all]) if (connection.state === 'opening') connection.end(SHUTTING_DOWN);
+    await drain(
+      this.open.map((connection) => () => leave(connection, over.signal)),
+      limitMs,
+      over.signal,
+    );
+    await this.#empty(over.signal);
+    clearTimeout(limit);
+    for (const connection of [...this.#all, ...this.#requests]) {
+      connection.end(SHUTTING_DOWN);
+      connection.wire?.destroy();
+    }
+  }
+
+  #empty(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const check = () => {
+        if (!signal.aborted && this.#all.size + this.#requests.size > 0) return;
+        this.#onEmpty = undefined;
+        signal.removeEventListener('abort', check);
+        resolve();
+      };
+      this.#onEmpty = check;
+      signal.addEventListener('abort', check);
+      check();
+    });
+  }
+
+  #endRevoked(): number {
+    const isOver = (connection: Connection) => connection.isOpen && this.#deps.revocations.has(connection.principal);
+    for (const request of [...this.#requests].filter(isOver)) request.end(REVOKED);
+    const over = [...this.#all].filter(isOver);
+    for (const connection of over) connection.end(REVOKED);
+    return over.length;
+  }
+
+  readonly #host: ConnectionHost = {
+    authenticate: async (credentials, address) => {
+      try {
+        return await this.#verify(() => authenticate(this.#deps.verify, credentials));
+      } catch (error) {
+        if (error instanceof CourierError && error.code === 'UNAUTHORIZED') await this.#charges.wrongToken(address);
+        throw error;
+      }
+    },
+    claim: (connection, principal) => this.#claim(connection, principal),
+    isRevoked: (principal) => this.#deps.revocations.has(principal),
+    verify: (token) => this.#verify(() => this.#deps.verify(token)),
+    charge: (connection, activity, cost) => this.#charge(connection, activity, cost),
+    onOpen: (connection) => {
+      this.#forgetStranger(connection);
+      if (connection.transport !== undefined) this.#deps.logger.info('connected', describe(connection));
+    },
+    onClosing: (connection, wasOpen) => {
+      this.#forgetStranger(connection);
+      this.#release(connection);
+      if (wasOpen && connection.transport !== undefined) this.#deps.logger.info('disconnected', describe(connection));
+    },
+    onClosed: (connection, code) => {
+      const { transport } = connection;
+      if (transport === undefined) this.#requests.delete(connection);
+      else {
+        this.#all.delete(connection);
+        this.#counts[transport] -= 1;
+        this.#liveness.forget(connection);
+        this.#deps.meter.connectionClosed(transport, code);
+      }
+      this.#onEmpty?.();
+    },
+  };
+
+  async #verify(verify: () => Promise<Principal>): Promise<Principal> {
+    const principal = await verify().catch((error: unknown) => {
+      const isInvalid = error instanceof CourierError && error.code === 'UNAUTHORIZED';
+      this.#deps.meter.authFailed(isInvalid ? 'invalid' : 'unavailable');
+      if (!isInvalid) this.#deps.logger.warn('a token cannot be checked', { error });
+      throw error;
+    });
+    if (!this.#deps.revocations.has(principal)) return principal;
+    this.#deps.meter.authFailed('revoked');
+    throw REVOKED.error;
+  }
+
+  async #claim(connection: Connection, principal: Principal): Promise<void> {
+    const most = this.#deps.limits[principal.role].connections;
+    const key = keyOf(principal);
+    const open = most === null ? undefined : await this.#takePlace(key, connection.id, most);
+    if (open !== undefined) {
+      this.#deps.meter.limited('connections');
+      throw new CourierError('SERVICE_UNAVAILABLE', `${JSON.stringify(principal.sub)} has ${open} connections, and may have ${most}`, {
+        retryAfterMs: 1000,
+      });
+    }
+    connection.placeOf = key;
+    const own = this.#placed.get(key);
+    if (own === undefined) this.#placed.set(key, new Set([connection]));
+    else own.add(connection);
+    // It may have gone meanwhile, and nobody would give the place back.
+    if (connection.state !== 'opening') this.#release(connection);
+  }
+
+  /** Undefined when there was a place, or a stream of server-sent events gave up its own; else how many are taken. */
+  async #takePlace(key: string, id: string, most: number): Promise<number | undefined> {
+    const { counts, yieldElsewhere } = this.#deps;
+    const open = await counts.claim(key, id, most);
+    if (open === undefined) return undefined;
+    return this.yieldPlace(key) || (await yieldElsewhere(key)) ? counts.claim(key, id, most) : open;
+  }
+
+  #release(connection: Connection): void {
+    const { id, placeOf: key } = connection;
+    if (key === undefined) return;
+    connection.placeOf = undefined;
+    this.#deps.counts.release(key, id);
+    const own = this.#placed.get(key);
+    own?.delete(connection);
+    if (own?.size === 0) this.#placed.delete(key);
+  }
+
+  #forgetStranger(connection: Connection): void {
+    if (!connection.isStranger) return;
+    connection.isStranger = false;
+    this.#strangers.leave(connection.address);
+  }
+
+  #charge(connection: Connection, activity: Activity, cost: number): Promise<void> | undefined {
+    const { principal } = connection;
+    return this.#charges.charge(principal, activity, cost, () => {
+      for (const own of [...(this.#placed.get(keyOf(principal)) ?? []), connection]) if (own.transport !== undefined) own.end(TOO_GREEDY);
+    });
+  }
+}
+
+async function leave(connection: Connection, signal: AbortSignal): Promise<void> {
+  if (connection.isOpen) await connection.wire?.leave?.(signal);
+  connection.end(SHUTTING_DOWN);
+}
+
+const REVOKED: Ending = endingOf(new CourierError('UNAUTHORIZED', 'the token was revoked'));
+const TOO_GREEDY: Ending = endingOf(new CourierError('TOO_MANY_REQUESTS', 'limits exceeded for too long'));
+const YIELDED: Ending = endingOf(
+  new CourierError('SERVICE_UNAVAILABLE', 'the place was needed for a newer connection of the same user', { retryAfterMs: 30_000 }),
+);
+
+/** Who is connected over what, for the log. */
+function describe({ id, principal: { sub, role }, transport, address, since }: Connection) {
+  return { connection_id: id, user_id: sub, role, transport, address, since: new Date(since).toISOString() };
+}

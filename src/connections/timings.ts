@@ -1,0 +1,14 @@
+/** How long clients may take. Tests shorten it. */
+export interface Timings {
+  /** To say who they are, in ms; then 4408. */
+  readonly openingMs: number;
+  /**
+   * How often it is looked who was heard, in ms. A client that was not heard at twelve looks in a row is pinged, and one that
+   * was not at twenty-four has gone.
+   */
+  readonly lookMs: number;
+  /** To read something of what waits for them, in ms; then 4509. */
+  readonly stallMs: number;
+}
+
+export const TIMINGS: Timings = { openingMs: 5000, lookMs: 2500, stallMs: 30_000 };

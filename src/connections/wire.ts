@@ -1,0 +1,43 @@
+/** What a connection needs of its transport: how to say something, how to say goodbye, how to cut. */
+import { type CloseCode, meaningOf } from '../contract/codes.ts';
+import { CourierError } from '../errors.ts';
+
+/** Why a connection ends, and what its client is told. */
+export interface Ending {
+  /** Of the close frame. */
+  readonly close: CloseCode;
+  /** What its calls are answered with from now on; its message is the reason in the close frame. */
+  readonly error: CourierError;
+}
+
+/** The end that an error means. */
+export function endingOf(error: CourierError): Ending {
+  return { close: meaningOf(error.code).close, error };
+}
+
+export const SHUTTING_DOWN: Ending = {
+  close: 1001,
+  error: new CourierError('SERVICE_UNAVAILABLE', 'shutting down', { retryAfterMs: 1000 }),
+};
+export const NO_AUTHENTICATION: Ending = { close: 4408, error: new CourierError('UNAUTHORIZED', 'no authentication in time') };
+export const STALLED: Ending = { close: 4509, error: new CourierError('SERVICE_UNAVAILABLE', 'no progress', { retryAfterMs: 0 }) };
+
+/** A transport's end of one connection. None of these throws, and only `leave` waits. */
+export interface Wire {
+  /** Bytes that came so far: that they grow shows that the client lives. */
+  readonly bytesRead: number;
+  /** Bytes that have not left for the kernel. */
+  readonly bufferedBytes: number;
+  /** Whether a client that lives answers a ping. */
+  readonly answersPings: boolean;
+  ping(): void;
+  /** Takes nothing more from the client, tells it why, and ends; called once. Who does not end in time is cut off. */
+  goodbye(ending: Ending): void;
+  /** Cuts the connection off. */
+  destroy(): void;
+  /**
+   * Asks the client to go elsewhere, before it is said goodbye. Resolves when what it has begun is done, `signal` aborts
+   * or it has gone. Absent where there is nothing to ask or to wait for.
+   */
+  leave?(signal: AbortSignal): Promise<void>;
+}

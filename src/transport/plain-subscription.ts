@@ -1,0 +1,46 @@
+/** What an address without tRPC asks for: `/{channels}?token=&last_event_id=&from=&types=`, the same for every transport. */
+import type { IncomingMessage } from 'node:http';
+import { z } from 'zod';
+import type { Principal } from '../auth/principal.ts';
+import type { Credentials } from '../auth/tokens.ts';
+import { invalid } from '../errors.ts';
+import { typeList } from '../router/events.ts';
+import type { SubscribeRequest } from '../subscribe.ts';
+import { readableChannels } from './channel-list.ts';
+import { headerOf } from './http-exchange.ts';
+import { decodeSegment, type RequestTarget } from './request-target.ts';
+
+const query = z.strictObject({
+  token: z.string().optional(),
+  last_event_id: z.string().optional(),
+  from: z.enum(['now', 'earliest']).optional(),
+  types: z
+    .string()
+    .transform((value) => value.split(','))
+    .pipe(typeList)
+    .optional(),
+});
+
+/** Who speaks: the token in the query, else the one in the header. */
+export function credentialsOf(req: IncomingMessage, { search }: RequestTarget): Credentials {
+  return { token: new URLSearchParams(search).get('token') ?? undefined, authorization: headerOf(req, 'authorization') };
+}
+
+/**
+ * Reads what comes behind `prefix` in the path, and the query.
+ *
+ * @param resumed the position that a client says it has come to, where it has another place for that.
+ * @throws {CourierError} BAD_REQUEST naming what is malformed; FORBIDDEN naming the first channel that is not granted.
+ */
+export function plainSubscription(
+  principal: Principal,
+  { path, search }: RequestTarget,
+  prefix: string,
+  resumed?: string,
+): SubscribeRequest {
+  const result = query.safeParse(Object.fromEntries(new URLSearchParams(search)));
+  if (!result.success) throw invalid(result.error);
+  const { last_event_id, from, types } = result.data;
+  const channels = readableChannels(principal, decodeSegment(path.slice(prefix.length)));
+  return { channels, types, from, lastEventId: resumed ?? last_event_id };
+}

@@ -1,0 +1,309 @@
+/**
+ * One client's WebSocket speaking tRPC. It does what tRPC's own adapter does wherever a client can tell, and adds what that
+ * lacks: bounds, backpressure, close codes.
+ *
+ * - Until the connection is open only its parameters are read; what comes behind them waits in the socket.
+ * - Calls are made in slices, so that one message with a thousand of them leaves others their turns. What waits has a bound in
+ *   bytes, and so have the answers: whoever does not read them is not read.
+ * - A client that is refused is told so by an answer to each of its calls, before the connection is closed. A subscription
+ *   that resumes is left alone: it comes back with the client's next token.
+ */
+import type { IncomingMessage } from 'node:http';
+import { setTimeout as wait } from 'node:timers/promises';
+import { type AnyTRPCRouter, getTRPCErrorFromUnknown, TRPCError } from '@trpc/server';
+import type { Connection } from '../connections/connection.ts';
+import { type Ending, endingOf } from '../connections/wire.ts';
+import { CourierError, tellable } from '../errors.ts';
+import { MessageQueue } from './message-queue.ts';
+import { TrpcCalls } from './trpc-calls.ts';
+import { connectionParamsFrom, type Message, messagesFrom, parseText } from './trpc-messages.ts';
+import { TrpcReplies } from './trpc-replies.ts';
+import type { TrpcWebSocketOptions } from './trpc-websocket.ts';
+import { type Upgraded, WebSocketWire } from './web-socket-wire.ts';
+
+/** Asks a client to open another connection. */
+const RECONNECT = JSON.stringify({ id: null, method: 'reconnect' });
+/** How long a client may take to move elsewhere, in ms. */
+const MOVE_GRACE_MS = 1000;
+/** Bytes of the connection parameters, at most, and of the frame that they come in. */
+const MAX_PARAMS_BYTES = 16 * 1024;
+const FRAME_BYTES = 14;
+/** Bytes that are read of a client that is refused, so that its calls can be answered. */
+const MAX_REFUSED_BYTES = 64 * 1024;
+/** How long its calls may take to come, in ms: a client sends them right behind its parameters. */
+const REFUSED_MS = 300;
+/** How long calls may take when the connection ends, in ms: what is on its way to the log will be stored. */
+const ENDING_MS = 500;
+/** From so many waiting bytes on a client is not read. */
+const MAX_WAITING_BYTES = 64 * 1024;
+/** How long making calls may keep the event loop from others at a time, in ms, and how many are made between two looks at the clock. */
+const SLICE_MS = 5;
+const CALLS_BETWEEN_LOOKS = 8;
+
+export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
+  readonly #options: TrpcWebSocketOptions<TRouter>;
+  readonly #req: IncomingMessage;
+  readonly #replies: TrpcReplies<TRouter>;
+  /** There once the client was let in. */
+  #calls: TrpcCalls<TRouter> | undefined;
+  /** The client has yet to send its connection parameters. */
+  #awaitsParams: boolean;
+  /** Messages that came in one piece with the parameters, as they came. */
+  #unread: { readonly data: Buffer; readonly isBinary: boolean }[] | undefined;
+  /** Bytes that came before the client was let in. */
+  #strangerBytes = 0;
+  /** Messages that wait for their turn. */
+  #queue: MessageQueue | undefined;
+  #willGoOn = false;
+  /** The client is not to be read: it is being let in, or moves elsewhere. */
+  #isHeld = false;
+
+  /** @param announced the client has said that it will send connection parameters. */
+  constructor(
+    options: TrpcWebSocketOptions<TRouter>,
+    connection: Connection,
+    upgraded: Upgraded,
+    { req, announced }: { readonly req: IncomingMessage; readonly announced: boolean },
+  ) {
+    super(connection, upgraded, options);
+    this.#options = options;
+    this.#req = req;
+    this.#replies = new TrpcReplies(options, this.writer);
+    this.#awaitsParams = announced;
+    this.socket.on('data', this.#countStranger);
+    connection.carriedBy(this);
+    if (!announced) void this.#open(() => null);
+  }
+
+  protected override onMessage(data: Buffer, isBinary: boolean): void {
+    const { state } = this.connection;
+    if (state === 'open') this.#receive(data, isBinary);
+    else if (state === 'opening') this.#receiveParams(data, isBinary);
+    else if (state === 'closing') this.#answerRefusedMessage(data, isBinary);
+  }
+
+  /** Ends a client that sends too much before it is known who it is, or to hear that it is refused. */
+  readonly #countStranger = (chunk: Buffer): void => {
+    const { isOpen, ending } = this.connection;
+    this.#strangerBytes += chunk.length;
+    if (isOpen) this.socket.off('data', this.#countStranger);
+    else if (this.#awaitsParams && this.#strangerBytes > MAX_PARAMS_BYTES + FRAME_BYTES) this.connection.end(PARAMS_TOO_LARGE);
+    else if (ending !== undefined && this.#strangerBytes > MAX_REFUSED_BYTES) this.#closeUnread(ending);
+  };
+
+  #receiveParams(data: Buffer, isBinary: boolean): void {
+    if (!this.#awaitsParams) {
+      this.#unread ??= [];
+      this.#unread.push({ data, isBinary });
+      return;
+    }
+    this.#options.meter.message('in', data.length);
+    const text = String(data);
+    if (this.#isPingOrPong(text, isBinary)) return;
+    if (data.length > MAX_PARAMS_BYTES) {
+      this.connection.end(PARAMS_TOO_LARGE);
+      return;
+    }
+    this.#awaitsParams = false;
+    void this.#open(() => connectionParamsFrom(text, isBinary));
+  }
+
+  async #open(params: () => ReturnType<typeof connectionParamsFrom>): Promise<void> {
+    this.#hold(true);
+    const options = this.#options;
+    const { connection, writer } = this;
+    const replies = this.#replies;
+    try {
+      const context = await options.createContext({ req: this.#req, connectionParams: params(), connection });
+      this.#calls = new TrpcCalls({ options, connection, writer, replies, context, onAnswered: this.#onAnswered });
+    } catch (cause) {
+      if (connection.state !== 'opening') return;
+      const error = getTRPCErrorFromUnknown(cause);
+      replies.report(error);
+      replies.sendError({ id: null }, error);
+      connection.end(endingOf(tellable(error)));
+      return;
+    }
+    this.#readUnread();
+    this.#hold(false);
+  }
+
+  #readUnread(): void {
+    const unread = this.#unread ?? [];
+    this.#unread = undefined;
+    for (const { data, isBinary } of unread) this.onMessage(data, isBinary);
+  }
+
+  #receive(data: Buffer, isBinary: boolean): void {
+    this.#options.meter.message('in', data.length);
+    const text = String(data);
+    if (this.#isPingOrPong(text, isBinary)) return;
+    let messages: Message[];
+    try {
+      messages = messagesFrom(parseText(text, isBinary));
+    } catch (cause) {
+      // Parsed messages are answered in their turn; this one has none.
+      messages = [{ envelope: { id: null }, error: new TRPCError({ code: 'PARSE_ERROR', cause }) }];
+    }
+    const [first] = messages;
+    if (messages.length === 1 && first !== undefined && this.#queue === undefined && this.#hasRoom) this.#take(first);
+    else if (messages.length > 0) {
+      this.#queue ??= new MessageQueue();
+      this.#queue.add(messages, data.length);
+      this.#goOn();
+    }
+  }
+
+  /** Answers the messages that only ask whether somebody is there. A client that does not read is not answered. */
+  #isPingOrPong(text: string, isBinary: boolean): boolean {
+    if (isBinary) return false;
+    if (text === 'PING' && this.writer.writable) this.writer.writeText('PONG');
+    return text === 'PING' || text === 'PONG';
+  }
+
+  get #hasRoom(): boolean {
+    return this.writer.writable && this.#calls?.hasRoom === true;
+  }
+
+  readonly #onAnswered = (): void => {
+    if (this.#queue !== undefined) this.#goOn();
+  };
+
+  /** Takes the messages that wait, as long as there is room and others have their turns. */
+  #goOn(): void {
+    if (!this.#willGoOn && this.connection.isOpen) this.#takeSome();
+    this.#updateReading();
+  }
+
+  #takeSome(): void {
+    const sliceEnds = performance.now() + SLICE_MS;
+    for (let taken = 1; this.#hasRoom; taken += 1) {
+      const message = this.#queue?.take();
+      if (message === undefined) {
+        this.#queue = undefined;
+        return;
+      }
+      this.#take(message);
+      if (taken % CALLS_BETWEEN_LOOKS !== 0 || performance.now() < sliceEnds) continue;
+      this.#willGoOn = true;
+      setImmediate(this.#goOnLater);
+      return;
+    }
+    if (this.writer.writable) return;
+    this.#willGoOn = true;
+    this.writer.drained(this.connection.signal).then(this.#goOnLater, () => undefined);
+  }
+
+  readonly #goOnLater = (): void => {
+    this.#willGoOn = false;
+    this.#goOn();
+  };
+
+  #hold(isHeld: boolean): void {
+    this.#isHeld = isHeld;
+    this.#updateReading();
+  }
+
+  #updateReading(): void {
+    const isRead = !this.#isHeld && (this.#queue === undefined || this.#queue.bytes < MAX_WAITING_BYTES);
+    if (isRead === !this.ws.isPaused) return;
+    if (isRead) this.ws.resume();
+    else this.ws.pause();
+  }
+
+  #take(message: Message): void {
+    if ('stop' in message) this.#calls?.stopSubscription(message.stop);
+    else if ('error' in message) {
+      this.#replies.report(message.error);
+      this.#replies.sendError(message.envelope, message.error);
+    } else this.#calls?.make(message);
+  }
+
+  /** Tells the client to move elsewhere, waits for that for a while, and answers what it has called. */
+  override async leave(signal: AbortSignal): Promise<void> {
+    const over = AbortSignal.any([signal, this.connection.signal]);
+    this.writer.writeText(RECONNECT);
+    await wait(MOVE_GRACE_MS, undefined, { signal: over }).catch(() => undefined);
+    this.#hold(true);
+    await orAborted(this.#idle(), over);
+  }
+
+  async #idle(): Promise<void> {
+    while (this.connection.isOpen && this.#calls !== undefined && (this.#queue !== undefined || !this.#calls.areAllAnswered)) {
+      await this.#calls.answered();
+      // What waited has its turn after that.
+      await wait(0);
+    }
+  }
+
+  override goodbye(ending: Ending): void {
+    this.#calls?.stopSubscriptions();
+    if (this.#calls !== undefined) void this.#sayGoodbye(ending, this.#calls);
+    else if (REFUSALS.has(ending.close)) this.#sayNo(ending);
+    else this.#closeUnread(ending);
+  }
+
+  protected override onClose(): void {
+    this.#calls?.stopSubscriptions();
+  }
+
+  /** To a client that was let in: what it has called is answered first. */
+  async #sayGoodbye(ending: Ending, calls: TrpcCalls<TRouter>): Promise<void> {
+    for (const message of this.#queue?.takeAll() ?? []) this.#answerRefused(message, ending.error);
+    this.#queue = undefined;
+    if (!calls.areAllAnswered) await orAborted(calls.answered(), AbortSignal.timeout(ENDING_MS));
+    this.close(ending);
+    // The closing handshake has to be read.
+    this.#hold(false);
+  }
+
+  /** To a client that was not: its calls are on their way, and have to be read to be answered. */
+  #sayNo(ending: Ending): void {
+    this.#readUnread();
+    this.#hold(false);
+    const timer = setTimeout(() => this.close(ending), REFUSED_MS);
+    this.ws.once('close', () => clearTimeout(timer));
+  }
+
+  /** To one that never said who it is, or says too much: nothing more of it is read. */
+  #closeUnread(ending: Ending): void {
+    this.close(ending);
+    this.#hold(true);
+    if (ending.close === 4408) this.socket.destroySoon();
+  }
+
+  #answerRefusedMessage(data: Buffer, isBinary: boolean): void {
+    const { ending } = this.connection;
+    if (this.#calls !== undefined || ending === undefined) return;
+    try {
+      for (const message of messagesFrom(parseText(String(data), isBinary))) this.#answerRefused(message, ending.error);
+    } catch {
+      // What is no call waits for no answer.
+    }
+  }
+
+  #answerRefused(message: Message, error: CourierError): void {
+    if (!('id' in message) || message.lastEventId !== undefined || !this.writer.writable) return;
+    this.#replies.sendError(message.envelope, error, { call: message });
+  }
+}
+
+const PARAMS_TOO_LARGE: Ending = {
+  close: 1009,
+  error: new CourierError('PAYLOAD_TOO_LARGE', `connection parameters are at most ${MAX_PARAMS_BYTES} bytes`),
+};
+/** Close codes that say to a client: not as you are, or not now. */
+const REFUSALS: ReadonlySet<number> = new Set([1008, 1011, 1013, 4400, 4429]);
+
+/** Resolves when `work` has settled, or `signal` aborts. */
+function orAborted(work: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    signal.addEventListener('abort', done);
+    if (signal.aborted) done();
+    work.then(done, done);
+  });
+}

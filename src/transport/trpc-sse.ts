@@ -1,0 +1,109 @@
+/** Subscriptions of tRPC over HTTP: `httpSubscriptionLink` as it is, over the gateway's own streams of server-sent events. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type AnyTRPCProcedure, callTRPCProcedure, getTRPCErrorShape, transformTRPCResponse } from '@trpc/server';
+import { parseConnectionParamsFromString } from '@trpc/server/http';
+import type { Connection } from '../connections/connection.ts';
+import { endingOf } from '../connections/wire.ts';
+import type { Delivery } from '../delivery/delivery.ts';
+import { isEventStream } from '../delivery/event-stream.ts';
+import { type CourierError, tellable } from '../errors.ts';
+import { appRouter } from '../router/index.ts';
+import { contextOf, SSE_INACTIVITY_MS } from '../router/trpc.ts';
+import { identityOf } from './client-identity.ts';
+import { headerOf, traceparentOf } from './http-exchange.ts';
+import type { RequestTarget } from './request-target.ts';
+import { openSseStream, type SseDialect } from './sse-stream.ts';
+import { encodeEvent } from './tracked-encoding.ts';
+import type { TrpcHttpDeps } from './trpc-http.ts';
+import { withLastEventId } from './trpc-messages.ts';
+
+export interface TrpcSseExchange {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly target: RequestTarget;
+  /** Of the procedure. */
+  readonly path: string;
+  readonly connection: Connection;
+  readonly requestId: string;
+  readonly stallMs: number;
+}
+
+/** Is there a subscription at this path? */
+export function isSubscription(path: string): boolean {
+  // What the type leaves out: all of them by their full paths.
+  const procedures = appRouter._def.procedures as unknown as Readonly<Record<string, AnyTRPCProcedure>>;
+  return Object.hasOwn(procedures, path) && procedures[path]?._def.type === 'subscription';
+}
+
+/**
+ * Serves one subscription until it ends. What is wrong with the call is told within the stream, as tRPC does it.
+ *
+ * @throws {CourierError} what refuses the caller.
+ */
+export async function serveTrpcSse(deps: TrpcHttpDeps, exchange: TrpcSseExchange): Promise<void> {
+  const { req, res, target, path, connection, requestId, stallMs } = exchange;
+  const { control, feed, failures } = deps;
+  const query = new URLSearchParams(target.search);
+  const given = query.get('connectionParams');
+  const params = given === null ? null : parseConnectionParamsFromString(given);
+  await connection.open({ authorization: headerOf(req, 'authorization'), token: params?.['token'] }, identityOf(req, params));
+  const ctx = contextOf({ connection, control, feed, connectionId: connection.id, requestId, traceparent: traceparentOf(req) });
+  const shapeOf = (error: CourierError) =>
+    getTRPCErrorShape({ config: appRouter._def._config, error, type: 'subscription', path, input: undefined, ctx });
+  const dialect = dialectOf((error) => JSON.stringify(appRouter._def._config.transformer.output.serialize(shapeOf(error))));
+  const stream = await openSseStream(connection, res, dialect, { stallMs, meter: feed.meter });
+  try {
+    const { signal } = connection;
+    const getRawInput = async () => inputFrom(query, headerOf(req, 'last-event-id'));
+    const events: unknown = await callTRPCProcedure({
+      router: appRouter,
+      path,
+      getRawInput,
+      ctx,
+      type: 'subscription',
+      signal,
+      batchIndex: 0,
+    });
+    if (!isEventStream(events)) throw new Error(`${path} did not return a stream of events`);
+    await events.attach(stream.sink, signal);
+  } catch (thrown) {
+    if (connection.ending !== undefined) return;
+    const context = { request_id: requestId, connection_id: connection.id, procedure: path };
+    connection.end(endingOf(failures.answer('trpc', thrown, context)));
+  }
+}
+
+/** @throws what the transformer throws, or JSON. */
+function inputFrom(query: URLSearchParams, lastEventIdHeader: string | undefined): unknown {
+  const text = query.get('input');
+  const input = text === null || text === '' ? undefined : appRouter._def._config.transformer.input.deserialize(JSON.parse(text));
+  const lastEventId = lastEventIdHeader || query.get('lastEventId') || query.get('Last-Event-Id') || undefined;
+  return withLastEventId(input, lastEventId);
+}
+
+/** As `sseStreamProducer` of @trpc/server writes it. */
+function dialectOf(errorJson: (error: CourierError) => string): SseDialect {
+  return {
+    name: 'trpc-sse',
+    opening: `event: connected\ndata: ${JSON.stringify({ reconnectAfterInactivityMs: SSE_INACTIVITY_MS })}\n\n`,
+    ping: 'event: ping\ndata: \n\n',
+    event: (delivery: Delivery) => `data: ${encodeEvent(delivery)}\nid: ${delivery.id}\n\n`,
+    lastWords: ({ error }) => {
+      const retry = error.retryAfterMs === undefined ? '' : `retry: ${Math.max(1000, error.retryAfterMs)}\n`;
+      return `${retry}event: serialized-error\ndata: ${errorJson(error)}\n\n`;
+    },
+  };
+}
+
+/** Answers a caller that is refused before the stream has begun. */
+export function sendTrpcError(res: ServerResponse, thrown: unknown): void {
+  const config = appRouter._def._config;
+  const error = tellable(thrown);
+  const shape = getTRPCErrorShape({ config, error, type: 'unknown', path: undefined, input: undefined, ctx: undefined });
+  const { retryAfterMs } = error;
+  res.writeHead(shape.data.httpStatus, {
+    'content-type': 'application/json',
+    ...(retryAfterMs !== undefined && { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) }),
+  });
+  res.end(JSON.stringify(transformTRPCResponse(config, { error: shape })));
+}

@@ -1,0 +1,127 @@
+/**
+ * WebSockets, from their upgrade on. What the request itself says of who speaks is looked at before the handshake is
+ * answered: whoever is known is let in however many strangers wait.
+ */
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import { WebSocketServer } from 'ws';
+import type { Connection } from '../connections/connection.ts';
+import type { Connections } from '../connections/connections.ts';
+import { endingOf } from '../connections/wire.ts';
+import type { Transport } from '../contract/admin.ts';
+import { meaningOf } from '../contract/codes.ts';
+import { CourierError } from '../errors.ts';
+import type { Logger } from '../observe/logger.ts';
+import { CONTRACT_HASH } from '../version.ts';
+import { credentialsOf } from './plain-subscription.ts';
+import { type PlainWebSocketDeps, servePlainWebSocket } from './plain-websocket.ts';
+import { type RequestTarget, requestTarget } from './request-target.ts';
+import { type TrpcEndpointDeps, trpcEndpoint } from './trpc-endpoint.ts';
+import { TrpcSocket } from './trpc-socket.ts';
+import type { Upgraded } from './web-socket-wire.ts';
+
+/** Bytes of one WebSocket message from a client, at most: what a thousand publishes that waited take. */
+const MAX_MESSAGE_BYTES = 1024 * 1024;
+const MAX_FRAGMENTS = 1024;
+const MAX_BUFFERED_CHUNKS = 8192;
+
+export interface UpgradesDeps extends Omit<TrpcEndpointDeps & PlainWebSocketDeps, 'onSocketError'> {
+  readonly connections: Connections;
+  readonly logger: Logger;
+  readonly basePath: string;
+  /** Nothing new is taken. */
+  readonly isRefusing: () => boolean;
+}
+
+type Serve = (connection: Connection, upgraded: Upgraded) => void;
+
+interface Route {
+  readonly transport: Transport;
+  readonly target: RequestTarget;
+  readonly serve: Serve;
+}
+
+export class Upgrades {
+  readonly #deps: UpgradesDeps;
+  readonly #trpc: ReturnType<typeof trpcEndpoint>;
+  readonly #plain: PlainWebSocketDeps;
+  readonly #server = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    // Pongs go through the connection's own queue, which has a bound.
+    autoPong: false,
+    maxPayload: MAX_MESSAGE_BYTES,
+    maxFragments: MAX_FRAGMENTS,
+    maxBufferedChunks: MAX_BUFFERED_CHUNKS,
+  });
+
+  constructor(deps: UpgradesDeps) {
+    this.#deps = deps;
+    const onSocketError = (error: Error) => {
+      deps.feed.meter.invalid('websocket');
+      deps.logger.debug('a WebSocket failed', { error });
+    };
+    this.#trpc = trpcEndpoint({ ...deps, onSocketError });
+    this.#plain = { ...deps, onSocketError };
+    this.#server.on('headers', (headers) => headers.push(`X-Courier-Contract: ${CONTRACT_HASH}`));
+  }
+
+  /** Takes one upgrade. Never rejects. */
+  async take(req: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
+    socket.on('error', () => socket.destroy());
+    const route = this.#routeOf(req);
+    if (typeof route === 'number') {
+      refuse(socket, route);
+      return;
+    }
+    const { connections } = this.#deps;
+    const connection = connections.arrive(req, route.transport);
+    const onGone = () => connection.closed(1006);
+    socket.once('close', onGone);
+    if (!(await connections.isKnown(credentialsOf(req, route.target))) && !connections.enterAsStranger(connection)) {
+      refuse(socket, 429);
+      return;
+    }
+    this.#server.handleUpgrade(req, socket, head, (ws) => {
+      socket.off('close', onGone);
+      if (connections.isFull) connection.end(FULL);
+      route.serve(connection, { ws, socket });
+    });
+  }
+
+  /** What serves an upgrade, or the status that refuses it. */
+  #routeOf(req: IncomingMessage): Route | number {
+    if (this.#deps.isRefusing()) return 503;
+    if (!this.#deps.connections.mayCome(req)) return 403;
+    try {
+      const target = requestTarget(req.url ?? '', this.#deps.basePath);
+      if (target.path === '/trpc') {
+        const announced = new URLSearchParams(target.search).get('connectionParams') === '1';
+        return {
+          transport: 'trpc',
+          target,
+          serve: (connection, upgraded) => void new TrpcSocket(this.#trpc, connection, upgraded, { req, announced }),
+        };
+      }
+      if (!target.path.startsWith('/ws/')) return 404;
+      return {
+        transport: 'plain',
+        target,
+        serve: (connection, upgraded) => void servePlainWebSocket(this.#plain, connection, upgraded, { req, target }),
+      };
+    } catch (error) {
+      if (error instanceof CourierError) return meaningOf(error.code).status;
+      throw error;
+    }
+  }
+}
+
+const FULL = endingOf(new CourierError('SERVICE_UNAVAILABLE', 'the gateway is full', { retryAfterMs: 1000 }));
+
+/** Answers with a status, and is done with the connection: nothing that comes after it is waited for. */
+function refuse(socket: Socket, status: number): void {
+  const retry = status === 503 || status === 429 ? 'Retry-After: 1\r\n' : '';
+  socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n${retry}\r\n`);
+  socket.destroySoon();
+}
