@@ -1,5 +1,5 @@
 /** The way of an event from a caller into the log: authorise, encode, append, acknowledge. */
-import { mayPublish, type Principal } from './auth/principal.ts';
+import { keyOf, mayPublish, type Principal } from './auth/principal.ts';
 import { familyOf } from './contract/channels.ts';
 import type { CheckedDraft, EventType } from './contract/events/index.ts';
 import { MAX_DATA_BYTES } from './contract/json.ts';
@@ -58,7 +58,7 @@ async function store(
   const now = new Date();
   if (draining.aborted) throw new CourierError('SERVICE_UNAVAILABLE', 'the gateway is shutting down', { retryAfterMs: 1000 });
   for (const [index, draft] of drafts.entries()) authorise(principal, draft, index);
-  const given = { source: principal.sub, timestamp: now, traceparent: traceparent ?? followed?.traceparent };
+  const given = { principal, timestamp: now, traceparent: traceparent ?? followed?.traceparent };
   const encoded = drafts.map((draft, index) => encode(draft, given, index));
   const append = () => log.append(encoded);
   const appended = await (followed === undefined ? append() : followed.append(append));
@@ -74,7 +74,7 @@ function authorise(principal: Principal, draft: CheckedDraft, index: number): vo
 /** @param given what the event gets where its publisher said nothing; its source in any case. */
 function encode(
   draft: CheckedDraft,
-  given: { readonly source: string; readonly timestamp: Date; readonly traceparent: string | undefined },
+  given: { readonly principal: Principal; readonly timestamp: Date; readonly traceparent: string | undefined },
   index: number,
 ): EventDraft {
   const { channel, type, metadata, idempotency_key: key } = draft;
@@ -91,13 +91,13 @@ function encode(
     type,
     metadata: {
       timestamp: metadata?.timestamp ?? given.timestamp,
-      source: given.source,
+      source: given.principal.sub,
       correlation_id: metadata?.correlation_id,
       user_id: metadata?.user_id,
       traceparent: metadata?.traceparent ?? given.traceparent,
     },
   });
-  const idempotency = key === undefined ? undefined : { principal: given.source, key };
+  const idempotency = key === undefined ? undefined : { principal: keyOf(given.principal), key };
   return { channel, family, type, body: `${head.slice(0, -1)},"data":${data}}`, idempotency };
 }
 

@@ -7,7 +7,7 @@ import type { Limiter, RetryAfterMs } from '../limits/limiter.ts';
 import { type Activity, type Limits, rate, ratesOf } from '../limits/limits.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Meter } from '../observe/meter.ts';
-import type { Principal } from './principal.ts';
+import { keyOf, type Principal } from './principal.ts';
 import type { Revocations, Revoked } from './revocations.ts';
 import { Session, type SessionConnection } from './session.ts';
 import { authenticate, type Credentials, type VerifyToken } from './tokens.ts';
@@ -30,7 +30,7 @@ const MIN_RETRY_AFTER_MS = 1000;
 
 export class Access {
   readonly #deps: AccessDeps;
-  /** Live sessions by `sub`. */
+  /** Live sessions by the key of their principal. */
   readonly #sessions = new Map<string, Set<Session>>();
 
   readonly #rates: Readonly<Record<Role, Readonly<Record<Activity, readonly Rate[]>>>>;
@@ -123,12 +123,12 @@ export class Access {
     throw new CourierError('UNAUTHORIZED', 'the token was revoked');
   }
 
-  async #claimConnection({ sub, role }: Principal, id: string): Promise<void> {
-    const most = this.#deps.limits[role].connections;
-    const open = most === null ? undefined : await this.#deps.connections.claim(sub, id, most);
+  async #claimConnection(principal: Principal, id: string): Promise<void> {
+    const most = this.#deps.limits[principal.role].connections;
+    const open = most === null ? undefined : await this.#deps.connections.claim(keyOf(principal), id, most);
     if (open === undefined) return;
     this.#deps.meter.limited('connections');
-    throw new CourierError('SERVICE_UNAVAILABLE', `${JSON.stringify(sub)} has ${open} connections, and may have ${most}`, {
+    throw new CourierError('SERVICE_UNAVAILABLE', `${JSON.stringify(principal.sub)} has ${open} connections, and may have ${most}`, {
       retryAfterMs: 1000,
     });
   }
@@ -137,54 +137,56 @@ export class Access {
     verify: (token: string) => this.#verify(() => this.#deps.verify(token)),
     charge: (principal: Principal, activity: Activity, cost: number) => this.#charge(principal, activity, cost),
     onLive: (session: Session) => {
-      const { sub } = session.principal;
+      const key = keyOf(session.principal);
       if (session.connection !== undefined) this.#deps.logger.info('connected', describe(session.principal, session.connection));
-      const own = this.#sessions.get(sub);
-      if (own === undefined) this.#sessions.set(sub, new Set([session]));
+      const own = this.#sessions.get(key);
+      if (own === undefined) this.#sessions.set(key, new Set([session]));
       else own.add(session);
     },
     onClosed: (session: Session) => {
-      const { sub } = session.principal;
+      const key = keyOf(session.principal);
       if (session.connection !== undefined) this.#deps.logger.info('disconnected', describe(session.principal, session.connection));
-      const own = this.#sessions.get(sub);
+      const own = this.#sessions.get(key);
       own?.delete(session);
-      if (session.connection !== undefined) this.#deps.connections.release(sub, session.connection.id);
-      if (own?.size === 0) this.#sessions.delete(sub);
+      if (session.connection !== undefined) this.#deps.connections.release(key, session.connection.id);
+      if (own?.size === 0) this.#sessions.delete(key);
     },
   };
 
   /** Waits only where the limiter does. */
-  #charge({ sub, role }: Principal, activity: Activity, cost: number): Promise<void> | undefined {
-    const rates = this.#rates[role][activity];
+  #charge(principal: Principal, activity: Activity, cost: number): Promise<void> | undefined {
+    const rates = this.#rates[principal.role][activity];
     if (rates.length === 0) return undefined;
-    const verdict = this.#deps.limiter.charge({ key: `${activity}:${sub}`, rates, cost });
+    const verdict = this.#deps.limiter.charge({ key: `${activity}:${keyOf(principal)}`, rates, cost });
     if (verdict === undefined) return undefined;
-    return this.#refuse({ sub, role, activity, cost, rates }, verdict);
+    return this.#refuse({ principal, activity, cost, rates }, verdict);
   }
 
   async #refuse(
-    { sub, role, activity, cost, rates }: { sub: string; role: Role; activity: Activity; cost: number; rates: readonly Rate[] },
+    { principal, activity, cost, rates }: { principal: Principal; activity: Activity; cost: number; rates: readonly Rate[] },
     verdict: RetryAfterMs | Promise<RetryAfterMs>,
   ): Promise<void> {
     const retryAfterMs = await verdict;
     if (retryAfterMs === undefined) return;
     this.#deps.meter.limited(activity);
-    await this.#noteRefusal(sub, this.#deps.limits[role].publishPerSecond ?? 0);
+    await this.#noteRefusal(principal);
     if (retryAfterMs === Number.POSITIVE_INFINITY) {
       const most = Math.min(...rates.map(({ limit }) => limit));
       throw new CourierError('BAD_REQUEST', `${cost} events at once are more than the limit of ${most} lets through at any time`);
     }
-    throw new CourierError('TOO_MANY_REQUESTS', `${activity}: the limit of ${JSON.stringify(sub)} is reached`, {
+    throw new CourierError('TOO_MANY_REQUESTS', `${activity}: the limit of ${JSON.stringify(principal.sub)} is reached`, {
       retryAfterMs: Math.max(MIN_RETRY_AFTER_MS, retryAfterMs),
     });
   }
 
   /** Whoever does not heed refusals for long is sent out. */
-  async #noteRefusal(sub: string, publishPerSecond: number): Promise<void> {
+  async #noteRefusal(principal: Principal): Promise<void> {
+    const key = keyOf(principal);
+    const publishPerSecond = this.#deps.limits[principal.role].publishPerSecond ?? 0;
     const most = Math.max(MIN_REFUSALS_PER_MINUTE, REFUSED_SECONDS_PER_MINUTE * publishPerSecond);
-    const over = await this.#deps.limiter.charge({ key: `refusals:${sub}`, rates: rate(most, 60_000), cost: 1 });
+    const over = await this.#deps.limiter.charge({ key: `refusals:${key}`, rates: rate(most, 60_000), cost: 1 });
     if (over === undefined) return;
-    for (const session of [...(this.#sessions.get(sub) ?? [])]) {
+    for (const session of [...(this.#sessions.get(key) ?? [])]) {
       if (session.connection !== undefined) session.end(new CourierError('TOO_MANY_REQUESTS', 'limits exceeded for too long'));
     }
   }

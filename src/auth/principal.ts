@@ -20,6 +20,14 @@ export interface Principal {
   readonly jti?: string | undefined;
 }
 
+/**
+ * A text that no two principals share: what is kept of one is kept by its role and its `sub`, of which tokens of different
+ * roles may have the same. A `sub` has no space. That of a service is the bare name.
+ */
+export function keyOf({ role, sub }: Pick<Principal, 'role' | 'sub'>): string {
+  return role === 'service' ? sub : `${role} ${sub}`;
+}
+
 /** What a token grants beyond the defaults of its role, as channel names and patterns. */
 export interface Grants {
   readonly subscribe: readonly string[];

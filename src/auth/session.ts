@@ -6,7 +6,7 @@ import type { ClientIdentity } from '../contract/admin.ts';
 import { contains, type Selector } from '../contract/channels.ts';
 import { CourierError } from '../errors.ts';
 import type { Activity } from '../limits/limits.ts';
-import type { Principal } from './principal.ts';
+import { keyOf, type Principal } from './principal.ts';
 
 /** Longest delay that a timer takes, in ms. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -100,7 +100,7 @@ export class Session implements Disposable {
   }
 
   /**
-   * Goes on with another token of the same `sub`, with its rights at once.
+   * Goes on with another token of the same `sub` and role, with its rights at once.
    *
    * @throws {CourierError} UNAUTHORIZED when the token is not valid or another's; BAD_REQUEST where nothing lasts.
    */
@@ -110,8 +110,9 @@ export class Session implements Disposable {
     const principal = await this.#deps.verify(token);
     // What has ended meanwhile stays so.
     if (this.#closed) throw new CourierError('UNAUTHORIZED', 'the connection is closed');
-    if (principal.sub !== this.#principal.sub) {
-      throw new CourierError('UNAUTHORIZED', `the token is of another: this connection is that of ${JSON.stringify(this.#principal.sub)}`);
+    const { sub, role } = this.#principal;
+    if (keyOf(principal) !== keyOf(this.#principal)) {
+      throw new CourierError('UNAUTHORIZED', `the token is of another: this connection is that of ${role} ${JSON.stringify(sub)}`);
     }
     this.#principal = principal;
     this.#watchExpiry();

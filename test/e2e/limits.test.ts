@@ -48,6 +48,21 @@ describe('publishing', () => {
     await other.trpc.events.publish.mutate(draft);
   });
 
+  test('counts the roles of one name apart, and so do idempotency keys and connections', async () => {
+    await using gateway = await limited({ user: { publishPerMinute: 1, connections: 1 }, admin: { publishPerMinute: 1, connections: 1 } });
+    const [user, admin] = [await publisher(gateway), await gateway.token('ada', 'admin')];
+    const publish = (token: string) => gateway.httpClient(token).events.publish.mutate({ ...draft, idempotency_key: 'k' });
+    const receipts = [await publish(user), await publish(admin)];
+    expect(receipts).toMatchObject([{ duplicate: false }, { duplicate: false }]);
+    expect(new Set(receipts.map(({ id }) => id)).size).toBe(2);
+    for (const token of [user, admin]) await expect(publish(token)).rejects.toMatchObject({ data: { code: 'TOO_MANY_REQUESTS' } });
+    await using asUser = await openSocket(wsUrl(gateway, `/ws/global?token=${user}`));
+    await using asAdmin = await openSocket(wsUrl(gateway, `/ws/global?token=${admin}`));
+    await Promise.all([asUser.count(1), asAdmin.count(1)]);
+    await using more = await openSocket(wsUrl(gateway, `/ws/global?token=${user}`));
+    expect((await more.closed).code).toBe(1013);
+  });
+
   test('counts each event of a batch, and all of them or none', async () => {
     await using gateway = await limited({ user: { publishPerSecond: null, publishPerMinute: 5 } });
     await using client = gateway.webSocketClient(await publisher(gateway));
