@@ -10,6 +10,7 @@ import type { Meter } from '../observe/meter.ts';
 import { keyOf, type Principal } from './principal.ts';
 import type { Revocations, Revoked } from './revocations.ts';
 import { Session, type SessionConnection } from './session.ts';
+import { UnknownKeyError } from './signatures.ts';
 import { authenticate, type Credentials, type VerifyToken } from './tokens.ts';
 
 export interface AccessDeps {
@@ -108,9 +109,9 @@ export class Access {
 
   async #verify(verify: () => Promise<Principal>): Promise<Principal> {
     const principal = await verify().catch((error: unknown) => {
-      const isInvalid = error instanceof CourierError && error.code === 'UNAUTHORIZED';
-      this.#deps.meter.authFailed(isInvalid ? 'invalid' : 'unavailable');
-      if (!isInvalid) this.#deps.logger.warn('a token cannot be checked', { error });
+      const reason = failureOf(error);
+      this.#deps.meter.authFailed(reason);
+      if (reason === 'unavailable') this.#deps.logger.warn('a token cannot be checked', { error });
       throw error;
     });
     this.#refuseRevoked(principal);
@@ -190,6 +191,12 @@ export class Access {
       if (session.connection !== undefined) session.end(new CourierError('TOO_MANY_REQUESTS', 'limits exceeded for too long'));
     }
   }
+}
+
+/** Why a token was not taken. Strangers can name keys that there are not: only an outage is for the operator to see to. */
+function failureOf(error: unknown) {
+  if (error instanceof UnknownKeyError) return 'unknown_key';
+  return error instanceof CourierError && error.code === 'UNAUTHORIZED' ? 'invalid' : 'unavailable';
 }
 
 /** Who is connected over what, for the log. */
