@@ -97,7 +97,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   const { verify } = stack.use(tokenVerifier({ secrets, jwksUrl, audience, issuer, maxLifetimeMs }));
   const access = new Access({
     verify,
-    revocations: await Revocations.open(backends.revocations),
+    revocations: await Revocations.open(backends.revocations, maxLifetimeMs),
     limiter: backends.limiter,
     connections: backends.connections,
     limits: config.limits,

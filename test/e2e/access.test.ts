@@ -1,7 +1,7 @@
 /** Live rights: a connection lives no longer than its token, and changes with it at once. */
 import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { signToken } from '../../src/auth/tokens.ts';
 import { collect } from '../helpers/collect.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
@@ -33,6 +33,10 @@ describe('a token that is not valid', () => {
     ['expired', () => sign({ expiresInSeconds: -60 })],
     ['of another secret', () => sign({}, 'x'.repeat(40))],
     ['of another audience', () => signToken({ ...TOKENS, audience: 'else' }, { sub: 'ada', role: 'admin', expiresInSeconds: 60 })],
+    ['with a space in it', async () => (await sign({})).replace('.', '. ')],
+    ['of more than 8 KiB', () => `${'x'.repeat(8190)}.x.x`],
+    ["of a service's name without its role", () => sign({ sub: 'forge' })],
+    ['that lives longer than it may', () => sign({ expiresInSeconds: 90 * 24 * 60 * 60 + 1 })],
   ])('(%s) is 401 over HTTP and 1008 over WebSocket', async (_name, tokenOf) => {
     await using gateway = await startGateway();
     const token = await tokenOf();
@@ -136,6 +140,7 @@ describe('a refresh', () => {
 
   test.each<[string, (gateway: TestGateway) => Promise<string> | string]>([
     ["with another's token", (gateway) => gateway.token('eve')],
+    ['with a token of another role', (gateway) => gateway.token('ada', 'admin')],
     ['with nonsense', () => 'nonsense'],
     ['with an expired token', () => signToken(TOKENS, { sub: 'ada', role: 'user', expiresInSeconds: -60 })],
   ])('%s is refused, and the connection goes on as it was', async (_name, tokenFor) => {
@@ -155,6 +160,10 @@ describe('a refresh', () => {
 });
 
 describe('a revocation', () => {
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
   test('of a principal closes its connections, refuses its tokens, and lets later ones in', async () => {
     await using gateway = await startGateway();
     const token = await gateway.token('forge', 'service');
@@ -163,6 +172,7 @@ describe('a revocation', () => {
     await using plain = await openSocket(wsUrl(gateway, `/ws/**?token=${token}`));
     await using other = await openSocket(wsUrl(gateway, `/ws/**?token=${await gateway.token('prophet', 'service')}`));
     await Promise.all([plain.count(1), other.count(1)]);
+    const revokedAt = Date.now();
     expect(await admin.trpc.admin.revoke.mutate({ sub: 'forge' })).toEqual({ ended: 2 });
     for (const socket of [live, plain]) expect(await socket.closed).toEqual({ code: 1008, reason: 'the token was revoked' });
     await admin.trpc.events.publish.mutate(job('after'));
@@ -171,17 +181,28 @@ describe('a revocation', () => {
     await using back = await signIn(gateway, token);
     expect(await back.closed).toMatchObject({ code: 1008 });
     await expect(gateway.httpClient(token).auth.whoami.query()).rejects.toMatchObject({ data: { code: 'UNAUTHORIZED' } });
-    // Tokens say in whole seconds when they were issued.
-    await expect
-      .poll(
-        async () =>
-          gateway
-            .httpClient(await gateway.token('forge', 'service'))
-            .auth.whoami.query()
-            .catch(() => undefined),
-        { timeout: 5000 },
-      )
-      .toMatchObject({ sub: 'forge' });
+    // The gateway's clock, and that of whoever issues tokens.
+    vi.useFakeTimers({ toFake: ['Date'], now: revokedAt + 5000 });
+    const whoami = async () => gateway.httpClient(await gateway.token('forge', 'service')).auth.whoami.query();
+    await expect(whoami()).rejects.toMatchObject({ message: 'the token was revoked', data: { code: 'UNAUTHORIZED' } });
+    // A second for the revocation to be done, and one as tokens say in whole seconds when they were issued.
+    vi.setSystemTime(revokedAt + 7000);
+    expect(await whoami()).toMatchObject({ sub: 'forge' });
+  });
+
+  test('of one role of a sub leaves the others', async () => {
+    await using gateway = await startGateway();
+    const { admin } = gateway.httpClient(await gateway.token('root', 'admin'));
+    const [user, service] = await Promise.all([gateway.token('ada', 'user'), gateway.token('ada', 'service')]);
+    await using asUser = await openSocket(wsUrl(gateway, `/ws/global?token=${user}`));
+    await using asService = await openSocket(wsUrl(gateway, `/ws/global?token=${service}`));
+    await Promise.all([asUser.count(1), asService.count(1)]);
+    expect(await admin.revoke.mutate({ sub: 'ada', role: 'user' })).toEqual({ ended: 1 });
+    expect(await asUser.closed).toEqual({ code: 1008, reason: 'the token was revoked' });
+    await expect(gateway.httpClient(user).auth.whoami.query()).rejects.toMatchObject({ data: { code: 'UNAUTHORIZED' } });
+    expect(await gateway.httpClient(service).auth.whoami.query()).toMatchObject({ sub: 'ada', role: 'service' });
+    expect(await admin.revoke.mutate({ sub: 'ada' })).toEqual({ ended: 1 });
+    expect((await asService.closed).code).toBe(1008);
   });
 
   test('of one token leaves the others, and outlives a restart', async () => {
@@ -206,10 +227,23 @@ describe('a revocation', () => {
     await using gateway = await startGateway();
     const revoke = { sub: 'root' };
     for (const role of ['user', 'service'] as const) {
-      const client = gateway.httpClient(await gateway.token('forge', role));
+      const client = gateway.httpClient(await gateway.token('ada', role));
       await expect(client.admin.revoke.mutate(revoke)).rejects.toMatchObject({ data: { code: 'FORBIDDEN' } });
     }
   });
+});
+
+test('no timer is left when the gateway is gone', async () => {
+  using started = vi.spyOn(globalThis, 'setInterval');
+  using cleared = vi.spyOn(globalThis, 'clearInterval');
+  {
+    await using gateway = await startGateway();
+    expect(await gateway.httpClient(await gateway.token('ada')).auth.whoami.query()).toMatchObject({ sub: 'ada' });
+  }
+  const running = new Set(started.mock.results.map(({ value }) => value));
+  expect(running.size).toBeGreaterThan(0);
+  for (const [timer] of cleared.mock.calls) running.delete(timer as NodeJS.Timeout);
+  expect([...running]).toEqual([]);
 });
 
 test('several secrets: any of them has signed, the first signs', async () => {
