@@ -1,18 +1,12 @@
 /** Limits as clients meet them: over every surface, with how long to wait, and an end for those who do not. */
 import { describe, expect, test } from 'vitest';
 import { startGateway, type TestGateway } from '../helpers/gateway.ts';
-import { openSocket } from '../helpers/raw-socket.ts';
+import { openSocket, signIn } from '../helpers/raw-socket.ts';
 
 const limited = (limits: object) => startGateway({ COURIER_LIMITS: JSON.stringify(limits) });
 const draft = { type: 'forge.job.started', channel: 'forge.job.j', data: { job_id: 'j', kind: 'k' } } as const;
 const wsUrl = (gateway: TestGateway, path: string) => gateway.url.replace('http', 'ws') + path;
 const publisher = (gateway: TestGateway) => gateway.token('ada', 'user', { publish: ['forge.job.*'] });
-
-async function signIn(gateway: TestGateway, token: string) {
-  const socket = await openSocket(wsUrl(gateway, '/trpc?connectionParams=1'));
-  socket.send({ method: 'connectionParams', data: { token } });
-  return socket;
-}
 
 describe('publishing', () => {
   test('over plain HTTP is refused with 429 and how long to wait', async () => {
@@ -100,12 +94,12 @@ describe('connections', () => {
   test('of one principal: one too many is closed with 1013, and one that leaves makes room', async () => {
     await using gateway = await limited({ user: { connections: 2 } });
     const token = await gateway.token('ada');
-    await using first = await signIn(gateway, token);
+    await using first = await signIn(gateway.url, token);
     await using second = await openSocket(wsUrl(gateway, `/ws/global?token=${token}`));
     await second.count(1);
     first.send({ id: 1, method: 'query', params: { path: 'auth.whoami' } });
     await first.count(1);
-    await using third = await signIn(gateway, token);
+    await using third = await signIn(gateway.url, token);
     expect(await third.closed).toMatchObject({ code: 1013 });
     await using other = await openSocket(wsUrl(gateway, `/ws/global?token=${await gateway.token('eve')}`));
     await other.count(1);
@@ -124,7 +118,7 @@ describe('connections', () => {
     await using gateway = await limited({ gateway: { connections: 1 } });
     await using first = await openSocket(wsUrl(gateway, `/ws/global?token=${await gateway.token('ada')}`));
     await first.count(1);
-    await using second = await signIn(gateway, await gateway.token('eve'));
+    await using second = await signIn(gateway.url, await gateway.token('eve'));
     expect(await second.closed).toEqual({ code: 1013, reason: 'the gateway is full' });
   });
 
@@ -135,7 +129,7 @@ describe('connections', () => {
     waiting.send({ method: 'connectionParams', data: { token: await gateway.token('ada') } });
     waiting.send({ id: 1, method: 'query', params: { path: 'auth.whoami' } });
     await waiting.count(1);
-    await using next = await signIn(gateway, await gateway.token('ada'));
+    await using next = await signIn(gateway.url, await gateway.token('ada'));
     next.send({ id: 1, method: 'query', params: { path: 'auth.whoami' } });
     await next.count(1);
   });
@@ -152,8 +146,8 @@ test('wrong tokens of one address are answered with 429 after a while, and valid
 
 test('a client that does not heed its limits is closed with 4429', async () => {
   await using gateway = await limited({ user: { queriesPerSecond: 1 } });
-  await using client = await signIn(gateway, await gateway.token('ada'));
-  await using other = await signIn(gateway, await gateway.token('eve'));
+  await using client = await signIn(gateway.url, await gateway.token('ada'));
+  await using other = await signIn(gateway.url, await gateway.token('eve'));
   const call = (id: number) => client.send({ id, method: 'query', params: { path: 'auth.whoami' } });
   call(1);
   call(2);
