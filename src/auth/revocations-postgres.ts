@@ -19,8 +19,9 @@ export function postgresRevocations(database: PostgresDatabase): RevocationStore
   return {
     load: async (since) => {
       const rows = await database.query(LOAD, [last, since]);
+      const revocations = rows.map(fromRow);
       last = Number(rows.at(-1)?.['number'] ?? last);
-      return rows.map(fromRow);
+      return revocations;
     },
     add: async (one, _kept, since) => {
       await database.query(FORGET, [since]);

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { ROLES } from '../contract/admin.ts';
 import { CLOCK_TOLERANCE_MS } from './claims.ts';
-import type { Principal } from './principal.ts';
+import { keyOf, type Principal } from './principal.ts';
 
 const ofSub = z.strictObject({ sub: z.string(), role: z.enum(ROLES).optional(), at: z.number() });
 const ofToken = z.strictObject({ jti: z.string(), at: z.number() });
@@ -81,8 +81,9 @@ export class Revocations {
   }
 }
 
-/** A name that nothing else revoked has: what stands before the space is a word of its own. */
+/** A name that nothing else revoked has: its first word says what it is of. */
 function nameOf(revoked: Revoked): string {
   if ('jti' in revoked) return `jti ${revoked.jti}`;
-  return `${revoked.role ?? 'sub'} ${revoked.sub}`;
+  const { sub, role } = revoked;
+  return role === undefined ? `sub ${sub}` : `principal ${keyOf({ sub, role })}`;
 }
