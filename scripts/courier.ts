@@ -1,21 +1,21 @@
 #!/usr/bin/env node
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { signToken } from '../src/auth/tokens.ts';
 import { ConfigError, parseConfig } from '../src/config.ts';
 /** The command line of Courier: what the commands are called and what they take. Their work is in cli/. */
-import { ROLES, type Role } from '../src/contract/admin.ts';
+import { ROLES } from '../src/contract/admin.ts';
 import { EVENT_TYPES, type EventType } from '../src/contract/index.ts';
 import { migratePostgres } from '../src/log/postgres.ts';
 import { PostgresOpenError } from '../src/log/postgres-schema.ts';
 import { serve } from '../src/main.ts';
 import { VERSION } from '../src/version.ts';
 import { connections, revoke } from './cli/admin.ts';
-import { type ConnectionOptions, EXIT, explain, tokenSettings } from './cli/connection.ts';
+import { type ConnectionOptions, EXIT, explain } from './cli/connection.ts';
 import { CONTRACT_FORMATS, checkContract, EXIT_OUT_OF_DATE, exportContract, SNAPSHOT } from './cli/contract.ts';
 import { print } from './cli/output.ts';
 import { publish } from './cli/publish.ts';
 import { health, history, stats } from './cli/read.ts';
 import { tail } from './cli/tail.ts';
+import { printToken } from './cli/token.ts';
 
 const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
 
@@ -102,34 +102,16 @@ Example:
   )
   .action((options) => checkContract(options));
 
-interface TokenOptions {
-  sub: string;
-  role: Role;
-  expires: number;
-  subscribe?: string[];
-  publish?: string[];
-}
-
 program
   .command('token')
-  .description('sign a token and print it')
-  .requiredOption('--sub <name>', 'who: a user id, or a service (prophet, cartographe, chevalier, forge)')
+  .description('sign a token and print it, unless a gateway of the same configuration would refuse it')
+  .requiredOption('--sub <name>', 'who: a user id, or a service (prophet, cartographe, chevalier, forge), which needs its role')
   .addOption(new Option('--role <role>', 'the role').choices(ROLES).default('user'))
   .addOption(new Option('--expires <time>', 'valid for so long').argParser(seconds).default(3600, '1h'))
   .option('--subscribe <pattern...>', 'channels it may read beyond the default of its role')
   .option('--publish <pattern...>', 'channels it may write beyond the default of its role')
   .addHelpText('after', '\nExample:\n  courier token --sub ada --subscribe "strategy.*" --expires 12h')
-  .action(async ({ sub, role, expires, subscribe, publish: writable }: TokenOptions) => {
-    await print(
-      await signToken(tokenSettings(), {
-        sub,
-        role,
-        expiresInSeconds: expires,
-        ...(subscribe && { subscribe }),
-        ...(writable && { publish: writable }),
-      }),
-    );
-  });
+  .action((options) => printToken(options));
 
 program
   .command('publish')
@@ -200,13 +182,15 @@ program
 program
   .command('revoke')
   .description('refuse tokens from now on, and end the connections that stand on them; for admins')
-  .addOption(new Option('--sub <name>', 'every token of a user or service that was issued until now').conflicts('jti'))
+  .addOption(new Option('--sub <name>', 'every token of this name that was issued until now').conflicts('jti'))
+  .addOption(new Option('--role <role>', 'with --sub: only those of this role').choices(ROLES).conflicts('jti'))
   .option('--jti <id>', 'one token, by the id that it has')
   .addOption(json)
   .addOption(url)
   .addOption(token)
-  .action(({ sub, jti, ...options }, command: Command) => {
-    if (sub !== undefined) return revoke({ sub }, options);
+  .addHelpText('after', '\nExample:\n  courier revoke --sub forge --role service')
+  .action(({ sub, role, jti, ...options }, command: Command) => {
+    if (sub !== undefined) return revoke({ sub, role }, options);
     if (jti !== undefined) return revoke({ jti }, options);
     return command.error('error: give --sub or --jti');
   });

@@ -30,6 +30,8 @@ export interface Config {
     readonly jwksUrl: string | undefined;
     readonly issuer: string | undefined;
     readonly audience: string;
+    /** How long a token may live. */
+    readonly maxLifetimeMs: number;
   };
   /** Origins of browsers that may connect, beyond the gateway's own host. */
   readonly allowedOrigins: readonly string[];
@@ -178,6 +180,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
       jwksUrl: read('COURIER_JWKS_URL', undefined, httpUrl),
       issuer: read('COURIER_JWT_ISSUER', undefined, (value) => value),
       audience: required('COURIER_JWT_AUDIENCE', 'courier', (value) => value),
+      maxLifetimeMs: required('COURIER_JWT_MAX_DAYS', '90', whole(1, 3650)) * DAY_MS,
     },
     allowedOrigins: read('COURIER_ALLOWED_ORIGINS', undefined, origins) ?? [],
     trustedProxies: read('COURIER_TRUSTED_PROXIES', undefined, networks) ?? [],

@@ -100,12 +100,13 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   const reads = stack.use(new SharedReads(log));
   const draining = new AbortController();
   const feed: Feed = { log, reads, tail, hub, draining: draining.signal, meter, trail };
-  const { audience, issuer, jwksUrl } = config.jwt;
+  const { audience, issuer, jwksUrl, maxLifetimeMs } = config.jwt;
   const secrets = jwksUrl !== undefined || config.jwt.secrets.length > 0 ? config.jwt.secrets : [developmentSecret(config.log)];
+  const { verify } = stack.use(tokenVerifier({ secrets, jwksUrl, audience, issuer, maxLifetimeMs }));
   const timings = { ...TIMINGS, ...options.timings };
   const connections = new Connections({
-    verify: tokenVerifier({ secrets, jwksUrl, audience, issuer }),
-    revocations: await Revocations.open(backends.revocations),
+    verify,
+    revocations: await Revocations.open(backends.revocations, maxLifetimeMs),
     limiter: backends.limiter,
     counts: backends.connections,
     limits: config.limits,

@@ -60,7 +60,7 @@ async function store(
   const now = new Date();
   if (draining.aborted) throw new CourierError('SERVICE_UNAVAILABLE', 'the gateway is shutting down', { retryAfterMs: 1000 });
   for (const [index, draft] of drafts.entries()) authorise(principal, draft, index);
-  const given = { source: principal.sub, principal: keyOf(principal), timestamp: now, traceparent: traceparent ?? followed?.traceparent };
+  const given = { principal, timestamp: now, traceparent: traceparent ?? followed?.traceparent };
   const encoded = drafts.map((draft, index) => encode(draft, given, index));
   const append = () => {
     // The last moment: what is appended stays.
@@ -80,7 +80,7 @@ function authorise(principal: Principal, draft: CheckedDraft, index: number): vo
 /** @param given what the event gets where its publisher said nothing; its source in any case. */
 function encode(
   draft: CheckedDraft,
-  given: { readonly source: string; readonly principal: string; readonly timestamp: Date; readonly traceparent: string | undefined },
+  given: { readonly principal: Principal; readonly timestamp: Date; readonly traceparent: string | undefined },
   index: number,
 ): EventDraft {
   const { channel, type, metadata, idempotency_key: key } = draft;
@@ -97,13 +97,13 @@ function encode(
     type,
     metadata: {
       timestamp: metadata?.timestamp ?? given.timestamp,
-      source: given.source,
+      source: given.principal.sub,
       correlation_id: metadata?.correlation_id,
       user_id: metadata?.user_id,
       traceparent: metadata?.traceparent ?? given.traceparent,
     },
   });
-  const idempotency = key === undefined ? undefined : { principal: given.principal, key };
+  const idempotency = key === undefined ? undefined : { principal: keyOf(given.principal), key };
   return { channel, family, type, body: `${head.slice(0, -1)},"data":${data}}`, idempotency };
 }
 

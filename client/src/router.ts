@@ -99,7 +99,7 @@ type Routes = {
     series: Query<void, Series>;
     recipients: Query<{ id: string; channel: string; type: string }, Recipients>;
     disconnect: Mutation<{ connection_id: string }, { disconnected: boolean }>;
-    revoke: Mutation<{ sub: string } | { jti: string }, { ended: number }>;
+    revoke: Mutation<{ sub: string; role?: Role | undefined } | { jti: string }, { ended: number }>;
     setLogLevel: Mutation<{ level: LogLevel }, { level: LogLevel }>;
   };
 };

@@ -1,4 +1,5 @@
 /** `courier connections`, `courier revoke`: for those who run the gateway. */
+import type { Revoked } from '../../src/auth/revocations.ts';
 import { type ConnectionOptions, httpClient } from './connection.ts';
 import { print, tell } from './output.ts';
 import { rowLines } from './table.ts';
@@ -16,11 +17,8 @@ export async function connections(options: ConnectionsOptions): Promise<void> {
   if (total > rows.length) tell(`${total - rows.length} more are not shown`);
 }
 
-/** @param what every token of a `sub` until now, or one by its `jti`. */
-export async function revoke(
-  what: { readonly sub: string } | { readonly jti: string },
-  options: ConnectionOptions & { readonly json?: boolean | undefined },
-): Promise<void> {
+/** @param what every token of a `sub` until now, of one role or of all, or one by its `jti`. */
+export async function revoke(what: Revoked, options: ConnectionOptions & { readonly json?: boolean | undefined }): Promise<void> {
   const trpc = await httpClient(options);
   const { ended } = await trpc.admin.revoke.mutate(what);
   await print(options.json ? JSON.stringify({ ended }) : `revoked; connections that ended: ${ended}`);

@@ -5,7 +5,7 @@ import superjson from 'superjson';
 import type { CourierClient } from '../../client/src/index.ts';
 import { developmentSecretPath } from '../../src/auth/development-secret.ts';
 import { signToken, type TokenSettings } from '../../src/auth/tokens.ts';
-import { parseConfig } from '../../src/config.ts';
+import { type Config, parseConfig } from '../../src/config.ts';
 import type { AppRouter } from '../../src/router/index.ts';
 
 /** Exit codes of every command. */
@@ -30,8 +30,8 @@ export interface ConnectionOptions {
 /** How long a token lives that a command signs for itself, in seconds. */
 const OWN_TOKEN_SECONDS = 24 * 60 * 60;
 
-/** With what tokens are signed here: the secret of the environment, or that of a gateway in development beside its log. */
-export function tokenSettings(): TokenSettings {
+/** With what tokens are signed here, and how long they may live: the secret of the environment, or that of a gateway in development beside its log. */
+export function tokenSettings(): TokenSettings & Pick<Config['jwt'], 'maxLifetimeMs'> {
   const config = parseConfig(process.env);
   const [secret] = config.jwt.secrets;
   if (secret !== undefined) return { ...config.jwt, secret };

@@ -8,10 +8,10 @@ import { type Revocation, type RevocationStore, revocation } from './revocations
 export function revocationFile(path: string | undefined): RevocationStore {
   let isLoaded = false;
   return {
-    load: async () => {
+    load: async (since) => {
       if (isLoaded || path === undefined) return [];
       isLoaded = true;
-      return read(path);
+      return read(path).filter(({ at }) => at > since);
     },
     add: async (_one, kept) => {
       if (path === undefined) return;

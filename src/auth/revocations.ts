@@ -1,44 +1,51 @@
 /**
- * Tokens that are no longer valid though they have not expired: one by its `jti`, or all of a `sub` that were issued
- * before the moment of revoking. Kept until every such token has expired.
+ * Tokens that are no longer valid though they have not expired: one by its `jti`, or all of a `sub`, of every role or of
+ * one, that were issued before the moment of revoking. Kept until every such token has expired.
  */
 import { z } from 'zod';
-import type { Principal } from './principal.ts';
+import { ROLES } from '../contract/admin.ts';
+import { CLOCK_TOLERANCE_MS } from './claims.ts';
+import { keyOf, type Principal } from './principal.ts';
 
-/** How long a revocation is kept, in ms: no token should live longer. */
-export const KEPT_MS = 90 * 24 * 60 * 60 * 1000;
-
-/** One that is to be revoked. */
-export type Revoked = { readonly sub: string } | { readonly jti: string };
-
-export const revocation = z.union([
-  z.strictObject({ sub: z.string(), at: z.number() }),
-  z.strictObject({ jti: z.string(), at: z.number() }),
-]);
+const ofSub = z.strictObject({ sub: z.string(), role: z.enum(ROLES).optional(), at: z.number() });
+const ofToken = z.strictObject({ jti: z.string(), at: z.number() });
+export const revocation = z.union([ofSub, ofToken]);
 /** `at`: when it was revoked, in ms since 1970. */
 export type Revocation = z.output<typeof revocation>;
 
+/** What is to be revoked: the tokens of a `sub`, of every role where none is named, or one token. */
+export type Revoked = Readonly<Omit<z.output<typeof ofSub>, 'at'>> | Readonly<Omit<z.output<typeof ofToken>, 'at'>>;
+
 /** Where revocations are kept. */
 export interface RevocationStore {
-  /** Those that this store has not given before. */
-  load(): Promise<readonly Revocation[]>;
-  /** Durable when it resolves. @param kept all that there are, this one among them. */
-  add(one: Revocation, kept: Iterable<Revocation>): Promise<void>;
+  /** Those later than `since`, in ms since 1970, that this store has not given before. */
+  load(since: number): Promise<readonly Revocation[]>;
+  /**
+   * Durable when it resolves.
+   *
+   * @param kept all that there are, this one among them; those up to `since` are not needed any more.
+   */
+  add(one: Revocation, kept: Iterable<Revocation>, since: number): Promise<void>;
 }
 
 export class Revocations {
   readonly #store: RevocationStore;
-  /** When the tokens of a `sub` were revoked, in ms since 1970. */
-  readonly #subs = new Map<string, number>();
-  readonly #jtis = new Map<string, number>();
+  readonly #keptMs: number;
+  /** The latest of each thing revoked, by its name. */
+  readonly #latest = new Map<string, Revocation>();
 
-  private constructor(store: RevocationStore) {
+  private constructor(store: RevocationStore, maxLifetimeMs: number) {
     this.#store = store;
+    // The last token that is concerned may have been issued, and be taken, this much later by the clock of its issuer.
+    this.#keptMs = maxLifetimeMs + 2 * CLOCK_TOLERANCE_MS;
   }
 
-  /** @throws when what is kept cannot be read. */
-  static async open(store: RevocationStore): Promise<Revocations> {
-    const revocations = new Revocations(store);
+  /**
+   * @param maxLifetimeMs how long a token may live.
+   * @throws when what is kept cannot be read.
+   */
+  static async open(store: RevocationStore, maxLifetimeMs: number): Promise<Revocations> {
+    const revocations = new Revocations(store, maxLifetimeMs);
     await revocations.refresh();
     return revocations;
   }
@@ -46,33 +53,37 @@ export class Revocations {
   /** Revokes as of now. Durable when it resolves. */
   async add(revoked: Revoked): Promise<void> {
     const at = Date.now();
-    for (const known of [this.#subs, this.#jtis]) for (const [name, since] of known) if (since <= at - KEPT_MS) known.delete(name);
+    const since = at - this.#keptMs;
+    for (const [name, known] of this.#latest) if (known.at <= since) this.#latest.delete(name);
     const one = { ...revoked, at };
     this.#note(one);
-    await this.#store.add(one, this.#all());
+    await this.#store.add(one, this.#latest.values(), since);
   }
 
   /** Takes over what others have revoked. Returns whether there was something. */
   async refresh(): Promise<boolean> {
-    const fresh = await this.#store.load();
+    const fresh = await this.#store.load(Date.now() - this.#keptMs);
     for (const one of fresh) this.#note(one);
     return fresh.length > 0;
   }
 
-  has({ sub, jti, issuedAt }: Principal): boolean {
-    if (jti !== undefined && this.#jtis.has(jti)) return true;
-    const at = this.#subs.get(sub);
-    // A token that does not say when it was issued was issued before.
-    return at !== undefined && (issuedAt ?? 0) <= at;
+  has({ sub, role, jti, issuedAt }: Principal): boolean {
+    if (jti !== undefined && this.#latest.has(nameOf({ jti }))) return true;
+    const times = [{ sub }, { sub, role }].map((revoked) => this.#latest.get(nameOf(revoked))?.at ?? Number.NEGATIVE_INFINITY);
+    // A token that does not say when it was issued was issued before; the clock of an issuer may be ahead.
+    return (issuedAt ?? 0) <= Math.max(...times) + CLOCK_TOLERANCE_MS;
   }
 
   #note(one: Revocation): void {
-    if ('sub' in one) this.#subs.set(one.sub, Math.max(one.at, this.#subs.get(one.sub) ?? 0));
-    else this.#jtis.set(one.jti, one.at);
+    const name = nameOf(one);
+    const at = Math.max(one.at, this.#latest.get(name)?.at ?? 0);
+    this.#latest.set(name, { ...one, at });
   }
+}
 
-  *#all(): Generator<Revocation> {
-    for (const [sub, at] of this.#subs) yield { sub, at };
-    for (const [jti, at] of this.#jtis) yield { jti, at };
-  }
+/** A name that nothing else revoked has: its first word says what it is of. */
+function nameOf(revoked: Revoked): string {
+  if ('jti' in revoked) return `jti ${revoked.jti}`;
+  const { sub, role } = revoked;
+  return role === undefined ? `sub ${sub}` : `principal ${keyOf({ sub, role })}`;
 }

@@ -1,17 +1,17 @@
 /** Tokens: signing them for development and the CLI, and turning one into a Principal. */
-
-import { createRemoteJWKSet, errors, type JWTVerifyOptions, type JWTVerifyResult, jwtVerify, SignJWT } from 'jose';
+import { hash } from 'node:crypto';
+import { errors, SignJWT } from 'jose';
 import { z } from 'zod';
-import { ROLES, type Role } from '../contract/admin.ts';
+import type { Role } from '../contract/admin.ts';
 import { CourierError } from '../errors.ts';
-import { type Grants, type Principal, principalOf } from './principal.ts';
+import { CLOCK_TOLERANCE_MS, claimsReader } from './claims.ts';
+import type { Grants, Principal } from './principal.ts';
+import { byKeySet, bySecrets } from './signatures.ts';
+import { VerifiedTokens } from './verified-tokens.ts';
 
 /** HS256 is no stronger than its secret (RFC 7518, section 3.2). */
 export const MIN_SECRET_BYTES = 32;
-/** How far the clocks of issuer and gateway may differ, in seconds. */
-export const CLOCK_TOLERANCE_SECONDS = 5;
-/** How many patterns a token may grant for each action. */
-const MAX_GRANTS = 100;
+const MAX_TOKEN_BYTES = 8192;
 
 /** With what tokens are signed. */
 export interface TokenSettings {
@@ -28,17 +28,9 @@ export interface VerifierSettings {
   readonly jwksUrl?: string | undefined;
   readonly audience: string;
   readonly issuer: string | undefined;
+  /** How long a token may live. */
+  readonly maxLifetimeMs: number;
 }
-
-const claims = z.object({
-  sub: z.string().regex(/^[\x21-\x7e]{1,128}$/, { error: 'must be 1 to 128 printable ASCII characters' }),
-  exp: z.number(),
-  iat: z.number().optional(),
-  jti: z.string().max(128).optional(),
-  role: z.enum(ROLES).default('user'),
-  subscribe: z.array(z.string()).max(MAX_GRANTS).default([]),
-  publish: z.array(z.string()).max(MAX_GRANTS).default([]),
-});
 
 /**
  * Verifies a token. Resolves to who it speaks for; rejects with UNAUTHORIZED and a reason that may be shown, or with
@@ -46,99 +38,79 @@ const claims = z.object({
  */
 export type VerifyToken = (token: string) => Promise<Principal>;
 
-/** Verified tokens that are remembered, at most, and for how long at most, in ms: a key that was withdrawn is noticed then. */
-const REMEMBERED_TOKENS = 10_000;
-const REMEMBERED_MS = 60_000;
+/** Remembers what it verified, until it is disposed of. */
+export interface TokenVerifier extends Disposable {
+  readonly verify: VerifyToken;
+}
 
-export function tokenVerifier(settings: VerifierSettings): VerifyToken {
+export function tokenVerifier(settings: VerifierSettings): TokenVerifier {
   const verifySignature = settings.jwksUrl === undefined ? bySecrets(settings.secrets) : byKeySet(settings.jwksUrl);
+  const principalFrom = claimsReader(settings.maxLifetimeMs);
   const options = {
     audience: settings.audience,
-    clockTolerance: CLOCK_TOLERANCE_SECONDS,
+    clockTolerance: CLOCK_TOLERANCE_MS / 1000,
     requiredClaims: ['sub', 'exp'],
     ...(settings.issuer === undefined ? {} : { issuer: settings.issuer }),
   };
-  const remembered = new Map<string, { readonly principal: Principal; readonly until: number }>();
-  return async (token) => {
-    const known = remembered.get(token);
-    if (known !== undefined && Date.now() < known.until) return known.principal;
-    remembered.delete(token);
+  const verified = new VerifiedTokens();
+  const verify = async (token: string) => {
+    const digest = hash('sha256', wellFormed(token), 'base64');
+    const known = verified.find(digest);
+    if (known !== undefined) return known;
     try {
-      const { payload } = await verifySignature(token, options);
-      const { sub, exp, iat, jti, role, subscribe, publish } = claims.parse(payload);
-      const issued = { ...(iat !== undefined && { issuedAt: iat * 1000 }), ...(jti !== undefined && { jti }) };
-      const principal = { ...principalOf(sub, role, { subscribe, publish }, exp * 1000), ...issued };
-      remembered.set(token, { principal, until: Math.min(principal.expiresAt, Date.now() + REMEMBERED_MS) });
-      // The oldest goes first.
-      if (remembered.size > REMEMBERED_TOKENS) remembered.delete(remembered.keys().next().value as string);
+      const principal = principalFrom(await verifySignature(token, options));
+      verified.remember(digest, principal);
       return principal;
     } catch (cause) {
-      if (cause instanceof CourierError) throw cause;
-      throw new CourierError('UNAUTHORIZED', `the token is not valid: ${reasonOf(cause)}`, { cause });
+      throw cause instanceof CourierError ? cause : notValid(reasonOf(cause), cause);
     }
   };
+  return { verify, [Symbol.dispose]: () => verified[Symbol.dispose]() };
 }
 
-type VerifySignature = (token: string, options: JWTVerifyOptions) => Promise<JWTVerifyResult>;
-
-function bySecrets(secrets: readonly string[]): VerifySignature {
-  const keys = secrets.map((secret) => new TextEncoder().encode(secret));
-  return async (token, options) => {
-    for (const [index, key] of keys.entries()) {
-      try {
-        return await jwtVerify(token, key, { ...options, algorithms: ['HS256'] });
-      } catch (error) {
-        if (!(error instanceof errors.JWSSignatureVerificationFailed) || index === keys.length - 1) throw error;
-      }
-    }
-    throw new errors.JWSSignatureVerificationFailed();
-  };
+/**
+ * The token, when it has the form of one: 8 KiB at most, three parts in base64url. Decoders take other spellings of the
+ * same bytes too; each would be another token to whatever compares or counts them.
+ *
+ * @throws {CourierError} UNAUTHORIZED
+ */
+function wellFormed(token: string): string {
+  if (token.length > MAX_TOKEN_BYTES) throw notValid(`it is longer than ${MAX_TOKEN_BYTES} bytes`);
+  const parts = token.split('.');
+  if (parts.length !== 3 || !parts.every(isBase64Url)) throw notValid('it is not a signed JWT');
+  return token;
 }
 
-/** How long keys are used before they are asked for again, and how often they may be asked for, in ms. */
-const KEYS_MAX_AGE_MS = 600_000;
-const KEYS_COOL_DOWN_MS = 30_000;
-const KEYS_TIMEOUT_MS = 5000;
+function isBase64Url(text: string): boolean {
+  return text !== '' && Buffer.from(text, 'base64url').toString('base64url') === text;
+}
 
-function byKeySet(url: string): VerifySignature {
-  const keys = createRemoteJWKSet(new URL(url), {
-    cacheMaxAge: KEYS_MAX_AGE_MS,
-    cooldownDuration: KEYS_COOL_DOWN_MS,
-    timeoutDuration: KEYS_TIMEOUT_MS,
-  });
-  const keyFor: typeof keys = Object.assign(
-    (async (header, token) => {
-      try {
-        return await keys(header, token);
-      } catch (cause) {
-        if (cause instanceof errors.JWKSNoMatchingKey || cause instanceof errors.JWKSMultipleMatchingKeys) throw cause;
-        if (cause instanceof errors.JOSENotSupported) throw cause;
-        // An outage is no fault of the token.
-        throw new CourierError('SERVICE_UNAVAILABLE', 'the keys that check tokens cannot be had now', { retryAfterMs: 1000, cause });
-      }
-    }) as typeof keys,
-    keys,
-  );
-  return (token, options) => jwtVerify(token, keyFor, { ...options, algorithms: ['RS256', 'ES256', 'EdDSA'] });
+function notValid(reason: string, cause?: unknown): CourierError {
+  return new CourierError('UNAUTHORIZED', `the token is not valid: ${reason}`, { cause });
 }
 
 function reasonOf(cause: unknown): string {
   if (cause instanceof errors.JWTExpired) return 'it has expired';
   if (cause instanceof errors.JWTClaimValidationFailed) return `claim ${cause.claim}: ${cause.reason.replaceAll('_', ' ')}`;
   if (cause instanceof errors.JOSEAlgNotAllowed) return 'its algorithm is not the one in use';
+  if (cause instanceof errors.JOSENotSupported) return 'its header asks for what is not supported';
   if (cause instanceof errors.JWKSNoMatchingKey) return 'no key of the issuer fits it';
   if (cause instanceof errors.JWSSignatureVerificationFailed) return 'its signature does not match';
-  if (cause instanceof z.ZodError) return cause.issues.map((issue) => `claim ${issue.path.join('.')}: ${issue.message}`).join('; ');
+  if (cause instanceof z.ZodError)
+    return cause.issues
+      .slice(0, 1)
+      .map(({ path, message }) => `claim ${path.join('.')}: ${message}`)
+      .join();
   if (cause instanceof RangeError) return `claim subscribe or publish: ${cause.message}`;
   return 'it is not a signed JWT';
 }
 
-/** The token in an `Authorization: Bearer` header. @throws {CourierError} UNAUTHORIZED when the header has another form. */
+/** The token in an `Authorization: Bearer` header. @throws {CourierError} UNAUTHORIZED when the header, or the token, has another form. */
 export function bearerToken(header: string | undefined): string | undefined {
   if (header === undefined) return undefined;
-  const match = /^Bearer +([^\s]+)$/i.exec(header);
-  if (match === null) throw new CourierError('UNAUTHORIZED', 'the Authorization header must be: Bearer <token>');
-  return match[1];
+  const token = /^Bearer +(\S+)$/i.exec(header)?.[1];
+  if (token === undefined) throw new CourierError('UNAUTHORIZED', 'the Authorization header must be: Bearer <token>');
+  return wellFormed(token);
 }
 
 /** What a new token is to say. */

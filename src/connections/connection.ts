@@ -11,8 +11,9 @@
  *
  * One timer serves the three states that have a deadline: to open, until the token expires, to close.
  */
-import type { Principal } from '../auth/principal.ts';
-import { CLOCK_TOLERANCE_SECONDS, type Credentials } from '../auth/tokens.ts';
+import { CLOCK_TOLERANCE_MS } from '../auth/claims.ts';
+import { keyOf, type Principal } from '../auth/principal.ts';
+import type { Credentials } from '../auth/tokens.ts';
 import type { ClientIdentity, Transport } from '../contract/admin.ts';
 import { contains, type Selector } from '../contract/channels.ts';
 import { CourierError } from '../errors.ts';
@@ -172,7 +173,7 @@ export class Connection {
   assertOpen(): void {
     if (this.#state !== 'open') throw this.#endError;
     // A request has no timer. Its token was good for as long as the issuer's clock may be behind.
-    if (this.transport === undefined && Date.now() >= this.principal.expiresAt + CLOCK_TOLERANCE_SECONDS * 1000) throw EXPIRED.error;
+    if (this.transport === undefined && Date.now() >= this.principal.expiresAt + CLOCK_TOLERANCE_MS) throw EXPIRED.error;
   }
 
   /** Counts a call. @throws {CourierError} TOO_MANY_REQUESTS with `retryAfterMs`; what it was ended with meanwhile. */
@@ -195,7 +196,7 @@ export class Connection {
   }
 
   /**
-   * Goes on with another token of the same `sub`, with its rights at once.
+   * Goes on with another token of the same `sub` and role, with its rights at once.
    *
    * @throws {CourierError} UNAUTHORIZED when the token is not valid or another's; BAD_REQUEST where nothing lasts.
    */
@@ -205,9 +206,9 @@ export class Connection {
     const principal = await this.#host.verify(token);
     // What has ended meanwhile stays so.
     this.assertOpen();
-    const { sub } = this.principal;
-    if (principal.sub !== sub) {
-      throw new CourierError('UNAUTHORIZED', `the token is of another: this connection is that of ${JSON.stringify(sub)}`);
+    const { sub, role } = this.principal;
+    if (keyOf(principal) !== keyOf(this.principal)) {
+      throw new CourierError('UNAUTHORIZED', `the token is of another: this connection is that of ${role} ${JSON.stringify(sub)}`);
     }
     this.#principal = principal;
     this.#watchExpiry();

@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { keyOf, type Principal } from '../auth/principal.ts';
 import type { Revocations, Revoked } from '../auth/revocations.ts';
+import { UnknownKeyError } from '../auth/signatures.ts';
 import { authenticate, type Credentials, type VerifyToken } from '../auth/tokens.ts';
 import type { Transport } from '../contract/admin.ts';
 import { CourierError } from '../errors.ts';
@@ -243,9 +244,9 @@ export class Connections {
 
   async #verify(verify: () => Promise<Principal>): Promise<Principal> {
     const principal = await verify().catch((error: unknown) => {
-      const isInvalid = error instanceof CourierError && error.code === 'UNAUTHORIZED';
-      this.#deps.meter.authFailed(isInvalid ? 'invalid' : 'unavailable');
-      if (!isInvalid) this.#deps.logger.warn('a token cannot be checked', { error });
+      const reason = failureOf(error);
+      this.#deps.meter.authFailed(reason);
+      if (reason === 'unavailable') this.#deps.logger.warn('a token cannot be checked', { error });
       throw error;
     });
     if (!this.#deps.revocations.has(principal)) return principal;
@@ -313,6 +314,12 @@ const TOO_GREEDY: Ending = endingOf(new CourierError('TOO_MANY_REQUESTS', 'limit
 const YIELDED: Ending = endingOf(
   new CourierError('SERVICE_UNAVAILABLE', 'the place was needed for a newer connection of the same user', { retryAfterMs: 30_000 }),
 );
+
+/** Why a token was not taken. Strangers can name keys that there are not: only an outage is for the operator to see to. */
+function failureOf(error: unknown) {
+  if (error instanceof UnknownKeyError) return 'unknown_key';
+  return error instanceof CourierError && error.code === 'UNAUTHORIZED' ? 'invalid' : 'unavailable';
+}
 
 /** Who is connected over what, for the log. */
 function describe({ id, principal: { sub, role }, transport, address, since }: Connection) {

@@ -123,6 +123,8 @@ const MIGRATIONS: readonly string[] = [
      FROM placed m LEFT JOIN courier_event e ON e.seq = m.known_seq AND e.day = m.known_day
      ORDER BY m.n;
    END $$;`,
+  // Null stands for every role.
+  'ALTER TABLE courier_revocation ADD COLUMN role text',
 ];
 
 /** Checks that the server keeps what it has acknowledged. @throws {PostgresOpenError} */

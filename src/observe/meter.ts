@@ -13,7 +13,7 @@ export interface Meter {
   /** `code`: that of the close frame. */
   connectionClosed(transport: Transport, code: number): void;
   /** A token was refused, or could not be checked. */
-  authFailed(reason: 'invalid' | 'revoked' | 'unavailable'): void;
+  authFailed(reason: 'invalid' | 'revoked' | 'unknown_key' | 'unavailable'): void;
   /** A call was refused because of a limit. */
   limited(limit: Activity | 'connections' | 'address'): void;
   /** An input was refused because of its form. */

@@ -1,7 +1,8 @@
 /** `admin.*`: for those who run the gateway. */
 
 import { z } from 'zod';
-import { LOG_LEVELS } from '../contract/admin.ts';
+import { identifier } from '../auth/claims.ts';
+import { LOG_LEVELS, ROLES } from '../contract/admin.ts';
 import { familyOf } from '../contract/channels.ts';
 import { position } from '../contract/position.ts';
 import { administering, observing, router } from './trpc.ts';
@@ -36,11 +37,15 @@ export const adminRouter = router({
     .mutation(async ({ ctx, input }) => ({ disconnected: await ctx.control.disconnect(input.connection_id) })),
 
   /**
-   * Refuses a token by its `jti`, or every token of a `sub` that was issued until now, from this moment on: connections
-   * that stand on one are closed with 1008. Returns how many those were.
+   * Refuses a token by its `jti`, or every token of a `sub` that was issued until now, of one role or of all, from this
+   * moment on: connections that stand on one are closed with 1008. Returns how many those were.
    */
   revoke: administering
-    .input(z.union([z.strictObject({ sub: name }), z.strictObject({ jti: name })], { error: 'must be {sub} or {jti}' }))
+    .input(
+      z.union([z.strictObject({ sub: identifier, role: z.enum(ROLES).optional() }), z.strictObject({ jti: identifier })], {
+        error: 'must be {sub}, {sub, role} or {jti}, with a known role',
+      }),
+    )
     .mutation(async ({ ctx, input }) => ({ ended: await ctx.control.revoke(input) })),
 
   /** Logs from this level on, until the next start. */

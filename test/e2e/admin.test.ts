@@ -237,7 +237,7 @@ test('the log level changes while it runs', async () => {
 test('services are told figures, and users nothing', async () => {
   await using gateway = await startGateway();
   for (const role of ['user', 'service'] as const) {
-    const { admin } = gateway.httpClient(await gateway.token('forge', role));
+    const { admin } = gateway.httpClient(await gateway.token('ada', role));
     const forAdmins = [
       () => admin.connections.query(),
       () => admin.recipients.query({ id: 'e-1', channel: 'global', type: 'backtest.started' }),
@@ -252,6 +252,30 @@ test('services are told figures, and users nothing', async () => {
       else await expect(call()).rejects.toMatchObject({ data: { code: 'FORBIDDEN' } });
     }
   }
+});
+
+test('what is to be revoked has the form of what tokens say', async () => {
+  await using gateway = await startGateway();
+  const admin = await adminOf(gateway);
+  for (const field of ['sub', 'jti']) {
+    for (const text of ['a\0b', 'a b', '', 'é', 'x'.repeat(129)]) {
+      await expect(admin.revoke.mutate({ [field]: text } as never)).rejects.toMatchObject({
+        message: `${field}: must be 1 to 128 printable ASCII characters`,
+        data: { code: 'BAD_REQUEST', issues: [{ path: field }] },
+      });
+    }
+    expect(await admin.revoke.mutate({ [field]: '~'.repeat(128) } as never)).toEqual({ ended: 0 });
+  }
+  const either = 'must be {sub}, {sub, role} or {jti}, with a known role';
+  for (const [input, message] of [
+    [{}, either],
+    [{ role: 'user' }, either],
+    [{ sub: 'x', jti: 'x' }, either],
+    [{ sub: 'x', role: 'emperor' }, either],
+    [{ sub: 1 }, either],
+    [{ jti: 'x', role: 'user' }, 'role: is not a known key'],
+  ] as const)
+    await expect(admin.revoke.mutate(input as never)).rejects.toMatchObject({ message, data: { code: 'BAD_REQUEST' } });
 });
 
 test('statistics have the rates of the last minute and the size of the log', async () => {

@@ -1,18 +1,12 @@
 /** Limits as clients meet them: over every surface, with how long to wait, and an end for those who do not. */
 import { describe, expect, test } from 'vitest';
 import { startGateway, type TestGateway } from '../helpers/gateway.ts';
-import { openSocket } from '../helpers/raw-socket.ts';
+import { openSocket, signIn } from '../helpers/raw-socket.ts';
 
 const limited = (limits: object) => startGateway({ COURIER_LIMITS: JSON.stringify(limits) });
 const draft = { type: 'forge.job.started', channel: 'forge.job.j', data: { job_id: 'j', kind: 'k' } } as const;
 const wsUrl = (gateway: TestGateway, path: string) => gateway.url.replace('http', 'ws') + path;
 const publisher = (gateway: TestGateway) => gateway.token('ada', 'user', { publish: ['forge.job.*'] });
-
-async function signIn(gateway: TestGateway, token: string) {
-  const socket = await openSocket(wsUrl(gateway, '/trpc?connectionParams=1'));
-  socket.send({ method: 'connectionParams', data: { token } });
-  return socket;
-}
 
 describe('publishing', () => {
   test('over plain HTTP is refused with 429 and how long to wait', async () => {
@@ -46,6 +40,21 @@ describe('publishing', () => {
     });
     await using other = gateway.webSocketClient(await gateway.token('eve', 'user', { publish: ['forge.job.*'] }));
     await other.trpc.events.publish.mutate(draft);
+  });
+
+  test('counts the roles of one name apart, and so do idempotency keys and connections', async () => {
+    await using gateway = await limited({ user: { publishPerMinute: 1, connections: 1 }, admin: { publishPerMinute: 1, connections: 1 } });
+    const [user, admin] = [await publisher(gateway), await gateway.token('ada', 'admin')];
+    const publish = (token: string) => gateway.httpClient(token).events.publish.mutate({ ...draft, idempotency_key: 'k' });
+    const receipts = [await publish(user), await publish(admin)];
+    expect(receipts).toMatchObject([{ duplicate: false }, { duplicate: false }]);
+    expect(new Set(receipts.map(({ id }) => id)).size).toBe(2);
+    for (const token of [user, admin]) await expect(publish(token)).rejects.toMatchObject({ data: { code: 'TOO_MANY_REQUESTS' } });
+    await using asUser = await openSocket(wsUrl(gateway, `/ws/global?token=${user}`));
+    await using asAdmin = await openSocket(wsUrl(gateway, `/ws/global?token=${admin}`));
+    await Promise.all([asUser.count(1), asAdmin.count(1)]);
+    await using more = await openSocket(wsUrl(gateway, `/ws/global?token=${user}`));
+    expect((await more.closed).code).toBe(1013);
   });
 
   test('counts each event of a batch, and all of them or none', async () => {
@@ -85,12 +94,12 @@ describe('connections', () => {
   test('of one principal: one too many is closed with 1013, and one that leaves makes room', async () => {
     await using gateway = await limited({ user: { connections: 2 } });
     const token = await gateway.token('ada');
-    await using first = await signIn(gateway, token);
+    await using first = await signIn(gateway.url, token);
     await using second = await openSocket(wsUrl(gateway, `/ws/global?token=${token}`));
     await second.count(1);
     first.send({ id: 1, method: 'query', params: { path: 'auth.whoami' } });
     await first.count(1);
-    await using third = await signIn(gateway, token);
+    await using third = await signIn(gateway.url, token);
     expect(await third.closed).toMatchObject({ code: 1013 });
     await using other = await openSocket(wsUrl(gateway, `/ws/global?token=${await gateway.token('eve')}`));
     await other.count(1);
@@ -109,7 +118,7 @@ describe('connections', () => {
     await using gateway = await limited({ gateway: { connections: 1 } });
     await using first = await openSocket(wsUrl(gateway, `/ws/global?token=${await gateway.token('ada')}`));
     await first.count(1);
-    await using second = await signIn(gateway, await gateway.token('eve'));
+    await using second = await signIn(gateway.url, await gateway.token('eve'));
     expect(await second.closed).toEqual({ code: 1013, reason: 'the gateway is full' });
   });
 
@@ -120,7 +129,7 @@ describe('connections', () => {
     waiting.send({ method: 'connectionParams', data: { token: await gateway.token('ada') } });
     waiting.send({ id: 1, method: 'query', params: { path: 'auth.whoami' } });
     await waiting.count(1);
-    await using next = await signIn(gateway, await gateway.token('ada'));
+    await using next = await signIn(gateway.url, await gateway.token('ada'));
     next.send({ id: 1, method: 'query', params: { path: 'auth.whoami' } });
     await next.count(1);
   });
@@ -137,8 +146,8 @@ test('wrong tokens of one address are answered with 429 after a while, and valid
 
 test('a client that does not heed its limits is closed with 4429', async () => {
   await using gateway = await limited({ user: { queriesPerSecond: 1 } });
-  await using client = await signIn(gateway, await gateway.token('ada'));
-  await using other = await signIn(gateway, await gateway.token('eve'));
+  await using client = await signIn(gateway.url, await gateway.token('ada'));
+  await using other = await signIn(gateway.url, await gateway.token('eve'));
   const call = (id: number) => client.send({ id, method: 'query', params: { path: 'auth.whoami' } });
   call(1);
   call(2);

@@ -1,7 +1,7 @@
 /** What the log stands on gives way: the disk, the file, the clock. */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { temporaryFolder } from '../helpers/folder.ts';
 import { processToken, startProcess } from '../helpers/process.ts';
 import { EXACT, type Item, Ledger, LONG, report, seqOf } from './ledger.ts';
@@ -124,7 +124,10 @@ test('the clock jumps an hour back and forth', { timeout: 120_000 }, async ({ ta
     COURIER_TEST_CLOCK: clock,
     NODE_OPTIONS: `--import=${new URL('./clock.ts', import.meta.url)}`,
   };
+  // Issued an hour ago: the gateway will think that it is then.
+  vi.setSystemTime(Date.now() - HOUR_MS);
   const token = await processToken('forge', 'service', 30 * DAY_SECONDS);
+  vi.useRealTimers();
   const ledger = new Ledger();
   const rounds = LONG ? 20 : 4;
   let jumps = 0;

@@ -44,3 +44,10 @@ export async function openSocket(url: string, options: ClientOptions = {}): Prom
     },
   };
 }
+
+/** A connection to the tRPC endpoint at `url` that has sent its token. */
+export async function signIn(url: string, token: string): Promise<RawSocket> {
+  const socket = await openSocket(`${url.replace('http', 'ws')}/trpc?connectionParams=1`);
+  socket.send({ method: 'connectionParams', data: { token } });
+  return socket;
+}

@@ -195,7 +195,7 @@ export async function courierServer({ maxSubscriptions = 100, timings = {} }: Co
 async function openConnections(timings: Timings): Promise<Connections> {
   return new Connections({
     verify: async (name) => principalOf(name, 'admin', { subscribe: [], publish: [] }, Date.now() + 3_600_000),
-    revocations: await Revocations.open(revocationFile(undefined)),
+    revocations: await Revocations.open(revocationFile(undefined), 3_600_000),
     limiter: { charge: () => undefined, [Symbol.dispose]: () => undefined },
     counts: memoryConnectionCounts(),
     limits: parseLimits('{"admin":{"connections":null,"publishPerSecond":null,"subscribePerSecond":null,"queriesPerSecond":null}}'),

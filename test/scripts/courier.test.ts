@@ -188,12 +188,20 @@ describe('for those who run it', () => {
     expect([await bySub.exit, bySub.stdout]).toEqual([0, ['revoked; connections that ended: 3']]);
     for (const socket of connected.sockets) expect(await socket.closed).toEqual({ code: 1008, reason: 'the token was revoked' });
     const token = await gateway.token('eve', 'user', { jti: 'lost' });
+    await using byRole = runCli(['revoke', '--sub', 'eve', '--role', 'service'], forGateway(gateway));
+    expect([await byRole.exit, byRole.stdout]).toEqual([0, ['revoked; connections that ended: 0']]);
+    expect(await gateway.httpClient(token).auth.whoami.query()).toMatchObject({ sub: 'eve', role: 'user' });
     await using byId = runCli(['revoke', '--jti', 'lost', '--json'], forGateway(gateway));
     expect([await byId.exit, byId.stdout]).toEqual([0, ['{"ended":0}']]);
     await expect(gateway.httpClient(token).auth.whoami.query()).rejects.toMatchObject({ data: { code: 'UNAUTHORIZED' } });
   });
 
-  test.each([[['revoke']], [['revoke', '--sub', 'ada', '--jti', 'lost']]])('%j is wrong usage', async (args) => {
+  test.each([
+    [['revoke']],
+    [['revoke', '--role', 'user']],
+    [['revoke', '--sub', 'ada', '--jti', 'lost']],
+    [['revoke', '--role', 'user', '--jti', 'lost']],
+  ])('%j is wrong usage', async (args) => {
     await using run = runCli(args, { COURIER_JWT_SECRET: SECRET });
     expect([await run.exit, run.stderr.join()]).toEqual([2, expect.stringMatching(/^error: .*--jti/)]);
   });
@@ -220,4 +228,18 @@ test('stats, health and token', async () => {
   expect(await token.exit).toBe(0);
   const whoami = await gateway.httpClient(token.stdout[0] ?? '').auth.whoami.query();
   expect(whoami).toMatchObject({ sub: 'ada', role: 'user', may_subscribe: ['global', 'user.ada'], may_publish: ['user.*'] });
+});
+
+test.each([
+  [['--sub', 'forge'], 'claim role: must be service, as forge is the name of one'],
+  [['--sub', 'ada', '--expires', '3d'], 'claim exp: is later than 2 days after iat, which is the most that COURIER_JWT_MAX_DAYS allows'],
+  [['--sub', 'a b'], 'claim sub: must be 1 to 128 printable ASCII characters'],
+  [['--sub', 'ada', '--publish', 'nope'], 'claim subscribe or publish: "nope" '],
+])('token %j is not printed, as it would be refused', async (args, reason) => {
+  await using run = runCli(['token', ...args], { COURIER_JWT_SECRET: SECRET, COURIER_JWT_MAX_DAYS: '2' });
+  expect([await run.exit, run.stdout, run.stderr.join()]).toEqual([
+    2,
+    [],
+    expect.stringContaining(`courier: the token is not valid: ${reason}`),
+  ]);
 });

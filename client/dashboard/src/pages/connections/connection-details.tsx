@@ -104,7 +104,7 @@ function Actions({ connection }: { readonly connection: Connection }): ReactElem
         <Stack>
           <Text size="sm">
             {asked === 'revoke'
-              ? `Every token of ${legible(sub)} that was issued until now is refused from now on, and its connections end. Those with a newer token may come.`
+              ? `Every token of ${legible(sub)}, whatever its role, that was issued until now is refused from now on, and its connections end. Those with a token that is issued more than 5 s later may come.`
               : `The connection is closed. The client of ${legible(sub)} may come back after a delay, and miss nothing.`}
           </Text>
           {asked === 'revoke' && sub === self && (
