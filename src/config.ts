@@ -5,6 +5,7 @@
 
 import { ZodError } from 'zod';
 import { MIN_SECRET_BYTES } from './auth/tokens.ts';
+import { type Network, parseNetworks } from './connections/client-address.ts';
 import { LOG_LEVELS, type LogLevel } from './contract/admin.ts';
 import { type Limits, parseLimits } from './limits/limits.ts';
 
@@ -32,6 +33,8 @@ export interface Config {
   };
   /** Origins of browsers that may connect, beyond the gateway's own host. */
   readonly allowedOrigins: readonly string[];
+  /** Proxies whose word about a client's address is taken. */
+  readonly trustedProxies: readonly Network[];
   readonly limits: Limits;
   readonly logLevel: LogLevel;
   readonly logFormat: 'json' | 'pretty';
@@ -111,6 +114,18 @@ function origins(value: string): string[] {
   });
 }
 
+/** A comma list of addresses, networks and their names. */
+function networks(value: string): Network[] {
+  return value.split(',').flatMap((item) => {
+    const found = parseNetworks(item.trim());
+    if (found === undefined) {
+      const forms = 'addresses, networks such as 10.0.0.0/8 or fd00::/8, loopback and private';
+      throw new ConfigError(`must be a comma list of ${forms}, and ${JSON.stringify(item.trim())} is none`);
+    }
+    return found;
+  });
+}
+
 function limits(value: string): Limits {
   try {
     return parseLimits(value);
@@ -153,6 +168,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
       audience: required('COURIER_JWT_AUDIENCE', 'courier', (value) => value),
     },
     allowedOrigins: read('COURIER_ALLOWED_ORIGINS', undefined, origins) ?? [],
+    trustedProxies: read('COURIER_TRUSTED_PROXIES', undefined, networks) ?? [],
     limits: required('COURIER_LIMITS', '{}', limits),
     logLevel: required('COURIER_LOG_LEVEL', 'info', oneOf(LOG_LEVELS)),
     logFormat: required('COURIER_LOG_FORMAT', production ? 'json' : 'pretty', oneOf(['json', 'pretty'] as const)),

@@ -7,6 +7,7 @@ import { Revocations } from './auth/revocations.ts';
 import { type TokenSettings, tokenVerifier } from './auth/tokens.ts';
 import { openBackends } from './backends.ts';
 import type { Config } from './config.ts';
+import { clientAddress } from './connections/client-address.ts';
 import { createControl } from './control.ts';
 import { Hub } from './delivery/hub.ts';
 import { SharedReads } from './delivery/shared-reads.ts';
@@ -128,6 +129,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
       logger,
       failures,
       access,
+      addressOf: clientAddress(config.trustedProxies),
       allowedOrigins: config.allowedOrigins,
       health: createHealth({ ...about, failures: () => metrics.failuresLastMinute(), shuttingDown: () => draining.signal.aborted }),
       metrics: async () => ({ contentType: metrics.contentType, text: await metrics.text() }),

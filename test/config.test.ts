@@ -15,6 +15,7 @@ test('the defaults are those of the documentation', () => {
     retentionMs: 7 * 24 * 60 * 60 * 1000,
     jwt: { secrets: [], jwksUrl: undefined, issuer: undefined, audience: 'courier' },
     allowedOrigins: [],
+    trustedProxies: [],
     limits: DEFAULT_LIMITS,
     logLevel: 'info',
     logFormat: 'pretty',
@@ -46,6 +47,12 @@ describe('a wrong value is one line that names the variable', () => {
     [{ COURIER_ALLOWED_ORIGINS: 'https://a.org,b.org' }, /^COURIER_ALLOWED_ORIGINS must be a comma list of origins .* "b.org" is none$/],
     [{ COURIER_ALLOWED_ORIGINS: 'https://a.org/' }, /^COURIER_ALLOWED_ORIGINS /],
     [{ COURIER_ALLOWED_ORIGINS: 'null' }, /^COURIER_ALLOWED_ORIGINS /],
+    ...['10.0.0.0/33', '10.0.0', '0x7f.1', 'fe80::1%eth0', '::ffff:0:0/95', '10.0.0.0/', 'example.org', ''].map(
+      (entry): [Record<string, string>, RegExp] => [
+        { COURIER_TRUSTED_PROXIES: `loopback,${entry}` },
+        new RegExp(`^COURIER_TRUSTED_PROXIES must be a comma list of addresses, networks .*, and "${entry}" is none$`),
+      ],
+    ),
     [{ COURIER_LIMITS: '{' }, /^COURIER_LIMITS must be a JSON object$/],
     [{ COURIER_LIMITS: '{"user":{"conections":1}}' }, /^COURIER_LIMITS user: .*conections/],
     [{ COURIER_LIMITS: '{"user":{"connections":-1}}' }, /^COURIER_LIMITS user.connections: /],

@@ -3,15 +3,12 @@ import type { IncomingMessage } from 'node:http';
 import type { WebSocket } from 'ws';
 
 export interface DoorwayOptions {
+  /** Whose address a request counts for. */
+  readonly addressOf: (req: IncomingMessage) => string;
   /** Origins of browsers, beyond the host that they were asked to. */
   readonly allowedOrigins: readonly string[];
   /** Connections of one address that have not authenticated; no limit when null. */
   readonly unauthenticatedPerAddress: number | null;
-}
-
-/** Behind a proxy this is the proxy's. */
-export function addressOf(req: IncomingMessage): string {
-  return req.socket.remoteAddress ?? 'unknown';
 }
 
 export class Doorway {
@@ -33,12 +30,12 @@ export class Doorway {
   /** Is there room for another connection of this address that has not authenticated? */
   hasRoom(req: IncomingMessage): boolean {
     const most = this.#options.unauthenticatedPerAddress;
-    return most === null || (this.#waiting.get(addressOf(req)) ?? 0) < most;
+    return most === null || (this.#waiting.get(this.#options.addressOf(req)) ?? 0) < most;
   }
 
   /** Counts the connection until it is authenticated or closed. */
   enter(req: IncomingMessage, ws: WebSocket): void {
-    const address = addressOf(req);
+    const address = this.#options.addressOf(req);
     this.#waiting.set(address, (this.#waiting.get(address) ?? 0) + 1);
     const leave = () => {
       ws.off('close', leave);

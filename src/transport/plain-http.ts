@@ -18,12 +18,13 @@ import { typeList } from '../router/events.ts';
 import { anyDraft } from '../router/services.ts';
 import { CONTRACT_HASH, VERSION } from '../version.ts';
 import { readableChannels } from './channel-list.ts';
-import { addressOf } from './doorway.ts';
 import { headerOf, readJson, sendJson, traceparentOf } from './http-exchange.ts';
 
 export interface PlainHttpDeps {
   readonly feed: Feed;
   readonly access: Access;
+  /** Whose address a request counts for. */
+  readonly addressOf: (req: IncomingMessage) => string;
   readonly health: () => Promise<Health>;
   readonly control: Control;
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
@@ -83,7 +84,7 @@ function check<T>(schema: z.ZodType<T>, value: unknown): T {
 
 /** Who calls, once the call has been counted. */
 async function caller(deps: PlainHttpDeps, { req }: Exchange, activity: Activity): Promise<Principal> {
-  const session = await deps.access.signIn({ authorization: headerOf(req, 'authorization') }, addressOf(req));
+  const session = await deps.access.signIn({ authorization: headerOf(req, 'authorization') }, deps.addressOf(req));
   await session.charge(activity);
   return session.principal;
 }

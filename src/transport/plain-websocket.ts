@@ -20,7 +20,7 @@ import { typeList } from '../router/events.ts';
 import { subscribe } from '../subscribe.ts';
 import { readableChannels } from './channel-list.ts';
 import { identityOf } from './client-identity.ts';
-import { addressOf, type Doorway } from './doorway.ts';
+import type { Doorway } from './doorway.ts';
 import { headerOf, requestIdOf } from './http-exchange.ts';
 import { decodeSegment } from './plain-http.ts';
 import { SocketWriter, textFrames } from './socket-writer.ts';
@@ -28,6 +28,8 @@ import { SocketWriter, textFrames } from './socket-writer.ts';
 export interface PlainWebSocketDeps {
   readonly feed: Feed;
   readonly access: Access;
+  /** Whose address a request counts for. */
+  readonly addressOf: (req: IncomingMessage) => string;
   readonly logger: Logger;
   readonly failures: Failures;
 }
@@ -110,7 +112,7 @@ export class PlainWebSockets {
   async #serve(id: string, writer: SocketWriter, req: IncomingMessage, url: URL, signal: AbortSignal): Promise<void> {
     const { token, last_event_id: lastEventId, from, types } = parseQuery(url);
     const credentials = { token, authorization: headerOf(req, 'authorization') };
-    const address = addressOf(req);
+    const address = this.#deps.addressOf(req);
     using session = await this.#deps.access.signIn(credentials, address, {
       id,
       transport: 'plain',

@@ -97,7 +97,8 @@ class ServerConnections {
   constructor(deps: ServerDeps) {
     this.#deps = deps;
     const { unauthenticatedPerAddress } = deps.access.limits.gateway;
-    this.#doorway = new Doorway({ allowedOrigins: deps.allowedOrigins, unauthenticatedPerAddress });
+    const { allowedOrigins, addressOf } = deps;
+    this.#doorway = new Doorway({ allowedOrigins, addressOf, unauthenticatedPerAddress });
     this.#trpc = trpcEndpoint(deps, this.#doorway);
     this.#plain = new PlainWebSockets(deps, this.#doorway);
     this.#dashboard = openDashboard(deps.dashboardFolder);

@@ -1,5 +1,6 @@
 /** `WS /trpc`: Courier's router behind the tRPC WebSocket endpoint. */
 import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import type { Access } from '../auth/access.ts';
 import { meaningOf } from '../contract/codes.ts';
 import type { Control } from '../control.ts';
@@ -9,7 +10,7 @@ import type { Logger } from '../observe/logger.ts';
 import { appRouter } from '../router/index.ts';
 import { contextOf, contextOfCall } from '../router/trpc.ts';
 import { identityOf } from './client-identity.ts';
-import { addressOf, type Doorway } from './doorway.ts';
+import type { Doorway } from './doorway.ts';
 import { headerOf, requestIdOf } from './http-exchange.ts';
 import { encodeTracked } from './tracked-encoding.ts';
 import { MAX_BATCH_CALLS } from './trpc-http.ts';
@@ -27,21 +28,27 @@ const isPlain = (id: RequestId) => typeof id === 'number' || /^[\w.:-]{1,64}$/.t
 export interface TrpcEndpointDeps {
   readonly feed: Feed;
   readonly access: Access;
+  /** Whose address a request counts for. */
+  readonly addressOf: (req: IncomingMessage) => string;
   readonly control: Control;
   readonly logger: Logger;
   readonly failures: Failures;
 }
 
-export function trpcEndpoint({ feed, access, control, logger, failures }: TrpcEndpointDeps, doorway: Doorway): TrpcWebSocketHandler {
+export function trpcEndpoint(
+  { feed, access, addressOf, control, logger, failures }: TrpcEndpointDeps,
+  doorway: Doorway,
+): TrpcWebSocketHandler {
   return trpcWebSocketHandler({
     router: appRouter,
     createContext: async ({ req, connectionParams, connection }) => {
       const credentials = { authorization: headerOf(req, 'authorization'), token: connectionParams?.['token'] };
       const connectionId = randomUUID();
-      const session = await access.signIn(credentials, addressOf(req), {
+      const address = addressOf(req);
+      const session = await access.signIn(credentials, address, {
         id: connectionId,
         transport: 'trpc',
-        address: addressOf(req),
+        address,
         ...identityOf(req, connectionParams),
         since: Date.now(),
         bufferedBytes: connection.bufferedBytes,

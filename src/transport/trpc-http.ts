@@ -8,7 +8,6 @@ import { CourierError } from '../errors.ts';
 import type { Failures } from '../observe/failures.ts';
 import { appRouter } from '../router/index.ts';
 import { contextOf } from '../router/trpc.ts';
-import { addressOf } from './doorway.ts';
 import { headerOf, traceparentOf } from './http-exchange.ts';
 
 /** Bytes of a batch's body, at most. */
@@ -20,6 +19,8 @@ export const MAX_BATCH_CALLS = 100;
 export interface TrpcHttpDeps {
   readonly feed: Feed;
   readonly access: Access;
+  /** Whose address a request counts for. */
+  readonly addressOf: (req: IncomingMessage) => string;
   readonly control: Control;
   readonly failures: Failures;
 }
@@ -43,7 +44,7 @@ export async function handleTrpcHttp(
     maxBatchSize: MAX_BATCH_CALLS,
     createContext: async ({ info }) => {
       const credentials = { authorization: headerOf(req, 'authorization'), token: info.connectionParams?.['token'] };
-      const session = await deps.access.signIn(credentials, addressOf(req));
+      const session = await deps.access.signIn(credentials, deps.addressOf(req));
       const { access, control, feed } = deps;
       return contextOf({ session, access, control, feed, connectionId: undefined, requestId, traceparent: traceparentOf(req) });
     },
