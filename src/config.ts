@@ -35,6 +35,8 @@ export interface Config {
   readonly allowedOrigins: readonly string[];
   /** Proxies whose word about a client's address is taken. */
   readonly trustedProxies: readonly Network[];
+  /** What every path begins with: empty, or such as `/courier`. */
+  readonly basePath: string;
   readonly limits: Limits;
   readonly logLevel: LogLevel;
   readonly logFormat: 'json' | 'pretty';
@@ -126,6 +128,16 @@ function networks(value: string): Network[] {
   });
 }
 
+/** A path as it is sent: nothing in it that anybody would encode, resolve or drop. */
+function basePath(value: string): string {
+  if (!/^(\/(?!\.{1,2}(\/|$))[\w.~-]+)+$/.test(value)) {
+    throw new ConfigError(
+      `must be a path such as /courier, of letters, digits and ._~-, without a slash at its end, not ${JSON.stringify(value)}`,
+    );
+  }
+  return value;
+}
+
 function limits(value: string): Limits {
   try {
     return parseLimits(value);
@@ -169,6 +181,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     },
     allowedOrigins: read('COURIER_ALLOWED_ORIGINS', undefined, origins) ?? [],
     trustedProxies: read('COURIER_TRUSTED_PROXIES', undefined, networks) ?? [],
+    basePath: read('COURIER_BASE_PATH', undefined, basePath) ?? '',
     limits: required('COURIER_LIMITS', '{}', limits),
     logLevel: required('COURIER_LOG_LEVEL', 'info', oneOf(LOG_LEVELS)),
     logFormat: required('COURIER_LOG_FORMAT', production ? 'json' : 'pretty', oneOf(['json', 'pretty'] as const)),

@@ -29,7 +29,7 @@ import { CONTRACT_HASH, VERSION } from './version.ts';
 const REVOCATIONS_REFRESH_MS = 5000;
 
 export interface Gateway extends AsyncDisposable {
-  /** Where it listens: `http://127.0.0.1:8766`. */
+  /** Where it listens, with the base path: `http://127.0.0.1:8766/courier`. */
   readonly url: string;
   readonly port: number;
   /** What it publishes to and delivers from, for those who run it within their own process. */
@@ -131,6 +131,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
       access,
       addressOf: clientAddress(config.trustedProxies),
       allowedOrigins: config.allowedOrigins,
+      basePath: config.basePath,
       health: createHealth({ ...about, failures: () => metrics.failuresLastMinute(), shuttingDown: () => draining.signal.aborted }),
       metrics: async () => ({ contentType: metrics.contentType, text: await metrics.text() }),
       control,

@@ -16,6 +16,7 @@ test('the defaults are those of the documentation', () => {
     jwt: { secrets: [], jwksUrl: undefined, issuer: undefined, audience: 'courier' },
     allowedOrigins: [],
     trustedProxies: [],
+    basePath: '',
     limits: DEFAULT_LIMITS,
     logLevel: 'info',
     logFormat: 'pretty',
@@ -24,6 +25,10 @@ test('the defaults are those of the documentation', () => {
   });
   expect(parseConfig({ NODE_ENV: 'production', COURIER_JWT_SECRET: 'x'.repeat(32) }).logFormat).toBe('json');
   expect(parseConfig({ COURIER_PORT: '' }).port).toBe(8766);
+});
+
+test.each(['/courier', '/a/b-c/v1.2_~', '/..a'])('%s is a path that everything can be below', (path) => {
+  expect(parseConfig({ COURIER_BASE_PATH: path }).basePath).toBe(path);
 });
 
 describe('a wrong value is one line that names the variable', () => {
@@ -51,6 +56,12 @@ describe('a wrong value is one line that names the variable', () => {
       (entry): [Record<string, string>, RegExp] => [
         { COURIER_TRUSTED_PROXIES: `loopback,${entry}` },
         new RegExp(`^COURIER_TRUSTED_PROXIES must be a comma list of addresses, networks .*, and "${entry}" is none$`),
+      ],
+    ),
+    ...['courier', '/', '/courier/', '//courier', '/a/../b', '/./a', '/a/..', '/a%20b', '/a b', '/a?b', '/é', 'https://a.org/b'].map(
+      (path): [Record<string, string>, RegExp] => [
+        { COURIER_BASE_PATH: path },
+        /^COURIER_BASE_PATH must be a path such as \/courier, .* not "/,
       ],
     ),
     [{ COURIER_LIMITS: '{' }, /^COURIER_LIMITS must be a JSON object$/],

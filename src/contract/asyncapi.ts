@@ -91,22 +91,25 @@ const SECURITY_SCHEMES = {
   query: { type: 'httpApiKey', in: 'query', name: 'token', description: 'The same in the address, for clients that cannot set headers.' },
 };
 
-const host = {
+const place = {
   host: '{host}',
-  variables: { host: { default: '127.0.0.1:8766', description: 'Where the gateway listens, or what stands before it.' } },
+  variables: {
+    host: { default: '127.0.0.1:8766', description: 'Where the gateway listens, or what stands before it.' },
+    base_path: { default: '', description: 'What all of its paths begin with there: nothing, or such as /courier.' },
+  },
 };
 
 const SERVERS = {
   http: {
-    ...host,
-    pathname: '/publish',
+    ...place,
+    pathname: '{base_path}/publish',
     protocol: 'http',
     description: 'POST a draft. The answer is 201 once the event is stored.',
     security: [ref('components', 'securitySchemes', 'bearer')],
   },
   websocket: {
-    ...host,
-    pathname: '/ws',
+    ...place,
+    pathname: '{base_path}/ws',
     protocol: 'ws',
     description:
       'One event a text message; there is nothing to send. The address may list channels and patterns, separated by commas: `*` is one segment, `**` one or more.',

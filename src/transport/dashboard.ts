@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 import sirv, { type RequestHandler } from 'sirv';
 import { CourierError } from '../errors.ts';
 import { markPage } from './browser-headers.ts';
+import type { RequestTarget } from './request-target.ts';
 
 /** Where `npm run build:dashboard` leaves it, seen from the package: the same from source and from `dist`. */
 const BUILT = join(dirname(findPackageJSON(import.meta.url) as string), 'client', 'dashboard', 'dist');
@@ -21,7 +22,7 @@ const ASSET_CACHING = 'public, max-age=31536000, immutable';
 export interface DashboardRequest {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
-  readonly url: URL;
+  readonly target: RequestTarget;
   readonly requestId: string;
 }
 
@@ -33,15 +34,15 @@ export interface DashboardRequest {
 export type Dashboard = (request: DashboardRequest) => Promise<void>;
 
 /** True for what the dashboard answers. */
-export function isOfDashboard({ pathname }: URL): boolean {
-  return pathname === ROOT || pathname.startsWith(`${ROOT}/`);
+export function isOfDashboard({ path }: RequestTarget): boolean {
+  return path === ROOT || path.startsWith(`${ROOT}/`);
 }
 
 /** Opens the build in `folder`. It is looked through now: what is built later is not seen. */
 export function openDashboard(folder: string = BUILT): Dashboard {
   const isBuilt = existsSync(join(folder, 'index.html'));
   const files = isBuilt ? sirv(folder, { etag: true, brotli: true, gzip: true, extensions: [] }) : undefined;
-  return async ({ req, res, url, requestId }) => {
+  return async ({ req, res, target, requestId }) => {
     if (!METHODS.includes(req.method ?? '')) {
       res.setHeader('allow', METHODS.join(', '));
       throw new CourierError('METHOD_NOT_SUPPORTED', `use ${METHODS.join(' or ')} here`);
@@ -51,8 +52,8 @@ export function openDashboard(folder: string = BUILT): Dashboard {
     }
     res.setHeader('x-request-id', requestId);
     // Relative, so that it holds behind a proxy that puts a path in front.
-    if (url.pathname === ROOT) res.writeHead(308, { location: `admin/${url.search}` }).end();
-    else await send(files, { req, res, path: url.pathname.slice(ROOT.length) });
+    if (target.path === ROOT) res.writeHead(308, { location: `admin/${target.search}` }).end();
+    else await send(files, { req, res, path: target.path.slice(ROOT.length) });
   };
 }
 

@@ -19,6 +19,7 @@ import { anyDraft } from '../router/services.ts';
 import { CONTRACT_HASH, VERSION } from '../version.ts';
 import { readableChannels } from './channel-list.ts';
 import { headerOf, readJson, sendJson, traceparentOf } from './http-exchange.ts';
+import type { RequestTarget } from './request-target.ts';
 
 export interface PlainHttpDeps {
   readonly feed: Feed;
@@ -33,7 +34,7 @@ export interface PlainHttpDeps {
 interface Exchange {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
-  readonly url: URL;
+  readonly target: RequestTarget;
   readonly requestId: string;
   /** Aborts when the caller is gone. */
   readonly signal: AbortSignal;
@@ -56,7 +57,7 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
 
 /** Answers one request. @throws {CourierError} for everything that is to be answered with a problem document. */
 export async function handlePlainHttp(deps: PlainHttpDeps, exchange: Exchange): Promise<void> {
-  const [, name = '', ...rest] = exchange.url.pathname.split('/');
+  const [, name = '', ...rest] = exchange.target.path.split('/');
   const methods = Object.hasOwn(ROUTES, name) ? ROUTES[name] : undefined;
   if (methods === undefined || rest.length > 1) throw new CourierError('NOT_FOUND', 'there is nothing at this path');
   const handler = Object.hasOwn(methods, exchange.req.method ?? '') ? methods[exchange.req.method as string] : undefined;
@@ -133,7 +134,7 @@ const historyQuery = z.strictObject({
 async function handleHistory(deps: PlainHttpDeps, exchange: Exchange, channels: string | undefined): Promise<void> {
   const principal = await caller(deps, exchange, 'query');
   if (channels === undefined) throw new CourierError('NOT_FOUND', 'name channels or patterns: /events/{channel},{pattern}');
-  const query = check(historyQuery, Object.fromEntries(exchange.url.searchParams));
+  const query = check(historyQuery, Object.fromEntries(new URLSearchParams(exchange.target.search)));
   const page = await history(deps.feed.log, principal, { channels: readableChannels(principal, channels), ...query }, exchange.signal);
   const { events, ...rest } = page;
   const list = `[${events.map((delivery) => delivery.json).join(',')}]`;

@@ -23,6 +23,7 @@ import { identityOf } from './client-identity.ts';
 import type { Doorway } from './doorway.ts';
 import { headerOf, requestIdOf } from './http-exchange.ts';
 import { decodeSegment } from './plain-http.ts';
+import type { RequestTarget } from './request-target.ts';
 import { SocketWriter, textFrames } from './socket-writer.ts';
 
 export interface PlainWebSocketDeps {
@@ -71,7 +72,7 @@ export class PlainWebSockets {
   }
 
   /** Serves one connection until it closes. Never rejects. */
-  async handle(ws: WebSocket, socket: Duplex, req: IncomingMessage, url: URL): Promise<void> {
+  async handle(ws: WebSocket, socket: Duplex, req: IncomingMessage, target: RequestTarget): Promise<void> {
     const connectionId = randomUUID();
     const writer = new SocketWriter(ws, socket);
     const closed = new AbortController();
@@ -86,7 +87,7 @@ export class PlainWebSockets {
       closed.abort();
     });
     try {
-      await this.#serve(connectionId, writer, req, url, closed.signal);
+      await this.#serve(connectionId, writer, req, target, closed.signal);
     } catch (error) {
       const { code, message } = this.#deps.failures.answer('websocket', error, {
         request_id: requestIdOf(req),
@@ -109,8 +110,8 @@ export class PlainWebSockets {
     return this.#connections.size;
   }
 
-  async #serve(id: string, writer: SocketWriter, req: IncomingMessage, url: URL, signal: AbortSignal): Promise<void> {
-    const { token, last_event_id: lastEventId, from, types } = parseQuery(url);
+  async #serve(id: string, writer: SocketWriter, req: IncomingMessage, target: RequestTarget, signal: AbortSignal): Promise<void> {
+    const { token, last_event_id: lastEventId, from, types } = parseQuery(target);
     const credentials = { token, authorization: headerOf(req, 'authorization') };
     const address = this.#deps.addressOf(req);
     using session = await this.#deps.access.signIn(credentials, address, {
@@ -124,7 +125,7 @@ export class PlainWebSockets {
     });
     this.#doorway.pass(req);
     await session.charge('subscribe');
-    const channels = readableChannels(session.principal, decodeSegment(url.pathname.slice('/ws/'.length)));
+    const channels = readableChannels(session.principal, decodeSegment(target.path.slice('/ws/'.length)));
     await subscribe(this.#deps.feed, session, { channels, types, from, lastEventId }).attach(
       plainSink(writer, this.#deps.feed.meter),
       signal,
@@ -161,8 +162,8 @@ export class PlainWebSockets {
   }
 }
 
-function parseQuery(url: URL): z.output<typeof query> {
-  const result = query.safeParse(Object.fromEntries(url.searchParams));
+function parseQuery({ search }: RequestTarget): z.output<typeof query> {
+  const result = query.safeParse(Object.fromEntries(new URLSearchParams(search)));
   if (result.success) return result.data;
   throw invalid(result.error);
 }

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Transport } from '../contract/admin.ts';
+import { meaningOf } from '../contract/codes.ts';
 import { CourierError } from '../errors.ts';
 import type { Failures } from '../observe/failures.ts';
 import type { Logger } from '../observe/logger.ts';
@@ -16,6 +17,7 @@ import { drain } from './drain.ts';
 import { requestIdOf, sendProblem } from './http-exchange.ts';
 import { handlePlainHttp, type PlainHttpDeps } from './plain-http.ts';
 import { PlainWebSockets } from './plain-websocket.ts';
+import { requestTarget } from './request-target.ts';
 import { trpcEndpoint } from './trpc-endpoint.ts';
 import { handleTrpcHttp } from './trpc-http.ts';
 import type { TrpcWebSocketHandler } from './trpc-websocket.ts';
@@ -25,6 +27,8 @@ export interface ServerDeps extends PlainHttpDeps {
   readonly failures: Failures;
   /** Origins of browsers that may connect, beyond the gateway's own host. */
   readonly allowedOrigins: readonly string[];
+  /** What every path begins with: empty, or such as `/courier`. */
+  readonly basePath: string;
   /** Where the dashboard's build lies, when not in its place. */
   readonly dashboardFolder?: string | undefined;
 }
@@ -33,8 +37,11 @@ export interface ServerDeps extends PlainHttpDeps {
 const MAX_MESSAGE_BYTES = 256 * 1024;
 const MAX_FRAGMENTS = 1024;
 const MAX_BUFFERED_CHUNKS = 8192;
-/** How long a client may take to send a request, in ms, and how often that is looked at. */
-const TIMEOUTS = { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 2000 };
+/**
+ * How long a client may take to send a request, in ms, and how often that is looked at. Connections are kept longer than
+ * proxies keep them (nginx: 60 s): one that the gateway closes may have a proxy's next request on its way.
+ */
+const TIMEOUTS = { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 2000, keepAliveTimeout: 75_000 };
 /** Part of the drain in which clients are asked to leave; the rest is for those that do not hurry. */
 const LEAVING_SHARE = 0.8;
 /** How long a tRPC client may take to move elsewhere, in ms. */
@@ -46,6 +53,7 @@ const SHUTTING_DOWN = 'shutting down';
 const CLOSE_GRACE_MS = 2000;
 
 export interface Listener {
+  /** With the base path. */
   readonly url: string;
   readonly port: number;
   /** WebSocket connections that are open. */
@@ -69,11 +77,16 @@ export async function listen(deps: ServerDeps, address: { host: string; port: nu
   });
   const { port, address: host, family } = connection.server.address() as AddressInfo;
   return {
-    url: `http://${family === 'IPv6' ? `[${host}]` : host}:${port}`,
+    url: `http://${family === 'IPv6' ? `[${host}]` : host}:${port}${deps.basePath}`,
     port,
     connections: () => connection.connections,
     close: (limitMs) => connection.close(limitMs),
   };
+}
+
+interface UpgradeHandler {
+  readonly transport: Transport;
+  readonly serve: (ws: WebSocket, socket: Duplex) => void;
 }
 
 class ServerConnections {
@@ -149,23 +162,23 @@ class ServerConnections {
     try {
       markData(res);
       res.setHeader('x-courier-contract', CONTRACT_HASH);
-      const url = urlOf(req);
-      const forDashboard = isOfDashboard(url);
+      const target = requestTarget(req.url ?? '', this.#deps.basePath);
+      const forDashboard = isOfDashboard(target);
       if (!forDashboard && this.#answerBrowser(req, res)) return;
-      const observing = /^\/(health|livez|readyz|metrics)$/.test(url.pathname);
+      const observing = /^\/(health|livez|readyz|metrics)$/.test(target.path);
       if (this.#refusing && !observing)
         throw new CourierError('SERVICE_UNAVAILABLE', 'the gateway is shutting down', { retryAfterMs: 1000 });
       if (forDashboard) {
-        await this.#dashboard({ req, res, url, requestId });
+        await this.#dashboard({ req, res, target, requestId });
         return;
       }
-      if (url.pathname.startsWith('/trpc/')) {
-        await handleTrpcHttp(this.#deps, { req, res, path: url.pathname.slice('/trpc/'.length), requestId });
+      if (target.path.startsWith('/trpc/')) {
+        await handleTrpcHttp(this.#deps, { req, res, path: target.path.slice('/trpc/'.length), requestId });
         return;
       }
       const gone = new AbortController();
       res.on('close', () => gone.abort());
-      await handlePlainHttp(this.#deps, { req, res, url, requestId, signal: gone.signal });
+      await handlePlainHttp(this.#deps, { req, res, target, requestId, signal: gone.signal });
     } catch (error) {
       const context = { request_id: requestId, method: req.method, path: req.url?.split('?', 1)[0]?.slice(0, MAX_LOGGED_PATH) };
       sendProblem(res, this.#deps.failures.answer('http', error, context), requestId);
@@ -190,19 +203,19 @@ class ServerConnections {
   #upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
     const onEarlyError = () => socket.destroy();
     socket.on('error', onEarlyError);
-    const serve = this.#handlerFor(req);
-    if (typeof serve === 'number') {
+    const handler = this.#handlerFor(req);
+    if (typeof handler === 'number') {
       socket.end(
-        `HTTP/1.1 ${serve} ${STATUS_CODES[serve]}\r\nConnection: close\r\nContent-Length: 0\r\n${serve === 503 || serve === 429 ? 'Retry-After: 1\r\n' : ''}\r\n`,
+        `HTTP/1.1 ${handler} ${STATUS_CODES[handler]}\r\nConnection: close\r\nContent-Length: 0\r\n${handler === 503 || handler === 429 ? 'Retry-After: 1\r\n' : ''}\r\n`,
       );
       return;
     }
     this.sockets.handleUpgrade(req, socket, head, (ws) => {
       socket.off('error', onEarlyError);
       this.#doorway.enter(req, ws);
-      this.#count(ws, req.url?.startsWith('/ws/') === true ? 'plain' : 'trpc');
+      this.#count(ws, handler.transport);
       const most = this.#deps.access.limits.gateway.connections;
-      if (most === null || this.sockets.clients.size <= most) serve(ws, socket);
+      if (most === null || this.sockets.clients.size <= most) handler.serve(ws, socket);
       else {
         ws.on('error', () => undefined);
         ws.close(1013, 'the gateway is full');
@@ -217,15 +230,21 @@ class ServerConnections {
   }
 
   /** What serves an upgrade, or the status that refuses it. */
-  #handlerFor(req: IncomingMessage): ((ws: WebSocket, socket: Duplex) => void) | number {
+  #handlerFor(req: IncomingMessage): UpgradeHandler | number {
     if (this.#refusing) return 503;
     if (!this.#doorway.mayCome(req)) return 403;
     if (!this.#doorway.hasRoom(req)) return 429;
-    const url = URL.parse(req.url ?? '', 'http://localhost');
-    if (url === null) return 400;
-    if (url.pathname === '/trpc') return (ws, socket) => this.#trpc.handle(ws, socket, req);
-    if (url.pathname.startsWith('/ws/')) return (ws, socket) => void this.#plain.handle(ws, socket, req, url);
-    return 404;
+    try {
+      const target = requestTarget(req.url ?? '', this.#deps.basePath);
+      if (target.path === '/trpc') return { transport: 'trpc', serve: (ws, socket) => this.#trpc.handle(ws, socket, req) };
+      if (target.path.startsWith('/ws/')) {
+        return { transport: 'plain', serve: (ws, socket) => void this.#plain.handle(ws, socket, req, target) };
+      }
+      return 404;
+    } catch (error) {
+      if (error instanceof CourierError) return meaningOf(error.code).status;
+      throw error;
+    }
   }
 }
 
@@ -233,10 +252,4 @@ class ServerConnections {
 function endStream(res: ServerResponse): void {
   const { socket } = res;
   res.end(() => socket?.end());
-}
-
-function urlOf(req: IncomingMessage): URL {
-  const url = URL.parse(req.url ?? '', 'http://localhost');
-  if (url === null) throw new CourierError('BAD_REQUEST', 'the address is not a valid URL');
-  return url;
 }

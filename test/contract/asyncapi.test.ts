@@ -33,8 +33,8 @@ test('what a gateway serves is valid and says everything', async () => {
 
   const servers = document.servers().all();
   expect(servers.map((server) => `${server.protocol()}://${server.host()}${server.pathname()}`)).toEqual([
-    'http://{host}/publish',
-    'ws://{host}/ws',
+    'http://{host}{base_path}/publish',
+    'ws://{host}{base_path}/ws',
   ]);
   for (const server of servers) expect(server.security()[0]?.all()[0]?.scheme().bearerFormat()).toBe('JWT');
 
