@@ -1,5 +1,5 @@
 /**
- * The dashboard at `/admin/`: static files, as its build left them. Whoever asks gets them, since nothing in them is secret;
+ * The dashboard at `/admin/`: its page, and static files as its build left them. Whoever asks gets them, since nothing in them is secret;
  * what the dashboard shows it gets over tRPC, with the token of whoever looks at it.
  */
 import { createHash } from 'node:crypto';
