@@ -11,7 +11,10 @@ export interface RawSocket extends AsyncDisposable {
   readonly closed: Promise<{ code: number; reason: string }>;
 }
 
-export async function openSocket(url: string, options: { headers?: Record<string, string> } = {}): Promise<RawSocket> {
+export async function openSocket(
+  url: string,
+  options: { headers?: Record<string, string>; localAddress?: string } = {},
+): Promise<RawSocket> {
   const ws = new WebSocket(url, options);
   const messages: string[] = [];
   const waiting = new Set<() => void>();
