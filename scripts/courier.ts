@@ -38,9 +38,13 @@ function types(value: string): EventType[] {
   });
 }
 
+/** The gateway's address over HTTP, without a slash at its end. */
 function address(value: string): string {
-  if (!/^https?:$/.test(URL.parse(value)?.protocol ?? '')) throw new InvalidArgumentError('give an address such as http://127.0.0.1:8766.');
-  return value.replace(/\/$/, '');
+  const given = URL.parse(value);
+  if (given === null || !/^(http|ws)s?:$/.test(given.protocol) || `${given.username}${given.password}${given.search}${given.hash}` !== '') {
+    throw new InvalidArgumentError('give an address such as http://127.0.0.1:8766 or https://host/courier.');
+  }
+  return `${given.protocol.replace('ws', 'http')}//${given.host}${given.pathname.replace(/\/+$/, '')}`;
 }
 
 const url = new Option('--url <address>', 'the gateway').env('COURIER_URL').argParser(address).default('http://127.0.0.1:8766');

@@ -1,12 +1,12 @@
 /**
- * PostgreSQL and Redis servers of one's own, for tests, the demo and the benchmark: on free ports of the loopback
+ * PostgreSQL, Redis and nginx servers of one's own, for tests, the demo and the benchmark: on free ports of the loopback
  * interface, with data in a temporary folder, gone when disposed of. As root on Debian or Ubuntu a missing server is
  * installed from the distribution's packages.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { accessSync, chownSync, constants, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { accessSync, chownSync, constants, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -98,6 +98,39 @@ export async function startRedis(args: readonly string[] = []): Promise<RedisSer
     }),
   );
   return { ...server, url: `redis://127.0.0.1:${server.port}` };
+}
+
+export interface NginxServer extends Server {
+  /** Where it has its logs, if the site says so. */
+  readonly folder: string;
+}
+
+/** Starts nginx with one file of its configuration, as distributions include it from `conf.d`. @throws when there is none to be had. */
+export async function startNginx(site: (place: { readonly port: number; readonly folder: string }) => string): Promise<NginxServer> {
+  const find = () => which('nginx', [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin']);
+  const program = find() ?? (await installed('nginx-light', find));
+  if (program === undefined)
+    throw new Error('nginx is missing: install it (Debian: apt-get install nginx-light; macOS: brew install nginx)');
+  const folder = mkdtempSync(join(tmpdir(), 'courier-nginx-'));
+  const config = join(folder, 'nginx.conf');
+  const server = await startServer(folder, (port) => {
+    writeFileSync(join(folder, 'site.conf'), site({ port, folder }));
+    writeFileSync(config, nginxConfig(folder));
+    return spawn(program, ['-p', folder, '-c', config, '-e', join(folder, 'start.log')], { stdio: ['ignore', 'ignore', 'pipe'] });
+  });
+  return { ...server, folder };
+}
+
+/** What distributions have around a site; nothing of it outside of the folder. */
+function nginxConfig(folder: string): string {
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((of) => `${of}_temp_path ${folder}/${of};`);
+  return [
+    // Its workers would else be nobody, who may not enter the folder.
+    ...(process.getuid?.() === 0 ? ['user root;'] : []),
+    `daemon off; pid ${folder}/pid; worker_shutdown_timeout 1s;`,
+    'events { worker_connections 256; }',
+    `http { ${temporary.join(' ')} access_log off; include site.conf; }`,
+  ].join('\n');
 }
 
 async function startServer(folder: string, start: (port: number) => ChildProcess): Promise<Server> {

@@ -1,4 +1,4 @@
-/** The dashboard as static files below `/admin/`, each with what a browser that takes Brotli or gzip is sent. */
+/** The dashboard as static files for any path; its assets each with what a browser that takes Brotli or gzip is sent. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -14,7 +14,7 @@ function precompressed(): Plugin {
     name: 'precompressed',
     // Once everything is written as it stays: others change the code until the very end.
     async writeBundle({ dir = '' }, bundle) {
-      for (const fileName of Object.keys(bundle)) {
+      for (const fileName of Object.keys(bundle).filter((name) => name.startsWith('assets/'))) {
         const path = join(dir, fileName);
         const source = await readFile(path);
         if (source.length < MIN_COMPRESSED_BYTES) continue;
@@ -25,9 +25,10 @@ function precompressed(): Plugin {
   };
 }
 
-export default defineConfig({
-  base: '/admin/',
+export default defineConfig(({ command }) => ({
+  // Relative: which path the gateway puts the page below is known at run time.
+  base: command === 'build' ? './' : '/admin/',
   plugins: [react(), precompressed()],
   build: { manifest: true, modulePreload: { polyfill: false }, chunkSizeWarningLimit: 700 },
   server: { proxy: { '^/(trpc|health|contract.json)': { target: 'http://127.0.0.1:8766', ws: true } } },
-});
+}));

@@ -23,6 +23,7 @@ export class CliError extends Error {
 }
 
 export interface ConnectionOptions {
+  /** The gateway's: http or https, perhaps with a path, and no slash at its end. */
   readonly url: string;
   readonly token?: string | undefined;
 }
@@ -74,7 +75,7 @@ export async function webSocketClient(options: ConnectionOptions): Promise<Couri
 
 /** GET of a plain path that answers JSON. `ok` is false for an answer that reports trouble and still has a body. */
 export async function getJson(options: ConnectionOptions, path: string): Promise<{ ok: boolean; body: Record<string, unknown> }> {
-  const response = await fetch(new URL(path, options.url), { headers: { authorization: `Bearer ${await tokenFor(options)}` } });
+  const response = await fetch(`${options.url}${path}`, { headers: { authorization: `Bearer ${await tokenFor(options)}` } });
   const body = (await response.json()) as Record<string, unknown>;
   if (response.status === 401 || response.status === 403) throw new CliError(String(body['detail']), EXIT.refused);
   return { ok: response.ok, body };

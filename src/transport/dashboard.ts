@@ -1,8 +1,9 @@
 /**
- * The dashboard at `/admin/`: static files, as its build left them. Whoever asks gets them, since nothing in them is secret;
+ * The dashboard at `/admin/`: its page, and static files as its build left them. Whoever asks gets them, since nothing in them is secret;
  * what the dashboard shows it gets over tRPC, with the token of whoever looks at it.
  */
-import { existsSync, type ReadStream } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, type ReadStream, readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { findPackageJSON } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -17,6 +18,10 @@ const ROOT = '/admin';
 const METHODS = ['GET', 'HEAD'];
 /** Names in this folder change with what is in them: in seconds, a year. */
 const ASSETS = '/assets/';
+/** How the page names them: seen from where it is itself, so that it may lie below any path. */
+const ASSETS_IN_PAGE = '"./assets/';
+/** Folders between `/admin/` and an address of the page, at most: no page has so many. */
+const MAX_DEPTH = 8;
 const ASSET_CACHING = 'public, max-age=31536000, immutable';
 
 export interface DashboardRequest {
@@ -40,40 +45,63 @@ export function isOfDashboard({ path }: RequestTarget): boolean {
 
 /** Opens the build in `folder`. It is looked through now: what is built later is not seen. */
 export function openDashboard(folder: string = BUILT): Dashboard {
-  const isBuilt = existsSync(join(folder, 'index.html'));
-  const files = isBuilt ? sirv(folder, { etag: true, brotli: true, gzip: true, extensions: [] }) : undefined;
+  const build = readBuild(folder);
   return async ({ req, res, target, requestId }) => {
     if (!METHODS.includes(req.method ?? '')) {
       res.setHeader('allow', METHODS.join(', '));
       throw new CourierError('METHOD_NOT_SUPPORTED', `use ${METHODS.join(' or ')} here`);
     }
-    if (files === undefined) {
+    if (build === undefined) {
       throw new CourierError('NOT_FOUND', 'the dashboard is not built: run `npm run build:dashboard`, and start the gateway again');
     }
     res.setHeader('x-request-id', requestId);
     // Relative, so that it holds behind a proxy that puts a path in front.
     if (target.path === ROOT) res.writeHead(308, { location: `admin/${target.search}` }).end();
-    else await send(files, { req, res, path: target.path.slice(ROOT.length) });
+    else if (target.path.startsWith(ROOT + ASSETS)) await sendAsset(build.files, { req, res, path: target.path.slice(ROOT.length) });
+    else sendPage(build.page, { req, res, path: target.path.slice(ROOT.length) });
   };
 }
 
-/** Sends the file at `path`. Where there is none the page is sent, which has routes of its own; but never for an asset. */
-function send(files: RequestHandler, { req, res, path }: { req: IncomingMessage; res: ServerResponse; path: string }): Promise<void> {
-  const isAsset = path.startsWith(ASSETS);
-  res.setHeader('cache-control', isAsset ? ASSET_CACHING : 'no-cache');
-  if (!isAsset) markPage(res);
+function readBuild(folder: string): { readonly page: string; readonly files: RequestHandler } | undefined {
+  const index = join(folder, 'index.html');
+  if (!existsSync(index)) return undefined;
+  return { page: readFileSync(index, 'utf8'), files: sirv(folder, { etag: true, brotli: true, gzip: true, extensions: [] }) };
+}
+
+interface FileRequest {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly path: string;
+}
+
+/** Sends the page, whatever its address: it has routes of its own. Only what it names is named from there. */
+function sendPage(page: string, { req, res, path }: FileRequest): void {
+  const depth = path.split('/').length - 2;
+  if (depth > MAX_DEPTH) throw new CourierError('NOT_FOUND', 'the dashboard has no page at this path');
+  const html = page.replaceAll(ASSETS_IN_PAGE, `"${'../'.repeat(depth)}assets/`);
+  const etag = `"${createHash('sha256').update(html).digest('base64url')}"`;
+  markPage(res);
+  res.setHeader('cache-control', 'no-cache');
+  res.setHeader('etag', etag);
+  if (req.headers['if-none-match'] === etag) res.writeHead(304).end();
+  else res.writeHead(200, { 'content-type': 'text/html; charset=utf-8', 'content-length': Buffer.byteLength(html) }).end(html);
+}
+
+/** Sends the asset at `path`. */
+function sendAsset(files: RequestHandler, { req, res, path }: FileRequest): Promise<void> {
+  res.setHeader('cache-control', ASSET_CACHING);
   // This is what sirv reads of a request. Without ranges: it answers those that make no sense with an error.
   const { 'accept-encoding': encoding, 'if-none-match': known } = req.headers;
   const headers = { 'accept-encoding': encoding, 'if-none-match': known };
   return new Promise((resolve, reject) => {
-    const find = (file: string, otherwise: () => void) => files({ url: file, headers } as IncomingMessage, res, otherwise);
-    const missing = () => reject(new CourierError('NOT_FOUND', 'this build of the dashboard has no such file: load the page again'));
     res.once('close', resolve);
     // sirv keeps a file open whose reader has gone, and does not hear that one cannot be read.
     res.once('pipe', (file: ReadStream) => {
       file.once('error', reject);
       res.once('close', () => file.destroy());
     });
-    find(path, isAsset ? missing : () => find('/index.html', missing));
+    files({ url: path, headers } as IncomingMessage, res, () => {
+      reject(new CourierError('NOT_FOUND', 'this build of the dashboard has no such file: load the page again'));
+    });
   });
 }

@@ -39,7 +39,7 @@ interface Exchange {
 
 type Handler = (deps: PlainHttpDeps, exchange: Exchange, rest: string | undefined) => Promise<void>;
 
-/** First segment of the path -> method -> handler. The rest of the path, where a route takes one, is a channel or a list of them. */
+/** First segment of the path -> method -> handler. */
 const ROUTES: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
   publish: { POST: handlePublish },
   events: { GET: handleHistory },
@@ -52,11 +52,15 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
   'asyncapi.json': { GET: handleAsyncApi },
 };
 
+/** Those whose path may have a second segment: a channel, or a list of them. */
+const TAKE_CHANNELS: ReadonlySet<string> = new Set(['publish', 'events']);
+
 /** Answers one request. @throws {CourierError} for everything that is to be answered with a problem document. */
 export async function handlePlainHttp(deps: PlainHttpDeps, exchange: Exchange): Promise<void> {
   const [, name = '', ...rest] = exchange.target.path.split('/');
   const methods = Object.hasOwn(ROUTES, name) ? ROUTES[name] : undefined;
-  if (methods === undefined || rest.length > 1) throw new CourierError('NOT_FOUND', 'there is nothing at this path');
+  if (methods === undefined || rest.length > (TAKE_CHANNELS.has(name) ? 1 : 0))
+    throw new CourierError('NOT_FOUND', 'there is nothing at this path');
   const handler = Object.hasOwn(methods, exchange.req.method ?? '') ? methods[exchange.req.method as string] : undefined;
   if (handler === undefined) {
     exchange.res.setHeader('allow', Object.keys(methods).join(', '));

@@ -352,6 +352,18 @@ test('at most so many publishes wait for their answers', async () => {
   expect(results[2]).toMatchObject({ reason: { code: 'QUEUE_FULL' } });
 });
 
+test.each(['http', 'ws'].flatMap((scheme) => ['', '/'].map((ending) => [scheme, ending])))(
+  'a gateway below a path is reached by %s, with "%s" at the end',
+  async (scheme, ending) => {
+    await using gateway = await startGateway({ COURIER_BASE_PATH: '/tools/courier' });
+    expect(gateway.url).toMatch(/\/tools\/courier$/);
+    const url = `${gateway.url.replace('http', scheme as string)}${ending}`;
+    await using client = new CourierClient({ url, token: await gateway.token('root', 'admin'), retry: QUICK });
+    const { id } = await client.publish('forge.job.j', 'forge.job.started', { job_id: 'j', kind: 'k' });
+    expect((await client.history('forge.job.j')).events.map((event) => event.id)).toEqual([id]);
+  },
+);
+
 test('wrong options are refused at once, by name', () => {
   const refused = (options: object, message: RegExp) =>
     expect(() => new CourierClient(options as ConstructorParameters<typeof CourierClient>[0])).toThrow(

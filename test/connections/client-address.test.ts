@@ -1,5 +1,8 @@
 /** Whose address counts: never what somebody says whom nobody vouches for. */
-import type { IncomingMessage } from 'node:http';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import { parseConfig } from '../../src/config.ts';
 import { clientAddress } from '../../src/connections/client-address.ts';
@@ -70,6 +73,24 @@ describe('what cannot be relied on ends the way at the last trusted hop', () => 
     ['a list that is too long', { list: `${'192.0.2.66, '.repeat(200)}198.51.100.1` }, '10.0.0.1'],
     ['a Forwarded that is too long', { forwarded: `${'for=192.0.2.66, '.repeat(200)}for=198.51.100.1` }, '10.0.0.1'],
   ])('%s', (_name, sent, address) => expect(addressOf({ peer: '10.0.0.1', ...sent })).toBe(address));
+});
+
+test('headers that come in several lines are one list, in their order', async () => {
+  const read = clientAddress(parseConfig({ COURIER_TRUSTED_PROXIES: 'loopback' }).trustedProxies);
+  const server = createServer((req, res) => res.end(read(req))).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const ask = async (headers: Record<string, string[]>) => {
+    const req = request({ host: '127.0.0.1', port: (server.address() as AddressInfo).port, agent: false, headers }).end();
+    const [res] = (await once(req, 'response')) as [IncomingMessage];
+    return await text(res);
+  };
+  try {
+    expect(await ask({ 'X-Forwarded-For': ['192.0.2.66', '198.51.100.1', '127.0.0.3'] })).toBe('198.51.100.1');
+    expect(await ask({ Forwarded: ['for=192.0.2.66', 'for=198.51.100.1', 'for="127.0.0.3:80"'] })).toBe('198.51.100.1');
+  } finally {
+    server.close();
+    await once(server, 'close');
+  }
 });
 
 describe('trusted are', () => {

@@ -42,8 +42,8 @@ export async function openDashboard(browser: Browser, url: string, options: Open
     if (message.type() === 'error' && !isOfConnection) complaints.push(message.text());
   });
   page.on('request', (request) => {
-    const { origin, protocol } = new URL(request.url());
-    if (origin !== url && protocol !== 'data:') elsewhere.push(request.url());
+    const isOfGateway = request.url().startsWith(`${url}/`);
+    if (!isOfGateway && !request.url().startsWith('data:')) elsewhere.push(request.url());
   });
   await prepare?.(page);
   await page.goto(`${url}/admin/${path}${token === undefined ? '' : `#token=${token}`}`);

@@ -11,6 +11,30 @@ import { openSocket } from '../helpers/raw-socket.ts';
 const forGateway = (gateway: TestGateway) => ({ COURIER_URL: gateway.url, COURIER_JWT_SECRET: SECRET });
 const progress = (value: number) => JSON.stringify({ job_id: 'j1', progress: value });
 
+test.each([
+  ['http', ''],
+  ['ws', '/'],
+])('a gateway below a path is reached by %s, with "%s" at the end, by every way that commands take', async (scheme, ending) => {
+  await using gateway = await startGateway({ COURIER_BASE_PATH: '/tools/courier' });
+  const env = { ...forGateway(gateway), COURIER_URL: `${gateway.url.replace('http', scheme)}${ending}` };
+  await using tail = runCli(['tail', 'forge.**', '--limit', '1'], env);
+  await tail.line(/^live at/);
+  await using publish = runCli(['publish', 'forge.job.j1', 'forge.job.progress', progress(0.5)], env);
+  await using health = runCli(['health'], env);
+  await using stats = runCli(['stats'], env);
+  await using history = runCli(['history', 'forge.job.j1'], env);
+  for (const [name, { exit }] of Object.entries({ tail, publish, health, stats, history })) expect([name, await exit]).toEqual([name, 0]);
+});
+
+test.each(['localhost:8766', 'ftp://host', 'http://me:secret@host', 'http://host/?x=1', 'http://host/#x'])(
+  '%s is no address of a gateway',
+  async (address) => {
+    await using health = runCli(['health', '--url', address]);
+    expect(await health.exit).toBe(2);
+    expect(health.stderr.join(' ')).toContain('give an address such as http://127.0.0.1:8766 or https://host/courier');
+  },
+);
+
 describe('publish and tail', () => {
   test('what is published appears, readable or as JSON, and tail ends after its limit', async () => {
     await using gateway = await startGateway();

@@ -12,7 +12,7 @@ import { collect } from '../helpers/collect.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 import { SECRET, TOKENS, webSocketClient } from '../helpers/gateway.ts';
 
-const PAGE = '<!doctype html><script type="module" src="/admin/assets/index-abc123.js"></script>';
+const PAGE = pageAt('./');
 const SCRIPT = 'console.log("the dashboard");'.repeat(100);
 /** More than sockets of the loopback hold for a reader that takes nothing. */
 const LARGE_BYTES = 32 * 1024 * 1024;
@@ -21,6 +21,11 @@ const PAGE_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; " +
   "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const SECRET_TEXT = 'not for the public';
+
+/** The page, seen from an address from which `toPage` leads to `/admin/`. */
+function pageAt(toPage: string): string {
+  return `<!doctype html><script type="module" src="${toPage}assets/index-abc123.js"></script>`;
+}
 
 interface Built extends AsyncDisposable {
   readonly gateway: Gateway;
@@ -78,23 +83,28 @@ function problem({ status, headers, body }: Answer): { code: string; detail: str
 }
 
 describe('the page', () => {
-  test.each(['/admin/', '/admin/connections', '/admin/channels/backtest.b1', '/admin/events/a%2Fb?from=1', '/admin/index.html'])(
-    'is what %s gets, fresh each time, with a policy of its own',
-    async (path) => {
-      await using built = await startWithDashboard();
-      const { status, headers, body } = await ask(built.gateway, path, { headers: { 'x-request-id': 'req-1' } });
-      expect({ status, body: body.toString() }).toEqual({ status: 200, body: PAGE });
-      expect(headers).toMatchObject({
-        'content-type': 'text/html;charset=utf-8',
-        'cache-control': 'no-cache',
-        'content-security-policy': PAGE_POLICY,
-        'cross-origin-opener-policy': 'same-origin',
-        'referrer-policy': 'no-referrer',
-        'x-content-type-options': 'nosniff',
-        'x-request-id': 'req-1',
-      });
-    },
-  );
+  test.each([
+    ['/admin/', ''],
+    ['/admin/connections', ''],
+    ['/admin/index.html?x=/y/z', ''],
+    ['/admin/channels/backtest.b1', '../'],
+    ['/admin/events/a%2Fb?from=1', '../'],
+    ['/admin/stream/', '../'],
+    ['/admin/a/b/c', '../../'],
+  ])('is what %s gets, fresh each time, with a policy of its own, and finds its assets from there', async (path, toPage) => {
+    await using built = await startWithDashboard();
+    const { status, headers, body } = await ask(built.gateway, path, { headers: { 'x-request-id': 'req-1' } });
+    expect({ status, body: body.toString() }).toEqual({ status: 200, body: pageAt(toPage) });
+    expect(headers).toMatchObject({
+      'content-type': 'text/html; charset=utf-8',
+      'cache-control': 'no-cache',
+      'content-security-policy': PAGE_POLICY,
+      'cross-origin-opener-policy': 'same-origin',
+      'referrer-policy': 'no-referrer',
+      'x-content-type-options': 'nosniff',
+      'x-request-id': 'req-1',
+    });
+  });
 
   test('/admin leads to it wherever a proxy puts it', async () => {
     await using built = await startWithDashboard();
@@ -108,16 +118,26 @@ describe('the page', () => {
     await using built = await startWithDashboard();
     const { headers } = await ask(built.gateway, '/admin/');
     const known = { 'if-none-match': String(headers.etag) };
+    expect((await ask(built.gateway, '/admin/trace/x', { headers: known })).status).toBe(200);
     const again = await ask(built.gateway, '/admin/connections', { headers: known });
     expect(again).toMatchObject({ status: 304, body: Buffer.alloc(0) });
     expect(again.headers).toMatchObject({ 'content-security-policy': PAGE_POLICY, 'cache-control': 'no-cache' });
     expect((await ask(built.gateway, '/admin/', { headers: { 'if-none-match': 'W/"1-1"' } })).status).toBe(200);
   });
 
+  test('is not at addresses deeper than any of its own', async () => {
+    await using built = await startWithDashboard();
+    expect(problem(await ask(built.gateway, `/admin${'/a'.repeat(10)}`))).toMatchObject({ status: 404, code: 'NOT_FOUND' });
+  });
+
   test('HEAD gets the headers alone', async () => {
     await using built = await startWithDashboard();
     const { status, headers, body } = await ask(built.gateway, '/admin/', { method: 'HEAD' });
-    expect({ status, length: headers['content-length'], body: body.length }).toEqual({ status: 200, length: String(PAGE.length), body: 0 });
+    expect({ status, length: headers['content-length'], body: body.length }).toEqual({
+      status: 200,
+      length: String(pageAt('').length),
+      body: 0,
+    });
   });
 });
 
@@ -215,7 +235,7 @@ test.each([
 ])('%s leads nowhere else', async (path) => {
   await using built = await startWithDashboard();
   const { status, body } = await ask(built.gateway, path);
-  const isPage = status === 200 && body.toString() === PAGE;
+  const isPage = status === 200 && body.toString().startsWith('<!doctype html><script');
   expect(isPage || status === 404).toBe(true);
   if (path.startsWith('/admin/assets/')) expect(status).toBe(404);
 });

@@ -79,9 +79,9 @@ describe('over a socket', () => {
     expect(await ask(gateway, 'GET http://example.org/trpc/auth.whoami HTTP/1.1')).toMatchObject({ status: 401 });
   });
 
-  test('encoding makes no route of another one', async () => {
+  test('neither encoding nor a slash makes a route of another one', async () => {
     await using gateway = await startGateway();
-    for (const path of ['/%6cive', '/livez%2f', '/x%2f..%2flivez', '/trpc%2fauth.whoami', '/LIVEZ']) {
+    for (const path of ['/%6civez', '/livez%2f', '/livez/', '/metrics/x', '/x%2f..%2flivez', '/trpc%2fauth.whoami', '/LIVEZ']) {
       expect([path, (await ask(gateway, `GET ${path} HTTP/1.1`)).status]).toEqual([path, 404]);
     }
   });

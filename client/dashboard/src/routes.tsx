@@ -1,7 +1,8 @@
-/** The addresses of the dashboard, all below `/admin`, and what they show. Pages are loaded when they are first opened. */
+/** The addresses of the dashboard, all below that of the page, and what they show. Pages are loaded when they are first opened. */
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router';
 import { Overview } from './pages/overview/overview.tsx';
 import { streamSearch } from './pages/stream/search.ts';
+import { PAGE_PATH } from './place.ts';
 import { NotFound, PageFailed } from './shell/failures.tsx';
 import { Shell } from './shell/shell.tsx';
 
@@ -53,7 +54,7 @@ const contract = createRoute({
 
 export const router = createRouter({
   routeTree: root.addChildren([overview, connections, channels, stream, trace, publish, contract]),
-  basepath: '/admin',
+  basepath: PAGE_PATH,
   trailingSlash: 'preserve',
   defaultErrorComponent: PageFailed,
   defaultPreload: 'intent',

@@ -1,3 +1,8 @@
+/** What Vite puts in place of these. */
+interface ImportMeta {
+  readonly env: { readonly DEV: boolean; readonly BASE_URL: string };
+}
+
 /** Style sheets, which Vite makes part of the page. */
 declare module '*.module.css' {
   const classes: Readonly<Record<string, string>>;

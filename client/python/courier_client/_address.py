@@ -15,7 +15,7 @@ class Address:
     """The addresses of one gateway."""
 
     def __init__(self, base_url: str) -> None:
-        """Raises InvalidInputError, naming `base_url`, for what is no http or https URL."""
+        """Raises InvalidInputError, naming `base_url`, for what is no http, https, ws or wss URL."""
         self.base_url = _normal(base_url)
 
     @property
@@ -57,7 +57,8 @@ class Address:
 def _normal(base_url: str) -> str:
     problem = _problem_with(base_url)
     if problem is None:
-        return urlsplit(base_url).geturl().rstrip("/")
+        parts = urlsplit(base_url)
+        return parts._replace(scheme=parts.scheme.replace("ws", "http")).geturl().rstrip("/")
     message = f"base_url {base_url!r} {problem}"
     raise InvalidInputError("INVALID_ARGUMENT", message, hint="Give an address such as http://localhost:8766.")
 
@@ -70,7 +71,7 @@ def _problem_with(base_url: str) -> str | None:
         return f"is malformed: {error}"
     problems = {
         "has white space in it": any(character <= " " for character in base_url),
-        "does not begin with http:// or https://": parts.scheme not in {"http", "https"},
+        "does not begin with http://, https://, ws:// or wss://": parts.scheme not in {"http", "https", "ws", "wss"},
         "names no host": not parts.hostname,
         "carries a user name: the token is what authenticates": parts.username is not None,
         "has a query or a fragment": bool(parts.query or parts.fragment),

@@ -59,7 +59,7 @@ class CourierClient:
         """Opens no connection yet.
 
         Args:
-            base_url: Where the gateway is; it may have a path.
+            base_url: Where the gateway is: http, https, ws or wss, perhaps with a path.
             service_name: Who calls, for the gateway's figures. The rights are those of the token.
             token: A token, or a function (async or not) that gives one whenever another is needed.
                 Without it, what COURIER_TOKEN says.

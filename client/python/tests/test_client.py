@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+from collections.abc import Iterator
 
 import pytest
 
@@ -19,11 +20,11 @@ from courier_client import (
     UnavailableError,
     __version__,
 )
-from processes import ScriptedServer
+from processes import Gateway, ScriptedServer
 
 WRONG_ADDRESSES = [
     "localhost:8766",
-    "ws://localhost:8766",
+    "ftp://localhost:8766",
     "http://",
     "http://localhost:port",
     "http://local host:8766",
@@ -39,6 +40,31 @@ def test_a_wrong_address_is_refused_at_once(address: str, kind: type[CourierClie
     with pytest.raises(InvalidInputError, match="base_url") as caught:
         kind(address, token="t1")
     assert "http://localhost:8766" in caught.value.hint
+
+
+@pytest.fixture(scope="module")
+def gateway_below_a_path() -> Iterator[Gateway]:
+    with Gateway(COURIER_BASE_PATH="/tools/courier") as gateway:
+        yield gateway
+
+
+@pytest.mark.parametrize("scheme", ["http", "ws"])
+@pytest.mark.parametrize("ending", ["", "/"])
+async def test_a_gateway_below_a_path_is_reached(gateway_below_a_path: Gateway, scheme: str, ending: str) -> None:
+    gateway = gateway_below_a_path
+    assert gateway.url.endswith("/tools/courier")
+    address = gateway.url.replace("http", scheme) + ending
+    async with CourierClient(address, token=gateway.token("prophet")) as client:
+        receipt = await client.publish("strategy.s1", "strategy.generation.started", {"strategy_id": "s1"})
+        event = await anext(client.subscribe("strategy.s1", on_gap="fail", last_event_id=before(receipt.id)))
+        assert event.id == receipt.id
+    with SyncCourierClient(address, token=gateway.token("prophet")) as client:
+        assert client.history("strategy.s1", order="newest").events[0].id == receipt.id
+
+
+def before(position: str) -> str:
+    epoch, _, number = position.partition("-")
+    return f"{epoch}-{int(number) - 1}"
 
 
 def test_a_wrong_service_name_is_refused_at_once() -> None:

@@ -2,6 +2,7 @@
 import { useCourierClient, useCourierConnection } from '@lumiere/courier-client/react';
 import { keepPreviousData, type UseQueryResult, useQuery } from '@tanstack/react-query';
 import type { ChannelActivity, Connections, Health, Recipients, Series, Stats } from '../../../../src/contract/admin.ts';
+import { GATEWAY_URL } from '../place.ts';
 
 /** How often figures are asked for anew, in ms. */
 const FIGURES_MS = 2000;
@@ -54,7 +55,7 @@ export function useHealth(): UseQueryResult<Health> {
 }
 
 async function askHealth(signal: AbortSignal): Promise<Health> {
-  const response = await fetch('/health', { signal, credentials: 'omit' }).catch((cause: unknown) => {
+  const response = await fetch(`${GATEWAY_URL}/health`, { signal, credentials: 'omit' }).catch((cause: unknown) => {
     throw new Error('the gateway does not answer', { cause });
   });
   // An unhealthy gateway answers with 503, and with what is wrong.

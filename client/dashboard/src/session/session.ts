@@ -4,6 +4,7 @@
  */
 import { type ConnectionState, CourierClient, CourierError, type Identity, type Observable } from '@lumiere/courier-client';
 import { useSyncExternalStore } from 'react';
+import { GATEWAY_URL, PAGE_PATH } from '../place.ts';
 
 export type Client = CourierClient<'continue'>;
 
@@ -16,7 +17,8 @@ export type SessionState =
   | { readonly status: 'signing-in'; readonly client: Client }
   | { readonly status: 'signed-in'; readonly client: Client; readonly identity: Identity };
 
-const STORAGE_KEY = 'courier.token';
+/** Of this gateway: others of the same origin, below other paths, have tokens of their own. */
+const STORAGE_KEY = `courier.token ${PAGE_PATH}`;
 
 class Session implements Observable<SessionState> {
   #state: SessionState = { status: 'signed-out' };
@@ -38,7 +40,7 @@ class Session implements Observable<SessionState> {
   /** Signs in with `token`; whoever was signed in before is out. The state tells how it went. */
   signIn(token: string): void {
     this.#leave();
-    const client = new CourierClient({ url: location.origin, token, onGap: 'continue' });
+    const client = new CourierClient({ url: GATEWAY_URL, token, onGap: 'continue' });
     this.#set({ status: 'signing-in', client });
     client.connection.subscribe((connection) => this.#follow(client, token, connection));
     // What becomes of it is told by the state of the connection.

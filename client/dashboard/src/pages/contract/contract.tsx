@@ -6,6 +6,7 @@ import { Facts } from '../../parts/facts.tsx';
 import { count } from '../../parts/format.ts';
 import { SearchField } from '../../parts/search-field.tsx';
 import { Empty, Loaded } from '../../parts/states.tsx';
+import { GATEWAY_URL } from '../../place.ts';
 import { useIdentity } from '../../session/use-identity.ts';
 import { ClientsCard } from './clients.tsx';
 import { FamiliesCard } from './families.tsx';
@@ -44,10 +45,10 @@ function Whole({ contract: { document, hash } }: { readonly contract: Contract }
               [
                 'For programs',
                 <Group key="files" gap="xs" justify="flex-end">
-                  <Anchor size="sm" href="/contract.json">
+                  <Anchor size="sm" href={`${GATEWAY_URL}/contract.json`}>
                     contract.json
                   </Anchor>
-                  <Anchor size="sm" href="/asyncapi.json">
+                  <Anchor size="sm" href={`${GATEWAY_URL}/asyncapi.json`}>
                     asyncapi.json
                   </Anchor>
                 </Group>,

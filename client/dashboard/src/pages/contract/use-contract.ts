@@ -1,6 +1,7 @@
 /** The gateway's contract, asked for once: where the gateway's becomes another, the page is to be reloaded. */
 import { type UseQueryResult, useQuery } from '@tanstack/react-query';
 import type { ContractDocument } from '../../../../../src/contract/document.ts';
+import { GATEWAY_URL } from '../../place.ts';
 
 export interface Contract {
   readonly document: ContractDocument;
@@ -13,7 +14,7 @@ export function useContract(): UseQueryResult<Contract> {
 }
 
 async function askContract(signal: AbortSignal): Promise<Contract> {
-  const response = await fetch('/contract.json', { signal, credentials: 'omit' }).catch((cause: unknown) => {
+  const response = await fetch(`${GATEWAY_URL}/contract.json`, { signal, credentials: 'omit' }).catch((cause: unknown) => {
     throw new Error('the gateway does not answer', { cause });
   });
   if (!response.ok) throw new Error(`GET /contract.json was answered with ${response.status}`);

@@ -7,6 +7,7 @@ import { CodeBlock, CodeTabs, CopyText } from '../../parts/code.tsx';
 import { Facts } from '../../parts/facts.tsx';
 import { bytes, count } from '../../parts/format.ts';
 import { Legible } from '../../parts/legible.tsx';
+import { GATEWAY_URL } from '../../place.ts';
 import type { StreamSearch } from './search.ts';
 import { publishCode } from './snippets.ts';
 
@@ -68,7 +69,7 @@ function Details({ event, onFilter }: { readonly event: CourierEvent; readonly o
         <Title order={3} size="h6" mb={4}>
           Publish the same
         </Title>
-        <CodeTabs code={publishCode(event, location.origin)} />
+        <CodeTabs code={publishCode(event, GATEWAY_URL)} />
       </div>
     </Stack>
   );

@@ -3,6 +3,7 @@ import { Button, Modal } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import type { ReactElement } from 'react';
 import { CodeTabs } from '../../parts/code.tsx';
+import { GATEWAY_URL } from '../../place.ts';
 import type { StreamSearch } from './search.ts';
 import { subscribeCode } from './snippets.ts';
 
@@ -14,7 +15,7 @@ export function SubscribeCode({ search }: { readonly search: StreamSearch }): Re
         As code
       </Button>
       <Modal opened={isOpen} onClose={close} title="Subscribe to this" size="lg">
-        <CodeTabs code={subscribeCode(search, location.origin)} />
+        <CodeTabs code={subscribeCode(search, GATEWAY_URL)} />
       </Modal>
     </>
   );
