@@ -23,7 +23,7 @@ import {
   withLastEventId,
 } from './trpc-messages.ts';
 import { type RunningCall, TrpcReplies } from './trpc-replies.ts';
-import { deliverIterable, trackedSink } from './trpc-subscription.ts';
+import { deliverIterable, isGivingUp, trackedSink } from './trpc-subscription.ts';
 import type { ConnectionControl, TrpcWebSocketOptions } from './trpc-websocket.ts';
 
 /** Undefined when the context was refused; the connection is closing then. */
@@ -211,10 +211,10 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
       const connected = await context;
       if (connected !== undefined && !abort.signal.aborted && this.writer.open) {
         running.ctx = this.#options.contextOfCall(connected.value, call.id);
-        await this.#subscribe(running, abort.signal, onStart);
+        await this.#subscribe(running, abort, onStart);
       }
     } catch (cause) {
-      failed = !(abort.signal.aborted && getTRPCErrorFromUnknown(cause).cause?.name === 'AbortError');
+      failed = !(abort.signal.aborted && isGivingUp(cause));
       if (failed) this.#replies.fail(running, cause);
     } finally {
       this.#subscriptions.delete(call.id);
@@ -252,8 +252,9 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
     this.#replies.send({ ...call.envelope, result: { type: 'data', data: result } });
   }
 
-  async #subscribe(running: RunningCall<TRouter>, signal: AbortSignal, onStart: () => void): Promise<void> {
+  async #subscribe(running: RunningCall<TRouter>, stop: AbortController, onStart: () => void): Promise<void> {
     const { call } = running;
+    const { signal } = stop;
     const result = await this.#call(running, signal);
     if (isEventStream(result)) {
       if (signal.aborted) return;
@@ -270,10 +271,10 @@ export class TrpcConnection<TRouter extends AnyTRPCRouter> {
     await deliverIterable({
       iterable: isObservable(result) ? observableToAsyncIterable(result, signal) : result,
       writer: this.writer,
-      signal,
+      stop,
       onStart,
       onItem: (item) => this.#replies.send({ ...call.envelope, result: item }),
-      onCleanupError: (error) => this.#replies.report(error, running),
+      onLateError: (error) => this.#replies.report(error, running),
     });
   }
 
