@@ -7,6 +7,8 @@
  * gateway has refused the client, for somebody to open the way again. So nothing is lost however long it takes.
  */
 import { createWSClient, type TRPCClient } from '@trpc/client';
+import { ERROR_CODES } from '../../src/contract/codes.ts';
+import type { ConnectionState } from './connection-state.ts';
 import { CONTRACT_HASH } from './contract.ts';
 import { CourierError, closeError, closeMeaning, courierErrorFrom } from './errors.ts';
 import { Value } from './observable.ts';
@@ -15,36 +17,6 @@ import type { AppRouter, WhoAmI } from './router.ts';
 import type { Tokens } from './token.ts';
 import { VERSION } from './version.ts';
 import { CourierWebSocket } from './web-socket.ts';
-
-/** Who the gateway takes the client for. */
-export interface Identity {
-  readonly sub: string;
-  readonly role: WhoAmI['role'];
-  /** By the gateway's clock. */
-  readonly expiresAt: Date;
-}
-
-/** The contracts that the client and the gateway were made from, as hashes. */
-export interface ContractMatch {
-  readonly client: string;
-  readonly gateway: string;
-  readonly same: boolean;
-}
-
-/**
- * - `idle`: nothing was asked for yet.
- * - `connecting`: for the first time, or again; `error` says why the last attempt failed or the last connection was lost,
- *   `retryAt` when the next attempt is (ms since 1970) where it waits for one.
- * - `connected`: the gateway has accepted the token.
- * - `refused`: the gateway does not want the client back as it is. Nothing is tried until `connect()` or `setToken()`.
- * - `closed`: by `close()`.
- */
-export type ConnectionState =
-  | { readonly status: 'idle' }
-  | { readonly status: 'connecting'; readonly attempt: number; readonly error?: CourierError; readonly retryAt?: number }
-  | { readonly status: 'connected'; readonly identity: Identity; readonly contract: ContractMatch }
-  | { readonly status: 'refused'; readonly error: CourierError }
-  | { readonly status: 'closed' };
 
 export interface ConnectionOptions {
   /** Of the tRPC endpoint: `ws://127.0.0.1:8766/trpc`. */
@@ -63,6 +35,8 @@ const RENEWAL_SHARE = 0.2;
 const MAX_RENEWAL_MS = 60_000;
 /** How long tRPC's client may take to close, in ms. */
 const CLOSE_GRACE_MS = 1000;
+/** How long the gateway may take to close a connection after it refused a call of it, in ms. */
+const REFUSAL_GRACE_MS = 1000;
 /** Longest delay that a timer takes, in ms. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -138,6 +112,18 @@ export class Connection {
     }
     this.#isOutdated = true;
     this.connect();
+  }
+
+  /**
+   * A call was answered with UNAUTHORIZED: the gateway is refusing the connection, and its close says what is to become of
+   * the client. Resolves when the connection is lost; one that the gateway leaves open is given up.
+   */
+  async unauthorized(reason: string): Promise<void> {
+    const { signal } = this.#current;
+    await sleep(REFUSAL_GRACE_MS, signal).catch(() => undefined);
+    if (signal.aborted) return;
+    this.#lost({ code: ERROR_CODES.UNAUTHORIZED.close, reason });
+    this.#socket?.connection?.ws.close();
   }
 
   /** Ends it for good, and fails the calls that wait for an answer. Resolves when the socket is closing. */
