@@ -102,22 +102,22 @@ export class Connection {
    * @throws {CourierError} UNAUTHORIZED when the gateway does not take it.
    */
   async renew(): Promise<void> {
-    if (this.state.get().status === 'connected') {
-      await this.#refresh(this.#current.signal);
-      return;
+    if (this.state.get().status === 'connected') await this.#refresh(this.#current.signal);
+    else {
+      this.#isOutdated = true;
+      this.connect();
     }
-    this.#isOutdated = true;
-    this.connect();
   }
 
   /**
    * A call was answered with UNAUTHORIZED: the gateway is refusing the connection, and its close says what is to become of
-   * the client. Resolves when the connection is lost; one that the gateway leaves open is given up.
+   * the client. Resolves when the connection is lost. One that the gateway leaves open is given up, unless it has accepted the
+   * client: then the answer came over one that this has replaced.
    */
   async unauthorized(reason: string): Promise<void> {
     const { signal } = this.#current;
     await sleep(REFUSAL_GRACE_MS, signal).catch(() => undefined);
-    if (signal.aborted) return;
+    if (signal.aborted || this.state.get().status === 'connected') return;
     this.#lost({ code: ERROR_CODES.UNAUTHORIZED.close, reason });
     this.#socket?.connection?.ws.close();
   }

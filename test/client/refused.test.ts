@@ -185,6 +185,20 @@ describe('a gateway that answers UNAUTHORIZED and leaves the connection open', (
     expect(await received).toMatchObject({ value: { id: 'e1-1' } });
   });
 
+  test('is not left where it has accepted the client: the call is made again', async () => {
+    const valid = new Set(['only']);
+    await using gateway = await gatewayThat('answers and stays', valid);
+    await using client = clientOf(gateway.url, 'only');
+    await client.connect();
+    valid.delete('only');
+    const published = client.publish('backtest.b1', 'backtest.progress', DATA);
+    await expect.poll(() => gateway.seen).toContain('events.publish with only');
+    valid.add('only');
+    expect(await published).toMatchObject({ id: 'e1-1' });
+    expect(client.connection.get().status).toBe('connected');
+    expect(gateway.seen.filter((call) => call.startsWith('auth.whoami'))).toHaveLength(1);
+  });
+
   test('is left by a client that has no other token', async () => {
     await using gateway = await gatewayThat('answers and stays', new Set());
     await using client = clientOf(gateway.url, 'expired');
