@@ -11,7 +11,7 @@ import { VERSION } from '../src/version.ts';
 import { connections, revoke } from './cli/admin.ts';
 import { type ConnectionOptions, EXIT, explain } from './cli/connection.ts';
 import { CONTRACT_FORMATS, checkContract, EXIT_OUT_OF_DATE, exportContract, SNAPSHOT } from './cli/contract.ts';
-import { print } from './cli/output.ts';
+import { print, tell } from './cli/output.ts';
 import { publish } from './cli/publish.ts';
 import { health, history, stats } from './cli/read.ts';
 import { tail } from './cli/tail.ts';
@@ -210,11 +210,11 @@ try {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   } else if (error instanceof ConfigError || error instanceof PostgresOpenError) {
-    process.stderr.write(`courier: ${error.message}\n`);
+    tell(`courier: ${error.message}`);
     process.exitCode = EXIT.usage;
   } else {
     const { message, exitCode } = explain(error, gatewayUrl);
-    process.stderr.write(`courier: ${message}\n`);
+    tell(`courier: ${message}`);
     process.exitCode = exitCode;
   }
 }

@@ -44,8 +44,8 @@ export function assertSendable(data: unknown): void {
   throw new CourierError('PAYLOAD_TOO_LARGE', `data: ${message}`, { issues: [{ path: 'data', message }] });
 }
 
-/** Bytes of one call, at most: the gateway closes a connection for a message of more than 256 KiB. */
-const MAX_CALL_BYTES = 240 * 1024;
+/** Bytes of one call's events, at most: the gateway closes a connection for a message of more than 1 MiB. */
+const MAX_CALL_BYTES = 960 * 1024;
 
 /** Refuses events that are too much for one message together. */
 export function assertFitsMessage(events: readonly object[]): void {

@@ -1,7 +1,8 @@
 /** The client: one connection, whatever is subscribed to and published over it, and the typed tRPC client beneath. */
 import { createTRPCClient, type TRPCClient } from '@trpc/client';
 import { assertFitsMessage, assertSendable, endpointOf, listOf } from './arguments.ts';
-import { Connection, type ConnectionState } from './connection.ts';
+import { Connection } from './connection.ts';
+import type { ConnectionState } from './connection-state.ts';
 import { Consumer, type OnGap } from './consumer.ts';
 import type { EventType } from './contract.ts';
 import { CourierError, courierErrorFrom } from './errors.ts';

@@ -7,44 +7,17 @@
  * gateway has refused the client, for somebody to open the way again. So nothing is lost however long it takes.
  */
 import { createWSClient, type TRPCClient } from '@trpc/client';
+import { ERROR_CODES } from '../../src/contract/codes.ts';
+import type { ConnectionState } from './connection-state.ts';
 import { CONTRACT_HASH } from './contract.ts';
-import { CourierError, closeError, closeMeaning, courierErrorFrom } from './errors.ts';
+import { CourierError, closeError, closeMeaning, closeOf, courierErrorFrom } from './errors.ts';
 import { Value } from './observable.ts';
+import { renewAfter, renewalDelayMs } from './renewal.ts';
 import { jitter, orAborted, type RetryOptions, sleep } from './retry.ts';
 import type { AppRouter, WhoAmI } from './router.ts';
 import type { Tokens } from './token.ts';
 import { VERSION } from './version.ts';
 import { CourierWebSocket } from './web-socket.ts';
-
-/** Who the gateway takes the client for. */
-export interface Identity {
-  readonly sub: string;
-  readonly role: WhoAmI['role'];
-  /** By the gateway's clock. */
-  readonly expiresAt: Date;
-}
-
-/** The contracts that the client and the gateway were made from, as hashes. */
-export interface ContractMatch {
-  readonly client: string;
-  readonly gateway: string;
-  readonly same: boolean;
-}
-
-/**
- * - `idle`: nothing was asked for yet.
- * - `connecting`: for the first time, or again; `error` says why the last attempt failed or the last connection was lost,
- *   `retryAt` when the next attempt is (ms since 1970) where it waits for one.
- * - `connected`: the gateway has accepted the token.
- * - `refused`: the gateway does not want the client back as it is. Nothing is tried until `connect()` or `setToken()`.
- * - `closed`: by `close()`.
- */
-export type ConnectionState =
-  | { readonly status: 'idle' }
-  | { readonly status: 'connecting'; readonly attempt: number; readonly error?: CourierError; readonly retryAt?: number }
-  | { readonly status: 'connected'; readonly identity: Identity; readonly contract: ContractMatch }
-  | { readonly status: 'refused'; readonly error: CourierError }
-  | { readonly status: 'closed' };
 
 export interface ConnectionOptions {
   /** Of the tRPC endpoint: `ws://127.0.0.1:8766/trpc`. */
@@ -58,13 +31,10 @@ export interface ConnectionOptions {
 
 /** How often a connection on which nothing comes is tested, and how long the answer may take, in ms. */
 const KEEP_ALIVE = { enabled: true, intervalMs: 20_000, pongTimeoutMs: 10_000 };
-/** A token is renewed when this part of its time is left, but no earlier than so many ms before its end. */
-const RENEWAL_SHARE = 0.2;
-const MAX_RENEWAL_MS = 60_000;
 /** How long tRPC's client may take to close, in ms. */
 const CLOSE_GRACE_MS = 1000;
-/** Longest delay that a timer takes, in ms. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
+/** How long the gateway may take to close a connection after it refused a call of it, in ms. */
+const REFUSAL_GRACE_MS = 1000;
 
 /** tRPC's client for one WebSocket. */
 export type SocketClient = ReturnType<typeof createWSClient>;
@@ -132,12 +102,24 @@ export class Connection {
    * @throws {CourierError} UNAUTHORIZED when the gateway does not take it.
    */
   async renew(): Promise<void> {
-    if (this.state.get().status === 'connected') {
-      await this.#refresh(this.#current.signal);
-      return;
+    if (this.state.get().status === 'connected') await this.#refresh(this.#current.signal);
+    else {
+      this.#isOutdated = true;
+      this.connect();
     }
-    this.#isOutdated = true;
-    this.connect();
+  }
+
+  /**
+   * A call was answered with UNAUTHORIZED: the gateway is refusing the connection, and its close says what is to become of
+   * the client. Resolves when the connection is lost. One that the gateway leaves open is given up, unless it has accepted the
+   * client: then the answer came over one that this has replaced.
+   */
+  async unauthorized(reason: string): Promise<void> {
+    const { signal } = this.#current;
+    await sleep(REFUSAL_GRACE_MS, signal).catch(() => undefined);
+    if (signal.aborted || this.state.get().status === 'connected') return;
+    this.#lost({ code: ERROR_CODES.UNAUTHORIZED.close, reason });
+    this.#socket?.connection?.ws.close();
   }
 
   /** Ends it for good, and fails the calls that wait for an answer. Resolves when the socket is closing. */
@@ -269,8 +251,7 @@ export class Connection {
     for (let attempt = 0; !signal.aborted; attempt += 1) {
       try {
         const answer = await this.#options.trpc().auth.whoami.query(undefined, { signal });
-        if (signal.aborted) return;
-        this.#accepted(answer, signal);
+        if (!signal.aborted) this.#accepted(answer, signal);
         return;
       } catch (thrown) {
         const error = courierErrorFrom(thrown);
@@ -292,30 +273,9 @@ export class Connection {
     this.#options.tokens.accepted();
     const match = { client: CONTRACT_HASH, gateway: contract, same: contract === CONTRACT_HASH };
     this.state.set({ status: 'connected', identity: { sub, role, expiresAt }, contract: match });
-    if (this.#isOutdated) void this.#renewAfter(0, signal);
-    else if (this.#options.tokens.renewable) {
-      const leftMs = Math.min(MAX_RENEWAL_MS, expiresInMs * RENEWAL_SHARE);
-      void this.#renewAfter(Math.min(MAX_TIMER_MS, expiresInMs - leftMs), signal);
-    }
-  }
-
-  /**
-   * Asks for another token, until there is one that the gateway takes. When there is none the connection ends with its
-   * token, and the next attempt asks again.
-   */
-  async #renewAfter(firstDelayMs: number, signal: AbortSignal): Promise<void> {
-    let delayMs = firstDelayMs;
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        await sleep(delayMs, signal);
-        if ((await this.#refresh(signal)) || !this.#options.tokens.renewable) return;
-      } catch (error) {
-        if (signal.aborted) return;
-        this.#options.onRetry(courierErrorFrom(error));
-        if (!this.#options.tokens.renewable) return;
-      }
-      delayMs = this.#options.retry.busyDelayMs + jitter(this.#options.retry, attempt);
-    }
+    if (!this.#isOutdated && !this.#options.tokens.renewable) return;
+    const delayMs = this.#isOutdated ? 0 : renewalDelayMs(expiresInMs);
+    void renewAfter(delayMs, signal, { ...this.#options, refresh: (current) => this.#refresh(current) });
   }
 
   /** @returns false when there is no other token than the one that is used. */
@@ -337,9 +297,4 @@ export class Connection {
     this.#accepted(answer, this.#current.signal);
     return true;
   }
-}
-
-function closeOf(event: unknown): { readonly code: number; readonly reason: string } {
-  const { code, reason } = (event ?? {}) as { code?: unknown; reason?: unknown };
-  return { code: typeof code === 'number' ? code : 1006, reason: typeof reason === 'string' ? reason : '' };
 }

@@ -113,6 +113,12 @@ export function courierErrorFrom(thrown: unknown): CourierError {
   });
 }
 
+/** How a connection ended: by a close frame, or else as one that was lost. @param event a CloseEvent, an Event, or what was thrown. */
+export function closeOf(event: unknown): { readonly code: number; readonly reason: string } {
+  const { code, reason } = (event ?? {}) as { code?: unknown; reason?: unknown };
+  return { code: typeof code === 'number' ? code : 1006, reason: typeof reason === 'string' ? reason : '' };
+}
+
 /** What the gateway meant by closing a connection; codes that are not its own are those of a connection that was lost. */
 export function closeMeaning(code: number | undefined): CloseMeaning | undefined {
   return code !== undefined && Object.hasOwn(CLOSE_CODES, code) ? CLOSE_CODES[code as CloseCode] : undefined;

@@ -1,7 +1,7 @@
 /** Publish and subscribe to Courier, typed. */
 export { BackgroundPublisher, type BackgroundPublisherCounts, type BackgroundPublisherOptions } from './background-publisher.ts';
 export { CourierClient } from './client.ts';
-export type { ConnectionState, ContractMatch, Identity } from './connection.ts';
+export type { ConnectionState, ContractMatch, Identity } from './connection-state.ts';
 export type { OnGap } from './consumer.ts';
 export * from './contract.ts';
 export { type Cursor, localStorageCursor } from './cursor.ts';

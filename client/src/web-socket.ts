@@ -4,9 +4,10 @@
 const ATTEMPT_TIMEOUT_MS = 10_000;
 /** How long the other side may take to answer a close, in ms: then the connection counts as lost. */
 const CLOSE_TIMEOUT_MS = 1000;
-/** Calls in one message, and UTF-16 units of one with several calls, at most; the gateway takes 100 and 256 KiB. */
-const MAX_CALLS = 100;
-const MAX_LENGTH = 64 * 1024;
+/** UTF-8 bytes of a message with several calls, at most; the gateway takes 1 MiB. */
+const MAX_BATCH_BYTES = 512 * 1024;
+/** A UTF-16 unit is at most so many bytes of UTF-8. */
+const MAX_BYTES_OF_UNIT = 3;
 
 export class CourierWebSocket extends WebSocket {
   constructor(url: string | URL) {
@@ -26,8 +27,8 @@ export class CourierWebSocket extends WebSocket {
 
   /** tRPC's client sends everything that waits as one message, however much that is. */
   override send(data: Parameters<WebSocket['send']>[0]): void {
-    if (typeof data === 'string' && data.startsWith('[')) for (const part of parts(data)) super.send(part);
-    else super.send(data);
+    if (typeof data !== 'string' || !data.startsWith('[') || data.length * MAX_BYTES_OF_UNIT <= MAX_BATCH_BYTES) super.send(data);
+    else for (const part of parts(data)) super.send(part);
   }
 
   /** A peer that is gone never answers; who waits for the end hears of it all the same. */
@@ -41,18 +42,21 @@ export class CourierWebSocket extends WebSocket {
   }
 }
 
+/** The calls of a batch as several messages, in their order. One that is too long by itself is sent by itself. */
 function parts(batch: string): string[] {
-  const calls = (JSON.parse(batch) as unknown[]).map((call) => JSON.stringify(call));
+  const encoder = new TextEncoder();
   const messages: string[][] = [];
-  let length = Number.POSITIVE_INFINITY;
-  for (const call of calls) {
-    const last = messages.at(-1);
-    if (last === undefined || last.length === MAX_CALLS || length + call.length > MAX_LENGTH) {
-      messages.push([call]);
-      length = call.length;
+  let bytes = Number.POSITIVE_INFINITY;
+  for (const call of JSON.parse(batch) as unknown[]) {
+    const text = JSON.stringify(call);
+    // With the brackets around the first, and the comma before another.
+    const added = encoder.encode(text).length + 1;
+    if (bytes + added <= MAX_BATCH_BYTES) {
+      messages.at(-1)?.push(text);
+      bytes += added;
     } else {
-      last.push(call);
-      length += call.length;
+      messages.push([text]);
+      bytes = added + 1;
     }
   }
   return messages.map((message) => `[${message.join(',')}]`);

@@ -10,8 +10,8 @@ import { contractDocument, parseContractDocument } from '../../src/contract/docu
 import { typescriptOf } from '../../src/contract/typescript.ts';
 import { CONTRACT_HASH, VERSION } from '../../src/version.ts';
 import { CliError, EXIT } from './connection.ts';
-import { paint } from './format.ts';
 import { jsonText } from './json-text.ts';
+import type { Line } from './line.ts';
 import { print, tell } from './output.ts';
 import { rowLines } from './table.ts';
 
@@ -40,8 +40,8 @@ export interface ExportOptions {
 /** Prints it, or writes a file once it is made: one that the command line itself is made of can be renewed. */
 export async function exportContract({ format, output }: ExportOptions): Promise<void> {
   const text = FORMATTERS[format]();
-  if (output === undefined) await print(text.trimEnd());
-  else writeFileSync(output, text);
+  if (output !== undefined) writeFileSync(output, text);
+  else for (const line of text.trimEnd().split('\n')) await print(line);
 }
 
 export interface CheckOptions {
@@ -68,12 +68,12 @@ export async function checkContract({ against, json }: CheckOptions): Promise<vo
 }
 
 /** One change a line, below the type that it is about. */
-function tableOf(changes: readonly ContractChange[]): string[] {
+function tableOf(changes: readonly ContractChange[]): Line[] {
   const [head, ...lines] = rowLines(changes.map(({ subject: _, ...row }) => row));
   if (head === undefined) return [];
-  const body = changes.flatMap((change, index) => {
+  const body = changes.flatMap((change, index): Line[] => {
     const line = `  ${lines[index]}`;
-    const shown = isBreaking(change) ? paint('red', line) : line;
+    const shown = isBreaking(change) ? { style: 'red' as const, text: line } : line;
     return change.subject === changes[index - 1]?.subject ? [shown] : [change.subject, shown];
   });
   return [`  ${head}`, ...body];

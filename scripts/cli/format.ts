@@ -1,5 +1,5 @@
 /** How events look on a terminal: aligned, one line each, coloured only where colours are wanted. */
-import { styleText } from 'node:util';
+import { type Line, printable, type Style } from './line.ts';
 
 /** What the commands print, whatever its type. */
 export interface PrintedEvent {
@@ -8,13 +8,6 @@ export interface PrintedEvent {
   readonly type: string;
   readonly metadata: { readonly timestamp: Date; readonly source: string };
   readonly data: object;
-}
-
-type Style = Parameters<typeof styleText>[0];
-
-/** Styles `text` where `stream` shows colours; styleText itself heeds NO_COLOR and terminals. */
-export function paint(style: Style, text: string, stream: NodeJS.WriteStream = process.stdout): string {
-  return styleText(style, text, { stream });
 }
 
 function styleOf(type: string): Style {
@@ -31,23 +24,23 @@ function timeText(timestamp: Date): string {
 }
 
 /** `12:00:00.000  backtest.b1  backtest.progress  cartographe  backtest_id=b1 progress=0.5` */
-export function eventLine(event: PrintedEvent): string {
+export function eventLine(event: PrintedEvent): Line {
   return [
-    paint('dim', timeText(event.metadata.timestamp)),
-    event.channel.padEnd(24),
-    paint(styleOf(event.type), event.type.padEnd(30)),
-    paint('dim', printable(event.metadata.source).padEnd(12)),
-    dataText(event.data),
-  ].join(' ');
+    { style: 'dim', text: timeText(event.metadata.timestamp) },
+    ` ${column(event.channel, 24)} `,
+    { style: styleOf(event.type), text: column(event.type, 30) },
+    ' ',
+    { style: 'dim', text: column(event.metadata.source, 12) },
+    ` ${dataText(event.data)}`,
+  ];
+}
+
+function column(text: string, width: number): string {
+  return printable(text).padEnd(width);
 }
 
 function dataText(data: object): string {
-  const fields = Object.entries(data).map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
-  return printable(fields.join(' '));
-}
-
-/** Text from elsewhere must not move the cursor or change the colours. */
-function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '\uFFFD');
+  return Object.entries(data)
+    .map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join(' ');
 }

@@ -1,5 +1,6 @@
 /** Standard output that may be closed by whoever reads it, as in `courier tail | head`: that is an end, not an error. */
 import { EXIT } from './connection.ts';
+import { type Line, rendered } from './line.ts';
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(EXIT.ok);
@@ -7,11 +8,11 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 /** Writes a line, and waits while the reader is slower than we are. */
-export async function print(line: string): Promise<void> {
-  if (!process.stdout.write(`${line}\n`)) await new Promise<void>((resolve) => process.stdout.once('drain', resolve));
+export async function print(line: Line): Promise<void> {
+  if (!process.stdout.write(`${rendered(line)}\n`)) await new Promise<void>((resolve) => process.stdout.once('drain', resolve));
 }
 
 /** Writes a line that is about the work, not its result. */
-export function tell(line: string): void {
-  process.stderr.write(`${line}\n`);
+export function tell(line: Line): void {
+  process.stderr.write(`${rendered(line, process.stderr)}\n`);
 }

@@ -1,7 +1,7 @@
 /** `courier history`, `courier stats`, `courier health`: what the gateway has and how it is. */
 import type { EventType } from '../../src/contract/index.ts';
 import { CliError, type ConnectionOptions, getJson, httpClient } from './connection.ts';
-import { eventLine, paint } from './format.ts';
+import { eventLine } from './format.ts';
 import { print, tell } from './output.ts';
 import { fieldLines } from './table.ts';
 
@@ -31,7 +31,7 @@ export async function history(patterns: readonly string[], options: HistoryOptio
     if (newest) before = page.next;
     else after = page.next;
     if (page.has_more && options.all) continue;
-    if (page.has_more) tell(paint('dim', `there is more: ${newest ? '--before' : '--after'} ${page.next}, or --all`, process.stderr));
+    if (page.has_more) tell({ style: 'dim', text: `there is more: ${newest ? '--before' : '--after'} ${page.next}, or --all` });
     return;
   }
 }
@@ -39,11 +39,11 @@ export async function history(patterns: readonly string[], options: HistoryOptio
 export async function stats(options: ConnectionOptions & { readonly json?: boolean | undefined }): Promise<void> {
   const { ok, body } = await getJson(options, '/stats');
   if (!ok) throw new CliError(String(body['detail']));
-  await print(options.json ? JSON.stringify(body) : fieldLines(body).join('\n'));
+  for (const line of options.json ? [JSON.stringify(body)] : fieldLines(body)) await print(line);
 }
 
 export async function health(options: ConnectionOptions & { readonly json?: boolean | undefined }): Promise<void> {
   const { ok, body } = await getJson(options, '/health');
-  await print(options.json ? JSON.stringify(body) : fieldLines(body).join('\n'));
+  for (const line of options.json ? [JSON.stringify(body)] : fieldLines(body)) await print(line);
   if (!ok) throw new CliError(`the gateway is ${String(body['status'])}`);
 }

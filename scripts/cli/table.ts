@@ -1,4 +1,5 @@
 /** What commands show of answers that are no events: fields as lines, lists of rows as tables. */
+import { printable } from './line.ts';
 
 const NAME_WIDTH = 42;
 const INDENT = '  ';
@@ -6,7 +7,7 @@ const INDENT = '  ';
 /** Nested fields as lines of `name.of.field  value`; lists, whose items are rows, as tables below their names. */
 export function fieldLines(value: object, prefix = ''): string[] {
   return Object.entries(value).flatMap(([key, field]): string[] => {
-    const name = `${prefix}${key}`;
+    const name = printable(`${prefix}${key}`);
     if (typeof field !== 'object' || field === null) return [`${name.padEnd(NAME_WIDTH)} ${textOf(field)}`];
     if (Array.isArray(field) && field.length > 0) return [name, ...rowLines(field).map((line) => INDENT + line)];
     return Object.keys(field).length === 0 ? [`${name.padEnd(NAME_WIDTH)} none`] : fieldLines(field, `${name}.`);
@@ -18,7 +19,7 @@ export function rowLines<T extends object>(rows: readonly T[]): string[] {
   const [first] = rows;
   if (first === undefined) return [];
   const columns = (Object.keys(first) as (keyof T & string)[]).map((name) => {
-    const cells = [name, ...rows.map((row) => textOf(row[name]))];
+    const cells = [name, ...rows.map((row) => textOf(row[name]))].map(printable);
     const width = Math.max(...cells.map((cell) => cell.length));
     return cells.map((cell) => cell.padEnd(width));
   });

@@ -1,7 +1,7 @@
 /** `courier tail`: what is published, as it happens; after a lost connection it goes on where it was. */
 import type { EventType } from '../../src/contract/index.ts';
 import { CliError, type ConnectionOptions, EXIT, httpClient, webSocketClient } from './connection.ts';
-import { eventLine, paint } from './format.ts';
+import { eventLine } from './format.ts';
 import { print, tell } from './output.ts';
 
 export interface TailOptions extends ConnectionOptions {
@@ -23,7 +23,7 @@ export async function tail(patterns: readonly string[], options: TailOptions): P
   client.connection.subscribe((state) => {
     if (state.status === 'refused') ended.reject(new CliError(`the gateway refuses the token: ${state.error.message}`, EXIT.refused));
     if (state.status === 'connecting' && state.error !== undefined && !isLost) {
-      tell(paint('yellow', `connection lost, trying again: ${state.error.message}`, process.stderr));
+      tell({ style: 'yellow', text: `connection lost, trying again: ${state.error.message}` });
     }
     isLost = state.status === 'connecting';
   });
@@ -36,7 +36,7 @@ export async function tail(patterns: readonly string[], options: TailOptions): P
         if (options.limit !== undefined && events >= options.limit) return;
         if (event.type === 'courier.gap' || event.type === 'courier.live') {
           if (options.json) void print(JSON.stringify(event));
-          else tell(paint('dim', noticeText(event), process.stderr));
+          else tell({ style: 'dim', text: noticeText(event) });
           return;
         }
         void print(options.json ? JSON.stringify(event) : eventLine(event));

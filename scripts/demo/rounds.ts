@@ -2,6 +2,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { CourierClient } from '@lumiere/courier-client';
 import { eventLine } from '../cli/format.ts';
+import { rendered } from '../cli/line.ts';
 import { jobOfRound } from './candidates.ts';
 import type { ServiceProcess } from './processes.ts';
 
@@ -22,7 +23,7 @@ export async function runRounds(client: CourierClient<'fail'>, forge: ServicePro
   const subscription = client.subscribe(
     'forge.job.*',
     async (event) => {
-      console.log(eventLine(event));
+      console.log(rendered(eventLine(event)));
       await wait(PAUSE_MS, undefined, { signal }).then(begin, () => undefined);
     },
     { types: ['forge.job.completed', 'forge.job.failed'], signal },

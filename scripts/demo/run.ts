@@ -11,7 +11,8 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { CourierClient, type CourierEvent } from '@lumiere/courier-client';
 import { signToken } from '../../src/auth/tokens.ts';
-import { eventLine, paint } from '../cli/format.ts';
+import { eventLine } from '../cli/format.ts';
+import { rendered } from '../cli/line.ts';
 import { startPostgres, startRedis } from '../servers.ts';
 import { startBalancer } from './balancer.ts';
 import { CHECKED_JOBS } from './candidates.ts';
@@ -104,7 +105,7 @@ async function startCluster(env: NodeJS.ProcessEnv, stack: AsyncDisposableStack)
     url,
     crash: () => {
       first.kill();
-      console.log(paint('red', `${first.url} was killed`));
+      console.log(rendered({ style: 'red', text: `${first.url} was killed` }));
     },
   };
 }
@@ -126,7 +127,7 @@ async function watch(client: CourierClient<'fail'>): Promise<Watched> {
   const waiting = new Set<() => void>();
   const subscription = client.subscribe('**', (event) => {
     events.push(event);
-    console.log(eventLine(event));
+    console.log(rendered(eventLine(event)));
     for (const check of waiting) check();
   });
   await subscription.live;

@@ -11,8 +11,9 @@ export interface TraceParent {
   readonly traceFlags: number;
 }
 
-// Later versions may add fields; version ff is forbidden, and so are ids of zeros only.
-const PATTERN = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?$/;
+// Version ff is forbidden, and so are ids of zeros only; version 00 ends with its flags, later ones may add fields. Python's `$`
+// stands before a last line feed too, which is why that is refused.
+const PATTERN = /^(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-[\x20-\x7e]*)?(?!\n)$/;
 const MAX_LENGTH = 128;
 
 export const traceparent = z

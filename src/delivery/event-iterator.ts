@@ -8,29 +8,36 @@ import type { Sink } from './sink.ts';
 const MAX_QUEUED = 64;
 
 /**
- * Iterates over what `attach` delivers. The iteration ends when `signal` aborts or the consumer returns, and the
- * subscription with it; an error of the subscription is thrown from `next`.
+ * Iterates over what `attach` delivers, from the first `next` on; one `next` at a time. The iteration ends when `signal`
+ * aborts or the consumer returns, and the subscription with it; an error of the subscription is thrown from `next`. No
+ * generator, which would hold its last event until there is another.
  */
-export async function* iterateEvents<TEvent>(
+export function iterateEvents<TEvent>(
   attach: (sink: Sink, signal: AbortSignal) => Promise<void>,
   signal: AbortSignal | undefined,
-): AsyncGenerator<TrackedEnvelope<TEvent>, void> {
+): AsyncIterator<TrackedEnvelope<TEvent>, void> {
   const stop = new AbortController();
   const queue = new QueueSink();
-  const ended = attach(queue, signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal])).then(
-    () => queue.end(undefined),
-    (error: unknown) => queue.end({ error }),
-  );
-  try {
-    for (;;) {
+  let ended: Promise<void> | undefined;
+  const begin = () =>
+    attach(queue, signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal])).then(
+      () => queue.end(undefined),
+      (error: unknown) => queue.end({ error }),
+    );
+  return {
+    next: async () => {
+      if (stop.signal.aborted) return { done: true, value: undefined };
+      ended ??= begin();
       const delivery = await queue.next();
-      if (delivery === undefined) return;
-      yield tracked(delivery.id, eventOf<TEvent>(delivery));
-    }
-  } finally {
-    stop.abort();
-    await ended;
-  }
+      if (delivery === undefined) return { done: true, value: undefined };
+      return { done: false, value: tracked(delivery.id, eventOf<TEvent>(delivery)) };
+    },
+    return: async () => {
+      stop.abort();
+      await ended;
+      return { done: true, value: undefined };
+    },
+  };
 }
 
 /** An event as tRPC hands it to clients: with its timestamp as a Date. */

@@ -4,6 +4,7 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { CHANNEL_FAMILIES, type ChannelFamily } from '../contract/channels.ts';
 import { type EventDraft, IDEMPOTENCY_WINDOW_MS, type LogBounds, type LogPage, PAGE_BYTES, type StoredEvent } from './log.ts';
 import { type Epoch, newEpochName } from './positions.ts';
+import { makePrivate, narrow } from './private-file.ts';
 import { spanOf } from './span.ts';
 import type { Placement, Request, WorkerSettings } from './sqlite-messages.ts';
 import { checksumOf, LogOpenError, pragma, prepareFile } from './sqlite-schema.ts';
@@ -172,6 +173,7 @@ export class SqliteStore {
 function open({ path, maxBytes }: WorkerSettings): DatabaseSync {
   let db: DatabaseSync | undefined;
   try {
+    makePrivate(path);
     db = new DatabaseSync(path, { timeout: 0 });
     // Held from the first read to the close, it keeps every other process out.
     db.exec('PRAGMA locking_mode = EXCLUSIVE');
@@ -180,6 +182,8 @@ function open({ path, maxBytes }: WorkerSettings): DatabaseSync {
     db.exec('PRAGMA synchronous = FULL');
     db.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
     prepareFile(db);
+    // Only now is it known to be ours. What SQLite makes beside it from here on has the same rights.
+    for (const suffix of ['', '-wal', '-shm']) narrow(path + suffix);
     if (maxBytes !== undefined) db.exec(`PRAGMA max_page_count = ${Math.ceil(maxBytes / pragma(db, 'page_size'))}`);
     return db;
   } catch (error) {

@@ -3,13 +3,13 @@
  * answered once; when the connection ends, with the reason of its end, but for subscriptions that have begun or that resume:
  * they come back with the client's next connection.
  */
-import { type AnyTRPCRouter, callTRPCProcedure, getTRPCErrorFromUnknown, type inferRouterContext, TRPCError } from '@trpc/server';
+import { type AnyTRPCRouter, callTRPCProcedure, type inferRouterContext, TRPCError } from '@trpc/server';
 import { isObservable, observableToAsyncIterable } from '@trpc/server/observable';
 import type { Connection } from '../connections/connection.ts';
 import { isEventStream } from '../delivery/event-stream.ts';
 import { type Call, isAsyncIterable, type RequestId, withLastEventId } from './trpc-messages.ts';
 import type { RunningCall, TrpcReplies } from './trpc-replies.ts';
-import { deliverIterable, trackedSink } from './trpc-subscription.ts';
+import { deliverIterable, isGivingUp, trackedSink } from './trpc-subscription.ts';
 import type { TrpcWebSocketOptions } from './trpc-websocket.ts';
 import type { WebSocketWriter } from './web-socket-writer.ts';
 
@@ -107,10 +107,9 @@ export class TrpcCalls<TRouter extends AnyTRPCRouter> {
     let failed = false;
     const running = this.#running(call);
     try {
-      await this.#deliver(running, abort.signal, onStart);
+      await this.#deliver(running, abort, onStart);
     } catch (cause) {
-      const wasStopped = abort.signal.aborted && getTRPCErrorFromUnknown(cause).cause?.name === 'AbortError';
-      failed = !wasStopped;
+      failed = !(abort.signal.aborted && isGivingUp(cause));
       if (failed && connection.isOpen) replies.fail(running, cause);
       else if (!connection.isOpen && !hasStarted && call.lastEventId === undefined)
         replies.fail(running, connection.ending?.error ?? cause);
@@ -140,11 +139,12 @@ export class TrpcCalls<TRouter extends AnyTRPCRouter> {
     return true;
   }
 
-  async #deliver(running: RunningCall<TRouter>, signal: AbortSignal, onStart: () => void): Promise<void> {
+  async #deliver(running: RunningCall<TRouter>, stop: AbortController, onStart: () => void): Promise<void> {
     const { options, connection, writer, replies } = this.#deps;
     const { call } = running;
+    const { signal } = stop;
     const result = await this.#call(running, signal);
-    connection.assertOpen();
+    if (connection.ending !== undefined) throw connection.ending.error;
     if (isEventStream(result)) {
       if (signal.aborted) return;
       onStart();
@@ -160,10 +160,10 @@ export class TrpcCalls<TRouter extends AnyTRPCRouter> {
     await deliverIterable({
       iterable: isObservable(result) ? observableToAsyncIterable(result, signal) : result,
       writer,
-      signal,
+      stop,
       onStart,
       onItem: (item) => replies.send({ ...call.envelope, result: item }),
-      onCleanupError: (error) => replies.report(error, running),
+      onLateError: (error) => replies.report(error, running),
     });
   }
 

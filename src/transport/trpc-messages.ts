@@ -36,8 +36,16 @@ export function envelopeOf(id: Envelope['id'], jsonrpc: unknown): Envelope {
 const AS_IT_IS = { serialize: (value: unknown) => value, deserialize: (value: unknown) => value };
 const UNREAD = { input: AS_IT_IS, output: AS_IT_IS };
 
-/** Reads a message, which may carry several calls. @throws {TRPCError} PARSE_ERROR when any part of it is none. */
-export function messagesFrom(data: unknown): Message[] {
+/** Reads the text of a message, which may carry several. When any part of it is none, it is one that cannot be used. */
+export function readMessages(text: string, isBinary: boolean): Message[] {
+  try {
+    return messagesFrom(parseText(text, isBinary));
+  } catch (cause) {
+    return [{ envelope: { id: null }, error: new TRPCError({ code: 'PARSE_ERROR', cause }) }];
+  }
+}
+
+function messagesFrom(data: unknown): Message[] {
   const parts: unknown[] = Array.isArray(data) ? data : [data];
   return parts.map((part, batchIndex) => {
     const message = parseTRPCMessage(part, UNREAD);
@@ -50,8 +58,7 @@ export function messagesFrom(data: unknown): Message[] {
   });
 }
 
-/** Reads the JSON of a message. @throws when it is none, or binary. */
-export function parseText(text: string, isBinary: boolean): unknown {
+function parseText(text: string, isBinary: boolean): unknown {
   if (isBinary) throw new TypeError('messages must be text frames');
   return JSON.parse(text);
 }

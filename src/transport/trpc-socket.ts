@@ -10,13 +10,13 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { setTimeout as wait } from 'node:timers/promises';
-import { type AnyTRPCRouter, getTRPCErrorFromUnknown, TRPCError } from '@trpc/server';
+import { type AnyTRPCRouter, getTRPCErrorFromUnknown } from '@trpc/server';
 import type { Connection } from '../connections/connection.ts';
 import { type Ending, endingOf } from '../connections/wire.ts';
 import { CourierError, tellable } from '../errors.ts';
 import { MessageQueue } from './message-queue.ts';
 import { TrpcCalls } from './trpc-calls.ts';
-import { connectionParamsFrom, type Message, messagesFrom, parseText } from './trpc-messages.ts';
+import { connectionParamsFrom, type Message, readMessages } from './trpc-messages.ts';
 import { TrpcReplies } from './trpc-replies.ts';
 import type { TrpcWebSocketOptions } from './trpc-websocket.ts';
 import { type Upgraded, WebSocketWire } from './web-socket-wire.ts';
@@ -138,13 +138,7 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
     this.#options.meter.message('in', data.length);
     const text = String(data);
     if (this.#isPingOrPong(text, isBinary)) return;
-    let messages: Message[];
-    try {
-      messages = messagesFrom(parseText(text, isBinary));
-    } catch (cause) {
-      // Parsed messages are answered in their turn; this one has none.
-      messages = [{ envelope: { id: null }, error: new TRPCError({ code: 'PARSE_ERROR', cause }) }];
-    }
+    const messages = readMessages(text, isBinary);
     const [first] = messages;
     if (messages.length === 1 && first !== undefined && this.#queue === undefined && this.#hasRoom) this.#take(first);
     else if (messages.length > 0) {
@@ -275,16 +269,15 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
   #answerRefusedMessage(data: Buffer, isBinary: boolean): void {
     const { ending } = this.connection;
     if (this.#calls !== undefined || ending === undefined) return;
-    try {
-      for (const message of messagesFrom(parseText(String(data), isBinary))) this.#answerRefused(message, ending.error);
-    } catch {
-      // What is no call waits for no answer.
-    }
+    for (const message of readMessages(String(data), isBinary)) this.#answerRefused(message, ending.error);
   }
 
   #answerRefused(message: Message, error: CourierError): void {
-    if (!('id' in message) || message.lastEventId !== undefined || !this.writer.writable) return;
-    this.#replies.sendError(message.envelope, error, { call: message });
+    if ('stop' in message || !this.writer.writable) return;
+    if ('error' in message) this.#replies.sendError(message.envelope, message.error);
+    else if (message.type !== 'subscription' || message.lastEventId === undefined) {
+      this.#replies.sendError(message.envelope, error, { call: message });
+    }
   }
 }
 

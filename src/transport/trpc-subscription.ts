@@ -1,5 +1,5 @@
 /** How a subscription's items reach a tRPC WebSocket: event streams by shared frames, anything else item by item, paced. */
-import { isTrackedEnvelope } from '@trpc/server';
+import { getTRPCErrorFromUnknown, isTrackedEnvelope } from '@trpc/server';
 import type { TRPCResponseMessage } from '@trpc/server/rpc';
 import type { Delivery } from '../delivery/delivery.ts';
 import type { Sink } from '../delivery/sink.ts';
@@ -33,44 +33,85 @@ export function trackedSink(
 export interface IterableDelivery {
   readonly iterable: AsyncIterable<unknown>;
   readonly writer: WebSocketWriter;
-  /** Stops the subscription. */
-  readonly signal: AbortSignal;
+  /** Stops the subscription. Aborted when it fails, too: cleaning up may wait for that. */
+  readonly stop: AbortController;
   readonly onStart: () => void;
   readonly onItem: (result: { type: 'data'; data: unknown; id?: string }) => void;
-  /** Told of a clean-up that failed after the subscription had ended; the client is not. */
-  readonly onCleanupError: (error: unknown) => void;
+  /** Told of what failed once the subscription had ended or was stopped; the client is not. */
+  readonly onLateError: (error: unknown) => void;
 }
 
-/** Delivers an iterable's items, asking for the next only when the socket can take it, until it ends or is stopped. */
-export async function deliverIterable({ iterable, writer, signal, onStart, onItem, onCleanupError }: IterableDelivery): Promise<void> {
+/**
+ * Delivers an iterable's items, asking for the next only when the socket can take it, until it ends or is stopped. Rejects
+ * with what the client is to be told. One that is stopped before it starts is disposed of unread.
+ */
+export async function deliverIterable(delivery: IterableDelivery): Promise<void> {
+  const { iterable, stop, onStart, onLateError } = delivery;
+  if (stop.signal.aborted) {
+    await disposeUnread(iterable, onLateError);
+    return;
+  }
+  onStart();
   const iterator = iterable[Symbol.asyncIterator]();
   try {
-    if (signal.aborted) return;
-    onStart();
-    while (!signal.aborted) {
-      const next = await nextUnlessStopped(iterator, signal);
-      if (next === undefined || next.done) return;
-      onItem(itemOf(next.value));
-      if (!writer.writable) await writer.drained(signal);
-    }
+    await deliverItems(iterator, delivery);
   } catch (error) {
-    if (!signal.aborted) throw error;
-    if (!(error instanceof Error && error.name === 'AbortError')) onCleanupError(error);
+    stop.abort();
+    throw error;
   } finally {
-    await dispose(iterator, onCleanupError);
+    await dispose(iterator).catch(onLateError);
   }
 }
 
+async function deliverItems(iterator: AsyncIterator<unknown>, delivery: IterableDelivery): Promise<void> {
+  const { writer } = delivery;
+  const { signal } = delivery.stop;
+  while (await deliverNext(iterator, delivery)) {
+    // Rejects when the subscription is stopped, which the next turn sees.
+    if (!writer.writable) await writer.drained(signal).catch(() => undefined);
+  }
+}
+
+/** False at the end, or when it is stopped. An item lives no longer than this call, however late the next one comes. */
+async function deliverNext(
+  iterator: AsyncIterator<unknown>,
+  { stop: { signal }, onItem, onLateError }: IterableDelivery,
+): Promise<boolean> {
+  if (signal.aborted) return false;
+  const next = await nextUnlessStopped(iterator, signal, onLateError);
+  if (next === undefined || next.done) return false;
+  onItem(itemOf(next.value));
+  return true;
+}
+
 /** The iterator's next result; undefined when `signal` aborts first. Leaves nothing behind on the signal. */
-function nextUnlessStopped(iterator: AsyncIterator<unknown>, signal: AbortSignal): Promise<IteratorResult<unknown> | undefined> {
+function nextUnlessStopped(
+  iterator: AsyncIterator<unknown>,
+  signal: AbortSignal,
+  onLateError: (error: unknown) => void,
+): Promise<IteratorResult<unknown> | undefined> {
   return new Promise((resolve, reject) => {
     const onAbort = () => resolve(undefined);
     signal.addEventListener('abort', onAbort, { once: true });
+    const onError = (error: unknown) => {
+      if (!signal.aborted) reject(error);
+      else if (!isAbortError(error)) onLateError(error);
+    };
     iterator
       .next()
-      .then(resolve, reject)
+      .then(resolve, onError)
       .finally(() => signal.removeEventListener('abort', onAbort));
   });
+}
+
+/** Is this how a procedure gives up whose subscription was stopped? One that fails with a code of its own has more to say. */
+export function isGivingUp(thrown: unknown): boolean {
+  return isAbortError(thrown) && getTRPCErrorFromUnknown(thrown).code === 'INTERNAL_SERVER_ERROR';
+}
+
+/** How what hears a signal ends. */
+function isAbortError(thrown: unknown): boolean {
+  return getTRPCErrorFromUnknown(thrown).cause?.name === 'AbortError';
 }
 
 function itemOf(value: unknown): { type: 'data'; data: unknown; id?: string } {
@@ -79,10 +120,15 @@ function itemOf(value: unknown): { type: 'data'; data: unknown; id?: string } {
   return { type: 'data', data: { id, data }, id };
 }
 
-async function dispose(iterator: AsyncIterator<unknown>, onCleanupError: (error: unknown) => void): Promise<void> {
+async function disposeUnread(iterable: AsyncIterable<unknown>, onLateError: (error: unknown) => void): Promise<void> {
   try {
-    await iterator.return?.();
+    await dispose(iterable[Symbol.asyncIterator]());
   } catch (error) {
-    onCleanupError(error);
+    onLateError(error);
   }
+}
+
+async function dispose(iterator: AsyncIterator<unknown> & Partial<AsyncDisposable>): Promise<void> {
+  const close: (() => PromiseLike<unknown>) | undefined = iterator[Symbol.asyncDispose] ?? iterator.return;
+  await close?.call(iterator);
 }

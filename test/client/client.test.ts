@@ -324,8 +324,8 @@ test('a batch that is too much for one message is refused, and the connection st
   await using gateway = await startGateway();
   await using client = clientOf(gateway, await gateway.token('ada', 'admin'));
   await client.connect();
-  const data = { backtest_id: 'b1', code: 'x', message: 'x'.repeat(1000) };
-  const batch = Array.from({ length: 300 }, () => ({ type: 'backtest.failed', channel: 'backtest.b1', data }) as const);
+  const data = { job_id: 'j1', result: { text: 'x'.repeat(6000) } };
+  const batch = Array.from({ length: 300 }, () => ({ type: 'forge.job.completed', channel: 'forge.job.j1', data }) as const);
   expect(await failure(client.publishBatch(batch))).toMatchObject({ code: 'PAYLOAD_TOO_LARGE', hint: expect.stringContaining('smaller') });
   expect(await client.publishBatch(batch.slice(0, 150))).toHaveLength(150);
   expect(client.connection.get().status).toBe('connected');

@@ -1,21 +1,15 @@
-/** One router behind tRPC's own WebSocket adapter and behind Courier's endpoint, to compare what their clients see. */
+/** The router of the comparison behind tRPC's own WebSocket adapter and behind Courier's endpoint. */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { initTRPC, TRPCError, tracked } from '@trpc/server';
+import type { TRPCError } from '@trpc/server';
 import { applyWSSHandler } from '@trpc/server/adapters/ws';
-import { observable } from '@trpc/server/observable';
-import superjson from 'superjson';
 import { WebSocketServer } from 'ws';
-import { z } from 'zod';
 import { principalOf } from '../../src/auth/principal.ts';
 import { Revocations } from '../../src/auth/revocations.ts';
 import { revocationFile } from '../../src/auth/revocations-file.ts';
 import { Connections } from '../../src/connections/connections.ts';
 import { TIMINGS, type Timings } from '../../src/connections/timings.ts';
-import { Batch } from '../../src/delivery/batch.ts';
-import { Delivery } from '../../src/delivery/delivery.ts';
-import { eventStream } from '../../src/delivery/event-stream.ts';
 import { memoryConnectionCounts } from '../../src/limits/connections.ts';
 import { parseLimits } from '../../src/limits/limits.ts';
 import { createLogger } from '../../src/observe/logger.ts';
@@ -23,120 +17,47 @@ import { noMeter } from '../../src/observe/meter.ts';
 import { encodeTracked } from '../../src/transport/tracked-encoding.ts';
 import { TrpcSocket } from '../../src/transport/trpc-socket.ts';
 import type { TrpcWebSocketOptions } from '../../src/transport/trpc-websocket.ts';
-
-const t = initTRPC.context<{ name: string }>().create({ transformer: superjson, isDev: false });
-
-export const EVENT = {
-  channel: 'global',
-  type: 'forge.job.started',
-  metadata: { timestamp: '2026-01-02T03:04:05.678Z', source: 'förge' },
-  data: { kind: '"x"\n' },
-};
-const stored = { seq: 7, channel: 'global', family: 'global' as const, type: EVENT.type, body: JSON.stringify(EVENT) };
-
-/** Resolves when `signal` aborts. */
-const aborted = (signal: AbortSignal | undefined) =>
-  new Promise<void>((resolve) => {
-    if (signal?.aborted) resolve();
-    signal?.addEventListener('abort', () => resolve());
-  });
-
-/** How many calls of `big` have run. */
-export const big = { calls: 0 };
-
-export const testRouter = t.router({
-  big: t.procedure.input(z.string()).query(() => {
-    big.calls += 1;
-    return 'x'.repeat(100_000);
-  }),
-  hello: t.procedure.input(z.string()).query(({ input, ctx }) => ({ text: `${ctx.name} ${input}`, at: new Date(0) })),
-  add: t.procedure.input(z.object({ a: z.number(), b: z.number() })).mutation(({ input }) => input.a + input.b),
-  nothing: t.procedure.query(() => undefined),
-  fail: t.procedure.query(() => {
-    throw new TRPCError({ code: 'FORBIDDEN', message: 'no' });
-  }),
-  crash: t.procedure.mutation(() => {
-    throw new Error('oops');
-  }),
-  iterableQuery: t.procedure.query(async function* () {
-    yield 1;
-  }),
-  unserialisable: t.procedure.query(() => ({
-    toJSON: () => BigInt(1) as unknown,
-    get value(): string {
-      throw new Error('unreadable');
-    },
-  })),
-  three: t.procedure.subscription(async function* () {
-    yield 'a';
-    yield { at: new Date(1) };
-    yield tracked('id-3', 'c');
-  }),
-  failing: t.procedure.subscription(async function* () {
-    yield 1;
-    throw new TRPCError({ code: 'CONFLICT', message: 'broken' });
-  }),
-  failingAtOnce: t.procedure.subscription(
-    (): AsyncIterable<number> => ({
-      [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(new Error('never began')) }),
-    }),
-  ),
-  forever: t.procedure.subscription(async function* ({ signal }) {
-    yield 'first';
-    await aborted(signal);
-  }),
-  echo: t.procedure.input(z.any()).subscription(async function* ({ input }) {
-    yield JSON.stringify(input);
-  }),
-  observed: t.procedure.subscription(() =>
-    observable<number>((emit) => {
-      emit.next(1);
-      emit.next(2);
-      emit.complete();
-    }),
-  ),
-  observedFailing: t.procedure.subscription(() =>
-    observable<number>((emit) => {
-      emit.next(1);
-      emit.error(new TRPCError({ code: 'CONFLICT', message: 'broken' }));
-    }),
-  ),
-  notIterable: t.procedure.subscription(() => 5 as unknown as AsyncIterable<number>),
-  event: t.procedure.subscription(() =>
-    eventStream(
-      async function* () {
-        const delivery = new Delivery('epoch', stored);
-        yield tracked(delivery.id, {
-          id: delivery.id,
-          ...EVENT,
-          metadata: { ...EVENT.metadata, timestamp: new Date(EVENT.metadata.timestamp) },
-        });
-      },
-      async (sink) => sink.deliver(new Batch([new Delivery('epoch', stored)])),
-    ),
-  ),
-});
+import { contextOn, type Stage, testRouter } from './trpc-router.ts';
 
 export interface TestServer extends AsyncDisposable {
   readonly url: string;
+  readonly stage: Stage;
+  /** The errors that were reported. */
+  readonly reports: string[];
   broadcastReconnect(): void;
+  /** Resolves when the connections that there are have closed. */
+  idle(): Promise<unknown>;
 }
 
-const createContext = ({ connectionParams }: { connectionParams: Record<string, string | undefined> | null }) => {
-  if (connectionParams?.['refuse'] !== undefined) throw new TRPCError({ code: 'UNAUTHORIZED', message: 'not you' });
-  return { name: connectionParams?.['name'] ?? 'nobody' };
-};
+/** What servers of both kinds have. */
+function backstage(wss: WebSocketServer) {
+  const stage: Stage = { go: Promise.withResolvers(), notes: [], items: [] };
+  const reports: string[] = [];
+  return {
+    stage,
+    reports,
+    onError: ({ type, path, error }: { type: string; path?: string | undefined; error: TRPCError }) => {
+      reports.push(`${type} ${path}: ${error.code} ${error.message}`);
+    },
+    idle: () => Promise.all([...wss.clients].map((client) => once(client, 'close'))),
+  };
+}
 
 export async function stockServer(): Promise<TestServer> {
   const wss = new WebSocketServer({ port: 0, host: '127.0.0.1' });
   await once(wss, 'listening');
+  const { stage, reports, onError, idle } = backstage(wss);
+  const createContext = contextOn(stage);
   const handler = applyWSSHandler({
     wss,
     router: testRouter,
-    createContext: ({ info }) => createContext(info),
-    onError: () => undefined,
+    createContext: ({ info }) => createContext(info.connectionParams),
+    onError,
   });
   return {
+    stage,
+    reports,
+    idle,
     url: `ws://127.0.0.1:${(wss.address() as AddressInfo).port}`,
     broadcastReconnect: () => handler.broadcastReconnectNotification(),
     [Symbol.asyncDispose]: async () => {
@@ -156,16 +77,18 @@ export interface CourierServerOptions {
 export async function courierServer({ maxSubscriptions = 100, timings = {} }: CourierServerOptions = {}): Promise<TestServer> {
   const server = createServer();
   const wss = new WebSocketServer({ noServer: true, autoPong: false });
+  const { stage, reports, onError, idle } = backstage(wss);
+  const contextOf = contextOn(stage);
   const connections = await openConnections({ ...TIMINGS, ...timings });
   const options: TrpcWebSocketOptions<typeof testRouter> = {
     router: testRouter,
     createContext: async ({ connectionParams, connection }) => {
-      const context = createContext({ connectionParams });
+      const context = await contextOf(connectionParams);
       await connection.open({ token: context.name });
       return context;
     },
     contextOfCall: (ctx) => ctx,
-    onError: () => undefined,
+    onError,
     onSocketError: () => undefined,
     meter: noMeter,
     encodeTracked,
@@ -181,6 +104,9 @@ export async function courierServer({ maxSubscriptions = 100, timings = {} }: Co
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {
+    stage,
+    reports,
+    idle,
     url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}`,
     broadcastReconnect: () => void connections.drain(30_000),
     [Symbol.asyncDispose]: async () => {

@@ -114,7 +114,13 @@ test('trace context comes in by header or metadata and goes out in metadata, ove
   expect((await publishPlainly(gateway, { traceparent: TRACEPARENT })).status).toBe(201);
   expect((await publishPlainly(gateway, { traceparent: TRACEPARENT }, { traceparent: other })).status).toBe(201);
   // The standard has a malformed header ignored; in the body it is an input like any other.
-  for (const malformed of ['nonsense', `ff-${TRACE}-${CALLER}-01`, `00-${'0'.repeat(32)}-${CALLER}-01`, 'x'.repeat(5000)])
+  for (const malformed of [
+    'nonsense',
+    `${TRACEPARENT}-more`,
+    `ff-${TRACE}-${CALLER}-01`,
+    `00-${'0'.repeat(32)}-${CALLER}-01`,
+    'x'.repeat(5000),
+  ])
     expect((await publishPlainly(gateway, { traceparent: malformed })).status).toBe(201);
   expect(await publishPlainly(gateway, {}, { traceparent: 'nonsense' })).toMatchObject({
     status: 400,
@@ -125,11 +131,12 @@ test('trace context comes in by header or metadata and goes out in metadata, ove
     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', traceparent: TRACEPARENT },
     body: JSON.stringify({ json: DRAFT }),
   });
-  await plain.count(8);
+  await plain.count(9);
   const events = plain.messages.slice(1).map((text) => JSON.parse(text) as Item['data']);
   expect(events.map(({ metadata }) => metadata.traceparent)).toEqual([
     TRACEPARENT,
     other,
+    undefined,
     undefined,
     undefined,
     undefined,

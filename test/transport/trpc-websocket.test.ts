@@ -5,22 +5,9 @@ import superjson from 'superjson';
 import { describe, expect, test } from 'vitest';
 import { collect } from '../helpers/collect.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
-import { big, courierServer, stockServer, type testRouter } from '../helpers/trpc-servers.ts';
-
-interface Script {
-  /** Added to the address. */
-  readonly query?: string;
-  /** Sent one after another, each once `after` messages have come. */
-  readonly send: readonly { readonly after?: number; readonly message: unknown }[];
-  /** Messages to wait for in the end. */
-  readonly expect: number;
-}
-
-const call = (id: unknown, method: string, path: string, input?: unknown, more: object = {}) => ({
-  id,
-  method,
-  params: { path, input: superjson.serialize(input), ...more },
-});
+import { big, type testRouter } from '../helpers/trpc-router.ts';
+import { byCall, call, play, type Script, stop } from '../helpers/trpc-scripts.ts';
+import { courierServer, stockServer } from '../helpers/trpc-servers.ts';
 
 const SCRIPTS: Record<string, Script> = {
   'a query': { send: [{ message: call(1, 'query', 'hello', 'world') }], expect: 1 },
@@ -44,13 +31,13 @@ const SCRIPTS: Record<string, Script> = {
   'a subscription that fails': { send: [{ message: call(1, 'subscription', 'failing') }], expect: 4 },
   'a subscription that fails at once': { send: [{ message: call(1, 'subscription', 'failingAtOnce') }], expect: 3 },
   'a subscription that is stopped': {
-    send: [{ message: call(1, 'subscription', 'forever') }, { after: 2, message: { id: 1, method: 'subscription.stop' } }],
+    send: [{ message: call(1, 'subscription', 'forever') }, { after: 2, message: stop(1) }],
     expect: 3,
   },
   'an id that is used again after a stop': {
     send: [
       { message: call(1, 'subscription', 'forever') },
-      { after: 2, message: { id: 1, method: 'subscription.stop' } },
+      { after: 2, message: stop(1) },
       { after: 3, message: call(1, 'subscription', 'three') },
     ],
     expect: 8,
@@ -60,11 +47,11 @@ const SCRIPTS: Record<string, Script> = {
     expect: 3,
   },
   'a stop of nothing': {
-    send: [{ message: { id: 9, method: 'subscription.stop' } }, { message: call(1, 'query', 'hello', 'x') }],
+    send: [{ message: stop(9) }, { message: call(1, 'query', 'hello', 'x') }],
     expect: 1,
   },
   'a stop in the same batch': {
-    send: [{ message: [call(1, 'subscription', 'forever'), { id: 1, method: 'subscription.stop' }] }],
+    send: [{ message: [call(1, 'subscription', 'forever'), stop(1)] }],
     expect: 1,
   },
   'an observable that completes': { send: [{ message: call(1, 'subscription', 'observed') }], expect: 4 },
@@ -98,6 +85,59 @@ const SCRIPTS: Record<string, Script> = {
     send: [{ message: { method: 'connectionParams', data: { name: 5 } } }],
     expect: 1,
   },
+  'several queries': { send: [{ message: ['a', 'b', 'c'].map((input, index) => call(index, 'query', 'hello', input)) }], expect: 3 },
+  'several mutations': { send: [{ message: [1, 2, 3].map((a) => call(a, 'mutation', 'add', { a, b: 1 })) }], expect: 3 },
+  'several subscriptions': { send: [{ message: [1, 2, 3].map((id) => call(id, 'subscription', 'three')) }], expect: 15 },
+  'several calls of each kind, some of which fail': {
+    send: [
+      {
+        message: [
+          call(1, 'query', 'hello', 'a'),
+          call(2, 'mutation', 'add', { a: 1, b: 2 }),
+          call(3, 'subscription', 'three'),
+          call(4, 'query', 'fail'),
+          call(5, 'mutation', 'crash'),
+          call(6, 'subscription', 'failing'),
+          call(7, 'query', 'nope'),
+          call(8, 'mutation', 'add', { a: 'one' }),
+          call(9, 'subscription', 'notIterable'),
+          call(10, 'query', 'hello', 'b'),
+          call(11, 'mutation', 'add', { a: 3, b: 4 }),
+          call(12, 'subscription', 'forever'),
+          stop(99),
+        ],
+      },
+    ],
+    expect: 20,
+  },
+  'a call without an id among others': {
+    send: [
+      {
+        message: [
+          call(1, 'query', 'hello', 'a'),
+          call(null, 'query', 'hello', 'b'),
+          call(3, 'mutation', 'add', { a: 1, b: 2 }),
+          stop(null),
+        ],
+      },
+    ],
+    expect: 4,
+  },
+  'what is no call among others': {
+    send: [
+      { message: [call(1, 'query', 'hello', 'a'), { id: 2, method: 'dance' }, call(3, 'subscription', 'three')] },
+      { after: 1, message: call(4, 'query', 'hello', 'x') },
+    ],
+    expect: 2,
+  },
+  'a value among others': {
+    send: [{ message: [call(1, 'query', 'hello', 'a'), 5] }, { after: 1, message: call(4, 'query', 'hello', 'x') }],
+    expect: 2,
+  },
+  'no call at all': { send: [{ message: [] }, { message: call(1, 'query', 'hello', 'x') }], expect: 1 },
+  'a list within a list': { send: [{ message: [[call(1, 'query', 'hello', 'x')]] }], expect: 1 },
+  'one id for several queries': { send: [{ message: ['a', 'b'].map((input) => call(1, 'query', 'hello', input)) }], expect: 2 },
+  'one id for several subscriptions': { send: [{ message: [1, 1].map((id) => call(id, 'subscription', 'forever')) }], expect: 3 },
   'an event of the log': { send: [{ message: call(1, 'subscription', 'event') }], expect: 3 },
   'an event of the log, jsonrpc and a string id': {
     send: [{ message: { jsonrpc: '2.0', ...call('ünï', 'subscription', 'event') } }],
@@ -105,21 +145,12 @@ const SCRIPTS: Record<string, Script> = {
   },
 };
 
-async function play(url: string, script: Script): Promise<string[]> {
-  await using socket = await openSocket(url + (script.query ?? ''));
-  for (const { after = 0, message } of script.send) {
-    await socket.count(after);
-    socket.send(message);
-  }
-  return [...(await socket.count(script.expect))];
-}
-
 describe('what a client sees is what it sees of the stock adapter', () => {
   test.each(Object.entries(SCRIPTS))('%s', async (_name, script) => {
     await using stock = await stockServer();
     await using courier = await courierServer();
-    const [theirs, ours] = await Promise.all([play(stock.url, script), play(courier.url, script)]);
-    expect(ours).toEqual(theirs);
+    const [theirs, ours] = await Promise.all([play(stock, script), play(courier, script)]);
+    expect(byCall(ours)).toEqual(byCall(theirs));
     expect(ours).toHaveLength(script.expect);
   });
 
@@ -175,7 +206,7 @@ describe('beyond the stock adapter', () => {
     await socket.count(2);
     socket.send(call(2, 'subscription', 'forever'));
     expect(JSON.parse((await socket.count(3))[2] ?? '')).toMatchObject({ id: 2, error: { json: { data: { code: 'TOO_MANY_REQUESTS' } } } });
-    socket.send({ id: 1, method: 'subscription.stop' });
+    socket.send(stop(1));
     await socket.count(4);
     socket.send(call(3, 'subscription', 'forever'));
     expect((await socket.count(6)).slice(4).map((text) => JSON.parse(text).id)).toEqual([3, 3]);

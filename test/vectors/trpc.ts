@@ -174,22 +174,27 @@ class TrpcConnection {
     const seen = { channel, type, data, metadata: metadata as Record<string, unknown>, idempotency_key: idempotency_key as string | null };
     this.#run.sawPublish(this.#client, seen, answer);
     if (answer === undefined) this.fail(id, 'events.publish', { code: 'BAD_REQUEST', message: 'the script has no such publish' });
-    else this.#answerPublish(id, answer);
+    else this.#answerPublish(id, answer).catch((error: unknown) => this.#giveUp(error));
   }
 
-  #answerPublish(id: RequestId, answer: PublishAnswer): void {
+  async #answerPublish(id: RequestId, answer: PublishAnswer): Promise<void> {
     if (answer === 'drop') this.#socket.drop();
     else if ('close' in answer) this.#socket.close(answer.close);
-    // Who is not authenticated has no connection.
-    else if ('error' in answer && answer.error.code === 'UNAUTHORIZED')
-      this.#socket.close(meaningOf('UNAUTHORIZED').close, answer.error.message);
-    else if ('error' in answer) this.fail(id, 'events.publish', answer.error);
+    else if ('error' in answer) await this.#refusePublish(id, answer.error);
     else if ('receipt' in answer) this.#result(id, withDate(receiptOf(answer.receipt)));
     else if ('half' in answer) {
       this.#socket.sendHalf(resultText(id, withDate(receiptOf(answer.half))));
       this.#socket.drop();
     } else throw new RangeError('a WebSocket has no status');
     this.#run.played();
+  }
+
+  async #refusePublish(id: RequestId, error: ScriptedError): Promise<void> {
+    this.fail(id, 'events.publish', error);
+    if (error.code !== 'UNAUTHORIZED') return;
+    // Who is not authenticated has no connection, once the answer is there.
+    await this.ping();
+    this.#socket.close(meaningOf(error.code).close, error.message);
   }
 
   #history(id: RequestId, input: Record<string, unknown>): void {

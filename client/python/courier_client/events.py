@@ -16,7 +16,7 @@ from typing import Any, Literal
 from . import models
 from .envelope import Event, EventDraft, GenericEvent, channel_of, checked
 
-CONTRACT_HASH = "2a89c97330c9938f"
+CONTRACT_HASH = "f3b1aeb7d570b7a4"
 """Names the contract that this was made from. A gateway tells the hash of its own."""
 
 

@@ -374,7 +374,7 @@ class EventMetadata(Model):
         str | None,
         Field(
             max_length=128,
-            pattern="^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?$",
+            pattern="^(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-[\\x20-\\x7e]*)?(?!\\n)$",
         ),
     ] = None
     """W3C trace context of the work that the event is part of."""

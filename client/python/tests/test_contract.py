@@ -92,6 +92,37 @@ def comparable(schema: Any, definitions: dict[str, Any]) -> Any:
     return result
 
 
+FIELDS = "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def metadata_with(traceparent: str) -> models.EventMetadata:
+    return models.EventMetadata(timestamp=datetime.now(timezone.utc), source="forge", traceparent=traceparent)
+
+
+@pytest.mark.parametrize("traceparent", [f"00-{FIELDS}", f"01-{FIELDS}", f"01-{FIELDS}-what the-future ~ has"])
+def test_a_traceparent_is_taken(traceparent: str) -> None:
+    assert metadata_with(traceparent).traceparent == traceparent
+
+
+@pytest.mark.parametrize(
+    "traceparent",
+    [
+        f"00-{FIELDS}-more",
+        f"00-{FIELDS}-",
+        f"00-{FIELDS}\n",
+        f"01-{FIELDS}.more",
+        f"01-{FIELDS}-more\n",
+        f"01-{FIELDS}-a\x1bb",
+        f"01-{FIELDS}-\u00e4",
+        f"01-{FIELDS}-{'x' * 73}",
+        f"ff-{FIELDS}",
+    ],
+)
+def test_what_is_no_traceparent_is_refused(traceparent: str) -> None:
+    with pytest.raises(ValidationError, match="traceparent"):
+        metadata_with(traceparent)
+
+
 METRICS = {"total_return": 0.25, "max_drawdown": 0.1, "trades": 3, "sharpe_ratio": 1.5, "win_rate": 0.5}
 STRATEGY: dict[str, Any] = {"strategy_id": "s1"}
 FAILED: dict[str, Any] = {"code": "no_data", "message": "no bars", "retryable": True}

@@ -5,7 +5,7 @@
  * them costs one render.
  */
 import type { AnyCourierClient } from '../client.ts';
-import type { ConnectionState } from '../connection.ts';
+import type { ConnectionState } from '../connection-state.ts';
 import { type CourierError, courierErrorFrom } from '../errors.ts';
 import type { CourierEvent, Gap } from '../events.ts';
 import type { Subscription } from '../subscription.ts';

@@ -1,7 +1,7 @@
 /** The client of a tree of components, and its connection. */
 import { createContext, createElement, type ReactElement, type ReactNode, useContext, useSyncExternalStore } from 'react';
 import type { AnyCourierClient } from '../client.ts';
-import type { ConnectionState } from '../connection.ts';
+import type { ConnectionState } from '../connection-state.ts';
 import { CourierError } from '../errors.ts';
 
 const Context = createContext<AnyCourierClient | undefined>(undefined);

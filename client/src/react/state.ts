@@ -1,5 +1,5 @@
 /** What a component sees of the channels that it asked for. */
-import type { ConnectionState } from '../connection.ts';
+import type { ConnectionState } from '../connection-state.ts';
 import { CourierError } from '../errors.ts';
 import type { CourierEvent, Gap } from '../events.ts';
 

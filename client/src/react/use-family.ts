@@ -2,7 +2,7 @@
 import { useEffect, useMemo } from 'react';
 import { type ChannelFamily, familyForm, SEGMENT } from '../../../src/contract/channels.ts';
 import type { AnyCourierClient } from '../client.ts';
-import type { ConnectionState } from '../connection.ts';
+import type { ConnectionState } from '../connection-state.ts';
 import { CourierError } from '../errors.ts';
 import type { Taken } from '../options.ts';
 import { useCourierClient, useCourierConnection } from './context.ts';
