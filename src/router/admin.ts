@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { LOG_LEVELS } from '../contract/admin.ts';
 import { familyOf } from '../contract/channels.ts';
 import { position } from '../contract/position.ts';
-import { administering, observing, router } from './trpc.ts';
+import { administering, checked, observing, router } from './trpc.ts';
 
 const MAX_NAME_LENGTH = 128;
 const name = z.string().min(1).max(MAX_NAME_LENGTH);
@@ -13,7 +13,7 @@ const knownChannel = z.string().refine((channel) => familyOf(channel) !== undefi
 export const adminRouter = router({
   /** Open connections, oldest first; `sub` narrows them to one principal's. */
   connections: administering
-    .input(z.strictObject({ sub: name.optional() }).optional())
+    .input(checked(z.strictObject({ sub: name.optional() }).optional()))
     .query(({ ctx, input }) => ctx.control.connections(input?.sub)),
 
   /** Channels and families that have subscribers, and channels on which something came of late. */
@@ -27,12 +27,12 @@ export const adminRouter = router({
 
   /** Who subscribes to what the event `id` was published on and began before it, and whether it was handed to them. */
   recipients: administering
-    .input(z.strictObject({ id: position, channel: knownChannel, type: name }))
+    .input(checked(z.strictObject({ id: position, channel: knownChannel, type: name })))
     .query(({ ctx, input }) => ctx.control.recipients(input)),
 
   /** Closes a connection with 1013: its client may come back after a delay. Returns whether there was one. */
   disconnect: administering
-    .input(z.strictObject({ connection_id: name }))
+    .input(checked(z.strictObject({ connection_id: name })))
     .mutation(async ({ ctx, input }) => ({ disconnected: await ctx.control.disconnect(input.connection_id) })),
 
   /**
@@ -40,11 +40,11 @@ export const adminRouter = router({
    * that stand on one are closed with 1008. Returns how many those were.
    */
   revoke: administering
-    .input(z.union([z.strictObject({ sub: name }), z.strictObject({ jti: name })], { error: 'must be {sub} or {jti}' }))
+    .input(checked(z.union([z.strictObject({ sub: name }), z.strictObject({ jti: name })], { error: 'must be {sub} or {jti}' })))
     .mutation(async ({ ctx, input }) => ({ ended: await ctx.control.revoke(input) })),
 
   /** Logs from this level on, until the next start. */
-  setLogLevel: administering.input(z.strictObject({ level: z.enum(LOG_LEVELS) })).mutation(({ ctx, input: { level } }) => {
+  setLogLevel: administering.input(checked(z.strictObject({ level: z.enum(LOG_LEVELS) }))).mutation(({ ctx, input: { level } }) => {
     ctx.control.setLogLevel(level);
     return { level };
   }),

@@ -2,11 +2,11 @@
 import { draftUnion, type EventTypeOf, SERVICE_NAMES, type Service } from '../contract/events/index.ts';
 import { CourierError } from '../errors.ts';
 import { publish, type Receipt } from '../publish.ts';
-import { publishing } from './trpc.ts';
+import { checked, publishing } from './trpc.ts';
 
 /** The mutation that publishes `service`'s events. For that service and admins. */
 export function servicePublish<S extends Service>(service: S) {
-  return publishing.input(draftUnion([service])).mutation(async ({ ctx, input }): Promise<Receipt & { type: EventTypeOf<S> }> => {
+  return publishing.input(checked(draftUnion([service]))).mutation(async ({ ctx, input }): Promise<Receipt & { type: EventTypeOf<S> }> => {
     const { principal, feed } = ctx;
     if (principal.role !== 'admin' && !(principal.role === 'service' && principal.sub === service)) {
       throw new CourierError('FORBIDDEN', `only the service ${service} and admins may use ${service}.publish`);

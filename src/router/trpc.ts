@@ -1,12 +1,15 @@
 /** The base of every procedure: the context, the transformer, the shape of errors, and the check that somebody is signed in. */
-import { initTRPC } from '@trpc/server';
+import { initTRPC, type TRPCDefaultErrorShape } from '@trpc/server';
+import { TRPC_ERROR_CODES_BY_KEY } from '@trpc/server/rpc';
 import superjson from 'superjson';
+import type { z } from 'zod';
 import type { Access } from '../auth/access.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { Session } from '../auth/session.ts';
+import { type ErrorCode, meaningOf } from '../contract/codes.ts';
 import type { Control } from '../control.ts';
 import type { Feed } from '../delivery/subscriber.ts';
-import { CourierError, tellable } from '../errors.ts';
+import { CourierError, cut, tellable, validated } from '../errors.ts';
 import type { Activity } from '../limits/limits.ts';
 
 /** What every procedure is given. */
@@ -43,12 +46,13 @@ const t = initTRPC.context<Context>().create({
   isDev: false,
   sse: { ping: { enabled: true, intervalMs: SSE_PING_MS }, client: { reconnectAfterInactivityMs: SSE_INACTIVITY_MS } },
   errorFormatter: ({ shape, error, ctx }) => {
-    const { message, issues, retryAfterMs } = tellable(error);
+    const { code, message, issues, retryAfterMs } = tellable(error);
+    const told = withCode(shape, code);
     return {
-      ...shape,
+      ...told,
       message,
       data: {
-        ...shape.data,
+        ...told.data,
         ...(issues && { issues }),
         ...(retryAfterMs !== undefined && { retryAfterMs }),
         ...(ctx && { requestId: ctx.requestId }),
@@ -56,6 +60,13 @@ const t = initTRPC.context<Context>().create({
     };
   },
 });
+
+/** What tRPC makes of an error that it has wrapped, with the code of what is told; the path of a call is the caller's. */
+function withCode(shape: TRPCDefaultErrorShape, code: ErrorCode): TRPCDefaultErrorShape {
+  const { path } = shape.data;
+  const data = { ...shape.data, code, httpStatus: meaningOf(code).status, ...(path !== undefined && { path: cut(path) }) };
+  return { ...shape, code: TRPC_ERROR_CODES_BY_KEY[code], data };
+}
 
 /** Makes the context of a caller. */
 export function contextOf(context: Omit<Context, 'principal'>): Context {
@@ -68,6 +79,14 @@ export function contextOfCall(context: Context, requestId: string): Context {
 }
 
 export const router = t.router;
+
+/** What a procedure takes: `schema`, with what it finds wrong told as Courier tells it. */
+export function checked<Out, In>(schema: z.ZodType<Out, In>) {
+  const parser = { parse: (value: unknown) => validated(schema, value) };
+  // tRPC infers the types of input from these two, which exist for the compiler only.
+  return parser as typeof parser & { _input: In; _output: Out };
+}
+
 /** Counts a call against the caller's limits before anything of it is looked at. Waits only where the limiter does. */
 const counted = (activity: Activity) =>
   t.procedure.use(({ ctx, next }) => {

@@ -9,7 +9,7 @@ import { contractDocument } from '../contract/document.ts';
 import { EVENT_TYPES } from '../contract/events/index.ts';
 import type { Control } from '../control.ts';
 import type { Feed } from '../delivery/subscriber.ts';
-import { CourierError, invalid } from '../errors.ts';
+import { CourierError, validated } from '../errors.ts';
 import { HISTORY_ORDERS, history, MAX_HISTORY_LIMIT } from '../history.ts';
 import type { Activity } from '../limits/limits.ts';
 import { isServing } from '../observe/health.ts';
@@ -74,13 +74,6 @@ export function decodeSegment(segment: string): string {
   }
 }
 
-/** Checks `value` against `schema`. @throws {CourierError} BAD_REQUEST with the path of each field that is wrong. */
-function check<T>(schema: z.ZodType<T>, value: unknown): T {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  throw invalid(result.error);
-}
-
 /** Who calls, once the call has been counted. */
 async function caller(deps: PlainHttpDeps, { req }: Exchange, activity: Activity): Promise<Principal> {
   const session = await deps.access.signIn({ authorization: headerOf(req, 'authorization') }, addressOf(req));
@@ -90,19 +83,19 @@ async function caller(deps: PlainHttpDeps, { req }: Exchange, activity: Activity
 
 async function handlePublish(deps: PlainHttpDeps, exchange: Exchange, channel: string | undefined): Promise<void> {
   const principal = await caller(deps, exchange, 'publish');
-  const body = check(z.record(z.string(), z.unknown(), { error: 'the body must be a JSON object' }), await readJson(exchange.req));
+  const body = validated(z.record(z.string(), z.unknown(), { error: 'the body must be a JSON object' }), await readJson(exchange.req));
   const { req } = exchange;
   fill(body, 'channel', channel, 'the path');
   fill(body, 'type', headerOf(req, 'x-event-type'), 'X-Event-Type');
   fill(body, 'idempotency_key', headerOf(req, 'idempotency-key'), 'Idempotency-Key');
   const correlationId = headerOf(req, 'x-correlation-id');
   if (correlationId !== undefined) {
-    const metadata = check(z.record(z.string(), z.unknown()).default({}), body['metadata']);
+    const metadata = validated(z.record(z.string(), z.unknown()).default({}), body['metadata']);
     fill(metadata, 'correlation_id', correlationId, 'X-Correlation-Id');
     body['metadata'] = metadata;
   }
   const call = { principal, requestId: exchange.requestId, traceparent: traceparentOf(req) };
-  const [receipt] = await publish(deps.feed, call, [check(anyDraft, body)]);
+  const [receipt] = await publish(deps.feed, call, [validated(anyDraft, body)]);
   sendJson(exchange.res, 201, JSON.stringify(receipt), exchange.requestId);
 }
 
@@ -132,7 +125,7 @@ const historyQuery = z.strictObject({
 async function handleHistory(deps: PlainHttpDeps, exchange: Exchange, channels: string | undefined): Promise<void> {
   const principal = await caller(deps, exchange, 'query');
   if (channels === undefined) throw new CourierError('NOT_FOUND', 'name channels or patterns: /events/{channel},{pattern}');
-  const query = check(historyQuery, Object.fromEntries(exchange.url.searchParams));
+  const query = validated(historyQuery, Object.fromEntries(exchange.url.searchParams));
   const page = await history(deps.feed.log, principal, { channels: readableChannels(principal, channels), ...query }, exchange.signal);
   const { events, ...rest } = page;
   const list = `[${events.map((delivery) => delivery.json).join(',')}]`;

@@ -12,7 +12,7 @@ import { type CloseCode, meaningOf } from '../contract/codes.ts';
 import type { Delivery } from '../delivery/delivery.ts';
 import type { Sink } from '../delivery/sink.ts';
 import type { Feed } from '../delivery/subscriber.ts';
-import { invalid } from '../errors.ts';
+import { validated } from '../errors.ts';
 import type { Failures } from '../observe/failures.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Meter } from '../observe/meter.ts';
@@ -108,7 +108,7 @@ export class PlainWebSockets {
   }
 
   async #serve(id: string, writer: SocketWriter, req: IncomingMessage, url: URL, signal: AbortSignal): Promise<void> {
-    const { token, last_event_id: lastEventId, from, types } = parseQuery(url);
+    const { token, last_event_id: lastEventId, from, types } = validated(query, Object.fromEntries(url.searchParams));
     const credentials = { token, authorization: headerOf(req, 'authorization') };
     const address = addressOf(req);
     using session = await this.#deps.access.signIn(credentials, address, {
@@ -157,12 +157,6 @@ export class PlainWebSockets {
       }
     }
   }
-}
-
-function parseQuery(url: URL): z.output<typeof query> {
-  const result = query.safeParse(Object.fromEntries(url.searchParams));
-  if (result.success) return result.data;
-  throw invalid(result.error);
 }
 
 function plainSink(writer: SocketWriter, meter: Meter): Sink {
