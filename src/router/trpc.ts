@@ -11,6 +11,7 @@ import type { Control } from '../control.ts';
 import type { Feed } from '../delivery/subscriber.ts';
 import { CourierError, cut, tellable, validated } from '../errors.ts';
 import type { Activity } from '../limits/limits.ts';
+import { read, unread } from './unread-input.ts';
 
 /** What every procedure is given. */
 export interface Context {
@@ -28,13 +29,8 @@ export interface Context {
   readonly traceparent: string | undefined;
 }
 
-type Serialised = Parameters<typeof superjson.deserialize>[0];
-
-/** Dates travel as superjson has them; input that is plain JSON, or none at all, is not walked. */
-const transformer = {
-  serialize: superjson.serialize,
-  deserialize: (value: Serialised | undefined) => (value?.meta === undefined ? value?.json : superjson.deserialize(value)),
-};
+/** Answers are as superjson has them. Input is kept as it came, for `reading`. */
+const transformer = { serialize: superjson.serialize, deserialize: unread };
 
 /** Pings keep proxies from closing a quiet stream, and let the client notice a dead one. */
 const SSE_PING_MS = 15_000;
@@ -87,9 +83,15 @@ export function checked<Out, In>(schema: z.ZodType<Out, In>) {
   return parser as typeof parser & { _input: In; _output: Out };
 }
 
+/** Reads input when somebody asks for it, once. */
+const reading = t.procedure.use(({ getRawInput, next }) => {
+  let input: Promise<unknown> | undefined;
+  return next({ getRawInput: () => (input ??= getRawInput().then(read)) });
+});
+
 /** Counts a call against the caller's limits before anything of it is looked at. Waits only where the limiter does. */
 const counted = (activity: Activity) =>
-  t.procedure.use(({ ctx, next }) => {
+  reading.use(({ ctx, next }) => {
     const charged = ctx.session.charge(activity);
     return charged === undefined ? next() : charged.then(() => next());
   });
@@ -101,7 +103,7 @@ export const subscription = counted('subscribe');
 /** The publish of one event. */
 export const publishing = counted('publish');
 /** The publish of a list of events, each of which counts. */
-export const publishingMany = t.procedure.use(async ({ ctx, getRawInput, next }) => {
+export const publishingMany = reading.use(async ({ ctx, getRawInput, next }) => {
   const input = await getRawInput();
   await ctx.session.charge('publish', Array.isArray(input) ? Math.max(1, input.length) : 1);
   return next();

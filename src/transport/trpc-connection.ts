@@ -12,16 +12,9 @@ import { parseTRPCMessage } from '@trpc/server/rpc';
 import type { RawData, WebSocket } from 'ws';
 import { type CloseCode, meaningOf } from '../contract/codes.ts';
 import { isEventStream } from '../delivery/event-stream.ts';
+import { withLastEventId } from '../router/unread-input.ts';
 import { SocketWriter } from './socket-writer.ts';
-import {
-  type Call,
-  connectionParamsFrom,
-  envelopeOf,
-  isAnswerable,
-  isAsyncIterable,
-  type RequestId,
-  withLastEventId,
-} from './trpc-messages.ts';
+import { type Call, connectionParamsFrom, envelopeOf, isAnswerable, isAsyncIterable, type RequestId } from './trpc-messages.ts';
 import { type RunningCall, TrpcReplies } from './trpc-replies.ts';
 import { deliverIterable, trackedSink } from './trpc-subscription.ts';
 import type { ConnectionControl, TrpcWebSocketOptions } from './trpc-websocket.ts';

@@ -31,12 +31,6 @@ export function connectionParamsFrom(parse: () => unknown): TRPCRequestInfo['con
   return parseConnectionParamsFromUnknown(message['data']);
 }
 
-export function withLastEventId(input: unknown, lastEventId: string | undefined): unknown {
-  if (lastEventId === undefined) return input;
-  if (isRecord(input)) return { ...input, lastEventId };
-  return input ?? { lastEventId };
-}
-
 export function isAnswerable(message: unknown): message is { id: RequestId; jsonrpc?: unknown } {
   if (!isRecord(message) || message['method'] === 'subscription.stop') return false;
   return typeof message['id'] === 'number' || typeof message['id'] === 'string';

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { startGateway, type TestGateway } from '../helpers/gateway.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
+import { copies } from '../helpers/samples.ts';
 
 const limited = (limits: object) => startGateway({ COURIER_LIMITS: JSON.stringify(limits) });
 const draft = { type: 'forge.job.started', channel: 'forge.job.j', data: { job_id: 'j', kind: 'k' } } as const;
@@ -51,7 +52,7 @@ describe('publishing', () => {
   test('counts each event of a batch, and all of them or none', async () => {
     await using gateway = await limited({ user: { publishPerSecond: null, publishPerMinute: 5 } });
     await using client = gateway.webSocketClient(await publisher(gateway));
-    const publish = (count: number) => client.trpc.events.publishBatch.mutate(Array(count).fill(draft));
+    const publish = (count: number) => client.trpc.events.publishBatch.mutate(copies(count, draft));
     await publish(3);
     await expect(publish(3)).rejects.toMatchObject({ data: { code: 'TOO_MANY_REQUESTS' } });
     await publish(2);
