@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { meaningOf } from '../contract/codes.ts';
 import { parseTraceparent } from '../contract/traceparent.ts';
-import { CourierError } from '../errors.ts';
+import { CourierError, cut } from '../errors.ts';
 
 /** Bytes of a request's body, at most: the data's bound and room for the envelope. */
 export const MAX_BODY_BYTES = 128 * 1024;
@@ -28,10 +28,37 @@ export function headerOf(req: IncomingMessage, name: string): string | undefined
 
 /** Reads a JSON body. @throws {CourierError} PAYLOAD_TOO_LARGE, PARSE_ERROR, UNSUPPORTED_MEDIA_TYPE. */
 export async function readJson(req: IncomingMessage): Promise<unknown> {
-  const type = headerOf(req, 'content-type');
-  if (type !== undefined && !/^application\/([\w.+-]+\+)?json\b/i.test(type)) {
-    throw new CourierError('UNSUPPORTED_MEDIA_TYPE', `the body must be application/json, not ${type.slice(0, 100)}`);
+  requireJsonInUtf8(req);
+  const text = decodeUtf8(await readBytes(req));
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new CourierError('PARSE_ERROR', `the body is not JSON: ${cause instanceof Error ? cut(cause.message) : 'unreadable'}`, { cause });
   }
+}
+
+/** Refuses a body by what it says that it is. One that says nothing counts as JSON. @throws {CourierError} UNSUPPORTED_MEDIA_TYPE. */
+export function requireJsonInUtf8(req: IncomingMessage): void {
+  const header = headerOf(req, 'content-type');
+  if (header === undefined) return;
+  const [type = '', ...parameters] = header.split(';').map((part) => part.trim().toLowerCase());
+  const isJson = /^application\/([\w.+-]+\+)?json$/.test(type);
+  const isUtf8 = parameters.every((parameter) => !parameter.startsWith('charset=') || /^charset="?utf-?8"?$/.test(parameter));
+  if (!isJson || !isUtf8) {
+    throw new CourierError('UNSUPPORTED_MEDIA_TYPE', `the body must be application/json in UTF-8, not ${cut(header)}`);
+  }
+}
+
+/** The text of a body. @throws {CourierError} PARSE_ERROR when it is not UTF-8. */
+export function decodeUtf8(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new CourierError('PARSE_ERROR', 'the body is not valid UTF-8', { cause });
+  }
+}
+
+async function readBytes(req: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   try {
@@ -44,11 +71,7 @@ export async function readJson(req: IncomingMessage): Promise<unknown> {
     if (cause instanceof CourierError) throw cause;
     throw new CourierError('BAD_REQUEST', 'the request was cut off', { cause });
   }
-  try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
-  } catch (cause) {
-    throw new CourierError('PARSE_ERROR', `the body is not JSON: ${cause instanceof Error ? cause.message : 'unreadable'}`, { cause });
-  }
+  return Buffer.concat(chunks);
 }
 
 export function sendJson(res: ServerResponse, status: number, body: string, requestId: string): void {

@@ -9,7 +9,7 @@ import type { Failures } from '../observe/failures.ts';
 import { appRouter } from '../router/index.ts';
 import { contextOf } from '../router/trpc.ts';
 import { addressOf } from './doorway.ts';
-import { headerOf, traceparentOf } from './http-exchange.ts';
+import { headerOf, requireJsonInUtf8, traceparentOf } from './http-exchange.ts';
 
 /** Bytes of a batch's body, at most. */
 const MAX_BATCH_BYTES = 1024 * 1024;
@@ -33,6 +33,7 @@ export async function handleTrpcHttp(
     res.setHeader('allow', METHODS.join(', '));
     throw new CourierError('METHOD_NOT_SUPPORTED', `use ${METHODS.join(' or ')} here`);
   }
+  if (req.method === 'POST') requireJsonInUtf8(req);
   res.setHeader('x-request-id', requestId);
   await nodeHTTPRequestHandler({
     req,
