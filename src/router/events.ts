@@ -7,7 +7,7 @@ import { DEFAULT_HISTORY_LIMIT, HISTORY_ORDERS, type HistoryPage, history, MAX_H
 import { publish, type Receipt } from '../publish.ts';
 import { subscribe } from '../subscribe.ts';
 import { anyDraft } from './services.ts';
-import { checked, procedure, publishing, publishingMany, router, subscription } from './trpc.ts';
+import { checked, procedure, publishingAny, publishingMany, router, subscription } from './trpc.ts';
 
 /** Channels and patterns in one subscription or read, at most. */
 export const MAX_CHANNELS = 100;
@@ -32,7 +32,7 @@ const historyInput = z.strictObject({
 });
 
 export const eventsRouter = router({
-  publish: publishing.input(checked(anyDraft)).mutation(async ({ ctx, input }): Promise<Receipt> => {
+  publish: publishingAny.input(checked(anyDraft)).mutation(async ({ ctx, input }): Promise<Receipt> => {
     const [receipt] = await publish(ctx.feed, ctx, [input]);
     return receipt as Receipt;
   }),

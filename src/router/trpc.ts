@@ -5,12 +5,15 @@ import superjson from 'superjson';
 import type { z } from 'zod';
 import type { Access } from '../auth/access.ts';
 import type { Principal } from '../auth/principal.ts';
+import { mayPublishSomething } from '../auth/publish-rights.ts';
 import type { Session } from '../auth/session.ts';
 import { type ErrorCode, meaningOf } from '../contract/codes.ts';
+import { MAX_BATCH_EVENTS } from '../contract/draft.ts';
 import type { Control } from '../control.ts';
 import type { Feed } from '../delivery/subscriber.ts';
 import { CourierError, cut, tellable, validated } from '../errors.ts';
 import type { Activity } from '../limits/limits.ts';
+import { authorise } from '../publish.ts';
 import { read, unread } from './unread-input.ts';
 
 /** What every procedure is given. */
@@ -102,12 +105,25 @@ export const procedure = counted('query');
 export const subscription = counted('subscribe');
 /** The publish of one event. */
 export const publishing = counted('publish');
-/** The publish of a list of events, each of which counts. */
-export const publishingMany = reading.use(async ({ ctx, getRawInput, next }) => {
-  const input = await getRawInput();
-  await ctx.session.charge('publish', Array.isArray(input) ? Math.max(1, input.length) : 1);
+/** The publish of one event of any service. Its validation comes after the look at rights. */
+export const publishingAny = publishing.use(async ({ ctx, getRawInput, next }) => {
+  authorise(ctx.feed, ctx, []);
+  authorise(ctx.feed, ctx, [await getRawInput()]);
   return next();
 });
+/** The publish of a list of events, each of which counts. */
+export const publishingMany = reading.use(async ({ ctx, getRawInput, next }) => {
+  const drafts = mayPublishSomething(ctx.principal) ? listOf(await getRawInput()) : [];
+  await ctx.session.charge('publish', Math.max(1, drafts.length));
+  authorise(ctx.feed, ctx, drafts);
+  return next();
+});
+
+/** As much of the list as a call may have; more of it is refused by its schema. */
+function listOf(input: unknown): readonly unknown[] {
+  return Array.isArray(input) ? input.slice(0, MAX_BATCH_EVENTS) : [];
+}
+
 /** For services and admins: figures, which name nobody. */
 export const observing = procedure.use(({ ctx, next }) => {
   if (ctx.principal.role === 'user') throw new CourierError('FORBIDDEN', 'this is for services and admins');
