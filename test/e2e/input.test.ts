@@ -176,6 +176,20 @@ test('a position that a stream resumes from is read with the input of its call',
   expect(await get({ input: '{"json":{"from":"now"},"meta":{"values":{"from":["regexp"]}}}' })).toContain('the annotation');
 });
 
+test('a list that is too long is one thing that is wrong, whatever is in it', async () => {
+  await using gateway = await startGateway();
+  await using client = gateway.webSocketClient(await gateway.token('root', 'admin'));
+  const { events, strategy } = client.trpc;
+  const wrong = Array(50_000).fill(1) as never;
+  const refused = (path: string) => ({ data: { code: 'BAD_REQUEST', issues: [{ path, message: expect.stringMatching(/^Too big/) }] } });
+  await expect(events.history.query({ channels: wrong })).rejects.toMatchObject(refused('channels'));
+  await expect(events.history.query({ channels: ['**'], types: wrong })).rejects.toMatchObject(refused('types'));
+  await expect(events.publishBatch.mutate(wrong)).rejects.toMatchObject(refused(''));
+  const errored = Promise.withResolvers<unknown>();
+  strategy.onEvent.subscribe({ strategy_id: 's', types: wrong }, { onError: errored.resolve });
+  expect(await errored.promise).toMatchObject(refused('types'));
+});
+
 describe('a body over HTTP', () => {
   const latin1 = Buffer.from(JSON.stringify({ ...JOB, data: { job_id: 'j', kind: 'Zürich' } }), 'latin1');
   const send = async (gateway: TestGateway, path: string, contentType: string, body: Buffer | string) => {
