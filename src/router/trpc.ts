@@ -111,11 +111,18 @@ export const publishingAny = publishing.use(async ({ ctx, getRawInput, next }) =
   authorise(ctx.feed, ctx, [await getRawInput()]);
   return next();
 });
-/** The publish of a list of events, each of which counts. */
+/**
+ * The publish of a list of events, each of which counts. One that cannot be read, or whose caller may publish nothing,
+ * counts as one.
+ */
 export const publishingMany = reading.use(async ({ ctx, getRawInput, next }) => {
-  const drafts = mayPublishSomething(ctx.principal) ? listOf(await getRawInput()) : [];
-  await ctx.session.charge('publish', Math.max(1, drafts.length));
-  authorise(ctx.feed, ctx, drafts);
+  const drafts = mayPublishSomething(ctx.principal) ? getRawInput().then(listOf) : Promise.resolve([]);
+  const cost = await drafts.then(
+    ({ length }) => Math.max(1, length),
+    () => 1,
+  );
+  await ctx.session.charge('publish', cost);
+  authorise(ctx.feed, ctx, await drafts);
   return next();
 });
 

@@ -58,6 +58,19 @@ describe('publishing', () => {
     await publish(2);
     await expect(publish(6)).rejects.toMatchObject({ data: { code: 'BAD_REQUEST' }, message: expect.stringContaining('limit of 5') });
   });
+
+  test('counts a batch whose input cannot be read, or whose caller may publish nothing, as one', async () => {
+    await using gateway = await limited({ user: { publishPerSecond: null, publishPerMinute: 1 } });
+    const refused = async (token: string, input: object) => {
+      await using socket = await signIn(gateway, token);
+      socket.send([1, 2].map((id) => ({ id, method: 'mutation', params: { path: 'events.publishBatch', input } })));
+      const answers = (await socket.count(2)).map((text) => JSON.parse(text) as { error: { json: { data: { code: string } } } });
+      return answers.map(({ error }) => error.json.data.code);
+    };
+    const unreadable = { json: [draft], meta: { values: { 0: ['set'] } } };
+    expect(await refused(await publisher(gateway), unreadable)).toEqual(['BAD_REQUEST', 'TOO_MANY_REQUESTS']);
+    expect(await refused(await gateway.token('bob'), { json: Array(100).fill(draft) })).toEqual(['FORBIDDEN', 'TOO_MANY_REQUESTS']);
+  });
 });
 
 test('the calls of one HTTP batch are counted one by one, and the answer says how long to wait', async () => {
