@@ -29,7 +29,7 @@ export function headerOf(req: IncomingMessage, name: string): string | undefined
 /** Reads a JSON body. @throws {CourierError} PAYLOAD_TOO_LARGE, PARSE_ERROR, UNSUPPORTED_MEDIA_TYPE. */
 export async function readJson(req: IncomingMessage): Promise<unknown> {
   requireJsonInUtf8(req);
-  const text = decodeUtf8(await readBytes(req));
+  const text = await readText(req, MAX_BODY_BYTES);
   try {
     return JSON.parse(text);
   } catch (cause) {
@@ -49,8 +49,9 @@ export function requireJsonInUtf8(req: IncomingMessage): void {
   }
 }
 
-/** The text of a body. @throws {CourierError} PARSE_ERROR when it is not UTF-8. */
-export function decodeUtf8(bytes: Uint8Array): string {
+/** The text of a body. @throws {CourierError} PAYLOAD_TOO_LARGE; PARSE_ERROR when it is not UTF-8. */
+export async function readText(req: IncomingMessage, maxBytes: number): Promise<string> {
+  const bytes = await readBytes(req, maxBytes);
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {
@@ -58,13 +59,13 @@ export function decodeUtf8(bytes: Uint8Array): string {
   }
 }
 
-async function readBytes(req: IncomingMessage): Promise<Buffer> {
+async function readBytes(req: IncomingMessage, maxBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   try {
     for await (const chunk of req as AsyncIterable<Buffer>) {
       bytes += chunk.length;
-      if (bytes > MAX_BODY_BYTES) throw new CourierError('PAYLOAD_TOO_LARGE', `the body must be at most ${MAX_BODY_BYTES} bytes`);
+      if (bytes > maxBytes) throw new CourierError('PAYLOAD_TOO_LARGE', `the body must be at most ${maxBytes} bytes`);
       chunks.push(chunk);
     }
   } catch (cause) {

@@ -195,12 +195,26 @@ describe('a body over HTTP', () => {
   const send = async (gateway: TestGateway, path: string, contentType: string, body: Buffer | string) => {
     const authorization = `Bearer ${await gateway.token('forge', 'service')}`;
     const response = await fetch(gateway.url + path, { method: 'POST', headers: { authorization, 'content-type': contentType }, body });
-    return { status: response.status, code: ((await response.json()) as { code?: string }).code };
+    const { code, error } = (await response.json()) as { code?: string } & Answer;
+    return { status: response.status, code: code ?? error?.json.data.code };
   };
 
   test('that is not valid UTF-8 is not parseable', async () => {
     await using gateway = await startGateway();
     expect(await send(gateway, '/publish', 'application/json', latin1)).toEqual({ status: 400, code: 'PARSE_ERROR' });
+    const wrapped = Buffer.concat([Buffer.from('{"json":'), latin1, Buffer.from('}')]);
+    expect(await send(gateway, '/trpc/events.publish', 'application/json', wrapped)).toEqual({ status: 400, code: 'PARSE_ERROR' });
+  });
+
+  test('over tRPC that is too large is the error of its calls, and that of a stranger is not waited for', async () => {
+    await using gateway = await startGateway();
+    const tooLarge = `{"json":"${'x'.repeat(1024 * 1024)}"}`;
+    const path = '/trpc/events.publish';
+    expect(await send(gateway, path, 'application/json', tooLarge)).toEqual({ status: 413, code: 'PAYLOAD_TOO_LARGE' });
+    const headers = { 'content-type': 'application/json', authorization: 'Bearer nonsense' };
+    const endless = new ReadableStream({ start: (controller) => controller.enqueue(Buffer.from('{')) });
+    const response = await fetch(gateway.url + path, { method: 'POST', headers, body: endless, duplex: 'half' } as RequestInit);
+    expect([response.status, await response.json()]).toMatchObject([401, { error: { json: { data: { code: 'UNAUTHORIZED' } } } }]);
   });
 
   test.each([
