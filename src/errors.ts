@@ -3,7 +3,7 @@
  * an outage, and is answered as INTERNAL_SERVER_ERROR without a detail.
  */
 import { TRPCError } from '@trpc/server';
-import { ZodError } from 'zod';
+import type { z } from 'zod';
 import { ERROR_CODES, type ErrorCode } from './contract/codes.ts';
 
 /** One thing that is wrong with an input. */
@@ -29,12 +29,27 @@ export class CourierError extends TRPCError {
   }
 }
 
+/** Things that are wrong with one input, told at most; the message says how many more there are. */
+const MAX_ISSUES = 20;
+/** Characters of a text that a caller chose, as far as it is echoed. */
+const MAX_ECHO_LENGTH = 200;
+/** Characters of a message that is not of Courier's own making: room for the list of all event types. */
+const MAX_MESSAGE_LENGTH = 1000;
+
+const UNKNOWN_KEY = 'is not a known key';
+
+/** `text` as it may stand in an answer or a log, when its length is the caller's choice. */
+export function cut(text: string, most = MAX_ECHO_LENGTH): string {
+  return text.length <= most ? text : `${text.slice(0, most)}…`;
+}
+
 /** What may be told of anything that was thrown; its cause is the thing itself. */
 export function tellable(thrown: unknown): CourierError {
   if (thrown instanceof CourierError) return thrown;
-  if (thrown instanceof ZodError) return invalid(thrown);
+  // tRPC wraps what a check of an input throws.
+  if (thrown instanceof TRPCError && thrown.cause instanceof CourierError) return thrown.cause;
   if (thrown instanceof TRPCError && thrown.code !== 'INTERNAL_SERVER_ERROR' && isErrorCode(thrown.code)) {
-    return thrown.cause instanceof ZodError ? invalid(thrown.cause) : new CourierError(thrown.code, thrown.message, { cause: thrown });
+    return new CourierError(thrown.code, cut(thrown.message, MAX_MESSAGE_LENGTH), { cause: thrown });
   }
   return new CourierError('INTERNAL_SERVER_ERROR', 'internal error', { cause: thrown });
 }
@@ -43,13 +58,48 @@ function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(ERROR_CODES, code);
 }
 
-/** What a schema found wrong, as an error for the caller. */
-export function invalid(error: ZodError): CourierError {
-  const issues = error.issues.flatMap((issue): Issue[] => {
-    const base = issue.path.join('.');
-    if (issue.code !== 'unrecognized_keys') return [{ path: base, message: issue.message }];
-    return issue.keys.map((key) => ({ path: base === '' ? key : `${base}.${key}`, message: 'is not a known key' }));
-  });
-  const message = issues.map((issue) => (issue.path === '' ? issue.message : `${issue.path}: ${issue.message}`)).join('; ');
-  return new CourierError('BAD_REQUEST', message, { issues, cause: error });
+/**
+ * `value` as `schema` reads it.
+ *
+ * @throws {CourierError} BAD_REQUEST with the path of each field that is wrong; PAYLOAD_TOO_LARGE.
+ */
+export function validated<T>(schema: z.ZodType<T>, value: unknown): T {
+  const result = schema.safeParse(value, { error: nameUnknownKeysLater });
+  if (result.success) return result.data;
+  const { issues } = result.error;
+  throw invalid(issues.some(isTooLarge) ? 'PAYLOAD_TOO_LARGE' : 'BAD_REQUEST', issues);
+}
+
+/** Unknown keys are told one by one: zod is not to write all of them into one message. */
+function nameUnknownKeysLater(issue: z.core.$ZodRawIssue): string | undefined {
+  return issue.code === 'unrecognized_keys' ? UNKNOWN_KEY : undefined;
+}
+
+/** One field of an input is wrong. */
+export function invalidField(path: string, message: string): CourierError {
+  return new CourierError('BAD_REQUEST', `${path}: ${message}`, { issues: [{ path, message }] });
+}
+
+function isTooLarge(issue: z.core.$ZodIssue): boolean {
+  return issue.code === 'custom' && issue.params?.['tooLarge'] === true;
+}
+
+function invalid(code: ErrorCode, found: readonly z.core.$ZodIssue[]): CourierError {
+  let count = 0;
+  const issues: Issue[] = [];
+  for (const issue of found) {
+    const isUnknownKeys = issue.code === 'unrecognized_keys';
+    count += isUnknownKeys ? issue.keys.length : 1;
+    const room = MAX_ISSUES - issues.length;
+    if (isUnknownKeys) issues.push(...issue.keys.slice(0, room).map((key) => told([...issue.path, key], issue.message)));
+    else if (room > 0) issues.push(told(issue.path, issue.message));
+  }
+  const texts = issues.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`));
+  if (count > issues.length) texts.push(`and ${count - issues.length} more`);
+  return new CourierError(code, texts.join('; '), { issues });
+}
+
+/** The keys on the path are the caller's. */
+function told(path: readonly PropertyKey[], message: string): Issue {
+  return { path: cut(path.map((part) => cut(String(part))).join('.')), message: cut(message, MAX_MESSAGE_LENGTH) };
 }

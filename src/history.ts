@@ -2,7 +2,7 @@
 import type { Principal } from './auth/principal.ts';
 import type { GapNotice } from './contract/events/index.ts';
 import { Delivery } from './delivery/delivery.ts';
-import { CourierError } from './errors.ts';
+import { type CourierError, invalidField } from './errors.ts';
 import type { EventLog } from './log/log.ts';
 import { positionFrom, readableSelector } from './subscribe.ts';
 
@@ -106,6 +106,5 @@ async function findNewest(log: EventLog, { after, before }: HistoryRequest): Pro
 }
 
 function withOtherOrder(field: 'after' | 'before', order: HistoryOrder): CourierError {
-  const message = `goes with order ${order}`;
-  return new CourierError('BAD_REQUEST', `${field}: ${message}`, { issues: [{ path: field, message }] });
+  return invalidField(field, `goes with order ${order}`);
 }

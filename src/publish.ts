@@ -1,5 +1,6 @@
 /** The way of an event from a caller into the log: authorise, encode, append, acknowledge. */
-import { keyOf, mayPublish, type Principal } from './auth/principal.ts';
+import { keyOf, type Principal } from './auth/principal.ts';
+import { requireRight, requireRights, requireSomeRight } from './auth/publish-rights.ts';
 import type { Connection } from './connections/connection.ts';
 import { familyOf } from './contract/channels.ts';
 import type { CheckedDraft, EventType } from './contract/events/index.ts';
@@ -24,6 +25,23 @@ export interface Receipt {
 /** Who publishes, in which call. */
 export interface PublishCall extends FollowedCall {
   readonly connection: Pick<Connection, 'principal' | 'assertOpen'>;
+}
+
+/**
+ * Looks at the rights to what was handed in before anything of it is validated; `publish` decides. Without drafts it
+ * refuses those who may publish nothing.
+ *
+ * @throws {CourierError} FORBIDDEN
+ */
+export function authorise(feed: Feed, call: PublishCall, drafts: readonly unknown[]): void {
+  try {
+    requireSomeRight(call.connection.principal);
+    requireRights(call.connection.principal, drafts);
+  } catch (error) {
+    feed.meter.publishFailed(0);
+    feed.trail.publish(call, [])?.failed(error);
+    throw error;
+  }
 }
 
 /**
@@ -59,7 +77,7 @@ async function store(
   const { principal } = connection;
   const now = new Date();
   if (draining.aborted) throw new CourierError('SERVICE_UNAVAILABLE', 'the gateway is shutting down', { retryAfterMs: 1000 });
-  for (const [index, draft] of drafts.entries()) authorise(principal, draft, index);
+  for (const [index, { type, channel }] of drafts.entries()) requireRight(principal, type, channel, index);
   const given = { principal, timestamp: now, traceparent: traceparent ?? followed?.traceparent };
   const encoded = drafts.map((draft, index) => encode(draft, given, index));
   const append = () => {
@@ -69,12 +87,6 @@ async function store(
   };
   const appended = await (followed === undefined ? append() : followed.append(append));
   return appended.map((result, index) => receipt(log.positions, result, drafts[index]?.metadata?.timestamp ?? now));
-}
-
-function authorise(principal: Principal, draft: CheckedDraft, index: number): void {
-  if (mayPublish(principal, draft.type, draft.channel)) return;
-  const who = `${principal.role} ${JSON.stringify(principal.sub)}`;
-  throw new CourierError('FORBIDDEN', `${who} may not publish ${draft.type} on ${draft.channel}${index > 0 ? ` (event ${index})` : ''}`);
 }
 
 /** @param given what the event gets where its publisher said nothing; its source in any case. */

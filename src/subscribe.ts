@@ -10,7 +10,7 @@ import { type EventStream, eventStream } from './delivery/event-stream.ts';
 import type { Interest } from './delivery/interest.ts';
 import { gapNotice } from './delivery/notices.ts';
 import { type Feed, Subscriber } from './delivery/subscriber.ts';
-import { CourierError } from './errors.ts';
+import { CourierError, cut, invalidField } from './errors.ts';
 
 export interface SubscribeRequest {
   /** Channel names and patterns. */
@@ -70,7 +70,10 @@ async function whileAllowed(connection: Connection, subscriber: Subscriber, sele
 export function readableSelector(principal: Principal, patterns: readonly string[]): Selector {
   const selector = selectorFrom(patterns);
   if (mayRead(principal, selector)) return selector;
-  throw new CourierError('FORBIDDEN', `${principal.role} ${JSON.stringify(principal.sub)} may not subscribe to ${patterns.join(', ')}`);
+  throw new CourierError(
+    'FORBIDDEN',
+    `${principal.role} ${JSON.stringify(principal.sub)} may not subscribe to ${cut(patterns.join(', '))}`,
+  );
 }
 
 function selectorFrom(patterns: readonly string[]): Selector {
@@ -86,8 +89,7 @@ function selectorFrom(patterns: readonly string[]): Selector {
 export function positionFrom(field: string, text: string): Position {
   const position = parsePosition(text);
   if (position !== undefined) return position;
-  const message = `${JSON.stringify(text.slice(0, 100))} is not a position of Courier (the id of an event that was received)`;
-  throw new CourierError('BAD_REQUEST', `${field}: ${message}`, { issues: [{ path: field, message }] });
+  throw invalidField(field, `${JSON.stringify(cut(text))} is not a position of Courier (the id of an event that was received)`);
 }
 
 async function findStart(

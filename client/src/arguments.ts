@@ -33,8 +33,9 @@ export function assertSendable(data: unknown): void {
   } catch (cause) {
     throw new CourierError('INVALID_ARGUMENT', `data: is not JSON: ${messageOf(cause)}`, { cause });
   }
-  const fault = findFault(data, []);
-  if (fault !== undefined) {
+  const fault = findFault(data);
+  // What is too large is told below, with its size.
+  if (fault !== undefined && !fault.tooLarge) {
     const issue = { path: ['data', ...fault.path].join('.'), message: fault.message };
     throw new CourierError('BAD_REQUEST', `${issue.path}: ${issue.message}`, { issues: [issue] });
   }

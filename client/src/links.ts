@@ -6,6 +6,15 @@ import type { Connection } from './connection.ts';
 import { CourierError } from './errors.ts';
 import type { AppRouter } from './router.ts';
 
+/** The gateway takes no references: what stands at several places is written out at each of them, and that is enough. */
+const transformer = {
+  deserialize: superjson.deserialize,
+  serialize: (value: unknown) => {
+    const { json, meta } = superjson.serialize(value);
+    return meta?.values === undefined ? { json } : { json, meta: { values: meta.values, v: 1 } };
+  },
+};
+
 export function links(connection: Connection): TRPCLink<AppRouter>[] {
   return [failsWhenRefused(connection), endsWithConnection(connection), viaSocket(connection)];
 }
@@ -78,7 +87,7 @@ function isRefusal({ data }: TRPCClientError<AppRouter>, path: string): boolean 
 function viaSocket(connection: Connection): TRPCLink<AppRouter> {
   return (runtime) => (call) => {
     try {
-      return wsLink<AppRouter>({ client: connection.socket, transformer: superjson })(runtime)(call);
+      return wsLink<AppRouter>({ client: connection.socket, transformer })(runtime)(call);
     } catch (error) {
       return observable((observer) => observer.error(TRPCClientError.from(error as Error)));
     }

@@ -74,10 +74,11 @@ function addPattern(pattern: string, families: Set<ChannelFamily>, channels: Set
     channels.add(pattern);
     return undefined;
   }
-  const segments = pattern.split('.');
-  const wellFormed = segments.every((segment) => segment === '*' || segment === '**' || SEGMENT.test(segment));
   const shown = JSON.stringify(pattern.slice(0, MAX_CHANNEL_LENGTH));
-  if (!wellFormed || pattern.length > MAX_CHANNEL_LENGTH) {
+  // A long one is not taken apart.
+  const segments = pattern.length > MAX_CHANNEL_LENGTH ? [] : pattern.split('.');
+  const wellFormed = segments.length > 0 && segments.every((segment) => segment === '*' || segment === '**' || SEGMENT.test(segment));
+  if (!wellFormed) {
     return `${shown} is neither a channel nor a pattern: segments are separated by dots and are *, ** or 1 to 64 of A-Z a-z 0-9 _ -`;
   }
   let matched = false;

@@ -49,7 +49,7 @@ export interface FollowedPublish {
 }
 
 export interface Trail {
-  /** A publish begins. Undefined when nobody follows. */
+  /** A publish begins; without drafts, one that was refused unread. Undefined when nobody follows. */
   publish(call: FollowedCall, drafts: readonly CheckedDraft[]): FollowedPublish | undefined;
   /** An event goes out to live subscribers. Returns what to call when all of them have it; undefined when nobody follows. */
   deliver(event: { readonly json: string }, subscribers: number): (() => void) | undefined;
@@ -85,7 +85,7 @@ function followPublish(
   const correlationIds = drafts.map(({ metadata }) => metadata?.correlation_id);
   const parent = contextOf(traceparent ?? (drafts.length === 1 ? own[0] : undefined));
   const span = tracer?.startSpan(
-    `publish ${drafts.length === 1 ? destinationOf(first?.channel ?? '') : 'batch'}`,
+    nameOf(drafts),
     {
       kind: SpanKind.SERVER,
       attributes: {
@@ -162,6 +162,13 @@ function followDelivery(tracer: Tracer | undefined, logger: Logger, event: { rea
     logger.debug('delivered', { correlation_id, id, channel, type, subscribers });
     span?.end();
   };
+}
+
+/** Of a publish: what it is of, where that was read. */
+function nameOf(drafts: readonly CheckedDraft[]): string {
+  const [first] = drafts;
+  if (first === undefined) return 'publish';
+  return drafts.length === 1 ? `publish ${destinationOf(first.channel)}` : 'publish batch';
 }
 
 /** Names and values of OpenTelemetry's conventions for messaging. */

@@ -5,7 +5,7 @@ import { identifier } from '../auth/claims.ts';
 import { LOG_LEVELS, ROLES } from '../contract/admin.ts';
 import { familyOf } from '../contract/channels.ts';
 import { position } from '../contract/position.ts';
-import { administering, observing, router } from './trpc.ts';
+import { administering, checked, observing, router } from './trpc.ts';
 
 const MAX_NAME_LENGTH = 128;
 const name = z.string().min(1).max(MAX_NAME_LENGTH);
@@ -14,7 +14,7 @@ const knownChannel = z.string().refine((channel) => familyOf(channel) !== undefi
 export const adminRouter = router({
   /** Open connections, oldest first; `sub` narrows them to one principal's. */
   connections: administering
-    .input(z.strictObject({ sub: name.optional() }).optional())
+    .input(checked(z.strictObject({ sub: name.optional() }).optional()))
     .query(({ ctx, input }) => ctx.control.connections(input?.sub)),
 
   /** Channels and families that have subscribers, and channels on which something came of late. */
@@ -28,12 +28,12 @@ export const adminRouter = router({
 
   /** Who subscribes to what the event `id` was published on and began before it, and whether it was handed to them. */
   recipients: administering
-    .input(z.strictObject({ id: position, channel: knownChannel, type: name }))
+    .input(checked(z.strictObject({ id: position, channel: knownChannel, type: name })))
     .query(({ ctx, input }) => ctx.control.recipients(input)),
 
   /** Closes a connection with 1013: its client may come back after a delay. Returns whether there was one. */
   disconnect: administering
-    .input(z.strictObject({ connection_id: name }))
+    .input(checked(z.strictObject({ connection_id: name })))
     .mutation(async ({ ctx, input }) => ({ disconnected: await ctx.control.disconnect(input.connection_id) })),
 
   /**
@@ -42,14 +42,16 @@ export const adminRouter = router({
    */
   revoke: administering
     .input(
-      z.union([z.strictObject({ sub: identifier, role: z.enum(ROLES).optional() }), z.strictObject({ jti: identifier })], {
-        error: 'must be {sub}, {sub, role} or {jti}, with a known role',
-      }),
+      checked(
+        z.union([z.strictObject({ sub: identifier, role: z.enum(ROLES).optional() }), z.strictObject({ jti: identifier })], {
+          error: 'must be {sub}, {sub, role} or {jti}, with a known role',
+        }),
+      ),
     )
     .mutation(async ({ ctx, input }) => ({ ended: await ctx.control.revoke(input) })),
 
   /** Logs from this level on, until the next start. */
-  setLogLevel: administering.input(z.strictObject({ level: z.enum(LOG_LEVELS) })).mutation(({ ctx, input: { level } }) => {
+  setLogLevel: administering.input(checked(z.strictObject({ level: z.enum(LOG_LEVELS) }))).mutation(({ ctx, input: { level } }) => {
     ctx.control.setLogLevel(level);
     return { level };
   }),

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Principal } from '../auth/principal.ts';
 import { CHANNEL_FAMILIES, familyForm, type Selector } from '../contract/channels.ts';
 import { CONTRACT_HASH } from '../version.ts';
-import { procedure, router } from './trpc.ts';
+import { checked, procedure, router } from './trpc.ts';
 
 const MAX_TOKEN_LENGTH = 8192;
 
@@ -12,7 +12,7 @@ export const authRouter = router({
 
   /** Goes on with a new token of the same `sub`. Its rights act at once: subscriptions that it does not grant end. */
   refresh: procedure
-    .input(z.strictObject({ token: z.string().min(1).max(MAX_TOKEN_LENGTH) }))
+    .input(checked(z.strictObject({ token: z.string().min(1).max(MAX_TOKEN_LENGTH) })))
     .mutation(async ({ ctx: { connection }, input: { token } }) => describePrincipal(await connection.refresh(token))),
 });
 

@@ -6,7 +6,7 @@ import { type EventOn, typesOn } from '../contract/events/index.ts';
 import { CourierError } from '../errors.ts';
 import { subscribe } from '../subscribe.ts';
 import { startInput } from './events.ts';
-import { router, subscription } from './trpc.ts';
+import { checked, router, subscription } from './trpc.ts';
 
 function typesFor<F extends ChannelFamily>(family: F) {
   const types = typesOn([family]);
@@ -17,7 +17,7 @@ function typesFor<F extends ChannelFamily>(family: F) {
 
 export const globalRouter = router({
   onEvent: subscription
-    .input(z.strictObject({ ...typesFor('global'), ...startInput }).optional())
+    .input(checked(z.strictObject({ ...typesFor('global'), ...startInput }).optional()))
     .subscription(({ ctx, input, signal }) =>
       subscribe<EventOn<'global'>>(ctx.feed, ctx.connection, { ...input, channels: ['global'] }, signal),
     ),
@@ -26,7 +26,7 @@ export const globalRouter = router({
 export const userRouter = router({
   /** Without `user_id`: the caller's own channel. */
   onEvent: subscription
-    .input(z.strictObject({ user_id: channelId.optional(), ...typesFor('user'), ...startInput }).optional())
+    .input(checked(z.strictObject({ user_id: channelId.optional(), ...typesFor('user'), ...startInput }).optional()))
     .subscription(({ ctx, input, signal }) => {
       const { user_id = ctx.principal.sub, ...rest } = input ?? {};
       if (!channelId.safeParse(user_id).success) {
@@ -38,7 +38,7 @@ export const userRouter = router({
 
 export const strategyRouter = router({
   onEvent: subscription
-    .input(z.strictObject({ strategy_id: channelId, ...typesFor('strategy'), ...startInput }))
+    .input(checked(z.strictObject({ strategy_id: channelId, ...typesFor('strategy'), ...startInput })))
     .subscription(({ ctx, input: { strategy_id, ...rest }, signal }) =>
       subscribe<EventOn<'strategy.*'>>(ctx.feed, ctx.connection, { ...rest, channels: [`strategy.${strategy_id}`] }, signal),
     ),
@@ -46,7 +46,7 @@ export const strategyRouter = router({
 
 export const backtestRouter = router({
   onEvent: subscription
-    .input(z.strictObject({ backtest_id: channelId, ...typesFor('backtest'), ...startInput }))
+    .input(checked(z.strictObject({ backtest_id: channelId, ...typesFor('backtest'), ...startInput })))
     .subscription(({ ctx, input: { backtest_id, ...rest }, signal }) =>
       subscribe<EventOn<'backtest.*'>>(ctx.feed, ctx.connection, { ...rest, channels: [`backtest.${backtest_id}`] }, signal),
     ),
@@ -54,7 +54,7 @@ export const backtestRouter = router({
 
 /** `forge.onJob`, to stand beside `forge.publish`. */
 export const onJob = subscription
-  .input(z.strictObject({ job_id: channelId, ...typesFor('forge.job'), ...startInput }))
+  .input(checked(z.strictObject({ job_id: channelId, ...typesFor('forge.job'), ...startInput })))
   .subscription(({ ctx, input: { job_id, ...rest }, signal }) =>
     subscribe<EventOn<'forge.job.*'>>(ctx.feed, ctx.connection, { ...rest, channels: [`forge.job.${job_id}`] }, signal),
   );

@@ -1,19 +1,16 @@
 /** `events.*`: publishing, subscribing and reading without regard to service or channel family. */
 import { z } from 'zod';
-import type { CourierEvent } from '../contract/events/index.ts';
-import { EVENT_TYPES } from '../contract/events/index.ts';
+import { type CourierEvent, draftList, EVENT_TYPES, SERVICE_NAMES } from '../contract/events/index.ts';
 import { position } from '../contract/position.ts';
 import { eventOf } from '../delivery/event-iterator.ts';
 import { DEFAULT_HISTORY_LIMIT, HISTORY_ORDERS, type HistoryPage, history, MAX_HISTORY_LIMIT } from '../history.ts';
 import { publish, type Receipt } from '../publish.ts';
 import { subscribe } from '../subscribe.ts';
 import { anyDraft } from './services.ts';
-import { procedure, publishing, publishingMany, router, subscription } from './trpc.ts';
+import { checked, procedure, publishingAny, publishingMany, router, subscription } from './trpc.ts';
 
 /** Channels and patterns in one subscription or read, at most. */
 export const MAX_CHANNELS = 100;
-/** Events in one `publishBatch`, at most. */
-export const MAX_BATCH_EVENTS = 500;
 
 export const channelList = z.array(z.string()).min(1).max(MAX_CHANNELS).describe('Channel names and patterns.');
 export const typeList = z.array(z.enum(EVENT_TYPES)).min(1).max(EVENT_TYPES.length).describe('Only events of these types.');
@@ -35,20 +32,20 @@ const historyInput = z.strictObject({
 });
 
 export const eventsRouter = router({
-  publish: publishing.input(anyDraft).mutation(async ({ ctx, input }): Promise<Receipt> => {
+  publish: publishingAny.input(checked(anyDraft)).mutation(async ({ ctx, input }): Promise<Receipt> => {
     const [receipt] = await publish(ctx.feed, ctx, [input]);
     return receipt as Receipt;
   }),
 
   publishBatch: publishingMany
-    .input(z.array(anyDraft).min(1).max(MAX_BATCH_EVENTS))
+    .input(checked(draftList(SERVICE_NAMES)))
     .mutation(({ ctx, input }): Promise<Receipt[]> => publish(ctx.feed, ctx, input)),
 
   subscribe: subscription
-    .input(z.strictObject({ channels: channelList, types: typeList.optional(), ...startInput }))
+    .input(checked(z.strictObject({ channels: channelList, types: typeList.optional(), ...startInput })))
     .subscription(({ ctx, input, signal }) => subscribe<CourierEvent>(ctx.feed, ctx.connection, input, signal)),
 
-  history: procedure.input(historyInput).query(async ({ ctx, input, signal }): Promise<HistoryPage<CourierEvent>> => {
+  history: procedure.input(checked(historyInput)).query(async ({ ctx, input, signal }): Promise<HistoryPage<CourierEvent>> => {
     const page = await history(ctx.feed.log, ctx.principal, input, signal ?? new AbortController().signal);
     return { ...page, events: page.events.map((delivery) => eventOf<CourierEvent>(delivery)) };
   }),

@@ -1,12 +1,19 @@
 /** The base of every procedure: the context, the transformer, the shape of errors, and the check that somebody is signed in. */
-import { initTRPC } from '@trpc/server';
+import { initTRPC, type TRPCDefaultErrorShape } from '@trpc/server';
+import { TRPC_ERROR_CODES_BY_KEY } from '@trpc/server/rpc';
 import superjson from 'superjson';
+import type { z } from 'zod';
 import type { Principal } from '../auth/principal.ts';
+import { mayPublishSomething } from '../auth/publish-rights.ts';
 import type { Connection } from '../connections/connection.ts';
+import { type ErrorCode, meaningOf } from '../contract/codes.ts';
+import { MAX_BATCH_EVENTS } from '../contract/draft.ts';
 import type { Control } from '../control.ts';
 import type { Feed } from '../delivery/subscriber.ts';
-import { CourierError, tellable } from '../errors.ts';
+import { CourierError, cut, tellable, validated } from '../errors.ts';
 import type { Activity } from '../limits/limits.ts';
+import { authorise } from '../publish.ts';
+import { read, unread } from './unread-input.ts';
 
 /** What every procedure is given. */
 export interface Context {
@@ -23,13 +30,8 @@ export interface Context {
   readonly traceparent: string | undefined;
 }
 
-type Serialised = Parameters<typeof superjson.deserialize>[0];
-
-/** Dates travel as superjson has them; input that is plain JSON, or none at all, is not walked. */
-const transformer = {
-  serialize: superjson.serialize,
-  deserialize: (value: Serialised | undefined) => (value?.meta === undefined ? value?.json : superjson.deserialize(value)),
-};
+/** Answers are as superjson has them. Input is kept as it came, for `reading`. */
+const transformer = { serialize: superjson.serialize, deserialize: unread };
 
 /** Pings keep proxies from closing a quiet stream, and let the client notice a dead one. */
 const SSE_PING_MS = 15_000;
@@ -41,12 +43,13 @@ const t = initTRPC.context<Context>().create({
   isDev: false,
   sse: { ping: { enabled: true, intervalMs: SSE_PING_MS }, client: { reconnectAfterInactivityMs: SSE_INACTIVITY_MS } },
   errorFormatter: ({ shape, error, ctx }) => {
-    const { message, issues, retryAfterMs } = tellable(error);
+    const { code, message, issues, retryAfterMs } = tellable(error);
+    const told = withCode(shape, code);
     return {
-      ...shape,
+      ...told,
       message,
       data: {
-        ...shape.data,
+        ...told.data,
         ...(issues && { issues }),
         ...(retryAfterMs !== undefined && { retryAfterMs }),
         ...(ctx && { requestId: ctx.requestId }),
@@ -54,6 +57,13 @@ const t = initTRPC.context<Context>().create({
     };
   },
 });
+
+/** What tRPC makes of an error that it has wrapped, with the code of what is told; the path of a call is the caller's. */
+function withCode(shape: TRPCDefaultErrorShape, code: ErrorCode): TRPCDefaultErrorShape {
+  const { path } = shape.data;
+  const data = { ...shape.data, code, httpStatus: meaningOf(code).status, ...(path !== undefined && { path: cut(path) }) };
+  return { ...shape, code: TRPC_ERROR_CODES_BY_KEY[code], data };
+}
 
 /** Makes the context of a caller. */
 export function contextOf(context: Omit<Context, 'principal'>): Context {
@@ -66,9 +76,23 @@ export function contextOfCall(context: Context, requestId: string): Context {
 }
 
 export const router = t.router;
+
+/** What a procedure takes: `schema`, with what it finds wrong told as Courier tells it. */
+export function checked<Out, In>(schema: z.ZodType<Out, In>) {
+  const parser = { parse: (value: unknown) => validated(schema, value) };
+  // tRPC infers the types of input from these two, which exist for the compiler only.
+  return parser as typeof parser & { _input: In; _output: Out };
+}
+
+/** Reads input when somebody asks for it, once. */
+const reading = t.procedure.use(({ getRawInput, next }) => {
+  let input: Promise<unknown> | undefined;
+  return next({ getRawInput: () => (input ??= getRawInput().then(read)) });
+});
+
 /** Counts a call against the caller's limits before anything of it is looked at. Waits only where the limiter does. */
 const counted = (activity: Activity) =>
-  t.procedure.use(({ ctx, next }) => {
+  reading.use(({ ctx, next }) => {
     const charged = ctx.connection.charge(activity);
     return charged === undefined ? next() : charged.then(() => next());
   });
@@ -79,12 +103,32 @@ export const procedure = counted('query');
 export const subscription = counted('subscribe');
 /** The publish of one event. */
 export const publishing = counted('publish');
-/** The publish of a list of events, each of which counts. */
-export const publishingMany = t.procedure.use(async ({ ctx, getRawInput, next }) => {
-  const input = await getRawInput();
-  await ctx.connection.charge('publish', Array.isArray(input) ? Math.max(1, input.length) : 1);
+/** The publish of one event of any service. Its validation comes after the look at rights. */
+export const publishingAny = publishing.use(async ({ ctx, getRawInput, next }) => {
+  authorise(ctx.feed, ctx, []);
+  authorise(ctx.feed, ctx, [await getRawInput()]);
   return next();
 });
+/**
+ * The publish of a list of events, each of which counts. One that cannot be read, or whose caller may publish nothing,
+ * counts as one.
+ */
+export const publishingMany = reading.use(async ({ ctx, getRawInput, next }) => {
+  const drafts = mayPublishSomething(ctx.principal) ? getRawInput().then(listOf) : Promise.resolve([]);
+  const cost = await drafts.then(
+    ({ length }) => Math.max(1, length),
+    () => 1,
+  );
+  await ctx.connection.charge('publish', cost);
+  authorise(ctx.feed, ctx, await drafts);
+  return next();
+});
+
+/** As much of the list as a call may have; more of it is refused by its schema. */
+function listOf(input: unknown): readonly unknown[] {
+  return Array.isArray(input) ? input.slice(0, MAX_BATCH_EVENTS) : [];
+}
+
 /** For services and admins: figures, which name nobody. */
 export const observing = procedure.use(({ ctx, next }) => {
   if (ctx.principal.role === 'user') throw new CourierError('FORBIDDEN', 'this is for services and admins');

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { meaningOf } from '../contract/codes.ts';
 import { parseTraceparent } from '../contract/traceparent.ts';
-import { CourierError } from '../errors.ts';
+import { CourierError, cut } from '../errors.ts';
 
 /** Bytes of a request's body, at most: the data's bound and room for the envelope. */
 export const MAX_BODY_BYTES = 128 * 1024;
@@ -26,43 +26,45 @@ export function headerOf(req: IncomingMessage, name: string): string | undefined
   return Array.isArray(value) ? value[0] : value;
 }
 
-/** Reads a JSON body. @throws {CourierError} PARSE_ERROR; what `readText` throws. */
+/** Reads a JSON body. @throws {CourierError} PARSE_ERROR, UNSUPPORTED_MEDIA_TYPE; what `readText` throws. */
 export async function readJson(req: IncomingMessage, signal: AbortSignal): Promise<unknown> {
-  const type = headerOf(req, 'content-type');
-  if (type !== undefined && !/^application\/([\w.+-]+\+)?json\b/i.test(type)) {
-    throw new CourierError('UNSUPPORTED_MEDIA_TYPE', `the body must be application/json, not ${type.slice(0, 100)}`);
-  }
+  requireJsonInUtf8(req);
   const text = await readText(req, { maxBytes: MAX_BODY_BYTES, signal });
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new CourierError('PARSE_ERROR', `the body is not JSON: ${cause instanceof Error ? cause.message : 'unreadable'}`, { cause });
+    throw new CourierError('PARSE_ERROR', `the body is not JSON: ${cause instanceof Error ? cut(cause.message) : 'unreadable'}`, { cause });
+  }
+}
+
+/** Refuses a body by what it says that it is. One that says nothing counts as JSON. @throws {CourierError} UNSUPPORTED_MEDIA_TYPE. */
+export function requireJsonInUtf8(req: IncomingMessage): void {
+  const header = headerOf(req, 'content-type');
+  if (header === undefined) return;
+  const [type = '', ...parameters] = header.split(';').map((part) => part.trim().toLowerCase());
+  const isJson = /^application\/([\w.+-]+\+)?json$/.test(type);
+  const isUtf8 = parameters.every((parameter) => !parameter.startsWith('charset=') || /^charset="?utf-?8"?$/.test(parameter));
+  if (!isJson || !isUtf8) {
+    throw new CourierError('UNSUPPORTED_MEDIA_TYPE', `the body must be application/json in UTF-8, not ${cut(header)}`);
   }
 }
 
 /**
- * Reads a body of text in UTF-8.
+ * The text of a body.
  *
- * @throws {CourierError} PAYLOAD_TOO_LARGE; UNSUPPORTED_MEDIA_TYPE for another charset; PARSE_ERROR for what is not UTF-8;
- * the signal's reason when it aborts before the body is there.
+ * @throws {CourierError} PAYLOAD_TOO_LARGE; PARSE_ERROR when it is not UTF-8; the signal's reason when it aborts before the
+ * body is there.
  */
 export async function readText(
   req: IncomingMessage,
   { maxBytes, signal }: { readonly maxBytes: number; readonly signal: AbortSignal },
 ): Promise<string> {
-  refuseOtherCharset(headerOf(req, 'content-type') ?? '');
-  const body = await readBytes(req, maxBytes, signal);
+  const bytes = await readBytes(req, maxBytes, signal);
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body);
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {
     throw new CourierError('PARSE_ERROR', 'the body is not valid UTF-8', { cause });
   }
-}
-
-function refuseOtherCharset(type: string): void {
-  const charset = /;\s*charset\s*=\s*"?([^\s";]*)/i.exec(type)?.[1];
-  if (charset === undefined || /^utf-?8$/i.test(charset)) return;
-  throw new CourierError('UNSUPPORTED_MEDIA_TYPE', `the body must be in UTF-8, not ${JSON.stringify(charset.slice(0, 40))}`);
 }
 
 function readBytes(req: IncomingMessage, maxBytes: number, signal: AbortSignal): Promise<Buffer> {

@@ -9,11 +9,11 @@ import { contractDocument } from '../contract/document.ts';
 import { EVENT_TYPES } from '../contract/events/index.ts';
 import type { Control } from '../control.ts';
 import type { Feed } from '../delivery/subscriber.ts';
-import { CourierError, invalid } from '../errors.ts';
+import { CourierError, invalidField, validated } from '../errors.ts';
 import { HISTORY_ORDERS, history, MAX_HISTORY_LIMIT } from '../history.ts';
 import type { Activity } from '../limits/limits.ts';
 import { isServing } from '../observe/health.ts';
-import { publish } from '../publish.ts';
+import { authorise, publish } from '../publish.ts';
 import { typeList } from '../router/events.ts';
 import { anyDraft } from '../router/services.ts';
 import { CONTRACT_HASH, VERSION } from '../version.ts';
@@ -69,13 +69,6 @@ export async function handlePlainHttp(deps: PlainHttpDeps, exchange: Exchange): 
   await handler(deps, exchange, rest[0] === undefined ? undefined : decodeSegment(rest[0]));
 }
 
-/** Checks `value` against `schema`. @throws {CourierError} BAD_REQUEST with the path of each field that is wrong. */
-function check<T>(schema: z.ZodType<T>, value: unknown): T {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  throw invalid(result.error);
-}
-
 /** Who calls, once the call has been counted. */
 async function caller({ req, connection }: Exchange, activity: Activity): Promise<Principal> {
   const principal = await connection.open({ authorization: headerOf(req, 'authorization') });
@@ -85,33 +78,38 @@ async function caller({ req, connection }: Exchange, activity: Activity): Promis
 
 async function handlePublish(deps: PlainHttpDeps, exchange: Exchange, channel: string | undefined): Promise<void> {
   await caller(exchange, 'publish');
-  const body = check(
-    z.record(z.string(), z.unknown(), { error: 'the body must be a JSON object' }),
-    await readJson(exchange.req, exchange.connection.signal),
-  );
-  const { req, connection } = exchange;
-  fill(body, 'channel', channel, 'the path');
-  fill(body, 'type', headerOf(req, 'x-event-type'), 'X-Event-Type');
-  fill(body, 'idempotency_key', headerOf(req, 'idempotency-key'), 'Idempotency-Key');
+  const { req, requestId, connection } = exchange;
+  const call = { connection, requestId, traceparent: traceparentOf(req) };
+  authorise(deps.feed, call, []);
+  const draft = draftFrom(req, await readJson(req, connection.signal), channel);
+  authorise(deps.feed, call, [draft]);
+  const [receipt] = await publish(deps.feed, call, [validated(anyDraft, draft)]);
+  sendJson(exchange.res, 201, JSON.stringify(receipt), requestId);
+}
+
+/** What is to be published: the body, and what the address and the headers say where it is silent. */
+function draftFrom(req: IncomingMessage, body: unknown, channel: string | undefined): object {
+  if (!isObject(body)) throw new CourierError('BAD_REQUEST', 'the body must be a JSON object');
+  fill(body, '', 'channel', channel, 'the path');
+  fill(body, '', 'type', headerOf(req, 'x-event-type'), 'X-Event-Type');
+  fill(body, '', 'idempotency_key', headerOf(req, 'idempotency-key'), 'Idempotency-Key');
   const correlationId = headerOf(req, 'x-correlation-id');
-  if (correlationId !== undefined) {
-    const metadata = check(z.record(z.string(), z.unknown()).default({}), body['metadata']);
-    fill(metadata, 'correlation_id', correlationId, 'X-Correlation-Id');
-    body['metadata'] = metadata;
-  }
-  const call = { connection, requestId: exchange.requestId, traceparent: traceparentOf(req) };
-  const [receipt] = await publish(deps.feed, call, [check(anyDraft, body)]);
-  sendJson(exchange.res, 201, JSON.stringify(receipt), exchange.requestId);
+  if (correlationId === undefined) return body;
+  const { metadata = {} } = body;
+  if (!isObject(metadata)) throw invalidField('metadata', 'must be a JSON object');
+  fill(metadata, 'metadata.', 'correlation_id', correlationId, 'X-Correlation-Id');
+  return { ...body, metadata };
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Puts `value`, which came from elsewhere, into a field of the body; both may be given when they agree. */
-function fill(body: Record<string, unknown>, field: string, value: string | undefined, source: string): void {
+function fill(object: Record<string, unknown>, path: string, field: string, value: string | undefined, source: string): void {
   if (value === undefined) return;
-  if (body[field] !== undefined && body[field] !== value) {
-    const message = `differs from ${source}`;
-    throw new CourierError('BAD_REQUEST', `${field}: ${message}`, { issues: [{ path: field, message }] });
-  }
-  body[field] = value;
+  if (object[field] !== undefined && object[field] !== value) throw invalidField(path + field, `differs from ${source}`);
+  object[field] = value;
 }
 
 const historyQuery = z.strictObject({
@@ -130,7 +128,7 @@ const historyQuery = z.strictObject({
 async function handleHistory(deps: PlainHttpDeps, exchange: Exchange, channels: string | undefined): Promise<void> {
   const principal = await caller(exchange, 'query');
   if (channels === undefined) throw new CourierError('NOT_FOUND', 'name channels or patterns: /events/{channel},{pattern}');
-  const query = check(historyQuery, Object.fromEntries(new URLSearchParams(exchange.target.search)));
+  const query = validated(historyQuery, Object.fromEntries(new URLSearchParams(exchange.target.search)));
   const page = await history(
     deps.feed.log,
     principal,

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import type { Principal } from '../auth/principal.ts';
 import type { Credentials } from '../auth/tokens.ts';
-import { invalid } from '../errors.ts';
+import { validated } from '../errors.ts';
 import { typeList } from '../router/events.ts';
 import type { SubscribeRequest } from '../subscribe.ts';
 import { readableChannels } from './channel-list.ts';
@@ -38,9 +38,7 @@ export function plainSubscription(
   prefix: string,
   resumed?: string,
 ): SubscribeRequest {
-  const result = query.safeParse(Object.fromEntries(new URLSearchParams(search)));
-  if (!result.success) throw invalid(result.error);
-  const { last_event_id, from, types } = result.data;
+  const { last_event_id, from, types } = validated(query, Object.fromEntries(new URLSearchParams(search)));
   const channels = readableChannels(principal, decodeSegment(path.slice(prefix.length)));
   return { channels, types, from, lastEventId: resumed ?? last_event_id };
 }

@@ -7,7 +7,8 @@ import { type AnyTRPCRouter, callTRPCProcedure, type inferRouterContext, TRPCErr
 import { isObservable, observableToAsyncIterable } from '@trpc/server/observable';
 import type { Connection } from '../connections/connection.ts';
 import { isEventStream } from '../delivery/event-stream.ts';
-import { type Call, isAsyncIterable, type RequestId, withLastEventId } from './trpc-messages.ts';
+import { withLastEventId } from '../router/unread-input.ts';
+import { type Call, isAsyncIterable, type RequestId } from './trpc-messages.ts';
 import type { RunningCall, TrpcReplies } from './trpc-replies.ts';
 import { deliverIterable, isGivingUp, trackedSink } from './trpc-subscription.ts';
 import type { TrpcWebSocketOptions } from './trpc-websocket.ts';

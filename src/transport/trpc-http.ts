@@ -11,7 +11,7 @@ import { CourierError, tellable } from '../errors.ts';
 import type { Failures } from '../observe/failures.ts';
 import { appRouter } from '../router/index.ts';
 import { contextOf } from '../router/trpc.ts';
-import { endUnread, headerOf, readText, traceparentOf } from './http-exchange.ts';
+import { endUnread, headerOf, readText, requireJsonInUtf8, traceparentOf } from './http-exchange.ts';
 import type { RequestTarget } from './request-target.ts';
 
 /** Bytes of a batch's body, at most. */
@@ -58,6 +58,7 @@ async function received({ req, target, connection }: TrpcHttpExchange): Promise<
     const given = new URLSearchParams(target.search).get('connectionParams');
     const params = given === null ? null : parseConnectionParamsFromString(given);
     await connection.open({ authorization: headerOf(req, 'authorization'), token: params?.['token'] });
+    if (req.method === 'POST') requireJsonInUtf8(req);
     const body = req.method === 'POST' ? await readText(req, { maxBytes: MAX_BATCH_BYTES, signal: connection.signal }) : undefined;
     connection.assertOpen();
     return { body };

@@ -75,12 +75,6 @@ export function connectionParamsFrom(text: string, isBinary: boolean): TRPCReque
   return parseConnectionParamsFromUnknown(message['data']);
 }
 
-export function withLastEventId(input: unknown, lastEventId: string | undefined): unknown {
-  if (lastEventId === undefined) return input;
-  if (isRecord(input)) return { ...input, lastEventId };
-  return input ?? { lastEventId };
-}
-
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

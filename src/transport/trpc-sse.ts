@@ -9,13 +9,13 @@ import { isEventStream } from '../delivery/event-stream.ts';
 import { type CourierError, tellable } from '../errors.ts';
 import { appRouter } from '../router/index.ts';
 import { contextOf, SSE_INACTIVITY_MS } from '../router/trpc.ts';
+import { withLastEventId } from '../router/unread-input.ts';
 import { identityOf } from './client-identity.ts';
 import { headerOf, traceparentOf } from './http-exchange.ts';
 import type { RequestTarget } from './request-target.ts';
 import { openSseStream, type SseDialect } from './sse-stream.ts';
 import { encodeEvent } from './tracked-encoding.ts';
 import type { TrpcHttpDeps } from './trpc-http.ts';
-import { withLastEventId } from './trpc-messages.ts';
 
 export interface TrpcSseExchange {
   readonly req: IncomingMessage;

@@ -157,6 +157,16 @@ test('subscriptions to the same channels share one on the wire, in whatever orde
   expect(gateway.feed.hub.listeners).toBe(0);
 });
 
+test('one object and one date may stand in several events of a batch', async () => {
+  await using gateway = await startGateway();
+  await using client = clientOf(gateway, await gateway.token('ada', 'admin'));
+  const timestamp = new Date('2026-01-02T03:04:05.678Z');
+  const shared = { type: 'backtest.started', channel: 'backtest.b1', data: { backtest_id: 'b1' }, metadata: { timestamp } } as const;
+  await client.publishBatch([shared, shared, { ...shared, metadata: { timestamp, user_id: 'ada' } }]);
+  const { events } = await client.history('backtest.b1');
+  expect(events.map(({ data, metadata }) => [data, metadata.timestamp])).toEqual(Array(3).fill([{ backtest_id: 'b1' }, timestamp]));
+});
+
 test('a slow consumer holds no more than its bound, and misses nothing', async () => {
   await using gateway = await startGateway();
   await using client = clientOf(gateway, await gateway.token('ada', 'admin'));

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import {
   CLOSE_CODES,
+  draftList,
   draftUnion,
   ERROR_CODES,
   EVENT_TYPES,
@@ -98,6 +99,32 @@ describe('bad input is refused with the path of the field', () => {
     expect(withParameters({ at: new Date() }).join()).toMatch(/^data\.parameters\.at: must be JSON/);
     expect(withParameters({ n: Number.NaN }).join()).toMatch(/^data\.parameters\.n: must be a finite number/);
     expect(withParameters({ u: undefined }).join()).toMatch(/^data\.parameters\.u: must be JSON, not undefined/);
+  });
+});
+
+describe('a list of drafts', () => {
+  const list = draftList(SERVICE_NAMES);
+  const told = (drafts: unknown) => list.safeParse(drafts).error?.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+  const withNumbers = (count: number) => ({
+    ...SAMPLES['forge.job.completed'],
+    data: { job_id: 'j', result: { a: Array(count).fill(1) } },
+  });
+
+  test('is measured before its elements are looked at', () => {
+    expect(told(Array(500).fill(progress))).toBeUndefined();
+    expect(told(Array(100_000).fill('wrong'))).toEqual([': Too big: expected array to have <=500 items']);
+    expect(told([])).toEqual([': Too small: expected array to have >=1 items']);
+    expect(told('wrong')).toEqual([': Invalid input: expected array, received string']);
+  });
+
+  test('names the event whose data is wrong', () => {
+    const wrong = { ...progress, data: { backtest_id: 'b', progress: 1n } };
+    expect(told([progress, wrong, wrong])).toEqual(['1.data.progress: must be JSON, not bigint']);
+  });
+
+  test('has no more values in all of its data than a call may bring', () => {
+    expect(told([withNumbers(50_000), withNumbers(50_000)])).toBeUndefined();
+    expect(told([1, 2, 3].map(() => withNumbers(50_000)))).toEqual(['2.data: brings the call to more than 131072 values']);
   });
 });
 

@@ -6,6 +6,7 @@ import { temporaryFolder } from '../helpers/folder.ts';
 import { startGateway, type TestGateway } from '../helpers/gateway.ts';
 import { processToken, startProcess } from '../helpers/process.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
+import { copies } from '../helpers/samples.ts';
 
 type Item = { id: string; data: { type: string } };
 
@@ -68,8 +69,7 @@ test('a reader that does not read is seen to be behind', { timeout: 60_000 }, as
   slow.ws.pause();
   const draft = { type: 'forge.job.completed', channel: 'forge.job.j', data: { job_id: 'j', result: { text: 'x'.repeat(2000) } } } as const;
   const seen = async () => (await admin.connections.query({ sub: 'slow' })).connections[0];
-  for (let row = await seen(); (row?.lag ?? 0) === 0; row = await seen())
-    await writer.trpc.events.publishBatch.mutate(Array(100).fill(draft));
+  for (let row = await seen(); (row?.lag ?? 0) === 0; row = await seen()) await writer.trpc.events.publishBatch.mutate(copies(100, draft));
   expect((await seen())?.buffered_bytes).toBeGreaterThan(256 * 1024);
   slow.ws.resume();
   await expect.poll(async () => (await seen())?.lag).toBe(0);
@@ -196,7 +196,7 @@ test('who was given an event is told, and who has yet to read it', { timeout: 60
   slow.ws.pause();
   const draft = { type: 'forge.job.completed', channel: 'forge.job.j', data: { job_id: 'j', result: { text: 'x'.repeat(2000) } } } as const;
   const behind = async () => (await admin.connections.query({ sub: 'slow' })).connections[0]?.lag ?? 0;
-  while ((await behind()) === 0) await events.publishBatch.mutate(Array(100).fill(draft));
+  while ((await behind()) === 0) await events.publishBatch.mutate(copies(100, draft));
   const { id, channel, type } = await events.publish.mutate(draft);
   await using late = await open('late', 'forge.**');
   await late.count(1);
@@ -292,7 +292,7 @@ test('statistics have the rates of the last minute and the size of the log', asy
     channel: 'forge.job.j',
     data: { job_id: 'j', result: { text: 'x'.repeat(1000) } },
   } as const;
-  await writer.trpc.events.publishBatch.mutate(Array(100).fill(draft));
+  await writer.trpc.events.publishBatch.mutate(copies(100, draft));
   await live.count(101);
   const after = await admin.stats.query();
   // So many in the seconds since the start, of which there were few.

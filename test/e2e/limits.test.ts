@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { startGateway, type TestGateway } from '../helpers/gateway.ts';
 import { openSocket, signIn } from '../helpers/raw-socket.ts';
+import { copies } from '../helpers/samples.ts';
 
 const limited = (limits: object) => startGateway({ COURIER_LIMITS: JSON.stringify(limits) });
 const draft = { type: 'forge.job.started', channel: 'forge.job.j', data: { job_id: 'j', kind: 'k' } } as const;
@@ -60,11 +61,24 @@ describe('publishing', () => {
   test('counts each event of a batch, and all of them or none', async () => {
     await using gateway = await limited({ user: { publishPerSecond: null, publishPerMinute: 5 } });
     await using client = gateway.webSocketClient(await publisher(gateway));
-    const publish = (count: number) => client.trpc.events.publishBatch.mutate(Array(count).fill(draft));
+    const publish = (count: number) => client.trpc.events.publishBatch.mutate(copies(count, draft));
     await publish(3);
     await expect(publish(3)).rejects.toMatchObject({ data: { code: 'TOO_MANY_REQUESTS' } });
     await publish(2);
     await expect(publish(6)).rejects.toMatchObject({ data: { code: 'BAD_REQUEST' }, message: expect.stringContaining('limit of 5') });
+  });
+
+  test('counts a batch whose input cannot be read, or whose caller may publish nothing, as one', async () => {
+    await using gateway = await limited({ user: { publishPerSecond: null, publishPerMinute: 1 } });
+    const refused = async (token: string, input: object) => {
+      await using socket = await signIn(gateway.url, token);
+      socket.send([1, 2].map((id) => ({ id, method: 'mutation', params: { path: 'events.publishBatch', input } })));
+      const answers = (await socket.count(2)).map((text) => JSON.parse(text) as { error: { json: { data: { code: string } } } });
+      return answers.map(({ error }) => error.json.data.code);
+    };
+    const unreadable = { json: [draft], meta: { values: { 0: ['set'] } } };
+    expect(await refused(await publisher(gateway), unreadable)).toEqual(['BAD_REQUEST', 'TOO_MANY_REQUESTS']);
+    expect(await refused(await gateway.token('bob'), { json: Array(100).fill(draft) })).toEqual(['FORBIDDEN', 'TOO_MANY_REQUESTS']);
   });
 });
 

@@ -64,3 +64,8 @@ export const SAMPLES: { readonly [T in EventType]: EventDraftInput<T> } = {
   'forge.job.completed': { type: 'forge.job.completed', channel: 'forge.job.j1', data: { job_id: 'j1', result: { winner: 's1' } } },
   'forge.job.failed': { type: 'forge.job.failed', channel: 'forge.job.j1', data: { job_id: 'j1', code: 'crash', message: 'worker died' } },
 };
+
+/** The value so many times, as objects of their own: superjson writes a reference for one that stands at several places. */
+export function copies<T>(count: number, value: T): T[] {
+  return Array.from({ length: count }, () => structuredClone(value));
+}

@@ -75,7 +75,7 @@ test('without a context of the caller the events carry that of the span', async 
   using items = collect<Item>((observer) => client.trpc.forge.onJob.subscribe({ job_id: 'j' }, observer));
   await items.count(1);
   await client.trpc.forge.publish.mutate(DRAFT);
-  await client.trpc.events.publishBatch.mutate([DRAFT, { ...DRAFT, metadata: { traceparent: TRACEPARENT } }]);
+  await client.trpc.events.publishBatch.mutate([DRAFT, { ...structuredClone(DRAFT), metadata: { traceparent: TRACEPARENT } }]);
   await items.count(4);
   await expect.poll(() => exporter.getFinishedSpans().length).toBe(7);
   const spans = exporter.getFinishedSpans();
@@ -98,11 +98,12 @@ test('a publish that is refused ends its span with the reason', async () => {
   await using gateway = await startGateway();
   await using user = gateway.webSocketClient(await gateway.token('ada'));
   await expect(user.trpc.events.publish.mutate(DRAFT)).rejects.toThrow();
-  const [span] = exporter.getFinishedSpans();
-  expect(span?.status).toEqual({
-    code: SpanStatusCode.ERROR,
-    message: 'user "ada" may not publish forge.job.started on forge.job.j',
-  });
+  await using other = gateway.webSocketClient(await gateway.token('bob', 'user', { publish: ['user.bob'] }));
+  await expect(other.trpc.events.publish.mutate(DRAFT)).rejects.toThrow();
+  expect(exporter.getFinishedSpans().map(({ name, status }) => [name, status])).toEqual([
+    ['publish', { code: SpanStatusCode.ERROR, message: 'user "ada" may not publish anything' }],
+    ['publish', { code: SpanStatusCode.ERROR, message: 'user "bob" may not publish forge.job.started on forge.job.j' }],
+  ]);
 });
 
 test('trace context comes in by header or metadata and goes out in metadata, over every transport', async () => {

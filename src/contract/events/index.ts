@@ -1,7 +1,7 @@
 /** Every event type with its service, its data and the channel families that may carry it; and the types made of that. */
 import { z } from 'zod';
 import type { ChannelFamily, ChannelIn, FamilyMatching } from '../channels.ts';
-import { draftOf } from '../draft.ts';
+import { draftOf, listWithPlainData, withPlainData } from '../draft.ts';
 import type { Draft, Envelope } from '../envelope.ts';
 import { cartographeEvents } from './cartographe.ts';
 import { chevalierEvents } from './chevalier.ts';
@@ -64,6 +64,19 @@ const draftSchemas = (service: Service) => {
 
 /** A schema for what is handed in to publish an event of one of `services`: a union discriminated by `type`. */
 export function draftUnion<S extends Service>(
+  services: readonly S[],
+): z.ZodType<CheckedDraft<EventTypeOf<S>>, EventDraftInput<EventTypeOf<S>>> {
+  return withPlainData(unguardedUnion(services));
+}
+
+/** A schema for a list of what `draftUnion` takes one of. */
+export function draftList<S extends Service>(
+  services: readonly S[],
+): z.ZodType<CheckedDraft<EventTypeOf<S>>[], EventDraftInput<EventTypeOf<S>>[]> {
+  return listWithPlainData(unguardedUnion(services));
+}
+
+function unguardedUnion<S extends Service>(
   services: readonly S[],
 ): z.ZodType<CheckedDraft<EventTypeOf<S>>, EventDraftInput<EventTypeOf<S>>> {
   const [first, ...rest] = services.flatMap(draftSchemas);
