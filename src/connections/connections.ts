@@ -2,7 +2,6 @@
  * All connections: who is let in, how many there are, who is still alive, and their end. What is guaranteed of one is written
  * on `Connection`.
  */
-import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { keyOf, type Principal } from '../auth/principal.ts';
 import type { Revocations, Revoked } from '../auth/revocations.ts';
@@ -10,28 +9,26 @@ import { UnknownKeyError } from '../auth/signatures.ts';
 import { authenticate, type Credentials, type VerifyToken } from '../auth/tokens.ts';
 import type { Transport } from '../contract/admin.ts';
 import { CourierError } from '../errors.ts';
-import type { ConnectionCounts } from '../limits/connections.ts';
 import type { Activity } from '../limits/limits.ts';
 import type { Logger } from '../observe/logger.ts';
 import { Charges, type ChargesDeps } from './charges.ts';
 import { Connection, type ConnectionHost } from './connection.ts';
 import { drain } from './drain.ts';
+import { newId } from './ids.ts';
 import { Liveness } from './liveness.ts';
+import { Places, type PlacesDeps } from './places.ts';
 import { Strangers } from './strangers.ts';
 import type { Timings } from './timings.ts';
 import { type Ending, endingOf, SHUTTING_DOWN } from './wire.ts';
 
-export interface ConnectionsDeps extends ChargesDeps {
+export interface ConnectionsDeps extends ChargesDeps, PlacesDeps {
   readonly verify: VerifyToken;
   readonly revocations: Revocations;
-  readonly counts: ConnectionCounts;
   readonly logger: Logger;
   readonly allowedOrigins: readonly string[];
   /** The address of the client behind a request. */
   readonly addressOf: (req: IncomingMessage) => string;
   readonly timings: Timings;
-  /** Asks the other instances to give up a place of the principal's. Resolves to whether one did. */
-  readonly yieldElsewhere: (key: string) => Promise<boolean>;
 }
 
 /** What there is of everything: nothing at all after a drain. */
@@ -51,13 +48,12 @@ export class Connections {
   readonly #deps: ConnectionsDeps;
   readonly #charges: Charges;
   readonly #strangers: Strangers;
+  readonly #places: Places;
   readonly #liveness: Liveness;
   /** Those that last. */
   readonly #all = new Set<Connection>();
   readonly #requests = new Set<Connection>();
   readonly #counts: Record<Transport, number> = { trpc: 0, plain: 0, sse: 0 };
-  /** Those that have a place, by whose it is, oldest first. */
-  readonly #placed = new Map<string, Set<Connection>>();
   /** Called when the last one has closed. */
   #onEmpty: (() => void) | undefined;
 
@@ -66,6 +62,7 @@ export class Connections {
     this.addressOf = deps.addressOf;
     this.#charges = new Charges(deps);
     this.#liveness = new Liveness(deps.timings.lookMs);
+    this.#places = new Places(deps);
     const { unauthenticatedPerAddress: perAddress } = deps.limits.gateway;
     this.#strangers = new Strangers({ allowedOrigins: deps.allowedOrigins, perAddress });
   }
@@ -95,7 +92,7 @@ export class Connections {
   /** Something that lasts has come. It counts as a stranger's from when `enterAsStranger` is called until it is open or ends. */
   arrive(req: IncomingMessage, transport: Transport): Connection {
     const { openingMs } = this.#deps.timings;
-    const connection = new Connection(this.#host, { id: randomUUID(), transport, address: this.addressOf(req), openingMs });
+    const connection = new Connection(this.#host, { id: newId(), transport, address: this.addressOf(req), openingMs });
     this.#all.add(connection);
     this.#counts[transport] += 1;
     this.#liveness.watch(connection);
@@ -132,7 +129,7 @@ export class Connections {
       connections: { ...this.#counts },
       requests: this.#requests.size,
       strangers: this.#strangers.count,
-      places: [...this.#placed.values()].reduce((sum, { size }) => sum + size, 0),
+      places: this.#places.count,
       subscriptions: all.reduce((sum, { subscriptions }) => sum + subscriptions.length, 0),
       isWatching: this.#liveness.isWatching,
     };
@@ -156,11 +153,9 @@ export class Connections {
     return (await this.#deps.revocations.refresh()) ? this.#endRevoked() : 0;
   }
 
-  /** Ends the oldest stream of server-sent events that has a place of the principal's: it cannot show that anybody reads it. */
+  /** Gives up a place of the principal's that a stream of server-sent events has. Returns whether there was one. */
   yieldPlace(key: string): boolean {
-    const oldest = [...(this.#placed.get(key) ?? [])].find(({ transport }) => transport === 'sse');
-    oldest?.end(YIELDED);
-    return oldest !== undefined;
+    return this.#places.yieldOne(key);
   }
 
   /**
@@ -216,7 +211,7 @@ export class Connections {
         throw error;
       }
     },
-    claim: (connection, principal) => this.#claim(connection, principal),
+    claim: (connection, principal) => this.#places.take(connection, principal),
     isRevoked: (principal) => this.#deps.revocations.has(principal),
     verify: (token) => this.#verify(() => this.#deps.verify(token)),
     charge: (connection, activity, cost) => this.#charge(connection, activity, cost),
@@ -226,7 +221,7 @@ export class Connections {
     },
     onClosing: (connection, wasOpen) => {
       this.#forgetStranger(connection);
-      this.#release(connection);
+      this.#places.release(connection);
       if (wasOpen && connection.transport !== undefined) this.#deps.logger.info('disconnected', describe(connection));
     },
     onClosed: (connection, code) => {
@@ -254,42 +249,6 @@ export class Connections {
     throw REVOKED.error;
   }
 
-  async #claim(connection: Connection, principal: Principal): Promise<void> {
-    const most = this.#deps.limits[principal.role].connections;
-    const key = keyOf(principal);
-    const open = most === null ? undefined : await this.#takePlace(key, connection.id, most);
-    if (open !== undefined) {
-      this.#deps.meter.limited('connections');
-      throw new CourierError('SERVICE_UNAVAILABLE', `${JSON.stringify(principal.sub)} has ${open} connections, and may have ${most}`, {
-        retryAfterMs: 1000,
-      });
-    }
-    connection.placeOf = key;
-    const own = this.#placed.get(key);
-    if (own === undefined) this.#placed.set(key, new Set([connection]));
-    else own.add(connection);
-    // It may have gone meanwhile, and nobody would give the place back.
-    if (connection.state !== 'opening') this.#release(connection);
-  }
-
-  /** Undefined when there was a place, or a stream of server-sent events gave up its own; else how many are taken. */
-  async #takePlace(key: string, id: string, most: number): Promise<number | undefined> {
-    const { counts, yieldElsewhere } = this.#deps;
-    const open = await counts.claim(key, id, most);
-    if (open === undefined) return undefined;
-    return this.yieldPlace(key) || (await yieldElsewhere(key)) ? counts.claim(key, id, most) : open;
-  }
-
-  #release(connection: Connection): void {
-    const { id, placeOf: key } = connection;
-    if (key === undefined) return;
-    connection.placeOf = undefined;
-    this.#deps.counts.release(key, id);
-    const own = this.#placed.get(key);
-    own?.delete(connection);
-    if (own?.size === 0) this.#placed.delete(key);
-  }
-
   #forgetStranger(connection: Connection): void {
     if (!connection.isStranger) return;
     connection.isStranger = false;
@@ -299,7 +258,7 @@ export class Connections {
   #charge(connection: Connection, activity: Activity, cost: number): Promise<void> | undefined {
     const { principal } = connection;
     return this.#charges.charge(principal, activity, cost, () => {
-      for (const own of [...(this.#placed.get(keyOf(principal)) ?? []), connection]) if (own.transport !== undefined) own.end(TOO_GREEDY);
+      for (const own of [...this.#places.of(keyOf(principal)), connection]) if (own.transport !== undefined) own.end(TOO_GREEDY);
     });
   }
 }
@@ -311,10 +270,6 @@ async function leave(connection: Connection, signal: AbortSignal): Promise<void>
 
 const REVOKED: Ending = endingOf(new CourierError('UNAUTHORIZED', 'the token was revoked'));
 const TOO_GREEDY: Ending = endingOf(new CourierError('TOO_MANY_REQUESTS', 'limits exceeded for too long'));
-const YIELDED: Ending = endingOf(
-  new CourierError('SERVICE_UNAVAILABLE', 'the place was needed for a newer connection of the same user', { retryAfterMs: 30_000 }),
-);
-
 /** Why a token was not taken. Strangers can name keys that there are not: only an outage is for the operator to see to. */
 function failureOf(error: unknown) {
   if (error instanceof UnknownKeyError) return 'unknown_key';

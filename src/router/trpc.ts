@@ -15,11 +15,9 @@ import type { Activity } from '../limits/limits.ts';
 import { authorise } from '../publish.ts';
 import { read, unread } from './unread-input.ts';
 
-/** What every procedure is given. */
-export interface Context {
+/** What a caller's context is made of. */
+export interface ContextParts {
   readonly connection: Connection;
-  /** Who the connection speaks for now: a refresh may change the rights. */
-  readonly principal: Principal;
   readonly control: Control;
   readonly feed: Feed;
   /** Set where the connection lasts. */
@@ -28,6 +26,35 @@ export interface Context {
   readonly requestId: string;
   /** W3C trace context that came with the request. */
   readonly traceparent: string | undefined;
+}
+
+/** What every procedure is given. */
+export class Context implements ContextParts {
+  readonly connection: Connection;
+  readonly control: Control;
+  readonly feed: Feed;
+  readonly connectionId: string | undefined;
+  readonly requestId: string;
+  readonly traceparent: string | undefined;
+
+  constructor({ connection, control, feed, connectionId, requestId, traceparent }: ContextParts) {
+    this.connection = connection;
+    this.control = control;
+    this.feed = feed;
+    this.connectionId = connectionId;
+    this.requestId = requestId;
+    this.traceparent = traceparent;
+  }
+
+  /** Who the connection speaks for now: a refresh may change the rights. */
+  get principal(): Principal {
+    return this.connection.principal;
+  }
+
+  /** The context of one call of several that a connection carries. */
+  ofCall(requestId: string): Context {
+    return new Context({ ...this, requestId });
+  }
 }
 
 /** Answers are as superjson has them. Input is kept as it came, for `reading`. */
@@ -63,16 +90,6 @@ function withCode(shape: TRPCDefaultErrorShape, code: ErrorCode): TRPCDefaultErr
   const { path } = shape.data;
   const data = { ...shape.data, code, httpStatus: meaningOf(code).status, ...(path !== undefined && { path: cut(path) }) };
   return { ...shape, code: TRPC_ERROR_CODES_BY_KEY[code], data };
-}
-
-/** Makes the context of a caller. */
-export function contextOf(context: Omit<Context, 'principal'>): Context {
-  return Object.defineProperty(context as Context, 'principal', { get: () => context.connection.principal, enumerable: true });
-}
-
-/** Makes the context of one call of several that a connection carries. */
-export function contextOfCall(context: Context, requestId: string): Context {
-  return Object.assign(Object.create(context) as Context, { requestId });
 }
 
 export const router = t.router;

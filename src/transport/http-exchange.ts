@@ -1,6 +1,6 @@
 /** One plain HTTP exchange: reading what came, answering JSON or a problem document (RFC 9457). */
-import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { newId } from '../connections/ids.ts';
 import { meaningOf } from '../contract/codes.ts';
 import { parseTraceparent } from '../contract/traceparent.ts';
 import { CourierError, cut } from '../errors.ts';
@@ -11,7 +11,7 @@ export const MAX_BODY_BYTES = 128 * 1024;
 /** The caller's request id when it is short and plain, else a new one. It ends up in logs and answers. */
 export function requestIdOf(req: IncomingMessage): string {
   const given = req.headers['x-request-id'];
-  return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID();
+  return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : newId();
 }
 
 /** The trace that the request is part of. A header that is malformed counts as none, as the standard has it. */

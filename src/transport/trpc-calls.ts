@@ -31,7 +31,9 @@ export interface TrpcCallsDeps<TRouter extends AnyTRPCRouter> {
 export class TrpcCalls<TRouter extends AnyTRPCRouter> {
   readonly #deps: TrpcCallsDeps<TRouter>;
   /** Those that have yet to be answered; of a subscription, that it has started. */
-  readonly #unanswered = new Set<Promise<void>>();
+  #unanswered = 0;
+  /** Told when there are none. */
+  #onAllAnswered: PromiseWithResolvers<void> | undefined;
   #weight = 0;
   #subscriptions: Map<RequestId, AbortController> | undefined;
 
@@ -45,30 +47,35 @@ export class TrpcCalls<TRouter extends AnyTRPCRouter> {
   }
 
   get areAllAnswered(): boolean {
-    return this.#unanswered.size === 0;
+    return this.#unanswered === 0;
   }
 
-  /** Resolves when those that are there now have been answered. */
-  async answered(): Promise<void> {
-    await Promise.allSettled(this.#unanswered);
+  /** Resolves when all have been answered. */
+  answered(): Promise<void> {
+    if (this.areAllAnswered) return Promise.resolve();
+    this.#onAllAnswered ??= Promise.withResolvers();
+    return this.#onAllAnswered.promise;
   }
 
   make(call: Call): void {
-    const { promise: answered, resolve } = Promise.withResolvers<void>();
-    this.#unanswered.add(answered);
-    const onAnswered = () => {
-      if (this.#unanswered.delete(answered)) resolve();
-    };
+    this.#unanswered += 1;
     if (call.type === 'subscription') {
-      void this.#subscribe(call, onAnswered).finally(onAnswered);
+      void this.#subscribe(call);
       return;
     }
     this.#weight += WEIGHT[call.type];
     void this.#answer(call).finally(() => {
       this.#weight -= WEIGHT[call.type];
-      onAnswered();
+      this.#noteAnswered();
       this.#deps.onAnswered();
     });
+  }
+
+  #noteAnswered(): void {
+    this.#unanswered -= 1;
+    if (this.#unanswered > 0) return;
+    this.#onAllAnswered?.resolve();
+    this.#onAllAnswered = undefined;
   }
 
   stopSubscription(id: RequestId): void {
@@ -95,15 +102,18 @@ export class TrpcCalls<TRouter extends AnyTRPCRouter> {
     }
   }
 
-  async #subscribe(call: Call, onAnswered: () => void): Promise<void> {
+  async #subscribe(call: Call): Promise<void> {
     const { connection, replies } = this.#deps;
     const abort = new AbortController();
-    if (!this.#register(call, abort)) return;
+    if (!this.#register(call, abort)) {
+      this.#noteAnswered();
+      return;
+    }
     let hasStarted = false;
     const onStart = () => {
       hasStarted = true;
       replies.send({ ...call.envelope, result: { type: 'started' } });
-      onAnswered();
+      this.#noteAnswered();
     };
     let failed = false;
     const running = this.#running(call);
@@ -117,6 +127,7 @@ export class TrpcCalls<TRouter extends AnyTRPCRouter> {
     } finally {
       this.#subscriptions?.delete(call.id);
       abort.abort();
+      if (!hasStarted) this.#noteAnswered();
     }
     // One that failed before it started has been answered by its error.
     if (connection.isOpen && (hasStarted || !failed)) replies.send({ ...call.envelope, result: { type: 'stopped' } });

@@ -1,7 +1,7 @@
 /** `WS /trpc`: Courier's router behind the tRPC WebSocket endpoint. */
 
 import { appRouter } from '../router/index.ts';
-import { contextOf, contextOfCall } from '../router/trpc.ts';
+import { Context } from '../router/trpc.ts';
 import { identityOf } from './client-identity.ts';
 import { headerOf, requestIdOf } from './http-exchange.ts';
 import { encodeTracked } from './tracked-encoding.ts';
@@ -24,9 +24,9 @@ export function trpcEndpoint({ feed, control, failures, ...wire }: TrpcEndpointD
     createContext: async ({ req, connectionParams, connection }) => {
       const credentials = { authorization: headerOf(req, 'authorization'), token: connectionParams?.['token'] };
       await connection.open(credentials, identityOf(req, connectionParams));
-      return contextOf({ connection, control, feed, connectionId: connection.id, requestId: requestIdOf(req), traceparent: undefined });
+      return new Context({ connection, control, feed, connectionId: connection.id, requestId: requestIdOf(req), traceparent: undefined });
     },
-    contextOfCall: (ctx, id) => contextOfCall(ctx, `${ctx.requestId}/${isPlain(id) ? id : 'call'}`),
+    contextOfCall: (ctx, id) => ctx.ofCall(`${ctx.requestId}/${isPlain(id) ? id : 'call'}`),
     onError: ({ error, path, ctx }) => {
       failures.answer('trpc', error, { ...(ctx && { request_id: ctx.requestId, connection_id: ctx.connectionId }), procedure: path });
     },

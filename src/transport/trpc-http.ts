@@ -10,7 +10,7 @@ import type { Feed } from '../delivery/subscriber.ts';
 import { CourierError, tellable } from '../errors.ts';
 import type { Failures } from '../observe/failures.ts';
 import { appRouter } from '../router/index.ts';
-import { contextOf } from '../router/trpc.ts';
+import { Context } from '../router/trpc.ts';
 import { endUnread, headerOf, readText, requireJsonInUtf8, traceparentOf } from './http-exchange.ts';
 import type { RequestTarget } from './request-target.ts';
 
@@ -85,7 +85,7 @@ function respond(deps: TrpcHttpDeps, { req, target, path, connection, requestId 
     maxBatchSize: MAX_BATCH_CALLS,
     createContext: async () => {
       if ('error' in what) throw what.error;
-      return contextOf({ connection, control, feed, connectionId: undefined, requestId, traceparent: traceparentOf(req) });
+      return new Context({ connection, control, feed, connectionId: undefined, requestId, traceparent: traceparentOf(req) });
     },
     responseMeta: ({ errors }) => {
       const waits = errors.flatMap((error) => tellable(error).retryAfterMs ?? []);

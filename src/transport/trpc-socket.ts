@@ -42,12 +42,11 @@ const CALLS_BETWEEN_LOOKS = 8;
 
 export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
   readonly #options: TrpcWebSocketOptions<TRouter>;
-  readonly #req: IncomingMessage;
   readonly #replies: TrpcReplies<TRouter>;
   /** There once the client was let in. */
   #calls: TrpcCalls<TRouter> | undefined;
-  /** The client has yet to send its connection parameters. */
-  #awaitsParams: boolean;
+  /** The request that the client came with, as long as it has yet to send its connection parameters. */
+  #awaitsParams: IncomingMessage | undefined;
   /** Messages that came in one piece with the parameters, as they came. */
   #unread: { readonly data: Buffer; readonly isBinary: boolean }[] | undefined;
   /** Bytes that came before the client was let in. */
@@ -67,12 +66,11 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
   ) {
     super(connection, upgraded, options);
     this.#options = options;
-    this.#req = req;
     this.#replies = new TrpcReplies(options, this.writer);
-    this.#awaitsParams = announced;
+    this.#awaitsParams = announced ? req : undefined;
     this.socket.on('data', this.#countStranger);
     connection.carriedBy(this);
-    if (!announced) void this.#open(() => null);
+    if (!announced) void this.#open(req, () => null);
   }
 
   protected override onMessage(data: Buffer, isBinary: boolean): void {
@@ -87,12 +85,14 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
     const { isOpen, ending } = this.connection;
     this.#strangerBytes += chunk.length;
     if (isOpen) this.socket.off('data', this.#countStranger);
-    else if (this.#awaitsParams && this.#strangerBytes > MAX_PARAMS_BYTES + FRAME_BYTES) this.connection.end(PARAMS_TOO_LARGE);
+    else if (this.#awaitsParams !== undefined && this.#strangerBytes > MAX_PARAMS_BYTES + FRAME_BYTES)
+      this.connection.end(PARAMS_TOO_LARGE);
     else if (ending !== undefined && this.#strangerBytes > MAX_REFUSED_BYTES) this.#closeUnread(ending);
   };
 
   #receiveParams(data: Buffer, isBinary: boolean): void {
-    if (!this.#awaitsParams) {
+    const req = this.#awaitsParams;
+    if (req === undefined) {
       this.#unread ??= [];
       this.#unread.push({ data, isBinary });
       return;
@@ -104,17 +104,17 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
       this.connection.end(PARAMS_TOO_LARGE);
       return;
     }
-    this.#awaitsParams = false;
-    void this.#open(() => connectionParamsFrom(text, isBinary));
+    this.#awaitsParams = undefined;
+    void this.#open(req, () => connectionParamsFrom(text, isBinary));
   }
 
-  async #open(params: () => ReturnType<typeof connectionParamsFrom>): Promise<void> {
+  async #open(req: IncomingMessage, params: () => ReturnType<typeof connectionParamsFrom>): Promise<void> {
     this.#hold(true);
     const options = this.#options;
     const { connection, writer } = this;
     const replies = this.#replies;
     try {
-      const context = await options.createContext({ req: this.#req, connectionParams: params(), connection });
+      const context = await options.createContext({ req, connectionParams: params(), connection });
       this.#calls = new TrpcCalls({ options, connection, writer, replies, context, onAnswered: this.#onAnswered });
     } catch (cause) {
       if (connection.state !== 'opening') return;

@@ -8,7 +8,7 @@ import type { Delivery } from '../delivery/delivery.ts';
 import { isEventStream } from '../delivery/event-stream.ts';
 import { type CourierError, tellable } from '../errors.ts';
 import { appRouter } from '../router/index.ts';
-import { contextOf, SSE_INACTIVITY_MS } from '../router/trpc.ts';
+import { Context, SSE_INACTIVITY_MS } from '../router/trpc.ts';
 import { withLastEventId } from '../router/unread-input.ts';
 import { identityOf } from './client-identity.ts';
 import { headerOf, traceparentOf } from './http-exchange.ts';
@@ -47,7 +47,7 @@ export async function serveTrpcSse(deps: TrpcHttpDeps, exchange: TrpcSseExchange
   const given = query.get('connectionParams');
   const params = given === null ? null : parseConnectionParamsFromString(given);
   await connection.open({ authorization: headerOf(req, 'authorization'), token: params?.['token'] }, identityOf(req, params));
-  const ctx = contextOf({ connection, control, feed, connectionId: connection.id, requestId, traceparent: traceparentOf(req) });
+  const ctx = new Context({ connection, control, feed, connectionId: connection.id, requestId, traceparent: traceparentOf(req) });
   const shapeOf = (error: CourierError) =>
     getTRPCErrorShape({ config: appRouter._def._config, error, type: 'subscription', path, input: undefined, ctx });
   const dialect = dialectOf((error) => JSON.stringify(appRouter._def._config.transformer.output.serialize(shapeOf(error))));

@@ -69,7 +69,7 @@ export class Upgrades {
 
   /** Takes one upgrade. Never rejects. */
   async take(req: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
-    socket.on('error', () => socket.destroy());
+    socket.on('error', destroy);
     const route = this.#routeOf(req);
     if (typeof route === 'number') {
       refuse(socket, route);
@@ -118,6 +118,11 @@ export class Upgrades {
 }
 
 const FULL = endingOf(new CourierError('SERVICE_UNAVAILABLE', 'the gateway is full', { retryAfterMs: 1000 }));
+
+/** Not a closure: it stays as long as the socket, and would keep the request. */
+function destroy(this: Socket): void {
+  this.destroy();
+}
 
 /** Answers with a status, and is done with the connection: nothing that comes after it is waited for. */
 function refuse(socket: Socket, status: number): void {

@@ -1,0 +1,91 @@
+/** The places that principals have for what lasts: so many of each at once, counted together with the other instances. */
+import { keyOf, type Principal } from '../auth/principal.ts';
+import { CourierError } from '../errors.ts';
+import type { ConnectionCounts } from '../limits/connections.ts';
+import type { Limits } from '../limits/limits.ts';
+import type { Meter } from '../observe/meter.ts';
+import type { Connection } from './connection.ts';
+import { type Ending, endingOf } from './wire.ts';
+
+export interface PlacesDeps {
+  readonly counts: ConnectionCounts;
+  readonly limits: Limits;
+  readonly meter: Meter;
+  /** Asks the other instances to give up a place of the principal's. Resolves to whether one did. */
+  readonly yieldElsewhere: (key: string) => Promise<boolean>;
+}
+
+export class Places {
+  readonly #deps: PlacesDeps;
+  /** Those that have a place, by whose it is, oldest first. */
+  readonly #taken = new Map<string, Set<Connection>>();
+
+  constructor(deps: PlacesDeps) {
+    this.#deps = deps;
+  }
+
+  /** How many are taken, of all principals. */
+  get count(): number {
+    let count = 0;
+    for (const own of this.#taken.values()) count += own.size;
+    return count;
+  }
+
+  /** The connections of a principal that have one. */
+  of(key: string): Connection[] {
+    return [...(this.#taken.get(key) ?? [])];
+  }
+
+  /**
+   * Takes one for a connection that is being opened. A stream of server-sent events gives up its own for it.
+   *
+   * @throws {CourierError} SERVICE_UNAVAILABLE when there is none.
+   */
+  async take(connection: Connection, principal: Principal): Promise<void> {
+    const most = this.#deps.limits[principal.role].connections;
+    const key = keyOf(principal);
+    const open = most === null ? undefined : await this.#claim(key, connection.id, most);
+    if (open !== undefined) {
+      this.#deps.meter.limited('connections');
+      throw new CourierError('SERVICE_UNAVAILABLE', `${JSON.stringify(principal.sub)} has ${open} connections, and may have ${most}`, {
+        retryAfterMs: 1000,
+      });
+    }
+    connection.placeOf = key;
+    const own = this.#taken.get(key);
+    if (own === undefined) this.#taken.set(key, new Set([connection]));
+    else own.add(connection);
+    // It may have gone meanwhile, and nobody would give the place back.
+    if (connection.state !== 'opening') this.release(connection);
+  }
+
+  /** Gives back what the connection has taken, if anything. */
+  release(connection: Connection): void {
+    const { id, placeOf: key } = connection;
+    if (key === undefined) return;
+    connection.placeOf = undefined;
+    this.#deps.counts.release(key, id);
+    const own = this.#taken.get(key);
+    own?.delete(connection);
+    if (own?.size === 0) this.#taken.delete(key);
+  }
+
+  /** Ends the oldest stream of server-sent events of the principal's: it cannot show that anybody reads it. Whether there was one. */
+  yieldOne(key: string): boolean {
+    const oldest = this.of(key).find(({ transport }) => transport === 'sse');
+    oldest?.end(YIELDED);
+    return oldest !== undefined;
+  }
+
+  /** Undefined when there was a place; else how many are taken. */
+  async #claim(key: string, id: string, most: number): Promise<number | undefined> {
+    const { counts, yieldElsewhere } = this.#deps;
+    const open = await counts.claim(key, id, most);
+    if (open === undefined) return undefined;
+    return this.yieldOne(key) || (await yieldElsewhere(key)) ? counts.claim(key, id, most) : open;
+  }
+}
+
+const YIELDED: Ending = endingOf(
+  new CourierError('SERVICE_UNAVAILABLE', 'the place was needed for a newer connection of the same user', { retryAfterMs: 30_000 }),
+);
