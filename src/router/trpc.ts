@@ -4,10 +4,11 @@ import { TRPC_ERROR_CODES_BY_KEY } from '@trpc/server/rpc';
 import superjson from 'superjson';
 import type { z } from 'zod';
 import type { Principal } from '../auth/principal.ts';
-import { mayPublishSomething } from '../auth/publish-rights.ts';
+import { mayPublishSomething, requireService } from '../auth/publish-rights.ts';
 import type { Connection } from '../connections/connection.ts';
 import { type ErrorCode, meaningOf } from '../contract/codes.ts';
 import { MAX_BATCH_EVENTS } from '../contract/draft.ts';
+import type { Service } from '../contract/events/index.ts';
 import type { Control } from '../control.ts';
 import type { Feed } from '../delivery/subscriber.ts';
 import { CourierError, cut, tellable, validated } from '../errors.ts';
@@ -102,26 +103,36 @@ export function checked<Out, In>(schema: z.ZodType<Out, In>) {
 }
 
 /** Reads input when somebody asks for it, once. */
-const reading = t.procedure.use(({ getRawInput, next }) => {
+function readOnce(getRawInput: () => Promise<unknown>): () => Promise<unknown> {
   let input: Promise<unknown> | undefined;
-  return next({ getRawInput: () => (input ??= getRawInput().then(read)) });
-});
+  return () => {
+    input ??= getRawInput().then(read);
+    return input;
+  };
+}
 
-/** Counts a call against the caller's limits before anything of it is looked at. Waits only where the limiter does. */
-const counted = (activity: Activity) =>
-  reading.use(({ ctx, next }) => {
+/**
+ * Counts a call against the caller's limits and asks `allow` before anything of its input is looked at. One step, as each
+ * costs a call dearly; it waits only where the limiter does.
+ */
+const counted = (activity: Activity, allow: (principal: Principal) => void = () => undefined) =>
+  t.procedure.use(({ ctx, getRawInput, next }) => {
+    const go = () => {
+      allow(ctx.principal);
+      return next({ getRawInput: readOnce(getRawInput) });
+    };
     const charged = ctx.connection.charge(activity);
-    return charged === undefined ? next() : charged.then(() => next());
+    return charged === undefined ? go() : charged.then(go);
   });
 
 /** A query or a small mutation. */
 export const procedure = counted('query');
 /** A subscription. */
 export const subscription = counted('subscribe');
-/** The publish of one event. */
-export const publishing = counted('publish');
+/** The publish of one event of a service. For that service and admins. */
+export const publishingFor = (service: Service) => counted('publish', (principal) => requireService(principal, service));
 /** The publish of one event of any service. Its validation comes after the look at rights. */
-export const publishingAny = publishing.use(async ({ ctx, getRawInput, next }) => {
+export const publishingAny = counted('publish').use(async ({ ctx, getRawInput, next }) => {
   authorise(ctx.feed, ctx, []);
   authorise(ctx.feed, ctx, [await getRawInput()]);
   return next();
@@ -130,7 +141,8 @@ export const publishingAny = publishing.use(async ({ ctx, getRawInput, next }) =
  * The publish of a list of events, each of which counts. One that cannot be read, or whose caller may publish nothing,
  * counts as one.
  */
-export const publishingMany = reading.use(async ({ ctx, getRawInput, next }) => {
+export const publishingMany = t.procedure.use(async ({ ctx, getRawInput: getUnread, next }) => {
+  const getRawInput = readOnce(getUnread);
   const drafts = mayPublishSomething(ctx.principal) ? getRawInput().then(listOf) : Promise.resolve([]);
   const cost = await drafts.then(
     ({ length }) => Math.max(1, length),
@@ -138,7 +150,7 @@ export const publishingMany = reading.use(async ({ ctx, getRawInput, next }) => 
   );
   await ctx.connection.charge('publish', cost);
   authorise(ctx.feed, ctx, await drafts);
-  return next();
+  return next({ getRawInput });
 });
 
 /** As much of the list as a call may have; more of it is refused by its schema. */
