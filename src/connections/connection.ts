@@ -3,7 +3,7 @@
  *
  *     opening --open()--> open --end()--> closing --closed()--> closed
  *
- * - **opening**: nobody knows who speaks. Nothing of the client's is read but what says so.
+ * - **opening**: it is not known who speaks. Nothing of the client's is read but what says so, and that for so long only.
  * - **open**: it stands on a principal, whose rights may change by `refresh`.
  * - **closing**: from the turn of the event loop in which `end` is called nothing of the client's is acted on any more: its
  *   subscriptions have stopped, and `assertOpen`, which stands before everything that lasts, throws. Its places are free.
@@ -71,8 +71,6 @@ export interface ConnectionOptions {
   readonly transport: Transport | undefined;
   /** The client's. */
   readonly address: string;
-  /** How long the client may take to say who it is. */
-  readonly openingMs: number;
 }
 
 export class Connection {
@@ -83,8 +81,8 @@ export class Connection {
   readonly since = Date.now();
   /** What the client says that it is. */
   identity: ClientIdentity | undefined;
-  /** Counted as a stranger's. */
-  isStranger = false;
+  /** As whose it is counted until it is open. */
+  strangerOf: string | undefined;
   /** Whose place it has: the key of the principal that it was opened by. */
   placeOf: string | undefined;
   /** Bytes that had come when it was last looked, and how often none had come since; kept by Liveness. */
@@ -99,12 +97,11 @@ export class Connection {
   #abort: AbortController | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(host: ConnectionHost, { id, transport, address, openingMs }: ConnectionOptions) {
+  constructor(host: ConnectionHost, { id, transport, address }: ConnectionOptions) {
     this.#host = host;
     this.id = id;
     this.transport = transport;
     this.address = address;
-    if (transport !== undefined) this.#deadline(openingMs, () => this.end(NO_AUTHENTICATION));
   }
 
   get state(): ConnectionState {
@@ -143,10 +140,15 @@ export class Connection {
     return this.#wire;
   }
 
-  /** From now on it is carried by `wire`. One that was ended before says goodbye at once. */
+  /** From now on it is carried by `wire`, which says goodbye at once to one that has ended before. */
   carriedBy(wire: Wire): void {
     this.#wire = wire;
     if (this.#ending !== undefined) wire.goodbye(this.#ending);
+  }
+
+  /** The client has yet to say who it is, and has so long for it. */
+  expectClient(openingMs: number): void {
+    if (this.#state === 'opening') this.#deadline(openingMs, () => this.end(NO_AUTHENTICATION));
   }
 
   /**
@@ -155,6 +157,8 @@ export class Connection {
    * @throws {CourierError} what refuses it, or what it was ended with meanwhile. It is the caller's to end it then.
    */
   async open(credentials: Credentials, identity?: ClientIdentity): Promise<Principal> {
+    // From here on it is not the client that takes its time.
+    clearTimeout(this.#timer);
     const principal = await this.#host.authenticate(credentials, this.address);
     if (this.#state !== 'opening') throw this.#endError;
     if (this.transport !== undefined) await this.#host.claim(this, principal);

@@ -63,8 +63,8 @@ export class Connections {
     this.#charges = new Charges(deps);
     this.#liveness = new Liveness(deps.timings.lookMs);
     this.#places = new Places(deps);
-    const { unauthenticatedPerAddress: perAddress } = deps.limits.gateway;
-    this.#strangers = new Strangers({ allowedOrigins: deps.allowedOrigins, perAddress });
+    const { unauthenticatedPerAddress: each } = deps.limits.gateway;
+    this.#strangers = new Strangers({ allowedOrigins: deps.allowedOrigins, each });
   }
 
   /** May a page of this origin use the gateway? */
@@ -72,27 +72,32 @@ export class Connections {
     return this.#strangers.mayCome(req);
   }
 
-  /** Does what a request says of who speaks hold good now? Nothing is counted. */
-  isKnown({ token, authorization }: Credentials): Promise<boolean> {
-    if (token === undefined && authorization === undefined) return Promise.resolve(false);
-    return authenticate(this.#deps.verify, { token, authorization }).then(
-      (principal) => !this.#deps.revocations.has(principal),
-      () => false,
-    );
+  /**
+   * Counts a connection until it is open: by who speaks, where the request says so and it holds good, else by its address.
+   * Whoever is known comes in however many strangers wait. Resolves to whether there was room.
+   */
+  async enter(connection: Connection, { token, authorization }: Credentials): Promise<boolean> {
+    const known =
+      token === undefined && authorization === undefined
+        ? undefined
+        : await authenticate(this.#deps.verify, { token, authorization }).catch(() => undefined);
+    const isKnown = known !== undefined && !this.#deps.revocations.has(known);
+    const whose = isKnown ? `principal ${keyOf(known)}` : `address ${connection.address}`;
+    if (connection.state !== 'opening' || !this.#strangers.enter(whose)) return false;
+    connection.strangerOf = whose;
+    return true;
   }
 
   /** One request, for its duration. */
   request(req: IncomingMessage, id: string): Connection {
-    const { openingMs } = this.#deps.timings;
-    const connection = new Connection(this.#host, { id, transport: undefined, address: this.addressOf(req), openingMs });
+    const connection = new Connection(this.#host, { id, transport: undefined, address: this.addressOf(req) });
     this.#requests.add(connection);
     return connection;
   }
 
-  /** Something that lasts has come. It counts as a stranger's from when `enterAsStranger` is called until it is open or ends. */
+  /** Something that lasts has come. */
   arrive(req: IncomingMessage, transport: Transport): Connection {
-    const { openingMs } = this.#deps.timings;
-    const connection = new Connection(this.#host, { id: newId(), transport, address: this.addressOf(req), openingMs });
+    const connection = new Connection(this.#host, { id: newId(), transport, address: this.addressOf(req) });
     this.#all.add(connection);
     this.#counts[transport] += 1;
     this.#liveness.watch(connection);
@@ -104,13 +109,6 @@ export class Connections {
   get isFull(): boolean {
     const most = this.#deps.limits.gateway.connections;
     return most !== null && this.#all.size > most;
-  }
-
-  /** Counts it as a stranger's; false when its address has too many. */
-  enterAsStranger(connection: Connection): boolean {
-    if (!this.#strangers.enter(connection.address)) return false;
-    connection.isStranger = true;
-    return true;
   }
 
   /** Those that are open and last. */
@@ -220,12 +218,12 @@ export class Connections {
       if (connection.transport !== undefined) this.#deps.logger.info('connected', describe(connection));
     },
     onClosing: (connection, wasOpen) => {
-      this.#forgetStranger(connection);
       this.#places.release(connection);
       if (wasOpen && connection.transport !== undefined) this.#deps.logger.info('disconnected', describe(connection));
     },
     onClosed: (connection, code) => {
       const { transport } = connection;
+      this.#forgetStranger(connection);
       if (transport === undefined) this.#requests.delete(connection);
       else {
         this.#all.delete(connection);
@@ -250,9 +248,9 @@ export class Connections {
   }
 
   #forgetStranger(connection: Connection): void {
-    if (!connection.isStranger) return;
-    connection.isStranger = false;
-    this.#strangers.leave(connection.address);
+    if (connection.strangerOf === undefined) return;
+    this.#strangers.leave(connection.strangerOf);
+    connection.strangerOf = undefined;
   }
 
   #charge(connection: Connection, activity: Activity, cost: number): Promise<void> | undefined {

@@ -1,25 +1,26 @@
-/** Who may come before it is known who speaks: browsers by their page's origin, strangers by how many of their address wait. */
+/** Who may come: browsers by their page's origin, and those that have yet to sign in by how many of theirs wait. */
 import type { IncomingMessage } from 'node:http';
 
 export interface StrangerLimits {
   /** Origins of browsers, beyond the host that they were asked to. */
   readonly allowedOrigins: readonly string[];
-  /** Connections of one address of which nobody knows who speaks; no limit when null. */
-  readonly perAddress: number | null;
+  /** Connections of one address, or of one principal, that have yet to sign in; no limit when null. */
+  readonly each: number | null;
 }
 
 export class Strangers {
   readonly #limits: StrangerLimits;
-  readonly #byAddress = new Map<string, number>();
+  /** By whose they are. */
+  readonly #waiting = new Map<string, number>();
 
   constructor(limits: StrangerLimits) {
     this.#limits = limits;
   }
 
-  /** How many there are, of all addresses. */
+  /** How many there are in all. */
   get count(): number {
     let count = 0;
-    for (const own of this.#byAddress.values()) count += own;
+    for (const own of this.#waiting.values()) count += own;
     return count;
   }
 
@@ -28,18 +29,18 @@ export class Strangers {
     return origin === undefined || this.#limits.allowedOrigins.includes(origin) || URL.parse(origin)?.host === host;
   }
 
-  /** Counts one more of the address; false, and not counted, when there is no room. */
-  enter(address: string): boolean {
-    const own = this.#byAddress.get(address) ?? 0;
-    if (this.#limits.perAddress !== null && own >= this.#limits.perAddress) return false;
-    this.#byAddress.set(address, own + 1);
+  /** Counts one more; false, and not counted, when there is no room. */
+  enter(whose: string): boolean {
+    const own = this.#waiting.get(whose) ?? 0;
+    if (this.#limits.each !== null && own >= this.#limits.each) return false;
+    this.#waiting.set(whose, own + 1);
     return true;
   }
 
-  /** One that was counted is known, or gone. */
-  leave(address: string): void {
-    const left = (this.#byAddress.get(address) ?? 0) - 1;
-    if (left > 0) this.#byAddress.set(address, left);
-    else this.#byAddress.delete(address);
+  /** One that was counted has signed in, or gone. */
+  leave(whose: string): void {
+    const left = (this.#waiting.get(whose) ?? 0) - 1;
+    if (left > 0) this.#waiting.set(whose, left);
+    else this.#waiting.delete(whose);
   }
 }

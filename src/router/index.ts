@@ -1,4 +1,5 @@
 /** The router. Its type alone tells a client what it may send and what it will receive. */
+import type { AnyTRPCProcedure } from '@trpc/server';
 import { adminRouter } from './admin.ts';
 import { authRouter } from './auth.ts';
 import { backtestRouter, globalRouter, onJob, strategyRouter, userRouter } from './channels.ts';
@@ -21,3 +22,16 @@ export const appRouter = router({
 });
 
 export type AppRouter = typeof appRouter;
+
+/** What the router's type leaves out: all procedures by their full paths. */
+const PROCEDURES = appRouter._def.procedures as unknown as Readonly<Record<string, AnyTRPCProcedure>>;
+
+/** Is there a procedure at this path? */
+export function isProcedure(path: string): boolean {
+  return Object.hasOwn(PROCEDURES, path);
+}
+
+/** Is there a subscription at this path? */
+export function isSubscription(path: string): boolean {
+  return isProcedure(path) && PROCEDURES[path]?._def.type === 'subscription';
+}

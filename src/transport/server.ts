@@ -8,6 +8,7 @@ import { endingOf, SHUTTING_DOWN, type Wire } from '../connections/wire.ts';
 import { CourierError } from '../errors.ts';
 import type { Failures } from '../observe/failures.ts';
 import type { Logger } from '../observe/logger.ts';
+import { isSubscription } from '../router/index.ts';
 import { CONTRACT_HASH } from '../version.ts';
 import { answerPreflight, letPagesRead, markData } from './browser-headers.ts';
 import { type Dashboard, isOfDashboard, openDashboard } from './dashboard.ts';
@@ -16,7 +17,7 @@ import { handlePlainHttp, type PlainHttpDeps } from './plain-http.ts';
 import { SSE_PREFIX, servePlainSse } from './plain-sse.ts';
 import { type RequestTarget, requestTarget } from './request-target.ts';
 import { handleTrpcHttp } from './trpc-http.ts';
-import { isSubscription, sendTrpcError, serveTrpcSse } from './trpc-sse.ts';
+import { sendTrpcError, serveTrpcSse } from './trpc-sse.ts';
 import { Upgrades } from './upgrades.ts';
 
 export interface ServerDeps extends PlainHttpDeps {
@@ -25,8 +26,9 @@ export interface ServerDeps extends PlainHttpDeps {
   readonly failures: Failures;
   /** What every path begins with: empty, or such as `/courier`. */
   readonly basePath: string;
-  /** How long a client may read nothing of what waits for it, in ms. */
+  /** How long a client may read nothing of what waits for it, and how long it may take to say who it is, in ms. */
   readonly stallMs: number;
+  readonly openingMs: number;
   /** Where the dashboard's build lies, when not in its place. */
   readonly dashboardFolder?: string | undefined;
 }
@@ -108,8 +110,10 @@ class HttpServer {
       if (!forDashboard && this.#answerBrowser(req, res)) return;
       const observing = /^\/(health|livez|readyz|metrics)$/.test(target.path);
       if (this.#refusing && !observing) throw SHUTTING_DOWN.error;
-      if (forDashboard) await this.#dashboard({ ...exchange, target });
-      else await this.#serve(exchange, target);
+      if (forDashboard) {
+        this.#request(exchange);
+        await this.#dashboard({ ...exchange, target });
+      } else await this.#serve(exchange, target);
     } catch (error) {
       sendProblem(req, res, this.#deps.failures.answer('http', error, this.#context(exchange)), requestId);
     }

@@ -184,9 +184,12 @@ export class TrpcCalls<TRouter extends AnyTRPCRouter> {
     return { call, ctx: options.contextOfCall(context, call.id) };
   }
 
-  #call({ call, ctx }: RunningCall<TRouter>, signal: AbortSignal): Promise<unknown> {
+  async #call({ call, ctx }: RunningCall<TRouter>, signal: AbortSignal): Promise<unknown> {
     const { type, path, input, lastEventId, batchIndex } = call;
-    const { router } = this.#deps.options;
+    const { options, connection } = this.#deps;
+    const { router } = options;
+    // What there is not counts too: it is counted nowhere else.
+    if (!Object.hasOwn(router._def.procedures, path)) await connection.charge('query');
     const getRawInput = async () => withLastEventId(router._def._config.transformer.input.deserialize(input), lastEventId);
     return callTRPCProcedure({ router, path, getRawInput, ctx, type, signal, batchIndex });
   }

@@ -2,14 +2,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { TRPCError } from '@trpc/server';
 import { parseConnectionParamsFromString, resolveResponse } from '@trpc/server/http';
 import type { Connection } from '../connections/connection.ts';
 import type { Control } from '../control.ts';
 import type { Feed } from '../delivery/subscriber.ts';
 import { CourierError, tellable } from '../errors.ts';
 import type { Failures } from '../observe/failures.ts';
-import { appRouter } from '../router/index.ts';
+import { appRouter, isProcedure } from '../router/index.ts';
 import { Context } from '../router/trpc.ts';
 import { endUnread, headerOf, readText, requireJsonInUtf8, traceparentOf } from './http-exchange.ts';
 import type { RequestTarget } from './request-target.ts';
@@ -53,7 +52,7 @@ export async function handleTrpcHttp(deps: TrpcHttpDeps, exchange: TrpcHttpExcha
 /** What came of a request: its body, or what is wrong with it or its caller. */
 type Received = { readonly body: string | undefined } | { readonly error: unknown };
 
-async function received({ req, target, connection }: TrpcHttpExchange): Promise<Received> {
+async function received({ req, target, path, connection }: TrpcHttpExchange): Promise<Received> {
   try {
     const given = new URLSearchParams(target.search).get('connectionParams');
     const params = given === null ? null : parseConnectionParamsFromString(given);
@@ -61,6 +60,8 @@ async function received({ req, target, connection }: TrpcHttpExchange): Promise<
     if (req.method === 'POST') requireJsonInUtf8(req);
     const body = req.method === 'POST' ? await readText(req, { maxBytes: MAX_BATCH_BYTES, signal: connection.signal }) : undefined;
     connection.assertOpen();
+    // What there is not counts too: it is counted nowhere else.
+    if (!path.split(',').every(isProcedure)) await connection.charge('query');
     return { body };
   } catch (error) {
     return { error };
@@ -92,8 +93,7 @@ function respond(deps: TrpcHttpDeps, { req, target, path, connection, requestId 
       return waits.length === 0 ? {} : { headers: new Headers({ 'retry-after': String(Math.ceil(Math.max(...waits) / 1000)) }) };
     },
     onError: ({ error, path: procedure }) => {
-      if (!(error instanceof TRPCError) || error !== connection.ending?.error)
-        failures.answer('trpc', error, { request_id: requestId, procedure });
+      failures.answer('trpc', error, { request_id: requestId, procedure });
     },
   });
 }

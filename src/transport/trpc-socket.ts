@@ -70,7 +70,8 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
     this.#awaitsParams = announced ? req : undefined;
     this.socket.on('data', this.#countStranger);
     connection.carriedBy(this);
-    if (!announced) void this.#open(req, () => null);
+    if (announced) connection.expectClient(options.openingMs);
+    else void this.#open(req, () => null);
   }
 
   protected override onMessage(data: Buffer, isBinary: boolean): void {

@@ -1,6 +1,6 @@
 /** Subscriptions of tRPC over HTTP: `httpSubscriptionLink` as it is, over the gateway's own streams of server-sent events. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type AnyTRPCProcedure, callTRPCProcedure, getTRPCErrorShape, transformTRPCResponse } from '@trpc/server';
+import { callTRPCProcedure, getTRPCErrorShape, transformTRPCResponse } from '@trpc/server';
 import { parseConnectionParamsFromString } from '@trpc/server/http';
 import type { Connection } from '../connections/connection.ts';
 import { endingOf } from '../connections/wire.ts';
@@ -26,13 +26,6 @@ export interface TrpcSseExchange {
   readonly connection: Connection;
   readonly requestId: string;
   readonly stallMs: number;
-}
-
-/** Is there a subscription at this path? */
-export function isSubscription(path: string): boolean {
-  // What the type leaves out: all of them by their full paths.
-  const procedures = appRouter._def.procedures as unknown as Readonly<Record<string, AnyTRPCProcedure>>;
-  return Object.hasOwn(procedures, path) && procedures[path]?._def.type === 'subscription';
 }
 
 /**

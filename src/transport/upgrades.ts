@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 import { WebSocketServer } from 'ws';
 import type { Connection } from '../connections/connection.ts';
 import type { Connections } from '../connections/connections.ts';
-import { endingOf } from '../connections/wire.ts';
+import { type Ending, endingOf, type Wire } from '../connections/wire.ts';
 import type { Transport } from '../contract/admin.ts';
 import { meaningOf } from '../contract/codes.ts';
 import { CourierError } from '../errors.ts';
@@ -79,14 +79,16 @@ export class Upgrades {
     const connection = connections.arrive(req, route.transport);
     const onGone = () => connection.closed(1006);
     socket.once('close', onGone);
-    if (!(await connections.isKnown(credentialsOf(req, route.target))) && !connections.enterAsStranger(connection)) {
-      refuse(socket, 429);
+    connection.carriedBy(new UnansweredUpgrade(socket));
+    if (!(await connections.enter(connection, credentialsOf(req, route.target)))) {
+      if (connection.ending === undefined) refuse(socket, 429);
       return;
     }
     this.#server.handleUpgrade(req, socket, head, (ws) => {
       socket.off('close', onGone);
-      if (connections.isFull) connection.end(FULL);
       route.serve(connection, { ws, socket });
+      // Told over the WebSocket: browsers see nothing of an answer to an upgrade.
+      if (connections.isFull) connection.end(FULL);
     });
   }
 
@@ -118,6 +120,28 @@ export class Upgrades {
 }
 
 const FULL = endingOf(new CourierError('SERVICE_UNAVAILABLE', 'the gateway is full', { retryAfterMs: 1000 }));
+
+/** An upgrade whose handshake has yet to be answered. */
+class UnansweredUpgrade implements Wire {
+  readonly answersPings = false;
+  readonly bytesRead = 0;
+  readonly bufferedBytes = 0;
+  readonly #socket: Socket;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  ping(): void {}
+
+  goodbye({ error }: Ending): void {
+    refuse(this.#socket, meaningOf(error.code).status);
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+}
 
 /** Not a closure: it stays as long as the socket, and would keep the request. */
 function destroy(this: Socket): void {
