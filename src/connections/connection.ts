@@ -155,12 +155,10 @@ export class Connection {
    * @throws {CourierError} what refuses it, or what it was ended with meanwhile. It is the caller's to end it then.
    */
   async open(credentials: Credentials, identity?: ClientIdentity): Promise<Principal> {
-    const principal = await this.#host.authenticate(credentials, this.address);
-    if (this.#state !== 'opening') throw this.#endError;
-    if (this.transport !== undefined) await this.#host.claim(this, principal);
+    const principal = await this.#unlessEnded(this.#host.authenticate(credentials, this.address));
+    if (this.transport !== undefined) await this.#unlessEnded(this.#host.claim(this, principal));
     // Counting may have taken its time.
     if (this.#host.isRevoked(principal)) throw new CourierError('UNAUTHORIZED', 'the token was revoked');
-    if (this.#state !== 'opening') throw this.#endError;
     this.#principal = principal;
     this.identity = identity;
     this.#state = 'open';
@@ -247,6 +245,20 @@ export class Connection {
       this.#host.onClosing(this, before === 'open');
     }
     this.#host.onClosed(this, code);
+  }
+
+  /** What `work` gives; rejects at once with what it was ended with when it ends before. */
+  async #unlessEnded<T>(work: Promise<T>): Promise<T> {
+    const { signal } = this;
+    const { promise: ended, reject } = Promise.withResolvers<never>();
+    const onEnd = () => reject(signal.reason);
+    signal.addEventListener('abort', onEnd);
+    if (signal.aborted) onEnd();
+    try {
+      return await Promise.race([work, ended]);
+    } finally {
+      signal.removeEventListener('abort', onEnd);
+    }
   }
 
   get #endError(): CourierError {
