@@ -96,6 +96,8 @@ export class Connection {
   #subscriptions: Set<HeldSubscription> | undefined;
   #abort: AbortController | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** Ends what it waits for while it is opened. */
+  #abandon: ((error: CourierError) => void) | undefined;
 
   constructor(host: ConnectionHost, { id, transport, address }: ConnectionOptions) {
     this.#host = host;
@@ -159,12 +161,10 @@ export class Connection {
   async open(credentials: Credentials, identity?: ClientIdentity): Promise<Principal> {
     // From here on it is not the client that takes its time.
     clearTimeout(this.#timer);
-    const principal = await this.#host.authenticate(credentials, this.address);
-    if (this.#state !== 'opening') throw this.#endError;
-    if (this.transport !== undefined) await this.#host.claim(this, principal);
+    const principal = await this.#unlessEnded(this.#host.authenticate(credentials, this.address));
+    if (this.transport !== undefined) await this.#unlessEnded(this.#host.claim(this, principal));
     // Counting may have taken its time.
     if (this.#host.isRevoked(principal)) throw new CourierError('UNAUTHORIZED', 'the token was revoked');
-    if (this.#state !== 'opening') throw this.#endError;
     this.#principal = principal;
     this.identity = identity;
     this.#state = 'open';
@@ -230,6 +230,7 @@ export class Connection {
     this.#ending = ending;
     this.#deadline(CLOSING_MS, () => this.#wire?.destroy());
     for (const subscription of [...(this.#subscriptions ?? [])]) this.#lose(subscription, ending.error);
+    this.#abandon?.(ending.error);
     this.#abort?.abort(ending.error);
     this.#host.onClosing(this, wasOpen);
     this.#wire?.goodbye(ending);
@@ -238,19 +239,33 @@ export class Connection {
   /**
    * Its socket is gone, or its request answered.
    *
-   * @param code that it was closed with; where there are no close codes, that of a client which has gone by itself.
+   * @param code that a client which has gone by itself closed it with, where there are close codes.
    */
-  closed(code: number = this.#ending?.close ?? GONE_AWAY): void {
+  closed(code: number = GONE_AWAY): void {
     if (this.#state === 'closed') return;
     const before = this.#state;
     this.#state = 'closed';
     clearTimeout(this.#timer);
     if (before !== 'closing') {
       for (const subscription of [...(this.#subscriptions ?? [])]) this.#lose(subscription, GONE);
+      this.#abandon?.(GONE);
       this.#abort?.abort(GONE);
       this.#host.onClosing(this, before === 'open');
     }
-    this.#host.onClosed(this, code);
+    // Who did not answer the goodbye was ended for the same reason as who did.
+    this.#host.onClosed(this, this.#ending?.close ?? code);
+  }
+
+  /** What `work` gives; rejects at once with what it was ended with when it ends before. */
+  async #unlessEnded<T>(work: Promise<T>): Promise<T> {
+    const ended = Promise.withResolvers<never>();
+    this.#abandon = ended.reject;
+    if (this.#state !== 'opening') ended.reject(this.#endError);
+    try {
+      return await Promise.race([work, ended.promise]);
+    } finally {
+      this.#abandon = undefined;
+    }
   }
 
   get #endError(): CourierError {
