@@ -6,7 +6,7 @@ import type { Rate } from './gcra.ts';
 
 const limit = z.int().min(1).max(1_000_000_000).nullable();
 const roleLimits = z.strictObject({
-  /** WebSocket connections at once. */
+  /** Connections at once: WebSockets, and streams of server-sent events. */
   connections: limit,
   publishPerSecond: limit,
   publishPerMinute: limit,
@@ -14,9 +14,9 @@ const roleLimits = z.strictObject({
   queriesPerSecond: limit,
 });
 const gatewayLimits = z.strictObject({
-  /** WebSocket connections at once, of everyone. */
+  /** The same, of everyone. */
   connections: limit,
-  /** Connections from one address that have not authenticated yet. */
+  /** Connections of one address, or of one principal, that have yet to sign in. */
   unauthenticatedPerAddress: limit,
   /** Wrong or missing tokens from one address. */
   failedAuthenticationsPerMinute: limit,
