@@ -20,7 +20,12 @@ import { connectionParamsFrom, type Message, readMessages } from './trpc-message
 import { TrpcReplies } from './trpc-replies.ts';
 import type { TrpcWebSocketOptions } from './trpc-websocket.ts';
 import { type Upgraded, WebSocketWire } from './web-socket-wire.ts';
+import { textFrames } from './web-socket-writer.ts';
 
+/** The texts by which tRPC asks whether somebody is there. */
+const PING = Buffer.from('PING');
+const PONG = Buffer.from('PONG');
+const PONG_FRAME = textFrames(['PONG']);
 /** Asks a client to open another connection. */
 const RECONNECT = JSON.stringify({ id: null, method: 'reconnect' });
 /** How long a client may take to move elsewhere, in ms. */
@@ -98,15 +103,14 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
       this.#unread.push({ data, isBinary });
       return;
     }
+    if (!isBinary && this.#isPingOrPong(data)) return;
     this.#options.meter.message('in', data.length);
-    const text = String(data);
-    if (this.#isPingOrPong(text, isBinary)) return;
     if (data.length > MAX_PARAMS_BYTES) {
       this.connection.end(PARAMS_TOO_LARGE);
       return;
     }
     this.#awaitsParams = undefined;
-    void this.#open(req, () => connectionParamsFrom(text, isBinary));
+    void this.#open(req, () => connectionParamsFrom(String(data), isBinary));
   }
 
   async #open(req: IncomingMessage, params: () => ReturnType<typeof connectionParamsFrom>): Promise<void> {
@@ -136,10 +140,9 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
   }
 
   #receive(data: Buffer, isBinary: boolean): void {
+    if (!isBinary && this.#isPingOrPong(data)) return;
     this.#options.meter.message('in', data.length);
-    const text = String(data);
-    if (this.#isPingOrPong(text, isBinary)) return;
-    const messages = readMessages(text, isBinary);
+    const messages = readMessages(String(data), isBinary);
     const [first] = messages;
     if (messages.length === 1 && first !== undefined && this.#queue === undefined && this.#hasRoom) this.#take(first);
     else if (messages.length > 0) {
@@ -150,10 +153,12 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
   }
 
   /** Answers the messages that only ask whether somebody is there. A client that does not read is not answered. */
-  #isPingOrPong(text: string, isBinary: boolean): boolean {
-    if (isBinary) return false;
-    if (text === 'PING' && this.writer.writable) this.writer.writeText('PONG');
-    return text === 'PING' || text === 'PONG';
+  #isPingOrPong(data: Buffer): boolean {
+    // Made for floods of them: they cost no string, no frame of their own, and nothing is counted.
+    if (data.length !== PING.length) return false;
+    if (!data.equals(PING)) return data.equals(PONG);
+    if (this.writer.writable) this.writer.write(PONG_FRAME);
+    return true;
   }
 
   get #hasRoom(): boolean {
