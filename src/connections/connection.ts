@@ -18,10 +18,8 @@ import type { ClientIdentity, Transport } from '../contract/admin.ts';
 import { contains, type Selector } from '../contract/channels.ts';
 import { CourierError } from '../errors.ts';
 import type { Activity } from '../limits/limits.ts';
-import { type Ending, endingOf, NO_AUTHENTICATION, type Wire } from './wire.ts';
+import { CLOSING_MS, type Ending, endingOf, NO_AUTHENTICATION, type Wire } from './wire.ts';
 
-/** How long a client may take to go after the goodbye, in ms. */
-const CLOSING_MS = 1000;
 /** Longest delay that a timer takes, in ms. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 

@@ -47,8 +47,9 @@ export class Liveness {
 function lookAt(connection: Connection): void {
   const { wire } = connection;
   if (wire === undefined) return;
-  const { bytesRead, answersPings } = wire;
-  connection.silentLooks = answersPings && bytesRead !== connection.heardBytes ? 0 : connection.silentLooks + 1;
+  const { bytesRead, answersPings, isRead } = wire;
+  const wasHeard = answersPings && (bytesRead !== connection.heardBytes || !isRead);
+  connection.silentLooks = wasHeard ? 0 : connection.silentLooks + 1;
   connection.heardBytes = bytesRead;
   const { silentLooks } = connection;
   if (!answersPings) {

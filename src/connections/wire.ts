@@ -2,6 +2,9 @@
 import { type CloseCode, meaningOf } from '../contract/codes.ts';
 import { CourierError } from '../errors.ts';
 
+/** How long a client may take to go after the goodbye, in ms. */
+export const CLOSING_MS = 1000;
+
 /** Why a connection ends, and what its client is told. */
 export interface Ending {
   /** Of the close frame. */
@@ -26,6 +29,8 @@ export const STALLED: Ending = { close: 4509, error: new CourierError('SERVICE_U
 export interface Wire {
   /** Bytes that came so far: that they grow shows that the client lives. */
   readonly bytesRead: number;
+  /** False while the client is not read: its silence shows nothing then. */
+  readonly isRead: boolean;
   /** Bytes that have not left for the kernel. */
   readonly bufferedBytes: number;
   /** Whether a client that lives answers a ping. */

@@ -132,5 +132,6 @@ export function sendProblem(req: IncomingMessage, res: ServerResponse, error: Co
 
 /** What is left of a body that was refused unread is not worth reading: the answer is the last on its connection. */
 export function endUnread(req: IncomingMessage, res: ServerResponse): void {
-  if (!req.complete) res.setHeader('connection', 'close');
+  const { 'content-length': length = '0', 'transfer-encoding': coding } = req.headers;
+  if (!req.complete && (length !== '0' || coding !== undefined)) res.setHeader('connection', 'close');
 }

@@ -32,8 +32,11 @@ export async function servePlainWebSocket(
 ): Promise<void> {
   const wire = new PlainWebSocket(connection, upgraded, deps);
   connection.carriedBy(wire);
+  // There is nothing that it may say before it is let in.
+  upgraded.ws.pause();
   try {
     await connection.open(credentialsOf(req, target), identityOf(req));
+    upgraded.ws.resume();
     await connection.charge('subscribe');
     const request = plainSubscription(connection.principal, target, '/ws/');
     await subscribe(deps.feed, connection, request).attach(wire.sink(deps.feed.meter), connection.signal);
@@ -50,6 +53,8 @@ class PlainWebSocket extends WebSocketWire {
 
   override goodbye(ending: Ending): void {
     this.close(ending);
+    // The closing handshake has to be read.
+    this.ws.resume();
   }
 
   sink(meter: Meter): Sink {

@@ -15,7 +15,7 @@ import { type Dashboard, isOfDashboard, openDashboard } from './dashboard.ts';
 import { requestIdOf, sendProblem } from './http-exchange.ts';
 import { handlePlainHttp, type PlainHttpDeps } from './plain-http.ts';
 import { SSE_PREFIX, servePlainSse } from './plain-sse.ts';
-import { type RequestTarget, requestTarget } from './request-target.ts';
+import { decodeSegment, type RequestTarget, requestTarget } from './request-target.ts';
 import { handleTrpcHttp } from './trpc-http.ts';
 import { sendTrpcError, serveTrpcSse } from './trpc-sse.ts';
 import { Upgrades } from './upgrades.ts';
@@ -120,7 +120,7 @@ class HttpServer {
   }
 
   async #serve(exchange: Exchange, target: RequestTarget): Promise<void> {
-    const path = target.path.startsWith(TRPC_PREFIX) ? target.path.slice(TRPC_PREFIX.length) : undefined;
+    const path = target.path.startsWith(TRPC_PREFIX) ? decodeSegment(target.path.slice(TRPC_PREFIX.length)) : undefined;
     if (target.path.startsWith(SSE_PREFIX)) {
       const { stallMs, feed } = this.#deps;
       await this.#stream(exchange, (connection) => servePlainSse(feed, { ...exchange, target, connection, stallMs }));
@@ -185,6 +185,7 @@ const FULL = new CourierError('SERVICE_UNAVAILABLE', 'the gateway is full', { re
 /** A request answers for itself: whoever waits in it hears the connection's signal. */
 class RequestWire implements Wire {
   readonly answersPings = false;
+  readonly isRead = true;
   readonly bytesRead = 0;
   readonly bufferedBytes = 0;
   readonly #req: IncomingMessage;

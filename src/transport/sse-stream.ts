@@ -57,6 +57,7 @@ export async function openSseStream(
 
 export class SseStream implements Wire {
   readonly answersPings = false;
+  readonly isRead = true;
   readonly bytesRead = 0;
   readonly sink: Sink;
   readonly #socket: Socket;

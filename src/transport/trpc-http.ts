@@ -76,16 +76,19 @@ function respond(deps: TrpcHttpDeps, { req, target, path, connection, requestId 
     if (value !== undefined) headers.set(name, value);
   }
   const method = req.method ?? 'GET';
-  const url = new URL(`http://localhost/trpc/${path}${target.search}`);
+  const url = new URL(`http://localhost/trpc/${target.search}`);
   const body = 'body' in what ? what.body : undefined;
   return resolveResponse({
     req: new Request(url, { method, headers, signal: connection.signal, ...(body !== undefined && { body }) }),
-    path,
+    // Decoded already.
+    path: encodeURIComponent(path),
     router: appRouter,
     error: null,
     maxBatchSize: MAX_BATCH_CALLS,
-    createContext: async () => {
+    createContext: async ({ info }) => {
       if ('error' in what) throw what.error;
+      // They have a way of their own, on which they are counted and paced.
+      if (info.type === 'subscription') throw new CourierError('METHOD_NOT_SUPPORTED', 'subscribe with one GET, without a batch');
       return new Context({ connection, control, feed, connectionId: undefined, requestId, traceparent: traceparentOf(req) });
     },
     responseMeta: ({ errors }) => {

@@ -33,8 +33,6 @@ const MOVE_GRACE_MS = 1000;
 /** Bytes of the connection parameters, at most, and of the frame that they come in. */
 const MAX_PARAMS_BYTES = 16 * 1024;
 const FRAME_BYTES = 14;
-/** Bytes that are read of a client that is refused, so that its calls can be answered. */
-const MAX_REFUSED_BYTES = 64 * 1024;
 /** How long its calls may take to come, in ms: a client sends them right behind its parameters. */
 const REFUSED_MS = 300;
 /** How long calls may take when the connection ends, in ms: what is on its way to the log will be stored. */
@@ -54,8 +52,6 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
   #awaitsParams: IncomingMessage | undefined;
   /** Messages that came in one piece with the parameters, as they came. */
   #unread: { readonly data: Buffer; readonly isBinary: boolean }[] | undefined;
-  /** Bytes that came before the client was let in. */
-  #strangerBytes = 0;
   /** Messages that wait for their turn. */
   #queue: MessageQueue | undefined;
   #willGoOn = false;
@@ -73,7 +69,6 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
     this.#options = options;
     this.#replies = new TrpcReplies(options, this.writer);
     this.#awaitsParams = announced ? req : undefined;
-    this.socket.on('data', this.#countStranger);
     connection.carriedBy(this);
     if (announced) connection.expectClient(options.openingMs);
     else void this.#open(req, () => null);
@@ -86,15 +81,9 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
     else if (state === 'closing') this.#answerRefusedMessage(data, isBinary);
   }
 
-  /** Ends a client that sends too much before it is known who it is, or to hear that it is refused. */
-  readonly #countStranger = (chunk: Buffer): void => {
-    const { isOpen, ending } = this.connection;
-    this.#strangerBytes += chunk.length;
-    if (isOpen) this.socket.off('data', this.#countStranger);
-    else if (this.#awaitsParams !== undefined && this.#strangerBytes > MAX_PARAMS_BYTES + FRAME_BYTES)
-      this.connection.end(PARAMS_TOO_LARGE);
-    else if (ending !== undefined && this.#strangerBytes > MAX_REFUSED_BYTES) this.#closeUnread(ending);
-  };
+  protected override get maxStrangerBytes(): number {
+    return this.#awaitsParams === undefined ? 0 : MAX_PARAMS_BYTES + FRAME_BYTES;
+  }
 
   #receiveParams(data: Buffer, isBinary: boolean): void {
     const req = this.#awaitsParams;
@@ -240,7 +229,7 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
     this.#calls?.stopSubscriptions();
     if (this.#calls !== undefined) void this.#sayGoodbye(ending, this.#calls);
     else if (REFUSALS.has(ending.close)) this.#sayNo(ending);
-    else this.#closeUnread(ending);
+    else this.closeUnread(ending);
   }
 
   protected override onClose(): void {
@@ -263,13 +252,6 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
     this.#hold(false);
     const timer = setTimeout(() => this.close(ending), REFUSED_MS);
     this.ws.once('close', () => clearTimeout(timer));
-  }
-
-  /** To one that never said who it is, or says too much: nothing more of it is read. */
-  #closeUnread(ending: Ending): void {
-    this.close(ending);
-    this.#hold(true);
-    if (ending.close === 4408) this.socket.destroySoon();
   }
 
   #answerRefusedMessage(data: Buffer, isBinary: boolean): void {

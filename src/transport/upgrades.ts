@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 import { WebSocketServer } from 'ws';
 import type { Connection } from '../connections/connection.ts';
 import type { Connections } from '../connections/connections.ts';
-import { type Ending, endingOf, type Wire } from '../connections/wire.ts';
+import { CLOSING_MS, type Ending, endingOf, type Wire } from '../connections/wire.ts';
 import type { Transport } from '../contract/admin.ts';
 import { meaningOf } from '../contract/codes.ts';
 import { CourierError } from '../errors.ts';
@@ -24,6 +24,8 @@ import type { Upgraded } from './web-socket-wire.ts';
 const MAX_MESSAGE_BYTES = 1024 * 1024;
 const MAX_FRAGMENTS = 1024;
 const MAX_BUFFERED_CHUNKS = 8192;
+/** How long a client may take to go once it has closed; the types of `ws` do not know it yet. */
+const CLOSING = { closeTimeout: CLOSING_MS };
 
 export interface UpgradesDeps extends Omit<TrpcEndpointDeps & PlainWebSocketDeps, 'onSocketError'> {
   readonly connections: Connections;
@@ -54,6 +56,7 @@ export class Upgrades {
     maxPayload: MAX_MESSAGE_BYTES,
     maxFragments: MAX_FRAGMENTS,
     maxBufferedChunks: MAX_BUFFERED_CHUNKS,
+    ...CLOSING,
   });
 
   constructor(deps: UpgradesDeps) {
@@ -124,6 +127,7 @@ const FULL = endingOf(new CourierError('SERVICE_UNAVAILABLE', 'the gateway is fu
 /** An upgrade whose handshake has yet to be answered. */
 class UnansweredUpgrade implements Wire {
   readonly answersPings = false;
+  readonly isRead = true;
   readonly bytesRead = 0;
   readonly bufferedBytes = 0;
   readonly #socket: Socket;

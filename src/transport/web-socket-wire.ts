@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import type { Connection } from '../connections/connection.ts';
 import { type Ending, STALLED, type Wire } from '../connections/wire.ts';
+import { CourierError } from '../errors.ts';
 import { WebSocketWriter } from './web-socket-writer.ts';
 
 /** A WebSocket whose handshake is done. */
@@ -18,13 +19,18 @@ export interface WebSocketWireOptions {
   readonly onSocketError: (error: Error) => void;
 }
 
-/** One WebSocket of a connection. Its text messages go to `onMessage` as long as it may be read. */
+/** Bytes that are read of a client that is refused: its calls, to be answered, and its part in the closing handshake. */
+const MAX_REFUSED_BYTES = 64 * 1024;
+
+/** One WebSocket of a connection. Its messages go to `onMessage`. */
 export abstract class WebSocketWire implements Wire {
   readonly answersPings = true;
   readonly connection: Connection;
   protected readonly ws: WebSocket;
   protected readonly socket: Socket;
   protected readonly writer: WebSocketWriter;
+  /** Bytes that came before the client was let in. */
+  #strangerBytes = 0;
 
   constructor(connection: Connection, { ws, socket }: Upgraded, { highWaterBytes, stallMs, onSocketError }: WebSocketWireOptions) {
     this.connection = connection;
@@ -33,6 +39,7 @@ export abstract class WebSocketWire implements Wire {
     const onStalled = () => connection.end(STALLED);
     this.writer = new WebSocketWriter(ws, socket, { ...(highWaterBytes !== undefined && { highWaterBytes }), stallMs, onStalled });
     ws.on('message', (data, isBinary) => this.onMessage(data as Buffer, isBinary));
+    socket.on('data', this.#countStranger);
     ws.on('ping', (data) => this.writer.pong(data));
     ws.on('pong', () => this.writer.ponged());
     ws.on('error', onSocketError);
@@ -42,6 +49,21 @@ export abstract class WebSocketWire implements Wire {
       connection.closed(code);
     });
   }
+
+  /** How much may come of a client that has yet to sign in. What it may not send yet waits in its socket. */
+  protected get maxStrangerBytes(): number {
+    return 0;
+  }
+
+  /** Reads nothing more of a client that sends too much before it is let in, or to hear that it is not. */
+  readonly #countStranger = (chunk: Buffer): void => {
+    const { state, ending } = this.connection;
+    this.#strangerBytes += chunk.length;
+    if (state === 'open') this.socket.off('data', this.#countStranger);
+    else if (ending === undefined) {
+      if (this.maxStrangerBytes > 0 && this.#strangerBytes > this.maxStrangerBytes) this.connection.end(TOO_MUCH_UNKNOWN);
+    } else if (this.#strangerBytes > MAX_REFUSED_BYTES) this.closeUnread(ending);
+  };
 
   /** A message came, perhaps before or after the time in which the client may be read. */
   protected abstract onMessage(data: Buffer, isBinary: boolean): void;
@@ -55,6 +77,10 @@ export abstract class WebSocketWire implements Wire {
 
   get bytesRead(): number {
     return this.socket.bytesRead;
+  }
+
+  get isRead(): boolean {
+    return !this.ws.isPaused;
   }
 
   get bufferedBytes(): number {
@@ -73,4 +99,16 @@ export abstract class WebSocketWire implements Wire {
   protected close({ close, error }: Ending): void {
     this.writer.close(close, error.message);
   }
+
+  /** To one that never said who it is, or says too much: nothing more of it is read, nor waited for. */
+  protected closeUnread(ending: Ending): void {
+    this.close(ending);
+    this.ws.pause();
+    if (ending.close === 4408) this.socket.destroySoon();
+  }
 }
+
+const TOO_MUCH_UNKNOWN: Ending = {
+  close: 1009,
+  error: new CourierError('PAYLOAD_TOO_LARGE', 'too much was sent before the connection parameters'),
+};
