@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 import { WebSocketServer } from 'ws';
 import type { Connection } from '../connections/connection.ts';
 import type { Connections } from '../connections/connections.ts';
-import { endingOf } from '../connections/wire.ts';
+import { type Ending, endingOf, type Wire } from '../connections/wire.ts';
 import type { Transport } from '../contract/admin.ts';
 import { meaningOf } from '../contract/codes.ts';
 import { CourierError } from '../errors.ts';
@@ -77,16 +77,20 @@ export class Upgrades {
     }
     const { connections } = this.#deps;
     const connection = connections.arrive(req, route.transport);
+    connection.carriedBy(new UpgradeWire(socket));
     const onGone = () => connection.closed(1006);
     socket.once('close', onGone);
-    if (!(await connections.isKnown(credentialsOf(req, route.target))) && !connections.enterAsStranger(connection)) {
+    const isKnown = await connections.isKnown(credentialsOf(req, route.target));
+    // It may have ended meanwhile, and is answered then.
+    if (connection.state !== 'opening') return;
+    if (!isKnown && !connections.enterAsStranger(connection)) {
       refuse(socket, 429);
       return;
     }
     this.#server.handleUpgrade(req, socket, head, (ws) => {
       socket.off('close', onGone);
-      if (connections.isFull) connection.end(FULL);
       route.serve(connection, { ws, socket });
+      if (connections.isFull) connection.end(FULL);
     });
   }
 
@@ -118,6 +122,28 @@ export class Upgrades {
 }
 
 const FULL = endingOf(new CourierError('SERVICE_UNAVAILABLE', 'the gateway is full', { retryAfterMs: 1000 }));
+
+/** An upgrade that has yet to be answered. */
+class UpgradeWire implements Wire {
+  readonly answersPings = false;
+  readonly bytesRead = 0;
+  readonly bufferedBytes = 0;
+  readonly #socket: Socket;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  ping(): void {}
+
+  goodbye({ error }: Ending): void {
+    refuse(this.#socket, meaningOf(error.code).status);
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+}
 
 /** Answers with a status, and is done with the connection: nothing that comes after it is waited for. */
 function refuse(socket: Socket, status: number): void {
