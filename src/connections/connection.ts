@@ -232,9 +232,9 @@ export class Connection {
   /**
    * Its socket is gone, or its request answered.
    *
-   * @param code that it was closed with; where there are no close codes, that of a client which has gone by itself.
+   * @param code that a client which has gone by itself closed it with, where there are close codes.
    */
-  closed(code: number = this.#ending?.close ?? GONE_AWAY): void {
+  closed(code: number = GONE_AWAY): void {
     if (this.#state === 'closed') return;
     const before = this.#state;
     this.#state = 'closed';
@@ -244,7 +244,8 @@ export class Connection {
       this.#abort?.abort(GONE);
       this.#host.onClosing(this, before === 'open');
     }
-    this.#host.onClosed(this, code);
+    // Who did not answer the goodbye was ended for the same reason as who did.
+    this.#host.onClosed(this, this.#ending?.close ?? code);
   }
 
   /** What `work` gives; rejects at once with what it was ended with when it ends before. */

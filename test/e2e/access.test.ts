@@ -7,6 +7,7 @@ import { collect } from '../helpers/collect.ts';
 import { startGateway, type TestGateway, TOKENS } from '../helpers/gateway.ts';
 import { processToken, startProcess } from '../helpers/process.ts';
 import { openSocket, signIn } from '../helpers/raw-socket.ts';
+import { BAD_TOKENS } from '../helpers/tokens.ts';
 
 type Item = { id: string; data: { type: string } };
 
@@ -15,21 +16,7 @@ const brief = (sub: string, seconds = 1) => signToken(TOKENS, { sub, role: 'serv
 const job = (kind: string) => ({ type: 'forge.job.started', channel: 'forge.job.j', data: { job_id: 'j', kind } }) as const;
 
 describe('a token that is not valid', () => {
-  const sign = (claims: Partial<Parameters<typeof signToken>[1]>, secret: string = TOKENS.secret) =>
-    signToken({ ...TOKENS, secret }, { sub: 'ada', role: 'admin', expiresInSeconds: 60, ...claims });
-
-  test.each<[string, () => Promise<string> | string | undefined]>([
-    ['none', () => undefined],
-    ['empty', () => ''],
-    ['nonsense', () => 'nonsense'],
-    ['expired', () => sign({ expiresInSeconds: -60 })],
-    ['of another secret', () => sign({}, 'x'.repeat(40))],
-    ['of another audience', () => signToken({ ...TOKENS, audience: 'else' }, { sub: 'ada', role: 'admin', expiresInSeconds: 60 })],
-    ['with a space in it', async () => (await sign({})).replace('.', '. ')],
-    ['of more than 8 KiB', () => `${'x'.repeat(8190)}.x.x`],
-    ["of a service's name without its role", () => sign({ sub: 'forge' })],
-    ['that lives longer than it may', () => sign({ expiresInSeconds: 90 * 24 * 60 * 60 + 1 })],
-  ])('(%s) is 401 over HTTP and 1008 over WebSocket', async (_name, tokenOf) => {
+  test.each(BAD_TOKENS)('(%s) is 401 over HTTP and 1008 over WebSocket', async (_name, tokenOf) => {
     await using gateway = await startGateway();
     const token = await tokenOf();
     const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
