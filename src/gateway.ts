@@ -143,7 +143,6 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
       failures,
       connections,
       stallMs: timings.stallMs,
-      openingMs: timings.openingMs,
       basePath: config.basePath,
       health: createHealth({ ...about, failures: () => metrics.failuresLastMinute(), shuttingDown: () => draining.signal.aborted }),
       metrics: async () => ({ contentType: metrics.contentType, text: await metrics.text() }),

@@ -69,6 +69,8 @@ export interface ConnectionOptions {
   readonly transport: Transport | undefined;
   /** The client's. */
   readonly address: string;
+  /** How long it may take until it is known who speaks, in ms. */
+  readonly openingMs: number;
 }
 
 export class Connection {
@@ -91,17 +93,20 @@ export class Connection {
   #state: ConnectionState = 'opening';
   #principal: Principal | undefined;
   #ending: Ending | undefined;
+  /** It is the client that takes its time. */
+  #awaitsClient = false;
   #subscriptions: Set<HeldSubscription> | undefined;
   #abort: AbortController | undefined;
   #timer: NodeJS.Timeout | undefined;
   /** Ends what it waits for while it is opened. */
   #abandon: ((error: CourierError) => void) | undefined;
 
-  constructor(host: ConnectionHost, { id, transport, address }: ConnectionOptions) {
+  constructor(host: ConnectionHost, { id, transport, address, openingMs }: ConnectionOptions) {
     this.#host = host;
     this.id = id;
     this.transport = transport;
     this.address = address;
+    if (transport !== undefined) this.#deadline(openingMs, () => this.end(this.#awaitsClient ? NO_AUTHENTICATION : UNCHECKED));
   }
 
   get state(): ConnectionState {
@@ -146,9 +151,9 @@ export class Connection {
     if (this.#ending !== undefined) wire.goodbye(this.#ending);
   }
 
-  /** The client has yet to say who it is, and has so long for it. */
-  expectClient(openingMs: number): void {
-    if (this.#state === 'opening') this.#deadline(openingMs, () => this.end(NO_AUTHENTICATION));
+  /** The client has yet to say who it is. */
+  expectClient(): void {
+    this.#awaitsClient = true;
   }
 
   /**
@@ -157,8 +162,7 @@ export class Connection {
    * @throws {CourierError} what refuses it, or what it was ended with meanwhile. It is the caller's to end it then.
    */
   async open(credentials: Credentials, identity?: ClientIdentity): Promise<Principal> {
-    // From here on it is not the client that takes its time.
-    clearTimeout(this.#timer);
+    this.#awaitsClient = false;
     const principal = await this.#unlessEnded(this.#host.authenticate(credentials, this.address));
     if (this.transport !== undefined) await this.#unlessEnded(this.#host.claim(this, principal));
     // Counting may have taken its time.
@@ -294,6 +298,8 @@ export class Connection {
 
 /** As a WebSocket says it (RFC 6455, section 7.4.1). */
 const GONE_AWAY = 1001;
+/** Not the client's fault: it may come back. */
+const UNCHECKED = endingOf(new CourierError('SERVICE_UNAVAILABLE', 'the token could not be checked in time', { retryAfterMs: 1000 }));
 const EXPIRED = endingOf(new CourierError('UNAUTHORIZED', 'the token has expired'));
 const NOT_GRANTED = new CourierError('FORBIDDEN', 'the new token does not grant this');
 /** Nobody is there to be told. */

@@ -90,14 +90,24 @@ export class Connections {
 
   /** One request, for its duration. */
   request(req: IncomingMessage, id: string): Connection {
-    const connection = new Connection(this.#host, { id, transport: undefined, address: this.addressOf(req) });
+    const connection = new Connection(this.#host, {
+      id,
+      transport: undefined,
+      address: this.addressOf(req),
+      openingMs: this.#deps.timings.openingMs,
+    });
     this.#requests.add(connection);
     return connection;
   }
 
   /** Something that lasts has come. */
   arrive(req: IncomingMessage, transport: Transport): Connection {
-    const connection = new Connection(this.#host, { id: newId(), transport, address: this.addressOf(req) });
+    const connection = new Connection(this.#host, {
+      id: newId(),
+      transport,
+      address: this.addressOf(req),
+      openingMs: this.#deps.timings.openingMs,
+    });
     this.#all.add(connection);
     this.#counts[transport] += 1;
     this.#liveness.watch(connection);

@@ -26,9 +26,8 @@ export interface ServerDeps extends PlainHttpDeps {
   readonly failures: Failures;
   /** What every path begins with: empty, or such as `/courier`. */
   readonly basePath: string;
-  /** How long a client may read nothing of what waits for it, and how long it may take to say who it is, in ms. */
+  /** How long a client may read nothing of what waits for it, in ms. */
   readonly stallMs: number;
-  readonly openingMs: number;
   /** Where the dashboard's build lies, when not in its place. */
   readonly dashboardFolder?: string | undefined;
 }

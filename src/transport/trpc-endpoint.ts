@@ -15,7 +15,7 @@ const MAX_SUBSCRIPTIONS = 100;
 /** May a call's id, which clients choose, stand in logs? */
 const isPlain = (id: RequestId) => typeof id === 'number' || /^[\w.:-]{1,64}$/.test(id);
 
-export type TrpcEndpointDeps = TrpcHttpDeps & WebSocketWireOptions & { readonly openingMs: number };
+export type TrpcEndpointDeps = TrpcHttpDeps & WebSocketWireOptions;
 
 export function trpcEndpoint({ feed, control, failures, ...wire }: TrpcEndpointDeps): TrpcWebSocketOptions<typeof appRouter> {
   return {

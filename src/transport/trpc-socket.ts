@@ -70,7 +70,7 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
     this.#replies = new TrpcReplies(options, this.writer);
     this.#awaitsParams = announced ? req : undefined;
     connection.carriedBy(this);
-    if (announced) connection.expectClient(options.openingMs);
+    if (announced) connection.expectClient();
     else void this.#open(req, () => null);
   }
 

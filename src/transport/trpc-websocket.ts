@@ -35,6 +35,4 @@ export interface TrpcWebSocketOptions<TRouter extends AnyTRPCRouter> {
   /** From this many unsent bytes a client gets nothing more, until it reads. */
   readonly highWaterBytes?: number;
   readonly stallMs: number;
-  /** How long a client may take to send its connection parameters; then 4408. */
-  readonly openingMs: number;
 }

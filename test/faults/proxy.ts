@@ -11,11 +11,28 @@ export interface Proxy extends AsyncDisposable {
   cut(): void;
   /** Passes on again. Connections that were cut stay so; new ones work. */
   heal(): void;
+  /** Keeps what clients send back from the first chunk on that has `text` in it. */
+  hold(text: string): Held;
+}
+
+export interface Held {
+  /** Resolves when something is kept back. */
+  readonly heard: Promise<void>;
+  /** Passes on what was kept back. */
+  release(): void;
 }
 
 export async function startProxy(target: number, tamper?: () => Tamper): Promise<Proxy> {
   const sockets = new Set<Socket>();
   let isCut = false;
+  let holding: { readonly text: string; readonly kept: (() => void)[]; readonly onKept: () => void } | undefined;
+  /** Whether a chunk is kept back until `pass` is called. */
+  const keeps = (chunk: Buffer, pass: () => void): boolean => {
+    if (holding === undefined || (holding.kept.length === 0 && !chunk.includes(holding.text))) return false;
+    holding.kept.push(pass);
+    holding.onKept();
+    return true;
+  };
   const server = createServer({ allowHalfOpen: true }, (client) => {
     const upstream = dial({ port: target, host: '127.0.0.1', allowHalfOpen: true });
     const change = tamper?.() ?? ((chunk: Buffer) => [chunk]);
@@ -36,6 +53,7 @@ export async function startProxy(target: number, tamper?: () => Tamper): Promise
       });
       from.on('data', (chunk: Buffer) => {
         if (isCut) return;
+        if (from === client && keeps(chunk, () => to.write(chunk))) return;
         for (const part of from === upstream ? change(chunk) : [chunk]) to.write(part);
       });
     }
@@ -49,6 +67,18 @@ export async function startProxy(target: number, tamper?: () => Tamper): Promise
     heal: () => {
       isCut = false;
       for (const socket of sockets) socket.destroy();
+    },
+    hold: (text) => {
+      const { promise: heard, resolve: onKept } = Promise.withResolvers<void>();
+      const kept: (() => void)[] = [];
+      holding = { text, kept, onKept };
+      return {
+        heard,
+        release: () => {
+          holding = undefined;
+          for (const pass of kept) pass();
+        },
+      };
     },
     [Symbol.asyncDispose]: async () => {
       for (const socket of sockets) socket.destroy();

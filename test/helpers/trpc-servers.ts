@@ -94,7 +94,6 @@ export async function courierServer({ maxSubscriptions = 100, timings = {} }: Co
     encodeTracked,
     maxSubscriptions,
     stallMs: TIMINGS.stallMs,
-    openingMs: timings.openingMs ?? TIMINGS.openingMs,
   };
   server.on('upgrade', (req: IncomingMessage, socket: Socket, head) => {
     const announced = req.url?.includes('connectionParams=1') === true;

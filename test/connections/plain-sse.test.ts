@@ -1,0 +1,4 @@
+import { describeTransport } from '../contracts/transport.ts';
+import { plainSse } from '../helpers/transports.ts';
+
+describeTransport(plainSse);

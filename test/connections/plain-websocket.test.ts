@@ -1,0 +1,4 @@
+import { describeTransport } from '../contracts/transport.ts';
+import { plainWebSocket } from '../helpers/transports.ts';
+
+describeTransport(plainWebSocket);

@@ -1,0 +1,4 @@
+import { describeTransport } from '../contracts/transport.ts';
+import { trpcSse } from '../helpers/transports.ts';
+
+describeTransport(trpcSse);

@@ -1,0 +1,4 @@
+import { describeTransport } from '../contracts/transport.ts';
+import { trpcWebSocket } from '../helpers/transports.ts';
+
+describeTransport(trpcWebSocket);
