@@ -3,7 +3,7 @@
  * lacks: bounds, backpressure, close codes.
  *
  * - Until the connection is open only its parameters are read; what comes behind them waits in the socket.
- * - Calls are made in slices, so that one message with a thousand of them leaves others their turns. What waits has a bound in
+ * - Calls are made some at a time, so that one message with a thousand of them leaves others their turns. What waits has a bound in
  *   bytes, and so have the answers: whoever does not read them is not read.
  * - A client that is refused is told so by an answer to each of its calls, before the connection is closed. A subscription
  *   that resumes is left alone: it comes back with the client's next token.
@@ -39,9 +39,8 @@ const REFUSED_MS = 300;
 const ENDING_MS = 500;
 /** From so many waiting bytes on a client is not read. */
 const MAX_WAITING_BYTES = 64 * 1024;
-/** How long making calls may keep the event loop from others at a time, in ms, and how many are made between two looks at the clock. */
-const SLICE_MS = 5;
-const CALLS_BETWEEN_LOOKS = 8;
+/** Waiting calls made in one turn of the event loop, at most. Most of what they cost it comes after they are made, in the same turn. */
+const CALLS_PER_TURN = 16;
 
 export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
   readonly #options: TrpcWebSocketOptions<TRouter>;
@@ -155,7 +154,7 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
   }
 
   readonly #onAnswered = (): void => {
-    if (this.#queue !== undefined) this.#goOn();
+    if (this.#queue !== undefined && !this.#willGoOn) this.#goOnNextTurn();
   };
 
   /** Takes the messages that wait, as long as there is room and others have their turns. */
@@ -165,22 +164,25 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
   }
 
   #takeSome(): void {
-    const sliceEnds = performance.now() + SLICE_MS;
-    for (let taken = 1; this.#hasRoom; taken += 1) {
+    for (let taken = 0; taken < CALLS_PER_TURN && this.#hasRoom; taken += 1) {
       const message = this.#queue?.take();
       if (message === undefined) {
         this.#queue = undefined;
         return;
       }
       this.#take(message);
-      if (taken % CALLS_BETWEEN_LOOKS !== 0 || performance.now() < sliceEnds) continue;
-      this.#willGoOn = true;
-      setImmediate(this.#goOnLater);
-      return;
     }
-    if (this.writer.writable) return;
+    if (this.#hasRoom) this.#goOnNextTurn();
+    else if (!this.writer.writable) {
+      this.#willGoOn = true;
+      this.writer.drained(this.connection.signal).then(this.#goOnLater, () => undefined);
+    }
+  }
+
+  /** Answers come many at once, in one turn: what waits for their room has the next ones. */
+  #goOnNextTurn(): void {
     this.#willGoOn = true;
-    this.writer.drained(this.connection.signal).then(this.#goOnLater, () => undefined);
+    setImmediate(this.#goOnLater);
   }
 
   readonly #goOnLater = (): void => {

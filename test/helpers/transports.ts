@@ -11,6 +11,7 @@ export interface Ask {
   readonly channels?: string;
   readonly lastEventId?: string;
   readonly from?: 'earliest';
+  readonly types?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly answersPings?: boolean;
 }
@@ -52,15 +53,16 @@ function driver(
   };
 }
 
-const plainTarget = (prefix: string, { token, channels = '**', lastEventId, from }: Ask) =>
+const plainTarget = (prefix: string, { token, channels = '**', lastEventId, from, types }: Ask) =>
   `${prefix}${channels}?${new URLSearchParams({
     ...(token !== undefined && { token }),
     ...(lastEventId !== undefined && { last_event_id: lastEventId }),
     ...(from !== undefined && { from }),
+    ...(types !== undefined && { types }),
   })}`;
 
-const subscribeInput = ({ channels = '**', lastEventId, from }: Ask) => ({
-  json: { channels: channels.split(','), ...(lastEventId !== undefined && { lastEventId }), ...(from !== undefined && { from }) },
+const subscribeInput = ({ channels = '**', lastEventId, from, types }: Ask) => ({
+  json: { channels: channels.split(','), types: types?.split(','), lastEventId, from },
 });
 
 export const plainWebSocket = driver(

@@ -3,15 +3,13 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import { watchAccepted } from '../../helpers/accepted.ts';
+import { MAX_STRANGER_BYTES, watchAccepted } from '../../helpers/accepted.ts';
 import { startGateway } from '../../helpers/gateway.ts';
 import { Peer, textFrame } from '../../helpers/peer.ts';
 import { BAD_TOKENS } from '../../helpers/tokens.ts';
 import { type TransportDriver, UPGRADE } from '../../helpers/transports.ts';
 
 const PER_ADDRESS = 100;
-/** What Node reads at once, twice: what a socket holds, and the read that fills it. */
-const MAX_STRANGER_BYTES = 128 * 1024;
 
 export function describeAdmission({ subscribe, isWebSocket, path, headers }: TransportDriver): void {
   describe('admission', () => {
@@ -79,6 +77,18 @@ export function describeAdmission({ subscribe, isWebSocket, path, headers }: Tra
       expect(peer.events).toEqual([]);
     });
 
+    test('a client that goes while its token is checked leaves nothing behind', async () => {
+      await using keys = await startSilentServer();
+      await using gateway = await startGateway({ COURIER_JWT_SECRET: '', COURIER_JWKS_URL: keys.url });
+      await using peer = subscribe(gateway.port, { token: ES256_TOKEN });
+      await keys.asked;
+      await peer[Symbol.asyncDispose]();
+      await keys[Symbol.asyncDispose]();
+      await expect
+        .poll(() => gateway.census, { timeout: 3000 })
+        .toMatchObject({ strangers: 0, connections: { trpc: 0, plain: 0, sse: 0 } });
+    });
+
     test('what is sent before it is known who speaks is hardly read', async () => {
       using accepted = watchAccepted();
       await using keys = await startSilentServer();
@@ -114,6 +124,7 @@ async function startSilentServer() {
     asked,
     [Symbol.asyncDispose]: async () => {
       server.closeAllConnections();
+      if (!server.listening) return;
       server.close();
       await once(server, 'close');
     },
