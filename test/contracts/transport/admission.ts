@@ -75,6 +75,10 @@ export function describeAdmission({ subscribe, isWebSocket, path, headers }: Tra
       await peer.gone;
       await expect.poll(() => gateway.census).toMatchObject({ connections: { trpc: 0, plain: 0, sse: 0 }, strangers: 0 });
       expect(peer.events).toEqual([]);
+      await keys[Symbol.asyncDispose]();
+      // What comes of the check is known here when it is known of another that began later.
+      await fetch(`${gateway.url}/stats`, { headers: { authorization: `Bearer ${ES256_TOKEN}` } });
+      expect(gateway.census).toMatchObject({ connections: { trpc: 0, plain: 0, sse: 0 }, strangers: 0 });
     });
 
     test('a client that goes while its token is checked leaves nothing behind', async () => {
