@@ -167,6 +167,7 @@ export class Connection {
     if (this.transport !== undefined) await this.#unlessEnded(this.#host.claim(this, principal));
     // Counting may have taken its time.
     if (this.#host.isRevoked(principal)) throw new CourierError('UNAUTHORIZED', 'the token was revoked');
+    if (this.#state !== 'opening') throw this.#endError;
     this.#principal = principal;
     this.identity = identity;
     this.#state = 'open';
@@ -178,8 +179,8 @@ export class Connection {
   /** @throws {CourierError} what it was ended with, or UNAUTHORIZED when its token has just expired. */
   assertOpen(): void {
     if (this.#state !== 'open') throw this.#endError;
-    // A request has no timer. Its token was good for as long as the issuer's clock may be behind.
-    if (this.transport === undefined && Date.now() >= this.principal.expiresAt + CLOCK_TOLERANCE_MS) throw EXPIRED.error;
+    // A request has no timer, and a clock may jump. A token is good for as long as the issuer's clock may be behind.
+    if (Date.now() >= this.principal.expiresAt + CLOCK_TOLERANCE_MS) throw EXPIRED.error;
   }
 
   /** Counts a call. @throws {CourierError} TOO_MANY_REQUESTS with `retryAfterMs`; what it was ended with meanwhile. */

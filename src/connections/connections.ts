@@ -152,8 +152,14 @@ export class Connections {
 
   /** Refuses the tokens from now on, and ends what stands on them. Returns how many connections that were. */
   async revoke(revoked: Revoked): Promise<number> {
-    await this.#deps.revocations.add(revoked);
-    return this.#endRevoked();
+    let ended = 0;
+    try {
+      await this.#deps.revocations.add(revoked);
+    } finally {
+      // Refused here from now on, also where it could not be stored.
+      ended = this.#endRevoked();
+    }
+    return ended;
   }
 
   /** Takes over what other instances have revoked, and ends what stands on it. Returns how many connections that were. */

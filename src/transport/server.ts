@@ -5,7 +5,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Connection } from '../connections/connection.ts';
 import type { Connections } from '../connections/connections.ts';
 import { endingOf, SHUTTING_DOWN, type Wire } from '../connections/wire.ts';
-import { CourierError } from '../errors.ts';
+import { CourierError, tellable } from '../errors.ts';
 import type { Failures } from '../observe/failures.ts';
 import type { Logger } from '../observe/logger.ts';
 import { isSubscription } from '../router/index.ts';
@@ -86,8 +86,11 @@ class HttpServer {
     this.#deps = deps;
     const upgrades = new Upgrades({ ...deps, isRefusing: () => this.#refusing });
     this.#dashboard = openDashboard(deps.dashboardFolder);
-    this.server = createServer(TIMEOUTS, (req, res) => void this.#answer({ req, res, requestId: requestIdOf(req) }));
-    this.server.on('upgrade', (req, socket, head) => void upgrades.take(req, socket as Socket, head));
+    this.server = createServer(
+      { ...TIMEOUTS, shouldUpgradeCallback: isWebSocketUpgrade },
+      (req, res) => void this.#answer({ req, res, requestId: requestIdOf(req) }),
+    );
+    this.server.on('upgrade', (req, socket, head) => upgrades.take(req, socket as Socket, head));
   }
 
   async close(limitMs: number): Promise<void> {
@@ -108,6 +111,11 @@ class HttpServer {
       const forDashboard = isOfDashboard(target);
       if (!forDashboard && this.#answerBrowser(req, res)) return;
       const observing = /^\/(health|livez|readyz|metrics)$/.test(target.path);
+      if (this.#refusing && isStream(req, target)) {
+        // An EventSource takes an answer that is no stream for the end, and comes back after none.
+        res.destroy();
+        return;
+      }
       if (this.#refusing && !observing) throw SHUTTING_DOWN.error;
       if (forDashboard) {
         this.#request(exchange);
@@ -148,13 +156,16 @@ class HttpServer {
     const { connections } = this.#deps;
     const connection = connections.arrive(req, 'sse');
     res.on('close', () => connection.closed());
+    // Until the stream begins it is a request, and is cut off with its socket.
+    connection.carriedBy(new RequestWire(req, connection));
     try {
       if (connections.isFull) throw FULL;
       await serve(connection);
     } catch (error) {
       const wasBegun = res.headersSent;
       const answer = connection.ending?.error ?? error;
-      connection.end(endingOf(this.#deps.failures.answer('http', answer, { connection_id: connection.id })));
+      // What is refused before the stream begins is told, and counted, by whoever answers it.
+      connection.end(endingOf(wasBegun ? this.#deps.failures.answer('http', answer, { connection_id: connection.id }) : tellable(answer)));
       if (!wasBegun) throw answer;
     }
   }
@@ -177,6 +188,18 @@ class HttpServer {
   #context({ req, requestId }: Exchange) {
     return { request_id: requestId, method: req.method, path: req.url?.split('?', 1)[0]?.slice(0, MAX_LOGGED_PATH) };
   }
+}
+
+/** Does the request ask for a stream of server-sent events? */
+function isStream({ method }: IncomingMessage, { path }: RequestTarget): boolean {
+  if (path.startsWith(SSE_PREFIX)) return true;
+  return method === 'GET' && path.startsWith(TRPC_PREFIX) && isSubscription(decodeSegment(path.slice(TRPC_PREFIX.length)));
+}
+
+/** Other upgrades are offers, which a server may pass over; a WebSocket's has no body. */
+function isWebSocketUpgrade({ headers }: IncomingMessage): boolean {
+  const { upgrade, 'content-length': length = '0', 'transfer-encoding': coding } = headers;
+  return upgrade?.toLowerCase() === 'websocket' && length === '0' && coding === undefined;
 }
 
 const FULL = new CourierError('SERVICE_UNAVAILABLE', 'the gateway is full', { retryAfterMs: 1000 });

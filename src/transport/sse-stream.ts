@@ -39,7 +39,7 @@ export async function openSseStream(
   options: SseStreamOptions,
 ): Promise<SseStream> {
   // An answer to a request that came before on the same connection may yet have to go.
-  if (res.socket === null) await once(res, 'socket', { signal: connection.signal });
+  if (res.socket === null) await once(res, 'socket', { signal: connection.signal }).catch(() => connection.assertOpen());
   connection.assertOpen();
   // Without it the body is not cut into chunks, and ends with the connection.
   res.removeHeader('transfer-encoding');

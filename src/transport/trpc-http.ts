@@ -61,7 +61,8 @@ async function received({ req, target, path, connection }: TrpcHttpExchange): Pr
     const body = req.method === 'POST' ? await readText(req, { maxBytes: MAX_BATCH_BYTES, signal: connection.signal }) : undefined;
     connection.assertOpen();
     // What there is not counts too: it is counted nowhere else.
-    if (!path.split(',').every(isProcedure)) await connection.charge('query');
+    const unknown = path.split(',').filter((one) => !isProcedure(one)).length;
+    if (unknown > 0) await connection.charge('query', unknown);
     return { body };
   } catch (error) {
     return { error };

@@ -3,6 +3,9 @@ import { TRPCError } from '@trpc/server';
 import { parseConnectionParamsFromUnknown, type TRPCRequestInfo } from '@trpc/server/http';
 import { parseTRPCMessage, type TRPCResponseMessage } from '@trpc/server/rpc';
 
+/** Characters of a call's id, at most: it is kept as long as the call, and stands in each of its answers. */
+const MAX_ID_LENGTH = 128;
+
 export type RequestId = string | number;
 /** What a reply begins with: the id of what it answers, and `jsonrpc` where the client sent it. */
 export type Envelope = Pick<TRPCResponseMessage, 'id' | 'jsonrpc'>;
@@ -53,6 +56,7 @@ function messagesFrom(data: unknown): Message[] {
     if (id === null)
       return { envelope: envelopeOf(null, jsonrpc), error: new TRPCError({ code: 'PARSE_ERROR', message: '`id` is required' }) };
     if (message.method === 'subscription.stop') return { stop: id };
+    if (typeof id === 'string' && id.length > MAX_ID_LENGTH) throw new Error(`an id has at most ${MAX_ID_LENGTH} characters`);
     const { path, input, lastEventId } = message.params;
     return { id, envelope: envelopeOf(id, jsonrpc), type: message.method, path, input, lastEventId, batchIndex };
   });

@@ -6,7 +6,7 @@ import type { Connection } from '../connections/connection.ts';
 import { endingOf } from '../connections/wire.ts';
 import type { Delivery } from '../delivery/delivery.ts';
 import { isEventStream } from '../delivery/event-stream.ts';
-import { type CourierError, tellable } from '../errors.ts';
+import { CourierError, tellable } from '../errors.ts';
 import { appRouter } from '../router/index.ts';
 import { Context, SSE_INACTIVITY_MS } from '../router/trpc.ts';
 import { withLastEventId } from '../router/unread-input.ts';
@@ -69,9 +69,17 @@ export async function serveTrpcSse(deps: TrpcHttpDeps, exchange: TrpcSseExchange
 /** @throws what the transformer throws, or JSON. */
 function inputFrom(query: URLSearchParams, lastEventIdHeader: string | undefined): unknown {
   const text = query.get('input');
-  const input = text === null || text === '' ? undefined : appRouter._def._config.transformer.input.deserialize(JSON.parse(text));
+  const input = text === null || text === '' ? undefined : appRouter._def._config.transformer.input.deserialize(parsed(text));
   const lastEventId = lastEventIdHeader || query.get('lastEventId') || query.get('Last-Event-Id') || undefined;
   return withLastEventId(input, lastEventId);
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new CourierError('PARSE_ERROR', 'input: is not JSON', { cause });
+  }
 }
 
 /** As `sseStreamProducer` of @trpc/server writes it. */

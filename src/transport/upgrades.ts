@@ -70,8 +70,15 @@ export class Upgrades {
     this.#server.on('headers', (headers) => headers.push(`X-Courier-Contract: ${CONTRACT_HASH}`));
   }
 
-  /** Takes one upgrade. Never rejects. */
-  async take(req: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
+  /** Takes one upgrade. */
+  take(req: IncomingMessage, socket: Socket, head: Buffer): void {
+    this.#take(req, socket, head).catch((error: unknown) => {
+      this.#deps.failures.report('websocket', 'an upgrade failed', error);
+      socket.destroy();
+    });
+  }
+
+  async #take(req: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
     socket.on('error', destroy);
     const route = this.#routeOf(req);
     if (typeof route === 'number') {
