@@ -3,7 +3,7 @@ import type { Principal } from './auth/principal.ts';
 import type { GapNotice } from './contract/events/index.ts';
 import { Delivery } from './delivery/delivery.ts';
 import { type CourierError, invalidField } from './errors.ts';
-import type { EventLog } from './log/log.ts';
+import { type EventLog, PAGE_BYTES } from './log/log.ts';
 import { positionFrom, readableSelector } from './subscribe.ts';
 
 export const DEFAULT_HISTORY_LIMIT = 100;
@@ -27,7 +27,7 @@ export interface HistoryRequest {
   readonly limit?: number | undefined;
 }
 
-/** One page, in the order that was asked for. */
+/** One page, in the order that was asked for. It ends with the event that brings it to PAGE_BYTES of bodies, whatever its limit. */
 export interface HistoryPage<TEvent> {
   events: TEvent[];
   /**
@@ -60,6 +60,7 @@ export async function history(
   const limit = request.limit ?? DEFAULT_HISTORY_LIMIT;
   const newestFirst = request.order === 'newest';
   const events: Delivery[] = [];
+  let length = 0;
   let { at, gap } = await (newestFirst ? findNewest(log, request) : findOldest(log, request));
   for (let rows = 0; ; ) {
     const want = Math.min(limit - events.length, MAX_ROWS - rows);
@@ -68,10 +69,11 @@ export async function history(
       gap = { reason: 'expired', requested: request.after, resumed_from: log.positions.at(page.first - 1) };
     }
     events.push(...page.events.map((event) => new Delivery(log.positions.at(event.seq), event)));
+    length += page.events.reduce((sum, { body }) => sum + body.length, 0);
     at = page.through;
     rows += want;
     const has_more = newestFirst ? at > page.first : at < page.head;
-    if (has_more && events.length < limit && rows < MAX_ROWS) continue;
+    if (has_more && events.length < limit && rows < MAX_ROWS && length < PAGE_BYTES) continue;
     // Where nothing is retained, the first number is one that was not given out yet: no position.
     return { events, next: log.positions.at(Math.min(at, page.head)), has_more, gap };
   }

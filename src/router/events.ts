@@ -2,10 +2,10 @@
 import { z } from 'zod';
 import { type CourierEvent, draftList, EVENT_TYPES, SERVICE_NAMES } from '../contract/events/index.ts';
 import { position } from '../contract/position.ts';
-import { eventOf } from '../delivery/event-iterator.ts';
 import { DEFAULT_HISTORY_LIMIT, HISTORY_ORDERS, type HistoryPage, history, MAX_HISTORY_LIMIT } from '../history.ts';
 import { publish, type Receipt } from '../publish.ts';
 import { subscribe } from '../subscribe.ts';
+import { pageFor } from './event-page.ts';
 import { anyDraft } from './services.ts';
 import { checked, procedure, publishingAny, publishingMany, router, subscription } from './trpc.ts';
 
@@ -47,6 +47,6 @@ export const eventsRouter = router({
 
   history: procedure.input(checked(historyInput)).query(async ({ ctx, input, signal }): Promise<HistoryPage<CourierEvent>> => {
     const page = await history(ctx.feed.log, ctx.principal, input, signal ?? new AbortController().signal);
-    return { ...page, events: page.events.map((delivery) => eventOf<CourierEvent>(delivery)) };
+    return pageFor(ctx.answer, page);
   }),
 });

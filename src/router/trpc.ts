@@ -1,7 +1,6 @@
 /** The base of every procedure: the context, the transformer, the shape of errors, and the check that somebody is signed in. */
 import { initTRPC, type TRPCDefaultErrorShape } from '@trpc/server';
 import { TRPC_ERROR_CODES_BY_KEY } from '@trpc/server/rpc';
-import superjson from 'superjson';
 import type { z } from 'zod';
 import type { Principal } from '../auth/principal.ts';
 import { mayPublishSomething, requireService } from '../auth/publish-rights.ts';
@@ -14,6 +13,7 @@ import type { Feed } from '../delivery/subscriber.ts';
 import { CourierError, cut, tellable, validated } from '../errors.ts';
 import type { Activity } from '../limits/limits.ts';
 import { authorise } from '../publish.ts';
+import { type AnswerLength, serialize } from './event-page.ts';
 import { read, unread } from './unread-input.ts';
 
 /** What a caller's context is made of. */
@@ -37,6 +37,8 @@ export class Context implements ContextParts {
   readonly connectionId: string | undefined;
   readonly requestId: string;
   readonly traceparent: string | undefined;
+  /** Of the answer that the call is part of. */
+  readonly answer: AnswerLength = { length: 0 };
 
   constructor({ connection, control, feed, connectionId, requestId, traceparent }: ContextParts) {
     this.connection = connection;
@@ -52,14 +54,14 @@ export class Context implements ContextParts {
     return this.connection.principal;
   }
 
-  /** The context of one call of several that a connection carries. */
+  /** The context of one call of several that a connection carries, each with an answer of its own. */
   ofCall(requestId: string): Context {
     return new Context({ ...this, requestId });
   }
 }
 
 /** Answers are as superjson has them. Input is kept as it came, for `reading`. */
-const transformer = { serialize: superjson.serialize, deserialize: unread };
+const transformer = { serialize, deserialize: unread };
 
 /** Pings keep proxies from closing a quiet stream, and let the client notice a dead one. */
 const SSE_PING_MS = 15_000;
