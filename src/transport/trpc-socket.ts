@@ -132,7 +132,8 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
     this.#options.meter.message('in', data.length);
     const messages = readMessages(String(data), isBinary);
     const [first] = messages;
-    if (messages.length === 1 && first !== undefined && this.#queue === undefined && this.#hasRoom) this.#take(first);
+    const isNext = this.#queue === undefined && !this.#willGoOn && this.#hasRoom;
+    if (messages.length === 1 && first !== undefined && isNext) this.#take(first);
     else if (messages.length > 0) {
       this.#queue ??= new MessageQueue();
       this.#queue.add(messages, data.length);
@@ -154,7 +155,7 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
   }
 
   readonly #onAnswered = (): void => {
-    if (this.#queue !== undefined && !this.#willGoOn) this.#goOnNextTurn();
+    if (this.#queue !== undefined) this.#goOnNextTurn();
   };
 
   /** Takes the messages that wait, as long as there is room and others have their turns. */
@@ -164,7 +165,7 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
   }
 
   #takeSome(): void {
-    for (let taken = 0; taken < CALLS_PER_TURN && this.#hasRoom; taken += 1) {
+    for (let taken = 0; taken < CALLS_PER_TURN && this.#hasRoom && !this.#willGoOn; taken += 1) {
       const message = this.#queue?.take();
       if (message === undefined) {
         this.#queue = undefined;
@@ -173,7 +174,7 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
       this.#take(message);
     }
     if (this.#hasRoom) this.#goOnNextTurn();
-    else if (!this.writer.writable) {
+    else if (!this.#willGoOn && !this.writer.writable) {
       this.#willGoOn = true;
       this.writer.drained(this.connection.signal).then(this.#goOnLater, () => undefined);
     }
@@ -181,6 +182,7 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
 
   /** Answers come many at once, in one turn: what waits for their room has the next ones. */
   #goOnNextTurn(): void {
+    if (this.#willGoOn) return;
     this.#willGoOn = true;
     setImmediate(this.#goOnLater);
   }
@@ -207,7 +209,11 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
     else if ('error' in message) {
       this.#replies.report(message.error);
       this.#replies.sendError(message.envelope, message.error);
-    } else this.#calls?.make(message);
+    } else {
+      this.#calls?.make(message);
+      // Its answer may be a whole page.
+      if (message.type === 'query') this.#goOnNextTurn();
+    }
   }
 
   /** Tells the client to move elsewhere, waits for that for a while, and answers what it has called. */
