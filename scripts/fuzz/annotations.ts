@@ -51,7 +51,7 @@ export function annotatedCall(random: Random): string {
   return call(pick(random, PATHS), annotatedInput(random), { method: pick(random, METHODS) });
 }
 
-function annotatedInput(random: Random): string {
+export function annotatedInput(random: Random): string {
   return pick(random, [few, few, few, few, references, unknownKeys, many, deep])(random);
 }
 

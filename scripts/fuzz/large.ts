@@ -1,7 +1,7 @@
 /** Calls as large as a message may be, of shapes that cost more than others of their size. */
 import { manyAnnotations } from './annotations.ts';
 import { batchOfTinyCalls, call, SEEDED_CHANNEL } from './messages.ts';
-import { pick, type Random, upTo } from './random.ts';
+import { pick, type Random, times, upTo } from './random.ts';
 
 /** Bytes of the largest message that is taken. */
 const MAX_MESSAGE_BYTES = 1024 * 1024;
@@ -49,24 +49,43 @@ const SHAPES: readonly ((bytes: number) => string)[] = [
   (bytes) => manyAnnotations(Math.floor(bytes / 31), '"undefined"'),
 ];
 
-/** One call that is as large as may be, or something less. */
-export function largeCall(random: Random): string {
+/** What one call asks, and with what: as large as may be, or something less. */
+export function largeRequest(random: Random): { readonly path: string; readonly input: string } {
   const bytes = pick(random, [MAX_MESSAGE_BYTES - ROOM_BYTES, 100_000 + upTo(random, 900_000)]);
-  return call(pick(random, PATHS), pick(random, SHAPES)(bytes), { method: pick(random, ['query', 'mutation']) });
+  return { path: pick(random, PATHS), input: pick(random, SHAPES)(bytes) };
 }
 
-/** A message that is as large as may be, of calls as small as may be. */
+export function largeCall(random: Random): string {
+  const { path, input } = largeRequest(random);
+  return call(path, input, { method: pick(random, ['query', 'mutation']) });
+}
+
+/** A message of calls as small as may be, up to as many as fit. */
 export function largeBatch(random: Random): string {
-  return batchOfTinyCalls(random, pick(random, [100, 1000, 20_000])).slice(0, MAX_MESSAGE_BYTES);
+  return batchOfTinyCalls(random, pick(random, [100, 1000, 7000]));
 }
 
-/** Asks for much. */
+/** Inputs that ask for a whole page. */
+const PAGES = [
+  `{"json":{"channels":["${SEEDED_CHANNEL}"],"limit":1000}}`,
+  `{"json":{"channels":["${SEEDED_CHANNEL}"],"limit":1000,"order":"newest"}}`,
+  `{"json":{"channels":["user.*"],"types":["forge.job.completed"],"limit":1000}}`,
+];
+
+/** Calls that ask for much. */
 export function greedyCalls(random: Random): string[] {
-  const many = 1 + upTo(random, 30);
-  const history = (id: number) =>
-    call('events.history', `{"json":{"channels":["${SEEDED_CHANNEL}"],"limit":1000}}`, { id: String(id), method: 'query' });
-  const subscription = (id: number) =>
-    call('events.subscribe', `{"json":{"channels":["${SEEDED_CHANNEL}"],"from":"earliest"}}`, { id: String(id), method: 'subscription' });
-  const one = pick(random, [history, subscription]);
-  return Array.from({ length: many }, (_, id) => one(id));
+  const subscription = `{"json":{"channels":["${SEEDED_CHANNEL}"],"from":"earliest"}}`;
+  const isQuery = random() < 0.5;
+  return times(1 + upTo(random, 30), (id) =>
+    isQuery
+      ? call('events.history', pick(random, PAGES), { id: String(id), method: 'query' })
+      : call('events.subscribe', subscription, { id: String(id), method: 'subscription' }),
+  );
+}
+
+/** The target of a batch over HTTP that asks for much. */
+export function greedyTarget(random: Random): string {
+  const count = 1 + upTo(random, 100);
+  const inputs = times(count, (index) => `"${index}":${pick(random, PAGES)}`).join(',');
+  return `/trpc/${times(count, () => 'events.history').join(',')}?batch=1&input=${encodeURIComponent(`{${inputs}}`)}`;
 }

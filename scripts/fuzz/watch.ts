@@ -1,30 +1,71 @@
 /**
- * Runs within the gateway that is fuzzed, and tells the fuzzer how long its event loop was held, and what it keeps. What counts
- * is the time that the thread itself worked, so that a busy machine is not taken for a fault.
+ * Loaded into the gateway's process before anything else. It watches how long the event loop is kept from its next turn, and
+ * tells that and what memory holds when it is asked. What counts is the time that the main thread has computed, so that a
+ * busy machine looks like no fault.
  */
-const LOOK_MS = 2;
 
-let since = performance.now();
-let worked = process.threadCpuUsage();
-let worstMs = 0;
+/** How often the loop has to come round, in ms. */
+const TICK_MS = 5;
+/** From so many ms of computing in one turn on a turn is noted. */
+const NOTED_MS = 25;
+const MAX_NOTED = 1000;
 
-const timer = setInterval(() => {
-  const now = performance.now();
-  const used = process.threadCpuUsage(worked);
-  worstMs = Math.max(worstMs, Math.min(now - since, (used.user + used.system) / 1000));
-  since = now;
-  worked = process.threadCpuUsage();
-}, LOOK_MS);
-timer.unref();
+/** A turn of the event loop that took long. Moments are in ms since 1970. */
+export interface Block {
+  readonly from: number;
+  readonly to: number;
+  /** Computed in it, in ms. */
+  readonly computedMs: number;
+}
 
-process.on('message', () => {
-  // Twice: what ends with the first becomes garbage for the second.
-  globalThis.gc?.();
+/** What a question is answered with: what has been since the one before, and what is now. */
+export interface Report {
+  readonly blocks: readonly Block[];
+  /** After garbage collection: of V8, and of buffers. */
+  readonly heldBytes: number;
+  readonly rssBytes: number;
+  /** The most that there was at a tick. */
+  readonly peakRssBytes: number;
+  /** TCP connections that there are. */
+  readonly sockets: number;
+}
+
+let blocks: Block[] = [];
+let peakRssBytes = 0;
+let lastAt = performance.timeOrigin + performance.now();
+let lastComputed = computed();
+let ticks = 0;
+
+function computed(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
+}
+
+function tick(): void {
+  const now = performance.timeOrigin + performance.now();
+  const nowComputed = computed();
+  const computedMs = nowComputed - lastComputed;
+  if (computedMs >= NOTED_MS && blocks.length < MAX_NOTED) blocks.push({ from: lastAt, to: now, computedMs });
+  lastAt = now;
+  lastComputed = nowComputed;
+  ticks += 1;
+  if (ticks % 10 === 0) peakRssBytes = Math.max(peakRssBytes, process.memoryUsage.rss());
+}
+
+function report(): Report {
+  tick();
+  const told = blocks;
+  blocks = [];
   globalThis.gc?.();
   const { heapUsed, external, rss } = process.memoryUsage();
-  process.send?.({ worstMs, keptBytes: heapUsed + external, rssBytes: rss });
-  worstMs = 0;
-  since = performance.now();
-  worked = process.threadCpuUsage();
-});
-process.channel?.unref();
+  peakRssBytes = Math.max(peakRssBytes, rss);
+  // Collecting is the question's doing.
+  lastComputed = computed();
+  const sockets = process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length;
+  return { blocks: told, heldBytes: heapUsed + external, rssBytes: rss, peakRssBytes, sockets };
+}
+
+setInterval(tick, TICK_MS).unref();
+process.on('message', () => process.send?.(report()));
+// Whoever watches has gone.
+process.on('disconnect', () => process.exit());
