@@ -66,7 +66,7 @@ export async function fuzz({ gateway, inputs, maxBlockMs, onProgress, onFailure 
       tried += 1;
       onProgress?.(tried);
       if (tried % BETWEEN_BEATS === 0) await beat(input);
-      if (visits.length > BATCH - AT_ONCE) return;
+      if (visits.length > BATCH - AT_ONCE || gateway.isEnding) return;
     }
   };
 
@@ -76,6 +76,10 @@ export async function fuzz({ gateway, inputs, maxBlockMs, onProgress, onFailure 
     const visits: Visit[] = [];
     await Promise.all(times(AT_ONCE, () => send(visits)));
     wasEmpty = visits.length === 0;
+    if (gateway.isEnding) {
+      fail(...gateway.errors.slice(logged).map((line) => ({ input: visits.at(-1)?.input, reason: `the gateway ends: ${line}` })));
+      break;
+    }
     const after = await settled(gateway, sockets);
     if (after.sockets > sockets) fail({ input: undefined, reason: `${after.sockets - sockets} connections were not let go of` });
     longestTurnMs = Math.max(longestTurnMs, ...after.blocks.map(({ computedMs }) => computedMs));

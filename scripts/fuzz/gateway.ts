@@ -23,8 +23,8 @@ export interface FuzzedGateway extends AsyncDisposable {
   readonly url: string;
   /** Lines that the gateway has logged as errors. */
   readonly errors: readonly string[];
-  /** The exit code once it has ended. */
-  readonly exitCode: number | null;
+  /** It takes nothing more, and says why in its errors. */
+  readonly isEnding: boolean;
   /** @throws when the gateway has ended. */
   report(): Promise<Report>;
 }
@@ -46,21 +46,29 @@ export async function startFuzzedGateway(): Promise<FuzzedGateway> {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   const errors: string[] = [];
+  let isEnding = false;
   const listening = Promise.withResolvers<string>();
   createInterface({ input: child.stdout as Readable }).on('line', (line) => {
     // Most lines tell of connections, and there are many.
     if (line.includes('"level":"error"') || line.includes('"level":"fatal"')) errors.push(line);
-    else if (line.includes('listening on')) listening.resolve((JSON.parse(line) as { context: { url: string } }).context.url);
+    else if (line.includes('draining')) {
+      isEnding = true;
+      errors.push(line);
+    } else if (line.includes('listening on')) listening.resolve((JSON.parse(line) as { context: { url: string } }).context.url);
   });
   createInterface({ input: child.stderr as Readable }).on('line', (line) => errors.push(line));
   const exited = once(child, 'exit');
   const ended = exited.then(([code, signal]) => Promise.reject(new Error(`the gateway ended with ${code ?? signal}: ${errors.at(-1)}`)));
-  ended.catch(listening.reject);
+  ended.catch((error: Error) => {
+    isEnding = true;
+    errors.push(error.message);
+    listening.reject(error);
+  });
   const gateway: FuzzedGateway = {
     url: await listening.promise,
     errors,
-    get exitCode() {
-      return child.exitCode;
+    get isEnding() {
+      return isEnding;
     },
     report: async () => {
       if (!child.connected) return ended;

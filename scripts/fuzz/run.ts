@@ -57,7 +57,7 @@ process.stdout.write(
   `\nseed ${seed}: ${tried} inputs tried, ${Math.round(tried / took)} a second; ${failures.length} failures; ` +
     `longest turn of the event loop ${Math.round(longestTurnMs)} ms; memory ${Math.round(peakRssBytes / 1e6)} MB at most\n`,
 );
-process.exitCode = failures.length > 0 || gateway.exitCode !== null || peakRssBytes > MAX_RSS_BYTES ? 1 : 0;
+process.exitCode = failures.length > 0 || gateway.isEnding || peakRssBytes > MAX_RSS_BYTES ? 1 : 0;
 
 function numberOf(name: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
