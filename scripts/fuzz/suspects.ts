@@ -110,7 +110,9 @@ export async function hoarder(
     suspects = (await keptBy(half)) > (await keptBy(other)) ? half : other;
   }
   const [input] = suspects as [Input];
-  const kept = await keptBy(times(SENDINGS, () => input));
+  // The first time fills what is bounded: caches, and the code that is compiled.
+  const sendings = times(SENDINGS, () => input);
+  const kept = Math.min(await keptBy(sendings), await keptBy(sendings));
   const each = kept / SENDINGS;
   if (kept < NOISE_BYTES || each < MAX_KEPT_PER_BYTE * sizeOf(input)) return [];
   return [{ input, reason: `keeps ${Math.round(each)} bytes, and has ${sizeOf(input)}` }];

@@ -6,7 +6,7 @@ import { startFuzzedGateway } from '../../scripts/fuzz/gateway.ts';
 import { type Input, inputFrom, restored, type StoredInput } from '../../scripts/fuzz/inputs.ts';
 
 const SEED = 20_261_124;
-const INPUTS = 4000;
+const INPUTS = 12_000;
 /** What `npm run fuzz` allows is 50 ms; here machines are slower, and busy with other tests, which costs caches their contents. */
 const MAX_BLOCK_MS = 250;
 
