@@ -44,7 +44,7 @@ export async function fuzz({ gateway, inputs, maxBlockMs, onProgress, onFailure 
   const failures: Failure[] = [];
   const byKind: Record<string, number> = {};
   const waiting = inputs[Symbol.iterator]();
-  const sockets = (await gateway.report()).sockets + KEPT_CONNECTIONS;
+  const sockets = (await gateway.report('turns')).sockets + KEPT_CONNECTIONS;
   let [tried, longestTurnMs, peakRssBytes] = [0, 0, 0];
 
   const fail = (...found: readonly Failure[]) => {

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { draft, SEEDED_CHANNEL } from './messages.ts';
 import { times } from './random.ts';
 import { GOOD_TOKEN, SECRET } from './tokens.ts';
-import type { Report } from './watch.ts';
+import type { Question, Report } from './watch.ts';
 
 /** Limits would refuse most inputs before they are looked at. */
 const LIMITS = { connections: null, publishPerSecond: null, publishPerMinute: null, subscribePerSecond: null, queriesPerSecond: null };
@@ -26,7 +26,7 @@ export interface FuzzedGateway extends AsyncDisposable {
   /** It takes nothing more, and says why in its errors. */
   readonly isEnding: boolean;
   /** @throws when the gateway has ended. */
-  report(): Promise<Report>;
+  report(question: Question): Promise<Report>;
 }
 
 export async function startFuzzedGateway(): Promise<FuzzedGateway> {
@@ -70,10 +70,10 @@ export async function startFuzzedGateway(): Promise<FuzzedGateway> {
     get isEnding() {
       return isEnding;
     },
-    report: async () => {
+    report: async (question) => {
       if (!child.connected) return ended;
       const answer = once(child, 'message') as Promise<[Report]>;
-      child.send('report');
+      child.send(question);
       const [report] = await Promise.race([answer, ended]);
       return report;
     },

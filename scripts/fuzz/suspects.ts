@@ -36,10 +36,10 @@ const LOOK_MS = 50;
 /** Resolves to a report when no more than `sockets` connections are left; to the last one when that takes too long. */
 export async function settled(gateway: FuzzedGateway, sockets: number): Promise<Report> {
   const deadline = performance.now() + SETTLING_MS;
-  const reports = [await gateway.report()];
+  const reports = [await gateway.report('memory')];
   while ((reports.at(-1) as Report).sockets > sockets && performance.now() < deadline) {
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-    reports.push(await gateway.report());
+    reports.push(await gateway.report('memory'));
   }
   return { ...(reports.at(-1) as Report), blocks: reports.flatMap(({ blocks }) => blocks) };
 }
@@ -71,9 +71,9 @@ export async function blockers(
 async function leastBlock(gateway: FuzzedGateway, input: Input, enoughMs: number): Promise<number> {
   let least = Number.POSITIVE_INFINITY;
   for (let repeat = 0; repeat < REPEATS && least > enoughMs; repeat += 1) {
-    await gateway.report();
+    await gateway.report('turns');
     await visit(gateway.url, input);
-    const { blocks } = await gateway.report();
+    const { blocks } = await gateway.report('turns');
     least = Math.min(least, Math.max(0, ...blocks.map(({ computedMs }) => computedMs)));
   }
   return least;
@@ -84,7 +84,7 @@ export async function whoLogged(gateway: FuzzedGateway, inputs: readonly Input[]
   for (const input of inputs.slice(0, MAX_LOOKED_INTO * MAX_LOOKED_INTO)) {
     const before = gateway.errors.length;
     await visit(gateway.url, input);
-    await gateway.report();
+    await gateway.report('turns');
     if (gateway.errors.length > before) return [{ input, reason: `logged: ${gateway.errors.at(-1)}` }];
   }
   return lines.slice(0, MAX_LOOKED_INTO).map((line) => ({ input: undefined, reason: `logged: ${line}` }));

@@ -18,10 +18,13 @@ export interface Block {
   readonly computedMs: number;
 }
 
+/** `memory` is what is left after a collection of garbage, which takes its time; `turns` is answered at once. */
+export type Question = 'memory' | 'turns';
+
 /** What a question is answered with: what has been since the one before, and what is now. */
 export interface Report {
   readonly blocks: readonly Block[];
-  /** After garbage collection: of V8, and of buffers. */
+  /** Of V8, and of buffers. */
   readonly heldBytes: number;
   readonly rssBytes: number;
   /** The most that there was at a tick. */
@@ -52,24 +55,28 @@ function tick(): void {
   if (ticks % 10 === 0) peakRssBytes = Math.max(peakRssBytes, process.memoryUsage.rss());
 }
 
-async function report(): Promise<Report> {
+async function report(question: Question): Promise<Report> {
   tick();
   const told = blocks;
+  if (question === 'memory') await collect();
+  blocks = [];
+  const { heapUsed, external, rss } = process.memoryUsage();
+  peakRssBytes = Math.max(peakRssBytes, rss);
+  const sockets = process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length;
+  return { blocks: told, heldBytes: heapUsed + external, rssBytes: rss, peakRssBytes, sockets };
+}
+
+async function collect(): Promise<void> {
   // What has a finalizer is given up in the turn after a collection, and is gone with the next.
   for (let collected = 0; collected < 2; collected += 1) {
     await globalThis.gc?.({ execution: 'async', type: 'major' });
     await new Promise((resolve) => setImmediate(resolve));
   }
-  const { heapUsed, external, rss } = process.memoryUsage();
-  peakRssBytes = Math.max(peakRssBytes, rss);
-  // Collecting is the question's doing.
-  blocks = [];
+  // That is the question's doing.
   lastComputed = computed();
-  const sockets = process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length;
-  return { blocks: told, heldBytes: heapUsed + external, rssBytes: rss, peakRssBytes, sockets };
 }
 
 setInterval(tick, TICK_MS).unref();
-process.on('message', () => void report().then((told) => process.send?.(told)));
+process.on('message', (question: Question) => void report(question).then((told) => process.send?.(told)));
 // Whoever watches has gone.
 process.on('disconnect', () => process.exit());
