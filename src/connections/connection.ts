@@ -52,6 +52,8 @@ export interface ConnectionHost {
   /** Takes one of the principal's places for it. @throws {CourierError} SERVICE_UNAVAILABLE when there is none. */
   claim(connection: Connection, principal: Principal): Promise<void>;
   isRevoked(principal: Principal): boolean;
+  /** @throws {CourierError} TOO_MANY_REQUESTS, SERVICE_UNAVAILABLE */
+  hold(connection: Connection, bytes: number): void;
   /** @throws {CourierError} UNAUTHORIZED */
   verify(token: string): Promise<Principal>;
   /** @throws {CourierError} TOO_MANY_REQUESTS with `retryAfterMs`. */
@@ -81,6 +83,8 @@ export class Connection {
   readonly since = Date.now();
   /** What the client says that it is. */
   identity: ClientIdentity | undefined;
+  /** What its body and its answer take; kept by HeldBytes. */
+  heldBytes = 0;
   /** As whose it is counted until it is open. */
   strangerOf: string | undefined;
   /** Whose place it has: the key of the principal that it was opened by. */
@@ -181,6 +185,11 @@ export class Connection {
     if (this.#state !== 'open') throw this.#endError;
     // A request has no timer, and a clock may jump. A token is good for as long as the issuer's clock may be behind.
     if (Date.now() >= this.principal.expiresAt + CLOCK_TOLERANCE_MS) throw EXPIRED.error;
+  }
+
+  /** Counts what its body or its answer takes, until it is closed. @throws {CourierError} when that is too much. */
+  hold(bytes: number): void {
+    this.#host.hold(this, bytes);
   }
 
   /** Counts a call. @throws {CourierError} TOO_MANY_REQUESTS with `retryAfterMs`; what it was ended with meanwhile. */

@@ -14,6 +14,7 @@ import type { Logger } from '../observe/logger.ts';
 import { Charges, type ChargesDeps } from './charges.ts';
 import { Connection, type ConnectionHost } from './connection.ts';
 import { drain } from './drain.ts';
+import { HeldBytes } from './held-bytes.ts';
 import { newId } from './ids.ts';
 import { Liveness } from './liveness.ts';
 import { Places, type PlacesDeps } from './places.ts';
@@ -40,6 +41,8 @@ export interface Census {
   /** Places of principals that are taken. */
   readonly places: number;
   readonly subscriptions: number;
+  /** That requests hold. */
+  readonly heldBytes: number;
   readonly isWatching: boolean;
 }
 
@@ -49,6 +52,7 @@ export class Connections {
   readonly #charges: Charges;
   readonly #strangers: Strangers;
   readonly #places: Places;
+  readonly #heldBytes = new HeldBytes();
   readonly #liveness: Liveness;
   /** Those that last. */
   readonly #all = new Set<Connection>();
@@ -77,12 +81,17 @@ export class Connections {
    * Whoever is known comes in however many strangers wait. Resolves to whether there was room.
    */
   async enter(connection: Connection, { token, authorization }: Credentials): Promise<boolean> {
-    const known =
-      token === undefined && authorization === undefined
-        ? undefined
-        : await authenticate(this.#deps.verify, { token, authorization }).catch(() => undefined);
+    const address = `address ${connection.address}`;
+    if (token === undefined && authorization === undefined) return this.#enterAs(connection, address);
+    // As long as its token is checked it is a stranger that has room of its own: as many as any address has.
+    if (!this.#enterAs(connection, `checked ${address}`)) return false;
+    const known = await authenticate(this.#deps.verify, { token, authorization }).catch(() => undefined);
     const isKnown = known !== undefined && !this.#deps.revocations.has(known);
-    const whose = isKnown ? `principal ${keyOf(known)}` : `address ${connection.address}`;
+    this.#forgetStranger(connection);
+    return this.#enterAs(connection, isKnown ? `principal ${keyOf(known)}` : address);
+  }
+
+  #enterAs(connection: Connection, whose: string): boolean {
     if (connection.state !== 'opening' || !this.#strangers.enter(whose)) return false;
     connection.strangerOf = whose;
     return true;
@@ -139,6 +148,7 @@ export class Connections {
       strangers: this.#strangers.count,
       places: this.#places.count,
       subscriptions: all.reduce((sum, { subscriptions }) => sum + subscriptions.length, 0),
+      heldBytes: this.#heldBytes.bytes,
       isWatching: this.#liveness.isWatching,
     };
   }
@@ -227,6 +237,7 @@ export class Connections {
     },
     claim: (connection, principal) => this.#places.take(connection, principal),
     isRevoked: (principal) => this.#deps.revocations.has(principal),
+    hold: (connection, bytes) => this.#heldBytes.take(connection, bytes),
     verify: (token) => this.#verify(() => this.#deps.verify(token)),
     charge: (connection, activity, cost) => this.#charge(connection, activity, cost),
     onOpen: (connection) => {
@@ -240,6 +251,7 @@ export class Connections {
     onClosed: (connection, code) => {
       const { transport } = connection;
       this.#forgetStranger(connection);
+      this.#heldBytes.release(connection);
       if (transport === undefined) this.#requests.delete(connection);
       else {
         this.#all.delete(connection);

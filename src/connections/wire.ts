@@ -23,6 +23,8 @@ export const SHUTTING_DOWN: Ending = {
   error: new CourierError('SERVICE_UNAVAILABLE', 'shutting down', { retryAfterMs: 1000 }),
 };
 export const NO_AUTHENTICATION: Ending = { close: 4408, error: new CourierError('UNAUTHORIZED', 'no authentication in time') };
+/** There are as many as the gateway takes. */
+export const FULL: Ending = endingOf(new CourierError('SERVICE_UNAVAILABLE', 'the gateway is full', { retryAfterMs: 1000 }));
 export const STALLED: Ending = { close: 4509, error: new CourierError('SERVICE_UNAVAILABLE', 'no progress', { retryAfterMs: 0 }) };
 
 /** A transport's end of one connection. None of these throws, and only `leave` waits. */

@@ -26,10 +26,18 @@ export function headerOf(req: IncomingMessage, name: string): string | undefined
   return Array.isArray(value) ? value[0] : value;
 }
 
+/** Who reads a body. */
+export interface BodyReader {
+  /** Ends the reading. */
+  readonly signal: AbortSignal;
+  /** Counts what has come. @throws when that is too much. */
+  hold(bytes: number): void;
+}
+
 /** Reads a JSON body. @throws {CourierError} PARSE_ERROR, UNSUPPORTED_MEDIA_TYPE; what `readText` throws. */
-export async function readJson(req: IncomingMessage, signal: AbortSignal): Promise<unknown> {
+export async function readJson(req: IncomingMessage, reader: BodyReader): Promise<unknown> {
   requireJsonInUtf8(req);
-  const text = await readText(req, { maxBytes: MAX_BODY_BYTES, signal });
+  const text = await readText(req, reader, MAX_BODY_BYTES);
   try {
     return JSON.parse(text);
   } catch (cause) {
@@ -53,13 +61,10 @@ export function requireJsonInUtf8(req: IncomingMessage): void {
  * The text of a body.
  *
  * @throws {CourierError} PAYLOAD_TOO_LARGE; PARSE_ERROR when it is not UTF-8; the signal's reason when it aborts before the
- * body is there.
+ * body is there; what `hold` throws.
  */
-export async function readText(
-  req: IncomingMessage,
-  { maxBytes, signal }: { readonly maxBytes: number; readonly signal: AbortSignal },
-): Promise<string> {
-  const bytes = await readBytes(req, maxBytes, signal);
+export async function readText(req: IncomingMessage, reader: BodyReader, maxBytes: number): Promise<string> {
+  const bytes = await readBytes(req, reader, maxBytes);
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {
@@ -67,7 +72,8 @@ export async function readText(
   }
 }
 
-function readBytes(req: IncomingMessage, maxBytes: number, signal: AbortSignal): Promise<Buffer> {
+function readBytes(req: IncomingMessage, reader: BodyReader, maxBytes: number): Promise<Buffer> {
+  const { signal } = reader;
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
@@ -79,7 +85,12 @@ function readBytes(req: IncomingMessage, maxBytes: number, signal: AbortSignal):
     const onData = (chunk: Buffer) => {
       bytes += chunk.length;
       chunks.push(chunk);
-      if (bytes > maxBytes) settle(() => reject(new CourierError('PAYLOAD_TOO_LARGE', `the body must be at most ${maxBytes} bytes`)));
+      try {
+        if (bytes > maxBytes) throw new CourierError('PAYLOAD_TOO_LARGE', `the body must be at most ${maxBytes} bytes`);
+        reader.hold(chunk.length);
+      } catch (error) {
+        settle(() => reject(error));
+      }
     };
     const onEnd = () => settle(() => resolve(Buffer.concat(chunks)));
     const onCut = () => settle(() => reject(new CourierError('BAD_REQUEST', 'the request was cut off')));

@@ -1,6 +1,8 @@
 /** The messages of one client that wait for their turn, first come first served, with what they hold in bytes. */
 import type { Message } from './trpc-messages.ts';
 
+/** What a waiting message takes beside its text, about. */
+const MESSAGE_BYTES = 256;
 /** Taken messages that may stand at the front before they are dropped. */
 const SLACK = 64;
 
@@ -18,16 +20,16 @@ export class MessageQueue {
     return this.#first === this.#waiting.length;
   }
 
-  /** Of the text that the waiting ones came in. */
+  /** Of the text that the waiting ones came in, and of what they take beside it. */
   get bytes(): number {
     return this.#bytes;
   }
 
   /** @param bytes of the text that all of them came in. */
   add(messages: readonly Message[], bytes: number): void {
-    const share = bytes / Math.max(1, messages.length);
+    const share = bytes / Math.max(1, messages.length) + MESSAGE_BYTES;
     for (const message of messages) this.#waiting.push({ message, bytes: share });
-    this.#bytes += bytes;
+    this.#bytes += share * messages.length;
   }
 
   take(): Message | undefined {

@@ -81,7 +81,7 @@ async function handlePublish(deps: PlainHttpDeps, exchange: Exchange, channel: s
   const { req, requestId, connection } = exchange;
   const call = { connection, requestId, traceparent: traceparentOf(req) };
   authorise(deps.feed, call, []);
-  const draft = draftFrom(req, await readJson(req, connection.signal), channel);
+  const draft = draftFrom(req, await readJson(req, connection), channel);
   authorise(deps.feed, call, [draft]);
   const [receipt] = await publish(deps.feed, call, [validated(anyDraft, draft)]);
   sendJson(exchange.res, 201, JSON.stringify(receipt), requestId);
@@ -136,8 +136,11 @@ async function handleHistory(deps: PlainHttpDeps, exchange: Exchange, channels: 
     exchange.connection.signal,
   );
   const { events, ...rest } = page;
-  const list = `[${events.map((delivery) => delivery.json).join(',')}]`;
-  sendJson(exchange.res, 200, `{"events":${list},${JSON.stringify(rest).slice(1)}`, exchange.requestId);
+  const text = `{"events":[${events.map((delivery) => delivery.json).join(',')}],${JSON.stringify(rest).slice(1)}`;
+  // Who has been shown out meanwhile is told nothing.
+  exchange.connection.assertOpen();
+  exchange.connection.hold(text.length);
+  sendJson(exchange.res, 200, text, exchange.requestId);
 }
 
 async function handleHealth(deps: PlainHttpDeps, exchange: Exchange): Promise<void> {
@@ -174,5 +177,7 @@ function handleLiveness(_deps: PlainHttpDeps, exchange: Exchange): Promise<void>
 async function handleStats(deps: PlainHttpDeps, exchange: Exchange): Promise<void> {
   const principal = await caller(exchange, 'query');
   if (principal.role === 'user') throw new CourierError('FORBIDDEN', 'statistics are for services and admins');
-  sendJson(exchange.res, 200, JSON.stringify(await deps.control.stats()), exchange.requestId);
+  const stats = await deps.control.stats();
+  exchange.connection.assertOpen();
+  sendJson(exchange.res, 200, JSON.stringify(stats), exchange.requestId);
 }

@@ -2,10 +2,9 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import type { Connection } from '../connections/connection.ts';
 import type { Connections } from '../connections/connections.ts';
-import { endingOf, SHUTTING_DOWN, type Wire } from '../connections/wire.ts';
-import { CourierError, tellable } from '../errors.ts';
+import { SHUTTING_DOWN } from '../connections/wire.ts';
+import { CourierError } from '../errors.ts';
 import type { Failures } from '../observe/failures.ts';
 import type { Logger } from '../observe/logger.ts';
 import { isSubscription } from '../router/index.ts';
@@ -13,11 +12,13 @@ import { CONTRACT_HASH } from '../version.ts';
 import { answerPreflight, letPagesRead, markData } from './browser-headers.ts';
 import { type Dashboard, isOfDashboard, openDashboard } from './dashboard.ts';
 import { requestIdOf, sendProblem } from './http-exchange.ts';
+import { type Exchange, HttpRequests } from './http-requests.ts';
 import { handlePlainHttp, type PlainHttpDeps } from './plain-http.ts';
 import { SSE_PREFIX, servePlainSse } from './plain-sse.ts';
 import { decodeSegment, type RequestTarget, requestTarget } from './request-target.ts';
+import { sendTrpcError } from './trpc-errors.ts';
 import { handleTrpcHttp } from './trpc-http.ts';
-import { sendTrpcError, serveTrpcSse } from './trpc-sse.ts';
+import { serveTrpcSse } from './trpc-sse.ts';
 import { Upgrades } from './upgrades.ts';
 
 export interface ServerDeps extends PlainHttpDeps {
@@ -37,6 +38,8 @@ export interface ServerDeps extends PlainHttpDeps {
  * proxies keep them (nginx: 60 s): one that the gateway closes may have a proxy's next request on its way.
  */
 const TIMEOUTS = { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 2000, keepAliveTimeout: 75_000 };
+/** How long an HTTP connection may move nothing while a request is under way on it, in ms: a client that does not read its answer. */
+const UNREAD_MS = 30_000;
 /** Characters of a request's path in the log, at most. */
 const MAX_LOGGED_PATH = 300;
 const TRPC_PREFIX = '/trpc/';
@@ -70,26 +73,23 @@ export async function listen(deps: ServerDeps, address: { host: string; port: nu
   };
 }
 
-interface Exchange {
-  readonly req: IncomingMessage;
-  readonly res: ServerResponse;
-  readonly requestId: string;
-}
-
 class HttpServer {
   readonly server: Server;
   readonly #deps: ServerDeps;
+  readonly #requests: HttpRequests;
   readonly #dashboard: Dashboard;
   #refusing = false;
 
   constructor(deps: ServerDeps) {
     this.#deps = deps;
     const upgrades = new Upgrades({ ...deps, isRefusing: () => this.#refusing });
+    this.#requests = new HttpRequests(deps.connections, deps.failures);
     this.#dashboard = openDashboard(deps.dashboardFolder);
     this.server = createServer(
       { ...TIMEOUTS, shouldUpgradeCallback: isWebSocketUpgrade },
       (req, res) => void this.#answer({ req, res, requestId: requestIdOf(req) }),
     );
+    this.server.timeout = UNREAD_MS;
     this.server.on('upgrade', (req, socket, head) => upgrades.take(req, socket as Socket, head));
   }
 
@@ -104,9 +104,11 @@ class HttpServer {
 
   async #answer(exchange: Exchange): Promise<void> {
     const { req, res, requestId } = exchange;
+    if (!this.#requests.enter(exchange)) return;
     try {
       markData(res);
       res.setHeader('x-courier-contract', CONTRACT_HASH);
+      res.setHeader('x-request-id', requestId);
       const target = requestTarget(req.url ?? '', this.#deps.basePath);
       const forDashboard = isOfDashboard(target);
       if (!forDashboard && this.#answerBrowser(req, res)) return;
@@ -118,7 +120,7 @@ class HttpServer {
       }
       if (this.#refusing && !observing) throw SHUTTING_DOWN.error;
       if (forDashboard) {
-        this.#request(exchange);
+        this.#requests.request(exchange);
         await this.#dashboard({ ...exchange, target });
       } else await this.#serve(exchange, target);
     } catch (error) {
@@ -130,43 +132,16 @@ class HttpServer {
     const path = target.path.startsWith(TRPC_PREFIX) ? decodeSegment(target.path.slice(TRPC_PREFIX.length)) : undefined;
     if (target.path.startsWith(SSE_PREFIX)) {
       const { stallMs, feed } = this.#deps;
-      await this.#stream(exchange, (connection) => servePlainSse(feed, { ...exchange, target, connection, stallMs }));
+      await this.#requests.stream(exchange, (connection) => servePlainSse(feed, { ...exchange, target, connection, stallMs }));
     } else if (path !== undefined && exchange.req.method === 'GET' && isSubscription(path)) {
       const { stallMs } = this.#deps;
-      await this.#stream(exchange, (connection) => serveTrpcSse(this.#deps, { ...exchange, target, path, connection, stallMs })).catch(
-        (error: unknown) => sendTrpcError(exchange.res, this.#deps.failures.answer('trpc', error, this.#context(exchange))),
-      );
+      await this.#requests
+        .stream(exchange, (connection) => serveTrpcSse(this.#deps, { ...exchange, target, path, connection, stallMs }))
+        .catch((error: unknown) => sendTrpcError(exchange, this.#deps.failures.answer('trpc', error, this.#context(exchange))));
     } else {
-      const connection = this.#request(exchange);
+      const connection = this.#requests.request(exchange);
       if (path === undefined) await handlePlainHttp(this.#deps, { ...exchange, target, connection });
       else await handleTrpcHttp(this.#deps, { ...exchange, target, path, connection });
-    }
-  }
-
-  /** One that lasts for its request. */
-  #request({ req, res, requestId }: Exchange): Connection {
-    const connection = this.#deps.connections.request(req, requestId);
-    connection.carriedBy(new RequestWire(req, connection));
-    res.on('close', () => connection.closed());
-    return connection;
-  }
-
-  /** One that lasts. @throws what `serve` throws, before the stream has begun. */
-  async #stream({ req, res }: Exchange, serve: (connection: Connection) => Promise<void>): Promise<void> {
-    const { connections } = this.#deps;
-    const connection = connections.arrive(req, 'sse');
-    res.on('close', () => connection.closed());
-    // Until the stream begins it is a request, and is cut off with its socket.
-    connection.carriedBy(new RequestWire(req, connection));
-    try {
-      if (connections.isFull) throw FULL;
-      await serve(connection);
-    } catch (error) {
-      const wasBegun = res.headersSent;
-      const answer = connection.ending?.error ?? error;
-      // What is refused before the stream begins is told, and counted, by whoever answers it.
-      connection.end(endingOf(wasBegun ? this.#deps.failures.answer('http', answer, { connection_id: connection.id }) : tellable(answer)));
-      if (!wasBegun) throw answer;
     }
   }
 
@@ -200,34 +175,4 @@ function isStream({ method }: IncomingMessage, { path }: RequestTarget): boolean
 function isWebSocketUpgrade({ headers }: IncomingMessage): boolean {
   const { upgrade, 'content-length': length = '0', 'transfer-encoding': coding } = headers;
   return upgrade?.toLowerCase() === 'websocket' && length === '0' && coding === undefined;
-}
-
-const FULL = new CourierError('SERVICE_UNAVAILABLE', 'the gateway is full', { retryAfterMs: 1000 });
-
-/** A request answers for itself: whoever waits in it hears the connection's signal. */
-class RequestWire implements Wire {
-  readonly answersPings = false;
-  readonly isRead = true;
-  readonly bytesRead = 0;
-  readonly bufferedBytes = 0;
-  readonly #req: IncomingMessage;
-  readonly #connection: Connection;
-
-  constructor(req: IncomingMessage, connection: Connection) {
-    this.#req = req;
-    this.#connection = connection;
-  }
-
-  ping(): void {}
-
-  goodbye(): void {}
-
-  destroy(): void {
-    this.#req.socket.destroy();
-  }
-
-  /** What has yet to come would be refused: it is not waited for. */
-  async leave(): Promise<void> {
-    if (!this.#req.complete) this.#connection.end(SHUTTING_DOWN);
-  }
 }

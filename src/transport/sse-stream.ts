@@ -50,6 +50,8 @@ export async function openSseStream(
     connection: 'close',
   });
   res.flushHeaders();
+  // A stream may be quiet; one that is not read is noticed by its writer.
+  res.socket?.setTimeout(0);
   const stream = new SseStream(connection, res.socket as Socket, dialect, options);
   connection.carriedBy(stream);
   return stream;

@@ -3,7 +3,7 @@
  * answered once; when the connection ends, with the reason of its end, but for subscriptions that have begun or that resume:
  * they come back with the client's next connection.
  */
-import { type AnyTRPCRouter, callTRPCProcedure, type inferRouterContext, TRPCError } from '@trpc/server';
+import { type AnyTRPCRouter, callTRPCProcedure, getTRPCErrorFromUnknown, type inferRouterContext, TRPCError } from '@trpc/server';
 import { isObservable, observableToAsyncIterable } from '@trpc/server/observable';
 import type { Connection } from '../connections/connection.ts';
 import { isEventStream } from '../delivery/event-stream.ts';
@@ -95,6 +95,8 @@ export class TrpcCalls<TRouter extends AnyTRPCRouter> {
         const message = `Cannot return an async iterable or observable from a ${call.type} procedure with WebSockets`;
         throw new TRPCError({ code: 'UNSUPPORTED_MEDIA_TYPE', message });
       }
+      // What was stored is acknowledged; who has been shown out is told nothing else.
+      if (call.type === 'query' && connection.ending !== undefined) throw connection.ending.error;
       replies.send({ ...call.envelope, result: { type: 'data', data: result } });
     } catch (cause) {
       // What was interrupted by the end failed for the reason of the end.
@@ -105,7 +107,11 @@ export class TrpcCalls<TRouter extends AnyTRPCRouter> {
   async #subscribe(call: Call): Promise<void> {
     const { connection, replies } = this.#deps;
     const abort = new AbortController();
-    if (!this.#register(call, abort)) {
+    const refusal = this.#register(call, abort);
+    if (refusal !== undefined) {
+      // It counts as every other that is asked for.
+      const charged = connection.charge('subscribe');
+      replies.fail({ call }, charged === undefined ? refusal : await charged.then(() => refusal, getTRPCErrorFromUnknown));
       this.#noteAnswered();
       return;
     }
@@ -133,22 +139,16 @@ export class TrpcCalls<TRouter extends AnyTRPCRouter> {
     if (connection.isOpen && (hasStarted || !failed)) replies.send({ ...call.envelope, result: { type: 'stopped' } });
   }
 
-  /** Claims the id before anything is waited for, so that a stop or the end of the connection always finds it. */
-  #register(call: Call, abort: AbortController): boolean {
-    const { options, replies } = this.#deps;
-    const { maxSubscriptions } = options;
+  /** Claims the id before anything is waited for, so that a stop or the end of the connection always finds it. Returns what refuses it. */
+  #register(call: Call, abort: AbortController): TRPCError | undefined {
+    const { maxSubscriptions } = this.#deps.options;
     this.#subscriptions ??= new Map();
-    if (this.#subscriptions.has(call.id)) {
-      replies.fail({ call }, new TRPCError({ code: 'BAD_REQUEST', message: `Duplicate id ${call.id}` }));
-      return false;
-    }
+    if (this.#subscriptions.has(call.id)) return new TRPCError({ code: 'BAD_REQUEST', message: `Duplicate id ${call.id}` });
     if (this.#subscriptions.size >= maxSubscriptions) {
-      const message = `one connection holds at most ${maxSubscriptions} subscriptions`;
-      replies.fail({ call }, new TRPCError({ code: 'TOO_MANY_REQUESTS', message }));
-      return false;
+      return new TRPCError({ code: 'TOO_MANY_REQUESTS', message: `one connection holds at most ${maxSubscriptions} subscriptions` });
     }
     this.#subscriptions.set(call.id, abort);
-    return true;
+    return undefined;
   }
 
   async #deliver(running: RunningCall<TRouter>, stop: AbortController, onStart: () => void): Promise<void> {

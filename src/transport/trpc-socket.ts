@@ -16,7 +16,7 @@ import { type Ending, endingOf } from '../connections/wire.ts';
 import { CourierError, tellable } from '../errors.ts';
 import { MessageQueue } from './message-queue.ts';
 import { TrpcCalls } from './trpc-calls.ts';
-import { connectionParamsFrom, type Message, readMessages } from './trpc-messages.ts';
+import { connectionParamsFrom, type Message, readMessages, type Unusable } from './trpc-messages.ts';
 import { TrpcReplies } from './trpc-replies.ts';
 import type { TrpcWebSocketOptions } from './trpc-websocket.ts';
 import { type Upgraded, WebSocketWire } from './web-socket-wire.ts';
@@ -41,6 +41,9 @@ const ENDING_MS = 500;
 const MAX_WAITING_BYTES = 64 * 1024;
 /** Waiting calls made in one turn of the event loop, at most. Most of what they cost it comes after they are made, in the same turn. */
 const CALLS_PER_TURN = 16;
+/** Messages with one call each that are taken as they come, at most, and the pause that begins the count anew, in ms. */
+const MAX_BURST = 64;
+const BURST_PAUSE_MS = 0.5;
 
 export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
   readonly #options: TrpcWebSocketOptions<TRouter>;
@@ -54,6 +57,9 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
   /** Messages that wait for their turn. */
   #queue: MessageQueue | undefined;
   #willGoOn = false;
+  /** Messages that came close behind each other, and when the last one came, in ms of the monotonic clock. */
+  #burst = 0;
+  #lastAt = 0;
   /** The client is not to be read: it is being let in, or moves elsewhere. */
   #isHeld = false;
 
@@ -132,13 +138,21 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
     this.#options.meter.message('in', data.length);
     const messages = readMessages(String(data), isBinary);
     const [first] = messages;
-    const isNext = this.#queue === undefined && !this.#willGoOn && this.#hasRoom;
+    const isNext = this.#queue === undefined && !this.#willGoOn && this.#hasRoom && !this.#isBurst();
     if (messages.length === 1 && first !== undefined && isNext) this.#take(first);
     else if (messages.length > 0) {
       this.#queue ??= new MessageQueue();
       this.#queue.add(messages, data.length);
       this.#goOn();
     }
+  }
+
+  /** Have many come so close together that others may have had no turn? */
+  #isBurst(): boolean {
+    const now = performance.now();
+    this.#burst = now - this.#lastAt < BURST_PAUSE_MS ? this.#burst + 1 : 0;
+    this.#lastAt = now;
+    return this.#burst > MAX_BURST;
   }
 
   /** Answers the messages that only ask whether somebody is there. A client that does not read is not answered. */
@@ -207,13 +221,20 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
   #take(message: Message): void {
     if ('stop' in message) this.#calls?.stopSubscription(message.stop);
     else if ('error' in message) {
-      this.#replies.report(message.error);
-      this.#replies.sendError(message.envelope, message.error);
+      void this.#answerUnusable(message);
     } else {
       this.#calls?.make(message);
       // Its answer may be a whole page.
       if (message.type === 'query') this.#goOnNextTurn();
     }
+  }
+
+  /** What is no call is counted like one. */
+  async #answerUnusable({ envelope, error }: Unusable): Promise<void> {
+    const charged = this.connection.charge('query');
+    const refusal = charged === undefined ? error : await charged.then(() => error, getTRPCErrorFromUnknown);
+    this.#replies.report(refusal);
+    this.#replies.sendError(envelope, refusal);
   }
 
   /** Tells the client to move elsewhere, waits for that for a while, and answers what it has called. */

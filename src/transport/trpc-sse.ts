@@ -1,12 +1,12 @@
 /** Subscriptions of tRPC over HTTP: `httpSubscriptionLink` as it is, over the gateway's own streams of server-sent events. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { callTRPCProcedure, getTRPCErrorShape, transformTRPCResponse } from '@trpc/server';
+import { callTRPCProcedure, getTRPCErrorShape } from '@trpc/server';
 import { parseConnectionParamsFromString } from '@trpc/server/http';
 import type { Connection } from '../connections/connection.ts';
 import { endingOf } from '../connections/wire.ts';
 import type { Delivery } from '../delivery/delivery.ts';
 import { isEventStream } from '../delivery/event-stream.ts';
-import { CourierError, tellable } from '../errors.ts';
+import { CourierError } from '../errors.ts';
 import { appRouter } from '../router/index.ts';
 import { Context, SSE_INACTIVITY_MS } from '../router/trpc.ts';
 import { withLastEventId } from '../router/unread-input.ts';
@@ -94,17 +94,4 @@ function dialectOf(errorJson: (error: CourierError) => string): SseDialect {
       return `${retry}event: serialized-error\ndata: ${errorJson(error)}\n\n`;
     },
   };
-}
-
-/** Answers a caller that is refused before the stream has begun. */
-export function sendTrpcError(res: ServerResponse, thrown: unknown): void {
-  const config = appRouter._def._config;
-  const error = tellable(thrown);
-  const shape = getTRPCErrorShape({ config, error, type: 'unknown', path: undefined, input: undefined, ctx: undefined });
-  const { retryAfterMs } = error;
-  res.writeHead(shape.data.httpStatus, {
-    'content-type': 'application/json',
-    ...(retryAfterMs !== undefined && { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) }),
-  });
-  res.end(JSON.stringify(transformTRPCResponse(config, { error: shape })));
 }

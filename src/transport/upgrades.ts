@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 import { WebSocketServer } from 'ws';
 import type { Connection } from '../connections/connection.ts';
 import type { Connections } from '../connections/connections.ts';
-import { CLOSING_MS, type Ending, endingOf, type Wire } from '../connections/wire.ts';
+import { CLOSING_MS, type Ending, FULL, type Wire } from '../connections/wire.ts';
 import type { Transport } from '../contract/admin.ts';
 import { meaningOf } from '../contract/codes.ts';
 import { CourierError } from '../errors.ts';
@@ -128,8 +128,6 @@ export class Upgrades {
     }
   }
 }
-
-const FULL = endingOf(new CourierError('SERVICE_UNAVAILABLE', 'the gateway is full', { retryAfterMs: 1000 }));
 
 /** An upgrade whose handshake has yet to be answered. */
 class UnansweredUpgrade implements Wire {

@@ -1,0 +1,124 @@
+/**
+ * How a request becomes a connection: for its duration, or for as long as its stream lasts. A socket has few requests at once,
+ * one behind the other: they are taken as they come, and each would hold its answer until those before it have gone.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Connection } from '../connections/connection.ts';
+import type { Connections } from '../connections/connections.ts';
+import { endingOf, FULL, SHUTTING_DOWN, type Wire } from '../connections/wire.ts';
+import { tellable } from '../errors.ts';
+import type { Failures } from '../observe/failures.ts';
+
+/** One request, and where its answer goes. */
+export interface Exchange {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly requestId: string;
+}
+
+/** Requests of one socket that have yet to be answered, at most. Clients that do not wait for answers are rare, and send few. */
+const MAX_PIPELINED = 16;
+
+export class HttpRequests {
+  readonly #connections: Connections;
+  readonly #failures: Failures;
+  /** What is to be done when a request of the socket is over. */
+  readonly #underWay = new WeakMap<Socket, Set<() => void>>();
+
+  constructor(connections: Connections, failures: Failures) {
+    this.#connections = connections;
+    this.#failures = failures;
+  }
+
+  /** Takes note of a request. A socket with too many is cut off; returns whether the request is to be answered. */
+  enter({ req, res }: Exchange): boolean {
+    const { socket } = req;
+    if (socket.destroyed) return false;
+    const own = this.#underWay.get(socket) ?? this.#watch(socket);
+    if (own.size >= MAX_PIPELINED) {
+      socket.destroy();
+      return false;
+    }
+    this.#whenOver({ req, res }, () => undefined);
+    return true;
+  }
+
+  /** One that lasts for its request. */
+  request({ req, res, requestId }: Exchange): Connection {
+    const connection = this.#connections.request(req, requestId);
+    connection.carriedBy(new RequestWire(req, res, connection));
+    this.#whenOver({ req, res }, () => connection.closed());
+    return connection;
+  }
+
+  /** One that lasts. @throws what `serve` throws, before the stream has begun. */
+  async stream({ req, res }: Exchange, serve: (connection: Connection) => Promise<void>): Promise<void> {
+    const connection = this.#connections.arrive(req, 'sse');
+    this.#whenOver({ req, res }, () => connection.closed());
+    // Until the stream begins it is a request, and is cut off with its socket.
+    connection.carriedBy(new RequestWire(req, res, connection));
+    try {
+      if (this.#connections.isFull) throw FULL.error;
+      await serve(connection);
+    } catch (error) {
+      const wasBegun = res.headersSent;
+      const answer = connection.ending?.error ?? error;
+      // What is refused before the stream begins is told, and counted, by whoever answers it.
+      connection.end(endingOf(wasBegun ? this.#failures.answer('http', answer, { connection_id: connection.id }) : tellable(answer)));
+      if (!wasBegun) throw answer;
+    }
+  }
+
+  #watch(socket: Socket): Set<() => void> {
+    const own = new Set<() => void>();
+    this.#underWay.set(socket, own);
+    // An answer that waits for others hears nothing of the end of its socket.
+    socket.once('close', () => {
+      for (const over of own) over();
+    });
+    return own;
+  }
+
+  /** Calls `then` once: when the answer has gone, or its reader has. */
+  #whenOver({ req, res }: Pick<Exchange, 'req' | 'res'>, then: () => void): void {
+    const own = this.#underWay.get(req.socket);
+    const over = () => {
+      own?.delete(over);
+      res.off('close', over);
+      then();
+    };
+    own?.add(over);
+    res.once('close', over);
+  }
+}
+
+/** A request answers for itself: whoever waits in it hears the connection's signal. */
+class RequestWire implements Wire {
+  readonly answersPings = false;
+  readonly isRead = true;
+  readonly bytesRead = 0;
+  readonly bufferedBytes = 0;
+  readonly #req: IncomingMessage;
+  readonly #res: ServerResponse;
+  readonly #connection: Connection;
+
+  constructor(req: IncomingMessage, res: ServerResponse, connection: Connection) {
+    this.#req = req;
+    this.#res = res;
+    this.#connection = connection;
+  }
+
+  ping(): void {}
+
+  goodbye(): void {}
+
+  destroy(): void {
+    this.#req.socket.destroy();
+  }
+
+  /** What has yet to come would be refused, and what has been answered is its reader's: neither is waited for. */
+  async leave(): Promise<void> {
+    if (!this.#req.complete || this.#res.writableEnded) this.#connection.end(SHUTTING_DOWN);
+  }
+}
