@@ -101,12 +101,11 @@ function readBytes(req: IncomingMessage, reader: BodyReader, maxBytes: number): 
   });
 }
 
-export function sendJson(res: ServerResponse, status: number, body: string, requestId: string): void {
+export function sendJson(res: ServerResponse, status: number, body: string): void {
   res.writeHead(status, {
     'content-type': 'application/json; charset=utf-8',
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
-    'x-request-id': requestId,
   });
   res.end(body);
 }
@@ -124,7 +123,6 @@ export function sendProblem(req: IncomingMessage, res: ServerResponse, error: Co
     'content-type': 'application/problem+json; charset=utf-8',
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
-    'x-request-id': requestId,
     ...(status === 401 && { 'www-authenticate': 'Bearer' }),
     ...(retryAfterMs !== undefined && { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) }),
   });

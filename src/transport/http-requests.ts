@@ -23,8 +23,8 @@ const MAX_PIPELINED = 16;
 export class HttpRequests {
   readonly #connections: Connections;
   readonly #failures: Failures;
-  /** What is to be done when a request of the socket is over. */
-  readonly #underWay = new WeakMap<Socket, Set<() => void>>();
+  /** Of each socket the requests that have yet to be answered, and what is to be done when each of them is over. */
+  readonly #underWay = new WeakMap<Socket, Map<ServerResponse, (() => void)[]>>();
 
   constructor(connections: Connections, failures: Failures) {
     this.#connections = connections;
@@ -40,7 +40,8 @@ export class HttpRequests {
       socket.destroy();
       return false;
     }
-    this.#whenOver({ req, res }, () => undefined);
+    own.set(res, []);
+    res.once('close', () => this.#over(socket, res));
     return true;
   }
 
@@ -48,14 +49,14 @@ export class HttpRequests {
   request({ req, res, requestId }: Exchange): Connection {
     const connection = this.#connections.request(req, requestId);
     connection.carriedBy(new RequestWire(req, res, connection));
-    this.#whenOver({ req, res }, () => connection.closed());
+    this.#whenOver(req.socket, res, () => connection.closed());
     return connection;
   }
 
   /** One that lasts. @throws what `serve` throws, before the stream has begun. */
   async stream({ req, res }: Exchange, serve: (connection: Connection) => Promise<void>): Promise<void> {
     const connection = this.#connections.arrive(req, 'sse');
-    this.#whenOver({ req, res }, () => connection.closed());
+    this.#whenOver(req.socket, res, () => connection.closed());
     // Until the stream begins it is a request, and is cut off with its socket.
     connection.carriedBy(new RequestWire(req, res, connection));
     try {
@@ -70,26 +71,28 @@ export class HttpRequests {
     }
   }
 
-  #watch(socket: Socket): Set<() => void> {
-    const own = new Set<() => void>();
+  #watch(socket: Socket): Map<ServerResponse, (() => void)[]> {
+    const own = new Map<ServerResponse, (() => void)[]>();
     this.#underWay.set(socket, own);
     // An answer that waits for others hears nothing of the end of its socket.
     socket.once('close', () => {
-      for (const over of own) over();
+      for (const res of own.keys()) this.#over(socket, res);
     });
     return own;
   }
 
   /** Calls `then` once: when the answer has gone, or its reader has. */
-  #whenOver({ req, res }: Pick<Exchange, 'req' | 'res'>, then: () => void): void {
-    const own = this.#underWay.get(req.socket);
-    const over = () => {
-      own?.delete(over);
-      res.off('close', over);
-      then();
-    };
-    own?.add(over);
-    res.once('close', over);
+  #whenOver(socket: Socket, res: ServerResponse, then: () => void): void {
+    const own = this.#underWay.get(socket)?.get(res);
+    if (own === undefined) then();
+    else own.push(then);
+  }
+
+  #over(socket: Socket, res: ServerResponse): void {
+    const own = this.#underWay.get(socket);
+    const waiting = own?.get(res) ?? [];
+    own?.delete(res);
+    for (const then of waiting) then();
   }
 }
 

@@ -84,7 +84,7 @@ async function handlePublish(deps: PlainHttpDeps, exchange: Exchange, channel: s
   const draft = draftFrom(req, await readJson(req, connection), channel);
   authorise(deps.feed, call, [draft]);
   const [receipt] = await publish(deps.feed, call, [validated(anyDraft, draft)]);
-  sendJson(exchange.res, 201, JSON.stringify(receipt), requestId);
+  sendJson(exchange.res, 201, JSON.stringify(receipt));
 }
 
 /** What is to be published: the body, and what the address and the headers say where it is silent. */
@@ -139,13 +139,13 @@ async function handleHistory(deps: PlainHttpDeps, exchange: Exchange, channels: 
   const text = `{"events":[${events.map((delivery) => delivery.json).join(',')}],${JSON.stringify(rest).slice(1)}`;
   // Who has been shown out meanwhile is told nothing.
   exchange.connection.assertOpen();
-  exchange.connection.hold(text.length);
-  sendJson(exchange.res, 200, text, exchange.requestId);
+  exchange.connection.hold(Buffer.byteLength(text));
+  sendJson(exchange.res, 200, text);
 }
 
 async function handleHealth(deps: PlainHttpDeps, exchange: Exchange): Promise<void> {
   const health = await deps.health();
-  sendJson(exchange.res, isServing(health.status) ? 200 : 503, JSON.stringify(health), exchange.requestId);
+  sendJson(exchange.res, isServing(health.status) ? 200 : 503, JSON.stringify(health));
 }
 
 async function handleMetrics(deps: PlainHttpDeps, { res, requestId }: Exchange): Promise<void> {
@@ -159,18 +159,18 @@ let asyncApi: string | undefined;
 
 function handleContract(_deps: PlainHttpDeps, exchange: Exchange): Promise<void> {
   contract ??= JSON.stringify(contractDocument());
-  sendJson(exchange.res, 200, contract, exchange.requestId);
+  sendJson(exchange.res, 200, contract);
   return Promise.resolve();
 }
 
 function handleAsyncApi(_deps: PlainHttpDeps, exchange: Exchange): Promise<void> {
   asyncApi ??= JSON.stringify(asyncApiDocument(contractDocument(), { version: VERSION, contractHash: CONTRACT_HASH }));
-  sendJson(exchange.res, 200, asyncApi, exchange.requestId);
+  sendJson(exchange.res, 200, asyncApi);
   return Promise.resolve();
 }
 
 function handleLiveness(_deps: PlainHttpDeps, exchange: Exchange): Promise<void> {
-  sendJson(exchange.res, 200, '{"status":"alive"}', exchange.requestId);
+  sendJson(exchange.res, 200, '{"status":"alive"}');
   return Promise.resolve();
 }
 
@@ -179,5 +179,5 @@ async function handleStats(deps: PlainHttpDeps, exchange: Exchange): Promise<voi
   if (principal.role === 'user') throw new CourierError('FORBIDDEN', 'statistics are for services and admins');
   const stats = await deps.control.stats();
   exchange.connection.assertOpen();
-  sendJson(exchange.res, 200, JSON.stringify(stats), exchange.requestId);
+  sendJson(exchange.res, 200, JSON.stringify(stats));
 }

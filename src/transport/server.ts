@@ -38,8 +38,6 @@ export interface ServerDeps extends PlainHttpDeps {
  * proxies keep them (nginx: 60 s): one that the gateway closes may have a proxy's next request on its way.
  */
 const TIMEOUTS = { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 2000, keepAliveTimeout: 75_000 };
-/** How long an HTTP connection may move nothing while a request is under way on it, in ms: a client that does not read its answer. */
-const UNREAD_MS = 30_000;
 /** Characters of a request's path in the log, at most. */
 const MAX_LOGGED_PATH = 300;
 const TRPC_PREFIX = '/trpc/';
@@ -89,7 +87,8 @@ class HttpServer {
       { ...TIMEOUTS, shouldUpgradeCallback: isWebSocketUpgrade },
       (req, res) => void this.#answer({ req, res, requestId: requestIdOf(req) }),
     );
-    this.server.timeout = UNREAD_MS;
+    // Of a client that does not read its answer. The gateway's own part of a request takes less than that.
+    this.server.timeout = deps.stallMs;
     this.server.on('upgrade', (req, socket, head) => upgrades.take(req, socket as Socket, head));
   }
 

@@ -104,7 +104,8 @@ async function send({ req, res, connection }: TrpcHttpExchange, response: Respon
   // Several answers, each when it is there.
   const isStreamed = response.headers.get('transfer-encoding') === 'chunked';
   const text = isStreamed ? '' : await response.text();
-  connection.hold(text.length);
+  // What a mutation did is told; its answer is small, and its body is counted already.
+  if (req.method === 'GET') connection.hold(Buffer.byteLength(text));
   for (const [name, value] of response.headers) res.setHeader(name, value);
   endUnread(req, res);
   res.statusCode = response.status;

@@ -101,7 +101,7 @@ export async function answerPublish(run: Run, { req, res }: Exchange, channel: s
   if (answer === 'drop' || (answer !== undefined && 'close' in answer)) res.destroy();
   else if (answer === undefined) sendError(run, req, res, { code: 'BAD_REQUEST', message: 'the script has no such publish' });
   else if ('error' in answer) sendError(run, req, res, answer.error);
-  else if ('receipt' in answer) sendJson(res, 201, JSON.stringify(receiptOf(answer.receipt)), 'vector');
+  else if ('receipt' in answer) sendJson(res, 201, JSON.stringify(receiptOf(answer.receipt)));
   else if ('half' in answer) sendHalf(res, JSON.stringify(receiptOf(answer.half)));
   else res.writeHead(answer.status, { 'content-type': 'text/html' }).end('<h1>This is the proxy speaking</h1>');
   if (answer !== undefined) run.played();
@@ -124,7 +124,7 @@ export function answerHistory(run: Run, { req, res, url }: Exchange, list: strin
   else if ('error' in answer) sendError(run, req, res, answer.error);
   else {
     const { events, gap = null, ...page } = answer.page;
-    sendJson(res, 200, JSON.stringify({ events: events.map(eventOf), ...page, gap }), 'vector');
+    sendJson(res, 200, JSON.stringify({ events: events.map(eventOf), ...page, gap }));
   }
   if (answer !== undefined) run.played();
 }

@@ -93,17 +93,17 @@ class Runs {
     const target = this.#targetOf(req);
     if (req.method === 'POST' && req.url === '/runs') await this.#begin(req, res);
     else if (target === undefined) res.writeHead(404).end();
-    else if (target.path[0] === 'seen') sendJson(res, 200, JSON.stringify(target.run.seen), 'vector');
-    else if (target.path[0] === 'done') sendJson(res, 200, JSON.stringify(await target.run.done()), 'vector');
+    else if (target.path[0] === 'seen') sendJson(res, 200, JSON.stringify(target.run.seen));
+    else if (target.path[0] === 'done') sendJson(res, 200, JSON.stringify(await target.run.done()));
     else await answer(target.run, { req, res, url: target.url }, target.path);
   }
 
   async #begin(req: IncomingMessage, res: ServerResponse): Promise<void> {
     try {
       const { vector } = (await readJson(req, NEVER)) as { vector: unknown };
-      sendJson(res, 201, JSON.stringify({ url: `http://${req.headers.host}/runs/${this.begin(vector).id}` }), 'vector');
+      sendJson(res, 201, JSON.stringify({ url: `http://${req.headers.host}/runs/${this.begin(vector).id}` }));
     } catch (error) {
-      sendJson(res, 400, JSON.stringify({ error: String(error) }), 'vector');
+      sendJson(res, 400, JSON.stringify({ error: String(error) }));
     }
   }
 
