@@ -233,6 +233,7 @@ export class CourierClient<const G extends OnGap | undefined = undefined> implem
       retry: this.#retry,
       signal,
       giveUp: this.#closing.signal,
+      obstacle: () => this.#obstacle(),
       onRetry: (error) => this.#onRetry(error),
     });
   }
@@ -250,9 +251,14 @@ export class CourierClient<const G extends OnGap | undefined = undefined> implem
     return error.with({ idempotencyKey, hint });
   }
 
-  #unreached(timeoutMs: number): CourierError {
+  /** Why there is no connection. */
+  #obstacle(): CourierError | undefined {
     const state = this.#connection.state.get();
-    const cause = state.status === 'connecting' ? state.error : undefined;
+    return state.status === 'connecting' ? state.error : undefined;
+  }
+
+  #unreached(timeoutMs: number): CourierError {
+    const cause = this.#obstacle();
     const why = cause === undefined ? '' : `: ${cause.message}`;
     return new CourierError('UNREACHABLE', `not connected within ${timeoutMs} ms${why}`, { cause });
   }

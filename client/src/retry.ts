@@ -56,6 +56,8 @@ export interface AttemptOptions {
   readonly giveUp: AbortSignal;
   /** What is tried, for errors. */
   readonly what: string;
+  /** Why nothing can be sent at the moment. */
+  readonly obstacle: () => CourierError | undefined;
   /** Told of failures that are tried again. */
   readonly onRetry: (error: CourierError) => void;
 }
@@ -64,16 +66,17 @@ export interface AttemptOptions {
  * Calls until it succeeds, as long as what it fails with may pass.
  *
  * @param call makes one attempt; it must hear the signal, and fail with CourierErrors.
- * @throws {CourierError} what cannot pass, or not in time; TIMEOUT, with the last failure as its cause. Or a signal's reason.
+ * @throws {CourierError} what cannot pass, or not in time; TIMEOUT, with why nothing was sent or the last failure as its cause. Or a signal's reason.
  */
 export async function attempt<T>(call: (signal: AbortSignal) => Promise<T>, options: AttemptOptions): Promise<T> {
-  const { retry, timeoutMs, giveUp, what, onRetry } = options;
+  const { retry, timeoutMs, giveUp, what, obstacle, onRetry } = options;
   const deadline = performance.now() + timeoutMs;
   const timeout = new AbortController();
   let last: CourierError | undefined;
   const timer = setTimeout(() => {
-    const why = last === undefined ? '' : `: ${last.message}`;
-    timeout.abort(new CourierError('TIMEOUT', `${what}: no answer within ${timeoutMs} ms${why}`, { cause: last }));
+    const cause = obstacle() ?? last;
+    const why = cause === undefined ? '' : `: ${cause.message}`;
+    timeout.abort(new CourierError('TIMEOUT', `${what}: no answer within ${timeoutMs} ms${why}`, { cause }));
   }, timeoutMs);
   const signal = options.signal === undefined ? timeout.signal : AbortSignal.any([options.signal, timeout.signal]);
   const mayWait = AbortSignal.any([signal, giveUp]);

@@ -63,7 +63,13 @@ export async function tokenFor({ token }: ConnectionOptions): Promise<string> {
 /** A client for single calls. */
 export async function httpClient(options: ConnectionOptions): Promise<TRPCClient<AppRouter>> {
   const headers = { authorization: `Bearer ${await tokenFor(options)}` };
-  return createTRPCClient<AppRouter>({ links: [httpBatchLink({ url: `${options.url}/trpc`, transformer: superjson, headers })] });
+  const link = httpBatchLink({
+    url: `${options.url}/trpc`,
+    transformer: superjson,
+    headers,
+    fetch: (url, init) => ask(options, url, init as RequestInit),
+  });
+  return createTRPCClient<AppRouter>({ links: [link] });
 }
 
 /** A client for subscriptions: it comes back by itself. A gap is the caller's business. */
@@ -73,9 +79,22 @@ export async function webSocketClient(options: ConnectionOptions): Promise<Couri
   return new CourierClient({ url: options.url, token: await tokenFor(options), onGap: 'continue' });
 }
 
+/** One request. @throws {CliError} when whatever answers is no gateway, or one that is elsewhere. */
+async function ask(options: ConnectionOptions, ...request: Parameters<typeof fetch>): Promise<Response> {
+  const response = await fetch(...request);
+  const { status, headers } = response;
+  if (!headers.has('x-courier-contract'))
+    throw new CliError(`what answers at ${options.url} is no gateway (HTTP ${status}): check the address`);
+  // Of calls that there are not a gateway tells in another form.
+  if (status === 404 && headers.get('content-type')?.startsWith('application/problem+json')) {
+    throw new CliError(`there is no gateway at this path of ${options.url}: check it against COURIER_BASE_PATH`);
+  }
+  return response;
+}
+
 /** GET of a plain path that answers JSON. `ok` is false for an answer that reports trouble and still has a body. */
 export async function getJson(options: ConnectionOptions, path: string): Promise<{ ok: boolean; body: Record<string, unknown> }> {
-  const response = await fetch(`${options.url}${path}`, { headers: { authorization: `Bearer ${await tokenFor(options)}` } });
+  const response = await ask(options, `${options.url}${path}`, { headers: { authorization: `Bearer ${await tokenFor(options)}` } });
   const body = (await response.json()) as Record<string, unknown>;
   if (response.status === 401 || response.status === 403) throw new CliError(String(body['detail']), EXIT.refused);
   return { ok: response.ok, body };
@@ -85,6 +104,7 @@ export async function getJson(options: ConnectionOptions, path: string): Promise
 export function explain(error: unknown, url: string): CliError {
   if (error instanceof CliError) return error;
   if (error instanceof TRPCClientError) {
+    if (error.cause instanceof CliError) return error.cause;
     const code: unknown = error.data?.code;
     if (code === 'UNAUTHORIZED' || code === 'FORBIDDEN') return new CliError(error.message, EXIT.refused);
     if (code !== undefined) return new CliError(error.message);

@@ -4,6 +4,7 @@ const courier = new CourierClient({
   url: 'http://127.0.0.1:8766',
   token: process.env['COURIER_TOKEN'] ?? '',
   onGap: 'fail',
+  onRetry: ({ message }) => console.warn(message),
 });
 
 const subscription = courier.subscribe('backtest.b1', async (event) => {

@@ -14,5 +14,6 @@ const subscription = trpc.backtest.onEvent.subscribe(
       subscription.unsubscribe();
       void ws.close();
     },
+    onError: ({ message }) => console.error(message),
   },
 );

@@ -1,5 +1,8 @@
 /** The command line as a person uses it: real processes, a real gateway. */
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { describe, expect, inject, test } from 'vitest';
 import { createDatabase } from '../../scripts/servers.ts';
 import { runCli } from '../helpers/cli.ts';
@@ -148,6 +151,28 @@ describe('trouble is one line and an exit code', () => {
     expect(await stats.exit).toBe(1);
     expect(stats.stderr).toEqual([expect.stringMatching(/^courier: cannot reach the gateway at http:\/\/127\.0\.0\.1:1: /)]);
   });
+
+  test.each([['stats'], ['health'], ['history', 'global'], ['publish', 'forge.job.j', 'forge.job.progress', progress(0.5)]])(
+    'a path or a server that is no gateway: %s',
+    async (...command) => {
+      await using gateway = await startGateway({ COURIER_BASE_PATH: '/courier' });
+      const page = createServer((_req, res) => res.setHeader('content-type', 'text/html').end('<h1>Welcome</h1>')).listen(0, '127.0.0.1');
+      await using stack = new AsyncDisposableStack();
+      stack.defer(() => void page.close());
+      await once(page, 'listening');
+      const said = async (url: string) => {
+        await using run = runCli([...command, '--url', url], { COURIER_JWT_SECRET: SECRET });
+        return [await run.exit, run.stderr];
+      };
+      const beside = gateway.url.replace('/courier', '/elsewhere');
+      expect(await said(beside)).toEqual([
+        1,
+        [`courier: there is no gateway at this path of ${beside}: check it against COURIER_BASE_PATH`],
+      ]);
+      const other = `http://127.0.0.1:${(page.address() as AddressInfo).port}`;
+      expect(await said(other)).toEqual([1, [`courier: what answers at ${other} is no gateway (HTTP 200): check the address`]]);
+    },
+  );
 
   test('wrong usage', async () => {
     await using run = runCli(['tail', '--types', 'trade.exploded']);
