@@ -25,6 +25,7 @@ import { createMetrics } from './observe/metrics.ts';
 import { Recent } from './observe/recent.ts';
 import { collectStats } from './observe/stats.ts';
 import { createTrail } from './observe/trail.ts';
+import './transport/json-parse.ts';
 import { type Listener, listen } from './transport/server.ts';
 import { CONTRACT_HASH, VERSION } from './version.ts';
 

@@ -3,6 +3,7 @@ import { deepStrictEqual } from 'node:assert';
 import fc from 'fast-check';
 import superjson from 'superjson';
 import { describe, expect, test } from 'vitest';
+import { parseJson } from '../../src/contract/json-text.ts';
 import { inputOf } from '../../src/router/annotations.ts';
 
 type Wire = Parameters<typeof superjson.deserialize>[0];
@@ -28,7 +29,7 @@ const { value } = fc.letrec((tie) => ({
 }));
 
 /** As it arrives, each time anew: reading uses it up. */
-const arrives = (wire: unknown): Wire => JSON.parse(JSON.stringify(wire));
+const arrives = (wire: unknown): Wire => parseJson(JSON.stringify(wire)) as Wire;
 
 test('values of JSON, dates and undefined come through as superjson gives them', () => {
   fc.assert(

@@ -1,11 +1,12 @@
 /** JSON as people type it: what it says, or where it ceases to be JSON. Browsers tell the place in their own words, or not at all. */
+import { parseJson } from '../../../../../src/contract/json-text.ts';
 
 export type JsonText = { readonly value: unknown } | { readonly fault: string };
 
 /** Reads JSON. What is wrong is told with its line and column, both from 1. */
 export function readJson(text: string): JsonText {
   const offset = faultAt(text);
-  if (offset === undefined) return { value: JSON.parse(text) };
+  if (offset === undefined) return { value: parseJson(text) };
   const before = text.slice(0, offset).split('\n');
   const place = `line ${before.length}, column ${(before.at(-1) ?? '').length + 1}`;
   if (text.slice(offset).trim() === '') return { fault: `is not JSON: it ends too early, at ${place}` };
