@@ -19,6 +19,8 @@ const NAMED: Readonly<Record<string, readonly string[]>> = {
 };
 /** An IPv4 address within IPv6 has its 32 bits behind this many. */
 const MAPPED_PREFIX_LENGTH = 96;
+/** Whoever has one IPv6 address has all that begin so (RFC 6177). */
+const SITE_PREFIX_LENGTH = 64;
 /** Characters of a header that says where a request came from, at most: room for forty hops, each with an IPv6 address. */
 const MAX_HEADER_LENGTH = 2048;
 /** What a socket that has closed already is counted for. */
@@ -64,6 +66,12 @@ export function clientAddress(trusted: readonly Network[]): (req: IncomingMessag
     if (listed !== undefined && forwarded !== undefined && listed !== forwarded) return peer.toString();
     return listed ?? forwarded ?? peer.toString();
   };
+}
+
+/** What is counted as one caller: an IPv4 address, or the 64 bits of an IPv6 address that a site has to itself. */
+export function networkOf(address: string): string {
+  if (isIP(address) !== 6) return address;
+  return `${ipaddr.IPv6.networkAddressFromCIDR(`${address}/${SITE_PREFIX_LENGTH}`)}/${SITE_PREFIX_LENGTH}`;
 }
 
 /** Goes back from the peer, hop by hop, to the first that is not trusted. What cannot be read ends the way. */

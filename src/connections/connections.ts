@@ -12,6 +12,7 @@ import { CourierError } from '../errors.ts';
 import type { Activity } from '../limits/limits.ts';
 import type { Logger } from '../observe/logger.ts';
 import { Charges, type ChargesDeps } from './charges.ts';
+import { networkOf } from './client-address.ts';
 import { Connection, type ConnectionHost } from './connection.ts';
 import { drain } from './drain.ts';
 import { HeldBytes } from './held-bytes.ts';
@@ -20,7 +21,7 @@ import { Liveness } from './liveness.ts';
 import { Places, type PlacesDeps } from './places.ts';
 import { Strangers } from './strangers.ts';
 import type { Timings } from './timings.ts';
-import { type Ending, endingOf, SHUTTING_DOWN } from './wire.ts';
+import { type Ending, endingOf, FULL, SHUTTING_DOWN } from './wire.ts';
 
 export interface ConnectionsDeps extends ChargesDeps, PlacesDeps {
   readonly verify: VerifyToken;
@@ -56,6 +57,8 @@ export class Connections {
   readonly #liveness: Liveness;
   /** Those that last. */
   readonly #all = new Set<Connection>();
+  /** Those of them that are open. */
+  readonly #open = new Set<Connection>();
   readonly #requests = new Set<Connection>();
   readonly #counts: Record<Transport, number> = { trpc: 0, plain: 0, sse: 0 };
   /** Called when the last one has closed. */
@@ -67,8 +70,8 @@ export class Connections {
     this.#charges = new Charges(deps);
     this.#liveness = new Liveness(deps.timings.lookMs);
     this.#places = new Places(deps);
-    const { unauthenticatedPerAddress: each } = deps.limits.gateway;
-    this.#strangers = new Strangers({ allowedOrigins: deps.allowedOrigins, each });
+    const { unauthenticatedPerAddress: each, connections: inAll } = deps.limits.gateway;
+    this.#strangers = new Strangers({ allowedOrigins: deps.allowedOrigins, each, inAll });
   }
 
   /** May a page of this origin use the gateway? */
@@ -81,18 +84,18 @@ export class Connections {
    * Whoever is known comes in however many strangers wait. Resolves to whether there was room.
    */
   async enter(connection: Connection, { token, authorization }: Credentials): Promise<boolean> {
-    const address = `address ${connection.address}`;
-    if (token === undefined && authorization === undefined) return this.#enterAs(connection, address);
+    const address = `address ${networkOf(connection.address)}`;
+    if (token === undefined && authorization === undefined) return this.#enterAs(connection, address, true);
     // As long as its token is checked it is a stranger that has room of its own: as many as any address has.
-    if (!this.#enterAs(connection, `checked ${address}`)) return false;
+    if (!this.#enterAs(connection, `checked ${address}`, false)) return false;
     const known = await authenticate(this.#deps.verify, { token, authorization }).catch(() => undefined);
     const isKnown = known !== undefined && !this.#deps.revocations.has(known);
     this.#forgetStranger(connection);
-    return this.#enterAs(connection, isKnown ? `principal ${keyOf(known)}` : address);
+    return this.#enterAs(connection, isKnown ? `principal ${keyOf(known)}` : address, !isKnown);
   }
 
-  #enterAs(connection: Connection, whose: string): boolean {
-    if (connection.state !== 'opening' || !this.#strangers.enter(whose)) return false;
+  #enterAs(connection: Connection, whose: string, isNobody: boolean): boolean {
+    if (connection.state !== 'opening' || !this.#strangers.enter(whose, isNobody)) return false;
     connection.strangerOf = whose;
     return true;
   }
@@ -124,15 +127,9 @@ export class Connections {
     return connection;
   }
 
-  /** Are there more than the gateway takes? */
-  get isFull(): boolean {
-    const most = this.#deps.limits.gateway.connections;
-    return most !== null && this.#all.size > most;
-  }
-
   /** Those that are open and last. */
   get open(): Connection[] {
-    return [...this.#all].filter(({ isOpen }) => isOpen);
+    return [...this.#open];
   }
 
   /** By transport, those too that have not authenticated. */
@@ -160,16 +157,23 @@ export class Connections {
     return connection !== undefined;
   }
 
-  /** Refuses the tokens from now on, and ends what stands on them. Returns how many connections that were. */
+  /**
+   * Refuses the tokens from now on, and ends what stands on them. Resolves to how many connections that were.
+   *
+   * @throws {CourierError} SERVICE_UNAVAILABLE when it could not be stored, and is forgotten with this process.
+   */
   async revoke(revoked: Revoked): Promise<number> {
-    let ended = 0;
     try {
       await this.#deps.revocations.add(revoked);
-    } finally {
-      // Refused here from now on, also where it could not be stored.
-      ended = this.#endRevoked();
+    } catch (error) {
+      this.#deps.logger.error('a revocation could not be stored', { error });
+      this.#endRevoked();
+      throw new CourierError('SERVICE_UNAVAILABLE', 'refused here from now on, but that could not be stored: revoke again', {
+        retryAfterMs: 1000,
+        cause: error,
+      });
     }
-    return ended;
+    return this.#endRevoked();
   }
 
   /** Takes over what other instances have revoked, and ends what stands on it. Returns how many connections that were. */
@@ -231,21 +235,24 @@ export class Connections {
       try {
         return await this.#verify(() => authenticate(this.#deps.verify, credentials));
       } catch (error) {
-        if (error instanceof CourierError && error.code === 'UNAUTHORIZED') await this.#charges.wrongToken(address);
+        if (error instanceof CourierError && error.code === 'UNAUTHORIZED') await this.#charges.wrongToken(networkOf(address));
         throw error;
       }
     },
-    claim: (connection, principal) => this.#places.take(connection, principal),
+    claim: (connection, principal) => this.#claim(connection, principal),
     isRevoked: (principal) => this.#deps.revocations.has(principal),
     hold: (connection, bytes) => this.#heldBytes.take(connection, bytes),
     verify: (token) => this.#verify(() => this.#deps.verify(token)),
     charge: (connection, activity, cost) => this.#charge(connection, activity, cost),
     onOpen: (connection) => {
       this.#forgetStranger(connection);
-      if (connection.transport !== undefined) this.#deps.logger.info('connected', describe(connection));
+      if (connection.transport === undefined) return;
+      this.#open.add(connection);
+      this.#deps.logger.info('connected', describe(connection));
     },
     onClosing: (connection, wasOpen) => {
       this.#places.release(connection);
+      this.#open.delete(connection);
       if (wasOpen && connection.transport !== undefined) this.#deps.logger.info('disconnected', describe(connection));
     },
     onClosed: (connection, code) => {
@@ -273,6 +280,12 @@ export class Connections {
     if (!this.#deps.revocations.has(principal)) return principal;
     this.#deps.meter.authFailed('revoked');
     throw REVOKED.error;
+  }
+
+  async #claim(connection: Connection, principal: Principal): Promise<void> {
+    await this.#places.take(connection, principal);
+    const most = this.#deps.limits.gateway.connections;
+    if (most !== null && this.#open.size >= most) throw FULL.error;
   }
 
   #forgetStranger(connection: Connection): void {

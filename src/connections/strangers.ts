@@ -6,12 +6,15 @@ export interface StrangerLimits {
   readonly allowedOrigins: readonly string[];
   /** Connections of one address, or of one principal, that have yet to sign in; no limit when null. */
   readonly each: number | null;
+  /** Of all together; those whose token is good, or is being checked, come in all the same. No limit when null. */
+  readonly inAll: number | null;
 }
 
 export class Strangers {
   readonly #limits: StrangerLimits;
   /** By whose they are. */
   readonly #waiting = new Map<string, number>();
+  #count = 0;
 
   constructor(limits: StrangerLimits) {
     this.#limits = limits;
@@ -19,9 +22,7 @@ export class Strangers {
 
   /** How many there are in all. */
   get count(): number {
-    let count = 0;
-    for (const own of this.#waiting.values()) count += own;
-    return count;
+    return this.#count;
   }
 
   /** May a page of this origin use the gateway? What is no browser sends none, and may. */
@@ -29,16 +30,24 @@ export class Strangers {
     return origin === undefined || this.#limits.allowedOrigins.includes(origin) || URL.parse(origin)?.host === host;
   }
 
-  /** Counts one more; false, and not counted, when there is no room. */
-  enter(whose: string): boolean {
+  /**
+   * Counts one more; false, and not counted, when there is no room.
+   *
+   * @param isNobody it has shown no token.
+   */
+  enter(whose: string, isNobody: boolean): boolean {
+    const { each, inAll } = this.#limits;
     const own = this.#waiting.get(whose) ?? 0;
-    if (this.#limits.each !== null && own >= this.#limits.each) return false;
+    if (each !== null && own >= each) return false;
+    if (inAll !== null && isNobody && this.#count >= inAll) return false;
+    this.#count += 1;
     this.#waiting.set(whose, own + 1);
     return true;
   }
 
   /** One that was counted has signed in, or gone. */
   leave(whose: string): void {
+    this.#count -= 1;
     const left = (this.#waiting.get(whose) ?? 0) - 1;
     if (left > 0) this.#waiting.set(whose, left);
     else this.#waiting.delete(whose);

@@ -133,15 +133,21 @@ function isServerError(error: unknown): boolean {
   return error instanceof pg.DatabaseError && !error.code?.startsWith('57P');
 }
 
-/** What went wrong, for a person who looks after the gateway; without the data of statements. */
+/** What went wrong, for callers: without names, addresses and data, which the error itself may have. */
 export function reasonOf(error: unknown): string {
   if (error instanceof pg.DatabaseError) {
     if (error.code === '53100') return 'the disk of the database is full';
     if (error.code?.startsWith('57P')) return 'the database is shutting down or starting';
     if (error.code === '57014') return `the database took longer than ${STATEMENT_MS} ms`;
-    return `the database refused: ${error.message}`;
+    return `the database refused (SQLSTATE ${error.code})`;
   }
   // Attempts on several addresses fail together, without a message.
   if (error instanceof AggregateError && error.message === '') return reasonOf(error.errors[0]);
-  return error instanceof Error ? `the database cannot be reached: ${error.message}` : 'the database cannot be reached';
+  return error instanceof Error && 'code' in error ? `the database cannot be reached (${error.code})` : 'the database cannot be reached';
+}
+
+/** The same for whoever runs the gateway, in the words of the database. */
+export function detailOf(error: unknown): string {
+  if (error instanceof AggregateError && error.message === '') return detailOf(error.errors[0]);
+  return error instanceof Error ? `${reasonOf(error)}: ${error.message}` : reasonOf(error);
 }

@@ -4,7 +4,7 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import pg from 'pg';
-import { connectionSettings, PostgresSockets, reasonOf } from './postgres-database.ts';
+import { connectionSettings, detailOf, PostgresSockets } from './postgres-database.ts';
 import { beginEpoch, LOCK_SPACE, PostgresOpenError } from './postgres-schema.ts';
 
 const PAUSE_MS = 500;
@@ -97,6 +97,6 @@ async function lockLog(client: pg.Client, call: string): Promise<boolean> {
 
 export function openError(url: string, error: unknown): PostgresOpenError {
   const { host, pathname } = URL.parse(url) ?? { host: '?', pathname: '' };
-  const reason = error instanceof PostgresOpenError ? error.message : reasonOf(error);
+  const reason = error instanceof PostgresOpenError ? error.message : detailOf(error);
   return new PostgresOpenError(`the event log ${host}${pathname} cannot be opened: ${reason}`, { cause: error });
 }

@@ -52,7 +52,7 @@ function commit(store: SqliteStore, batch: readonly Append[]): void {
     const placements = store.append(batch);
     reply({ kind: 'committed', appends: batch.map(({ id }, index) => ({ id, placements: placements[index] ?? [] })) });
   } catch (error) {
-    reply({ kind: 'failed', ids: batch.map(({ id }) => id), of: 'append', message: reasonOf(error) });
+    reply({ kind: 'failed', ids: batch.map(({ id }) => id), of: 'append', message: messageOf(error) });
   }
 }
 
@@ -69,11 +69,10 @@ function serve(store: SqliteStore, request: Other): void {
       port.close();
     }
   } catch (error) {
-    reply({ kind: 'failed', ids: [id], of: request.kind, message: reasonOf(error) });
+    reply({ kind: 'failed', ids: [id], of: request.kind, message: messageOf(error) });
   }
 }
 
-function reasonOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return /disk is full|full/i.test(message) ? 'the disk is full' : message;
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -195,8 +195,9 @@ class SqliteLog implements EventLog {
   }
 
   #fail({ ids, of, message }: Extract<Reply, { kind: 'failed' }>): void {
-    if (of === 'append') this.#problem = message;
-    const error = unavailable(message);
+    const reason = /full/i.test(message) ? 'the disk is full' : 'its file cannot be used';
+    if (of === 'append') this.#problem = reason;
+    const error = unavailable(reason, new Error(message));
     this.#options.onError?.(error, of);
     for (const id of ids) this.#take(id)?.reject(error);
   }
@@ -214,6 +215,7 @@ class SqliteLog implements EventLog {
   }
 }
 
-function unavailable(reason: string): CourierError {
-  return new CourierError('SERVICE_UNAVAILABLE', `the event log cannot serve this now: ${reason}`, { retryAfterMs: RETRY_AFTER_MS });
+/** @param cause in the words of SQLite, which callers are not told. */
+function unavailable(reason: string, cause?: Error): CourierError {
+  return new CourierError('SERVICE_UNAVAILABLE', `the event log cannot serve this now: ${reason}`, { retryAfterMs: RETRY_AFTER_MS, cause });
 }

@@ -140,5 +140,7 @@ function parsed(text: string): object | undefined {
 
 function reasonOf(error: unknown): string {
   if (error instanceof AggregateError && error.message === '') return reasonOf(error.errors[0]);
+  // The message of the system's errors has the address, which is nobody's business who asks for the gateway's health.
+  if (error instanceof Error && 'syscall' in error && 'code' in error) return String(error.code);
   return error instanceof Error ? error.message : String(error);
 }

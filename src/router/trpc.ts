@@ -63,15 +63,10 @@ export class Context implements ContextParts {
 /** Answers are as superjson has them. Input is kept as it came, for `reading`. */
 const transformer = { serialize, deserialize: unread };
 
-/** Pings keep proxies from closing a quiet stream, and let the client notice a dead one. */
-const SSE_PING_MS = 15_000;
-export const SSE_INACTIVITY_MS = 40_000;
-
 const t = initTRPC.context<Context>().create({
   transformer,
   // Never a stack trace in an answer, whatever NODE_ENV says.
   isDev: false,
-  sse: { ping: { enabled: true, intervalMs: SSE_PING_MS }, client: { reconnectAfterInactivityMs: SSE_INACTIVITY_MS } },
   errorFormatter: ({ shape, error, ctx }) => {
     const { code, message, issues, retryAfterMs } = tellable(error);
     const told = withCode(shape, code);

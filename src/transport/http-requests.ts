@@ -6,7 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Connection } from '../connections/connection.ts';
 import type { Connections } from '../connections/connections.ts';
-import { endingOf, FULL, SHUTTING_DOWN, type Wire } from '../connections/wire.ts';
+import { endingOf, SHUTTING_DOWN, type Wire } from '../connections/wire.ts';
 import { tellable } from '../errors.ts';
 import type { Failures } from '../observe/failures.ts';
 
@@ -60,7 +60,6 @@ export class HttpRequests {
     // Until the stream begins it is a request, and is cut off with its socket.
     connection.carriedBy(new RequestWire(req, res, connection));
     try {
-      if (this.#connections.isFull) throw FULL.error;
       await serve(connection);
     } catch (error) {
       const wasBegun = res.headersSent;

@@ -5,7 +5,7 @@ import type { Principal } from '../auth/principal.ts';
 import type { Credentials } from '../auth/tokens.ts';
 import { validated } from '../errors.ts';
 import { typeList } from '../router/events.ts';
-import type { SubscribeRequest } from '../subscribe.ts';
+import { positionFrom, type SubscribeRequest } from '../subscribe.ts';
 import { readableChannels } from './channel-list.ts';
 import { headerOf } from './http-exchange.ts';
 import { decodeSegment, type RequestTarget } from './request-target.ts';
@@ -29,16 +29,22 @@ export function credentialsOf(req: IncomingMessage, { search }: RequestTarget): 
 /**
  * Reads what comes behind `prefix` in the path, and the query.
  *
- * @param resumed the position that a client says it has come to, where it has another place for that.
+ * @param lastEventId the header in which an `EventSource` says how far it has come.
  * @throws {CourierError} BAD_REQUEST naming what is malformed; FORBIDDEN naming the first channel that is not granted.
  */
 export function plainSubscription(
   principal: Principal,
   { path, search }: RequestTarget,
   prefix: string,
-  resumed?: string,
+  lastEventId?: string,
 ): SubscribeRequest {
   const { last_event_id, from, types } = validated(query, Object.fromEntries(new URLSearchParams(search)));
+  for (const [name, position] of [
+    ['last_event_id', last_event_id],
+    ['Last-Event-ID', lastEventId],
+  ] as const) {
+    if (position !== undefined) positionFrom(name, position);
+  }
   const channels = readableChannels(principal, decodeSegment(path.slice(prefix.length)));
-  return { channels, types, from, lastEventId: resumed ?? last_event_id };
+  return { channels, types, from, lastEventId: lastEventId ?? last_event_id };
 }

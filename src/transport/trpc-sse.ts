@@ -8,7 +8,7 @@ import type { Delivery } from '../delivery/delivery.ts';
 import { isEventStream } from '../delivery/event-stream.ts';
 import { CourierError } from '../errors.ts';
 import { appRouter } from '../router/index.ts';
-import { Context, SSE_INACTIVITY_MS } from '../router/trpc.ts';
+import { Context } from '../router/trpc.ts';
 import { withLastEventId } from '../router/unread-input.ts';
 import { identityOf } from './client-identity.ts';
 import { headerOf, traceparentOf } from './http-exchange.ts';
@@ -82,11 +82,14 @@ function parsed(text: string): unknown {
   }
 }
 
+/** After how long without anything a client takes the stream for dead, in ms: pings come far more often. */
+const INACTIVITY_MS = 40_000;
+
 /** As `sseStreamProducer` of @trpc/server writes it. */
 function dialectOf(errorJson: (error: CourierError) => string): SseDialect {
   return {
     name: 'trpc-sse',
-    opening: `event: connected\ndata: ${JSON.stringify({ reconnectAfterInactivityMs: SSE_INACTIVITY_MS })}\n\n`,
+    opening: `event: connected\ndata: ${JSON.stringify({ reconnectAfterInactivityMs: INACTIVITY_MS })}\n\n`,
     ping: 'event: ping\ndata: \n\n',
     event: (delivery: Delivery) => `data: ${encodeEvent(delivery)}\nid: ${delivery.id}\n\n`,
     lastWords: ({ error }) => {

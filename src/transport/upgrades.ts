@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 import { WebSocketServer } from 'ws';
 import type { Connection } from '../connections/connection.ts';
 import type { Connections } from '../connections/connections.ts';
-import { CLOSING_MS, type Ending, FULL, type Wire } from '../connections/wire.ts';
+import { CLOSING_MS, type Ending, type Wire } from '../connections/wire.ts';
 import type { Transport } from '../contract/admin.ts';
 import { meaningOf } from '../contract/codes.ts';
 import { CourierError } from '../errors.ts';
@@ -20,6 +20,7 @@ import { type TrpcEndpointDeps, trpcEndpoint } from './trpc-endpoint.ts';
 import { TrpcSocket } from './trpc-socket.ts';
 import type { Upgraded } from './web-socket-wire.ts';
 
+const CONTRACT_HEADER = `X-Courier-Contract: ${CONTRACT_HASH}`;
 /** Bytes of one WebSocket message from a client, at most: what a thousand publishes that waited take. */
 const MAX_MESSAGE_BYTES = 1024 * 1024;
 const MAX_FRAGMENTS = 1024;
@@ -67,7 +68,7 @@ export class Upgrades {
     };
     this.#trpc = trpcEndpoint({ ...deps, onSocketError });
     this.#plain = { ...deps, onSocketError };
-    this.#server.on('headers', (headers) => headers.push(`X-Courier-Contract: ${CONTRACT_HASH}`));
+    this.#server.on('headers', (headers) => headers.push(CONTRACT_HEADER));
   }
 
   /** Takes one upgrade. */
@@ -97,8 +98,6 @@ export class Upgrades {
     this.#server.handleUpgrade(req, socket, head, (ws) => {
       socket.off('close', onGone);
       route.serve(connection, { ws, socket });
-      // Told over the WebSocket: browsers see nothing of an answer to an upgrade.
-      if (connections.isFull) connection.end(FULL);
     });
   }
 
@@ -160,6 +159,8 @@ function destroy(this: Socket): void {
 /** Answers with a status, and is done with the connection: nothing that comes after it is waited for. */
 function refuse(socket: Socket, status: number): void {
   const retry = status === 503 || status === 429 ? 'Retry-After: 1\r\n' : '';
-  socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n${retry}\r\n`);
+  socket.write(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n${CONTRACT_HEADER}\r\n${retry}\r\n`,
+  );
   socket.destroySoon();
 }

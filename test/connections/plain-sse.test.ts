@@ -80,6 +80,18 @@ describe('the stream', () => {
     expect([response.status, await response.json()]).toMatchObject([status, { code, status }]);
     await expect.poll(() => gateway.census.connections.sse).toBe(0);
   });
+
+  test('a position that is none is named by where it came from', async () => {
+    await using gateway = await startGateway();
+    const token = await gateway.token('ada');
+    const detail = async (query: string, headers: Record<string, string> = {}) => {
+      const response = await fetch(`${gateway.url}/sse/global?token=${token}${query}`, { headers });
+      return ((await response.json()) as { detail: string }).detail;
+    };
+    const reason = '"x" is not a position of Courier (the id of an event that was received)';
+    expect(await detail('&last_event_id=x')).toBe(`last_event_id: ${reason}`);
+    expect(await detail('', { 'last-event-id': 'x' })).toBe(`Last-Event-ID: ${reason}`);
+  });
 });
 
 test('EventSource resumes over a restart of the gateway, and misses nothing', async () => {

@@ -136,6 +136,22 @@ describe('connections', () => {
     expect(await second.closed).toEqual({ code: 1013, reason: 'the gateway is full' });
   });
 
+  test('of everyone, where strangers take no places, and are not more themselves', async () => {
+    await using gateway = await limited({ gateway: { connections: 2 } });
+    const stranger = () => openSocket(wsUrl(gateway, '/trpc?connectionParams=1'));
+    await using _waiting = await stranger();
+    await using other = await stranger();
+    await expect(stranger()).rejects.toThrow('429');
+    await using known = await openSocket(wsUrl(gateway, `/ws/global?token=${await gateway.token('ada')}`));
+    await known.count(1);
+    other.send({ method: 'connectionParams', data: { token: await gateway.token('eve') } });
+    other.send({ id: 1, method: 'query', params: { path: 'auth.whoami' } });
+    await other.count(1);
+    await using late = await openSocket(wsUrl(gateway, `/ws/global?token=${await gateway.token('ida')}`));
+    expect(await late.closed).toEqual({ code: 1013, reason: 'the gateway is full' });
+    await expect.poll(() => gateway.census).toMatchObject({ places: 2, strangers: 1 });
+  });
+
   test('that have not authenticated, of one address', async () => {
     await using gateway = await limited({ gateway: { unauthenticatedPerAddress: 1 } });
     await using waiting = await openSocket(wsUrl(gateway, '/trpc?connectionParams=1'));

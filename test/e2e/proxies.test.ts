@@ -66,5 +66,9 @@ describe('the address of a client behind a trusted proxy', () => {
     await using _first = await open('198.51.100.1');
     await expect(open('198.51.100.1')).rejects.toThrow('429');
     await using _other = await open('198.51.100.2');
+    // Whoever has one address of IPv6 has a network of them.
+    await using _six = await open('2001:db8:0:1::1');
+    await expect(open('2001:db8:0:1:ffff::2')).rejects.toThrow('429');
+    await using _neighbour = await open('2001:db8:0:2::1');
   });
 });

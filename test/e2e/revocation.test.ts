@@ -1,4 +1,5 @@
 /** Revocations over the wire: who is sent out, who is let in again, and who may revoke. */
+import { mkdirSync, rmdirSync } from 'node:fs';
 import { afterEach, expect, test, vi } from 'vitest';
 import { signToken } from '../../src/auth/tokens.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
@@ -68,6 +69,23 @@ test('of one token leaves the others, and outlives a restart', async () => {
   await using gateway = await startGateway(env);
   await expect(whoami(gateway, lost)).rejects.toMatchObject({ data: { code: 'UNAUTHORIZED' } });
   expect(await whoami(gateway, kept)).toMatchObject({ sub: 'ada' });
+});
+
+test('that cannot be stored acts here, and says so', async () => {
+  using folder = temporaryFolder();
+  await using gateway = await startGateway({ COURIER_LOG: `sqlite:${folder.file('courier.db')}` });
+  const { admin } = gateway.httpClient(await gateway.token('root', 'admin'));
+  await using plain = await openSocket(wsUrl(gateway, `/ws/global?token=${await gateway.token('ada')}`));
+  await plain.count(1);
+  const inTheWay = folder.file('revocations.json.new');
+  mkdirSync(inTheWay);
+  await expect(admin.revoke.mutate({ sub: 'ada' })).rejects.toMatchObject({
+    message: 'refused here from now on, but that could not be stored: revoke again',
+    data: { code: 'SERVICE_UNAVAILABLE', retryAfterMs: 1000 },
+  });
+  expect(await plain.closed).toEqual({ code: 1008, reason: 'the token was revoked' });
+  rmdirSync(inTheWay);
+  expect(await admin.revoke.mutate({ sub: 'ada' })).toEqual({ ended: 0 });
 });
 
 test('is for admins', async () => {

@@ -182,7 +182,7 @@ describe('refused at the start, in one line', () => {
     const limited = new URL(url);
     limited.username = role;
     await expect(openPostgresLog({ url: limited.href })).rejects.toThrow(
-      /^the event log 127\.0\.0\.1:\d+\/courier_\w+ cannot be opened: the database refused: permission denied for schema public$/,
+      /^the event log 127\.0\.0\.1:\d+\/courier_\w+ cannot be opened: the database refused \(SQLSTATE 42501\): permission denied for schema public$/,
     );
   });
 
