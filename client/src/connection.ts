@@ -8,7 +8,6 @@
  */
 import { createWSClient, type TRPCClient } from '@trpc/client';
 import { ERROR_CODES } from '../../src/contract/codes.ts';
-import { parseJson } from '../../src/contract/json-text.ts';
 import type { ConnectionState } from './connection-state.ts';
 import { CONTRACT_HASH } from './contract.ts';
 import { CourierError, closeError, closeMeaning, closeOf, courierErrorFrom } from './errors.ts';
@@ -151,7 +150,6 @@ export class Connection {
         contract: CONTRACT_HASH,
       }),
       WebSocket: CourierWebSocket,
-      experimental_encoder: { encode: (data) => JSON.stringify(data), decode: (data) => parseJson(String(data)) },
       retryDelayMs: () => 0,
       keepAlive: KEEP_ALIVE,
       onOpen: () => void this.#introduce(),

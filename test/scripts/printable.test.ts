@@ -44,7 +44,7 @@ const result = (data: unknown): Answer => ({ status: 200, body: [{ result: { dat
 async function hostileGateway(answer: Answer) {
   const server = createServer((req, res) => {
     req.resume();
-    res.writeHead(answer.status, { 'content-type': 'application/json' }).end(JSON.stringify(answer.body));
+    res.writeHead(answer.status, { 'content-type': 'application/json', 'x-courier-contract': 'any' }).end(JSON.stringify(answer.body));
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {
