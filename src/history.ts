@@ -60,7 +60,7 @@ export async function history(
   const limit = request.limit ?? DEFAULT_HISTORY_LIMIT;
   const newestFirst = request.order === 'newest';
   const events: Delivery[] = [];
-  let length = 0;
+  let bytes = 0;
   let { at, gap } = await (newestFirst ? findNewest(log, request) : findOldest(log, request));
   for (let rows = 0; ; ) {
     const want = Math.min(limit - events.length, MAX_ROWS - rows);
@@ -69,11 +69,11 @@ export async function history(
       gap = { reason: 'expired', requested: request.after, resumed_from: log.positions.at(page.first - 1) };
     }
     events.push(...page.events.map((event) => new Delivery(log.positions.at(event.seq), event)));
-    length += page.events.reduce((sum, { body }) => sum + body.length, 0);
+    bytes += page.events.reduce((sum, { body }) => sum + Buffer.byteLength(body), 0);
     at = page.through;
     rows += want;
     const has_more = newestFirst ? at > page.first : at < page.head;
-    if (has_more && events.length < limit && rows < MAX_ROWS && length < PAGE_BYTES) continue;
+    if (has_more && events.length < limit && rows < MAX_ROWS && bytes < PAGE_BYTES) continue;
     // Where nothing is retained, the first number is one that was not given out yet: no position.
     return { events, next: log.positions.at(Math.min(at, page.head)), has_more, gap };
   }

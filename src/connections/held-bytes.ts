@@ -4,11 +4,12 @@
  */
 import { keyOf } from '../auth/principal.ts';
 import { CourierError } from '../errors.ts';
+import { upTo } from '../limits/bytes.ts';
 import type { Connection } from './connection.ts';
 
-/** Bytes that the requests of one principal may hold, and those of all. */
-const MAX_OF_ONE_BYTES = 16 * 1024 * 1024;
-const MAX_BYTES = 64 * 1024 * 1024;
+/** Bytes that all requests may hold, as so much and at most as a part of the heap; and those of one principal. */
+const MAX_BYTES = upTo(64 * 1024 * 1024, 1 / 8);
+const MAX_OF_ONE_BYTES = MAX_BYTES / 4;
 
 export class HeldBytes {
   readonly #byPrincipal = new Map<string, number>();

@@ -11,11 +11,18 @@ const MAX_FORMS = 8;
 
 export class Batch {
   readonly deliveries: readonly Delivery[];
-  #bytes: Map<string, Buffer> | undefined;
+  /** Told of the bytes of each form that is kept. */
+  onGrown: ((bytes: number) => void) | undefined;
+  #forms: Map<string, Buffer> | undefined;
 
   /** @param deliveries at least one. */
   constructor(deliveries: readonly Delivery[]) {
     this.deliveries = deliveries;
+  }
+
+  /** Bytes of memory that it takes, at most, without its forms. */
+  get bytes(): number {
+    return this.deliveries.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   get lastSeq(): number {
@@ -30,14 +37,17 @@ export class Batch {
   }
 
   /** The bytes that `make` gives; made on the first call for `form` and shared by all later ones. */
-  bytes(form: string, make: (deliveries: readonly Delivery[]) => Buffer): Buffer {
-    this.#bytes ??= new Map();
-    let bytes = this.#bytes.get(form);
-    if (bytes === undefined) {
-      bytes = make(this.deliveries);
-      if (this.#bytes.size < MAX_FORMS) this.#bytes.set(form, bytes);
+  render(form: string, make: (deliveries: readonly Delivery[]) => Buffer): Buffer {
+    this.#forms ??= new Map();
+    let rendered = this.#forms.get(form);
+    if (rendered === undefined) {
+      rendered = make(this.deliveries);
+      if (this.#forms.size < MAX_FORMS) {
+        this.#forms.set(form, rendered);
+        this.onGrown?.(rendered.length);
+      }
     }
-    return bytes;
+    return rendered;
   }
 }
 

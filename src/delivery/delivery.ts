@@ -1,5 +1,6 @@
 /** One thing on its way to subscribers: an event of the log or a notice of Courier itself. Its JSON is made once. */
 import type { ChannelFamily } from '../contract/channels.ts';
+import { bytesInMemory } from '../limits/bytes.ts';
 import type { StoredEvent } from '../log/log.ts';
 
 export class Delivery {
@@ -10,8 +11,11 @@ export class Delivery {
   readonly type: string;
   /** Its position: what a subscriber resumes after. */
   readonly id: string;
-  readonly #body: string;
-  #json: string | undefined;
+  /** UTF-16 units of its body. */
+  readonly length: number;
+  /** The body, until the whole JSON has been asked for, which takes its place. */
+  #text: string;
+  #isWhole = false;
 
   constructor(id: string, event: Omit<StoredEvent, 'family'> & { readonly family: ChannelFamily | undefined }) {
     this.seq = event.seq;
@@ -19,17 +23,21 @@ export class Delivery {
     this.family = event.family;
     this.type = event.type;
     this.id = id;
-    this.#body = event.body;
+    this.#text = event.body;
+    this.length = event.body.length;
   }
 
   /** The event in plain JSON, as it stands on the wire of every transport. */
   get json(): string {
-    this.#json ??= `{"id":"${this.id}",${this.#body.slice(1)}`;
-    return this.#json;
+    if (!this.#isWhole) {
+      this.#text = `{"id":"${this.id}",${this.#text.slice(1)}`;
+      this.#isWhole = true;
+    }
+    return this.#text;
   }
 
-  /** Size for accounting, in UTF-16 units. */
-  get length(): number {
-    return this.#body.length;
+  /** Bytes of memory that it takes, at most. */
+  get bytes(): number {
+    return bytesInMemory(this.length);
   }
 }

@@ -4,8 +4,9 @@ import type { Batch } from './batch.ts';
 import type { Delivery } from './delivery.ts';
 import type { Sink } from './sink.ts';
 
-/** From this many waiting events on, the subscriber waits too, and reads the log when there is room. */
+/** From so many waiting events, or bytes of them, on, the subscriber waits too, and reads the log when there is room. */
 const MAX_QUEUED = 64;
+const MAX_QUEUED_BYTES = 256 * 1024;
 
 /**
  * Iterates over what `attach` delivers, from the first `next` on; one `next` at a time. The iteration ends when `signal`
@@ -49,16 +50,18 @@ export function eventOf<TEvent>(delivery: Delivery): TEvent {
 
 class QueueSink implements Sink {
   #queue: Delivery[] = [];
+  #bytes = 0;
   #end: { readonly failure: { readonly error: unknown } | undefined } | undefined;
   #wakeReader: (() => void) | undefined;
   #wakeWriter: (() => void) | undefined;
 
   get writable(): boolean {
-    return this.#queue.length < MAX_QUEUED;
+    return this.#queue.length < MAX_QUEUED && this.#bytes < MAX_QUEUED_BYTES;
   }
 
-  deliver({ deliveries }: Batch): void {
+  deliver({ deliveries, bytes }: Batch): void {
     this.#queue.push(...deliveries);
+    this.#bytes += bytes;
     this.#wakeReader?.();
   }
 
@@ -89,6 +92,7 @@ class QueueSink implements Sink {
       });
     }
     const delivery = this.#queue.shift();
+    this.#bytes -= delivery?.bytes ?? 0;
     if (this.#queue.length === 0) this.#wakeWriter?.();
     return delivery;
   }

@@ -5,22 +5,22 @@ interface Entry {
   /** Who wants the same reads the same. */
   readonly key: string;
   readonly page: SharedPage;
-  /** UTF-16 units of its events' bodies, and something for the page itself. */
-  readonly length: number;
+  /** Of its events, of what was made of them for sockets, and something for the page itself. */
+  bytes: number;
 }
 
-/** What a page without events counts as. */
-const PAGE_LENGTH = 500;
+/** What a page without events takes, about. */
+const PAGE_BYTES = 1000;
 
 export class PageCache {
-  readonly #maxLength: number;
+  readonly #maxBytes: number;
   readonly #byKey = new Map<string, Entry[]>();
   /** Oldest first. */
   readonly #entries = new Set<Entry>();
-  #length = 0;
+  #bytes = 0;
 
-  constructor(maxLength: number) {
-    this.#maxLength = maxLength;
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
   }
 
   /** A page of `key` that leads on from `after`. */
@@ -29,20 +29,29 @@ export class PageCache {
   }
 
   put(key: string, page: SharedPage): void {
-    const length = page.batches.flatMap(({ deliveries }) => deliveries).reduce((sum, delivery) => sum + delivery.length, PAGE_LENGTH);
-    const entry = { key, page, length };
+    const entry = { key, page, bytes: PAGE_BYTES };
     this.#entries.add(entry);
     this.#byKey.set(key, [...(this.#byKey.get(key) ?? []), entry]);
-    this.#length += length;
+    this.#bytes += entry.bytes;
+    for (const batch of page.batches) {
+      this.#grow(entry, batch.bytes);
+      batch.onGrown = (bytes) => this.#grow(entry, bytes);
+    }
+  }
+
+  #grow(entry: Entry, bytes: number): void {
+    if (!this.#entries.has(entry)) return;
+    entry.bytes += bytes;
+    this.#bytes += bytes;
     for (const oldest of this.#entries) {
-      if (this.#length <= this.#maxLength) break;
+      if (this.#bytes <= this.#maxBytes) break;
       this.#remove(oldest);
     }
   }
 
   #remove(entry: Entry): void {
     this.#entries.delete(entry);
-    this.#length -= entry.length;
+    this.#bytes -= entry.bytes;
     const rest = this.#byKey.get(entry.key)?.filter((other) => other !== entry) ?? [];
     if (rest.length > 0) this.#byKey.set(entry.key, rest);
     else this.#byKey.delete(entry.key);

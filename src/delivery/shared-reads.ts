@@ -4,6 +4,7 @@
  * who come a little later. A crowd that comes back at once costs as many reads as there are pages to read, not as there
  * are readers.
  */
+import { upTo } from '../limits/bytes.ts';
 import type { EventLog } from '../log/log.ts';
 import { BATCH_LENGTH, type Batch, batchesOf } from './batch.ts';
 import { Delivery } from './delivery.ts';
@@ -23,8 +24,9 @@ export interface SharedPage {
 const PAGE_ROWS = 500;
 /** Reads in flight, at most, each of a page: bounds the memory that reading ahead of sockets can take. */
 const MAX_READS_IN_FLIGHT = 8;
-/** UTF-16 units of event bodies in pages that are kept. */
-const KEPT_LENGTH = 4 * 1024 * 1024;
+/** Bytes of memory that pages which are kept take, and at most which part of the heap. */
+const KEPT_BYTES = 16 * 1024 * 1024;
+const KEPT_PART = 1 / 16;
 
 interface Waiting {
   readonly after: number;
@@ -48,7 +50,7 @@ export class SharedReads implements Disposable {
   readonly #sweeps = new Map<string, Sweep>();
   /** Sweeps that wait for their turn to read. */
   readonly #ready: Sweep[] = [];
-  readonly #kept = new PageCache(KEPT_LENGTH);
+  readonly #kept = new PageCache(upTo(KEPT_BYTES, KEPT_PART));
   #inFlight = 0;
   #count = 0;
 

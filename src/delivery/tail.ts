@@ -6,6 +6,7 @@
  * is found by looking at the log's head on a timer.
  */
 import { EVERYTHING } from '../contract/channels.ts';
+import { bytesInMemory, upTo } from '../limits/bytes.ts';
 import type { EventLog, StoredEvent } from '../log/log.ts';
 import { Delivery } from './delivery.ts';
 import type { Hub } from './hub.ts';
@@ -16,17 +17,21 @@ export interface TailOptions {
   readonly reorderWaitMs?: number;
   /** How often the log's head is looked at, in ms. */
   readonly headCheckMs?: number;
-  /** UTF-16 units of event bodies kept in memory for subscribers that are a little behind. */
+  /** Bytes of memory for the latest events, which serve subscribers that are a little behind. */
   readonly recentBytes?: number;
   /** Told when the log cannot be read; the tail tries again with the next head check. */
   readonly onError?: (error: unknown) => void;
 }
 
-/** Events that may wait for their predecessors. Beyond that they are dropped and read from the log. */
-const MAX_HELD = 10_000;
+/** Bytes of events that may wait for their predecessors, and at most which part of the heap. Beyond that they are dropped and read from the log. */
+const HELD_BYTES = 16 * 1024 * 1024;
+/** Bytes of the latest events that are kept by default. */
+const RECENT_BYTES = 16 * 1024 * 1024;
+/** The part of the heap that either takes, at most. */
+const MAX_PART = 1 / 16;
 const REPAIR_ROWS = 1000;
-/** Events read into memory at the start. */
-const RECENT_ROWS = 4000;
+/** Events read into memory at the start, at most. */
+const START_ROWS = 4000;
 
 export class Tail implements Disposable {
   readonly recent: RecentEvents;
@@ -35,6 +40,8 @@ export class Tail implements Disposable {
   readonly #options: Required<TailOptions>;
   readonly #stop = new AbortController();
   readonly #held = new Map<number, StoredEvent>();
+  #heldBytes = 0;
+  readonly #maxHeldBytes = upTo(HELD_BYTES, MAX_PART);
   /** Subscribers that have read further in the log than the tail has come. */
   readonly #waiting = new Set<{ readonly seq: number; readonly resolve: () => void }>();
   #position = 0;
@@ -48,7 +55,13 @@ export class Tail implements Disposable {
   private constructor(log: EventLog, hub: Hub, options: TailOptions) {
     this.#log = log;
     this.#hub = hub;
-    this.#options = { reorderWaitMs: 50, headCheckMs: 1000, recentBytes: 4 * 1024 * 1024, onError: () => undefined, ...options };
+    this.#options = {
+      reorderWaitMs: 50,
+      headCheckMs: 1000,
+      recentBytes: upTo(RECENT_BYTES, MAX_PART),
+      onError: () => undefined,
+      ...options,
+    };
     this.recent = new RecentEvents(this.#options.recentBytes);
   }
 
@@ -60,9 +73,7 @@ export class Tail implements Disposable {
    */
   static async start(log: EventLog, hub: Hub, options: TailOptions = {}): Promise<Tail> {
     const tail = new Tail(log, hub, options);
-    const { first, head } = await log.bounds();
-    tail.#position = Math.max(first - 1, head - RECENT_ROWS);
-    tail.#startedAt = head;
+    await tail.#readLatest();
     await tail.#repair();
     tail.#headTimer = setInterval(() => tail.checkHead(), tail.#options.headCheckMs);
     tail.#headTimer.unref();
@@ -106,7 +117,7 @@ export class Tail implements Disposable {
   offer(events: readonly StoredEvent[]): void {
     for (const event of events) {
       if (event.seq === this.#position + 1) this.#emit(event);
-      else if (event.seq > this.#position && this.#held.size < MAX_HELD) this.#held.set(event.seq, event);
+      else if (event.seq > this.#position) this.#hold(event);
     }
     this.#emitHeld();
     if (this.#held.size > 0) this.#scheduleRepair();
@@ -123,6 +134,37 @@ export class Tail implements Disposable {
         this.#repairing = undefined;
         if (this.#held.size > 0) this.#scheduleRepair();
       });
+  }
+
+  /** The newest events first, until they take as much as may be kept. */
+  async #readLatest(): Promise<void> {
+    const { first, head } = await this.#log.bounds();
+    const latest: StoredEvent[] = [];
+    let bytes = 0;
+    let from = head + 1;
+    while (from > first && bytes < this.#options.recentBytes && latest.length < START_ROWS) {
+      const query = { before: from, selector: EVERYTHING, limit: START_ROWS - latest.length };
+      const { events, through } = await this.#log.read(query, this.#stop.signal);
+      for (const event of events) bytes += bytesInMemory(event.body.length);
+      latest.push(...events);
+      from = through;
+      if (events.length === 0) break;
+    }
+    this.#startedAt = head;
+    this.#position = latest.length === 0 ? head : (latest.at(-1) as StoredEvent).seq - 1;
+    this.offer(latest.reverse());
+  }
+
+  #hold(event: StoredEvent): void {
+    const bytes = bytesInMemory(event.body.length);
+    if (this.#held.has(event.seq) || this.#heldBytes + bytes > this.#maxHeldBytes) return;
+    this.#held.set(event.seq, event);
+    this.#heldBytes += bytes;
+  }
+
+  #letGo(event: StoredEvent): void {
+    this.#held.delete(event.seq);
+    this.#heldBytes -= bytesInMemory(event.body.length);
   }
 
   #emit(event: StoredEvent): void {
@@ -143,10 +185,10 @@ export class Tail implements Disposable {
   #emitHeld(): void {
     if (this.#held.size === 0) return;
     for (let next = this.#held.get(this.#position + 1); next !== undefined; next = this.#held.get(this.#position + 1)) {
-      this.#held.delete(next.seq);
+      this.#letGo(next);
       this.#emit(next);
     }
-    for (const seq of this.#held.keys()) if (seq <= this.#position) this.#held.delete(seq);
+    for (const event of this.#held.values()) if (event.seq <= this.#position) this.#letGo(event);
   }
 
   #scheduleRepair(): void {

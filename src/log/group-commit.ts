@@ -1,27 +1,30 @@
 /** Group commit: appends that arrive while a commit is on its way go into the next one. One is on its way at a time. */
+import { bytesInMemory, upTo } from '../limits/bytes.ts';
 import type { Appended, EventDraft } from './log.ts';
 
-/** Bounds of one commit: events, and UTF-16 units of their bodies. */
+/** Bounds of one commit: events, and bytes of memory that they take, as so much and at most as a part of the heap. */
 const MAX_COMMIT_EVENTS = 4096;
-const MAX_COMMIT_LENGTH = 8 * 1024 * 1024;
+const MAX_COMMIT_BYTES = upTo(16 * 1024 * 1024, 1 / 32);
+/** Bytes of what may wait to be stored, at most, in the same way. */
+export const MAX_IN_FLIGHT_BYTES = upTo(128 * 1024 * 1024, 1 / 8);
 
 /** How many of those that wait, oldest first, go into the next commit. */
 export function commitSize(waiting: readonly { readonly drafts: readonly EventDraft[] }[]): number {
   let events = 0;
-  let length = 0;
+  let bytes = 0;
   let count = 0;
-  while (count < waiting.length && events < MAX_COMMIT_EVENTS && length < MAX_COMMIT_LENGTH) {
+  while (count < waiting.length && events < MAX_COMMIT_EVENTS && bytes < MAX_COMMIT_BYTES) {
     const { drafts } = waiting[count] as { readonly drafts: readonly EventDraft[] };
     events += drafts.length;
-    length += lengthOf(drafts);
+    bytes += bytesOf(drafts);
     count += 1;
   }
   return count;
 }
 
-/** UTF-16 units of bodies. */
-export function lengthOf(drafts: readonly EventDraft[]): number {
-  return drafts.reduce((sum, { body }) => sum + body.length, 0);
+/** Bytes of memory that drafts take, at most. */
+export function bytesOf(drafts: readonly EventDraft[]): number {
+  return drafts.reduce((sum, { body }) => sum + bytesInMemory(body.length), 0);
 }
 
 interface Waiting {
@@ -34,20 +37,20 @@ export class GroupCommit {
   readonly #store: (drafts: readonly EventDraft[]) => Promise<readonly Appended[]>;
   readonly #waiting: Waiting[] = [];
   #committing: Promise<void> | undefined;
-  #length = 0;
+  #bytes = 0;
 
   /** @param store makes one commit; what it rejects with, all who are part of it get. */
   constructor(store: (drafts: readonly EventDraft[]) => Promise<readonly Appended[]>) {
     this.#store = store;
   }
 
-  /** UTF-16 units of bodies that wait or are on their way. */
-  get length(): number {
-    return this.#length;
+  /** Of what waits or is on its way. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   append(drafts: readonly EventDraft[]): Promise<readonly Appended[]> {
-    this.#length += lengthOf(drafts);
+    this.#bytes += bytesOf(drafts);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ drafts, resolve, reject });
       this.#committing ??= this.#commitAll();
@@ -78,6 +81,6 @@ export class GroupCommit {
     } catch (error) {
       for (const { reject } of batch) reject(error);
     }
-    this.#length -= lengthOf(drafts);
+    this.#bytes -= bytesOf(drafts);
   }
 }

@@ -74,8 +74,8 @@ export type LogQuery = LogStart & {
 };
 
 /**
- * A page is a snapshot: its events and bounds belong together. It holds at most PAGE_BYTES of bodies, but at least one
- * event where one matches.
+ * A page is a snapshot: its events and bounds belong together. It ends with the event that brings its bodies to more than
+ * PAGE_BYTES.
  */
 export interface LogPage extends LogBounds {
   /** In the order that was asked for. */
@@ -90,7 +90,7 @@ export interface LogPage extends LogBounds {
   readonly through: number;
 }
 
-/** UTF-16 units of bodies in one page, at most: about what a socket takes before it is full. */
+/** Bytes of bodies (UTF-8) after which a page ends: about what a socket takes before it is full. */
 export const PAGE_BYTES = 256 * 1024;
 
 export interface EventLog extends AsyncDisposable {

@@ -84,14 +84,14 @@ class MemoryLog implements EventLog {
     const span = spanOf(start, this.#bounds);
     const events: StoredEvent[] = [];
     let rows = 0;
-    let length = 0;
+    let bytes = 0;
     let through = span.end;
     for (const seq of selector.families.size === CHANNEL_FAMILIES.length ? this.#range(span) : this.#matches(selector, span)) {
       const { event } = this.#entries[seq - this.#trimmedThrough - 1] as Entry;
       rows += 1;
-      length += event.body.length;
+      bytes += Buffer.byteLength(event.body);
       if (types?.has(event.type) ?? true) events.push(event);
-      if (rows === limit || length > PAGE_BYTES) {
+      if (rows === limit || bytes > PAGE_BYTES) {
         through = seq;
         break;
       }

@@ -9,7 +9,7 @@
 import pg from 'pg';
 import { CHANNEL_FAMILIES } from '../contract/channels.ts';
 import { CourierError } from '../errors.ts';
-import { GroupCommit, lengthOf } from './group-commit.ts';
+import { bytesOf, GroupCommit, MAX_IN_FLIGHT_BYTES } from './group-commit.ts';
 import {
   type Appended,
   type EventDraft,
@@ -52,8 +52,6 @@ const MAX_DATE_MS = 8.64e15;
 /** Days that have partitions before they begin, and how often that is looked at. */
 const DAYS_AHEAD = 3;
 const PARTITIONS_CHECK_MS = 60 * 60 * 1000;
-/** UTF-16 units of bodies that may wait to be stored, at most. */
-const MAX_IN_FLIGHT_LENGTH = 64 * 1024 * 1024;
 const RETRY_AFTER_MS = 1000;
 
 /** Brings the schema to this version and returns it. @throws {PostgresOpenError} */
@@ -141,7 +139,7 @@ class PostgresLog implements SharedLog {
   async append(drafts: readonly EventDraft[]): Promise<readonly Appended[]> {
     if (drafts.length === 0) return [];
     this.#assertOpen();
-    if (this.#commits.length + lengthOf(drafts) > MAX_IN_FLIGHT_LENGTH) throw unavailable('too much is waiting to be stored');
+    if (this.#commits.bytes + bytesOf(drafts) > MAX_IN_FLIGHT_BYTES) throw unavailable('too much is waiting to be stored');
     return this.#commits.append(drafts);
   }
 

@@ -39,4 +39,10 @@ export type Reply =
   | { readonly kind: 'bytes'; readonly id: number; readonly bytes: number }
   | { readonly kind: 'trimmed'; readonly id: number; readonly more: boolean }
   | { readonly kind: 'closed'; readonly id: number }
-  | { readonly kind: 'failed'; readonly ids: readonly number[]; readonly of: Request['kind']; readonly message: string };
+  | {
+      readonly kind: 'failed';
+      readonly ids: readonly number[];
+      readonly of: Request['kind'];
+      readonly reason: string;
+      readonly detail: string;
+    };

@@ -91,20 +91,20 @@ export class SqliteStore {
     const { begin, step, end } = spanOf(request.start, this.bounds);
     const events: StoredEvent[] = [];
     let rows = 0;
-    let length = 0;
+    let bytes = 0;
     let through = end;
     for (const row of this.#rows(request)) {
-      if (rows === limit || length > PAGE_BYTES) break;
+      if (rows === limit || bytes > PAGE_BYTES) break;
       const event = storedEvent(row);
       // Everything was asked for, so the numbers are dense.
       const expected = begin + rows * step;
       if (request.families === 'all' && event.seq !== expected) throw damaged(expected, 'is missing');
       rows += 1;
       through = event.seq;
-      length += event.body.length;
+      bytes += Buffer.byteLength(event.body);
       if (types?.has(event.type) ?? true) events.push(event);
     }
-    const full = rows === limit || length > PAGE_BYTES;
+    const full = rows === limit || bytes > PAGE_BYTES;
     return { events, through: full ? through : end, ...this.bounds };
   }
 

@@ -11,6 +11,18 @@ import { SqliteStore } from './sqlite-store.ts';
 type Append = Extract<Request, { kind: 'append' }>;
 type Other = Exclude<Request, Append>;
 
+/** Primary result codes of SQLite (the lowest byte of each extended one) that a caller may be told of. */
+const PRIMARY_CODE = 0xff;
+const REASONS: ReadonlyMap<number, string> = new Map([
+  // Of statements that never change: the tables that they name are gone.
+  [1, 'the file is damaged; restore a copy'],
+  [8, 'its file cannot be written'],
+  [10, 'the disk fails'],
+  [11, 'the file is damaged; restore a copy'],
+  [13, 'the disk is full'],
+  [26, 'the file is damaged; restore a copy'],
+]);
+
 if (parentPort === null) throw new Error('this file runs as a worker');
 const port = parentPort;
 const reply = (message: Reply) => port.postMessage(message);
@@ -52,7 +64,7 @@ function commit(store: SqliteStore, batch: readonly Append[]): void {
     const placements = store.append(batch);
     reply({ kind: 'committed', appends: batch.map(({ id }, index) => ({ id, placements: placements[index] ?? [] })) });
   } catch (error) {
-    reply({ kind: 'failed', ids: batch.map(({ id }) => id), of: 'append', message: messageOf(error) });
+    reply({ kind: 'failed', ids: batch.map(({ id }) => id), of: 'append', ...failureOf(error) });
   }
 }
 
@@ -69,10 +81,13 @@ function serve(store: SqliteStore, request: Other): void {
       port.close();
     }
   } catch (error) {
-    reply({ kind: 'failed', ids: [id], of: request.kind, message: messageOf(error) });
+    reply({ kind: 'failed', ids: [id], of: request.kind, ...failureOf(error) });
   }
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+/** What went wrong in words that callers may read; SQLite's own, which may have more in them, are beside it. */
+function failureOf(error: unknown): { readonly reason: string; readonly detail: string } {
+  const detail = error instanceof Error ? error.message : String(error);
+  if (!(error instanceof Error && 'errcode' in error)) return { reason: detail, detail };
+  return { reason: REASONS.get(Number(error.errcode) & PRIMARY_CODE) ?? 'its file cannot be used', detail };
 }

@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { CHANNEL_FAMILIES } from '../contract/channels.ts';
 import { CourierError } from '../errors.ts';
-import { lengthOf } from './group-commit.ts';
+import { bytesOf, MAX_IN_FLIGHT_BYTES } from './group-commit.ts';
 import type { Appended, EventDraft, EventLog, LogBounds, LogPage, LogQuery, StoredEvent } from './log.ts';
 import { Positions } from './positions.ts';
 import type { Placement, Reply, Request, WorkerSettings } from './sqlite-messages.ts';
@@ -15,8 +15,8 @@ export interface SqliteLogOptions {
   readonly path: string;
   /** Size that the file may grow to, in bytes; until the disk is full when absent. */
   readonly maxBytes?: number;
-  /** UTF-16 units of bodies that may wait to be stored, at most; further appends are refused. */
-  readonly maxInFlightLength?: number;
+  /** Bytes of memory for what waits to be stored, at most; further appends are refused. */
+  readonly maxInFlightBytes?: number;
   /** The clock, in ms since 1970. */
   readonly now?: () => number;
   /** Told of everything that failed, with the error that its callers get. */
@@ -25,7 +25,6 @@ export interface SqliteLogOptions {
   readonly onBroken?: (error: unknown) => void;
 }
 
-const DEFAULT_MAX_IN_FLIGHT = 64 * 1024 * 1024;
 const RETRY_AFTER_MS = 1000;
 
 /** A request's place in the queue: what settles it. */
@@ -57,11 +56,11 @@ class SqliteLog implements EventLog {
   readonly #worker: Worker;
   readonly #options: SqliteLogOptions;
   readonly #now: () => number;
-  readonly #maxInFlightLength: number;
+  readonly #maxInFlightBytes: number;
   readonly #pending = new Map<number, Pending>();
   readonly #listeners = new Set<(events: readonly StoredEvent[]) => void>();
   #nextId = 1;
-  #inFlightLength = 0;
+  #inFlightBytes = 0;
   /** Why nothing can be done any more; set by closing and by the end of the worker. */
   #ended: string | undefined;
   #closing: Promise<void> | undefined;
@@ -72,7 +71,7 @@ class SqliteLog implements EventLog {
     this.#worker = worker;
     this.#options = options;
     this.#now = options.now ?? Date.now;
-    this.#maxInFlightLength = options.maxInFlightLength ?? DEFAULT_MAX_IN_FLIGHT;
+    this.#maxInFlightBytes = options.maxInFlightBytes ?? MAX_IN_FLIGHT_BYTES;
     worker.on('message', (reply: Reply) => this.#settle(reply));
     worker.on('error', (error) => {
       this.#end(`its worker failed: ${error instanceof Error ? error.message : String(error)}`);
@@ -92,11 +91,11 @@ class SqliteLog implements EventLog {
 
   async append(drafts: readonly EventDraft[]): Promise<readonly Appended[]> {
     if (drafts.length === 0) return [];
-    const length = lengthOf(drafts);
-    if (this.#inFlightLength + length > this.#maxInFlightLength) throw unavailable('too much is waiting to be stored');
-    this.#inFlightLength += length;
+    const bytes = bytesOf(drafts);
+    if (this.#inFlightBytes + bytes > this.#maxInFlightBytes) throw unavailable('too much is waiting to be stored');
+    this.#inFlightBytes += bytes;
     return this.#request<readonly Appended[]>({ kind: 'append', drafts, now: this.#now() }, drafts).finally(() => {
-      this.#inFlightLength -= length;
+      this.#inFlightBytes -= bytes;
     });
   }
 
@@ -194,10 +193,9 @@ class SqliteLog implements EventLog {
     for (const resolve of settled) resolve();
   }
 
-  #fail({ ids, of, message }: Extract<Reply, { kind: 'failed' }>): void {
-    const reason = /full/i.test(message) ? 'the disk is full' : 'its file cannot be used';
+  #fail({ ids, of, reason, detail }: Extract<Reply, { kind: 'failed' }>): void {
     if (of === 'append') this.#problem = reason;
-    const error = unavailable(reason, new Error(message));
+    const error = unavailable(reason, new Error(detail));
     this.#options.onError?.(error, of);
     for (const id of ids) this.#take(id)?.reject(error);
   }

@@ -71,7 +71,7 @@ function plainSink(writer: WebSocketWriter, meter: Meter): Sink {
     get writable() {
       return writer.writable;
     },
-    deliver: (batch) => writer.write(batch.bytes('plain', framesOf)),
+    deliver: (batch) => writer.write(batch.render('plain', framesOf)),
     drained: (signal) => writer.drained(signal),
   };
 }

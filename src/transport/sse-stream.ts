@@ -83,7 +83,7 @@ export class SseStream implements Wire {
       get writable() {
         return writer.writable;
       },
-      deliver: (batch) => writer.write(batch.bytes(dialect.name, make)),
+      deliver: (batch) => writer.write(batch.render(dialect.name, make)),
       drained: (signal) => writer.drained(signal),
     };
   }

@@ -25,7 +25,7 @@ export function trackedSink(
     get writable() {
       return writer.writable;
     },
-    deliver: (batch) => writer.write(batch.bytes(head, make)),
+    deliver: (batch) => writer.write(batch.render(head, make)),
     drained: (signal) => writer.drained(signal),
   };
 }

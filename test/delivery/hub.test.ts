@@ -49,7 +49,7 @@ test('the events of one turn are given at once, the same batch to all who want t
   expect(filtered.seqs).toEqual([[4]]);
   let made = 0;
   const make = () => Buffer.from(String(++made));
-  expect(first.batches[0]?.bytes('form', make)).toBe(second.batches[0]?.bytes('form', make));
+  expect(first.batches[0]?.render('form', make)).toBe(second.batches[0]?.render('form', make));
 });
 
 test('much in one turn is given in batches of a bounded size', async () => {

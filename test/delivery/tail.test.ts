@@ -131,7 +131,7 @@ test('events that were trimmed before they could be read interrupt the live subs
 });
 
 test('the events in memory are the latest, up to the bound', async () => {
-  await using feed = await startFeed({ recentBytes: 1000 });
+  await using feed = await startFeed({ recentBytes: 8000 });
   await feed.append('global', 100);
   const held = [...feed.tail.recent.after(0)].map(({ seq }) => seq);
   expect(held.at(-1)).toBe(100);

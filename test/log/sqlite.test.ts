@@ -168,7 +168,7 @@ describe('the file', () => {
 
   test('too much in flight is refused, and what was in flight is stored', async () => {
     using folder = temporaryFolder();
-    await using log = await openSqliteLog({ path: folder.file('log.db'), maxInFlightLength: 10_000 });
+    await using log = await openSqliteLog({ path: folder.file('log.db'), maxInFlightBytes: 10_000 });
     const results = await Promise.allSettled(Array.from({ length: 20 }, () => log.append([draftOn('global', { size: 1000 })])));
     const stored = results.filter(({ status }) => status === 'fulfilled').length;
     expect(stored).toBeGreaterThan(0);
