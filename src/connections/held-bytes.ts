@@ -7,8 +7,11 @@ import { CourierError } from '../errors.ts';
 import { upTo } from '../limits/bytes.ts';
 import type { Connection } from './connection.ts';
 
-/** Bytes that all requests may hold, as so much and at most as a part of the heap; and those of one principal. */
-const MAX_BYTES = upTo(64 * 1024 * 1024, 1 / 8);
+/**
+ * Bytes that all requests may hold, as so much and at most as a part of the heap: as text, as a value and as what is stored of
+ * it a body takes up to six times its bytes. And those of one principal.
+ */
+const MAX_BYTES = upTo(64 * 1024 * 1024, 1 / 24);
 const MAX_OF_ONE_BYTES = MAX_BYTES / 4;
 
 export class HeldBytes {

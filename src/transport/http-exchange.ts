@@ -7,6 +7,8 @@ import { CourierError, cut } from '../errors.ts';
 
 /** Bytes of a request's body, at most: the data's bound and room for the envelope. */
 export const MAX_BODY_BYTES = 128 * 1024;
+/** Bytes of a body that may be passed over, at most: a body of tRPC. */
+const MAX_PASSED_OVER_BYTES = 1024 * 1024;
 
 /** The caller's request id when it is short and plain, else a new one. It ends up in logs and answers. */
 export function requestIdOf(req: IncomingMessage): string {
@@ -118,7 +120,7 @@ export function sendProblem(req: IncomingMessage, res: ServerResponse, error: Co
   }
   const { code, message, issues, retryAfterMs } = error;
   const { status, title } = meaningOf(code);
-  endUnread(req, res);
+  endUnread(req, res, error);
   res.writeHead(status, {
     'content-type': 'application/problem+json; charset=utf-8',
     'cache-control': 'no-store',
@@ -139,8 +141,14 @@ export function sendProblem(req: IncomingMessage, res: ServerResponse, error: Co
   );
 }
 
-/** What is left of a body that was refused unread is not worth reading: the answer is the last on its connection. */
-export function endUnread(req: IncomingMessage, res: ServerResponse): void {
+/**
+ * What is left of a body that was refused unread is not worth reading: the answer is the last on its connection. Whoever is
+ * to come back must hear that, and would not while it still sends: its body, if it is short, is passed over.
+ */
+export function endUnread(req: IncomingMessage, res: ServerResponse, refusal?: CourierError): void {
   const { 'content-length': length = '0', 'transfer-encoding': coding } = req.headers;
-  if (!req.complete && (length !== '0' || coding !== undefined)) res.setHeader('connection', 'close');
+  if (req.complete || (length === '0' && coding === undefined)) return;
+  const isPassedOver = refusal?.retryAfterMs !== undefined && coding === undefined && Number(length) <= MAX_PASSED_OVER_BYTES;
+  if (isPassedOver) req.resume();
+  else res.setHeader('connection', 'close');
 }

@@ -38,6 +38,8 @@ export interface ServerDeps extends PlainHttpDeps {
  * proxies keep them (nginx: 60 s): one that the gateway closes may have a proxy's next request on its way.
  */
 const TIMEOUTS = { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 2000, keepAliveTimeout: 75_000 };
+/** Connections that may wait to be taken, where the system lets so many: as all clients come back at once after a restart. */
+const BACKLOG = 4096;
 /** Characters of a request's path in the log, at most. */
 const MAX_LOGGED_PATH = 300;
 const TRPC_PREFIX = '/trpc/';
@@ -58,7 +60,7 @@ export async function listen(deps: ServerDeps, address: { host: string; port: nu
   const http = new HttpServer(deps);
   await new Promise<void>((resolve, reject) => {
     http.server.once('error', reject);
-    http.server.listen(address.port, address.host, () => {
+    http.server.listen({ ...address, backlog: BACKLOG }, () => {
       http.server.off('error', reject);
       resolve();
     });

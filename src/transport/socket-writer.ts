@@ -5,6 +5,7 @@
  * Where there are many sockets to write to, the event loop gets its turns in between.
  */
 import type { Duplex } from 'node:stream';
+import { upTo } from '../limits/bytes.ts';
 
 export interface SocketWriterOptions {
   /** From this many unsent bytes the writer is not writable. */
@@ -16,6 +17,9 @@ export interface SocketWriterOptions {
 }
 
 const HIGH_WATER_BYTES = 256 * 1024;
+/** What all that were full of late may hold together, as so much and at most as a part of the heap; each has so much at least. */
+const ALL_FULL_BYTES = upTo(256 * 1024 * 1024, 1 / 4);
+const MIN_HIGH_WATER_BYTES = 16 * 1024;
 const STALL_MS = 30_000;
 /** From so many buffers in one turn on, small ones are put together: each costs the socket some hundred bytes beyond its own. */
 const MANY_BUFFERS = 16;
@@ -36,6 +40,8 @@ export class SocketWriter {
   /** The last write left next to nothing in the socket: it need not be asked. */
   #socketIsFree = true;
   #hasEnded = false;
+  /** It counts among those that are full. */
+  #isFull = false;
   /** Told when what is queued has been handed to the socket, or the socket has drained. */
   #onMoved: Set<() => void> | undefined;
   #stallTimer: NodeJS.Timeout | undefined;
@@ -58,7 +64,7 @@ export class SocketWriter {
   }
 
   get writable(): boolean {
-    return (this.#socketIsFree ? this.#queuedBytes : this.bufferedBytes) < this.#highWaterBytes;
+    return (this.#socketIsFree ? this.#queuedBytes : this.bufferedBytes) < Math.min(this.#highWaterBytes, shareOfFull);
   }
 
   /** Something that the client has done shows that it reads, though the socket does not. */
@@ -94,12 +100,15 @@ export class SocketWriter {
     this.flush();
     this.#hasEnded = true;
     clearTimeout(this.#stallTimer);
+    this.#noteFull(false);
   }
 
   /** Resolves when the writer is writable; rejects when `signal` aborts. The end of the connection aborts its signals. */
   async drained(signal: AbortSignal): Promise<void> {
     while (!this.writable) {
       signal.throwIfAborted();
+      // What it may hold may have become less since the last flush.
+      if (!this.#socketIsFree) this.#watchForStall();
       await this.#untilMoved(signal);
     }
   }
@@ -140,19 +149,34 @@ export class SocketWriter {
     if (this.#onMoved !== undefined) for (const done of this.#onMoved) done();
   }
 
+  #noteFull(isFull: boolean): void {
+    if (this.#isFull === isFull) return;
+    this.#isFull = isFull;
+    full += isFull ? 1 : -1;
+    shareOfFull = Math.max(MIN_HIGH_WATER_BYTES, Math.min(HIGH_WATER_BYTES, ALL_FULL_BYTES / Math.max(1, full)));
+  }
+
   #watchForStall(): void {
     if (this.#stallTimer !== undefined) return;
+    this.#noteFull(true);
     const { writableLength } = this.socket;
     const { progress } = this;
     this.#stallTimer = setTimeout(() => {
       this.#stallTimer = undefined;
-      if (this.writable || !this.open) return;
+      if (this.writable || !this.open) {
+        this.#noteFull(false);
+        return;
+      }
       if (this.socket.writableLength !== writableLength || this.progress !== progress) this.#watchForStall();
       else this.#onStalled();
     }, this.#stallMs);
     this.#stallTimer.unref();
   }
 }
+
+/** How many writers are full, or were when their clients were looked at last; and what each writer may hold. */
+let full = 0;
+let shareOfFull = HIGH_WATER_BYTES;
 
 /** Writers with something queued, in the order of their first write. */
 let dirty: SocketWriter[] = [];

@@ -16,7 +16,7 @@ export function sendTrpcError({ req, res, requestId }: Exchange, error: CourierE
   const ctx = { requestId } as Context;
   const shape = getTRPCErrorShape({ config, error, type: 'unknown', path: undefined, input: undefined, ctx });
   const { retryAfterMs } = error;
-  endUnread(req, res);
+  endUnread(req, res, error);
   res.writeHead(shape.data.httpStatus, {
     'content-type': 'application/json',
     ...(retryAfterMs !== undefined && { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) }),

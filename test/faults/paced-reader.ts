@@ -1,5 +1,4 @@
 /** A plain WebSocket subscriber that reads when, and as fast as, it is told. */
-import { once } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 
@@ -36,7 +35,14 @@ export async function connectPacedReader(url: string): Promise<PacedReader> {
     });
     ws.once('error', reject);
   });
-  const change = () => Promise.race([once(ws, 'message'), once(ws, 'close')]);
+  const change = () =>
+    new Promise<void>((resolve) => {
+      const done = () => {
+        ws.off('message', done).off('close', done);
+        resolve();
+      };
+      ws.on('message', done).on('close', done);
+    });
   return {
     messages,
     get closeCode() {
