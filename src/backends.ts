@@ -43,7 +43,7 @@ export async function openBackends(
   { failures, logger, onBroken }: { readonly failures: Failures; readonly logger: Logger; readonly onBroken: () => void },
 ): Promise<Backends> {
   await using stack = new AsyncDisposableStack();
-  const log = stack.use(await openLog(config, failures, onBroken));
+  const log = stack.use(await openLog(config, failures, logger, onBroken));
   const backends =
     config.broker.kind === 'redis' && 'database' in log
       ? await openShared(config.broker.url, log, logger, stack)
@@ -87,7 +87,7 @@ async function openShared(url: string, log: SharedLog, logger: Logger, stack: As
   };
 }
 
-async function openLog({ log: target }: Config, failures: Failures, onBroken: () => void): Promise<EventLog | SharedLog> {
+async function openLog({ log: target }: Config, failures: Failures, logger: Logger, onBroken: () => void): Promise<EventLog | SharedLog> {
   if (target.kind === 'memory') return openMemoryLog();
   const told = (what: string) => ({
     onError: (error: unknown, operation: string) => failures.report('log', 'the event log failed', error, { operation }),
@@ -96,7 +96,11 @@ async function openLog({ log: target }: Config, failures: Failures, onBroken: ()
       onBroken();
     },
   });
-  if (target.kind === 'sqlite') return openSqliteLog({ path: target.path, ...told('the worker of the event log failed') });
+  if (target.kind === 'sqlite') {
+    const onClockJump = (by_ms: number) =>
+      logger.warn('the clock jumped: what is retained is measured by the time before, until the new one has stood for an hour', { by_ms });
+    return openSqliteLog({ path: target.path, onClockJump, ...told('the worker of the event log failed') });
+  }
   return openPostgresLog({ url: target.url, ...told('the event log is another one') }).catch((error: unknown) => {
     throw error instanceof PostgresOpenError ? new ConfigError(`COURIER_LOG: ${error.message}`, { cause: error }) : error;
   });

@@ -123,10 +123,16 @@ export interface EventLog extends AsyncDisposable {
   bounds(): Promise<LogBounds>;
 
   /**
-   * One short step of removing the oldest events, all of them appended before `before` (ms since 1970), and of forgetting
-   * idempotency keys past their window: at most `limit` of each, or as many events as the storage drops whole at once.
-   * Resolves to whether more may be left. Events may stay for up to TRIM_GRAIN_MS longer. The number of the last removed
-   * event is never given out again.
+   * One short step of removing the oldest events, all of them appended more than `keepMs` ago, and of forgetting idempotency
+   * keys past their window: at most `limit` of each, or as many events as the storage drops whole at once. Resolves to whether
+   * more may be left. Events may stay for up to TRIM_GRAIN_MS longer. The number of the last removed event is never given out
+   * again.
+   *
+   * One clock decides, that which appending goes by: the database's where instances share one, else this machine's, whose
+   * jumps are not believed at once (`SteadyClock`). What is being written to is never removed.
    */
-  trim(before: number, limit: number): Promise<boolean>;
+  trim(keepMs: number, limit: number): Promise<boolean>;
+
+  /** By how many ms this machine's clock is ahead of the one that decides; undefined where that is not known, or the same. */
+  readonly clockAheadMs: number | undefined;
 }

@@ -14,9 +14,10 @@ import {
 } from './log.ts';
 import { newEpochName, Positions } from './positions.ts';
 import { type Span, spanOf } from './span.ts';
+import { clockOf, type Moment } from './steady-clock.ts';
 
 export interface MemoryLogOptions {
-  /** The clock, in ms since 1970. */
+  /** The clock, in ms since 1970, which is believed whatever it does; this machine's, watched for jumps, when absent. */
   readonly now?: () => number;
 }
 
@@ -26,25 +27,25 @@ interface Entry {
 }
 
 export function openMemoryLog(options: MemoryLogOptions = {}): EventLog {
-  return new MemoryLog(options.now ?? Date.now);
+  return new MemoryLog(clockOf(options));
 }
 
 class MemoryLog implements EventLog {
   readonly problem = undefined;
+  readonly clockAheadMs = undefined;
   readonly positions = new Positions([{ name: newEpochName(), first: 1 }]);
-  readonly #now: () => number;
+  readonly #now: () => Moment;
   #entries: Entry[] = [];
   /** Numbers by channel and by family, ascending; of what is retained. */
   readonly #index = new Map<string, number[]>();
   readonly #keys = new Map<string, Entry & { readonly keyedMs: number }>();
   readonly #listeners = new Set<(events: readonly StoredEvent[]) => void>();
   #trimmedThrough = 0;
-  #lastAppendedMs = 0;
   /** Of bodies, in UTF-16 units. */
   #bytes = 0;
   #closed = false;
 
-  constructor(now: () => number) {
+  constructor(now: () => Moment) {
     this.#now = now;
   }
 
@@ -62,19 +63,18 @@ class MemoryLog implements EventLog {
   }
 
   #place({ idempotency, ...draft }: EventDraft): Appended {
-    const now = this.#now();
+    const { earliest, latest } = this.#now();
     const key = idempotency && JSON.stringify([idempotency.principal, idempotency.key]);
     const known = key === undefined ? undefined : this.#keys.get(key);
-    if (known !== undefined && now - known.keyedMs < IDEMPOTENCY_WINDOW_MS) return { event: known.event, duplicate: true };
-    this.#lastAppendedMs = Math.max(this.#lastAppendedMs, now);
+    if (known !== undefined && earliest - known.keyedMs < IDEMPOTENCY_WINDOW_MS) return { event: known.event, duplicate: true };
     const { channel, family, type, body } = draft;
     const event = { seq: this.#head + 1, channel, family, type, body };
-    const entry = { event, appendedMs: this.#lastAppendedMs };
+    const entry = { event, appendedMs: latest };
     this.#entries.push(entry);
     this.#bytes += body.length;
     this.#addTo(`c:${channel}`, event.seq);
     this.#addTo(`f:${family}`, event.seq);
-    if (key !== undefined) this.#keys.set(key, { ...entry, keyedMs: now });
+    if (key !== undefined) this.#keys.set(key, { ...entry, keyedMs: latest });
     return { event, duplicate: false };
   }
 
@@ -109,19 +109,31 @@ class MemoryLog implements EventLog {
     return this.#bounds;
   }
 
-  async trim(before: number, limit: number): Promise<boolean> {
+  async trim(keepMs: number, limit: number): Promise<boolean> {
     this.#assertOpen();
-    let rows = 0;
-    while (rows < limit && (this.#entries[rows]?.appendedMs ?? Number.POSITIVE_INFINITY) < before) rows += 1;
+    const { earliest: now } = this.#now();
+    const rows = Math.min(limit, this.#oldEntries(now - keepMs, now));
     for (const { event } of this.#entries.slice(0, rows)) this.#bytes -= event.body.length;
     this.#entries = this.#entries.slice(rows);
     this.#trimmedThrough += rows;
     if (rows > 0) this.#trimIndex();
-    const now = this.#now();
     for (const [key, { event, keyedMs }] of this.#keys) {
       if (event.seq <= this.#trimmedThrough || now - keyedMs >= IDEMPOTENCY_WINDOW_MS) this.#keys.delete(key);
     }
     return rows === limit;
+  }
+
+  /**
+   * How many of the first entries were appended before `before`. One is at least as old as those behind it: one from a time
+   * that is still to come, as a clock said that was wrong, goes with the next that is not.
+   */
+  #oldEntries(before: number, now: number): number {
+    let old = 0;
+    for (const [index, { appendedMs }] of this.#entries.entries()) {
+      if (appendedMs < before) old = index + 1;
+      else if (appendedMs <= now) break;
+    }
+    return old;
   }
 
   [Symbol.asyncDispose](): Promise<void> {

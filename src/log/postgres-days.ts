@@ -2,6 +2,9 @@
 import type { ClientBase } from 'pg';
 import { LOCK_SPACE } from './postgres-schema.ts';
 
+const DAY_MS = 24 * 60 * 60 * 1000;
+/** The last day that a date can name. */
+const MAX_DAY = 8.64e15 / DAY_MS;
 /** How long dropping waits for those who read, in ms; appends wait behind it. */
 const DROP_LOCK_MS = 1000;
 
@@ -27,15 +30,33 @@ export async function ensurePartitions(client: ClientBase, day: number, count: n
   }
 }
 
-/** `courier_event_20260131` for the day of that date. */
-export function partitionName(day: number): string {
-  return `courier_event_${new Date(day * 86_400_000).toISOString().slice(0, 10).replaceAll('-', '')}`;
+/** In days since 1970. */
+export function dayOf(ms: number): number {
+  return Math.floor(ms / DAY_MS);
 }
 
-/** Drops the oldest day when it is before `beforeDay`. One instance at a time does so. Resolves to whether there was one. */
-export async function dropOldestDay(client: ClientBase, epoch: string, beforeDay: number): Promise<boolean> {
+/** `courier_event_20260131` for the day of that date. */
+export function partitionName(day: number): string {
+  return `courier_event_${new Date(day * DAY_MS).toISOString().slice(0, 10).replaceAll('-', '')}`;
+}
+
+/** The time, in ms since 1970, and when the last event was appended, by the database's clock. @param now another clock. */
+export async function timesOf(client: ClientBase, now: number | undefined): Promise<{ now: number; lastAppended: number }> {
+  const { rows } = await client.query<{ now: string; last: string }>(
+    'SELECT extract(epoch FROM clock_timestamp()) * 1000 AS now, last_appended_ms AS last FROM courier_log',
+  );
+  return { now: now ?? Number(rows[0]?.now), lastAppended: Number(rows[0]?.last) };
+}
+
+/**
+ * Drops the oldest day when all of it is more than `keepMs` ago, and never the one that is written to. One instance at a time
+ * does so. Resolves to whether there was one. @param given another clock than the database's.
+ */
+export async function dropOldestDay(client: ClientBase, epoch: string, keepMs: number, given: number | undefined): Promise<boolean> {
   await client.query('BEGIN');
   await client.query(`SET LOCAL lock_timeout = ${DROP_LOCK_MS}`);
+  const { now, lastAppended } = await timesOf(client, given);
+  const beforeDay = Math.max(0, Math.min(dayOf(now - keepMs), dayOf(Math.max(now, lastAppended)), MAX_DAY));
   const { rows } = await client.query<{ locked: boolean }>('SELECT pg_try_advisory_xact_lock($1, 2) AS locked', [LOCK_SPACE]);
   const oldest = await client.query<{ name: string }>(
     "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'courier_event'::regclass ORDER BY 1 LIMIT 1",

@@ -4,7 +4,10 @@ import { type LogStart, PAGE_BYTES, type StoredEvent } from './log.ts';
 import type { Row, Statement } from './postgres-database.ts';
 
 export const APPEND: Statement = { name: 'append', text: 'SELECT * FROM courier_append($1, $2, $3, $4, $5, $6, $7, $8, $9)' };
-export const BOUNDS: Statement = { name: 'bounds', text: 'SELECT epoch, head, trimmed_through FROM courier_log' };
+export const BOUNDS: Statement = {
+  name: 'bounds',
+  text: 'SELECT epoch, head, trimmed_through, extract(epoch FROM clock_timestamp()) * 1000 AS now FROM courier_log',
+};
 export const BYTES: Statement = {
   name: 'bytes',
   text: `SELECT coalesce(sum(pg_total_relation_size(inhrelid)), 0) + pg_total_relation_size('courier_idempotency') AS bytes
@@ -13,7 +16,9 @@ export const BYTES: Statement = {
 export const TRIM_KEYS: Statement = {
   name: 'trim-keys',
   text: `DELETE FROM courier_idempotency WHERE ctid = ANY (ARRAY(
-           SELECT ctid FROM courier_idempotency WHERE keyed_ms <= $1 ORDER BY keyed_ms LIMIT $2 FOR UPDATE SKIP LOCKED))`,
+           SELECT ctid FROM courier_idempotency
+           WHERE keyed_ms <= coalesce($1::bigint, (extract(epoch FROM statement_timestamp()) * 1000)::bigint) - $2::bigint
+           ORDER BY keyed_ms LIMIT $3 FOR UPDATE SKIP LOCKED))`,
 };
 const EVENT_COLUMNS = 'e.seq, e.channel, e.family, e.type, e.body';
 

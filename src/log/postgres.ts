@@ -23,7 +23,7 @@ import {
 } from './log.ts';
 import { type Epoch, Positions } from './positions.ts';
 import { PostgresDatabase, PostgresSockets, type Row, reasonOf, type Statement } from './postgres-database.ts';
-import { dropOldestDay, ensurePartitions } from './postgres-days.ts';
+import { dayOf, dropOldestDay, ensurePartitions, timesOf } from './postgres-days.ts';
 import { keepGuard, openError, openGuard, withClient } from './postgres-guard.ts';
 import { beginEpoch, checkServer, migrate, NO_PARTITION, OTHER_EPOCH, PostgresOpenError, SERVER_NAME } from './postgres-schema.ts';
 import { APPEND, BOUNDS, BYTES, FAMILY_NUMBER, readsFrom, storedEvent, TRIM_KEYS } from './postgres-statements.ts';
@@ -46,13 +46,12 @@ export interface SharedLog extends EventLog {
   readonly database: PostgresDatabase;
 }
 
-const DAY_MS = 24 * 60 * 60 * 1000;
-/** The last moment that a date can name. */
-const MAX_DATE_MS = 8.64e15;
 /** Days that have partitions before they begin, and how often that is looked at. */
 const DAYS_AHEAD = 3;
 const PARTITIONS_CHECK_MS = 60 * 60 * 1000;
 const RETRY_AFTER_MS = 1000;
+/** How long an answer may take that tells the time, in ms. */
+const MAX_ANSWER_MS = 1000;
 
 /** Brings the schema to this version and returns it. @throws {PostgresOpenError} */
 export function migratePostgres(url: string): Promise<number> {
@@ -85,10 +84,8 @@ export async function openPostgresLog(options: PostgresLogOptions): Promise<Shar
 
 /** The day that the next event falls on, in days since 1970: by the database's clock, and never before that of the last event. */
 async function today(client: pg.ClientBase, now: (() => number) | undefined): Promise<number> {
-  const { rows } = await client.query<{ now: string; last: string }>(
-    'SELECT extract(epoch FROM clock_timestamp()) * 1000 AS now, last_appended_ms AS last FROM courier_log',
-  );
-  return Math.floor(Math.max(now?.() ?? Number(rows[0]?.now), Number(rows[0]?.last)) / DAY_MS);
+  const times = await timesOf(client, now?.());
+  return dayOf(Math.max(times.now, times.lastAppended));
 }
 
 class PostgresLog implements SharedLog {
@@ -101,6 +98,7 @@ class PostgresLog implements SharedLog {
   readonly #listeners = new Set<(events: readonly StoredEvent[]) => void>();
   readonly #commits = new GroupCommit((drafts) => this.#commit(drafts));
   #problem: string | undefined;
+  #clockAheadMs: number | undefined;
   /** The highest number that was seen: the log may not be shorter. */
   #head: number;
   /** Why nothing can be done any more. */
@@ -129,6 +127,10 @@ class PostgresLog implements SharedLog {
 
   get problem(): string | undefined {
     return this.#problem;
+  }
+
+  get clockAheadMs(): number | undefined {
+    return this.#clockAheadMs;
   }
 
   onCommit(listener: (events: readonly StoredEvent[]) => void): () => void {
@@ -221,8 +223,13 @@ class PostgresLog implements SharedLog {
   async bounds(): Promise<LogBounds> {
     this.#assertOpen();
     const floor = this.#head;
+    const askedAt = Date.now();
     try {
-      return this.#boundsOf((await this.#query(BOUNDS))[0], floor);
+      const [row] = await this.#query(BOUNDS);
+      const answeredAt = Date.now();
+      // Of an answer that was long on its way the time is not known well.
+      if (answeredAt - askedAt < MAX_ANSWER_MS) this.#clockAheadMs = (askedAt + answeredAt) / 2 - Number(row?.['now']);
+      return this.#boundsOf(row, floor);
     } catch (cause) {
       throw this.#failure('bounds', cause);
     }
@@ -237,15 +244,13 @@ class PostgresLog implements SharedLog {
     }
   }
 
-  /** Drops the oldest day when all of it was appended before `before`. One instance at a time does so. */
-  async trim(before: number, limit: number): Promise<boolean> {
+  /** Drops the oldest day when all of it is past. One instance at a time does so. */
+  async trim(keepMs: number, limit: number): Promise<boolean> {
     this.#assertOpen();
     try {
-      const now = this.#options.now?.() ?? Date.now();
-      const dropped = await this.database.with((client) =>
-        dropOldestDay(client, this.#epoch, Math.floor(Math.min(before, MAX_DATE_MS) / DAY_MS)),
-      );
-      const forgotten = await this.database.with((client) => client.query({ ...TRIM_KEYS, values: [now - IDEMPOTENCY_WINDOW_MS, limit] }));
+      const now = this.#options.now?.();
+      const dropped = await this.database.with((client) => dropOldestDay(client, this.#epoch, keepMs, now));
+      const forgotten = await this.database.with((client) => client.query({ ...TRIM_KEYS, values: [now, IDEMPOTENCY_WINDOW_MS, limit] }));
       return dropped || forgotten.rowCount === limit;
     } catch (cause) {
       throw this.#failure('trim', cause);

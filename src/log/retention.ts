@@ -20,7 +20,7 @@ export function startRetention(log: EventLog, { retentionMs, intervalMs = 60_000
   const run = async () => {
     while (!signal.aborted) {
       try {
-        while ((await log.trim(Date.now() - retentionMs, ROWS_PER_STEP)) && !signal.aborted) {
+        while ((await log.trim(retentionMs, ROWS_PER_STEP)) && !signal.aborted) {
           await wait(PAUSE_BETWEEN_STEPS_MS, undefined, { signal, ref: false });
         }
         await wait(intervalMs, undefined, { signal, ref: false });

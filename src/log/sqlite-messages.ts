@@ -2,6 +2,7 @@
 import type { ChannelFamily } from '../contract/channels.ts';
 import type { EventDraft, LogBounds, LogPage, LogStart, StoredEvent } from './log.ts';
 import type { Epoch } from './positions.ts';
+import type { Moment } from './steady-clock.ts';
 
 export interface WorkerSettings {
   readonly path: string;
@@ -10,7 +11,7 @@ export interface WorkerSettings {
 }
 
 export type Request =
-  | { readonly kind: 'append'; readonly id: number; readonly drafts: readonly EventDraft[]; readonly now: number }
+  | { readonly kind: 'append'; readonly id: number; readonly drafts: readonly EventDraft[]; readonly now: Moment }
   | {
       readonly kind: 'read';
       readonly id: number;
@@ -23,14 +24,19 @@ export type Request =
     }
   | { readonly kind: 'bounds'; readonly id: number }
   | { readonly kind: 'bytes'; readonly id: number }
-  | { readonly kind: 'trim'; readonly id: number; readonly before: number; readonly limit: number; readonly now: number }
+  | { readonly kind: 'trim'; readonly id: number; readonly keepMs: number; readonly limit: number; readonly now: Moment }
   | { readonly kind: 'close'; readonly id: number };
 
 /** One draft's place: its new number, or the event that was stored under its key before. */
 export type Placement = number | StoredEvent;
 
 export type Reply =
-  | { readonly kind: 'opened'; readonly epochs: readonly [Epoch, ...Epoch[]] }
+  | {
+      readonly kind: 'opened';
+      readonly epochs: readonly [Epoch, ...Epoch[]];
+      /** When the last event was appended; undefined where there is none. */
+      readonly lastAppendedMs: number | undefined;
+    }
   | { readonly kind: 'refused'; readonly message: string }
   /** One commit: the placements of every append in it, in order. */
   | { readonly kind: 'committed'; readonly appends: readonly { readonly id: number; readonly placements: readonly Placement[] }[] }

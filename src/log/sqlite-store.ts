@@ -8,6 +8,7 @@ import { makePrivate, narrow } from './private-file.ts';
 import { spanOf } from './span.ts';
 import type { Placement, Request, WorkerSettings } from './sqlite-messages.ts';
 import { checksumOf, LogOpenError, pragma, prepareFile } from './sqlite-schema.ts';
+import type { Moment } from './steady-clock.ts';
 
 /** Shapes of reads whose statements are kept. */
 const MAX_PREPARED_READS = 64;
@@ -27,8 +28,10 @@ export class SqliteStore {
   readonly #putKey: StatementSync;
   #head: number;
   #trimmedThrough: number;
-  /** Time of the last append; never goes back, whatever the clock does. */
-  #lastAppendedMs: number;
+  /** When the last event was appended before this process began; undefined where there is none. */
+  readonly lastAppendedMs: number | undefined;
+  /** Events up to here are old, whatever their own times say. */
+  #oldThrough = 0;
   readonly epochs: readonly [Epoch, ...Epoch[]];
 
   constructor(settings: WorkerSettings) {
@@ -38,7 +41,8 @@ export class SqliteStore {
     const row = db.prepare('SELECT trimmed_through, (SELECT max(seq) FROM event) AS head FROM log').get() ?? {};
     this.#trimmedThrough = Number(row['trimmed_through']);
     this.#head = Math.max(Number(row['head'] ?? 0), this.#trimmedThrough);
-    this.#lastAppendedMs = Number(db.prepare('SELECT appended_ms FROM event WHERE seq = ?').get(this.#head)?.['appended_ms'] ?? 0);
+    const last = db.prepare('SELECT appended_ms FROM event WHERE seq = ?').get(this.#head);
+    this.lastAppendedMs = last && Number(last['appended_ms']);
     this.epochs = beginEpoch(db, this.#head + 1);
     this.#insert = db.prepare('INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)');
     this.#findKey = db.prepare(
@@ -57,29 +61,27 @@ export class SqliteStore {
   }
 
   /** Writes all appends in one transaction; when this returns they are durable. */
-  append(appends: readonly { readonly drafts: readonly EventDraft[]; readonly now: number }[]): Placement[][] {
-    const before = { head: this.#head, ms: this.#lastAppendedMs };
+  append(appends: readonly { readonly drafts: readonly EventDraft[]; readonly now: Moment }[]): Placement[][] {
+    const head = this.#head;
     return this.#transaction(
       () => appends.map(({ drafts, now }) => drafts.map((draft) => this.#place(draft, now))),
       () => {
-        this.#head = before.head;
-        this.#lastAppendedMs = before.ms;
+        this.#head = head;
       },
     );
   }
 
-  #place(draft: EventDraft, now: number): Placement {
+  #place(draft: EventDraft, { earliest, latest }: Moment): Placement {
     const { idempotency } = draft;
     if (idempotency !== undefined) {
       const known = this.#findKey.get(idempotency.principal, idempotency.key);
-      if (known !== undefined && now - Number(known['keyed_ms']) < IDEMPOTENCY_WINDOW_MS) return storedEvent(known);
+      if (known !== undefined && earliest - Number(known['keyed_ms']) < IDEMPOTENCY_WINDOW_MS) return storedEvent(known);
     }
     const seq = this.#head + 1;
-    this.#lastAppendedMs = Math.max(this.#lastAppendedMs, now);
     const { channel, type, body } = draft;
     const family = FAMILY_NUMBER.get(draft.family) ?? -1;
-    this.#insert.run(seq, channel, family, type, body, this.#lastAppendedMs, checksumOf(seq, channel, family, type, body));
-    if (idempotency !== undefined) this.#putKey.run(idempotency.principal, idempotency.key, seq, now);
+    this.#insert.run(seq, channel, family, type, body, latest, checksumOf(seq, channel, family, type, body));
+    if (idempotency !== undefined) this.#putKey.run(idempotency.principal, idempotency.key, seq, latest);
     this.#head = seq;
     return seq;
   }
@@ -121,17 +123,14 @@ export class SqliteStore {
     return statement.iterate(...parameters.flatMap((parameter) => [parameter, start.before ?? start.after]), limit);
   }
 
-  /** Removes the oldest events that were appended before `before`, and keys that are past their window; `limit` of each at most. */
-  trim(before: number, limit: number, now: number): boolean {
-    const candidates = this.#db.prepare('SELECT seq, appended_ms FROM event ORDER BY seq LIMIT ?').all(limit);
-    const firstKept = candidates.findIndex((row) => Number(row['appended_ms']) >= before);
-    const last = firstKept < 0 ? candidates.at(-1) : candidates[firstKept - 1];
+  /** Removes the oldest events that were appended more than `keepMs` ago, and keys that are past their window; `limit` of each at most. */
+  trim(keepMs: number, limit: number, { earliest: now }: Moment): boolean {
+    const through = this.#oldThroughOf(now - keepMs, now, limit);
     const previous = this.#trimmedThrough;
     return this.#transaction(
       () => {
         let rows = 0;
-        if (last !== undefined) {
-          const through = Number(last['seq']);
+        if (through > previous) {
           rows += Number(this.#db.prepare('DELETE FROM event WHERE seq <= ?').run(through).changes);
           this.#db.prepare('DELETE FROM idempotency WHERE seq <= ?').run(through);
           this.#db.prepare('UPDATE log SET trimmed_through = ?').run(through);
@@ -149,6 +148,29 @@ export class SqliteStore {
         this.#trimmedThrough = previous;
       },
     );
+  }
+
+  /**
+   * The number up to which the first `limit` events were appended before `before`. An event is at least as old as those behind
+   * it: one from a time that is still to come, as a clock said that was wrong, goes with the next that is not.
+   */
+  #oldThroughOf(before: number, now: number, limit: number): number {
+    const rows = this.#db.prepare('SELECT seq, appended_ms FROM event ORDER BY seq LIMIT ?').all(limit);
+    const last = Number(rows.at(-1)?.['seq'] ?? 0);
+    if (last <= this.#oldThrough) return last;
+    const isPast = ({ appended_ms: ms }: Readonly<Record<string, unknown>>) => Number(ms) <= now || Number(ms) < before;
+    if (rows.length === limit && !rows.some(isPast)) {
+      const past = this.#db.prepare('SELECT seq, appended_ms FROM event WHERE appended_ms <= ? ORDER BY seq LIMIT 1').get(now);
+      if (past === undefined || Number(past['appended_ms']) >= before) return 0;
+      this.#oldThrough = Number(past['seq']);
+      return last;
+    }
+    let through = Math.min(this.#oldThrough, last);
+    for (const row of rows.filter(isPast)) {
+      if (Number(row['appended_ms']) >= before) break;
+      through = Number(row['seq']);
+    }
+    return through;
   }
 
   close(): void {

@@ -35,7 +35,7 @@ try {
     enqueue(request);
     drain(store);
   });
-  reply({ kind: 'opened', epochs: store.epochs });
+  reply({ kind: 'opened', epochs: store.epochs, lastAppendedMs: store.lastAppendedMs });
 } catch (error) {
   reply({ kind: 'refused', message: error instanceof Error ? error.message : String(error) });
 }
@@ -74,7 +74,7 @@ function serve(store: SqliteStore, request: Other): void {
     if (request.kind === 'read') reply({ kind: 'page', id, page: store.read(request) });
     else if (request.kind === 'bounds') reply({ kind: 'bounds', id, bounds: store.bounds });
     else if (request.kind === 'bytes') reply({ kind: 'bytes', id, bytes: store.bytes });
-    else if (request.kind === 'trim') reply({ kind: 'trimmed', id, more: store.trim(request.before, request.limit, request.now) });
+    else if (request.kind === 'trim') reply({ kind: 'trimmed', id, more: store.trim(request.keepMs, request.limit, request.now) });
     else {
       store.close();
       reply({ kind: 'closed', id });

@@ -10,6 +10,7 @@ import type { Appended, EventDraft, EventLog, LogBounds, LogPage, LogQuery, Stor
 import { Positions } from './positions.ts';
 import type { Placement, Reply, Request, WorkerSettings } from './sqlite-messages.ts';
 import { LogOpenError } from './sqlite-schema.ts';
+import { clockOf, type Moment } from './steady-clock.ts';
 
 export interface SqliteLogOptions {
   readonly path: string;
@@ -17,8 +18,10 @@ export interface SqliteLogOptions {
   readonly maxBytes?: number;
   /** Bytes of memory for what waits to be stored, at most; further appends are refused. */
   readonly maxInFlightBytes?: number;
-  /** The clock, in ms since 1970. */
+  /** The clock, in ms since 1970, which is believed whatever it does; this machine's, watched for jumps, when absent. */
   readonly now?: () => number;
+  /** Told of a jump of this machine's clock: by how many ms, forward when positive. */
+  readonly onClockJump?: (byMs: number) => void;
   /** Told of everything that failed, with the error that its callers get. */
   readonly onError?: (error: CourierError, operation: Request['kind']) => void;
   /** Told when the worker is gone without having been closed: nothing can be read or stored any more. */
@@ -48,14 +51,15 @@ export async function openSqliteLog(options: SqliteLogOptions): Promise<EventLog
     once(worker, 'exit').then(() => [{ kind: 'refused', message: `the event log ${options.path} cannot be opened: its worker ended` }]),
   ])) as [Reply];
   if (reply.kind !== 'opened') throw new LogOpenError(reply.kind === 'refused' ? reply.message : 'the worker does not answer');
-  return new SqliteLog(worker, new Positions(reply.epochs), options);
+  return new SqliteLog(worker, new Positions(reply.epochs), clockOf(options, reply.lastAppendedMs), options);
 }
 
 class SqliteLog implements EventLog {
+  readonly clockAheadMs = undefined;
   readonly positions: Positions;
   readonly #worker: Worker;
   readonly #options: SqliteLogOptions;
-  readonly #now: () => number;
+  readonly #now: () => Moment;
   readonly #maxInFlightBytes: number;
   readonly #pending = new Map<number, Pending>();
   readonly #listeners = new Set<(events: readonly StoredEvent[]) => void>();
@@ -66,11 +70,11 @@ class SqliteLog implements EventLog {
   #closing: Promise<void> | undefined;
   #problem: string | undefined;
 
-  constructor(worker: Worker, positions: Positions, options: SqliteLogOptions) {
+  constructor(worker: Worker, positions: Positions, now: () => Moment, options: SqliteLogOptions) {
     this.positions = positions;
     this.#worker = worker;
     this.#options = options;
-    this.#now = options.now ?? Date.now;
+    this.#now = now;
     this.#maxInFlightBytes = options.maxInFlightBytes ?? MAX_IN_FLIGHT_BYTES;
     worker.on('message', (reply: Reply) => this.#settle(reply));
     worker.on('error', (error) => {
@@ -122,8 +126,8 @@ class SqliteLog implements EventLog {
     return this.#request({ kind: 'bounds' });
   }
 
-  trim(before: number, limit: number): Promise<boolean> {
-    return this.#request({ kind: 'trim', before, limit, now: this.#now() });
+  trim(keepMs: number, limit: number): Promise<boolean> {
+    return this.#request({ kind: 'trim', keepMs, limit, now: this.#now() });
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -322,7 +322,7 @@ export function describeEventLog(name: string, { durable, factory, runs }: LogSu
         await log.append([draftOn('global', { key: 'old' })]);
         now += IDEMPOTENCY_WINDOW_MS;
         await log.append([draftOn('global', { key: 'new' })]);
-        await log.trim(0, 100);
+        await log.trim(Number.POSITIVE_INFINITY, 100);
         expect(await log.append([draftOn('global', { key: 'old' })])).toMatchObject([{ duplicate: false }]);
         expect(await log.append([draftOn('global', { key: 'new' })])).toMatchObject([{ duplicate: true, event: { seq: 2 } }]);
       });
@@ -330,16 +330,17 @@ export function describeEventLog(name: string, { durable, factory, runs }: LogSu
 
     // Some storage drops whole days only, so that is how far apart these events are.
     describe('trimming', () => {
-      const trimAll = async (log: EventLog, before: number, limit: number) => {
-        while (await log.trim(before, limit));
+      const trimAll = async (log: EventLog, keepMs: number, limit: number) => {
+        while (await log.trim(keepMs, limit));
       };
 
       test('forgets the key of an event that is gone', async () => {
         await using logs = await factory();
-        const now = DAY_MS;
+        let now = DAY_MS;
         await using log = await logs.open({ now: () => now });
         await log.append([draftOn('global', { key: 'k' })]);
-        await trimAll(log, 2 * DAY_MS, 100);
+        now += DAY_MS;
+        await trimAll(log, 0, 100);
         expect(await log.append([draftOn('global', { key: 'k' })])).toMatchObject([{ duplicate: false, event: { seq: 2 } }]);
       });
 
@@ -351,10 +352,10 @@ export function describeEventLog(name: string, { durable, factory, runs }: LogSu
           now = day * DAY_MS + day;
           await log.append([draftOn('user.u1'), draftOn('global')]);
         }
-        expect(await log.trim(3 * DAY_MS, 2)).toBe(true);
+        expect(await log.trim(now - 3 * DAY_MS, 2)).toBe(true);
         expect(await log.bounds()).toEqual({ first: 3, head: 10 });
-        await trimAll(log, 3 * DAY_MS, 2);
-        expect(await log.trim(3 * DAY_MS, 2)).toBe(false);
+        await trimAll(log, now - 3 * DAY_MS, 2);
+        expect(await log.trim(now - 3 * DAY_MS, 2)).toBe(false);
         expect(await log.bounds()).toEqual({ first: 5, head: 10 });
         expect(seqsOf(await readAll(log, EVERYTHING))).toEqual(range(5, 10));
         expect(seqsOf(await readAll(log, selectorOf(['user.u1'])))).toEqual([5, 7, 9]);
@@ -371,7 +372,7 @@ export function describeEventLog(name: string, { durable, factory, runs }: LogSu
         await using log = await logs.open({ now: () => now });
         await log.append([draftOn('global'), draftOn('global')]);
         now = 5 * DAY_MS;
-        await trimAll(log, now, 100);
+        await trimAll(log, 0, 100);
         expect(await log.bounds()).toEqual({ first: 3, head: 2 });
         const empty = { events: [], first: 3, head: 2 };
         expect(await log.read({ after: 0, selector: EVERYTHING, limit: 10 }, never)).toEqual({ ...empty, through: 2 });
@@ -384,12 +385,14 @@ export function describeEventLog(name: string, { durable, factory, runs }: LogSu
         let now = 10 * DAY_MS;
         await using log = await logs.open({ now: () => now });
         await log.append([draftOn('global')]);
-        now = DAY_MS;
+        now = 9 * DAY_MS;
         await log.append([draftOn('global')]);
-        // The second was appended after the first, so it counts as at least as new.
-        await trimAll(log, 5 * DAY_MS, 100);
+        // The second was appended after the first, so it is at least as new.
+        now = 11 * DAY_MS;
+        await trimAll(log, 2 * DAY_MS, 100);
         expect(await log.bounds()).toEqual({ first: 1, head: 2 });
-        await trimAll(log, 11 * DAY_MS, 100);
+        now = 13 * DAY_MS;
+        await trimAll(log, 2 * DAY_MS, 100);
         expect(await log.bounds()).toEqual({ first: 3, head: 2 });
       });
     });
@@ -406,7 +409,7 @@ export function describeEventLog(name: string, { durable, factory, runs }: LogSu
         now = 3 * DAY_MS;
         await first.append([draftOn('global', { key: 'k' })]);
         const head = CHANNELS.length + 3;
-        while (await first.trim(2 * DAY_MS, 100));
+        while (await first.trim(now - 2 * DAY_MS, 100));
         await first[Symbol.asyncDispose]();
         await using second = await logs.open({ now: () => now });
         for (const seq of range(1, head)) expect(second.positions.at(seq)).toBe(first.positions.at(seq));
@@ -415,7 +418,8 @@ export function describeEventLog(name: string, { durable, factory, runs }: LogSu
         expect(await second.append([draftOn('global', { key: 'k' })])).toMatchObject([{ duplicate: true, event: { seq: head } }]);
         now = 0;
         await second.append([draftOn('global')]);
-        while (await second.trim(3 * DAY_MS, 100));
+        now = 3.5 * DAY_MS;
+        while (await second.trim(DAY_MS / 2, 100));
         expect(await second.bounds()).toEqual({ first: head, head: head + 1 });
       });
     });

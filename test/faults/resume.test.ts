@@ -116,7 +116,7 @@ async function startTrimmed(path: string): Promise<{ gateway: GatewayProcess; id
     await gateway.end('SIGTERM');
   }
   await using log = await openSqliteLog({ path });
-  expect(await log.trim(Date.now() + 1000, TRIMMED)).toBe(true);
+  expect(await log.trim(-1000, TRIMMED)).toBe(true);
   await log[Symbol.asyncDispose]();
   return { gateway: await startProcess(env), ids };
 }

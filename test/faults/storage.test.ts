@@ -159,13 +159,6 @@ test('the clock jumps an hour back and forth', { timeout: 120_000 }, async ({ ta
     await using gateway = await startProcess(env);
     return await storedEvents(gateway.url, token);
   };
-  // Seven days are kept by default. What came before the first forward jump has passed them then; whatever came after
-  // an event that has not is kept with it, though the clock showed less.
-  const WEEK_MS = 7 * 24 * HOUR_MS;
-  const whole = await startedAt(WEEK_MS - 2 * HOUR_MS);
-  expect(whole).toEqual(received);
-  let kept = whole;
-  while (kept.length === received.length) kept = await startedAt(WEEK_MS + HOUR_MS / 2);
-  expect(kept).toEqual(received.slice(received.length - kept.length));
-  expect(kept.length).toBeGreaterThanOrEqual(received.length - 150);
+  // Seven days are kept by default. A clock that was set while nobody looked may be wrong: nothing is removed by it at once.
+  for (const days of [7, 8, 20]) expect(await startedAt(days * 24 * HOUR_MS)).toEqual(received);
 });

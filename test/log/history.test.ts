@@ -17,7 +17,7 @@ async function read(log: EventLog, request: Omit<HistoryRequest, 'channels'>) {
 async function trimmedLog(): Promise<EventLog> {
   const log = openMemoryLog({ now: () => 0 });
   for (let n = 0; n < 10; n += 1) await log.append([draftOn('global')]);
-  await log.trim(1, 4);
+  await log.trim(-1, 4);
   return log;
 }
 
@@ -39,7 +39,7 @@ describe('newest first', () => {
 
   test('a log of which nothing is retained has a position to go on from', async () => {
     await using log = await trimmedLog();
-    await log.trim(1, 100);
+    await log.trim(-1, 100);
     const page = { ids: [], next: log.positions.at(10), has_more: false, gap: null };
     expect(await read(log, { order: 'newest' })).toEqual(page);
     expect(await read(log, { order: 'newest', before: page.next })).toEqual(page);

@@ -1,6 +1,6 @@
 /** The PostgreSQL log: the guarantees of every log, and what is its own: several instances, and a database that changes. */
 import pg from 'pg';
-import { describe, expect, inject, test } from 'vitest';
+import { describe, expect, inject, test, vi } from 'vitest';
 import { createDatabase } from '../../scripts/servers.ts';
 import { EVERYTHING } from '../../src/contract/channels.ts';
 import type { LogStart, StoredEvent } from '../../src/log/log.ts';
@@ -207,9 +207,35 @@ test('days have tables of their own, made before they begin, and retention drops
   now += 5 * day;
   await log.append([draftOn('global')]);
   expect(await tables()).toEqual(['20260130', '20260131', '20260201', '20260204', '20260205', '20260206']);
-  while (await log.trim(Date.UTC(2026, 1, 4), 100));
+  while (await log.trim(now - Date.UTC(2026, 1, 4), 100));
   expect(await tables()).toEqual(['20260204', '20260205', '20260206']);
   expect(await log.bounds()).toEqual({ first: 2, head: 2 });
+});
+
+test('a machine whose clock is wrong removes nothing and forgets no key, and it is known by how much', async () => {
+  const url = await newDatabase();
+  await using log = await openPostgresLog({ url });
+  await log.append([draftOn('global', { key: 'k' })]);
+  const rightNow = Date.now();
+  for (const days of [9, -9]) {
+    vi.useFakeTimers({ toFake: ['Date'], now: rightNow + days * 86_400_000 });
+    while (await log.trim(7 * 86_400_000, 100));
+    expect(await log.bounds()).toEqual({ first: 1, head: 1 });
+    expect(Math.round((log.clockAheadMs ?? 0) / 86_400_000)).toBe(days);
+    expect(await log.append([draftOn('global', { key: 'k' })])).toMatchObject([{ duplicate: true, event: { seq: 1 } }]);
+    vi.useRealTimers();
+  }
+  await log.bounds();
+  expect(Math.abs(log.clockAheadMs ?? Number.NaN)).toBeLessThan(1000);
+});
+
+test('the day that is written to stays, however little is to be kept', async () => {
+  const url = await newDatabase();
+  await using log = await openPostgresLog({ url });
+  await log.append([draftOn('global')]);
+  while (await log.trim(-30 * 86_400_000, 100));
+  expect(await log.bounds()).toEqual({ first: 1, head: 1 });
+  expect(await log.append([draftOn('global')])).toMatchObject([{ event: { seq: 2 } }]);
 });
 
 test.each<[LogStart, RegExp]>([

@@ -158,7 +158,7 @@ describe('the file', () => {
       const tooMany = Array.from({ length: 20 }, () => draftOn('global', { size: 1000 }));
       await expect(log.append(tooMany)).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
       expect(await log.bounds()).toEqual({ first: 1, head: acknowledged });
-      await log.trim(Date.now() + 1000, 20);
+      await log.trim(-1000, 20);
       expect(await log.append([draftOn('global', { size: 5000 })])).toMatchObject([{ event: { seq: acknowledged + 1 } }]);
     }
     await using log = await openSqliteLog({ path });

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { localBroker } from '../../src/broker/local.ts';
 import type { EventLog } from '../../src/log/log.ts';
+import { openMemoryLog } from '../../src/log/memory.ts';
 import { openSqliteLog } from '../../src/log/sqlite.ts';
 import { createHealth } from '../../src/observe/health.ts';
 import { draftOn } from '../contracts/event-log.ts';
@@ -85,9 +86,22 @@ test('degraded while publishes cannot be stored, until one can again', async () 
   expect(refused).toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
   expect(await check()).toMatchObject({ status: 'degraded', action: expect.stringContaining('the disk is full') });
   expect(reported).toEqual(['append: the event log cannot serve this now: the disk is full']);
-  await log.trim(Number.POSITIVE_INFINITY, 5);
+  await log.trim(Number.NEGATIVE_INFINITY, 5);
   await log.append([draftOn('global')]);
   expect(await check()).toMatchObject({ status: 'healthy' });
+});
+
+test.each([
+  [6000, '6 s ahead of'],
+  [-60_000, '60 s behind'],
+])('degraded while the clock is %i ms ahead of the one that decides', async (clockAheadMs, said) => {
+  const { positions } = openMemoryLog();
+  const log = { positions, bounds: async () => ({ first: 1, head: 0 }), problem: undefined, clockAheadMs } as unknown as EventLog;
+  const check = async () => (await healthOfLog(log)()).components['event_log'];
+  expect(await check()).toMatchObject({
+    status: 'degraded',
+    action: expect.stringContaining(`the clock of this machine is ${said} the database's`),
+  });
 });
 
 const canSlow = spawnSync('strace', ['-D', '-o', '/dev/null', 'true']).status === 0;
