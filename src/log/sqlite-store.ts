@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { CHANNEL_FAMILIES, type ChannelFamily } from '../contract/channels.ts';
 import { type EventDraft, IDEMPOTENCY_WINDOW_MS, type LogBounds, type LogPage, PAGE_BYTES, type StoredEvent } from './log.ts';
+import { PlacedFiles } from './placed-files.ts';
 import { type Epoch, newEpochName } from './positions.ts';
 import { makePrivate, narrow } from './private-file.ts';
 import { spanOf } from './span.ts';
@@ -22,6 +23,7 @@ type ReadRequest = Extract<Request, { kind: 'read' }>;
 export class SqliteStore {
   readonly #db: DatabaseSync;
   readonly #path: string;
+  readonly #files: PlacedFiles;
   readonly #reads = new Map<string, StatementSync>();
   readonly #insert: StatementSync;
   readonly #findKey: StatementSync;
@@ -44,6 +46,7 @@ export class SqliteStore {
     const last = db.prepare('SELECT appended_ms FROM event WHERE seq = ?').get(this.#head);
     this.lastAppendedMs = last && Number(last['appended_ms']);
     this.epochs = beginEpoch(db, this.#head + 1);
+    this.#files = new PlacedFiles([settings.path, `${settings.path}-wal`]);
     this.#insert = db.prepare('INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)');
     this.#findKey = db.prepare(
       'SELECT i.appended_ms AS keyed_ms, e.* FROM idempotency i JOIN event e ON e.seq = i.seq WHERE i.principal = ? AND i.key = ?',
@@ -60,8 +63,14 @@ export class SqliteStore {
     return [this.#path, `${this.#path}-wal`].reduce((sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0), 0);
   }
 
+  /** @throws when what is written to is no longer the file of that name. */
+  checkPlace(): void {
+    this.#files.check();
+  }
+
   /** Writes all appends in one transaction; when this returns they are durable. */
   append(appends: readonly { readonly drafts: readonly EventDraft[]; readonly now: Moment }[]): Placement[][] {
+    this.#files.check();
     const head = this.#head;
     return this.#transaction(
       () => appends.map(({ drafts, now }) => drafts.map((draft) => this.#place(draft, now))),

@@ -72,8 +72,10 @@ function serve(store: SqliteStore, request: Other): void {
   const { id } = request;
   try {
     if (request.kind === 'read') reply({ kind: 'page', id, page: store.read(request) });
-    else if (request.kind === 'bounds') reply({ kind: 'bounds', id, bounds: store.bounds });
-    else if (request.kind === 'bytes') reply({ kind: 'bytes', id, bytes: store.bytes });
+    else if (request.kind === 'bounds') {
+      store.checkPlace();
+      reply({ kind: 'bounds', id, bounds: store.bounds });
+    } else if (request.kind === 'bytes') reply({ kind: 'bytes', id, bytes: store.bytes });
     else if (request.kind === 'trim') reply({ kind: 'trimmed', id, more: store.trim(request.keepMs, request.limit, request.now) });
     else {
       store.close();

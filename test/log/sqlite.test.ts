@@ -3,8 +3,10 @@ import {
   chmodSync,
   closeSync,
   existsSync,
+  mkdirSync,
   openSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   truncateSync,
@@ -15,7 +17,7 @@ import { DatabaseSync } from 'node:sqlite';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { EVERYTHING, type Selector, selectorOf } from '../../src/contract/channels.ts';
-import type { LogStart } from '../../src/log/log.ts';
+import type { EventLog, LogStart } from '../../src/log/log.ts';
 import { openSqliteLog } from '../../src/log/sqlite.ts';
 import { readStatement } from '../../src/log/sqlite-store.ts';
 import { describeEventLog, draftOn } from '../contracts/event-log.ts';
@@ -174,6 +176,64 @@ describe('the file', () => {
     expect(stored).toBeGreaterThan(0);
     expect(results.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'SERVICE_UNAVAILABLE' } });
     expect(await log.bounds()).toEqual({ first: 1, head: stored });
+  });
+});
+
+describe('a file that is no longer the one of its name', () => {
+  const refused = { code: 'SERVICE_UNAVAILABLE', message: expect.stringContaining('its file was deleted, moved or replaced') };
+  /** Appends until it is refused; resolves to how many were stored. */
+  async function storedUntilRefused(log: EventLog): Promise<number> {
+    for (let stored = 0; ; stored += 1) {
+      const error: unknown = await log.append([draftOn('global')]).then(
+        () => undefined,
+        (reason: unknown) => reason,
+      );
+      if (error === undefined) continue;
+      expect(error).toMatchObject(refused);
+      return stored;
+    }
+  }
+
+  test.each<[string, (folder: string, path: string) => void]>([
+    ['its folder was deleted', (folder) => rmSync(folder, { recursive: true })],
+    ['it was deleted', (_folder, path) => rmSync(path)],
+    ['its write-ahead log was deleted', (_folder, path) => rmSync(`${path}-wal`)],
+    [
+      'another is in its place',
+      (_folder, path) => {
+        writeFileSync(`${path}.other`, readFileSync(path));
+        renameSync(`${path}.other`, path);
+      },
+    ],
+  ])('%s: nothing more is acknowledged, and health hears of it', { timeout: 20_000 }, async (_name, breakIt) => {
+    using folder = temporaryFolder();
+    const inner = folder.file('inner');
+    mkdirSync(inner);
+    await using log = await openSqliteLog({ path: `${inner}/log.db` });
+    await log.append([draftOn('global')]);
+    breakIt(inner, `${inner}/log.db`);
+    await storedUntilRefused(log);
+    await expect(log.bounds()).rejects.toMatchObject(refused);
+  });
+
+  test('a folder that was moved, and moved back, has lost nothing', { timeout: 20_000 }, async () => {
+    using folder = temporaryFolder();
+    const [inner, away] = [folder.file('inner'), folder.file('away')];
+    mkdirSync(inner);
+    const path = `${inner}/log.db`;
+    let stored = 1;
+    {
+      await using log = await openSqliteLog({ path });
+      await log.append([draftOn('global')]);
+      renameSync(inner, away);
+      stored += await storedUntilRefused(log);
+      renameSync(away, inner);
+      await expect.poll(() => log.append([draftOn('global')]).catch(() => 'refused'), { timeout: 5000 }).not.toBe('refused');
+      stored += 1;
+      expect(await log.bounds()).toEqual({ first: 1, head: stored });
+    }
+    await using again = await openSqliteLog({ path });
+    expect(await again.bounds()).toEqual({ first: 1, head: stored });
   });
 });
 
