@@ -1,6 +1,8 @@
 /**
  * The composition root: builds the gateway in the order of its dependencies, drains it, and closes it in reverse.
  */
+// First: some libraries take JSON.parse when they are loaded.
+import './transport/json-parse.ts';
 import { developmentSecret } from './auth/development-secret.ts';
 import { Revocations } from './auth/revocations.ts';
 import { type TokenSettings, tokenVerifier } from './auth/tokens.ts';
@@ -25,7 +27,6 @@ import { createMetrics } from './observe/metrics.ts';
 import { Recent } from './observe/recent.ts';
 import { collectStats } from './observe/stats.ts';
 import { createTrail } from './observe/trail.ts';
-import './transport/json-parse.ts';
 import { type Listener, listen } from './transport/server.ts';
 import { CONTRACT_HASH, VERSION } from './version.ts';
 

@@ -83,8 +83,14 @@ export async function webSocketClient(options: ConnectionOptions): Promise<Couri
 async function ask(options: ConnectionOptions, ...request: Parameters<typeof fetch>): Promise<Response> {
   const response = await fetch(...request);
   const { status, headers } = response;
-  if (!headers.has('x-courier-contract'))
-    throw new CliError(`what answers at ${options.url} is no gateway (HTTP ${status}): check the address`);
+  if (!headers.has('x-courier-contract')) {
+    const isProxy = status >= 502 && status <= 504;
+    throw new CliError(
+      isProxy
+        ? `the proxy at ${options.url} does not reach the gateway (HTTP ${status})`
+        : `what answers at ${options.url} is no gateway (HTTP ${status}): check the address`,
+    );
+  }
   // Of calls that there are not a gateway tells in another form.
   if (status === 404 && headers.get('content-type')?.startsWith('application/problem+json')) {
     throw new CliError(`there is no gateway at this path of ${options.url}: check it against COURIER_BASE_PATH`);

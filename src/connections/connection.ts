@@ -17,9 +17,12 @@ import type { Credentials } from '../auth/tokens.ts';
 import type { ClientIdentity, Transport } from '../contract/admin.ts';
 import { contains, type Selector } from '../contract/channels.ts';
 import { CourierError } from '../errors.ts';
+import { bytesInMemory } from '../limits/bytes.ts';
 import type { Activity } from '../limits/limits.ts';
 import { CLOSING_MS, type Ending, endingOf, NO_AUTHENTICATION, type Wire } from './wire.ts';
 
+/** What a channel that is subscribed to takes beside its name, about. */
+const CHANNEL_BYTES = 300;
 /** Longest delay that a timer takes, in ms. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -54,6 +57,10 @@ export interface ConnectionHost {
   isRevoked(principal: Principal): boolean;
   /** @throws {CourierError} TOO_MANY_REQUESTS, SERVICE_UNAVAILABLE */
   hold(connection: Connection, bytes: number): void;
+  letGo(connection: Connection, bytes: number): void;
+  /** @throws {CourierError} TOO_MANY_REQUESTS, SERVICE_UNAVAILABLE */
+  holdChannels(connection: Connection, bytes: number): void;
+  letGoChannels(connection: Connection, bytes: number): void;
   /** @throws {CourierError} UNAUTHORIZED */
   verify(token: string): Promise<Principal>;
   /** @throws {CourierError} TOO_MANY_REQUESTS with `retryAfterMs`. */
@@ -83,8 +90,6 @@ export class Connection {
   readonly since = Date.now();
   /** What the client says that it is. */
   identity: ClientIdentity | undefined;
-  /** What its body and its answer take; kept by HeldBytes. */
-  heldBytes = 0;
   /** As whose it is counted until it is open. */
   strangerOf: string | undefined;
   /** Whose place it has: the key of the principal that it was opened by. */
@@ -187,9 +192,13 @@ export class Connection {
     if (Date.now() >= this.principal.expiresAt + CLOCK_TOLERANCE_MS) throw EXPIRED.error;
   }
 
-  /** Counts what its body or its answer takes, until it is closed. @throws {CourierError} when that is too much. */
+  /** Counts what its requests and their answers take, until it is let go or closed. @throws {CourierError} when that is too much. */
   hold(bytes: number): void {
     this.#host.hold(this, bytes);
+  }
+
+  letGo(bytes: number): void {
+    this.#host.letGo(this, bytes);
   }
 
   /** Counts a call. @throws {CourierError} TOO_MANY_REQUESTS with `retryAfterMs`; what it was ended with meanwhile. */
@@ -201,14 +210,21 @@ export class Connection {
    * Notes a subscription, until what is returned is called. `onLost` is called once when the connection may no longer read
    * what `selector` selects, or ends.
    *
-   * @throws {CourierError} what it was ended with.
+   * @throws {CourierError} what it was ended with; TOO_MANY_REQUESTS, SERVICE_UNAVAILABLE when subscriptions hold too much.
    */
   subscribe(selector: Selector, reader: SubscriptionReader, onLost: (error: CourierError) => void): () => void {
     this.assertOpen();
+    const bytes = bytesOf(selector);
+    this.#host.holdChannels(this, bytes);
     const subscription = { selector, reader, onLost };
     this.#subscriptions ??= new Set();
     const own = this.#subscriptions.add(subscription);
-    return () => void own.delete(subscription);
+    let isHeld = true;
+    return () => {
+      own.delete(subscription);
+      if (isHeld) this.#host.letGoChannels(this, bytes);
+      isHeld = false;
+    };
   }
 
   /**
@@ -304,6 +320,13 @@ export class Connection {
     this.#timer = setTimeout(then, ms);
     this.#timer.unref();
   }
+}
+
+/** What the single channels of a selector take, in the indexes of those who listen too. */
+function bytesOf({ channels }: Selector): number {
+  let bytes = 0;
+  for (const channel of channels) bytes += CHANNEL_BYTES + bytesInMemory(channel.length);
+  return bytes;
 }
 
 /** As a WebSocket says it (RFC 6455, section 7.4.1). */

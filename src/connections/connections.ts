@@ -9,6 +9,7 @@ import { UnknownKeyError } from '../auth/signatures.ts';
 import { authenticate, type Credentials, type VerifyToken } from '../auth/tokens.ts';
 import type { Transport } from '../contract/admin.ts';
 import { CourierError } from '../errors.ts';
+import { upTo } from '../limits/bytes.ts';
 import type { Activity } from '../limits/limits.ts';
 import type { Logger } from '../observe/logger.ts';
 import { Charges, type ChargesDeps } from './charges.ts';
@@ -22,6 +23,25 @@ import { Places, type PlacesDeps } from './places.ts';
 import { Strangers } from './strangers.ts';
 import type { Timings } from './timings.ts';
 import { type Ending, endingOf, FULL, SHUTTING_DOWN } from './wire.ts';
+
+const MEBIBYTE = 1024 * 1024;
+/**
+ * Of bodies and calls that have come and answers that have yet to go: as text, as a value and as what is stored of it a body
+ * takes up to six times its bytes. The largest body has room in any heap.
+ */
+const REQUEST_BYTES = Math.max(2 * MEBIBYTE, upTo(64 * MEBIBYTE, 1 / 24));
+const OF_REQUESTS = {
+  inAll: REQUEST_BYTES,
+  ofOne: Math.max(1.5 * MEBIBYTE, REQUEST_BYTES / 4),
+  tooMuch: 'requests that are under way hold too much: wait for their answers',
+};
+/** Of the channels that subscriptions name. */
+const CHANNEL_BYTES = upTo(1024 * MEBIBYTE, 1 / 4);
+const OF_CHANNELS = {
+  inAll: CHANNEL_BYTES,
+  ofOne: CHANNEL_BYTES / 4,
+  tooMuch: 'subscriptions name too many channels: subscribe to patterns',
+};
 
 export interface ConnectionsDeps extends ChargesDeps, PlacesDeps {
   readonly verify: VerifyToken;
@@ -42,7 +62,7 @@ export interface Census {
   /** Places of principals that are taken. */
   readonly places: number;
   readonly subscriptions: number;
-  /** That requests hold. */
+  /** That requests and subscriptions hold. */
   readonly heldBytes: number;
   readonly isWatching: boolean;
 }
@@ -53,12 +73,13 @@ export class Connections {
   readonly #charges: Charges;
   readonly #strangers: Strangers;
   readonly #places: Places;
-  readonly #heldBytes = new HeldBytes();
+  readonly #requestBytes = new HeldBytes(OF_REQUESTS);
+  readonly #channelBytes = new HeldBytes(OF_CHANNELS);
   readonly #liveness: Liveness;
   /** Those that last. */
   readonly #all = new Set<Connection>();
-  /** Those of them that are open. */
-  readonly #open = new Set<Connection>();
+  /** Those of them that have been let in. */
+  readonly #admitted = new Set<Connection>();
   readonly #requests = new Set<Connection>();
   readonly #counts: Record<Transport, number> = { trpc: 0, plain: 0, sse: 0 };
   /** Called when the last one has closed. */
@@ -129,7 +150,7 @@ export class Connections {
 
   /** Those that are open and last. */
   get open(): Connection[] {
-    return [...this.#open];
+    return [...this.#admitted].filter(({ isOpen }) => isOpen);
   }
 
   /** By transport, those too that have not authenticated. */
@@ -145,7 +166,7 @@ export class Connections {
       strangers: this.#strangers.count,
       places: this.#places.count,
       subscriptions: all.reduce((sum, { subscriptions }) => sum + subscriptions.length, 0),
-      heldBytes: this.#heldBytes.bytes,
+      heldBytes: this.#requestBytes.bytes + this.#channelBytes.bytes,
       isWatching: this.#liveness.isWatching,
     };
   }
@@ -241,24 +262,27 @@ export class Connections {
     },
     claim: (connection, principal) => this.#claim(connection, principal),
     isRevoked: (principal) => this.#deps.revocations.has(principal),
-    hold: (connection, bytes) => this.#heldBytes.take(connection, bytes),
+    hold: (connection, bytes) => this.#requestBytes.take(connection, bytes),
+    letGo: (connection, bytes) => this.#requestBytes.give(connection, bytes),
+    holdChannels: (connection, bytes) => this.#channelBytes.take(connection, bytes),
+    letGoChannels: (connection, bytes) => this.#channelBytes.give(connection, bytes),
     verify: (token) => this.#verify(() => this.#deps.verify(token)),
     charge: (connection, activity, cost) => this.#charge(connection, activity, cost),
     onOpen: (connection) => {
       this.#forgetStranger(connection);
       if (connection.transport === undefined) return;
-      this.#open.add(connection);
       this.#deps.logger.info('connected', describe(connection));
     },
     onClosing: (connection, wasOpen) => {
       this.#places.release(connection);
-      this.#open.delete(connection);
+      this.#admitted.delete(connection);
       if (wasOpen && connection.transport !== undefined) this.#deps.logger.info('disconnected', describe(connection));
     },
     onClosed: (connection, code) => {
       const { transport } = connection;
       this.#forgetStranger(connection);
-      this.#heldBytes.release(connection);
+      this.#requestBytes.giveAll(connection);
+      this.#channelBytes.giveAll(connection);
       if (transport === undefined) this.#requests.delete(connection);
       else {
         this.#all.delete(connection);
@@ -283,9 +307,13 @@ export class Connections {
   }
 
   async #claim(connection: Connection, principal: Principal): Promise<void> {
+    const most = this.#deps.limits.gateway.connections ?? Number.POSITIVE_INFINITY;
+    // Before a stream elsewhere gives its place up for nothing; and again for those that came while it was claimed.
+    if (this.#admitted.size >= most) throw FULL.error;
     await this.#places.take(connection, principal);
-    const most = this.#deps.limits.gateway.connections;
-    if (most !== null && this.#open.size >= most) throw FULL.error;
+    if (connection.state !== 'opening') return;
+    if (this.#admitted.size >= most) throw FULL.error;
+    this.#admitted.add(connection);
   }
 
   #forgetStranger(connection: Connection): void {

@@ -1,51 +1,58 @@
-/**
- * What requests hold while they last: bodies that have come, and answers that have yet to go. Each principal has so much of it,
- * and all of them together.
- */
+/** What connections hold of the gateway's memory: each principal has so much of it, and all of them together. */
 import { keyOf } from '../auth/principal.ts';
 import { CourierError } from '../errors.ts';
-import { upTo } from '../limits/bytes.ts';
 import type { Connection } from './connection.ts';
 
-/**
- * Bytes that all requests may hold, as so much and at most as a part of the heap: as text, as a value and as what is stored of
- * it a body takes up to six times its bytes. And those of one principal.
- */
-const MAX_BYTES = upTo(64 * 1024 * 1024, 1 / 24);
-const MAX_OF_ONE_BYTES = MAX_BYTES / 4;
+export interface HeldBytesLimits {
+  readonly ofOne: number;
+  readonly inAll: number;
+  /** What holds so much, and what to do, for whoever holds too much. */
+  readonly tooMuch: string;
+}
 
 export class HeldBytes {
+  readonly #limits: HeldBytesLimits;
   readonly #byPrincipal = new Map<string, number>();
+  readonly #byConnection = new Map<Connection, number>();
   #bytes = 0;
+
+  constructor(limits: HeldBytesLimits) {
+    this.#limits = limits;
+  }
 
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** @throws {CourierError} TOO_MANY_REQUESTS when the principal's requests hold too much, SERVICE_UNAVAILABLE when all do. */
+  /** @throws {CourierError} TOO_MANY_REQUESTS when the principal holds too much, SERVICE_UNAVAILABLE when all do. */
   take(connection: Connection, bytes: number): void {
-    const key = keyOf(connection.principal);
-    const own = (this.#byPrincipal.get(key) ?? 0) + bytes;
-    if (own > MAX_OF_ONE_BYTES) {
-      throw new CourierError('TOO_MANY_REQUESTS', 'requests that are under way hold too much: wait for their answers', {
-        retryAfterMs: 1000,
-      });
-    }
-    if (this.#bytes + bytes > MAX_BYTES) throw new CourierError('SERVICE_UNAVAILABLE', 'the gateway is full', { retryAfterMs: 1000 });
-    this.#byPrincipal.set(key, own);
-    this.#bytes += bytes;
-    connection.heldBytes += bytes;
+    const { ofOne, inAll, tooMuch } = this.#limits;
+    const own = (this.#byPrincipal.get(keyOf(connection.principal)) ?? 0) + bytes;
+    if (own > ofOne) throw new CourierError('TOO_MANY_REQUESTS', tooMuch, { retryAfterMs: 1000 });
+    if (this.#bytes + bytes > inAll) throw new CourierError('SERVICE_UNAVAILABLE', 'the gateway is full', { retryAfterMs: 1000 });
+    this.#add(connection, bytes);
   }
 
-  /** Gives back what the connection has taken. */
-  release(connection: Connection): void {
-    const { heldBytes } = connection;
-    if (heldBytes === 0) return;
-    connection.heldBytes = 0;
-    this.#bytes -= heldBytes;
-    const key = keyOf(connection.principal);
-    const left = (this.#byPrincipal.get(key) ?? 0) - heldBytes;
-    if (left > 0) this.#byPrincipal.set(key, left);
-    else this.#byPrincipal.delete(key);
+  /** Gives back so much of what the connection has taken. */
+  give(connection: Connection, bytes: number): void {
+    this.#add(connection, -Math.min(bytes, this.#byConnection.get(connection) ?? 0));
   }
+
+  /** Gives back all that the connection has taken. */
+  giveAll(connection: Connection): void {
+    this.give(connection, Number.POSITIVE_INFINITY);
+  }
+
+  #add(connection: Connection, bytes: number): void {
+    if (bytes === 0) return;
+    this.#bytes += bytes;
+    add(this.#byConnection, connection, bytes);
+    add(this.#byPrincipal, keyOf(connection.principal), bytes);
+  }
+}
+
+function add<K>(sums: Map<K, number>, key: K, bytes: number): void {
+  const sum = (sums.get(key) ?? 0) + bytes;
+  if (sum > 0) sums.set(key, sum);
+  else sums.delete(key);
 }

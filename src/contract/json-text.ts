@@ -2,24 +2,27 @@
  * Reads JSON with the keys that were written. V8's `JSON.parse` (from 12.8 on, nodejs/node#63785) confuses a key that has
  * an escape with one that it read before at the same place in an object: once anybody sent `{"a":0,"\\n":1}`, whose second
  * key is a backslash and an n, everybody's `{"a":0,"\nx":1}` may come out with that key. Texts without such keys, which
- * are nearly all, are V8's to read; the others are read by a parser that looks no key up.
+ * are nearly all, are V8's to read; of the others it is given each string by itself.
  */
-import { parse } from 'lossless-json';
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const WHITE_SPACE: ReadonlySet<string | undefined> = new Set([' ', '\t', '\n', '\r']);
+/** The rest of a string that is what it says, its end included. */
+const PLAIN = /[^"\\\p{Cc}]*"/uy;
+const LITERAL = /true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
+const LITERALS: ReadonlyMap<string, boolean | null> = new Map([
+  ['true', true],
+  ['false', false],
+  ['null', null],
+]);
+/** Levels that are read of a text with such keys; what callers hand in has far fewer. */
+const MAX_DEPTH = 1000;
 const nativeParse = JSON.parse;
 
-/** As `JSON.parse`. @throws {SyntaxError} when `text` is not JSON, or has a key with an escape and is nested by the thousands. */
+/** As `JSON.parse`. @throws {SyntaxError} when `text` is not JSON, or has a key with an escape and a thousand levels. */
 export function parseJson(text: string): unknown {
-  if (!hasEscapedKey(text)) return nativeParse(text);
-  try {
-    return parse(text, undefined, { parseNumber: Number, onDuplicateKey: ({ newValue }) => newValue });
-  } catch (error) {
-    if (error instanceof RangeError) throw new SyntaxError('JSON is nested too deeply', { cause: error });
-    throw error;
-  }
+  return hasEscapedKey(text) ? new Reader(text).read() : nativeParse(text);
 }
 
 /** Of a text that is not JSON this may be wrong. */
@@ -39,4 +42,105 @@ function endOfString(text: string, from: number): number {
   let at = from;
   while (at < text.length && text.charCodeAt(at) !== QUOTE) at += text.charCodeAt(at) === BACKSLASH ? 2 : 1;
   return at + 1;
+}
+
+class Reader {
+  readonly #text: string;
+  #at = 0;
+  #depth = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  read(): unknown {
+    const value = this.#value();
+    if (this.#next() !== undefined) throw this.#fault();
+    return value;
+  }
+
+  /** The next character that is no white space; it is not taken. */
+  #next(): string | undefined {
+    while (WHITE_SPACE.has(this.#text[this.#at])) this.#at += 1;
+    return this.#text[this.#at];
+  }
+
+  #take(character: string): void {
+    if (this.#next() !== character) throw this.#fault();
+    this.#at += 1;
+  }
+
+  #value(): unknown {
+    const next = this.#next();
+    if (next === '"') return this.#string();
+    if (next !== '{' && next !== '[') return this.#literal();
+    this.#depth += 1;
+    if (this.#depth > MAX_DEPTH) throw new SyntaxError('JSON is nested too deeply');
+    this.#at += 1;
+    const value = next === '{' ? this.#object() : this.#list();
+    this.#depth -= 1;
+    return value;
+  }
+
+  #object(): object {
+    const object = {};
+    if (this.#isEmpty('}')) return object;
+    do {
+      if (this.#next() !== '"') throw this.#fault();
+      const key = this.#string();
+      this.#take(':');
+      const value = this.#value();
+      // An assignment to this one would set the prototype.
+      if (key === '__proto__') Object.defineProperty(object, key, { value, configurable: true, enumerable: true, writable: true });
+      else (object as Record<string, unknown>)[key] = value;
+    } while (this.#isFollowed('}'));
+    return object;
+  }
+
+  #list(): unknown[] {
+    const list: unknown[] = [];
+    if (this.#isEmpty(']')) return list;
+    do list.push(this.#value());
+    while (this.#isFollowed(']'));
+    return list;
+  }
+
+  #isEmpty(end: string): boolean {
+    if (this.#next() !== end) return false;
+    this.#at += 1;
+    return true;
+  }
+
+  /** Takes the comma before another, or the end. */
+  #isFollowed(end: string): boolean {
+    if (this.#isEmpty(end)) return false;
+    this.#take(',');
+    return true;
+  }
+
+  #string(): string {
+    const from = this.#at;
+    PLAIN.lastIndex = from + 1;
+    if (PLAIN.test(this.#text)) {
+      this.#at = PLAIN.lastIndex;
+      return this.#text.slice(from + 1, this.#at - 1);
+    }
+    this.#at = endOfString(this.#text, from + 1);
+    return nativeParse(this.#text.slice(from, this.#at)) as string;
+  }
+
+  #literal(): unknown {
+    LITERAL.lastIndex = this.#at;
+    if (!LITERAL.test(this.#text)) throw this.#fault();
+    const literal = this.#text.slice(this.#at, LITERAL.lastIndex);
+    this.#at = LITERAL.lastIndex;
+    return LITERALS.has(literal) ? LITERALS.get(literal) : Number(literal);
+  }
+
+  #fault(): SyntaxError {
+    const what = this.#text[this.#at];
+    return new SyntaxError(
+      what === undefined ? 'Unexpected end of JSON input' : `Unexpected ${JSON.stringify(what)} at position ${this.#at}`,
+    );
+  }
 }

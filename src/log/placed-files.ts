@@ -22,13 +22,22 @@ export class PlacedFiles {
     const now = performance.now();
     if (now - this.#lookedAt >= LOOK_MS) {
       this.#lookedAt = now;
-      this.#problem = this.#places.every(({ path, file }) => isSame(file, stat(path))) ? undefined : new Error(MOVED);
+      this.#problem = this.#look();
     }
     if (this.#problem !== undefined) throw this.#problem;
+  }
+
+  #look(): Error | undefined {
+    try {
+      return this.#places.every(({ path, file }) => isSame(file, stat(path))) ? undefined : new Error(MOVED);
+    } catch (cause) {
+      return new Error(UNSEEN, { cause });
+    }
   }
 }
 
 const MOVED = 'its file was deleted, moved or replaced; put it back, or start again with the one that is there';
+const UNSEEN = 'it cannot be seen whether its file is still there';
 
 function stat(path: string): BigIntStats | undefined {
   return statSync(path, { bigint: true, throwIfNoEntry: false });

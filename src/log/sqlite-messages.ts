@@ -34,8 +34,8 @@ export type Reply =
   | {
       readonly kind: 'opened';
       readonly epochs: readonly [Epoch, ...Epoch[]];
-      /** When the last event was appended; undefined where there is none. */
-      readonly lastAppendedMs: number | undefined;
+      /** The time at the last append, as far as it was believed; undefined where there was none. */
+      readonly knownMs: number | undefined;
     }
   | { readonly kind: 'refused'; readonly message: string }
   /** One commit: the placements of every append in it, in order. */

@@ -35,6 +35,8 @@ const MIGRATIONS: readonly string[] = [
    CREATE TABLE epoch (name TEXT NOT NULL UNIQUE, first INTEGER NOT NULL) STRICT;
    INSERT INTO epoch SELECT epoch, 1 FROM log;
    ALTER TABLE log DROP COLUMN epoch;`,
+  // The time while it is in doubt; else null.
+  'ALTER TABLE log ADD COLUMN believed_ms INTEGER',
 ];
 
 /** Why a file cannot be used; one line. */

@@ -30,21 +30,28 @@ export class SqliteStore {
   readonly #putKey: StatementSync;
   #head: number;
   #trimmedThrough: number;
-  /** When the last event was appended before this process began; undefined where there is none. */
-  readonly lastAppendedMs: number | undefined;
+  /** The time at the last append before this process began, as far as it was believed; undefined where there was none. */
+  readonly knownMs: number | undefined;
+  /** Is there a time in the file that was believed, other than that of the last event? */
+  #wasInDoubt: boolean;
   /** Events up to here are old, whatever their own times say. */
   #oldThrough = 0;
+  /** The first event that is not from a time to come, of those behind `lookedThrough`, once it was found. */
+  #firstPast: { readonly seq: number; readonly ms: number } | undefined;
+  #lookedThrough = 0;
   readonly epochs: readonly [Epoch, ...Epoch[]];
 
   constructor(settings: WorkerSettings) {
     this.#path = settings.path;
     this.#db = open(settings);
     const db = this.#db;
-    const row = db.prepare('SELECT trimmed_through, (SELECT max(seq) FROM event) AS head FROM log').get() ?? {};
+    const row = db.prepare('SELECT trimmed_through, believed_ms, (SELECT max(seq) FROM event) AS head FROM log').get() ?? {};
     this.#trimmedThrough = Number(row['trimmed_through']);
     this.#head = Math.max(Number(row['head'] ?? 0), this.#trimmedThrough);
     const last = db.prepare('SELECT appended_ms FROM event WHERE seq = ?').get(this.#head);
-    this.lastAppendedMs = last && Number(last['appended_ms']);
+    const believed = row['believed_ms'] ?? last?.['appended_ms'];
+    this.knownMs = believed === undefined ? undefined : Number(believed);
+    this.#wasInDoubt = typeof row['believed_ms'] === 'number';
     this.epochs = beginEpoch(db, this.#head + 1);
     this.#files = new PlacedFiles([settings.path, `${settings.path}-wal`]);
     this.#insert = db.prepare('INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)');
@@ -71,13 +78,26 @@ export class SqliteStore {
   /** Writes all appends in one transaction; when this returns they are durable. */
   append(appends: readonly { readonly drafts: readonly EventDraft[]; readonly now: Moment }[]): Placement[][] {
     this.#files.check();
-    const head = this.#head;
+    const before = { head: this.#head, wasInDoubt: this.#wasInDoubt };
     return this.#transaction(
-      () => appends.map(({ drafts, now }) => drafts.map((draft) => this.#place(draft, now))),
       () => {
-        this.#head = head;
+        const last = appends.at(-1);
+        if (last !== undefined) this.#noteBelieved(last.now);
+        return appends.map(({ drafts, now }) => drafts.map((draft) => this.#place(draft, now)));
+      },
+      () => {
+        this.#head = before.head;
+        this.#wasInDoubt = before.wasInDoubt;
       },
     );
+  }
+
+  /** While two times are possible events have the later one, which must not be taken for known after a start. */
+  #noteBelieved({ earliest, latest }: Moment): void {
+    const isInDoubt = earliest !== latest;
+    if (!isInDoubt && !this.#wasInDoubt) return;
+    this.#db.prepare('UPDATE log SET believed_ms = ?').run(isInDoubt ? earliest : null);
+    this.#wasInDoubt = isInDoubt;
   }
 
   #place(draft: EventDraft, { earliest, latest }: Moment): Placement {
@@ -169,9 +189,11 @@ export class SqliteStore {
     if (last <= this.#oldThrough) return last;
     const isPast = ({ appended_ms: ms }: Readonly<Record<string, unknown>>) => Number(ms) <= now || Number(ms) < before;
     if (rows.length === limit && !rows.some(isPast)) {
-      const past = this.#db.prepare('SELECT seq, appended_ms FROM event WHERE appended_ms <= ? ORDER BY seq LIMIT 1').get(now);
-      if (past === undefined || Number(past['appended_ms']) >= before) return 0;
-      this.#oldThrough = Number(past['seq']);
+      this.#firstPast ??= this.#findPast(now);
+      if (this.#firstPast === undefined || this.#firstPast.ms >= before) return 0;
+      this.#oldThrough = this.#firstPast.seq;
+      this.#lookedThrough = this.#firstPast.seq;
+      this.#firstPast = undefined;
       return last;
     }
     let through = Math.min(this.#oldThrough, last);
@@ -180,6 +202,17 @@ export class SqliteStore {
       through = Number(row['seq']);
     }
     return through;
+  }
+
+  /** Each event is looked at once. */
+  #findPast(now: number): { seq: number; ms: number } | undefined {
+    const head = this.#head;
+    const row = this.#db
+      .prepare('SELECT seq, appended_ms FROM event WHERE seq > ? AND appended_ms <= ? ORDER BY seq LIMIT 1')
+      .get(this.#lookedThrough, now);
+    if (row !== undefined) return { seq: Number(row['seq']), ms: Number(row['appended_ms']) };
+    this.#lookedThrough = head;
+    return undefined;
   }
 
   close(): void {

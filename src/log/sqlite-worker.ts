@@ -35,7 +35,7 @@ try {
     enqueue(request);
     drain(store);
   });
-  reply({ kind: 'opened', epochs: store.epochs, lastAppendedMs: store.lastAppendedMs });
+  reply({ kind: 'opened', epochs: store.epochs, knownMs: store.knownMs });
 } catch (error) {
   reply({ kind: 'refused', message: error instanceof Error ? error.message : String(error) });
 }
@@ -90,6 +90,7 @@ function serve(store: SqliteStore, request: Other): void {
 /** What went wrong in words that callers may read; SQLite's own, which may have more in them, are beside it. */
 function failureOf(error: unknown): { readonly reason: string; readonly detail: string } {
   const detail = error instanceof Error ? error.message : String(error);
-  if (!(error instanceof Error && 'errcode' in error)) return { reason: detail, detail };
-  return { reason: REASONS.get(Number(error.errcode) & PRIMARY_CODE) ?? 'its file cannot be used', detail };
+  if (!(error instanceof Error && 'code' in error)) return { reason: detail, detail };
+  const reason = 'errcode' in error ? REASONS.get(Number(error.errcode) & PRIMARY_CODE) : undefined;
+  return { reason: reason ?? 'its file cannot be used', detail };
 }

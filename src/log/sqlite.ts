@@ -51,7 +51,7 @@ export async function openSqliteLog(options: SqliteLogOptions): Promise<EventLog
     once(worker, 'exit').then(() => [{ kind: 'refused', message: `the event log ${options.path} cannot be opened: its worker ended` }]),
   ])) as [Reply];
   if (reply.kind !== 'opened') throw new LogOpenError(reply.kind === 'refused' ? reply.message : 'the worker does not answer');
-  return new SqliteLog(worker, new Positions(reply.epochs), clockOf(options, reply.lastAppendedMs), options);
+  return new SqliteLog(worker, new Positions(reply.epochs), clockOf(options, reply.knownMs), options);
 }
 
 class SqliteLog implements EventLog {

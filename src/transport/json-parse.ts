@@ -1,6 +1,6 @@
 /**
- * Everything in this process that reads JSON reads the keys that were written, libraries included: tRPC's reading of HTTP
- * bodies and of its link, the drivers of PostgreSQL and Redis. See `contract/json-text.ts`; both go when V8 is mended.
+ * Everything in this process that reads JSON without a reviver reads the keys that were written, libraries that are loaded
+ * after this included: tRPC reads HTTP bodies by itself. See `contract/json-text.ts`; both go when V8 is mended.
  */
 import { parseJson } from '../contract/json-text.ts';
 

@@ -17,7 +17,10 @@ export interface SocketWriterOptions {
 }
 
 const HIGH_WATER_BYTES = 256 * 1024;
-/** What all that were full of late may hold together, as so much and at most as a part of the heap; each has so much at least. */
+/**
+ * From what on those that were full of late take no more, together, as so much and at most as a part of the heap; each may have so
+ * much at least. A batch or two come on top of it.
+ */
 const ALL_FULL_BYTES = upTo(256 * 1024 * 1024, 1 / 4);
 const MIN_HIGH_WATER_BYTES = 16 * 1024;
 const STALL_MS = 30_000;
@@ -153,7 +156,8 @@ export class SocketWriter {
     if (this.#isFull === isFull) return;
     this.#isFull = isFull;
     full += isFull ? 1 : -1;
-    shareOfFull = Math.max(MIN_HIGH_WATER_BYTES, Math.min(HIGH_WATER_BYTES, ALL_FULL_BYTES / Math.max(1, full)));
+    const share = ALL_FULL_BYTES / Math.max(1, full);
+    shareOfFull = share >= HIGH_WATER_BYTES ? Number.POSITIVE_INFINITY : Math.max(MIN_HIGH_WATER_BYTES, share);
   }
 
   #watchForStall(): void {
@@ -176,7 +180,7 @@ export class SocketWriter {
 
 /** How many writers are full, or were when their clients were looked at last; and what each writer may hold. */
 let full = 0;
-let shareOfFull = HIGH_WATER_BYTES;
+let shareOfFull = Number.POSITIVE_INFINITY;
 
 /** Writers with something queued, in the order of their first write. */
 let dirty: SocketWriter[] = [];

@@ -140,11 +140,19 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
     const [first] = messages;
     const isNext = this.#queue === undefined && !this.#willGoOn && this.#hasRoom && !this.#isBurst();
     if (messages.length === 1 && first !== undefined && isNext) this.#take(first);
-    else if (messages.length > 0) {
-      this.#queue ??= new MessageQueue();
-      this.#queue.add(messages, data.length);
-      this.#goOn();
+    else if (messages.length > 0) this.#enqueue(messages);
+  }
+
+  #enqueue(messages: readonly Message[]): void {
+    this.#queue ??= new MessageQueue(this.connection);
+    try {
+      this.#queue.add(messages);
+    } catch (error) {
+      // There is no room for what waits, and none to tell of it but the end.
+      this.connection.end(endingOf(tellable(error)));
+      return;
     }
+    this.#goOn();
   }
 
   /** Have many come so close together that others may have had no turn? */

@@ -1,5 +1,7 @@
 /** A gateway with little memory under events as large as they may be: it refuses what it cannot take, and stays up. */
+import { once } from 'node:events';
 import { describe, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
 import { sharedEnv } from '../helpers/cluster.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 import { type GatewayProcess, processToken, startProcess } from '../helpers/process.ts';
@@ -99,3 +101,87 @@ describe.each(FOUNDATIONS)('a heap of 128 MB, large events, on $name', ({ name, 
     expect(await gateway.end('SIGTERM')).toBe(0);
   });
 });
+
+describe('a heap of 128 MB, clients that are allowed what they do', () => {
+  const started = async (folder: string) =>
+    startProcess({ ...SMALL_HEAP, COURIER_LOG: `sqlite:${folder}/courier.db`, COURIER_DRAIN_SECONDS: '2' });
+
+  test('calls that wait behind what nobody reads', { timeout: 120_000 }, async ({ task }) => {
+    using folder = temporaryFolder();
+    await using gateway = await started(folder.path);
+    const token = await processToken('forge', 'service');
+    for (let published = 0; published < 100; published += 1) expect(await publish(gateway, token, 'j')).toBe(201);
+    using stack = new DisposableStack();
+    // Small as text, and large as a value.
+    const input = { json: Array.from({ length: 340_000 }, () => ({})) };
+    const fat = JSON.stringify({ id: 2, method: 'mutation', params: { path: 'forge.publish', input } });
+    const clients = await Promise.all(Array.from({ length: 40 }, () => connectTrpc(gateway, token, stack)));
+    for (const client of clients) {
+      client.pause();
+      client.send(subscribing(1, { channels: ['**'], from: 'earliest' }));
+    }
+    const reader = await connectTrpc(gateway, token, stack);
+    for (const client of clients) {
+      client.send(fat);
+      // Its turn has passed once another, who came later, was answered.
+      reader.send(JSON.stringify({ id: 1, method: 'query', params: { path: 'auth.whoami' } }));
+      await once(reader, 'message');
+    }
+    expect(await publish(gateway, token, 'after')).toBe(201);
+    report(task, 26, '128 MB of heap: 40 calls of 1 MB wait behind what nobody reads', {
+      'peak memory': megabytes(gateway.peakRssBytes()),
+    });
+    expect(await gateway.end('SIGTERM')).toBe(0);
+  });
+
+  test('subscriptions of many long channels', { timeout: 120_000 }, async ({ task }) => {
+    using folder = temporaryFolder();
+    await using gateway = await started(folder.path);
+    const token = await processToken('forge', 'service');
+    using stack = new DisposableStack();
+    let [begun, refused] = [0, 0];
+    for (let connection = 0; connection < 30; connection += 1) {
+      const client = await connectTrpc(gateway, token, stack);
+      let answered = 0;
+      await new Promise<void>((resolve, reject) => {
+        client.on('close', (code) => reject(new Error(`closed with ${code}`)));
+        client.on('message', (data) => {
+          const { error, result } = JSON.parse(String(data)) as Answer;
+          if (error?.json.data.code === 'TOO_MANY_REQUESTS') refused += 1;
+          else if (result?.data?.json.data.type === 'courier.live') begun += 1;
+          else return;
+          answered += 1;
+          if (answered === 100) resolve();
+        });
+        for (let id = 0; id < 100; id += 1) {
+          const channels = Array.from({ length: 100 }, (_, index) => `strategy.${`${connection}_${id}_${index}`.padEnd(64, 'q')}`);
+          client.send(subscribing(id, { channels }));
+        }
+      });
+    }
+    expect(begun).toBeGreaterThan(100);
+    expect(refused).toBeGreaterThan(100);
+    report(task, 26, '128 MB of heap: 3,000 subscriptions of 100 long channels each', {
+      'peak memory': megabytes(gateway.peakRssBytes()),
+      begun,
+      refused,
+    });
+    expect(await gateway.end('SIGTERM')).toBe(0);
+  });
+});
+
+interface Answer {
+  readonly error?: { readonly json: { readonly data: { readonly code: string } } };
+  readonly result?: { readonly data?: { readonly json: { readonly data: { readonly type: string } } } };
+}
+
+const subscribing = (id: number, json: object) =>
+  JSON.stringify({ id, method: 'subscription', params: { path: 'events.subscribe', input: { json } } });
+
+async function connectTrpc({ url }: GatewayProcess, token: string, stack: DisposableStack): Promise<WebSocket> {
+  const ws = new WebSocket(`${url.replace('http', 'ws')}/trpc`, { headers: { authorization: `Bearer ${token}` } });
+  stack.defer(() => ws.terminate());
+  ws.on('error', () => undefined);
+  await once(ws, 'open');
+  return ws;
+}

@@ -139,6 +139,7 @@ describe('the file', () => {
       ALTER TABLE log ADD COLUMN epoch TEXT NOT NULL DEFAULT '';
       UPDATE log SET epoch = (SELECT name FROM epoch WHERE first = 1 ORDER BY rowid DESC LIMIT 1);
       DROP TABLE epoch;
+      ALTER TABLE log DROP COLUMN believed_ms;
       PRAGMA user_version = 1`);
     db.close();
     expect(await everything(path)).toEqual(expected);

@@ -1,5 +1,5 @@
 /** The time behind jumps of the wall clock: nothing is believed before it has stood for an hour. */
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { openMemoryLog } from '../../src/log/memory.ts';
 import { openSqliteLog } from '../../src/log/sqlite.ts';
 import { SteadyClock } from '../../src/log/steady-clock.ts';
@@ -10,6 +10,10 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 const START = Date.UTC(2026, 0, 1);
+
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 /** A clock that is turned by hand. */
 function turned({ knownMs }: { readonly knownMs?: number } = {}) {
@@ -75,6 +79,30 @@ test('a clock that went wrong before the start is doubted too', () => {
   expect(ahead.jumps).toEqual([8 * DAY]);
   const behind = turned({ knownMs: START + DAY });
   expect(behind.now()).toEqual({ earliest: START, latest: START + DAY });
+});
+
+test('a start in the middle of the doubt does not end it', async () => {
+  using folder = temporaryFolder();
+  const path = folder.file('log.db');
+  const jumps: number[] = [];
+  const open = () => openSqliteLog({ path, onClockJump: (by) => jumps.push(Math.round(by / DAY)) });
+  const rightNow = Date.now();
+  const key = { key: 'k' };
+  {
+    await using log = await open();
+    await log.append([draftOn('global', key)]);
+    vi.useFakeTimers({ toFake: ['Date'], now: rightNow + 8 * DAY });
+    await log.append([draftOn('global')]);
+  }
+  for (const days of [8, 8, 0]) {
+    vi.setSystemTime(rightNow + days * DAY);
+    await using log = await open();
+    while (await log.trim(7 * DAY, 100));
+    expect((await log.bounds()).first).toBe(1);
+    expect(await log.append([draftOn('global', key)])).toMatchObject([{ duplicate: true }]);
+    await log.append([draftOn('global')]);
+  }
+  expect(jumps).toEqual([8, 8, 8]);
 });
 
 const LOGS = [

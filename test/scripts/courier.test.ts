@@ -156,7 +156,11 @@ describe('trouble is one line and an exit code', () => {
     'a path or a server that is no gateway: %s',
     async (...command) => {
       await using gateway = await startGateway({ COURIER_BASE_PATH: '/courier' });
-      const page = createServer((_req, res) => res.setHeader('content-type', 'text/html').end('<h1>Welcome</h1>')).listen(0, '127.0.0.1');
+      let status = 200;
+      const page = createServer((_req, res) => res.writeHead(status, { 'content-type': 'text/html' }).end('<h1>Welcome</h1>')).listen(
+        0,
+        '127.0.0.1',
+      );
       await using stack = new AsyncDisposableStack();
       stack.defer(() => void page.close());
       await once(page, 'listening');
@@ -171,6 +175,8 @@ describe('trouble is one line and an exit code', () => {
       ]);
       const other = `http://127.0.0.1:${(page.address() as AddressInfo).port}`;
       expect(await said(other)).toEqual([1, [`courier: what answers at ${other} is no gateway (HTTP 200): check the address`]]);
+      status = 502;
+      expect(await said(other)).toEqual([1, [`courier: the proxy at ${other} does not reach the gateway (HTTP 502)`]]);
     },
   );
 
