@@ -92,7 +92,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   const trail = createTrail(logger);
   const hub = new Hub({ meter, trail });
   const onTailError = (error: unknown) => failures.report('log', 'the log cannot be read', error);
-  const tail = stack.use(await Tail.start(log, hub, { onError: onTailError }));
+  const tail = stack.use(await Tail.start(log, hub, { quietMs: config.retentionMs / 10, onError: onTailError }));
   log.onCommit((events) => {
     tail.offer(events);
     broker.publish(events);

@@ -249,9 +249,12 @@ export interface CourierGapData {
 
 /** Data of `courier.live`. */
 export interface CourierLiveData {
-  /** Everything up to here has been given; from here on events arrive as they happen. */
+  /**
+   * Everything up to here has been given; from here on events arrive as they happen. Told again where nothing else moves the
+   * position for long.
+   */
   position: string;
-  /** How many events were given from the log. */
+  /** How many events were given from the log; 0 when it is told again. */
   replayed: number;
 }
 

@@ -51,7 +51,7 @@ test('dispatching to 1,000 members', async ({ bench }) => {
   const hub = new Hub();
   const sink = { writable: true, deliver: (batch: Batch) => void batch, drained: () => Promise.resolve() };
   const interest = { selector: selectorOf(['backtest.b1']), types: undefined };
-  for (let n = 0; n < 1000; n += 1) hub.join(interest, { sink, onBehind: () => undefined });
+  for (let n = 0; n < 1000; n += 1) hub.join(interest, { sink, onBehind: () => undefined }, 0);
   let seq = 0;
   await bench('one event and the end of its turn', async () => {
     hub.dispatch(delivery(++seq));

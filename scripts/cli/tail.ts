@@ -20,12 +20,14 @@ export async function tail(patterns: readonly string[], options: TailOptions): P
   process.once('SIGTERM', () => ended.resolve());
   await using client = await webSocketClient(options);
   let isLost = false;
+  let isLive = false;
   client.connection.subscribe((state) => {
     if (state.status === 'refused') ended.reject(new CliError(`the gateway refuses the token: ${state.error.message}`, EXIT.refused));
     if (state.status === 'connecting' && state.error !== undefined && !isLost) {
       tell({ style: 'yellow', text: `connection lost, trying again: ${state.error.message}` });
     }
     isLost = state.status === 'connecting';
+    isLive &&= !isLost;
   });
   let events = 0;
   // Not the client's own subscribe: what `tail` shows are the notices too.
@@ -36,7 +38,9 @@ export async function tail(patterns: readonly string[], options: TailOptions): P
         if (options.limit !== undefined && events >= options.limit) return;
         if (event.type === 'courier.gap' || event.type === 'courier.live') {
           if (options.json) void print(JSON.stringify(event));
-          else tell({ style: 'dim', text: noticeText(event) });
+          // Told again, it only moves the position.
+          else if (event.type === 'courier.gap' || !isLive) tell({ style: 'dim', text: noticeText(event) });
+          isLive ||= event.type === 'courier.live';
           return;
         }
         void print(options.json ? JSON.stringify(event) : eventLine(event));

@@ -36,6 +36,8 @@ export interface SubscriptionReader {
   readonly start: number;
   /** The number up to which it has been given everything. */
   readonly position: number;
+  /** Tells the client that number, where what it was given last does not. */
+  tellPosition(): void;
 }
 
 /** What a connection subscribes to. */
@@ -148,6 +150,11 @@ export class Connection {
 
   get subscriptions(): readonly Subscription[] {
     return this.#subscriptions === undefined ? [] : [...this.#subscriptions];
+  }
+
+  /** Tells its client how far each of its subscriptions has come. */
+  tellPositions(): void {
+    for (const { reader } of this.#subscriptions ?? []) reader.tellPosition();
   }
 
   get wire(): Wire | undefined {

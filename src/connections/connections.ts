@@ -331,6 +331,8 @@ export class Connections {
 }
 
 async function leave(connection: Connection, signal: AbortSignal): Promise<void> {
+  // Who was given nothing for long would come back to where it was long ago.
+  connection.tellPositions();
   if (connection.isOpen) await connection.wire?.leave?.(signal);
   connection.end(SHUTTING_DOWN);
 }

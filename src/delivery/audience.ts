@@ -31,13 +31,17 @@ export class Audience {
   readonly #batchLength: number;
   #gathered: Delivery[] = [];
   #gatheredLength = 0;
-  /** The last event that everyone was given. */
-  #givenSeq = 0;
+  /** Where everyone was told to be last, by an event or a notice. */
+  #givenSeq: number;
 
-  /** @param onLeft told of each member that is no longer one. */
-  constructor({ selector, types }: Interest, batchLength: number, meter: Meter, onLeft: () => void) {
+  /**
+   * @param seq what there is up to here everyone who joins has been given.
+   * @param onLeft told of each member that is no longer one.
+   */
+  constructor({ selector, types }: Interest, seq: number, batchLength: number, meter: Meter, onLeft: () => void) {
     this.selector = selector;
     this.#types = types;
+    this.#givenSeq = seq;
     this.#batchLength = batchLength;
     this.#meter = meter;
     this.#onLeft = onLeft;
@@ -88,6 +92,20 @@ export class Audience {
       } else this.#dismiss(member, givenBefore);
     }
     this.#meter.delivered(given * batch.deliveries.length);
+  }
+
+  /** Tells every member that can take it where it is, when nothing was given after `seq`. */
+  tellQuiet(notice: Batch, seq: number): void {
+    this.give();
+    if (this.#givenSeq > seq) return;
+    this.#givenSeq = notice.lastSeq;
+    for (const { sink } of this.#members) if (sink.writable) sink.deliver(notice);
+  }
+
+  /** Tells one member where it is, unless what was given last says so. */
+  tell({ sink }: Member, notice: Batch): void {
+    this.give();
+    if (sink.writable && this.#givenSeq < notice.lastSeq) sink.deliver(notice);
   }
 
   /** The sequence jumped: events after `seq` were not passed on. Everyone is out. */

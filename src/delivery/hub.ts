@@ -7,7 +7,7 @@ import { type Meter, noMeter } from '../observe/meter.ts';
 import { noTrail, type Trail } from '../observe/trail.ts';
 import { Activity } from './activity.ts';
 import { Audience, type Member } from './audience.ts';
-import { BATCH_LENGTH } from './batch.ts';
+import { BATCH_LENGTH, type Batch } from './batch.ts';
 import type { Delivery } from './delivery.ts';
 import { type Interest, keyOf } from './interest.ts';
 
@@ -37,10 +37,14 @@ export class Hub {
     this.#trail = trail;
   }
 
-  /** The member is given each event of its interest that is dispatched from now on, until it leaves what is returned. */
-  join(interest: Interest, member: Member): Audience {
+  /**
+   * The member is given each event of its interest that is dispatched from now on, until it leaves what is returned.
+   *
+   * @param seq the last number that was dispatched.
+   */
+  join(interest: Interest, member: Member, seq: number): Audience {
     const key = keyOf(interest);
-    const audience = this.#audiences.get(key) ?? this.#open(key, interest);
+    const audience = this.#audiences.get(key) ?? this.#open(key, interest, seq);
     audience.join(member);
     this.#listeners += 1;
     return audience;
@@ -55,6 +59,11 @@ export class Hub {
     const onHanded = this.#trail.deliver(delivery, ofChannel + ofFamily);
     // The sockets are written to in a microtask that one asked for already asks for.
     if (onHanded !== undefined) queueMicrotask(() => queueMicrotask(onHanded));
+  }
+
+  /** Tells those where they are who were given nothing after `seq`. */
+  tellQuiet(notice: Batch, seq: number): void {
+    for (const audience of this.#audiences.values()) audience.tellQuiet(notice, seq);
   }
 
   /** Sends every member back to the log, from after `seq`. */
@@ -113,8 +122,8 @@ export class Hub {
     queueMicrotask(() => this.#meter.deliveryTook((performance.now() - since) / 1000));
   }
 
-  #open(key: string, interest: Interest): Audience {
-    const audience = new Audience(interest, this.batchLength, this.#meter, () => {
+  #open(key: string, interest: Interest, seq: number): Audience {
+    const audience = new Audience(interest, seq, this.batchLength, this.#meter, () => {
       this.#listeners -= 1;
       if (audience.size === 0) this.#close(key, audience);
     });

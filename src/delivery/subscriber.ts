@@ -5,7 +5,7 @@
  * - **Cut-over.** Once the rest is in memory it is handed over and the subscriber joins the hub, all in one synchronous
  *   step, so that nothing can be appended in between.
  * - **Live.** As a member of an audience it is given what comes. When its sink is full it is out and, once the sink has
- *   drained, catches up again: it holds no queue of its own.
+ *   drained, catches up again: it holds no queue of its own. Where nothing comes for long, it is told its position.
  *
  * Invariant: every matching event up to the cursor has been handed over once, in order, and none after it.
  */
@@ -46,6 +46,8 @@ export class Subscriber implements Member {
   #cursor: number;
   #replayed = 0;
   #announced = false;
+  /** The number that its client knows to be at: that of the last event or notice that was handed over behind it. */
+  #toldSeq: number;
   #stopped = false;
   #isLive = false;
   #audience: Audience | undefined;
@@ -58,6 +60,7 @@ export class Subscriber implements Member {
     this.#interest = interest;
     this.start = cursor;
     this.#cursor = cursor;
+    this.#toldSeq = cursor;
     this.sink = sink;
   }
 
@@ -92,6 +95,12 @@ export class Subscriber implements Member {
     } finally {
       meter.catchingUp(-1);
     }
+  }
+
+  /** Hands over a notice of where it is, when it is live and what it was given last does not say so. */
+  tellPosition(): void {
+    const { tail, log } = this.#feed;
+    if (this.#isLive) this.#audience?.tell(this, liveNotice(log.positions, tail.position, 0));
   }
 
   /** Delivers nothing more, and lets `run` resolve, whatever it waits for. */
@@ -139,6 +148,7 @@ export class Subscriber implements Member {
     meter.gap('expired');
     this.sink.deliver(gapNotice(positions, 'expired', positions.at(this.#cursor), seq));
     this.#cursor = seq;
+    this.#toldSeq = seq;
   }
 
   /** Hands over what is in memory and joins the hub, when the cursor has come that far. Never waits. */
@@ -147,11 +157,11 @@ export class Subscriber implements Member {
     if (!tail.recent.covers(this.#cursor, tail.position)) return false;
     if (!this.#handAll(batchesOf(this.#recent(), hub.batchLength))) return false;
     this.#cursor = tail.position;
-    if (!this.#announced) {
+    if (!this.#announced || this.#cursor - this.#toldSeq > tail.quietEvents / 2) {
+      this.sink.deliver(liveNotice(log.positions, this.#cursor, this.#announced ? 0 : this.#replayed));
       this.#announced = true;
-      this.sink.deliver(liveNotice(log.positions, this.#cursor, this.#replayed));
     }
-    this.#audience = hub.join(this.#interest, this);
+    this.#audience = hub.join(this.#interest, this, this.#cursor);
     return true;
   }
 
@@ -171,6 +181,7 @@ export class Subscriber implements Member {
       if (!this.sink.writable) return false;
       this.sink.deliver(batch);
       this.#cursor = batch.lastSeq;
+      this.#toldSeq = batch.lastSeq;
       this.#feed.meter.replayed(batch.deliveries.length);
       if (!this.#announced) this.#replayed += batch.deliveries.length;
     }

@@ -3,13 +3,15 @@
  *
  * Guarantee: every event of the log after the start is dispatched once, in sequence order. What arrives out of order
  * waits for its predecessors for a moment; what does not arrive is read from the log. A last event that nobody told of
- * is found by looking at the log's head on a timer.
+ * is found by looking at the log's head on a timer. Subscribers that nothing comes to are told from time to time where they
+ * are, so that their position does not grow old while they miss nothing.
  */
 import { EVERYTHING } from '../contract/channels.ts';
 import { bytesInMemory, upTo } from '../limits/bytes.ts';
 import type { EventLog, StoredEvent } from '../log/log.ts';
 import { Delivery } from './delivery.ts';
 import type { Hub } from './hub.ts';
+import { liveNotice } from './notices.ts';
 import { RecentEvents } from './recent.ts';
 
 export interface TailOptions {
@@ -19,6 +21,9 @@ export interface TailOptions {
   readonly headCheckMs?: number;
   /** Bytes of memory for the latest events, which serve subscribers that are a little behind. */
   readonly recentBytes?: number;
+  /** A subscriber that is given nothing is told where it is after so many events that were others', in ms or so long at the latest. */
+  readonly quietEvents?: number;
+  readonly quietMs?: number;
   /** Told when the log cannot be read; the tail tries again with the next head check. */
   readonly onError?: (error: unknown) => void;
 }
@@ -32,6 +37,9 @@ const MAX_PART = 1 / 16;
 const REPAIR_ROWS = 1000;
 /** Events read into memory at the start, at most. */
 const START_ROWS = 4000;
+/** Others' events after which a subscriber is told where it is, and how long it takes at most, in ms. */
+const QUIET_EVENTS = 100_000;
+const QUIET_MS = 24 * 60 * 60 * 1000;
 
 export class Tail implements Disposable {
   readonly recent: RecentEvents;
@@ -51,6 +59,9 @@ export class Tail implements Disposable {
   #repairing: Promise<void> | undefined;
   #reorderTimer: NodeJS.Timeout | undefined;
   #headTimer: NodeJS.Timeout | undefined;
+  #quietTimer: NodeJS.Timeout | undefined;
+  /** Where it was when the quiet were told last. */
+  #toldAt = 0;
 
   private constructor(log: EventLog, hub: Hub, options: TailOptions) {
     this.#log = log;
@@ -59,6 +70,8 @@ export class Tail implements Disposable {
       reorderWaitMs: 50,
       headCheckMs: 1000,
       recentBytes: upTo(RECENT_BYTES, MAX_PART),
+      quietEvents: QUIET_EVENTS,
+      quietMs: QUIET_MS,
       onError: () => undefined,
       ...options,
     };
@@ -77,12 +90,21 @@ export class Tail implements Disposable {
     await tail.#repair();
     tail.#headTimer = setInterval(() => tail.checkHead(), tail.#options.headCheckMs);
     tail.#headTimer.unref();
+    tail.#toldAt = tail.#position;
+    // Who was given something just after one look is told at the second one.
+    tail.#quietTimer = setInterval(() => tail.#tellQuiet(), Math.min(tail.#options.quietMs, QUIET_MS) / 2);
+    tail.#quietTimer.unref();
     return tail;
   }
 
   /** The number of the last event that it has come to: of those after the start, all up to here have been passed to the hub. */
   get position(): number {
     return this.#position;
+  }
+
+  /** As in TailOptions. */
+  get quietEvents(): number {
+    return this.#options.quietEvents;
   }
 
   /** Pages read from the log because nobody had told of what is in them. */
@@ -171,7 +193,14 @@ export class Tail implements Disposable {
     const delivery = new Delivery(this.#log.positions.at(event.seq), event);
     this.#position = event.seq;
     this.recent.push(delivery);
-    if (event.seq > this.#startedAt) this.#hub.dispatch(delivery);
+    if (event.seq <= this.#startedAt) return;
+    this.#hub.dispatch(delivery);
+    if (event.seq - this.#toldAt >= this.#options.quietEvents / 2) this.#tellQuiet();
+  }
+
+  #tellQuiet(): void {
+    if (this.#position > this.#toldAt) this.#hub.tellQuiet(liveNotice(this.#log.positions, this.#position, 0), this.#toldAt);
+    this.#toldAt = this.#position;
   }
 
   #wake(): void {
@@ -223,6 +252,7 @@ export class Tail implements Disposable {
   [Symbol.dispose](): void {
     this.#stop.abort();
     clearInterval(this.#headTimer);
+    clearInterval(this.#quietTimer);
     clearTimeout(this.#reorderTimer);
   }
 }

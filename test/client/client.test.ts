@@ -551,3 +551,15 @@ test('a client that was never used opens nothing', async () => {
   await using client = clientOf(gateway, 'whatever');
   expect(client.connection.get()).toEqual({ status: 'idle' });
 });
+
+test('where nothing comes, the position moves with what others publish, and is kept', async () => {
+  await using gateway = await startGateway({}, { retentionMs: 500 });
+  await using client = clientOf(gateway, await gateway.token('cartographe', 'service'));
+  const saved: string[] = [];
+  const cursor: Cursor = { load: () => undefined, save: (position) => void saved.push(position) };
+  const subscription = client.subscribe('backtest.quiet', () => undefined, { onGap: 'fail', cursor });
+  await subscription.live;
+  const { id } = await client.publish('backtest.b1', 'backtest.progress', progress(0.5));
+  await expect.poll(() => subscription.lastEventId).toBe(id);
+  expect(saved.at(-1)).toBe(id);
+});

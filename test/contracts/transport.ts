@@ -6,6 +6,7 @@ import { describeDrain } from './transport/drain.ts';
 import { describeLimits } from './transport/limits.ts';
 import { describeListing } from './transport/listing.ts';
 import { describeLiveness } from './transport/liveness.ts';
+import { describeQuiet } from './transport/quiet.ts';
 import { describeRights } from './transport/rights.ts';
 import { describeStall } from './transport/stall.ts';
 
@@ -16,6 +17,7 @@ export function describeTransport(driver: TransportDriver): void {
     describeRights(driver);
     describeStall(driver);
     describeLiveness(driver);
+    describeQuiet(driver);
     describeDrain(driver);
     describeListing(driver);
   });

@@ -37,9 +37,9 @@ class TestMember implements Member {
 test('the events of one turn are given at once, the same batch to all who want the same', async () => {
   const hub = new Hub();
   const [first, second, filtered] = [new TestMember(), new TestMember(), new TestMember()];
-  hub.join(interestIn(['user.a', 'user.b']), first);
-  hub.join(interestIn(['user.b', 'user.a']), second);
-  hub.join(interestIn(['user.*'], ['b']), filtered);
+  hub.join(interestIn(['user.a', 'user.b']), first, 0);
+  hub.join(interestIn(['user.b', 'user.a']), second, 0);
+  hub.join(interestIn(['user.*'], ['b']), filtered, 0);
   for (const [seq, channel] of ['user.a', 'user.b', 'user.c'].entries()) hub.dispatch(event(seq + 1, { channel }));
   hub.dispatch(event(4, { channel: 'user.c', type: 'b' }));
   expect(first.batches).toEqual([]);
@@ -55,7 +55,7 @@ test('the events of one turn are given at once, the same batch to all who want t
 test('much in one turn is given in batches of a bounded size', async () => {
   const hub = new Hub({ batchLength: 100 });
   const member = new TestMember();
-  hub.join(interestIn(['user.*']), member);
+  hub.join(interestIn(['user.*']), member, 0);
   for (let seq = 1; seq <= 7; seq += 1) hub.dispatch(event(seq, { size: 40 }));
   hub.dispatch(event(8, { size: 1000 }));
   await Promise.resolve();
@@ -69,9 +69,9 @@ test('much in one turn is given in batches of a bounded size', async () => {
 test('who joins in the middle of a turn gets what comes after, who leaves gets what came before', async () => {
   const hub = new Hub();
   const [early, late] = [new TestMember(), new TestMember()];
-  const audience = hub.join(interestIn(['user.a']), early);
+  const audience = hub.join(interestIn(['user.a']), early, 0);
   hub.dispatch(event(1));
-  hub.join(interestIn(['user.a']), late);
+  hub.join(interestIn(['user.a']), late, 0);
   hub.dispatch(event(2));
   audience.leave(early);
   hub.dispatch(event(3));
@@ -88,8 +88,8 @@ test('who is full is out, and told up to where it was given everything', async (
   const hub = new Hub();
   let full = false;
   const [slow, fast] = [new TestMember(() => !full), new TestMember()];
-  hub.join(interestIn(['user.a']), slow);
-  hub.join(interestIn(['user.a']), fast);
+  hub.join(interestIn(['user.a']), slow, 0);
+  hub.join(interestIn(['user.a']), fast, 0);
   hub.dispatch(event(1));
   hub.dispatch(event(2));
   await Promise.resolve();
@@ -107,7 +107,7 @@ test('who is full is out, and told up to where it was given everything', async (
 test('an interruption puts everyone out, after what came before it', () => {
   const hub = new Hub();
   const member = new TestMember();
-  hub.join(interestIn(['user.a']), member);
+  hub.join(interestIn(['user.a']), member, 0);
   hub.dispatch(event(1));
   hub.interrupt(3);
   expect(member.seqs).toEqual([[1]]);

@@ -10,14 +10,15 @@ const range = (from: number, to: number) => Array.from({ length: Math.max(0, to 
 
 function subscribeTo(feed: Feed, patterns: string[], cursor: number, sink: TestSink, types?: string[]) {
   const stop = new AbortController();
+  const { listeners, topics } = feed.hub;
   const interest = { selector: selectorOf(patterns), types: types && new Set(types) };
   const ended = new Subscriber(feed, interest, cursor, sink).run(stop.signal);
   return {
     [Symbol.asyncDispose]: async () => {
       stop.abort();
       await ended;
-      expect(feed.hub.listeners).toBe(0);
-      expect(feed.hub.topics).toBe(0);
+      expect(feed.hub.listeners).toBe(listeners);
+      expect(feed.hub.topics).toBe(topics);
     },
   };
 }
@@ -230,4 +231,57 @@ test('what is trimmed while a subscriber is behind is told as a gap, after what 
     data: { reason: 'expired', requested: log.positions.at(last), resumed_from: log.positions.at(1400) },
   });
   expect(sink.received.indexOf(gap as never)).toBe(last);
+});
+
+describe('a subscriber to which nothing comes', () => {
+  const noticesOf = (sink: TestSink) => sink.received.filter(({ family }) => family === undefined).map(({ seq }) => seq);
+
+  test('is told where it is before so many events of others have passed, and others are not', async () => {
+    await using feed = await startFeed({ quietEvents: 100 });
+    const [quiet, busy] = [new TestSink(), new TestSink()];
+    await using _quiet = subscribeTo(feed, ['user.quiet'], 0, quiet);
+    await quiet.until(() => quiet.notices.length === 1);
+    await using _busy = subscribeTo(feed, ['global'], 0, busy);
+    await busy.until(() => busy.notices.length === 1);
+    for (let published = 0; published < 1000; published += 1) {
+      await feed.append('global');
+      expect(published + 1 - (noticesOf(quiet).at(-1) ?? 0)).toBeLessThan(100);
+    }
+    expect(noticesOf(quiet).length).toBeLessThan(25);
+    expect(noticesOf(busy)).toHaveLength(1);
+    // What comes after a notice is given after it.
+    await feed.append('user.quiet');
+    await quiet.until(() => quiet.seqs.length === 1);
+    expect(quiet.received.map(({ seq }) => seq)).toEqual([...noticesOf(quiet), 1001]);
+  });
+
+  test('after having fallen behind others too', async () => {
+    await using feed = await startFeed({ quietEvents: 100 });
+    const sink = new TestSink(2);
+    await using _subscription = subscribeTo(feed, ['user.a'], 0, sink);
+    await sink.until(() => sink.notices.length === 1);
+    await feed.append('user.a', 2);
+    await sink.untilFull();
+    await feed.append('global', 99);
+    sink.makeRoom(10);
+    await sink.until(() => sink.notices.length === 2);
+    expect(sink.received.map(({ seq }) => seq)).toEqual([0, 1, 2, 101]);
+  });
+
+  test('and so never resumes from before what is retained, having missed nothing', async () => {
+    await using feed = await startFeed({ quietMs: 20 });
+    const sink = new TestSink();
+    {
+      await using _subscription = subscribeTo(feed, ['user.quiet'], 0, sink);
+      await sink.until(() => sink.notices.length === 1);
+      await feed.append('global', 10);
+      await sink.until(() => sink.notices.length === 2);
+    }
+    while (await feed.log.trim(-1000, 100));
+    expect(await feed.log.bounds()).toEqual({ first: 11, head: 10 });
+    const again = new TestSink();
+    await using _again = subscribeTo(feed, ['user.quiet'], sink.received.at(-1)?.seq ?? 0, again);
+    await again.until(() => again.notices.length === 1);
+    expect(again.notices).toEqual(['courier.live']);
+  });
 });

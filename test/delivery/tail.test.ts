@@ -25,12 +25,12 @@ function listen(hub: Hub) {
     },
     onBehind: (seq) => {
       interrupted.push(seq);
-      hub.join(interest, member);
+      hub.join(interest, member, 0);
       wake();
     },
   };
   const interest = { selector: EVERYTHING, types: undefined };
-  hub.join(interest, member);
+  hub.join(interest, member, 0);
   const until = (done: () => boolean) =>
     new Promise<void>((resolve) => {
       wake = () => {

@@ -346,10 +346,10 @@ class CourierLiveData(Model):
     """Data of `courier.live`."""
 
     position: str
-    """Everything up to here has been given; from here on events arrive as they happen."""
+    """Everything up to here has been given; from here on events arrive as they happen. Told again where nothing else moves the position for long."""
 
     replayed: Annotated[int, Field(ge=0, le=9007199254740991)]
-    """How many events were given from the log."""
+    """How many events were given from the log; 0 when it is told again."""
 
 
 class EventMetadata(Model):

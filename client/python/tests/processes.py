@@ -52,6 +52,10 @@ class Process:
             if pipe is not None:
                 pipe.close()
 
+    def ask_to_end(self) -> None:
+        """As `kill`: it ends in order."""
+        self._process.terminate()
+
     def __enter__(self) -> Self:
         return self
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from conftest import FAST
 from courier_client import CourierClient, FileCursor, InvalidInputError, events
 from processes import Gateway
+from waiting import until
 
 
 class MemoryCursor:
@@ -51,6 +54,20 @@ async def test_an_event_is_done_when_the_next_is_asked_for(gateway: Gateway) -> 
             assert cursor.saved[1:] == [first, second]
         async with client.subscribe("backtest.done", on_gap="fail", cursor=cursor) as subscription:
             assert (await anext(subscription)).id == third
+
+
+async def test_where_nothing_comes_the_position_moves_before_the_gateway_ends(
+    start_gateway: Callable[..., Gateway],
+) -> None:
+    gateway = start_gateway()
+    cursor = MemoryCursor()
+    async with CourierClient(gateway.url, token=gateway.token(), retry=FAST) as client:
+        async with client.subscribe("backtest.quiet", on_gap="fail", cursor=cursor) as subscription:
+            waiting = asyncio.ensure_future(anext(subscription))
+            last = (await publish(client, "busy", 3))[-1]
+            gateway.ask_to_end()
+            await until(lambda: cursor.saved[-1] == last)
+            waiting.cancel()
 
 
 async def test_a_position_that_is_given_goes_before_the_cursor(gateway: Gateway) -> None:

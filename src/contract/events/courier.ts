@@ -22,7 +22,9 @@ export const courierEvents = {
     resumed_from: position.describe('Events after this position follow.'),
   }),
   'courier.live': z.strictObject({
-    position: position.describe('Everything up to here has been given; from here on events arrive as they happen.'),
-    replayed: z.int().min(0).describe('How many events were given from the log.'),
+    position: position.describe(
+      'Everything up to here has been given; from here on events arrive as they happen. Told again where nothing else moves the position for long.',
+    ),
+    replayed: z.int().min(0).describe('How many events were given from the log; 0 when it is told again.'),
   }),
 };
