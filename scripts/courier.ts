@@ -5,7 +5,7 @@ import { ConfigError, parseConfig } from '../src/config.ts';
 import { ROLES } from '../src/contract/admin.ts';
 import { EVENT_TYPES, type EventType } from '../src/contract/index.ts';
 import { migratePostgres } from '../src/log/postgres.ts';
-import { PostgresOpenError } from '../src/log/postgres-schema.ts';
+import { PostgresOpenError } from '../src/log/postgres-server.ts';
 import { serve } from '../src/main.ts';
 import { VERSION } from '../src/version.ts';
 import { connections, revoke } from './cli/admin.ts';

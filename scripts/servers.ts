@@ -1,5 +1,5 @@
 /**
- * PostgreSQL, Redis and nginx servers of one's own, for tests, the demo and the benchmark: on free ports of the loopback
+ * PostgreSQL, PgBouncer, Redis and nginx servers of one's own, for tests, the demo and the benchmark: on free ports of the loopback
  * interface, with data in a temporary folder, gone when disposed of. As root on Debian or Ubuntu a missing server is
  * installed from the distribution's packages.
  */
@@ -32,6 +32,13 @@ export interface Server extends AsyncDisposable {
 export interface PostgresServer extends Server {
   /** The address of a new, empty database. */
   createDatabase(): Promise<string>;
+  /** Runs a statement as the owner of the server, in the database `postgres`. */
+  execute(statement: string): Promise<void>;
+}
+
+export interface StandbyServer extends PostgresServer {
+  /** Makes it take writes; resolves when it does. */
+  promote(): Promise<void>;
 }
 
 export interface RedisServer extends Server {
@@ -40,6 +47,21 @@ export interface RedisServer extends Server {
 
 /** Starts PostgreSQL. @throws when there is none to be had; the message says what is missing. */
 export async function startPostgres(): Promise<PostgresServer> {
+  return startCluster((data) => ['initdb', '-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-instructions']);
+}
+
+/**
+ * Starts a standby that follows the server at `port`; PostgreSQL calls it `standby`, where it is named in
+ * `synchronous_standby_names`.
+ */
+export async function startStandby(port: number): Promise<StandbyServer> {
+  const source = `host=127.0.0.1 port=${port} user=postgres application_name=standby`;
+  const server = await startCluster((data) => ['pg_basebackup', '-D', data, '-d', source, '-R', '-c', 'fast', '-X', 'stream']);
+  return { ...server, promote: () => server.execute('SELECT pg_promote()') };
+}
+
+/** @param make the program that makes the folder of its data, and its arguments. */
+async function startCluster(make: (data: string) => [program: string, ...args: string[]]): Promise<PostgresServer> {
   const bin = findPostgres() ?? (await installed('postgresql', findPostgres));
   if (bin === undefined) throw new Error('PostgreSQL is missing: install it, or set COURIER_TEST_POSTGRES_URL');
   const folder = mkdtempSync(join(tmpdir(), 'courier-postgres-'));
@@ -47,7 +69,8 @@ export async function startPostgres(): Promise<PostgresServer> {
   const as = process.getuid?.() === 0 ? ownerOf('postgres') : undefined;
   if (as !== undefined) chownSync(folder, as.uid, as.gid);
   const data = join(folder, 'data');
-  execFileSync(join(bin, 'initdb'), ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-instructions'], {
+  const [program, ...args] = make(data);
+  execFileSync(join(bin, program), args, {
     ...as,
     cwd: folder,
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -55,11 +78,37 @@ export async function startPostgres(): Promise<PostgresServer> {
   });
   const server = await startServer(folder, (port) => {
     const options = { port, listen_addresses: '127.0.0.1', unix_socket_directories: folder, max_connections: 200 };
-    const args = Object.entries(options).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-    return spawn(join(bin, 'postgres'), ['-D', data, ...args], { ...as, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
+    const settings = Object.entries(options).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+    return spawn(join(bin, 'postgres'), ['-D', data, ...settings], { ...as, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
   });
-  const urlOf = (database: string) => `postgres://postgres@127.0.0.1:${server.port}/${database}`;
-  return { ...server, createDatabase: () => createDatabase(urlOf('postgres')) };
+  const url = `postgres://postgres@127.0.0.1:${server.port}/postgres`;
+  return {
+    ...server,
+    createDatabase: () => createDatabase(url),
+    execute: async (statement) => {
+      const client = await connected(url);
+      await client.query(statement).finally(() => client.end());
+    },
+  };
+}
+
+/** Starts PgBouncer before the PostgreSQL server at `port`. @throws when there is none to be had. */
+export async function startPgBouncer(port: number, poolMode: 'session' | 'transaction' | 'statement'): Promise<Server> {
+  const find = () => which('pgbouncer', [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin']);
+  const program = find() ?? (await installed('pgbouncer', find));
+  if (program === undefined) throw new Error('PgBouncer is missing: install it (Debian: apt-get install pgbouncer)');
+  const folder = mkdtempSync(join(tmpdir(), 'courier-pgbouncer-'));
+  // It refuses to run as root too.
+  const as = process.getuid?.() === 0 ? ownerOf('postgres') : undefined;
+  if (as !== undefined) chownSync(folder, as.uid, as.gid);
+  const config = join(folder, 'pgbouncer.ini');
+  return startServer(folder, (own) => {
+    const settings = { listen_addr: '127.0.0.1', listen_port: own, auth_type: 'any', unix_socket_dir: '', pool_mode: poolMode };
+    const lines = Object.entries(settings).map(([name, value]) => `${name} = ${value}`);
+    const databases = `[databases]\n* = host=127.0.0.1 port=${port} user=postgres`;
+    writeFileSync(config, [databases, '[pgbouncer]', ...lines, 'default_pool_size = 50', 'max_client_conn = 200', ''].join('\n'));
+    return spawn(program, ['-q', config], { ...as, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
+  });
 }
 
 /** Makes an empty database on the server of `url`, and gives its address. */

@@ -17,7 +17,7 @@ import { redisConnectionCounts, redisLimiter } from './limits/redis.ts';
 import type { EventLog } from './log/log.ts';
 import { openMemoryLog } from './log/memory.ts';
 import { openPostgresLog, type SharedLog } from './log/postgres.ts';
-import { PostgresOpenError } from './log/postgres-schema.ts';
+import { PostgresOpenError } from './log/postgres-server.ts';
 import { openSqliteLog } from './log/sqlite.ts';
 import type { Failures } from './observe/failures.ts';
 import type { Logger } from './observe/logger.ts';

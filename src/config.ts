@@ -8,6 +8,7 @@ import { MIN_SECRET_BYTES } from './auth/tokens.ts';
 import { type Network, parseNetworks } from './connections/client-address.ts';
 import { LOG_LEVELS, type LogLevel } from './contract/admin.ts';
 import { type Limits, parseLimits } from './limits/limits.ts';
+import { PostgresAddress } from './log/postgres-address.ts';
 
 export type LogTarget =
   | { readonly kind: 'memory' }
@@ -65,10 +66,20 @@ function whole(min: number, max: number) {
 /** Reads `COURIER_LOG`: `memory:`, `sqlite:PATH` or `postgres://...`. @throws {ConfigError} */
 export function parseLogTarget(value: string): LogTarget {
   if (value === 'memory:') return { kind: 'memory' };
-  if (/^postgres(ql)?:$/.test(URL.parse(value)?.protocol ?? '')) return { kind: 'postgres', url: value };
+  if (/^postgres(ql)?:\/\//.test(value)) return { kind: 'postgres', url: postgresUrl(value) };
   const path = /^sqlite:(.+)$/.exec(value)?.[1];
   if (path === undefined) throw new ConfigError('must be memory:, sqlite:PATH or postgres://user:password@host/database');
   return { kind: 'sqlite', path };
+}
+
+function postgresUrl(value: string): string {
+  try {
+    new PostgresAddress(value);
+    return value;
+  } catch (error) {
+    if (error instanceof RangeError) throw new ConfigError(error.message);
+    throw error;
+  }
 }
 
 function brokerTarget(value: string): BrokerTarget {

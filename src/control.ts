@@ -133,7 +133,7 @@ function totalOf(parts: readonly { readonly total: number }[]): number {
 async function knownPosition({ log }: Feed, id: string): Promise<{ readonly seq: number }> {
   const position = positionFrom('id', id);
   const { head } = await log.bounds();
-  if (log.positions.problemWith(position, head) === undefined) return position;
+  if (log.positions.resume(position, head).gap === undefined) return position;
   const message = 'is not a position of this log';
   throw new CourierError('BAD_REQUEST', `id: ${message}`, { issues: [{ path: 'id', message }] });
 }

@@ -90,11 +90,8 @@ async function findOldest(log: EventLog, { after, before }: HistoryRequest): Pro
   const { first, head } = await log.bounds();
   if (after === undefined) return { at: first - 1, gap: null };
   const position = positionFrom('after', after);
-  const reason = log.positions.problemWith(position, head);
-  if (reason === undefined) return { at: position.seq, gap: null };
-  // A position of another log says nothing about this one: begin with the oldest. One past the end begins at the end.
-  const at = reason === 'ahead' ? head : first - 1;
-  return { at, gap: { reason, requested: after, resumed_from: log.positions.at(at) } };
+  const { gap: reason, after: at = first - 1 } = log.positions.resume(position, head);
+  return { at, gap: reason === undefined ? null : { reason, requested: after, resumed_from: log.positions.at(at) } };
 }
 
 async function findNewest(log: EventLog, { after, before }: HistoryRequest): Promise<Start> {
@@ -102,9 +99,9 @@ async function findNewest(log: EventLog, { after, before }: HistoryRequest): Pro
   const { head } = await log.bounds();
   if (before === undefined) return { at: head + 1, gap: null };
   const position = positionFrom('before', before);
-  const reason = log.positions.problemWith(position, head);
+  const { gap: reason, after: through = head } = log.positions.resume(position, head);
   if (reason === undefined) return { at: position.seq, gap: null };
-  return { at: head + 1, gap: { reason, requested: before, resumed_from: log.positions.at(head) } };
+  return { at: through + 1, gap: { reason, requested: before, resumed_from: log.positions.at(through) } };
 }
 
 function withOtherOrder(field: 'after' | 'before', order: HistoryOrder): CourierError {

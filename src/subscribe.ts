@@ -16,7 +16,7 @@ export interface SubscribeRequest {
   /** Channel names and patterns. */
   readonly channels: readonly string[];
   readonly types?: readonly string[] | undefined;
-  /** Where to start without a position, or with one that this log does not have: with what comes next, or the oldest there is. */
+  /** Where to start without a position, or with one of another log: with what comes next, or the oldest there is. */
   readonly from?: 'now' | 'earliest' | undefined;
   /** Resume after this position. */
   readonly lastEventId?: string | undefined;
@@ -96,11 +96,11 @@ async function findStart(
   { log, tail }: Feed,
   requested: Position | undefined,
   from: 'now' | 'earliest',
-): Promise<{ after: number; gap?: GapReason }> {
-  if (requested !== undefined && log.positions.problemWith(requested, tail.position) === undefined) return { after: requested.seq };
+): Promise<{ readonly after: number; readonly gap: GapReason | undefined }> {
+  if (requested !== undefined && log.positions.resume(requested, tail.position).gap === undefined)
+    return { after: requested.seq, gap: undefined };
   const { first, head } = await log.bounds();
   // The tail may be behind the log for a moment, so only the log itself knows what lies ahead of it.
-  const gap = requested && log.positions.problemWith(requested, head);
-  if (requested !== undefined && gap === undefined) return { after: requested.seq };
-  return { after: from === 'earliest' ? first - 1 : tail.position, ...(gap && { gap }) };
+  const found = requested && log.positions.resume(requested, head);
+  return { after: found?.after ?? (from === 'earliest' ? first - 1 : tail.position), gap: found?.gap };
 }

@@ -237,8 +237,8 @@ export interface ForgeJobFailedData {
 /** Data of `courier.gap`. */
 export interface CourierGapData {
   /**
-   * expired: older than retention. epoch: the position is of another log, or of a state of this one that was lost. ahead: it
-   * is past the end of this log.
+   * expired: older than retention. epoch: the position is of another log, or of a state of this one that was lost, from
+   * behind resumed_from on. ahead: it is past the end of this log.
    */
   reason: 'expired' | 'epoch' | 'ahead';
   /** The position that was asked for. */

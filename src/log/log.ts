@@ -133,6 +133,6 @@ export interface EventLog extends AsyncDisposable {
    */
   trim(keepMs: number, limit: number): Promise<boolean>;
 
-  /** By how many ms this machine's clock is ahead of the one that decides; undefined where that is not known, or the same. */
-  readonly clockAheadMs: number | undefined;
+  /** What an operator should see to though the log works: sentences that say what to do. */
+  readonly concerns: readonly string[];
 }

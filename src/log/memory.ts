@@ -32,7 +32,7 @@ export function openMemoryLog(options: MemoryLogOptions = {}): EventLog {
 
 class MemoryLog implements EventLog {
   readonly problem = undefined;
-  readonly clockAheadMs = undefined;
+  readonly concerns: readonly string[] = [];
   readonly positions = new Positions([{ name: newEpochName(), first: 1 }]);
   readonly #now: () => Moment;
   #entries: Entry[] = [];

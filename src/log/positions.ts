@@ -6,7 +6,6 @@
  * position: whoever holds the old one is told, instead of missing what came between.
  */
 import { randomInt } from 'node:crypto';
-import type { GapReason } from '../contract/events/courier.ts';
 import { type Position, positionOf } from '../contract/position.ts';
 
 export interface Epoch {
@@ -47,12 +46,23 @@ export class Positions {
     return positionOf(epoch.name, seq);
   }
 
-  /** Why nothing can be resumed after `position`; undefined when it can. `head` is the last number given out. */
-  problemWith({ epoch: name, seq }: Position, head: number): Extract<GapReason, 'ahead' | 'epoch'> | undefined {
+  /** Where whoever has everything up to `position` goes on. @param head the last number given out. */
+  resume({ epoch: name, seq }: Position, head: number): Resumption {
     const index = this.#epochs.findIndex((epoch) => epoch.name === name);
-    if (index < 0) return 'epoch';
-    if (seq > head) return 'ahead';
+    if (index < 0) return { gap: 'epoch', after: undefined };
     const next = this.#epochs[index + 1];
-    return next !== undefined && seq >= next.first ? 'epoch' : undefined;
+    if (next !== undefined && seq >= next.first) return { gap: 'epoch', after: next.first - 1 };
+    return seq > head ? { gap: 'ahead', after: head } : { gap: undefined, after: seq };
   }
 }
+
+export type Resumption =
+  /** At the position. */
+  | { readonly gap: undefined; readonly after: number }
+  /**
+   * The position is of a state that was lost, from behind this number on; which is undefined where it is of another log, or of
+   * an epoch that this one has lost altogether.
+   */
+  | { readonly gap: 'epoch'; readonly after: number | undefined }
+  /** The position is past the end, which this number is. */
+  | { readonly gap: 'ahead'; readonly after: number };

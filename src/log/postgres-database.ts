@@ -1,15 +1,18 @@
 /**
- * The connections to PostgreSQL: bounded in number and in time. While the server cannot be reached they fail at once, and
- * try again after a pause that grows.
+ * The connections to PostgreSQL: bounded in number and in time. Where there are several servers they lead to the one that
+ * takes writes. While none can be reached they fail at once, and try again after a pause that grows.
  */
 import { Socket } from 'node:net';
 import pg from 'pg';
+import type { PostgresAddress } from './postgres-address.ts';
+import { checkServer, LOCK_MS, PostgresOpenError, prepareSession, STATEMENT_MS } from './postgres-server.ts';
 
 /** Connections at once. */
 const MAX_CONNECTIONS = 10;
-/** How long a connection may take to be made, and a statement to be answered, in ms. */
+/** How long a connection may take to be made, in ms. */
 const CONNECT_MS = 3000;
-export const STATEMENT_MS = 5000;
+/** How long an answer may take where the server cannot be heard any more, in ms: it has said before that it takes too long. */
+const ANSWER_MS = STATEMENT_MS + 1000;
 /** Pauses between attempts to connect, in ms. */
 const MIN_PAUSE_MS = 100;
 const MAX_PAUSE_MS = 2000;
@@ -38,19 +41,51 @@ export class PostgresSockets {
 }
 
 /** Settings that every connection has. */
-export function connectionSettings(url: string, sockets: PostgresSockets): pg.ClientConfig {
+function connectionSettings(url: string, sockets: PostgresSockets): pg.ClientConfig {
   return {
     connectionString: url,
     stream: sockets.make,
     connectionTimeoutMillis: CONNECT_MS,
-    statement_timeout: STATEMENT_MS,
-    // Also where the server cannot be heard any more.
-    query_timeout: STATEMENT_MS,
-    // An instance that is stopped in the middle of something lets go of what it has locked.
-    idle_in_transaction_session_timeout: STATEMENT_MS,
+    query_timeout: ANSWER_MS,
     keepAlive: true,
     application_name: 'courier',
   };
+}
+
+/** Connects to the server that takes writes. @throws what each of them said. */
+export function connect(address: PostgresAddress, sockets: PostgresSockets): Promise<pg.Client> {
+  return anyServer(address, async () => {
+    const client = new pg.Client(connectionSettings(address.url, sockets));
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+      await prepareSession(client);
+      await checkServer(client);
+      return client;
+    } catch (error) {
+      await client.end().catch(() => undefined);
+      throw error;
+    }
+  });
+}
+
+/** Tries every server once, the one that was good last first. */
+async function anyServer<T>(address: PostgresAddress, attempt: () => Promise<T>): Promise<T> {
+  const failures: { readonly host: string | undefined; readonly error: unknown }[] = [];
+  while (failures.length < address.count) {
+    const { url } = address;
+    try {
+      return await attempt();
+    } catch (error) {
+      failures.push({ host: URL.parse(url)?.host, error });
+      address.leave(url);
+    }
+  }
+  if (failures.length === 1) throw failures[0]?.error;
+  throw new AggregateError(
+    failures.map(({ error }) => error),
+    failures.map(({ host, error }) => `${host}: ${detailOf(error)}`).join('; '),
+  );
 }
 
 /** A statement that is prepared once for each connection. */
@@ -64,15 +99,21 @@ export interface Row {
 }
 
 export class PostgresDatabase implements AsyncDisposable {
+  readonly #address: PostgresAddress;
   readonly #pool: pg.Pool;
   #pauseMs = 0;
   #pausedUntil = 0;
   #lastFailure: unknown;
 
   /** @param onConnect looks at each new connection before it is used; a rejection closes it. */
-  constructor(url: string, sockets: PostgresSockets, onConnect: (client: pg.ClientBase) => Promise<void>) {
+  constructor(address: PostgresAddress, sockets: PostgresSockets, onConnect: (client: pg.ClientBase) => Promise<void>) {
+    this.#address = address;
     this.#pool = new pg.Pool({
-      ...connectionSettings(url, sockets),
+      Client: class extends pg.Client {
+        constructor() {
+          super(connectionSettings(address.url, sockets));
+        }
+      },
       max: MAX_CONNECTIONS,
       // The pool waits for what it returns, whatever its type says.
       onConnect: onConnect as (client: pg.ClientBase) => void,
@@ -112,7 +153,7 @@ export class PostgresDatabase implements AsyncDisposable {
   async #connect(): Promise<pg.PoolClient> {
     if (performance.now() < this.#pausedUntil) throw this.#lastFailure;
     try {
-      const client = await this.#pool.connect();
+      const client = await anyServer(this.#address, () => this.#pool.connect());
       this.#pauseMs = 0;
       return client;
     } catch (error) {
@@ -128,26 +169,40 @@ export class PostgresDatabase implements AsyncDisposable {
   }
 }
 
-/** The server answered, if only to refuse; the connection is as good as before. Shutting down (57P..) is not. */
+/**
+ * The server answered, if only to refuse; the connection is as good as before. Not where it is shutting down (57P..), or takes
+ * no writes any more.
+ */
 function isServerError(error: unknown): boolean {
-  return error instanceof pg.DatabaseError && !error.code?.startsWith('57P');
+  return error instanceof pg.DatabaseError && error.code !== READ_ONLY && !error.code?.startsWith('57P');
 }
+
+/** SQLSTATEs: read_only_sql_transaction, and others that say more than that it refused. */
+const READ_ONLY = '25006';
+const REASONS: ReadonlyMap<string | undefined, string> = new Map([
+  [READ_ONLY, 'the database takes no writes: it is a standby, or read-only'],
+  ['53100', 'the disk of the database is full'],
+  ['53300', 'the database has no connection left'],
+  ['55P03', `it waited for a lock that another session has on the database for ${LOCK_MS} ms`],
+  ['57014', `the database took longer than ${STATEMENT_MS} ms`],
+]);
 
 /** What went wrong, for callers: without names, addresses and data, which the error itself may have. */
 export function reasonOf(error: unknown): string {
   if (error instanceof pg.DatabaseError) {
-    if (error.code === '53100') return 'the disk of the database is full';
     if (error.code?.startsWith('57P')) return 'the database is shutting down or starting';
-    if (error.code === '57014') return `the database took longer than ${STATEMENT_MS} ms`;
-    return `the database refused (SQLSTATE ${error.code})`;
+    return REASONS.get(error.code) ?? `the database refused (SQLSTATE ${error.code})`;
   }
+  if (error instanceof PostgresOpenError) return error.message;
   // Attempts on several addresses fail together, without a message.
   if (error instanceof AggregateError && error.message === '') return reasonOf(error.errors[0]);
+  if (error instanceof AggregateError) return 'none of the servers of the database can be written to';
   return error instanceof Error && 'code' in error ? `the database cannot be reached (${error.code})` : 'the database cannot be reached';
 }
 
 /** The same for whoever runs the gateway, in the words of the database. */
 export function detailOf(error: unknown): string {
   if (error instanceof AggregateError && error.message === '') return detailOf(error.errors[0]);
+  if (error instanceof PostgresOpenError) return error.message;
   return error instanceof Error ? `${reasonOf(error)}: ${error.message}` : reasonOf(error);
 }

@@ -3,17 +3,19 @@
  * connection of its own, which is made again whenever it breaks.
  */
 import { setTimeout as wait } from 'node:timers/promises';
-import pg from 'pg';
-import { connectionSettings, detailOf, PostgresSockets } from './postgres-database.ts';
-import { beginEpoch, LOCK_SPACE, PostgresOpenError } from './postgres-schema.ts';
+import type pg from 'pg';
+import type { PostgresAddress } from './postgres-address.ts';
+import { connect, detailOf, PostgresSockets } from './postgres-database.ts';
+import { beginEpoch, LOCK_SPACE } from './postgres-schema.ts';
+import { PostgresOpenError } from './postgres-server.ts';
 
 const PAUSE_MS = 500;
 
 /** Holds the lock again after every interruption, until `signal` aborts. Resolves when the connection is closed. */
-export async function keepGuard(url: string, sockets: PostgresSockets, first: pg.Client, signal: AbortSignal): Promise<void> {
+export async function keepGuard(address: PostgresAddress, sockets: PostgresSockets, first: pg.Client, signal: AbortSignal): Promise<void> {
   for (let guard: pg.Client | undefined = first; ; guard = undefined) {
     while (guard === undefined && !signal.aborted) {
-      guard = await reopenGuard(url, sockets).catch(() => undefined);
+      guard = await reopenGuard(address, sockets).catch(() => undefined);
       if (guard === undefined) await wait(PAUSE_MS, undefined, { signal, ref: false }).catch(() => undefined);
     }
     if (guard === undefined) return;
@@ -35,22 +37,21 @@ function endOf(client: pg.Client, signal: AbortSignal): Promise<void> {
   });
 }
 
-export async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client(connectionSettings(url, new PostgresSockets()));
-  client.on('error', () => undefined);
+/** @throws {PostgresOpenError} */
+export async function withClient<T>(address: PostgresAddress, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = await open(address, new PostgresSockets());
   try {
-    await client.connect();
     return await work(client);
   } catch (error) {
-    throw openError(url, error);
+    throw openError(address, error);
   } finally {
     await client.end().catch(() => undefined);
   }
 }
 
 /** A connection that holds the lock of those who have the log open. Who finds that nobody has begins an epoch. */
-export async function openGuard(url: string, sockets: PostgresSockets): Promise<pg.Client> {
-  const client = await connectGuard(url, sockets);
+export async function openGuard(address: PostgresAddress, sockets: PostgresSockets): Promise<pg.Client> {
+  const client = await open(address, sockets);
   try {
     const alone = await lockLog(client, 'pg_try_advisory_lock');
     if (alone) await beginEpoch(client, true);
@@ -60,13 +61,13 @@ export async function openGuard(url: string, sockets: PostgresSockets): Promise<
     return client;
   } catch (error) {
     await client.end().catch(() => undefined);
-    throw openError(url, error);
+    throw openError(address, error);
   }
 }
 
 /** The same for an instance that had the log open until the connection broke: it goes on in its epoch. */
-async function reopenGuard(url: string, sockets: PostgresSockets): Promise<pg.Client> {
-  const client = await connectGuard(url, sockets);
+async function reopenGuard(address: PostgresAddress, sockets: PostgresSockets): Promise<pg.Client> {
+  const client = await connect(address, sockets);
   try {
     await lockLog(client, 'pg_advisory_lock_shared');
     return client;
@@ -76,16 +77,10 @@ async function reopenGuard(url: string, sockets: PostgresSockets): Promise<pg.Cl
   }
 }
 
-async function connectGuard(url: string, sockets: PostgresSockets): Promise<pg.Client> {
-  const client = new pg.Client(connectionSettings(url, sockets));
-  client.on('error', () => undefined);
-  try {
-    await client.connect();
-    return client;
-  } catch (error) {
-    await client.end().catch(() => undefined);
-    throw openError(url, error);
-  }
+function open(address: PostgresAddress, sockets: PostgresSockets): Promise<pg.Client> {
+  return connect(address, sockets).catch((error: unknown) => {
+    throw openError(address, error);
+  });
 }
 
 async function lockLog(client: pg.Client, call: string): Promise<boolean> {
@@ -95,8 +90,7 @@ async function lockLog(client: pg.Client, call: string): Promise<boolean> {
   return rows[0]?.locked === true;
 }
 
-export function openError(url: string, error: unknown): PostgresOpenError {
-  const { host, pathname } = URL.parse(url) ?? { host: '?', pathname: '' };
-  const reason = error instanceof PostgresOpenError ? error.message : detailOf(error);
-  return new PostgresOpenError(`the event log ${host}${pathname} cannot be opened: ${reason}`, { cause: error });
+export function openError({ label }: PostgresAddress, error: unknown): PostgresOpenError {
+  if (error instanceof PostgresOpenError && error.cause !== undefined) return error;
+  return new PostgresOpenError(`the event log ${label} cannot be opened: ${detailOf(error)}`, { cause: error });
 }

@@ -1,25 +1,19 @@
 /**
- * What the log keeps in PostgreSQL, by version, and the checks that a server keeps what it acknowledged.
+ * What the log keeps in PostgreSQL, by version.
  *
  * One row, `courier_log`, has the last number given out. Whoever appends holds it locked until the commit, so that the
  * order of numbers is the order of commits, and a rollback leaves no hole.
  */
 import type { ClientBase } from 'pg';
 import { newEpochName } from './positions.ts';
+import { PostgresOpenError } from './postgres-server.ts';
 
 /** Held while the schema is brought to this version, so that instances may start together: "COUR" in ASCII. */
 export const LOCK_SPACE = 0x434f5552;
-/** Oldest PostgreSQL that is supported, as `server_version_num` has it. */
-const MIN_SERVER_VERSION = 140_000;
 /** Given by `courier_append` when the log has begun another epoch. */
 export const OTHER_EPOCH = 'CR001';
 /** Given when an event falls on a day that has no partition (check_violation). */
 export const NO_PARTITION = '23514';
-
-/** Why a database cannot be used; one line. */
-export class PostgresOpenError extends Error {
-  override readonly name = 'PostgresOpenError';
-}
 
 /** Each entry brings a schema from the version of its index to the next. */
 const MIGRATIONS: readonly string[] = [
@@ -126,22 +120,6 @@ const MIGRATIONS: readonly string[] = [
   // Null stands for every role.
   'ALTER TABLE courier_revocation ADD COLUMN role text',
 ];
-
-/** Checks that the server keeps what it has acknowledged. @throws {PostgresOpenError} */
-export async function checkServer(client: ClientBase): Promise<void> {
-  const { rows } = await client.query<Record<'version' | 'commit' | 'fsync', string> & { standby: boolean }>(
-    `SELECT current_setting('server_version_num') AS version, current_setting('synchronous_commit') AS commit,
-            current_setting('fsync') AS fsync, pg_is_in_recovery() AS standby`,
-  );
-  const [found] = rows;
-  if (found === undefined) throw new PostgresOpenError('the server says nothing of itself');
-  if (Number(found.version) < MIN_SERVER_VERSION)
-    throw new PostgresOpenError(`the server is PostgreSQL ${Math.floor(Number(found.version) / 10_000)}, and must be 14 or later`);
-  if (found.standby) throw new PostgresOpenError('the server is a standby, which takes no events: name the primary');
-  if (!['on', 'remote_apply'].includes(found.commit))
-    throw new PostgresOpenError(`synchronous_commit is ${found.commit}, and must be on: acknowledged events could be lost`);
-  if (found.fsync !== 'on') throw new PostgresOpenError('fsync is off, and must be on: acknowledged events could be lost');
-}
 
 /** Brings the schema to this version; does nothing when it is. Returns the version. @throws {PostgresOpenError} */
 export async function migrate(client: ClientBase): Promise<number> {

@@ -8,6 +8,8 @@ export const BOUNDS: Statement = {
   name: 'bounds',
   text: 'SELECT epoch, head, trimmed_through, extract(epoch FROM clock_timestamp()) * 1000 AS now FROM courier_log',
 };
+/** The last number given out, and that of the last event that is there, or was removed. */
+export const NEWEST = `SELECT head, greatest(trimmed_through, (SELECT coalesce(max(seq), 0) FROM courier_event)) AS newest FROM courier_log`;
 export const BYTES: Statement = {
   name: 'bytes',
   text: `SELECT coalesce(sum(pg_total_relation_size(inhrelid)), 0) + pg_total_relation_size('courier_idempotency') AS bytes

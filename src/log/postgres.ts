@@ -22,17 +22,21 @@ import {
   type StoredEvent,
 } from './log.ts';
 import { type Epoch, Positions } from './positions.ts';
-import { PostgresDatabase, PostgresSockets, type Row, reasonOf, type Statement } from './postgres-database.ts';
+import { PostgresAddress } from './postgres-address.ts';
+import { connect, PostgresDatabase, PostgresSockets, type Row, reasonOf, type Statement } from './postgres-database.ts';
 import { dayOf, dropOldestDay, ensurePartitions, timesOf } from './postgres-days.ts';
 import { keepGuard, openError, openGuard, withClient } from './postgres-guard.ts';
-import { beginEpoch, checkServer, migrate, NO_PARTITION, OTHER_EPOCH, PostgresOpenError, SERVER_NAME } from './postgres-schema.ts';
-import { APPEND, BOUNDS, BYTES, FAMILY_NUMBER, readsFrom, storedEvent, TRIM_KEYS } from './postgres-statements.ts';
-import { spanOf } from './span.ts';
+import { beginEpoch, migrate, NO_PARTITION, OTHER_EPOCH, SERVER_NAME } from './postgres-schema.ts';
+import { checkServer, checkSessions, PostgresOpenError, prepareSession } from './postgres-server.ts';
+import { APPEND, BOUNDS, BYTES, FAMILY_NUMBER, NEWEST, readsFrom, storedEvent, TRIM_KEYS } from './postgres-statements.ts';
+import { lengthOf, spanOf } from './span.ts';
 
 export interface PostgresLogOptions {
   readonly url: string;
   /** The clock, in ms since 1970; the database's when absent. */
   readonly now?: () => number;
+  /** How often the server's settings are looked at again, in ms. */
+  readonly serverCheckMs?: number;
   /** Told of everything that failed, with the error that its callers get. */
   readonly onError?: (error: CourierError, operation: string) => void;
   /** Told when the log is no longer the one that was opened: nothing can be read or stored any more. */
@@ -49,37 +53,60 @@ export interface SharedLog extends EventLog {
 /** Days that have partitions before they begin, and how often that is looked at. */
 const DAYS_AHEAD = 3;
 const PARTITIONS_CHECK_MS = 60 * 60 * 1000;
+/** How often the server's settings are looked at again, in ms. */
+const SERVER_CHECK_MS = 60 * 1000;
 const RETRY_AFTER_MS = 1000;
-/** How long an answer may take that tells the time, in ms. */
+/** How long an answer may take that tells the time, in ms, and by how much this machine's clock may differ. */
 const MAX_ANSWER_MS = 1000;
+const CLOCK_TOLERANCE_MS = 5000;
 
 /** Brings the schema to this version and returns it. @throws {PostgresOpenError} */
 export function migratePostgres(url: string): Promise<number> {
-  return withClient(url, async (client) => {
-    await checkServer(client);
-    return migrate(client);
-  });
+  return withClient(new PostgresAddress(url), migrate);
 }
 
 /** Opens the log, making its tables where there are none. @throws {PostgresOpenError} when it cannot be had. */
 export async function openPostgresLog(options: PostgresLogOptions): Promise<SharedLog> {
   await using stack = new AsyncDisposableStack();
-  await migratePostgres(options.url);
+  const address = new PostgresAddress(options.url);
   const sockets = new PostgresSockets();
-  const guard = await openGuard(options.url, sockets);
+  await withClient(address, async (client) => {
+    const other = await connect(address, sockets);
+    await checkSessions(client, other).finally(() => other.end());
+    await migrate(client);
+    await checkNewest(client);
+  });
+  const guard = await openGuard(address, sockets);
   stack.defer(() => guard.end());
   try {
     const { rows } = await guard.query<{ identity: string; head: string }>('SELECT identity, head FROM courier_log');
+    const standbys = await checkServer(guard);
     const epochs = await guard.query<Epoch & { first: string | number }>('SELECT name, first FROM courier_epoch ORDER BY number');
     const [first, ...rest] = epochs.rows.map(({ name, first }) => ({ name, first: Number(first) }));
     const [log] = rows;
     if (log === undefined || first === undefined) throw new PostgresOpenError('it has lost its head');
     await ensurePartitions(guard, await today(guard, options.now), DAYS_AHEAD);
     stack.move();
-    return new PostgresLog(options, guard, sockets, { identity: log.identity, head: Number(log.head), epochs: [first, ...rest] });
+    return new PostgresLog(options, address, guard, sockets, {
+      identity: log.identity,
+      head: Number(log.head),
+      epochs: [first, ...rest],
+      standbys,
+    });
   } catch (error) {
-    throw openError(options.url, error);
+    throw openError(address, error);
   }
+}
+
+/** What was acknowledged last is there, unless only a part was restored. @throws {PostgresOpenError} */
+async function checkNewest(client: pg.ClientBase): Promise<void> {
+  const { rows } = await client.query<{ head: string; newest: string }>(NEWEST);
+  const [found] = rows;
+  if (found === undefined || Number(found.newest) >= Number(found.head)) return;
+  throw new PostgresOpenError(
+    `its newest events are missing: the last one is ${found.newest}, and should be ${found.head}. Restore all of it; where they are ` +
+      `lost for good, say so with UPDATE courier_log SET head = ${found.newest}, and who had them is told`,
+  );
 }
 
 /** The day that the next event falls on, in days since 1970: by the database's clock, and never before that of the last event. */
@@ -98,7 +125,13 @@ class PostgresLog implements SharedLog {
   readonly #listeners = new Set<(events: readonly StoredEvent[]) => void>();
   readonly #commits = new GroupCommit((drafts) => this.#commit(drafts));
   #problem: string | undefined;
-  #clockAheadMs: number | undefined;
+  /** What the server is set to that makes an acknowledgement worth nothing. */
+  #unsafe: PostgresOpenError | undefined;
+  /** By how many ms this machine's clock is ahead of the database's. */
+  #clockAheadMs = 0;
+  /** `synchronous_standby_names`, when this instance began and now. */
+  readonly #firstStandbys: string;
+  #standbys: string;
   /** The highest number that was seen: the log may not be shorter. */
   #head: number;
   /** Why nothing can be done any more. */
@@ -106,12 +139,14 @@ class PostgresLog implements SharedLog {
   readonly #sockets: PostgresSockets;
   readonly #guarding: Promise<void>;
   readonly #partitionsTimer: NodeJS.Timeout;
+  readonly #serverTimer: NodeJS.Timeout;
 
   constructor(
     options: PostgresLogOptions,
+    address: PostgresAddress,
     guard: pg.Client,
     sockets: PostgresSockets,
-    found: { identity: string; head: number; epochs: readonly [Epoch, ...Epoch[]] },
+    found: { identity: string; head: number; epochs: readonly [Epoch, ...Epoch[]]; standbys: string },
   ) {
     this.#options = options;
     this.identity = found.identity;
@@ -119,18 +154,34 @@ class PostgresLog implements SharedLog {
     this.positions = new Positions(found.epochs);
     this.#epoch = (found.epochs.at(-1) as Epoch).name;
     this.#sockets = sockets;
-    this.database = new PostgresDatabase(options.url, sockets, (client) => this.#checkConnection(client));
-    this.#guarding = keepGuard(options.url, sockets, guard, this.#stop.signal);
+    this.#firstStandbys = found.standbys;
+    this.#standbys = found.standbys;
+    this.database = new PostgresDatabase(address, sockets, (client) => this.#checkConnection(client));
+    this.#guarding = keepGuard(address, sockets, guard, this.#stop.signal);
     this.#partitionsTimer = setInterval(() => void this.#makePartitions(), PARTITIONS_CHECK_MS);
     this.#partitionsTimer.unref();
+    this.#serverTimer = setInterval(() => void this.#watchServer(), options.serverCheckMs ?? SERVER_CHECK_MS);
+    this.#serverTimer.unref();
   }
 
   get problem(): string | undefined {
-    return this.#problem;
+    return this.#problem ?? this.#unsafe?.message;
   }
 
-  get clockAheadMs(): number | undefined {
-    return this.#clockAheadMs;
+  get concerns(): readonly string[] {
+    const [ahead, names] = [this.#clockAheadMs, this.#standbys];
+    const concerns = [];
+    if (Math.abs(ahead) > CLOCK_TOLERANCE_MS) {
+      const differs = `${Math.round(Math.abs(ahead) / 1000)} s ${ahead > 0 ? 'ahead of' : 'behind'}`;
+      concerns.push(`the clock of this machine is ${differs} the database's, which decides on retention: set it, as tokens go by it`);
+    }
+    if (names !== this.#firstStandbys) {
+      const was = JSON.stringify(this.#firstStandbys);
+      concerns.push(
+        `synchronous_standby_names is ${JSON.stringify(names)}, and was ${was} when this instance began: if that is meant, start it again`,
+      );
+    }
+    return concerns;
   }
 
   onCommit(listener: (events: readonly StoredEvent[]) => void): () => void {
@@ -148,6 +199,7 @@ class PostgresLog implements SharedLog {
   /** Makes one commit and tells of it. */
   async #commit(drafts: readonly EventDraft[]): Promise<readonly Appended[]> {
     try {
+      if (this.#unsafe !== undefined) throw this.#unsafe;
       return this.#tell(drafts, await this.#store(drafts));
     } catch (cause) {
       const error = this.#failure('append', cause);
@@ -209,10 +261,11 @@ class PostgresLog implements SharedLog {
       const found = rows.filter((row) => row['seq'] !== null);
       const last = found.at(-1);
       const { begin, step, end } = spanOf(start, bounds);
-      if (all && last !== undefined && Number(last['seq']) !== begin + (found.length - 1) * step)
-        throw unavailable(`it is damaged, an event from ${begin} to ${last['seq']} is missing: restore a copy`);
       const full = last !== undefined && (found.length === limit || Number(last['total']) > PAGE_BYTES);
       const through = full ? Number(last['seq']) : end;
+      // Everything was asked for, so the numbers are dense.
+      if (all && found.length !== lengthOf({ begin, step, end: through }, bounds))
+        throw unavailable(`it is damaged, an event from ${begin} to ${through} is missing: restore a copy`);
       return { events: found.filter((row) => row['body'] !== null).map(storedEvent), through, ...bounds };
     } catch (cause) {
       if (signal.aborted) throw signal.reason;
@@ -261,6 +314,7 @@ class PostgresLog implements SharedLog {
     this.#ended ??= 'it is closed';
     if (this.#stop.signal.aborted) return;
     clearInterval(this.#partitionsTimer);
+    clearInterval(this.#serverTimer);
     await this.#commits.settled();
     // Not before: the epoch must not end under the last commit.
     this.#stop.abort();
@@ -303,8 +357,8 @@ class PostgresLog implements SharedLog {
 
   /** Looks whether a new connection leads to the log that was opened. */
   async #checkConnection(client: pg.ClientBase): Promise<void> {
-    // Compiling takes longer than any of the statements.
-    await client.query('SET jit = off');
+    await prepareSession(client);
+    this.#standbys = await checkServer(client);
     const floor = this.#head;
     const { rows } = await client.query<{ epoch: string; head: string; moved: boolean }>(
       `SELECT epoch, head, server <> ${SERVER_NAME} AS moved FROM courier_log`,
@@ -314,6 +368,19 @@ class PostgresLog implements SharedLog {
     if (log?.moved || isRestored) await beginEpoch(client, isRestored);
     else if (log?.epoch === this.#epoch) return;
     throw this.#break();
+  }
+
+  /** Settings can be changed while the server runs. */
+  async #watchServer(): Promise<void> {
+    try {
+      this.#standbys = await this.database.with(checkServer);
+      this.#unsafe = undefined;
+    } catch (cause) {
+      // What cannot be reached is noticed elsewhere.
+      if (!(cause instanceof PostgresOpenError)) return;
+      if (this.#unsafe?.message !== cause.message) this.#failure('server', cause);
+      this.#unsafe = cause;
+    }
   }
 
   async #makePartitions(): Promise<void> {

@@ -14,3 +14,8 @@ export function spanOf({ after, before }: LogStart, { first, head }: LogBounds):
   if (before === undefined) return { begin: Math.max(after + 1, first), step: 1, end: Math.max(after, head) };
   return { begin: Math.min(before - 1, head), step: -1, end: Math.min(before, first) };
 }
+
+/** How many numbers there are from its beginning to its end, as far as they are retained. */
+export function lengthOf({ begin, step, end }: Span, { first, head }: LogBounds): number {
+  return step === 1 ? Math.max(0, Math.min(end, head) - begin + 1) : Math.max(0, begin - Math.max(end, first) + 1);
+}

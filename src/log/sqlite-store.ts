@@ -6,7 +6,7 @@ import { type EventDraft, IDEMPOTENCY_WINDOW_MS, type LogBounds, type LogPage, P
 import { PlacedFiles } from './placed-files.ts';
 import { type Epoch, newEpochName } from './positions.ts';
 import { makePrivate, narrow } from './private-file.ts';
-import { spanOf } from './span.ts';
+import { lengthOf, spanOf } from './span.ts';
 import type { Placement, Request, WorkerSettings } from './sqlite-messages.ts';
 import { checksumOf, LogOpenError, pragma, prepareFile } from './sqlite-schema.ts';
 import type { Moment } from './steady-clock.ts';
@@ -135,8 +135,10 @@ export class SqliteStore {
       bytes += Buffer.byteLength(event.body);
       if (types?.has(event.type) ?? true) events.push(event);
     }
-    const full = rows === limit || bytes > PAGE_BYTES;
-    return { events, through: full ? through : end, ...this.bounds };
+    if (rows < limit && bytes <= PAGE_BYTES) through = end;
+    if (request.families === 'all' && rows < lengthOf({ begin, step, end: through }, this.bounds))
+      throw damaged(begin + rows * step, 'is missing');
+    return { events, through, ...this.bounds };
   }
 
   #rows(request: ReadRequest): Iterable<Record<string, unknown>> {

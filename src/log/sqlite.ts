@@ -55,7 +55,7 @@ export async function openSqliteLog(options: SqliteLogOptions): Promise<EventLog
 }
 
 class SqliteLog implements EventLog {
-  readonly clockAheadMs = undefined;
+  readonly concerns: readonly string[] = [];
   readonly positions: Positions;
   readonly #worker: Worker;
   readonly #options: SqliteLogOptions;

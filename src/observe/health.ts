@@ -25,8 +25,6 @@ const LOG_GONE_MS = 3000;
 const MEMORY_SHARE = 0.8;
 /** From so many failures in a minute on, the gateway is degraded. */
 const FAILURES_PER_MINUTE = 10;
-/** By so many ms this machine's clock may differ from the one that decides. */
-const CLOCK_TOLERANCE_MS = 5000;
 const SEVERITY: readonly HealthStatus[] = ['healthy', 'degraded', 'unhealthy', 'shutting_down'];
 
 /** Returns what checks the health now. */
@@ -127,17 +125,12 @@ class LogProbe {
     try {
       const { head, first } = await this.#log.bounds();
       this.#lastFailure = undefined;
-      const { problem, clockAheadMs = 0 } = this.#log;
+      const { problem, concerns } = this.#log;
       const figures = { head, first_retained: first };
       if (problem !== undefined)
         return { status: 'degraded', ...figures, action: `publishes are refused, as the last one could not be stored: ${problem}` };
-      if (Math.abs(clockAheadMs) <= CLOCK_TOLERANCE_MS) return { status: 'healthy', ...figures };
-      const [seconds, where] = [Math.round(Math.abs(clockAheadMs) / 1000), clockAheadMs > 0 ? 'ahead of' : 'behind'];
-      return {
-        status: 'degraded',
-        ...figures,
-        action: `the clock of this machine is ${seconds} s ${where} the database's, which decides on retention: set it, as tokens and timestamps go by it`,
-      };
+      if (concerns.length > 0) return { status: 'degraded', ...figures, action: concerns.join('; ') };
+      return { status: 'healthy', ...figures };
     } catch (error) {
       this.#lastFailure = error instanceof Error ? error.message : 'unknown';
       return unhealthyLog(this.#lastFailure);

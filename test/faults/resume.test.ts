@@ -127,7 +127,7 @@ test('from every kind of position, over every surface, for every kind of channel
   await using gateway = process;
   const token = await processToken('reader', 'service');
   const head = ids.at(-1) ?? '';
-  const ahead = head.replace(/\d+$/, String(EVENTS + 5));
+  const lost = head.replace(/\d+$/, String(EVENTS + 5));
   const oldest = ids[TRIMMED - 1] ?? '';
   const positions: Record<string, { from: string; after: number; gap?: { reason: string; resumed_from: string } }> = {
     'the head': { from: head, after: EVENTS },
@@ -136,7 +136,7 @@ test('from every kind of position, over every surface, for every kind of channel
     // It is gone itself, but nothing after it is.
     'the last trimmed': { from: oldest, after: TRIMMED },
     expired: { from: ids[2] ?? '', after: TRIMMED, gap: { reason: 'expired', resumed_from: oldest } },
-    ahead: { from: ahead, after: EVENTS, gap: { reason: 'ahead', resumed_from: head } },
+    'what was lost': { from: lost, after: EVENTS, gap: { reason: 'epoch', resumed_from: head } },
     'another epoch': { from: `another-${EVENTS}`, after: EVENTS, gap: { reason: 'epoch', resumed_from: head } },
   };
   const selectors: Record<string, { channels: string[]; selects: (channel: string) => boolean }> = {
@@ -151,7 +151,7 @@ test('from every kind of position, over every surface, for every kind of channel
       if (surface in PLAIN && channels.length > 1) continue;
       for (const [name, { from, after, gap }] of Object.entries(positions)) {
         // A page of history begins with the oldest event when it cannot go on from a position of another log.
-        const restarts = gap?.reason === 'epoch' && (surface === 'events.history' || surface === 'plain HTTP');
+        const restarts = name === 'another epoch' && (surface === 'events.history' || surface === 'plain HTTP');
         const start = restarts ? TRIMMED : after;
         const seqs = ids.map((_, index) => index + 1).filter((seq) => seq > start && selects(CHANNELS[(seq - 1) % CHANNELS.length] ?? ''));
         const expected = {

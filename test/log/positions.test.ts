@@ -31,6 +31,7 @@ test('whatever is lost and written again, a position means its own event or is r
       let events: string[] = [];
       let epochs: Epoch[] = [];
       const givenOut = new Map<string, string>();
+      const historyOf = new Map<string, string[]>();
       for (const [step, { keep, append }] of history.entries()) {
         events = events.slice(0, Math.ceil(events.length * keep));
         // What a restored copy knows of its epochs is what it knew when it was made.
@@ -39,11 +40,15 @@ test('whatever is lost and written again, a position means its own event or is r
         for (let n = 0; n < append; n += 1) {
           events.push(`event ${step}.${n}`);
           givenOut.set(positions.at(events.length), events.at(-1) ?? '');
+          historyOf.set(positions.at(events.length), [...events]);
         }
         for (const [id, event] of givenOut) {
           const position = parse(id);
-          const usable = positions.problemWith(position, events.length) === undefined;
-          expect(usable).toBe(events[position.seq - 1] === event);
+          const { gap, after } = positions.resume(position, events.length);
+          expect(gap === undefined).toBe(events[position.seq - 1] === event);
+          // What both states share ends there.
+          if (after !== undefined) expect(historyOf.get(id)?.slice(0, after)).toEqual(events.slice(0, after));
+          if (gap === 'epoch' && after !== undefined) expect(events[after]).not.toBe(historyOf.get(id)?.[after]);
         }
       }
     }),

@@ -91,17 +91,11 @@ test('degraded while publishes cannot be stored, until one can again', async () 
   expect(await check()).toMatchObject({ status: 'healthy' });
 });
 
-test.each([
-  [6000, '6 s ahead of'],
-  [-60_000, '60 s behind'],
-])('degraded while the clock is %i ms ahead of the one that decides', async (clockAheadMs, said) => {
+test('degraded while there is something to see to, though the log works', async () => {
   const { positions } = openMemoryLog();
-  const log = { positions, bounds: async () => ({ first: 1, head: 0 }), problem: undefined, clockAheadMs } as unknown as EventLog;
-  const check = async () => (await healthOfLog(log)()).components['event_log'];
-  expect(await check()).toMatchObject({
-    status: 'degraded',
-    action: expect.stringContaining(`the clock of this machine is ${said} the database's`),
-  });
+  const concerns = ['the clock is wrong: set it', 'the disk is nearly full: make room'];
+  const log = { positions, bounds: async () => ({ first: 1, head: 0 }), problem: undefined, concerns } as unknown as EventLog;
+  expect((await healthOfLog(log)()).components['event_log']).toMatchObject({ status: 'degraded', action: concerns.join('; ') });
 });
 
 const canSlow = spawnSync('strace', ['-D', '-o', '/dev/null', 'true']).status === 0;

@@ -333,7 +333,7 @@ class CourierGapData(Model):
     """Data of `courier.gap`."""
 
     reason: str
-    """expired: older than retention. epoch: the position is of another log, or of a state of this one that was lost. ahead: it is past the end of this log."""
+    """expired: older than retention. epoch: the position is of another log, or of a state of this one that was lost, from behind resumed_from on. ahead: it is past the end of this log."""
 
     requested: str
     """The position that was asked for."""

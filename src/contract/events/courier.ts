@@ -16,7 +16,7 @@ export const courierEvents = {
     reason: z
       .enum(GAP_REASONS)
       .describe(
-        'expired: older than retention. epoch: the position is of another log, or of a state of this one that was lost. ahead: it is past the end of this log.',
+        'expired: older than retention. epoch: the position is of another log, or of a state of this one that was lost, from behind resumed_from on. ahead: it is past the end of this log.',
       ),
     requested: position.describe('The position that was asked for.'),
     resumed_from: position.describe('Events after this position follow.'),

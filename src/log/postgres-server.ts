@@ -1,0 +1,91 @@
+/** What a server must be for a log to be kept there, and what each connection to it is set to. */
+import type { ClientBase } from 'pg';
+
+/** Oldest PostgreSQL that is supported, as `server_version_num` has it. */
+const MIN_SERVER_VERSION = 140_000;
+/** How long a statement may take, in ms, and how much of that it may wait for locks that others hold. */
+export const STATEMENT_MS = 5000;
+export const LOCK_MS = 3000;
+
+/** Why a database cannot be used; one line. */
+export class PostgresOpenError extends Error {
+  override readonly name = 'PostgresOpenError';
+}
+
+/** Another server takes the writes, or is about to. */
+export class StandbyError extends PostgresOpenError {}
+
+/** Sets a new connection up. Not in the connection's first message, which poolers read themselves. */
+export async function prepareSession(client: ClientBase): Promise<void> {
+  await client.query(
+    `SET statement_timeout = ${STATEMENT_MS}; SET lock_timeout = ${LOCK_MS};
+     -- An instance that is stopped in the middle of something lets go of what it has locked.
+     SET idle_in_transaction_session_timeout = ${STATEMENT_MS};
+     -- Compiling takes longer than any of the statements.
+     SET jit = off`,
+  );
+}
+
+interface Settings {
+  readonly version: string;
+  readonly encoding: string;
+  readonly commit: string;
+  readonly fsync: string;
+  readonly full_pages: string;
+  readonly standbys: string;
+  readonly read_only: string;
+  readonly is_standby: boolean;
+}
+
+/**
+ * Checks that the server keeps what it has acknowledged. Resolves to the names of the standbys that it waits for, as
+ * `synchronous_standby_names` has them.
+ *
+ * @throws {PostgresOpenError}
+ */
+export async function checkServer(client: ClientBase): Promise<string> {
+  const { rows } = await client.query<Settings>(
+    `SELECT current_setting('server_version_num') AS version, getdatabaseencoding() AS encoding,
+            current_setting('synchronous_commit') AS commit, current_setting('fsync') AS fsync,
+            current_setting('full_page_writes') AS full_pages, current_setting('synchronous_standby_names') AS standbys,
+            current_setting('transaction_read_only') AS read_only, pg_is_in_recovery() AS is_standby`,
+  );
+  const [found] = rows;
+  if (found === undefined) throw new PostgresOpenError('the server says nothing of itself');
+  if (Number(found.version) < MIN_SERVER_VERSION)
+    throw new PostgresOpenError(`the server is PostgreSQL ${Math.floor(Number(found.version) / 10_000)}, and must be 14 or later`);
+  if (found.is_standby) throw new StandbyError('the server is a standby, which takes no events: name the primary, or all of them');
+  if (found.read_only !== 'off') throw new StandbyError('the database is read-only: default_transaction_read_only must be off');
+  if (found.encoding !== 'UTF8')
+    throw new PostgresOpenError(
+      `the database is in ${found.encoding}, and must be in UTF8: create it with ENCODING 'UTF8' TEMPLATE template0`,
+    );
+  if (!['on', 'remote_apply'].includes(found.commit))
+    throw new PostgresOpenError(`synchronous_commit is ${found.commit}, and must be on: acknowledged events could be lost`);
+  for (const [name, value] of [
+    ['fsync', found.fsync],
+    ['full_page_writes', found.full_pages],
+  ]) {
+    if (value !== 'on') throw new PostgresOpenError(`${name} is ${value}, and must be on: acknowledged events could be lost`);
+  }
+  return found.standbys;
+}
+
+/**
+ * Checks that each of two connections has a session of its own, which is not so behind a pooler that gives one out for a
+ * transaction only: there the lock that says that the log is open would be anybody's.
+ *
+ * @throws {PostgresOpenError}
+ */
+export async function checkSessions(one: ClientBase, other: ClientBase): Promise<void> {
+  const sessionOf = async (client: ClientBase) => (await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows[0]?.pid;
+  const before = await sessionOf(one);
+  await other.query('BEGIN');
+  const others = await sessionOf(other);
+  const after = await sessionOf(one);
+  await other.query('COMMIT');
+  if (before === after && before !== others) return;
+  throw new PostgresOpenError(
+    'connections go through a pooler that shares sessions between them: set pool_mode = session for this database, or connect past it',
+  );
+}
