@@ -3,7 +3,7 @@
  * interface, with data in a temporary folder, gone when disposed of. As root on Debian or Ubuntu a missing server is
  * installed from the distribution's packages.
  */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { accessSync, chownSync, constants, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,6 +11,7 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import pg from 'pg';
 
 /** How long a server may take to start, in ms. */
@@ -32,11 +33,13 @@ export interface Server extends AsyncDisposable {
 export interface PostgresServer extends Server {
   /** The address of a new, empty database. */
   createDatabase(): Promise<string>;
-  /** Runs a statement as the owner of the server, in the database `postgres`. */
-  execute(statement: string): Promise<void>;
+  /** Runs a statement as the owner of the server, in the database `postgres`; resolves to its rows. */
+  execute(statement: string): Promise<Readonly<Record<string, unknown>>[]>;
 }
 
 export interface StandbyServer extends PostgresServer {
+  /** Resolves when it has all that there is on the server that it follows. */
+  caughtUp(): Promise<void>;
   /** Makes it take writes; resolves when it does. */
   promote(): Promise<void>;
 }
@@ -51,13 +54,23 @@ export async function startPostgres(): Promise<PostgresServer> {
 }
 
 /**
- * Starts a standby that follows the server at `port`; PostgreSQL calls it `standby`, where it is named in
+ * Starts a standby that follows `primary`, at another port where it is to be reached there. It is `standby` in
  * `synchronous_standby_names`.
  */
-export async function startStandby(port: number): Promise<StandbyServer> {
+export async function startStandby(primary: PostgresServer, { port = primary.port }: { port?: number } = {}): Promise<StandbyServer> {
   const source = `host=127.0.0.1 port=${port} user=postgres application_name=standby`;
   const server = await startCluster((data) => ['pg_basebackup', '-D', data, '-d', source, '-R', '-c', 'fast', '-X', 'stream']);
-  return { ...server, promote: () => server.execute('SELECT pg_promote()') };
+  return {
+    ...server,
+    caughtUp: async () => {
+      const [there] = await primary.execute('SELECT pg_current_wal_lsn() AS lsn');
+      const isHere = `SELECT pg_last_wal_replay_lsn() >= '${String(there?.['lsn'])}' AS reached`;
+      for (const startedAt = performance.now(); (await server.execute(isHere))[0]?.['reached'] !== true; await wait(POLL_MS)) {
+        if (performance.now() - startedAt > START_MS) throw new Error('the standby does not catch up');
+      }
+    },
+    promote: async () => void (await server.execute('SELECT pg_promote()')),
+  };
 }
 
 /** @param make the program that makes the folder of its data, and its arguments. */
@@ -70,10 +83,10 @@ async function startCluster(make: (data: string) => [program: string, ...args: s
   if (as !== undefined) chownSync(folder, as.uid, as.gid);
   const data = join(folder, 'data');
   const [program, ...args] = make(data);
-  execFileSync(join(bin, program), args, {
+  // Not at once: what it reads may come through a proxy of this process.
+  await promisify(execFile)(join(bin, program), args, {
     ...as,
     cwd: folder,
-    stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, LC_ALL: 'C.UTF-8' },
   });
   const server = await startServer(folder, (port) => {
@@ -87,7 +100,7 @@ async function startCluster(make: (data: string) => [program: string, ...args: s
     createDatabase: () => createDatabase(url),
     execute: async (statement) => {
       const client = await connected(url);
-      await client.query(statement).finally(() => client.end());
+      return (await client.query(statement).finally(() => client.end())).rows;
     },
   };
 }
@@ -106,7 +119,10 @@ export async function startPgBouncer(port: number, poolMode: 'session' | 'transa
     const settings = { listen_addr: '127.0.0.1', listen_port: own, auth_type: 'any', unix_socket_dir: '', pool_mode: poolMode };
     const lines = Object.entries(settings).map(([name, value]) => `${name} = ${value}`);
     const databases = `[databases]\n* = host=127.0.0.1 port=${port} user=postgres`;
-    writeFileSync(config, [databases, '[pgbouncer]', ...lines, 'default_pool_size = 50', 'max_client_conn = 200', ''].join('\n'));
+    writeFileSync(
+      config,
+      [databases, '[pgbouncer]', ...lines, 'default_pool_size = 50', 'max_client_conn = 200', 'server_idle_timeout = 1', ''].join('\n'),
+    );
     return spawn(program, ['-q', config], { ...as, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
   });
 }

@@ -171,7 +171,7 @@ test('the log is restored to an earlier state, or replaced', async ({ task }) =>
     expect(await gateway.end('SIGTERM')).toBe(0);
     return result;
   };
-  const reasons: string[] = [];
+  const reasons: unknown[] = [];
   const resume = async (url: string, lastEventId: string) => {
     await using watching = watch(url, token, { from: 'earliest', lastEventId });
     await expect.poll(() => watching.notices).toContain('courier.live');
@@ -187,7 +187,7 @@ test('the log is restored to an earlier state, or replaced', async ({ task }) =>
   copyFileSync(folder.file('backup.db'), path);
   const shrunk = await run((url) => resume(url, last));
   expect(shrunk.notices).toEqual(['courier.gap', 'courier.live']);
-  reasons.push(...shrunk.reasons);
+  reasons.push(...shrunk.gaps.map((gap) => ('reason' in gap ? gap.reason : gap)));
 
   // The same number now belongs to another event: a silent resume would skip the ones before it.
   copyFileSync(folder.file('backup.db'), path);
@@ -196,7 +196,7 @@ test('the log is restored to an earlier state, or replaced', async ({ task }) =>
     return resume(url, last);
   });
   expect(regrown.notices).toEqual(['courier.gap', 'courier.live']);
-  reasons.push(...regrown.reasons);
+  reasons.push(...regrown.gaps.map((gap) => ('reason' in gap ? gap.reason : gap)));
   expect(regrown.items.map(({ text }) => text)).toEqual([
     ...Array.from({ length: 5 }, (_, n) => `kept${n}`),
     ...Array.from({ length: 10 }, (_, n) => `new${n}`),
@@ -209,7 +209,7 @@ test('the log is restored to an earlier state, or replaced', async ({ task }) =>
   });
   expect(replaced.notices).toEqual(['courier.gap', 'courier.live']);
   expect(replaced.items).toHaveLength(20);
-  reasons.push(...replaced.reasons);
+  reasons.push(...replaced.gaps.map((gap) => ('reason' in gap ? gap.reason : gap)));
   report(task, 6, 'the log restored, restored and grown, replaced', { notices: reasons.join(' ') });
   expect(reasons).toEqual(['epoch', 'epoch', 'epoch']);
 });

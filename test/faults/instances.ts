@@ -8,9 +8,14 @@ export interface Instances extends AsyncDisposable {
   process(index: number): GatewayProcess;
   /** Ends an instance and starts it again; resolves to its exit code, or the signal that ended it. */
   restart(index: number, signal: NodeJS.Signals): Promise<number | string>;
+  /** Waits for an instance to end by itself, and starts it again as a supervisor does; resolves to its exit code, or the signal. */
+  restarted(index: number): Promise<number | string>;
   /** Ends them all before the first is started again. */
   restartAll(signal: NodeJS.Signals): Promise<void>;
 }
+
+/** How often a start is tried again that fails: what it stands on may not be there yet. */
+const MAX_STARTS = 20;
 
 /** @param envs of each instance. */
 export async function startInstances(envs: readonly Readonly<Record<string, string>>[]): Promise<Instances> {
@@ -32,6 +37,18 @@ export async function startInstances(envs: readonly Readonly<Record<string, stri
       const code = await one.process.end(signal);
       one.process = await startProcess(one.env);
       return code;
+    },
+    restarted: async (index) => {
+      const one = at(index);
+      const code = await one.process.ended;
+      for (let tries = 1; ; tries += 1) {
+        try {
+          one.process = await startProcess(one.env);
+          return code;
+        } catch (error) {
+          if (tries === MAX_STARTS) throw error;
+        }
+      }
     },
     restartAll: async (signal) => {
       await Promise.all(running.map(({ process }) => process.end(signal)));

@@ -130,8 +130,8 @@ export interface Watching extends AsyncDisposable {
   readonly items: Item[];
   /** Types of the notices received so far. */
   readonly notices: string[];
-  /** Reasons of the gaps received so far. */
-  readonly reasons: string[];
+  /** What the gaps received so far say. */
+  readonly gaps: object[];
   /** Resolves when this position has been received. */
   reaches(id: string): Promise<void>;
   /** Resolves when so many events have been received. */
@@ -149,7 +149,7 @@ export function watch(
   const client = connect(url, token);
   const items: Item[] = [];
   const notices: string[] = [];
-  const reasons: string[] = [];
+  const gaps: object[] = [];
   const collected: Collected<Received> = collect<Received>((observer) =>
     client.trpc.events.subscribe.subscribe(
       { channels: ['**'], ...start },
@@ -159,7 +159,7 @@ export function watch(
           const { id, data: event } = received as Received;
           if (event.type.startsWith('courier.')) notices.push(event.type);
           else items.push({ id, text: textOf(event.data) });
-          if ('reason' in event.data) reasons.push(String(event.data.reason));
+          if (event.type === 'courier.gap') gaps.push(event.data);
           observer.onData(received as Received);
         },
       },
@@ -168,7 +168,7 @@ export function watch(
   return {
     items,
     notices,
-    reasons,
+    gaps,
     reaches: async (id) => void (await collected.until(() => items.at(-1)?.id === id)),
     count: async (count) => void (await collected.until(() => items.length >= count)),
     [Symbol.asyncDispose]: async () => {

@@ -14,6 +14,8 @@ const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 export interface GatewayProcess extends AsyncDisposable {
   readonly url: string;
   readonly child: ChildProcess;
+  /** Resolves when it has ended, to the exit code or the signal that ended it. */
+  readonly ended: Promise<number | string>;
   /** Sends a signal and resolves to the exit code, or the signal that ended it. */
   end(signal: NodeJS.Signals): Promise<number | string>;
   /** The most memory it has held so far (Linux; 0 elsewhere and once it has ended). */
@@ -61,6 +63,7 @@ export async function startProcess(
   return {
     url,
     child,
+    ended: exited,
     end,
     peakRssBytes: () => peakRssBytes(child.pid),
     [Symbol.asyncDispose]: async () => {

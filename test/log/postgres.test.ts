@@ -1,10 +1,10 @@
 /** The PostgreSQL log: the guarantees of every log, and what is its own: several instances, and a database that changes. */
 import pg from 'pg';
-import { describe, expect, inject, test, vi } from 'vitest';
-import { createDatabase } from '../../scripts/servers.ts';
+import { afterAll, describe, expect, inject, test, vi } from 'vitest';
+import { createDatabase, startPgBouncer, startPostgres } from '../../scripts/servers.ts';
 import { EVERYTHING } from '../../src/contract/channels.ts';
 import type { LogStart, StoredEvent } from '../../src/log/log.ts';
-import { migratePostgres, openPostgresLog } from '../../src/log/postgres.ts';
+import { migratePostgres, openPostgresLog, type SharedLog } from '../../src/log/postgres.ts';
 import { readsFrom } from '../../src/log/postgres-statements.ts';
 import { describeEventLog, draftOn } from '../contracts/event-log.ts';
 
@@ -20,10 +20,30 @@ describeEventLog('PostgreSQL log', {
   },
 });
 
-/** Runs statements as the owner of the database would. */
-async function execute(url: string, ...statements: readonly string[]): Promise<pg.QueryResult> {
+// A pooler that gives each connection a session of its own changes nothing.
+describe('behind PgBouncer in session mode', () => {
+  const bouncer = startPgBouncer(Number(new URL(inject('postgresUrl')).port), 'session');
+  afterAll(async () => (await bouncer)[Symbol.asyncDispose]());
+  describeEventLog('PostgreSQL log', {
+    durable: true,
+    runs: 3,
+    factory: async () => {
+      const url = new URL(await newDatabase());
+      url.port = String((await bouncer).port);
+      return { open: (options) => openPostgresLog({ url: url.href, ...options }), [Symbol.asyncDispose]: async () => undefined };
+    },
+  });
+});
+
+async function connected(url: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
+  return client;
+}
+
+/** Runs statements as the owner of the database would. */
+async function execute(url: string, ...statements: readonly string[]): Promise<pg.QueryResult> {
+  const client = await connected(url);
   try {
     let result: pg.QueryResult | undefined;
     for (const statement of statements) result = await client.query(statement);
@@ -164,6 +184,16 @@ describe('refused at the start, in one line', () => {
       /its schema has version 99, and this Courier knows versions up to \d+: use a newer Courier$/,
     ],
     [
+      'a log whose newest events are missing',
+      ["INSERT INTO courier_log (epoch, server, head) VALUES ('restored', 'here', 5000)"],
+      /its newest events are missing: the last one is 0, and should be 5000\. Restore all of it; where they are lost for good, say so with UPDATE courier_log SET head = 0, and who had them is told$/,
+    ],
+    [
+      'a database that is only read',
+      ["DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$"],
+      /the database is read-only: default_transaction_read_only must be off$/,
+    ],
+    [
       'a database that may lose what it acknowledged',
       ["DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database()); END $$"],
       /synchronous_commit is off, and must be on: acknowledged events could be lost$/,
@@ -173,6 +203,46 @@ describe('refused at the start, in one line', () => {
     expect(await migratePostgres(url)).toBeGreaterThan(0);
     await execute(url, ...statements);
     await expect(openPostgresLog({ url })).rejects.toThrow(message);
+  });
+
+  test('a database that is not in UTF-8', async () => {
+    const url = new URL(await newDatabase());
+    const name = `${url.pathname.slice(1)}_ascii`;
+    await execute(url.href, `CREATE DATABASE ${name} ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0`);
+    url.pathname = `/${name}`;
+    await expect(openPostgresLog({ url: url.href })).rejects.toThrow(
+      /the database is in SQL_ASCII, and must be in UTF8: create it with ENCODING 'UTF8' TEMPLATE template0$/,
+    );
+  });
+
+  test.each([
+    ['transaction', /connections go through a pooler that shares sessions between them: set pool_mode = session for this database/],
+    ['statement', /transaction blocks not allowed in statement pooling mode$/],
+  ] as const)('a pooler in %s mode', async (mode, message) => {
+    const url = new URL(await newDatabase());
+    await using bouncer = await startPgBouncer(Number(url.port), mode);
+    url.port = String(bouncer.port);
+    // However busy it is: it has sessions to give out.
+    const others = await Promise.all([1, 2, 3].map(() => connected(url.href)));
+    await Promise.all(others.map((client) => client.query('SELECT pg_sleep(0.05)')));
+    try {
+      await expect(openPostgresLog({ url: url.href })).rejects.toThrow(message);
+    } finally {
+      await Promise.all(others.map((client) => client.end()));
+    }
+  });
+
+  test('several servers of which none takes writes, each with its reason', async () => {
+    const url = new URL(await newDatabase());
+    await migratePostgres(url.href);
+    await execute(
+      url.href,
+      "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$",
+    );
+    const several = url.href.replace(url.host, `127.0.0.1:1,${url.host}`);
+    await expect(openPostgresLog({ url: `${several}?target_session_attrs=read-write` })).rejects.toThrow(
+      /^the event log 127\.0\.0\.1:1,127\.0\.0\.1:\d+\/courier_\w+ cannot be opened: none of the servers of the database can be written to: 127\.0\.0\.1:1: the database cannot be reached \(ECONNREFUSED\).*; 127\.0\.0\.1:\d+: the database is read-only/,
+    );
   });
 
   test('a role that may not make tables', async () => {
@@ -264,4 +334,81 @@ test.each<[LogStart, RegExp]>([
     for (const scan of scans) expect(scan).toMatch(walk);
     expect(plan.filter((step) => step.includes('Rows Removed by Filter'))).toEqual([]);
   }
+});
+
+describe('a server that changes while it runs', () => {
+  const append = (log: SharedLog) =>
+    log.append([draftOn('global')]).then(
+      () => 'stored',
+      (error: Error) => error.message,
+    );
+
+  test.each([
+    ['synchronous_commit', 'off', /synchronous_commit is off, and must be on: acknowledged events could be lost/],
+    ['full_page_writes', 'off', /full_page_writes is off, and must be on: acknowledged events could be lost/],
+  ])('to one that may lose what it acknowledged (%s): publishes are refused until it is right again', async (name, value, message) => {
+    await using server = await startPostgres();
+    const failures: string[] = [];
+    const log = await openPostgresLog({
+      url: await server.createDatabase(),
+      serverCheckMs: 20,
+      onError: (error, operation) => failures.push(`${operation}: ${error.message}`),
+    });
+    await using _log = log;
+    expect(await append(log)).toBe('stored');
+    await server.execute(`ALTER SYSTEM SET ${name} = ${value}`);
+    await server.execute('SELECT pg_reload_conf()');
+    await expect.poll(() => log.problem).toMatch(message);
+    expect(await append(log)).toMatch(message);
+    expect(failures.filter((failure) => failure.startsWith('server: '))).toHaveLength(1);
+    await server.execute(`ALTER SYSTEM RESET ${name}`);
+    await server.execute('SELECT pg_reload_conf()');
+    await expect.poll(() => append(log)).toBe('stored');
+    expect(log.problem).toBeUndefined();
+  });
+
+  test('to one that waits for other standbys: whoever runs it is told', async () => {
+    await using server = await startPostgres();
+    await using log = await openPostgresLog({ url: await server.createDatabase(), serverCheckMs: 20 });
+    expect(log.concerns).toEqual([]);
+    await server.execute("ALTER SYSTEM SET synchronous_standby_names = 'elsewhere'");
+    await server.execute('SELECT pg_reload_conf()');
+    await expect
+      .poll(() => log.concerns)
+      .toEqual(['synchronous_standby_names is "elsewhere", and was "" when this instance began: if that is meant, start it again']);
+    await server.execute('ALTER SYSTEM RESET synchronous_standby_names');
+    await server.execute('SELECT pg_reload_conf()');
+    await expect.poll(() => log.concerns).toEqual([]);
+  });
+});
+
+test('a publish that waits for a lock says so, and what is stored is not stored again', { timeout: 20_000 }, async () => {
+  const url = await newDatabase();
+  await using log = await openPostgresLog({ url });
+  await log.append([draftOn('global')]);
+  const other = await connected(url);
+  await other.query('BEGIN');
+  await other.query('SELECT 1 FROM courier_log FOR UPDATE');
+  const refused = await log.append([draftOn('global', { key: 'k' })]).catch((error: Error) => error);
+  expect(refused).toMatchObject({
+    code: 'SERVICE_UNAVAILABLE',
+    message: expect.stringContaining('it waited for a lock that another session has on the database for 3000 ms'),
+  });
+  expect(log.problem).toContain('it waited for a lock');
+  await other.end();
+  expect(await log.append([draftOn('global', { key: 'k' })])).toMatchObject([{ event: { seq: 2 }, duplicate: false }]);
+  expect(log.problem).toBeUndefined();
+});
+
+test('events that are gone from the end while it runs are an error, never an endless search', async () => {
+  const url = await newDatabase();
+  await using log = await openPostgresLog({ url });
+  await log.append(Array.from({ length: 10 }, () => draftOn('global')));
+  await execute(url, 'DELETE FROM courier_event WHERE seq > 7');
+  for (const start of [{ after: 0 }, { after: 7 }, { before: 11 }]) {
+    await expect(log.read({ ...start, selector: EVERYTHING, limit: 100 }, never)).rejects.toThrow(
+      /it is damaged, an event from \d+ to \d+ is missing/,
+    );
+  }
+  expect((await log.read({ after: 0, selector: EVERYTHING, limit: 7 }, never)).through).toBe(7);
 });
