@@ -60,6 +60,7 @@ export interface ConnectionHost {
   /** @throws {CourierError} TOO_MANY_REQUESTS, SERVICE_UNAVAILABLE */
   hold(connection: Connection, bytes: number): void;
   letGo(connection: Connection, bytes: number): void;
+  turn(bytes: number): Promise<void> | undefined;
   /** @throws {CourierError} TOO_MANY_REQUESTS, SERVICE_UNAVAILABLE */
   holdChannels(connection: Connection, bytes: number): void;
   letGoChannels(connection: Connection, bytes: number): void;
@@ -206,6 +207,11 @@ export class Connection {
 
   letGo(bytes: number): void {
     this.#host.letGo(this, bytes);
+  }
+
+  /** Resolves when so many bytes that it has sent have their turn; undefined when that is now. It may have ended meanwhile. */
+  turn(bytes: number): Promise<void> | undefined {
+    return this.#host.turn(bytes);
   }
 
   /** Counts a call. @throws {CourierError} TOO_MANY_REQUESTS with `retryAfterMs`; what it was ended with meanwhile. */

@@ -22,6 +22,7 @@ import { Liveness } from './liveness.ts';
 import { Places, type PlacesDeps } from './places.ts';
 import { Strangers } from './strangers.ts';
 import type { Timings } from './timings.ts';
+import { Turns } from './turns.ts';
 import { type Ending, endingOf, FULL, SHUTTING_DOWN } from './wire.ts';
 
 const MEBIBYTE = 1024 * 1024;
@@ -75,6 +76,7 @@ export class Connections {
   readonly #places: Places;
   readonly #requestBytes = new HeldBytes(OF_REQUESTS);
   readonly #channelBytes = new HeldBytes(OF_CHANNELS);
+  readonly #turns = new Turns();
   readonly #liveness: Liveness;
   /** Those that last. */
   readonly #all = new Set<Connection>();
@@ -264,6 +266,7 @@ export class Connections {
     isRevoked: (principal) => this.#deps.revocations.has(principal),
     hold: (connection, bytes) => this.#requestBytes.take(connection, bytes),
     letGo: (connection, bytes) => this.#requestBytes.give(connection, bytes),
+    turn: (bytes) => this.#turns.take(bytes),
     holdChannels: (connection, bytes) => this.#channelBytes.take(connection, bytes),
     letGoChannels: (connection, bytes) => this.#channelBytes.give(connection, bytes),
     verify: (token) => this.#verify(() => this.#deps.verify(token)),

@@ -34,6 +34,8 @@ export interface BodyReader {
   readonly signal: AbortSignal;
   /** Counts what has come. @throws when that is too much. */
   hold(bytes: number): void;
+  /** Resolves when so many bytes are to be looked at; undefined when that is now. */
+  turn(bytes: number): Promise<void> | undefined;
 }
 
 /** Reads a JSON body. @throws {CourierError} PARSE_ERROR, UNSUPPORTED_MEDIA_TYPE; what `readText` throws. */
@@ -67,6 +69,8 @@ export function requireJsonInUtf8(req: IncomingMessage): void {
  */
 export async function readText(req: IncomingMessage, reader: BodyReader, maxBytes: number): Promise<string> {
   const bytes = await readBytes(req, reader, maxBytes);
+  await reader.turn(bytes.length);
+  reader.signal.throwIfAborted();
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {

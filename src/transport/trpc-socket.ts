@@ -14,6 +14,7 @@ import { type AnyTRPCRouter, getTRPCErrorFromUnknown } from '@trpc/server';
 import type { Connection } from '../connections/connection.ts';
 import { type Ending, endingOf } from '../connections/wire.ts';
 import { CourierError, tellable } from '../errors.ts';
+import { LateMessages, type RawMessage } from './late-messages.ts';
 import { MessageQueue } from './message-queue.ts';
 import { TrpcCalls } from './trpc-calls.ts';
 import { connectionParamsFrom, type Message, readMessages, type Unusable } from './trpc-messages.ts';
@@ -53,7 +54,8 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
   /** The request that the client came with, as long as it has yet to send its connection parameters. */
   #awaitsParams: IncomingMessage | undefined;
   /** Messages that came in one piece with the parameters, as they came. */
-  #unread: { readonly data: Buffer; readonly isBinary: boolean }[] | undefined;
+  #unread: RawMessage[] | undefined;
+  readonly #late: LateMessages;
   /** Messages that wait for their turn. */
   #queue: MessageQueue | undefined;
   #willGoOn = false;
@@ -73,6 +75,7 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
     super(connection, upgraded, options);
     this.#options = options;
     this.#replies = new TrpcReplies(options, this.writer);
+    this.#late = new LateMessages(connection);
     this.#awaitsParams = announced ? req : undefined;
     connection.carriedBy(this);
     if (announced) connection.expectClient();
@@ -81,7 +84,7 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
 
   protected override onMessage(data: Buffer, isBinary: boolean): void {
     const { state } = this.connection;
-    if (state === 'open') this.#receive(data, isBinary);
+    if (state === 'open') this.#receiveInTurn({ data, isBinary });
     else if (state === 'opening') this.#receiveParams(data, isBinary);
     else if (state === 'closing') this.#answerRefusedMessage(data, isBinary);
   }
@@ -132,6 +135,18 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
     this.#unread = undefined;
     for (const { data, isBinary } of unread) this.onMessage(data, isBinary);
   }
+
+  #receiveInTurn(message: RawMessage): void {
+    if (this.#late.keep(message, this.#receiveLate)) this.#updateReading();
+    else this.#receive(message.data, message.isBinary);
+  }
+
+  readonly #receiveLate = (): void => {
+    const [first, ...behind] = this.#late.takeAll();
+    if (first !== undefined) this.#receive(first.data, first.isBinary);
+    for (const { data, isBinary } of behind) this.onMessage(data, isBinary);
+    this.#updateReading();
+  };
 
   #receive(data: Buffer, isBinary: boolean): void {
     if (!isBinary && this.#isPingOrPong(data)) return;
@@ -220,7 +235,7 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
   }
 
   #updateReading(): void {
-    const isRead = !this.#isHeld && (this.#queue === undefined || this.#queue.bytes < MAX_WAITING_BYTES);
+    const isRead = !this.#isHeld && !this.#late.areWaiting && (this.#queue === undefined || this.#queue.bytes < MAX_WAITING_BYTES);
     if (isRead === !this.ws.isPaused) return;
     if (isRead) this.ws.resume();
     else this.ws.pause();
@@ -254,9 +269,13 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
     await orAborted(this.#idle(), over);
   }
 
+  get #isBusy(): boolean {
+    return this.#queue !== undefined || this.#late.areWaiting || this.#calls?.areAllAnswered === false;
+  }
+
   async #idle(): Promise<void> {
-    while (this.connection.isOpen && this.#calls !== undefined && (this.#queue !== undefined || !this.#calls.areAllAnswered)) {
-      await this.#calls.answered();
+    while (this.connection.isOpen && this.#isBusy) {
+      await this.#calls?.answered();
       // What waited has its turn after that.
       await wait(0);
     }
@@ -276,6 +295,8 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
   /** To a client that was let in: what it has called is answered first. */
   async #sayGoodbye(ending: Ending, calls: TrpcCalls<TRouter>): Promise<void> {
     for (const message of this.#queue?.takeAll() ?? []) this.#answerRefused(message, ending.error);
+    for (const { data, isBinary } of this.#late.takeAll())
+      for (const message of readMessages(String(data), isBinary)) this.#answerRefused(message, ending.error);
     this.#queue = undefined;
     if (!calls.areAllAnswered) await orAborted(calls.answered(), AbortSignal.timeout(ENDING_MS));
     this.close(ending);
