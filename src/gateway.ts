@@ -19,6 +19,8 @@ import { SharedReads } from './delivery/shared-reads.ts';
 import type { Feed } from './delivery/subscriber.ts';
 import { Tail } from './delivery/tail.ts';
 import { startRetention } from './log/retention.ts';
+import { logConcerns } from './observe/concerns.ts';
+import { EventLoopDelay } from './observe/event-loop.ts';
 import { type ErrorHook, Failures } from './observe/failures.ts';
 import { createHealth } from './observe/health.ts';
 import { createLogger, type Logger } from './observe/logger.ts';
@@ -28,6 +30,7 @@ import { Recent } from './observe/recent.ts';
 import { collectStats } from './observe/stats.ts';
 import { createTrail } from './observe/trail.ts';
 import { type Listener, listen } from './transport/server.ts';
+import { SocketRoom } from './transport/socket-room.ts';
 import { CONTRACT_HASH, VERSION } from './version.ts';
 
 /** How often revocations of other instances are looked for, in ms. */
@@ -78,6 +81,8 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     subscriptions: () => hub.listeners,
     bounds: () => log.bounds(),
     bytes: () => log.bytes(),
+    freeBytes: () => log.freeBytes,
+    health: () => health(),
     logReads: () => reads.count,
     tailRepairs: () => tail.repairs,
     brokerIsUp: () => broker.problem === undefined,
@@ -119,7 +124,10 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     meter,
     logger,
   });
+  stack.use(logConcerns(() => log.concerns, logger));
   stack.use(refreshRevocations(connections, failures));
+  const room = new SocketRoom(logger);
+  const eventLoop = stack.use(new EventLoopDelay());
   const about = { version: VERSION, startedAt, log, broker, connections: () => connections.counts };
   const control = createControl({
     connections,
@@ -138,6 +146,13 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
         logReads: () => reads.count,
       }),
   });
+  const health = createHealth({
+    ...about,
+    failures: () => metrics.failuresLastMinute(),
+    shuttingDown: () => draining.signal.aborted,
+    serverProblem: () => room.problem,
+    lateMs: () => eventLoop.lateMs,
+  });
   const listener: Listener = await listen(
     {
       feed,
@@ -146,7 +161,8 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
       connections,
       stallMs: timings.stallMs,
       basePath: config.basePath,
-      health: createHealth({ ...about, failures: () => metrics.failuresLastMinute(), shuttingDown: () => draining.signal.aborted }),
+      room,
+      health,
       metrics: async () => ({ contentType: metrics.contentType, text: await metrics.text() }),
       control,
       dashboardFolder: options.dashboardFolder,

@@ -133,6 +133,15 @@ export interface EventLog extends AsyncDisposable {
    */
   trim(keepMs: number, limit: number): Promise<boolean>;
 
-  /** What an operator should see to though the log works: sentences that say what to do. */
-  readonly concerns: readonly string[];
+  /** Bytes that are left for it where it is stored; undefined where that is not known. */
+  readonly freeBytes: number | undefined;
+
+  /** What an operator should see to though the log works. */
+  readonly concerns: readonly Concern[];
+}
+
+export interface Concern {
+  readonly about: 'clock' | 'disk' | 'standbys';
+  /** A sentence that says what it is, and what to do. */
+  readonly action: string;
 }

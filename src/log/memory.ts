@@ -32,7 +32,8 @@ export function openMemoryLog(options: MemoryLogOptions = {}): EventLog {
 
 class MemoryLog implements EventLog {
   readonly problem = undefined;
-  readonly concerns: readonly string[] = [];
+  readonly freeBytes = undefined;
+  readonly concerns = [];
   readonly positions = new Positions([{ name: newEpochName(), first: 1 }]);
   readonly #now: () => Moment;
   #entries: Entry[] = [];

@@ -12,6 +12,7 @@ import { CourierError } from '../errors.ts';
 import { bytesOf, GroupCommit, MAX_IN_FLIGHT_BYTES } from './group-commit.ts';
 import {
   type Appended,
+  type Concern,
   type EventDraft,
   type EventLog,
   IDEMPOTENCY_WINDOW_MS,
@@ -117,6 +118,7 @@ async function today(client: pg.ClientBase, now: (() => number) | undefined): Pr
 
 class PostgresLog implements SharedLog {
   readonly identity: string;
+  readonly freeBytes = undefined;
   readonly positions: Positions;
   readonly database: PostgresDatabase;
   readonly #options: PostgresLogOptions;
@@ -168,18 +170,17 @@ class PostgresLog implements SharedLog {
     return this.#problem ?? this.#unsafe?.message;
   }
 
-  get concerns(): readonly string[] {
+  get concerns(): readonly Concern[] {
     const [ahead, names] = [this.#clockAheadMs, this.#standbys];
-    const concerns = [];
+    const concerns: Concern[] = [];
     if (Math.abs(ahead) > CLOCK_TOLERANCE_MS) {
       const differs = `${Math.round(Math.abs(ahead) / 1000)} s ${ahead > 0 ? 'ahead of' : 'behind'}`;
-      concerns.push(`the clock of this machine is ${differs} the database's, which decides on retention: set it, as tokens go by it`);
+      const action = `the clock of this machine is ${differs} the database's, which decides on retention: set it, as tokens go by it`;
+      concerns.push({ about: 'clock', action });
     }
     if (names !== this.#firstStandbys) {
-      const was = JSON.stringify(this.#firstStandbys);
-      concerns.push(
-        `synchronous_standby_names is ${JSON.stringify(names)}, and was ${was} when this instance began: if that is meant, start it again`,
-      );
+      const differs = `is ${JSON.stringify(names)}, and was ${JSON.stringify(this.#firstStandbys)} when this instance began`;
+      concerns.push({ about: 'standbys', action: `synchronous_standby_names ${differs}: if that is meant, start it again` });
     }
     return concerns;
   }

@@ -27,6 +27,13 @@ export type Request =
   | { readonly kind: 'trim'; readonly id: number; readonly keepMs: number; readonly limit: number; readonly now: Moment }
   | { readonly kind: 'close'; readonly id: number };
 
+/** The file system that the file is on. */
+export interface Disk {
+  readonly bytes: number;
+  /** For this user. */
+  readonly freeBytes: number;
+}
+
 /** One draft's place: its new number, or the event that was stored under its key before. */
 export type Placement = number | StoredEvent;
 
@@ -41,7 +48,7 @@ export type Reply =
   /** One commit: the placements of every append in it, in order. */
   | { readonly kind: 'committed'; readonly appends: readonly { readonly id: number; readonly placements: readonly Placement[] }[] }
   | { readonly kind: 'page'; readonly id: number; readonly page: LogPage }
-  | { readonly kind: 'bounds'; readonly id: number; readonly bounds: LogBounds }
+  | { readonly kind: 'bounds'; readonly id: number; readonly bounds: LogBounds; readonly disk: Disk }
   | { readonly kind: 'bytes'; readonly id: number; readonly bytes: number }
   | { readonly kind: 'trimmed'; readonly id: number; readonly more: boolean }
   | { readonly kind: 'closed'; readonly id: number }

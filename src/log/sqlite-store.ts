@@ -1,5 +1,6 @@
 /** The statements of the SQLite log, on one open file. Synchronous; runs in the worker. */
-import { statSync } from 'node:fs';
+import { accessSync, constants, statfsSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { CHANNEL_FAMILIES, type ChannelFamily } from '../contract/channels.ts';
 import { type EventDraft, IDEMPOTENCY_WINDOW_MS, type LogBounds, type LogPage, PAGE_BYTES, type StoredEvent } from './log.ts';
@@ -7,7 +8,7 @@ import { PlacedFiles } from './placed-files.ts';
 import { type Epoch, newEpochName } from './positions.ts';
 import { makePrivate, narrow } from './private-file.ts';
 import { lengthOf, spanOf } from './span.ts';
-import type { Placement, Request, WorkerSettings } from './sqlite-messages.ts';
+import type { Disk, Placement, Request, WorkerSettings } from './sqlite-messages.ts';
 import { checksumOf, LogOpenError, pragma, prepareFile } from './sqlite-schema.ts';
 import type { Moment } from './steady-clock.ts';
 
@@ -15,6 +16,9 @@ import type { Moment } from './steady-clock.ts';
 const MAX_PREPARED_READS = 64;
 /** Pages of the write-ahead log after which it is moved into the file. */
 const CHECKPOINT_PAGES = 4000;
+/** Unused pages that a file keeps whatever its size, for events to come, and how many are given back in one step. */
+const MIN_UNUSED_PAGES = 16_384;
+const SHRINK_PAGES = 256;
 const COLUMNS = 'seq, channel, family, type, body, checksum';
 const FAMILY_NUMBER = new Map(CHANNEL_FAMILIES.map((family, index) => [family, index]));
 
@@ -68,6 +72,11 @@ export class SqliteStore {
   /** Of the file and its write-ahead log. */
   get bytes(): number {
     return [this.#path, `${this.#path}-wal`].reduce((sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0), 0);
+  }
+
+  get disk(): Disk {
+    const { bsize, blocks, bavail } = statfsSync(dirname(this.#path));
+    return { bytes: blocks * bsize, freeBytes: bavail * bsize };
   }
 
   /** @throws when what is written to is no longer the file of that name. */
@@ -158,7 +167,7 @@ export class SqliteStore {
   trim(keepMs: number, limit: number, { earliest: now }: Moment): boolean {
     const through = this.#oldThroughOf(now - keepMs, now, limit);
     const previous = this.#trimmedThrough;
-    return this.#transaction(
+    const isMore = this.#transaction(
       () => {
         let rows = 0;
         if (through > previous) {
@@ -179,6 +188,18 @@ export class SqliteStore {
         this.#trimmedThrough = previous;
       },
     );
+    return isMore || this.#shrink();
+  }
+
+  /**
+   * One short step of giving back what the file does not use any more, once that is a quarter of it. Returns whether more may be
+   * left. A file that an earlier version has made keeps what it has.
+   */
+  #shrink(): boolean {
+    const unused = pragma(this.#db, 'freelist_count');
+    if (unused < MIN_UNUSED_PAGES || unused * 4 < pragma(this.#db, 'page_count')) return false;
+    this.#db.exec(`PRAGMA incremental_vacuum(${SHRINK_PAGES})`);
+    return pragma(this.#db, 'freelist_count') < unused;
   }
 
   /**
@@ -241,6 +262,8 @@ function open({ path, maxBytes }: WorkerSettings): DatabaseSync {
   try {
     makePrivate(path);
     db = new DatabaseSync(path, { timeout: 0 });
+    // Of a file that is made so, pages that are not used any more can be given back.
+    if (pragma(db, 'page_count') === 0) db.exec('PRAGMA auto_vacuum = INCREMENTAL');
     // Held from the first read to the close, it keeps every other process out.
     db.exec('PRAGMA locking_mode = EXCLUSIVE');
     db.exec('PRAGMA journal_mode = WAL');
@@ -254,7 +277,7 @@ function open({ path, maxBytes }: WorkerSettings): DatabaseSync {
     return db;
   } catch (error) {
     db?.close();
-    throw new LogOpenError(`the event log ${path} cannot be opened: ${openProblem(error)}`);
+    throw new LogOpenError(`the event log ${path} cannot be opened: ${openProblem(error, path)}`);
   }
 }
 
@@ -267,8 +290,21 @@ function beginEpoch(db: DatabaseSync, first: number): [Epoch, ...Epoch[]] {
   return [oldest, ...rest];
 }
 
-function openProblem(error: unknown): string {
+export const READ_ONLY = 'the file system is read-only: see why, as disks that fail become so, and mount it to be written to';
+
+/** Whether the file system of a file takes no writes. */
+export function isReadOnly(path: string): boolean {
+  try {
+    accessSync(dirname(path), constants.W_OK);
+    return false;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EROFS';
+  }
+}
+
+function openProblem(error: unknown, path: string): string {
   if (error instanceof LogOpenError) return error.message;
+  if (isReadOnly(path)) return READ_ONLY;
   const message = error instanceof Error ? error.message : String(error);
   if (/locked|busy/i.test(message)) return 'another process is using it';
   if (/not a database/i.test(message)) return 'it is not an SQLite file';

@@ -6,7 +6,7 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { commitSize } from './group-commit.ts';
 import type { Reply, Request, WorkerSettings } from './sqlite-messages.ts';
-import { SqliteStore } from './sqlite-store.ts';
+import { isReadOnly, READ_ONLY, SqliteStore } from './sqlite-store.ts';
 
 type Append = Extract<Request, { kind: 'append' }>;
 type Other = Exclude<Request, Append>;
@@ -25,12 +25,14 @@ const REASONS: ReadonlyMap<number, string> = new Map([
 
 if (parentPort === null) throw new Error('this file runs as a worker');
 const port = parentPort;
+const settings = workerData as WorkerSettings;
+const { path } = settings;
 const reply = (message: Reply) => port.postMessage(message);
 const appends: Append[] = [];
 const others: Other[] = [];
 
 try {
-  const store = new SqliteStore(workerData as WorkerSettings);
+  const store = new SqliteStore(settings);
   port.on('message', (request: Request) => {
     enqueue(request);
     drain(store);
@@ -74,7 +76,7 @@ function serve(store: SqliteStore, request: Other): void {
     if (request.kind === 'read') reply({ kind: 'page', id, page: store.read(request) });
     else if (request.kind === 'bounds') {
       store.checkPlace();
-      reply({ kind: 'bounds', id, bounds: store.bounds });
+      reply({ kind: 'bounds', id, bounds: store.bounds, disk: store.disk });
     } else if (request.kind === 'bytes') reply({ kind: 'bytes', id, bytes: store.bytes });
     else if (request.kind === 'trim') reply({ kind: 'trimmed', id, more: store.trim(request.keepMs, request.limit, request.now) });
     else {
@@ -91,6 +93,7 @@ function serve(store: SqliteStore, request: Other): void {
 function failureOf(error: unknown): { readonly reason: string; readonly detail: string } {
   const detail = error instanceof Error ? error.message : String(error);
   if (!(error instanceof Error && 'code' in error)) return { reason: detail, detail };
+  if (isReadOnly(path)) return { reason: READ_ONLY, detail };
   const reason = 'errcode' in error ? REASONS.get(Number(error.errcode) & PRIMARY_CODE) : undefined;
   return { reason: reason ?? 'its file cannot be used', detail };
 }

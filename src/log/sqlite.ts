@@ -6,9 +6,9 @@ import { Worker } from 'node:worker_threads';
 import { CHANNEL_FAMILIES } from '../contract/channels.ts';
 import { CourierError } from '../errors.ts';
 import { bytesOf, MAX_IN_FLIGHT_BYTES } from './group-commit.ts';
-import type { Appended, EventDraft, EventLog, LogBounds, LogPage, LogQuery, StoredEvent } from './log.ts';
+import type { Appended, Concern, EventDraft, EventLog, LogBounds, LogPage, LogQuery, StoredEvent } from './log.ts';
 import { Positions } from './positions.ts';
-import type { Placement, Reply, Request, WorkerSettings } from './sqlite-messages.ts';
+import type { Disk, Placement, Reply, Request, WorkerSettings } from './sqlite-messages.ts';
 import { LogOpenError } from './sqlite-schema.ts';
 import { clockOf, type Moment } from './steady-clock.ts';
 
@@ -29,6 +29,10 @@ export interface SqliteLogOptions {
 }
 
 const RETRY_AFTER_MS = 1000;
+const MEBIBYTE = 1024 * 1024;
+/** From when on a disk is nearly full: with so much of it left, and so many bytes at most. */
+const LITTLE_SHARE = 0.05;
+const LITTLE_BYTES = 5 * 1024 * MEBIBYTE;
 
 /** A request's place in the queue: what settles it. */
 interface Pending {
@@ -55,7 +59,6 @@ export async function openSqliteLog(options: SqliteLogOptions): Promise<EventLog
 }
 
 class SqliteLog implements EventLog {
-  readonly concerns: readonly string[] = [];
   readonly positions: Positions;
   readonly #worker: Worker;
   readonly #options: SqliteLogOptions;
@@ -69,6 +72,7 @@ class SqliteLog implements EventLog {
   #ended: string | undefined;
   #closing: Promise<void> | undefined;
   #problem: string | undefined;
+  #disk: Disk | undefined;
 
   constructor(worker: Worker, positions: Positions, now: () => Moment, options: SqliteLogOptions) {
     this.positions = positions;
@@ -91,6 +95,17 @@ class SqliteLog implements EventLog {
 
   get problem(): string | undefined {
     return this.#problem;
+  }
+
+  get freeBytes(): number | undefined {
+    return this.#disk?.freeBytes;
+  }
+
+  get concerns(): readonly Concern[] {
+    if (this.#disk === undefined || this.#disk.freeBytes >= Math.min(this.#disk.bytes * LITTLE_SHARE, LITTLE_BYTES)) return [];
+    const left = Math.round(this.#disk.freeBytes / MEBIBYTE);
+    const action = `its disk has ${left} MiB left, and publishes are refused when it is full: make room, or keep less (COURIER_RETENTION_DAYS)`;
+    return [{ about: 'disk', action }];
   }
 
   async append(drafts: readonly EventDraft[]): Promise<readonly Appended[]> {
@@ -164,6 +179,7 @@ class SqliteLog implements EventLog {
         this.#take(reply.id)?.resolve(reply.page as never);
         break;
       case 'bounds':
+        this.#disk = reply.disk;
         this.#take(reply.id)?.resolve(reply.bounds as never);
         break;
       case 'bytes':

@@ -15,6 +15,10 @@ export interface HealthSources {
   /** Failures in the last minute that were no caller's fault. */
   readonly failures: () => number;
   readonly shuttingDown: () => boolean;
+  /** Why not all who come can be let in; undefined while they can. */
+  readonly serverProblem: () => string | undefined;
+  /** How late the event loop is, in ms. */
+  readonly lateMs: () => number;
 }
 
 /** How long the log may take to answer, in ms: a check must not wait for what it checks. */
@@ -23,6 +27,8 @@ const LOG_ANSWER_MS = 40;
 const LOG_GONE_MS = 3000;
 /** From this share of a memory limit on, the gateway is degraded. */
 const MEMORY_SHARE = 0.8;
+/** From there on the gateway is too busy to answer anybody in time, in ms. */
+const MAX_LATE_MS = 250;
 /** From so many failures in a minute on, the gateway is degraded. */
 const FAILURES_PER_MINUTE = 10;
 const SEVERITY: readonly HealthStatus[] = ['healthy', 'degraded', 'unhealthy', 'shutting_down'];
@@ -51,11 +57,19 @@ async function checkHealth(sources: HealthSources, probe: LogProbe): Promise<Hea
   };
 }
 
-function checkServer({ shuttingDown, connections }: HealthSources): Component {
+function checkServer({ shuttingDown, connections, serverProblem, lateMs }: HealthSources): Component {
   const { trpc, plain, sse } = connections();
-  const figures = { connections: trpc + plain + sse };
-  if (!shuttingDown()) return { status: 'healthy', ...figures };
-  return { status: 'shutting_down', ...figures, action: 'nothing: it drains and ends; send work elsewhere' };
+  const late = lateMs();
+  const figures = { connections: trpc + plain + sse, event_loop_late_ms: late };
+  if (shuttingDown()) return { status: 'shutting_down', ...figures, action: 'nothing: it drains and ends; send work elsewhere' };
+  const problem = serverProblem();
+  if (problem !== undefined) return { status: 'degraded', ...figures, action: problem };
+  if (late < MAX_LATE_MS) return { status: 'healthy', ...figures };
+  return {
+    status: 'degraded',
+    ...figures,
+    action: `everything waits for ${late} ms: it has more to do than its processor can; send less, or add instances`,
+  };
 }
 
 function checkBroker({ kind, problem }: HealthSources['broker']): Component {
@@ -126,10 +140,11 @@ class LogProbe {
       const { head, first } = await this.#log.bounds();
       this.#lastFailure = undefined;
       const { problem, concerns } = this.#log;
-      const figures = { head, first_retained: first };
+      const { freeBytes } = this.#log;
+      const figures = { head, first_retained: first, ...(freeBytes !== undefined && { free_bytes: freeBytes }) };
       if (problem !== undefined)
         return { status: 'degraded', ...figures, action: `publishes are refused, as the last one could not be stored: ${problem}` };
-      if (concerns.length > 0) return { status: 'degraded', ...figures, action: concerns.join('; ') };
+      if (concerns.length > 0) return { status: 'degraded', ...figures, action: concerns.map(({ action }) => action).join('; ') };
       return { status: 'healthy', ...figures };
     } catch (error) {
       this.#lastFailure = error instanceof Error ? error.message : 'unknown';

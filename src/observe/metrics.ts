@@ -1,7 +1,8 @@
 /** The meter behind `GET /metrics`, in Prometheus' text format. What is counted often is a plain number until it is asked for. */
 
+import { getHeapStatistics } from 'node:v8';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { ClientIdentity, Transport } from '../contract/admin.ts';
+import type { ClientIdentity, Health, HealthStatus, Transport } from '../contract/admin.ts';
 import { SERVICE_NAMES, type Service, serviceOf } from '../contract/events/index.ts';
 import type { LogBounds } from '../log/log.ts';
 import { countByClass } from './clients.ts';
@@ -20,6 +21,8 @@ export interface MetricSources {
   readonly subscriptions: () => number;
   readonly bounds: () => Promise<LogBounds>;
   readonly bytes: () => Promise<number>;
+  readonly freeBytes: () => number | undefined;
+  readonly health: () => Promise<Health>;
   readonly logReads: () => number;
   readonly tailRepairs: () => number;
   readonly brokerIsUp: () => boolean;
@@ -32,6 +35,8 @@ const CLOSE_CODES = new Set([1000, 1001, 1002, 1005, 1006, 1007, 1008, 1009, 101
 const MAX_REMEMBERED_FAILURES = 1000;
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 const BYTES = [64, 256, 1024, 4096, 16_384, 65_536, 262_144];
+
+const SEVERITY: Readonly<Record<HealthStatus, number>> = { healthy: 0, degraded: 1, unhealthy: 2, shutting_down: 3 };
 
 export interface Metrics extends Meter {
   readonly contentType: string;
@@ -166,6 +171,25 @@ export function createMetrics(sources: MetricSources): Metrics {
     async collect() {
       const bytes = await sources.bytes().catch(() => undefined);
       if (bytes !== undefined) this.set(bytes);
+    },
+  });
+  new Gauge({
+    name: 'courier_log_free_bytes',
+    help: 'What is left for the log on its disk, in bytes; absent where that is not known.',
+    registers,
+    collect() {
+      const bytes = sources.freeBytes();
+      if (bytes !== undefined) this.set(bytes);
+    },
+  });
+  gauge('courier_heap_limit_bytes', 'What the heap may grow to, in bytes.', () => getHeapStatistics().heap_size_limit);
+  new Gauge({
+    name: 'courier_health_status',
+    help: 'How each component of the health is: 0 healthy, 1 degraded, 2 unhealthy, 3 shutting down.',
+    labelNames: ['component'],
+    registers,
+    async collect() {
+      for (const [component, { status }] of Object.entries((await sources.health()).components)) this.set({ component }, SEVERITY[status]);
     },
   });
 

@@ -3,7 +3,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Connections } from '../connections/connections.ts';
-import { SHUTTING_DOWN } from '../connections/wire.ts';
+import { FULL, SHUTTING_DOWN } from '../connections/wire.ts';
 import { CourierError } from '../errors.ts';
 import type { Failures } from '../observe/failures.ts';
 import type { Logger } from '../observe/logger.ts';
@@ -16,6 +16,7 @@ import { type Exchange, HttpRequests } from './http-requests.ts';
 import { handlePlainHttp, type PlainHttpDeps } from './plain-http.ts';
 import { SSE_PREFIX, servePlainSse } from './plain-sse.ts';
 import { decodeSegment, type RequestTarget, requestTarget } from './request-target.ts';
+import type { SocketRoom } from './socket-room.ts';
 import { sendTrpcError } from './trpc-errors.ts';
 import { handleTrpcHttp } from './trpc-http.ts';
 import { serveTrpcSse } from './trpc-sse.ts';
@@ -29,6 +30,7 @@ export interface ServerDeps extends PlainHttpDeps {
   readonly basePath: string;
   /** How long a client may read nothing of what waits for it, in ms. */
   readonly stallMs: number;
+  readonly room: SocketRoom;
   /** Where the dashboard's build lies, when not in its place. */
   readonly dashboardFolder?: string | undefined;
 }
@@ -82,7 +84,7 @@ class HttpServer {
 
   constructor(deps: ServerDeps) {
     this.#deps = deps;
-    const upgrades = new Upgrades({ ...deps, isRefusing: () => this.#refusing });
+    const upgrades = new Upgrades({ ...deps, isRefusing: (socket) => this.#refusalOf(socket) !== undefined });
     this.#requests = new HttpRequests(deps.connections, deps.failures);
     this.#dashboard = openDashboard(deps.dashboardFolder);
     this.server = createServer(
@@ -91,6 +93,7 @@ class HttpServer {
     );
     // Of a client that does not read its answer. The gateway's own part of a request takes less than that.
     this.server.timeout = deps.stallMs;
+    this.server.on('connection', (socket) => deps.room.enter(socket));
     this.server.on('upgrade', (req, socket, head) => upgrades.take(req, socket as Socket, head));
   }
 
@@ -114,12 +117,14 @@ class HttpServer {
       const forDashboard = isOfDashboard(target);
       if (!forDashboard && this.#answerBrowser(req, res)) return;
       const observing = /^\/(health|livez|readyz|metrics)$/.test(target.path);
-      if (this.#refusing && isStream(req, target)) {
+      const refusal = this.#refusalOf(req.socket);
+      if (refusal !== undefined) res.setHeader('connection', 'close');
+      if (refusal !== undefined && isStream(req, target)) {
         // An EventSource takes an answer that is no stream for the end, and comes back after none.
         res.destroy();
         return;
       }
-      if (this.#refusing && !observing) throw SHUTTING_DOWN.error;
+      if (refusal !== undefined && !observing) throw refusal;
       if (forDashboard) {
         this.#requests.request(exchange);
         await this.#dashboard({ ...exchange, target });
@@ -127,6 +132,12 @@ class HttpServer {
     } catch (error) {
       sendProblem(req, res, this.#deps.failures.answer('http', error, this.#context(exchange)), requestId);
     }
+  }
+
+  /** Why nothing that comes over the socket is taken, but questions after the health; undefined where it is. */
+  #refusalOf(socket: Socket): CourierError | undefined {
+    if (this.#refusing) return SHUTTING_DOWN.error;
+    return this.#deps.room.has(socket) ? undefined : FULL.error;
   }
 
   async #serve(exchange: Exchange, target: RequestTarget): Promise<void> {

@@ -32,8 +32,8 @@ export interface UpgradesDeps extends Omit<TrpcEndpointDeps & PlainWebSocketDeps
   readonly connections: Connections;
   readonly logger: Logger;
   readonly basePath: string;
-  /** Nothing new is taken. */
-  readonly isRefusing: () => boolean;
+  /** Nothing new is taken of this socket. */
+  readonly isRefusing: (socket: Socket) => boolean;
 }
 
 type Serve = (connection: Connection, upgraded: Upgraded) => void;
@@ -81,7 +81,7 @@ export class Upgrades {
 
   async #take(req: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
     socket.on('error', destroy);
-    const route = this.#routeOf(req);
+    const route = this.#routeOf(req, socket);
     if (typeof route === 'number') {
       refuse(socket, route);
       return;
@@ -102,8 +102,8 @@ export class Upgrades {
   }
 
   /** What serves an upgrade, or the status that refuses it. */
-  #routeOf(req: IncomingMessage): Route | number {
-    if (this.#deps.isRefusing()) return 503;
+  #routeOf(req: IncomingMessage, socket: Socket): Route | number {
+    if (this.#deps.isRefusing(socket)) return 503;
     if (!this.#deps.connections.mayCome(req)) return 403;
     try {
       const target = requestTarget(req.url ?? '', this.#deps.basePath);

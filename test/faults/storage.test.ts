@@ -73,6 +73,37 @@ if (canMount) {
   });
 }
 
+if (canMount) {
+  test('the disk is nearly full: the health says so, with what is left', { timeout: 60_000 }, async () => {
+    using disk = smallDisk(20);
+    await using gateway = await startProcess({ COURIER_LOG: `sqlite:${disk?.path}/courier.db` });
+    const eventLog = async () =>
+      ((await (await fetch(`${gateway.url}/health`)).json()) as { components: { event_log: object } }).components.event_log;
+    expect(await eventLog()).toMatchObject({ status: 'healthy', free_bytes: expect.any(Number) });
+    const { free_bytes: free } = (await eventLog()) as { free_bytes: number };
+    writeFileSync(`${disk?.path}/ballast`, Buffer.alloc(free - 500_000));
+    await expect
+      .poll(eventLog)
+      .toMatchObject({
+        status: 'degraded',
+        action: expect.stringMatching(/^its disk has 0 MiB left, and publishes are refused when it is full: make room/),
+      });
+    expect(await (await fetch(`${gateway.url}/metrics`)).text()).toMatch(/^courier_log_free_bytes \d{6}$/m);
+    rmSync(`${disk?.path}/ballast`);
+    await expect.poll(eventLog).toMatchObject({ status: 'healthy' });
+  });
+
+  test('a file system that is read-only is called that', { timeout: 60_000 }, async () => {
+    using disk = smallDisk(8);
+    const env = { COURIER_LOG: `sqlite:${disk?.path}/courier.db` };
+    await (await startProcess(env)).end('SIGTERM');
+    expect(spawnSync('mount', ['-o', 'remount,ro', disk?.path ?? '']).status).toBe(0);
+    await expect(startProcess(env)).rejects.toThrow(
+      /ended with 1: courier: cannot start: the event log .* cannot be opened: the file system is read-only/,
+    );
+  });
+}
+
 test('the log file is cut off, or a bit of it flips', { timeout: 120_000 }, async ({ task }) => {
   using folder = temporaryFolder();
   const path = folder.file('courier.db');

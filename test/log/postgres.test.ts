@@ -294,7 +294,7 @@ test('a machine whose clock is wrong removes nothing and forgets no key, and it 
     vi.useFakeTimers({ toFake: ['Date'], now: rightNow + days * 86_400_000 });
     while (await log.trim(7 * 86_400_000, 100));
     expect(await log.bounds()).toEqual({ first: 1, head: 1 });
-    expect(log.concerns).toEqual([expect.stringMatching(differs)]);
+    expect(log.concerns).toEqual([{ about: 'clock', action: expect.stringMatching(differs) }]);
     expect(await log.append([draftOn('global', { key: 'k' })])).toMatchObject([{ duplicate: true, event: { seq: 1 } }]);
     vi.useRealTimers();
   }
@@ -375,7 +375,12 @@ describe('a server that changes while it runs', () => {
     await server.execute('SELECT pg_reload_conf()');
     await expect
       .poll(() => log.concerns)
-      .toEqual(['synchronous_standby_names is "elsewhere", and was "" when this instance began: if that is meant, start it again']);
+      .toEqual([
+        {
+          about: 'standbys',
+          action: 'synchronous_standby_names is "elsewhere", and was "" when this instance began: if that is meant, start it again',
+        },
+      ]);
     await server.execute('ALTER SYSTEM RESET synchronous_standby_names');
     await server.execute('SELECT pg_reload_conf()');
     await expect.poll(() => log.concerns).toEqual([]);

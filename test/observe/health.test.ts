@@ -55,6 +55,8 @@ const healthOfLog = (log: EventLog) =>
     connections: () => ({ trpc: 0, plain: 0, sse: 0 }),
     failures: () => 0,
     shuttingDown: () => false,
+    serverProblem: () => undefined,
+    lateMs: () => 0,
   });
 
 test('unhealthy when the log is gone', async () => {
@@ -93,9 +95,15 @@ test('degraded while publishes cannot be stored, until one can again', async () 
 
 test('degraded while there is something to see to, though the log works', async () => {
   const { positions } = openMemoryLog();
-  const concerns = ['the clock is wrong: set it', 'the disk is nearly full: make room'];
+  const concerns = [
+    { about: 'clock', action: 'the clock is wrong: set it' },
+    { about: 'disk', action: 'the disk is nearly full: make room' },
+  ];
   const log = { positions, bounds: async () => ({ first: 1, head: 0 }), problem: undefined, concerns } as unknown as EventLog;
-  expect((await healthOfLog(log)()).components['event_log']).toMatchObject({ status: 'degraded', action: concerns.join('; ') });
+  expect((await healthOfLog(log)()).components['event_log']).toMatchObject({
+    status: 'degraded',
+    action: 'the clock is wrong: set it; the disk is nearly full: make room',
+  });
 });
 
 const canSlow = spawnSync('strace', ['-D', '-o', '/dev/null', 'true']).status === 0;
