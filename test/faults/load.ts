@@ -37,6 +37,8 @@ export interface LoadOptions {
   readonly batch?: number;
   /** Characters of padding in each event; 1000 at most. */
   readonly padding?: number;
+  /** What each publisher waits between two publishes, in ms. */
+  readonly pauseMs?: number;
 }
 
 export interface Load extends AsyncDisposable {
@@ -50,7 +52,7 @@ export interface Load extends AsyncDisposable {
 
 let loads = 0;
 
-export function startLoad({ url, token, ledger, inFlight, batch = 1, padding = 0 }: LoadOptions): Load {
+export function startLoad({ url, token, ledger, inFlight, batch = 1, padding = 0, pauseMs = 0 }: LoadOptions): Load {
   const client = connect(url, token);
   const name = `load${++loads}`;
   const waiting = new Set<{ readonly target: number; readonly resolve: () => void }>();
@@ -73,6 +75,7 @@ export function startLoad({ url, token, ledger, inFlight, batch = 1, padding = 0
       for (const [position, { id }] of receipts.entries()) ledger.acknowledge(id, texts[position] as string);
       acknowledged += receipts.length;
       wake();
+      if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   };
   const running = Promise.all(Array.from({ length: inFlight }, (_, index) => publisher(index)));
@@ -144,7 +147,9 @@ type Received = { id: string; data: { type: string; data: object } };
 export function watch(
   url: string,
   token: string,
-  start: { from?: 'now' | 'earliest'; lastEventId?: string } = { from: 'earliest' },
+  { onItem, ...start }: { from?: 'now' | 'earliest'; lastEventId?: string; onItem?: (event: { id: string; type: string }) => void } = {
+    from: 'earliest',
+  },
 ): Watching {
   const client = connect(url, token);
   const items: Item[] = [];
@@ -157,6 +162,7 @@ export function watch(
         ...observer,
         onData: (received) => {
           const { id, data: event } = received as Received;
+          onItem?.({ id, type: event.type });
           if (event.type.startsWith('courier.')) notices.push(event.type);
           else items.push({ id, text: textOf(event.data) });
           if (event.type === 'courier.gap') gaps.push(event.data);

@@ -82,12 +82,10 @@ if (canMount) {
     expect(await eventLog()).toMatchObject({ status: 'healthy', free_bytes: expect.any(Number) });
     const { free_bytes: free } = (await eventLog()) as { free_bytes: number };
     writeFileSync(`${disk?.path}/ballast`, Buffer.alloc(free - 500_000));
-    await expect
-      .poll(eventLog)
-      .toMatchObject({
-        status: 'degraded',
-        action: expect.stringMatching(/^its disk has 0 MiB left, and publishes are refused when it is full: make room/),
-      });
+    await expect.poll(eventLog).toMatchObject({
+      status: 'degraded',
+      action: expect.stringMatching(/^its disk has 0 MiB left, and publishes are refused when it is full: make room/),
+    });
     expect(await (await fetch(`${gateway.url}/metrics`)).text()).toMatch(/^courier_log_free_bytes \d{6}$/m);
     rmSync(`${disk?.path}/ballast`);
     await expect.poll(eventLog).toMatchObject({ status: 'healthy' });
