@@ -1,6 +1,7 @@
 /** A log in memory, for tests and for trying things out: it keeps every guarantee but durability. */
 import { CHANNEL_FAMILIES, type Selector } from '../contract/channels.ts';
 import { CourierError } from '../errors.ts';
+import { bytesInMemory, upTo } from '../limits/bytes.ts';
 import {
   type Appended,
   type EventDraft,
@@ -19,7 +20,15 @@ import { clockOf, type Moment } from './steady-clock.ts';
 export interface MemoryLogOptions {
   /** The clock, in ms since 1970, which is believed whatever it does; this machine's, watched for jumps, when absent. */
   readonly now?: () => number;
+  /** Bytes of memory that its events may take; a quarter of the heap when absent. */
+  readonly maxBytes?: number;
 }
+
+/** Of the heap: the rest is for those who read it. */
+const MAX_PART = 1 / 4;
+/** What an event takes beside itself: its places in the indexes, its key. */
+const ENTRY_BYTES = 400;
+const RETRY_AFTER_MS = 1000;
 
 interface Entry {
   readonly event: StoredEvent;
@@ -27,12 +36,10 @@ interface Entry {
 }
 
 export function openMemoryLog(options: MemoryLogOptions = {}): EventLog {
-  return new MemoryLog(clockOf(options));
+  return new MemoryLog(clockOf(options), options.maxBytes ?? upTo(Number.POSITIVE_INFINITY, MAX_PART));
 }
 
 class MemoryLog implements EventLog {
-  readonly problem = undefined;
-  readonly freeBytes = undefined;
   readonly concerns = [];
   readonly positions = new Positions([{ name: newEpochName(), first: 1 }]);
   readonly #now: () => Moment;
@@ -42,12 +49,23 @@ class MemoryLog implements EventLog {
   readonly #keys = new Map<string, Entry & { readonly keyedMs: number }>();
   readonly #listeners = new Set<(events: readonly StoredEvent[]) => void>();
   #trimmedThrough = 0;
-  /** Of bodies, in UTF-16 units. */
+  readonly #maxBytes: number;
+  /** Of memory, about. */
   #bytes = 0;
+  #problem: string | undefined;
   #closed = false;
 
-  constructor(now: () => Moment) {
+  constructor(now: () => Moment, maxBytes: number) {
     this.#now = now;
+    this.#maxBytes = maxBytes;
+  }
+
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  get freeBytes(): number {
+    return Math.max(0, this.#maxBytes - this.#bytes);
   }
 
   onCommit(listener: (events: readonly StoredEvent[]) => void): () => void {
@@ -57,6 +75,11 @@ class MemoryLog implements EventLog {
 
   async append(drafts: readonly EventDraft[]): Promise<readonly Appended[]> {
     this.#assertOpen();
+    if (this.#bytes + drafts.reduce((sum, draft) => sum + bytesOf(draft), 0) > this.#maxBytes) {
+      this.#problem = 'the memory that the log in memory may take is full: keep the log in a file (COURIER_LOG=sqlite:PATH), or give more';
+      throw unavailable(this.#problem);
+    }
+    this.#problem = undefined;
     const results = drafts.map((draft) => this.#place(draft));
     const fresh = results.filter(({ duplicate }) => !duplicate).map(({ event }) => event);
     if (fresh.length > 0) for (const listener of this.#listeners) listener(fresh);
@@ -72,7 +95,7 @@ class MemoryLog implements EventLog {
     const event = { seq: this.#head + 1, channel, family, type, body };
     const entry = { event, appendedMs: latest };
     this.#entries.push(entry);
-    this.#bytes += body.length;
+    this.#bytes += bytesOf(event);
     this.#addTo(`c:${channel}`, event.seq);
     this.#addTo(`f:${family}`, event.seq);
     if (key !== undefined) this.#keys.set(key, { ...entry, keyedMs: latest });
@@ -114,7 +137,7 @@ class MemoryLog implements EventLog {
     this.#assertOpen();
     const { earliest: now } = this.#now();
     const rows = Math.min(limit, this.#oldEntries(now - keepMs, now));
-    for (const { event } of this.#entries.slice(0, rows)) this.#bytes -= event.body.length;
+    for (const { event } of this.#entries.slice(0, rows)) this.#bytes -= bytesOf(event);
     this.#entries = this.#entries.slice(rows);
     this.#trimmedThrough += rows;
     if (rows > 0) this.#trimIndex();
@@ -191,9 +214,16 @@ class MemoryLog implements EventLog {
   }
 
   #assertOpen(): void {
-    if (this.#closed)
-      throw new CourierError('SERVICE_UNAVAILABLE', 'the event log cannot serve this now: it is closed', { retryAfterMs: 1000 });
+    if (this.#closed) throw unavailable('it is closed');
   }
+}
+
+function bytesOf({ body }: { readonly body: string }): number {
+  return bytesInMemory(body.length) + ENTRY_BYTES;
+}
+
+function unavailable(reason: string): CourierError {
+  return new CourierError('SERVICE_UNAVAILABLE', `the event log cannot serve this now: ${reason}`, { retryAfterMs: RETRY_AFTER_MS });
 }
 
 /** Index of the first number greater than `after` in an ascending list. */

@@ -102,6 +102,23 @@ describe.each(FOUNDATIONS)('a heap of 128 MB, large events, on $name', ({ name, 
   });
 });
 
+test('a heap of 128 MB that a log in memory fills', { timeout: 120_000 }, async ({ task }) => {
+  await using gateway = await startProcess({ ...SMALL_HEAP, COURIER_LOG: 'memory:' });
+  const token = await processToken('forge', 'service');
+  let acknowledged = 0;
+  for (let status = await publish(gateway, token, 'j'); status === 201; status = await publish(gateway, token, 'j')) acknowledged += 1;
+  expect(acknowledged).toBeGreaterThan(100);
+  const { components } = (await (await fetch(`${gateway.url}/health`)).json()) as { components: { event_log: object } };
+  expect(components.event_log).toMatchObject({ status: 'degraded', action: expect.stringContaining('keep the log in a file') });
+  expect(await storedEvents(gateway, token)).toBe(acknowledged);
+  report(task, 26, '128 MB of heap, a log in memory that is full', {
+    acknowledged,
+    stored: acknowledged,
+    'peak memory': megabytes(gateway.peakRssBytes()),
+  });
+  expect(await gateway.end('SIGTERM')).toBe(0);
+});
+
 describe('a heap of 128 MB, clients that are allowed what they do', () => {
   const started = async (folder: string) =>
     startProcess({ ...SMALL_HEAP, COURIER_LOG: `sqlite:${folder}/courier.db`, COURIER_DRAIN_SECONDS: '2' });
