@@ -22,6 +22,7 @@ import { openSqliteLog } from './log/sqlite.ts';
 import type { Failures } from './observe/failures.ts';
 import type { Logger } from './observe/logger.ts';
 import { RedisConnection, RedisOpenError } from './redis/connection.ts';
+import type { Trouble } from './redis/trouble.ts';
 
 export interface Backends extends AsyncDisposable {
   readonly log: EventLog;
@@ -46,7 +47,9 @@ export async function openBackends(
   const log = stack.use(await openLog(config, failures, logger, onBroken));
   const backends =
     config.broker.kind === 'redis' && 'database' in log
-      ? await openShared(config.broker.url, log, logger, stack)
+      ? await openShared(config.broker.url, log, logger, stack).catch((error: unknown) => {
+          throw error instanceof RedisOpenError ? new ConfigError(`COURIER_BROKER: ${error.message}`, { cause: error }) : error;
+        })
       : openOwn(config, log, stack);
   const resources = stack.move();
   return { ...backends, log, [Symbol.asyncDispose]: () => resources.disposeAsync() };
@@ -68,13 +71,18 @@ function openOwn({ log: target }: Config, log: EventLog | SharedLog, stack: Asyn
 
 /** For several. */
 async function openShared(url: string, log: SharedLog, logger: Logger, stack: AsyncDisposableStack): Promise<Beside> {
-  const onAway = (reason: string) => logger.warn('Redis is away', { reason });
-  const redis = stack.use(
-    await RedisConnection.open(url, log.identity, onAway).catch((error: unknown) => {
-      throw error instanceof RedisOpenError ? new ConfigError(`COURIER_BROKER: ${error.message}`, { cause: error }) : error;
-    }),
-  );
-  redis.onReconnect(() => logger.info('Redis is back'));
+  let isTroubled = false;
+  const onTrouble = ({ words, answer }: Trouble) => {
+    const context = { reason: words, ...(answer !== undefined && { answer }) };
+    if (isTroubled) logger.info('Redis cannot be used for another reason now', context);
+    else logger.warn('Redis cannot be used', context);
+    isTroubled = true;
+  };
+  const redis = stack.use(await RedisConnection.open(url, log.identity, onTrouble));
+  redis.onReconnect(() => {
+    isTroubled = false;
+    logger.info('Redis is back');
+  });
   const instance = randomUUID();
   const peers = stack.use(await redisPeers(redis, instance));
   const instances = () => peers.instances;

@@ -9,6 +9,7 @@ import { type Network, parseNetworks } from './connections/client-address.ts';
 import { LOG_LEVELS, type LogLevel } from './contract/admin.ts';
 import { type Limits, parseLimits } from './limits/limits.ts';
 import { PostgresAddress } from './log/postgres-address.ts';
+import { parseRedisAddress } from './redis/address.ts';
 
 export type LogTarget =
   | { readonly kind: 'memory' }
@@ -84,8 +85,13 @@ function postgresUrl(value: string): string {
 
 function brokerTarget(value: string): BrokerTarget {
   if (value === 'local') return { kind: 'local' };
-  if (/^rediss?:$/.test(URL.parse(value)?.protocol ?? '')) return { kind: 'redis', url: value };
-  throw new ConfigError('must be local or redis://user:password@host:6379');
+  try {
+    parseRedisAddress(value);
+    return { kind: 'redis', url: value };
+  } catch (error) {
+    if (error instanceof RangeError) throw new ConfigError(error.message);
+    throw error;
+  }
 }
 
 function oneOf<T extends string>(values: readonly T[]) {

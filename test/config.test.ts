@@ -39,7 +39,21 @@ describe('a wrong value is one line that names the variable', () => {
     [{ COURIER_LOG: 'mysql://x' }, /^COURIER_LOG must be memory:, sqlite:PATH or postgres:\/\/user:password@host\/database$/],
     [{ COURIER_LOG: 'sqlite:' }, /^COURIER_LOG /],
     [{ COURIER_BROKER: 'redis://x' }, /^COURIER_BROKER is for instances that share a log: COURIER_LOG must be postgres/],
-    [{ COURIER_BROKER: 'kafka://x' }, /^COURIER_BROKER must be local or redis:\/\/user:password@host:6379$/],
+    ...['kafka://x', 'redis://', 'redis:x', 'redis://x:port', 'redis+sentinel:///name', 'redis+sentinel://a,,b/name'].map(
+      (broker): [Record<string, string>, RegExp] => [
+        { COURIER_BROKER: broker },
+        /^COURIER_BROKER must be local, redis:\/\/user:password@host:6379 or redis\+sentinel:\/\/user:password@host:26379,host:26379\/mastername$/,
+      ],
+    ),
+    [{ COURIER_BROKER: 'redis://a,b' }, /^COURIER_BROKER may name several hosts only as Sentinels: redis\+sentinel:\/\//],
+    [{ COURIER_BROKER: 'redis://a/name' }, /^COURIER_BROKER must name a database of Redis by its number$/],
+    [{ COURIER_BROKER: 'redis://:50%@a' }, /^COURIER_BROKER has a % that does not encode a character: write %25 for it$/],
+    [{ COURIER_BROKER: 'redis+sentinel://a:26379,b' }, /^COURIER_BROKER must end with the name that the Sentinels have for the master/],
+    [{ COURIER_BROKER: 'redis+sentinel://a/name?db=one' }, /^COURIER_BROKER must name a database of Redis by its number$/],
+    [
+      { COURIER_BROKER: 'redis+sentinel://a/name?password=secret' },
+      /^COURIER_BROKER may have the parameters db, sentinel_user, sentinel_password with Sentinels, not password$/,
+    ],
     [{ COURIER_RETENTION_DAYS: '0' }, /^COURIER_RETENTION_DAYS /],
     [{ COURIER_JWT_SECRET: 'short' }, /^COURIER_JWT_SECRET must be at least 32 bytes long, and is 5$/],
     [{ COURIER_JWT_MAX_DAYS: '0' }, /^COURIER_JWT_MAX_DAYS must be a whole number from 1 to 3650$/],

@@ -13,7 +13,10 @@ export interface BrokerListener {
 
 export interface Broker extends AsyncDisposable {
   readonly kind: 'local' | 'redis';
-  /** Why it is away; undefined when it is not. Events then arrive with the tail's look at the log's head. */
+  /**
+   * Why it cannot be used, or not for everything, and what to do, in plain words that anybody may read; undefined when it can.
+   * Events then arrive with the tail's look at the log's head at the latest.
+   */
   readonly problem: string | undefined;
   /** Tells the other instances of one commit. Never throws and never waits; what cannot be sent is dropped. */
   publish(events: readonly StoredEvent[]): void;

@@ -63,7 +63,6 @@ export async function redisPeers(redis: RedisConnection, instance: string): Prom
       const id = randomUUID();
       const answers: unknown[] = [];
       const others = instances - 1;
-      if (!redis.ready) return Promise.resolve([]);
       const asked = send({ from: instance, id, kind, question });
       // One that has just started may not have been seen yet: it hears the question all the same.
       if (others === 0) return asked.then(() => []).catch(() => []);

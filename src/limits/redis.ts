@@ -1,6 +1,6 @@
 /**
- * Limits that several instances keep together: buckets and leases in Redis, by its clock. While Redis is away each instance
- * keeps its share of them by itself.
+ * Limits that several instances keep together: buckets and leases in Redis, by its clock. While Redis is away, or
+ * refuses, each instance keeps its share of them by itself.
  */
 import type { RedisConnection } from '../redis/connection.ts';
 import { RedisScript } from '../redis/script.ts';

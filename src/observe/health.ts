@@ -77,7 +77,7 @@ function checkBroker({ kind, problem }: HealthSources['broker']): Component {
   return {
     status: 'degraded',
     kind,
-    action: `the broker is away (${problem}): events of other instances come up to a second late, and limits are kept by each instance for itself`,
+    action: `${problem}. Until then events of other instances come up to a second late, and limits are kept by each instance for itself`,
   };
 }
 

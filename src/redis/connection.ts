@@ -1,20 +1,28 @@
 /**
- * The connections to Redis that one instance has: one for commands, one that listens. While Redis is away commands fail at
- * once, and the connections come back by themselves.
+ * Redis, as one instance uses it. Twice a second everything is tried that Courier needs of it. A link that is lost, or leads
+ * to a server that takes no writes, is left, and another one made to the server that is at the address, or is the master,
+ * by then. While there is none commands fail at once. Nobody has to do anything when Redis can be used again.
  */
-import { createClient } from 'redis';
+import { setTimeout as wait } from 'node:timers/promises';
+import { parseRedisAddress, type RedisAddress, type RedisServer } from './address.ts';
+import { RedisLink } from './link.ts';
+import { RedisProbe } from './probe.ts';
+import { Sentinels } from './sentinels.ts';
+import { isPassing, type Trouble, troubleOf } from './trouble.ts';
 
-/** How long a connection may take to be made, and how long nothing may be heard on it, in ms. */
-const CONNECT_MS = 3000;
-const SILENCE_MS = 3000;
-const PING_MS = 1000;
 /** How long a command may take before it counts as failed, in ms. */
 const COMMAND_MS = 1000;
-/** Commands that wait for their answers, at most. */
-const MAX_WAITING = 20_000;
+/** How long nothing is tried after Redis was, in ms. */
+const PROBE_EVERY_MS = 500;
 const MAX_PAUSE_MS = 1000;
+/** With these a link is of no use any more: another server may be the right one, or let the gateway in. */
+const LEAVING: readonly Trouble['kind'][] = ['away', 'readOnly', 'password'];
 
-type Client = ReturnType<typeof newClient>;
+type Listener = (text: string) => void;
+interface Probed {
+  readonly link: RedisLink;
+  readonly probe: RedisProbe;
+}
 
 /** Why Redis cannot be used; one line. */
 export class RedisOpenError extends Error {
@@ -22,111 +30,155 @@ export class RedisOpenError extends Error {
 }
 
 export class RedisConnection implements AsyncDisposable {
-  readonly #commands: Client;
-  readonly #listening: Client;
+  readonly #address: RedisAddress;
+  readonly #findServer: (signal: AbortSignal) => Promise<RedisServer>;
   readonly #prefix: string;
+  readonly #onTrouble: (trouble: Trouble) => void;
+  readonly #listeners = new Map<string, Listener>();
   readonly #reconnected = new Set<() => void>();
-  #problem: string | undefined;
+  readonly #closing = new AbortController();
+  #link: RedisLink | undefined;
+  #trouble: Trouble | undefined;
+  #kept: Promise<void> | undefined;
 
-  private constructor(commands: Client, listening: Client, prefix: string, onAway: (reason: string) => void) {
-    this.#commands = commands;
-    this.#listening = listening;
-    this.#prefix = prefix;
-    for (const client of [commands, listening]) {
-      client.on('error', (error: unknown) => {
-        if (this.#problem === undefined) onAway(reasonOf(error));
-        this.#problem = reasonOf(error);
-      });
-      client.on('ready', () => {
-        if (!this.ready) return;
-        this.#problem = undefined;
-        for (const listener of this.#reconnected) listener();
-      });
-    }
+  private constructor(address: RedisAddress, namespace: string, onTrouble: (trouble: Trouble) => void) {
+    this.#address = address;
+    this.#prefix = `courier:{${namespace}}:`;
+    this.#onTrouble = onTrouble;
+    const sentinels = new Sentinels(address);
+    this.#findServer = async (signal) =>
+      address.master === undefined ? (address.servers[0] as RedisServer) : sentinels.findMaster(signal);
   }
 
   /**
+   * Opens what can be used, or will be by itself, such as a Redis that is full.
+   *
    * @param namespace stands before every key and channel.
-   * @param onAway told once whenever Redis goes away.
+   * @param onTrouble told once whenever Redis cannot be used any more, and when that is for another reason than before.
    * @throws {RedisOpenError}
    */
-  static async open(url: string, namespace: string, onAway: (reason: string) => void = () => undefined): Promise<RedisConnection> {
-    const starting = { value: true };
-    const clients = [newClient(url, starting), newClient(url, starting)] as const;
-    const onLost = (reason: string) => {
-      if (!starting.value) onAway(reason);
-    };
-    const connection = new RedisConnection(...clients, `courier:{${namespace}}:`, onLost);
+  static async open(url: string, namespace: string, onTrouble: (trouble: Trouble) => void = () => undefined): Promise<RedisConnection> {
+    const connection = new RedisConnection(parseRedisAddress(url), namespace, onTrouble);
     try {
-      await Promise.all(clients.map((client) => client.connect()));
+      const probed = await connection.#connect();
+      const trouble = await probed.probe.run().then(() => undefined, troubleOf);
+      if (trouble !== undefined && !isPassing(trouble)) throw connection.#unusable(trouble);
+      if (trouble !== undefined) connection.#suffer(trouble);
+      connection.#kept = connection.#keep(probed);
+      return connection;
     } catch (error) {
       await connection[Symbol.asyncDispose]();
-      throw new RedisOpenError(`Redis at ${URL.parse(url)?.host} cannot be used: ${reasonOf(error)}`, { cause: error });
+      throw error instanceof RedisOpenError ? error : connection.#unusable(troubleOf(error));
     }
-    starting.value = false;
-    return connection;
   }
 
+  /** Whether everything works. */
   get ready(): boolean {
-    return this.#commands.isReady && this.#listening.isReady;
+    return this.#link !== undefined && this.#trouble === undefined;
   }
 
-  /** Why it is away; undefined when it is not. */
+  /** Why it cannot be used, or not for everything, and what to do; undefined when it can. */
   get problem(): string | undefined {
-    return this.ready ? undefined : (this.#problem ?? 'it is connecting');
+    return this.#trouble?.words;
   }
 
   key(name: string): string {
     return this.#prefix + name;
   }
 
-  /** Sends a command. Rejects when Redis is away or does not answer in time. */
+  /** Sends a command. Rejects when Redis is away, refuses it, or does not answer in time. */
   async send<T>(args: readonly string[]): Promise<T> {
-    if (!this.#commands.isReady) throw new Error('Redis is away');
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(new Error(`Redis took longer than ${COMMAND_MS} ms`)), COMMAND_MS);
-    });
+    if (this.#link === undefined) throw new Error('Redis is away');
+    return this.#link.send<T>(args, COMMAND_MS);
+  }
+
+  /**
+   * @param listener is given each message as the JSON object that it is; undefined for one that is none.
+   * @throws {RedisOpenError} when Redis refuses the channel.
+   */
+  async subscribe(channel: string, listener: (message: object | undefined) => void): Promise<void> {
+    const hear = (text: string) => listener(parsed(text));
+    this.#listeners.set(this.key(channel), hear);
     try {
-      return (await Promise.race([this.#commands.sendCommand([...args]), late])) as T;
-    } finally {
-      clearTimeout(timer);
+      await this.#link?.subscribe(this.key(channel), hear);
+    } catch (error) {
+      throw this.#unusable(troubleOf(error));
     }
   }
 
-  /** @param listener is given each message as the JSON object that it is; undefined for one that is none. */
-  async subscribe(channel: string, listener: (message: object | undefined) => void): Promise<void> {
-    await this.#listening.subscribe(this.key(channel), (text) => listener(parsed(text)));
-  }
-
-  /** Called whenever the connections are back after an interruption: messages may have been missed. */
+  /** Called whenever Redis can be used again after an interruption: messages may have been missed. */
   onReconnect(listener: () => void): void {
     this.#reconnected.add(listener);
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    for (const client of [this.#commands, this.#listening]) if (client.isOpen) client.destroy();
-    return Promise.resolve();
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
+    this.#link?.[Symbol.dispose]();
+    await this.#kept;
   }
-}
 
-/** @param starting while it is, a connection that cannot be made is not tried again. */
-function newClient(url: string, starting: { readonly value: boolean }) {
-  return createClient({
-    url,
-    name: 'courier',
-    disableOfflineQueue: true,
-    commandsQueueMaxLength: MAX_WAITING,
-    pingInterval: PING_MS,
-    maintNotifications: 'disabled',
-    disableClientInfo: true,
-    socket: {
-      connectTimeout: CONNECT_MS,
-      socketTimeout: SILENCE_MS,
-      reconnectStrategy: (retries, cause) =>
-        starting.value ? cause : Math.min(50 * 2 ** retries, MAX_PAUSE_MS) * (0.5 + Math.random() / 2),
-    },
-  });
+  async #connect(): Promise<Probed> {
+    const link = await RedisLink.open(await this.#findServer(this.#closing.signal), this.#address, this.#closing.signal);
+    this.#link = link;
+    for (const [channel, listener] of this.#listeners) await link.subscribe(channel, listener);
+    return { link, probe: await RedisProbe.on(link, this.#prefix) };
+  }
+
+  /** Keeps a link until it is closed: tries it, leaves it when it is of no use, makes another. Never rejects. */
+  async #keep(first: Probed): Promise<void> {
+    const { signal } = this.#closing;
+    let failures = 0;
+    for (let probed: Probed | undefined = first; !signal.aborted; probed = undefined) {
+      try {
+        await this.#watch(probed ?? (await this.#connect()), () => {
+          failures = 0;
+        });
+      } catch (error) {
+        if (!signal.aborted) this.#suffer(troubleOf(error));
+      }
+      this.#link?.[Symbol.dispose]();
+      this.#link = undefined;
+      const pauseMs = Math.min(50 * 2 ** failures, MAX_PAUSE_MS) * (0.5 + Math.random() / 2);
+      await wait(pauseMs, undefined, { signal }).catch(() => undefined);
+      failures += 1;
+    }
+  }
+
+  /** Tries a link again and again, until it is of no use. @throws why it was lost. */
+  async #watch({ link, probe }: Probed, onUsable: () => void): Promise<void> {
+    for (;;) {
+      const trouble = await this.#try(probe);
+      if (trouble === undefined) onUsable();
+      else if (LEAVING.includes(trouble.kind)) return;
+      await wait(PROBE_EVERY_MS, undefined, { signal: link.lost }).catch(() => {
+        throw link.lost.reason;
+      });
+    }
+  }
+
+  async #try(probe: RedisProbe): Promise<Trouble | undefined> {
+    const trouble = await probe.run().then(() => undefined, troubleOf);
+    if (this.#closing.signal.aborted) return trouble;
+    if (trouble === undefined) this.#recover();
+    else this.#suffer(trouble);
+    return trouble;
+  }
+
+  #suffer(trouble: Trouble): void {
+    const isNew = this.#trouble?.kind !== trouble.kind;
+    this.#trouble = trouble;
+    if (isNew) this.#onTrouble(trouble);
+  }
+
+  #recover(): void {
+    if (this.#trouble === undefined) return;
+    this.#trouble = undefined;
+    for (const listener of this.#reconnected) listener();
+  }
+
+  #unusable({ words }: Trouble): RedisOpenError {
+    return new RedisOpenError(`${this.#address.label} cannot be used: ${words}`);
+  }
 }
 
 function parsed(text: string): object | undefined {
@@ -136,11 +188,4 @@ function parsed(text: string): object | undefined {
   } catch {
     return undefined;
   }
-}
-
-function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError && error.message === '') return reasonOf(error.errors[0]);
-  // The message of the system's errors has the address, which is nobody's business who asks for the gateway's health.
-  if (error instanceof Error && 'syscall' in error && 'code' in error) return String(error.code);
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,13 +1,17 @@
 /** A Lua script: sent once, named by its hash from then on. */
 import { createHash } from 'node:crypto';
-import type { RedisConnection } from './connection.ts';
+
+/** What sends a command. */
+interface Sender {
+  send<T>(args: readonly string[]): Promise<T>;
+}
 
 export class RedisScript {
-  readonly #redis: RedisConnection;
+  readonly #redis: Sender;
   readonly #text: string;
   readonly #hash: string;
 
-  constructor(redis: RedisConnection, text: string) {
+  constructor(redis: Sender, text: string) {
     this.#redis = redis;
     this.#text = text;
     this.#hash = createHash('sha1').update(text).digest('hex');

@@ -62,7 +62,7 @@ test('while Redis is away it says so, publishing loses messages, and its return 
 test('who opened it is told once that Redis went away', { timeout: 60_000 }, async () => {
   await using server = await startRedis();
   const reasons: string[] = [];
-  await using redis = await RedisConnection.open(server.url, 'x', (reason) => reasons.push(reason));
+  await using redis = await RedisConnection.open(server.url, 'x', ({ words }) => reasons.push(words));
   for (let time = 1; time <= 2; time += 1) {
     await server.kill();
     await expect.poll(() => reasons.length).toBe(time);
@@ -86,8 +86,8 @@ test('what cannot be used is one line', async () => {
   await using guarded = await startRedis(['--requirepass', 'right']);
   const open = (url: string) => RedisConnection.open(url, 'x');
   const address = guarded.url.replace('redis://', '');
-  await expect(open(guarded.url)).rejects.toThrow(/^Redis at 127\.0\.0\.1:\d+ cannot be used: NOAUTH/);
-  await expect(open(`redis://:wrong@${address}`)).rejects.toThrow(/cannot be used: WRONGPASS/);
+  await expect(open(guarded.url)).rejects.toThrow(/^Redis at 127\.0\.0\.1:\d+ cannot be used: Redis refuses the password: /);
+  await expect(open(`redis://:wrong@${address}`)).rejects.toThrow(/cannot be used: Redis refuses the password: /);
   await expect(open('redis://127.0.0.1:1')).rejects.toThrow(/^Redis at 127\.0\.0\.1:1 cannot be used: .*ECONNREFUSED/);
   await using allowed = await open(`redis://:right@${address}`);
   expect(allowed.ready).toBe(true);

@@ -1,0 +1,52 @@
+/** Tries on a link everything that Courier needs of Redis: that it takes writes, and that what is published is heard. */
+import { randomUUID } from 'node:crypto';
+import { before } from './before.ts';
+import type { RedisLink } from './link.ts';
+import { RedisScript } from './script.ts';
+
+/** How long Redis may take, in ms. */
+const SILENCE_MS = 3000;
+
+/**
+ * With every command of the limits, the connection counts and the presence of instances. The first one writes: Redis that
+ * is full lets a script go on that has written already.
+ */
+const WRITE = `
+redis.call('SET', KEYS[1], redis.call('TIME')[1], 'PX', 10000)
+redis.call('GET', KEYS[1])
+redis.call('ZADD', KEYS[2], 1, 'probe')
+redis.call('PEXPIRE', KEYS[2], 10000)
+redis.call('ZCARD', KEYS[2])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', 0)
+redis.call('ZREM', KEYS[2], 'probe')`;
+
+export class RedisProbe {
+  readonly #link: RedisLink;
+  readonly #channel: string;
+  readonly #keys: readonly string[];
+  readonly #write: RedisScript;
+  #onHeard: () => void = () => undefined;
+
+  private constructor(link: RedisLink, prefix: string) {
+    this.#link = link;
+    this.#channel = `${prefix}probe:${randomUUID()}`;
+    this.#keys = [`${prefix}probe`, `${prefix}probe:set`];
+    this.#write = new RedisScript({ send: (args) => link.send(args, SILENCE_MS) }, WRITE);
+  }
+
+  /** @param prefix stands before every key and channel. */
+  static async on(link: RedisLink, prefix: string): Promise<RedisProbe> {
+    const probe = new RedisProbe(link, prefix);
+    await link.subscribe(probe.#channel, () => probe.#onHeard());
+    return probe;
+  }
+
+  /** Resolves when everything works. @throws what Redis refuses; why the link was lost; that Redis does not answer. */
+  async run(): Promise<void> {
+    const heard = Promise.withResolvers<void>();
+    this.#onHeard = heard.resolve;
+    const published = this.#link.send(['PUBLISH', this.#channel, ''], SILENCE_MS).then(() => heard.promise);
+    const deadline = AbortSignal.any([this.#link.lost, AbortSignal.timeout(SILENCE_MS)]);
+    await before(deadline, Promise.all([this.#write.run(this.#keys, []), published]));
+  }
+}
