@@ -152,16 +152,37 @@ async function connected(url: string): Promise<pg.Client> {
 }
 
 /** Starts Redis. @throws when there is none to be had. */
-export async function startRedis(args: readonly string[] = []): Promise<RedisServer> {
+export function startRedis(args: readonly string[] = []): Promise<RedisServer> {
+  return launchRedis(({ port, folder }) => ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', ...args]);
+}
+
+/** Starts a Redis that follows the one at `port`. */
+export function startReplica(port: number): Promise<RedisServer> {
+  return startRedis(['--replicaof', '127.0.0.1', String(port)]);
+}
+
+/**
+ * Starts a Sentinel that decides alone. It calls the Redis at `port` `mymaster`, and makes a replica the master when that
+ * was silent for a second.
+ *
+ * @param more lines of its configuration.
+ */
+export function startSentinel(port: number, more: readonly string[] = []): Promise<RedisServer> {
+  return launchRedis(({ port: own, folder }) => {
+    const config = join(folder, 'sentinel.conf');
+    const place = [`port ${own}`, 'bind 127.0.0.1', `dir ${folder}`];
+    const monitored = [`monitor mymaster 127.0.0.1 ${port} 1`, 'down-after-milliseconds mymaster 1000', 'failover-timeout mymaster 3000'];
+    writeFileSync(config, [...place, ...monitored.map((line) => `sentinel ${line}`), ...more, ''].join('\n'));
+    return [config, '--sentinel'];
+  });
+}
+
+async function launchRedis(argsIn: (place: { readonly port: number; readonly folder: string }) => readonly string[]): Promise<RedisServer> {
   const find = () => which('redis-server') ?? which('valkey-server');
   const program = find() ?? (await installed('redis-server', find));
   if (program === undefined) throw new Error('Redis is missing: install redis-server, or set COURIER_TEST_REDIS_URL');
   const folder = mkdtempSync(join(tmpdir(), 'courier-redis-'));
-  const server = await startServer(folder, (port) =>
-    spawn(program, ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', ...args], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    }),
-  );
+  const server = await startServer(folder, (port) => spawn(program, argsIn({ port, folder }), { stdio: ['ignore', 'ignore', 'pipe'] }));
   return { ...server, url: `redis://127.0.0.1:${server.port}` };
 }
 

@@ -9,10 +9,12 @@ const ANSWER_MS = 1000;
 
 export class Sentinels {
   readonly #address: RedisAddress;
-  #asked = 0;
+  /** Who is asked first next time. */
+  #first: number;
 
   constructor(address: RedisAddress) {
     this.#address = address;
+    this.#first = Math.floor(Math.random() * address.servers.length);
   }
 
   /**
@@ -23,7 +25,7 @@ export class Sentinels {
    */
   async findMaster(signal: AbortSignal): Promise<RedisServer> {
     const { servers } = this.#address;
-    const first = this.#asked++;
+    const first = this.#first++;
     let failure: unknown;
     for (let index = 0; index < servers.length; index += 1) {
       try {

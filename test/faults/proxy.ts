@@ -7,6 +7,8 @@ export type Tamper = (chunk: Buffer) => readonly Buffer[];
 
 export interface Proxy extends AsyncDisposable {
   readonly port: number;
+  /** Connects to another port from now on; connections that are open stay as they are. */
+  aim(target: number): void;
   /** Passes nothing on in either direction, and closes nothing: as if the cable were cut. */
   cut(): void;
   /** Passes on again. Connections that were cut stay so; new ones work. */
@@ -24,6 +26,7 @@ export interface Held {
 
 export async function startProxy(target: number, tamper?: () => Tamper): Promise<Proxy> {
   const sockets = new Set<Socket>();
+  let port = target;
   let isCut = false;
   let holding: { readonly text: string; readonly kept: (() => void)[]; readonly onKept: () => void } | undefined;
   /** Whether a chunk is kept back until `pass` is called. */
@@ -34,7 +37,7 @@ export async function startProxy(target: number, tamper?: () => Tamper): Promise
     return true;
   };
   const server = createServer({ allowHalfOpen: true }, (client) => {
-    const upstream = dial({ port: target, host: '127.0.0.1', allowHalfOpen: true });
+    const upstream = dial({ port, host: '127.0.0.1', allowHalfOpen: true });
     const change = tamper?.() ?? ((chunk: Buffer) => [chunk]);
     for (const [from, to] of [
       [client, upstream],
@@ -61,6 +64,9 @@ export async function startProxy(target: number, tamper?: () => Tamper): Promise
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,
+    aim: (other) => {
+      port = other;
+    },
     cut: () => {
       isCut = true;
     },
