@@ -72,6 +72,20 @@ test('who opened it is told once that Redis went away', { timeout: 60_000 }, asy
   expect(reasons).toHaveLength(2);
 });
 
+test('who opened it is told once that Redis refuses, however often it is tried', { timeout: 60_000 }, async () => {
+  await using server = await startRedis();
+  const reasons: string[] = [];
+  await using redis = await RedisConnection.open(server.url, 'x', ({ kind }) => reasons.push(kind));
+  const trials = async () => Number(/cmdstat_publish:calls=(\d+)/.exec(await redis.send(['INFO', 'commandstats']))?.[1]);
+  await redis.send(['CONFIG', 'SET', 'maxmemory', '1']);
+  await expect.poll(() => redis.ready).toBe(false);
+  const tried = await trials();
+  await expect.poll(trials, { timeout: 10_000 }).toBeGreaterThan(tried + 2);
+  expect(reasons).toEqual(['full']);
+  await redis.send(['CONFIG', 'SET', 'maxmemory', '0']);
+  await expect.poll(() => redis.ready, { timeout: 10_000 }).toBe(true);
+});
+
 test('a Redis that does not answer any more counts as away', { timeout: 60_000 }, async () => {
   await using server = await startRedis();
   await using brokers = await brokersOn(server.url);

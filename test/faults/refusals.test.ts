@@ -1,5 +1,5 @@
 /** Redis that answers but refuses: two gateways say so and go on, and take it up again by themselves. */
-import { mkdirSync, rmdirSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { createClient } from 'redis';
@@ -42,6 +42,13 @@ const rightsBut = (...without: string[]): Pick<Refusal, 'prepare' | 'begin' | 'e
   end: restoreRights,
   words: /^Redis refuses its user a command, a key or a channel: give the user the rights that the manual lists\. /,
 });
+
+/** A millisecond for each key, with a look at what clients ask between them. */
+const SLOW_TO_LOAD = ['--key-load-delay', '1000', '--loading-process-events-interval-bytes', '1024'];
+const fillAndSave = async (admin: Admin) => {
+  await admin('EVAL', "for i = 1, 4000 do redis.call('SET', 'key' .. i, string.rep('x', 100)) end", '0');
+  await admin('SAVE');
+};
 
 const REFUSALS: readonly Refusal[] = [
   {
@@ -100,12 +107,8 @@ const REFUSALS: readonly Refusal[] = [
   },
   {
     name: 'loads its data',
-    // A millisecond for each key, with a look at what clients ask between them.
-    args: ['--key-load-delay', '1000', '--loading-process-events-interval-bytes', '1024'],
-    prepare: async (admin) => {
-      await admin('EVAL', "for i = 1, 4000 do redis.call('SET', 'key' .. i, string.rep('x', 100)) end", '0');
-      await admin('SAVE');
-    },
+    args: SLOW_TO_LOAD,
+    prepare: fillAndSave,
     begin: async (_admin, redis) => {
       await redis.kill();
       await redis.restart();
@@ -146,6 +149,8 @@ test.each(REFUSALS)('Redis $name', { timeout: 60_000 }, async ({ args = [], prep
     const messages = () => lines.filter(({ message }) => message.startsWith('Redis ')).map(({ level, message }) => [level, message]);
     await expect.poll(() => messages().at(-1)).toEqual(['info', 'Redis is back']);
     expect(messages().filter(([level]) => level === 'warn')).toEqual([['warn', 'Redis cannot be used']]);
+    // Between them at most one line more, where it was away at first.
+    expect(messages().length).toBeLessThanOrEqual(3);
     expect(messages().filter(([, message]) => message === 'Redis is back')).toHaveLength(1);
   }
   expect(await publishTimes(one.gateway, two.gateway, 'after', 3 * LIMIT)).toBe(LIMIT);
@@ -183,12 +188,41 @@ test.each([
   expect(failure).not.toContain('\n');
 });
 
+test('the rights that the manual lists are enough', { timeout: 60_000 }, async () => {
+  const manual = readFileSync(new URL('../../OPERATIONS.md', import.meta.url), 'utf8');
+  const [, rights = ''] = /^ACL SETUSER courier on >secret ([^`]*)\n```$/m.exec(manual) ?? [];
+  await using redis = await startRedis(['--user', 'courier', 'on', '>secret', ...rights.split(/\s+/)]);
+  const env = { ...(await sharedEnv()), COURIER_BROKER: `${brokerUrl(redis)}/1`, COURIER_LIMITS: LIMITS };
+  await using one = await startGateway(env);
+  await using two = await startGateway(env);
+  await expect.poll(() => metricsOf(one), SOON).toContain('courier_instances 2\n');
+  await using client = two.webSocketClient(await two.token('reader', 'admin'));
+  using received = collect<Item>((observer) => client.trpc.events.subscribe.subscribe({ channels: ['**'] }, observer));
+  await received.count(1);
+  expect(await publishTimes(one, two, 'ada', 3 * LIMIT)).toBe(LIMIT);
+  await received.count(1 + LIMIT);
+  expect(await brokerOf(one)).toEqual({ status: 'healthy', kind: 'redis' });
+  // Whatever Redis refused anybody is in its own log.
+  expect(await adminOf(redis, (admin) => admin('ACL', 'LOG'))).toEqual([]);
+});
+
 test('a Redis that is full at the start keeps no gateway from starting', { timeout: 60_000 }, async () => {
   await using redis = await startRedis(['--maxmemory', '1']);
-  const watched = await watchedGateway({ ...(await sharedEnv()), COURIER_BROKER: redis.url });
-  await using gateway = watched.gateway;
+  const { gateway: started, lines } = await watchedGateway({ ...(await sharedEnv()), COURIER_BROKER: redis.url });
+  await using gateway = started;
   expect(await brokerOf(gateway)).toMatchObject({ status: 'degraded', action: expect.stringMatching(/^Redis is full: /) });
+  expect(lines.filter(({ level }) => level === 'warn').map(({ message }) => message)).toEqual(['Redis cannot be used']);
   await adminOf(redis, (admin) => admin('CONFIG', 'SET', 'maxmemory', '0'));
+  await expect.poll(() => brokerOf(gateway), SOON).toEqual({ status: 'healthy', kind: 'redis' });
+});
+
+test('nor does one that is loading', { timeout: 60_000 }, async () => {
+  await using redis = await startRedis(SLOW_TO_LOAD);
+  await adminOf(redis, fillAndSave);
+  await redis.kill();
+  await redis.restart();
+  await using gateway = await startGateway({ ...(await sharedEnv()), COURIER_BROKER: redis.url });
+  expect(await brokerOf(gateway)).toMatchObject({ status: 'degraded', action: expect.stringMatching(/^Redis is loading its data: /) });
   await expect.poll(() => brokerOf(gateway), SOON).toEqual({ status: 'healthy', kind: 'redis' });
 });
 
