@@ -38,22 +38,23 @@ export function parseRedisAddress(text: string): RedisAddress {
   const { tls, sentinel, user = '', hosts = '', path = '', query } = ADDRESS.exec(text)?.groups ?? {};
   const port = sentinel === undefined ? 6379 : 26_379;
   const servers = hosts.split(',').map((host) => serverOf(host, port));
+  const shared = { servers, tls: tls === 's', credentials: credentials(...userinfo(user)) };
   const name = decoded(path.slice(1));
   if (sentinel === undefined) {
     if (servers.length > 1) throw new RangeError(`may name several hosts only as Sentinels: ${SENTINELS}`);
-    return about({ label: `Redis at ${hosts}`, master: undefined, sentinelCredentials: {}, database: databaseOf(name) });
+    return { ...shared, label: `Redis at ${hosts}`, master: undefined, sentinelCredentials: {}, database: databaseOf(name) };
   }
   if (name === '') throw new RangeError('must end with the name that the Sentinels have for the master, such as /mymaster');
   const parameters = new URLSearchParams(query);
   const unknown = [...parameters.keys()].find((key) => !PARAMETERS.includes(key));
   if (unknown !== undefined) throw new RangeError(`may have the parameters ${PARAMETERS.join(', ')} with Sentinels, not ${unknown}`);
-  const own = credentials(parameters.get('sentinel_user'), parameters.get('sentinel_password'));
-  const label = `Redis ${name} of the Sentinels at ${hosts}`;
-  return about({ label, master: name, sentinelCredentials: own, database: databaseOf(parameters.get('db') ?? '') });
-
-  function about(rest: Pick<RedisAddress, 'label' | 'master' | 'sentinelCredentials' | 'database'>): RedisAddress {
-    return { ...rest, servers, tls: tls === 's', credentials: credentials(...userinfo(user)) };
-  }
+  return {
+    ...shared,
+    label: `Redis ${name} of the Sentinels at ${hosts}`,
+    master: name,
+    sentinelCredentials: credentials(parameters.get('sentinel_user'), parameters.get('sentinel_password')),
+    database: databaseOf(parameters.get('db') ?? ''),
+  };
 }
 
 function serverOf(text: string, defaultPort: number): RedisServer {

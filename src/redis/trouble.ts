@@ -58,8 +58,8 @@ const REFUSALS = {
   },
 } satisfies Record<string, Refusal>;
 
-/** What ends without anybody changing the gateway's address or rights: with it a gateway starts all the same. */
-const PASSING: readonly Trouble['kind'][] = ['full', 'unreplicated', 'unsaved', 'loading', 'busy'];
+/** What passes without a change of the gateway, which can listen meanwhile: with it a gateway starts all the same. */
+const PASSING: readonly Trouble['kind'][] = ['full', 'unreplicated', 'unsaved', 'loading'];
 /** Characters of an answer that go to the log. */
 const MAX_ANSWER_LENGTH = 200;
 
