@@ -127,7 +127,7 @@ export function createMetrics(sources: MetricSources): Metrics {
   collected('courier_replayed_events_total', 'Copies of events that were handed to subscribers while they caught up.', () => replayed);
   collected('courier_log_reads_total', 'Pages that were read from the log for subscribers.', sources.logReads);
   collected('courier_tail_repairs_total', 'Times that the tail read from the log what it had not been told.', sources.tailRepairs);
-  gauge('courier_broker_up', 'Whether the broker can be used: 1, or 0.', () => (sources.brokerIsUp() ? 1 : 0));
+  gauge('courier_broker_up', 'Whether the broker can be used for everything: 1, or 0.', () => (sources.brokerIsUp() ? 1 : 0));
   gauge('courier_instances', 'Instances that share the log and were last seen, this one among them.', sources.instances);
   gauge('courier_active_channels', 'Single channels and families that somebody subscribes to.', sources.channels);
   gauge('courier_active_subscriptions', 'Subscriptions that are live.', sources.subscriptions);
