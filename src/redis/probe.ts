@@ -1,11 +1,14 @@
 /** Tries on a link everything that Courier needs of Redis: that it takes writes, and that what is published is heard. */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as wait } from 'node:timers/promises';
 import { before } from './before.ts';
 import type { RedisLink } from './link.ts';
 import { RedisScript } from './script.ts';
 
 /** How long Redis may take, in ms. */
 const SILENCE_MS = 3000;
+/** After how long a message that was not heard is sent again, in ms. */
+const REPEAT_MS = 300;
 
 /**
  * With every command of the limits, the connection counts and the presence of instances. The first one writes: Redis that
@@ -43,10 +46,19 @@ export class RedisProbe {
 
   /** Resolves when everything works. @throws what Redis refuses; why the link was lost; that Redis does not answer. */
   async run(): Promise<void> {
-    const heard = Promise.withResolvers<void>();
-    this.#onHeard = heard.resolve;
-    const published = this.#link.send(['PUBLISH', this.#channel, ''], SILENCE_MS).then(() => heard.promise);
     const deadline = AbortSignal.any([this.#link.lost, AbortSignal.timeout(SILENCE_MS)]);
-    await before(deadline, Promise.all([this.#write.run(this.#keys, []), published]));
+    await before(deadline, Promise.all([this.#write.run(this.#keys, []), this.#publishUntilHeard(deadline)]));
+  }
+
+  /** Messages may be lost on their way, and one that is does not make a link useless. */
+  async #publishUntilHeard(deadline: AbortSignal): Promise<void> {
+    const heard = new AbortController();
+    this.#onHeard = () => heard.abort();
+    const signal = AbortSignal.any([heard.signal, deadline]);
+    while (!heard.signal.aborted) {
+      await this.#link.send(['PUBLISH', this.#channel, ''], SILENCE_MS);
+      await wait(REPEAT_MS, undefined, { signal }).catch(() => undefined);
+      deadline.throwIfAborted();
+    }
   }
 }
