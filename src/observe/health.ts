@@ -93,7 +93,7 @@ function checkMemory(): Component {
   return {
     status: 'degraded',
     ...figures,
-    action: `${Math.round(share * 100)} % of the memory limit is used: give it more (--max-old-space-size, or the container's limit), or fewer subscribers; the memory log keeps every event there`,
+    action: `${Math.round(share * 100)} % of the memory limit is used: give it more (--max-old-space-size, or the container's limit), or fewer subscribers`,
   };
 }
 
