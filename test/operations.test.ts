@@ -1,0 +1,150 @@
+/** The manual's commands: each is run, word by word but for the names of servers, and does what is said there. */
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import pg from 'pg';
+import { expect, inject, test } from 'vitest';
+import { createDatabase } from '../scripts/servers.ts';
+import { EVERYTHING } from '../src/contract/channels.ts';
+import { openPostgresLog } from '../src/log/postgres.ts';
+import { openSqliteLog } from '../src/log/sqlite.ts';
+import { draftOn } from './contracts/event-log.ts';
+import { temporaryFolder } from './helpers/folder.ts';
+import { SECRET } from './helpers/gateway.ts';
+
+const manual = readFileSync(new URL('../OPERATIONS.md', import.meta.url), 'utf8');
+const root = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
+const cli = root('scripts/courier.ts');
+
+/** The commands of the manual, in its order. */
+const shown = [...manual.matchAll(/^ *```(sh|sql)\n([\s\S]*?)^ *```$/gm)].map(([, , commands = '']) => commands.trim());
+const tried = new Set<string>();
+
+/** The block of commands that has this in it. */
+function block(part: string): string {
+  const found = shown.filter((commands) => commands.includes(part));
+  expect(found).toHaveLength(1);
+  tried.add(found[0] as string);
+  return found[0] as string;
+}
+
+/** Runs commands in a folder as an operator would who has `courier` installed. Resolves to what they printed. */
+async function run(commands: string, folder: string, env: Record<string, string> = {}): Promise<string> {
+  const child = spawn('bash', ['-euo', 'pipefail', '-c', `courier() { '${process.execPath}' '${cli}' "$@"; }\n${commands}`], {
+    cwd: folder,
+    env: { PATH: process.env['PATH'], HOME: folder, COURIER_JWT_SECRET: SECRET, COURIER_PORT: '0', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const [[code], out, err] = await Promise.all([once(child, 'close'), text(child.stdout), text(child.stderr)]);
+  expect([code, err]).toEqual([0, '']);
+  return out;
+}
+
+/** A log with some events, in `data/courier.db` of a folder. */
+async function filled(folder: string, events: number): Promise<string> {
+  mkdirSync(`${folder}/data`);
+  const path = `${folder}/data/courier.db`;
+  await using log = await openSqliteLog({ path });
+  await log.append(Array.from({ length: events }, () => draftOn('global')));
+  return path;
+}
+
+async function countEvents(path: string): Promise<number> {
+  await using log = await openSqliteLog({ path });
+  return (await log.read({ after: 0, selector: EVERYTHING, limit: 1000 }, new AbortController().signal)).events.length;
+}
+
+/** Runs a gateway as the manual starts it, until it has said that it listens. */
+async function starts(commands: string, folder: string, env: Record<string, string>): Promise<void> {
+  const child = spawn('bash', ['-euo', 'pipefail', '-c', `courier() { exec '${process.execPath}' '${cli}' "$@"; }\n${commands}`], {
+    cwd: folder,
+    env: { PATH: process.env['PATH'], HOME: folder, COURIER_JWT_SECRET: SECRET, COURIER_PORT: '0', COURIER_LOG_FORMAT: 'json', ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let out = '';
+  await new Promise<void>((resolve, reject) => {
+    child.stdout.on('data', (chunk: Buffer) => {
+      out += chunk.toString();
+      if (out.includes('listening on')) resolve();
+    });
+    child.once('exit', (code) => reject(new Error(`it ended with ${code}: ${out}`)));
+  });
+  child.removeAllListeners('exit');
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGTERM');
+  expect(await ended).toBe(0);
+}
+
+const hasSqlite = spawnSync('sqlite3', ['--version']).status === 0;
+
+// Debian's package sqlite3; the command is that of SQLite itself.
+if (hasSqlite) {
+  test('a file that an earlier version made is written anew, and shrinks from then on', async () => {
+    using folder = temporaryFolder();
+    const path = await filled(folder.path, 10);
+    const ask = (statements: string) => {
+      using db = new DatabaseSync(path);
+      db.exec(statements);
+      return db.prepare('PRAGMA auto_vacuum').get()?.['auto_vacuum'];
+    };
+    const mode = () => ask('');
+    ask('PRAGMA auto_vacuum = NONE; VACUUM');
+    expect(mode()).toBe(0);
+    expect(await run(block('VACUUM'), folder.path)).toBe('');
+    expect(mode()).toBe(2);
+    expect(await countEvents(path)).toBe(10);
+  });
+} else tried.add(block('VACUUM'));
+
+test('an instance of several starts', async () => {
+  using folder = temporaryFolder();
+  const database = await createDatabase(inject('postgresUrl'));
+  const command = block('COURIER_BROKER=redis')
+    .replace('postgres://courier:secret@db/courier', database)
+    .replace('redis://redis:6379', inject('redisUrl'));
+  await starts(command, folder.path, {});
+});
+
+test('whoever holds a lock is found', async () => {
+  const url = await createDatabase(inject('postgresUrl'));
+  await using log = await openPostgresLog({ url });
+  const [holder, looker] = [new pg.Client({ connectionString: url }), new pg.Client({ connectionString: url })];
+  await Promise.all([holder.connect(), looker.connect()]);
+  await holder.query('BEGIN');
+  await holder.query('LOCK TABLE courier_log');
+  const waiting = log.append([draftOn('global')]);
+  await expect.poll(async () => (await looker.query(block('pg_blocking_pids'))).rows).toMatchObject([{ query: 'LOCK TABLE courier_log' }]);
+  await holder.query('COMMIT');
+  await waiting;
+  await Promise.all([holder.end(), looker.end()]);
+});
+
+test('Prometheus takes the configuration', () => {
+  using folder = temporaryFolder();
+  const [, config = ''] = /```yaml\n([\s\S]*?)```/.exec(manual) ?? [];
+  writeFileSync(folder.file('prometheus.yml'), config);
+  symlinkSync(root('scripts/monitoring/alerts.yml'), folder.file('alerts.yml'));
+  const { status, stderr } = spawnSync('promtool', ['check', 'config', folder.file('prometheus.yml')], { encoding: 'utf8' });
+  expect([status, stderr]).toEqual([0, '']);
+});
+
+test('traces: what is installed exists, and a gateway starts with it', async () => {
+  const [install = '', start = ''] = block('opentelemetry').split('\n');
+  const { devDependencies } = JSON.parse(readFileSync(root('package.json'), 'utf8')) as { devDependencies: object };
+  expect(devDependencies).toMatchObject(
+    Object.fromEntries(
+      install
+        .split(' ')
+        .slice(2)
+        .map((name) => [name, expect.any(String)]),
+    ),
+  );
+  await starts(`exec env ${start}`, root('.'), { COURIER_LOG: 'memory:' });
+});
+
+test('every command of the manual is one of these', () => {
+  expect(shown.filter((commands) => !tried.has(commands))).toEqual([]);
+});
