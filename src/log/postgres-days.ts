@@ -1,12 +1,20 @@
 /** Events lie in one partition a day (UTC): made before the day begins, and dropped whole when it is past retention. */
-import type { ClientBase } from 'pg';
+import pg, { type ClientBase } from 'pg';
+import type { PostgresDatabase } from './postgres-database.ts';
 import { LOCK_SPACE } from './postgres-schema.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** The last day that a date can name. */
 const MAX_DAY = 8.64e15 / DAY_MS;
-/** How long dropping waits for those who read, in ms; appends wait behind it. */
-const DROP_LOCK_MS = 1000;
+/** How long dropping waits for those who append, and then for those who read, in ms. While it waits for readers, appends wait behind it. */
+const COUNTER_LOCK_MS = 1000;
+const DROP_LOCK_MS = 50;
+/** How long a day that another session holds is left alone, in ms. */
+const HELD_PAUSE_MS = 30_000;
+/** For how long one may be held before that is said, in ms: a backup takes its time. */
+const HELD_TOLERANCE_MS = 6 * 60 * 60 * 1000;
+/** SQLSTATE lock_not_available. */
+const LOCKED = '55P03';
 
 /** Makes the partitions of `count` days from `day` on (days since 1970), where they are missing. */
 export async function ensurePartitions(client: ClientBase, day: number, count: number): Promise<void> {
@@ -49,12 +57,42 @@ export async function timesOf(client: ClientBase, now: number | undefined): Prom
 }
 
 /**
- * Drops the oldest day when all of it is more than `keepMs` ago, and never the one that is written to. One instance at a time
- * does so. Resolves to whether there was one. @param given another clock than the database's.
+ * Drops days that are past. One that another session holds, such as that of a pg_dump, is left for later: appends wait for
+ * DROP_LOCK_MS about, and not again for HELD_PAUSE_MS.
  */
-export async function dropOldestDay(client: ClientBase, epoch: string, keepMs: number, given: number | undefined): Promise<boolean> {
+export class PastDays {
+  #heldSince: number | undefined;
+  #heldUntil = 0;
+
+  /** Resolves to whether a day was dropped. @param given another clock than the database's. */
+  async dropOldest(database: PostgresDatabase, epoch: string, keepMs: number, given: number | undefined): Promise<boolean> {
+    if (performance.now() < this.#heldUntil) return false;
+    const oldest = await database.with((client) => dropOldestDay(client, epoch, keepMs, given));
+    if (oldest === 'held') {
+      this.#heldSince ??= Date.now();
+      this.#heldUntil = performance.now() + HELD_PAUSE_MS;
+    } else this.#heldSince = undefined;
+    return oldest === 'dropped';
+  }
+
+  /** What an operator should see to, if anything. */
+  get concern(): string | undefined {
+    const heldMs = this.#heldSince === undefined ? 0 : Date.now() - this.#heldSince;
+    if (heldMs < HELD_TOLERANCE_MS) return undefined;
+    const hours = Math.floor(heldMs / 3_600_000);
+    return `events past retention cannot be removed since ${hours} h, as another session of the database holds their table: end it (pg_locks)`;
+  }
+}
+
+type OldestDay = 'dropped' | 'kept' | 'held';
+
+/**
+ * Drops the oldest day when all of it is more than `keepMs` ago, and never the one that is written to. One instance at a time
+ * does so. @param given another clock than the database's.
+ */
+async function dropOldestDay(client: ClientBase, epoch: string, keepMs: number, given: number | undefined): Promise<OldestDay> {
   await client.query('BEGIN');
-  await client.query(`SET LOCAL lock_timeout = ${DROP_LOCK_MS}`);
+  await client.query(`SET LOCAL lock_timeout = ${COUNTER_LOCK_MS}`);
   const { now, lastAppended } = await timesOf(client, given);
   const beforeDay = Math.max(0, Math.min(dayOf(now - keepMs), dayOf(Math.max(now, lastAppended)), MAX_DAY));
   const { rows } = await client.query<{ locked: boolean }>('SELECT pg_try_advisory_xact_lock($1, 2) AS locked', [LOCK_SPACE]);
@@ -64,7 +102,7 @@ export async function dropOldestDay(client: ClientBase, epoch: string, keepMs: n
   const name = oldest.rows[0]?.name;
   if (rows[0]?.locked !== true || name === undefined || name >= partitionName(beforeDay)) {
     await client.query('COMMIT');
-    return false;
+    return 'kept';
   }
   // Appends lock the counter first, and the events after it; in another order this would be a deadlock.
   await client.query('SELECT 1 FROM courier_log FOR UPDATE');
@@ -72,7 +110,14 @@ export async function dropOldestDay(client: ClientBase, epoch: string, keepMs: n
     `UPDATE courier_log SET trimmed_through = greatest(trimmed_through, (SELECT coalesce(max(seq), 0) FROM ${name})) WHERE epoch = $1`,
     [epoch],
   );
-  await client.query(`DROP TABLE ${name}`);
+  await client.query(`SET LOCAL lock_timeout = ${DROP_LOCK_MS}`);
+  try {
+    await client.query(`DROP TABLE ${name}`);
+  } catch (error) {
+    if (!(error instanceof pg.DatabaseError && error.code === LOCKED)) throw error;
+    await client.query('ROLLBACK');
+    return 'held';
+  }
   await client.query('COMMIT');
-  return true;
+  return 'dropped';
 }

@@ -25,7 +25,7 @@ import {
 import { type Epoch, Positions } from './positions.ts';
 import { PostgresAddress } from './postgres-address.ts';
 import { connect, PostgresDatabase, PostgresSockets, type Row, reasonOf, type Statement } from './postgres-database.ts';
-import { dayOf, dropOldestDay, ensurePartitions, timesOf } from './postgres-days.ts';
+import { dayOf, ensurePartitions, PastDays, timesOf } from './postgres-days.ts';
 import { keepGuard, openError, openGuard, withClient } from './postgres-guard.ts';
 import { beginEpoch, migrate, NO_PARTITION, OTHER_EPOCH, SERVER_NAME } from './postgres-schema.ts';
 import { checkServer, checkSessions, PostgresOpenError, prepareSession } from './postgres-server.ts';
@@ -134,6 +134,7 @@ class PostgresLog implements SharedLog {
   /** `synchronous_standby_names`, when this instance began and now. */
   readonly #firstStandbys: string;
   #standbys: string;
+  readonly #pastDays = new PastDays();
   /** The highest number that was seen: the log may not be shorter. */
   #head: number;
   /** Why nothing can be done any more. */
@@ -182,6 +183,7 @@ class PostgresLog implements SharedLog {
       const differs = `is ${JSON.stringify(names)}, and was ${JSON.stringify(this.#firstStandbys)} when this instance began`;
       concerns.push({ about: 'standbys', action: `synchronous_standby_names ${differs}: if that is meant, start it again` });
     }
+    if (this.#pastDays.concern !== undefined) concerns.push(this.#pastDays.concern);
     return concerns;
   }
 
@@ -303,7 +305,7 @@ class PostgresLog implements SharedLog {
     this.#assertOpen();
     try {
       const now = this.#options.now?.();
-      const dropped = await this.database.with((client) => dropOldestDay(client, this.#epoch, keepMs, now));
+      const dropped = await this.#pastDays.dropOldest(this.database, this.#epoch, keepMs, now);
       const forgotten = await this.database.with((client) => client.query({ ...TRIM_KEYS, values: [now, IDEMPOTENCY_WINDOW_MS, limit] }));
       return dropped || forgotten.rowCount === limit;
     } catch (cause) {

@@ -282,6 +282,46 @@ test('days have tables of their own, made before they begin, and retention drops
   expect(await log.bounds()).toEqual({ first: 2, head: 2 });
 });
 
+test('a day that another session holds, as pg_dump does, is left for later: appends do not wait for it, nor again and again', async () => {
+  const url = await newDatabase();
+  let now = Date.UTC(2026, 0, 30);
+  await using log = await openPostgresLog({ url, now: () => now });
+  await log.append([draftOn('global')]);
+  now += 5 * 86_400_000;
+  const dump = new pg.Client({ connectionString: url });
+  await dump.connect();
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => dump.end());
+  await dump.query('BEGIN');
+  await dump.query('SELECT count(*) FROM courier_event');
+  let longestMs = 0;
+  const appendUntil = async (over: AbortSignal) => {
+    while (!over.aborted) {
+      const begunAt = performance.now();
+      await log.append([draftOn('global')]);
+      longestMs = Math.max(longestMs, performance.now() - begunAt);
+    }
+  };
+  const over = new AbortController();
+  const appending = Promise.all([1, 2, 3].map(() => appendUntil(over.signal)));
+  const trim = () => log.trim(2 * 86_400_000, 100);
+  for (let time = 0; time < 20; time += 1) expect(await trim()).toBe(false);
+  over.abort();
+  await appending;
+  expect(longestMs).toBeLessThan(700);
+  expect(log.concerns).toEqual([]);
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 7 * 3_600_000 });
+  expect(log.concerns).toEqual([expect.stringMatching(/^events past retention cannot be removed since 7 h, as another session/)]);
+  vi.useRealTimers();
+  expect(await log.bounds()).toMatchObject({ first: 1 });
+
+  await dump.query('COMMIT');
+  const clock = vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 60_000);
+  expect(await trim()).toBe(true);
+  clock.mockRestore();
+  expect(await log.bounds()).toMatchObject({ first: 2 });
+});
+
 test('a machine whose clock is wrong removes nothing and forgets no key, and it is known by how much', async () => {
   const url = await newDatabase();
   await using log = await openPostgresLog({ url });
