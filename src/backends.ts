@@ -19,6 +19,7 @@ import { openMemoryLog } from './log/memory.ts';
 import { openPostgresLog, type SharedLog } from './log/postgres.ts';
 import { PostgresOpenError } from './log/postgres-server.ts';
 import { openSqliteLog } from './log/sqlite.ts';
+import { LogOpenError } from './log/sqlite-schema.ts';
 import type { Failures } from './observe/failures.ts';
 import type { Logger } from './observe/logger.ts';
 import { RedisConnection, RedisOpenError } from './redis/connection.ts';
@@ -107,7 +108,10 @@ async function openLog({ log: target }: Config, failures: Failures, logger: Logg
   if (target.kind === 'sqlite') {
     const onClockJump = (by_ms: number) =>
       logger.warn('the clock jumped: what is retained is measured by the time before, until the new one has stood for an hour', { by_ms });
-    return openSqliteLog({ path: target.path, onClockJump, ...told('the worker of the event log failed') });
+    const { path, mustExist } = target;
+    return openSqliteLog({ path, mustExist, onClockJump, ...told('the worker of the event log failed') }).catch((error: unknown) => {
+      throw error instanceof LogOpenError ? new LogOpenError(`COURIER_LOG: ${error.message}`, { cause: error }) : error;
+    });
   }
   return openPostgresLog({ url: target.url, ...told('the event log is another one') }).catch((error: unknown) => {
     throw error instanceof PostgresOpenError ? new ConfigError(`COURIER_LOG: ${error.message}`, { cause: error }) : error;

@@ -13,7 +13,7 @@ import { parseRedisAddress } from './redis/address.ts';
 
 export type LogTarget =
   | { readonly kind: 'memory' }
-  | { readonly kind: 'sqlite'; readonly path: string }
+  | { readonly kind: 'sqlite'; readonly path: string; readonly mustExist: boolean }
   | { readonly kind: 'postgres'; readonly url: string };
 export type BrokerTarget = { readonly kind: 'local' } | { readonly kind: 'redis'; readonly url: string };
 
@@ -64,13 +64,22 @@ function whole(min: number, max: number) {
   };
 }
 
-/** Reads `COURIER_LOG`: `memory:`, `sqlite:PATH` or `postgres://...`. @throws {ConfigError} */
+/** Reads `COURIER_LOG`: `memory:`, `sqlite:PATH`, perhaps with `?mode=rw`, or `postgres://...`. @throws {ConfigError} */
 export function parseLogTarget(value: string): LogTarget {
   if (value === 'memory:') return { kind: 'memory' };
   if (/^postgres(ql)?:\/\//.test(value)) return { kind: 'postgres', url: postgresUrl(value) };
-  const path = /^sqlite:(.+)$/.exec(value)?.[1];
+  const [, path, parameters] = /^sqlite:([^?]+)(?:\?(.*))?$/s.exec(value) ?? [];
   if (path === undefined) throw new ConfigError('must be memory:, sqlite:PATH or postgres://user:password@host/database');
-  return { kind: 'sqlite', path };
+  return { kind: 'sqlite', path, mustExist: sqliteMode(parameters) === 'rw' };
+}
+
+/** As SQLite's own addresses have it: `rw` takes a file that is there, `rwc` makes one where there is none. */
+function sqliteMode(parameters: string | undefined): string {
+  const mode = parameters === undefined ? 'rwc' : /^mode=(rwc?)$/.exec(parameters)?.[1];
+  if (mode !== undefined) return mode;
+  throw new ConfigError(
+    `may have ?mode=rw (the file must be there) or ?mode=rwc (it is made) behind its path, not ?${parameters}; a path cannot have a ? in it`,
+  );
 }
 
 function postgresUrl(value: string): string {

@@ -1,4 +1,5 @@
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from 'vitest';
 import { developmentSecret } from '../src/auth/development-secret.ts';
 import { ConfigError, parseConfig } from '../src/config.ts';
@@ -11,7 +12,7 @@ test('the defaults are those of the documentation', () => {
     production: false,
     host: '127.0.0.1',
     port: 8766,
-    log: { kind: 'sqlite', path: './data/courier.db' },
+    log: { kind: 'sqlite', path: './data/courier.db', mustExist: false },
     retentionMs: 7 * 24 * 60 * 60 * 1000,
     jwt: { secrets: [], jwksUrl: undefined, issuer: undefined, audience: 'courier', maxLifetimeMs: 90 * 24 * 60 * 60 * 1000 },
     allowedOrigins: [],
@@ -31,6 +32,73 @@ test.each(['/courier', '/a/b-c/v1.2_~', '/..a'])('%s is a path that everything c
   expect(parseConfig({ COURIER_BASE_PATH: path }).basePath).toBe(path);
 });
 
+test.each([
+  ['sqlite:a.db', { path: 'a.db', mustExist: false }],
+  ['sqlite:/b/a.db?mode=rwc', { path: '/b/a.db', mustExist: false }],
+  ['sqlite:/b/a%3F #1.db?mode=rw', { path: '/b/a%3F #1.db', mustExist: true }],
+])('%s is a log in SQLite', (COURIER_LOG, log) => {
+  expect(parseConfig({ COURIER_LOG }).log).toEqual({ kind: 'sqlite', ...log });
+});
+
+describe('a log that is expected, and is not there, is no new one', () => {
+  const EXPECTED = 'and mode=rw expects a log that is there: put it in place, or leave the mode out to begin a new one';
+
+  /** What the process says that is started on `courier.db` in a folder as `make` leaves it, and what is in the folder then. */
+  async function refusal(make: (path: string) => void, name = 'courier.db') {
+    using folder = temporaryFolder();
+    const path = folder.file(name);
+    make(path);
+    const files = readdirSync(folder.path);
+    const bytes = existsSync(path) ? readFileSync(path) : undefined;
+    const message = await startProcess({ COURIER_LOG: `sqlite:${path}?mode=rw` }).then(
+      async (gateway) => {
+        await gateway[Symbol.asyncDispose]();
+        return 'started';
+      },
+      (error: Error) => error.message,
+    );
+    expect(readdirSync(folder.path)).toEqual(files);
+    expect(existsSync(path) ? readFileSync(path) : undefined).toEqual(bytes);
+    return message.replace(path, 'PATH');
+  }
+  const database = (statement: string) => (path: string) => {
+    const db = new DatabaseSync(path);
+    db.exec(statement);
+    db.close();
+  };
+
+  test.each<[string, (path: string) => void, string]>([
+    ['no file', () => undefined, `it is not there, ${EXPECTED}`],
+    ['an empty file', (path) => writeFileSync(path, ''), `it is empty, ${EXPECTED}`],
+    ['a database with nothing in it', database('CREATE TABLE x (y); DROP TABLE x'), `it is empty, ${EXPECTED}`],
+    ['a database of something else', database('CREATE TABLE x (y)'), 'it is an SQLite file, but not an event log of Courier'],
+    [
+      'a file that is none',
+      (path) => writeFileSync(path, 'Not a database, whatever its name says. '.repeat(100)),
+      'it is not an SQLite file',
+    ],
+  ])('%s', async (_name, make, reason) => {
+    expect(await refusal(make)).toBe(
+      `the gateway ended with 1: courier: cannot start: COURIER_LOG: the event log PATH cannot be opened: ${reason}`,
+    );
+  });
+
+  test('a missing folder', async () => {
+    expect(await refusal(() => undefined, 'missing/courier.db')).toContain(`it is not there, ${EXPECTED}`);
+  });
+
+  test('one that is there is taken, also when all of it is in its write-ahead log', async () => {
+    using folder = temporaryFolder();
+    const path = folder.file('courier.db');
+    await using made = await startProcess({ COURIER_LOG: `sqlite:${path}` });
+    expect(await made.end('SIGKILL')).toBe('SIGKILL');
+    await using again = await startProcess({ COURIER_LOG: `sqlite:${path}?mode=rw` });
+    expect(await again.end('SIGTERM')).toBe(0);
+    await using whole = await startProcess({ COURIER_LOG: `sqlite:${path}?mode=rw` });
+    expect(await whole.end('SIGTERM')).toBe(0);
+  });
+});
+
 describe('a wrong value is one line that names the variable', () => {
   test.each<[Record<string, string>, RegExp]>([
     [{ COURIER_PORT: 'http' }, /^COURIER_PORT must be a whole number from 0 to 65535$/],
@@ -38,6 +106,13 @@ describe('a wrong value is one line that names the variable', () => {
     [{ COURIER_PORT: '-1' }, /^COURIER_PORT /],
     [{ COURIER_LOG: 'mysql://x' }, /^COURIER_LOG must be memory:, sqlite:PATH or postgres:\/\/user:password@host\/database$/],
     [{ COURIER_LOG: 'sqlite:' }, /^COURIER_LOG /],
+    [{ COURIER_LOG: 'sqlite:?mode=rw' }, /^COURIER_LOG must be memory:, sqlite:PATH/],
+    ...['', 'mode', 'mode=', 'mode=ro', 'mode=rw&mode=rwc', 'mode=rw&cache=shared', 'cache=shared', 'mode=rw ', 'really.db'].map(
+      (parameters): [Record<string, string>, RegExp] => [
+        { COURIER_LOG: `sqlite:./a.db?${parameters}` },
+        /^COURIER_LOG may have \?mode=rw \(the file must be there\) or \?mode=rwc \(it is made\) behind its path, not \?.*; a path cannot have a \? in it$/,
+      ],
+    ),
     [{ COURIER_BROKER: 'redis://x' }, /^COURIER_BROKER is for instances that share a log: COURIER_LOG must be postgres/],
     ...['kafka://x', 'redis://', 'redis:x', 'redis://x:port', 'redis+sentinel:///name', 'redis+sentinel://a,,b/name'].map(
       (broker): [Record<string, string>, RegExp] => [
@@ -107,7 +182,7 @@ describe('a wrong value is one line that names the variable', () => {
 
 test('the development secret is made once, kept beside the log, and readable by its owner only', () => {
   using folder = temporaryFolder();
-  const log = { kind: 'sqlite', path: folder.file('data/courier.db') } as const;
+  const log = { kind: 'sqlite', path: folder.file('data/courier.db'), mustExist: false } as const;
   const secret = developmentSecret(log);
   expect(secret.length).toBeGreaterThanOrEqual(32);
   expect(developmentSecret(log)).toBe(secret);

@@ -6,6 +6,8 @@ import type { Moment } from './steady-clock.ts';
 
 export interface WorkerSettings {
   readonly path: string;
+  /** It is not made when there is none. */
+  readonly mustExist: boolean;
   /** Size of the file in bytes, at most; unbounded when undefined. */
   readonly maxBytes: number | undefined;
 }

@@ -1,7 +1,7 @@
 /** The SQLite file: its identity, its schema by version, and the check that a file is one of ours and whole. */
 import type { DatabaseSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
-import { newEpochName } from './positions.ts';
+import { type Epoch, newEpochName } from './positions.ts';
 
 /** Marks the file as a log of Courier: "COUR" in ASCII. */
 const APPLICATION_ID = 0x434f5552;
@@ -44,8 +44,22 @@ export class LogOpenError extends Error {
   override readonly name = 'LogOpenError';
 }
 
-/** Makes a new file ours, or checks that an old one is; and brings it to this version. @throws {LogOpenError} */
-export function prepareFile(db: DatabaseSync): void {
+/** The same of whatever was thrown while a file was opened. */
+export function openProblem(error: unknown): string {
+  if (error instanceof LogOpenError) return error.message;
+  const message = error instanceof Error ? error.message : String(error);
+  if (/locked|busy/i.test(message)) return 'another process is using it';
+  if (/not a database/i.test(message)) return 'it is not an SQLite file';
+  if (/malformed|disk image/i.test(message)) return `it is damaged: ${message}`;
+  return message;
+}
+
+/**
+ * The version of a log's file, and 0 of one that has nothing in it yet. Changes nothing.
+ *
+ * @throws {LogOpenError} when it is something else, or of a version to come.
+ */
+export function recognise(db: DatabaseSync): number {
   const applicationId = pragma(db, 'application_id');
   const version = pragma(db, 'user_version');
   const empty = db.prepare('SELECT count(*) AS n FROM sqlite_schema').get()?.['n'] === 0;
@@ -55,6 +69,11 @@ export function prepareFile(db: DatabaseSync): void {
   if (version > MIGRATIONS.length) {
     throw new LogOpenError(`it has version ${version}, and this Courier knows versions up to ${MIGRATIONS.length}: use a newer Courier`);
   }
+  return version;
+}
+
+/** Makes an empty file a log, or checks one that is, and brings it to this version. @throws {LogOpenError} when it is damaged. */
+export function prepareFile(db: DatabaseSync, version: number): void {
   if (version > 0) checkIntegrity(db);
   db.function('courier_checksum', { deterministic: true }, (seq, channel, family, type, body) =>
     checksumOf(Number(seq), String(channel), Number(family), String(type), String(body)),
@@ -93,6 +112,13 @@ function checkIntegrity(db: DatabaseSync): void {
   if (first !== null && first !== Number(row['trimmed']) + 1) {
     throw new LogOpenError(`it is damaged: its first event is ${first}, and should be ${Number(row['trimmed']) + 1}`);
   }
+}
+
+/** Every epoch of a log, oldest first. @throws {LogOpenError} */
+export function epochsOf(db: DatabaseSync): [Epoch, ...Epoch[]] {
+  const [oldest, ...rest] = db.prepare('SELECT name, first FROM epoch ORDER BY rowid').all() as unknown as Epoch[];
+  if (oldest === undefined) throw new LogOpenError('it is damaged: it has lost its epochs');
+  return [oldest, ...rest];
 }
 
 /** Reads a pragma that is a number. */

@@ -1,5 +1,5 @@
 /** The statements of the SQLite log, on one open file. Synchronous; runs in the worker. */
-import { accessSync, constants, statfsSync, statSync } from 'node:fs';
+import { statfsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { CHANNEL_FAMILIES, type ChannelFamily } from '../contract/channels.ts';
@@ -7,9 +7,10 @@ import { type EventDraft, IDEMPOTENCY_WINDOW_MS, type LogBounds, type LogPage, P
 import { PlacedFiles } from './placed-files.ts';
 import { type Epoch, newEpochName } from './positions.ts';
 import { makePrivate, narrow } from './private-file.ts';
+import { isReadOnly, READ_ONLY } from './read-only.ts';
 import { lengthOf, spanOf } from './span.ts';
 import type { Disk, Placement, Request, WorkerSettings } from './sqlite-messages.ts';
-import { checksumOf, LogOpenError, pragma, prepareFile } from './sqlite-schema.ts';
+import { checksumOf, epochsOf, LogOpenError, openProblem, pragma, prepareFile, recognise } from './sqlite-schema.ts';
 import type { Moment } from './steady-clock.ts';
 
 /** Shapes of reads whose statements are kept. */
@@ -257,59 +258,47 @@ export class SqliteStore {
   }
 }
 
-function open({ path, maxBytes }: WorkerSettings): DatabaseSync {
+function open({ path, mustExist, maxBytes }: WorkerSettings): DatabaseSync {
   let db: DatabaseSync | undefined;
   try {
-    makePrivate(path);
+    if (mustExist) requireFile(path);
+    else makePrivate(path);
     db = new DatabaseSync(path, { timeout: 0 });
     // Of a file that is made so, pages that are not used any more can be given back.
     if (pragma(db, 'page_count') === 0) db.exec('PRAGMA auto_vacuum = INCREMENTAL');
     // Held from the first read to the close, it keeps every other process out.
     db.exec('PRAGMA locking_mode = EXCLUSIVE');
+    const version = recognise(db);
+    if (mustExist && version === 0) throw new LogOpenError(NO_LOG);
     db.exec('PRAGMA journal_mode = WAL');
     // An ack promises that the event is on disk; NORMAL would sync only at checkpoints.
     db.exec('PRAGMA synchronous = FULL');
     db.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
-    prepareFile(db);
+    prepareFile(db, version);
     // Only now is it known to be ours. What SQLite makes beside it from here on has the same rights.
     for (const suffix of ['', '-wal', '-shm']) narrow(path + suffix);
     if (maxBytes !== undefined) db.exec(`PRAGMA max_page_count = ${Math.ceil(maxBytes / pragma(db, 'page_size'))}`);
     return db;
   } catch (error) {
     db?.close();
-    throw new LogOpenError(`the event log ${path} cannot be opened: ${openProblem(error, path)}`);
+    const problem = !(error instanceof LogOpenError) && isReadOnly(path) ? READ_ONLY : openProblem(error);
+    throw new LogOpenError(`the event log ${path} cannot be opened: ${problem}`);
   }
+}
+
+const NO_LOG = 'it is empty, and mode=rw expects a log that is there: put it in place, or leave the mode out to begin a new one';
+
+/** What is empty is not opened at all: a write-ahead log beside it is another's. @throws {LogOpenError} */
+function requireFile(path: string): void {
+  const size = statSync(path, { throwIfNoEntry: false })?.size;
+  if (size === undefined) throw new LogOpenError(NO_LOG.replace('is empty', 'is not there'));
+  if (size === 0) throw new LogOpenError(NO_LOG);
 }
 
 /** What was in the file when it was closed may not be what is in it now: from here on numbers have positions of their own. */
 function beginEpoch(db: DatabaseSync, first: number): [Epoch, ...Epoch[]] {
-  const current = { name: newEpochName(), first };
-  const earlier = db.prepare('SELECT name, first FROM epoch ORDER BY rowid').all() as unknown as Epoch[];
-  db.prepare('INSERT INTO epoch (name, first) VALUES (?, ?)').run(current.name, current.first);
-  const [oldest = current, ...rest] = [...earlier, current];
-  return [oldest, ...rest];
-}
-
-export const READ_ONLY = 'the file system is read-only: see why, as disks that fail become so, and mount it to be written to';
-
-/** Whether the file system of a file takes no writes. */
-export function isReadOnly(path: string): boolean {
-  try {
-    accessSync(dirname(path), constants.W_OK);
-    return false;
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EROFS';
-  }
-}
-
-function openProblem(error: unknown, path: string): string {
-  if (error instanceof LogOpenError) return error.message;
-  if (isReadOnly(path)) return READ_ONLY;
-  const message = error instanceof Error ? error.message : String(error);
-  if (/locked|busy/i.test(message)) return 'another process is using it';
-  if (/not a database/i.test(message)) return 'it is not an SQLite file';
-  if (/malformed|disk image/i.test(message)) return `it is damaged: ${message}`;
-  return message;
+  db.prepare('INSERT INTO epoch (name, first) VALUES (?, ?)').run(newEpochName(), first);
+  return epochsOf(db);
 }
 
 /**

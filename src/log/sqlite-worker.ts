@@ -5,8 +5,9 @@
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { commitSize } from './group-commit.ts';
+import { isReadOnly, READ_ONLY } from './read-only.ts';
 import type { Reply, Request, WorkerSettings } from './sqlite-messages.ts';
-import { isReadOnly, READ_ONLY, SqliteStore } from './sqlite-store.ts';
+import { SqliteStore } from './sqlite-store.ts';
 
 type Append = Extract<Request, { kind: 'append' }>;
 type Other = Exclude<Request, Append>;

@@ -14,6 +14,8 @@ import { clockOf, type Moment } from './steady-clock.ts';
 
 export interface SqliteLogOptions {
   readonly path: string;
+  /** Refuses a file that is not there or empty, instead of making a log of it. */
+  readonly mustExist?: boolean;
   /** Size that the file may grow to, in bytes; until the disk is full when absent. */
   readonly maxBytes?: number;
   /** Bytes of memory for what waits to be stored, at most; further appends are refused. */
@@ -45,14 +47,15 @@ type Body<R> = R extends Request ? Omit<R, 'id'> : never;
 
 /** Opens the log, making the file when there is none. @throws {LogOpenError} when it is damaged, in use, or no log of ours. */
 export async function openSqliteLog(options: SqliteLogOptions): Promise<EventLog> {
-  mkdirSync(dirname(options.path), { recursive: true });
-  const settings: WorkerSettings = { path: options.path, maxBytes: options.maxBytes };
+  const { path, mustExist = false, maxBytes } = options;
+  if (!mustExist) mkdirSync(dirname(path), { recursive: true });
+  const settings: WorkerSettings = { path, mustExist, maxBytes };
   // Sources run as they are, packages as JavaScript.
   const file = new URL(`./sqlite-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
   const worker = new Worker(file, { workerData: settings });
   const [reply] = (await Promise.race([
     once(worker, 'message'),
-    once(worker, 'exit').then(() => [{ kind: 'refused', message: `the event log ${options.path} cannot be opened: its worker ended` }]),
+    once(worker, 'exit').then(() => [{ kind: 'refused', message: `the event log ${path} cannot be opened: its worker ended` }]),
   ])) as [Reply];
   if (reply.kind !== 'opened') throw new LogOpenError(reply.kind === 'refused' ? reply.message : 'the worker does not answer');
   return new SqliteLog(worker, new Positions(reply.epochs), clockOf(options, reply.knownMs), options);
