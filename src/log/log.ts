@@ -15,6 +15,7 @@
  * - **Trimmed from the front only.** Retention removes the oldest events; numbers are never given out again.
  * - **Recognisable.** A position of another log, or of this one in a state that was lost, is never taken for one of now.
  */
+import type { Readable } from 'node:stream';
 import type { ChannelFamily, Selector } from '../contract/channels.ts';
 import type { Positions } from './positions.ts';
 
@@ -93,6 +94,13 @@ export interface LogPage extends LogBounds {
 /** Bytes of bodies (UTF-8) after which a page ends: about what a socket takes before it is full. */
 export const PAGE_BYTES = 256 * 1024;
 
+/** A copy of a log, in storage of its own until it is disposed of. */
+export interface LogCopy extends AsyncDisposable {
+  readonly bytes: number;
+  /** All of it, from its beginning. */
+  read(): Readable;
+}
+
 export interface EventLog extends AsyncDisposable {
   readonly positions: Positions;
 
@@ -133,6 +141,16 @@ export interface EventLog extends AsyncDisposable {
    */
   trim(keepMs: number, limit: number): Promise<boolean>;
 
+  /**
+   * Copies the log as it is at one moment: all that was acknowledged before the call, and of what is appended meanwhile a
+   * beginning without holes. The copy is a file that a log can be opened on. Appending, reading and trimming go on, and wait
+   * for a small step of it at most. There is one copy at a time, from the call until it is disposed of.
+   *
+   * @throws {CourierError} BAD_REQUEST, with what to do instead, when the log is no file; SERVICE_UNAVAILABLE while there is
+   * another copy, or no room for one. An aborted signal rejects with its reason. Nothing is left of a copy that failed.
+   */
+  copy(signal: AbortSignal): Promise<LogCopy>;
+
   /** Bytes that are left for it where it is stored; undefined where that is not known. */
   readonly freeBytes: number | undefined;
 
@@ -141,7 +159,7 @@ export interface EventLog extends AsyncDisposable {
 }
 
 export interface Concern {
-  readonly about: 'clock' | 'disk' | 'standbys';
+  readonly about: 'clock' | 'disk' | 'retention' | 'standbys';
   /** A sentence that says what it is, and what to do. */
   readonly action: string;
 }

@@ -160,6 +160,10 @@ class MemoryLog implements EventLog {
     return old;
   }
 
+  async copy(): Promise<never> {
+    throw new CourierError('BAD_REQUEST', 'this log is in memory only and has no backup: COURIER_LOG=sqlite:PATH keeps events in a file');
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     return Promise.resolve();

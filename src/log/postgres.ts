@@ -183,7 +183,7 @@ class PostgresLog implements SharedLog {
       const differs = `is ${JSON.stringify(names)}, and was ${JSON.stringify(this.#firstStandbys)} when this instance began`;
       concerns.push({ about: 'standbys', action: `synchronous_standby_names ${differs}: if that is meant, start it again` });
     }
-    if (this.#pastDays.concern !== undefined) concerns.push(this.#pastDays.concern);
+    if (this.#pastDays.concern !== undefined) concerns.push({ about: 'retention', action: this.#pastDays.concern });
     return concerns;
   }
 
@@ -300,7 +300,7 @@ class PostgresLog implements SharedLog {
     }
   }
 
-  /** Drops the oldest day when all of it is past. One instance at a time does so. */
+  /** Drops the oldest day when all of it is past, or tries to: what another session holds is left for the next time. */
   async trim(keepMs: number, limit: number): Promise<boolean> {
     this.#assertOpen();
     try {
@@ -311,6 +311,10 @@ class PostgresLog implements SharedLog {
     } catch (cause) {
       throw this.#failure('trim', cause);
     }
+  }
+
+  async copy(): Promise<never> {
+    throw new CourierError('BAD_REQUEST', 'this log is in PostgreSQL: back its database up with pg_dump, which may run beside the gateway');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

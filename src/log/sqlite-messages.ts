@@ -27,6 +27,9 @@ export type Request =
   | { readonly kind: 'bounds'; readonly id: number }
   | { readonly kind: 'bytes'; readonly id: number }
   | { readonly kind: 'trim'; readonly id: number; readonly keepMs: number; readonly limit: number; readonly now: Moment }
+  | { readonly kind: 'copy'; readonly id: number }
+  /** Has no reply of its own: `id` is that of the copy. */
+  | { readonly kind: 'abandon-copy'; readonly id: number }
   | { readonly kind: 'close'; readonly id: number };
 
 /** The file system that the file is on. */
@@ -53,6 +56,8 @@ export type Reply =
   | { readonly kind: 'bounds'; readonly id: number; readonly bounds: LogBounds; readonly disk: Disk }
   | { readonly kind: 'bytes'; readonly id: number; readonly bytes: number }
   | { readonly kind: 'trimmed'; readonly id: number; readonly more: boolean }
+  /** The path that the copy was written to; undefined when it was abandoned. */
+  | { readonly kind: 'copied'; readonly id: number; readonly path: string | undefined }
   | { readonly kind: 'closed'; readonly id: number }
   | {
       readonly kind: 'failed';

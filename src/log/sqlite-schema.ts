@@ -39,6 +39,8 @@ const MIGRATIONS: readonly string[] = [
   'ALTER TABLE log ADD COLUMN believed_ms INTEGER',
 ];
 
+export const SCHEMA_VERSION = MIGRATIONS.length;
+
 /** Why a file cannot be used; one line. */
 export class LogOpenError extends Error {
   override readonly name = 'LogOpenError';

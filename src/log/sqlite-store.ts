@@ -9,6 +9,7 @@ import { type Epoch, newEpochName } from './positions.ts';
 import { makePrivate, narrow } from './private-file.ts';
 import { isReadOnly, READ_ONLY } from './read-only.ts';
 import { lengthOf, spanOf } from './span.ts';
+import { type CopyOptions, copyDatabase, copyPathOf, removeCopy } from './sqlite-copy.ts';
 import type { Disk, Placement, Request, WorkerSettings } from './sqlite-messages.ts';
 import { checksumOf, epochsOf, LogOpenError, openProblem, pragma, prepareFile, recognise } from './sqlite-schema.ts';
 import type { Moment } from './steady-clock.ts';
@@ -49,6 +50,7 @@ export class SqliteStore {
   constructor(settings: WorkerSettings) {
     this.#path = settings.path;
     this.#db = open(settings);
+    removeCopy(copyPathOf(settings.path));
     const db = this.#db;
     const row = db.prepare('SELECT trimmed_through, believed_ms, (SELECT max(seq) FROM event) AS head FROM log').get() ?? {};
     this.#trimmedThrough = Number(row['trimmed_through']);
@@ -237,6 +239,16 @@ export class SqliteStore {
     if (row !== undefined) return { seq: Number(row['seq']), ms: Number(row['appended_ms']) };
     this.#lookedThrough = head;
     return undefined;
+  }
+
+  /**
+   * Copies everything; resolves to where it is. A file that was deleted or moved is copied too: what is left of it can be saved
+   * in no other way.
+   */
+  async copy(options: CopyOptions): Promise<string> {
+    const path = copyPathOf(this.#path);
+    await copyDatabase(this.#db, path, options);
+    return path;
   }
 
   close(): void {

@@ -1,8 +1,9 @@
 /**
  * The worker that owns the SQLite file. Whatever appends are waiting go into one transaction, and its one sync
  * acknowledges them all. Commits and everything else take turns, one page at the most between two commits, so that
- * neither a replay nor a flood of publishes holds up the other.
+ * neither a replay nor a flood of publishes holds up the other. While the file is copied, each turn waits for a step of that.
  */
+import type { BackupProgressInfo } from 'node:sqlite';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { commitSize } from './group-commit.ts';
 import { isReadOnly, READ_ONLY } from './read-only.ts';
@@ -11,6 +12,14 @@ import { SqliteStore } from './sqlite-store.ts';
 
 type Append = Extract<Request, { kind: 'append' }>;
 type Other = Exclude<Request, Append>;
+
+/** A copy that is being made. */
+interface Copying {
+  readonly id: number;
+  readonly abandon: AbortController;
+  /** Resolves when it has ended, in whatever way. */
+  readonly ended: Promise<void>;
+}
 
 /** Primary result codes of SQLite (the lowest byte of each extended one) that a caller may be told of. */
 const PRIMARY_CODE = 0xff;
@@ -31,6 +40,7 @@ const { path } = settings;
 const reply = (message: Reply) => port.postMessage(message);
 const appends: Append[] = [];
 const others: Other[] = [];
+let copying: Copying | undefined;
 
 try {
   const store = new SqliteStore(settings);
@@ -54,12 +64,16 @@ function receiveWaiting(): void {
 
 function drain(store: SqliteStore): void {
   receiveWaiting();
-  while (appends.length > 0 || others.length > 0) {
-    if (appends.length > 0) commit(store, appends.splice(0, commitSize(appends)));
-    const other = others.shift();
-    if (other !== undefined) serve(store, other);
+  while (copying === undefined && (appends.length > 0 || others.length > 0)) {
+    takeTurn(store);
     receiveWaiting();
   }
+}
+
+function takeTurn(store: SqliteStore): void {
+  if (appends.length > 0) commit(store, appends.splice(0, commitSize(appends)));
+  const other = others.shift();
+  if (other !== undefined) serve(store, other);
 }
 
 function commit(store: SqliteStore, batch: readonly Append[]): void {
@@ -78,16 +92,52 @@ function serve(store: SqliteStore, request: Other): void {
     else if (request.kind === 'bounds') {
       store.checkPlace();
       reply({ kind: 'bounds', id, bounds: store.bounds, disk: store.disk });
+    } else if (request.kind === 'copy') copying = beginCopy(store, id);
+    else if (request.kind === 'abandon-copy') {
+      if (copying?.id === id) copying.abandon.abort();
     } else if (request.kind === 'bytes') reply({ kind: 'bytes', id, bytes: store.bytes });
     else if (request.kind === 'trim') reply({ kind: 'trimmed', id, more: store.trim(request.keepMs, request.limit, request.now) });
-    else {
-      store.close();
-      reply({ kind: 'closed', id });
-      port.close();
-    }
+    else void close(store, id);
   } catch (error) {
     reply({ kind: 'failed', ids: [id], of: request.kind, ...failureOf(error) });
   }
+}
+
+/**
+ * The main thread asks for one copy at a time. While it is made the turns come between its steps, and for each page that was
+ * added two are copied before the next turn: it ends before the file has doubled, however much is published.
+ */
+function beginCopy(store: SqliteStore, id: number): Copying {
+  const abandon = new AbortController();
+  const { signal } = abandon;
+  let ahead = Number.POSITIVE_INFINITY;
+  const onStep = ({ totalPages, remainingPages }: BackupProgressInfo) => {
+    // A page that is added counts in both.
+    if (totalPages + remainingPages >= ahead) return;
+    ahead = totalPages + remainingPages;
+    receiveWaiting();
+    takeTurn(store);
+  };
+  const ended = store
+    .copy({ signal, onStep })
+    .then((path) => reply({ kind: 'copied', id, path }))
+    .catch((error: unknown) => {
+      if (signal.aborted) reply({ kind: 'copied', id, path: undefined });
+      else reply({ kind: 'failed', ids: [id], of: 'copy', ...failureOf(error) });
+    })
+    .finally(() => {
+      copying = undefined;
+      drain(store);
+    });
+  return { id, abandon, ended };
+}
+
+async function close(store: SqliteStore, id: number): Promise<void> {
+  copying?.abandon.abort();
+  await copying?.ended;
+  store.close();
+  reply({ kind: 'closed', id });
+  port.close();
 }
 
 /** What went wrong in words that callers may read; SQLite's own, which may have more in them, are beside it. */
@@ -95,6 +145,7 @@ function failureOf(error: unknown): { readonly reason: string; readonly detail: 
   const detail = error instanceof Error ? error.message : String(error);
   if (!(error instanceof Error && 'code' in error)) return { reason: detail, detail };
   if (isReadOnly(path)) return { reason: READ_ONLY, detail };
+  if ('syscall' in error) return { reason: `no file can be written beside its own (${error.code})`, detail };
   const reason = 'errcode' in error ? REASONS.get(Number(error.errcode) & PRIMARY_CODE) : undefined;
   return { reason: reason ?? 'its file cannot be used', detail };
 }

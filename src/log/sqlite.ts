@@ -1,13 +1,15 @@
 /** The embedded log: an SQLite file, owned by one worker thread. The default for one instance. */
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { CHANNEL_FAMILIES } from '../contract/channels.ts';
 import { CourierError } from '../errors.ts';
 import { bytesOf, MAX_IN_FLIGHT_BYTES } from './group-commit.ts';
-import type { Appended, Concern, EventDraft, EventLog, LogBounds, LogPage, LogQuery, StoredEvent } from './log.ts';
+import type { Appended, Concern, EventDraft, EventLog, LogBounds, LogCopy, LogPage, LogQuery, StoredEvent } from './log.ts';
 import { Positions } from './positions.ts';
+import { openCopy, removeCopy } from './sqlite-copy.ts';
 import type { Disk, Placement, Reply, Request, WorkerSettings } from './sqlite-messages.ts';
 import { LogOpenError } from './sqlite-schema.ts';
 import { clockOf, type Moment } from './steady-clock.ts';
@@ -35,6 +37,8 @@ const MEBIBYTE = 1024 * 1024;
 /** From when on a disk is nearly full: with so much of it left, and so many bytes at most. */
 const LITTLE_SHARE = 0.05;
 const LITTLE_BYTES = 5 * 1024 * MEBIBYTE;
+/** Bytes of the disk that a copy leaves free, at least: what is published meanwhile needs room too. */
+const SPARE_BYTES = 64 * 1024 * 1024;
 
 /** A request's place in the queue: what settles it. */
 interface Pending {
@@ -74,6 +78,7 @@ class SqliteLog implements EventLog {
   /** Why nothing can be done any more; set by closing and by the end of the worker. */
   #ended: string | undefined;
   #closing: Promise<void> | undefined;
+  #hasCopy = false;
   #problem: string | undefined;
   #disk: Disk | undefined;
 
@@ -148,6 +153,48 @@ class SqliteLog implements EventLog {
     return this.#request({ kind: 'trim', keepMs, limit, now: this.#now() });
   }
 
+  async copy(signal: AbortSignal): Promise<LogCopy> {
+    signal.throwIfAborted();
+    if (this.#hasCopy) throw unavailable('another copy of it is being made or read');
+    this.#hasCopy = true;
+    const onClose = () => {
+      this.#hasCopy = false;
+    };
+    try {
+      await this.#requireRoom();
+      const path = await this.#makeCopy(signal);
+      return await openCopy(path, onClose);
+    } catch (error) {
+      onClose();
+      throw error;
+    }
+  }
+
+  /** @throws {CourierError} when a copy would leave too little of the disk. */
+  async #requireRoom(): Promise<void> {
+    const needed = (await this.bytes()) + SPARE_BYTES;
+    const { bavail, bsize } = await statfs(dirname(this.#options.path)).catch((cause: unknown) => {
+      throw unavailable('the folder of its file is gone', cause);
+    });
+    if (bavail * bsize >= needed) return;
+    throw unavailable(`a copy needs ${mebibytes(needed)} MiB beside its file, and the disk has ${mebibytes(bavail * bsize)} MiB left`);
+  }
+
+  /** Resolves to the path of the copy. */
+  async #makeCopy(signal: AbortSignal): Promise<string> {
+    const id = this.#nextId;
+    const made = this.#request<string | undefined>({ kind: 'copy' });
+    const abandon = () => this.#worker.postMessage({ kind: 'abandon-copy', id } satisfies Request);
+    signal.addEventListener('abort', abandon, { once: true });
+    if (signal.aborted) abandon();
+    const path = await made.finally(() => signal.removeEventListener('abort', abandon));
+    if (path === undefined || signal.aborted) {
+      if (path !== undefined) removeCopy(path);
+      throw signal.reason ?? unavailable('it is closed');
+    }
+    return path;
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -190,6 +237,9 @@ class SqliteLog implements EventLog {
         break;
       case 'trimmed':
         this.#take(reply.id)?.resolve(reply.more as never);
+        break;
+      case 'copied':
+        this.#take(reply.id)?.resolve(reply.path as never);
         break;
       case 'closed':
         this.#take(reply.id)?.resolve(undefined as never);
@@ -236,7 +286,11 @@ class SqliteLog implements EventLog {
   }
 }
 
+function mebibytes(bytes: number): number {
+  return Math.round(bytes / 1024 / 1024);
+}
+
 /** @param cause in the words of SQLite, which callers are not told. */
-function unavailable(reason: string, cause?: Error): CourierError {
+function unavailable(reason: string, cause?: unknown): CourierError {
   return new CourierError('SERVICE_UNAVAILABLE', `the event log cannot serve this now: ${reason}`, { retryAfterMs: RETRY_AFTER_MS, cause });
 }

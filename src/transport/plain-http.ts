@@ -1,4 +1,4 @@
-/** The plain HTTP surface, for `curl` and clients without tRPC: publish, replay, health, stats. */
+/** The plain HTTP surface, for `curl` and clients without tRPC: publish, replay, health, stats, backup. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { z } from 'zod';
 import type { Principal } from '../auth/principal.ts';
@@ -13,10 +13,12 @@ import { CourierError, invalidField, validated } from '../errors.ts';
 import { HISTORY_ORDERS, history, MAX_HISTORY_LIMIT } from '../history.ts';
 import type { Activity } from '../limits/limits.ts';
 import { isServing } from '../observe/health.ts';
+import type { Logger } from '../observe/logger.ts';
 import { authorise, publish } from '../publish.ts';
 import { typeList } from '../router/events.ts';
 import { anyDraft } from '../router/services.ts';
 import { CONTRACT_HASH, VERSION } from '../version.ts';
+import { sendCopy } from './backup.ts';
 import { readableChannels } from './channel-list.ts';
 import { headerOf, readJson, sendJson, traceparentOf } from './http-exchange.ts';
 import { decodeSegment, type RequestTarget } from './request-target.ts';
@@ -26,6 +28,9 @@ export interface PlainHttpDeps {
   readonly health: () => Promise<Health>;
   readonly control: Control;
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
+  readonly logger: Logger;
+  /** How long a client may read nothing of what waits for it, in ms. */
+  readonly stallMs: number;
 }
 
 interface Exchange {
@@ -47,6 +52,7 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
   livez: { GET: handleLiveness },
   readyz: { GET: handleHealth },
   stats: { GET: handleStats },
+  backup: { GET: handleBackup },
   metrics: { GET: handleMetrics },
   'contract.json': { GET: handleContract },
   'asyncapi.json': { GET: handleAsyncApi },
@@ -180,4 +186,13 @@ async function handleStats(deps: PlainHttpDeps, exchange: Exchange): Promise<voi
   const stats = await deps.control.stats();
   exchange.connection.assertOpen();
   sendJson(exchange.res, 200, JSON.stringify(stats));
+}
+
+async function handleBackup({ feed, logger, stallMs }: PlainHttpDeps, exchange: Exchange): Promise<void> {
+  const { sub, role } = await caller(exchange, 'query');
+  if (role !== 'admin') throw new CourierError('FORBIDDEN', 'backups are for admins');
+  const about = { user_id: sub, request_id: exchange.requestId };
+  logger.info('a backup is being made', about);
+  const bytes = await sendCopy(feed.log, { ...exchange, stallMs });
+  logger.info('a backup was sent', { ...about, bytes });
 }

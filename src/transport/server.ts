@@ -6,7 +6,6 @@ import type { Connections } from '../connections/connections.ts';
 import { FULL, SHUTTING_DOWN } from '../connections/wire.ts';
 import { CourierError } from '../errors.ts';
 import type { Failures } from '../observe/failures.ts';
-import type { Logger } from '../observe/logger.ts';
 import { isSubscription } from '../router/index.ts';
 import { CONTRACT_HASH } from '../version.ts';
 import { answerPreflight, letPagesRead, markData } from './browser-headers.ts';
@@ -24,12 +23,9 @@ import { Upgrades } from './upgrades.ts';
 
 export interface ServerDeps extends PlainHttpDeps {
   readonly connections: Connections;
-  readonly logger: Logger;
   readonly failures: Failures;
   /** What every path begins with: empty, or such as `/courier`. */
   readonly basePath: string;
-  /** How long a client may read nothing of what waits for it, in ms. */
-  readonly stallMs: number;
   readonly room: SocketRoom;
   /** Where the dashboard's build lies, when not in its place. */
   readonly dashboardFolder?: string | undefined;
