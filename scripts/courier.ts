@@ -9,6 +9,7 @@ import { PostgresOpenError } from '../src/log/postgres-server.ts';
 import { serve } from '../src/main.ts';
 import { VERSION } from '../src/version.ts';
 import { connections, revoke } from './cli/admin.ts';
+import { backup } from './cli/backup.ts';
 import { type ConnectionOptions, EXIT, explain } from './cli/connection.ts';
 import { CONTRACT_FORMATS, checkContract, EXIT_OUT_OF_DATE, exportContract, SNAPSHOT } from './cli/contract.ts';
 import { print, tell } from './cli/output.ts';
@@ -198,6 +199,26 @@ program
     if (jti !== undefined) return revoke({ jti }, options);
     return command.error('error: give --sub or --jti');
   });
+
+program
+  .command('backup')
+  .description('copy a log in SQLite, beside a running gateway, to a new file here; for admins')
+  .argument('<file>', 'where to; nothing that is there is overwritten')
+  .option('--stopped', 'of a gateway that does not run: copy the file that COURIER_LOG names')
+  .addOption(json)
+  .addOption(url)
+  .addOption(token)
+  .addHelpText(
+    'after',
+    `
+The copy is the log as it is at one moment; publishing goes on meanwhile. The gateway makes it beside its log, where it needs as
+much room again, and sends it. It is checked, event by event, and synced before the command says that it is there. A log in
+PostgreSQL is backed up with pg_dump.
+
+Example:
+  courier backup courier-$(date +%F).db`,
+  )
+  .action((file, options) => backup(file, options));
 
 let gatewayUrl = '';
 program.hook('preAction', (_program, command) => {

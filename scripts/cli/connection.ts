@@ -106,6 +106,14 @@ export async function getJson(options: ConnectionOptions, path: string): Promise
   return { ok: response.ok, body };
 }
 
+/** GET of a plain path that answers a file, as it comes. @throws {CliError} with what the gateway says when it has none to give. */
+export async function getFile(options: ConnectionOptions, path: string): Promise<ReadableStream<Uint8Array>> {
+  const response = await ask(options, `${options.url}${path}`, { headers: { authorization: `Bearer ${await tokenFor(options)}` } });
+  if (response.ok && response.body !== null) return response.body;
+  const { detail } = (await response.json()) as { detail?: unknown };
+  throw new CliError(String(detail), response.status === 401 || response.status === 403 ? EXIT.refused : EXIT.failed);
+}
+
 /** Turns whatever was thrown into a line and an exit code. */
 export function explain(error: unknown, url: string): CliError {
   if (error instanceof CliError) return error;
