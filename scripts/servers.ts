@@ -127,6 +127,13 @@ export async function startPgBouncer(port: number, poolMode: 'session' | 'transa
   });
 }
 
+/** The path of one of PostgreSQL's programs, such as `pg_dump`. @throws when they are not there. */
+export function postgresProgram(name: string): string {
+  const bin = findPostgres();
+  if (bin === undefined) throw new Error('the programs of PostgreSQL are missing: install it');
+  return join(bin, name);
+}
+
 /** Makes an empty database on the server of `url`, and gives its address. */
 export async function createDatabase(url: string): Promise<string> {
   const name = `courier_${randomUUID().replaceAll('-', '')}`;

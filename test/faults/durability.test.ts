@@ -1,13 +1,16 @@
 /** Acknowledgements: never before the sync, never lost for good, never given for more than one event. */
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, readFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, watch as watchFolder } from 'node:fs';
 import { type AddressInfo, connect as connectTcp, createServer, type Socket } from 'node:net';
-import { expect, test } from 'vitest';
+import { promisify } from 'node:util';
+import { expect, inject, test } from 'vitest';
+import { createDatabase, postgresProgram } from '../../scripts/servers.ts';
+import { runCli } from '../helpers/cli.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 import { processToken, startProcess } from '../helpers/process.ts';
-import { EXACT, Ledger, LONG, report } from './ledger.ts';
-import { connect, storedEvents, watch } from './load.ts';
+import { EXACT, type Item, Ledger, LONG, report, seqOf } from './ledger.ts';
+import { connect, startLoad, storedEvents, watch } from './load.ts';
 
 interface Receipt {
   readonly id: string;
@@ -154,6 +157,124 @@ test('one idempotency key from many publishers at once', async ({ task }) => {
   report(task, 19, `one key from ${publishers} publishers at once`, { ...figures, keys, publishes: keys * publishers });
   expect(figures).toMatchObject({ ...EXACT, stored: keys });
   expect(first).toBe(keys);
+});
+
+/** What a backup has: everything that was acknowledged before it began, and of the rest a beginning without holes. */
+async function expectRestored(url: string, token: string, before: Ledger, later: Ledger): Promise<{ stored: Item[]; lost: number }> {
+  const stored = await storedEvents(url, token);
+  expect(stored.map(seqOf)).toEqual(Array.from({ length: stored.length }, (_, index) => index + 1));
+  const figures = before.compare(stored, stored);
+  expect(figures).toMatchObject(EXACT);
+  expect(new Set(stored.map(({ text }) => text)).size).toBe(stored.length);
+  const { acknowledged, lost } = later.compare(stored, stored);
+  expect(lost).toBeGreaterThan(0);
+  expect(lost).toBeLessThanOrEqual(acknowledged);
+  return { stored, lost };
+}
+
+/** Comes back with a position that the restored log has, and with one that it has lost. */
+async function resumeBoth(url: string, token: string, stored: readonly Item[], lostId: string) {
+  await using known = watch(url, token, { lastEventId: stored[9]?.id ?? '' });
+  await known.count(stored.length - 10);
+  expect(known.notices).not.toContain('courier.gap');
+  expect(known.items).toEqual(stored.slice(10));
+  await using lost = watch(url, token, { lastEventId: lostId });
+  await expect.poll(() => lost.notices).toEqual(['courier.gap', 'courier.live']);
+  expect([lost.reasons, lost.items]).toEqual([['epoch'], []]);
+}
+
+test('a backup is made under load, the gateway killed, and the backup restored', { timeout: 120_000 }, async ({ task }) => {
+  using folder = temporaryFolder();
+  const path = folder.file('courier.db');
+  const env = { COURIER_LOG: `sqlite:${path}` };
+  const token = await processToken('forge', 'service');
+  const [before, later] = [new Ledger(), new Ledger()];
+  let lostId = '';
+  {
+    await using gateway = await startProcess(env);
+    const { url } = gateway;
+    await using first = startLoad({ url, token, ledger: before, inFlight: 8, batch: 20, padding: 500 });
+    await first.more(LONG ? 100_000 : 5000);
+    await first.stop();
+    await using second = startLoad({ url, token, ledger: later, inFlight: 4, padding: 500 });
+    await second.more(10);
+    await using cli = runCli(['backup', folder.file('backup.db')], {
+      COURIER_URL: url,
+      COURIER_TOKEN: await processToken('root', 'admin'),
+    });
+    expect([await cli.exit, cli.stderr]).toEqual([0, []]);
+    await second.more(200);
+    await second.stop();
+    lostId = (await storedEvents(url, token)).at(-1)?.id ?? '';
+    expect(await gateway.end('SIGKILL')).toBe('SIGKILL');
+  }
+  rmSync(`${path}-wal`);
+  copyFileSync(folder.file('backup.db'), path);
+  await using gateway = await startProcess({ COURIER_LOG: `sqlite:${path}?mode=rw` });
+  const { stored, lost } = await expectRestored(gateway.url, token, before, later);
+  await resumeBoth(gateway.url, token, stored, lostId);
+  report(task, 27, 'a backup of SQLite under load, kill -9, restored', { stored: stored.length, 'published after it': lost });
+});
+
+test('the gateway is killed while a backup is made of it', { timeout: 60_000 }, async () => {
+  using folder = temporaryFolder();
+  mkdirSync(folder.file('log'));
+  mkdirSync(folder.file('out'));
+  const env = { COURIER_LOG: `sqlite:${folder.file('log/courier.db')}` };
+  const token = await processToken('forge', 'service');
+  const ledger = new Ledger();
+  {
+    await using gateway = await startProcess(env);
+    await using load = startLoad({ url: gateway.url, token, ledger, inFlight: 4, batch: 50, padding: 1000 });
+    await load.more(20_000);
+    await load.stop();
+    const cli = { COURIER_URL: gateway.url, COURIER_TOKEN: await processToken('root', 'admin') };
+    const watcher = watchFolder(folder.file('log'));
+    using stack = new DisposableStack();
+    stack.defer(() => watcher.close());
+    const copying = new Promise<void>((resolve) => watcher.on('change', (_kind, name) => name === 'courier.db-copying' && resolve()));
+    await using backup = runCli(['backup', folder.file('out/backup.db')], cli);
+    await copying;
+    // It is to hear of the end before it has all: there is more than sockets take.
+    backup.kill('SIGSTOP');
+    expect(await gateway.end('SIGKILL')).toBe('SIGKILL');
+    backup.kill('SIGCONT');
+    expect([await backup.exit, backup.stderr]).toEqual([1, [expect.stringMatching(/^courier: (cannot reach|the gateway broke off)/)]]);
+    expect(readdirSync(folder.file('out'))).toEqual([]);
+  }
+  await using gateway = await startProcess(env);
+  expect(readdirSync(folder.file('log')).sort()).toEqual(['courier.db', 'courier.db-wal']);
+  const stored = await storedEvents(gateway.url, token);
+  expect(ledger.compare(stored, stored)).toMatchObject(EXACT);
+});
+
+test('pg_dump runs under load, and its file is restored into another database', { timeout: 120_000 }, async ({ task }) => {
+  using folder = temporaryFolder();
+  const token = await processToken('forge', 'service');
+  const [before, later] = [new Ledger(), new Ledger()];
+  const source = await createDatabase(inject('postgresUrl'));
+  const target = await createDatabase(inject('postgresUrl'));
+  const run = (program: string, ...args: string[]) => promisify(execFile)(postgresProgram(program), args);
+  let lostId = '';
+  {
+    await using gateway = await startProcess({ COURIER_LOG: source });
+    const { url } = gateway;
+    await using first = startLoad({ url, token, ledger: before, inFlight: 8, batch: 20, padding: 500 });
+    await first.more(LONG ? 100_000 : 5000);
+    await first.stop();
+    await using second = startLoad({ url, token, ledger: later, inFlight: 4, padding: 500 });
+    await second.more(10);
+    await run('pg_dump', '--format=custom', `--file=${folder.file('courier.dump')}`, source);
+    await second.more(200);
+    await second.stop();
+    lostId = (await storedEvents(url, token)).at(-1)?.id ?? '';
+    expect(await gateway.end('SIGKILL')).toBe('SIGKILL');
+  }
+  await run('pg_restore', '--no-owner', '--exit-on-error', `--dbname=${target}`, folder.file('courier.dump'));
+  await using gateway = await startProcess({ COURIER_LOG: target });
+  const { stored, lost } = await expectRestored(gateway.url, token, before, later);
+  await resumeBoth(gateway.url, token, stored, lostId);
+  report(task, 27, 'pg_dump under load, kill -9, restored', { stored: stored.length, 'published after it': lost });
 });
 
 test('the log is restored to an earlier state, or replaced', async ({ task }) => {
