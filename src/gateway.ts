@@ -159,7 +159,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
       logger,
       failures,
       connections,
-      stallMs: timings.stallMs,
+      timings,
       basePath: config.basePath,
       room,
       health,

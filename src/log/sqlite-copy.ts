@@ -14,7 +14,7 @@ const STEP_PAGES = 64;
  * Pages after which those that were copied are synced. SQLite syncs the copy at its end, which a commit has to wait for: that
  * must find little to do.
  */
-const SYNC_PAGES = 1024;
+const SYNC_PAGES = 256;
 
 /** Bytes of a copy that are given back to the disk at once. */
 const RELEASE_BYTES = 64 * 1024 * 1024;

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { z } from 'zod';
 import type { Principal } from '../auth/principal.ts';
 import type { Connection } from '../connections/connection.ts';
+import type { Timings } from '../connections/timings.ts';
 import type { Health } from '../contract/admin.ts';
 import { asyncApiDocument } from '../contract/asyncapi.ts';
 import { contractDocument } from '../contract/document.ts';
@@ -29,8 +30,7 @@ export interface PlainHttpDeps {
   readonly control: Control;
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
   readonly logger: Logger;
-  /** How long a client may read nothing of what waits for it, in ms. */
-  readonly stallMs: number;
+  readonly timings: Timings;
 }
 
 interface Exchange {
@@ -188,11 +188,11 @@ async function handleStats(deps: PlainHttpDeps, exchange: Exchange): Promise<voi
   sendJson(exchange.res, 200, JSON.stringify(stats));
 }
 
-async function handleBackup({ feed, logger, stallMs }: PlainHttpDeps, exchange: Exchange): Promise<void> {
+async function handleBackup({ feed, logger, timings }: PlainHttpDeps, exchange: Exchange): Promise<void> {
   const { sub, role } = await caller(exchange, 'query');
   if (role !== 'admin') throw new CourierError('FORBIDDEN', 'backups are for admins');
   const about = { user_id: sub, request_id: exchange.requestId };
   logger.info('a backup is being made', about);
-  const bytes = await sendCopy(feed.log, { ...exchange, stallMs });
+  const bytes = await sendCopy(feed.log, { ...exchange, timings });
   logger.info('a backup was sent', { ...about, bytes });
 }

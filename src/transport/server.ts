@@ -80,7 +80,8 @@ class HttpServer {
 
   constructor(deps: ServerDeps) {
     this.#deps = deps;
-    const upgrades = new Upgrades({ ...deps, isRefusing: (socket) => this.#refusalOf(socket) !== undefined });
+    const { stallMs } = deps.timings;
+    const upgrades = new Upgrades({ ...deps, stallMs, isRefusing: (socket) => this.#refusalOf(socket) !== undefined });
     this.#requests = new HttpRequests(deps.connections, deps.failures);
     this.#dashboard = openDashboard(deps.dashboardFolder);
     this.server = createServer(
@@ -88,7 +89,7 @@ class HttpServer {
       (req, res) => void this.#answer({ req, res, requestId: requestIdOf(req) }),
     );
     // Of a client that does not read its answer. The gateway's own part of a request takes less than that.
-    this.server.timeout = deps.stallMs;
+    this.server.timeout = stallMs;
     this.server.on('connection', (socket) => deps.room.enter(socket));
     this.server.on('upgrade', (req, socket, head) => upgrades.take(req, socket as Socket, head));
   }
@@ -139,10 +140,12 @@ class HttpServer {
   async #serve(exchange: Exchange, target: RequestTarget): Promise<void> {
     const path = target.path.startsWith(TRPC_PREFIX) ? decodeSegment(target.path.slice(TRPC_PREFIX.length)) : undefined;
     if (target.path.startsWith(SSE_PREFIX)) {
-      const { stallMs, feed } = this.#deps;
-      await this.#requests.stream(exchange, (connection) => servePlainSse(feed, { ...exchange, target, connection, stallMs }));
+      const { timings, feed } = this.#deps;
+      await this.#requests.stream(exchange, (connection) =>
+        servePlainSse(feed, { ...exchange, target, connection, stallMs: timings.stallMs }),
+      );
     } else if (path !== undefined && exchange.req.method === 'GET' && isSubscription(path)) {
-      const { stallMs } = this.#deps;
+      const { stallMs } = this.#deps.timings;
       await this.#requests
         .stream(exchange, (connection) => serveTrpcSse(this.#deps, { ...exchange, target, path, connection, stallMs }))
         .catch((error: unknown) => sendTrpcError(exchange, this.#deps.failures.answer('trpc', error, this.#context(exchange))));

@@ -1,5 +1,5 @@
 /** Copies of a log in SQLite: of one moment, whole, and gone when they have been read. */
-import { closeSync, createWriteStream, openSync, readdirSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, createWriteStream, existsSync, openSync, readdirSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { pipeline } from 'node:stream/promises';
 import { describe, expect, test } from 'vitest';
@@ -7,6 +7,7 @@ import { EVERYTHING } from '../../src/contract/channels.ts';
 import type { EventLog, LogCopy, StoredEvent } from '../../src/log/log.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
 import { openSqliteLog } from '../../src/log/sqlite.ts';
+import { copyDatabase } from '../../src/log/sqlite-copy.ts';
 import { inspectLogFile } from '../../src/log/sqlite-inspect.ts';
 import { draftOn } from '../contracts/event-log.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
@@ -136,14 +137,20 @@ describe('nothing is left', () => {
   test('when the log is closed meanwhile', async () => {
     using folder = temporaryFolder();
     const log = await filledLog(folder.file('log.db'));
+    for (let n = 0; n < 5; n += 1) await log.append(Array.from({ length: EVENTS }, () => draftOn('global', { size: 500 })));
+    let ended: unknown;
     const copying = log.copy(never).then(
-      () => 'made',
-      (error: unknown) => error,
+      () => {
+        ended = 'made';
+      },
+      (error: unknown) => {
+        ended = error;
+      },
     );
-    // What is known of the disk is asked for first.
-    await log.bytes();
+    while (ended === undefined && !existsSync(folder.file('log.db-copying'))) await log.bounds();
     await log[Symbol.asyncDispose]();
-    expect(await copying).toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
+    await copying;
+    expect(ended).toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
     expect(readdirSync(folder.path)).toEqual(['log.db']);
   });
 
@@ -179,24 +186,18 @@ test('a log whose file was deleted under it can be saved', async () => {
 
 test('only its owner may read it while it is made, whatever the umask', async () => {
   using folder = temporaryFolder();
-  await using log = await filledLog(folder.file('log.db'));
+  await (await filledLog(folder.file('log.db')))[Symbol.asyncDispose]();
+  const db = new DatabaseSync(folder.file('log.db'));
+  const seen = new Set<number>();
   const before = process.umask(0);
   try {
-    const copying = log.copy(never);
-    const seen = new Set<number>();
-    const watching = (async () => {
-      for (;;) {
-        const file = statSync(folder.file('log.db-copying'), { throwIfNoEntry: false });
-        if (file !== undefined) return seen.add(file.mode & 0o777);
-        await log.bounds();
-      }
-    })();
-    await watching;
-    await using _copy = await copying;
-    expect([...seen]).toEqual([0o600]);
+    const onStep = () => seen.add(statSync(folder.file('copy.db')).mode & 0o777);
+    await copyDatabase(db, folder.file('copy.db'), { signal: never, onStep });
   } finally {
     process.umask(before);
+    db.close();
   }
+  expect([...seen]).toEqual([0o600]);
 });
 
 test('logs that are no file say what to do instead', async () => {

@@ -4,6 +4,7 @@ import { readdirSync, writeFileSync } from 'node:fs';
 import { get, type IncomingMessage } from 'node:http';
 import { describe, expect, inject, test } from 'vitest';
 import { createDatabase } from '../../scripts/servers.ts';
+import type { Timings } from '../../src/connections/timings.ts';
 import { inspectLogFile } from '../../src/log/sqlite-inspect.ts';
 import { draftOn } from '../contracts/event-log.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
@@ -17,9 +18,9 @@ interface Filled extends AsyncDisposable {
   readonly folder: { readonly path: string; file(name: string): string };
 }
 
-async function filledGateway(env: Record<string, string> = {}, stallMs = 30_000): Promise<Filled> {
+async function filledGateway(timings: Partial<Timings> = {}): Promise<Filled> {
   const folder = temporaryFolder();
-  const gateway = await startGateway({ COURIER_LOG: `sqlite:${folder.file('courier.db')}`, ...env }, {}, { timings: { stallMs } });
+  const gateway = await startGateway({ COURIER_LOG: `sqlite:${folder.file('courier.db')}` }, {}, { timings });
   await gateway.feed.log.append(Array.from({ length: EVENTS }, () => draftOn('global', { size: 500 })));
   return {
     gateway,
@@ -104,8 +105,11 @@ describe('there is one at a time', () => {
     await isFree(gateway);
   });
 
-  test('and the next when the reader has read nothing for too long', async () => {
-    await using filled = await filledGateway({}, 200);
+  test.each([
+    ['has read nothing for too long', { stallMs: 200 }],
+    ['takes too long', { backupMs: 2000 }],
+  ])('and the next when the reader %s', async (_name, timings) => {
+    await using filled = await filledGateway(timings);
     const { gateway } = filled;
     const first = await begun(gateway);
     await isFree(gateway);
