@@ -1,7 +1,10 @@
 /** What the log stands on gives way: the disk, the file, the clock. */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
 import { expect, test, vi } from 'vitest';
+import { copyDatabase } from '../../src/log/sqlite-copy.ts';
+import { runCli } from '../helpers/cli.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 import { processToken, startProcess } from '../helpers/process.ts';
 import { EXACT, type Item, Ledger, LONG, report, seqOf } from './ledger.ts';
@@ -99,6 +102,60 @@ if (canMount) {
     await expect(startProcess(env)).rejects.toThrow(
       /ended with 1: courier: cannot start: the event log .* cannot be opened: the file system is read-only/,
     );
+  });
+
+  test('there is no room for a backup, on either side', { timeout: 120_000 }, async ({ task }) => {
+    using folder = temporaryFolder();
+    using disk = smallDisk(40);
+    using other = smallDisk(2);
+    const [log, target] = [`${disk?.path}/courier.db`, `${other?.path}/backup.db`];
+    await using gateway = await startProcess({ COURIER_LOG: `sqlite:${log}` });
+    const token = await processToken('forge', 'service');
+    const ledger = new Ledger();
+    await using load = startLoad({ url: gateway.url, token, ledger, inFlight: 4, batch: 20, padding: 500 });
+    await load.more(4000);
+    const env = { COURIER_URL: gateway.url, COURIER_TOKEN: await processToken('root', 'admin') };
+    const refusal = async (path: string) => {
+      await using cli = runCli(['backup', path], env);
+      expect([await cli.exit, cli.stdout]).toEqual([1, []]);
+      return cli.stderr.join();
+    };
+    // What is published meanwhile needs room too, so a copy leaves 64 MiB.
+    const noRoom = /^courier: the event log cannot serve this now: a copy needs \d+ MiB beside its file, and the disk has \d+ MiB left$/;
+    expect(await refusal(folder.file('backup.db'))).toMatch(noRoom);
+    expect(spawnSync('mount', ['-o', 'remount,size=400m', disk?.path ?? '']).status).toBe(0);
+    expect(await refusal(target)).toBe(`courier: ${target} cannot be made: the disk is full`);
+    expect(spawnSync('mount', ['-o', 'remount,ro', other?.path ?? '']).status).toBe(0);
+    expect(await refusal(target)).toMatch(/cannot be made: EROFS: read-only file system/);
+    expect([folder.path, other?.path ?? ''].flatMap((path) => readdirSync(path))).toEqual([]);
+    await load.more(100);
+    await load.stop();
+    expect(load.retries).toBe(0);
+    await expect.poll(() => readdirSync(disk?.path ?? '').sort(), { timeout: 5000 }).toEqual(['courier.db', 'courier.db-wal']);
+    const stored = await storedEvents(gateway.url, token);
+    const figures = ledger.compare(stored, stored);
+    report(task, 27, 'no room for a backup at the gateway, nor where it is to go', { stored: figures.stored, lost: figures.lost });
+    expect(figures).toMatchObject({ ...EXACT, unknown: 0 });
+  });
+
+  test('the disk is full when a copy is half-way', async () => {
+    using folder = temporaryFolder();
+    using disk = smallDisk(4);
+    const db = new DatabaseSync(folder.file('source.db'));
+    db.exec(
+      'PRAGMA journal_mode = WAL; CREATE TABLE t (x); INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) SELECT randomblob(8000) FROM n',
+    );
+    const target = `${disk?.path}/copy.db`;
+    let steps = 0;
+    const onStep = () => {
+      steps += 1;
+      db.exec('INSERT INTO t VALUES (randomblob(8000))');
+    };
+    await expect(copyDatabase(db, target, { signal: new AbortController().signal, onStep })).rejects.toMatchObject({ errcode: 13 });
+    expect(steps).toBeGreaterThan(1);
+    expect(readdirSync(disk?.path ?? '')).toEqual([]);
+    expect(db.prepare('SELECT count(*) AS n FROM t').get()).toEqual({ n: 2000 + steps });
+    db.close();
   });
 }
 
