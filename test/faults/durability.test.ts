@@ -180,7 +180,8 @@ async function resumeBoth(url: string, token: string, stored: readonly Item[], l
   expect(known.items).toEqual(stored.slice(10));
   await using lost = watch(url, token, { lastEventId: lostId });
   await expect.poll(() => lost.notices).toEqual(['courier.gap', 'courier.live']);
-  expect([lost.reasons, lost.items]).toEqual([['epoch'], []]);
+  expect(lost.gaps).toEqual([{ reason: 'epoch', requested: lostId, resumed_from: stored.at(-1)?.id }]);
+  expect(lost.items).toEqual([]);
 }
 
 test('a backup is made under load, the gateway killed, and the backup restored', { timeout: 120_000 }, async ({ task }) => {
