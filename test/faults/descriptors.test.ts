@@ -5,6 +5,7 @@ import { temporaryFolder } from '../helpers/folder.ts';
 import { Peer } from '../helpers/peer.ts';
 import { processToken, startProcess } from '../helpers/process.ts';
 import { UPGRADE } from '../helpers/transports.ts';
+import { report } from './ledger.ts';
 
 const DESCRIPTORS = 150;
 const CLIENTS = 400;
@@ -15,7 +16,7 @@ interface Line {
   readonly context?: { readonly action?: string };
 }
 
-test('all descriptors are taken by sockets that say nothing', { timeout: 60_000 }, async () => {
+test('all descriptors are taken by sockets that say nothing', { timeout: 60_000 }, async ({ task }) => {
   using folder = temporaryFolder();
   const under = ['bash', '-c', `ulimit -n ${DESCRIPTORS}; exec "$@"`, 'limited'];
   await using gateway = await startProcess({ COURIER_LOG: `sqlite:${folder.file('courier.db')}` }, { under });
@@ -63,5 +64,6 @@ test('all descriptors are taken by sockets that say nothing', { timeout: 60_000 
   expect((await publish()).status).toBe(201);
   const told = lines.filter(({ message }) => message === 'running out of descriptors');
   expect(told).toMatchObject([{ level: 'warn', context: { action: expect.stringContaining('ulimit -n') } }]);
+  report(task, 31, `${CLIENTS} sockets that say nothing, ${DESCRIPTORS} descriptors`, { 'told in the log': told.length, refused: 503 });
   expect(await gateway.end('SIGTERM')).toBe(0);
 });

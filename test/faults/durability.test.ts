@@ -214,7 +214,7 @@ test('a backup is made under load, the gateway killed, and the backup restored',
   await using gateway = await startProcess({ COURIER_LOG: `sqlite:${path}?mode=rw` });
   const { stored, lost } = await expectRestored(gateway.url, token, before, later);
   await resumeBoth(gateway.url, token, stored, lostId);
-  report(task, 27, 'a backup of SQLite under load, kill -9, restored', { stored: stored.length, 'published after it': lost });
+  report(task, 29, 'a backup of SQLite under load, kill -9, restored', { stored: stored.length, 'published after it': lost });
 });
 
 test('the gateway is killed while a backup is made of it', { timeout: 60_000 }, async () => {
@@ -275,7 +275,7 @@ test('pg_dump runs under load, and its file is restored into another database', 
   await using gateway = await startProcess({ COURIER_LOG: target });
   const { stored, lost } = await expectRestored(gateway.url, token, before, later);
   await resumeBoth(gateway.url, token, stored, lostId);
-  report(task, 27, 'pg_dump under load, kill -9, restored', { stored: stored.length, 'published after it': lost });
+  report(task, 29, 'pg_dump under load, kill -9, restored', { stored: stored.length, 'published after it': lost });
 });
 
 test('the log is restored to an earlier state, or replaced', async ({ task }) => {

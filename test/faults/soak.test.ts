@@ -111,7 +111,7 @@ for (const { name, start } of FOUNDATIONS) {
     await staying.reaches(stored.at(-1)?.id ?? '');
     const figures = ledger.compare(stored, staying.items);
     const sum = (of: 'visits' | 'heard' | 'wrong') => comers.reduce((total, comer) => total + comer[of], 0);
-    report(task, 28, `${name}: everything at once, for ${SOAK_MS / FOUNDATIONS.length / MINUTE_MS} minutes`, {
+    report(task, 30, `${name}: everything at once, for ${SOAK_MS / FOUNDATIONS.length / MINUTE_MS} minutes`, {
       ...figures,
       'peak memory': `${Math.round(most / 1e6)} MB`,
       restarts: took.length,

@@ -54,7 +54,7 @@ test('a synchronous standby takes over from PostgreSQL under load', { timeout: 5
   const stored = await storedEvents(instances.urls[0] as string, token);
   for (const watching of [first, second]) await watching.reaches(stored.at(-1)?.id ?? '');
   const figures = [first, second].map(({ items }) => ledger.compare(stored, items));
-  report(task, 27, 'two instances: a synchronous standby takes over from PostgreSQL', { ...figures[0], 'ms until published again': took });
+  report(task, 28, 'two instances: a synchronous standby takes over from PostgreSQL', { ...figures[0], 'ms until published again': took });
   expect(codes).toEqual([1, 1]);
   expect(stored.map(seqOf)).toEqual(Array.from({ length: stored.length }, (_, index) => index + 1));
   for (const one of figures) expect(one).toMatchObject(EXACT);
@@ -93,7 +93,7 @@ test('an asynchronous standby takes over from PostgreSQL that had acknowledged m
   const stored = await storedEvents(url, token);
   const after = stored.filter((event) => seqOf(event) > seqOf({ id: lastShared })).map(({ id }) => id);
   const figures = { acknowledged: ledger.size, stored: stored.length, received: watching.items.length };
-  report(task, 27, 'two instances: an asynchronous standby takes over, which had not all of it', {
+  report(task, 28, 'two instances: an asynchronous standby takes over, which had not all of it', {
     ...figures,
     'lost, and told': seqOf({ id: lastLost }) - seqOf({ id: lastShared }),
     'told to go on after the last that both have': watching.gaps.length,

@@ -134,7 +134,7 @@ if (canMount) {
     await expect.poll(() => readdirSync(disk?.path ?? '').sort(), { timeout: 5000 }).toEqual(['courier.db', 'courier.db-wal']);
     const stored = await storedEvents(gateway.url, token);
     const figures = ledger.compare(stored, stored);
-    report(task, 27, 'no room for a backup at the gateway, nor where it is to go', { stored: figures.stored, lost: figures.lost });
+    report(task, 29, 'no room for a backup at the gateway, nor where it is to go', { stored: figures.stored, lost: figures.lost });
     expect(figures).toMatchObject({ ...EXACT, unknown: 0 });
   });
 
