@@ -1,7 +1,7 @@
 /** The manual's commands: each is run, word by word but for the names of servers, and does what is said there. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
@@ -14,6 +14,7 @@ import { openSqliteLog } from '../src/log/sqlite.ts';
 import { draftOn } from './contracts/event-log.ts';
 import { temporaryFolder } from './helpers/folder.ts';
 import { SECRET } from './helpers/gateway.ts';
+import { processToken, startProcess } from './helpers/process.ts';
 
 const manual = readFileSync(new URL('../OPERATIONS.md', import.meta.url), 'utf8');
 const root = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
@@ -57,6 +58,15 @@ async function countEvents(path: string): Promise<number> {
   return (await log.read({ after: 0, selector: EVERYTHING, limit: 1000 }, new AbortController().signal)).events.length;
 }
 
+async function publishSomething(url: string): Promise<void> {
+  const response = await fetch(`${url}/publish/forge.job.j`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${await processToken('forge', 'service')}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ type: 'forge.job.progress', data: { job_id: 'j', progress: 0.5 } }),
+  });
+  expect(response.status).toBe(201);
+}
+
 /** Runs a gateway as the manual starts it, until it has said that it listens. */
 async function starts(commands: string, folder: string, env: Record<string, string>): Promise<void> {
   const child = spawn('bash', ['-euo', 'pipefail', '-c', `courier() { exec '${process.execPath}' '${cli}' "$@"; }\n${commands}`], {
@@ -77,6 +87,40 @@ async function starts(commands: string, folder: string, env: Record<string, stri
   child.kill('SIGTERM');
   expect(await ended).toBe(0);
 }
+
+test('a log in SQLite is backed up beside its gateway, and restored', { timeout: 30_000 }, async () => {
+  using folder = temporaryFolder();
+  const path = await filled(folder.path, 10);
+  const [backup = '', ...printed] = block('courier backup').split('\n');
+  {
+    await using gateway = await startProcess({ COURIER_LOG: `sqlite:${path}` });
+    const env = { COURIER_URL: gateway.url, COURIER_TOKEN: await processToken('root', 'admin') };
+    const form = (line: string) => line.replace(/[\d.]+|[a-z0-9]{12}(?=-)/g, '0');
+    expect(form(await run(backup, folder.path, env))).toBe(form(`${printed.join('\n').replace(/^# /, '')}\n`));
+    for (let n = 0; n < 3; n += 1) await publishSomething(gateway.url);
+    await gateway.end('SIGKILL');
+  }
+  const [made = ''] = readdirSync(folder.path).filter((name) => /^courier-\d{4}-\d\d-\d\d\.db$/.test(name));
+  await starts(block('mode=rw').replaceAll('courier-2026-11-29.db', made), folder.path, {});
+  expect(await countEvents(path)).toBe(10);
+});
+
+test('a log in PostgreSQL is backed up beside its gateways, and restored', { timeout: 60_000 }, async () => {
+  using folder = temporaryFolder();
+  const url = new URL(await createDatabase(inject('postgresUrl')));
+  {
+    await using log = await openPostgresLog({ url: url.href });
+    await log.append(Array.from({ length: 10 }, () => draftOn('global')));
+  }
+  const name = `${url.pathname.slice(1)}_restored`;
+  const commands = block('pg_dump')
+    .replaceAll('courier:secret@db/courier_restored', `${url.username}@${url.host}/${name}`)
+    .replace('-h db -U courier courier_restored', `-h ${url.hostname} -p ${url.port} -U ${url.username} ${name}`);
+  await starts(commands, folder.path, { COURIER_LOG: url.href });
+  url.pathname = `/${name}`;
+  await using restored = await openPostgresLog({ url: url.href });
+  expect(await restored.bounds()).toEqual({ first: 1, head: 10 });
+});
 
 const hasSqlite = spawnSync('sqlite3', ['--version']).status === 0;
 
