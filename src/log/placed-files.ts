@@ -1,23 +1,36 @@
 /**
- * Files that are open, and whether they are still those of their names. What is written to a file that was deleted, moved or
- * replaced is acknowledged by the system, and gone with the process.
+ * Files that are open, and whether they are still those of their names, and whole. What is written to a file that was deleted,
+ * moved or replaced is acknowledged by the system, and gone with the process.
  */
 import { type BigIntStats, statSync } from 'node:fs';
 
 /** How long a look is good for, in ms. */
 const LOOK_MS = 500;
 
+export interface Place {
+  readonly path: string;
+  /** What the file has at least, in bytes, where it may become smaller than it was. */
+  readonly leastBytes?: () => number;
+}
+
 export class PlacedFiles {
-  readonly #places: readonly { readonly path: string; readonly file: BigIntStats | undefined }[];
+  readonly #files: readonly (Place & { readonly opened: BigIntStats | undefined; bytes: number })[];
   #lookedAt = performance.now();
   #problem: Error | undefined;
+  #isCut = false;
 
-  /** @param paths of files that have just been opened. */
-  constructor(paths: readonly string[]) {
-    this.#places = paths.map((path) => ({ path, file: stat(path) }));
+  /** @param places of files that have just been opened. */
+  constructor(places: readonly Place[]) {
+    this.#files = places.map((place) => {
+      const opened = stat(place.path);
+      return { ...place, opened, bytes: Number(opened?.size ?? 0) };
+    });
   }
 
-  /** @throws when one of them is not there any more, or another is in its place. It may come back. */
+  /**
+   * @throws when one of them is not there any more, or another is in its place, from where it may come back; or when it was cut
+   * off.
+   */
   check(): void {
     const now = performance.now();
     if (now - this.#lookedAt >= LOOK_MS) {
@@ -29,13 +42,21 @@ export class PlacedFiles {
 
   #look(): Error | undefined {
     try {
-      return this.#places.every(({ path, file }) => isSame(file, stat(path))) ? undefined : new Error(MOVED);
+      for (const file of this.#files) {
+        const found = stat(file.path);
+        if (!isSame(file.opened, found)) return new Error(MOVED);
+        const bytes = Number(found?.size ?? 0);
+        this.#isCut ||= bytes < Math.min(file.bytes, file.leastBytes?.() ?? file.bytes);
+        file.bytes = bytes;
+      }
+      return this.#isCut ? new Error(CUT) : undefined;
     } catch (cause) {
       return new Error(UNSEEN, { cause });
     }
   }
 }
 
+const CUT = 'its file was cut off: restore a copy';
 const MOVED = 'its file was deleted, moved or replaced; put it back, or start again with the one that is there';
 const UNSEEN = 'it cannot be seen whether its file is still there';
 

@@ -60,7 +60,8 @@ export class SqliteStore {
     this.knownMs = believed === undefined ? undefined : Number(believed);
     this.#wasInDoubt = typeof row['believed_ms'] === 'number';
     this.epochs = beginEpoch(db, this.#head + 1);
-    this.#files = new PlacedFiles([settings.path, `${settings.path}-wal`]);
+    const leastBytes = () => pragma(db, 'page_count') * pragma(db, 'page_size');
+    this.#files = new PlacedFiles([{ path: settings.path, leastBytes }, { path: `${settings.path}-wal` }]);
     this.#insert = db.prepare('INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)');
     this.#findKey = db.prepare(
       'SELECT i.appended_ms AS keyed_ms, e.* FROM idempotency i JOIN event e ON e.seq = i.seq WHERE i.principal = ? AND i.key = ?',

@@ -181,16 +181,17 @@ describe('the file', () => {
 });
 
 describe('a file that is no longer the one of its name', () => {
-  const refused = { code: 'SERVICE_UNAVAILABLE', message: expect.stringContaining('its file was deleted, moved or replaced') };
+  const refusal = (words: string) => ({ code: 'SERVICE_UNAVAILABLE', message: expect.stringContaining(words) });
+  const refused = refusal('its file was deleted, moved or replaced');
   /** Appends until it is refused; resolves to how many were stored. */
-  async function storedUntilRefused(log: EventLog): Promise<number> {
+  async function storedUntilRefused(log: EventLog, how = refused): Promise<number> {
     for (let stored = 0; ; stored += 1) {
       const error: unknown = await log.append([draftOn('global')]).then(
         () => undefined,
         (reason: unknown) => reason,
       );
       if (error === undefined) continue;
-      expect(error).toMatchObject(refused);
+      expect(error).toMatchObject(how);
       return stored;
     }
   }
@@ -215,6 +216,21 @@ describe('a file that is no longer the one of its name', () => {
     breakIt(inner, `${inner}/log.db`);
     await storedUntilRefused(log);
     await expect(log.bounds()).rejects.toMatchObject(refused);
+  });
+
+  test('it was cut off: nothing more is acknowledged, for good', { timeout: 20_000 }, async () => {
+    using folder = temporaryFolder();
+    const path = folder.file('log.db');
+    await filledFile(path, 100);
+    await using log = await openSqliteLog({ path });
+    await log.append([draftOn('global')]);
+    const { size } = statSync(path);
+    truncateSync(path, size / 2);
+    const cut = refusal('its file was cut off: restore a copy');
+    await storedUntilRefused(log, cut);
+    truncateSync(path, size);
+    await expect(log.bounds()).rejects.toMatchObject(cut);
+    await expect(log.append([draftOn('global')])).rejects.toMatchObject(cut);
   });
 
   test('a folder that was moved, and moved back, has lost nothing', { timeout: 20_000 }, async () => {
