@@ -9,12 +9,18 @@ const LOOK_MS = 500;
 
 export interface Place {
   readonly path: string;
-  /** What the file has at least, in bytes, where it may become smaller than it was. */
+  /** What the file has at least, in bytes, when it is smaller than it was; where its size says anything. */
   readonly leastBytes?: () => number;
 }
 
+interface OpenFile extends Place {
+  readonly opened: BigIntStats | undefined;
+  /** When it was looked at last. */
+  bytes: number;
+}
+
 export class PlacedFiles {
-  readonly #files: readonly (Place & { readonly opened: BigIntStats | undefined; bytes: number })[];
+  readonly #files: readonly OpenFile[];
   #lookedAt = performance.now();
   #problem: Error | undefined;
   #isCut = false;
@@ -33,7 +39,8 @@ export class PlacedFiles {
    */
   check(): void {
     const now = performance.now();
-    if (now - this.#lookedAt >= LOOK_MS) {
+    // The next write may make one that was cut off as long as it was, with nothing in between.
+    if (now - this.#lookedAt >= LOOK_MS || this.#files.some(hasShrunk)) {
       this.#lookedAt = now;
       this.#problem = this.#look();
     }
@@ -46,13 +53,22 @@ export class PlacedFiles {
         const found = stat(file.path);
         if (!isSame(file.opened, found)) return new Error(MOVED);
         const bytes = Number(found?.size ?? 0);
-        this.#isCut ||= bytes < Math.min(file.bytes, file.leastBytes?.() ?? file.bytes);
+        if (file.leastBytes !== undefined && bytes < file.bytes && bytes < file.leastBytes()) this.#isCut = true;
         file.bytes = bytes;
       }
       return this.#isCut ? new Error(CUT) : undefined;
     } catch (cause) {
       return new Error(UNSEEN, { cause });
     }
+  }
+}
+
+function hasShrunk({ path, bytes, leastBytes }: OpenFile): boolean {
+  if (leastBytes === undefined) return false;
+  try {
+    return (statSync(path, { throwIfNoEntry: false })?.size ?? 0) < bytes;
+  } catch {
+    return true;
   }
 }
 
