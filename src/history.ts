@@ -85,13 +85,15 @@ interface Start {
   readonly gap: GapNotice['data'] | null;
 }
 
-async function findOldest(log: EventLog, { after, before }: HistoryRequest): Promise<Start> {
+async function findOldest(log: EventLog, { after: from, before }: HistoryRequest): Promise<Start> {
   if (before !== undefined) throw withOtherOrder('before', 'newest');
   const { first, head } = await log.bounds();
-  if (after === undefined) return { at: first - 1, gap: null };
-  const position = positionFrom('after', after);
-  const { gap: reason, after: at = first - 1 } = log.positions.resume(position, head);
-  return { at, gap: reason === undefined ? null : { reason, requested: after, resumed_from: log.positions.at(at) } };
+  if (from === undefined) return { at: first - 1, gap: null };
+  const position = positionFrom('after', from);
+  const { gap: reason, after = 0 } = log.positions.resume(position, head);
+  // What both histories have may be past retention.
+  const at = reason === undefined ? after : Math.max(after, first - 1);
+  return { at, gap: reason === undefined ? null : { reason, requested: from, resumed_from: log.positions.at(at) } };
 }
 
 async function findNewest(log: EventLog, { after, before }: HistoryRequest): Promise<Start> {
@@ -99,9 +101,9 @@ async function findNewest(log: EventLog, { after, before }: HistoryRequest): Pro
   const { head } = await log.bounds();
   if (before === undefined) return { at: head + 1, gap: null };
   const position = positionFrom('before', before);
-  const { gap: reason, after: through = head } = log.positions.resume(position, head);
+  const { gap: reason } = log.positions.resume(position, head);
   if (reason === undefined) return { at: position.seq, gap: null };
-  return { at: through + 1, gap: { reason, requested: before, resumed_from: log.positions.at(through) } };
+  return { at: head + 1, gap: { reason, requested: before, resumed_from: log.positions.at(head) } };
 }
 
 function withOtherOrder(field: 'after' | 'before', order: HistoryOrder): CourierError {

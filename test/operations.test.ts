@@ -69,9 +69,10 @@ async function publishSomething(url: string): Promise<void> {
 
 /** Runs a gateway as the manual starts it, until it has said that it listens. */
 async function starts(commands: string, folder: string, env: Record<string, string>): Promise<void> {
+  using home = temporaryFolder();
   const child = spawn('bash', ['-euo', 'pipefail', '-c', `courier() { exec '${process.execPath}' '${cli}' "$@"; }\n${commands}`], {
     cwd: folder,
-    env: { PATH: process.env['PATH'], HOME: folder, COURIER_JWT_SECRET: SECRET, COURIER_PORT: '0', COURIER_LOG_FORMAT: 'json', ...env },
+    env: { PATH: process.env['PATH'], HOME: home.path, COURIER_JWT_SECRET: SECRET, COURIER_PORT: '0', COURIER_LOG_FORMAT: 'json', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let out = '';

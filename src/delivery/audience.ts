@@ -35,7 +35,7 @@ export class Audience {
   #givenSeq: number;
 
   /**
-   * @param seq what there is up to here everyone who joins has been given.
+   * @param seq the number that the first of its members knows to be at.
    * @param onLeft told of each member that is no longer one.
    */
   constructor({ selector, types }: Interest, seq: number, batchLength: number, meter: Meter, onLeft: () => void) {

@@ -40,7 +40,7 @@ export class Hub {
   /**
    * The member is given each event of its interest that is dispatched from now on, until it leaves what is returned.
    *
-   * @param seq the last number that was dispatched.
+   * @param seq the number that the member knows to be at.
    */
   join(interest: Interest, member: Member, seq: number): Audience {
     const key = keyOf(interest);

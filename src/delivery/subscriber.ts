@@ -23,7 +23,7 @@ import type { Interest } from './interest.ts';
 import { gapNotice, liveNotice } from './notices.ts';
 import type { SharedReads } from './shared-reads.ts';
 import type { Sink } from './sink.ts';
-import type { Tail } from './tail.ts';
+import { QUIET_LOOKS, type Tail } from './tail.ts';
 
 /** Where events come from. */
 export interface Feed {
@@ -157,11 +157,12 @@ export class Subscriber implements Member {
     if (!tail.recent.covers(this.#cursor, tail.position)) return false;
     if (!this.#handAll(batchesOf(this.#recent(), hub.batchLength))) return false;
     this.#cursor = tail.position;
-    if (!this.#announced || this.#cursor - this.#toldSeq > tail.quietEvents / 2) {
+    if (!this.#announced || this.#cursor - this.#toldSeq > tail.quietEvents / QUIET_LOOKS) {
       this.sink.deliver(liveNotice(log.positions, this.#cursor, this.#announced ? 0 : this.#replayed));
+      this.#toldSeq = this.#cursor;
       this.#announced = true;
     }
-    this.#audience = hub.join(this.#interest, this, this.#cursor);
+    this.#audience = hub.join(this.#interest, this, this.#toldSeq);
     return true;
   }
 
@@ -205,6 +206,7 @@ export class Subscriber implements Member {
 
   onBehind(seq: number): void {
     this.#cursor = Math.max(this.#cursor, seq);
+    this.#toldSeq = Math.max(this.#toldSeq, seq);
     this.#out();
   }
 }

@@ -40,6 +40,11 @@ const START_ROWS = 4000;
 /** Others' events after which a subscriber is told where it is, and how long it takes at most, in ms. */
 const QUIET_EVENTS = 100_000;
 const QUIET_MS = 24 * 60 * 60 * 1000;
+/**
+ * Looks for the quiet within that: who was given something just after one look is told at the second one, and may not have
+ * known for a third before that where it was.
+ */
+export const QUIET_LOOKS = 3;
 
 export class Tail implements Disposable {
   readonly recent: RecentEvents;
@@ -91,8 +96,7 @@ export class Tail implements Disposable {
     tail.#headTimer = setInterval(() => tail.checkHead(), tail.#options.headCheckMs);
     tail.#headTimer.unref();
     tail.#toldAt = tail.#position;
-    // Who was given something just after one look is told at the second one.
-    tail.#quietTimer = setInterval(() => tail.#tellQuiet(), Math.min(tail.#options.quietMs, QUIET_MS) / 2);
+    tail.#quietTimer = setInterval(() => tail.#tellQuiet(), Math.min(tail.#options.quietMs, QUIET_MS) / QUIET_LOOKS);
     tail.#quietTimer.unref();
     return tail;
   }
@@ -195,7 +199,7 @@ export class Tail implements Disposable {
     this.recent.push(delivery);
     if (event.seq <= this.#startedAt) return;
     this.#hub.dispatch(delivery);
-    if (event.seq - this.#toldAt >= this.#options.quietEvents / 2) this.#tellQuiet();
+    if (event.seq - this.#toldAt >= this.#options.quietEvents / QUIET_LOOKS) this.#tellQuiet();
   }
 
   #tellQuiet(): void {

@@ -24,7 +24,6 @@ export function newEpochName(): string {
 }
 
 export class Positions {
-  /** Ascending. */
   readonly #epochs: readonly Epoch[];
   readonly #current: Epoch;
 
@@ -50,8 +49,9 @@ export class Positions {
   resume({ epoch: name, seq }: Position, head: number): Resumption {
     const index = this.#epochs.findIndex((epoch) => epoch.name === name);
     if (index < 0) return { gap: 'epoch', after: undefined };
-    const next = this.#epochs[index + 1];
-    if (next !== undefined && seq >= next.first) return { gap: 'epoch', after: next.first - 1 };
+    // Where all but this much was lost later on. They ascend, unless somebody has set the log back.
+    const kept = Math.min(...this.#epochs.slice(index + 1).map(({ first }) => first - 1));
+    if (seq > kept) return { gap: 'epoch', after: kept };
     return seq > head ? { gap: 'ahead', after: head } : { gap: undefined, after: seq };
   }
 }

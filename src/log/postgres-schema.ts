@@ -172,6 +172,8 @@ export async function beginEpoch(client: ClientBase, alone: boolean): Promise<vo
     [name, alone],
   );
   if (rows[0] !== undefined) {
+    // Of events that were lost: whoever repeats one is to store it again.
+    await client.query('DELETE FROM courier_idempotency WHERE seq > $1', [rows[0].head]);
     await client.query('INSERT INTO courier_epoch (name, first) VALUES ($1, $2)', [name, Number(rows[0].head) + 1]);
   }
   await client.query('COMMIT');

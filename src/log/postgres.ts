@@ -99,14 +99,17 @@ export async function openPostgresLog(options: PostgresLogOptions): Promise<Shar
   }
 }
 
-/** What was acknowledged last is there, unless only a part was restored. @throws {PostgresOpenError} */
+/** What was acknowledged last is there, and nothing else, unless only a part was restored. @throws {PostgresOpenError} */
 async function checkNewest(client: pg.ClientBase): Promise<void> {
   const { rows } = await client.query<{ head: string; newest: string }>(NEWEST);
   const [found] = rows;
-  if (found === undefined || Number(found.newest) >= Number(found.head)) return;
+  if (found === undefined || found.newest === found.head) return;
+  const { newest, head } = found;
   throw new PostgresOpenError(
-    `its newest events are missing: the last one is ${found.newest}, and should be ${found.head}. Restore all of it; where they are ` +
-      `lost for good, say so with UPDATE courier_log SET head = ${found.newest}, and who had them is told`,
+    Number(newest) < Number(head)
+      ? `its newest events are missing: the last one is ${newest}, and should be ${head}. Restore all of it; where they are lost for ` +
+          `good, say so with UPDATE courier_log SET head = ${newest}, and who had them is told`
+      : `it counts ${head} events, and the last one is ${newest}: restore all of it, or let it count on with UPDATE courier_log SET head = ${newest}`,
   );
 }
 

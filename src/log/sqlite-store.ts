@@ -277,10 +277,10 @@ function open({ path, mustExist, maxBytes }: WorkerSettings): DatabaseSync {
     if (mustExist) requireFile(path);
     else makePrivate(path);
     db = new DatabaseSync(path, { timeout: 0 });
-    // Of a file that is made so, pages that are not used any more can be given back.
-    if (pragma(db, 'page_count') === 0) db.exec('PRAGMA auto_vacuum = INCREMENTAL');
     // Held from the first read to the close, it keeps every other process out.
     db.exec('PRAGMA locking_mode = EXCLUSIVE');
+    // Of a file that is made so, pages that are not used any more can be given back.
+    if (pragma(db, 'page_count') === 0) db.exec('PRAGMA auto_vacuum = INCREMENTAL');
     const version = recognise(db);
     if (mustExist && version === 0) throw new LogOpenError(NO_LOG);
     db.exec('PRAGMA journal_mode = WAL');

@@ -20,6 +20,25 @@ test('a number has the position of the epoch that gave it out', () => {
   expect([0, 1, 5, 6, 8, 9, 20].map((seq) => positions.at(seq))).toEqual(['a-0', 'a-1', 'a-5', 'c-6', 'c-8', 'd-9', 'd-20']);
 });
 
+test('a log that was set back by hand, with the epochs that it had, has lost what came after', () => {
+  const positions = new Positions([
+    { name: 'a', first: 1 },
+    { name: 'b', first: 101 },
+    { name: 'c', first: 51 },
+    { name: 'd', first: 200 },
+  ]);
+  for (const [id, resumption] of [
+    ['a-50', { gap: undefined, after: 50 }],
+    ['a-80', { gap: 'epoch', after: 50 }],
+    ['b-150', { gap: 'epoch', after: 50 }],
+    ['c-199', { gap: undefined, after: 199 }],
+    ['d-201', { gap: 'ahead', after: 200 }],
+  ] as const) {
+    expect([id, positions.resume(parse(id), 200)]).toEqual([id, resumption]);
+  }
+  expect([50, 51, 150, 200].map((seq) => positions.at(seq))).toEqual(['a-50', 'c-51', 'c-150', 'd-200']);
+});
+
 test('whatever is lost and written again, a position means its own event or is refused', () => {
   // Each step restores the log to some earlier length, opens it again, and appends.
   const steps = fc.array(fc.record({ keep: fc.double({ min: 0, max: 1, noNaN: true }), append: fc.nat(5) }), {
