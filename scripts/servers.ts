@@ -105,8 +105,14 @@ async function startCluster(make: (data: string) => [program: string, ...args: s
   };
 }
 
+const POOLS = { default_pool_size: 50, max_client_conn: 200, server_idle_timeout: 1 };
+
 /** Starts PgBouncer before the PostgreSQL server at `port`. @throws when there is none to be had. */
-export async function startPgBouncer(port: number, poolMode: 'session' | 'transaction' | 'statement'): Promise<Server> {
+export async function startPgBouncer(
+  port: number,
+  poolMode: 'session' | 'transaction' | 'statement',
+  more: Readonly<Record<string, number>> = {},
+): Promise<Server> {
   const find = () => which('pgbouncer', [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin']);
   const program = find() ?? (await installed('pgbouncer', find));
   if (program === undefined) throw new Error('PgBouncer is missing: install it (Debian: apt-get install pgbouncer)');
@@ -116,13 +122,18 @@ export async function startPgBouncer(port: number, poolMode: 'session' | 'transa
   if (as !== undefined) chownSync(folder, as.uid, as.gid);
   const config = join(folder, 'pgbouncer.ini');
   return startServer(folder, (own) => {
-    const settings = { listen_addr: '127.0.0.1', listen_port: own, auth_type: 'any', unix_socket_dir: '', pool_mode: poolMode };
+    const settings = {
+      listen_addr: '127.0.0.1',
+      listen_port: own,
+      auth_type: 'any',
+      unix_socket_dir: '',
+      pool_mode: poolMode,
+      ...POOLS,
+      ...more,
+    };
     const lines = Object.entries(settings).map(([name, value]) => `${name} = ${value}`);
     const databases = `[databases]\n* = host=127.0.0.1 port=${port} user=postgres`;
-    writeFileSync(
-      config,
-      [databases, '[pgbouncer]', ...lines, 'default_pool_size = 50', 'max_client_conn = 200', 'server_idle_timeout = 1', ''].join('\n'),
-    );
+    writeFileSync(config, [databases, '[pgbouncer]', ...lines, ''].join('\n'));
     return spawn(program, ['-q', config], { ...as, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
   });
 }

@@ -151,9 +151,8 @@ function ownSubscribers({ hub }: Feed): Stats['channels'] {
 
 function ownConnections(connections: Connections, head: number, sub: string | null | undefined): ListedConnections {
   const all = connections.open.filter(({ principal }) => sub === null || sub === undefined || principal.sub === sub);
-  const described = all.map((connection) => describe(connection, head));
-  described.sort((a, b) => a.since.getTime() - b.since.getTime());
-  return { total: described.length, connections: described.slice(0, MAX_CONNECTIONS) };
+  const oldest = all.sort((a, b) => a.since - b.since).slice(0, MAX_CONNECTIONS);
+  return { total: all.length, connections: oldest.map((connection) => describe(connection, head)) };
 }
 
 function ownRecipients(
@@ -198,11 +197,17 @@ function describe(connection: Connection, head: number): ConnectionFigures {
   };
 }
 
-/** What selectors select, each once. */
+/** Some of what selectors select, each once, families first. */
 function channelsOf(selectors: readonly Selector[]): string[] {
-  const families = selectors.flatMap((selector) => [...selector.families].map((family) => familyForm(family).replace('{id}', '*')));
-  const channels = selectors.flatMap((selector) => [...selector.channels]);
-  return [...new Set([...families, ...channels])].slice(0, MAX_READ_CHANNELS);
+  const found = new Set<string>();
+  for (const { families } of selectors) for (const family of families) found.add(familyForm(family).replace('{id}', '*'));
+  for (const { channels } of selectors) {
+    for (const channel of channels) {
+      if (found.size >= MAX_READ_CHANNELS) return [...found];
+      found.add(channel);
+    }
+  }
+  return [...found];
 }
 
 /** Dates of other instances come as text, and those of another version may not say what their clients are, or what they read. */

@@ -11,6 +11,7 @@ import type { Transport } from '../contract/admin.ts';
 import { CourierError } from '../errors.ts';
 import { upTo } from '../limits/bytes.ts';
 import type { Activity } from '../limits/limits.ts';
+import { Turns } from '../limits/turns.ts';
 import type { Logger } from '../observe/logger.ts';
 import { Charges, type ChargesDeps } from './charges.ts';
 import { networkOf } from './client-address.ts';
@@ -22,7 +23,6 @@ import { Liveness } from './liveness.ts';
 import { Places, type PlacesDeps } from './places.ts';
 import { Strangers } from './strangers.ts';
 import type { Timings } from './timings.ts';
-import { Turns } from './turns.ts';
 import { type Ending, endingOf, FULL, SHUTTING_DOWN } from './wire.ts';
 
 const MEBIBYTE = 1024 * 1024;
@@ -31,6 +31,8 @@ const MEBIBYTE = 1024 * 1024;
  * takes up to six times its bytes. The largest body has room in any heap.
  */
 const REQUEST_BYTES = Math.max(2 * MEBIBYTE, upTo(64 * MEBIBYTE, 1 / 24));
+/** Of what clients have sent, looked at in one turn of the event loop. */
+const TURN_BYTES = MEBIBYTE / 2;
 const OF_REQUESTS = {
   inAll: REQUEST_BYTES,
   ofOne: Math.max(1.5 * MEBIBYTE, REQUEST_BYTES / 4),
@@ -76,7 +78,7 @@ export class Connections {
   readonly #places: Places;
   readonly #requestBytes = new HeldBytes(OF_REQUESTS);
   readonly #channelBytes = new HeldBytes(OF_CHANNELS);
-  readonly #turns = new Turns();
+  readonly #turns = new Turns(TURN_BYTES);
   readonly #liveness: Liveness;
   /** Those that last. */
   readonly #all = new Set<Connection>();

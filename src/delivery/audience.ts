@@ -94,12 +94,16 @@ export class Audience {
     this.#meter.delivered(given * batch.deliveries.length);
   }
 
-  /** Tells every member that can take it where it is, when nothing was given after `seq`. */
+  /** Tells every member where it is, when nothing was given after `seq`; one that cannot take it is out, and told when it comes back. */
   tellQuiet(notice: Batch, seq: number): void {
     this.give();
-    if (this.#givenSeq > seq) return;
+    const givenBefore = this.#givenSeq;
+    if (givenBefore > seq) return;
     this.#givenSeq = notice.lastSeq;
-    for (const { sink } of this.#members) if (sink.writable) sink.deliver(notice);
+    for (const member of this.#members) {
+      if (member.sink.writable) member.sink.deliver(notice);
+      else this.#dismiss(member, givenBefore);
+    }
   }
 
   /** Tells one member where it is, unless what was given last says so. */

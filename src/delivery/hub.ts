@@ -11,6 +11,11 @@ import { BATCH_LENGTH, type Batch } from './batch.ts';
 import type { Delivery } from './delivery.ts';
 import { type Interest, keyOf } from './interest.ts';
 
+/** How much longer than a look through all topics took there is none. */
+const LOOK_PAUSE = 20;
+/** Audiences that are told where they are in one turn of the event loop. */
+const TOLD_PER_TURN = 500;
+
 export class Hub {
   /** UTF-16 units of event bodies that are handed to a subscriber at once, about. */
   readonly batchLength: number;
@@ -21,6 +26,8 @@ export class Hub {
   readonly #meter: Meter;
   readonly #trail: Trail;
   readonly #audiences = new Map<string, Audience>();
+  /** What was found last, by how many were asked for. */
+  readonly #busiest = new Map<number, { readonly topics: readonly Topic[]; readonly until: number }>();
   /** Audiences that have gathered something. */
   #gathering: Audience[] = [];
   /** Since when, in ms of the monotonic clock. */
@@ -61,9 +68,14 @@ export class Hub {
     if (onHanded !== undefined) queueMicrotask(() => queueMicrotask(onHanded));
   }
 
-  /** Tells those where they are who were given nothing after `seq`. */
+  /** Tells those where they are who were given nothing after `seq`: some in each turn of the event loop. */
   tellQuiet(notice: Batch, seq: number): void {
-    for (const audience of this.#audiences.values()) audience.tellQuiet(notice, seq);
+    const audiences = [...this.#audiences.values()];
+    const tellSome = (from: number) => {
+      for (const audience of audiences.slice(from, from + TOLD_PER_TURN)) audience.tellQuiet(notice, seq);
+      if (from + TOLD_PER_TURN < audiences.length) setImmediate(tellSome, from + TOLD_PER_TURN);
+    };
+    tellSome(0);
   }
 
   /** Sends every member back to the log, from after `seq`. */
@@ -87,13 +99,17 @@ export class Hub {
   }
 
   /** The topics with the most subscribers, most first: channels, and families in the form `family.*`. */
-  busiest(most: number): { readonly channel: string; readonly subscribers: number }[] {
-    const families = [...this.#byFamily].map(([family, audiences]) => ({
-      channel: familyForm(family).replace('{id}', '*'),
-      subscribers: count(audiences),
-    }));
-    const channels = [...this.#byChannel].map(([channel, audiences]) => ({ channel, subscribers: count(audiences) }));
-    return [...families, ...channels].sort((a, b) => b.subscribers - a.subscribers || a.channel.localeCompare(b.channel)).slice(0, most);
+  busiest(most: number): readonly Topic[] {
+    const now = performance.now();
+    const known = this.#busiest.get(most);
+    if (known !== undefined && now < known.until) return known.topics;
+    const busiest = new Busiest(most);
+    for (const [family, audiences] of this.#byFamily) busiest.add(familyForm(family).replace('{id}', '*'), count(audiences));
+    for (const [channel, audiences] of this.#byChannel) busiest.add(channel, count(audiences));
+    const { topics } = busiest;
+    // Looking through hundreds of thousands takes its time: however often they are asked for, it is a small part of all time.
+    this.#busiest.set(most, { topics, until: now + LOOK_PAUSE * (performance.now() - now) });
+    return topics;
   }
 
   /** Returns how many subscribers it goes to. */
@@ -137,6 +153,41 @@ export class Hub {
     this.#audiences.delete(key);
     for (const channel of audience.selector.channels) removeFrom(this.#byChannel, channel, audience);
     for (const family of audience.selector.families) removeFrom(this.#byFamily, family, audience);
+  }
+}
+
+export interface Topic {
+  /** A channel, or a family in the form `family.*`. */
+  readonly channel: string;
+  readonly subscribers: number;
+}
+
+/** Those of many topics that have the most subscribers, without sorting them all. */
+class Busiest {
+  readonly #most: number;
+  #topics: Topic[] = [];
+  /** What a topic needs to be among them. */
+  #least = 1;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  add(channel: string, subscribers: number): void {
+    if (subscribers < this.#least) return;
+    this.#topics.push({ channel, subscribers });
+    if (this.#topics.length >= 2 * this.#most) this.#cut();
+  }
+
+  get topics(): Topic[] {
+    this.#cut();
+    return this.#topics;
+  }
+
+  #cut(): void {
+    this.#topics = this.#topics.sort((a, b) => b.subscribers - a.subscribers || (a.channel < b.channel ? -1 : 1)).slice(0, this.#most);
+    // Of as many subscribers others are not looked at any more.
+    if (this.#topics.length === this.#most) this.#least = (this.#topics.at(-1)?.subscribers ?? 0) + 1;
   }
 }
 

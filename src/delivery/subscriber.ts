@@ -37,6 +37,9 @@ export interface Feed {
   readonly trail: Trail;
 }
 
+/** What joining the hub costs beside looking through the latest events, in events that are looked through, about. */
+const CUT_OVER_EVENTS = 5000;
+
 export class Subscriber implements Member {
   readonly sink: Sink;
   /** The number after which it began. */
@@ -77,11 +80,16 @@ export class Subscriber implements Member {
   async run(signal: AbortSignal): Promise<void> {
     const { tail, meter } = this.#feed;
     meter.catchingUp(1);
+    // What has changed meanwhile is looked at once it is there.
+    let hasTurn = false;
     try {
       while (!signal.aborted && !this.#stopped) {
+        const turn: Promise<void> | undefined = hasTurn ? undefined : this.#turn();
+        hasTurn = turn !== undefined;
         if (!this.sink.writable) await this.#wait(signal, (ended) => this.sink.drained(ended));
         // The log was read further than the tail has come: what follows comes with it.
         else if (this.#cursor > tail.position) await this.#wait(signal, (ended) => tail.reached(this.#cursor, ended));
+        else if (turn !== undefined) await turn;
         else if (this.#tryCutOver()) {
           meter.catchingUp(-1);
           this.#isLive = true;
@@ -149,6 +157,13 @@ export class Subscriber implements Member {
     this.sink.deliver(gapNotice(positions, 'expired', positions.at(this.#cursor), seq));
     this.#cursor = seq;
     this.#toldSeq = seq;
+  }
+
+  /** Resolves when it may come to the latest events; undefined when that is now, or it is not as far. */
+  #turn(): Promise<void> | undefined {
+    const { tail } = this.#feed;
+    if (!this.sink.writable || !tail.recent.covers(this.#cursor, tail.position)) return undefined;
+    return tail.cutOvers.take(CUT_OVER_EVENTS + Math.max(0, tail.position - this.#cursor));
   }
 
   /** Hands over what is in memory and joins the hub, when the cursor has come that far. Never waits. */

@@ -8,6 +8,7 @@
  */
 import { EVERYTHING } from '../contract/channels.ts';
 import { bytesInMemory, upTo } from '../limits/bytes.ts';
+import { Turns } from '../limits/turns.ts';
 import type { EventLog, StoredEvent } from '../log/log.ts';
 import { Delivery } from './delivery.ts';
 import type { Hub } from './hub.ts';
@@ -37,6 +38,8 @@ const MAX_PART = 1 / 16;
 const REPAIR_ROWS = 1000;
 /** Events read into memory at the start, at most. */
 const START_ROWS = 4000;
+/** Events that are looked through in one turn of the event loop, about. */
+const CUT_OVERS_PER_TURN = 150_000;
 /** Others' events after which a subscriber is told where it is, and how long it takes at most, in ms. */
 const QUIET_EVENTS = 100_000;
 const QUIET_MS = 24 * 60 * 60 * 1000;
@@ -48,6 +51,8 @@ export const QUIET_LOOKS = 3;
 
 export class Tail implements Disposable {
   readonly recent: RecentEvents;
+  /** Those who come from the log to the latest events, some in each turn of the event loop: each looks through those that it has missed. */
+  readonly cutOvers = new Turns(CUT_OVERS_PER_TURN);
   readonly #log: EventLog;
   readonly #hub: Hub;
   readonly #options: Required<TailOptions>;

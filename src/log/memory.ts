@@ -16,6 +16,7 @@ import {
 import { newEpochName, Positions } from './positions.ts';
 import { type Span, spanOf } from './span.ts';
 import { clockOf, type Moment } from './steady-clock.ts';
+import { unavailable } from './unavailable.ts';
 
 export interface MemoryLogOptions {
   /** The clock, in ms since 1970, which is believed whatever it does; this machine's, watched for jumps, when absent. */
@@ -28,7 +29,6 @@ export interface MemoryLogOptions {
 const MAX_PART = 1 / 4;
 /** What an event takes beside itself: its places in the indexes, its key. */
 const ENTRY_BYTES = 400;
-const RETRY_AFTER_MS = 1000;
 
 interface Entry {
   readonly event: StoredEvent;
@@ -40,6 +40,7 @@ export function openMemoryLog(options: MemoryLogOptions = {}): EventLog {
 }
 
 class MemoryLog implements EventLog {
+  readonly freeBytes = undefined;
   readonly concerns = [];
   readonly positions = new Positions([{ name: newEpochName(), first: 1 }]);
   readonly #now: () => Moment;
@@ -64,10 +65,6 @@ class MemoryLog implements EventLog {
     return this.#problem;
   }
 
-  get freeBytes(): number {
-    return Math.max(0, this.#maxBytes - this.#bytes);
-  }
-
   onCommit(listener: (events: readonly StoredEvent[]) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -75,7 +72,8 @@ class MemoryLog implements EventLog {
 
   async append(drafts: readonly EventDraft[]): Promise<readonly Appended[]> {
     this.#assertOpen();
-    if (this.#bytes + drafts.reduce((sum, draft) => sum + bytesOf(draft), 0) > this.#maxBytes) {
+    const added = drafts.filter((draft) => this.#known(draft) === undefined);
+    if (this.#bytes + added.reduce((sum, draft) => sum + bytesOf(draft), 0) > this.#maxBytes) {
       this.#problem = 'the memory that the log in memory may take is full: keep the log in a file (COURIER_LOG=sqlite:PATH), or give more';
       throw unavailable(this.#problem);
     }
@@ -86,19 +84,24 @@ class MemoryLog implements EventLog {
     return results;
   }
 
-  #place({ idempotency, ...draft }: EventDraft): Appended {
-    const { earliest, latest } = this.#now();
-    const key = idempotency && JSON.stringify([idempotency.principal, idempotency.key]);
-    const known = key === undefined ? undefined : this.#keys.get(key);
-    if (known !== undefined && earliest - known.keyedMs < IDEMPOTENCY_WINDOW_MS) return { event: known.event, duplicate: true };
-    const { channel, family, type, body } = draft;
+  /** What was stored under the draft's key. */
+  #known({ idempotency }: EventDraft): StoredEvent | undefined {
+    const known = idempotency && this.#keys.get(keyOf(idempotency));
+    return known !== undefined && this.#now().earliest - known.keyedMs < IDEMPOTENCY_WINDOW_MS ? known.event : undefined;
+  }
+
+  #place(draft: EventDraft): Appended {
+    const known = this.#known(draft);
+    if (known !== undefined) return { event: known, duplicate: true };
+    const { latest } = this.#now();
+    const { channel, family, type, body, idempotency } = draft;
     const event = { seq: this.#head + 1, channel, family, type, body };
     const entry = { event, appendedMs: latest };
     this.#entries.push(entry);
     this.#bytes += bytesOf(event);
     this.#addTo(`c:${channel}`, event.seq);
     this.#addTo(`f:${family}`, event.seq);
-    if (key !== undefined) this.#keys.set(key, { ...entry, keyedMs: latest });
+    if (idempotency !== undefined) this.#keys.set(keyOf(idempotency), { ...entry, keyedMs: latest });
     return { event, duplicate: false };
   }
 
@@ -226,8 +229,8 @@ function bytesOf({ body }: { readonly body: string }): number {
   return bytesInMemory(body.length) + ENTRY_BYTES;
 }
 
-function unavailable(reason: string): CourierError {
-  return new CourierError('SERVICE_UNAVAILABLE', `the event log cannot serve this now: ${reason}`, { retryAfterMs: RETRY_AFTER_MS });
+function keyOf({ principal, key }: NonNullable<EventDraft['idempotency']>): string {
+  return JSON.stringify([principal, key]);
 }
 
 /** Index of the first number greater than `after` in an ascending list. */

@@ -100,6 +100,8 @@ export interface Row {
 
 export class PostgresDatabase implements AsyncDisposable {
   readonly #address: PostgresAddress;
+  /** Connections whose commit did not wait for the standby. */
+  readonly #unreplicated = new WeakSet<pg.ClientBase>();
   readonly #pool: pg.Pool;
   #pauseMs = 0;
   #pausedUntil = 0;
@@ -122,13 +124,22 @@ export class PostgresDatabase implements AsyncDisposable {
     this.#pool.on('error', () => undefined);
     // One that breaks while it is used fails its query.
     this.#pool.on('connect', (client) => client.on('error', () => undefined));
+    this.#pool.on('connect', (client) => {
+      client.on('notice', ({ routine }) => {
+        if (routine === WAIT_FOR_STANDBY) this.#unreplicated.add(client);
+      });
+    });
   }
 
+  /** @throws also where what was committed may not be on the standby that it was to wait for. */
   async query(statement: Statement, values: readonly unknown[] = []): Promise<Row[]> {
     const client = await this.#connect();
     let broken: unknown;
     try {
-      return (await client.query<Row>({ ...statement, values: [...values] })).rows;
+      const { rows } = await client.query<Row>({ ...statement, values: [...values] });
+      // It answers that all is well.
+      if (this.#unreplicated.has(client)) throw new PostgresOpenError('the wait for a standby was ended before it had what was stored');
+      return rows;
     } catch (error) {
       broken = isServerError(error) ? undefined : error;
       throw error;
@@ -177,6 +188,8 @@ function isServerError(error: unknown): boolean {
   return error instanceof pg.DatabaseError && error.code !== READ_ONLY && !error.code?.startsWith('57P');
 }
 
+/** What warns, in every language, that a commit did not wait until a standby had it. */
+const WAIT_FOR_STANDBY = 'SyncRepWaitForLSN';
 /** SQLSTATEs: read_only_sql_transaction, and others that say more than that it refused. */
 const READ_ONLY = '25006';
 const REASONS: ReadonlyMap<string | undefined, string> = new Map([
@@ -186,6 +199,8 @@ const REASONS: ReadonlyMap<string | undefined, string> = new Map([
   ['55P03', `it waited for a lock that another session has on the database for ${LOCK_MS} ms`],
   ['57014', `the database took longer than ${STATEMENT_MS} ms`],
 ]);
+
+const NO_ANSWER = 'the database does not answer in time; behind a pooler, has that connections enough?';
 
 /** What went wrong, for callers: without names, addresses and data, which the error itself may have. */
 export function reasonOf(error: unknown): string {
@@ -197,7 +212,9 @@ export function reasonOf(error: unknown): string {
   // Attempts on several addresses fail together, without a message.
   if (error instanceof AggregateError && error.message === '') return reasonOf(error.errors[0]);
   if (error instanceof AggregateError) return 'none of the servers of the database can be written to';
-  return error instanceof Error && 'code' in error ? `the database cannot be reached (${error.code})` : 'the database cannot be reached';
+  if (error instanceof Error && 'code' in error) return `the database cannot be reached (${error.code})`;
+  if (error instanceof Error && /timeout/i.test(error.message)) return NO_ANSWER;
+  return 'the database cannot be reached';
 }
 
 /** The same for whoever runs the gateway, in the words of the database. */

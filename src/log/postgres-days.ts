@@ -71,7 +71,7 @@ export class PastDays {
     if (oldest === 'held') {
       this.#heldSince ??= Date.now();
       this.#heldUntil = performance.now() + HELD_PAUSE_MS;
-    } else this.#heldSince = undefined;
+    } else if (oldest !== 'busy') this.#heldSince = undefined;
     return oldest === 'dropped';
   }
 
@@ -84,7 +84,8 @@ export class PastDays {
   }
 }
 
-type OldestDay = 'dropped' | 'kept' | 'held';
+/** `busy`: another instance sees to it. */
+type OldestDay = 'dropped' | 'kept' | 'held' | 'busy';
 
 /**
  * Drops the oldest day when all of it is more than `keepMs` ago, and never the one that is written to. One instance at a time
@@ -102,14 +103,19 @@ async function dropOldestDay(client: ClientBase, epoch: string, keepMs: number, 
   const name = oldest.rows[0]?.name;
   if (rows[0]?.locked !== true || name === undefined || name >= partitionName(beforeDay)) {
     await client.query('COMMIT');
-    return 'kept';
+    return rows[0]?.locked === true ? 'kept' : 'busy';
   }
   // Appends lock the counter first, and the events after it; in another order this would be a deadlock.
   await client.query('SELECT 1 FROM courier_log FOR UPDATE');
-  await client.query(
+  const noted = await client.query(
     `UPDATE courier_log SET trimmed_through = greatest(trimmed_through, (SELECT coalesce(max(seq), 0) FROM ${name})) WHERE epoch = $1`,
     [epoch],
   );
+  // Of another epoch nothing is this instance's to remove.
+  if (noted.rowCount === 0) {
+    await client.query('ROLLBACK');
+    return 'kept';
+  }
   await client.query(`SET LOCAL lock_timeout = ${DROP_LOCK_MS}`);
   try {
     await client.query(`DROP TABLE ${name}`);

@@ -10,6 +10,11 @@ export const BOUNDS: Statement = {
 };
 /** The last number given out, and that of the last event that is there, or was removed. */
 export const NEWEST = `SELECT head, greatest(trimmed_through, (SELECT coalesce(max(seq), 0) FROM courier_event)) AS newest FROM courier_log`;
+/** Is there a commit of ours that waits for a standby? */
+export const WAITS_FOR_STANDBY: Statement = {
+  name: 'waits-for-standby',
+  text: `SELECT 1 FROM pg_stat_activity WHERE application_name = 'courier' AND datname = current_database() AND wait_event = 'SyncRep' LIMIT 1`,
+};
 export const BYTES: Statement = {
   name: 'bytes',
   text: `SELECT coalesce(sum(pg_total_relation_size(inhrelid)), 0) + pg_total_relation_size('courier_idempotency') AS bytes

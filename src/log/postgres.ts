@@ -29,8 +29,19 @@ import { dayOf, ensurePartitions, PastDays, timesOf } from './postgres-days.ts';
 import { keepGuard, openError, openGuard, withClient } from './postgres-guard.ts';
 import { beginEpoch, migrate, NO_PARTITION, OTHER_EPOCH, SERVER_NAME } from './postgres-schema.ts';
 import { checkServer, checkSessions, PostgresOpenError, prepareSession } from './postgres-server.ts';
-import { APPEND, BOUNDS, BYTES, FAMILY_NUMBER, NEWEST, readsFrom, storedEvent, TRIM_KEYS } from './postgres-statements.ts';
+import {
+  APPEND,
+  BOUNDS,
+  BYTES,
+  FAMILY_NUMBER,
+  NEWEST,
+  readsFrom,
+  storedEvent,
+  TRIM_KEYS,
+  WAITS_FOR_STANDBY,
+} from './postgres-statements.ts';
 import { lengthOf, spanOf } from './span.ts';
+import { RETRY_AFTER_MS, unavailable } from './unavailable.ts';
 
 export interface PostgresLogOptions {
   readonly url: string;
@@ -56,7 +67,7 @@ const DAYS_AHEAD = 3;
 const PARTITIONS_CHECK_MS = 60 * 60 * 1000;
 /** How often the server's settings are looked at again, in ms. */
 const SERVER_CHECK_MS = 60 * 1000;
-const RETRY_AFTER_MS = 1000;
+const STANDBY_AWAY = 'it waits for a standby (synchronous_standby_names) that does not answer';
 /** How long an answer may take that tells the time, in ms, and by how much this machine's clock may differ. */
 const MAX_ANSWER_MS = 1000;
 const CLOCK_TOLERANCE_MS = 5000;
@@ -132,6 +143,7 @@ class PostgresLog implements SharedLog {
   #problem: string | undefined;
   /** What the server is set to that makes an acknowledgement worth nothing. */
   #unsafe: PostgresOpenError | undefined;
+  #watchedAt = 0;
   /** By how many ms this machine's clock is ahead of the database's. */
   #clockAheadMs = 0;
   /** `synchronous_standby_names`, when this instance began and now. */
@@ -205,13 +217,20 @@ class PostgresLog implements SharedLog {
   /** Makes one commit and tells of it. */
   async #commit(drafts: readonly EventDraft[]): Promise<readonly Appended[]> {
     try {
+      if (this.#unsafe !== undefined) await this.#watchServerAgain();
       if (this.#unsafe !== undefined) throw this.#unsafe;
       return this.#tell(drafts, await this.#store(drafts));
     } catch (cause) {
-      const error = this.#failure('append', cause);
+      const error = this.#failure('append', (await this.#waitsForStandby(cause)) ? new PostgresOpenError(STANDBY_AWAY) : cause);
       this.#problem = error.message;
       throw error;
     }
+  }
+
+  /** Whether what failed had to wait for a standby, or for a commit that does. */
+  async #waitsForStandby(cause: unknown): Promise<boolean> {
+    if (this.#standbys === '' || cause instanceof PostgresOpenError || this.#ended !== undefined) return false;
+    return (await this.#query(WAITS_FOR_STANDBY).catch(() => [])).length > 0;
   }
 
   async #store(drafts: readonly EventDraft[]): Promise<Row[]> {
@@ -380,6 +399,14 @@ class PostgresLog implements SharedLog {
     throw this.#break();
   }
 
+  /** The sooner publishes are taken again the better. */
+  async #watchServerAgain(): Promise<void> {
+    const now = performance.now();
+    if (now - this.#watchedAt < RETRY_AFTER_MS) return;
+    this.#watchedAt = now;
+    await this.#watchServer();
+  }
+
   /** Settings can be changed while the server runs. */
   async #watchServer(): Promise<void> {
     try {
@@ -400,8 +427,4 @@ class PostgresLog implements SharedLog {
       })
       .catch((cause: unknown) => this.#failure('partitions', cause));
   }
-}
-
-function unavailable(reason: string, cause?: unknown): CourierError {
-  return new CourierError('SERVICE_UNAVAILABLE', `the event log cannot serve this now: ${reason}`, { retryAfterMs: RETRY_AFTER_MS, cause });
 }

@@ -5,7 +5,7 @@ import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { CHANNEL_FAMILIES } from '../contract/channels.ts';
-import { CourierError } from '../errors.ts';
+import type { CourierError } from '../errors.ts';
 import { bytesOf, MAX_IN_FLIGHT_BYTES } from './group-commit.ts';
 import type { Appended, Concern, EventDraft, EventLog, LogBounds, LogCopy, LogPage, LogQuery, StoredEvent } from './log.ts';
 import { Positions } from './positions.ts';
@@ -13,6 +13,7 @@ import { openCopy, removeCopy } from './sqlite-copy.ts';
 import type { Disk, Placement, Reply, Request, WorkerSettings } from './sqlite-messages.ts';
 import { LogOpenError } from './sqlite-schema.ts';
 import { clockOf, type Moment } from './steady-clock.ts';
+import { unavailable } from './unavailable.ts';
 
 export interface SqliteLogOptions {
   readonly path: string;
@@ -32,7 +33,6 @@ export interface SqliteLogOptions {
   readonly onBroken?: (error: unknown) => void;
 }
 
-const RETRY_AFTER_MS = 1000;
 const MEBIBYTE = 1024 * 1024;
 /** From when on a disk is nearly full: with so much of it left, and so many bytes at most. */
 const LITTLE_SHARE = 0.05;
@@ -288,9 +288,4 @@ class SqliteLog implements EventLog {
 
 function mebibytes(bytes: number): number {
   return Math.round(bytes / 1024 / 1024);
-}
-
-/** @param cause in the words of SQLite, which callers are not told. */
-function unavailable(reason: string, cause?: unknown): CourierError {
-  return new CourierError('SERVICE_UNAVAILABLE', `the event log cannot serve this now: ${reason}`, { retryAfterMs: RETRY_AFTER_MS, cause });
 }

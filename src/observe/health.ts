@@ -27,11 +27,11 @@ const LOG_ANSWER_MS = 40;
 const LOG_GONE_MS = 3000;
 /** From this share of a memory limit on, the gateway is degraded. */
 const MEMORY_SHARE = 0.8;
-/** From there on the gateway is too busy to answer anybody in time, in ms. */
-const MAX_LATE_MS = 250;
+/** From so much waiting on average on the gateway is too busy to answer anybody in time, in ms. */
+const MAX_LATE_MS = 100;
 /** From so many failures in a minute on, the gateway is degraded. */
 const FAILURES_PER_MINUTE = 10;
-const SEVERITY: readonly HealthStatus[] = ['healthy', 'degraded', 'unhealthy', 'shutting_down'];
+export const SEVERITY: readonly HealthStatus[] = ['healthy', 'degraded', 'unhealthy', 'shutting_down'];
 
 /** Returns what checks the health now. */
 export function createHealth(sources: HealthSources): () => Promise<Health> {
@@ -68,7 +68,7 @@ function checkServer({ shuttingDown, connections, serverProblem, lateMs }: Healt
   return {
     status: 'degraded',
     ...figures,
-    action: `everything waits for ${late} ms: it has more to do than its processor can; send less, or add instances`,
+    action: `everything waits for ${late} ms on average: it had more to do than its processor could, or was stopped; send less, or add instances`,
   };
 }
 
@@ -132,6 +132,8 @@ class LogProbe {
     const waited = performance.now() - at;
     if (this.#lastFailure !== undefined) return unhealthyLog(this.#lastFailure);
     if (waited >= LOG_GONE_MS) return unhealthyLog(`nothing for ${Math.round(waited)} ms`);
+    const { problem } = this.#log;
+    if (problem !== undefined) return refusing(problem);
     return { status: 'degraded', action: `the event log takes longer than ${LOG_ANSWER_MS} ms to answer: check its disk` };
   }
 
@@ -142,8 +144,7 @@ class LogProbe {
       const { problem, concerns } = this.#log;
       const { freeBytes } = this.#log;
       const figures = { head, first_retained: first, ...(freeBytes !== undefined && { free_bytes: freeBytes }) };
-      if (problem !== undefined)
-        return { status: 'degraded', ...figures, action: `publishes are refused, as the last one could not be stored: ${problem}` };
+      if (problem !== undefined) return { ...figures, ...refusing(problem) };
       if (concerns.length > 0) return { status: 'degraded', ...figures, action: concerns.map(({ action }) => action).join('; ') };
       return { status: 'healthy', ...figures };
     } catch (error) {
@@ -153,6 +154,10 @@ class LogProbe {
       this.#asked = undefined;
     }
   }
+}
+
+function refusing(problem: string): Component {
+  return { status: 'degraded', action: `publishes are refused, as the last one could not be stored: ${problem}` };
 }
 
 function unhealthyLog(reason: string): Component {

@@ -2,10 +2,11 @@
 
 import { getHeapStatistics } from 'node:v8';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { ClientIdentity, Health, HealthStatus, Transport } from '../contract/admin.ts';
+import type { ClientIdentity, Health, Transport } from '../contract/admin.ts';
 import { SERVICE_NAMES, type Service, serviceOf } from '../contract/events/index.ts';
 import type { LogBounds } from '../log/log.ts';
 import { countByClass } from './clients.ts';
+import { SEVERITY } from './health.ts';
 import { LatencyCounter } from './latencies.ts';
 import type { Meter } from './meter.ts';
 import type { Counted } from './recent.ts';
@@ -35,8 +36,6 @@ const CLOSE_CODES = new Set([1000, 1001, 1002, 1005, 1006, 1007, 1008, 1009, 101
 const MAX_REMEMBERED_FAILURES = 1000;
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 const BYTES = [64, 256, 1024, 4096, 16_384, 65_536, 262_144];
-
-const SEVERITY: Readonly<Record<HealthStatus, number>> = { healthy: 0, degraded: 1, unhealthy: 2, shutting_down: 3 };
 
 export interface Metrics extends Meter {
   readonly contentType: string;
@@ -179,7 +178,8 @@ export function createMetrics(sources: MetricSources): Metrics {
     registers,
     collect() {
       const bytes = sources.freeBytes();
-      if (bytes !== undefined) this.set(bytes);
+      if (bytes === undefined) this.remove();
+      else this.set(bytes);
     },
   });
   gauge('courier_heap_limit_bytes', 'What the heap may grow to, in bytes.', () => getHeapStatistics().heap_size_limit);
@@ -189,7 +189,8 @@ export function createMetrics(sources: MetricSources): Metrics {
     labelNames: ['component'],
     registers,
     async collect() {
-      for (const [component, { status }] of Object.entries((await sources.health()).components)) this.set({ component }, SEVERITY[status]);
+      for (const [component, { status }] of Object.entries((await sources.health()).components))
+        this.set({ component }, SEVERITY.indexOf(status));
     },
   });
 

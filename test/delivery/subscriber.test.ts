@@ -268,6 +268,20 @@ describe('a subscriber to which nothing comes', () => {
     expect(sink.received.map(({ seq }) => seq)).toEqual([0, 1, 2, 101]);
   });
 
+  test('when its sink was full at that moment, as soon as there is room', async () => {
+    await using feed = await startFeed({ quietEvents: 99 });
+    const sink = new TestSink(1);
+    await using _subscription = subscribeTo(feed, ['user.quiet'], 0, sink);
+    // The first notice fills it.
+    await sink.until(() => sink.notices.length === 1);
+    await feed.append('global', 70);
+    expect(sink.notices).toHaveLength(1);
+    await sink.untilFull();
+    sink.makeRoom(10);
+    await sink.until(() => sink.notices.length === 2);
+    expect(noticesOf(sink)).toEqual([0, 70]);
+  });
+
   test('and so never resumes from before what is retained, having missed nothing', async () => {
     await using feed = await startFeed({ quietMs: 20 });
     const sink = new TestSink();
@@ -284,4 +298,20 @@ describe('a subscriber to which nothing comes', () => {
     await again.until(() => again.notices.length === 1);
     expect(again.notices).toEqual(['courier.live']);
   });
+});
+
+test('many that come back from a little behind take turns', async () => {
+  await using feed = await startFeed({ batchLength: 64 * 1024 });
+  for (let n = 0; n < 30; n += 1) await feed.append('global', 1000);
+  const stop = new AbortController();
+  const interest = { selector: selectorOf(['user.nobody']), types: undefined };
+  const running = Array.from({ length: 40 }, () => new Subscriber(feed, interest, 0, new TestSink()).run(stop.signal));
+  const live: number[] = [];
+  while (feed.hub.listeners < running.length) {
+    await new Promise((resolve) => setImmediate(resolve));
+    live.push(feed.hub.listeners);
+  }
+  expect(Math.max(...live.map((count, turn) => count - (live[turn - 1] ?? 0)))).toBeLessThan(10);
+  stop.abort();
+  await Promise.all(running);
 });

@@ -1,17 +1,17 @@
 /** Turns: so much is looked at in one turn of the event loop, first come first served, and nobody waits for nothing. */
 import { expect, test } from 'vitest';
-import { Turns } from '../../src/connections/turns.ts';
+import { Turns } from '../../src/limits/turns.ts';
 
 const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 const KIBIBYTE = 1024;
 
 test('what is little goes at once', async () => {
-  const turns = new Turns();
+  const turns = new Turns(512 * KIBIBYTE);
   for (let n = 0; n < 1000; n += 1) expect(turns.take(300)).toBeUndefined();
 });
 
 test('what is much goes a little each turn, in the order in which it came', async () => {
-  const turns = new Turns();
+  const turns = new Turns(512 * KIBIBYTE);
   const gone: number[] = [];
   for (let n = 0; n < 100; n += 1) {
     const turn = turns.take(100 * KIBIBYTE);
@@ -33,7 +33,7 @@ test('what is much goes a little each turn, in the order in which it came', asyn
 });
 
 test('who comes later waits behind those who wait', async () => {
-  const turns = new Turns();
+  const turns = new Turns(512 * KIBIBYTE);
   const gone: string[] = [];
   turns.take(KIBIBYTE * KIBIBYTE);
   for (const name of ['first', 'second']) void turns.take(KIBIBYTE * KIBIBYTE)?.then(() => gone.push(name));

@@ -1,0 +1,48 @@
+/**
+ * Turns of the event loop: how much is done in one of them of what many ask for at once. It is done a little at a time, so that
+ * everybody else, whoever asks for the health first of all, waits for a moment only.
+ */
+
+export class Turns {
+  readonly #most: number;
+  #left: number;
+  #isBegun = false;
+  #waiting: { readonly cost: number; readonly resolve: () => void }[] = [];
+
+  /** @param most of what one turn takes, about: some milliseconds of work, in any unit. */
+  constructor(most: number) {
+    this.#most = most;
+    this.#left = most;
+  }
+
+  /** Resolves when so much has its turn, first come first served; undefined when that is now. */
+  take(cost: number): Promise<void> | undefined {
+    this.#begin();
+    if (this.#waiting.length === 0 && this.#left > 0) {
+      this.#left -= cost;
+      return undefined;
+    }
+    return new Promise((resolve) => this.#waiting.push({ cost, resolve }));
+  }
+
+  #begin(): void {
+    if (this.#isBegun) return;
+    this.#isBegun = true;
+    setImmediate(this.#next);
+  }
+
+  readonly #next = (): void => {
+    this.#isBegun = false;
+    this.#left = this.#most;
+    let taken = 0;
+    for (const { cost, resolve } of this.#waiting) {
+      if (this.#left <= 0) break;
+      this.#left -= cost;
+      taken += 1;
+      resolve();
+    }
+    if (taken === 0) return;
+    this.#waiting = this.#waiting.slice(taken);
+    this.#begin();
+  };
+}
