@@ -55,13 +55,20 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
   const code = await Promise.race([signalled, failed]);
   const overdue = setTimeout(() => {
     logger.error(`draining took longer than ${config.drainMs / 1000} s`);
-    process.exit(EXIT.failed);
+    void logger.flush().then(() => exit(EXIT.failed));
   }, config.drainMs + 1000).unref();
   await gateway[Symbol.asyncDispose]();
   await tracker?.[Symbol.asyncDispose]();
   clearTimeout(overdue);
   logger.info('stopped');
+  await logger.flush();
   return code;
+}
+
+/** Ends the process at once, whether or not anybody reads what it has logged: what is to be done when a process exits would wait for that. */
+export function exit(code: number): never {
+  process.removeAllListeners('exit');
+  process.exit(code);
 }
 
 function refuse({ message }: ConfigError): number {
@@ -86,7 +93,7 @@ function firstSignal(): Promise<NodeJS.Signals> {
     let signalled = false;
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.on(signal, () => {
-        if (signalled) process.exit(EXIT.failed);
+        if (signalled) exit(EXIT.failed);
         signalled = true;
         resolve(signal);
       });
@@ -94,4 +101,4 @@ function firstSignal(): Promise<NodeJS.Signals> {
   });
 }
 
-if (import.meta.main) process.exitCode = await serve(process.env);
+if (import.meta.main) exit(await serve(process.env));

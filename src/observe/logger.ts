@@ -3,6 +3,7 @@
  * development. Neither tokens nor event data are ever passed to it.
  */
 
+import { setTimeout as wait } from 'node:timers/promises';
 import { pino } from 'pino';
 import pretty from 'pino-pretty';
 import type { Config } from '../config.ts';
@@ -10,6 +11,8 @@ import type { LogLevel } from '../contract/admin.ts';
 
 /** Bytes of lines that wait for whoever reads the log; further ones are dropped, as waiting for a slow reader would stop the gateway. */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
+/** How long whoever reads the log may take at the end, in ms. */
+const FLUSH_MS = 1000;
 /** Equal warnings and errors that are logged within REPEAT_WINDOW_MS; the rest of them are counted. */
 const MAX_REPEATS = 20;
 const REPEAT_WINDOW_MS = 10_000;
@@ -32,6 +35,8 @@ export interface Logger {
   setLevel(level: LogLevel): void;
   /** A logger for a part of the gateway. */
   named(name: string): Logger;
+  /** Resolves when what was logged is written, or its reader takes too long. */
+  flush(): Promise<void>;
 }
 
 /** Makes the logger of the gateway; it writes to `destination`, or to standard output. */
@@ -43,6 +48,8 @@ export function createLogger(config: Pick<Config, 'logLevel' | 'logFormat'>, des
     timestamp: () => `,"timestamp":"${new Date().toISOString()}"`,
     formatters: { level: (level: string) => ({ level }) },
   };
+  // Looked at, a pipe is written to without waiting for whoever reads it, which would hold up the end of the process.
+  if (destination === undefined) void process.stdout;
   const stream =
     config.logFormat === 'pretty'
       ? pretty({
@@ -106,6 +113,12 @@ function wrap(target: pino.Logger, name: string, repeats = new Repeats()): Logge
     warn: at('warn'),
     error: at('error'),
     named: (inner) => wrap(target, inner, repeats),
+    flush: async () => {
+      const over = new AbortController();
+      const written = new Promise<void>((resolve) => target.flush(() => resolve()));
+      await Promise.race([written, wait(FLUSH_MS, undefined, { signal: over.signal }).catch(() => undefined)]);
+      over.abort();
+    },
   };
 }
 
