@@ -1,79 +1,89 @@
 /**
- * Files that are open, and whether they are still those of their names, and whole. What is written to a file that was deleted,
- * moved or replaced is acknowledged by the system, and gone with the process.
+ * The files of a log that is open, and whether they are still those of their names, and as they were left. What is written to a
+ * file that was deleted, moved or replaced is acknowledged by the system, and gone with the process; what is written into one that
+ * somebody has put something else into is of no use.
  */
-import { type BigIntStats, statSync } from 'node:fs';
+import { type BigIntStats, closeSync, openSync, readSync, statSync } from 'node:fs';
 
 /** How long a look is good for, in ms. */
 const LOOK_MS = 500;
+/** Bytes at the beginning of an SQLite file that change with whatever is written to it. */
+const HEADER_BYTES = 100;
 
-export interface Place {
-  readonly path: string;
-  /** What the file has at least, in bytes, when it is smaller than it was; where its size says anything. */
-  readonly leastBytes?: () => number;
-}
-
-interface OpenFile extends Place {
-  readonly opened: BigIntStats | undefined;
-  /** When it was looked at last. */
-  bytes: number;
-}
-
-export class PlacedFiles {
-  readonly #files: readonly OpenFile[];
+export class PlacedFiles implements Disposable {
+  readonly #path: string;
+  /** Open as long as the database is: closing it would let go of the locks that SQLite has on the file. */
+  readonly #fd: number;
+  readonly #opened: readonly { readonly path: string; readonly file: BigIntStats | undefined }[];
+  #left: { readonly mtimeNs: bigint; readonly size: bigint; readonly header: string } | undefined;
   #lookedAt = performance.now();
   #problem: Error | undefined;
-  #isCut = false;
+  #isSpoilt = false;
 
-  /** @param places of files that have just been opened. */
-  constructor(places: readonly Place[]) {
-    this.#files = places.map((place) => {
-      const opened = stat(place.path);
-      return { ...place, opened, bytes: Number(opened?.size ?? 0) };
-    });
+  /** @param path of a database that was just opened; `others` belong to it. */
+  constructor(path: string, others: readonly string[]) {
+    this.#path = path;
+    this.#fd = openSync(path, 'r');
+    this.#opened = [path, ...others].map((one) => ({ path: one, file: stat(one) }));
+    this.note();
+  }
+
+  /** Something was written by us. */
+  note(): void {
+    const found = stat(this.#path);
+    this.#left = found && { mtimeNs: found.mtimeNs, size: found.size, header: this.#header() };
   }
 
   /**
-   * @throws when one of them is not there any more, or another is in its place, from where it may come back; or when it was cut
-   * off.
+   * @throws when one of them is not there any more, or another is in its place, from where it may come back; or when something
+   * else was put into the database.
    */
   check(): void {
     const now = performance.now();
-    // The next write may make one that was cut off as long as it was, with nothing in between.
-    if (now - this.#lookedAt >= LOOK_MS || this.#files.some(hasShrunk)) {
+    // Before the next write: that could make it look as if nothing had happened.
+    if (now - this.#lookedAt >= LOOK_MS || this.#hasChanged()) {
       this.#lookedAt = now;
       this.#problem = this.#look();
     }
     if (this.#problem !== undefined) throw this.#problem;
   }
 
+  #hasChanged(): boolean {
+    try {
+      const found = stat(this.#path);
+      return found?.mtimeNs !== this.#left?.mtimeNs || found?.size !== this.#left?.size;
+    } catch {
+      return true;
+    }
+  }
+
   #look(): Error | undefined {
     try {
-      for (const file of this.#files) {
-        const found = stat(file.path);
-        if (!isSame(file.opened, found)) return new Error(MOVED);
-        const bytes = Number(found?.size ?? 0);
-        if (file.leastBytes !== undefined && bytes < file.bytes && bytes < file.leastBytes()) this.#isCut = true;
-        file.bytes = bytes;
-      }
-      return this.#isCut ? new Error(CUT) : undefined;
+      const found = this.#opened.map(({ path }) => stat(path));
+      if (this.#opened.some(({ file }, index) => !isSame(file, found[index]))) return new Error(MOVED);
+      // Times are changed by much that does no harm.
+      this.#isSpoilt ||= this.#left !== undefined && (found[0]?.size !== this.#left.size || this.#header() !== this.#left.header);
+      if (!this.#isSpoilt) this.note();
+      return this.#isSpoilt ? new Error(SPOILT) : undefined;
     } catch (cause) {
       return new Error(UNSEEN, { cause });
     }
   }
-}
 
-function hasShrunk({ path, bytes, leastBytes }: OpenFile): boolean {
-  if (leastBytes === undefined) return false;
-  try {
-    return (statSync(path, { throwIfNoEntry: false })?.size ?? 0) < bytes;
-  } catch {
-    return true;
+  #header(): string {
+    const header = Buffer.alloc(HEADER_BYTES);
+    readSync(this.#fd, header, 0, HEADER_BYTES, 0);
+    return header.toString('latin1');
+  }
+
+  /** Only once the database is closed. */
+  [Symbol.dispose](): void {
+    closeSync(this.#fd);
   }
 }
 
-const CUT = 'its file was cut off: restore a copy';
 const MOVED = 'its file was deleted, moved or replaced; put it back, or start again with the one that is there';
+const SPOILT = 'its file was overwritten or cut off: restore a copy';
 const UNSEEN = 'it cannot be seen whether its file is still there';
 
 function stat(path: string): BigIntStats | undefined {

@@ -2,7 +2,7 @@
  * Copying an SQLite file that is open and written to. The copy is the file as it is at one moment, the last of the copying:
  * pages are copied a few at a time, and what is written meanwhile through the same connection SQLite puts into the copy too.
  */
-import { closeSync, fdatasyncSync, openSync, rmSync } from 'node:fs';
+import { closeSync, fdatasyncSync, openSync, rmSync, writeSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { type BackupProgressInfo, backup, type DatabaseSync } from 'node:sqlite';
 import type { LogCopy } from './log.ts';
@@ -50,6 +50,9 @@ export async function copyDatabase(db: DatabaseSync, path: string, { signal, onS
   try {
     await backup(db, path, { rate: STEP_PAGES, progress: onProgress });
     signal.throwIfAborted();
+    // It has no write-ahead log: one that lies where it is put to is another's, and known to be.
+    writeSync(file, Buffer.from([1, 1]), 0, 2, 18);
+    fdatasyncSync(file);
   } catch (error) {
     removeCopy(path);
     throw error;

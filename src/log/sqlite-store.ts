@@ -1,5 +1,5 @@
 /** The statements of the SQLite log, on one open file. Synchronous; runs in the worker. */
-import { statfsSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync, statfsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { CHANNEL_FAMILIES, type ChannelFamily } from '../contract/channels.ts';
@@ -60,8 +60,7 @@ export class SqliteStore {
     this.knownMs = believed === undefined ? undefined : Number(believed);
     this.#wasInDoubt = typeof row['believed_ms'] === 'number';
     this.epochs = beginEpoch(db, this.#head + 1);
-    const leastBytes = () => pragma(db, 'page_count') * pragma(db, 'page_size');
-    this.#files = new PlacedFiles([{ path: settings.path, leastBytes }, { path: `${settings.path}-wal` }]);
+    this.#files = new PlacedFiles(settings.path, [`${settings.path}-wal`]);
     this.#insert = db.prepare('INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)');
     this.#findKey = db.prepare(
       'SELECT i.appended_ms AS keyed_ms, e.* FROM idempotency i JOIN event e ON e.seq = i.seq WHERE i.principal = ? AND i.key = ?',
@@ -203,6 +202,7 @@ export class SqliteStore {
     const unused = pragma(this.#db, 'freelist_count');
     if (unused < MIN_UNUSED_PAGES || unused * 4 < pragma(this.#db, 'page_count')) return false;
     this.#db.exec(`PRAGMA incremental_vacuum(${SHRINK_PAGES})`);
+    this.#files.note();
     return pragma(this.#db, 'freelist_count') < unused;
   }
 
@@ -254,6 +254,7 @@ export class SqliteStore {
 
   close(): void {
     this.#db.close();
+    this.#files[Symbol.dispose]();
   }
 
   #transaction<T>(work: () => T, undo: () => void): T {
@@ -267,6 +268,8 @@ export class SqliteStore {
       // After a full disk SQLite has rolled back already.
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
       throw error;
+    } finally {
+      this.#files.note();
     }
   }
 }
@@ -275,7 +278,8 @@ function open({ path, mustExist, maxBytes }: WorkerSettings): DatabaseSync {
   let db: DatabaseSync | undefined;
   try {
     if (mustExist) requireFile(path);
-    else makePrivate(path);
+    refuseStrangeWal(path);
+    if (!mustExist) makePrivate(path);
     db = new DatabaseSync(path, { timeout: 0 });
     // Held from the first read to the close, it keeps every other process out.
     db.exec('PRAGMA locking_mode = EXCLUSIVE');
@@ -306,6 +310,27 @@ function requireFile(path: string): void {
   const size = statSync(path, { throwIfNoEntry: false })?.size;
   if (size === undefined) throw new LogOpenError(NO_LOG.replace('is empty', 'is not there'));
   if (size === 0) throw new LogOpenError(NO_LOG);
+}
+
+/** Of a file that is in write-ahead mode, in its header (https://sqlite.org/fileformat.html, section 1.3.3). */
+const WAL_MODE = 2;
+const MODE_AT = 18;
+const STRANGE_WAL =
+  'beside it lies a write-ahead log (-wal) of another file, and SQLite would write that into it: where this one was restored, remove the other';
+
+/**
+ * What SQLite finds beside a file it writes into it, whatever file it is of. A file without content, or one that was never in
+ * write-ahead mode since it was made, as a backup is, has none of its own. @throws {LogOpenError}
+ */
+function refuseStrangeWal(path: string): void {
+  if ((statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) === 0) return;
+  const header = Buffer.alloc(MODE_AT + 1);
+  if (existsSync(path)) {
+    const fd = openSync(path, 'r');
+    readSync(fd, header);
+    closeSync(fd);
+  }
+  if (header[MODE_AT] !== WAL_MODE) throw new LogOpenError(STRANGE_WAL);
 }
 
 /** What was in the file when it was closed may not be what is in it now: from here on numbers have positions of their own. */

@@ -2,6 +2,8 @@
 import {
   chmodSync,
   closeSync,
+  copyFileSync,
+  createWriteStream,
   existsSync,
   mkdirSync,
   openSync,
@@ -10,10 +12,12 @@ import {
   rmSync,
   statSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
+import { pipeline } from 'node:stream/promises';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { EVERYTHING, type Selector, selectorOf } from '../../src/contract/channels.ts';
@@ -218,19 +222,34 @@ describe('a file that is no longer the one of its name', () => {
     await expect(log.bounds()).rejects.toMatchObject(refused);
   });
 
-  test('it was cut off: nothing more is acknowledged, for good', { timeout: 20_000 }, async () => {
+  test.each<[string, (path: string) => void]>([
+    ['it was cut off', (path) => truncateSync(path, statSync(path).size / 2)],
+    ['another was written into it', (path) => copyFileSync(`${path}.other`, path)],
+  ])('%s: nothing more is acknowledged, for good', { timeout: 20_000 }, async (_name, spoil) => {
     using folder = temporaryFolder();
     const path = folder.file('log.db');
     await filledFile(path, 100);
+    await filledFile(`${path}.other`, 500);
+    const whole = readFileSync(path);
     await using log = await openSqliteLog({ path });
     await log.append([draftOn('global')]);
-    const { size } = statSync(path);
-    truncateSync(path, size / 2);
-    const cut = refusal('its file was cut off: restore a copy');
-    await storedUntilRefused(log, cut);
-    truncateSync(path, size);
-    await expect(log.bounds()).rejects.toMatchObject(cut);
-    await expect(log.append([draftOn('global')])).rejects.toMatchObject(cut);
+    spoil(path);
+    const spoilt = refusal('its file was overwritten or cut off: restore a copy');
+    await storedUntilRefused(log, spoilt);
+    writeFileSync(path, whole);
+    await expect(log.bounds()).rejects.toMatchObject(spoilt);
+    await expect(log.append([draftOn('global')])).rejects.toMatchObject(spoilt);
+  });
+
+  test('it was touched: nothing happens', async () => {
+    using folder = temporaryFolder();
+    const path = folder.file('log.db');
+    await filledFile(path, 1);
+    await using log = await openSqliteLog({ path });
+    for (let n = 1; n <= 20; n += 1) {
+      utimesSync(path, n, n);
+      expect(await log.append([draftOn('global')])).toMatchObject([{ event: { seq: n + 1 } }]);
+    }
   });
 
   test('a folder that was moved, and moved back, has lost nothing', { timeout: 20_000 }, async () => {
@@ -336,4 +355,34 @@ test('what retention has removed is given back to the disk, but for a part that 
   await using again = await openSqliteLog({ path, now: () => now });
   const page = await again.read({ after: 0, selector: EVERYTHING, limit: 10 }, new AbortController().signal);
   expect(page.events.map(({ seq }) => seq)).toEqual([1001]);
+});
+
+describe("another log's write-ahead log beside it", () => {
+  test.each<[string, (path: string, copy: string) => void]>([
+    ['a backup that was put in place', (path, copy) => copyFileSync(copy, path)],
+    ['an empty file', (path) => writeFileSync(path, '')],
+    ['no file', (path) => rmSync(path)],
+  ])('%s is refused, and left as it is', async (_name, put) => {
+    using folder = temporaryFolder();
+    const [path, copy] = [folder.file('log.db'), folder.file('copy.db')];
+    {
+      await using log = await openSqliteLog({ path });
+      await log.append([draftOn('global')]);
+      await using made = await log.copy(new AbortController().signal);
+      await pipeline(made.read(), createWriteStream(copy));
+      await log.append(Array.from({ length: 100 }, () => draftOn('global', { size: 1000 })));
+      copyFileSync(`${path}-wal`, folder.file('wal'));
+    }
+    put(path, copy);
+    copyFileSync(folder.file('wal'), `${path}-wal`);
+    const before = existsSync(path) ? readFileSync(path) : undefined;
+    await expect(openSqliteLog({ path })).rejects.toThrow(
+      /cannot be opened: beside it lies a write-ahead log \(-wal\) of another file.*: where this one was restored, remove the other$/,
+    );
+    expect(existsSync(path) ? readFileSync(path) : undefined).toEqual(before);
+    expect(readFileSync(`${path}-wal`)).toEqual(readFileSync(folder.file('wal')));
+    rmSync(`${path}-wal`);
+    await using log = await openSqliteLog({ path });
+    expect((await log.bounds()).head).toBe(before === undefined || before.length === 0 ? 0 : 1);
+  });
 });
