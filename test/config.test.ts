@@ -127,7 +127,7 @@ describe('a wrong value is one line that names the variable', () => {
     [{ COURIER_BROKER: 'redis+sentinel://a/name?db=one' }, /^COURIER_BROKER must name a database of Redis by its number$/],
     [
       { COURIER_BROKER: 'redis+sentinel://a/name?password=secret' },
-      /^COURIER_BROKER may have the parameters db, sentinel_user, sentinel_password with Sentinels, not password$/,
+      /^COURIER_BROKER may have the parameters db, sentinel_user, sentinel_password only, and has others/,
     ],
     [{ COURIER_RETENTION_DAYS: '0' }, /^COURIER_RETENTION_DAYS /],
     [{ COURIER_JWT_SECRET: 'short' }, /^COURIER_JWT_SECRET must be at least 32 bytes long, and is 5$/],

@@ -17,7 +17,9 @@ export class PostgresAddress {
   constructor(text: string) {
     const [, scheme = '', user = '', hosts = '', rest = ''] = /^(postgres(?:ql)?:\/\/)([^/?#]*@)?([^/?#]*)(.*)$/s.exec(text) ?? [];
     const urls = hosts.split(',').map((host) => URL.parse(`${scheme}${user}${host}${rest}`));
-    if (scheme === '' || urls.includes(null)) throw new RangeError('must be postgres://user:password@host/database');
+    // What has an @ behind its hosts has a slash in its password, which ends them.
+    if (scheme === '' || urls.includes(null) || rest.includes('@'))
+      throw new RangeError('must be postgres://user:password@host/database, with %2F for a slash in the password, and %40 for an @');
     const wanted = urls[0]?.searchParams.get('target_session_attrs') ?? 'read-write';
     if (!WRITABLE.includes(wanted)) throw new RangeError(`target_session_attrs must be read-write, as a log is written to, not ${wanted}`);
     this.label = `${hosts}${urls[0]?.pathname ?? ''}`;

@@ -28,8 +28,9 @@ export interface RedisAddress {
 
 const SENTINELS = 'redis+sentinel://user:password@host:26379,host:26379/mastername';
 const FORM = `local, redis://user:password@host:6379 or ${SENTINELS}`;
+/** What has an @ behind its hosts has a slash in its password, which ends them. */
 const ADDRESS =
-  /^redis(?<tls>s?)(?<sentinel>\+sentinel)?:\/\/(?:(?<user>[^/?#]*)@)?(?<hosts>[^/?#@]+)(?<path>\/[^?#]*)?(?<query>\?[^#]*)?$/;
+  /^redis(?<tls>s?)(?<sentinel>\+sentinel)?:\/\/(?:(?<user>[^/?#]*)@)?(?<hosts>[^/?#@]+)(?<path>\/[^?#@]*)?(?<query>\?[^#]*)?$/;
 /** What may stand behind the question mark of an address with Sentinels. */
 const PARAMETERS = ['db', 'sentinel_user', 'sentinel_password'];
 
@@ -42,12 +43,16 @@ export function parseRedisAddress(text: string): RedisAddress {
   const name = decoded(path.slice(1));
   if (sentinel === undefined) {
     if (servers.length > 1) throw new RangeError(`may name several hosts only as Sentinels: ${SENTINELS}`);
+    if (query !== undefined) throw new RangeError('may have no parameters: the database is the path, such as /1');
     return { ...shared, label: `Redis at ${hosts}`, master: undefined, sentinelCredentials: {}, database: databaseOf(name) };
   }
   if (name === '') throw new RangeError('must end with the name that the Sentinels have for the master, such as /mymaster');
   const parameters = new URLSearchParams(query);
   const unknown = [...parameters.keys()].find((key) => !PARAMETERS.includes(key));
-  if (unknown !== undefined) throw new RangeError(`may have the parameters ${PARAMETERS.join(', ')} with Sentinels, not ${unknown}`);
+  if (unknown !== undefined)
+    throw new RangeError(
+      `may have the parameters ${PARAMETERS.join(', ')} only, and has others: is there a & in a password? Write %26 for it`,
+    );
   return {
     ...shared,
     label: `Redis ${name} of the Sentinels at ${hosts}`,

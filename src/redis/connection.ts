@@ -119,6 +119,10 @@ export class RedisConnection implements AsyncDisposable {
 
   async #connect(): Promise<Probed> {
     const link = await RedisLink.open(await this.#findServer(this.#closing.signal), this.#address, this.#closing.signal);
+    if (this.#closing.signal.aborted) {
+      link[Symbol.dispose]();
+      throw this.#closing.signal.reason;
+    }
     this.#link = link;
     for (const [channel, listener] of this.#listeners) await link.subscribe(channel, listener);
     return { link, probe: await RedisProbe.on(link, this.#prefix) };

@@ -32,3 +32,14 @@ test('Sentinels, whose passwords are not that of Redis', () => {
   });
   expect(parseRedisAddress('redis+sentinel://a/m')).toMatchObject({ credentials: {}, sentinelCredentials: {}, database: 0 });
 });
+
+test.each([
+  'redis://user:/s3cret@host:6379/mymaster',
+  'redis+sentinel://user:/s3cret@host:26379/mymaster',
+  'redis+sentinel://host/mymaster?sentinel_password=a&s3cret',
+  'redis://host:6379?password=s3cret',
+  'redis://host:6379?db=2',
+])('%s is refused, without a word of what may be a password', (text) => {
+  expect(() => parseRedisAddress(text)).toThrow(RangeError);
+  expect(() => parseRedisAddress(text)).not.toThrow(/s3cret/);
+});
