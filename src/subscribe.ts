@@ -16,7 +16,7 @@ export interface SubscribeRequest {
   /** Channel names and patterns. */
   readonly channels: readonly string[];
   readonly types?: readonly string[] | undefined;
-  /** Where to start without a position, or with one of another log: with what comes next, or the oldest there is. */
+  /** Where to start without a position, or with one that says nothing of this log: with what comes next, or the oldest there is. */
   readonly from?: 'now' | 'earliest' | undefined;
   /** Resume after this position. */
   readonly lastEventId?: string | undefined;
@@ -92,6 +92,8 @@ export function positionFrom(field: string, text: string): Position {
   throw invalidField(field, `${JSON.stringify(cut(text))} is not a position of Courier (the id of an event that was received)`);
 }
 
+const NOWHERE = { gap: undefined, after: undefined };
+
 async function findStart(
   { log, tail }: Feed,
   requested: Position | undefined,
@@ -101,6 +103,8 @@ async function findStart(
     return { after: requested.seq, gap: undefined };
   const { first, head } = await log.bounds();
   // The tail may be behind the log for a moment, so only the log itself knows what lies ahead of it.
-  const found = requested && log.positions.resume(requested, head);
-  return { after: found?.after ?? (from === 'earliest' ? first - 1 : tail.position), gap: found?.gap };
+  const { gap, after } = requested === undefined ? NOWHERE : log.positions.resume(requested, head);
+  // What is past the end says nothing of what its holder has.
+  const known = gap === 'ahead' ? undefined : after;
+  return { after: known ?? (from === 'earliest' ? first - 1 : tail.position), gap };
 }
