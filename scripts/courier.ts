@@ -10,8 +10,10 @@ import { exit, serve } from '../src/main.ts';
 import { VERSION } from '../src/version.ts';
 import { connections, revoke } from './cli/admin.ts';
 import { backup } from './cli/backup.ts';
-import { type ConnectionOptions, EXIT, explain } from './cli/connection.ts';
+import type { ConnectionOptions } from './cli/connection.ts';
 import { CONTRACT_FORMATS, checkContract, EXIT_OUT_OF_DATE, exportContract, SNAPSHOT } from './cli/contract.ts';
+import { EXIT } from './cli/errors.ts';
+import { explain } from './cli/explain.ts';
 import { print, tell } from './cli/output.ts';
 import { publish } from './cli/publish.ts';
 import { health, history, stats } from './cli/read.ts';
@@ -21,8 +23,8 @@ import { printToken } from './cli/token.ts';
 const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
 
 function seconds(value: string): number {
-  const match = /^(\d{1,6})([smhd])$/.exec(value);
-  if (match === null) throw new InvalidArgumentError('give a number and s, m, h or d, such as 12h.');
+  const match = /^(0*[1-9]\d{0,5})([smhd])$/.exec(value);
+  if (match === null) throw new InvalidArgumentError('give a whole number of 1 or more and s, m, h or d, such as 12h.');
   return Number(match[1]) * (UNIT_SECONDS[match[2] as string] as number);
 }
 
@@ -112,7 +114,11 @@ program
   .description('sign a token and print it, unless a gateway of the same configuration would refuse it')
   .requiredOption('--sub <name>', 'who: a user id, or a service (prophet, cartographe, chevalier, forge), which needs its role')
   .addOption(new Option('--role <role>', 'the role').choices(ROLES).default('user'))
-  .addOption(new Option('--expires <time>', 'valid for so long').argParser(seconds).default(3600, '1h'))
+  .addOption(
+    new Option('--expires <time>', 'valid for so long: a number and s, m, h or d (seconds, minutes, hours, days)')
+      .argParser(seconds)
+      .default(3600, '1h'),
+  )
   .option('--subscribe <pattern...>', 'channels it may read beyond the default of its role')
   .option('--publish <pattern...>', 'channels it may write beyond the default of its role')
   .addHelpText('after', '\nExample:\n  courier token --sub ada --subscribe "strategy.*" --expires 12h')
@@ -220,9 +226,9 @@ Example:
   )
   .action((file, options) => backup(file, options));
 
-let gatewayUrl = '';
+let connection: Partial<ConnectionOptions> = {};
 program.hook('preAction', (_program, command) => {
-  gatewayUrl = command.opts()['url'] ?? gatewayUrl;
+  connection = command.opts();
 });
 
 try {
@@ -234,7 +240,7 @@ try {
     tell(`courier: ${error.message}`);
     process.exitCode = EXIT.usage;
   } else {
-    const { message, exitCode } = explain(error, gatewayUrl);
+    const { message, exitCode } = explain(error, connection);
     tell(`courier: ${message}`);
     process.exitCode = exitCode;
   }

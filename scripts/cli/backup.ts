@@ -3,15 +3,15 @@
 import { once } from 'node:events';
 import { createWriteStream, existsSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
-import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Worker } from 'node:worker_threads';
 import { parseConfig } from '../../src/config.ts';
 import { copyDatabase } from '../../src/log/sqlite-copy.ts';
 import type { LogFile } from '../../src/log/sqlite-inspect.ts';
-import { openProblem, recognise } from '../../src/log/sqlite-schema.ts';
+import { IN_USE, openProblem, recognise } from '../../src/log/sqlite-schema.ts';
 import type { Inspection } from './backup-check.ts';
-import { CliError, type ConnectionOptions, getFile } from './connection.ts';
+import { type ConnectionOptions, getFile } from './connection.ts';
+import { CliError } from './errors.ts';
 import { makeFile } from './new-file.ts';
 import { print } from './output.ts';
 
@@ -32,9 +32,9 @@ export async function backup(path: string, options: BackupOptions): Promise<void
 }
 
 async function download(partial: string, options: ConnectionOptions): Promise<void> {
-  const body = await getFile(options, '/backup');
+  const body = await getFile(options, '/backup', 'application/vnd.sqlite3');
   try {
-    await pipeline(Readable.fromWeb(body), createWriteStream(partial, { flags: 'r+' }));
+    await pipeline(body, createWriteStream(partial, { flags: 'r+' }));
   } catch (cause) {
     if (cause instanceof Error && 'syscall' in cause && cause.syscall === 'write') throw cause;
     throw new CliError('the gateway broke off, or was cut off, before all of the backup had come: look into its log');
@@ -57,7 +57,9 @@ async function copyStopped(partial: string): Promise<void> {
     await copyDatabase(db, partial, { signal: new AbortController().signal });
   } catch (error) {
     if (error instanceof CliError) throw error;
-    throw new CliError(`${log.path} cannot be copied: ${openProblem(error)}`);
+    const problem = openProblem(error);
+    const advice = problem === IN_USE ? ': leave out --stopped beside a running gateway' : '';
+    throw new CliError(`${log.path} cannot be copied: ${problem}${advice}`);
   } finally {
     db?.close();
   }

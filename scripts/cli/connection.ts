@@ -1,26 +1,16 @@
 /** How the commands reach a gateway: its address, a token, and typed clients over HTTP and WebSocket. */
 import { readFileSync } from 'node:fs';
-import { createTRPCClient, httpBatchLink, type TRPCClient, TRPCClientError } from '@trpc/client';
+import { resolve } from 'node:path';
+import type { Readable } from 'node:stream';
+import { createTRPCClient, httpBatchLink, type TRPCClient } from '@trpc/client';
 import superjson from 'superjson';
 import type { CourierClient } from '../../client/src/index.ts';
 import { developmentSecretPath } from '../../src/auth/development-secret.ts';
 import { signToken, type TokenSettings } from '../../src/auth/tokens.ts';
 import { type Config, parseConfig } from '../../src/config.ts';
 import type { AppRouter } from '../../src/router/index.ts';
-
-/** Exit codes of every command. */
-export const EXIT = { ok: 0, failed: 1, usage: 2, refused: 3 } as const;
-
-/** A failure to show as one line, with the exit code it ends with. */
-export class CliError extends Error {
-  override readonly name = 'CliError';
-  readonly exitCode: number;
-
-  constructor(message: string, exitCode: number = EXIT.failed) {
-    super(message);
-    this.exitCode = exitCode;
-  }
-}
+import { CliError, EXIT } from './errors.ts';
+import { type Answer, ask, noGateway, noGatewayAtPath, readJson } from './http.ts';
 
 export interface ConnectionOptions {
   /** The gateway's: http or https, perhaps with a path, and no slash at its end. */
@@ -31,15 +21,20 @@ export interface ConnectionOptions {
 /** How long a token lives that a command signs for itself, in seconds. */
 const OWN_TOKEN_SECONDS = 24 * 60 * 60;
 
+export interface OwnTokenSettings extends TokenSettings, Pick<Config['jwt'], 'maxLifetimeMs'> {
+  /** Where the secret is from, in words. */
+  readonly source: string;
+}
+
 /** With what tokens are signed here, and how long they may live: the secret of the environment, or that of a gateway in development beside its log. */
-export function tokenSettings(): TokenSettings & Pick<Config['jwt'], 'maxLifetimeMs'> {
+export function tokenSettings(): OwnTokenSettings {
   const config = parseConfig(process.env);
   const [secret] = config.jwt.secrets;
-  if (secret !== undefined) return { ...config.jwt, secret };
+  if (secret !== undefined) return { ...config.jwt, secret, source: 'COURIER_JWT_SECRET' };
   if (config.jwt.jwksUrl !== undefined) throw new CliError('COURIER_JWKS_URL is set: get a token from whoever has the private keys');
   const path = developmentSecretPath(config.log);
   try {
-    if (path !== undefined) return { ...config.jwt, secret: readFileSync(path, 'utf8').trim() };
+    if (path !== undefined) return { ...config.jwt, secret: readFileSync(path, 'utf8').trim(), source: resolve(path) };
   } catch {
     // Told below, with what to do.
   }
@@ -49,6 +44,7 @@ export function tokenSettings(): TokenSettings & Pick<Config['jwt'], 'maxLifetim
 
 /** The token that was given, or in development one that is signed on the spot. */
 export async function tokenFor({ token }: ConnectionOptions): Promise<string> {
+  if (token === '') throw emptyToken();
   if (token !== undefined) return token;
   try {
     return await signToken(tokenSettings(), { sub: 'courier-cli', role: 'admin', expiresInSeconds: OWN_TOKEN_SECONDS });
@@ -60,14 +56,31 @@ export async function tokenFor({ token }: ConnectionOptions): Promise<string> {
   }
 }
 
+/** Not the same as none: a token was meant to be there. */
+function emptyToken(): CliError {
+  const name = process.env['COURIER_TOKEN'] === '' ? 'COURIER_TOKEN' : '--token';
+  const advice = 'get one with `courier token`, or leave it out to have one signed in development';
+  return new CliError(`${name} is empty, as after a $(...) that failed: ${advice}`, EXIT.usage);
+}
+
+async function authorization(options: ConnectionOptions): Promise<Record<string, string>> {
+  return { authorization: `Bearer ${await tokenFor(options)}` };
+}
+
 /** A client for single calls. */
 export async function httpClient(options: ConnectionOptions): Promise<TRPCClient<AppRouter>> {
-  const headers = { authorization: `Bearer ${await tokenFor(options)}` };
+  const { url } = options;
   const link = httpBatchLink({
-    url: `${options.url}/trpc`,
+    url: `${url}/trpc`,
     transformer: superjson,
-    headers,
-    fetch: (url, init) => ask(options, url, init as RequestInit),
+    headers: await authorization(options),
+    fetch: async (target, init) => {
+      const { method, headers, body } = init as { method: string; headers: Record<string, string>; body?: string };
+      const answer = await ask(url, String(target).slice(url.length), { method, headers, body });
+      if (answer.contentType === 'application/json') return { ok: answer.ok, json: () => readJson(url, answer) };
+      await told(url, answer);
+      throw unexpected(url, answer);
+    },
   });
   return createTRPCClient<AppRouter>({ links: [link] });
 }
@@ -79,57 +92,32 @@ export async function webSocketClient(options: ConnectionOptions): Promise<Couri
   return new CourierClient({ url: options.url, token: await tokenFor(options), onGap: 'continue' });
 }
 
-/** One request. @throws {CliError} when whatever answers is no gateway, or one that is elsewhere. */
-async function ask(options: ConnectionOptions, ...request: Parameters<typeof fetch>): Promise<Response> {
-  const response = await fetch(...request);
-  const { status, headers } = response;
-  if (!headers.has('x-courier-contract')) {
-    const isProxy = status >= 502 && status <= 504;
-    throw new CliError(
-      isProxy
-        ? `the proxy at ${options.url} does not reach the gateway (HTTP ${status})`
-        : `what answers at ${options.url} is no gateway (HTTP ${status}): check the address`,
-    );
-  }
-  // Of calls that there are not a gateway tells in another form.
-  if (status === 404 && headers.get('content-type')?.startsWith('application/problem+json')) {
-    throw new CliError(`there is no gateway at this path of ${options.url}: check it against COURIER_BASE_PATH`);
-  }
-  return response;
-}
-
 /** GET of a plain path that answers JSON. `ok` is false for an answer that reports trouble and still has a body. */
 export async function getJson(options: ConnectionOptions, path: string): Promise<{ ok: boolean; body: Record<string, unknown> }> {
-  const response = await ask(options, `${options.url}${path}`, { headers: { authorization: `Bearer ${await tokenFor(options)}` } });
-  const body = (await response.json()) as Record<string, unknown>;
-  if (response.status === 401 || response.status === 403) throw new CliError(String(body['detail']), EXIT.refused);
-  return { ok: response.ok, body };
+  const answer = await ask(options.url, path, { headers: await authorization(options) });
+  const body = await told(options.url, answer);
+  if (body['version'] === undefined) throw unexpected(options.url, answer);
+  return { ok: answer.ok, body };
 }
 
-/** GET of a plain path that answers a file, as it comes. @throws {CliError} with what the gateway says when it has none to give. */
-export async function getFile(options: ConnectionOptions, path: string): Promise<ReadableStream<Uint8Array>> {
-  const response = await ask(options, `${options.url}${path}`, { headers: { authorization: `Bearer ${await tokenFor(options)}` } });
-  if (response.ok && response.body !== null) return response.body;
-  const { detail } = (await response.json()) as { detail?: unknown };
-  throw new CliError(String(detail), response.status === 401 || response.status === 403 ? EXIT.refused : EXIT.failed);
+/** GET of a plain path that answers a file of this type, as it comes. @throws {CliError} with what the gateway says when it has none to give. */
+export async function getFile(options: ConnectionOptions, path: string, type: string): Promise<Readable> {
+  const answer = await ask(options.url, path, { headers: await authorization(options) });
+  if (answer.ok && answer.contentType === type) return answer.body;
+  await told(options.url, answer);
+  throw unexpected(options.url, answer);
 }
 
-/** Turns whatever was thrown into a line and an exit code. */
-export function explain(error: unknown, url: string): CliError {
-  if (error instanceof CliError) return error;
-  if (error instanceof TRPCClientError) {
-    if (error.cause instanceof CliError) return error.cause;
-    const code: unknown = error.data?.code;
-    if (code === 'UNAUTHORIZED' || code === 'FORBIDDEN') return new CliError(error.message, EXIT.refused);
-    if (code !== undefined) return new CliError(error.message);
-    return new CliError(`cannot reach the gateway at ${url}: ${reasonOf(error)}`);
-  }
-  if (error instanceof TypeError && error.message === 'fetch failed')
-    return new CliError(`cannot reach the gateway at ${url}: ${reasonOf(error)}`);
-  return new CliError(error instanceof Error ? error.message : String(error));
+/** What is told in JSON; empty when it is something else. @throws {CliError} with the gateway's refusal. */
+async function told(url: string, answer: Answer): Promise<Record<string, unknown>> {
+  if (!/^application\/(problem\+)?json$/.test(answer.contentType)) return {};
+  const body = (await readJson(url, answer)) as Record<string, unknown>;
+  if (body['detail'] === undefined) return body;
+  throw new CliError(String(body['detail']), answer.status === 401 || answer.status === 403 ? EXIT.refused : EXIT.failed);
 }
 
-/** The innermost cause says most: `connect ECONNREFUSED 127.0.0.1:8766` rather than `fetch failed`. */
-function reasonOf(error: Error): string {
-  return error.cause instanceof Error ? reasonOf(error.cause) : error.message;
+/** A proxy's page; or what a gateway answers elsewhere, which may be a stream without an end. */
+function unexpected(url: string, { status, body }: Answer): CliError {
+  body.destroy();
+  return status >= 500 ? noGateway(url, status) : noGatewayAtPath(url);
 }

@@ -9,7 +9,7 @@ import { type ContractChange, contractChanges, isBreaking } from '../../src/cont
 import { contractDocument, parseContractDocument } from '../../src/contract/document.ts';
 import { typescriptOf } from '../../src/contract/typescript.ts';
 import { CONTRACT_HASH, VERSION } from '../../src/version.ts';
-import { CliError, EXIT } from './connection.ts';
+import { CliError, EXIT } from './errors.ts';
 import { jsonText } from './json-text.ts';
 import type { Line } from './line.ts';
 import { print, tell } from './output.ts';

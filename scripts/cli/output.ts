@@ -1,5 +1,5 @@
 /** Standard output that may be closed by whoever reads it, as in `courier tail | head`: that is an end, not an error. */
-import { EXIT } from './connection.ts';
+import { EXIT } from './errors.ts';
 import { type Line, rendered } from './line.ts';
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -1,6 +1,7 @@
 /** `courier history`, `courier stats`, `courier health`: what the gateway has and how it is. */
 import type { EventType } from '../../src/contract/index.ts';
-import { CliError, type ConnectionOptions, getJson, httpClient } from './connection.ts';
+import { type ConnectionOptions, getJson, httpClient } from './connection.ts';
+import { CliError } from './errors.ts';
 import { eventLine } from './format.ts';
 import { print, tell } from './output.ts';
 import { fieldLines } from './table.ts';

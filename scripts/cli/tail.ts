@@ -1,6 +1,7 @@
 /** `courier tail`: what is published, as it happens; after a lost connection it goes on where it was. */
 import type { EventType } from '../../src/contract/index.ts';
-import { CliError, type ConnectionOptions, EXIT, httpClient, webSocketClient } from './connection.ts';
+import { type ConnectionOptions, httpClient, webSocketClient } from './connection.ts';
+import { CliError, EXIT } from './errors.ts';
 import { eventLine } from './format.ts';
 import { print, tell } from './output.ts';
 

@@ -1,7 +1,8 @@
 /** `courier token`: signs tokens, for development and for those who hold the secret. */
 import { signToken, type TokenRequest, tokenVerifier } from '../../src/auth/tokens.ts';
 import { CourierError } from '../../src/errors.ts';
-import { CliError, EXIT, tokenSettings } from './connection.ts';
+import { tokenSettings } from './connection.ts';
+import { CliError, EXIT } from './errors.ts';
 import { print } from './output.ts';
 
 export interface TokenOptions extends Omit<TokenRequest, 'expiresInSeconds'> {

@@ -46,11 +46,14 @@ export class LogOpenError extends Error {
   override readonly name = 'LogOpenError';
 }
 
+/** What `openProblem` says of a log that a gateway has open. */
+export const IN_USE = 'another process is using it';
+
 /** The same of whatever was thrown while a file was opened. */
 export function openProblem(error: unknown): string {
   if (error instanceof LogOpenError) return error.message;
   const message = error instanceof Error ? error.message : String(error);
-  if (/locked|busy/i.test(message)) return 'another process is using it';
+  if (/locked|busy/i.test(message)) return IN_USE;
   if (/not a database/i.test(message)) return 'it is not an SQLite file';
   if (/malformed|disk image/i.test(message)) return `it is damaged: ${message}`;
   return message;

@@ -1,6 +1,6 @@
 /** `courier backup`: a file that is whole, checked and on disk, or none; and nothing that was there is touched. */
 import { once } from 'node:events';
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, test } from 'vitest';
@@ -61,9 +61,27 @@ describe('beside a running gateway', () => {
     expect(await refusal('folder')).toBe(`courier: ${folder.file('folder')} is a folder: name a file in it`);
     expect(await refusal('new.db-wal')).toMatch(/has a name that SQLite gives to files of its own/);
     expect(await refusal('no/such/file')).toMatch(/cannot be made: there is no folder .*\/no\/such$/);
-    expect(await refusal('taken/file')).toMatch(/ENOTDIR/);
+    expect(await refusal('taken/file')).toMatch(/cannot be made: .*\/taken is no folder$/);
+    expect(await refusal('x'.repeat(300))).toMatch(/x cannot be made: its name is too long for the file system$/);
+    expect(await refusal('new/')).toBe(`courier: ${folder.file('new/')} is the name of a folder: name a file in it`);
     expect(readFileSync(folder.file('taken'), 'utf8')).toBe('mine');
     expect(readdirSync(folder.path).sort()).toEqual(before);
+  });
+
+  test('a name may be as long as the file system lets it', async () => {
+    using folder = temporaryFolder();
+    await using gateway = await startGateway({ COURIER_LOG: `sqlite:${folder.file('courier.db')}` });
+    const name = `${'x'.repeat(252)}.db`;
+    expect(await run([folder.file(name)], forGateway(gateway))).toMatchObject({ code: 0, stderr: [] });
+    expect(readdirSync(folder.path)).toContain(name);
+  });
+
+  test.each([
+    ['', 'the name of the file is empty'],
+    // Linux only.
+    ...(existsSync('/proc') ? [['/proc/b.db', '/proc/b.db cannot be made: the folder /proc takes no files'] as const] : []),
+  ])('"%s" is no name of a file that can be made', async (name, message) => {
+    expect(await run([name], {})).toEqual({ code: 1, stdout: [], stderr: [`courier: ${message}`] });
   });
 
   test('it is for admins, and of a log that is no file it says what to do', async () => {
@@ -83,6 +101,7 @@ describe('beside a running gateway', () => {
 async function startStandIn(answer: (res: ServerResponse) => void) {
   const server = createServer((_req, res) => {
     res.setHeader('x-courier-contract', 'x');
+    res.setHeader('content-type', 'application/vnd.sqlite3');
     answer(res);
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -111,6 +130,41 @@ describe('nothing is left, and it fails', () => {
     expect(readdirSync(folder.path)).toEqual([]);
   });
 
+  test('when a proxy does not wait for the copy to be made', async () => {
+    using folder = temporaryFolder();
+    await using standIn = await startStandIn((res) => res.writeHead(504, { 'content-type': 'text/html' }).end('<html>'));
+    expect(await run([folder.file('x')], forGateway(standIn))).toEqual({
+      code: 1,
+      stdout: [],
+      stderr: [`courier: the proxy at ${standIn.url} does not reach the gateway (HTTP 504)`],
+    });
+    expect(readdirSync(folder.path)).toEqual([]);
+  });
+
+  test('when the connection ends before anything has come', async () => {
+    using folder = temporaryFolder();
+    await using standIn = await startStandIn((res) => res.destroy());
+    expect(await run([folder.file('x')], forGateway(standIn))).toEqual({
+      code: 1,
+      stdout: [],
+      stderr: [`courier: cannot reach the gateway at ${standIn.url}: the connection was closed before all of the answer had come`],
+    });
+    expect(readdirSync(folder.path)).toEqual([]);
+  });
+
+  test('when SIGINT ends it before anything has come, or what SQLite has beside the copy is there', async () => {
+    using folder = temporaryFolder();
+    const asked = Promise.withResolvers<void>();
+    await using standIn = await startStandIn(() => asked.resolve());
+    await using cli = runCli(['backup', folder.file('x')], forGateway(standIn));
+    await asked.promise;
+    const [partial = ''] = readdirSync(folder.path);
+    writeFileSync(folder.file(`${partial}-journal`), '');
+    cli.kill('SIGINT');
+    expect(await cli.exit).toBe('SIGINT');
+    expect(readdirSync(folder.path)).toEqual([]);
+  });
+
   test.each([
     ['no database', () => Buffer.alloc(8192, 'x'), /it is not an SQLite file/],
     ['a log that is damaged', (intact: Buffer) => intact.fill(0xff, 20 * 4096, 20 * 4096 + 64), /it is damaged/],
@@ -120,7 +174,11 @@ describe('nothing is left, and it fails', () => {
     await filledLog(folder.file('log.db'));
     const sent = made(readFileSync(folder.file('log.db')));
     mkdirSync(folder.file('out'));
-    await using standIn = await startStandIn((res) => res.end(sent));
+    await using standIn = await startStandIn((res) => {
+      // As SQLite leaves it when it is not let finish.
+      for (const partial of readdirSync(folder.file('out'))) writeFileSync(folder.file(`out/${partial}-journal`), '');
+      res.end(sent);
+    });
     const { code, stderr } = await run([folder.file('out/x')], forGateway(standIn));
     expect([code, stderr.join()]).toEqual([1, expect.stringMatching(/^courier: the backup was thrown away, as it cannot be used: /)]);
     expect(stderr.join()).toMatch(message);
@@ -180,7 +238,7 @@ describe('of a gateway that does not run', () => {
     await using _log = await openSqliteLog({ path: folder.file('courier.db') });
     expect(await stopped(folder)).toMatchObject({
       code: 1,
-      stderr: [expect.stringMatching(/cannot be copied: another process is using it$/)],
+      stderr: [expect.stringMatching(/cannot be copied: another process is using it: leave out --stopped beside a running gateway$/)],
     });
     expect(readdirSync(folder.path).sort()).toEqual(['courier.db', 'courier.db-wal']);
   });

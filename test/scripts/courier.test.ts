@@ -1,13 +1,14 @@
 /** The command line as a person uses it: real processes, a real gateway. */
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, type OutgoingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, inject, test } from 'vitest';
 import { createDatabase } from '../../scripts/servers.ts';
+import { signToken } from '../../src/auth/tokens.ts';
 import { runCli } from '../helpers/cli.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
-import { SECRET, startGateway, type TestGateway } from '../helpers/gateway.ts';
+import { SECRET, startGateway, type TestGateway, TOKENS } from '../helpers/gateway.ts';
 import { processToken, startProcess } from '../helpers/process.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
 
@@ -96,6 +97,44 @@ describe('publish and tail', () => {
     expect(publish.stderr.at(-1)).toMatch(/^courier: line 2 is not a valid event: data\.progress: /);
   });
 
+  test.each<[string, string[], string, string]>([
+    ['no type', ['backtest.b1'], '', 'the event type is missing: courier publish CHANNEL TYPE DATA, '],
+    [
+      'data in place of the type',
+      ['backtest.b1', '{"backtest_id":"b1"}'],
+      '',
+      'the event type is missing: courier publish CHANNEL TYPE DATA, ',
+    ],
+    [
+      'another type',
+      ['backtest.b1', 'backtest.exploded', '{}'],
+      '',
+      '"backtest.exploded" is none of the event types: strategy.generation.started, ',
+    ],
+    ['no lines', ['forge.job.j1', 'forge.job.progress'], '', 'nothing came on standard input: courier publish CHANNEL TYPE DATA, '],
+    ['empty lines', ['--file', '-'], '\n\n', 'nothing came on standard input: '],
+    ['an empty file', ['--file', '/dev/null'], '', 'nothing came from /dev/null: '],
+    ['data and a file', ['forge.job.j1', 'forge.job.progress', progress(0.5), '--file', '/dev/null'], '', 'give data or --file, not both'],
+    ['a key for many', ['--idempotency-key', 'k'], '', '--idempotency-key is for a single event'],
+  ])('%s is wrong usage, and nothing is published', async (_name, args, input, message) => {
+    await using gateway = await startGateway();
+    await using publish = runCli(['publish', ...args], forGateway(gateway), input);
+    expect([await publish.exit, publish.stdout, publish.stderr.length]).toEqual([2, [], 1]);
+    expect(publish.stderr[0]).toContain(`courier: ${message}`);
+    expect((await gateway.feed.log.bounds()).head).toBe(0);
+  });
+
+  test('a file that cannot be read', async () => {
+    await using gateway = await startGateway();
+    for (const [path, reason] of [
+      ['/nowhere', 'there is no such file'],
+      ['/', 'it is a folder'],
+    ] as const) {
+      await using publish = runCli(['publish', '--file', path], forGateway(gateway));
+      expect([await publish.exit, publish.stderr]).toEqual([1, [`courier: ${path} cannot be read: ${reason}`]]);
+    }
+  });
+
   test('tail goes on where it was after the gateway restarts', async () => {
     using folder = temporaryFolder();
     const env = { COURIER_LOG: `sqlite:${folder.file('courier.db')}` };
@@ -149,36 +188,98 @@ describe('trouble is one line and an exit code', () => {
   test('a gateway that is not there', async () => {
     await using stats = runCli(['stats', '--url', 'http://127.0.0.1:1'], { COURIER_JWT_SECRET: SECRET });
     expect(await stats.exit).toBe(1);
-    expect(stats.stderr).toEqual([expect.stringMatching(/^courier: cannot reach the gateway at http:\/\/127\.0\.0\.1:1: /)]);
+    expect(stats.stderr).toEqual([
+      'courier: cannot reach the gateway at http://127.0.0.1:1: nothing listens there (ECONNREFUSED): start a gateway with `npm start`, or name another with --url or COURIER_URL',
+    ]);
+    await using nameless = runCli(['health', '--url', 'http://nohost.invalid'], { COURIER_JWT_SECRET: SECRET });
+    expect(await nameless.exit).toBe(1);
+    expect(nameless.stderr).toEqual([expect.stringMatching(/^courier: cannot reach the gateway at http:\/\/nohost\.invalid: [a-z ]*name/)]);
   });
 
-  test.each([['stats'], ['health'], ['history', 'global'], ['publish', 'forge.job.j', 'forge.job.progress', progress(0.5)]])(
-    'a path or a server that is no gateway: %s',
-    async (...command) => {
-      await using gateway = await startGateway({ COURIER_BASE_PATH: '/courier' });
-      let status = 200;
-      const page = createServer((_req, res) => res.writeHead(status, { 'content-type': 'text/html' }).end('<h1>Welcome</h1>')).listen(
-        0,
-        '127.0.0.1',
-      );
-      await using stack = new AsyncDisposableStack();
-      stack.defer(() => void page.close());
-      await once(page, 'listening');
-      const said = async (url: string) => {
-        await using run = runCli([...command, '--url', url], { COURIER_JWT_SECRET: SECRET });
-        return [await run.exit, run.stderr];
-      };
-      const beside = gateway.url.replace('/courier', '/elsewhere');
-      expect(await said(beside)).toEqual([
-        1,
-        [`courier: there is no gateway at this path of ${beside}: check it against COURIER_BASE_PATH`],
-      ]);
-      const other = `http://127.0.0.1:${(page.address() as AddressInfo).port}`;
-      expect(await said(other)).toEqual([1, [`courier: what answers at ${other} is no gateway (HTTP 200): check the address`]]);
-      status = 502;
-      expect(await said(other)).toEqual([1, [`courier: the proxy at ${other} does not reach the gateway (HTTP 502)`]]);
-    },
-  );
+  test('an empty token, which is not the same as none', async () => {
+    await using gateway = await startGateway();
+    await using variable = runCli(['stats'], { ...forGateway(gateway), COURIER_TOKEN: '' });
+    expect([await variable.exit, variable.stderr.join()]).toEqual([
+      2,
+      expect.stringMatching(/^courier: COURIER_TOKEN is empty, as after a /),
+    ]);
+    await using option = runCli(['history', '**', '--token', ''], forGateway(gateway));
+    expect([await option.exit, option.stderr.join()]).toEqual([2, expect.stringMatching(/^courier: --token is empty, as after a /)]);
+  });
+
+  test('a token that was signed here with the key of another gateway', async () => {
+    using folder = temporaryFolder();
+    await using gateway = await startGateway();
+    writeFileSync(folder.file('development-secret'), 'x'.repeat(32));
+    const url = { COURIER_URL: gateway.url };
+    for (const [env, source, remedy] of [
+      [{ COURIER_LOG: `sqlite:${folder.file('a.db')}` }, folder.file('development-secret'), 'COURIER_LOG'],
+      [{ COURIER_JWT_SECRET: 'y'.repeat(32) }, 'COURIER_JWT_SECRET', 'COURIER_JWT_SECRET'],
+    ] as const) {
+      for (const command of [['stats'], ['history', '**'], ['tail'], ['backup', folder.file('b.db')]]) {
+        await using run = runCli(command, { ...url, ...env });
+        expect([await run.exit, run.stderr]).toEqual([
+          3,
+          [
+            `courier: the token is not valid: its signature does not match: it was signed with ${source}, and the gateway has another key: set ${remedy} to the gateway's, or COURIER_TOKEN`,
+          ],
+        ]);
+      }
+    }
+    await using given = runCli(['stats'], {
+      ...url,
+      COURIER_TOKEN: await signToken({ ...TOKENS, secret: 'z'.repeat(32) }, { sub: 'ada', role: 'user', expiresInSeconds: 60 }),
+    });
+    expect([await given.exit, given.stderr]).toEqual([3, ['courier: the token is not valid: its signature does not match']]);
+  });
+
+  const COMMANDS = [
+    ['stats'],
+    ['health'],
+    ['history', 'global'],
+    ['tail'],
+    ['publish', 'forge.job.j', 'forge.job.progress', progress(0.5)],
+  ];
+
+  test.each(COMMANDS)('an address with a path too many, or https where http is spoken: %s', async (...command) => {
+    await using gateway = await startGateway();
+    const said = async (url: string) => {
+      await using run = runCli([...command, '--url', url], { COURIER_JWT_SECRET: SECRET });
+      return [await run.exit, run.stdout, run.stderr];
+    };
+    for (const path of ['trpc', 'trpc/x', 'admin', 'ws']) {
+      const url = `${gateway.url}/${path}`;
+      expect(await said(url)).toEqual([1, [], [`courier: there is no gateway at this path of ${url}: check it against COURIER_BASE_PATH`]]);
+    }
+    const secure = gateway.url.replace('http:', 'https:');
+    expect(await said(secure)).toEqual([1, [], [`courier: what answers at ${secure} does not speak https: is it ${gateway.url}?`]]);
+  });
+
+  test.each(COMMANDS)('a path or a server that is no gateway: %s', async (...command) => {
+    await using gateway = await startGateway({ COURIER_BASE_PATH: '/courier' });
+    let [status, headers]: [number, OutgoingHttpHeaders] = [200, {}];
+    const page = createServer((_req, res) =>
+      res.writeHead(status, { 'content-type': 'text/html', ...headers }).end('<h1>Welcome</h1>'),
+    ).listen(0, '127.0.0.1');
+    await using stack = new AsyncDisposableStack();
+    stack.defer(() => void page.close());
+    await once(page, 'listening');
+    const said = async (url: string) => {
+      await using run = runCli([...command, '--url', url], { COURIER_JWT_SECRET: SECRET });
+      return [await run.exit, run.stderr];
+    };
+    const beside = gateway.url.replace('/courier', '/elsewhere');
+    expect(await said(beside)).toEqual([1, [`courier: there is no gateway at this path of ${beside}: check it against COURIER_BASE_PATH`]]);
+    const other = `http://127.0.0.1:${(page.address() as AddressInfo).port}`;
+    expect(await said(other)).toEqual([1, [`courier: what answers at ${other} is no gateway (HTTP 200): check the address`]]);
+    status = 502;
+    expect(await said(other)).toEqual([1, [`courier: the proxy at ${other} does not reach the gateway (HTTP 502)`]]);
+    [status, headers] = [504, { 'x-courier-contract': 'x' }];
+    expect(await said(other)).toEqual([1, [`courier: the proxy at ${other} does not reach the gateway (HTTP 504)`]]);
+    [status, headers] = [301, { location: 'https://courier.example/' }];
+    const onwards = 'it sends callers on to https://courier.example/: give the address of the gateway there';
+    expect(await said(other)).toEqual([1, [`courier: what answers at ${other} is no gateway (HTTP 301): ${onwards}`]]);
+  });
 
   test('wrong usage', async () => {
     await using run = runCli(['tail', '--types', 'trade.exploded']);
@@ -296,5 +397,14 @@ test.each([
     2,
     [],
     expect.stringContaining(`courier: the token is not valid: ${reason}`),
+  ]);
+});
+
+test.each(['0h', '00s', '1', '1w', '-1h'])('a token cannot be valid for %s', async (time) => {
+  await using run = runCli(['token', '--sub', 'ada', `--expires=${time}`], { COURIER_JWT_SECRET: SECRET });
+  expect([await run.exit, run.stdout, run.stderr.join()]).toEqual([
+    2,
+    [],
+    expect.stringContaining('give a whole number of 1 or more and s, m, h or d'),
   ]);
 });

@@ -31,7 +31,7 @@ const PAGE = {
 };
 const RECEIPT = { id: HOSTILE, channel: HOSTILE, type: HOSTILE, timestamp: TIMESTAMP, duplicate: true };
 const ROW = { id: 'c1', [HOSTILE]: HOSTILE, last: 'end' };
-const STATS = { [HOSTILE]: HOSTILE, clients: [ROW] };
+const STATS = { version: HOSTILE, [HOSTILE]: HOSTILE, clients: [ROW] };
 
 interface Answer {
   readonly status: number;
@@ -136,7 +136,7 @@ describe('what a gateway answers', () => {
     const answer = { status: 200, body: STATS };
     expect(await outputOf(answer, [command])).toEqual({
       code: 0,
-      stdout: [`${SHOWN} ${SHOWN}`, 'clients', `  id  ${SHOWN}  last`, `  c1  ${SHOWN}  end`],
+      stdout: [`${'version'.padEnd(42)} ${SHOWN}`, `${SHOWN} ${SHOWN}`, 'clients', `  id  ${SHOWN}  last`, `  c1  ${SHOWN}  end`],
       stderr: [],
     });
     const { stdout } = await outputOf(answer, [command, '--json']);

@@ -1,0 +1,15 @@
+/** How a command fails: with one line and an exit code. */
+
+/** Exit codes of every command. */
+export const EXIT = { ok: 0, failed: 1, usage: 2, refused: 3 } as const;
+
+/** A failure to show as one line, with the exit code it ends with. */
+export class CliError extends Error {
+  override readonly name = 'CliError';
+  readonly exitCode: number;
+
+  constructor(message: string, exitCode: number = EXIT.failed) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}
