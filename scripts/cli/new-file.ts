@@ -1,10 +1,10 @@
 /** Makes a file that is whole and on disk under its name, or not there at all. */
 import { randomUUID } from 'node:crypto';
-import { lstatSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, rmSync } from 'node:fs';
 import { link, open, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { makePrivate } from '../../src/log/private-file.ts';
-import { CliError } from './connection.ts';
+import { CliError } from './errors.ts';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
@@ -15,10 +15,13 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
  * @throws {CliError} when there is something at `path`, or no file can be made there; what `fill` rejects with.
  */
 export async function makeFile<T>(path: string, fill: (partial: string) => Promise<T>): Promise<T> {
-  refuseTaken(path);
-  const partial = join(dirname(path), `.${basename(path)}.${randomUUID()}.partial`);
+  if (path === '') throw new CliError('the name of the file is empty');
+  if (path.endsWith('/')) throw new CliError(`${path} is the name of a folder: name a file in it`);
+  // Of one length, so that whatever the name is that is wanted, this one is not too long.
+  const partial = join(dirname(path), `.courier-${randomUUID()}.partial`);
   using _interruption = removeWhenInterrupted(partial);
   try {
+    refuseTaken(path);
     makePrivate(partial);
     const result = await fill(partial);
     await synced(partial, 'r+');
@@ -28,7 +31,7 @@ export async function makeFile<T>(path: string, fill: (partial: string) => Promi
     await synced(dirname(path), 'r');
     return result;
   } catch (error) {
-    await rm(partial, { force: true });
+    remove(partial);
     throw told(error, path);
   }
 }
@@ -42,7 +45,7 @@ function refuseTaken(path: string): void {
 /** A signal ends the process as if nobody had listened, but for the file. */
 function removeWhenInterrupted(partial: string): Disposable {
   const onSignal = (signal: NodeJS.Signals) => {
-    for (const suffix of ['', '-journal']) rmSync(partial + suffix, { force: true });
+    remove(partial);
     stop();
     process.kill(process.pid, signal);
   };
@@ -53,6 +56,11 @@ function removeWhenInterrupted(partial: string): Disposable {
   return { [Symbol.dispose]: stop };
 }
 
+/** With what SQLite made beside it. */
+function remove(partial: string): void {
+  for (const file of [partial, `${partial}-journal`]) if (existsSync(file)) rmSync(file);
+}
+
 async function synced(path: string, flags: string): Promise<void> {
   await using file = await open(path, flags);
   await file.sync();
@@ -60,11 +68,34 @@ async function synced(path: string, flags: string): Promise<void> {
 
 /** What the file system says, in words. */
 function told(error: unknown, path: string): unknown {
-  if (!(error instanceof Error && 'code' in error && 'syscall' in error)) return error;
+  if (!isOfSystem(error)) return error;
   if (error.code === 'EEXIST') return new CliError(`${path} was made by somebody else meanwhile, and is not overwritten`);
-  if (error.code === 'ENOENT') return new CliError(`${path} cannot be made: there is no folder ${dirname(path)}`);
-  if (error.code === 'ENOSPC' || error.code === 'EDQUOT') return new CliError(`${path} cannot be made: the disk is full`);
-  if (error.syscall === 'link' && error.code !== 'EIO')
-    return new CliError(`${path} cannot be made: its file system has no hard links (${error.code}); use another, and copy it from there`);
-  return new CliError(`${path} cannot be made: ${error.message}`);
+  return new CliError(`${path} cannot be made: ${reasonOf(error, dirname(path))}`);
+}
+
+function isOfSystem(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'code' in error && 'syscall' in error;
+}
+
+function reasonOf({ code, syscall, message }: NodeJS.ErrnoException, folder: string): string {
+  if (syscall === 'link' && code !== 'EIO') return `its file system has no hard links (${code}); use another, and copy it from there`;
+  switch (code) {
+    case 'ENOENT':
+      // Some folders, such as /proc, say so of what cannot be made in them.
+      return existsSync(folder) ? `the folder ${folder} takes no files` : `there is no folder ${folder}`;
+    case 'ENOTDIR':
+      return `${folder} is no folder`;
+    case 'ENAMETOOLONG':
+      return 'its name is too long for the file system';
+    case 'EACCES':
+    case 'EPERM':
+      return `you may not write to the folder ${folder}`;
+    case 'EROFS':
+      return `the folder ${folder} may only be read`;
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return 'the disk is full';
+    default:
+      return message;
+  }
 }
