@@ -1,9 +1,11 @@
 /** `courier publish`: one event from the command line, or many from a file or standard input, a JSON object a line. */
 import { randomUUID } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
-import { draftUnion, type EventDraftInput, SERVICE_NAMES } from '../../src/contract/index.ts';
-import { CliError, type ConnectionOptions, httpClient } from './connection.ts';
+import type { Readable } from 'node:stream';
+import { draftUnion, EVENT_TYPES, type EventDraftInput, SERVICE_NAMES } from '../../src/contract/index.ts';
+import { type ConnectionOptions, httpClient } from './connection.ts';
+import { CliError, EXIT } from './errors.ts';
 import { print, tell } from './output.ts';
 
 export interface PublishOptions extends ConnectionOptions {
@@ -16,6 +18,9 @@ export interface PublishOptions extends ConnectionOptions {
 /** Events in one call. */
 const BATCH = 100;
 const PROGRESS_INTERVAL_MS = 100;
+/** In place of data or a file. */
+const STDIN = '-';
+const FORMS = 'courier publish CHANNEL TYPE DATA, or CHANNEL TYPE and data as a JSON object a line, or whole events as lines';
 const anyDraft = draftUnion(SERVICE_NAMES);
 
 export async function publish(
@@ -24,21 +29,25 @@ export async function publish(
   data: string | undefined,
   options: PublishOptions,
 ): Promise<void> {
-  const many = options.file !== undefined || data === undefined || data === '-';
+  checkArguments(channel, type, data, options);
   const trpc = await httpClient(options);
-  if (!many) {
+  if (data !== undefined && data !== STDIN) {
     const draft = toDraft({ channel, type, data: parse(data, 'data') }, options, options.idempotencyKey, 'data');
     await printReceipt(await trpc.events.publish.mutate(draft), options);
     return;
   }
-  if (options.idempotencyKey !== undefined) throw new CliError('--idempotency-key is for a single event; many get keys of their own');
   const started = performance.now();
   let published = 0;
-  for await (const batch of batches(channel, type, options)) {
+  const input = await openInput(options);
+  for await (const batch of batches(input, channel, type, options)) {
     for (const receipt of await withRetry(() => trpc.events.publishBatch.mutate(batch))) await printReceipt(receipt, options);
     published += batch.length;
     showProgress(published);
   }
+  if (published === 0)
+    throw usage(
+      `nothing came ${options.file === undefined || options.file === STDIN ? 'on standard input' : `from ${options.file}`}: ${FORMS}`,
+    );
   if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
   tell(`published ${published} events in ${((performance.now() - started) / 1000).toFixed(1)} s`);
 }
@@ -50,9 +59,57 @@ function showProgress(published: number): void {
   process.stderr.write(`\rpublished ${published} …`);
 }
 
+/** Refuses what would be taken for something else than was meant. @throws {CliError} */
+function checkArguments(
+  channel: string | undefined,
+  type: string | undefined,
+  data: string | undefined,
+  { file, idempotencyKey }: PublishOptions,
+): void {
+  // Data where the type should be would have it wait for lines.
+  const isTypeMissing = channel !== undefined && (type === undefined || /^\s*[{[]/.test(type));
+  if (isTypeMissing) throw usage(`the event type is missing: ${FORMS}`);
+  if (type !== undefined && !EVENT_TYPES.some((known) => known === type))
+    throw usage(`${JSON.stringify(type)} is none of the event types: ${EVENT_TYPES.join(', ')}`);
+  const isSingle = data !== undefined && data !== STDIN;
+  if (isSingle && file !== undefined) throw usage('give data or --file, not both');
+  if (!isSingle && idempotencyKey !== undefined) throw usage('--idempotency-key is for a single event; many get keys of their own');
+}
+
+function usage(message: string): CliError {
+  return new CliError(message, EXIT.usage);
+}
+
+/** What lines are read from. @throws {CliError} when the file cannot be read. */
+async function openInput({ file }: PublishOptions): Promise<Readable> {
+  if (file === undefined || file === STDIN) {
+    if (process.stdin.isTTY) tell('reading events from standard input, a JSON object a line; Ctrl-D ends it');
+    return process.stdin;
+  }
+  try {
+    const handle = await open(file);
+    if ((await handle.stat()).isDirectory()) throw new CliError(`${file} cannot be read: it is a folder`);
+    return handle.createReadStream();
+  } catch (error) {
+    if (error instanceof CliError) throw error;
+    throw new CliError(`${file} cannot be read: ${reasonOf(error)}`);
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'ENOENT') return 'there is no such file';
+  if (code === 'EACCES') return 'you may not read it';
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** Drafts from the input's lines. A line that is wrong stops it, with its number; what came before is published. */
-async function* batches(channel: string | undefined, type: string | undefined, options: PublishOptions): AsyncGenerator<EventDraftInput[]> {
-  const input = options.file === undefined || options.file === '-' ? process.stdin : createReadStream(options.file);
+async function* batches(
+  input: Readable,
+  channel: string | undefined,
+  type: string | undefined,
+  options: PublishOptions,
+): AsyncGenerator<EventDraftInput[]> {
   const run = randomUUID();
   let batch: EventDraftInput[] = [];
   let number = 0;
