@@ -76,10 +76,12 @@ describe('beside a running gateway', () => {
     expect(readdirSync(folder.path)).toContain(name);
   });
 
-  test.each([
+  test.each<[string, string]>([
     ['', 'the name of the file is empty'],
     // Linux only.
-    ...(existsSync('/proc') ? [['/proc/b.db', '/proc/b.db cannot be made: the folder /proc takes no files'] as const] : []),
+    ...(existsSync('/proc')
+      ? [['/proc/b.db', '/proc/b.db cannot be made: the folder /proc takes no files'] satisfies [string, string]]
+      : []),
   ])('"%s" is no name of a file that can be made', async (name, message) => {
     expect(await run([name], {})).toEqual({ code: 1, stdout: [], stderr: [`courier: ${message}`] });
   });
