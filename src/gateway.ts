@@ -7,7 +7,7 @@ import { developmentSecret } from './auth/development-secret.ts';
 import { Revocations } from './auth/revocations.ts';
 import { type TokenSettings, tokenVerifier } from './auth/tokens.ts';
 import { openBackends } from './backends.ts';
-import type { Config } from './config.ts';
+import { type Config, ConfigError } from './config.ts';
 import { clientAddress } from './connections/client-address.ts';
 import type { Connection } from './connections/connection.ts';
 import { type Census, Connections } from './connections/connections.ts';
@@ -67,7 +67,7 @@ export interface GatewayOptions {
  * Starts a gateway. Disposing it drains it: what is in flight is finished, every connection closed with 1001, the log
  * closed last.
  *
- * @throws when the log cannot be opened or the address not be listened on; nothing is left open then.
+ * @throws {ConfigError} when a server cannot be used or the address not be listened on; what the log throws. Nothing is left open then.
  */
 export async function createGateway(config: Config, options: GatewayOptions = {}): Promise<Gateway> {
   const logger = options.logger ?? createLogger(config);
@@ -168,7 +168,9 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
       dashboardFolder: options.dashboardFolder,
     },
     config,
-  );
+  ).catch((error: unknown) => {
+    throw listenProblem(config, error);
+  });
   // Connections are counted from here on.
   const recent = stack.use(new Recent(() => metrics.counted()));
   stack.defer(async () => {
@@ -190,6 +192,29 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     tokens,
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
+}
+
+/** Why it cannot listen where it was to, as far as that is a matter of configuration. */
+function listenProblem({ host, port }: Config, cause: unknown): unknown {
+  const problem = (message: string) => new ConfigError(message, { cause });
+  switch (cause instanceof Error && 'code' in cause ? cause.code : undefined) {
+    case 'EADDRINUSE':
+      return problem(
+        `COURIER_PORT ${port} of ${host} is in use: end what listens there, or set COURIER_PORT to another (0 is any free one)`,
+      );
+    case 'EACCES':
+      return problem(`COURIER_PORT ${port} may not be listened on by this user: choose one of 1024 or more`);
+    case 'EADDRNOTAVAIL':
+    case 'EINVAL':
+    case 'EAFNOSUPPORT':
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return problem(
+        `COURIER_HOST ${JSON.stringify(host)} is no address of this machine: it may be 127.0.0.1, 0.0.0.0 or :: (all of them)`,
+      );
+    default:
+      return cause;
+  }
 }
 
 const identityOf = ({ identity }: Connection): ClientIdentity => identity ?? { client: null, contract: null };
