@@ -10,6 +10,7 @@ import { LOG_LEVELS, type LogLevel } from './contract/admin.ts';
 import { type Limits, parseLimits } from './limits/limits.ts';
 import { PostgresAddress } from './log/postgres-address.ts';
 import { parseRedisAddress } from './redis/address.ts';
+import { unknownVariable } from './unknown-variables.ts';
 
 export type LogTarget =
   | { readonly kind: 'memory' }
@@ -73,12 +74,12 @@ export function parseLogTarget(value: string): LogTarget {
   return { kind: 'sqlite', path, mustExist: sqliteMode(parameters) === 'rw' };
 }
 
-/** As SQLite's own addresses have it: `rw` takes a file that is there, `rwc` makes one where there is none. */
+/** As SQLite's own addresses have it: `rw` takes a file that is there, `rwc` makes one where there is none. Others are not repeated: of an address that was mistyped they may have a password. */
 function sqliteMode(parameters: string | undefined): string {
   const mode = parameters === undefined ? 'rwc' : /^mode=(rwc?)$/.exec(parameters)?.[1];
   if (mode !== undefined) return mode;
   throw new ConfigError(
-    `may have ?mode=rw (the file must be there) or ?mode=rwc (it is made) behind its path, not ?${parameters}; a path cannot have a ? in it`,
+    `may have ?mode=rw (the file must be there) or ?mode=rwc (it is made) behind its path, and nothing else; a path cannot have a ? in it`,
   );
 }
 
@@ -124,6 +125,23 @@ function secrets(value: string): string[] {
 function httpUrl(value: string): string {
   const url = URL.parse(value);
   if (url === null || !/^https?:$/.test(url.protocol)) throw new ConfigError('must be an http or https URL');
+  return value;
+}
+
+/** Where public keys are to be had. */
+function keysUrl(value: string): string {
+  const { username, password } = new URL(httpUrl(value));
+  // They would be logged, and fetch refuses them.
+  if (`${username}${password}` !== '') throw new ConfigError('must not have a user or a password in it');
+  return value;
+}
+
+/** A name or an address, as the system is asked for it. */
+function host(value: string): string {
+  const bare = /^\[(.*)\]$/.exec(value)?.[1];
+  if (bare !== undefined) throw new ConfigError(`must be an address without brackets: ${bare}`);
+  if (/[/\s@]/.test(value))
+    throw new ConfigError('must be a name or an address such as 0.0.0.0, and no URL: the port is that of COURIER_PORT');
   return value;
 }
 
@@ -179,10 +197,12 @@ function limits(value: string): Limits {
 /**
  * Parses the environment.
  *
- * @throws {ConfigError} for the first variable that is wrong.
+ * @throws {ConfigError} for the first variable that is wrong, or that nothing reads.
  */
 export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const names: string[] = [];
   const read = <T>(name: string, fallback: string | undefined, parse: (value: string) => T): T | undefined => {
+    names.push(name);
     const value = env[name] === undefined || env[name] === '' ? fallback : env[name];
     if (value === undefined) return undefined;
     try {
@@ -196,14 +216,14 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
   const production = env['NODE_ENV'] === 'production';
   const config: Config = {
     production,
-    host: required('COURIER_HOST', '127.0.0.1', (value) => value),
+    host: required('COURIER_HOST', '127.0.0.1', host),
     port: required('COURIER_PORT', '8766', whole(0, 65_535)),
     log: required('COURIER_LOG', 'sqlite:./data/courier.db', parseLogTarget),
     broker: required('COURIER_BROKER', 'local', brokerTarget),
     retentionMs: required('COURIER_RETENTION_DAYS', '7', whole(1, 3650)) * DAY_MS,
     jwt: {
       secrets: read('COURIER_JWT_SECRET', undefined, secrets) ?? [],
-      jwksUrl: read('COURIER_JWKS_URL', undefined, httpUrl),
+      jwksUrl: read('COURIER_JWKS_URL', undefined, keysUrl),
       issuer: read('COURIER_JWT_ISSUER', undefined, (value) => value),
       audience: required('COURIER_JWT_AUDIENCE', 'courier', (value) => value),
       maxLifetimeMs: required('COURIER_JWT_MAX_DAYS', '90', whole(1, 3650)) * DAY_MS,
@@ -217,6 +237,8 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     sentryDsn: read('COURIER_SENTRY_DSN', undefined, sentryDsn),
     drainMs: required('COURIER_DRAIN_SECONDS', '30', whole(0, 3600)) * 1000,
   };
+  const unknown = unknownVariable(env, names);
+  if (unknown !== undefined) throw new ConfigError(unknown);
   if (config.broker.kind === 'redis' && config.log.kind !== 'postgres') {
     throw new ConfigError('COURIER_BROKER is for instances that share a log: COURIER_LOG must be postgres://... then');
   }

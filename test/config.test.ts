@@ -99,6 +99,29 @@ describe('a log that is expected, and is not there, is no new one', () => {
   });
 });
 
+test.each([
+  'COURIER_URL',
+  'COURIER_TOKEN',
+  'COURIER_TEST_POSTGRES_URL',
+  'COURIER_FAULTS',
+  'COURIER_SOAK_MINUTES',
+  'COURIER_CHROMIUM',
+  'COURIER_PYTHON',
+  // Of Kubernetes, for services named courier and courier-redis.
+  'COURIER_SERVICE_HOST',
+  'COURIER_SERVICE_PORT_HTTP',
+  'COURIER_PORT_80_TCP',
+  'COURIER_PORT_80_TCP_ADDR',
+  'COURIER_REDIS_PORT',
+  'COURIER_REDIS_SERVICE_PORT',
+])('%s is read by others', (name) => {
+  expect(parseConfig({ [name]: 'x' })).toEqual(parseConfig({}));
+});
+
+test('a variable that nothing reads may be empty', () => {
+  expect(parseConfig({ COURIER_LOGG: '' })).toEqual(parseConfig({}));
+});
+
 describe('a wrong value is one line that names the variable', () => {
   test.each<[Record<string, string>, RegExp]>([
     [{ COURIER_PORT: 'http' }, /^COURIER_PORT must be a whole number from 0 to 65535$/],
@@ -110,7 +133,7 @@ describe('a wrong value is one line that names the variable', () => {
     ...['', 'mode', 'mode=', 'mode=ro', 'mode=rw&mode=rwc', 'mode=rw&cache=shared', 'cache=shared', 'mode=rw ', 'really.db'].map(
       (parameters): [Record<string, string>, RegExp] => [
         { COURIER_LOG: `sqlite:./a.db?${parameters}` },
-        /^COURIER_LOG may have \?mode=rw \(the file must be there\) or \?mode=rwc \(it is made\) behind its path, not \?.*; a path cannot have a \? in it$/,
+        /^COURIER_LOG may have \?mode=rw \(the file must be there\) or \?mode=rwc \(it is made\) behind its path, and nothing else; a path cannot have a \? in it$/,
       ],
     ),
     [{ COURIER_BROKER: 'redis://x' }, /^COURIER_BROKER is for instances that share a log: COURIER_LOG must be postgres/],
@@ -139,6 +162,16 @@ describe('a wrong value is one line that names the variable', () => {
     [{ NODE_ENV: 'production' }, /^COURIER_JWT_SECRET or COURIER_JWKS_URL must be set when NODE_ENV is production$/],
     [{ COURIER_JWT_SECRET: `${'x'.repeat(32)},short` }, /^COURIER_JWT_SECRET must be at least 32 bytes long, and is 5$/],
     [{ COURIER_JWKS_URL: 'ftp://x' }, /^COURIER_JWKS_URL must be an http or https URL$/],
+    [{ COURIER_JWKS_URL: 'https://me:secret@x/keys' }, /^COURIER_JWKS_URL must not have a user or a password in it$/],
+    [{ COURIER_JWKS_URL: 'https://me@x/keys' }, /^COURIER_JWKS_URL must not have a user or a password in it$/],
+    [{ COURIER_HOST: '[::1]' }, /^COURIER_HOST must be an address without brackets: ::1$/],
+    ...['http://127.0.0.1', '127.0.0.1/', 'me@host', 'a b'].map((host): [Record<string, string>, RegExp] => [
+      { COURIER_HOST: host },
+      /^COURIER_HOST must be a name or an address such as 0\.0\.0\.0, and no URL: the port is that of COURIER_PORT$/,
+    ]),
+    [{ COURIER_LOGG: 'memory:' }, /^COURIER_LOGG is no variable of Courier: is COURIER_LOG meant\? Otherwise unset it$/],
+    [{ COURIER_SECRET: 'x', NODE_ENV: 'production' }, /^COURIER_SECRET is no variable of Courier: is COURIER_JWT_SECRET meant\?/],
+    [{ COURIER_TOKENS: 'x' }, /^COURIER_TOKENS is no variable of Courier: is COURIER_TOKEN meant\?/],
     [{ COURIER_JWKS_URL: 'http://x', COURIER_JWT_SECRET: 'x'.repeat(32) }, /^COURIER_JWKS_URL and COURIER_JWT_SECRET cannot both be set$/],
     [{ COURIER_ALLOWED_ORIGINS: 'https://a.org,b.org' }, /^COURIER_ALLOWED_ORIGINS must be a comma list of origins .* "b.org" is none$/],
     [{ COURIER_ALLOWED_ORIGINS: 'https://a.org/' }, /^COURIER_ALLOWED_ORIGINS /],
@@ -169,14 +202,26 @@ describe('a wrong value is one line that names the variable', () => {
     );
   });
 
-  test('a log or an address that cannot be had ends it with exit code 1', async () => {
+  test('an address that cannot be had is one line that names its variable, and exit code 2', async () => {
+    await using running = await startProcess({ COURIER_LOG: 'memory:' });
+    const { port } = new URL(running.url);
+    await expect(startProcess({ COURIER_LOG: 'memory:', COURIER_PORT: port })).rejects.toThrow(
+      `the gateway ended with 2: courier: COURIER_PORT ${port} of 127.0.0.1 is in use: end what listens there, or set COURIER_PORT to another (0 is any free one)`,
+    );
+    // One name that nobody has, and one address that is kept for examples.
+    for (const host of ['nohost.invalid', '192.0.2.1']) {
+      await expect(startProcess({ COURIER_LOG: 'memory:', COURIER_HOST: host })).rejects.toThrow(
+        `the gateway ended with 2: courier: COURIER_HOST "${host}" is no address of this machine: `,
+      );
+    }
+  });
+
+  test('a log that another process has ends it with exit code 1', async () => {
     using folder = temporaryFolder();
-    await using running = await startProcess({ COURIER_LOG: `sqlite:${folder.file('a.db')}` });
+    await using _running = await startProcess({ COURIER_LOG: `sqlite:${folder.file('a.db')}` });
     await expect(startProcess({ COURIER_LOG: `sqlite:${folder.file('a.db')}` })).rejects.toThrow(
       /ended with 1: .*a\.db cannot be opened: another process/,
     );
-    const { port } = new URL(running.url);
-    await expect(startProcess({ COURIER_LOG: 'memory:', COURIER_PORT: port })).rejects.toThrow(/ended with 1: .*EADDRINUSE/);
   });
 });
 
