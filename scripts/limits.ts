@@ -4,17 +4,21 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { createTRPCClient, createWSClient, TRPCClientError, wsLink } from '@trpc/client';
 import superjson from 'superjson';
 import { signToken } from '../src/auth/tokens.ts';
 import type { Role } from '../src/contract/admin.ts';
 import { DEFAULT_LIMITS } from '../src/limits/limits.ts';
 import type { AppRouter } from '../src/router/index.ts';
+import { readOptions } from './options.ts';
 
 const SECRET = 'a-secret-for-limits-of-at-least-32-bytes';
+const HELP = `Usage: npm run test:limits -- [--seconds 30]
+
+Drives a gateway beyond its limits, and prints what it let through.
+`;
 /** Long enough to see a minute's limit at work. */
-const { values } = parseArgs({ options: { seconds: { type: 'string', default: '30' } } });
+const values = readOptions('test:limits', HELP, { seconds: { type: 'string', default: '30' } });
 const SECONDS = Number(values.seconds);
 const MINUTE_MS = 60_000;
 

@@ -2,8 +2,8 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { parseArgs } from 'node:util';
 import { VERSION } from '../../src/version.ts';
+import { readOptions } from '../options.ts';
 import { describeMachine, plotOf, type Report, type Result, tableOf } from './report.ts';
 import { clusterWorkloads } from './workloads/cluster.ts';
 import { deliveryWorkloads } from './workloads/delivery.ts';
@@ -24,22 +24,16 @@ Starts each contender in its own process, drives it from another, and prints med
   --rounds N           how often each case is measured (3; 1 with --quick)
   --seconds N          how long each measurement takes (2; 0.4 with --quick)
   --save               write results.json and deliveries.svg to scripts/bench/results
-  --help`;
+  --help
+`;
 
-const { values } = parseArgs({
-  options: {
-    quick: { type: 'boolean', default: false },
-    only: { type: 'string' },
-    rounds: { type: 'string' },
-    seconds: { type: 'string' },
-    save: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
+const values = readOptions('bench', HELP, {
+  quick: { type: 'boolean', default: false },
+  only: { type: 'string' },
+  rounds: { type: 'string' },
+  seconds: { type: 'string' },
+  save: { type: 'boolean', default: false },
 });
-if (values.help) {
-  process.stdout.write(`${HELP}\n`);
-  process.exit(0);
-}
 
 const only = values.only?.split(',') ?? (values.quick ? QUICK : WORKLOADS.map(({ name }) => name));
 const unknown = only.find((name) => !WORKLOADS.some((workload) => workload.name === name));

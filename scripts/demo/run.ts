@@ -13,6 +13,7 @@ import { CourierClient, type CourierEvent } from '@lumiere/courier-client';
 import { signToken } from '../../src/auth/tokens.ts';
 import { eventLine } from '../cli/format.ts';
 import { rendered } from '../cli/line.ts';
+import { readOptions } from '../options.ts';
 import { startPostgres, startRedis } from '../servers.ts';
 import { startBalancer } from './balancer.ts';
 import { CHECKED_JOBS } from './candidates.ts';
@@ -25,8 +26,17 @@ const CORRELATION_ID = 'research-2000-2020';
 const PAGE = 1000;
 /** Events after which a gateway of several is killed. */
 const HALF_WAY = 40;
-const isCluster = process.argv.includes('--cluster');
-const isKept = process.argv.includes('--keep');
+
+const HELP = `Usage: npm run demo -- [options]
+
+Four services research trading strategies, and publish what they do to a gateway.
+
+  --cluster   two gateways that share PostgreSQL and Redis, one of which is killed half-way
+  --keep      leaves everything running to look at, until Ctrl-C
+  --help
+`;
+const FLAG = { type: 'boolean', default: false } as const;
+const { cluster: isCluster, keep: isKept } = readOptions('demo', HELP, { cluster: FLAG, keep: FLAG });
 /** How long tokens are good for the research, and how long it is repeated at most, for which they are good too. */
 const TOKEN_SECONDS = 600;
 const KEPT_SECONDS = 8 * 60 * 60;

@@ -1,5 +1,5 @@
 /** `npm run fuzz`: random and mutated input for every surface, for a while or in a number, from a seed that is printed. */
-import { parseArgs } from 'node:util';
+import { readOptions } from '../options.ts';
 import { fuzz } from './fuzzer.ts';
 import { startFuzzedGateway } from './gateway.ts';
 import { type Input, inputFrom, stored } from './inputs.ts';
@@ -10,18 +10,7 @@ const HELP = `Usage: npm run fuzz -- [--seconds 60 | --inputs N] [--seed N]
 Starts a gateway, sends it random and mutated input, and checks that nothing breaks.
 Exit code 1 when something did; the input is printed for test/fuzz/regressions.json.
 `;
-const { values } = parseArgs({
-  options: {
-    seconds: { type: 'string' },
-    inputs: { type: 'string' },
-    seed: { type: 'string' },
-    help: { type: 'boolean', default: false },
-  },
-});
-if (values.help) {
-  process.stdout.write(HELP);
-  process.exit(0);
-}
+const values = readOptions('fuzz', HELP, { seconds: { type: 'string' }, inputs: { type: 'string' }, seed: { type: 'string' } });
 const most = numberOf('inputs', values.inputs) ?? Number.POSITIVE_INFINITY;
 const seconds = numberOf('seconds', values.seconds) ?? (values.inputs === undefined ? 60 : Number.POSITIVE_INFINITY);
 const seed = numberOf('seed', values.seed) ?? Math.floor(Math.random() * 2 ** 31);

@@ -64,6 +64,18 @@ test('with --keep it goes on with other candidates, for the link that it prints 
   expect(await demo.interrupt()).toEqual({ code: 0, stderr: '' });
 });
 
+test('it says what its options are, and refuses others', async () => {
+  const help = await runDemo('--help');
+  expect(help).toMatchObject({ code: 0, stderr: '' });
+  for (const option of ['--cluster', '--keep', '--help']) expect(help.stdout).toContain(`  ${option}`);
+  for (const wrong of ['--kep', 'keep', '--keep=yes']) {
+    const { code, stdout, stderr } = await runDemo(wrong);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(/^demo: /);
+    expect(stderr).toContain(help.stdout);
+  }
+});
+
 interface KeptDemo extends AsyncDisposable {
   /** Resolves to the match once a line matches; rejects when the demo ends before. */
   line(pattern: RegExp): Promise<RegExpExecArray>;
