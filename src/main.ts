@@ -37,7 +37,7 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
   logger.info(`listening on ${gateway.url}`, { url: gateway.url, port: gateway.port });
   if (!config.production && config.jwt.jwksUrl === undefined && config.jwt.secrets.length === 0) {
     const kept = developmentSecretPath(config.log);
-    const how = 'get a token with `npm run courier -- token --sub me --role admin`';
+    const how = 'get a token with `npm run -s courier -- token --sub me --role admin`';
     logger.info(
       kept === undefined
         ? 'development: nobody has the secret, which ends with the process: set COURIER_JWT_SECRET here and for the command to sign tokens'
