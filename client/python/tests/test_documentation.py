@@ -24,6 +24,7 @@ PRINTS = [
     r"\S+-\d+ \d{4}-\d\d-\d\d .*\n",
     r"4 0 0 0\n",
     r"(b1 is at \d+%\n)+b1 made 25%\n",
+    r"(\S+-\d+ backtest\.progress\n){2}\S+-\d+ backtest\.completed\n",
     r"\d+ \S+-\d+ (True|False)\n\d+ \d+\n(\S+-\d+ backtest\.\w+\n)+",
     r"(\S+-\d+ backtest_id='b1' .*\n)+",
 ]
