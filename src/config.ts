@@ -74,7 +74,10 @@ export function parseLogTarget(value: string): LogTarget {
   return { kind: 'sqlite', path, mustExist: sqliteMode(parameters) === 'rw' };
 }
 
-/** As SQLite's own addresses have it: `rw` takes a file that is there, `rwc` makes one where there is none. Others are not repeated: of an address that was mistyped they may have a password. */
+/**
+ * As SQLite's own addresses have it: `rw` takes a file that is there, `rwc` makes one where there is none. Others are not
+ * repeated: what is behind a mistyped address may be a password.
+ */
 function sqliteMode(parameters: string | undefined): string {
   const mode = parameters === undefined ? 'rwc' : /^mode=(rwc?)$/.exec(parameters)?.[1];
   if (mode !== undefined) return mode;
