@@ -6,7 +6,7 @@ import { ROLES } from '../src/contract/admin.ts';
 import { EVENT_TYPES, type EventType } from '../src/contract/index.ts';
 import { migratePostgres } from '../src/log/postgres.ts';
 import { PostgresOpenError } from '../src/log/postgres-server.ts';
-import { exit, serve } from '../src/main.ts';
+import { serve } from '../src/main.ts';
 import { VERSION } from '../src/version.ts';
 import { connections, revoke } from './cli/admin.ts';
 import { backup } from './cli/backup.ts';
@@ -71,7 +71,7 @@ program
   .command('serve')
   .description('run a gateway, configured by the COURIER_* variables')
   .action(async () => {
-    exit(await serve(process.env));
+    process.exitCode = await serve(process.env);
   });
 
 program

@@ -55,18 +55,18 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
   const code = await Promise.race([signalled, failed]);
   const overdue = setTimeout(() => {
     logger.error(`draining took longer than ${config.drainMs / 1000} s`);
-    void logger.flush().then(() => exit(EXIT.failed));
+    void logger.close().then(() => exit(EXIT.failed));
   }, config.drainMs + 1000).unref();
   await gateway[Symbol.asyncDispose]();
   await tracker?.[Symbol.asyncDispose]();
   clearTimeout(overdue);
   logger.info('stopped');
-  await logger.flush();
+  if (!(await logger.close())) exit(code);
   return code;
 }
 
-/** Ends the process at once, whether or not anybody reads what it has logged: what is to be done when a process exits would wait for that. */
-export function exit(code: number): never {
+/** Ends the process at once, though nobody reads what it has logged: what is to be done when a process exits would wait for that. */
+function exit(code: number): never {
   process.removeAllListeners('exit');
   process.exit(code);
 }
@@ -101,4 +101,4 @@ function firstSignal(): Promise<NodeJS.Signals> {
   });
 }
 
-if (import.meta.main) exit(await serve(process.env));
+if (import.meta.main) process.exitCode = await serve(process.env);

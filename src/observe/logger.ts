@@ -3,6 +3,7 @@
  * development. Neither tokens nor event data are ever passed to it.
  */
 
+import { once } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
 import { pino } from 'pino';
 import pretty from 'pino-pretty';
@@ -35,8 +36,8 @@ export interface Logger {
   setLevel(level: LogLevel): void;
   /** A logger for a part of the gateway. */
   named(name: string): Logger;
-  /** Resolves when what was logged is written, or its reader takes too long. */
-  flush(): Promise<void>;
+  /** Logs nothing any more. Resolves to true when what was logged is written, and to false when its reader takes too long. */
+  close(): Promise<boolean>;
 }
 
 /** Makes the logger of the gateway; it writes to `destination`, or to standard output. */
@@ -63,7 +64,16 @@ export function createLogger(config: Pick<Config, 'logLevel' | 'logFormat'>, des
           destination: destination ?? 1,
         })
       : (destination ?? pino.destination({ dest: 1, sync: false, maxLength: MAX_WAITING_BYTES }));
-  return wrap(pino(options, stream), 'gateway');
+  const close = async () => {
+    if (destination !== undefined) return true;
+    const over = new AbortController();
+    const written = once(stream, 'close').then(() => true);
+    stream.end();
+    const isWritten = await Promise.race([written, wait(FLUSH_MS, false, { signal: over.signal })]).catch(() => false);
+    over.abort();
+    return isWritten;
+  };
+  return wrap(pino(options, stream), 'gateway', close);
 }
 
 /** Keeps a failure that comes again and again from filling the log. */
@@ -83,7 +93,7 @@ class Repeats {
   }
 }
 
-function wrap(target: pino.Logger, name: string, repeats = new Repeats()): Logger {
+function wrap(target: pino.Logger, name: string, close: () => Promise<boolean>, repeats = new Repeats()): Logger {
   const at =
     (level: 'debug' | 'info' | 'warn' | 'error') =>
     (message: string, fields: LogContext = {}) => {
@@ -112,13 +122,8 @@ function wrap(target: pino.Logger, name: string, repeats = new Repeats()): Logge
     info: at('info'),
     warn: at('warn'),
     error: at('error'),
-    named: (inner) => wrap(target, inner, repeats),
-    flush: async () => {
-      const over = new AbortController();
-      const written = new Promise<void>((resolve) => target.flush(() => resolve()));
-      await Promise.race([written, wait(FLUSH_MS, undefined, { signal: over.signal }).catch(() => undefined)]);
-      over.abort();
-    },
+    named: (inner) => wrap(target, inner, close, repeats),
+    close,
   };
 }
 

@@ -100,7 +100,7 @@ if (canMount) {
     await (await startProcess(env)).end('SIGTERM');
     expect(spawnSync('mount', ['-o', 'remount,ro', disk?.path ?? '']).status).toBe(0);
     await expect(startProcess(env)).rejects.toThrow(
-      /ended with 1: courier: cannot start: the event log .* cannot be opened: the file system is read-only/,
+      /ended with 1: courier: cannot start: COURIER_LOG: the event log .* cannot be opened: the file system is read-only/,
     );
   });
 
