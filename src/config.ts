@@ -46,6 +46,8 @@ export interface Config {
   readonly logLevel: LogLevel;
   readonly logFormat: 'json' | 'pretty';
   readonly drainMs: number;
+  /** About a variable that begins as Courier's do and that nothing reads, if there is one: most likely it is misspelt. */
+  readonly unknownVariable: string | undefined;
   /** Where failures are passed on to, if anywhere. */
   readonly sentryDsn: string | undefined;
 }
@@ -239,9 +241,8 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     logFormat: required('COURIER_LOG_FORMAT', production ? 'json' : 'pretty', oneOf(['json', 'pretty'] as const)),
     sentryDsn: read('COURIER_SENTRY_DSN', undefined, sentryDsn),
     drainMs: required('COURIER_DRAIN_SECONDS', '30', whole(0, 3600)) * 1000,
+    unknownVariable: unknownVariable(env, names),
   };
-  const unknown = unknownVariable(env, names);
-  if (unknown !== undefined) throw new ConfigError(unknown);
   if (config.broker.kind === 'redis' && config.log.kind !== 'postgres') {
     throw new ConfigError('COURIER_BROKER is for instances that share a log: COURIER_LOG must be postgres://... then');
   }

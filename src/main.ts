@@ -22,6 +22,7 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
     throw error;
   }
   const logger = createLogger(config);
+  if (config.unknownVariable !== undefined) logger.warn(config.unknownVariable);
   // From here on: whoever is told that it listens may end it at once.
   const signal = firstSignal();
   let gateway: Gateway;

@@ -118,6 +118,14 @@ test.each([
   expect(parseConfig({ [name]: 'x' })).toEqual(parseConfig({}));
 });
 
+test.each([
+  [{ COURIER_LOGG: 'memory:' }, /^COURIER_LOGG is no variable of Courier: is COURIER_LOG meant\? Otherwise unset it$/],
+  [{ COURIER_SECRET: 'x' }, /^COURIER_SECRET is no variable of Courier: is COURIER_JWT_SECRET meant\?/],
+  [{ COURIER_TOKENS: 'x' }, /^COURIER_TOKENS is no variable of Courier: is COURIER_TOKEN meant\?/],
+])('a variable that nothing reads is told of: %j', (env, words) => {
+  expect(parseConfig(env).unknownVariable).toMatch(words);
+});
+
 test('a variable that nothing reads may be empty', () => {
   expect(parseConfig({ COURIER_LOGG: '' })).toEqual(parseConfig({}));
 });
@@ -169,9 +177,6 @@ describe('a wrong value is one line that names the variable', () => {
       { COURIER_HOST: host },
       /^COURIER_HOST must be a name or an address such as 0\.0\.0\.0, and no URL: the port is that of COURIER_PORT$/,
     ]),
-    [{ COURIER_LOGG: 'memory:' }, /^COURIER_LOGG is no variable of Courier: is COURIER_LOG meant\? Otherwise unset it$/],
-    [{ COURIER_SECRET: 'x', NODE_ENV: 'production' }, /^COURIER_SECRET is no variable of Courier: is COURIER_JWT_SECRET meant\?/],
-    [{ COURIER_TOKENS: 'x' }, /^COURIER_TOKENS is no variable of Courier: is COURIER_TOKEN meant\?/],
     [{ COURIER_JWKS_URL: 'http://x', COURIER_JWT_SECRET: 'x'.repeat(32) }, /^COURIER_JWKS_URL and COURIER_JWT_SECRET cannot both be set$/],
     [{ COURIER_ALLOWED_ORIGINS: 'https://a.org,b.org' }, /^COURIER_ALLOWED_ORIGINS must be a comma list of origins .* "b.org" is none$/],
     [{ COURIER_ALLOWED_ORIGINS: 'https://a.org/' }, /^COURIER_ALLOWED_ORIGINS /],
