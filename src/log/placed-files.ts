@@ -31,6 +31,8 @@ export class PlacedFiles implements Disposable {
   /** Something was written by us. */
   note(): void {
     const found = stat(this.#path);
+    // Most writes go to the write-ahead log.
+    if (found !== undefined && found.mtimeNs === this.#left?.mtimeNs && found.size === this.#left.size) return;
     this.#left = found && { mtimeNs: found.mtimeNs, size: found.size, header: this.#header() };
   }
 
