@@ -9,6 +9,8 @@ import { type BigIntStats, closeSync, openSync, readSync, statSync } from 'node:
 const LOOK_MS = 500;
 /** Bytes at the beginning of an SQLite file that change with whatever is written to it. */
 const HEADER_BYTES = 100;
+/** Beyond the coarsest clock of a file system, in ms. */
+const TICK_MS = 3000;
 
 export class PlacedFiles implements Disposable {
   readonly #path: string;
@@ -28,12 +30,21 @@ export class PlacedFiles implements Disposable {
     this.note();
   }
 
-  /** Something was written by us. */
+  /** Something was written by us. Never throws. */
   note(): void {
-    const found = stat(this.#path);
-    // Most writes go to the write-ahead log.
-    if (found !== undefined && found.mtimeNs === this.#left?.mtimeNs && found.size === this.#left.size) return;
-    this.#left = found && { mtimeNs: found.mtimeNs, size: found.size, header: this.#header() };
+    try {
+      this.#note(stat(this.#path));
+    } catch {
+      // Whoever checks next is told.
+    }
+  }
+
+  #note(found: BigIntStats | undefined): void {
+    // What lies in its place is not ours.
+    if (found === undefined || !isSame(this.#opened[0]?.file, found)) return;
+    // Most writes go to the write-ahead log. Two within one tick of the clock have the same time.
+    if (this.#isLeft(found) && Date.now() - Number(found.mtimeMs) > TICK_MS) return;
+    this.#left = { mtimeNs: found.mtimeNs, size: found.size, header: this.#header() };
   }
 
   /**
@@ -53,7 +64,7 @@ export class PlacedFiles implements Disposable {
   #hasChanged(): boolean {
     try {
       const found = stat(this.#path);
-      return found?.mtimeNs !== this.#left?.mtimeNs || found?.size !== this.#left?.size;
+      return found === undefined || !this.#isLeft(found);
     } catch {
       return true;
     }
@@ -63,13 +74,20 @@ export class PlacedFiles implements Disposable {
     try {
       const found = this.#opened.map(({ path }) => stat(path));
       if (this.#opened.some(({ file }, index) => !isSame(file, found[index]))) return new Error(MOVED);
-      // Times are changed by much that does no harm.
-      this.#isSpoilt ||= this.#left !== undefined && (found[0]?.size !== this.#left.size || this.#header() !== this.#left.header);
-      if (!this.#isSpoilt) this.note();
+      const [database] = found;
+      if (database !== undefined && this.#left !== undefined && !this.#isLeft(database)) {
+        // Times are changed by much that does no harm.
+        this.#isSpoilt ||= database.size !== this.#left.size || this.#header() !== this.#left.header;
+        if (!this.#isSpoilt) this.note();
+      }
       return this.#isSpoilt ? new Error(SPOILT) : undefined;
     } catch (cause) {
       return new Error(UNSEEN, { cause });
     }
+  }
+
+  #isLeft({ mtimeNs, size }: BigIntStats): boolean {
+    return mtimeNs === this.#left?.mtimeNs && size === this.#left.size;
   }
 
   #header(): string {
