@@ -68,10 +68,15 @@ export class Hub {
     if (onHanded !== undefined) queueMicrotask(() => queueMicrotask(onHanded));
   }
 
-  /** Tells those where they are who were given nothing after `seq`: some in each turn of the event loop. */
-  tellQuiet(notice: Batch, seq: number): void {
+  /**
+   * Tells those where they are who were given nothing after `seq`: some in each turn of the event loop.
+   *
+   * @param makeNotice of where they are by then: whoever has joined meanwhile must not be told of an earlier place.
+   */
+  tellQuiet(makeNotice: () => Batch, seq: number): void {
     const audiences = [...this.#audiences.values()];
     const tellSome = (from: number) => {
+      const notice = makeNotice();
       for (const audience of audiences.slice(from, from + TOLD_PER_TURN)) audience.tellQuiet(notice, seq);
       if (from + TOLD_PER_TURN < audiences.length) setImmediate(tellSome, from + TOLD_PER_TURN);
     };

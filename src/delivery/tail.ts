@@ -208,7 +208,7 @@ export class Tail implements Disposable {
   }
 
   #tellQuiet(): void {
-    if (this.#position > this.#toldAt) this.#hub.tellQuiet(liveNotice(this.#log.positions, this.#position, 0), this.#toldAt);
+    if (this.#position > this.#toldAt) this.#hub.tellQuiet(() => liveNotice(this.#log.positions, this.#position, 0), this.#toldAt);
     this.#toldAt = this.#position;
   }
 
