@@ -10,19 +10,34 @@ const MAX_BATCH_BYTES = 512 * 1024;
 const MAX_BYTES_OF_UNIT = 3;
 
 export class CourierWebSocket extends WebSocket {
+  /** From its `open` event to its `close` event. */
+  #isOpen = false;
+
   constructor(url: string | URL) {
     super(url);
     const timer = setTimeout(() => this.close(), ATTEMPT_TIMEOUT_MS);
-    let isOpen = false;
+    let hasOpened = false;
     this.addEventListener('open', () => {
-      isOpen = true;
+      this.#isOpen = true;
+      hasOpened = true;
       clearTimeout(timer);
     });
-    this.addEventListener('close', () => clearTimeout(timer));
+    this.addEventListener('close', () => {
+      this.#isOpen = false;
+      clearTimeout(timer);
+    });
     // Node.js refuses some ports before anybody can listen; a failure that was heard already may be heard again.
     setTimeout(() => {
-      if (!isOpen && this.readyState === WebSocket.CLOSED) this.dispatchEvent(new Event('error'));
+      if (!hasOpened && this.readyState === WebSocket.CLOSED) this.dispatchEvent(new Event('error'));
     });
+  }
+
+  /**
+   * Open until its `close` event, also while it closes: for a call that came in between, tRPC's client would open another
+   * beside the one that it opens for the event. What is sent meanwhile is lost with the connection, as what came before may be.
+   */
+  override get readyState(): WebSocket['readyState'] {
+    return this.#isOpen ? WebSocket.OPEN : super.readyState;
   }
 
   /** tRPC's client sends everything that waits as one message, however much that is. */
