@@ -40,6 +40,11 @@ export class CourierWebSocket extends WebSocket {
     return this.#isOpen ? WebSocket.OPEN : super.readyState;
   }
 
+  /** Stand-ins for the platform's WebSocket, as test tools have them, set it themselves: then it is what they set. */
+  override set readyState(value: WebSocket['readyState']) {
+    Object.defineProperty(this, 'readyState', { value, writable: true, configurable: true, enumerable: true });
+  }
+
   /** tRPC's client sends everything that waits as one message, however much that is. */
   override send(data: Parameters<WebSocket['send']>[0]): void {
     if (typeof data !== 'string' || !data.startsWith('[') || data.length * MAX_BYTES_OF_UNIT <= MAX_BATCH_BYTES) super.send(data);
