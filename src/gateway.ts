@@ -3,6 +3,7 @@
  */
 // First: some libraries take JSON.parse when they are loaded.
 import './transport/json-parse.ts';
+import { createAdministration } from './administration.ts';
 import { developmentSecret } from './auth/development-secret.ts';
 import { Revocations } from './auth/revocations.ts';
 import { type TokenSettings, tokenVerifier } from './auth/tokens.ts';
@@ -13,11 +14,7 @@ import type { Connection } from './connections/connection.ts';
 import { type Census, Connections } from './connections/connections.ts';
 import { TIMINGS, type Timings } from './connections/timings.ts';
 import type { ClientIdentity } from './contract/admin.ts';
-import { createControl } from './control.ts';
-import { Hub } from './delivery/hub.ts';
-import { SharedReads } from './delivery/shared-reads.ts';
-import type { Feed } from './delivery/subscriber.ts';
-import { Tail } from './delivery/tail.ts';
+import { openPipeline, type Pipeline } from './delivery/pipeline.ts';
 import { startRetention } from './log/retention.ts';
 import { logConcerns } from './observe/concerns.ts';
 import { EventLoopDelay } from './observe/event-loop.ts';
@@ -26,9 +23,9 @@ import { createHealth } from './observe/health.ts';
 import { createLogger, type Logger } from './observe/logger.ts';
 import { noMeter } from './observe/meter.ts';
 import { createMetrics } from './observe/metrics.ts';
-import { Recent } from './observe/recent.ts';
+import { Rates } from './observe/rates.ts';
 import { collectStats } from './observe/stats.ts';
-import { createTrail } from './observe/trail.ts';
+import { createTracing } from './observe/tracing.ts';
 import { type Listener, listen } from './transport/server.ts';
 import { SocketRoom } from './transport/socket-room.ts';
 import { CONTRACT_HASH, VERSION } from './version.ts';
@@ -41,7 +38,7 @@ export interface Gateway extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
   /** What it publishes to and delivers from, for those who run it within their own process. */
-  readonly feed: Feed;
+  readonly pipeline: Pipeline;
   readonly failures: Failures;
   /** Resolves when a part of it is beyond repair, and was reported: dispose of it and start another. */
   readonly broken: Promise<void>;
@@ -77,14 +74,14 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     contract: CONTRACT_HASH,
     connections: () => connections.counts,
     clients: () => connections.open.map(identityOf),
-    channels: () => hub.topics,
-    subscriptions: () => hub.listeners,
+    channels: () => pipeline.hub.topics,
+    subscriptions: () => pipeline.hub.subscribers,
     bounds: () => log.bounds(),
     bytes: () => log.bytes(),
     freeBytes: () => log.freeBytes,
     health: () => health(),
-    logReads: () => reads.count,
-    tailRepairs: () => tail.repairs,
+    logReads: () => pipeline.reads.count,
+    tailRepairs: () => pipeline.tail.repairs,
     brokerIsUp: () => broker.problem === undefined,
     instances: () => peers.instances,
   });
@@ -94,19 +91,18 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   const { log, broker, peers, ...backends } = stack.use(await openBackends(config, { failures, logger, onBroken: broken.resolve }));
   const retention = { retentionMs: config.retentionMs, onError: (error: unknown) => failures.report('log', 'retention failed', error) };
   stack.use(startRetention(log, retention));
-  const trail = createTrail(logger);
-  const hub = new Hub({ meter, trail });
-  const onTailError = (error: unknown) => failures.report('log', 'the log cannot be read', error);
-  const tail = stack.use(await Tail.start(log, hub, { quietMs: config.retentionMs / 10, onError: onTailError }));
-  log.onCommit((events) => {
-    tail.offer(events);
-    broker.publish(events);
-  });
-  broker.listen({ onEvents: (events) => tail.offer(events), onHint: () => tail.checkHead() });
-
-  const reads = stack.use(new SharedReads(log));
   const draining = new AbortController();
-  const feed: Feed = { log, reads, tail, hub, draining: draining.signal, meter, trail };
+  const pipeline = stack.use(
+    await openPipeline({
+      log,
+      broker,
+      draining: draining.signal,
+      meter,
+      tracing: createTracing(logger),
+      retentionMs: config.retentionMs,
+      onError: (error) => failures.report('log', 'the log cannot be read', error),
+    }),
+  );
   const { audience, issuer, jwksUrl, maxLifetimeMs } = config.jwt;
   const secrets = jwksUrl !== undefined || config.jwt.secrets.length > 0 ? config.jwt.secrets : [developmentSecret(config.log)];
   const { verify } = stack.use(tokenVerifier({ secrets, jwksUrl, audience, issuer, maxLifetimeMs }));
@@ -129,21 +125,21 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   const room = new SocketRoom(logger);
   const eventLoop = stack.use(new EventLoopDelay());
   const about = { version: VERSION, startedAt, log, broker, connections: () => connections.counts };
-  const control = createControl({
+  const administration = createAdministration({
     connections,
-    feed,
+    pipeline,
     peers,
     setLogLevel: (level) => logger.setLevel(level),
-    intervals: () => recent.intervals,
+    intervals: () => rates.intervals,
     stats: () =>
       collectStats({
         ...about,
         contract: CONTRACT_HASH,
         roles: () => connections.open.map(({ principal }) => principal.role),
         clients: () => connections.open.map(identityOf),
-        hub,
-        rates: () => recent.rates,
-        logReads: () => reads.count,
+        hub: pipeline.hub,
+        rates: () => rates.perSecond,
+        logReads: () => pipeline.reads.count,
       }),
   });
   const health = createHealth({
@@ -155,7 +151,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   });
   const listener: Listener = await listen(
     {
-      feed,
+      pipeline,
       logger,
       failures,
       connections,
@@ -164,7 +160,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
       room,
       health,
       metrics: async () => ({ contentType: metrics.contentType, text: await metrics.text() }),
-      control,
+      administration,
       dashboardFolder: options.dashboardFolder,
     },
     config,
@@ -172,7 +168,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     throw listenProblem(config, error);
   });
   // Connections are counted from here on.
-  const recent = stack.use(new Recent(() => metrics.counted()));
+  const rates = stack.use(new Rates(() => metrics.counted()));
   stack.defer(async () => {
     draining.abort();
     await listener.close(config.drainMs);
@@ -183,7 +179,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   return {
     url: listener.url,
     port: listener.port,
-    feed,
+    pipeline,
     failures,
     broken: broken.promise,
     get census() {

@@ -1,10 +1,10 @@
 /** Reading what was published before: one page of the log, filtered as a subscription would be. */
 import type { Principal } from './auth/principal.ts';
 import type { GapNotice } from './contract/events/index.ts';
-import { Delivery } from './delivery/delivery.ts';
+import { Delivery } from './delivery/batch.ts';
 import { type CourierError, invalidField } from './errors.ts';
 import { type EventLog, PAGE_BYTES } from './log/log.ts';
-import { positionFrom, readableSelector } from './subscribe.ts';
+import { positionFrom, readableFilter } from './subscribe.ts';
 
 export const DEFAULT_HISTORY_LIMIT = 100;
 export const MAX_HISTORY_LIMIT = 1000;
@@ -55,55 +55,54 @@ export async function history(
   request: HistoryRequest,
   signal: AbortSignal,
 ): Promise<HistoryPage<Delivery>> {
-  const selector = readableSelector(principal, request.channels);
-  const types = request.types && new Set(request.types);
+  const filter = readableFilter(principal, request);
   const limit = request.limit ?? DEFAULT_HISTORY_LIMIT;
   const newestFirst = request.order === 'newest';
   const events: Delivery[] = [];
   let bytes = 0;
-  let { at, gap } = await (newestFirst ? findNewest(log, request) : findOldest(log, request));
+  let { seq, gap } = await (newestFirst ? findNewest(log, request) : findOldest(log, request));
   for (let rows = 0; ; ) {
     const want = Math.min(limit - events.length, MAX_ROWS - rows);
-    const page = await log.read({ ...(newestFirst ? { before: at } : { after: at }), selector, types, limit: want }, signal);
-    if (!newestFirst && page.first > at + 1 && gap === null && request.after !== undefined) {
+    const page = await log.read({ ...(newestFirst ? { beforeSeq: seq } : { afterSeq: seq }), ...filter, limit: want }, signal);
+    if (!newestFirst && page.first > seq + 1 && gap === null && request.after !== undefined) {
       gap = { reason: 'expired', requested: request.after, resumed_from: log.positions.at(page.first - 1) };
     }
     events.push(...page.events.map((event) => new Delivery(log.positions.at(event.seq), event)));
     bytes += page.events.reduce((sum, { body }) => sum + Buffer.byteLength(body), 0);
-    at = page.through;
+    seq = page.endSeq;
     rows += want;
-    const has_more = newestFirst ? at > page.first : at < page.head;
+    const has_more = newestFirst ? seq > page.first : seq < page.head;
     if (has_more && events.length < limit && rows < MAX_ROWS && bytes < PAGE_BYTES) continue;
     // Where nothing is retained, the first number is one that was not given out yet: no position.
-    return { events, next: log.positions.at(Math.min(at, page.head)), has_more, gap };
+    return { events, next: log.positions.at(Math.min(seq, page.head)), has_more, gap };
   }
 }
 
 /** The number that the page starts at, and why it is not that of the requested position. */
 interface Start {
-  readonly at: number;
+  readonly seq: number;
   readonly gap: GapNotice['data'] | null;
 }
 
 async function findOldest(log: EventLog, { after: from, before }: HistoryRequest): Promise<Start> {
   if (before !== undefined) throw withOtherOrder('before', 'newest');
   const { first, head } = await log.bounds();
-  if (from === undefined) return { at: first - 1, gap: null };
+  if (from === undefined) return { seq: first - 1, gap: null };
   const position = positionFrom('after', from);
-  const { gap: reason, after = 0 } = log.positions.resume(position, head);
-  // What both histories have may be past retention.
-  const at = reason === undefined ? after : Math.max(after, first - 1);
-  return { at, gap: reason === undefined ? null : { reason, requested: from, resumed_from: log.positions.at(at) } };
+  const { gap: reason, afterSeq = 0 } = log.positions.resume(position, head);
+  // The last event that both histories have may be past retention.
+  const seq = reason === undefined ? afterSeq : Math.max(afterSeq, first - 1);
+  return { seq, gap: reason === undefined ? null : { reason, requested: from, resumed_from: log.positions.at(seq) } };
 }
 
 async function findNewest(log: EventLog, { after, before }: HistoryRequest): Promise<Start> {
   if (after !== undefined) throw withOtherOrder('after', 'oldest');
   const { head } = await log.bounds();
-  if (before === undefined) return { at: head + 1, gap: null };
+  if (before === undefined) return { seq: head + 1, gap: null };
   const position = positionFrom('before', before);
   const { gap: reason } = log.positions.resume(position, head);
-  if (reason === undefined) return { at: position.seq, gap: null };
-  return { at: head + 1, gap: { reason, requested: before, resumed_from: log.positions.at(head) } };
+  if (reason === undefined) return { seq: position.seq, gap: null };
+  return { seq: head + 1, gap: { reason, requested: before, resumed_from: log.positions.at(head) } };
 }
 
 function withOtherOrder(field: 'after' | 'before', order: HistoryOrder): CourierError {

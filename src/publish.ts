@@ -5,11 +5,11 @@ import type { Connection } from './connections/connection.ts';
 import { familyOf } from './contract/channels.ts';
 import type { CheckedDraft, EventType } from './contract/events/index.ts';
 import { MAX_DATA_BYTES } from './contract/json.ts';
-import type { Feed } from './delivery/subscriber.ts';
+import type { Pipeline } from './delivery/pipeline.ts';
 import { CourierError } from './errors.ts';
-import type { Appended, EventDraft, StoredEvent } from './log/log.ts';
+import type { Appended, NewEvent, StoredEvent } from './log/log.ts';
 import type { Positions } from './log/positions.ts';
-import type { FollowedCall, FollowedPublish } from './observe/trail.ts';
+import type { PublishTrace, TracedCall } from './observe/tracing.ts';
 
 /** What a publisher gets back. The event is durable. */
 export interface Receipt {
@@ -23,7 +23,7 @@ export interface Receipt {
 }
 
 /** Who publishes, in which call. */
-export interface PublishCall extends FollowedCall {
+export interface PublishCall extends TracedCall {
   readonly connection: Pick<Connection, 'principal' | 'assertOpen'>;
 }
 
@@ -33,13 +33,13 @@ export interface PublishCall extends FollowedCall {
  *
  * @throws {CourierError} FORBIDDEN
  */
-export function authorise(feed: Feed, call: PublishCall, drafts: readonly unknown[]): void {
+export function authorise(pipeline: Pipeline, call: PublishCall, drafts: readonly unknown[]): void {
   try {
     requireSomeRight(call.connection.principal);
     requireRights(call.connection.principal, drafts);
   } catch (error) {
-    feed.meter.publishFailed(0);
-    feed.trail.publish(call, [])?.failed(error);
+    pipeline.meter.publishFailed(0);
+    pipeline.tracing.publish(call, [])?.failed(error);
     throw error;
   }
 }
@@ -49,30 +49,30 @@ export function authorise(feed: Feed, call: PublishCall, drafts: readonly unknow
  *
  * @throws {CourierError} FORBIDDEN, PAYLOAD_TOO_LARGE, or SERVICE_UNAVAILABLE (may be repeated with the same keys).
  */
-export async function publish(feed: Feed, call: PublishCall, drafts: readonly CheckedDraft[]): Promise<Receipt[]> {
+export async function publish(pipeline: Pipeline, call: PublishCall, drafts: readonly CheckedDraft[]): Promise<Receipt[]> {
   const startedAt = performance.now();
   const seconds = () => (performance.now() - startedAt) / 1000;
-  const followed = feed.trail.publish(call, drafts);
+  const followed = pipeline.tracing.publish(call, drafts);
   try {
-    const receipts = await store(feed, call, drafts, followed);
-    feed.meter.published(
+    const receipts = await store(pipeline, call, drafts, followed);
+    pipeline.meter.published(
       drafts.map(({ type }) => type),
       seconds(),
     );
     followed?.stored(receipts);
     return receipts;
   } catch (error) {
-    feed.meter.publishFailed(seconds());
+    pipeline.meter.publishFailed(seconds());
     followed?.failed(error);
     throw error;
   }
 }
 
 async function store(
-  { log, draining }: Feed,
+  { log, draining }: Pipeline,
   { connection, traceparent }: PublishCall,
   drafts: readonly CheckedDraft[],
-  followed: FollowedPublish | undefined,
+  followed: PublishTrace | undefined,
 ): Promise<Receipt[]> {
   const { principal } = connection;
   const now = new Date();
@@ -94,7 +94,7 @@ function encode(
   draft: CheckedDraft,
   given: { readonly principal: Principal; readonly timestamp: Date; readonly traceparent: string | undefined },
   index: number,
-): EventDraft {
+): NewEvent {
   const { channel, type, metadata, idempotency_key: key } = draft;
   const family = familyOf(channel);
   if (family === undefined) throw new CourierError('BAD_REQUEST', `${JSON.stringify(channel)} is no channel`);

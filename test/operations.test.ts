@@ -55,7 +55,7 @@ async function filled(folder: string, events: number): Promise<string> {
 
 async function countEvents(path: string): Promise<number> {
   await using log = await openSqliteLog({ path });
-  return (await log.read({ after: 0, selector: EVERYTHING, limit: 1000 }, new AbortController().signal)).events.length;
+  return (await log.read({ afterSeq: 0, channels: EVERYTHING, limit: 1000 }, new AbortController().signal)).events.length;
 }
 
 async function publishSomething(url: string): Promise<void> {

@@ -14,9 +14,9 @@ export async function startCourier(options: GatewayOptions = {}): Promise<Conten
     COURIER_LIMITS: BENCH_LIMITS,
     COURIER_LOG_LEVEL: 'silent',
   });
-  const { port, feed } = await createGateway(config, options);
+  const { port, pipeline } = await createGateway(config, options);
   const principal = principalOf('forge', 'service', { subscribe: [], publish: [] }, Date.now() + 86_400_000);
   const connection = { principal, assertOpen: () => undefined };
   const call = { connection, requestId: 'bench', traceparent: undefined };
-  return { port, publish: (events) => void publish(feed, call, events as Parameters<typeof publish>[2]) };
+  return { port, publish: (events) => void publish(pipeline, call, events as Parameters<typeof publish>[2]) };
 }

@@ -1,9 +1,9 @@
 /** The hot functions, one by one, so that a regression is seen where it happens: `npm run bench:hot`. */
 import superjson from 'superjson';
 import { test } from 'vitest';
-import { selectorOf } from '../../src/contract/channels.ts';
+import { channelSetOf } from '../../src/contract/channels.ts';
 import type { Batch } from '../../src/delivery/batch.ts';
-import { Delivery } from '../../src/delivery/delivery.ts';
+import { Delivery } from '../../src/delivery/batch.ts';
 import { Hub } from '../../src/delivery/hub.ts';
 import { memoryLimiter } from '../../src/limits/memory.ts';
 import { anyDraft } from '../../src/router/services.ts';
@@ -50,8 +50,8 @@ test('framing a turn of 20 events', async ({ bench }) => {
 test('dispatching to 1,000 members', async ({ bench }) => {
   const hub = new Hub();
   const sink = { writable: true, deliver: (batch: Batch) => void batch, drained: () => Promise.resolve() };
-  const interest = { selector: selectorOf(['backtest.b1']), types: undefined };
-  for (let n = 0; n < 1000; n += 1) hub.join(interest, { sink, onBehind: () => undefined }, 0);
+  const filter = { channels: channelSetOf(['backtest.b1']), types: undefined };
+  for (let n = 0; n < 1000; n += 1) hub.join(filter, { sink, onBehind: () => undefined }, 0);
   let seq = 0;
   await bench('one event and the end of its turn', async () => {
     hub.dispatch(delivery(++seq));

@@ -1,6 +1,6 @@
 /** Who is calling, and the one function that decides what they may do. */
 import type { Role } from '../contract/admin.ts';
-import { contains, EVERYTHING, familyOf, type Selector, selectorOf, selects } from '../contract/channels.ts';
+import { type ChannelSet, channelSetOf, EVERYTHING, familyOf, includesAll, includesChannel } from '../contract/channels.ts';
 import { type EventType, familiesOf, serviceOf } from '../contract/events/index.ts';
 
 /** A verified caller. */
@@ -9,9 +9,9 @@ export interface Principal {
   readonly sub: string;
   readonly role: Role;
   /** Channels that the token lets them read: the defaults of the role and its own grants. */
-  readonly readable: Selector;
+  readonly readable: ChannelSet;
   /** Channels that the token's grants let them write, beyond the defaults of the role. */
-  readonly writable: Selector;
+  readonly writable: ChannelSet;
   /** When the token expires, in ms since 1970. */
   readonly expiresAt: number;
   /** When the token was issued, in ms since 1970, where it says so. */
@@ -40,15 +40,15 @@ export function principalOf(sub: string, role: Role, grants: Grants, expiresAt: 
   return {
     sub,
     role,
-    readable: role === 'user' ? selectorOf([...own, ...grants.subscribe]) : EVERYTHING,
-    writable: role === 'admin' ? EVERYTHING : selectorOf(grants.publish),
+    readable: role === 'user' ? channelSetOf([...own, ...grants.subscribe]) : EVERYTHING,
+    writable: role === 'admin' ? EVERYTHING : channelSetOf(grants.publish),
     expiresAt,
   };
 }
 
 /** May they subscribe to, and read the history of, every one of the selected channels? */
-export function mayRead(principal: Principal, selector: Selector): boolean {
-  return contains(principal.readable, selector);
+export function mayRead(principal: Principal, channels: ChannelSet): boolean {
+  return includesAll(principal.readable, channels);
 }
 
 /**
@@ -60,5 +60,5 @@ export function mayPublish(principal: Principal, type: EventType, channel: strin
   const family = familyOf(channel);
   if (family === undefined || !familiesOf(type).includes(family)) return false;
   if (principal.role === 'service') return serviceOf(type) === principal.sub;
-  return selects(principal.writable, family, channel);
+  return includesChannel(principal.writable, family, channel);
 }

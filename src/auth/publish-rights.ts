@@ -10,7 +10,7 @@ import { mayPublish, type Principal } from './principal.ts';
 /** May they publish anything at all? */
 export function mayPublishSomething({ role, sub, writable }: Principal): boolean {
   if (role === 'service') return (SERVICE_NAMES as readonly string[]).includes(sub);
-  return writable.families.size > 0 || writable.channels.size > 0;
+  return writable.families.size > 0 || writable.singles.size > 0;
 }
 
 /** @throws {CourierError} FORBIDDEN unless they may publish something. */

@@ -80,6 +80,6 @@ export class VerifiedTokens implements Disposable {
 
 function bytesOf({ sub, jti, readable, writable }: Principal): number {
   let bytes = ENTRY_BYTES + sub.length + (jti?.length ?? 0);
-  for (const { channels } of [readable, writable]) for (const channel of channels) bytes += GRANT_BYTES + channel.length;
+  for (const { singles } of [readable, writable]) for (const channel of singles) bytes += GRANT_BYTES + channel.length;
   return bytes;
 }

@@ -4,7 +4,7 @@ import type { Role } from '../contract/admin.ts';
 import { CourierError } from '../errors.ts';
 import type { Rate } from '../limits/gcra.ts';
 import type { Limiter, RetryAfterMs } from '../limits/limiter.ts';
-import { type Activity, type Limits, rate, ratesOf } from '../limits/limits.ts';
+import { type LimitedAction, type Limits, rate, ratesOf } from '../limits/limits.ts';
 import type { Meter } from '../observe/meter.ts';
 
 /** Refused calls that a principal may have in a minute before its connections are ended: at least so many, and ten seconds' worth of publishes. */
@@ -21,7 +21,7 @@ export interface ChargesDeps {
 
 export class Charges {
   readonly #deps: ChargesDeps;
-  readonly #rates: Readonly<Record<Role, Readonly<Record<Activity, readonly Rate[]>>>>;
+  readonly #rates: Readonly<Record<Role, Readonly<Record<LimitedAction, readonly Rate[]>>>>;
 
   constructor(deps: ChargesDeps) {
     this.#deps = deps;
@@ -35,7 +35,7 @@ export class Charges {
    * @param onTooMany called when the principal has not heeded refusals for long.
    * @throws {CourierError} TOO_MANY_REQUESTS with `retryAfterMs`; BAD_REQUEST for what no waiting would let through.
    */
-  charge(principal: Principal, activity: Activity, cost: number, onTooMany: () => void): Promise<void> | undefined {
+  charge(principal: Principal, activity: LimitedAction, cost: number, onTooMany: () => void): Promise<void> | undefined {
     const rates = this.#rates[principal.role][activity];
     if (rates.length === 0) return undefined;
     const verdict = this.#deps.limiter.charge({ key: `${activity}:${keyOf(principal)}`, rates, cost });
@@ -83,7 +83,7 @@ export class Charges {
 
 interface RefusedCall {
   readonly principal: Principal;
-  readonly activity: Activity;
+  readonly activity: LimitedAction;
   readonly cost: number;
   readonly rates: readonly Rate[];
   readonly onTooMany: () => void;

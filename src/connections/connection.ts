@@ -15,10 +15,11 @@ import { CLOCK_TOLERANCE_MS } from '../auth/claims.ts';
 import { keyOf, type Principal } from '../auth/principal.ts';
 import type { Credentials } from '../auth/tokens.ts';
 import type { ClientIdentity, Transport } from '../contract/admin.ts';
-import { contains, type Selector } from '../contract/channels.ts';
+import { type ChannelSet, includesAll } from '../contract/channels.ts';
+import type { Filter } from '../contract/filter.ts';
 import { CourierError } from '../errors.ts';
 import { bytesInMemory } from '../limits/bytes.ts';
-import type { Activity } from '../limits/limits.ts';
+import type { LimitedAction } from '../limits/limits.ts';
 import { CLOSING_MS, type Ending, endingOf, NO_AUTHENTICATION, type Wire } from './wire.ts';
 
 /** What a channel that is subscribed to takes beside its name, about. */
@@ -28,25 +29,23 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export type ConnectionState = 'opening' | 'open' | 'closing' | 'closed';
 
-/** What serves a subscription. */
-export interface SubscriptionReader {
-  /** Events of these types only; of all when absent. */
-  readonly types: ReadonlySet<string> | undefined;
+/** How far the subscriber of a subscription has come. */
+export interface SubscriberProgress {
   /** The number after which it began. */
-  readonly start: number;
-  /** The number up to which it has been given everything. */
-  readonly position: number;
-  /** Tells the client that number, where what it was given last does not. */
+  readonly startSeq: number;
+  /** The number up to which everything was handed over. */
+  readonly cursor: number;
+  /** Tells the client its position, where what it was handed last does not say it. */
   tellPosition(): void;
 }
 
-/** What a connection subscribes to. */
+/** What a client asked for, and who serves it. */
 export interface Subscription {
-  readonly selector: Selector;
-  readonly reader: SubscriptionReader;
+  readonly filter: Filter;
+  readonly subscriber: SubscriberProgress;
 }
 
-interface HeldSubscription extends Subscription {
+interface OwnSubscription extends Subscription {
   readonly onLost: (error: CourierError) => void;
 }
 
@@ -58,16 +57,16 @@ export interface ConnectionHost {
   claim(connection: Connection, principal: Principal): Promise<void>;
   isRevoked(principal: Principal): boolean;
   /** @throws {CourierError} TOO_MANY_REQUESTS, SERVICE_UNAVAILABLE */
-  hold(connection: Connection, bytes: number): void;
-  letGo(connection: Connection, bytes: number): void;
+  reserve(connection: Connection, bytes: number): void;
+  release(connection: Connection, bytes: number): void;
   turn(bytes: number): Promise<void> | undefined;
   /** @throws {CourierError} TOO_MANY_REQUESTS, SERVICE_UNAVAILABLE */
-  holdChannels(connection: Connection, bytes: number): void;
-  letGoChannels(connection: Connection, bytes: number): void;
+  reserveChannels(connection: Connection, bytes: number): void;
+  releaseChannels(connection: Connection, bytes: number): void;
   /** @throws {CourierError} UNAUTHORIZED */
   verify(token: string): Promise<Principal>;
   /** @throws {CourierError} TOO_MANY_REQUESTS with `retryAfterMs`. */
-  charge(connection: Connection, activity: Activity, cost: number): Promise<void> | undefined;
+  charge(connection: Connection, activity: LimitedAction, cost: number): Promise<void> | undefined;
   onOpen(connection: Connection): void;
   /** Its places are to be given back. `wasOpen`: it had a principal. */
   onClosing(connection: Connection, wasOpen: boolean): void;
@@ -94,7 +93,7 @@ export class Connection {
   /** What the client says that it is. */
   identity: ClientIdentity | undefined;
   /** As whose it is counted until it is open. */
-  strangerOf: string | undefined;
+  admittedAs: string | undefined;
   /** Whose place it has: the key of the principal that it was opened by. */
   placeOf: string | undefined;
   /** Bytes that had come when it was last looked, and how often none had come since; kept by Liveness. */
@@ -107,7 +106,7 @@ export class Connection {
   #ending: Ending | undefined;
   /** It is the client that takes its time. */
   #awaitsClient = false;
-  #subscriptions: Set<HeldSubscription> | undefined;
+  #subscriptions: Set<OwnSubscription> | undefined;
   #abort: AbortController | undefined;
   #timer: NodeJS.Timeout | undefined;
   /** Ends what it waits for while it is opened. */
@@ -155,7 +154,7 @@ export class Connection {
 
   /** Tells its client how far each of its subscriptions has come. */
   tellPositions(): void {
-    for (const { reader } of this.#subscriptions ?? []) reader.tellPosition();
+    for (const { subscriber } of this.#subscriptions ?? []) subscriber.tellPosition();
   }
 
   get wire(): Wire | undefined {
@@ -201,12 +200,12 @@ export class Connection {
   }
 
   /** Counts what its requests and their answers take, until it is let go or closed. @throws {CourierError} when that is too much. */
-  hold(bytes: number): void {
-    this.#host.hold(this, bytes);
+  reserve(bytes: number): void {
+    this.#host.reserve(this, bytes);
   }
 
-  letGo(bytes: number): void {
-    this.#host.letGo(this, bytes);
+  release(bytes: number): void {
+    this.#host.release(this, bytes);
   }
 
   /** Resolves when so many bytes that it has sent have their turn; undefined when that is now. It may have ended meanwhile. */
@@ -215,28 +214,28 @@ export class Connection {
   }
 
   /** Counts a call. @throws {CourierError} TOO_MANY_REQUESTS with `retryAfterMs`; what it was ended with meanwhile. */
-  charge(activity: Activity, cost = 1): Promise<void> | undefined {
+  charge(activity: LimitedAction, cost = 1): Promise<void> | undefined {
     return this.#host.charge(this, activity, cost)?.then(() => this.assertOpen());
   }
 
   /**
-   * Notes a subscription, until what is returned is called. `onLost` is called once when the connection may no longer read
-   * what `selector` selects, or ends.
+   * Notes a subscription, until the function that it returns is called. `onLost` is called once when the connection may no
+   * longer read the channels of `filter`, or ends.
    *
-   * @throws {CourierError} what it was ended with; TOO_MANY_REQUESTS, SERVICE_UNAVAILABLE when subscriptions hold too much.
+   * @throws {CourierError} what it was ended with; TOO_MANY_REQUESTS, SERVICE_UNAVAILABLE when subscriptions take too much memory.
    */
-  subscribe(selector: Selector, reader: SubscriptionReader, onLost: (error: CourierError) => void): () => void {
+  subscribe(filter: Filter, subscriber: SubscriberProgress, onLost: (error: CourierError) => void): () => void {
     this.assertOpen();
-    const bytes = bytesOf(selector);
-    this.#host.holdChannels(this, bytes);
-    const subscription = { selector, reader, onLost };
+    const bytes = bytesOf(filter.channels);
+    this.#host.reserveChannels(this, bytes);
+    const subscription = { filter, subscriber, onLost };
     this.#subscriptions ??= new Set();
     const own = this.#subscriptions.add(subscription);
-    let isHeld = true;
+    let isReserved = true;
     return () => {
       own.delete(subscription);
-      if (isHeld) this.#host.letGoChannels(this, bytes);
-      isHeld = false;
+      if (isReserved) this.#host.releaseChannels(this, bytes);
+      isReserved = false;
     };
   }
 
@@ -258,7 +257,7 @@ export class Connection {
     this.#principal = principal;
     this.#watchExpiry();
     for (const subscription of [...(this.#subscriptions ?? [])]) {
-      if (!contains(principal.readable, subscription.selector)) this.#lose(subscription, NOT_GRANTED);
+      if (!includesAll(principal.readable, subscription.filter.channels)) this.#lose(subscription, NOT_GRANTED);
     }
     return principal;
   }
@@ -313,7 +312,7 @@ export class Connection {
     return this.#ending?.error ?? GONE;
   }
 
-  #lose(subscription: HeldSubscription, error: CourierError): void {
+  #lose(subscription: OwnSubscription, error: CourierError): void {
     this.#subscriptions?.delete(subscription);
     subscription.onLost(error);
   }
@@ -336,9 +335,9 @@ export class Connection {
 }
 
 /** What the single channels of a selector take, in the indexes of those who listen too. */
-function bytesOf({ channels }: Selector): number {
+function bytesOf({ singles }: ChannelSet): number {
   let bytes = 0;
-  for (const channel of channels) bytes += CHANNEL_BYTES + bytesInMemory(channel.length);
+  for (const channel of singles) bytes += CHANNEL_BYTES + bytesInMemory(channel.length);
   return bytes;
 }
 

@@ -10,18 +10,18 @@ import { authenticate, type Credentials, type VerifyToken } from '../auth/tokens
 import type { Transport } from '../contract/admin.ts';
 import { CourierError } from '../errors.ts';
 import { upTo } from '../limits/bytes.ts';
-import type { Activity } from '../limits/limits.ts';
+import type { LimitedAction } from '../limits/limits.ts';
 import { Turns } from '../limits/turns.ts';
 import type { Logger } from '../observe/logger.ts';
+import { Admission } from './admission.ts';
+import { ByteQuota } from './byte-quota.ts';
 import { Charges, type ChargesDeps } from './charges.ts';
 import { networkOf } from './client-address.ts';
 import { Connection, type ConnectionHost } from './connection.ts';
 import { drain } from './drain.ts';
-import { HeldBytes } from './held-bytes.ts';
 import { newId } from './ids.ts';
 import { Liveness } from './liveness.ts';
 import { Places, type PlacesDeps } from './places.ts';
-import { Strangers } from './strangers.ts';
 import type { Timings } from './timings.ts';
 import { type Ending, endingOf, FULL, SHUTTING_DOWN } from './wire.ts';
 
@@ -61,12 +61,12 @@ export interface Census {
   /** By transport; those among them of which nobody knows yet who speaks. */
   readonly connections: Readonly<Record<Transport, number>>;
   readonly requests: number;
-  readonly strangers: number;
+  readonly unauthenticated: number;
   /** Places of principals that are taken. */
   readonly places: number;
   readonly subscriptions: number;
   /** That requests and subscriptions hold. */
-  readonly heldBytes: number;
+  readonly reservedBytes: number;
   readonly isWatching: boolean;
 }
 
@@ -74,10 +74,10 @@ export class Connections {
   readonly addressOf: (req: IncomingMessage) => string;
   readonly #deps: ConnectionsDeps;
   readonly #charges: Charges;
-  readonly #strangers: Strangers;
+  readonly #admission: Admission;
   readonly #places: Places;
-  readonly #requestBytes = new HeldBytes(OF_REQUESTS);
-  readonly #channelBytes = new HeldBytes(OF_CHANNELS);
+  readonly #requestBytes = new ByteQuota(OF_REQUESTS);
+  readonly #channelBytes = new ByteQuota(OF_CHANNELS);
   readonly #turns = new Turns(TURN_BYTES);
   readonly #liveness: Liveness;
   /** Those that last. */
@@ -96,32 +96,32 @@ export class Connections {
     this.#liveness = new Liveness(deps.timings.lookMs);
     this.#places = new Places(deps);
     const { unauthenticatedPerAddress: each, connections: inAll } = deps.limits.gateway;
-    this.#strangers = new Strangers({ allowedOrigins: deps.allowedOrigins, each, inAll });
+    this.#admission = new Admission({ allowedOrigins: deps.allowedOrigins, each, inAll });
   }
 
   /** May a page of this origin use the gateway? */
-  mayCome(req: IncomingMessage): boolean {
-    return this.#strangers.mayCome(req);
+  allowsOrigin(req: IncomingMessage): boolean {
+    return this.#admission.allowsOrigin(req);
   }
 
   /**
    * Counts a connection until it is open: by who speaks, where the request says so and it holds good, else by its address.
    * Whoever is known comes in however many strangers wait. Resolves to whether there was room.
    */
-  async enter(connection: Connection, { token, authorization }: Credentials): Promise<boolean> {
+  async admit(connection: Connection, { token, authorization }: Credentials): Promise<boolean> {
     const address = `address ${networkOf(connection.address)}`;
-    if (token === undefined && authorization === undefined) return this.#enterAs(connection, address, true);
+    if (token === undefined && authorization === undefined) return this.#admitAs(connection, address, true);
     // As long as its token is checked it is a stranger that has room of its own: as many as any address has.
-    if (!this.#enterAs(connection, `checked ${address}`, false)) return false;
+    if (!this.#admitAs(connection, `checked ${address}`, false)) return false;
     const known = await authenticate(this.#deps.verify, { token, authorization }).catch(() => undefined);
     const isKnown = known !== undefined && !this.#deps.revocations.has(known);
-    this.#forgetStranger(connection);
-    return this.#enterAs(connection, isKnown ? `principal ${keyOf(known)}` : address, !isKnown);
+    this.#endAdmission(connection);
+    return this.#admitAs(connection, isKnown ? `principal ${keyOf(known)}` : address, !isKnown);
   }
 
-  #enterAs(connection: Connection, whose: string, isNobody: boolean): boolean {
-    if (connection.state !== 'opening' || !this.#strangers.enter(whose, isNobody)) return false;
-    connection.strangerOf = whose;
+  #admitAs(connection: Connection, whose: string, isNobody: boolean): boolean {
+    if (connection.state !== 'opening' || !this.#admission.admit(whose, isNobody)) return false;
+    connection.admittedAs = whose;
     return true;
   }
 
@@ -167,10 +167,10 @@ export class Connections {
     return {
       connections: { ...this.#counts },
       requests: this.#requests.size,
-      strangers: this.#strangers.count,
+      unauthenticated: this.#admission.count,
       places: this.#places.count,
       subscriptions: all.reduce((sum, { subscriptions }) => sum + subscriptions.length, 0),
-      heldBytes: this.#requestBytes.bytes + this.#channelBytes.bytes,
+      reservedBytes: this.#requestBytes.bytes + this.#channelBytes.bytes,
       isWatching: this.#liveness.isWatching,
     };
   }
@@ -218,10 +218,10 @@ export class Connections {
   async drain(limitMs: number): Promise<void> {
     const over = new AbortController();
     const limit = setTimeout(() => over.abort(), limitMs);
-    for (const request of this.#requests) void request.wire?.leave?.(over.signal);
+    for (const request of this.#requests) void request.wire?.drain?.(over.signal);
     for (const connection of [...this.#all]) if (connection.state === 'opening') connection.end(SHUTTING_DOWN);
     await drain(
-      this.open.map((connection) => () => leave(connection, over.signal)),
+      this.open.map((connection) => () => drainConnection(connection, over.signal)),
       limitMs,
       over.signal,
     );
@@ -266,15 +266,15 @@ export class Connections {
     },
     claim: (connection, principal) => this.#claim(connection, principal),
     isRevoked: (principal) => this.#deps.revocations.has(principal),
-    hold: (connection, bytes) => this.#requestBytes.take(connection, bytes),
-    letGo: (connection, bytes) => this.#requestBytes.give(connection, bytes),
+    reserve: (connection, bytes) => this.#requestBytes.reserve(connection, bytes),
+    release: (connection, bytes) => this.#requestBytes.release(connection, bytes),
     turn: (bytes) => this.#turns.take(bytes),
-    holdChannels: (connection, bytes) => this.#channelBytes.take(connection, bytes),
-    letGoChannels: (connection, bytes) => this.#channelBytes.give(connection, bytes),
+    reserveChannels: (connection, bytes) => this.#channelBytes.reserve(connection, bytes),
+    releaseChannels: (connection, bytes) => this.#channelBytes.release(connection, bytes),
     verify: (token) => this.#verify(() => this.#deps.verify(token)),
     charge: (connection, activity, cost) => this.#charge(connection, activity, cost),
     onOpen: (connection) => {
-      this.#forgetStranger(connection);
+      this.#endAdmission(connection);
       if (connection.transport === undefined) return;
       this.#deps.logger.info('connected', describe(connection));
     },
@@ -285,9 +285,9 @@ export class Connections {
     },
     onClosed: (connection, code) => {
       const { transport } = connection;
-      this.#forgetStranger(connection);
-      this.#requestBytes.giveAll(connection);
-      this.#channelBytes.giveAll(connection);
+      this.#endAdmission(connection);
+      this.#requestBytes.releaseAll(connection);
+      this.#channelBytes.releaseAll(connection);
       if (transport === undefined) this.#requests.delete(connection);
       else {
         this.#all.delete(connection);
@@ -321,13 +321,13 @@ export class Connections {
     this.#admitted.add(connection);
   }
 
-  #forgetStranger(connection: Connection): void {
-    if (connection.strangerOf === undefined) return;
-    this.#strangers.leave(connection.strangerOf);
-    connection.strangerOf = undefined;
+  #endAdmission(connection: Connection): void {
+    if (connection.admittedAs === undefined) return;
+    this.#admission.release(connection.admittedAs);
+    connection.admittedAs = undefined;
   }
 
-  #charge(connection: Connection, activity: Activity, cost: number): Promise<void> | undefined {
+  #charge(connection: Connection, activity: LimitedAction, cost: number): Promise<void> | undefined {
     const { principal } = connection;
     return this.#charges.charge(principal, activity, cost, () => {
       for (const own of [...this.#places.of(keyOf(principal)), connection]) if (own.transport !== undefined) own.end(TOO_GREEDY);
@@ -335,10 +335,10 @@ export class Connections {
   }
 }
 
-async function leave(connection: Connection, signal: AbortSignal): Promise<void> {
+async function drainConnection(connection: Connection, signal: AbortSignal): Promise<void> {
   // Who was given nothing for long would come back to where it was long ago.
   connection.tellPositions();
-  if (connection.isOpen) await connection.wire?.leave?.(signal);
+  if (connection.isOpen) await connection.wire?.drain?.(signal);
   connection.end(SHUTTING_DOWN);
 }
 

@@ -46,5 +46,5 @@ export interface Wire {
    * Asks the client to go elsewhere, before it is said goodbye. Resolves when what it has begun is done, `signal` aborts
    * or it has gone. Absent where there is nothing to ask or to wait for.
    */
-  leave?(signal: AbortSignal): Promise<void>;
+  drain?(signal: AbortSignal): Promise<void>;
 }

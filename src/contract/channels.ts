@@ -2,7 +2,7 @@
  * Channels: the families that exist, the grammar of their names, and patterns over them. Imports nothing.
  *
  * Every family ends in one id, so a pattern always equals some whole families plus some single channels.
- * `selectorOf` computes that once, when a subscription starts; from then on matching, indexing, reading the log and
+ * `channelSetOf` computes that once, when a subscription starts; from then on matching, indexing, reading the log and
  * checking rights are set look-ups, however many patterns exist.
  */
 /** The channel families, by name. A channel is the family's name and an id: `forge.job.42`; `global` has no id. */
@@ -37,17 +37,22 @@ export function familyForm(family: ChannelFamily): string {
   return family === 'global' ? 'global' : `${family}.{id}`;
 }
 
+/** All channels of a family, for people: `backtest.*`. */
+export function familyPattern(family: ChannelFamily): string {
+  return family === 'global' ? 'global' : `${family}.*`;
+}
+
 /**
  * A set of channels: whole families and, outside those, single channels. What a subscription, a read of the log and a
  * grant in a token come down to. Normal form: no single channel lies in a family that is listed.
  */
-export interface Selector {
+export interface ChannelSet {
   readonly families: ReadonlySet<ChannelFamily>;
-  readonly channels: ReadonlySet<string>;
+  readonly singles: ReadonlySet<string>;
 }
 
 /** Every channel there can be. */
-export const EVERYTHING: Selector = { families: new Set(CHANNEL_FAMILIES), channels: new Set() };
+export const EVERYTHING: ChannelSet = { families: new Set(CHANNEL_FAMILIES), singles: new Set() };
 
 /**
  * The channels that a list of channel names and patterns stands for. In a pattern `*` is any one segment and `**` one
@@ -55,23 +60,23 @@ export const EVERYTHING: Selector = { families: new Set(CHANNEL_FAMILIES), chann
  *
  * @throws {RangeError} naming the first entry that is malformed or that no channel can match.
  */
-export function selectorOf(patterns: readonly string[]): Selector {
+export function channelSetOf(patterns: readonly string[]): ChannelSet {
   const families = new Set<ChannelFamily>();
-  const channels = new Set<string>();
+  const singles = new Set<string>();
   for (const pattern of patterns) {
-    const problem = addPattern(pattern, families, channels);
+    const problem = addPattern(pattern, families, singles);
     if (problem !== undefined) throw new RangeError(problem);
   }
-  for (const channel of channels) {
+  for (const channel of singles) {
     const family = familyOf(channel);
-    if (family !== undefined && families.has(family)) channels.delete(channel);
+    if (family !== undefined && families.has(family)) singles.delete(channel);
   }
-  return { families, channels };
+  return { families, singles };
 }
 
-function addPattern(pattern: string, families: Set<ChannelFamily>, channels: Set<string>): string | undefined {
+function addPattern(pattern: string, families: Set<ChannelFamily>, singles: Set<string>): string | undefined {
   if (familyOf(pattern) !== undefined) {
-    channels.add(pattern);
+    singles.add(pattern);
     return undefined;
   }
   const shown = JSON.stringify(pattern.slice(0, MAX_CHANNEL_LENGTH));
@@ -86,10 +91,10 @@ function addPattern(pattern: string, families: Set<ChannelFamily>, channels: Set
   for (const family of CHANNEL_FAMILIES) {
     if (family === 'global') {
       if (!matchesSegments(segments, ['global'])) continue;
-      channels.add('global');
+      singles.add('global');
     } else if (matchesSegments(segments, [...family.split('.'), ANY_ID])) {
       if (last === '*' || last === '**') families.add(family);
-      else channels.add(`${family}.${last}`);
+      else singles.add(`${family}.${last}`);
     } else continue;
     matched = true;
   }
@@ -107,17 +112,17 @@ function matchesSegments(pattern: readonly string[], name: readonly string[]): b
   return (head === '*' || head === name[0] || name[0] === ANY_ID) && matchesSegments(rest, name.slice(1));
 }
 
-/** Whether `channel`, which belongs to `family`, is one of the selected. */
-export function selects(selector: Selector, family: ChannelFamily, channel: string): boolean {
-  return selector.families.has(family) || selector.channels.has(channel);
+/** Whether `channel`, which belongs to `family`, is in the set. */
+export function includesChannel(set: ChannelSet, family: ChannelFamily, channel: string): boolean {
+  return set.families.has(family) || set.singles.has(channel);
 }
 
 /** Whether every channel of `inner` is in `outer` too. */
-export function contains(outer: Selector, inner: Selector): boolean {
+export function includesAll(outer: ChannelSet, inner: ChannelSet): boolean {
   for (const family of inner.families) if (!outer.families.has(family)) return false;
-  for (const channel of inner.channels) {
+  for (const channel of inner.singles) {
     const family = familyOf(channel);
-    if (family === undefined || !selects(outer, family, channel)) return false;
+    if (family === undefined || !includesChannel(outer, family, channel)) return false;
   }
   return true;
 }

@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import { channelIn } from './channel-schemas.ts';
 import { CHANNEL_FAMILIES, type ChannelFamily, familyForm } from './channels.ts';
-import { callerToken, draftMetadata, draftOf } from './draft.ts';
+import { callerToken, draftMetadata, draftSchema } from './draft.ts';
 import { courierEvents, NOTICE_CHANNEL } from './events/courier.ts';
 import { EVENT_TYPES, type EventType, familiesOf, SERVICE_NAMES, SERVICES, serviceOf, typesOn } from './events/index.ts';
 import type { JsonSchema } from './json-schema.ts';
@@ -92,7 +92,7 @@ function received(type: string, channel: z.ZodType, data: z.ZodType): JsonSchema
 }
 
 function draft(type: EventType): JsonSchema {
-  const { shape } = draftOf(type, familiesOf(type), z.never());
+  const { shape } = draftSchema(type, familiesOf(type), z.never());
   return schemaOf(z.strictObject({ ...shape, data: dataOf(type), metadata: plainDraftMetadata.optional() }));
 }
 

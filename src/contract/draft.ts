@@ -76,7 +76,7 @@ function guarded<Out, In>(schema: z.ZodType<Out, In>, find: (value: unknown) => 
 }
 
 /** The schema of what is handed in to publish an event of `type`, which channels of `families` may carry. Its data is not guarded. */
-export function draftOf<T extends string, F extends ChannelFamily, D extends z.ZodType>(type: T, families: readonly F[], data: D) {
+export function draftSchema<T extends string, F extends ChannelFamily, D extends z.ZodType>(type: T, families: readonly F[], data: D) {
   return z.strictObject({
     type: z.literal(type),
     channel: channelIn(families),

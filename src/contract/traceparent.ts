@@ -12,7 +12,7 @@ export interface TraceParent {
 }
 
 // Version ff is forbidden, and so are ids of zeros only; version 00 ends with its flags, later ones may add fields. Python's `$`
-// stands before a last line feed too, which is why that is refused.
+// stands before a last line pipeline too, which is why that is refused.
 const PATTERN = /^(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-[\x20-\x7e]*)?(?!\n)$/;
 const MAX_LENGTH = 128;
 
@@ -29,6 +29,6 @@ export function parseTraceparent(text: string): TraceParent | undefined {
   return { traceId, spanId, traceFlags: Number.parseInt(flags, 16) & 1 };
 }
 
-export function traceparentOf({ traceId, spanId, traceFlags }: TraceParent): string {
+export function formatTraceparent({ traceId, spanId, traceFlags }: TraceParent): string {
   return `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`;
 }

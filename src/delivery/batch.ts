@@ -1,14 +1,58 @@
-/**
- * Some deliveries on their way together, in sequence order. However many subscribers get them, their bytes are made once
- * for each distinct form.
- */
-import type { Delivery } from './delivery.ts';
+/** Events and notices on their way to subscribers, and what takes them. Their bytes are made once for each distinct form. */
+import type { ChannelFamily } from '../contract/channels.ts';
+import { type GapReason, NOTICE_CHANNEL } from '../contract/events/courier.ts';
+import type { GapNotice, LiveNotice } from '../contract/events/index.ts';
+import { bytesInMemory } from '../limits/bytes.ts';
+import type { StoredEvent } from '../log/log.ts';
+import type { Positions } from '../log/positions.ts';
 
 /** UTF-16 units of event bodies that are handed over at once, about: a fraction of what a socket takes before it is full. */
-export const BATCH_LENGTH = 64 * 1024;
+export const BATCH_UNITS = 64 * 1024;
 /** Distinct forms kept with one batch, at most; further ones are made for each use. */
 const MAX_FORMS = 8;
 
+/** An event of the log, or a notice of Courier itself. Its JSON is made once. */
+export class Delivery {
+  /** The event's number in the log; for a notice the number that its position stands at. */
+  readonly seq: number;
+  readonly channel: string;
+  /** Undefined for a notice. */
+  readonly family: ChannelFamily | undefined;
+  readonly type: string;
+  /** Its position: what a subscriber resumes after. */
+  readonly id: string;
+  /** UTF-16 units of its body. */
+  readonly units: number;
+  /** The body, until the whole JSON has been asked for, which takes its place. */
+  #text: string;
+  #isWhole = false;
+
+  constructor(id: string, event: Omit<StoredEvent, 'family'> & { readonly family: ChannelFamily | undefined }) {
+    this.seq = event.seq;
+    this.channel = event.channel;
+    this.family = event.family;
+    this.type = event.type;
+    this.id = id;
+    this.#text = event.body;
+    this.units = event.body.length;
+  }
+
+  /** The event in plain JSON, as it stands on the wire of every transport. */
+  get json(): string {
+    if (!this.#isWhole) {
+      this.#text = `{"id":"${this.id}",${this.#text.slice(1)}`;
+      this.#isWhole = true;
+    }
+    return this.#text;
+  }
+
+  /** Bytes of memory that it takes, at most. */
+  get bytes(): number {
+    return bytesInMemory(this.units);
+  }
+}
+
+/** Some deliveries together, in sequence order. However many subscribers get them, each form of their bytes is made once. */
 export class Batch {
   readonly deliveries: readonly Delivery[];
   /** Told of the bytes of each form that is kept. */
@@ -29,7 +73,7 @@ export class Batch {
     return (this.deliveries[this.deliveries.length - 1] as Delivery).seq;
   }
 
-  /** What of it comes after `seq`; itself when all of it does, undefined when nothing does. */
+  /** The part of it that comes after `seq`; itself when all of it does, undefined when nothing does. */
   after(seq: number): Batch | undefined {
     if ((this.deliveries[0] as Delivery).seq > seq) return this;
     const rest = this.deliveries.filter((delivery) => delivery.seq > seq);
@@ -51,17 +95,52 @@ export class Batch {
   }
 }
 
-/** Puts deliveries into batches of about `length` UTF-16 units of bodies, each of at least one. */
-export function* batchesOf(deliveries: Iterable<Delivery>, length: number): Generator<Batch, void> {
+/** Puts deliveries into batches of about `units` UTF-16 units of bodies, each of at least one. */
+export function* batchesOf(deliveries: Iterable<Delivery>, units: number): Generator<Batch, void> {
   let some: Delivery[] = [];
   let sum = 0;
   for (const delivery of deliveries) {
     some.push(delivery);
-    sum += delivery.length;
-    if (sum < length) continue;
+    sum += delivery.units;
+    if (sum < units) continue;
     yield new Batch(some);
     some = [];
     sum = 0;
   }
   if (some.length > 0) yield new Batch(some);
+}
+
+/** A notice that the events between `requested` and number `resumedFromSeq` cannot be given, or that `requested` is of no use here. */
+export function gapNotice(positions: Positions, reason: GapReason, requested: string, resumedFromSeq: number): Batch {
+  const data: GapNotice['data'] = { reason, requested, resumed_from: positions.at(resumedFromSeq) };
+  return notice(positions, 'courier.gap', resumedFromSeq, data);
+}
+
+/** A notice that everything up to number `seq` has been given, `replayed` events of it from the log. */
+export function liveNotice(positions: Positions, seq: number, replayed: number): Batch {
+  const data: LiveNotice['data'] = { position: positions.at(seq), replayed };
+  return notice(positions, 'courier.live', seq, data);
+}
+
+/** Notices have positions like events, so that a client resumes after them. */
+function notice(positions: Positions, type: string, seq: number, data: object): Batch {
+  const metadata = { timestamp: new Date().toISOString(), source: 'courier' };
+  const body = JSON.stringify({ channel: NOTICE_CHANNEL, type, metadata, data });
+  return new Batch([new Delivery(positions.at(seq), { seq, channel: NOTICE_CHANNEL, family: undefined, type, body })]);
+}
+
+/** What a subscriber delivers to: a socket, or the bounded queue behind an async iterator. */
+export interface Sink {
+  /**
+   * Hands over events or notices, in order. Never waits and never throws; the sink reports through `writable`, which is
+   * looked at before each batch, so that a sink holds its high-water mark and one batch at the most.
+   */
+  deliver(batch: Batch): void;
+  /** False from the moment that the sink holds its high-water mark, until it has drained. */
+  readonly writable: boolean;
+  /**
+   * Resolves when the sink can take more; rejects with the signal's reason when that aborts first. Called only while
+   * `writable` is false.
+   */
+  drained(signal: AbortSignal): Promise<void>;
 }

@@ -1,9 +1,14 @@
 /**
  * What a subscription procedure returns. To tRPC it is an async iterable of tracked events, so it works over every
- * link and in tests; a transport that knows it attaches its socket instead and spares one iterator per subscriber.
+ * link, for in-process callers and in tests; a transport that knows it attaches its socket instead and spares one
+ * iterator per subscriber.
  */
-import type { TrackedEnvelope } from '@trpc/server';
-import type { Sink } from './sink.ts';
+import { type TrackedEnvelope, tracked } from '@trpc/server';
+import type { Batch, Delivery, Sink } from './batch.ts';
+
+/** An iterator with so many events, or so many bytes of them, in its queue is full: its subscriber reads the log when there is room. */
+const MAX_QUEUED = 64;
+const MAX_QUEUED_BYTES = 256 * 1024;
 
 const brand = Symbol('EventStream');
 
@@ -20,10 +25,97 @@ export function isEventStream(value: unknown): value is EventStream<unknown> {
   return typeof value === 'object' && value !== null && brand in value;
 }
 
-/** Makes a stream of the two ways to consume it. */
-export function eventStream<TEvent>(
-  iterate: () => AsyncIterator<TrackedEnvelope<TEvent>, void, unknown>,
+/** @param signal ends the stream when it is consumed as an iterator. */
+export function eventStream<TEvent>(attach: EventStream<TEvent>['attach'], signal: AbortSignal | undefined): EventStream<TEvent> {
+  return { [brand]: true, attach, [Symbol.asyncIterator]: () => iterate<TEvent>(attach, signal) };
+}
+
+/**
+ * Iterates over what `attach` delivers, from the first `next` on; one `next` at a time. The iteration ends when `signal`
+ * aborts or the consumer returns, and the subscription with it; an error of the subscription is thrown from `next`. No
+ * generator, which would hold its last event until there is another.
+ */
+function iterate<TEvent>(
   attach: EventStream<TEvent>['attach'],
-): EventStream<TEvent> {
-  return { [brand]: true, attach, [Symbol.asyncIterator]: iterate };
+  signal: AbortSignal | undefined,
+): AsyncIterator<TrackedEnvelope<TEvent>, void> {
+  const stop = new AbortController();
+  const queue = new QueueSink();
+  let ended: Promise<void> | undefined;
+  const begin = () =>
+    attach(queue, signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal])).then(
+      () => queue.end(undefined),
+      (error: unknown) => queue.end({ error }),
+    );
+  return {
+    next: async () => {
+      if (stop.signal.aborted) return { done: true, value: undefined };
+      ended ??= begin();
+      const delivery = await queue.next();
+      if (delivery === undefined) return { done: true, value: undefined };
+      return { done: false, value: tracked(delivery.id, eventOf<TEvent>(delivery)) };
+    },
+    return: async () => {
+      stop.abort();
+      await ended;
+      return { done: true, value: undefined };
+    },
+  };
+}
+
+/** An event as tRPC hands it to clients: with its timestamp as a Date. */
+export function eventOf<TEvent>(delivery: Delivery): TEvent {
+  const event = JSON.parse(delivery.json);
+  event.metadata.timestamp = new Date(event.metadata.timestamp);
+  return event;
+}
+
+class QueueSink implements Sink {
+  #queue: Delivery[] = [];
+  #bytes = 0;
+  #end: { readonly failure: { readonly error: unknown } | undefined } | undefined;
+  #wakeReader: (() => void) | undefined;
+  #wakeWriter: (() => void) | undefined;
+
+  get writable(): boolean {
+    return this.#queue.length < MAX_QUEUED && this.#bytes < MAX_QUEUED_BYTES;
+  }
+
+  deliver({ deliveries, bytes }: Batch): void {
+    this.#queue.push(...deliveries);
+    this.#bytes += bytes;
+    this.#wakeReader?.();
+  }
+
+  drained(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const onAbort = () => reject(signal.reason);
+      signal.addEventListener('abort', onAbort, { once: true });
+      if (signal.aborted) onAbort();
+      this.#wakeWriter = () => {
+        signal.removeEventListener('abort', onAbort);
+        resolve();
+      };
+    });
+  }
+
+  end(failure: { readonly error: unknown } | undefined): void {
+    this.#end = { failure };
+    this.#wakeReader?.();
+  }
+
+  /** The next delivery; undefined at the end. Rejects with the failure that ended it. */
+  async next(): Promise<Delivery | undefined> {
+    while (this.#queue.length === 0) {
+      if (this.#end?.failure !== undefined) throw this.#end.failure.error;
+      if (this.#end !== undefined) return undefined;
+      await new Promise<void>((resolve) => {
+        this.#wakeReader = resolve;
+      });
+    }
+    const delivery = this.#queue.shift();
+    this.#bytes -= delivery?.bytes ?? 0;
+    if (this.#queue.length === 0) this.#wakeWriter?.();
+    return delivery;
+  }
 }

@@ -1,106 +1,109 @@
 /**
- * Who listens to what. Finding the audiences of an event costs two look-ups, one by channel and one by family, plus one
- * step for each that matches, however many channels, patterns and subscribers there are.
+ * Which subscribers get an event. Finding the groups of an event costs two look-ups, one by channel and one by family, plus
+ * one step for each group that matches, however many channels, patterns and subscribers there are.
  */
-import { type ChannelFamily, familyForm } from '../contract/channels.ts';
+import { type ChannelFamily, familyPattern } from '../contract/channels.ts';
+import { type Filter, filterKey } from '../contract/filter.ts';
+import { ActiveChannels } from '../observe/active-channels.ts';
 import { type Meter, noMeter } from '../observe/meter.ts';
-import { noTrail, type Trail } from '../observe/trail.ts';
-import { Activity } from './activity.ts';
-import { Audience, type Member } from './audience.ts';
-import { BATCH_LENGTH, type Batch } from './batch.ts';
-import type { Delivery } from './delivery.ts';
-import { type Interest, keyOf } from './interest.ts';
+import { noTracing, type Tracing } from '../observe/tracing.ts';
+import { BATCH_UNITS, type Batch, type Delivery } from './batch.ts';
+import { type LiveSubscriber, SubscriberGroup } from './subscriber-group.ts';
 
-/** How much longer than a look through all topics took there is none. */
-const LOOK_PAUSE = 20;
-/** Audiences that are told where they are in one turn of the event loop. */
+/** The list of the busiest topics stands for this many times the time that it took to make. */
+const BUSIEST_PAUSE = 20;
+/** Groups that are told their position in one turn of the event loop. */
 const TOLD_PER_TURN = 500;
+
+export interface HubOptions {
+  readonly batchUnits?: number;
+  readonly meter?: Meter;
+  readonly tracing?: Tracing;
+}
 
 export class Hub {
   /** UTF-16 units of event bodies that are handed to a subscriber at once, about. */
-  readonly batchLength: number;
-  /** What was dispatched of late. */
-  readonly activity = new Activity();
-  readonly #byChannel = new Map<string, Set<Audience>>();
-  readonly #byFamily = new Map<ChannelFamily, Set<Audience>>();
+  readonly batchUnits: number;
+  readonly activeChannels = new ActiveChannels();
+  readonly #byChannel = new Map<string, Set<SubscriberGroup>>();
+  readonly #byFamily = new Map<ChannelFamily, Set<SubscriberGroup>>();
   readonly #meter: Meter;
-  readonly #trail: Trail;
-  readonly #audiences = new Map<string, Audience>();
-  /** What was found last, by how many were asked for. */
+  readonly #tracing: Tracing;
+  /** By the key of their filter. */
+  readonly #groups = new Map<string, SubscriberGroup>();
+  /** The lists of the busiest topics that were made last, by their length. */
   readonly #busiest = new Map<number, { readonly topics: readonly Topic[]; readonly until: number }>();
-  /** Audiences that have gathered something. */
-  #gathering: Audience[] = [];
+  /** Groups that have gathered something. */
+  #gathering: SubscriberGroup[] = [];
   /** Since when, in ms of the monotonic clock. */
   #gatheringSince = 0;
-  #listeners = 0;
+  #subscribers = 0;
 
-  constructor({
-    batchLength = BATCH_LENGTH,
-    meter = noMeter,
-    trail = noTrail,
-  }: { batchLength?: number; meter?: Meter; trail?: Trail } = {}) {
-    this.batchLength = batchLength;
+  constructor({ batchUnits = BATCH_UNITS, meter = noMeter, tracing = noTracing }: HubOptions = {}) {
+    this.batchUnits = batchUnits;
     this.#meter = meter;
-    this.#trail = trail;
+    this.#tracing = tracing;
   }
 
   /**
-   * The member is given each event of its interest that is dispatched from now on, until it leaves what is returned.
+   * Hands the subscriber each event that its filter selects and that is dispatched from now on, until it leaves the group
+   * that is returned.
    *
-   * @param seq the number that the member knows to be at.
+   * @param seq the number at which the subscriber knows to be.
    */
-  join(interest: Interest, member: Member, seq: number): Audience {
-    const key = keyOf(interest);
-    const audience = this.#audiences.get(key) ?? this.#open(key, interest, seq);
-    audience.join(member);
-    this.#listeners += 1;
-    return audience;
+  join(filter: Filter, subscriber: LiveSubscriber, seq: number): SubscriberGroup {
+    const key = filterKey(filter);
+    const group = this.#groups.get(key) ?? this.#open(key, filter, seq);
+    group.join(subscriber);
+    this.#subscribers += 1;
+    return group;
   }
 
-  /** Passes an event to everyone who listens. A selector is in normal form, so nobody is found twice. */
+  /** Passes an event to all whose filter selects it. A channel set is in normal form, so no group is found twice. */
   dispatch(delivery: Delivery): void {
-    this.activity.note(delivery);
+    this.activeChannels.note(delivery);
     const ofChannel = this.#dispatchTo(this.#byChannel.get(delivery.channel), delivery);
     const ofFamily = delivery.family === undefined ? 0 : this.#dispatchTo(this.#byFamily.get(delivery.family), delivery);
     if (ofChannel + ofFamily === 0) return;
-    const onHanded = this.#trail.deliver(delivery, ofChannel + ofFamily);
+    const onDelivered = this.#tracing.deliver(delivery, ofChannel + ofFamily);
     // The sockets are written to in a microtask that one asked for already asks for.
-    if (onHanded !== undefined) queueMicrotask(() => queueMicrotask(onHanded));
+    if (onDelivered !== undefined) queueMicrotask(() => queueMicrotask(onDelivered));
   }
 
   /**
-   * Tells those where they are who were given nothing after `seq`: some in each turn of the event loop.
+   * Tells the subscribers to whom nothing was handed over after `seq` their position: some groups in each turn of the event loop.
    *
-   * @param makeNotice of where they are by then: whoever has joined meanwhile must not be told of an earlier place.
+   * @param makeNotice of the position by then: whoever has joined meanwhile must not be told an earlier one.
    */
   tellQuiet(makeNotice: () => Batch, seq: number): void {
-    const audiences = [...this.#audiences.values()];
+    const groups = [...this.#groups.values()];
     const tellSome = (from: number) => {
       const notice = makeNotice();
-      for (const audience of audiences.slice(from, from + TOLD_PER_TURN)) audience.tellQuiet(notice, seq);
-      if (from + TOLD_PER_TURN < audiences.length) setImmediate(tellSome, from + TOLD_PER_TURN);
+      for (const group of groups.slice(from, from + TOLD_PER_TURN)) group.tellQuiet(notice, seq);
+      if (from + TOLD_PER_TURN < groups.length) setImmediate(tellSome, from + TOLD_PER_TURN);
     };
     tellSome(0);
   }
 
-  /** Sends every member back to the log, from after `seq`. */
+  /** Sends every live subscriber back to the log, from after `seq`. */
   interrupt(seq: number): void {
-    for (const audience of [...this.#audiences.values()]) audience.interrupt(seq);
+    for (const group of [...this.#groups.values()]) group.interrupt(seq);
   }
 
-  get listeners(): number {
-    return this.#listeners;
+  /** Live subscribers. */
+  get subscribers(): number {
+    return this.#subscribers;
   }
 
-  /** Single channels and families that somebody listens to. */
+  /** Single channels and families that have live subscribers. */
   get topics(): number {
     return this.#byChannel.size + this.#byFamily.size;
   }
 
-  /** Subscribers of a single channel; those of its whole family do not count. */
+  /** Live subscribers of a single channel, without those of its whole family. */
   subscribersOf(channel: string): number {
-    const audiences = this.#byChannel.get(channel);
-    return audiences === undefined ? 0 : count(audiences);
+    const groups = this.#byChannel.get(channel);
+    return groups === undefined ? 0 : count(groups);
   }
 
   /** The topics with the most subscribers, most first: channels, and families in the form `family.*`. */
@@ -109,55 +112,59 @@ export class Hub {
     const known = this.#busiest.get(most);
     if (known !== undefined && now < known.until) return known.topics;
     const busiest = new Busiest(most);
-    for (const [family, audiences] of this.#byFamily) busiest.add(familyForm(family).replace('{id}', '*'), count(audiences));
-    for (const [channel, audiences] of this.#byChannel) busiest.add(channel, count(audiences));
+    for (const [family, groups] of this.#byFamily) busiest.add(familyPattern(family), count(groups));
+    for (const [channel, groups] of this.#byChannel) busiest.add(channel, count(groups));
     const { topics } = busiest;
-    // Looking through hundreds of thousands takes its time: however often they are asked for, it is a small part of all time.
-    this.#busiest.set(most, { topics, until: now + LOOK_PAUSE * (performance.now() - now) });
+    // A walk through hundreds of thousands takes its time: however often it is asked for, it is a small part of all time.
+    this.#busiest.set(most, { topics, until: now + BUSIEST_PAUSE * (performance.now() - now) });
     return topics;
   }
 
-  /** Returns how many subscribers it goes to. */
-  #dispatchTo(audiences: ReadonlySet<Audience> | undefined, delivery: Delivery): number {
-    if (audiences === undefined) return 0;
+  /** Returns to how many subscribers the event goes. */
+  #dispatchTo(groups: ReadonlySet<SubscriberGroup> | undefined, delivery: Delivery): number {
+    if (groups === undefined) return 0;
     let subscribers = 0;
-    for (const audience of audiences) {
-      if (!audience.wants(delivery)) continue;
-      subscribers += audience.size;
-      if (!audience.take(delivery)) continue;
+    for (const group of groups) {
+      if (!group.selectsType(delivery)) continue;
+      subscribers += group.size;
+      if (!group.take(delivery)) continue;
       if (this.#gathering.length === 0) {
         this.#gatheringSince = performance.now();
-        queueMicrotask(() => this.#give());
+        queueMicrotask(() => this.#handOver());
       }
-      this.#gathering.push(audience);
+      this.#gathering.push(group);
     }
     return subscribers;
   }
 
-  #give(): void {
+  #handOver(): void {
     const gathering = this.#gathering;
     this.#gathering = [];
-    for (const audience of gathering) audience.give();
+    for (const group of gathering) group.handOver();
     const since = this.#gatheringSince;
     // The sockets are written to in a microtask that was asked for before this one.
     queueMicrotask(() => this.#meter.deliveryTook((performance.now() - since) / 1000));
   }
 
-  #open(key: string, interest: Interest, seq: number): Audience {
-    const audience = new Audience(interest, seq, this.batchLength, this.#meter, () => {
-      this.#listeners -= 1;
-      if (audience.size === 0) this.#close(key, audience);
+  #open(key: string, filter: Filter, seq: number): SubscriberGroup {
+    const group = new SubscriberGroup(filter, seq, {
+      batchUnits: this.batchUnits,
+      meter: this.#meter,
+      onLeft: () => {
+        this.#subscribers -= 1;
+      },
+      onEmpty: () => this.#close(key, group),
     });
-    this.#audiences.set(key, audience);
-    for (const channel of interest.selector.channels) addTo(this.#byChannel, channel, audience);
-    for (const family of interest.selector.families) addTo(this.#byFamily, family, audience);
-    return audience;
+    this.#groups.set(key, group);
+    for (const channel of filter.channels.singles) addTo(this.#byChannel, channel, group);
+    for (const family of filter.channels.families) addTo(this.#byFamily, family, group);
+    return group;
   }
 
-  #close(key: string, audience: Audience): void {
-    this.#audiences.delete(key);
-    for (const channel of audience.selector.channels) removeFrom(this.#byChannel, channel, audience);
-    for (const family of audience.selector.families) removeFrom(this.#byFamily, family, audience);
+  #close(key: string, group: SubscriberGroup): void {
+    this.#groups.delete(key);
+    for (const channel of group.filter.channels.singles) removeFrom(this.#byChannel, channel, group);
+    for (const family of group.filter.channels.families) removeFrom(this.#byFamily, family, group);
   }
 }
 
@@ -167,11 +174,11 @@ export interface Topic {
   readonly subscribers: number;
 }
 
-/** Those of many topics that have the most subscribers, without sorting them all. */
+/** Finds the topics with the most subscribers among many, without sorting them all. */
 class Busiest {
   readonly #most: number;
   #topics: Topic[] = [];
-  /** What a topic needs to be among them. */
+  /** Subscribers that a topic needs to be among them. */
   #least = 1;
 
   constructor(most: number) {
@@ -191,25 +198,25 @@ class Busiest {
 
   #cut(): void {
     this.#topics = this.#topics.sort((a, b) => b.subscribers - a.subscribers || (a.channel < b.channel ? -1 : 1)).slice(0, this.#most);
-    // Of as many subscribers others are not looked at any more.
+    // Another topic with as many subscribers would not be among them.
     if (this.#topics.length === this.#most) this.#least = (this.#topics.at(-1)?.subscribers ?? 0) + 1;
   }
 }
 
-function count(audiences: ReadonlySet<Audience>): number {
+function count(groups: ReadonlySet<SubscriberGroup>): number {
   let subscribers = 0;
-  for (const { size } of audiences) subscribers += size;
+  for (const { size } of groups) subscribers += size;
   return subscribers;
 }
 
-function addTo<K>(index: Map<K, Set<Audience>>, key: K, audience: Audience): void {
+function addTo<K>(index: Map<K, Set<SubscriberGroup>>, key: K, group: SubscriberGroup): void {
   const set = index.get(key);
-  if (set === undefined) index.set(key, new Set([audience]));
-  else set.add(audience);
+  if (set === undefined) index.set(key, new Set([group]));
+  else set.add(group);
 }
 
-function removeFrom<K>(index: Map<K, Set<Audience>>, key: K, audience: Audience): void {
+function removeFrom<K>(index: Map<K, Set<SubscriberGroup>>, key: K, group: SubscriberGroup): void {
   const set = index.get(key);
-  set?.delete(audience);
+  set?.delete(group);
   if (set?.size === 0) index.delete(key);
 }

@@ -1,21 +1,19 @@
 /**
- * Reading the log for subscribers that catch up. Those that want the same channels share reads: one at a time sweeps
- * upwards through the positions that are waited for, and each page serves everyone whose position it covers, those too
- * who come a little later. A crowd that comes back at once costs as many reads as there are pages to read, not as there
- * are readers.
+ * Reading the log for subscribers that catch up. Subscribers with equal filters share reads: their sweep reads one page at a
+ * time upwards through the numbers that they wait for, and each page serves every subscriber whose cursor it covers. Pages
+ * stay in memory for a moment, for those that come to the same place a little later. A crowd that comes back at once costs
+ * as many reads as there are pages to read, not as there are subscribers.
  */
+import { type Filter, filterKey } from '../contract/filter.ts';
 import { upTo } from '../limits/bytes.ts';
 import type { EventLog } from '../log/log.ts';
-import { BATCH_LENGTH, type Batch, batchesOf } from './batch.ts';
-import { Delivery } from './delivery.ts';
-import { type Interest, keyOf } from './interest.ts';
-import { PageCache } from './page-cache.ts';
+import { BATCH_UNITS, type Batch, batchesOf, Delivery } from './batch.ts';
 
-/** Every match after `after` and up to `through`, when it was read. */
+/** Every event that the filter selects after `afterSeq` and up to `endSeq`, when it was read. */
 export interface SharedPage {
   readonly batches: readonly Batch[];
-  readonly after: number;
-  readonly through: number;
+  readonly afterSeq: number;
+  readonly endSeq: number;
   /** The first number that was still retained. */
   readonly first: number;
 }
@@ -24,39 +22,41 @@ export interface SharedPage {
 const PAGE_ROWS = 500;
 /** Reads in flight, at most, each of a page: bounds the memory that reading ahead of sockets can take. */
 const MAX_READS_IN_FLIGHT = 8;
-/** Bytes of memory that pages which are kept take, and at most which part of the heap. */
-const KEPT_BYTES = 16 * 1024 * 1024;
-const KEPT_PART = 1 / 16;
+/** Bytes of memory that the cache takes, and at most which part of the heap. */
+const CACHE_BYTES = 16 * 1024 * 1024;
+const CACHE_PART = 1 / 16;
+/** What a page without events takes in the cache, about. */
+const PAGE_OVERHEAD_BYTES = 1000;
 
-interface Waiting {
-  readonly after: number;
+interface WaitingRead {
+  readonly afterSeq: number;
   resolve(page: SharedPage): void;
   reject(error: unknown): void;
 }
 
-/** Those who want the same. */
+/** The reads for one filter. */
 interface Sweep {
   readonly key: string;
-  readonly interest: Interest;
-  readonly waiting: Set<Waiting>;
-  /** How far the last page reached. */
-  through: number;
+  readonly filter: Filter;
+  readonly waiting: Set<WaitingRead>;
+  /** Where the last page ended. */
+  endSeq: number;
 }
 
 export class SharedReads implements Disposable {
   readonly #log: EventLog;
-  readonly #batchLength: number;
+  readonly #batchUnits: number;
   readonly #stop = new AbortController();
   readonly #sweeps = new Map<string, Sweep>();
   /** Sweeps that wait for their turn to read. */
   readonly #ready: Sweep[] = [];
-  readonly #kept = new PageCache(upTo(KEPT_BYTES, KEPT_PART));
+  readonly #cache = new PageCache(upTo(CACHE_BYTES, CACHE_PART));
   #inFlight = 0;
   #count = 0;
 
-  constructor(log: EventLog, { batchLength = BATCH_LENGTH }: { batchLength?: number } = {}) {
+  constructor(log: EventLog, { batchUnits = BATCH_UNITS }: { batchUnits?: number } = {}) {
     this.#log = log;
-    this.#batchLength = batchLength;
+    this.#batchUnits = batchUnits;
   }
 
   /** Pages read from the log so far. */
@@ -65,24 +65,24 @@ export class SharedReads implements Disposable {
   }
 
   /**
-   * A page that begins at `after` or before, and whose `through` lies beyond `after` where there is more.
+   * A page that begins at `afterSeq` or before, and whose `endSeq` lies beyond `afterSeq` where there is more.
    *
    * @throws what the log throws, or the signal's reason.
    */
-  read(interest: Interest, after: number, signal: AbortSignal): Promise<SharedPage> {
+  read(filter: Filter, afterSeq: number, signal: AbortSignal): Promise<SharedPage> {
     signal.throwIfAborted();
-    const key = keyOf(interest);
-    const kept = this.#kept.get(key, after);
-    if (kept !== undefined) return Promise.resolve(kept);
+    const key = filterKey(filter);
+    const cached = this.#cache.get(key, afterSeq);
+    if (cached !== undefined) return Promise.resolve(cached);
     return new Promise<SharedPage>((resolve, reject) => {
-      const sweep = this.#sweepFor(key, interest);
+      const sweep = this.#sweepFor(key, filter);
       const onAbort = () => {
         sweep.waiting.delete(waiting);
         reject(signal.reason);
       };
       const settled = () => signal.removeEventListener('abort', onAbort);
-      const waiting: Waiting = {
-        after,
+      const waiting: WaitingRead = {
+        afterSeq,
         resolve: (page) => {
           settled();
           resolve(page);
@@ -102,10 +102,10 @@ export class SharedReads implements Disposable {
     this.#stop.abort();
   }
 
-  #sweepFor(key: string, interest: Interest): Sweep {
+  #sweepFor(key: string, filter: Filter): Sweep {
     let sweep = this.#sweeps.get(key);
     if (sweep === undefined) {
-      sweep = { key, interest, waiting: new Set(), through: 0 };
+      sweep = { key, filter, waiting: new Set(), endSeq: 0 };
       this.#sweeps.set(key, sweep);
       this.#ready.push(sweep);
     }
@@ -128,21 +128,19 @@ export class SharedReads implements Disposable {
   }
 
   async #readFor(sweep: Sweep): Promise<void> {
-    const after = nextPosition(sweep);
-    if (after === undefined) return;
-    const { selector, types } = sweep.interest;
+    const afterSeq = nextSeq(sweep);
+    if (afterSeq === undefined) return;
     try {
       this.#count += 1;
-      const page = await this.#log.read({ after, selector, types, limit: PAGE_ROWS }, this.#stop.signal);
-      const deliveries = page.events.map((event) => new Delivery(this.#log.positions.at(event.seq), event));
-      const { first, head, through } = page;
-      const shared = { batches: [...batchesOf(deliveries, this.#batchLength)], after, through, first };
-      this.#kept.put(sweep.key, shared);
-      sweep.through = through;
+      const { events, first, head, endSeq } = await this.#log.read({ afterSeq, ...sweep.filter, limit: PAGE_ROWS }, this.#stop.signal);
+      const deliveries = events.map((event) => new Delivery(this.#log.positions.at(event.seq), event));
+      const page = { batches: [...batchesOf(deliveries, this.#batchUnits)], afterSeq, endSeq, first };
+      this.#cache.put(sweep.key, page);
+      sweep.endSeq = endSeq;
       for (const waiting of [...sweep.waiting]) {
-        if (waiting.after < after || (waiting.after >= through && through < head)) continue;
+        if (waiting.afterSeq < afterSeq || (waiting.afterSeq >= endSeq && endSeq < head)) continue;
         sweep.waiting.delete(waiting);
-        waiting.resolve(shared);
+        waiting.resolve(page);
       }
     } catch (error) {
       for (const waiting of sweep.waiting) waiting.reject(error);
@@ -151,13 +149,68 @@ export class SharedReads implements Disposable {
   }
 }
 
-/** The nearest position that is waited for upwards from the last page; then the lowest again, so that nobody starves. */
-function nextPosition({ waiting, through }: Sweep): number | undefined {
+/** The nearest number that is waited for upwards from the last page; then the lowest again, so that nobody starves. */
+function nextSeq({ waiting, endSeq }: Sweep): number | undefined {
   let lowest: number | undefined;
   let nearest: number | undefined;
-  for (const { after } of waiting) {
-    if (lowest === undefined || after < lowest) lowest = after;
-    if (after >= through && (nearest === undefined || after < nearest)) nearest = after;
+  for (const { afterSeq } of waiting) {
+    if (lowest === undefined || afterSeq < lowest) lowest = afterSeq;
+    if (afterSeq >= endSeq && (nearest === undefined || afterSeq < nearest)) nearest = afterSeq;
   }
   return nearest ?? lowest;
+}
+
+interface CachedPage {
+  /** Of its filter. */
+  readonly key: string;
+  readonly page: SharedPage;
+  /** Of its events, of the forms that sockets were given, and of the page itself. */
+  bytes: number;
+}
+
+/** The pages that were read last, up to a bound of bytes; the oldest go first. */
+class PageCache {
+  readonly #maxBytes: number;
+  readonly #byKey = new Map<string, CachedPage[]>();
+  /** Oldest first. */
+  readonly #pages = new Set<CachedPage>();
+  #bytes = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** A page for the filter with this key that leads on from `afterSeq`. */
+  get(key: string, afterSeq: number): SharedPage | undefined {
+    return this.#byKey.get(key)?.find(({ page }) => page.afterSeq <= afterSeq && afterSeq < page.endSeq)?.page;
+  }
+
+  put(key: string, page: SharedPage): void {
+    const cached = { key, page, bytes: PAGE_OVERHEAD_BYTES };
+    this.#pages.add(cached);
+    this.#byKey.set(key, [...(this.#byKey.get(key) ?? []), cached]);
+    this.#bytes += cached.bytes;
+    for (const batch of page.batches) {
+      this.#grow(cached, batch.bytes);
+      batch.onGrown = (bytes) => this.#grow(cached, bytes);
+    }
+  }
+
+  #grow(cached: CachedPage, bytes: number): void {
+    if (!this.#pages.has(cached)) return;
+    cached.bytes += bytes;
+    this.#bytes += bytes;
+    for (const oldest of this.#pages) {
+      if (this.#bytes <= this.#maxBytes) break;
+      this.#remove(oldest);
+    }
+  }
+
+  #remove(cached: CachedPage): void {
+    this.#pages.delete(cached);
+    this.#bytes -= cached.bytes;
+    const rest = this.#byKey.get(cached.key)?.filter((other) => other !== cached) ?? [];
+    if (rest.length > 0) this.#byKey.set(cached.key, rest);
+    else this.#byKey.delete(cached.key);
+  }
 }

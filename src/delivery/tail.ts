@@ -1,77 +1,78 @@
 /**
  * The tail: makes one sequence of everything that is appended, by this instance or another.
  *
- * Guarantee: every event of the log after the start is dispatched once, in sequence order. What arrives out of order
- * waits for its predecessors for a moment; what does not arrive is read from the log. A last event that nobody told of
- * is found by looking at the log's head on a timer. Subscribers that nothing comes to are told from time to time where they
- * are, so that their position does not grow old while they miss nothing.
+ * Guarantee: it dispatches every event of the log after the start once, in sequence order. What arrives out of order waits
+ * for its predecessors for a moment; what does not arrive is read from the log. A last event that nobody told of is found by
+ * looking at the log's head on a timer. From time to time quiet subscribers are told their position, so that it does not
+ * grow old while they miss nothing.
  */
 import { EVERYTHING } from '../contract/channels.ts';
 import { bytesInMemory, upTo } from '../limits/bytes.ts';
 import { Turns } from '../limits/turns.ts';
 import type { EventLog, StoredEvent } from '../log/log.ts';
-import { Delivery } from './delivery.ts';
+import { Delivery, liveNotice } from './batch.ts';
 import type { Hub } from './hub.ts';
-import { liveNotice } from './notices.ts';
-import { RecentEvents } from './recent.ts';
+import { LiveWindow } from './live-window.ts';
 
 export interface TailOptions {
   /** How long an event waits for its predecessors before the log is read, in ms. */
   readonly reorderWaitMs?: number;
   /** How often the log's head is looked at, in ms. */
   readonly headCheckMs?: number;
-  /** Bytes of memory for the latest events, which serve subscribers that are a little behind. */
-  readonly recentBytes?: number;
-  /** A subscriber that is given nothing is told where it is after so many events that were others', in ms or so long at the latest. */
+  /** Bytes of memory for the live window. */
+  readonly windowBytes?: number;
+  /** After so many events for others a subscriber that was handed nothing is told its position. */
   readonly quietEvents?: number;
+  /** The same by time: at the latest after so long, in ms. */
   readonly quietMs?: number;
   /** Told when the log cannot be read; the tail tries again with the next head check. */
   readonly onError?: (error: unknown) => void;
 }
 
-/** Bytes of events that may wait for their predecessors, and at most which part of the heap. Beyond that they are dropped and read from the log. */
-const HELD_BYTES = 16 * 1024 * 1024;
-/** Bytes of the latest events that are kept by default. */
-const RECENT_BYTES = 16 * 1024 * 1024;
+/** Bytes of events that may wait for their predecessors; further ones are dropped and read from the log. */
+const EARLY_BYTES = 16 * 1024 * 1024;
+/** Bytes of the live window by default. */
+const WINDOW_BYTES = 16 * 1024 * 1024;
 /** The part of the heap that either takes, at most. */
 const MAX_PART = 1 / 16;
 const REPAIR_ROWS = 1000;
 /** Events read into memory at the start, at most. */
 const START_ROWS = 4000;
-/** Events that are looked through in one turn of the event loop, about. */
+/** Events of the window that cut-overs read in one turn of the event loop, about. */
 const CUT_OVERS_PER_TURN = 150_000;
-/** Others' events after which a subscriber is told where it is, and how long it takes at most, in ms. */
+/** Defaults of the options with these names. */
 const QUIET_EVENTS = 100_000;
 const QUIET_MS = 24 * 60 * 60 * 1000;
 /**
- * Looks for the quiet within that: who was given something just after one look is told at the second one, and may not have
- * known for a third before that where it was.
+ * Quiet subscribers are looked for so often within that: one that was handed something just after one look is told at the
+ * second look after it.
  */
 export const QUIET_LOOKS = 3;
 
 export class Tail implements Disposable {
-  readonly recent: RecentEvents;
-  /** Those who come from the log to the latest events, some in each turn of the event loop: each looks through those that it has missed. */
+  readonly window: LiveWindow;
+  /** Cut-overs of subscribers, some in each turn of the event loop: each reads through the part of the window that it has missed. */
   readonly cutOvers = new Turns(CUT_OVERS_PER_TURN);
   readonly #log: EventLog;
   readonly #hub: Hub;
   readonly #options: Required<TailOptions>;
   readonly #stop = new AbortController();
-  readonly #held = new Map<number, StoredEvent>();
-  #heldBytes = 0;
-  readonly #maxHeldBytes = upTo(HELD_BYTES, MAX_PART);
+  readonly #early = new Map<number, StoredEvent>();
+  #earlyBytes = 0;
+  readonly #maxEarlyBytes = upTo(EARLY_BYTES, MAX_PART);
   /** Subscribers that have read further in the log than the tail has come. */
   readonly #waiting = new Set<{ readonly seq: number; readonly resolve: () => void }>();
-  #position = 0;
-  /** The log's head at the start: what came until then is kept in memory, but dispatched to nobody. */
-  #startedAt = 0;
+  /** The last event that it has passed on. */
+  #seq = 0;
+  /** The log's head at the start: events up to it are in the window, and dispatched to nobody. */
+  #startSeq = 0;
   #repairs = 0;
   #repairing: Promise<void> | undefined;
   #reorderTimer: NodeJS.Timeout | undefined;
   #headTimer: NodeJS.Timeout | undefined;
   #quietTimer: NodeJS.Timeout | undefined;
-  /** Where it was when the quiet were told last. */
-  #toldAt = 0;
+  /** Where it was when quiet subscribers were told last. */
+  #toldSeq = 0;
 
   private constructor(log: EventLog, hub: Hub, options: TailOptions) {
     this.#log = log;
@@ -79,18 +80,17 @@ export class Tail implements Disposable {
     this.#options = {
       reorderWaitMs: 50,
       headCheckMs: 1000,
-      recentBytes: upTo(RECENT_BYTES, MAX_PART),
+      windowBytes: upTo(WINDOW_BYTES, MAX_PART),
       quietEvents: QUIET_EVENTS,
       quietMs: QUIET_MS,
       onError: () => undefined,
       ...options,
     };
-    this.recent = new RecentEvents(this.#options.recentBytes);
+    this.window = new LiveWindow(this.#options.windowBytes);
   }
 
   /**
-   * Starts at the log's head. The latest events are read into memory: after a restart most subscribers come back from
-   * there.
+   * Starts at the log's head, with the latest events in its window: after a restart most subscribers come back from there.
    *
    * @throws what the log throws.
    */
@@ -100,18 +100,18 @@ export class Tail implements Disposable {
     await tail.#repair();
     tail.#headTimer = setInterval(() => tail.checkHead(), tail.#options.headCheckMs);
     tail.#headTimer.unref();
-    tail.#toldAt = tail.#position;
+    tail.#toldSeq = tail.#seq;
     tail.#quietTimer = setInterval(() => tail.#tellQuiet(), Math.min(tail.#options.quietMs, QUIET_MS) / QUIET_LOOKS);
     tail.#quietTimer.unref();
     return tail;
   }
 
-  /** The number of the last event that it has come to: of those after the start, all up to here have been passed to the hub. */
-  get position(): number {
-    return this.#position;
+  /** The number of the last event that it has come to. Of those after the start, the hub was given all up to here. */
+  get seq(): number {
+    return this.#seq;
   }
 
-  /** As in TailOptions. */
+  /** After so many events for others a subscriber that was handed nothing is told its position. */
   get quietEvents(): number {
     return this.#options.quietEvents;
   }
@@ -121,7 +121,7 @@ export class Tail implements Disposable {
     return this.#repairs;
   }
 
-  /** Resolves when `position` has come to `seq`; rejects with the signal's reason when that aborts first. */
+  /** Resolves when the tail has come to `seq`; rejects with the signal's reason when that aborts first. */
   reached(seq: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const onAbort = () => {
@@ -136,7 +136,7 @@ export class Tail implements Disposable {
         },
       };
       if (signal.aborted) reject(signal.reason);
-      else if (this.#position >= seq) resolve();
+      else if (this.#seq >= seq) resolve();
       else {
         this.#waiting.add(waiting);
         signal.addEventListener('abort', onAbort);
@@ -147,11 +147,11 @@ export class Tail implements Disposable {
   /** Takes appended events, in any order, with repeats and holes. */
   offer(events: readonly StoredEvent[]): void {
     for (const event of events) {
-      if (event.seq === this.#position + 1) this.#emit(event);
-      else if (event.seq > this.#position) this.#hold(event);
+      if (event.seq === this.#seq + 1) this.#emit(event);
+      else if (event.seq > this.#seq) this.#keepEarly(event);
     }
-    this.#emitHeld();
-    if (this.#held.size > 0) this.#scheduleRepair();
+    this.#emitEarly();
+    if (this.#early.size > 0) this.#scheduleRepair();
     this.#wake();
   }
 
@@ -163,7 +163,7 @@ export class Tail implements Disposable {
       })
       .finally(() => {
         this.#repairing = undefined;
-        if (this.#held.size > 0) this.#scheduleRepair();
+        if (this.#early.size > 0) this.#scheduleRepair();
       });
   }
 
@@ -173,86 +173,86 @@ export class Tail implements Disposable {
     const latest: StoredEvent[] = [];
     let bytes = 0;
     let from = head + 1;
-    while (from > first && bytes < this.#options.recentBytes && latest.length < START_ROWS) {
-      const query = { before: from, selector: EVERYTHING, limit: START_ROWS - latest.length };
-      const { events, through } = await this.#log.read(query, this.#stop.signal);
+    while (from > first && bytes < this.#options.windowBytes && latest.length < START_ROWS) {
+      const query = { beforeSeq: from, channels: EVERYTHING, limit: START_ROWS - latest.length };
+      const { events, endSeq } = await this.#log.read(query, this.#stop.signal);
       for (const event of events) bytes += bytesInMemory(event.body.length);
       latest.push(...events);
-      from = through;
+      from = endSeq;
       if (events.length === 0) break;
     }
-    this.#startedAt = head;
-    this.#position = latest.length === 0 ? head : (latest.at(-1) as StoredEvent).seq - 1;
+    this.#startSeq = head;
+    this.#seq = latest.length === 0 ? head : (latest.at(-1) as StoredEvent).seq - 1;
     this.offer(latest.reverse());
   }
 
-  #hold(event: StoredEvent): void {
+  #keepEarly(event: StoredEvent): void {
     const bytes = bytesInMemory(event.body.length);
-    if (this.#held.has(event.seq) || this.#heldBytes + bytes > this.#maxHeldBytes) return;
-    this.#held.set(event.seq, event);
-    this.#heldBytes += bytes;
+    if (this.#early.has(event.seq) || this.#earlyBytes + bytes > this.#maxEarlyBytes) return;
+    this.#early.set(event.seq, event);
+    this.#earlyBytes += bytes;
   }
 
-  #letGo(event: StoredEvent): void {
-    this.#held.delete(event.seq);
-    this.#heldBytes -= bytesInMemory(event.body.length);
+  #forgetEarly(event: StoredEvent): void {
+    this.#early.delete(event.seq);
+    this.#earlyBytes -= bytesInMemory(event.body.length);
   }
 
   #emit(event: StoredEvent): void {
     const delivery = new Delivery(this.#log.positions.at(event.seq), event);
-    this.#position = event.seq;
-    this.recent.push(delivery);
-    if (event.seq <= this.#startedAt) return;
+    this.#seq = event.seq;
+    this.window.push(delivery);
+    if (event.seq <= this.#startSeq) return;
     this.#hub.dispatch(delivery);
-    if (event.seq - this.#toldAt >= this.#options.quietEvents / QUIET_LOOKS) this.#tellQuiet();
+    if (event.seq - this.#toldSeq >= this.#options.quietEvents / QUIET_LOOKS) this.#tellQuiet();
   }
 
   #tellQuiet(): void {
-    if (this.#position > this.#toldAt) this.#hub.tellQuiet(() => liveNotice(this.#log.positions, this.#position, 0), this.#toldAt);
-    this.#toldAt = this.#position;
+    if (this.#seq > this.#toldSeq) this.#hub.tellQuiet(() => liveNotice(this.#log.positions, this.#seq, 0), this.#toldSeq);
+    this.#toldSeq = this.#seq;
   }
 
   #wake(): void {
     for (const waiting of this.#waiting) {
-      if (waiting.seq > this.#position) continue;
+      if (waiting.seq > this.#seq) continue;
       this.#waiting.delete(waiting);
       waiting.resolve();
     }
   }
 
-  #emitHeld(): void {
-    if (this.#held.size === 0) return;
-    for (let next = this.#held.get(this.#position + 1); next !== undefined; next = this.#held.get(this.#position + 1)) {
-      this.#letGo(next);
+  #emitEarly(): void {
+    if (this.#early.size === 0) return;
+    for (let next = this.#early.get(this.#seq + 1); next !== undefined; next = this.#early.get(this.#seq + 1)) {
+      this.#forgetEarly(next);
       this.#emit(next);
     }
-    for (const event of this.#held.values()) if (event.seq <= this.#position) this.#letGo(event);
+    for (const event of this.#early.values()) if (event.seq <= this.#seq) this.#forgetEarly(event);
   }
 
   #scheduleRepair(): void {
     if (this.#reorderTimer !== undefined || this.#stop.signal.aborted) return;
     this.#reorderTimer = setTimeout(() => {
       this.#reorderTimer = undefined;
-      if (this.#held.size > 0) this.checkHead();
+      if (this.#early.size > 0) this.checkHead();
     }, this.#options.reorderWaitMs);
     this.#reorderTimer.unref();
   }
 
   async #repair(): Promise<void> {
     const { head } = await this.#log.bounds();
-    while (this.#position < head && !this.#stop.signal.aborted) {
+    while (this.#seq < head && !this.#stop.signal.aborted) {
       this.#repairs += 1;
-      const page = await this.#log.read({ after: this.#position, selector: EVERYTHING, limit: REPAIR_ROWS }, this.#stop.signal);
-      if (page.first > this.#position + 1) this.#jumpTo(page.first - 1);
+      const page = await this.#log.read({ afterSeq: this.#seq, channels: EVERYTHING, limit: REPAIR_ROWS }, this.#stop.signal);
+      if (page.first > this.#seq + 1) this.#jumpTo(page.first - 1);
       this.offer(page.events);
     }
   }
 
   /** The log no longer has what comes next (it was trimmed first). Live subscribers learn of the gap from the log. */
   #jumpTo(seq: number): void {
-    const from = this.#position;
-    this.#position = seq;
-    this.recent.clear();
+    const from = this.#seq;
+    this.#seq = seq;
+    this.window.clear();
     this.#hub.interrupt(from);
     this.#wake();
   }

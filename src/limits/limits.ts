@@ -61,10 +61,10 @@ export function parseLimits(json: string): Limits {
 }
 
 /** What a call counts as. */
-export type Activity = 'publish' | 'subscribe' | 'query';
+export type LimitedAction = 'publish' | 'subscribe' | 'query';
 
 /** The rates that `limits` sets for each activity. */
-export function ratesOf(limits: RoleLimits): Readonly<Record<Activity, readonly Rate[]>> {
+export function ratesOf(limits: RoleLimits): Readonly<Record<LimitedAction, readonly Rate[]>> {
   return {
     publish: [...rate(limits.publishPerSecond, 1000), ...rate(limits.publishPerMinute, 60_000)],
     subscribe: rate(limits.subscribePerSecond, 1000),

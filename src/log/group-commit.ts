@@ -1,6 +1,6 @@
 /** Group commit: appends that arrive while a commit is on its way go into the next one. One is on its way at a time. */
 import { bytesInMemory, upTo } from '../limits/bytes.ts';
-import type { Appended, EventDraft } from './log.ts';
+import type { Appended, NewEvent } from './log.ts';
 
 /** Bounds of one commit: events, and bytes of memory that they take, as so much and at most as a part of the heap. */
 const MAX_COMMIT_EVENTS = 4096;
@@ -9,12 +9,12 @@ const MAX_COMMIT_BYTES = upTo(16 * 1024 * 1024, 1 / 32);
 export const MAX_IN_FLIGHT_BYTES = upTo(128 * 1024 * 1024, 1 / 8);
 
 /** How many of those that wait, oldest first, go into the next commit. */
-export function commitSize(waiting: readonly { readonly drafts: readonly EventDraft[] }[]): number {
+export function commitSize(waiting: readonly { readonly drafts: readonly NewEvent[] }[]): number {
   let events = 0;
   let bytes = 0;
   let count = 0;
   while (count < waiting.length && events < MAX_COMMIT_EVENTS && bytes < MAX_COMMIT_BYTES) {
-    const { drafts } = waiting[count] as { readonly drafts: readonly EventDraft[] };
+    const { drafts } = waiting[count] as { readonly drafts: readonly NewEvent[] };
     events += drafts.length;
     bytes += bytesOf(drafts);
     count += 1;
@@ -23,24 +23,24 @@ export function commitSize(waiting: readonly { readonly drafts: readonly EventDr
 }
 
 /** Bytes of memory that drafts take, at most. */
-export function bytesOf(drafts: readonly EventDraft[]): number {
+export function bytesOf(drafts: readonly NewEvent[]): number {
   return drafts.reduce((sum, { body }) => sum + bytesInMemory(body.length), 0);
 }
 
 interface Waiting {
-  readonly drafts: readonly EventDraft[];
+  readonly drafts: readonly NewEvent[];
   resolve(appended: readonly Appended[]): void;
   reject(error: unknown): void;
 }
 
 export class GroupCommit {
-  readonly #store: (drafts: readonly EventDraft[]) => Promise<readonly Appended[]>;
+  readonly #store: (drafts: readonly NewEvent[]) => Promise<readonly Appended[]>;
   readonly #waiting: Waiting[] = [];
   #committing: Promise<void> | undefined;
   #bytes = 0;
 
   /** @param store makes one commit; what it rejects with, all who are part of it get. */
-  constructor(store: (drafts: readonly EventDraft[]) => Promise<readonly Appended[]>) {
+  constructor(store: (drafts: readonly NewEvent[]) => Promise<readonly Appended[]>) {
     this.#store = store;
   }
 
@@ -49,7 +49,7 @@ export class GroupCommit {
     return this.#bytes;
   }
 
-  append(drafts: readonly EventDraft[]): Promise<readonly Appended[]> {
+  append(drafts: readonly NewEvent[]): Promise<readonly Appended[]> {
     this.#bytes += bytesOf(drafts);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ drafts, resolve, reject });

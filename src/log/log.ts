@@ -16,7 +16,7 @@
  * - **Recognisable.** A position of another log, or of this one in a state that was lost, is never taken for one of now.
  */
 import type { Readable } from 'node:stream';
-import type { ChannelFamily, Selector } from '../contract/channels.ts';
+import type { ChannelFamily, ChannelSet } from '../contract/channels.ts';
 import type { Positions } from './positions.ts';
 
 /** For how long an idempotency key is remembered, in ms: 24 h. */
@@ -26,7 +26,7 @@ export const IDEMPOTENCY_WINDOW_MS = 24 * 60 * 60 * 1000;
 export const TRIM_GRAIN_MS = 24 * 60 * 60 * 1000;
 
 /** An event that is validated and authorised, but has no position yet. */
-export interface EventDraft {
+export interface NewEvent {
   readonly channel: string;
   readonly family: ChannelFamily;
   readonly type: string;
@@ -62,12 +62,12 @@ export interface LogBounds {
 /** Where a page begins, and in which order it goes: pages of one order, each from where the last one reached, give it all. */
 export type LogStart =
   /** Oldest first, what comes after this number (0 for everything retained). */
-  | { readonly after: number; readonly before?: undefined }
+  | { readonly afterSeq: number; readonly beforeSeq?: undefined }
   /** Newest first, what comes before this number (`head + 1` or more for everything retained). */
-  | { readonly before: number; readonly after?: undefined };
+  | { readonly beforeSeq: number; readonly afterSeq?: undefined };
 
 export type LogQuery = LogStart & {
-  readonly selector: Selector;
+  readonly channels: ChannelSet;
   /** Only events of these types; all when absent. */
   readonly types?: ReadonlySet<string> | undefined;
   /** Rows looked at, at most; a page may hold fewer events when `types` filters. */
@@ -88,7 +88,7 @@ export interface LogPage extends LogBounds {
    * - Before `before`: `first` when nothing more is to be had; always less than `before`, unless that is `first` or older,
    *   and then `before` itself.
    */
-  readonly through: number;
+  readonly endSeq: number;
 }
 
 /** Bytes of bodies (UTF-8) after which a page ends: about what a socket takes before it is full. */
@@ -116,7 +116,7 @@ export interface EventLog extends AsyncDisposable {
    * @throws {CourierError} SERVICE_UNAVAILABLE when the log cannot take them now (disk full, closing, too much in
    * flight): retryable with the same idempotency keys.
    */
-  append(drafts: readonly EventDraft[]): Promise<readonly Appended[]>;
+  append(drafts: readonly NewEvent[]): Promise<readonly Appended[]>;
 
   /** Reads one page. An aborted signal rejects with its reason. */
   read(query: LogQuery, signal: AbortSignal): Promise<LogPage>;

@@ -1,15 +1,15 @@
 /** A log in memory, for tests and for trying things out: it keeps every guarantee but durability. */
-import { CHANNEL_FAMILIES, type Selector } from '../contract/channels.ts';
+import { CHANNEL_FAMILIES, type ChannelSet } from '../contract/channels.ts';
 import { CourierError } from '../errors.ts';
 import { bytesInMemory, upTo } from '../limits/bytes.ts';
 import {
   type Appended,
-  type EventDraft,
   type EventLog,
   IDEMPOTENCY_WINDOW_MS,
   type LogBounds,
   type LogPage,
   type LogQuery,
+  type NewEvent,
   PAGE_BYTES,
   type StoredEvent,
 } from './log.ts';
@@ -70,7 +70,7 @@ class MemoryLog implements EventLog {
     return () => this.#listeners.delete(listener);
   }
 
-  async append(drafts: readonly EventDraft[]): Promise<readonly Appended[]> {
+  async append(drafts: readonly NewEvent[]): Promise<readonly Appended[]> {
     this.#assertOpen();
     const added = drafts.filter((draft) => this.#known(draft) === undefined);
     if (this.#bytes + added.reduce((sum, draft) => sum + bytesOf(draft), 0) > this.#maxBytes) {
@@ -85,12 +85,12 @@ class MemoryLog implements EventLog {
   }
 
   /** What was stored under the draft's key. */
-  #known({ idempotency }: EventDraft): StoredEvent | undefined {
+  #known({ idempotency }: NewEvent): StoredEvent | undefined {
     const known = idempotency && this.#keys.get(keyOf(idempotency));
     return known !== undefined && this.#now().earliest - known.keyedMs < IDEMPOTENCY_WINDOW_MS ? known.event : undefined;
   }
 
-  #place(draft: EventDraft): Appended {
+  #place(draft: NewEvent): Appended {
     const known = this.#known(draft);
     if (known !== undefined) return { event: known, duplicate: true };
     const { latest } = this.#now();
@@ -105,25 +105,25 @@ class MemoryLog implements EventLog {
     return { event, duplicate: false };
   }
 
-  async read({ selector, types, limit, ...start }: LogQuery, signal: AbortSignal): Promise<LogPage> {
+  async read({ channels, types, limit, ...start }: LogQuery, signal: AbortSignal): Promise<LogPage> {
     signal.throwIfAborted();
     this.#assertOpen();
     const span = spanOf(start, this.#bounds);
     const events: StoredEvent[] = [];
     let rows = 0;
     let bytes = 0;
-    let through = span.end;
-    for (const seq of selector.families.size === CHANNEL_FAMILIES.length ? this.#range(span) : this.#matches(selector, span)) {
+    let endSeq = span.end;
+    for (const seq of channels.families.size === CHANNEL_FAMILIES.length ? this.#range(span) : this.#matches(channels, span)) {
       const { event } = this.#entries[seq - this.#trimmedThrough - 1] as Entry;
       rows += 1;
       bytes += Buffer.byteLength(event.body);
       if (types?.has(event.type) ?? true) events.push(event);
       if (rows === limit || bytes > PAGE_BYTES) {
-        through = seq;
+        endSeq = seq;
         break;
       }
     }
-    return { events, through, ...this.#bounds };
+    return { events, endSeq, ...this.#bounds };
   }
 
   async bytes(): Promise<number> {
@@ -185,9 +185,9 @@ class MemoryLog implements EventLog {
     for (let seq = begin; seq > this.#trimmedThrough && seq <= this.#head; seq += step) yield seq;
   }
 
-  /** The numbers of the span that the selector matches: those of all its lists, of which each is in one only. */
-  *#matches(selector: Selector, { begin, step }: Span): Generator<number> {
-    const keys = [...[...selector.families].map((family) => `f:${family}`), ...[...selector.channels].map((channel) => `c:${channel}`)];
+  /** The numbers of the span that the channels matches: those of all its lists, of which each is in one only. */
+  *#matches(channels: ChannelSet, { begin, step }: Span): Generator<number> {
+    const keys = [...[...channels.families].map((family) => `f:${family}`), ...[...channels.singles].map((channel) => `c:${channel}`)];
     const lists = keys
       .map((key) => this.#index.get(key) ?? [])
       .map((numbers) => ({ numbers, next: step > 0 ? firstAfter(numbers, begin - 1) : firstAfter(numbers, begin) - 1 }));
@@ -229,7 +229,7 @@ function bytesOf({ body }: { readonly body: string }): number {
   return bytesInMemory(body.length) + ENTRY_BYTES;
 }
 
-function keyOf({ principal, key }: NonNullable<EventDraft['idempotency']>): string {
+function keyOf({ principal, key }: NonNullable<NewEvent['idempotency']>): string {
   return JSON.stringify([principal, key]);
 }
 

@@ -48,21 +48,21 @@ export class Positions {
   /** Where whoever has everything up to `position` goes on. @param head the last number given out. */
   resume({ epoch: name, seq }: Position, head: number): Resumption {
     const index = this.#epochs.findIndex((epoch) => epoch.name === name);
-    if (index < 0) return { gap: 'epoch', after: undefined };
+    if (index < 0) return { gap: 'epoch', afterSeq: undefined };
     // Where all but this much was lost later on. They ascend, unless somebody has set the log back.
     const kept = Math.min(...this.#epochs.slice(index + 1).map(({ first }) => first - 1));
-    if (seq > kept) return { gap: 'epoch', after: kept };
-    return seq > head ? { gap: 'ahead', after: head } : { gap: undefined, after: seq };
+    if (seq > kept) return { gap: 'epoch', afterSeq: kept };
+    return seq > head ? { gap: 'ahead', afterSeq: head } : { gap: undefined, afterSeq: seq };
   }
 }
 
 export type Resumption =
   /** At the position. */
-  | { readonly gap: undefined; readonly after: number }
+  | { readonly gap: undefined; readonly afterSeq: number }
   /**
    * The position is of a state that was lost, from behind this number on; which is undefined where it is of another log, or of
    * an epoch that this one has lost altogether.
    */
-  | { readonly gap: 'epoch'; readonly after: number | undefined }
+  | { readonly gap: 'epoch'; readonly afterSeq: number | undefined }
   /** The position is past the end, which this number is. */
-  | { readonly gap: 'ahead'; readonly after: number };
+  | { readonly gap: 'ahead'; readonly afterSeq: number };

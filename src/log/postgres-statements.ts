@@ -60,7 +60,7 @@ const OLDEST_FIRST = reads('oldest', ['>', '<=', 'ASC']);
 const NEWEST_FIRST = reads('newest', ['<', '>=', 'DESC']);
 
 /** What reads a page and the bounds that belong to it, as one snapshot. */
-export const readsFrom = ({ before }: LogStart) => (before === undefined ? OLDEST_FIRST : NEWEST_FIRST);
+export const readsFrom = ({ beforeSeq }: LogStart) => (beforeSeq === undefined ? OLDEST_FIRST : NEWEST_FIRST);
 
 /** Families as the tables have them. */
 export const FAMILY_NUMBER = new Map(CHANNEL_FAMILIES.map((family, index) => [family, index]));

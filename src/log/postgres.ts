@@ -13,12 +13,12 @@ import { bytesOf, GroupCommit, MAX_IN_FLIGHT_BYTES } from './group-commit.ts';
 import {
   type Appended,
   type Concern,
-  type EventDraft,
   type EventLog,
   IDEMPOTENCY_WINDOW_MS,
   type LogBounds,
   type LogPage,
   type LogQuery,
+  type NewEvent,
   PAGE_BYTES,
   type StoredEvent,
 } from './log.ts';
@@ -207,7 +207,7 @@ class PostgresLog implements SharedLog {
     return () => this.#listeners.delete(listener);
   }
 
-  async append(drafts: readonly EventDraft[]): Promise<readonly Appended[]> {
+  async append(drafts: readonly NewEvent[]): Promise<readonly Appended[]> {
     if (drafts.length === 0) return [];
     this.#assertOpen();
     if (this.#commits.bytes + bytesOf(drafts) > MAX_IN_FLIGHT_BYTES) throw unavailable('too much is waiting to be stored');
@@ -215,7 +215,7 @@ class PostgresLog implements SharedLog {
   }
 
   /** Makes one commit and tells of it. */
-  async #commit(drafts: readonly EventDraft[]): Promise<readonly Appended[]> {
+  async #commit(drafts: readonly NewEvent[]): Promise<readonly Appended[]> {
     try {
       if (this.#unsafe !== undefined) await this.#watchServerAgain();
       if (this.#unsafe !== undefined) throw this.#unsafe;
@@ -233,7 +233,7 @@ class PostgresLog implements SharedLog {
     return (await this.#query(WAITS_FOR_STANDBY).catch(() => [])).length > 0;
   }
 
-  async #store(drafts: readonly EventDraft[]): Promise<Row[]> {
+  async #store(drafts: readonly NewEvent[]): Promise<Row[]> {
     const now = this.#options.now?.();
     const values = [
       this.#epoch,
@@ -255,14 +255,14 @@ class PostgresLog implements SharedLog {
     }
   }
 
-  #tell(drafts: readonly EventDraft[], rows: readonly Row[]): readonly Appended[] {
+  #tell(drafts: readonly NewEvent[], rows: readonly Row[]): readonly Appended[] {
     this.#problem = undefined;
     const fresh: StoredEvent[] = [];
     const appended = rows.map((row): Appended => {
       const seq = Number(row['seq']);
       const duplicate = row['duplicate'] === true;
       if (row['body'] !== null) return { event: storedEvent(row), duplicate };
-      const { channel, family, type, body } = drafts[Number(row['origin']) - 1] as EventDraft;
+      const { channel, family, type, body } = drafts[Number(row['origin']) - 1] as NewEvent;
       const event = { seq, channel, family, type, body };
       if (!duplicate) fresh.push(event);
       return { event, duplicate };
@@ -272,13 +272,13 @@ class PostgresLog implements SharedLog {
     return appended;
   }
 
-  async read({ selector, types, limit, ...start }: LogQuery, signal: AbortSignal): Promise<LogPage> {
+  async read({ channels, types, limit, ...start }: LogQuery, signal: AbortSignal): Promise<LogPage> {
     signal.throwIfAborted();
     this.#assertOpen();
     const floor = this.#head;
-    const all = selector.families.size === CHANNEL_FAMILIES.length;
-    const wanted = [start.before ?? start.after, limit, types && [...types]];
-    const some = all ? [] : [[...selector.families].map((family) => FAMILY_NUMBER.get(family)), [...selector.channels]];
+    const all = channels.families.size === CHANNEL_FAMILIES.length;
+    const wanted = [start.beforeSeq ?? start.afterSeq, limit, types && [...types]];
+    const some = all ? [] : [[...channels.families].map((family) => FAMILY_NUMBER.get(family)), [...channels.singles]];
     try {
       const rows = await this.#query(readsFrom(start)[all ? 'all' : 'some'], [...wanted, ...some]);
       signal.throwIfAborted();
@@ -287,11 +287,11 @@ class PostgresLog implements SharedLog {
       const last = found.at(-1);
       const { begin, step, end } = spanOf(start, bounds);
       const full = last !== undefined && (found.length === limit || Number(last['total']) > PAGE_BYTES);
-      const through = full ? Number(last['seq']) : end;
+      const endSeq = full ? Number(last['seq']) : end;
       // Everything was asked for, so the numbers are dense.
-      if (all && found.length !== lengthOf({ begin, step, end: through }, bounds))
-        throw unavailable(`it is damaged, an event from ${begin} to ${through} is missing: restore a copy`);
-      return { events: found.filter((row) => row['body'] !== null).map(storedEvent), through, ...bounds };
+      if (all && found.length !== lengthOf({ begin, step, end: endSeq }, bounds))
+        throw unavailable(`it is damaged, an event from ${begin} to ${endSeq} is missing: restore a copy`);
+      return { events: found.filter((row) => row['body'] !== null).map(storedEvent), endSeq, ...bounds };
     } catch (cause) {
       if (signal.aborted) throw signal.reason;
       throw this.#failure('read', cause);

@@ -6,13 +6,13 @@ export interface Span {
   readonly begin: number;
   /** From one number to the next. */
   readonly step: 1 | -1;
-  /** What `through` is when the page reaches everything that there is. */
+  /** What `endSeq` is when the page reaches everything that there is. */
   readonly end: number;
 }
 
-export function spanOf({ after, before }: LogStart, { first, head }: LogBounds): Span {
-  if (before === undefined) return { begin: Math.max(after + 1, first), step: 1, end: Math.max(after, head) };
-  return { begin: Math.min(before - 1, head), step: -1, end: Math.min(before, first) };
+export function spanOf({ afterSeq, beforeSeq }: LogStart, { first, head }: LogBounds): Span {
+  if (beforeSeq === undefined) return { begin: Math.max(afterSeq + 1, first), step: 1, end: Math.max(afterSeq, head) };
+  return { begin: Math.min(beforeSeq - 1, head), step: -1, end: Math.min(beforeSeq, first) };
 }
 
 /** How many numbers there are from its beginning to its end, as far as they are retained. */

@@ -1,6 +1,6 @@
 /** What the SQLite log's main thread and its worker say to each other. */
 import type { ChannelFamily } from '../contract/channels.ts';
-import type { EventDraft, LogBounds, LogPage, LogStart, StoredEvent } from './log.ts';
+import type { LogBounds, LogPage, LogStart, NewEvent, StoredEvent } from './log.ts';
 import type { Epoch } from './positions.ts';
 import type { Moment } from './steady-clock.ts';
 
@@ -13,14 +13,14 @@ export interface WorkerSettings {
 }
 
 export type Request =
-  | { readonly kind: 'append'; readonly id: number; readonly drafts: readonly EventDraft[]; readonly now: Moment }
+  | { readonly kind: 'append'; readonly id: number; readonly drafts: readonly NewEvent[]; readonly now: Moment }
   | {
       readonly kind: 'read';
       readonly id: number;
       readonly start: LogStart;
       /** `all` spares the list when every family is meant. */
       readonly families: readonly ChannelFamily[] | 'all';
-      readonly channels: readonly string[];
+      readonly singles: readonly string[];
       readonly types: readonly string[] | undefined;
       readonly limit: number;
     }

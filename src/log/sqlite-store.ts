@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync, readSync, statfsSync, statSync } from 
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { CHANNEL_FAMILIES, type ChannelFamily } from '../contract/channels.ts';
-import { type EventDraft, IDEMPOTENCY_WINDOW_MS, type LogBounds, type LogPage, PAGE_BYTES, type StoredEvent } from './log.ts';
+import { IDEMPOTENCY_WINDOW_MS, type LogBounds, type LogPage, type NewEvent, PAGE_BYTES, type StoredEvent } from './log.ts';
 import { PlacedFiles } from './placed-files.ts';
 import { type Epoch, newEpochName } from './positions.ts';
 import { makePrivate, narrow } from './private-file.ts';
@@ -88,7 +88,7 @@ export class SqliteStore {
   }
 
   /** Writes all appends in one transaction; when this returns they are durable. */
-  append(appends: readonly { readonly drafts: readonly EventDraft[]; readonly now: Moment }[]): Placement[][] {
+  append(appends: readonly { readonly drafts: readonly NewEvent[]; readonly now: Moment }[]): Placement[][] {
     this.#files.check();
     const before = { head: this.#head, wasInDoubt: this.#wasInDoubt };
     return this.#transaction(
@@ -112,7 +112,7 @@ export class SqliteStore {
     this.#wasInDoubt = isInDoubt;
   }
 
-  #place(draft: EventDraft, { earliest, latest }: Moment): Placement {
+  #place(draft: NewEvent, { earliest, latest }: Moment): Placement {
     const { idempotency } = draft;
     if (idempotency !== undefined) {
       const known = this.#findKey.get(idempotency.principal, idempotency.key);
@@ -135,7 +135,7 @@ export class SqliteStore {
     const events: StoredEvent[] = [];
     let rows = 0;
     let bytes = 0;
-    let through = end;
+    let endSeq = end;
     for (const row of this.#rows(request)) {
       if (rows === limit || bytes > PAGE_BYTES) break;
       const event = storedEvent(row);
@@ -143,14 +143,14 @@ export class SqliteStore {
       const expected = begin + rows * step;
       if (request.families === 'all' && event.seq !== expected) throw damaged(expected, 'is missing');
       rows += 1;
-      through = event.seq;
+      endSeq = event.seq;
       bytes += Buffer.byteLength(event.body);
       if (types?.has(event.type) ?? true) events.push(event);
     }
-    if (rows < limit && bytes <= PAGE_BYTES) through = end;
-    if (request.families === 'all' && rows < lengthOf({ begin, step, end: through }, this.bounds))
+    if (rows < limit && bytes <= PAGE_BYTES) endSeq = end;
+    if (request.families === 'all' && rows < lengthOf({ begin, step, end: endSeq }, this.bounds))
       throw damaged(begin + rows * step, 'is missing');
-    return { events, through, ...this.bounds };
+    return { events, endSeq, ...this.bounds };
   }
 
   #rows(request: ReadRequest): Iterable<Record<string, unknown>> {
@@ -163,7 +163,7 @@ export class SqliteStore {
       if (this.#reads.size >= MAX_PREPARED_READS) this.#reads.delete(this.#reads.keys().next().value ?? '');
       this.#reads.set(sql, statement);
     }
-    return statement.iterate(...parameters.flatMap((parameter) => [parameter, start.before ?? start.after]), limit);
+    return statement.iterate(...parameters.flatMap((parameter) => [parameter, start.beforeSeq ?? start.afterSeq]), limit);
   }
 
   /** Removes the oldest events that were appended more than `keepMs` ago, and keys that are past their window; `limit` of each at most. */
@@ -343,20 +343,20 @@ function beginEpoch(db: DatabaseSync, first: number): [Epoch, ...Epoch[]] {
  * One range of an index for each family and each single channel, merged by number as they are read: the cost is that
  * of the rows that come out, not of those that match.
  */
-export function readStatement({ start, families, channels }: Pick<ReadRequest, 'start' | 'families' | 'channels'>): {
+export function readStatement({ start, families, singles }: Pick<ReadRequest, 'start' | 'families' | 'singles'>): {
   sql: string | undefined;
   parameters: (string | number)[];
 } {
-  const [range, order] = start.before === undefined ? ['seq > ?', 'ORDER BY seq LIMIT ?'] : ['seq < ?', 'ORDER BY seq DESC LIMIT ?'];
+  const [range, order] = start.beforeSeq === undefined ? ['seq > ?', 'ORDER BY seq LIMIT ?'] : ['seq < ?', 'ORDER BY seq DESC LIMIT ?'];
   if (families === 'all') return { sql: `SELECT ${COLUMNS} FROM event WHERE 0 = ? AND ${range} ${order}`, parameters: [0] };
   const ranges = [
     ...families.map(() => `SELECT ${COLUMNS} FROM event INDEXED BY event_by_family WHERE family = ? AND ${range}`),
-    ...channels.map(() => `SELECT ${COLUMNS} FROM event INDEXED BY event_by_channel WHERE channel = ? AND ${range}`),
+    ...singles.map(() => `SELECT ${COLUMNS} FROM event INDEXED BY event_by_channel WHERE channel = ? AND ${range}`),
   ];
   if (ranges.length === 0) return { sql: undefined, parameters: [] };
   return {
     sql: `${ranges.join(' UNION ALL ')} ${order}`,
-    parameters: [...families.map((family) => FAMILY_NUMBER.get(family) ?? -1), ...channels],
+    parameters: [...families.map((family) => FAMILY_NUMBER.get(family) ?? -1), ...singles],
   };
 }
 

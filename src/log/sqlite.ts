@@ -7,7 +7,7 @@ import { Worker } from 'node:worker_threads';
 import { CHANNEL_FAMILIES } from '../contract/channels.ts';
 import type { CourierError } from '../errors.ts';
 import { bytesOf, MAX_IN_FLIGHT_BYTES } from './group-commit.ts';
-import type { Appended, Concern, EventDraft, EventLog, LogBounds, LogCopy, LogPage, LogQuery, StoredEvent } from './log.ts';
+import type { Appended, Concern, EventLog, LogBounds, LogCopy, LogPage, LogQuery, NewEvent, StoredEvent } from './log.ts';
 import { Positions } from './positions.ts';
 import { openCopy, removeCopy } from './sqlite-copy.ts';
 import type { Disk, Placement, Reply, Request, WorkerSettings } from './sqlite-messages.ts';
@@ -44,7 +44,7 @@ const SPARE_BYTES = 64 * 1024 * 1024;
 interface Pending {
   resolve(value: never): void;
   reject(error: unknown): void;
-  readonly drafts?: readonly EventDraft[];
+  readonly drafts?: readonly NewEvent[];
 }
 
 type Body<R> = R extends Request ? Omit<R, 'id'> : never;
@@ -116,7 +116,7 @@ class SqliteLog implements EventLog {
     return [{ about: 'disk', action }];
   }
 
-  async append(drafts: readonly EventDraft[]): Promise<readonly Appended[]> {
+  async append(drafts: readonly NewEvent[]): Promise<readonly Appended[]> {
     if (drafts.length === 0) return [];
     const bytes = bytesOf(drafts);
     if (this.#inFlightBytes + bytes > this.#maxInFlightBytes) throw unavailable('too much is waiting to be stored');
@@ -126,14 +126,14 @@ class SqliteLog implements EventLog {
     });
   }
 
-  async read({ selector, types, limit, ...start }: LogQuery, signal: AbortSignal): Promise<LogPage> {
+  async read({ channels, types, limit, ...start }: LogQuery, signal: AbortSignal): Promise<LogPage> {
     signal.throwIfAborted();
-    const families = selector.families.size === CHANNEL_FAMILIES.length ? 'all' : [...selector.families];
+    const families = channels.families.size === CHANNEL_FAMILIES.length ? 'all' : [...channels.families];
     const page = await this.#request<LogPage>({
       kind: 'read',
       start,
       families,
-      channels: [...selector.channels],
+      singles: [...channels.singles],
       types: types && [...types],
       limit,
     });
@@ -208,7 +208,7 @@ class SqliteLog implements EventLog {
     await this.#worker.terminate();
   }
 
-  #request<T>(body: Body<Request>, drafts?: readonly EventDraft[]): Promise<T> {
+  #request<T>(body: Body<Request>, drafts?: readonly NewEvent[]): Promise<T> {
     if (this.#ended !== undefined) return Promise.reject(unavailable(this.#ended));
     const id = this.#nextId++;
     return new Promise<T>((resolve, reject) => {
@@ -255,7 +255,7 @@ class SqliteLog implements EventLog {
       const drafts = pending?.drafts ?? [];
       const results = placements.map((placement, index): Appended => {
         if (typeof placement !== 'number') return { event: placement, duplicate: true };
-        const { channel, family, type, body } = drafts[index] as EventDraft;
+        const { channel, family, type, body } = drafts[index] as NewEvent;
         const event = { seq: placement, channel, family, type, body };
         fresh.push(event);
         return { event, duplicate: false };

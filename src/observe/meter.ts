@@ -2,7 +2,7 @@
 import type { Transport } from '../contract/admin.ts';
 import type { GapReason } from '../contract/events/courier.ts';
 import type { EventType } from '../contract/events/index.ts';
-import type { Activity } from '../limits/limits.ts';
+import type { LimitedAction } from '../limits/limits.ts';
 
 export type Surface = 'trpc' | 'http' | 'websocket';
 /** Where a failure was noticed that is no caller's fault. */
@@ -15,7 +15,7 @@ export interface Meter {
   /** A token was refused, or could not be checked. */
   authFailed(reason: 'invalid' | 'revoked' | 'unknown_key' | 'unavailable'): void;
   /** A call was refused because of a limit. */
-  limited(limit: Activity | 'connections' | 'address'): void;
+  limited(limit: LimitedAction | 'connections' | 'address'): void;
   /** An input was refused because of its form. */
   invalid(surface: Surface): void;
   /** A publish ended: with events of these types stored, or with none. */

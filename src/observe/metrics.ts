@@ -9,7 +9,7 @@ import { countByClass } from './clients.ts';
 import { SEVERITY } from './health.ts';
 import { LatencyCounter } from './latencies.ts';
 import type { Meter } from './meter.ts';
-import type { Counted } from './recent.ts';
+import type { Counted } from './rates.ts';
 
 /** What is asked for when the metrics are. */
 export interface MetricSources {

@@ -15,7 +15,7 @@ export interface StatsSources {
   readonly roles: () => readonly Role[];
   /** What they say that they are, one for each connection. */
   readonly clients: () => readonly ClientIdentity[];
-  readonly hub: { readonly listeners: number; busiest(most: number): Stats['channels'] };
+  readonly hub: { readonly subscribers: number; busiest(most: number): Stats['channels'] };
   readonly rates: () => Stats['rates'];
   readonly log: EventLog;
   readonly logReads: () => number;
@@ -36,7 +36,7 @@ export async function collectStats({ log, hub, ...sources }: StatsSources): Prom
       role: Object.fromEntries(ROLES.map((role) => [role, roles.filter((other) => other === role).length])) as Record<Role, number>,
     },
     clients: sumClients(sources.clients().map(({ client, contract }) => ({ client, contract, connections: 1 }))),
-    subscriptions: hub.listeners,
+    subscriptions: hub.subscribers,
     channels: hub.busiest(BUSIEST_CHANNELS),
     rates: sources.rates(),
     log: {

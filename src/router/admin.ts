@@ -15,26 +15,26 @@ export const adminRouter = router({
   /** Open connections, oldest first; `sub` narrows them to one principal's. */
   connections: administering
     .input(checked(z.strictObject({ sub: name.optional() }).optional()))
-    .query(({ ctx, input }) => ctx.control.connections(input?.sub)),
+    .query(({ ctx, input }) => ctx.administration.connections(input?.sub)),
 
   /** Channels and families that have subscribers, and channels on which something came of late. */
-  channels: observing.query(({ ctx }) => ctx.control.channels()),
+  channels: observing.query(({ ctx }) => ctx.administration.channels()),
 
   /** As `GET /stats`. */
-  stats: observing.query(({ ctx }) => ctx.control.stats()),
+  stats: observing.query(({ ctx }) => ctx.administration.stats()),
 
   /** The last 15 minutes, in intervals of 5 s. */
-  series: observing.query(({ ctx }) => ctx.control.series()),
+  series: observing.query(({ ctx }) => ctx.administration.series()),
 
   /** Who subscribes to what the event `id` was published on and began before it, and whether it was handed to them. */
   recipients: administering
     .input(checked(z.strictObject({ id: position, channel: knownChannel, type: name })))
-    .query(({ ctx, input }) => ctx.control.recipients(input)),
+    .query(({ ctx, input }) => ctx.administration.recipients(input)),
 
   /** Closes a connection with 1013: its client may come back after a delay. Returns whether there was one. */
   disconnect: administering
     .input(checked(z.strictObject({ connection_id: name })))
-    .mutation(async ({ ctx, input }) => ({ disconnected: await ctx.control.disconnect(input.connection_id) })),
+    .mutation(async ({ ctx, input }) => ({ disconnected: await ctx.administration.disconnect(input.connection_id) })),
 
   /**
    * Refuses a token by its `jti`, or every token of a `sub` that was issued until now, of one role or of all, from this
@@ -48,11 +48,11 @@ export const adminRouter = router({
         }),
       ),
     )
-    .mutation(async ({ ctx, input }) => ({ ended: await ctx.control.revoke(input) })),
+    .mutation(async ({ ctx, input }) => ({ ended: await ctx.administration.revoke(input) })),
 
   /** Logs from this level on, until the next start. */
   setLogLevel: administering.input(checked(z.strictObject({ level: z.enum(LOG_LEVELS) }))).mutation(({ ctx, input: { level } }) => {
-    ctx.control.setLogLevel(level);
+    ctx.administration.setLogLevel(level);
     return { level };
   }),
 });

@@ -1,7 +1,7 @@
 /** `auth.*`: what the gateway knows of the caller, and renewing the token of a live connection. */
 import { z } from 'zod';
 import type { Principal } from '../auth/principal.ts';
-import { CHANNEL_FAMILIES, familyForm, type Selector } from '../contract/channels.ts';
+import { CHANNEL_FAMILIES, type ChannelSet, familyPattern } from '../contract/channels.ts';
 import { CONTRACT_HASH } from '../version.ts';
 import { checked, procedure, router } from './trpc.ts';
 
@@ -33,7 +33,7 @@ function describePrincipal(principal: Principal) {
   };
 }
 
-function describeSelector({ families, channels }: Selector): string[] {
-  const whole = CHANNEL_FAMILIES.filter((family) => families.has(family)).map((family) => familyForm(family).replace('{id}', '*'));
-  return [...whole, ...channels];
+function describeSelector({ families, singles }: ChannelSet): string[] {
+  const whole = CHANNEL_FAMILIES.filter((family) => families.has(family)).map((family) => familyPattern(family));
+  return [...whole, ...singles];
 }

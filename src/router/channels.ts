@@ -19,7 +19,7 @@ export const globalRouter = router({
   onEvent: subscription
     .input(checked(z.strictObject({ ...typesFor('global'), ...startInput }).optional()))
     .subscription(({ ctx, input, signal }) =>
-      subscribe<EventOn<'global'>>(ctx.feed, ctx.connection, { ...input, channels: ['global'] }, signal),
+      subscribe<EventOn<'global'>>(ctx.pipeline, ctx.connection, { ...input, channels: ['global'] }, signal),
     ),
 });
 
@@ -32,7 +32,7 @@ export const userRouter = router({
       if (!channelId.safeParse(user_id).success) {
         throw new CourierError('BAD_REQUEST', `user_id: ${JSON.stringify(user_id)} cannot be part of a channel's name`);
       }
-      return subscribe<EventOn<'user.*'>>(ctx.feed, ctx.connection, { ...rest, channels: [`user.${user_id}`] }, signal);
+      return subscribe<EventOn<'user.*'>>(ctx.pipeline, ctx.connection, { ...rest, channels: [`user.${user_id}`] }, signal);
     }),
 });
 
@@ -40,7 +40,7 @@ export const strategyRouter = router({
   onEvent: subscription
     .input(checked(z.strictObject({ strategy_id: channelId, ...typesFor('strategy'), ...startInput })))
     .subscription(({ ctx, input: { strategy_id, ...rest }, signal }) =>
-      subscribe<EventOn<'strategy.*'>>(ctx.feed, ctx.connection, { ...rest, channels: [`strategy.${strategy_id}`] }, signal),
+      subscribe<EventOn<'strategy.*'>>(ctx.pipeline, ctx.connection, { ...rest, channels: [`strategy.${strategy_id}`] }, signal),
     ),
 });
 
@@ -48,7 +48,7 @@ export const backtestRouter = router({
   onEvent: subscription
     .input(checked(z.strictObject({ backtest_id: channelId, ...typesFor('backtest'), ...startInput })))
     .subscription(({ ctx, input: { backtest_id, ...rest }, signal }) =>
-      subscribe<EventOn<'backtest.*'>>(ctx.feed, ctx.connection, { ...rest, channels: [`backtest.${backtest_id}`] }, signal),
+      subscribe<EventOn<'backtest.*'>>(ctx.pipeline, ctx.connection, { ...rest, channels: [`backtest.${backtest_id}`] }, signal),
     ),
 });
 
@@ -56,5 +56,5 @@ export const backtestRouter = router({
 export const onJob = subscription
   .input(checked(z.strictObject({ job_id: channelId, ...typesFor('forge.job'), ...startInput })))
   .subscription(({ ctx, input: { job_id, ...rest }, signal }) =>
-    subscribe<EventOn<'forge.job.*'>>(ctx.feed, ctx.connection, { ...rest, channels: [`forge.job.${job_id}`] }, signal),
+    subscribe<EventOn<'forge.job.*'>>(ctx.pipeline, ctx.connection, { ...rest, channels: [`forge.job.${job_id}`] }, signal),
   );

@@ -1,8 +1,8 @@
 /** Pages of events as answers: how much of them one answer holds, and how they are written. */
 import superjson, { type SuperJSONResult } from 'superjson';
 import type { CourierEvent } from '../contract/events/index.ts';
-import type { Delivery } from '../delivery/delivery.ts';
-import { eventOf } from '../delivery/event-iterator.ts';
+import type { Delivery } from '../delivery/batch.ts';
+import { eventOf } from '../delivery/event-stream.ts';
 import { CourierError } from '../errors.ts';
 import type { HistoryPage } from '../history.ts';
 import { PAGE_BYTES } from '../log/log.ts';
@@ -11,22 +11,23 @@ import { PAGE_BYTES } from '../log/log.ts';
  * UTF-16 units of the bodies from which on an answer takes no further page: the calls of a batch over HTTP have one answer,
  * which is written in one turn of the event loop.
  */
-const MAX_ANSWER_LENGTH = 2 * PAGE_BYTES;
+const MAX_ANSWER_UNITS = 2 * PAGE_BYTES;
 
 /** What one answer holds so far. */
-export interface AnswerLength {
-  length: number;
+export interface AnswerSize {
+  /** UTF-16 units of the bodies. */
+  units: number;
 }
 
 /** Known by themselves: what else a procedure returns has to be walked. */
 const pages = new WeakSet<object>();
 
 /** The page for a caller. @throws {CourierError} PAYLOAD_TOO_LARGE when the answer holds enough pages already. */
-export function pageFor(answer: AnswerLength, page: HistoryPage<Delivery>): HistoryPage<CourierEvent> {
-  if (answer.length >= MAX_ANSWER_LENGTH) {
+export function pageFor(answer: AnswerSize, page: HistoryPage<Delivery>): HistoryPage<CourierEvent> {
+  if (answer.units >= MAX_ANSWER_UNITS) {
     throw new CourierError('PAYLOAD_TOO_LARGE', 'the pages of one batch are too large together; ask for this one by itself');
   }
-  answer.length += page.events.reduce((sum, { length }) => sum + length, 0);
+  answer.units += page.events.reduce((sum, { units }) => sum + units, 0);
   const events = page.events.map((delivery) => eventOf<CourierEvent>(delivery));
   const made = { ...page, events };
   pages.add(made);

@@ -33,20 +33,20 @@ const historyInput = z.strictObject({
 
 export const eventsRouter = router({
   publish: publishingAny.input(checked(anyDraft)).mutation(async ({ ctx, input }): Promise<Receipt> => {
-    const [receipt] = await publish(ctx.feed, ctx, [input]);
+    const [receipt] = await publish(ctx.pipeline, ctx, [input]);
     return receipt as Receipt;
   }),
 
   publishBatch: publishingMany
     .input(checked(draftList(SERVICE_NAMES)))
-    .mutation(({ ctx, input }): Promise<Receipt[]> => publish(ctx.feed, ctx, input)),
+    .mutation(({ ctx, input }): Promise<Receipt[]> => publish(ctx.pipeline, ctx, input)),
 
   subscribe: subscription
     .input(checked(z.strictObject({ channels: channelList, types: typeList.optional(), ...startInput })))
-    .subscription(({ ctx, input, signal }) => subscribe<CourierEvent>(ctx.feed, ctx.connection, input, signal)),
+    .subscription(({ ctx, input, signal }) => subscribe<CourierEvent>(ctx.pipeline, ctx.connection, input, signal)),
 
   history: procedure.input(checked(historyInput)).query(async ({ ctx, input, signal }): Promise<HistoryPage<CourierEvent>> => {
-    const page = await history(ctx.feed.log, ctx.principal, input, signal ?? new AbortController().signal);
+    const page = await history(ctx.pipeline.log, ctx.principal, input, signal ?? new AbortController().signal);
     return pageFor(ctx.answer, page);
   }),
 });

@@ -8,7 +8,7 @@ export function servicePublish<S extends Service>(service: S) {
   return publishingFor(service)
     .input(checked(draftUnion([service])))
     .mutation(async ({ ctx, input }): Promise<Receipt & { type: EventTypeOf<S> }> => {
-      const [receipt] = await publish(ctx.feed, ctx, [input]);
+      const [receipt] = await publish(ctx.pipeline, ctx, [input]);
       return receipt as Receipt & { type: EventTypeOf<S> };
     });
 }

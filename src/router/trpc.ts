@@ -2,25 +2,25 @@
 import { initTRPC, type TRPCDefaultErrorShape } from '@trpc/server';
 import { TRPC_ERROR_CODES_BY_KEY } from '@trpc/server/rpc';
 import type { z } from 'zod';
+import type { Administration } from '../administration.ts';
 import type { Principal } from '../auth/principal.ts';
 import { mayPublishSomething, requireService } from '../auth/publish-rights.ts';
 import type { Connection } from '../connections/connection.ts';
 import { type ErrorCode, meaningOf } from '../contract/codes.ts';
 import { MAX_BATCH_EVENTS } from '../contract/draft.ts';
 import type { Service } from '../contract/events/index.ts';
-import type { Control } from '../control.ts';
-import type { Feed } from '../delivery/subscriber.ts';
+import type { Pipeline } from '../delivery/pipeline.ts';
 import { CourierError, cut, tellable, validated } from '../errors.ts';
-import type { Activity } from '../limits/limits.ts';
+import type { LimitedAction } from '../limits/limits.ts';
 import { authorise } from '../publish.ts';
-import { type AnswerLength, serialize } from './event-page.ts';
+import { type AnswerSize, serialize } from './event-page.ts';
 import { read, unread } from './unread-input.ts';
 
 /** What a caller's context is made of. */
 export interface ContextParts {
   readonly connection: Connection;
-  readonly control: Control;
-  readonly feed: Feed;
+  readonly administration: Administration;
+  readonly pipeline: Pipeline;
   /** Set where the connection lasts. */
   readonly connectionId: string | undefined;
   /** Of the call. */
@@ -32,18 +32,18 @@ export interface ContextParts {
 /** What every procedure is given. */
 export class Context implements ContextParts {
   readonly connection: Connection;
-  readonly control: Control;
-  readonly feed: Feed;
+  readonly administration: Administration;
+  readonly pipeline: Pipeline;
   readonly connectionId: string | undefined;
   readonly requestId: string;
   readonly traceparent: string | undefined;
   /** Of the answer that the call is part of. */
-  readonly answer: AnswerLength = { length: 0 };
+  readonly answer: AnswerSize = { units: 0 };
 
-  constructor({ connection, control, feed, connectionId, requestId, traceparent }: ContextParts) {
+  constructor({ connection, administration, pipeline, connectionId, requestId, traceparent }: ContextParts) {
     this.connection = connection;
-    this.control = control;
-    this.feed = feed;
+    this.administration = administration;
+    this.pipeline = pipeline;
     this.connectionId = connectionId;
     this.requestId = requestId;
     this.traceparent = traceparent;
@@ -112,7 +112,7 @@ function readOnce(getRawInput: () => Promise<unknown>): () => Promise<unknown> {
  * Counts a call against the caller's limits and asks `allow` before anything of its input is looked at. One step, as each
  * costs a call dearly; it waits only where the limiter does.
  */
-const counted = (activity: Activity, allow: (principal: Principal) => void = () => undefined) =>
+const counted = (activity: LimitedAction, allow: (principal: Principal) => void = () => undefined) =>
   t.procedure.use(({ ctx, getRawInput, next }) => {
     const go = () => {
       allow(ctx.principal);
@@ -130,8 +130,8 @@ export const subscription = counted('subscribe');
 export const publishingFor = (service: Service) => counted('publish', (principal) => requireService(principal, service));
 /** The publish of one event of any service. Its validation comes after the look at rights. */
 export const publishingAny = counted('publish').use(async ({ ctx, getRawInput, next }) => {
-  authorise(ctx.feed, ctx, []);
-  authorise(ctx.feed, ctx, [await getRawInput()]);
+  authorise(ctx.pipeline, ctx, []);
+  authorise(ctx.pipeline, ctx, [await getRawInput()]);
   return next();
 });
 /**
@@ -146,7 +146,7 @@ export const publishingMany = t.procedure.use(async ({ ctx, getRawInput: getUnre
     () => 1,
   );
   await ctx.connection.charge('publish', cost);
-  authorise(ctx.feed, ctx, await drafts);
+  authorise(ctx.pipeline, ctx, await drafts);
   return next({ getRawInput });
 });
 

@@ -17,7 +17,7 @@ export function requestIdOf(req: IncomingMessage): string {
 }
 
 /** The trace that the request is part of. A header that is malformed counts as none, as the standard has it. */
-export function traceparentOf(req: IncomingMessage): string | undefined {
+export function traceparentFrom(req: IncomingMessage): string | undefined {
   const given = headerOf(req, 'traceparent');
   return given !== undefined && parseTraceparent(given) !== undefined ? given : undefined;
 }
@@ -33,7 +33,7 @@ export interface BodyReader {
   /** Ends the reading. */
   readonly signal: AbortSignal;
   /** Counts what has come. @throws when that is too much. */
-  hold(bytes: number): void;
+  reserve(bytes: number): void;
   /** Resolves when so many bytes are to be looked at; undefined when that is now. */
   turn(bytes: number): Promise<void> | undefined;
 }
@@ -93,7 +93,7 @@ function readBytes(req: IncomingMessage, reader: BodyReader, maxBytes: number): 
       chunks.push(chunk);
       try {
         if (bytes > maxBytes) throw new CourierError('PAYLOAD_TOO_LARGE', `the body must be at most ${maxBytes} bytes`);
-        reader.hold(chunk.length);
+        reader.reserve(chunk.length);
       } catch (error) {
         settle(() => reject(error));
       }

@@ -120,7 +120,7 @@ class RequestWire implements Wire {
   }
 
   /** What has yet to come would be refused, and what has been answered is its reader's: neither is waited for. */
-  async leave(): Promise<void> {
+  async drain(): Promise<void> {
     if (!this.#req.complete || this.#res.writableEnded) this.#connection.end(SHUTTING_DOWN);
   }
 }

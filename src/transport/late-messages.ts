@@ -40,12 +40,12 @@ export class LateMessages {
     if (turn === undefined) return false;
     this.#messages = [message];
     try {
-      this.#connection.hold(length);
+      this.#connection.reserve(length);
     } catch (error) {
       this.#connection.end(endingOf(tellable(error)));
     }
     void turn.then(() => {
-      this.#connection.letGo(length);
+      this.#connection.release(length);
       if (this.#connection.isOpen) then();
     });
     return true;

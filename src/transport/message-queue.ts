@@ -13,8 +13,8 @@ const SLACK = 64;
 /** Whoever counts what is held. */
 export interface Holder {
   /** @throws when that is too much. */
-  hold(bytes: number): void;
-  letGo(bytes: number): void;
+  reserve(bytes: number): void;
+  release(bytes: number): void;
 }
 
 /** The text of a call, or what is no call, which is small. */
@@ -43,7 +43,7 @@ export class MessageQueue {
   add(messages: readonly Message[]): void {
     const waiting = messages.map((message) => ('path' in message ? JSON.stringify(message) : message));
     const bytes = waiting.reduce((sum, one) => sum + bytesOf(one), 0);
-    this.#holder.hold(bytes);
+    this.#holder.reserve(bytes);
     this.#bytes += bytes;
     for (const one of waiting) this.#waiting.push(one);
   }
@@ -71,7 +71,7 @@ export class MessageQueue {
 
   #letGo(bytes: number): void {
     this.#bytes -= bytes;
-    this.#holder.letGo(bytes);
+    this.#holder.release(bytes);
   }
 
   #clear(): void {

@@ -1,6 +1,7 @@
 /** The plain HTTP surface, for `curl` and clients without tRPC: publish, replay, health, stats, backup. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { z } from 'zod';
+import type { Administration } from '../administration.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { Connection } from '../connections/connection.ts';
 import type { Timings } from '../connections/timings.ts';
@@ -8,11 +9,10 @@ import type { Health } from '../contract/admin.ts';
 import { asyncApiDocument } from '../contract/asyncapi.ts';
 import { contractDocument } from '../contract/document.ts';
 import { EVENT_TYPES } from '../contract/events/index.ts';
-import type { Control } from '../control.ts';
-import type { Feed } from '../delivery/subscriber.ts';
+import type { Pipeline } from '../delivery/pipeline.ts';
 import { CourierError, invalidField, validated } from '../errors.ts';
 import { HISTORY_ORDERS, history, MAX_HISTORY_LIMIT } from '../history.ts';
-import type { Activity } from '../limits/limits.ts';
+import type { LimitedAction } from '../limits/limits.ts';
 import { isServing } from '../observe/health.ts';
 import type { Logger } from '../observe/logger.ts';
 import { authorise, publish } from '../publish.ts';
@@ -20,14 +20,14 @@ import { typeList } from '../router/events.ts';
 import { anyDraft } from '../router/services.ts';
 import { CONTRACT_HASH, VERSION } from '../version.ts';
 import { sendCopy } from './backup.ts';
-import { readableChannels } from './channel-list.ts';
-import { headerOf, readJson, sendJson, traceparentOf } from './http-exchange.ts';
+import { readableChannelList } from './channel-list.ts';
+import { headerOf, readJson, sendJson, traceparentFrom } from './http-exchange.ts';
 import { decodeSegment, type RequestTarget } from './request-target.ts';
 
 export interface PlainHttpDeps {
-  readonly feed: Feed;
+  readonly pipeline: Pipeline;
   readonly health: () => Promise<Health>;
-  readonly control: Control;
+  readonly administration: Administration;
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
   readonly logger: Logger;
   readonly timings: Timings;
@@ -76,7 +76,7 @@ export async function handlePlainHttp(deps: PlainHttpDeps, exchange: Exchange): 
 }
 
 /** Who calls, once the call has been counted. */
-async function caller({ req, connection }: Exchange, activity: Activity): Promise<Principal> {
+async function caller({ req, connection }: Exchange, activity: LimitedAction): Promise<Principal> {
   const principal = await connection.open({ authorization: headerOf(req, 'authorization') });
   await connection.charge(activity);
   return principal;
@@ -85,11 +85,11 @@ async function caller({ req, connection }: Exchange, activity: Activity): Promis
 async function handlePublish(deps: PlainHttpDeps, exchange: Exchange, channel: string | undefined): Promise<void> {
   await caller(exchange, 'publish');
   const { req, requestId, connection } = exchange;
-  const call = { connection, requestId, traceparent: traceparentOf(req) };
-  authorise(deps.feed, call, []);
+  const call = { connection, requestId, traceparent: traceparentFrom(req) };
+  authorise(deps.pipeline, call, []);
   const draft = draftFrom(req, await readJson(req, connection), channel);
-  authorise(deps.feed, call, [draft]);
-  const [receipt] = await publish(deps.feed, call, [validated(anyDraft, draft)]);
+  authorise(deps.pipeline, call, [draft]);
+  const [receipt] = await publish(deps.pipeline, call, [validated(anyDraft, draft)]);
   sendJson(exchange.res, 201, JSON.stringify(receipt));
 }
 
@@ -136,16 +136,16 @@ async function handleHistory(deps: PlainHttpDeps, exchange: Exchange, channels: 
   if (channels === undefined) throw new CourierError('NOT_FOUND', 'name channels or patterns: /events/{channel},{pattern}');
   const query = validated(historyQuery, Object.fromEntries(new URLSearchParams(exchange.target.search)));
   const page = await history(
-    deps.feed.log,
+    deps.pipeline.log,
     principal,
-    { channels: readableChannels(principal, channels), ...query },
+    { channels: readableChannelList(principal, channels), ...query },
     exchange.connection.signal,
   );
   const { events, ...rest } = page;
   const text = `{"events":[${events.map((delivery) => delivery.json).join(',')}],${JSON.stringify(rest).slice(1)}`;
   // Who has been shown out meanwhile is told nothing.
   exchange.connection.assertOpen();
-  exchange.connection.hold(Buffer.byteLength(text));
+  exchange.connection.reserve(Buffer.byteLength(text));
   sendJson(exchange.res, 200, text);
 }
 
@@ -183,16 +183,16 @@ function handleLiveness(_deps: PlainHttpDeps, exchange: Exchange): Promise<void>
 async function handleStats(deps: PlainHttpDeps, exchange: Exchange): Promise<void> {
   const principal = await caller(exchange, 'query');
   if (principal.role === 'user') throw new CourierError('FORBIDDEN', 'statistics are for services and admins');
-  const stats = await deps.control.stats();
+  const stats = await deps.administration.stats();
   exchange.connection.assertOpen();
   sendJson(exchange.res, 200, JSON.stringify(stats));
 }
 
-async function handleBackup({ feed, logger, timings }: PlainHttpDeps, exchange: Exchange): Promise<void> {
+async function handleBackup({ pipeline, logger, timings }: PlainHttpDeps, exchange: Exchange): Promise<void> {
   const { sub, role } = await caller(exchange, 'query');
   if (role !== 'admin') throw new CourierError('FORBIDDEN', 'backups are for admins');
   const about = { user_id: sub, request_id: exchange.requestId };
   logger.info('a backup is being made', about);
-  const bytes = await sendCopy(feed.log, { ...exchange, timings });
+  const bytes = await sendCopy(pipeline.log, { ...exchange, timings });
   logger.info('a backup was sent', { ...about, bytes });
 }

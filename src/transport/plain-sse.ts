@@ -5,7 +5,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Connection } from '../connections/connection.ts';
-import type { Feed } from '../delivery/subscriber.ts';
+import type { Pipeline } from '../delivery/pipeline.ts';
 import { CourierError } from '../errors.ts';
 import { subscribe } from '../subscribe.ts';
 import { identityOf } from './client-identity.ts';
@@ -41,7 +41,7 @@ export interface PlainSseExchange {
  *
  * @throws {CourierError} for everything that is to be answered with a problem document, as long as the stream has not begun.
  */
-export async function servePlainSse(feed: Feed, { req, res, target, connection, stallMs }: PlainSseExchange): Promise<void> {
+export async function servePlainSse(pipeline: Pipeline, { req, res, target, connection, stallMs }: PlainSseExchange): Promise<void> {
   if (req.method !== 'GET') {
     res.setHeader('allow', 'GET');
     throw new CourierError('METHOD_NOT_SUPPORTED', 'use GET here');
@@ -50,7 +50,7 @@ export async function servePlainSse(feed: Feed, { req, res, target, connection, 
   await connection.charge('subscribe');
   // An EventSource that comes back asks for the same address, and says in the header how far it has come.
   const request = plainSubscription(principal, target, SSE_PREFIX, headerOf(req, 'last-event-id') || undefined);
-  const events = subscribe(feed, connection, request);
-  const stream = await openSseStream(connection, res, PLAIN, { stallMs, meter: feed.meter });
+  const events = subscribe(pipeline, connection, request);
+  const stream = await openSseStream(connection, res, PLAIN, { stallMs, meter: pipeline.meter });
   await events.attach(stream.sink, connection.signal);
 }

@@ -6,7 +6,7 @@ import type { Credentials } from '../auth/tokens.ts';
 import { validated } from '../errors.ts';
 import { typeList } from '../router/events.ts';
 import { positionFrom, type SubscribeRequest } from '../subscribe.ts';
-import { readableChannels } from './channel-list.ts';
+import { readableChannelList } from './channel-list.ts';
 import { headerOf } from './http-exchange.ts';
 import { decodeSegment, type RequestTarget } from './request-target.ts';
 
@@ -45,6 +45,6 @@ export function plainSubscription(
   ] as const) {
     if (position !== undefined) positionFrom(name, position);
   }
-  const channels = readableChannels(principal, decodeSegment(path.slice(prefix.length)));
+  const channels = readableChannelList(principal, decodeSegment(path.slice(prefix.length)));
   return { channels, types, from, lastEventId: lastEventId ?? last_event_id };
 }

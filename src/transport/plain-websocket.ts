@@ -5,9 +5,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { Connection } from '../connections/connection.ts';
 import { type Ending, endingOf } from '../connections/wire.ts';
-import type { Delivery } from '../delivery/delivery.ts';
-import type { Sink } from '../delivery/sink.ts';
-import type { Feed } from '../delivery/subscriber.ts';
+import type { Delivery, Sink } from '../delivery/batch.ts';
+import type { Pipeline } from '../delivery/pipeline.ts';
 import type { Failures } from '../observe/failures.ts';
 import type { Meter } from '../observe/meter.ts';
 import { subscribe } from '../subscribe.ts';
@@ -19,7 +18,7 @@ import { type Upgraded, WebSocketWire, type WebSocketWireOptions } from './web-s
 import { textFrames, type WebSocketWriter } from './web-socket-writer.ts';
 
 export interface PlainWebSocketDeps extends WebSocketWireOptions {
-  readonly feed: Feed;
+  readonly pipeline: Pipeline;
   readonly failures: Failures;
 }
 
@@ -39,7 +38,7 @@ export async function servePlainWebSocket(
     upgraded.ws.resume();
     await connection.charge('subscribe');
     const request = plainSubscription(connection.principal, target, '/ws/');
-    await subscribe(deps.feed, connection, request).attach(wire.sink(deps.feed.meter), connection.signal);
+    await subscribe(deps.pipeline, connection, request).attach(wire.sink(deps.pipeline.meter), connection.signal);
   } catch (error) {
     const context = { request_id: requestIdOf(req), connection_id: connection.id };
     if (connection.ending === undefined) connection.end(endingOf(deps.failures.answer('websocket', error, context)));

@@ -140,9 +140,9 @@ class HttpServer {
   async #serve(exchange: Exchange, target: RequestTarget): Promise<void> {
     const path = target.path.startsWith(TRPC_PREFIX) ? decodeSegment(target.path.slice(TRPC_PREFIX.length)) : undefined;
     if (target.path.startsWith(SSE_PREFIX)) {
-      const { timings, feed } = this.#deps;
+      const { timings, pipeline } = this.#deps;
       await this.#requests.stream(exchange, (connection) =>
-        servePlainSse(feed, { ...exchange, target, connection, stallMs: timings.stallMs }),
+        servePlainSse(pipeline, { ...exchange, target, connection, stallMs: timings.stallMs }),
       );
     } else if (path !== undefined && exchange.req.method === 'GET' && isSubscription(path)) {
       const { stallMs } = this.#deps.timings;
@@ -162,7 +162,7 @@ class HttpServer {
     const asks = req.method === 'OPTIONS' && req.headers['access-control-request-method'] !== undefined;
     if (origin === undefined) return false;
     res.setHeader('vary', 'origin');
-    if (!this.#deps.connections.mayCome(req)) {
+    if (!this.#deps.connections.allowsOrigin(req)) {
       if (asks) throw new CourierError('FORBIDDEN', 'pages of this origin may not use the gateway');
       return false;
     }

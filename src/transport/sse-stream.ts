@@ -7,8 +7,7 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Connection } from '../connections/connection.ts';
 import { type Ending, STALLED, type Wire } from '../connections/wire.ts';
-import type { Delivery } from '../delivery/delivery.ts';
-import type { Sink } from '../delivery/sink.ts';
+import type { Delivery, Sink } from '../delivery/batch.ts';
 import type { Meter } from '../observe/meter.ts';
 import { SocketWriter } from './socket-writer.ts';
 

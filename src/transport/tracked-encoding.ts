@@ -1,5 +1,5 @@
 /** How superjson writes an event, made of the event's JSON text without walking it: its timestamp becomes a Date at the receiver. */
-import type { Delivery } from '../delivery/delivery.ts';
+import type { Delivery } from '../delivery/batch.ts';
 
 /** The event by itself. */
 export function encodeEvent({ json }: Delivery): string {

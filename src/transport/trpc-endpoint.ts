@@ -17,20 +17,27 @@ const isPlain = (id: RequestId) => typeof id === 'number' || /^[\w.:-]{1,64}$/.t
 
 export type TrpcEndpointDeps = TrpcHttpDeps & WebSocketWireOptions;
 
-export function trpcEndpoint({ feed, control, failures, ...wire }: TrpcEndpointDeps): TrpcWebSocketOptions<typeof appRouter> {
+export function trpcEndpoint({ pipeline, administration, failures, ...wire }: TrpcEndpointDeps): TrpcWebSocketOptions<typeof appRouter> {
   return {
     ...wire,
     router: appRouter,
     createContext: async ({ req, connectionParams, connection }) => {
       const credentials = { authorization: headerOf(req, 'authorization'), token: connectionParams?.['token'] };
       await connection.open(credentials, identityOf(req, connectionParams));
-      return new Context({ connection, control, feed, connectionId: connection.id, requestId: requestIdOf(req), traceparent: undefined });
+      return new Context({
+        connection,
+        administration,
+        pipeline,
+        connectionId: connection.id,
+        requestId: requestIdOf(req),
+        traceparent: undefined,
+      });
     },
     contextOfCall: (ctx, id) => ctx.ofCall(`${ctx.requestId}/${isPlain(id) ? id : 'call'}`),
     onError: ({ error, path, ctx }) => {
       failures.answer('trpc', error, { ...(ctx && { request_id: ctx.requestId, connection_id: ctx.connectionId }), procedure: path });
     },
-    meter: feed.meter,
+    meter: pipeline.meter,
     encodeTracked,
     maxSubscriptions: MAX_SUBSCRIPTIONS,
   };

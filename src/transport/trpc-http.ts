@@ -2,14 +2,14 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { parseConnectionParamsFromString, resolveResponse } from '@trpc/server/http';
+import type { Administration } from '../administration.ts';
 import type { Connection } from '../connections/connection.ts';
-import type { Control } from '../control.ts';
-import type { Feed } from '../delivery/subscriber.ts';
+import type { Pipeline } from '../delivery/pipeline.ts';
 import { CourierError, tellable } from '../errors.ts';
 import type { Failures } from '../observe/failures.ts';
 import { appRouter, isProcedure } from '../router/index.ts';
 import { Context } from '../router/trpc.ts';
-import { endUnread, headerOf, readText, requireJsonInUtf8, traceparentOf } from './http-exchange.ts';
+import { endUnread, headerOf, readText, requireJsonInUtf8, traceparentFrom } from './http-exchange.ts';
 import type { Exchange } from './http-requests.ts';
 import type { RequestTarget } from './request-target.ts';
 import { sendTrpcError } from './trpc-errors.ts';
@@ -21,8 +21,8 @@ const METHODS = ['GET', 'POST'];
 const MAX_BATCH_CALLS = 100;
 
 export interface TrpcHttpDeps {
-  readonly feed: Feed;
-  readonly control: Control;
+  readonly pipeline: Pipeline;
+  readonly administration: Administration;
   readonly failures: Failures;
 }
 
@@ -70,7 +70,7 @@ function respond(
   { req, target, path, connection, requestId }: TrpcHttpExchange,
   body: string | undefined,
 ): Promise<Response> {
-  const { control, feed, failures } = deps;
+  const { administration, pipeline, failures } = deps;
   const headers = new Headers();
   for (const name of ['content-type', 'accept', 'trpc-accept']) {
     const value = headerOf(req, name);
@@ -88,7 +88,7 @@ function respond(
     createContext: async ({ info }) => {
       // They have a way of their own, on which they are counted and paced.
       if (info.type === 'subscription') throw new CourierError('METHOD_NOT_SUPPORTED', 'subscribe with one GET, without a batch');
-      return new Context({ connection, control, feed, connectionId: undefined, requestId, traceparent: traceparentOf(req) });
+      return new Context({ connection, administration, pipeline, connectionId: undefined, requestId, traceparent: traceparentFrom(req) });
     },
     responseMeta: ({ errors }) => {
       const waits = errors.flatMap((error) => tellable(error).retryAfterMs ?? []);
@@ -105,7 +105,7 @@ async function send({ req, res, connection }: TrpcHttpExchange, response: Respon
   const isStreamed = response.headers.get('transfer-encoding') === 'chunked';
   const text = isStreamed ? '' : await response.text();
   // What a mutation did is told; its answer is small, and its body is counted already.
-  if (req.method === 'GET') connection.hold(Buffer.byteLength(text));
+  if (req.method === 'GET') connection.reserve(Buffer.byteLength(text));
   for (const [name, value] of response.headers) res.setHeader(name, value);
   endUnread(req, res);
   res.statusCode = response.status;

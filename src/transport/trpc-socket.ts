@@ -261,7 +261,7 @@ export class TrpcSocket<TRouter extends AnyTRPCRouter> extends WebSocketWire {
   }
 
   /** Tells the client to move elsewhere, waits for that for a while, and answers what it has called. */
-  override async leave(signal: AbortSignal): Promise<void> {
+  override async drain(signal: AbortSignal): Promise<void> {
     const over = AbortSignal.any([signal, this.connection.signal]);
     this.writer.writeText(RECONNECT);
     await wait(MOVE_GRACE_MS, undefined, { signal: over }).catch(() => undefined);

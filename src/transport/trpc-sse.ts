@@ -4,14 +4,14 @@ import { callTRPCProcedure, getTRPCErrorShape } from '@trpc/server';
 import { parseConnectionParamsFromString } from '@trpc/server/http';
 import type { Connection } from '../connections/connection.ts';
 import { endingOf } from '../connections/wire.ts';
-import type { Delivery } from '../delivery/delivery.ts';
+import type { Delivery } from '../delivery/batch.ts';
 import { isEventStream } from '../delivery/event-stream.ts';
 import { CourierError } from '../errors.ts';
 import { appRouter } from '../router/index.ts';
 import { Context } from '../router/trpc.ts';
 import { withLastEventId } from '../router/unread-input.ts';
 import { identityOf } from './client-identity.ts';
-import { headerOf, traceparentOf } from './http-exchange.ts';
+import { headerOf, traceparentFrom } from './http-exchange.ts';
 import type { RequestTarget } from './request-target.ts';
 import { openSseStream, type SseDialect } from './sse-stream.ts';
 import { encodeEvent } from './tracked-encoding.ts';
@@ -35,16 +35,23 @@ export interface TrpcSseExchange {
  */
 export async function serveTrpcSse(deps: TrpcHttpDeps, exchange: TrpcSseExchange): Promise<void> {
   const { req, res, target, path, connection, requestId, stallMs } = exchange;
-  const { control, feed, failures } = deps;
+  const { administration, pipeline, failures } = deps;
   const query = new URLSearchParams(target.search);
   const given = query.get('connectionParams');
   const params = given === null ? null : parseConnectionParamsFromString(given);
   await connection.open({ authorization: headerOf(req, 'authorization'), token: params?.['token'] }, identityOf(req, params));
-  const ctx = new Context({ connection, control, feed, connectionId: connection.id, requestId, traceparent: traceparentOf(req) });
+  const ctx = new Context({
+    connection,
+    administration,
+    pipeline,
+    connectionId: connection.id,
+    requestId,
+    traceparent: traceparentFrom(req),
+  });
   const shapeOf = (error: CourierError) =>
     getTRPCErrorShape({ config: appRouter._def._config, error, type: 'subscription', path, input: undefined, ctx });
   const dialect = dialectOf((error) => JSON.stringify(appRouter._def._config.transformer.output.serialize(shapeOf(error))));
-  const stream = await openSseStream(connection, res, dialect, { stallMs, meter: feed.meter });
+  const stream = await openSseStream(connection, res, dialect, { stallMs, meter: pipeline.meter });
   try {
     const { signal } = connection;
     const getRawInput = async () => inputFrom(query, headerOf(req, 'last-event-id'));

@@ -1,8 +1,7 @@
 /** How a subscription's items reach a tRPC WebSocket: event streams by shared frames, anything else item by item, paced. */
 import { getTRPCErrorFromUnknown, isTrackedEnvelope } from '@trpc/server';
 import type { TRPCResponseMessage } from '@trpc/server/rpc';
-import type { Delivery } from '../delivery/delivery.ts';
-import type { Sink } from '../delivery/sink.ts';
+import type { Delivery, Sink } from '../delivery/batch.ts';
 import type { Meter } from '../observe/meter.ts';
 import { textFrames, type WebSocketWriter } from './web-socket-writer.ts';
 

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { AnyTRPCRouter, inferRouterContext, TRPCError } from '@trpc/server';
 import type { TRPCRequestInfo } from '@trpc/server/http';
 import type { Connection } from '../connections/connection.ts';
-import type { Delivery } from '../delivery/delivery.ts';
+import type { Delivery } from '../delivery/batch.ts';
 import type { Meter } from '../observe/meter.ts';
 import type { RequestId } from './trpc-messages.ts';
 

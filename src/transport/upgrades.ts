@@ -63,7 +63,7 @@ export class Upgrades {
   constructor(deps: UpgradesDeps) {
     this.#deps = deps;
     const onSocketError = (error: Error) => {
-      deps.feed.meter.invalid('websocket');
+      deps.pipeline.meter.invalid('websocket');
       deps.logger.debug('a WebSocket failed', { error });
     };
     this.#trpc = trpcEndpoint({ ...deps, onSocketError });
@@ -91,7 +91,7 @@ export class Upgrades {
     const onGone = () => connection.closed(1006);
     socket.once('close', onGone);
     connection.carriedBy(new UnansweredUpgrade(socket));
-    if (!(await connections.enter(connection, credentialsOf(req, route.target)))) {
+    if (!(await connections.admit(connection, credentialsOf(req, route.target)))) {
       if (connection.ending === undefined) refuse(socket, 429);
       return;
     }
@@ -104,7 +104,7 @@ export class Upgrades {
   /** What serves an upgrade, or the status that refuses it. */
   #routeOf(req: IncomingMessage, socket: Socket): Route | number {
     if (this.#deps.isRefusing(socket)) return 503;
-    if (!this.#deps.connections.mayCome(req)) return 403;
+    if (!this.#deps.connections.allowsOrigin(req)) return 403;
     try {
       const target = requestTarget(req.url ?? '', this.#deps.basePath);
       if (target.path === '/trpc') {

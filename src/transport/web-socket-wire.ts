@@ -71,7 +71,7 @@ export abstract class WebSocketWire implements Wire {
   /** The socket is gone. */
   protected onClose(): void {}
 
-  leave?(signal: AbortSignal): Promise<void>;
+  drain?(signal: AbortSignal): Promise<void>;
 
   abstract goodbye(ending: Ending): void;
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { mayPublish, mayRead, principalOf } from '../../src/auth/principal.ts';
 import type { Role } from '../../src/contract/admin.ts';
-import { selectorOf } from '../../src/contract/channels.ts';
+import { channelSetOf } from '../../src/contract/channels.ts';
 import type { EventType } from '../../src/contract/events/index.ts';
 
 const later = Date.now() + 60_000;
@@ -21,7 +21,7 @@ test.each<[string, ReturnType<typeof who>, string, boolean]>([
   ['a user whose name is no channel segment reads global', who('a b@c', 'user'), 'global', true],
   ['a service reads everything', who('forge', 'service'), '**', true],
   ['an admin reads everything', who('root', 'admin'), '**', true],
-])('reading: %s', (_name, principal, pattern, allowed) => expect(mayRead(principal, selectorOf([pattern]))).toBe(allowed));
+])('reading: %s', (_name, principal, pattern, allowed) => expect(mayRead(principal, channelSetOf([pattern]))).toBe(allowed));
 
 test.each<[string, ReturnType<typeof who>, EventType, string, boolean]>([
   ['a user publishes nothing', who('u1', 'user'), 'forge.job.started', 'user.u1', false],

@@ -98,5 +98,5 @@ test('what waited for the gateway is published once it is there', async () => {
   await using second = await startGateway({ COURIER_PORT: port });
   expect(await publisher.flush({ timeoutMs: 20_000 })).toBe(true);
   expect(publisher.counts).toMatchObject({ published: 10, dropped: 0 });
-  expect(second.feed.tail.position).toBe(10);
+  expect(second.pipeline.tail.seq).toBe(10);
 });

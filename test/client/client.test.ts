@@ -147,14 +147,14 @@ test('subscriptions to the same channels share one on the wire, in whatever orde
   await Promise.all(subscriptions.map(({ live }) => live));
   subscriptions.push(client.subscribe(['global', 'backtest.b1'], () => void seen.push('c'), options));
   await subscriptions[2]?.live;
-  expect(gateway.feed.hub.listeners).toBe(1);
+  expect(gateway.pipeline.hub.subscribers).toBe(1);
   await client.publish('global', 'backtest.progress', progress(0));
   expect(seen.sort()).toEqual(['a', 'b', 'c']);
   for (const subscription of subscriptions) subscription.unsubscribe();
   await Promise.all(subscriptions.map(({ ended }) => ended));
   // The gateway answers in order: by the time of this answer it has heard of the end.
   await client.trpc.auth.whoami.query();
-  expect(gateway.feed.hub.listeners).toBe(0);
+  expect(gateway.pipeline.hub.subscribers).toBe(0);
 });
 
 test('one object and one date may stand in several events of a batch', async () => {
@@ -481,7 +481,7 @@ test('a token is renewed over the same connection before it expires', async () =
   expect(renewed).toMatchObject({ status: 'connected' });
   expect((await client.trpc.auth.whoami.query()).expires_at.getTime()).toBeGreaterThan(before.expires_at.getTime());
   expect(asked).toBe(2);
-  expect(gateway.feed.hub.listeners).toBe(0);
+  expect(gateway.pipeline.hub.subscribers).toBe(0);
 });
 
 test('a token that cannot be renewed ends with the connection, and is told', async () => {
@@ -543,7 +543,7 @@ test('close answers what was sent, ends subscriptions in peace, and refuses what
   expect(await failure(client.publish('backtest.b1', 'backtest.progress', progress(0)))).toMatchObject({ code: 'CLOSED' });
   expect(await failure(client.connect())).toMatchObject({ code: 'CLOSED' });
   expect(() => client.subscribe('global', { onGap: 'fail' })).toThrow(expect.objectContaining({ code: 'CLOSED' }));
-  expect(gateway.feed.hub.listeners).toBe(0);
+  expect(gateway.pipeline.hub.subscribers).toBe(0);
 });
 
 test('a client that was never used opens nothing', async () => {

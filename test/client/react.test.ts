@@ -59,9 +59,9 @@ describe.each(REACT_VERSIONS)('React %s', (react) => {
     await publishBars(trpc, [3]);
     await shownBars(page, 'two').toEqual([1, 2, 3]);
     expect(await page.drive.bookkeeping()).toMatchObject({ subscribed: 1, open: 1 });
-    expect(gateway.feed.hub.listeners).toBe(1);
+    expect(gateway.pipeline.hub.subscribers).toBe(1);
     await page.drive.render([]);
-    await eventually(() => gateway.feed.hub.listeners).toBe(0);
+    await eventually(() => gateway.pipeline.hub.subscribers).toBe(0);
     expect(await page.drive.bookkeeping()).toEqual({ subscribed: 1, open: 0, watchers: 0 });
     expect(page.complaints).toEqual([]);
   });
@@ -74,7 +74,7 @@ describe.each(REACT_VERSIONS)('React %s', (react) => {
     // The gateway has looked at all of it once it has answered what came after.
     await page.drive.render([channelView('after', 'backtest.b2')]);
     await shown(page, 'after').toMatchObject({ status: 'live' });
-    await eventually(() => gateway.feed.hub.busiest(10)).toEqual([{ channel: 'backtest.b2', subscribers: 1 }]);
+    await eventually(() => gateway.pipeline.hub.busiest(10)).toEqual([{ channel: 'backtest.b2', subscribers: 1 }]);
     expect(page.complaints).toEqual([]);
   });
 
@@ -122,7 +122,7 @@ describe.each(REACT_VERSIONS)('React %s', (react) => {
     for (const none of [null, []]) {
       await page.drive.render([view(none, 'none')]);
       await shown(page, 'view').toEqual({ status: 'paused', events: [] });
-      await eventually(() => gateway.feed.hub.listeners).toBe(0);
+      await eventually(() => gateway.pipeline.hub.subscribers).toBe(0);
     }
     await page.drive.render([view('backtest.b2', 'again')]);
     await shown(page, 'view').toMatchObject({ status: 'live', events: [] });
@@ -145,7 +145,7 @@ describe.each(REACT_VERSIONS)('React %s', (react) => {
     for (const view of ['backtest', 'strategy', 'job', 'own', 'other']) await shown(page, view).toMatchObject({ status: 'live' });
     for (const view of ['nobody', 'nothing']) await shown(page, view).toMatchObject({ status: 'paused' });
     await shown(page, 'pattern').toMatchObject({ status: 'failed', error: { code: 'INVALID_ARGUMENT' } });
-    const topics = gateway.feed.hub.busiest(10).map(({ channel }) => channel);
+    const topics = gateway.pipeline.hub.busiest(10).map(({ channel }) => channel);
     expect(topics).toEqual(['backtest.b1', 'forge.job.j1', 'strategy.s1', 'user.ada', 'user.bob']);
     const data = { job_id: 'j1', kind: 'test' };
     for (const channel of ['user.ada', 'user.bob', 'forge.job.j1'] as const) {

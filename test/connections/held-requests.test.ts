@@ -79,10 +79,10 @@ function nearlyWhole(gateway: TestGateway, token: string): Sent {
 test('bodies that are under way may hold 16 MiB for each principal, and 64 MiB in all', async () => {
   await using gateway = await startGateway();
   const held = async (count: number, sub: string) => {
-    const before = gateway.census.heldBytes;
+    const before = gateway.census.reservedBytes;
     const token = await gateway.token(sub, 'service');
     const sent = Array.from({ length: count }, () => nearlyWhole(gateway, token));
-    await expect.poll(() => gateway.census.heldBytes, { timeout: 10_000 }).toBe(before + count * NEARLY);
+    await expect.poll(() => gateway.census.reservedBytes, { timeout: 10_000 }).toBe(before + count * NEARLY);
     return sent;
   };
   const sent = await held(16, 'forge');
@@ -96,7 +96,7 @@ test('bodies that are under way may hold 16 MiB for each principal, and 64 MiB i
   first?.req.end(' ');
   expect(await first?.answer).toMatchObject({ status: 400 });
   for (const { req } of sent) req.destroy();
-  await expect.poll(() => gateway.census.heldBytes).toBe(0);
+  await expect.poll(() => gateway.census.reservedBytes).toBe(0);
   // There is room again.
   expect(await publish(gateway, 1, 10)).toHaveLength(1);
 });
@@ -113,7 +113,7 @@ test('an answer that nobody reads ends its connection', async () => {
   ]);
   socket.write(page.repeat(16));
   socket.pause();
-  await expect.poll(() => gateway.census.heldBytes).toBeGreaterThan(0);
+  await expect.poll(() => gateway.census.reservedBytes).toBeGreaterThan(0);
   await expect.poll(() => gateway.census.requests, { timeout: 10_000 }).toBe(0);
   socket.resume();
   await gone;

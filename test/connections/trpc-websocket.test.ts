@@ -31,7 +31,7 @@ describe('a client that has not signed in', () => {
     await using gateway = await startGateway({}, {}, { timings: { openingMs: 100 } });
     await using peer = arrive(gateway);
     expect(await peer.ended()).toEqual({ code: 4408, reason: 'no authentication in time' });
-    await expect.poll(() => gateway.census).toMatchObject({ connections: { trpc: 0 }, strangers: 0 });
+    await expect.poll(() => gateway.census).toMatchObject({ connections: { trpc: 0 }, unauthenticated: 0 });
   });
 
   test('is not read beyond its parameters', async () => {

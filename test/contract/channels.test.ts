@@ -1,10 +1,18 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { CHANNEL_FAMILIES, contains, EVERYTHING, familyForm, familyOf, selectorOf, selects } from '../../src/contract/channels.ts';
+import {
+  CHANNEL_FAMILIES,
+  channelSetOf,
+  EVERYTHING,
+  familyForm,
+  familyOf,
+  includesAll,
+  includesChannel,
+} from '../../src/contract/channels.ts';
 
 const select = (patterns: string[], channel: string) => {
   const family = familyOf(channel);
-  return family !== undefined && selects(selectorOf(patterns), family, channel);
+  return family !== undefined && includesChannel(channelSetOf(patterns), family, channel);
 };
 
 describe('the grammar of channels', () => {
@@ -54,13 +62,13 @@ describe('patterns', () => {
   test.each(['', '.', 'a..b', 'user.', 'us*r.a', '***', 'user.a.*', 'nope.*', 'forge.*', `user.${'x'.repeat(300)}`])(
     '%j is refused, by name',
     (pattern) => {
-      expect(() => selectorOf(['global', pattern])).toThrow(RangeError);
-      expect(() => selectorOf(['global', pattern])).toThrow(JSON.stringify(pattern.slice(0, 255)).slice(1, 20));
+      expect(() => channelSetOf(['global', pattern])).toThrow(RangeError);
+      expect(() => channelSetOf(['global', pattern])).toThrow(JSON.stringify(pattern.slice(0, 255)).slice(1, 20));
     },
   );
 
   test('a channel that a listed family has already is not listed twice', () => {
-    expect(selectorOf(['user.a', 'user.*', 'user.a', 'global'])).toEqual({ families: new Set(['user']), channels: new Set(['global']) });
+    expect(channelSetOf(['user.a', 'user.*', 'user.a', 'global'])).toEqual({ families: new Set(['user']), channels: new Set(['global']) });
   });
 
   test('a pattern selects just what matching segment by segment gives', () => {
@@ -87,13 +95,13 @@ describe('patterns', () => {
 });
 
 test('containment', () => {
-  const inside = (outer: string[], inner: string[]) => contains(selectorOf(outer), selectorOf(inner));
+  const inside = (outer: string[], inner: string[]) => includesAll(channelSetOf(outer), channelSetOf(inner));
   expect(inside(['**'], ['*.a', 'global', 'forge.**'])).toBe(true);
   expect(inside(['user.*'], ['user.a', 'user.b'])).toBe(true);
   expect(inside(['user.a'], ['user.*'])).toBe(false);
   expect(inside(['user.a', 'global'], ['user.a'])).toBe(true);
   expect(inside(['user.*', 'strategy.*', 'backtest.*'], ['*.a'])).toBe(true);
   expect(inside(['user.*', 'strategy.*'], ['*.a'])).toBe(false);
-  expect(contains(EVERYTHING, EVERYTHING)).toBe(true);
+  expect(includesAll(EVERYTHING, EVERYTHING)).toBe(true);
   expect(CHANNEL_FAMILIES.map(familyForm)).toEqual(['global', 'user.{id}', 'strategy.{id}', 'backtest.{id}', 'forge.job.{id}']);
 });

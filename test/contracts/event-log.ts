@@ -1,13 +1,13 @@
 /** What every event log guarantees, as tests. Each implementation runs them all through a factory of its own. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { CHANNEL_FAMILIES, EVERYTHING, familyOf, type Selector, selectorOf, selects } from '../../src/contract/channels.ts';
+import { CHANNEL_FAMILIES, type ChannelSet, channelSetOf, EVERYTHING, familyOf, includesChannel } from '../../src/contract/channels.ts';
 import { parsePosition } from '../../src/contract/position.ts';
 import {
-  type EventDraft,
   type EventLog,
   IDEMPOTENCY_WINDOW_MS,
   type LogPage,
+  type NewEvent,
   PAGE_BYTES,
   type StoredEvent,
   TRIM_GRAIN_MS,
@@ -30,7 +30,7 @@ const DAY_MS = TRIM_GRAIN_MS;
 const CHANNELS = ['global', 'user.u1', 'user.u2', 'strategy.s1', 'strategy.s2', 'backtest.b1', 'forge.job.j1', 'forge.job.j2'];
 const TYPES = ['a', 'b', 'c'];
 
-export function draftOn(channel: string, options: { type?: string; key?: string; principal?: string; size?: number } = {}): EventDraft {
+export function draftOn(channel: string, options: { type?: string; key?: string; principal?: string; size?: number } = {}): NewEvent {
   const { type = 'a', key, principal = 'p', size = 0 } = options;
   const family = familyOf(channel);
   if (family === undefined) throw new Error(`${channel} is no channel`);
@@ -43,36 +43,36 @@ const range = (from: number, to: number) => Array.from({ length: Math.max(0, to 
 
 async function readAll(
   log: EventLog,
-  selector: Selector,
+  channels: ChannelSet,
   options: { after?: number; limit?: number; types?: ReadonlySet<string> | undefined } = {},
 ) {
   const { limit = 1000, types } = options;
   const events: StoredEvent[] = [];
-  let after = options.after ?? 0;
+  let afterSeq = options.after ?? 0;
   for (;;) {
-    const page: LogPage = await log.read({ after, selector, types, limit }, never);
+    const page: LogPage = await log.read({ afterSeq, channels, types, limit }, never);
     events.push(...page.events);
-    if (page.through >= page.head) return events;
-    expect(page.through).toBeGreaterThan(after);
-    after = page.through;
+    if (page.endSeq >= page.head) return events;
+    expect(page.endSeq).toBeGreaterThan(afterSeq);
+    afterSeq = page.endSeq;
   }
 }
 
 /** As readAll, newest first. */
 async function readBack(
   log: EventLog,
-  selector: Selector,
+  channels: ChannelSet,
   options: { before?: number; limit?: number; types?: ReadonlySet<string> | undefined } = {},
 ) {
   const { limit = 1000, types } = options;
   const events: StoredEvent[] = [];
-  let before = options.before ?? (await log.bounds()).head + 1;
+  let beforeSeq = options.before ?? (await log.bounds()).head + 1;
   for (;;) {
-    const page: LogPage = await log.read({ before, selector, types, limit }, never);
+    const page: LogPage = await log.read({ beforeSeq, channels, types, limit }, never);
     events.push(...page.events);
-    if (page.through <= page.first) return events;
-    expect(page.through).toBeLessThan(before);
-    before = page.through;
+    if (page.endSeq <= page.first) return events;
+    expect(page.endSeq).toBeLessThan(beforeSeq);
+    beforeSeq = page.endSeq;
   }
 }
 
@@ -82,7 +82,7 @@ const arbitraryAppends = fc.array(
 );
 const arbitrarySelector = fc
   .subarray([...CHANNELS, 'user.*', 'strategy.*', 'backtest.*', 'forge.**', '**', '*', 'user.nobody', '*.u1'], { minLength: 1 })
-  .map((patterns) => selectorOf(patterns));
+  .map((patterns) => channelSetOf(patterns));
 
 export function describeEventLog(name: string, { durable, factory, runs }: LogSuite): void {
   describe(name, () => {
@@ -144,13 +144,15 @@ export function describeEventLog(name: string, { durable, factory, runs }: LogSu
         await log[Symbol.asyncDispose]();
         expect(await waiting).toHaveLength(1);
         await expect(log.append([draftOn('global')])).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
-        await expect(log.read({ after: 0, selector: EVERYTHING, limit: 1 }, never)).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
+        await expect(log.read({ afterSeq: 0, channels: EVERYTHING, limit: 1 }, never)).rejects.toMatchObject({
+          code: 'SERVICE_UNAVAILABLE',
+        });
         await expect(log.bounds()).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
       });
     });
 
     describe('reading', () => {
-      test('from any position, with any selector, types and page size, gives just what matches, in order', async () => {
+      test('from any position, with any channels, types and page size, gives just what matches, in order', async () => {
         await using logs = await factory();
         await using log = await logs.open();
         const model: StoredEvent[] = [];
@@ -161,16 +163,17 @@ export function describeEventLog(name: string, { durable, factory, runs }: LogSu
             fc.option(fc.subarray(TYPES, { minLength: 1 }), { nil: undefined }),
             fc.nat(),
             fc.integer({ min: 1, max: 20 }),
-            async (appends, selector, types, position, limit) => {
+            async (appends, channels, types, position, limit) => {
               for (const drafts of appends) {
                 const result = await log.append(drafts.map(({ channel, type }) => draftOn(channel, { type })));
                 model.push(...result.map(({ event }) => event));
               }
               const after = position % (model.length + 3);
               const expected = model.filter(
-                (event) => event.seq > after && selects(selector, event.family, event.channel) && (types?.includes(event.type) ?? true),
+                (event) =>
+                  event.seq > after && includesChannel(channels, event.family, event.channel) && (types?.includes(event.type) ?? true),
               );
-              const read = await readAll(log, selector, { after, limit, ...(types && { types: new Set(types) }) });
+              const read = await readAll(log, channels, { after, limit, ...(types && { types: new Set(types) }) });
               expect(read).toEqual(expected);
             },
           ),
@@ -182,26 +185,26 @@ export function describeEventLog(name: string, { durable, factory, runs }: LogSu
         await using logs = await factory();
         await using log = await logs.open();
         await log.append(range(1, 5).map(() => draftOn('global', { size: PAGE_BYTES })));
-        const page = await log.read({ after: 0, selector: EVERYTHING, limit: 100 }, never);
-        expect(page).toMatchObject({ through: 1, first: 1, head: 5 });
-        expect(await readAll(log, selectorOf(['global']))).toHaveLength(5);
+        const page = await log.read({ afterSeq: 0, channels: EVERYTHING, limit: 100 }, never);
+        expect(page).toMatchObject({ endSeq: 1, first: 1, head: 5 });
+        expect(await readAll(log, channelSetOf(['global']))).toHaveLength(5);
       });
 
       test('a page reaches the head when nothing more matches', async () => {
         await using logs = await factory();
         await using log = await logs.open();
         await log.append([draftOn('global'), draftOn('user.u1'), draftOn('user.u1')]);
-        const page = await log.read({ after: 0, selector: selectorOf(['global']), limit: 10 }, never);
+        const page = await log.read({ afterSeq: 0, channels: channelSetOf(['global']), limit: 10 }, never);
         expect(seqsOf(page.events)).toEqual([1]);
-        expect(page.through).toBe(3);
-        expect((await log.read({ after: 3, selector: EVERYTHING, limit: 10 }, never)).events).toEqual([]);
+        expect(page.endSeq).toBe(3);
+        expect((await log.read({ afterSeq: 3, channels: EVERYTHING, limit: 10 }, never)).events).toEqual([]);
       });
 
       test('an aborted read rejects with the reason', async () => {
         await using logs = await factory();
         await using log = await logs.open();
         const reason = new Error('gone');
-        await expect(log.read({ after: 0, selector: EVERYTHING, limit: 1 }, AbortSignal.abort(reason))).rejects.toBe(reason);
+        await expect(log.read({ afterSeq: 0, channels: EVERYTHING, limit: 1 }, AbortSignal.abort(reason))).rejects.toBe(reason);
       });
 
       test('every family can be read on its own', async () => {
@@ -209,14 +212,14 @@ export function describeEventLog(name: string, { durable, factory, runs }: LogSu
         await using log = await logs.open();
         await log.append(CHANNELS.map((channel) => draftOn(channel)));
         for (const family of CHANNEL_FAMILIES) {
-          const read = await readAll(log, { families: new Set([family]), channels: new Set() });
+          const read = await readAll(log, { families: new Set([family]), singles: new Set() });
           expect(read.map(({ channel }) => channel)).toEqual(CHANNELS.filter((channel) => familyOf(channel) === family));
         }
       });
     });
 
     describe('reading backwards', () => {
-      test('from any number, with any selector, types and page size, gives the reverse of what reading forwards gives', async () => {
+      test('from any number, with any channels, types and page size, gives the reverse of what reading forwards gives', async () => {
         await using logs = await factory();
         await using log = await logs.open();
         await fc.assert(
@@ -226,13 +229,13 @@ export function describeEventLog(name: string, { durable, factory, runs }: LogSu
             fc.option(fc.subarray(TYPES, { minLength: 1 }), { nil: undefined }),
             fc.nat(),
             fc.integer({ min: 1, max: 20 }),
-            async (appends, selector, names, position, limit) => {
+            async (appends, channels, names, position, limit) => {
               for (const drafts of appends) await log.append(drafts.map(({ channel, type }) => draftOn(channel, { type })));
               const { head } = await log.bounds();
               const before = position % (head + 3);
               const types = names && new Set(names);
-              const forwards = await readAll(log, selector, { types });
-              expect(await readBack(log, selector, { before, limit, types })).toEqual(forwards.filter(({ seq }) => seq < before).reverse());
+              const forwards = await readAll(log, channels, { types });
+              expect(await readBack(log, channels, { before, limit, types })).toEqual(forwards.filter(({ seq }) => seq < before).reverse());
             },
           ),
           { numRuns: runs },
@@ -243,40 +246,40 @@ export function describeEventLog(name: string, { durable, factory, runs }: LogSu
         await using logs = await factory();
         await using log = await logs.open();
         await log.append(range(1, 6).map((n) => draftOn(n % 2 === 0 ? 'global' : 'user.u1', { type: n === 4 ? 'b' : 'a' })));
-        const page = await log.read({ before: 7, selector: selectorOf(['global']), types: new Set(['a']), limit: 2 }, never);
+        const page = await log.read({ beforeSeq: 7, channels: channelSetOf(['global']), types: new Set(['a']), limit: 2 }, never);
         expect(seqsOf(page.events)).toEqual([6]);
-        expect(page).toMatchObject({ through: 4, first: 1, head: 6 });
+        expect(page).toMatchObject({ endSeq: 4, first: 1, head: 6 });
       });
 
       test('a page ends before it is too large, but holds at least one event', async () => {
         await using logs = await factory();
         await using log = await logs.open();
         await log.append(range(1, 5).map(() => draftOn('global', { size: PAGE_BYTES })));
-        const page = await log.read({ before: 6, selector: EVERYTHING, limit: 100 }, never);
+        const page = await log.read({ beforeSeq: 6, channels: EVERYTHING, limit: 100 }, never);
         expect(seqsOf(page.events)).toEqual([5]);
-        expect(page).toMatchObject({ through: 5, first: 1, head: 5 });
-        expect(seqsOf(await readBack(log, selectorOf(['global'])))).toEqual([5, 4, 3, 2, 1]);
+        expect(page).toMatchObject({ endSeq: 5, first: 1, head: 5 });
+        expect(seqsOf(await readBack(log, channelSetOf(['global'])))).toEqual([5, 4, 3, 2, 1]);
       });
 
       test('a page reaches the first event when nothing more matches, and there is nothing before that', async () => {
         await using logs = await factory();
         await using log = await logs.open();
-        const nothing = { events: [], through: 1, first: 1, head: 0 };
-        expect(await log.read({ before: 1, selector: EVERYTHING, limit: 10 }, never)).toEqual(nothing);
+        const nothing = { events: [], endSeq: 1, first: 1, head: 0 };
+        expect(await log.read({ beforeSeq: 1, channels: EVERYTHING, limit: 10 }, never)).toEqual(nothing);
         await log.append([draftOn('user.u1'), draftOn('global'), draftOn('user.u1')]);
-        const page = await log.read({ before: 4, selector: selectorOf(['global']), limit: 10 }, never);
+        const page = await log.read({ beforeSeq: 4, channels: channelSetOf(['global']), limit: 10 }, never);
         expect(seqsOf(page.events)).toEqual([2]);
-        expect(page.through).toBe(1);
-        for (const selector of [EVERYTHING, selectorOf(['user.u1'])])
-          expect(await log.read({ before: 1, selector, limit: 10 }, never)).toEqual({ ...nothing, head: 3 });
+        expect(page.endSeq).toBe(1);
+        for (const channels of [EVERYTHING, channelSetOf(['user.u1'])])
+          expect(await log.read({ beforeSeq: 1, channels, limit: 10 }, never)).toEqual({ ...nothing, head: 3 });
       });
 
       test('begins at the head, however far past it', async () => {
         await using logs = await factory();
         await using log = await logs.open();
         await log.append([draftOn('user.u1'), draftOn('global')]);
-        for (const selector of [EVERYTHING, selectorOf(['global', 'user.u1'])])
-          expect(seqsOf((await log.read({ before: 1000, selector, limit: 10 }, never)).events)).toEqual([2, 1]);
+        for (const channels of [EVERYTHING, channelSetOf(['global', 'user.u1'])])
+          expect(seqsOf((await log.read({ beforeSeq: 1000, channels, limit: 10 }, never)).events)).toEqual([2, 1]);
       });
     });
 
@@ -358,12 +361,12 @@ export function describeEventLog(name: string, { durable, factory, runs }: LogSu
         expect(await log.trim(now - 3 * DAY_MS, 2)).toBe(false);
         expect(await log.bounds()).toEqual({ first: 5, head: 10 });
         expect(seqsOf(await readAll(log, EVERYTHING))).toEqual(range(5, 10));
-        expect(seqsOf(await readAll(log, selectorOf(['user.u1'])))).toEqual([5, 7, 9]);
-        expect(seqsOf(await readAll(log, selectorOf(['global']), { limit: 1 }))).toEqual([6, 8, 10]);
+        expect(seqsOf(await readAll(log, channelSetOf(['user.u1'])))).toEqual([5, 7, 9]);
+        expect(seqsOf(await readAll(log, channelSetOf(['global']), { limit: 1 }))).toEqual([6, 8, 10]);
         expect(seqsOf(await readBack(log, EVERYTHING))).toEqual(range(5, 10).reverse());
-        expect(seqsOf(await readBack(log, selectorOf(['global']), { limit: 1 }))).toEqual([10, 8, 6]);
-        for (const selector of [EVERYTHING, selectorOf(['user.u1'])])
-          expect(await log.read({ before: 3, selector, limit: 10 }, never)).toEqual({ events: [], through: 3, first: 5, head: 10 });
+        expect(seqsOf(await readBack(log, channelSetOf(['global']), { limit: 1 }))).toEqual([10, 8, 6]);
+        for (const channels of [EVERYTHING, channelSetOf(['user.u1'])])
+          expect(await log.read({ beforeSeq: 3, channels, limit: 10 }, never)).toEqual({ events: [], endSeq: 3, first: 5, head: 10 });
       });
 
       test('never gives a number again, even when everything is gone', async () => {
@@ -375,8 +378,8 @@ export function describeEventLog(name: string, { durable, factory, runs }: LogSu
         await trimAll(log, 0, 100);
         expect(await log.bounds()).toEqual({ first: 3, head: 2 });
         const empty = { events: [], first: 3, head: 2 };
-        expect(await log.read({ after: 0, selector: EVERYTHING, limit: 10 }, never)).toEqual({ ...empty, through: 2 });
-        expect(await log.read({ before: 3, selector: EVERYTHING, limit: 10 }, never)).toEqual({ ...empty, through: 3 });
+        expect(await log.read({ afterSeq: 0, channels: EVERYTHING, limit: 10 }, never)).toEqual({ ...empty, endSeq: 2 });
+        expect(await log.read({ beforeSeq: 3, channels: EVERYTHING, limit: 10 }, never)).toEqual({ ...empty, endSeq: 3 });
         expect(await log.append([draftOn('global')])).toMatchObject([{ event: { seq: 3 } }]);
       });
 

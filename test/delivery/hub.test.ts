@@ -1,19 +1,19 @@
-/** Audiences: what is dispatched in one turn is given at once, the same to everyone, and nobody misses or repeats for it. */
+/** Subscriber groups: what is dispatched in one turn is handed over at once, the same batch to every subscriber, and nobody misses or repeats an event for it. */
 import { expect, test } from 'vitest';
-import { selectorOf } from '../../src/contract/channels.ts';
-import type { Member } from '../../src/delivery/audience.ts';
+import { channelSetOf } from '../../src/contract/channels.ts';
 import type { Batch } from '../../src/delivery/batch.ts';
-import { Delivery } from '../../src/delivery/delivery.ts';
+import { Delivery } from '../../src/delivery/batch.ts';
 import { Hub } from '../../src/delivery/hub.ts';
+import type { LiveSubscriber } from '../../src/delivery/subscriber-group.ts';
 
-const interestIn = (patterns: string[], types?: string[]) => ({ selector: selectorOf(patterns), types: types && new Set(types) });
+const filterOf = (patterns: string[], types?: string[]) => ({ channels: channelSetOf(patterns), types: types && new Set(types) });
 const event = (seq: number, { channel = 'user.a', type = 'a', size = 10 } = {}) =>
   new Delivery(`e-${seq}`, { seq, channel, family: 'user', type, body: 'x'.repeat(size) });
 
-class TestMember implements Member {
+class TestSubscriber implements LiveSubscriber {
   readonly batches: Batch[] = [];
   readonly behind: number[] = [];
-  readonly sink: Member['sink'];
+  readonly sink: LiveSubscriber['sink'];
 
   constructor(writable = () => true) {
     this.sink = {
@@ -34,12 +34,12 @@ class TestMember implements Member {
   }
 }
 
-test('the events of one turn are given at once, the same batch to all who want the same', async () => {
+test('the events of one turn are handed over at once, the same batch to all subscribers with equal filters', async () => {
   const hub = new Hub();
-  const [first, second, filtered] = [new TestMember(), new TestMember(), new TestMember()];
-  hub.join(interestIn(['user.a', 'user.b']), first, 0);
-  hub.join(interestIn(['user.b', 'user.a']), second, 0);
-  hub.join(interestIn(['user.*'], ['b']), filtered, 0);
+  const [first, second, filtered] = [new TestSubscriber(), new TestSubscriber(), new TestSubscriber()];
+  hub.join(filterOf(['user.a', 'user.b']), first, 0);
+  hub.join(filterOf(['user.b', 'user.a']), second, 0);
+  hub.join(filterOf(['user.*'], ['b']), filtered, 0);
   for (const [seq, channel] of ['user.a', 'user.b', 'user.c'].entries()) hub.dispatch(event(seq + 1, { channel }));
   hub.dispatch(event(4, { channel: 'user.c', type: 'b' }));
   expect(first.batches).toEqual([]);
@@ -52,44 +52,44 @@ test('the events of one turn are given at once, the same batch to all who want t
   expect(first.batches[0]?.render('form', make)).toBe(second.batches[0]?.render('form', make));
 });
 
-test('much in one turn is given in batches of a bounded size', async () => {
-  const hub = new Hub({ batchLength: 100 });
-  const member = new TestMember();
-  hub.join(interestIn(['user.*']), member, 0);
+test('many events of one turn are handed over in batches of a bounded size', async () => {
+  const hub = new Hub({ batchUnits: 100 });
+  const subscriber = new TestSubscriber();
+  hub.join(filterOf(['user.*']), subscriber, 0);
   for (let seq = 1; seq <= 7; seq += 1) hub.dispatch(event(seq, { size: 40 }));
   hub.dispatch(event(8, { size: 1000 }));
   await Promise.resolve();
-  expect(member.seqs).toEqual([
+  expect(subscriber.seqs).toEqual([
     [1, 2, 3],
     [4, 5, 6],
     [7, 8],
   ]);
 });
 
-test('who joins in the middle of a turn gets what comes after, who leaves gets what came before', async () => {
+test('a subscriber that joins in the middle of a turn gets what comes after, one that leaves gets what came before', async () => {
   const hub = new Hub();
-  const [early, late] = [new TestMember(), new TestMember()];
-  const audience = hub.join(interestIn(['user.a']), early, 0);
+  const [early, late] = [new TestSubscriber(), new TestSubscriber()];
+  const group = hub.join(filterOf(['user.a']), early, 0);
   hub.dispatch(event(1));
-  hub.join(interestIn(['user.a']), late, 0);
+  hub.join(filterOf(['user.a']), late, 0);
   hub.dispatch(event(2));
-  audience.leave(early);
+  group.leave(early);
   hub.dispatch(event(3));
   await Promise.resolve();
   expect(early.seqs).toEqual([[1], [2]]);
   expect(late.seqs).toEqual([[2], [3]]);
-  expect(hub.listeners).toBe(1);
-  audience.leave(late);
-  audience.leave(late);
-  expect([hub.listeners, hub.topics]).toEqual([0, 0]);
+  expect(hub.subscribers).toBe(1);
+  group.leave(late);
+  group.leave(late);
+  expect([hub.subscribers, hub.topics]).toEqual([0, 0]);
 });
 
-test('who is full is out, and told up to where it was given everything', async () => {
+test('a full subscriber is removed, and told the number up to which everything was handed to it', async () => {
   const hub = new Hub();
   let full = false;
-  const [slow, fast] = [new TestMember(() => !full), new TestMember()];
-  hub.join(interestIn(['user.a']), slow, 0);
-  hub.join(interestIn(['user.a']), fast, 0);
+  const [slow, fast] = [new TestSubscriber(() => !full), new TestSubscriber()];
+  hub.join(filterOf(['user.a']), slow, 0);
+  hub.join(filterOf(['user.a']), fast, 0);
   hub.dispatch(event(1));
   hub.dispatch(event(2));
   await Promise.resolve();
@@ -101,16 +101,47 @@ test('who is full is out, and told up to where it was given everything', async (
   expect(slow.seqs).toEqual([[1, 2]]);
   expect(slow.behind).toEqual([2]);
   expect(fast.seqs).toEqual([[1, 2], [5], [6]]);
-  expect(hub.listeners).toBe(1);
+  expect(hub.subscribers).toBe(1);
 });
 
-test('an interruption puts everyone out, after what came before it', () => {
+test('an interruption removes every subscriber, after what came before it', () => {
   const hub = new Hub();
-  const member = new TestMember();
-  hub.join(interestIn(['user.a']), member, 0);
+  const subscriber = new TestSubscriber();
+  hub.join(filterOf(['user.a']), subscriber, 0);
   hub.dispatch(event(1));
   hub.interrupt(3);
-  expect(member.seqs).toEqual([[1]]);
-  expect(member.behind).toEqual([3]);
-  expect([hub.listeners, hub.topics]).toEqual([0, 0]);
+  expect(subscriber.seqs).toEqual([[1]]);
+  expect(subscriber.behind).toEqual([3]);
+  expect([hub.subscribers, hub.topics]).toEqual([0, 0]);
+});
+
+test('a subscriber that joins while all others of its group are removed hears what follows', async () => {
+  const hub = new Hub();
+  let full = false;
+  const [slow, joining] = [new TestSubscriber(() => !full), new TestSubscriber()];
+  hub.join(filterOf(['user.a']), slow, 0);
+  full = true;
+  hub.dispatch(event(1));
+  hub.join(filterOf(['user.a']), joining, 1);
+  expect(slow.behind).toEqual([0]);
+  hub.dispatch(event(2));
+  await Promise.resolve();
+  expect(joining.seqs).toEqual([[2]]);
+  expect([hub.subscribers, hub.topics]).toEqual([1, 1]);
+});
+
+test('a removed subscriber may join again at once, and a group that was closed takes nobody with it', async () => {
+  const hub = new Hub();
+  let full = true;
+  const rejoining = new TestSubscriber(() => !full);
+  const closed = hub.join(filterOf(['user.a']), rejoining, 0);
+  rejoining.onBehind = (seq) => void hub.join(filterOf(['user.a']), rejoining, seq);
+  hub.dispatch(event(1));
+  await Promise.resolve();
+  full = false;
+  closed.leave(rejoining);
+  hub.dispatch(event(2));
+  await Promise.resolve();
+  expect(rejoining.seqs).toEqual([[2]]);
+  expect([hub.subscribers, hub.topics]).toEqual([1, 1]);
 });

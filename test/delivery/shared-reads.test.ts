@@ -1,24 +1,24 @@
 /** Reads of the log are shared by those who want the same, and nobody misses anything for it. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { EVERYTHING, type Selector, selectorOf } from '../../src/contract/channels.ts';
+import { type ChannelSet, channelSetOf, EVERYTHING } from '../../src/contract/channels.ts';
 import { SharedReads } from '../../src/delivery/shared-reads.ts';
 import { Subscriber } from '../../src/delivery/subscriber.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
 import { draftOn } from '../contracts/event-log.ts';
-import { startFeed, TestSink } from '../helpers/feed.ts';
+import { startPipeline, TestSink } from '../helpers/pipeline.ts';
 
 const never = new AbortController().signal;
 const range = (from: number, to: number) => Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => from + index);
 
 /** Reads everything from `after` on, page by page, as a subscriber does. */
-async function readAll(reads: SharedReads, selector: Selector, after: number, head: number): Promise<number[]> {
+async function readAll(reads: SharedReads, channels: ChannelSet, after: number, head: number): Promise<number[]> {
   const seqs: number[] = [];
   for (let cursor = after; ; ) {
-    const page = await reads.read({ selector, types: undefined }, cursor, never);
+    const page = await reads.read({ channels, types: undefined }, cursor, never);
     for (const { deliveries } of page.batches) for (const { seq } of deliveries) if (seq > cursor) seqs.push(seq);
-    cursor = Math.max(cursor, page.through);
-    if (page.through >= head) return seqs;
+    cursor = Math.max(cursor, page.endSeq);
+    if (page.endSeq >= head) return seqs;
   }
 }
 
@@ -80,7 +80,7 @@ test('those who want different channels get their own, a bounded number at a tim
     },
   });
   using reads = new SharedReads(watched);
-  const received = await Promise.all(range(0, 99).map((n) => readAll(reads, selectorOf([`user.u${n}`]), 500, 1000)));
+  const received = await Promise.all(range(0, 99).map((n) => readAll(reads, channelSetOf([`user.u${n}`]), 500, 1000)));
   for (const [n, seqs] of received.entries()) expect(seqs).toEqual(range(501, 1000).filter((seq) => seq % 100 === n));
   expect(most).toBeGreaterThan(1);
   expect(most).toBeLessThanOrEqual(8);
@@ -91,8 +91,8 @@ test('one who leaves is rejected with the reason, and the others are served', as
   await log.append([draftOn('global')]);
   using reads = new SharedReads(log);
   const leaving = new AbortController();
-  const gone = reads.read({ selector: EVERYTHING, types: undefined }, 0, leaving.signal);
-  const staying = reads.read({ selector: EVERYTHING, types: undefined }, 0, never);
+  const gone = reads.read({ channels: EVERYTHING, types: undefined }, 0, leaving.signal);
+  const staying = reads.read({ channels: EVERYTHING, types: undefined }, 0, never);
   leaving.abort(new Error('left'));
   await expect(gone).rejects.toThrow('left');
   expect((await staying).batches.flatMap(({ deliveries }) => deliveries).map(({ seq }) => seq)).toEqual([1]);
@@ -103,22 +103,22 @@ test('a log that cannot be read is told to everyone who waits, and is tried agai
   await log.append([draftOn('global')]);
   using reads = new SharedReads(log);
   await log[Symbol.asyncDispose]();
-  const interest = { selector: EVERYTHING, types: undefined };
-  const results = await Promise.allSettled([reads.read(interest, 0, never), reads.read(interest, 0, never)]);
+  const filter = { channels: EVERYTHING, types: undefined };
+  const results = await Promise.allSettled([reads.read(filter, 0, never), reads.read(filter, 0, never)]);
   expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
-  await expect(reads.read(interest, 0, never)).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
+  await expect(reads.read(filter, 0, never)).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
   expect(reads.count).toBe(2);
 });
 
 test('who is only a little behind after a restart needs no read at all', async () => {
   const log = openMemoryLog();
   await log.append(range(1, 6000).map(() => draftOn('global')));
-  await using feed = await startFeed({ log });
+  await using pipeline = await startPipeline({ log });
   const sink = new TestSink();
   const stop = new AbortController();
-  const ended = new Subscriber(feed, { selector: EVERYTHING, types: undefined }, 2500, sink).run(stop.signal);
+  const ended = new Subscriber(pipeline, { channels: EVERYTHING, types: undefined }, 2500, sink).run(stop.signal);
   expect(sink.seqs).toEqual(range(2501, 6000));
-  expect(feed.reads.count).toBe(0);
+  expect(pipeline.reads.count).toBe(0);
   stop.abort();
   await ended;
 });

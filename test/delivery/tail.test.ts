@@ -2,11 +2,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { EVERYTHING } from '../../src/contract/channels.ts';
-import type { Member } from '../../src/delivery/audience.ts';
 import type { Hub } from '../../src/delivery/hub.ts';
+import type { LiveSubscriber } from '../../src/delivery/subscriber-group.ts';
 import type { StoredEvent } from '../../src/log/log.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
-import { startFeed } from '../helpers/feed.ts';
+import { startPipeline } from '../helpers/pipeline.ts';
 
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
 
@@ -14,7 +14,7 @@ function listen(hub: Hub) {
   const seqs: number[] = [];
   const interrupted: number[] = [];
   let wake: () => void = () => undefined;
-  const member: Member = {
+  const member: LiveSubscriber = {
     sink: {
       writable: true,
       drained: () => Promise.resolve(),
@@ -25,12 +25,12 @@ function listen(hub: Hub) {
     },
     onBehind: (seq) => {
       interrupted.push(seq);
-      hub.join(interest, member, 0);
+      hub.join(filter, member, 0);
       wake();
     },
   };
-  const interest = { selector: EVERYTHING, types: undefined };
-  hub.join(interest, member, 0);
+  const filter = { channels: EVERYTHING, types: undefined };
+  hub.join(filter, member, 0);
   const until = (done: () => boolean) =>
     new Promise<void>((resolve) => {
       wake = () => {
@@ -49,7 +49,7 @@ test('what arrives dropped, repeated and out of order is dispatched 1 to N', asy
       async (count, random) => {
         const chance = () => random.next().value as number;
         const late: StoredEvent[][] = [];
-        await using feed = await startFeed({
+        await using pipeline = await startPipeline({
           reorderWaitMs: 1,
           headCheckMs: 5,
           deliver: (events, offer) => {
@@ -60,8 +60,8 @@ test('what arrives dropped, repeated and out of order is dispatched 1 to N', asy
             if (chance() < 0.3) for (const batch of late.splice(0)) offer(batch);
           },
         });
-        const { seqs, until } = listen(feed.hub);
-        for (let index = 0; index < count; index += 1) await feed.append('global');
+        const { seqs, until } = listen(pipeline.hub);
+        for (let index = 0; index < count; index += 1) await pipeline.append('global');
         await until(() => seqs.length >= count);
         expect(seqs).toEqual(range(1, count));
       },
@@ -72,23 +72,23 @@ test('what arrives dropped, repeated and out of order is dispatched 1 to N', asy
 
 describe('when nobody tells it', () => {
   test('the head check finds the last event', async () => {
-    await using feed = await startFeed({ headCheckMs: 5, deliver: () => undefined });
-    const { seqs, until } = listen(feed.hub);
-    await feed.append('global', 3);
+    await using pipeline = await startPipeline({ headCheckMs: 5, deliver: () => undefined });
+    const { seqs, until } = listen(pipeline.hub);
+    await pipeline.append('global', 3);
     await until(() => seqs.length === 3);
     expect(seqs).toEqual([1, 2, 3]);
   });
 
   test('a hole is filled from the log after the wait for reordering', async () => {
-    await using feed = await startFeed({
+    await using pipeline = await startPipeline({
       reorderWaitMs: 1,
       headCheckMs: 60_000,
       deliver: (events, offer) => {
         if (events[0]?.seq !== 2) offer(events);
       },
     });
-    const { seqs, until } = listen(feed.hub);
-    for (let index = 0; index < 3; index += 1) await feed.append('global');
+    const { seqs, until } = listen(pipeline.hub);
+    for (let index = 0; index < 3; index += 1) await pipeline.append('global');
     expect(seqs).toEqual([1]);
     await until(() => seqs.length === 3);
     expect(seqs).toEqual([1, 2, 3]);
@@ -111,32 +111,37 @@ test('a log that cannot be read is reported, and read again at the next check', 
       return typeof member === 'function' ? member.bind(target) : member;
     },
   });
-  await using feed = await startFeed({ log: flaky, headCheckMs: 5, deliver: () => undefined, onError: (error) => errors.push(error) });
-  const { seqs, until } = listen(feed.hub);
-  await feed.append('global');
+  await using pipeline = await startPipeline({
+    log: flaky,
+    headCheckMs: 5,
+    deliver: () => undefined,
+    onError: (error) => errors.push(error),
+  });
+  const { seqs, until } = listen(pipeline.hub);
+  await pipeline.append('global');
   await until(() => seqs.length === 1);
   expect(errors).toEqual([new Error('away')]);
 });
 
 test('events that were trimmed before they could be read interrupt the live subscribers', async () => {
   const log = openMemoryLog({ now: () => 1000 });
-  await using feed = await startFeed({ log, headCheckMs: 60_000, deliver: () => undefined });
-  const { seqs, interrupted, until } = listen(feed.hub);
-  await feed.append('global', 5);
+  await using pipeline = await startPipeline({ log, headCheckMs: 60_000, deliver: () => undefined });
+  const { seqs, interrupted, until } = listen(pipeline.hub);
+  await pipeline.append('global', 5);
   await log.trim(-1000, 3);
-  feed.tail.checkHead();
+  pipeline.tail.checkHead();
   await until(() => seqs.length === 2);
   expect(interrupted).toEqual([0]);
   expect(seqs).toEqual([4, 5]);
 });
 
 test('the events in memory are the latest, up to the bound', async () => {
-  await using feed = await startFeed({ recentBytes: 8000 });
-  await feed.append('global', 100);
-  const held = [...feed.tail.recent.after(0)].map(({ seq }) => seq);
+  await using pipeline = await startPipeline({ windowBytes: 8000 });
+  await pipeline.append('global', 100);
+  const held = [...pipeline.tail.window.after(0)].map(({ seq }) => seq);
   expect(held.at(-1)).toBe(100);
   expect(held.length).toBeLessThan(30);
-  expect(feed.tail.recent.covers((held[0] ?? 0) - 1, 100)).toBe(true);
-  expect(feed.tail.recent.covers((held[0] ?? 0) - 2, 100)).toBe(false);
-  expect([...feed.tail.recent.after(97)].map(({ seq }) => seq)).toEqual([98, 99, 100]);
+  expect(pipeline.tail.window.covers((held[0] ?? 0) - 1, 100)).toBe(true);
+  expect(pipeline.tail.window.covers((held[0] ?? 0) - 2, 100)).toBe(false);
+  expect([...pipeline.tail.window.after(97)].map(({ seq }) => seq)).toEqual([98, 99, 100]);
 });

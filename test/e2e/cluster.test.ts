@@ -6,7 +6,7 @@ import { redisPeers } from '../../src/cluster/redis.ts';
 import type { Sample } from '../../src/contract/admin.ts';
 import type { SharedLog } from '../../src/log/postgres.ts';
 import { LatencyCounter, type LatencyCounts, NO_LATENCIES } from '../../src/observe/latencies.ts';
-import type { Interval } from '../../src/observe/recent.ts';
+import type { Interval } from '../../src/observe/rates.ts';
 import { RedisConnection } from '../../src/redis/connection.ts';
 import { sharedEnv, startCluster } from '../helpers/cluster.ts';
 import { collect } from '../helpers/collect.ts';
@@ -172,7 +172,7 @@ test('the last 15 minutes of instances are one series', async () => {
   const [fast, slow] = [new LatencyCounter(), new LatencyCounter()];
   for (let count = 0; count < 60; count += 1) fast.observe(0.001);
   for (let count = 0; count < 40; count += 1) slow.observe(1);
-  await using redis = await RedisConnection.open(inject('redisUrl'), (gateway.feed.log as SharedLog).identity);
+  await using redis = await RedisConnection.open(inject('redisUrl'), (gateway.pipeline.log as SharedLog).identity);
   const answering = async (name: string, intervals: readonly Interval[]) => {
     const peers = await redisPeers(redis, name);
     peers.answer({ series: () => intervals } as Partial<Answerers> as Answerers);
@@ -202,7 +202,7 @@ test('an instance of a version that does not know clients is counted all the sam
   const { clients: _, contract: _contract, ...stats } = await admin.stats.query();
   const row = { sub: 'ada', role: 'user', transport: 'plain', address: '', subscriptions: 0, buffered_bytes: 0, lag: 0 };
   const times = { since: new Date(), expires_at: new Date() };
-  await using redis = await RedisConnection.open(inject('redisUrl'), (gateway.feed.log as SharedLog).identity);
+  await using redis = await RedisConnection.open(inject('redisUrl'), (gateway.pipeline.log as SharedLog).identity);
   await using older = await redisPeers(redis, 'older');
   older.answer({
     stats: () => ({ ...stats, subscriptions: 7 }),

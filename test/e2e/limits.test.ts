@@ -149,7 +149,7 @@ describe('connections', () => {
     await other.count(1);
     await using late = await openSocket(wsUrl(gateway, `/ws/global?token=${await gateway.token('ida')}`));
     expect(await late.closed).toEqual({ code: 1013, reason: 'the gateway is full' });
-    await expect.poll(() => gateway.census).toMatchObject({ places: 2, strangers: 1 });
+    await expect.poll(() => gateway.census).toMatchObject({ places: 2, unauthenticated: 1 });
   });
 
   test('that have not authenticated, of one address', async () => {

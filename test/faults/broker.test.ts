@@ -6,7 +6,7 @@ import { Subscriber } from '../../src/delivery/subscriber.ts';
 import type { StoredEvent } from '../../src/log/log.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
 import { draftOn } from '../contracts/event-log.ts';
-import { startFeed, TestSink } from '../helpers/feed.ts';
+import { startPipeline, TestSink } from '../helpers/pipeline.ts';
 import { EXACT, Ledger, LONG, report, seqOf } from './ledger.ts';
 
 const EVENTS = LONG ? 200_000 : 20_000;
@@ -18,7 +18,7 @@ test('messages dropped, repeated and reordered', { timeout: 120_000 }, async ({ 
   const late: StoredEvent[][] = [];
   const faults = { dropped: 0, repeated: 0, delayed: 0 };
   const log = openMemoryLog();
-  await using feed = await startFeed({
+  await using pipeline = await startPipeline({
     log,
     reorderWaitMs: 1,
     headCheckMs: 20,
@@ -40,7 +40,7 @@ test('messages dropped, repeated and reordered', { timeout: 120_000 }, async ({ 
   });
   const sink = new TestSink();
   const stop = new AbortController();
-  const ended = new Subscriber(feed, { selector: EVERYTHING, types: undefined }, 0, sink).run(stop.signal);
+  const ended = new Subscriber(pipeline, { channels: EVERYTHING, types: undefined }, 0, sink).run(stop.signal);
   const ledger = new Ledger();
   while (ledger.size < EVENTS) {
     const drafts = Array.from({ length: 100 }, (_, index) => draftOn('global', { type: `t${ledger.size + index}` }));
@@ -61,11 +61,11 @@ test('messages dropped, repeated and reordered', { timeout: 120_000 }, async ({ 
 
 async function everything(log: ReturnType<typeof openMemoryLog>) {
   const items: { id: string; text: string }[] = [];
-  for (let after = 0; ; ) {
-    const page = await log.read({ after, selector: EVERYTHING, limit: 1000 }, new AbortController().signal);
+  for (let afterSeq = 0; ; ) {
+    const page = await log.read({ afterSeq, channels: EVERYTHING, limit: 1000 }, new AbortController().signal);
     for (const { seq, type } of page.events) items.push({ id: log.positions.at(seq), text: type });
-    if (page.through >= page.head) return items;
-    after = page.through;
+    if (page.endSeq >= page.head) return items;
+    afterSeq = page.endSeq;
   }
 }
 

@@ -68,15 +68,15 @@ export async function startGateway(
 }
 
 /** Whatever a test did to a gateway: once it has ended, nothing of its clients is left in it. */
-function assertNothingIsLeft({ census, feed }: Gateway): void {
-  expect({ census, live: feed.hub.listeners, topics: feed.hub.topics }).toEqual({
+function assertNothingIsLeft({ census, pipeline }: Gateway): void {
+  expect({ census, live: pipeline.hub.subscribers, topics: pipeline.hub.topics }).toEqual({
     census: {
       connections: { trpc: 0, plain: 0, sse: 0 },
       requests: 0,
-      strangers: 0,
+      unauthenticated: 0,
       places: 0,
       subscriptions: 0,
-      heldBytes: 0,
+      reservedBytes: 0,
       isWatching: false,
     },
     live: 0,

@@ -63,11 +63,11 @@ test('whatever is lost and written again, a position means its own event or is r
         }
         for (const [id, event] of givenOut) {
           const position = parse(id);
-          const { gap, after } = positions.resume(position, events.length);
+          const { gap, afterSeq } = positions.resume(position, events.length);
           expect(gap === undefined).toBe(events[position.seq - 1] === event);
           // What both states share ends there.
-          if (after !== undefined) expect(historyOf.get(id)?.slice(0, after)).toEqual(events.slice(0, after));
-          if (gap === 'epoch' && after !== undefined) expect(events[after]).not.toBe(historyOf.get(id)?.[after]);
+          if (afterSeq !== undefined) expect(historyOf.get(id)?.slice(0, afterSeq)).toEqual(events.slice(0, afterSeq));
+          if (gap === 'epoch' && afterSeq !== undefined) expect(events[afterSeq]).not.toBe(historyOf.get(id)?.[afterSeq]);
         }
       }
     }),

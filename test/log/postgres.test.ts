@@ -64,8 +64,8 @@ describe('several instances', () => {
     const followed: number[] = [];
     let writing = true;
     const follow = (async () => {
-      for (let after = 0; writing || followed.length < 600; after = followed.at(-1) ?? 0) {
-        const { events } = await two.read({ after, selector: EVERYTHING, limit: 50 }, never);
+      for (let afterSeq = 0; writing || followed.length < 600; afterSeq = followed.at(-1) ?? 0) {
+        const { events } = await two.read({ afterSeq, channels: EVERYTHING, limit: 50 }, never);
         followed.push(...events.map(({ seq }) => seq));
       }
     })();
@@ -125,7 +125,7 @@ describe('a database that is not the one that it was', () => {
       .toBe(1);
     expect(broken[0]).toMatchObject({ message: expect.stringContaining('this instance must start again') });
     await expect(log.append([draftOn('global')])).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
-    await expect(log.read({ after: 0, selector: EVERYTHING, limit: 1 }, never)).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
+    await expect(log.read({ afterSeq: 0, channels: EVERYTHING, limit: 1 }, never)).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
     await using next = await openPostgresLog({ url });
     return { next, position, before: log.positions.epoch };
   }
@@ -369,8 +369,8 @@ test('the day that is written to stays, however little is to be kept', async () 
 });
 
 test.each<[LogStart, RegExp]>([
-  [{ after: 0 }, /Index Scan using \w+_(family|channel)_seq_idx on/],
-  [{ before: 5021 }, /Index Scan Backward using \w+_(family|channel)_seq_idx on/],
+  [{ afterSeq: 0 }, /Index Scan using \w+_(family|channel)_seq_idx on/],
+  [{ beforeSeq: 5021 }, /Index Scan Backward using \w+_(family|channel)_seq_idx on/],
 ])('a read of families and channels walks ranges of their indexes, whatever is common in the log: %o', async (start, walk) => {
   const url = await newDatabase();
   await using log = await openPostgresLog({ url });
@@ -383,7 +383,7 @@ test.each<[LogStart, RegExp]>([
       'ANALYZE courier_event',
       `SET plan_cache_mode = ${mode}`,
       `PREPARE read AS ${readsFrom(start).some.text}`,
-      `EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) EXECUTE read(${'before' in start ? start.before : start.after}, 100, NULL, '{0,1}', '{user.u1,forge.job.j1}')`,
+      `EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) EXECUTE read(${'before' in start ? start.beforeSeq : start.afterSeq}, 100, NULL, '{0,1}', '{user.u1,forge.job.j1}')`,
     );
     const plan = rows.map((row) => String(row['QUERY PLAN']));
     const scans = plan.filter((step) => / on courier_event_\d/.test(step));
@@ -467,12 +467,12 @@ test('events that are gone from the end while it runs are an error, never an end
   await using log = await openPostgresLog({ url });
   await log.append(Array.from({ length: 10 }, () => draftOn('global')));
   await execute(url, 'DELETE FROM courier_event WHERE seq > 7');
-  for (const start of [{ after: 0 }, { after: 7 }, { before: 11 }]) {
-    await expect(log.read({ ...start, selector: EVERYTHING, limit: 100 }, never)).rejects.toThrow(
+  for (const start of [{ afterSeq: 0 }, { afterSeq: 7 }, { beforeSeq: 11 }]) {
+    await expect(log.read({ ...start, channels: EVERYTHING, limit: 100 }, never)).rejects.toThrow(
       /it is damaged, an event from \d+ to \d+ is missing/,
     );
   }
-  expect((await log.read({ after: 0, selector: EVERYTHING, limit: 7 }, never)).through).toBe(7);
+  expect((await log.read({ afterSeq: 0, channels: EVERYTHING, limit: 7 }, never)).endSeq).toBe(7);
 });
 
 test('what was lost and said to be is told, and stored again by whoever repeats it', async () => {

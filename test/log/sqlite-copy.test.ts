@@ -27,9 +27,12 @@ const save = (copy: LogCopy, path: string) => pipeline(copy.read(), createWriteS
 async function everything(log: EventLog): Promise<StoredEvent[]> {
   const events: StoredEvent[] = [];
   for (;;) {
-    const page = await log.read({ after: events.at(-1)?.seq ?? (await log.bounds()).first - 1, selector: EVERYTHING, limit: 1000 }, never);
+    const page = await log.read(
+      { afterSeq: events.at(-1)?.seq ?? (await log.bounds()).first - 1, channels: EVERYTHING, limit: 1000 },
+      never,
+    );
     events.push(...page.events);
-    if (page.through === page.head) return events;
+    if (page.endSeq === page.head) return events;
   }
 }
 

@@ -20,7 +20,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { pipeline } from 'node:stream/promises';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { EVERYTHING, type Selector, selectorOf } from '../../src/contract/channels.ts';
+import { type ChannelSet, channelSetOf, EVERYTHING } from '../../src/contract/channels.ts';
 import type { EventLog, LogStart } from '../../src/log/log.ts';
 import { openSqliteLog } from '../../src/log/sqlite.ts';
 import { readStatement } from '../../src/log/sqlite-store.ts';
@@ -48,9 +48,9 @@ async function filledFile(path: string, events = 200): Promise<void> {
 /** All that a file says of its events, however they are asked for. */
 async function everything(path: string): Promise<{ first: string; bounds: object; events: readonly unknown[] }> {
   await using log = await openSqliteLog({ path });
-  const read = (start: LogStart, selector: Selector) => log.read({ ...start, selector, limit: 1000 }, new AbortController().signal);
-  const both = (selector: Selector) => [read({ after: 0 }, selector), read({ before: 1000 }, selector)];
-  const pages = await Promise.all([EVERYTHING, selectorOf(['backtest.*']), selectorOf(['backtest.b1'])].flatMap(both));
+  const read = (start: LogStart, channels: ChannelSet) => log.read({ ...start, channels, limit: 1000 }, new AbortController().signal);
+  const both = (channels: ChannelSet) => [read({ afterSeq: 0 }, channels), read({ beforeSeq: 1000 }, channels)];
+  const pages = await Promise.all([EVERYTHING, channelSetOf(['backtest.*']), channelSetOf(['backtest.b1'])].flatMap(both));
   return { first: log.positions.at(1), bounds: await log.bounds(), events: pages.map(({ events }) => events) };
 }
 
@@ -169,7 +169,7 @@ describe('the file', () => {
       expect(await log.append([draftOn('global', { size: 5000 })])).toMatchObject([{ event: { seq: acknowledged + 1 } }]);
     }
     await using log = await openSqliteLog({ path });
-    const page = await log.read({ after: 0, selector: EVERYTHING, limit: 1000 }, new AbortController().signal);
+    const page = await log.read({ afterSeq: 0, channels: EVERYTHING, limit: 1000 }, new AbortController().signal);
     expect(page).toMatchObject({ first: 21, head: acknowledged + 1 });
   });
 
@@ -322,20 +322,23 @@ describe('the rights on the file', () => {
   });
 });
 
-test.each([{ after: 0 }, { before: 2 }])('a read of families and channels walks index ranges and sorts nothing: %o', async (start) => {
-  using folder = temporaryFolder();
-  await filledFile(folder.file('log.db'), 1);
-  const db = new DatabaseSync(folder.file('log.db'));
-  const { sql } = readStatement({ start, families: ['user', 'strategy'], channels: ['global', 'backtest.b1', 'forge.job.j1'] });
-  const plan = db
-    .prepare(`EXPLAIN QUERY PLAN ${sql}`)
-    .all()
-    .map((row) => String(row['detail']));
-  db.close();
-  expect(plan.filter((step) => step.startsWith('SEARCH event USING INDEX event_by_family'))).toHaveLength(2);
-  expect(plan.filter((step) => step.startsWith('SEARCH event USING INDEX event_by_channel'))).toHaveLength(3);
-  expect(plan.filter((step) => /SCAN|TEMP B-TREE/.test(step))).toEqual([]);
-});
+test.each([{ afterSeq: 0 }, { beforeSeq: 2 }])(
+  'a read of families and channels walks index ranges and sorts nothing: %o',
+  async (start) => {
+    using folder = temporaryFolder();
+    await filledFile(folder.file('log.db'), 1);
+    const db = new DatabaseSync(folder.file('log.db'));
+    const { sql } = readStatement({ start, families: ['user', 'strategy'], singles: ['global', 'backtest.b1', 'forge.job.j1'] });
+    const plan = db
+      .prepare(`EXPLAIN QUERY PLAN ${sql}`)
+      .all()
+      .map((row) => String(row['detail']));
+    db.close();
+    expect(plan.filter((step) => step.startsWith('SEARCH event USING INDEX event_by_family'))).toHaveLength(2);
+    expect(plan.filter((step) => step.startsWith('SEARCH event USING INDEX event_by_channel'))).toHaveLength(3);
+    expect(plan.filter((step) => /SCAN|TEMP B-TREE/.test(step))).toEqual([]);
+  },
+);
 
 test('what retention has removed is given back to the disk, but for a part that events to come will need', {
   timeout: 30_000,
@@ -353,7 +356,7 @@ test('what retention has removed is given back to the disk, but for a part that 
   await log[Symbol.asyncDispose]();
   expect(statSync(path).size).toBeLessThan(70e6);
   await using again = await openSqliteLog({ path, now: () => now });
-  const page = await again.read({ after: 0, selector: EVERYTHING, limit: 10 }, new AbortController().signal);
+  const page = await again.read({ afterSeq: 0, channels: EVERYTHING, limit: 10 }, new AbortController().signal);
   expect(page.events.map(({ seq }) => seq)).toEqual([1001]);
 });
 

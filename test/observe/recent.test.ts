@@ -1,7 +1,7 @@
 /** Rates of the last minute and intervals of the last 15, on clocks that a test moves. */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { LatencyCounter, latencyOf, NO_LATENCIES } from '../../src/observe/latencies.ts';
-import { type Counted, Recent, seriesOf } from '../../src/observe/recent.ts';
+import { type Counted, Rates, seriesOf } from '../../src/observe/rates.ts';
 
 /** 5 s begin here, by the wall clock. */
 const START = Date.UTC(2026, 0, 2, 3, 4, 5);
@@ -23,7 +23,7 @@ function counting() {
     connections: 3,
     subscriptions: 4,
   });
-  return { totals, publishes, deliveries, recent: new Recent(read) };
+  return { totals, publishes, deliveries, recent: new Rates(read) };
 }
 
 test('rates are those of the last minute, or since the start', () => {
@@ -31,9 +31,9 @@ test('rates are those of the last minute, or since the start', () => {
   using _ = recent;
   totals.published = 10;
   vi.advanceTimersByTime(10_000);
-  expect(recent.rates).toEqual({ published: 1, delivered: 0, replayed: 0, failures: 0 });
+  expect(recent.perSecond).toEqual({ published: 1, delivered: 0, replayed: 0, failures: 0 });
   vi.advanceTimersByTime(120_000);
-  expect(recent.rates.published).toBe(0);
+  expect(recent.perSecond.published).toBe(0);
 });
 
 test('an interval has what was counted in it, and the latencies of it', () => {

@@ -29,13 +29,13 @@ describe('beside a running gateway', () => {
     const out = folder.file('out');
     mkdirSync(out);
     await using gateway = await startGateway({ COURIER_LOG: `sqlite:${folder.file('courier.db')}` });
-    await gateway.feed.log.append(Array.from({ length: 300 }, () => draftOn('global', { size: 500 })));
-    const last = gateway.feed.log.positions.at(300);
+    await gateway.pipeline.log.append(Array.from({ length: 300 }, () => draftOn('global', { size: 500 })));
+    const last = gateway.pipeline.log.positions.at(300);
     const told = new RegExp(`^${out}/a\\.db: 300 events, the last one ${last}; \\d+\\.\\d MiB, version 3, checked and synced$`);
     expect(await run([`${out}/a.db`], forGateway(gateway))).toEqual({ code: 0, stdout: [expect.stringMatching(told)], stderr: [] });
     const json = await run([`${out}/b.db`, '--json'], forGateway(gateway));
     expect(json).toMatchObject({ code: 0, stderr: [] });
-    const first = gateway.feed.log.positions.at(1);
+    const first = gateway.pipeline.log.positions.at(1);
     const figures = { file: `${out}/b.db`, bytes: statSync(`${out}/b.db`).size, schema_version: 3, events: 300, first, last };
     expect(json.stdout.map((line) => JSON.parse(line))).toEqual([figures]);
     expect(inspectLogFile(`${out}/a.db`)).toMatchObject({ events: 300, last });

@@ -121,7 +121,7 @@ describe('publish and tail', () => {
     await using publish = runCli(['publish', ...args], forGateway(gateway), input);
     expect([await publish.exit, publish.stdout, publish.stderr.length]).toEqual([2, [], 1]);
     expect(publish.stderr[0]).toContain(`courier: ${message}`);
-    expect((await gateway.feed.log.bounds()).head).toBe(0);
+    expect((await gateway.pipeline.log.bounds()).head).toBe(0);
   });
 
   test('a file that cannot be read', async () => {

@@ -21,7 +21,7 @@ interface Filled extends AsyncDisposable {
 async function filledGateway(timings: Partial<Timings> = {}): Promise<Filled> {
   const folder = temporaryFolder();
   const gateway = await startGateway({ COURIER_LOG: `sqlite:${folder.file('courier.db')}` }, {}, { timings });
-  await gateway.feed.log.append(Array.from({ length: EVENTS }, () => draftOn('global', { size: 500 })));
+  await gateway.pipeline.log.append(Array.from({ length: EVENTS }, () => draftOn('global', { size: 500 })));
   return {
     gateway,
     folder,
@@ -77,7 +77,7 @@ test('an admin gets the log as a file', async () => {
     'x-content-type-options': 'nosniff',
   });
   writeFileSync(folder.file('got.db'), bytes);
-  expect(inspectLogFile(folder.file('got.db'))).toMatchObject({ events: EVENTS, last: gateway.feed.log.positions.at(EVENTS) });
+  expect(inspectLogFile(folder.file('got.db'))).toMatchObject({ events: EVENTS, last: gateway.pipeline.log.positions.at(EVENTS) });
   expect(readdirSync(folder.path).sort()).toEqual([...files, 'got.db'].sort());
 });
 
@@ -132,7 +132,7 @@ test('a drain waits for it as long as it waits for anything, and then cuts it of
   let answer: IncomingMessage;
   {
     await using gateway = await startGateway({ COURIER_LOG: `sqlite:${folder.file('courier.db')}`, COURIER_DRAIN_SECONDS: '1' });
-    await gateway.feed.log.append(Array.from({ length: EVENTS }, () => draftOn('global', { size: 500 })));
+    await gateway.pipeline.log.append(Array.from({ length: EVENTS }, () => draftOn('global', { size: 500 })));
     answer = await begun(gateway);
   }
   await wasCutOff(answer);

@@ -1,21 +1,21 @@
-/** What waits for its turn, and what it holds meanwhile. */
+/** What waits for its turn, and what it reserves meanwhile. */
 import { describe, expect, test } from 'vitest';
 import { MessageQueue } from '../../src/transport/message-queue.ts';
 import { readMessages } from '../../src/transport/trpc-messages.ts';
 
-/** Counts what is held, up to a bound. */
-function holder(most = Number.POSITIVE_INFINITY) {
-  let held = 0;
+/** Counts what is reserved, up to a bound. */
+function quota(most = Number.POSITIVE_INFINITY) {
+  let reserved = 0;
   return {
-    get held() {
-      return held;
+    get reserved() {
+      return reserved;
     },
-    hold: (bytes: number) => {
-      if (held + bytes > most) throw new Error('too much');
-      held += bytes;
+    reserve: (bytes: number) => {
+      if (reserved + bytes > most) throw new Error('too much');
+      reserved += bytes;
     },
-    letGo: (bytes: number) => {
-      held -= bytes;
+    release: (bytes: number) => {
+      reserved -= bytes;
     },
   };
 }
@@ -32,7 +32,7 @@ const MESSAGES = readMessages(
 );
 
 test('messages come out as they went in, in their order', () => {
-  const queue = new MessageQueue(holder());
+  const queue = new MessageQueue(quota());
   for (let round = 0; round < 100; round += 1) queue.add(MESSAGES);
   for (let round = 0; round < 99; round += 1) for (const message of MESSAGES) expect(queue.take()).toEqual(message);
   expect([...queue.takeAll()]).toEqual(MESSAGES);
@@ -41,7 +41,7 @@ test('messages come out as they went in, in their order', () => {
 });
 
 test('what cannot be used waits too', () => {
-  const queue = new MessageQueue(holder());
+  const queue = new MessageQueue(quota());
   const unusable = readMessages('{', false);
   queue.add(unusable);
   expect(queue.take()).toBe(unusable[0]);
@@ -49,24 +49,24 @@ test('what cannot be used waits too', () => {
 
 describe('what they hold', () => {
   test('is given back as they are taken', () => {
-    const held = holder();
+    const held = quota();
     const queue = new MessageQueue(held);
     queue.add(MESSAGES);
     queue.add(MESSAGES);
-    expect(held.held).toBe(queue.bytes);
+    expect(held.reserved).toBe(queue.bytes);
     queue.take();
-    expect(held.held).toBe(queue.bytes);
+    expect(held.reserved).toBe(queue.bytes);
     for (const _ of queue.takeAll());
-    expect([held.held, queue.bytes]).toEqual([0, 0]);
+    expect([held.reserved, queue.bytes]).toEqual([0, 0]);
   });
 
   test('may be too much: then none of them waits', () => {
-    const held = holder(1000);
+    const held = quota(1000);
     const queue = new MessageQueue(held);
     queue.add(MESSAGES);
-    const before = held.held;
+    const before = held.reserved;
     expect(() => queue.add(MESSAGES)).toThrow('too much');
-    expect([held.held, queue.bytes]).toEqual([before, before]);
+    expect([held.reserved, queue.bytes]).toEqual([before, before]);
     expect([...queue.takeAll()]).toEqual(MESSAGES);
   });
 });

@@ -70,7 +70,7 @@ class PlainLine implements Line {
 }
 
 /** Nothing of a vector is cut short. */
-export const NEVER = { signal: new AbortController().signal, hold: () => undefined, turn: () => undefined };
+export const NEVER = { signal: new AbortController().signal, reserve: () => undefined, turn: () => undefined };
 
 /** One request to the plain HTTP surface. */
 export interface Exchange {

@@ -21,7 +21,7 @@ export class ScriptedSocket {
     ws.on('error', () => undefined);
   }
 
-  /** Whether neither side has ended it. What still comes from a client once the server has ended it is of no interest. */
+  /** Whether neither side has ended it. What still comes from a client once the server has ended it is of no filter. */
   get isOpen(): boolean {
     return !this.#ended && this.ws.readyState === this.ws.OPEN;
   }

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { signToken } from '../../../src/auth/tokens.ts';
-import type { EventDraft } from '../../../src/log/log.ts';
+import type { NewEvent } from '../../../src/log/log.ts';
 import { openSqliteLog } from '../../../src/log/sqlite.ts';
 import { startGateway } from '../../demo/processes.ts';
 import type { LoadAnswer, LoadQuestion } from '../load.ts';
@@ -54,8 +54,8 @@ async function fillLog(path: string, count: number, ageMs = 0): Promise<void> {
   const data = JSON.stringify({ job_id: 'bench', result: { text: 'x'.repeat(120) } });
   const metadata = `{"timestamp":"${new Date().toISOString()}","source":"forge"}`;
   const body = `{"channel":"forge.job.bench","type":"forge.job.completed","metadata":${metadata},"data":${data}}`;
-  const draft: EventDraft = { channel: 'forge.job.bench', family: 'forge.job', type: 'forge.job.completed', body };
-  for (let done = 0; done < count; done += 5000) await log.append(Array<EventDraft>(Math.min(5000, count - done)).fill(draft));
+  const draft: NewEvent = { channel: 'forge.job.bench', family: 'forge.job', type: 'forge.job.completed', body };
+  for (let done = 0; done < count; done += 5000) await log.append(Array<NewEvent>(Math.min(5000, count - done)).fill(draft));
 }
 
 async function durablePublish(settings: Settings): Promise<Row[]> {

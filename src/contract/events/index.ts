@@ -1,7 +1,7 @@
 /** Every event type with its service, its data and the channel families that may carry it; and the types made of that. */
 import { z } from 'zod';
 import type { ChannelFamily, ChannelIn, FamilyMatching } from '../channels.ts';
-import { draftOf, listWithPlainData, withPlainData } from '../draft.ts';
+import { draftSchema, listWithPlainData, withPlainData } from '../draft.ts';
 import type { Draft, Envelope } from '../envelope.ts';
 import { cartographeEvents } from './cartographe.ts';
 import { chevalierEvents } from './chevalier.ts';
@@ -59,7 +59,7 @@ export type CheckedDraft<T extends EventType = EventType> = { [K in T]: Draft<K,
 
 const draftSchemas = (service: Service) => {
   const { events, families } = SERVICES[service];
-  return Object.entries<z.ZodType>(events).map(([type, data]) => draftOf(type, families, data));
+  return Object.entries<z.ZodType>(events).map(([type, data]) => draftSchema(type, families, data));
 };
 
 /** A schema for what is handed in to publish an event of one of `services`: a union discriminated by `type`. */

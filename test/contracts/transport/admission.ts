@@ -73,12 +73,12 @@ export function describeAdmission({ subscribe, isWebSocket, path, headers }: Tra
       await using peer = subscribe(gateway.port, { token: ES256_TOKEN });
       await keys.asked;
       await peer.gone;
-      await expect.poll(() => gateway.census).toMatchObject({ connections: { trpc: 0, plain: 0, sse: 0 }, strangers: 0 });
+      await expect.poll(() => gateway.census).toMatchObject({ connections: { trpc: 0, plain: 0, sse: 0 }, unauthenticated: 0 });
       expect(peer.events).toEqual([]);
       await keys[Symbol.asyncDispose]();
       // What comes of the check is known here when it is known of another that began later.
       await fetch(`${gateway.url}/stats`, { headers: { authorization: `Bearer ${ES256_TOKEN}` } });
-      expect(gateway.census).toMatchObject({ connections: { trpc: 0, plain: 0, sse: 0 }, strangers: 0 });
+      expect(gateway.census).toMatchObject({ connections: { trpc: 0, plain: 0, sse: 0 }, unauthenticated: 0 });
     });
 
     test('a client that goes while its token is checked leaves nothing behind', async () => {
@@ -90,7 +90,7 @@ export function describeAdmission({ subscribe, isWebSocket, path, headers }: Tra
       await keys[Symbol.asyncDispose]();
       await expect
         .poll(() => gateway.census, { timeout: 3000 })
-        .toMatchObject({ strangers: 0, connections: { trpc: 0, plain: 0, sse: 0 } });
+        .toMatchObject({ unauthenticated: 0, connections: { trpc: 0, plain: 0, sse: 0 } });
     });
 
     test('what is sent before it is known who speaks is hardly read', async () => {

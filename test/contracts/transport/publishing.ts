@@ -17,5 +17,5 @@ export async function publish(gateway: TestGateway, count: number, characters = 
 
 /** How many events the log has. */
 export async function stored(gateway: TestGateway): Promise<number> {
-  return (await gateway.feed.log.bounds()).head;
+  return (await gateway.pipeline.log.bounds()).head;
 }

@@ -9,7 +9,7 @@ import type { TransportDriver } from '../../helpers/transports.ts';
 import { publish } from './publishing.ts';
 import { stall } from './stall.ts';
 
-const GONE = { connections: { trpc: 0, plain: 0, sse: 0 }, strangers: 0, places: 0, subscriptions: 0 };
+const GONE = { connections: { trpc: 0, plain: 0, sse: 0 }, unauthenticated: 0, places: 0, subscriptions: 0 };
 /** How long somebody may take to go that does not do as it is told, in ms: the second of the goodbye, and a busy machine. */
 const MAX_GOING_MS = 2000;
 const REVOKED = { code: 1008, reason: 'the token was revoked' };

@@ -1,7 +1,7 @@
 /** Who may come: browsers by their page's origin, and those that have yet to sign in by how many of theirs wait. */
 import type { IncomingMessage } from 'node:http';
 
-export interface StrangerLimits {
+export interface AdmissionLimits {
   /** Origins of browsers, beyond the host that they were asked to. */
   readonly allowedOrigins: readonly string[];
   /** Connections of one address, or of one principal, that have yet to sign in; no limit when null. */
@@ -10,13 +10,13 @@ export interface StrangerLimits {
   readonly inAll: number | null;
 }
 
-export class Strangers {
-  readonly #limits: StrangerLimits;
+export class Admission {
+  readonly #limits: AdmissionLimits;
   /** By whose they are. */
   readonly #waiting = new Map<string, number>();
   #count = 0;
 
-  constructor(limits: StrangerLimits) {
+  constructor(limits: AdmissionLimits) {
     this.#limits = limits;
   }
 
@@ -26,7 +26,7 @@ export class Strangers {
   }
 
   /** May a page of this origin use the gateway? What is no browser sends none, and may. */
-  mayCome({ headers: { origin, host } }: IncomingMessage): boolean {
+  allowsOrigin({ headers: { origin, host } }: IncomingMessage): boolean {
     return origin === undefined || this.#limits.allowedOrigins.includes(origin) || URL.parse(origin)?.host === host;
   }
 
@@ -35,7 +35,7 @@ export class Strangers {
    *
    * @param isNobody it has shown no token.
    */
-  enter(whose: string, isNobody: boolean): boolean {
+  admit(whose: string, isNobody: boolean): boolean {
     const { each, inAll } = this.#limits;
     const own = this.#waiting.get(whose) ?? 0;
     if (each !== null && own >= each) return false;
@@ -46,7 +46,7 @@ export class Strangers {
   }
 
   /** One that was counted has signed in, or gone. */
-  leave(whose: string): void {
+  release(whose: string): void {
     this.#count -= 1;
     const left = (this.#waiting.get(whose) ?? 0) - 1;
     if (left > 0) this.#waiting.set(whose, left);

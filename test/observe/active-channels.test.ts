@@ -1,16 +1,16 @@
 /** What is remembered of channels: how much comes, what came last, and no more channels than there is room for. */
 import { expect, test } from 'vitest';
-import { Activity } from '../../src/delivery/activity.ts';
-import { Delivery } from '../../src/delivery/delivery.ts';
+import { Delivery } from '../../src/delivery/batch.ts';
+import { ActiveChannels } from '../../src/observe/active-channels.ts';
 
 let now = 0;
 
-function note(activity: Activity, channel: string, seq: number): void {
+function note(activity: ActiveChannels, channel: string, seq: number): void {
   activity.note(new Delivery(`e-${seq}`, { seq, channel, family: 'backtest', type: 'backtest.progress', body: '{}' }));
 }
 
 test('a steady channel has its rate, which fades when nothing comes', () => {
-  const activity = new Activity(() => now);
+  const activity = new ActiveChannels(() => now);
   for (let seq = 1; seq <= 3000; seq += 1) {
     now += 100;
     note(activity, 'backtest.b1', seq);
@@ -24,7 +24,7 @@ test('a steady channel has its rate, which fades when nothing comes', () => {
 });
 
 test('the channels on which nothing came for the longest are forgotten', () => {
-  const activity = new Activity(() => now);
+  const activity = new ActiveChannels(() => now);
   for (let seq = 1; seq <= 1000; seq += 1) note(activity, `backtest.b${seq}`, seq);
   note(activity, 'backtest.b1', 1001);
   note(activity, 'backtest.new', 1002);

@@ -1,10 +1,9 @@
 /** Subscriptions as async iterators: they end with their consumer, and hold nothing longer than they must. */
 import { tracked } from '@trpc/server';
 import { describe, expect, test } from 'vitest';
-import { Batch } from '../../src/delivery/batch.ts';
-import { Delivery } from '../../src/delivery/delivery.ts';
-import { iterateEvents } from '../../src/delivery/event-iterator.ts';
-import type { Sink } from '../../src/delivery/sink.ts';
+import type { Sink } from '../../src/delivery/batch.ts';
+import { Batch, Delivery } from '../../src/delivery/batch.ts';
+import { eventStream } from '../../src/delivery/event-stream.ts';
 import { isCollected } from '../helpers/garbage.ts';
 
 const DONE = { done: true, value: undefined };
@@ -26,12 +25,12 @@ const received = (seq: number) => ({
 function subscription(signal?: AbortSignal) {
   const attached = Promise.withResolvers<Sink>();
   const ended = Promise.withResolvers<void>();
-  const events = iterateEvents(async (sink, stopped) => {
+  const stream = eventStream(async (sink, stopped) => {
     attached.resolve(sink);
     stopped.addEventListener('abort', () => ended.resolve(), { once: true });
     await ended.promise;
   }, signal);
-  return { events, attached: attached.promise, ended };
+  return { events: stream[Symbol.asyncIterator](), attached: attached.promise, ended };
 }
 
 describe('an iterator of events', () => {
@@ -66,9 +65,10 @@ describe('an iterator of events', () => {
 
   test('that is returned unread never subscribes', async () => {
     let isAttached = false;
-    const events = iterateEvents(async () => {
+    const stream = eventStream(async () => {
       isAttached = true;
     }, undefined);
+    const events = stream[Symbol.asyncIterator]();
     expect([await events.return?.(), await events.next()]).toEqual([DONE, DONE]);
     expect(isAttached).toBe(false);
   });

@@ -38,7 +38,7 @@ interface Look {
   readonly counted: Counted;
 }
 
-export class Recent implements Disposable {
+export class Rates implements Disposable {
   readonly #read: () => Counted;
   /** Of the last minute, oldest first. */
   readonly #looks: Look[] = [];
@@ -58,7 +58,7 @@ export class Recent implements Disposable {
   }
 
   /** What each total grew by in a second, on average over the last minute or since the start. */
-  get rates(): Stats['rates'] {
+  get perSecond(): Stats['rates'] {
     const now = this.#now();
     const then = this.#looks[0] ?? now;
     const seconds = Math.max(now.at - then.at, LOOK_MS) / 1000;

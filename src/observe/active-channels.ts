@@ -3,7 +3,7 @@
  * begins anew with the process. Costs an event one look-up, and holds no more than MAX_CHANNELS.
  */
 import type { ChannelActivity } from '../contract/admin.ts';
-import type { Delivery } from './delivery.ts';
+import type { Delivery } from '../delivery/batch.ts';
 
 /** Channels that are remembered; the one on which nothing came for the longest is forgotten first. */
 const MAX_CHANNELS = 1000;
@@ -20,7 +20,7 @@ interface Channel {
   readonly event: LastEvent;
 }
 
-export class Activity {
+export class ActiveChannels {
   /** Least recently active first. */
   readonly #channels = new Map<string, Channel>();
   readonly #now: () => number;

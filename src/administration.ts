@@ -15,10 +15,11 @@ import type {
   Stats,
   Transport,
 } from './contract/admin.ts';
-import { familyForm, familyOf, type Selector, selects } from './contract/channels.ts';
-import type { Feed } from './delivery/subscriber.ts';
+import { type ChannelSet, familyOf, familyPattern } from './contract/channels.ts';
+import { selects } from './contract/filter.ts';
+import type { Pipeline } from './delivery/pipeline.ts';
 import { CourierError } from './errors.ts';
-import { type Interval, seriesOf } from './observe/recent.ts';
+import { type Interval, seriesOf } from './observe/rates.ts';
 import { addSubscribers, mergeStats } from './observe/stats.ts';
 import { positionFrom } from './subscribe.ts';
 
@@ -38,7 +39,7 @@ export interface Published {
   readonly type: string;
 }
 
-export interface Control {
+export interface Administration {
   stats(): Promise<Stats>;
   /** The last 15 minutes. */
   series(): Promise<Series>;
@@ -60,9 +61,9 @@ export interface Control {
   setLogLevel(level: LogLevel): void;
 }
 
-export interface ControlDeps {
+export interface AdministrationDeps {
   readonly connections: Connections;
-  readonly feed: Feed;
+  readonly pipeline: Pipeline;
   readonly peers: Peers;
   /** Figures of this instance. */
   readonly stats: () => Promise<Stats>;
@@ -71,13 +72,13 @@ export interface ControlDeps {
   readonly setLogLevel: (level: LogLevel) => void;
 }
 
-export function createControl({ connections, feed, peers, stats, intervals, setLogLevel }: ControlDeps): Control {
-  const subscribed = () => ownSubscribers(feed);
+export function createAdministration({ connections, pipeline, peers, stats, intervals, setLogLevel }: AdministrationDeps): Administration {
+  const subscribed = () => ownSubscribers(pipeline);
   const own: Answerers = {
     stats,
     series: intervals,
     channels: subscribed,
-    connections: ({ sub }) => ownConnections(connections, feed.tail.position, sub),
+    connections: ({ sub }) => ownConnections(connections, pipeline.tail.seq, sub),
     recipients: (event) => ownRecipients(connections, event),
     disconnect: ({ connection_id }) => connections.disconnect(connection_id),
     yieldPlace: ({ principal }) => connections.yieldPlace(principal),
@@ -96,13 +97,13 @@ export function createControl({ connections, feed, peers, stats, intervals, setL
     },
     channels: async () => {
       const others = (await peers.ask('channels', null)) as Stats['channels'][];
-      const { activity } = feed.hub;
+      const { activeChannels } = pipeline.hub;
       const subscribers = addSubscribers([subscribed(), ...others]);
-      const channels = new Set([...subscribers.keys(), ...activity.channels]);
-      return [...channels].map((channel) => ({ channel, subscribers: subscribers.get(channel) ?? 0, ...activity.of(channel) }));
+      const channels = new Set([...subscribers.keys(), ...activeChannels.channels]);
+      return [...channels].map((channel) => ({ channel, subscribers: subscribers.get(channel) ?? 0, ...activeChannels.of(channel) }));
     },
     connections: async (sub) => {
-      const mine = ownConnections(connections, feed.tail.position, sub);
+      const mine = ownConnections(connections, pipeline.tail.seq, sub);
       const all = [mine, ...((await peers.ask('connections', { sub: sub ?? null })) as ListedConnections[])];
       const listed = all.flatMap((one) => one.connections.map(revived));
       return {
@@ -111,7 +112,7 @@ export function createControl({ connections, feed, peers, stats, intervals, setL
       };
     },
     recipients: async ({ id, channel, type }) => {
-      const { seq } = await knownPosition(feed, id);
+      const { seq } = await knownPosition(pipeline, id);
       const event = { seq, channel, type };
       const all = [ownRecipients(connections, event), ...((await peers.ask('recipients', event)) as Recipients[])];
       return { total: totalOf(all), recipients: all.flatMap(({ recipients }) => recipients) };
@@ -130,7 +131,7 @@ function totalOf(parts: readonly { readonly total: number }[]): number {
 }
 
 /** @throws {CourierError} BAD_REQUEST for a position that no event of this log has. */
-async function knownPosition({ log }: Feed, id: string): Promise<{ readonly seq: number }> {
+async function knownPosition({ log }: Pipeline, id: string): Promise<{ readonly seq: number }> {
   const position = positionFrom('id', id);
   const { head } = await log.bounds();
   if (log.positions.resume(position, head).gap === undefined) return position;
@@ -139,10 +140,10 @@ async function knownPosition({ log }: Feed, id: string): Promise<{ readonly seq:
 }
 
 /** Those of the channels and families with the most, and of every channel on which something came of late. */
-function ownSubscribers({ hub }: Feed): Stats['channels'] {
+function ownSubscribers({ hub }: Pipeline): Stats['channels'] {
   const busiest = hub.busiest(MAX_CHANNELS);
   const listed = new Set(busiest.map(({ channel }) => channel));
-  const others = hub.activity.channels.flatMap((channel) => {
+  const others = hub.activeChannels.channels.flatMap((channel) => {
     const subscribers = listed.has(channel) ? 0 : hub.subscribersOf(channel);
     return subscribers === 0 ? [] : [{ channel, subscribers }];
   });
@@ -163,18 +164,18 @@ function ownRecipients(
   return { total: recipients.length, recipients: recipients.slice(0, MAX_RECIPIENTS) };
 }
 
-/** The connection, when one of its subscriptions wants the event and was there before it. */
+/** The connection, when one of its subscriptions selects the event and began before it. */
 function recipientOf(
   { id: connection_id, transport, principal, subscriptions }: Connection,
   { seq, channel, type }: { readonly seq: number; readonly channel: string; readonly type: string },
 ): Recipient[] {
   const family = familyOf(channel);
-  if (transport === undefined || family === undefined) return [];
-  const wanting = subscriptions.filter(
-    ({ selector, reader }) => selects(selector, family, channel) && (reader.types?.has(type) ?? true) && reader.start < seq,
+  if (transport === undefined) return [];
+  const selecting = subscriptions.filter(
+    ({ filter, subscriber }) => selects(filter, { family, channel, type }) && subscriber.startSeq < seq,
   );
-  if (wanting.length === 0) return [];
-  const handed = wanting.every(({ reader }) => reader.position >= seq);
+  if (selecting.length === 0) return [];
+  const handed = selecting.every(({ subscriber }) => subscriber.cursor >= seq);
   return [{ connection_id, sub: principal.sub, role: principal.role, transport, handed }];
 }
 
@@ -191,18 +192,18 @@ function describe(connection: Connection, head: number): ConnectionFigures {
     since: new Date(since),
     expires_at: new Date(principal.expiresAt),
     subscriptions: subscriptions.length,
-    channels: channelsOf(subscriptions.map(({ selector }) => selector)),
+    channels: channelsOf(subscriptions.map(({ filter }) => filter.channels)),
     buffered_bytes: wire?.bufferedBytes ?? 0,
-    lag: Math.max(0, ...subscriptions.map(({ reader }) => head - reader.position)),
+    lag: Math.max(0, ...subscriptions.map(({ subscriber }) => head - subscriber.cursor)),
   };
 }
 
-/** Some of what selectors select, each once, families first. */
-function channelsOf(selectors: readonly Selector[]): string[] {
+/** Some of the channels in the sets, each once, families first. */
+function channelsOf(sets: readonly ChannelSet[]): string[] {
   const found = new Set<string>();
-  for (const { families } of selectors) for (const family of families) found.add(familyForm(family).replace('{id}', '*'));
-  for (const { channels } of selectors) {
-    for (const channel of channels) {
+  for (const { families } of sets) for (const family of families) found.add(familyPattern(family));
+  for (const { singles } of sets) {
+    for (const channel of singles) {
       if (found.size >= MAX_READ_CHANNELS) return [...found];
       found.add(channel);
     }

@@ -19,20 +19,20 @@ import {
 import { familyForm, familyOf } from '../contract/channels.ts';
 import type { EventMetadata } from '../contract/envelope.ts';
 import type { CheckedDraft } from '../contract/events/index.ts';
-import { parseTraceparent, traceparentOf } from '../contract/traceparent.ts';
+import { formatTraceparent, parseTraceparent } from '../contract/traceparent.ts';
 import { tellable } from '../errors.ts';
 import { VERSION } from '../version.ts';
 import type { Logger } from './logger.ts';
 
 /** What is known of the call that an event is published by. */
-export interface FollowedCall {
+export interface TracedCall {
   readonly requestId: string;
   /** W3C trace context of the call, where its caller sent one. */
   readonly traceparent: string | undefined;
 }
 
 /** What is known of an event once it is stored. */
-interface StoredEvent {
+interface PublishedEvent {
   readonly id: string;
   readonly channel: string;
   readonly type: string;
@@ -40,26 +40,26 @@ interface StoredEvent {
 }
 
 /** One publish call that is followed. */
-export interface FollowedPublish {
+export interface PublishTrace {
   /** Of the gateway's span, for events whose publisher sent none. */
   readonly traceparent: string | undefined;
   append<T>(work: () => Promise<T>): Promise<T>;
-  stored(events: readonly StoredEvent[]): void;
+  stored(events: readonly PublishedEvent[]): void;
   failed(error: unknown): void;
 }
 
-export interface Trail {
+export interface Tracing {
   /** A publish begins; without drafts, one that was refused unread. Undefined when nobody follows. */
-  publish(call: FollowedCall, drafts: readonly CheckedDraft[]): FollowedPublish | undefined;
+  publish(call: TracedCall, drafts: readonly CheckedDraft[]): PublishTrace | undefined;
   /** An event goes out to live subscribers. Returns what to call when all of them have it; undefined when nobody follows. */
   deliver(event: { readonly json: string }, subscribers: number): (() => void) | undefined;
 }
 
 /** Follows nothing. */
-export const noTrail: Trail = { publish: () => undefined, deliver: () => undefined };
+export const noTracing: Tracing = { publish: () => undefined, deliver: () => undefined };
 
 /** @param logger takes a line for each step. An SDK that is to get spans must be registered before. */
-export function createTrail(logger: Logger): Trail {
+export function createTracing(logger: Logger): Tracing {
   const tracer = registeredTracer();
   const isFollowed = () => tracer !== undefined || logger.isEnabled('debug');
   return {
@@ -77,13 +77,13 @@ function registeredTracer(): Tracer | undefined {
 function followPublish(
   tracer: Tracer | undefined,
   logger: Logger,
-  { requestId, traceparent }: FollowedCall,
+  { requestId, traceparent }: TracedCall,
   drafts: readonly CheckedDraft[],
-): FollowedPublish {
+): PublishTrace {
   const [first] = drafts;
   const own = drafts.flatMap(({ metadata }) => metadata?.traceparent ?? []);
   const correlationIds = drafts.map(({ metadata }) => metadata?.correlation_id);
-  const parent = contextOf(traceparent ?? (drafts.length === 1 ? own[0] : undefined));
+  const parent = parentContextOf(traceparent ?? (drafts.length === 1 ? own[0] : undefined));
   const span = tracer?.startSpan(
     nameOf(drafts),
     {
@@ -105,7 +105,7 @@ function followPublish(
     span?.end();
   };
   return {
-    traceparent: span && traceparentOf(span.spanContext()),
+    traceparent: span && formatTraceparent(span.spanContext()),
     append: async (work) => {
       const step = span && tracer?.startSpan('append', { kind: SpanKind.INTERNAL }, trace.setSpan(parent, span));
       try {
@@ -118,7 +118,7 @@ function followPublish(
       for (const [index, { id, channel, type, duplicate }] of events.entries()) {
         logger.debug('published', { request_id: requestId, correlation_id: correlationIds[index], id, channel, type, duplicate });
       }
-      if (events.length === 1) span?.setAttribute('messaging.message.id', (events[0] as StoredEvent).id);
+      if (events.length === 1) span?.setAttribute('messaging.message.id', (events[0] as PublishedEvent).id);
       end();
     },
     failed: (error) => {
@@ -156,7 +156,7 @@ function followDelivery(tracer: Tracer | undefined, logger: Logger, event: { rea
         ...attributesOf(channel, type, correlation_id),
       },
     },
-    contextOf(traceparent),
+    parentContextOf(traceparent),
   );
   return () => {
     logger.debug('delivered', { correlation_id, id, channel, type, subscribers });
@@ -187,7 +187,7 @@ function destinationOf(channel: string): string {
   return family === undefined ? 'unknown' : familyForm(family);
 }
 
-function contextOf(traceparent: string | undefined): Context {
+function parentContextOf(traceparent: string | undefined): Context {
   const parsed = traceparent === undefined ? undefined : parseTraceparent(traceparent);
   return parsed === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, { ...parsed, isRemote: true });
 }

@@ -3,20 +3,20 @@ import { keyOf } from '../auth/principal.ts';
 import { CourierError } from '../errors.ts';
 import type { Connection } from './connection.ts';
 
-export interface HeldBytesLimits {
+export interface ByteQuotaLimits {
   readonly ofOne: number;
   readonly inAll: number;
   /** What holds so much, and what to do, for whoever holds too much. */
   readonly tooMuch: string;
 }
 
-export class HeldBytes {
-  readonly #limits: HeldBytesLimits;
+export class ByteQuota {
+  readonly #limits: ByteQuotaLimits;
   readonly #byPrincipal = new Map<string, number>();
   readonly #byConnection = new Map<Connection, number>();
   #bytes = 0;
 
-  constructor(limits: HeldBytesLimits) {
+  constructor(limits: ByteQuotaLimits) {
     this.#limits = limits;
   }
 
@@ -25,7 +25,7 @@ export class HeldBytes {
   }
 
   /** @throws {CourierError} TOO_MANY_REQUESTS when the principal holds too much, SERVICE_UNAVAILABLE when all do. */
-  take(connection: Connection, bytes: number): void {
+  reserve(connection: Connection, bytes: number): void {
     const { ofOne, inAll, tooMuch } = this.#limits;
     const own = (this.#byPrincipal.get(keyOf(connection.principal)) ?? 0) + bytes;
     if (own > ofOne) throw new CourierError('TOO_MANY_REQUESTS', tooMuch, { retryAfterMs: 1000 });
@@ -34,13 +34,13 @@ export class HeldBytes {
   }
 
   /** Gives back so much of what the connection has taken. */
-  give(connection: Connection, bytes: number): void {
+  release(connection: Connection, bytes: number): void {
     this.#add(connection, -Math.min(bytes, this.#byConnection.get(connection) ?? 0));
   }
 
   /** Gives back all that the connection has taken. */
-  giveAll(connection: Connection): void {
-    this.give(connection, Number.POSITIVE_INFINITY);
+  releaseAll(connection: Connection): void {
+    this.release(connection, Number.POSITIVE_INFINITY);
   }
 
   #add(connection: Connection, bytes: number): void {

@@ -1,35 +1,33 @@
-/** A feed on a memory log, and a sink whose capacity a test decides. */
-import type { Batch } from '../../src/delivery/batch.ts';
-import type { Delivery } from '../../src/delivery/delivery.ts';
+/** A pipeline on a memory log, and a sink whose capacity a test decides. */
+import type { Batch, Delivery, Sink } from '../../src/delivery/batch.ts';
 import { Hub } from '../../src/delivery/hub.ts';
+import type { Pipeline } from '../../src/delivery/pipeline.ts';
 import { SharedReads } from '../../src/delivery/shared-reads.ts';
-import type { Sink } from '../../src/delivery/sink.ts';
-import type { Feed } from '../../src/delivery/subscriber.ts';
 import { Tail, type TailOptions } from '../../src/delivery/tail.ts';
 import type { EventLog, StoredEvent } from '../../src/log/log.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
 import { noMeter } from '../../src/observe/meter.ts';
-import { noTrail } from '../../src/observe/trail.ts';
+import { noTracing } from '../../src/observe/tracing.ts';
 import { draftOn } from '../contracts/event-log.ts';
 
-export interface TestFeed extends Feed, AsyncDisposable {
+export interface TestPipeline extends Pipeline, AsyncDisposable {
   append(channel: string, count?: number, type?: string): Promise<void>;
 }
 
 /** `deliver` stands between the log's commits and the tail, where a broker would lose and reorder. */
-export async function startFeed(
+export async function startPipeline(
   options: TailOptions & {
     log?: EventLog;
     /** As in Hub; 1 puts each event into a batch of its own. */
-    batchLength?: number;
+    batchUnits?: number;
     deliver?: (events: readonly StoredEvent[], offer: (events: readonly StoredEvent[]) => void) => void;
   } = {},
-): Promise<TestFeed> {
-  const { log = openMemoryLog(), batchLength = 1, deliver = (events, offer) => offer(events), ...tailOptions } = options;
-  const hub = new Hub({ batchLength });
+): Promise<TestPipeline> {
+  const { log = openMemoryLog(), batchUnits = 1, deliver = (events, offer) => offer(events), ...tailOptions } = options;
+  const hub = new Hub({ batchUnits });
   const tail = await Tail.start(log, hub, tailOptions);
   log.onCommit((events) => deliver(events, (batch) => tail.offer(batch)));
-  const reads = new SharedReads(log, { batchLength });
+  const reads = new SharedReads(log, { batchUnits });
   return {
     log,
     reads,
@@ -37,7 +35,7 @@ export async function startFeed(
     tail,
     draining: new AbortController().signal,
     meter: noMeter,
-    trail: noTrail,
+    tracing: noTracing,
     append: async (channel, count = 1, type = 'a') => {
       await log.append(Array.from({ length: count }, () => draftOn(channel, { type })));
     },

@@ -1,0 +1,55 @@
+/**
+ * What publishing and subscribing need of one instance: its log, the tail that puts what is appended anywhere in order, the
+ * hub that finds the subscribers, and the reads that subscribers share while they catch up.
+ */
+import type { Broker } from '../broker/broker.ts';
+import type { EventLog } from '../log/log.ts';
+import type { Meter } from '../observe/meter.ts';
+import type { Tracing } from '../observe/tracing.ts';
+import { Hub } from './hub.ts';
+import { SharedReads } from './shared-reads.ts';
+import { Tail } from './tail.ts';
+
+export interface Pipeline {
+  readonly log: EventLog;
+  readonly reads: SharedReads;
+  readonly tail: Tail;
+  readonly hub: Hub;
+  /** Aborted when the gateway begins to drain: nothing more is published here. */
+  readonly draining: AbortSignal;
+  readonly meter: Meter;
+  readonly tracing: Tracing;
+}
+
+export interface PipelineOptions extends Pick<Pipeline, 'log' | 'draining' | 'meter' | 'tracing'> {
+  readonly broker: Broker;
+  readonly retentionMs: number;
+  /** Told when the log cannot be read; the tail tries again. */
+  readonly onError: (error: unknown) => void;
+}
+
+/** A tenth of retention: a quiet subscriber's position is never older when it comes back. */
+const QUIET_PART = 1 / 10;
+
+/**
+ * Connects the parts: what this instance appends goes to its tail and to the broker, what others append comes from the
+ * broker to the tail.
+ *
+ * @throws what the log throws.
+ */
+export async function openPipeline(options: PipelineOptions): Promise<Pipeline & Disposable> {
+  const { log, broker, draining, meter, tracing, retentionMs, onError } = options;
+  using stack = new DisposableStack();
+  const hub = new Hub({ meter, tracing });
+  const tail = stack.use(await Tail.start(log, hub, { quietMs: retentionMs * QUIET_PART, onError }));
+  const reads = stack.use(new SharedReads(log));
+  stack.defer(
+    log.onCommit((events) => {
+      tail.offer(events);
+      broker.publish(events);
+    }),
+  );
+  stack.defer(broker.listen({ onEvents: (events) => tail.offer(events), onHint: () => tail.checkHead() }));
+  const resources = stack.move();
+  return { log, reads, tail, hub, draining, meter, tracing, [Symbol.dispose]: () => resources.dispose() };
+}

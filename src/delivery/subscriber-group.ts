@@ -1,0 +1,152 @@
+/**
+ * Live subscribers with equal filters. An event costs a group one step, however many subscribers it has: the group gathers
+ * events for the rest of the turn of the event loop and then hands all of them to each subscriber at once.
+ *
+ * Invariant: every subscriber of the group has been handed each event that the group took since the subscriber joined, but
+ * for the gathered ones; nobody joins or leaves while some are gathered.
+ */
+import type { Filter } from '../contract/filter.ts';
+import type { Meter } from '../observe/meter.ts';
+import { Batch, type Delivery, type Sink } from './batch.ts';
+
+/** What a group needs of a subscriber. */
+export interface LiveSubscriber {
+  readonly sink: Sink;
+  /**
+   * The group has removed it: its sink was full, or the sequence jumped. Every event up to `seq` has been handed to it, none
+   * after; it must go back to the log.
+   */
+  onBehind(seq: number): void;
+}
+
+export interface SubscriberGroupOptions {
+  /** UTF-16 units of bodies that are gathered before they are handed over, about. */
+  readonly batchUnits: number;
+  readonly meter: Meter;
+  /** Told of each subscriber that was removed or has left. */
+  readonly onLeft: () => void;
+  /** Told once, at the end of the operation that has left the group without subscribers: nobody joins it any more. */
+  readonly onEmpty: () => void;
+}
+
+export class SubscriberGroup {
+  readonly filter: Filter;
+  readonly #options: SubscriberGroupOptions;
+  readonly #subscribers = new Set<LiveSubscriber>();
+  #gathered: Delivery[] = [];
+  #gatheredUnits = 0;
+  /** The number at which every subscriber was told to be last, by an event or a notice. */
+  #toldSeq: number;
+  /** Subscribers that the present operation has removed, with the number up to which each was handed everything. */
+  #removed: { readonly subscriber: LiveSubscriber; readonly seq: number }[] = [];
+  #isClosed = false;
+
+  /** @param seq the number at which its first subscriber knows to be. */
+  constructor(filter: Filter, seq: number, options: SubscriberGroupOptions) {
+    this.filter = filter;
+    this.#toldSeq = seq;
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#subscribers.size;
+  }
+
+  /** Whether the filter selects the type of an event whose channel it selects. */
+  selectsType({ type }: Delivery): boolean {
+    const { types } = this.filter;
+    return types === undefined || types.has(type);
+  }
+
+  /** Gathers an event that its filter selects, in sequence order. Returns whether it is the first that is gathered. */
+  take(delivery: Delivery): boolean {
+    this.#gatheredUnits += delivery.units;
+    const isFirst = this.#gathered.push(delivery) === 1;
+    if (this.#gatheredUnits < this.#options.batchUnits) return isFirst;
+    this.handOver();
+    return false;
+  }
+
+  /** The subscriber counts before the group may close: it never joins one that nobody hands events to. */
+  join(subscriber: LiveSubscriber): void {
+    this.#handOver();
+    this.#subscribers.add(subscriber);
+    this.#settle();
+  }
+
+  /** Does nothing when the subscriber is no longer in the group. */
+  leave(subscriber: LiveSubscriber): void {
+    this.#handOver();
+    if (this.#subscribers.delete(subscriber)) this.#options.onLeft();
+    this.#settle();
+  }
+
+  /** Hands what is gathered to every subscriber that can take it, and removes the others. */
+  handOver(): void {
+    this.#handOver();
+    this.#settle();
+  }
+
+  /**
+   * Tells every subscriber its position, unless something was handed over after `seq`. One that cannot take the notice is
+   * removed, and is told its position when it comes back.
+   */
+  tellQuiet(notice: Batch, seq: number): void {
+    this.#handOver();
+    if (this.#toldSeq <= seq) this.#deliver(notice);
+    this.#settle();
+  }
+
+  /** Tells one subscriber its position, unless what was handed over last says it. */
+  tell({ sink }: LiveSubscriber, notice: Batch): void {
+    this.handOver();
+    if (sink.writable && this.#toldSeq < notice.lastSeq) sink.deliver(notice);
+  }
+
+  /** The sequence jumped: events after `seq` were not passed on. Removes every subscriber. */
+  interrupt(seq: number): void {
+    this.#handOver();
+    for (const subscriber of this.#subscribers) this.#remove(subscriber, seq);
+    this.#settle();
+  }
+
+  #handOver(): void {
+    if (this.#gathered.length === 0) return;
+    const batch = new Batch(this.#gathered);
+    this.#gathered = [];
+    this.#gatheredUnits = 0;
+    this.#options.meter.delivered(this.#deliver(batch) * batch.deliveries.length);
+  }
+
+  /** Returns how many subscribers have taken the batch; the others are removed. */
+  #deliver(batch: Batch): number {
+    const toldBefore = this.#toldSeq;
+    this.#toldSeq = batch.lastSeq;
+    let taken = 0;
+    for (const subscriber of this.#subscribers) {
+      if (subscriber.sink.writable) {
+        subscriber.sink.deliver(batch);
+        taken += 1;
+      } else this.#remove(subscriber, toldBefore);
+    }
+    return taken;
+  }
+
+  #remove(subscriber: LiveSubscriber, seq: number): void {
+    this.#subscribers.delete(subscriber);
+    this.#options.onLeft();
+    this.#removed.push({ subscriber, seq });
+  }
+
+  /** Ends an operation: closes the group when it is empty. Only then removed subscribers are told, who may join again at once. */
+  #settle(): void {
+    if (!this.#isClosed && this.#subscribers.size === 0) {
+      this.#isClosed = true;
+      this.#options.onEmpty();
+    }
+    if (this.#removed.length === 0) return;
+    const removed = this.#removed;
+    this.#removed = [];
+    for (const { subscriber, seq } of removed) subscriber.onBehind(seq);
+  }
+}
