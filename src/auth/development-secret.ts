@@ -2,16 +2,18 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { LogTarget } from '../config.ts';
+
+/** As much of where the log is as tells where the secret is to be. */
+type LogPlace = { readonly kind: 'memory' | 'postgres' } | { readonly kind: 'sqlite'; readonly path: string };
 
 /** Where the secret is kept: beside the log's file, or in `data`; undefined with the memory log, whose secret lives as long as the process. */
-export function developmentSecretPath(log: LogTarget): string | undefined {
+export function developmentSecretPath(log: LogPlace): string | undefined {
   if (log.kind === 'memory') return undefined;
   return join(log.kind === 'sqlite' ? dirname(log.path) : 'data', 'development-secret');
 }
 
 /** Reads the secret, or makes it. The file is readable by its owner only. */
-export function developmentSecret(log: LogTarget): string {
+export function developmentSecret(log: LogPlace): string {
   const secret = randomBytes(32).toString('base64url');
   const path = developmentSecretPath(log);
   if (path === undefined) return secret;
