@@ -207,6 +207,17 @@ describe('times', () => {
     expect(await verify(early)).toMatchObject({ sub: 'ada' });
   });
 
+  test('a token may be used 5 s after its end and 5 s before its beginning, as the clock of its issuer may be wrong', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    vi.setSystemTime(Math.ceil(Date.now() / 1000) * 1000);
+    const ended = (seconds: number) => signClaims(`"sub":"ada","exp":${now() - seconds}`);
+    const begins = (seconds: number) => signClaims(`"sub":"ada","exp":${now() + 60},"nbf":${now() + seconds}`);
+    expect(await verify(ended(4))).toMatchObject({ sub: 'ada' });
+    await expect(verify(ended(5))).rejects.toMatchObject({ message: 'the token is not valid: it has expired' });
+    expect(await verify(begins(5))).toMatchObject({ sub: 'ada' });
+    await expect(verify(begins(6))).rejects.toMatchObject({ message: expect.stringContaining('claim nbf') });
+  });
+
   test('a token lives as long as it may, counted from its issue or from now', async () => {
     using strict = tokenVerifier({ ...checking, maxLifetimeMs: 2 * DAY_SECONDS * 1000 });
     vi.useFakeTimers({ toFake: ['Date'] });
