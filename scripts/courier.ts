@@ -237,7 +237,7 @@ try {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   } else if (error instanceof ConfigError || error instanceof PostgresOpenError) {
-    tell(`courier: ${error.message}`);
+    for (const problem of error instanceof ConfigError ? error.problems : [error.message]) tell(`courier: ${problem}`);
     process.exitCode = EXIT.usage;
   } else {
     const { message, exitCode } = explain(error, connection);

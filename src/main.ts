@@ -22,7 +22,6 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
     throw error;
   }
   const logger = createLogger(config);
-  if (config.unknownVariable !== undefined) logger.warn(config.unknownVariable);
   // From here on: whoever is told that it listens may end it at once.
   const signal = firstSignal();
   let gateway: Gateway;
@@ -72,8 +71,8 @@ function exit(code: number): never {
   process.exit(code);
 }
 
-function refuse({ message }: ConfigError): number {
-  process.stderr.write(`courier: ${message}\n`);
+function refuse({ problems }: ConfigError): number {
+  for (const problem of problems) process.stderr.write(`courier: ${problem}\n`);
   return EXIT.misconfigured;
 }
 

@@ -122,13 +122,33 @@ test.each([
   [{ COURIER_LOGG: 'memory:' }, /^COURIER_LOGG is no variable of Courier: is COURIER_LOG meant\? Otherwise unset it$/],
   [{ COURIER_SECRET: 'x' }, /^COURIER_SECRET is no variable of Courier: is COURIER_JWT_SECRET meant\?/],
   [{ COURIER_TOKENS: 'x' }, /^COURIER_TOKENS is no variable of Courier: is COURIER_TOKEN meant\?/],
-])('a variable that nothing reads is told of: %j', (env, words) => {
-  expect(parseConfig(env).unknownVariable).toMatch(words);
+  // A word of it was left out.
+  [{ COURIER_PATH: '/courier' }, /is COURIER_BASE_PATH meant\?/],
+])('a variable that nothing reads is refused with the nearest name: %j', (env, words) => {
+  expect(() => parseConfig(env)).toThrow(ConfigError);
+  expect(() => parseConfig(env)).toThrow(words);
 });
 
 test('a variable that nothing reads may be empty', () => {
   expect(parseConfig({ COURIER_LOGG: '' })).toEqual(parseConfig({}));
 });
+
+/** Each is wrong, and has a password in it. */
+const ADDRESSES_WITH_PASSWORD = [
+  ['COURIER_HOST', 'http://me:hunter2@host'],
+  ['COURIER_HOST', '[me:hunter2@host]'],
+  ['COURIER_LOG', 'postgress://me:hunter2@db/courier'],
+  ['COURIER_LOG', 'postgres://me:hunter2/@db/courier'],
+  ['COURIER_LOG', 'sqlite://me?hunter2@db'],
+  ['COURIER_BROKER', 'redis://me:hunter2@redis:port'],
+  ['COURIER_BROKER', 'redis+sentinel://redis/name?secret=hunter2'],
+  ['COURIER_JWT_SECRET', 'hunter2'],
+  ['COURIER_JWKS_URL', 'https://me:hunter2@issuer/keys'],
+  ['COURIER_ALLOWED_ORIGINS', 'https://me:hunter2@app.example.org'],
+  ['COURIER_TRUSTED_PROXIES', 'me:hunter2@10.0.0.1'],
+  ['COURIER_BASE_PATH', 'https://me:hunter2@host/courier'],
+  ['COURIER_SENTRY_DSN', 'https://hunter2@host/'],
+] as const;
 
 describe('a wrong value is one line that names the variable', () => {
   test.each<[Record<string, string>, RegExp]>([
@@ -199,6 +219,45 @@ describe('a wrong value is one line that names the variable', () => {
   ])('%j', (env, message) => {
     expect(() => parseConfig(env)).toThrow(ConfigError);
     expect(() => parseConfig(env)).toThrow(message);
+  });
+
+  test.each(ADDRESSES_WITH_PASSWORD)('%s: no password is repeated', (name, value) => {
+    expect(() => parseConfig({ [name]: value })).toThrow(expect.objectContaining({ message: expect.stringMatching(`^${name} `) }));
+    expect(() => parseConfig({ [name]: value })).not.toThrow(/hunter2/);
+  });
+
+  test('and all of them are told of at once, one line each', async () => {
+    const env = {
+      NODE_ENV: 'production',
+      COURIER_PORT: 'http',
+      COURIER_RETENTION_DAYS: 'soon',
+      COURIER_LOGG: 'memory:',
+      COURIER_BROKER: 'redis://redis',
+      COURIER_JWT_SECRET: '',
+    };
+    await expect(startProcess(env)).rejects.toThrow(
+      [
+        'the gateway ended with 2: courier: COURIER_PORT must be a whole number from 0 to 65535',
+        'courier: COURIER_RETENTION_DAYS must be a whole number from 1 to 3650',
+        'courier: COURIER_LOGG is no variable of Courier: is COURIER_LOG meant? Otherwise unset it',
+        'courier: COURIER_BROKER is for instances that share a log: COURIER_LOG must be postgres://... then',
+        'courier: COURIER_JWT_SECRET or COURIER_JWKS_URL must be set when NODE_ENV is production',
+      ].join('\n'),
+    );
+  });
+
+  test('what two variables must be together is asked only where each is right', () => {
+    const env = {
+      NODE_ENV: 'production',
+      COURIER_BROKER: 'redis://redis',
+      COURIER_LOG: 'postgre://db/courier',
+      COURIER_JWT_SECRET: 'short',
+    };
+    expect(() => parseConfig(env)).toThrow(
+      expect.objectContaining({
+        problems: [expect.stringMatching(/^COURIER_LOG must/), expect.stringMatching(/^COURIER_JWT_SECRET must/)],
+      }),
+    );
   });
 
   test('and the process ends with exit code 2', async () => {

@@ -27,7 +27,8 @@ export interface RedisAddress {
 }
 
 const SENTINELS = 'redis+sentinel://user:password@host:26379,host:26379/mastername';
-const FORM = `local, redis://user:password@host:6379 or ${SENTINELS}`;
+/** What `COURIER_BROKER` must be. */
+export const BROKER_FORM = `local, redis://user:password@host:6379 or ${SENTINELS}`;
 /** What has an @ behind its hosts has a slash in its password, which ends them. */
 const ADDRESS =
   /^redis(?<tls>s?)(?<sentinel>\+sentinel)?:\/\/(?:(?<user>[^/?#]*)@)?(?<hosts>[^/?#@]+)(?<path>\/[^?#@]*)?(?<query>\?[^#]*)?$/;
@@ -64,7 +65,7 @@ export function parseRedisAddress(text: string): RedisAddress {
 
 function serverOf(text: string, defaultPort: number): RedisServer {
   const url = URL.parse(`redis://${text}`);
-  if (url === null || url.hostname === '') throw new RangeError(`must be ${FORM}`);
+  if (url === null || url.hostname === '') throw new RangeError(`must be ${BROKER_FORM}`);
   return { host: url.hostname.replace(/^\[(.*)\]$/, '$1'), port: url.port === '' ? defaultPort : Number(url.port) };
 }
 

@@ -292,6 +292,16 @@ describe('trouble is one line and an exit code', () => {
     expect(await serve.exit).toBe(2);
     expect(serve.stderr).toEqual(['courier: COURIER_PORT must be a whole number from 0 to 65535']);
   });
+
+  test('a variable that nothing reads', async () => {
+    const env = { COURIER_LOGLEVEL: 'debug', COURIER_PROXIES: 'private', COURIER_TOKEN: 'x' };
+    await using serve = runCli(['serve'], env);
+    expect(await serve.exit).toBe(2);
+    expect(serve.stderr).toEqual([
+      'courier: COURIER_LOGLEVEL is no variable of Courier: is COURIER_LOG_LEVEL meant? Otherwise unset it',
+      'courier: COURIER_PROXIES is no variable of Courier: is COURIER_TRUSTED_PROXIES meant? Otherwise unset it',
+    ]);
+  });
 });
 
 describe('for those who run it', () => {

@@ -1,0 +1,38 @@
+/** The names of variables: which are the gateway's to know, and which known name is nearest to an unknown one. */
+
+const PREFIX = 'COURIER_';
+/** Read by the command line and clients, by the tests, and by the scripts that run them. */
+const OF_OTHERS = /^COURIER_(URL|TOKEN|CHROMIUM|PYTHON|FAULTS|TEST_.+|SOAK_.+)$/;
+/** Set by Kubernetes for a service whose name begins with `courier` (`enableServiceLinks`). */
+const OF_KUBERNETES = /^COURIER_(.+_)?(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/;
+
+const READ_BY_COMMANDS = ['COURIER_URL', 'COURIER_TOKEN'];
+
+/** Whether nothing but the gateway reads variables of this name. */
+export function isOfGateway(name: string): boolean {
+  return name.startsWith(PREFIX) && !OF_OTHERS.test(name) && !OF_KUBERNETES.test(name);
+}
+
+/** The name that `name` is most like, of those that the gateway or the command line reads. */
+export function nearestName(name: string, names: readonly string[]): string {
+  const candidates = [...names, ...READ_BY_COMMANDS].filter((known) => known.startsWith(PREFIX));
+  const rated = candidates.map((known) => ({ known, likeness: likeness(name.slice(PREFIX.length), known.slice(PREFIX.length)) }));
+  return rated.reduce((best, next) => (next.likeness > best.likeness ? next : best)).known;
+}
+
+/**
+ * From 0 to 1: the part of both that they have in common, in the same order. An edit distance would count each letter of a
+ * word that was left out, and take COURIER_SECRET for COURIER_PORT.
+ */
+function likeness(one: string, other: string): number {
+  const row = Array.from({ length: other.length + 1 }, () => 0);
+  for (const letter of one) {
+    let diagonal = 0;
+    for (let column = 1; column <= other.length; column += 1) {
+      const above = row[column] as number;
+      row[column] = letter === other[column - 1] ? diagonal + 1 : Math.max(above, row[column - 1] as number);
+      diagonal = above;
+    }
+  }
+  return (2 * (row[other.length] as number)) / (one.length + other.length);
+}
