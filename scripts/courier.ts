@@ -17,6 +17,7 @@ import { explain } from './cli/explain.ts';
 import { print, tell } from './cli/output.ts';
 import { publish } from './cli/publish.ts';
 import { health, history, stats } from './cli/read.ts';
+import { variablesHelp } from './cli/serve-help.ts';
 import { tail } from './cli/tail.ts';
 import { printToken } from './cli/token.ts';
 
@@ -69,7 +70,8 @@ Exit codes: ${EXIT.ok} done, ${EXIT.failed} failed, ${EXIT.usage} wrong usage or
 
 program
   .command('serve')
-  .description('run a gateway, configured by the COURIER_* variables')
+  .description('run a gateway, configured by variables of the environment')
+  .addHelpText('after', variablesHelp)
   .action(async () => {
     process.exitCode = await serve(process.env);
   });

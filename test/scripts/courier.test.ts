@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { describe, expect, inject, test } from 'vitest';
 import { createDatabase } from '../../scripts/servers.ts';
 import { signToken } from '../../src/auth/tokens.ts';
+import { VARIABLES } from '../../src/config/variables.ts';
 import { runCli } from '../helpers/cli.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 import { SECRET, startGateway, type TestGateway, TOKENS } from '../helpers/gateway.ts';
@@ -154,6 +155,20 @@ describe('publish and tail', () => {
     const kinds = tail.stdout.map((line) => JSON.parse(line)).filter(({ type }) => !type.startsWith('courier.'));
     expect(kinds.map(({ data }) => data.kind)).toEqual(['before', 'after']);
   });
+});
+
+test('the help of serve has every variable with its default, what it is for and what it must be, in lines of 80 columns', async () => {
+  await using run = runCli(['serve', '--help']);
+  expect(await run.exit).toBe(0);
+  expect(run.stdout.filter((line) => line.length > 80)).toEqual([]);
+  const text = run.stdout.join('\n');
+  for (const { name, description, form, ...variable } of VARIABLES) {
+    const fallback = 'value' in variable.default ? variable.default.value : `(${variable.default.inWords})`;
+    const [, told = ''] = new RegExp(`\n  ${name} +([\\s\\S]*?)\n(?=  \\S|\n)`).exec(text) ?? [];
+    expect(told.replaceAll(/\s+/g, ' ')).toBe(
+      [fallback, description.replaceAll('`', ''), form && `Value: ${form}`].filter(Boolean).join(' '),
+    );
+  }
 });
 
 test('migrate makes the tables of a log in PostgreSQL, once', async () => {
