@@ -1,9 +1,10 @@
-/** The README's examples: they are the files that it says, and print what it says. */
+/** The documents: examples are the files that they name, and print what is said; what is repeated of the code is as it is there. */
 import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { DOCUMENTS, renewed } from '../scripts/docs.ts';
 import { temporaryFolder } from './helpers/folder.ts';
 import { startGateway } from './helpers/gateway.ts';
 
@@ -32,6 +33,14 @@ test('the examples are the files, and run as shown', async () => {
     });
     expect(await text(child.stdout)).toBe(`b1 is at 50% ${new Date().getFullYear()}\n`);
   }
+});
+
+test.each(Object.entries(DOCUMENTS))('%s repeats the code as it is', (document, parts) => {
+  expect(read(document), `${document} is out of date: npm run docs:renew`).toBe(renewed(read(document), parts));
+});
+
+test('a part that is to be written, and is not marked, is missed', () => {
+  expect(() => renewed('# Courier', ['variables'])).toThrow('nothing is marked with <!-- begin variables: ... -->');
 });
 
 test('the guides show the files that they name', () => {

@@ -1,0 +1,43 @@
+/** `npm run docs:renew`: writes anew what the documents repeat of the code, between comments that mark it. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { VARIABLES, type Variable } from '../src/config/variables.ts';
+import { DEFAULT_LIMITS } from '../src/limits/limits.ts';
+
+/** What is written, by the name of its part. */
+const PARTS: Readonly<Record<string, () => string>> = { variables: variablesTable, limits: limitsBlock };
+
+/** The documents with marked parts, and the parts that each has. */
+export const DOCUMENTS: Readonly<Record<string, readonly string[]>> = { 'README.md': ['variables'], 'SECURITY.md': ['limits'] };
+
+/** A document with its marked parts as they should be. @throws when a part is not marked. */
+export function renewed(document: string, parts: readonly string[]): string {
+  return parts.reduce((text, part) => {
+    const marked = new RegExp(`(<!-- begin ${part}: .*-->\n)[\\s\\S]*?(<!-- end ${part} -->)`);
+    if (!marked.test(text)) throw new Error(`nothing is marked with <!-- begin ${part}: ... --> and <!-- end ${part} -->`);
+    return text.replace(marked, (_all, begin: string, end: string) => `${begin}\n${PARTS[part]?.()}\n\n${end}`);
+  }, document);
+}
+
+function variablesTable(): string {
+  return ['| variable | default | value | meaning |', '| --- | --- | --- | --- |', ...VARIABLES.map(rowOf)].join('\n');
+}
+
+function rowOf({ name, description, form = 'any text', more, ...variable }: Variable): string {
+  const fallback = 'value' in variable.default ? `\`${variable.default.value}\`` : variable.default.inWords;
+  const meaning = more === undefined ? description : `${description} ([more](${more}))`;
+  return `| ${[`\`${name}\``, fallback, form, meaning].map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+}
+
+function limitsBlock(): string {
+  const lines = Object.entries(DEFAULT_LIMITS).map(
+    ([role, limits]) => `  "${role}": ${JSON.stringify(limits, null, 1).replaceAll(/\n\s*/g, ' ')}`,
+  );
+  return ['```json', '{', lines.join(',\n'), '}', '```'].join('\n');
+}
+
+if (import.meta.main) {
+  for (const [name, parts] of Object.entries(DOCUMENTS)) {
+    const file = new URL(`../${name}`, import.meta.url);
+    writeFileSync(file, renewed(readFileSync(file, 'utf8'), parts));
+  }
+}
