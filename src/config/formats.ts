@@ -97,24 +97,26 @@ export const secrets = format<readonly string[]>(`a comma list of secrets of at 
   return all;
 });
 
-function parseHttpUrl(text: string): URL | undefined {
+const URL_FORM = 'an http or https URL';
+
+function httpUrl(text: string): URL {
   const url = URL.parse(text);
-  return url !== null && /^https?:$/.test(url.protocol) ? url : undefined;
+  if (url === null || !/^https?:$/.test(url.protocol)) throw new RangeError(`must be ${URL_FORM}`);
+  return url;
 }
 
 /** Where public keys are fetched from. */
-export const keysUrl = format('an http or https URL', (text) => {
-  const url = parseHttpUrl(text);
-  if (url === undefined) return undefined;
+export const keysUrl = format(URL_FORM, (text) => {
+  const { username, password } = httpUrl(text);
   // They would be logged, and fetch refuses them.
-  if (`${url.username}${url.password}` !== '') throw new RangeError('must not have a user or a password in it');
+  if (`${username}${password}` !== '') throw new RangeError('must not have a user or a password in it');
   return text;
 });
 
 /** Where an error tracker takes errors: `https://key@host/project`. */
 export const sentryDsn = format('a DSN such as https://key@host/1', (text) => {
-  const url = parseHttpUrl(text);
-  return url?.username && /\/\d+$/.test(url.pathname) ? text : undefined;
+  const url = httpUrl(text);
+  return url.username && /\/\d+$/.test(url.pathname) ? text : undefined;
 });
 
 const ORIGINS_FORM = 'a comma list of origins such as https://app.example.org';
