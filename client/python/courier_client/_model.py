@@ -1,4 +1,4 @@
-"""What the generated models are made of: strict where one is built, open where an event is received."""
+"""The base class and the field types of the generated models."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from pydantic import (
 
 
 class Model(BaseModel):
-    """Refuses unknown fields and what JSON cannot say. Cannot be changed.
+    """An immutable model that refuses unknown fields, and numbers that JSON has no form for.
 
-    What is received may have fields that a later Courier added: they are in `model_extra`.
+    A received event may have fields that a later version of Courier added: they are in `model_extra`.
     """
 
     model_config = ConfigDict(
@@ -63,7 +63,7 @@ ExactDecimal = Annotated[
     _as_string,
     WithJsonSchema({"type": "string", "pattern": DECIMAL}),
 ]
-"""A number that nobody rounds: a string on the wire. Takes a Decimal, an int or a str."""
+"""A decimal number, exact: a string on the wire. Takes a Decimal, an int or a str, and refuses a float."""
 
 PositiveDecimal = Annotated[
     Decimal,

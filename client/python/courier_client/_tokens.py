@@ -1,4 +1,4 @@
-"""Where tokens come from. A token is kept until the gateway refuses it; then the source is asked for another."""
+"""Where tokens come from. A client uses a token until the gateway refuses it, then asks the source for another."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import Any
 
 import anyio
 
-from .errors import InvalidInputError, UnauthorizedError, UnavailableError
+from .errors import UnauthorizedError, UnavailableError, invalid_argument
 
 Token = str | Callable[[], str | Awaitable[str]]
-"""A token, or a function that gives one: when the first is needed, and when the gateway refused the last."""
+"""A token, or a function that returns one. It is called for the first token, and when the gateway refused the last."""
 
 
 def source_of(token: Any) -> Any:
-    """What was passed, or else what COURIER_TOKEN says when the client is made."""
+    """Returns the argument, or else the value that COURIER_TOKEN has now."""
     return os.environ.get("COURIER_TOKEN") if token is None else token
 
 
 def _usable(token: Any) -> str:
-    """The token as it may stand in a header."""
+    """Returns the token as a header may carry it. Raises UnauthorizedError when there is none."""
     text = token.strip() if isinstance(token, str) else ""
     if text and all("!" <= character <= "~" for character in text):
         return text
@@ -35,24 +35,24 @@ def _failed(error: Exception) -> UnavailableError:
 
 
 class Tokens:
-    """The tokens of an asynchronous client; its function may be one that is awaited."""
+    """The tokens of an asynchronous client, whose function may be async."""
 
     def __init__(self, source: Any, timeout: float) -> None:
-        """`timeout`: seconds that the function may take."""
+        """The function may take `timeout` seconds."""
         self._source = source
         self._timeout = timeout
         self._token: str | None = None
         self._asking = asyncio.Lock()
 
     async def get(self) -> str:
-        """Raises UnauthorizedError when there is none, TOKEN_UNAVAILABLE when the function fails."""
+        """Raises UnauthorizedError when there is none, UnavailableError (TOKEN_UNAVAILABLE) when the function fails."""
         async with self._asking:
             if self._token is None:
                 self._token = _usable(await self._ask())
             return self._token
 
     async def another_than(self, refused: str) -> str | None:
-        """A token other than the one that was refused; None when there is none."""
+        """A token other than `refused`; None when the source has no other. Raises what `get` raises."""
         async with self._asking:
             if self._token == refused and callable(self._source):
                 self._token = _usable(await self._ask())
@@ -74,8 +74,7 @@ class SyncTokens:
 
     def __init__(self, source: Any) -> None:
         if inspect.iscoroutinefunction(source):
-            message = "token is an async function: give SyncCourierClient a plain one"
-            raise InvalidInputError("INVALID_ARGUMENT", message)
+            raise invalid_argument("token is an async function: give SyncCourierClient a plain one")
         self._source = source
         self._token: str | None = None
         self._asking = threading.Lock()

@@ -1,4 +1,4 @@
-"""The codes of the protocol, as in `src/contract/codes.ts`, and those of what only a client can find out."""
+"""The codes of the protocol, as in `src/contract/codes.ts`, and those of failures that only a client sees."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ Reconnect = Literal["yes", "after-delay", "no", "with-new-token"]
 
 @dataclass(frozen=True)
 class CodeMeaning:
-    """What an error code means to whoever made the call."""
+    """What an error code means to the caller."""
 
     retry: bool
-    """May the same call succeed later, unchanged?"""
+    """Whether the same call, unchanged, may succeed later."""
     hint: str
     """What to do next, for a person."""
 
@@ -25,7 +25,9 @@ class CloseMeaning:
     code: str
     """The error code of the same meaning."""
     reconnect: Reconnect
+    """Whether the client may connect again, and how soon."""
     hint: str
+    """What to do next, for a person."""
 
 
 SERVER_CODES: dict[str, CodeMeaning] = {
@@ -43,7 +45,7 @@ SERVER_CODES: dict[str, CodeMeaning] = {
     ),
     "SERVICE_UNAVAILABLE": CodeMeaning(retry=True, hint="Try again after `retry_after`."),
 }
-"""What the gateway answers with, by `code`."""
+"""The codes that the gateway answers with."""
 
 CLIENT_CODES: dict[str, CodeMeaning] = {
     "INVALID_ARGUMENT": CodeMeaning(retry=False, hint="Mend the call."),
@@ -61,7 +63,7 @@ CLIENT_CODES: dict[str, CodeMeaning] = {
     ),
     "CLOSED": CodeMeaning(retry=False, hint="It was closed: make another."),
 }
-"""What only a client can find out."""
+"""The codes of failures that only a client sees."""
 
 CLOSE_CODES: dict[int, CloseMeaning] = {
     1001: CloseMeaning("SERVICE_UNAVAILABLE", "yes", "The gateway is shutting down."),
@@ -82,9 +84,9 @@ CLOSE_CODES: dict[int, CloseMeaning] = {
     4429: CloseMeaning("TOO_MANY_REQUESTS", "after-delay", "Keep to the limits."),
     4509: CloseMeaning("SERVICE_UNAVAILABLE", "yes", "Read faster."),
 }
-"""What the gateway closes a WebSocket with. Any other code is that of a connection that was lost."""
+"""The codes that the gateway closes a WebSocket with. Any other code means that the connection was lost."""
 
 
 def meaning_of(code: str) -> CodeMeaning:
-    """The meaning of a code; one that this version does not know counts as an internal error."""
+    """The meaning of a code; that of INTERNAL_SERVER_ERROR for a code that this version does not know."""
     return SERVER_CODES.get(code) or CLIENT_CODES.get(code) or SERVER_CODES["INTERNAL_SERVER_ERROR"]

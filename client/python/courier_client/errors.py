@@ -1,4 +1,4 @@
-"""The errors that the client raises: a code to decide by, and what to do next."""
+"""The errors that the client raises. Each has a code to decide by, and a hint that says what to do next."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Issue:
-    """One thing that is wrong with an input."""
+    """One fault of an input."""
 
     path: str
-    """Where, from the input's root: `data.progress`; empty for the input as a whole."""
+    """The field, from the input's root, such as `data.progress`; empty for the input as a whole."""
     message: str
 
 
 class CourierError(Exception):
-    """Whatever goes wrong with Courier. Its subclasses are what one may want to catch apart."""
+    """Base class of every error that this package raises."""
 
     code: str
     """The gateway's code, or one of `codes.CLIENT_CODES`."""
     message: str
     issues: tuple[Issue, ...]
-    """What is wrong with the input, where it was refused for its form."""
+    """The faults of an input that was refused for its form; otherwise empty."""
     request_id: str | None
-    """Names the call in the gateway's log."""
+    """Names the call in the gateway's log. None when the gateway did not answer."""
     retry_after: float | None
-    """After how many seconds the same call may succeed, where the gateway said so."""
+    """Seconds after which the same call may succeed. None when the gateway did not say."""
     hint: str
-    """What to do next."""
+    """What to do next, for a person."""
     close_code: int | None
-    """What the WebSocket was closed with, where it was."""
+    """The WebSocket close code. None when no WebSocket was closed."""
     idempotency_key: str | None
-    """Of the publish that this is about: repeated with it, the event is stored once."""
+    """The key of the publish that failed. A publish repeated with it is stored once. None for other calls."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class CourierError(Exception):
 
     @property
     def retryable(self) -> bool:
-        """May the same call succeed later, unchanged?"""
+        """Whether the same call, unchanged, may succeed later."""
         return meaning_of(self.code).retry
 
     def __str__(self) -> str:
@@ -77,7 +77,7 @@ class CourierError(Exception):
 
 
 def _restore(kind: type[CourierError], args: tuple[str, ...], fields: dict[str, Any]) -> CourierError:
-    """Unpickles; the constructor cannot, for it takes keywords."""
+    """Unpickles an error. Pickle's default cannot, because the constructors take keywords."""
     error = kind.__new__(kind)
     error.args = args
     error.__dict__.update(fields)
@@ -85,51 +85,51 @@ def _restore(kind: type[CourierError], args: tuple[str, ...], fields: dict[str, 
 
 
 class InvalidInputError(CourierError, ValueError):
-    """An argument, or what was to be published, is not as it must be. `issues` names the fields."""
+    """An argument or an event is invalid. `issues` names the fields."""
 
 
 class TooLargeError(InvalidInputError):
-    """The data is larger than 100 KiB."""
+    """The data of an event is larger than 100 KiB as JSON."""
 
 
 class UnauthorizedError(CourierError):
-    """There is no token, or the gateway refused it."""
+    """The token is missing, or the gateway refused it."""
 
 
 class ForbiddenError(CourierError):
-    """The token does not grant this."""
+    """The token does not grant what was asked for."""
 
 
 class UnavailableError(CourierError):
-    """The gateway could not do it now, for as long as it was tried."""
+    """The call failed for the whole time that it was tried. The same call may succeed later."""
 
 
 class RateLimitedError(UnavailableError):
-    """The caller is beyond its limits."""
+    """The caller exceeds its limits."""
 
 
 class UnreachableError(UnavailableError, ConnectionError):
-    """There was no connection to the gateway, for as long as it was tried."""
+    """The gateway could not be reached for the whole time that it was tried."""
 
 
 class CourierTimeoutError(UnavailableError, TimeoutError):
-    """There was no answer in time. A publish may have been stored: see `idempotency_key`."""
+    """The gateway did not answer in time. A publish may have been stored: repeat it with `idempotency_key`."""
 
 
 class UnexpectedAnswerError(CourierError):
-    """What answered does not speak Courier's protocol."""
+    """The server that answered does not speak Courier's protocol."""
 
 
 class QueueFullError(CourierError):
-    """A background publisher gave an event up, for it had more than it may hold."""
+    """A background publisher dropped an event, because `max_events` others were waiting."""
 
 
 class ClosedError(CourierError):
-    """The client, the subscription or the publisher was closed."""
+    """The client, the subscription or the background publisher was closed."""
 
 
 class GapError(CourierError):
-    """Events are missing, and the subscription or the read was to fail then."""
+    """Events are missing, and `on_gap` is `fail`. `gap` says which."""
 
     gap: CourierGapData
 
@@ -157,5 +157,11 @@ _KINDS: dict[str, type[CourierError]] = {
 
 
 def error_of(code: str, message: str, **details: Any) -> CourierError:
-    """The error for a code; one that this version does not know is an UnavailableError."""
+    """The error of a code's class; an UnavailableError for a code that this version does not know."""
     return _KINDS.get(code, UnavailableError)(code, message, **details)
+
+
+def invalid_argument(message: str, *, path: str | None = None, hint: str | None = None) -> InvalidInputError:
+    """The error for an argument that cannot be used. `path` is the field that `issues` names."""
+    issues = () if path is None else (Issue(path, message),)
+    return InvalidInputError("INVALID_ARGUMENT", message, issues=issues, hint=hint)
