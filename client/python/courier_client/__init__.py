@@ -7,7 +7,7 @@ from courier_client import CourierClient, events
 """
 
 from . import events, models
-from ._line import SubscriptionState
+from ._connection import SubscriptionState
 from ._tokens import Token
 from ._version import __version__
 from .background import BackgroundPublisher

@@ -1,21 +1,23 @@
-"""Where the gateway is: `base_url`, which may have a path, and the addresses below it."""
+"""The addresses of one gateway, below its `base_url`, which may have a path."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
-from .errors import InvalidInputError
+from ._filter import channel_names, type_names
+from .errors import invalid_argument
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from ._filter import Filter
 
 
 class Address:
-    """The addresses of one gateway."""
+    """Builds the URL of each request."""
 
     def __init__(self, base_url: str) -> None:
-        """Raises InvalidInputError, naming `base_url`, for what is no http, https, ws or wss URL."""
+        """Raises InvalidInputError, naming `base_url`, unless it is an http, https, ws or wss URL."""
         self.base_url = _normal(base_url)
 
     @property
@@ -24,34 +26,29 @@ class Address:
 
     def history(
         self,
-        channels: Sequence[str],
+        channels: str | Sequence[str],
         *,
-        types: Sequence[str] | None,
-        order: Literal["oldest", "newest"],
-        after: str | None,
-        before: str | None,
-        limit: int | None,
+        types: str | Sequence[str] | None = None,
+        order: Literal["oldest", "newest"] = "oldest",
+        after: str | None = None,
+        before: str | None = None,
+        limit: int | None = None,
     ) -> str:
+        """Takes `HistoryOptions`. Raises InvalidInputError, whose `issues` name `channels` or `types`."""
+        segment = _segment(channel_names(channels))
         query = _query(
-            types=_list(types),
+            types=_list(type_names(types)),
             order=None if order == "oldest" else order,
             after=after,
             before=before,
             limit=limit,
         )
-        return f"{self.base_url}/events/{_segment(channels)}{query}"
+        return f"{self.base_url}/events/{segment}{query}"
 
-    def subscription(
-        self,
-        channels: Sequence[str],
-        *,
-        types: Sequence[str] | None,
-        start: str,
-        last_event_id: str | None,
-    ) -> str:
-        query = _query(**{"from": start}, types=_list(types), last_event_id=last_event_id)
+    def subscription(self, filter_: Filter, last_event_id: str | None) -> str:
+        query = _query(**{"from": filter_.from_}, types=_list(filter_.types), last_event_id=last_event_id)
         scheme, rest = self.base_url.split(":", 1)
-        return f"{'wss' if scheme == 'https' else 'ws'}:{rest}/ws/{_segment(channels)}{query}"
+        return f"{'wss' if scheme == 'https' else 'ws'}:{rest}/ws/{_segment(filter_.channels)}{query}"
 
 
 def _normal(base_url: str) -> str:
@@ -59,8 +56,7 @@ def _normal(base_url: str) -> str:
     if problem is None:
         parts = urlsplit(base_url)
         return parts._replace(scheme=parts.scheme.replace("ws", "http")).geturl().rstrip("/")
-    message = f"base_url {base_url!r} {problem}"
-    raise InvalidInputError("INVALID_ARGUMENT", message, hint="Give an address such as http://localhost:8766.")
+    raise invalid_argument(f"base_url {base_url!r} {problem}", hint="Give an address such as http://localhost:8766.")
 
 
 def _problem_with(base_url: str) -> str | None:

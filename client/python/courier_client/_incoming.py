@@ -1,4 +1,4 @@
-"""What comes back, without the wire: answers, messages and closed connections, as values or as errors."""
+"""Reads what the gateway sends: answers, messages and close codes, as values or as errors. Without the receiving."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ Notice = CourierGapEvent | CourierLiveEvent
 
 
 def read_answer(status: int, headers: Mapping[str, str], content: bytes) -> Any:
-    """The JSON of an answer. Raises the error that it tells, whoever on the way it is from."""
+    """The JSON object of an answer. Raises the CourierError that the answer stands for."""
     document = _read_json(content)
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         if isinstance(document, dict):
             return document
         raise UnexpectedAnswerError("UNEXPECTED_ANSWER", f"the answer ({status}) is not JSON")
-    raise refusal(status, headers, content)
+    raise answer_error(status, headers, content)
 
 
 def _read_json(content: bytes | str) -> Any:
@@ -42,8 +42,8 @@ def _read_json(content: bytes | str) -> Any:
         return None
 
 
-def refusal(status: int, headers: Mapping[str, str], content: bytes) -> CourierError:
-    """What an answer that is no success says, whether the gateway or something before it gave it."""
+def answer_error(status: int, headers: Mapping[str, str], content: bytes) -> CourierError:
+    """The error of an answer that is no success, from the gateway or from a proxy before it."""
     document = _read_json(content)
     if not isinstance(document, dict):
         document = {}
@@ -53,7 +53,7 @@ def refusal(status: int, headers: Mapping[str, str], content: bytes) -> CourierE
         "retry_after": _seconds(headers.get("retry-after")),
     }
     if not isinstance(code, str):
-        return _refusal_of_another(status, headers, details)
+        return _proxy_error(status, headers, details)
     issues = document.get("issues")
     if isinstance(issues, list):
         details["issues"] = [
@@ -67,7 +67,7 @@ def refusal(status: int, headers: Mapping[str, str], content: bytes) -> CourierE
     return error_of(known, str(document.get("detail") or code), **details)
 
 
-_CODE_OF_STATUS = {
+_CODE_OF_STATUS: dict[int, str] = {
     HTTPStatus.BAD_REQUEST: "BAD_REQUEST",
     HTTPStatus.UNAUTHORIZED: "UNAUTHORIZED",
     HTTPStatus.FORBIDDEN: "FORBIDDEN",
@@ -80,12 +80,12 @@ _CODE_OF_STATUS = {
 }
 
 
-def _refusal_of_another(status: int, headers: Mapping[str, str], details: dict[str, Any]) -> CourierError:
-    """What is meant by something on the way to the gateway, which tells a status only."""
+def _proxy_error(status: int, headers: Mapping[str, str], details: dict[str, Any]) -> CourierError:
+    """The error of an answer without Courier's code. A proxy gave it, or another server."""
     message = f"something that is no Courier gateway answered {status}"
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return error_of("SERVICE_UNAVAILABLE", message, **details)
-    code = _CODE_OF_STATUS.get(HTTPStatus(status)) if status in _STATUSES else None
+    code = _CODE_OF_STATUS.get(status)
     if code is not None:
         return error_of(code, message, **details)
     location = headers.get("location")
@@ -94,11 +94,8 @@ def _refusal_of_another(status: int, headers: Mapping[str, str], details: dict[s
     return UnexpectedAnswerError("UNEXPECTED_ANSWER", message, **details)
 
 
-_STATUSES = {status.value for status in HTTPStatus}
-
-
 def _contract_hint(headers: Mapping[str, str]) -> str | None:
-    """What to do when the gateway keeps another contract than this package was made from."""
+    """What to do when the gateway's contract is not the one that this package was generated from."""
     theirs = headers.get("x-courier-contract")
     if theirs is None or theirs == CONTRACT_HASH:
         return None
@@ -109,7 +106,7 @@ def _contract_hint(headers: Mapping[str, str]) -> str | None:
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """Reads a Retry-After header: seconds, or a date."""
+    """Reads a Retry-After header, which has seconds or a date."""
     if retry_after is None:
         return None
     try:
@@ -144,7 +141,7 @@ def page_of(document: Any) -> HistoryPage[AnyEvent]:
 
 
 def message_of(text: str | bytes) -> AnyEvent | Notice:
-    """Reads one message of a subscription."""
+    """Reads one message of a subscription. Raises UnexpectedAnswerError."""
     document = _read_json(text)
     notice = _NOTICES.get(document.get("type")) if isinstance(document, dict) else None
     if notice is None:
@@ -162,7 +159,7 @@ _NOTICES: dict[Any, type[Notice]] = {
 
 
 def event_of(document: Any) -> AnyEvent:
-    """Reads an event. One of a type or form that this version does not know is a GenericEvent."""
+    """Reads an event: a GenericEvent when this version does not know the type or the form of the data."""
     kind = EVENTS.get(str(document.get("type"))) if isinstance(document, dict) else None
     if kind is not None:
         try:
@@ -182,7 +179,7 @@ def _unexpected(what: str, error: Exception) -> UnexpectedAnswerError:
 
 
 def close_error(code: int, reason: str, headers: Mapping[str, str]) -> CourierError:
-    """A closed connection as an error. `headers` are those of the answer that opened it."""
+    """The error of a closed connection. `headers` are those of the answer that opened the connection."""
     meaning = CLOSE_CODES.get(code)
     if meaning is None:
         told = "" if code in {1005, 1006} else f" (closed with {code})"
@@ -192,9 +189,9 @@ def close_error(code: int, reason: str, headers: Mapping[str, str]) -> CourierEr
 
 
 def unreachable(base_url: str, error: Exception) -> CourierError:
-    """An attempt that got no answer. One that never can is an UnexpectedAnswerError."""
+    """The error of an attempt without an answer: UnexpectedAnswerError when no attempt can get one."""
     reason = str(error) or type(error).__name__
-    if _is_distrust(error):
+    if _is_certificate_error(error):
         return UnexpectedAnswerError(
             "UNEXPECTED_ANSWER",
             f"the certificate of {base_url} is not trusted: {reason}",
@@ -203,7 +200,7 @@ def unreachable(base_url: str, error: Exception) -> CourierError:
     return error_of("UNREACHABLE", f"no answer from {base_url}: {reason}")
 
 
-def _is_distrust(error: BaseException | None) -> bool:
+def _is_certificate_error(error: BaseException | None) -> bool:
     while error is not None:
         if isinstance(error, ssl.SSLCertVerificationError):
             return True

@@ -1,4 +1,4 @@
-"""Publishing beside the work of a service: a gateway that is away never breaks or slows it."""
+"""Publishing in the background: a gateway that is away neither breaks nor slows the service that publishes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
+from typing_extensions import Unpack
 
 from ._outgoing import snapshot
 from .envelope import Data, EventDraft
-from .errors import ClosedError, CourierError, InvalidInputError, QueueFullError
+from .errors import ClosedError, CourierError, QueueFullError, invalid_argument
+from .options import EventOptions
 from .retry import Backoff
 
 if TYPE_CHECKING:
@@ -28,13 +30,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger("courier_client")
 
 OnError = Callable[[Exception, EventDraft[Any]], object]
+"""A function that is called with each event that will not be stored, and the error that says why."""
 
 
 class BackgroundPublisher:
-    """Publishes what is submitted, in that order, one after another, for as long as it takes.
+    """Publishes events one after another, in the order in which they were submitted.
 
-    What may pass is tried again until it is stored; what is refused is counted and told to
-    `on_error`. When more than `max_events` wait, some are given up: by default the oldest.
+    A publish that fails for a while is repeated until the event is stored. An event that the gateway
+    refuses is counted and reported to `on_error`. When `max_events` wait, the publisher drops an event
+    for each new one: by default the oldest.
     """
 
     def __init__(
@@ -49,15 +53,18 @@ class BackgroundPublisher:
         """Make it in the event loop of the client.
 
         Args:
-            client: Is not closed by this.
-            max_events: Events that may wait.
-            when_full: Which event to give up for a new one, or instead of it.
+            client: Publishes the events. The publisher does not close it.
+            max_events: The most events that may wait; 1 or more.
+            when_full: Which event to drop when `max_events` wait: the oldest, or the new one.
             on_error: Called, in the event loop, for every event that will not be stored.
-            retry: The delays between publishes that failed, each of which tried for the client's
-                `timeout`.
+            retry: The delays before an event is published again; `Backoff()` by default. Each publish
+                takes up to the client's `timeout`.
+
+        Raises:
+            InvalidInputError: `max_events` is less than 1.
         """
         if max_events < 1:
-            raise InvalidInputError("INVALID_ARGUMENT", f"max_events must be 1 or more, not {max_events}")
+            raise invalid_argument(f"max_events must be 1 or more, not {max_events}")
         self._client = client
         self._max_events = max_events
         self._when_full = when_full
@@ -75,27 +82,27 @@ class BackgroundPublisher:
 
     @property
     def submitted(self) -> int:
-        """Events that were handed in: `published + dropped + refused + pending`."""
+        """Events that were submitted: `published + dropped + refused + pending`."""
         return self._submitted
 
     @property
     def published(self) -> int:
-        """Events that are stored."""
+        """Events that the gateway has stored."""
         return self._published
 
     @property
     def dropped(self) -> int:
-        """Events that were given up: because the queue was full, or at the end."""
+        """Events that were dropped, because the queue was full or the publisher was closed."""
         return self._dropped
 
     @property
     def refused(self) -> int:
-        """Events that the gateway would never take."""
+        """Events that are invalid, or that the gateway refused for good."""
         return self._refused
 
     @property
     def pending(self) -> int:
-        """Events that wait, and the one that is being published."""
+        """Events that wait, including the one that is being published."""
         return self._submitted - self._published - self._dropped - self._refused
 
     async def __aenter__(self) -> Self:
@@ -114,66 +121,57 @@ class BackgroundPublisher:
         channel: str,
         event_type: str,
         data: Data,
-        *,
-        correlation_id: str | None = None,
-        user_id: str | None = None,
-        timestamp: datetime | None = None,
-        traceparent: str | None = None,
-        idempotency_key: str | None = None,
+        **options: Unpack[EventOptions],
     ) -> None:
-        """Hands in an event, as `CourierClient.publish` takes it. Never raises, never waits.
+        """Submits an event. Never raises and never waits. Any thread may call it.
 
-        May be called from any thread.
+        `timestamp` is the time of this call by default. Later changes of `data` have no effect.
+
+        Args:
+            channel: Such as `backtest.b1`.
+            event_type: Such as `backtest.progress`.
+            data: A mapping or one of `courier_client.models`; at most 100 KiB as JSON.
+            **options: `correlation_id`, `user_id`, `timestamp`, `traceparent`, `idempotency_key`:
+                see `EventOptions`.
         """
-        self.submit_event(
-            EventDraft(
-                channel=channel,
-                type=event_type,
-                data=data,
-                correlation_id=correlation_id,
-                user_id=user_id,
-                timestamp=timestamp,
-                traceparent=traceparent,
-                idempotency_key=idempotency_key,
-            )
-        )
+        self.submit_event(EventDraft(channel=channel, type=event_type, data=data, **options))
 
     def submit_event(self, event: EventDraft[Any]) -> None:
-        """As `submit`, for what `courier_client.events` makes."""
+        """Submits a draft, which the functions of `courier_client.events` make. Otherwise as `submit`."""
         try:
-            # It happened now, whenever it is published, and whatever becomes of its data.
+            # The event happened now, with the data of now, however late it is published.
             timestamp = event.timestamp or datetime.now(timezone.utc)
             key = event.idempotency_key or uuid.uuid4().hex
             complete = snapshot(replace(event, timestamp=timestamp, idempotency_key=key))
-        except Exception as error:  # noqa: BLE001 (nothing may break the caller)
+        except Exception as error:  # noqa: BLE001 (submitting never raises)
             self._in_loop(self._refuse_at_once, event, error)
         else:
             self._in_loop(self._enqueue, complete)
 
     async def flush(self, timeout: float | None = None) -> bool:
-        """Waits until nothing is pending; False when that takes longer than `timeout` seconds."""
+        """Waits until no event is pending. Returns False when that takes longer than `timeout` seconds."""
         with anyio.move_on_after(timeout):
             await self._settled.wait()
         return self._settled.is_set()
 
     async def aclose(self, timeout: float = 5.0) -> None:
-        """Waits up to `timeout` seconds for what is pending, gives up the rest, and ends."""
+        """Waits up to `timeout` seconds for pending events, drops the rest, and closes the publisher."""
         self._closed = True
         await self.flush(timeout)
         while not self._worker.done():
-            # Once is not enough on Python 3.10, where a timeout of the moment takes the cancellation for its own.
+            # On Python 3.10 a timeout that expires at the same moment swallows the cancellation: cancel again.
             self._worker.cancel()
             await asyncio.wait([self._worker], timeout=0.1)
 
     def _in_loop(self, call: Callable[..., None], *arguments: Any) -> None:
-        """Calls it in the event loop: now, or soon when this is another thread."""
+        """Calls a function in the event loop: now, or soon when this is another thread."""
         if _running_loop() is self._loop:
             call(*arguments)
             return
         try:
             self._loop.call_soon_threadsafe(call, *arguments)
         except RuntimeError:
-            # The event loop has ended, and with it everything else that counts here.
+            # The event loop has ended: nothing else counts any more.
             self._submitted += 1
             self._dropped += 1
 
@@ -193,11 +191,11 @@ class BackgroundPublisher:
         if not self._overflowing:
             logger.warning("%d events wait to be published: dropping some", self._max_events)
             self._overflowing = True
-        given_up = event
+        dropped = event
         if self._when_full == "drop-oldest":
-            given_up = self._queue.popleft()
+            dropped = self._queue.popleft()
             self._queue.append(event)
-        self._drop(given_up, QueueFullError("QUEUE_FULL", f"{self._max_events} events wait"))
+        self._drop(dropped, QueueFullError("QUEUE_FULL", f"{self._max_events} events wait"))
 
     def _refuse_at_once(self, event: EventDraft[Any], error: Exception) -> None:
         self._submitted += 1
@@ -206,13 +204,13 @@ class BackgroundPublisher:
     def _refuse(self, event: EventDraft[Any], error: Exception) -> None:
         self._refused += 1
         logger.error("an event was refused: %s", error)
-        self._tell(event, error)
+        self._report(event, error)
 
     def _drop(self, event: EventDraft[Any], error: Exception) -> None:
         self._dropped += 1
-        self._tell(event, error)
+        self._report(event, error)
 
-    def _tell(self, event: EventDraft[Any], error: Exception) -> None:
+    def _report(self, event: EventDraft[Any], error: Exception) -> None:
         if self._on_error is None:
             return
         try:
@@ -232,27 +230,27 @@ class BackgroundPublisher:
         finally:
             self._closed = True
             while self._queue:
-                self._give_up(self._queue.popleft())
+                self._drop_unstored(self._queue.popleft())
             self._settled.set()
 
     async def _publish(self, event: EventDraft[Any]) -> None:
-        """Until it is stored or refused."""
+        """Returns once the event is stored or refused."""
         failures = 0
         try:
             while (error := await self._attempt(event)) is not None:
-                delay = (error.retry_after or 0.0) + self._retry.jitter(failures)
+                delay = self._retry.delay_after(error, failures)
                 failures += 1
                 logger.warning("%s; %d events wait", error, self.pending)
                 await anyio.sleep(delay)
         except asyncio.CancelledError:
-            self._give_up(event)
+            self._drop_unstored(event)
             raise
 
     async def _attempt(self, event: EventDraft[Any]) -> CourierError | None:
-        """Returns an error that may pass."""
+        """Publishes the event once. Returns the error when the same publish may succeed later."""
         try:
             await self._client.publish_event(event)
-        except Exception as error:  # noqa: BLE001 (nothing may end the worker)
+        except Exception as error:  # noqa: BLE001 (one event's error must not end the worker)
             if isinstance(error, CourierError) and error.retryable:
                 return error
             self._refuse(event, error)
@@ -260,7 +258,7 @@ class BackgroundPublisher:
             self._published += 1
         return None
 
-    def _give_up(self, event: EventDraft[Any]) -> None:
+    def _drop_unstored(self, event: EventDraft[Any]) -> None:
         self._drop(event, ClosedError("CLOSED", "the publisher was closed before it was stored"))
 
 

@@ -1,4 +1,4 @@
-"""The envelope that every event has on the wire, and the form in which events are handed in."""
+"""The forms of events: as subscribers receive them, and as callers publish them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any, Generic, TypeVar
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from ._model import Model
-from .errors import InvalidInputError, Issue
+from .errors import InvalidInputError, Issue, invalid_argument
 from .models import CourierGapData, EventMetadata
 
 Data = Mapping[str, Any] | BaseModel
-"""An event's data, when it is handed in."""
+"""The data of an event to publish: a mapping, or a model such as those of `courier_client.models`."""
 
 DataT = TypeVar("DataT")
 DataT_co = TypeVar("DataT_co", covariant=True)
@@ -22,10 +22,10 @@ ModelT = TypeVar("ModelT", bound=Model)
 
 
 class Event(Model, Generic[DataT]):
-    """An event as subscribers get it. Its subclasses are in `courier_client.events`."""
+    """An event as subscribers receive it. `courier_client.events` has a subclass for each type."""
 
     id: str
-    """Its position in the log; opaque. Hand it back to resume after it."""
+    """The event's position in the log, `<epoch>-<number>`; opaque. A subscription may resume after it."""
     channel: str
     type: str
     metadata: EventMetadata
@@ -33,11 +33,11 @@ class Event(Model, Generic[DataT]):
 
 
 class GenericEvent(Event[dict[str, Any]]):
-    """An event of a type that this version does not know, or not in this form."""
+    """An event whose type this version does not know, or whose data does not match this version's model."""
 
 
 class Receipt(Model):
-    """The answer to a publish: the event is stored."""
+    """The gateway's answer to a publish: the event is stored."""
 
     id: str
     """The event's position."""
@@ -45,43 +45,44 @@ class Receipt(Model):
     type: str
     timestamp: AwareDatetime
     duplicate: bool
-    """True when the idempotency key was known: the receipt is of the event that was stored first."""
+    """Whether an event with the same idempotency key was stored before. The receipt is that event's."""
 
 
 @dataclass(frozen=True)
 class HistoryPage(Generic[DataT_co]):
-    """One page of what was published before, in the order that was asked for."""
+    """One page of the stored events, in the order that was asked for."""
 
     events: tuple[DataT_co, ...]
     next: str
-    """The `after` of the next page, also at the end of the log; its `before`, newest first."""
+    """The position to read the next page with: its `after`, or its `before` with the newest first.
+
+    It is set at the end of the log too.
+    """
     has_more: bool
-    """Whether there may be more beyond `next` now."""
+    """Whether the log may contain more matching events beyond `next` now."""
     gap: CourierGapData | None
-    """Set when the page does not start at the position that was asked for."""
+    """Set when events are missing between the position that was asked for and the page."""
 
 
 @dataclass(frozen=True)
 class EventDraft(Generic[DataT_co]):
-    """An event to be published. `courier_client.events` makes them."""
+    """An event to publish. The functions of `courier_client.events` make drafts.
+
+    `courier_client.options.EventOptions` describes the optional fields.
+    """
 
     channel: str
     type: str
     data: DataT_co
     correlation_id: str | None = None
-    """Ties together what belongs to one piece of work, across services."""
     user_id: str | None = None
-    """The user on whose behalf it happened."""
     timestamp: datetime | None = None
-    """When it happened; the time of publishing when absent."""
     traceparent: str | None = None
-    """W3C trace context of the work that the event is part of."""
     idempotency_key: str | None = None
-    """A publish that is repeated with the same key within 24 h is stored once."""
 
 
 def checked(model: type[ModelT], fields: Mapping[str, Any]) -> ModelT:
-    """Makes a model of the fields that are given (None is not). Raises InvalidInputError."""
+    """Makes a model of the fields that are not None. Raises InvalidInputError, whose `issues` name the fields."""
     given = {name: value for name, value in fields.items() if value is not None}
     try:
         return model.model_validate(given, by_name=True, by_alias=False)
@@ -95,11 +96,13 @@ def checked(model: type[ModelT], fields: Mapping[str, Any]) -> ModelT:
 
 
 def channel_of(channel: str | None, form: str, identifier: str | None) -> str:
-    """The channel that was named, or else the one of `form` (`backtest.{backtest_id}`) with this id."""
+    """Returns `channel`, or else the channel of `form` (`backtest.{backtest_id}`) with `identifier` in it.
+
+    Raises InvalidInputError when both are None.
+    """
     if channel is not None:
         return channel
     prefix, field = form.rstrip("}").split("{")
     if identifier is not None:
         return f"{prefix}{identifier}"
-    message = f"there is no channel: give `{field}` or `channel`"
-    raise InvalidInputError("INVALID_ARGUMENT", message, issues=[Issue("channel", message)])
+    raise invalid_argument(f"there is no channel: give `{field}` or `channel`", path="channel")

@@ -1,14 +1,16 @@
-"""A subscription: an iterator of events that goes on through lost connections.
+"""A subscription: an iterator of events that continues through lost connections.
 
-What happens with a message, and the invariant that holds between the steps:
+Each message passes three phases:
 
-1. *read*: the next message is read only when the consumer asks for an event, so the connection, and
-   in the end the gateway, waits for the consumer. The message is pending then.
-2. *taken*: an event is given to the consumer, a gap is told, a live notice is noted. Only then is
-   the message's id the position that a new connection resumes from.
-3. *done*: the consumer asks for the next event. Only then does the cursor get the position.
+1. *received*: the consumer asks for an event, and the subscription receives the next message, which
+   is pending from then on. Nothing is received ahead of the consumer, so a slow consumer makes the
+   connection wait, and in the end the gateway.
+2. *handled*: the subscription gives an event to the consumer, reports a gap to `on_gap`, or notes
+   that it is live. From then on a new connection resumes after the message's id.
+3. *saved*: the consumer asks for the next event, and the cursor saves the message's id.
 
-A cancellation or a lost connection between two steps repeats the later one, and skips none.
+Invariant: a cancellation or a lost connection between two phases repeats the later phase. No
+message skips a phase.
 """
 
 from __future__ import annotations
@@ -16,15 +18,16 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Literal
 
 import anyio
 
+from ._connection import Connection, ConnectionOptions, SubscriptionState
+from ._filter import Filter
 from ._incoming import Notice, message_of
-from ._line import Gateway, Line, SubscriptionState
-from .errors import ClosedError, CourierError, GapError, InvalidInputError
+from .errors import ClosedError, CourierError, GapError, invalid_argument
 from .events import AnyEvent, CourierGapEvent, CourierLiveEvent
 from .models import CourierGapData
 
@@ -38,64 +41,67 @@ if TYPE_CHECKING:
 logger = logging.getLogger("courier_client")
 
 OnGap = Literal["continue", "fail"] | Callable[[CourierGapData], Awaitable[object] | object]
+"""What to do when events are missing: give the next ones, raise GapError, or call a function and give the next ones."""
 OnState = Callable[[SubscriptionState], object]
+"""A function that is called with each new state."""
 
 
 class Subscription:
-    """Events, one after another. `CourierClient.subscribe` makes it and says what it takes.
+    """An async iterator of events, and an async context manager that closes it. For one consumer at a time.
 
-    An async iterator, and an async context manager that ends it. For one consumer.
+    `CourierClient.subscribe` makes subscriptions, and describes their options and errors.
     """
 
     def __init__(
         self,
-        gateway: Gateway,
+        connection: ConnectionOptions,
+        filter_: Filter,
         on_closed: Callable[[Subscription], None],
         *,
-        channels: Sequence[str],
-        types: Sequence[str] | None,
-        start: str,
         last_event_id: str | None,
         on_gap: OnGap,
         cursor: Cursor | None,
         on_state: OnState | None,
     ) -> None:
         if not callable(on_gap) and on_gap not in {"continue", "fail"}:
-            message = f"on_gap must be 'continue', 'fail' or a function, not {on_gap!r}"
-            raise InvalidInputError("INVALID_ARGUMENT", message)
+            raise invalid_argument(f"on_gap must be 'continue', 'fail' or a function, not {on_gap!r}")
         self._on_closed = on_closed
         self._on_gap = on_gap
         self._on_state = on_state
         self._cursor = cursor
-        self._loaded = cursor is None or last_event_id is not None
-        # A new connection resumes from here.
+        self._must_load_cursor = cursor is not None and last_event_id is None
+        # A new connection resumes after this position.
         self._position = last_event_id
         self._pending: AnyEvent | Notice | None = None
-        self._undone: str | None = None
+        self._unsaved_position: str | None = None
         self._state = SubscriptionState.IDLE
         self._entered = False
         self._consumer: asyncio.Task[object] | None = None
         self._scope: anyio.CancelScope | None = None
-        self._left = asyncio.Event()
-
-        def url() -> str:
-            return gateway.address.subscription(channels, types=types, start=start, last_event_id=self._position)
-
-        self._line = Line(gateway, url, self._set_state)
+        self._consumer_left = asyncio.Event()
+        self._connection = Connection(
+            connection,
+            lambda: connection.gateway.address.subscription(filter_, self._position),
+            self._set_state,
+        )
 
     @property
     def state(self) -> SubscriptionState:
+        """What the subscription is doing now."""
         return self._state
 
     @property
     def last_event_id(self) -> str | None:
-        """The position of the last event or notice that was given: what comes after it is next."""
+        """The position of the last event that was given, or of a later notice. The subscription resumes after it.
+
+        None before the first one, unless the subscription started with a position.
+        """
         return self._position
 
     @property
     def last_error(self) -> CourierError | None:
-        """Why the connection was last lost, or could not be made."""
-        return self._line.last_error
+        """Why the connection was last lost or could not be opened; None when that never happened."""
+        return self._connection.last_error
 
     async def __aenter__(self) -> Self:
         self._entered = True
@@ -123,45 +129,53 @@ class Subscription:
                     return
                 yield event
         finally:
-            # A loop that is left ends the subscription, unless an `async with` will.
+            # Leaving the loop closes the subscription, except inside an `async with`, whose end closes it.
             if not self._entered:
                 await self.aclose()
 
     async def __anext__(self) -> AnyEvent:
         if self._state is not SubscriptionState.CLOSED:
-            async with self._waiting():
+            async with self._consuming():
                 await self.commit()
                 while True:
-                    event = await self._take(await self._read())
+                    event = await self._handle(await self._receive())
                     if event is not None:
                         return event
         raise StopAsyncIteration
 
     async def commit(self) -> None:
-        """Has the cursor keep the position of the last event now, not when the next is asked for."""
-        if self._undone is not None:
-            await self._save(self._undone)
-            self._undone = None
+        """Saves the position of the last event in the cursor now, not when the next event is asked for.
+
+        Raises what the cursor raises.
+        """
+        position = self._unsaved_position
+        if position is None:
+            return
+        if self._cursor is not None:
+            saved = self._cursor.save(position)
+            if inspect.isawaitable(saved):
+                await saved
+        self._unsaved_position = None
 
     async def aclose(self) -> None:
-        """Ends it. A consumer that waits for an event comes to the end of the iteration."""
+        """Closes the subscription. The iteration of a consumer that waits for an event ends."""
         self._set_state(SubscriptionState.CLOSED)
         self._on_closed(self)
         if self._scope is not None:
             self._scope.cancel()
         with anyio.CancelScope(shield=True):
             if self._consumer not in {None, asyncio.current_task()}:
-                await self._left.wait()
-            await self._line.hang_up()
+                await self._consumer_left.wait()
+            await self._connection.close()
 
     @asynccontextmanager
-    async def _waiting(self) -> AsyncIterator[None]:
-        """All that the consumer waits in. `aclose` ends it; an error closes the subscription."""
+    async def _consuming(self) -> AsyncIterator[None]:
+        """Surrounds every wait of the consumer: `aclose` cancels the wait, and an error closes the subscription."""
         if self._consumer is not None:
             message = "a subscription is for one consumer, and another one waits for an event"
             raise RuntimeError(message)
         self._consumer = asyncio.current_task()
-        self._left.clear()
+        self._consumer_left.clear()
         try:
             with anyio.CancelScope() as self._scope:
                 yield
@@ -171,57 +185,51 @@ class Subscription:
             raise
         finally:
             self._consumer = None
-            self._left.set()
+            self._consumer_left.set()
 
     async def _establish(self) -> None:
-        """Until the gateway has let it in. The first event stays pending."""
+        """Waits until the gateway has accepted the subscription. The first event stays pending."""
         if self._state is not SubscriptionState.CLOSED:
-            async with self._waiting():
-                while not self._line.accepted:
-                    message = await self._read()
+            async with self._consuming():
+                while not self._connection.accepted:
+                    message = await self._receive()
                     if isinstance(message, CourierGapEvent | CourierLiveEvent):
-                        await self._take(message)
+                        await self._handle(message)
         if self._state is SubscriptionState.CLOSED:
             raise ClosedError("CLOSED", "the subscription was closed")
 
-    async def _read(self) -> AnyEvent | Notice:
-        if not self._loaded and self._cursor is not None:
+    async def _receive(self) -> AnyEvent | Notice:
+        """Returns the pending message, or else the next one, which is pending then."""
+        if self._must_load_cursor and self._cursor is not None:
             position = self._cursor.load()
             self._position = await position if inspect.isawaitable(position) else position
-            self._loaded = True
+            self._must_load_cursor = False
         if self._pending is None:
-            self._pending = message_of(await self._line.receive())
+            self._pending = message_of(await self._connection.receive())
         return self._pending
 
-    async def _take(self, message: AnyEvent | Notice) -> AnyEvent | None:
-        """Returns the event that is to be given to the consumer."""
+    async def _handle(self, message: AnyEvent | Notice) -> AnyEvent | None:
+        """Handles the pending message. Returns an event to give to the consumer, and None for a notice."""
         if isinstance(message, CourierGapEvent):
-            await self._tell_gap(message.data)
+            await self._report_gap(message.data)
         self._pending = None
         self._position = message.id
+        self._unsaved_position = message.id
         if not isinstance(message, CourierGapEvent | CourierLiveEvent):
-            self._undone = message.id
             return message
         if isinstance(message, CourierLiveEvent):
             self._set_state(SubscriptionState.LIVE)
-        self._undone = message.id
         await self.commit()
         return None
 
-    async def _tell_gap(self, gap: CourierGapData) -> None:
+    async def _report_gap(self, gap: CourierGapData) -> None:
         if self._on_gap == "fail":
             raise GapError(gap)
         logger.warning("%s", GapError(gap).message)
-        if self._on_gap != "continue":
-            told = self._on_gap(gap)
-            if inspect.isawaitable(told):
-                await told
-
-    async def _save(self, position: str) -> None:
-        if self._cursor is not None:
-            saved = self._cursor.save(position)
-            if inspect.isawaitable(saved):
-                await saved
+        if callable(self._on_gap):
+            reported = self._on_gap(gap)
+            if inspect.isawaitable(reported):
+                await reported
 
     def _set_state(self, state: SubscriptionState) -> None:
         if state is self._state or self._state is SubscriptionState.CLOSED:

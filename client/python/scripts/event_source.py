@@ -21,25 +21,16 @@ class Parameter(NamedTuple):
         return f"{self.name}: {self.annotation}" if self.required else f"{self.name}: {self.annotation} | None = None"
 
 
-METADATA_PARAMETERS = [
-    Parameter("correlation_id", "str", required=False, description=""),
-    Parameter("user_id", "str", required=False, description=""),
-    Parameter("timestamp", "datetime", required=False, description=""),
-    Parameter("traceparent", "str", required=False, description=""),
-    Parameter("idempotency_key", "str", required=False, description=""),
-]
-
-
 def events_source(contract: Contract) -> str:
-    """The module of the event classes and the builders."""
+    """The source of events.py: the event classes and the builders."""
     classes = "\n".join(event_class(event) for event in [*contract.events, *contract.notices])
     builders = "\n".join(builder(contract, event) for event in contract.events)
     union = " | ".join([*(event.event for event in contract.events), "GenericEvent"])
     by_type = "\n".join(f'    "{event.name}": {event.event},' for event in contract.events)
-    return f'''"""Events: the classes that subscribers get, and a function for each type that makes one to publish.
+    return f'''"""Events: for each type a class, which subscribers receive, and a builder, which makes a draft.
 
-A builder checks the fields, and knows the channel that its events go to unless `channel` names
-another. It raises InvalidInputError, whose `issues` name the fields.
+A builder checks the fields, and knows the channel of its events unless `channel` names another. It
+takes `EventOptions`, and raises InvalidInputError, whose `issues` name the fields.
 
 {GENERATED}
 """
@@ -47,25 +38,28 @@ another. It raises InvalidInputError, whose `issues` name the fields.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
 
+from typing_extensions import Unpack
+
 from . import models
 from .envelope import Event, EventDraft, GenericEvent, channel_of, checked
+from .options import EventOptions
 
 CONTRACT_HASH = "{contract.hash}"
-"""Names the contract that this was made from. A gateway tells the hash of its own."""
+"""The hash of the contract that this module was generated from. A gateway sends the hash of its own."""
 
 {classes}
 
 AnyEvent = {union}
-"""Any event that a subscription gives."""
+"""Every event that a subscription gives is one of these."""
 
 EVENTS: Mapping[str, type[Event[Any]]] = {{
 {by_type}
 }}
-"""The class of each type."""
+"""The class of each event type."""
 
 {builders}
 '''
@@ -84,20 +78,20 @@ def builder(contract: Contract, event: EventType) -> str:
     fields.sort(key=lambda field: not field.required)
     names = [field.name for field in fields]
     extra = [] if id_field in names else [Parameter(id_field, "str", required=False, description="Names the channel.")]
-    channel = Parameter("channel", "str", required=False, description="")
-    parameters = [*fields, *extra, channel, *METADATA_PARAMETERS]
+    parameters = [*fields, *extra, Parameter("channel", "str", required=False, description="")]
     described = "".join(
         f"        {parameter.name}: {parameter.description}\n"
         for parameter in [*fields, *extra]
         if parameter.description
     )
-    needs = "" if id_field in event.data["required"] else f" One of `{id_field}` and `channel` is required."
+    needs = "" if id_field in event.data["required"] else f" `{id_field}` or `channel` is required."
     return f'''
 def {event.snake}(
     *,
     {", ".join(parameter.source for parameter in parameters)},
+    **options: Unpack[EventOptions],
 ) -> EventDraft[models.{event.model}]:
-    """A `{event.name}` to publish, on `{form}` unless `channel` names another.{needs}
+    """Makes a draft of `{event.name}`, on `{form}` unless `channel` names another.{needs}
 
     Args:
 {described}    """
@@ -109,7 +103,7 @@ def {event.snake}(
         channel=channel_of(channel, "{form}", {id_field}),
         type="{event.name}",
         data=data,
-        {", ".join(f"{parameter.name}={parameter.name}" for parameter in METADATA_PARAMETERS)},
+        **options,
     )
 '''
 

@@ -1,8 +1,8 @@
-"""Generates what the package knows of the contract, from the document that `courier contract export` prints.
+"""Generates models.py and events.py from the contract, the document that `courier contract export` prints.
 
 python scripts/generate.py                 # from src/contract/snapshot.json
 python scripts/generate.py --contract -    # from standard input, or a path
-python scripts/generate.py --check         # exit code 1 when the files are not what would be generated
+python scripts/generate.py --check         # change nothing; exit code 1 when a file is stale
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SNAPSHOT = PYTHON_FOLDER.parent.parent / "src" / "contract" / "snapshot.json"
 
 
 def formatted(name: str, source: str) -> str:
-    """The source as Ruff writes it, without imports that it does not need."""
+    """The source, formatted by Ruff and without unused imports."""
     for command in (["check", "--fix-only", "--select", "F401,I"], ["format"]):
         ruff = [
             sys.executable,

@@ -1,4 +1,4 @@
-"""Writes the module of the data models, with datamodel-code-generator."""
+"""Writes models.py, the models of the data and the metadata, with datamodel-code-generator."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from contract import DECIMALS, GENERATED, Contract, Schema, nested_model
 
 
 def models_source(contract: Contract) -> str:
-    """The module of the data models."""
+    """The source of models.py."""
     definitions: dict[str, Schema] = {}
     for event in [*contract.events, *contract.notices]:
         schema = prepared(event.data)
         if event in contract.notices:
             for field in schema["properties"].values():
-                # A notice of a later Courier must be understood, whatever it says.
+                # A later gateway may send other values in a notice, and this version must read them.
                 field.pop("enum", None)
         for name, nested in schema["properties"].items():
             if "properties" in nested:
@@ -31,10 +31,10 @@ def models_source(contract: Contract) -> str:
         definitions[event.model] = {**schema, "description": f"Data of `{event.name}`."}
     definitions["EventMetadata"] = {
         **prepared(contract.metadata),
-        "description": "What is known of every event.",
+        "description": "The metadata of every event.",
     }
     with warnings.catch_warnings():
-        # A constraint that the models could not express would be one.
+        # The generator warns of a constraint that the models cannot express: that is an error.
         warnings.simplefilter("error", UserWarning)
         source = generate(
             json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": definitions}),
@@ -42,7 +42,7 @@ def models_source(contract: Contract) -> str:
             output_model_type=DataModelType.PydanticV2BaseModel,
             target_python_version=PythonVersion.PY_310,
             base_class="courier_client._model.Model",
-            custom_file_header=f'"""The data of every event type, and the metadata.\n\n{GENERATED}\n"""\n',
+            custom_file_header=f'"""Models of the data of every event type, and of the metadata.\n\n{GENERATED}\n"""\n',
             use_annotated=True,
             field_constraints=True,
             enum_field_as_literal=LiteralType.All,
@@ -60,12 +60,12 @@ def models_source(contract: Contract) -> str:
         )
     if not isinstance(source, str):
         sys.exit("generate: the models did not come in one module")
-    # The types of decimals are pydantic's own, which the generator of models cannot know.
+    # The generator does not know that pydantic handles the types of decimals itself.
     return source.replace("    model_config = ConfigDict(\n        arbitrary_types_allowed=True,\n    )\n", "")
 
 
 def prepared(schema: Schema) -> Schema:
-    """The schema as the generator of models is to read it."""
+    """A copy of the schema in the form that the model generator reads."""
     result = copy.deepcopy(schema)
     result.pop("additionalProperties", None)
     for name, field in result["properties"].items():

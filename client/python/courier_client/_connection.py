@@ -1,10 +1,13 @@
-"""The WebSocket under a subscription: made anew when it is lost, as long as the close codes say that it may be."""
+"""The connection of a subscription: one WebSocket after another, for as long as the close codes allow.
+
+The connection waits with growing delays between attempts, asks for another token when the gateway
+refuses one, and ends with an error when the gateway refuses the client or is away for too long.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,119 +28,111 @@ from .codes import CLOSE_CODES, Reconnect
 from .errors import CourierError, UnauthorizedError, UnavailableError, UnexpectedAnswerError
 
 if TYPE_CHECKING:
-    from ._address import Address
+    from ._gateway import Gateway
     from ._tokens import Tokens
-    from .retry import Backoff
 
 logger = logging.getLogger("courier_client")
 
-# Messages that may wait in a connection, beyond what the kernel holds: reading stops above the
-# first number, and goes on below the second.
+# Messages that a WebSocket buffers, beyond the buffers of the kernel: it stops receiving above the
+# first number, and continues below the second.
 BUFFERED_MESSAGES = (256, 64)
 MAX_MESSAGE_BYTES = 1024 * 1024
-# Seconds: between pings, for the answer to one, and for the closing handshake.
-PING_INTERVAL = 20.0
-PONG_WAIT = 20.0
-CLOSE_WAIT = 1.0
+PING_INTERVAL_SECONDS = 20.0
+PONG_TIMEOUT_SECONDS = 20.0
+CLOSE_TIMEOUT_SECONDS = 1.0
 
 
 class SubscriptionState(str, Enum):
-    """Where a subscription is."""
+    """What a subscription is doing."""
 
     IDLE = "idle"
-    """It has not begun."""
+    """It has not started: nobody has entered it or asked for an event."""
     CONNECTING = "connecting"
+    """It is reaching the gateway for the first time."""
     CATCHING_UP = "catching_up"
-    """It gets what is in the log."""
+    """It receives events that were stored before."""
     LIVE = "live"
-    """It was given everything up to the present, and gets events as they happen."""
+    """It has received every stored event, and receives new ones as they are published."""
     RECONNECTING = "reconnecting"
-    """The connection was lost; `last_error` says why."""
+    """The connection was lost; `last_error` says why. The subscription is connecting again."""
     CLOSED = "closed"
+    """It has ended, by `aclose` or with an error."""
 
 
 @dataclass(frozen=True)
-class Gateway:
-    """What the subscriptions of one client have in common."""
+class ConnectionOptions:
+    """What the connections of one client share."""
 
-    address: Address
+    gateway: Gateway
     tokens: Tokens
-    headers: dict[str, str]
-    retry: Backoff
-    connect_timeout: float
-    reach_within: float
-    """Seconds that reaching the gateway for the first time may take."""
     give_up_after: float | None
-    """Seconds that it may be away later."""
-    ssl_context: ssl.SSLContext | None
+    """Seconds that a gateway that was reached before may be away; None waits for ever."""
 
 
-class Line:
-    """Messages, from one connection after another."""
+class Connection:
+    """Receives the messages of one subscription, from one WebSocket after another."""
 
     def __init__(
         self,
-        gateway: Gateway,
+        options: ConnectionOptions,
         url: Callable[[], str],
         on_state: Callable[[SubscriptionState], None],
     ) -> None:
         """Connects when the first message is asked for.
 
         Args:
-            gateway: Where to.
-            url: The address of the next connection, which says where it resumes.
-            on_state: Told where it is, up to CATCHING_UP.
+            options: Where the gateway is, and how long to try.
+            url: Returns the address of the next WebSocket, which says where the subscription resumes.
+            on_state: Called with each state up to CATCHING_UP.
         """
-        self._gateway = gateway
+        self._gateway = options.gateway
+        self._tokens = options.tokens
+        self._give_up_after = options.give_up_after
         self._url = url
         self._on_state = on_state
         self.last_error: CourierError | None = None
         self._socket: ClientConnection | None = None
         self._token = ""
         self._accepted_at: float | None = None
-        """When the first message came on this connection: the gateway has let the client in then."""
-        self._reached = False
-        """Has the gateway ever let it in?"""
+        """When the first message came on this WebSocket, which shows that the gateway accepted the token."""
+        self._was_accepted = False
+        """Whether the gateway ever accepted this client."""
         self._away_since: float | None = None
         self._failures = 0
-        self._not_before = 0.0
-        """When the next attempt may be made, whoever asks for a message until then."""
+        self._next_attempt_at = 0.0
+        """No attempt is made earlier, even when the caller is cancelled and asks again."""
         self._refusal: CourierError | None = None
-        """Since a token was accepted."""
-        self._refused = ""
-        """The token that it was about."""
+        """The gateway's refusal of a token. None once it accepted another one."""
+        self._refused_token = ""
 
     @property
     def accepted(self) -> bool:
+        """Whether the gateway accepted the present WebSocket."""
         return self._accepted_at is not None
 
-    @property
-    def _absent(self) -> SubscriptionState:
-        return SubscriptionState.RECONNECTING if self._reached else SubscriptionState.CONNECTING
-
     async def receive(self) -> str | bytes:
-        """The next message. Cancelled, it loses none.
+        """Returns the next message. A call that is cancelled loses none.
 
-        Raises the CourierError for which there is no coming back, or not in time.
+        Raises the CourierError that ends the connection: it cannot be repaired, or not in time.
         """
         while True:
             socket = await self._connected()
             try:
                 message = await socket.recv()
             except ConnectionClosed as closed:
-                self._retreat(self._lost(socket, closed))
+                self._retry_after(self._lost(socket, closed))
             else:
                 self._accept()
                 return message
 
-    async def hang_up(self) -> None:
-        """Closes the connection, whatever else is cancelled meanwhile."""
+    async def close(self) -> None:
+        """Closes the WebSocket. A cancellation does not interrupt it."""
         socket, self._socket = self._socket, None
         if socket is None:
             return
         try:
             with anyio.CancelScope(shield=True):
-                # What is still on its way must be read: the gateway's side of the handshake is behind it.
+                # The gateway's close frame comes behind the messages that are on their way: read them.
                 await asyncio.gather(socket.close(), _discard(socket))
         finally:
             socket.transport.abort()
@@ -145,29 +140,29 @@ class Line:
     async def _connected(self) -> ClientConnection:
         while self._socket is None:
             self._away_since = self._away_since or time.monotonic()
-            self._on_state(self._absent)
-            await anyio.sleep(max(0.0, self._not_before - time.monotonic()))
+            self._on_state(SubscriptionState.RECONNECTING if self._was_accepted else SubscriptionState.CONNECTING)
+            await anyio.sleep(max(0.0, self._next_attempt_at - time.monotonic()))
             try:
                 self._token = await self._next_token()
             except UnavailableError as error:
-                self._retreat(error)
+                self._retry_after(error)
                 continue
             try:
-                self._socket = await self._dial(self._token)
+                self._socket = await self._open(self._token)
             except CourierError as error:
-                self._retreat(error)
+                self._retry_after(error)
         return self._socket
 
     async def _next_token(self) -> str:
-        """A token that may be tried. Raises UnauthorizedError when there is none, or no other than was refused."""
+        """A token that was not refused. Raises UnauthorizedError when the client has none."""
         if self._refusal is None:
-            return await self._gateway.tokens.get()
-        token = await self._gateway.tokens.another_than(self._refused)
+            return await self._tokens.get()
+        token = await self._tokens.another_than(self._refused_token)
         if token is None:
             raise self._refusal
         return token
 
-    async def _dial(self, token: str) -> ClientConnection:
+    async def _open(self, token: str) -> ClientConnection:
         gateway = self._gateway
         headers = {**gateway.headers, "Authorization": f"Bearer {token}"}
         user_agent = headers.pop("User-Agent")
@@ -179,16 +174,16 @@ class Line:
                 user_agent_header=user_agent,
                 compression=None,
                 open_timeout=gateway.connect_timeout,
-                ping_interval=PING_INTERVAL,
-                ping_timeout=PONG_WAIT,
-                close_timeout=CLOSE_WAIT,
+                ping_interval=PING_INTERVAL_SECONDS,
+                ping_timeout=PONG_TIMEOUT_SECONDS,
+                close_timeout=CLOSE_TIMEOUT_SECONDS,
                 max_size=MAX_MESSAGE_BYTES,
                 max_queue=BUFFERED_MESSAGES,
                 ssl=(gateway.ssl_context or True) if url.startswith("wss:") else None,
             )
         except InvalidStatus as error:
             response = error.response
-            raise incoming.refusal(response.status_code, response.headers, bytes(response.body or b"")) from error
+            raise incoming.answer_error(response.status_code, response.headers, bytes(response.body or b"")) from error
         except (OSError, InvalidMessage) as error:
             raise incoming.unreachable(gateway.address.base_url, error) from error
         except InvalidHandshake as error:
@@ -199,16 +194,16 @@ class Line:
         if self._accepted_at is not None:
             return
         self._accepted_at = time.monotonic()
-        self._reached = True
+        self._was_accepted = True
         self._away_since = None
         self._refusal = None
         self._on_state(SubscriptionState.CATCHING_UP)
 
     def _lost(self, socket: ClientConnection, closed: ConnectionClosed) -> CourierError:
-        """What it means that the connection was closed."""
-        # One that held for long was good: what comes now has nothing to do with what was before.
-        lived = 0.0 if self._accepted_at is None else time.monotonic() - self._accepted_at
-        if lived >= self._gateway.retry.maximum:
+        """Forgets a WebSocket that was closed. Returns the error that its close code stands for."""
+        # After a WebSocket that lasted, the delays begin anew: earlier failures say nothing about this one.
+        lasted = 0.0 if self._accepted_at is None else time.monotonic() - self._accepted_at
+        if lasted >= self._gateway.retry.maximum:
             self._failures = 0
         self._socket = None
         self._accepted_at = None
@@ -217,29 +212,30 @@ class Line:
         headers = {} if socket.response is None else socket.response.headers
         return incoming.close_error(code, reason, headers)
 
-    def _retreat(self, error: CourierError) -> None:
-        """Puts off the next attempt. Raises `error` when there is to be none, or none in time."""
+    def _retry_after(self, error: CourierError) -> None:
+        """Sets the time of the next attempt. Raises `error` when none may follow, or none in time."""
         self.last_error = error
         reconnect = _reconnect_after(error)
-        # A new token that is refused right after another was will not be the last.
+        # When the gateway refuses two tokens in a row, it would refuse a third.
         is_final = reconnect == "with-new-token" and self._refusal is not None
         if reconnect == "no" or is_final:
             raise error
         if reconnect == "with-new-token":
-            self._refusal, self._refused = error, self._token
-        gateway = self._gateway
-        delay = (error.retry_after or 0.0) + gateway.retry.jitter(self._failures)
+            self._refusal, self._refused_token = error, self._token
+        retry = self._gateway.retry
+        delay = retry.delay_after(error, self._failures)
         if reconnect == "after-delay":
-            delay += gateway.retry.busy
+            delay += retry.busy
         self._failures += 1
-        self._not_before = time.monotonic() + delay
+        self._next_attempt_at = time.monotonic() + delay
         self._give_up_in_time(error)
         logger.info("%s; connecting again in %.2f s", error, delay)
 
     def _give_up_in_time(self, error: CourierError) -> None:
-        limit = self._gateway.give_up_after if self._reached else self._gateway.reach_within
+        """Raises `error` when the gateway would be away for too long by the next attempt."""
+        limit = self._give_up_after if self._was_accepted else self._gateway.timeout
         self._away_since = self._away_since or time.monotonic()
-        if limit is not None and self._not_before - self._away_since > limit:
+        if limit is not None and self._next_attempt_at - self._away_since > limit:
             error.hint = f"{error.hint} It was tried for {time.monotonic() - self._away_since:.1f} s."
             raise error
 
@@ -254,6 +250,7 @@ def _reconnect_after(error: CourierError) -> Reconnect:
 
 
 async def _discard(socket: ClientConnection) -> None:
+    """Reads messages until the WebSocket is closed."""
     try:
         while True:
             await socket.recv()

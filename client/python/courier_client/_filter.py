@@ -1,0 +1,45 @@
+"""Checks of what callers select: channels and event types, as lists of names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from .errors import invalid_argument
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What a subscription selects."""
+
+    channels: Sequence[str]
+    """Channels and patterns; at least one."""
+    types: Sequence[str] | None
+    """At least one event type; None selects every type."""
+    from_: Literal["now", "earliest"]
+    """Where a subscription without a position starts."""
+
+
+def filter_of(
+    channels: str | Sequence[str],
+    types: str | Sequence[str] | None,
+    from_: Literal["now", "earliest"],
+) -> Filter:
+    """Raises InvalidInputError, whose `issues` name `channels` or `types`."""
+    return Filter(channel_names(channels), type_names(types), from_)
+
+
+def channel_names(channels: str | Sequence[str]) -> list[str]:
+    return _names("channels", channels)
+
+
+def type_names(types: str | Sequence[str] | None) -> list[str] | None:
+    return None if types is None else _names("types", types)
+
+
+def _names(argument: str, given: str | Sequence[str]) -> list[str]:
+    names = [given] if isinstance(given, str) else list(given)
+    if names and all(names):
+        return names
+    raise invalid_argument(f"{argument} must name at least one, and no empty one", path=argument)

@@ -1,0 +1,37 @@
+"""Iterating over the history page after page. Without the reading of the pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from .envelope import HistoryPage
+from .errors import GapError
+from .events import AnyEvent
+from .options import HistoryOptions
+
+
+class Pages:
+    """How far an iteration over the history has come, page after page."""
+
+    def __init__(
+        self,
+        *,
+        types: str | Sequence[str] | None = None,
+        after: str | None = None,
+        page_size: int | None = None,
+        on_gap: Literal["continue", "fail"] = "fail",
+    ) -> None:
+        """Takes `IterationOptions`."""
+        self._on_gap = on_gap
+        self.has_more = True
+        self.next: HistoryOptions = {"types": types, "after": after, "limit": page_size}
+        """The options that read the next page."""
+
+    def events_of(self, page: HistoryPage[AnyEvent]) -> tuple[AnyEvent, ...]:
+        """The events of the page that was read last. Raises GapError."""
+        if page.gap is not None and self._on_gap == "fail":
+            raise GapError(page.gap)
+        self.has_more = page.has_more
+        self.next["after"] = page.next
+        return page.events

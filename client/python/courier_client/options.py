@@ -1,0 +1,73 @@
+"""The keyword options that several public calls take. Each option is described here, once."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+from typing_extensions import TypedDict
+
+from .retry import Backoff
+
+
+class ClientOptions(TypedDict, total=False):
+    """How a client reaches its gateway, and how long it tries."""
+
+    timeout: float
+    """Seconds that one call may take, all attempts together; 30 by default.
+
+    It also bounds how long a subscription may take to reach the gateway for the first time.
+    """
+    attempt_timeout: float
+    """Seconds that the gateway may take to answer one attempt; 10 by default."""
+    connect_timeout: float
+    """Seconds that opening a connection may take; 5 by default."""
+    retry: Backoff | None
+    """The delays between attempts, and before a subscription connects again; `Backoff()` by default."""
+    ssl_context: ssl.SSLContext | None
+    """The certificates to trust; those of the public authorities by default."""
+
+
+class EventOptions(TypedDict, total=False):
+    """What may be said of an event besides its channel, type and data."""
+
+    correlation_id: str | None
+    """Groups the events of one piece of work, across services."""
+    user_id: str | None
+    """The user on whose behalf the event happened."""
+    timestamp: datetime | None
+    """When the event happened, with a time zone; the time of publishing by default."""
+    traceparent: str | None
+    """The W3C trace context of the work that the event is part of."""
+    idempotency_key: str | None
+    """A publish that is repeated with the same key within 24 h is stored once. Made by the client by default."""
+
+
+class HistoryOptions(TypedDict, total=False):
+    """Which page of the history to read."""
+
+    types: str | Sequence[str] | None
+    """Only events of these types; all types by default."""
+    order: Literal["oldest", "newest"]
+    """Which events come first; the oldest by default."""
+    after: str | None
+    """With the oldest first: a position. The page starts after it; at the oldest stored event by default."""
+    before: str | None
+    """With the newest first: a position. The page starts before it; at the newest event by default."""
+    limit: int | None
+    """Events in the page, 1 to 1000; 100 by default."""
+
+
+class IterationOptions(TypedDict, total=False):
+    """Which events of the history to iterate over, oldest first."""
+
+    types: str | Sequence[str] | None
+    """Only events of these types; all types by default."""
+    after: str | None
+    """A position. The iteration starts after it; at the oldest stored event by default."""
+    page_size: int | None
+    """Events that are read at once, 1 to 1000; 100 by default."""
+    on_gap: Literal["continue", "fail"]
+    """What to do when events are missing: `fail` with a GapError (the default), or `continue` with the next ones."""
