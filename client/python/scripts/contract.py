@@ -29,7 +29,7 @@ def contract_hash(document: Schema) -> str:
 
     def canonical(value: Any, *, keys_are_names: bool) -> Any:
         if isinstance(value, list):
-            return [canonical(item, keys_are_names=False) for item in value]
+            return [canonical(element, keys_are_names=False) for element in value]
         if not isinstance(value, dict):
             return value
         return {

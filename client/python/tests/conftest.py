@@ -1,4 +1,4 @@
-"""What the tests have in common: real gateways and the scripted server, in processes of their own."""
+"""The fixtures: real gateways and the scripted server, each in its own process."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from courier_client import Backoff
 from processes import Gateway, ScriptedServer
 
 FAST = Backoff(initial=0.002, maximum=0.02, busy=0.002)
-"""Delays that do not keep a test waiting."""
+"""Delays so short that tests do not wait for them."""
 
 
 @pytest.fixture(scope="session")
 def gateway() -> Iterator[Gateway]:
-    """A gateway that everybody uses, each with channels of their own. Users may publish once a second."""
+    """A gateway that all tests share, each on its own channels. Users may publish once a second."""
     with Gateway(COURIER_LIMITS='{"user": {"publishPerSecond": 1}}') as gateway:
         yield gateway
 
 
 @pytest.fixture
 def start_gateway(tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
-    """Starts gateways of a test's own, one after another, on one log."""
+    """Starts gateways for one test, one after another, on one log."""
     gateways: list[Gateway] = []
 
     def start(port: int = 0) -> Gateway:

@@ -1,4 +1,4 @@
-"""Processes that tests speak to: gateways, and the scripted server of the conformance vectors."""
+"""The processes that tests start: gateways, and the scripted server of the conformance vectors."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parents[3]
 VECTORS = REPOSITORY / "test" / "vectors"
 NODE = str(REPOSITORY / "node_modules" / ".bin" / "node")
-SECRET = "a-secret-of-the-tests-with-at-least-32-bytes"  # noqa: S105 (of gateways that live for a test)
+SECRET = "a-secret-of-the-tests-with-at-least-32-bytes"  # noqa: S105 (the gateways exist for one test run)
 
 
 class Process:
-    """A Node.js process, until the end of its `with`."""
+    """A Node.js process. The end of its `with` kills it."""
 
     def __init__(self, script: Path, environment: dict[str, str]) -> None:
         self._process = subprocess.Popen(
@@ -40,20 +40,20 @@ class Process:
         )
 
     def first_line(self) -> Any:
-        """The first line of its output, as JSON."""
+        """Reads the first line of the process's output as JSON."""
         assert self._process.stdout is not None
         return json.loads(self._process.stdout.readline())
 
     def kill(self) -> None:
-        """As `kill -9`."""
+        """Kills the process at once (SIGKILL)."""
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
 
-    def ask_to_end(self) -> None:
-        """As `kill`: it ends in order."""
+    def drain(self) -> None:
+        """Asks the process to end in order (SIGTERM)."""
         self._process.terminate()
 
     def __enter__(self) -> Self:
@@ -66,7 +66,7 @@ class Process:
 
 
 class Gateway(Process):
-    """A gateway on a free port, or on the one that is given."""
+    """A gateway on `port`, or on a free port."""
 
     def __init__(self, *, log: str = "memory:", port: int = 0, **environment: str) -> None:
         super().__init__(
@@ -102,7 +102,7 @@ def _base64url(data: bytes) -> str:
 
 
 class ScriptedServer(Process):
-    """Plays conformance vectors: see test/vectors/README.md."""
+    """The server that plays conformance vectors: see test/vectors/README.md."""
 
     def __init__(self) -> None:
         super().__init__(VECTORS / "serve.ts", {})
@@ -110,8 +110,8 @@ class ScriptedServer(Process):
 
     @asynccontextmanager
     async def play(self, vector: str | dict[str, Any]) -> AsyncIterator[Run]:
-        """Begins a run of a vector, which is given or named. Everything of it must be played in the end."""
-        async with httpx.AsyncClient(verify=False, timeout=10) as http:  # noqa: S501 (there is no TLS)
+        """Starts a run of a vector, or of the vector with this name. Asserts at the end that all of it was played."""
+        async with httpx.AsyncClient(verify=False, timeout=10) as http:  # noqa: S501 (the server has no TLS)
             answer = await http.post(f"{self._url}/runs", json={"vector": vector})
             assert answer.status_code == httpx.codes.CREATED, answer.text
             run = Run(http, answer.json()["url"])
@@ -122,16 +122,17 @@ class ScriptedServer(Process):
 
 
 class Run:
-    """One playing of a vector."""
+    """One run of a vector."""
 
     def __init__(self, http: httpx.AsyncClient, url: str) -> None:
         self._http = http
         self.url = url
-        """What a client takes for the gateway's address."""
+        """The address that a client takes for a gateway's."""
 
     async def seen(self) -> Any:
+        """Returns what the server has seen of the client so far."""
         return (await self._http.get(f"{self.url}/seen")).json()
 
     async def done(self) -> Any:
-        """As `seen`, once everything was played or something was amiss."""
+        """Returns what `seen` returns, once all of the vector was played or the client differed from it."""
         return (await self._http.get(f"{self.url}/done")).json()

@@ -15,16 +15,16 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 def free_port() -> int:
-    """A port where nobody listens."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
+    """A port on which no server listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
         return port
 
 
 @asynccontextmanager
 async def tcp_server(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
-    """Serves each connection with `serve`, then closes it. Gives the address. Ends when the clients are gone."""
+    """Handles each connection with `serve`, then closes it. Yields the address. Ends when every client has left."""
     handlers: set[asyncio.Task[object] | None] = set()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -47,7 +47,7 @@ async def tcp_server(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncIt
 
 @asynccontextmanager
 async def deaf_server() -> AsyncIterator[str]:
-    """A server that takes everything and says nothing."""
+    """A server that reads every request and never answers."""
 
     async def serve(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         while await reader.read(1024):
@@ -58,7 +58,7 @@ async def deaf_server() -> AsyncIterator[str]:
 
 
 def answering(answer: str) -> Serve:
-    """Answers every request with the same bytes."""
+    """A handler that answers every request with the same bytes."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")

@@ -1,4 +1,4 @@
-"""What tests of subscriptions have in common."""
+"""Helpers for the tests of subscriptions."""
 
 from __future__ import annotations
 

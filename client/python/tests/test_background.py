@@ -1,4 +1,4 @@
-"""Publishing beside the work of a service."""
+"""Publishing in the background."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def test_everything_is_published_in_order(gateway: Gateway) -> None:
         assert await background.flush(10)
         assert counters(background) == {"submitted": 50, "published": 50}
         background.submit("backtest.order", "backtest.progress", progress("order", 50).data)
-    # Closing waits for what is pending.
+    # Closing waits for pending events.
     assert counters(background) == {"submitted": 51, "published": 51}
     assert await numbers_on(gateway, "backtest.order") == [*range(51)]
 
@@ -79,12 +79,12 @@ async def test_a_gateway_that_is_away_slows_nothing_and_loses_nothing() -> None:
             assert await numbers_on(gateway, "backtest.away") == [*range(100)]
             async with CourierClient(gateway.url, token=gateway.token()) as client:
                 (first, *_) = (await client.history("backtest.away")).events
-            # It happened when it was submitted.
+            # The timestamp is the time of submitting.
             assert first.metadata.timestamp < happened
 
 
 @pytest.mark.parametrize(("when_full", "kept"), [("drop-oldest", [7, 8, 9]), ("drop-newest", [0, 1, 2])])
-async def test_what_does_not_fit_is_dropped_and_told(when_full: str, kept: list[int]) -> None:
+async def test_a_full_queue_drops_events_and_reports_them(when_full: str, kept: list[int]) -> None:
     told: Told = []
 
     def on_error(error: Exception, event: EventDraft[Any]) -> None:
@@ -105,7 +105,7 @@ async def test_what_does_not_fit_is_dropped_and_told(when_full: str, kept: list[
         assert told[7:] == [(ClosedError, number) for number in kept]
 
 
-async def test_what_is_refused_does_not_hold_up_the_rest(gateway: Gateway) -> None:
+async def test_a_refused_event_does_not_delay_the_others(gateway: Gateway) -> None:
     told: Told = []
     async with publisher(
         gateway.url, gateway.token(), on_error=lambda error, event: told.append((type(error), event.channel))
@@ -128,7 +128,7 @@ async def test_what_is_refused_does_not_hold_up_the_rest(gateway: Gateway) -> No
     assert told[-1] == (UnauthorizedError, None)
 
 
-async def test_data_is_taken_as_it_is_when_it_is_submitted(gateway: Gateway) -> None:
+async def test_later_changes_of_submitted_data_have_no_effect(gateway: Gateway) -> None:
     async with publisher(gateway.url, gateway.token()) as background:
         data: dict[str, Any] = {"backtest_id": "mutable", "progress": 0.5, "bars_processed": 1}
         background.submit("backtest.mutable", "backtest.progress", data)
@@ -150,7 +150,7 @@ async def test_any_thread_may_submit(gateway: Gateway) -> None:
     assert await numbers_on(gateway, "backtest.thread") == [*range(20)]
 
 
-def test_submitting_after_the_end_is_counted_too() -> None:
+def test_events_submitted_after_closing_are_counted() -> None:
     async def main() -> BackgroundPublisher:
         async with CourierClient("http://127.0.0.1:1", token="t1") as client:
             async with BackgroundPublisher(client) as background:
@@ -164,7 +164,7 @@ def test_submitting_after_the_end_is_counted_too() -> None:
     assert counters(background) == {"submitted": 2, "dropped": 2}
 
 
-async def test_it_leaves_nothing_behind(gateway: Gateway) -> None:
+async def test_closing_leaves_no_task_or_thread(gateway: Gateway) -> None:
     tasks, threads = asyncio.all_tasks(), threading.active_count()
     async with publisher(gateway.url, gateway.token()) as background:
         background.submit_event(progress("nothing", 1))

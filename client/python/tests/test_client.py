@@ -1,4 +1,4 @@
-"""What a client is made of: its address, its name, its token."""
+"""The arguments of a client: its address, its service name, its token."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ async def test_a_gateway_below_a_path_is_reached(gateway_below_a_path: Gateway, 
 
 
 def before(position: str) -> str:
-    epoch, _, number = position.partition("-")
-    return f"{epoch}-{int(number) - 1}"
+    epoch, _, seq = position.partition("-")
+    return f"{epoch}-{int(seq) - 1}"
 
 
 def test_a_wrong_service_name_is_refused_at_once() -> None:
@@ -81,8 +81,8 @@ STORED = {
 }
 
 
-async def test_it_says_what_it_is(scripted_server: ScriptedServer) -> None:
-    # The address of a run has a path, as that of a gateway behind a proxy may have.
+async def test_the_client_names_its_version_and_contract(scripted_server: ScriptedServer) -> None:
+    # The address of a run has a path, as the address of a gateway behind a proxy may have.
     async with scripted_server.play(STORED) as run, CourierClient(f"{run.url}/", token="t1") as client:
         await client.publish("backtest.b1", "backtest.progress", {})
         (call,) = (await run.seen())["calls"]
@@ -93,7 +93,7 @@ async def test_it_says_what_it_is(scripted_server: ScriptedServer) -> None:
 async def test_the_token_may_come_from_the_environment(
     scripted_server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # As a file or a shell may leave it.
+    # A token from a file or a shell may end with a line break.
     monkeypatch.setenv("COURIER_TOKEN", "t1\n")
     async with scripted_server.play(STORED) as run, CourierClient(run.url) as client:
         await client.publish("backtest.b1", "backtest.progress", {})
@@ -109,7 +109,7 @@ async def test_without_a_token_nothing_is_sent(token: str | None, monkeypatch: p
             await anext(client.subscribe("**", on_gap="fail"))
 
 
-async def test_a_token_function_that_hangs_is_not_waited_for_for_ever() -> None:
+async def test_a_token_function_that_hangs_times_out() -> None:
     async def token() -> str:
         await asyncio.Event().wait()
         return "t1"
@@ -122,7 +122,7 @@ async def test_a_token_function_that_hangs_is_not_waited_for_for_ever() -> None:
         assert caught.value.code == "TOKEN_UNAVAILABLE"
 
 
-async def test_a_closed_client_says_so() -> None:
+async def test_a_closed_client_raises() -> None:
     client = CourierClient(token="t1")
     await client.aclose()
     await client.aclose()
@@ -134,7 +134,7 @@ async def test_a_closed_client_says_so() -> None:
 
 def test_errors_survive_pickling() -> None:
     error = RateLimitedError("TOO_MANY_REQUESTS", "too much", retry_after=1.5, request_id="r1")
-    again = pickle.loads(pickle.dumps(error))  # noqa: S301 (it is our own)
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 (this test pickled it)
     assert isinstance(again, RateLimitedError)
     assert (again.code, again.retry_after, str(again)) == (error.code, 1.5, str(error))
     assert isinstance(again, CourierError)

@@ -1,4 +1,4 @@
-"""The connection under a subscription: gateways that are away, tokens that expire, what is no gateway."""
+"""The connection of a subscription: gateways that are away, tokens that expire, servers that are no gateways."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from subscribing import connected, progress, progress_of
 from waiting import until
 
 
-async def test_states_are_told(start_gateway: Any) -> None:
+async def test_states_are_reported(start_gateway: Any) -> None:
     gateway = start_gateway()
     states: list[SubscriptionState] = []
 
@@ -99,7 +99,7 @@ async def test_a_gateway_that_is_away_for_long(start_gateway: Any) -> None:
             assert subscription.state is SubscriptionState.CLOSED
 
 
-async def test_what_is_refused_ends(gateway: Gateway) -> None:
+async def test_a_refused_subscription_ends(gateway: Gateway) -> None:
     async with connected(gateway) as client:
         with pytest.raises(InvalidInputError, match=r"a\.\.b"):
             await anext(client.subscribe("a..b", on_gap="fail"))
@@ -149,7 +149,7 @@ async def test_a_token_function_is_not_asked_again_and_again(gateway: Gateway) -
     assert len({*tokens}) == len(tokens) == 2
 
 
-async def test_a_token_that_expires_for_good_ends_it(gateway: Gateway) -> None:
+async def test_a_token_that_expires_without_another_ends_the_subscription(gateway: Gateway) -> None:
     async with CourierClient(gateway.url, token=gateway.token(lifetime=1.5), retry=FAST) as client:
         async with client.subscribe("backtest.expires", on_gap="fail") as subscription:
             with pytest.raises(UnauthorizedError, match="expired") as caught:
@@ -158,7 +158,7 @@ async def test_a_token_that_expires_for_good_ends_it(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("text", ["hello", "[]", "{}", '{"type":"courier.gap"}'])
-async def test_messages_that_are_no_events_end_it(text: str) -> None:
+async def test_invalid_messages_end_the_subscription(text: str) -> None:
     async def serve(socket: websockets.ServerConnection) -> None:
         await socket.send(text)
         await socket.wait_closed()
@@ -168,7 +168,7 @@ async def test_messages_that_are_no_events_end_it(text: str) -> None:
             await anext(client.subscribe("**", on_gap="fail"))
 
 
-async def test_something_else_at_the_address_is_found_out(gateway: Gateway) -> None:
+async def test_an_address_without_a_gateway_is_reported(gateway: Gateway) -> None:
     async with CourierClient(f"{gateway.url}/elsewhere", token=gateway.token(), retry=FAST) as client:
         with pytest.raises(CourierError, match="base_url") as caught:
             await anext(client.subscribe("**", on_gap="fail"))

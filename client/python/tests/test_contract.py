@@ -1,4 +1,4 @@
-"""That the package says what the contract says: the models, the builders, the hash, the codes."""
+"""The package matches the contract: the models, the builders, the hash, the codes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DOCUMENT: dict[str, Any] = json.loads((REPOSITORY / "src" / "contract" / "snapsh
 
 
 def of_the_gateway(module: str, *names: str) -> Any:
-    """What a module of the gateway's exports."""
+    """The values that a module of the gateway exports."""
     script = f"import {{ {', '.join(names)} }} from './src/{module}'; console.log(JSON.stringify([{', '.join(names)}]))"
     node = subprocess.run(
         [NODE, "--input-type=module-typescript", "-e", script], cwd=REPOSITORY, capture_output=True, check=True
@@ -45,7 +45,7 @@ def test_the_codes_are_those_of_the_gateway() -> None:
     }
 
 
-def test_stale_files_are_found_out(tmp_path: Path) -> None:
+def test_stale_files_are_detected(tmp_path: Path) -> None:
     changed = json.loads(json.dumps(DOCUMENT))
     changed["x-drafts"]["backtest.progress"]["properties"]["data"]["properties"]["speed"] = {"type": "number"}
     path = tmp_path / "contract.json"
@@ -60,20 +60,20 @@ def test_the_model_of_the_data_takes_what_the_contract_takes(name: str) -> None:
     model = EVENTS[name].model_fields["data"].annotation
     assert isinstance(model, type)
     generated = model.model_json_schema()
-    theirs = DOCUMENT["x-drafts"][name]["properties"]["data"]
-    assert comparable(generated, generated.get("$defs", {})) == comparable(theirs, {})
+    contracted = DOCUMENT["x-drafts"][name]["properties"]["data"]
+    assert comparable(generated, generated.get("$defs", {})) == comparable(contracted, {})
 
 
 def comparable(schema: Any, definitions: dict[str, Any]) -> Any:
-    """A schema without its wording, and without what Pydantic writes in another way."""
+    """A schema without its descriptions, and without what Pydantic writes in another way."""
     if isinstance(schema, list):
-        return [comparable(item, definitions) for item in schema]
+        return [comparable(element, definitions) for element in schema]
     if not isinstance(schema, dict):
         return schema
     if "$ref" in schema:
         return comparable(definitions[schema["$ref"].removeprefix("#/$defs/")], definitions)
     if {"type": "null"} in schema.get("anyOf", []):
-        # Absent is None in Python.
+        # In Python an absent field is None.
         (only,) = (branch for branch in schema["anyOf"] if branch != {"type": "null"})
         return comparable(only, definitions)
     result = {
@@ -118,7 +118,7 @@ def test_a_traceparent_is_taken(traceparent: str) -> None:
         f"ff-{FIELDS}",
     ],
 )
-def test_what_is_no_traceparent_is_refused(traceparent: str) -> None:
+def test_an_invalid_traceparent_is_refused(traceparent: str) -> None:
     with pytest.raises(ValidationError, match="traceparent"):
         metadata_with(traceparent)
 
@@ -152,7 +152,7 @@ def test_every_type_has_a_builder() -> None:
     assert [draft.type for draft in DRAFTS] == [*EVENTS]
 
 
-async def test_what_builders_make_comes_back_the_same(gateway: Gateway) -> None:
+async def test_drafts_of_builders_come_back_unchanged(gateway: Gateway) -> None:
     channels = {draft.channel for draft in DRAFTS}
     assert channels == {"strategy.s1", "backtest.b1", "forge.job.j1"}
     async with CourierClient(gateway.url, token=gateway.token("root", "admin")) as client:
@@ -187,7 +187,7 @@ def test_builders_need_a_channel() -> None:
         events.order_cancelled(order_id="o1", reason="expired")
 
 
-def test_what_is_said_of_an_event_is_kept() -> None:
-    said: dict[str, Any] = {"correlation_id": "run-7", "user_id": "ada", "idempotency_key": "k1"}
-    draft = events.forge_job_started(job_id="j1", kind="x", timestamp=datetime.now(timezone.utc), **said)
-    assert {name: getattr(draft, name) for name in said} == said
+def test_builders_keep_the_options_of_an_event() -> None:
+    options: dict[str, Any] = {"correlation_id": "run-7", "user_id": "ada", "idempotency_key": "k1"}
+    draft = events.forge_job_started(job_id="j1", kind="x", timestamp=datetime.now(timezone.utc), **options)
+    assert {name: getattr(draft, name) for name in options} == options

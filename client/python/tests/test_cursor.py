@@ -1,4 +1,4 @@
-"""Positions that outlive the process."""
+"""Cursors: when positions are saved, and where a subscription resumes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from waiting import until
 
 
 class MemoryCursor:
-    """Keeps what was saved."""
+    """Records what was saved."""
 
     def __init__(self, position: str | None = None) -> None:
         self.saved: list[str] = []
@@ -34,18 +34,18 @@ async def publish(client: CourierClient, backtest_id: str, times: int) -> list[s
     return [(await client.publish_event(draft)).id for draft in drafts]
 
 
-async def test_an_event_is_done_when_the_next_is_asked_for(gateway: Gateway) -> None:
+async def test_a_position_is_saved_when_the_next_event_is_asked_for(gateway: Gateway) -> None:
     cursor = MemoryCursor()
     async with CourierClient(gateway.url, token=gateway.token()) as client:
         async with client.subscribe("backtest.done", on_gap="fail", cursor=cursor) as subscription:
-            # Where it began is a position too: an event that comes while nobody is there is not missed.
+            # The starting position is saved too, so that events published before the next start are not missed.
             assert len(cursor.saved) == 1
             first, second, third = await publish(client, "done", 3)
             assert (await anext(subscription)).id == first
             assert cursor.saved[1:] == []
             assert (await anext(subscription)).id == second
             assert cursor.saved[1:] == [first]
-        # What was not done comes again.
+        # The event whose position was not saved comes again.
         async with client.subscribe("backtest.done", on_gap="fail", cursor=cursor) as subscription:
             assert (await anext(subscription)).id == second
             await subscription.commit()
@@ -56,7 +56,7 @@ async def test_an_event_is_done_when_the_next_is_asked_for(gateway: Gateway) -> 
             assert (await anext(subscription)).id == third
 
 
-async def test_where_nothing_comes_the_position_moves_before_the_gateway_ends(
+async def test_the_cursor_of_a_quiet_subscription_advances_before_the_gateway_drains(
     start_gateway: Callable[..., Gateway],
 ) -> None:
     gateway = start_gateway()
@@ -65,12 +65,12 @@ async def test_where_nothing_comes_the_position_moves_before_the_gateway_ends(
         async with client.subscribe("backtest.quiet", on_gap="fail", cursor=cursor) as subscription:
             waiting = asyncio.ensure_future(anext(subscription))
             last = (await publish(client, "busy", 3))[-1]
-            gateway.ask_to_end()
+            gateway.drain()
             await until(lambda: cursor.saved[-1] == last)
             waiting.cancel()
 
 
-async def test_a_position_that_is_given_goes_before_the_cursor(gateway: Gateway) -> None:
+async def test_last_event_id_takes_precedence_over_the_cursor(gateway: Gateway) -> None:
     async with CourierClient(gateway.url, token=gateway.token()) as client:
         first, second, third = await publish(client, "given", 3)
         cursor = MemoryCursor(second)
@@ -92,11 +92,11 @@ async def test_a_file_keeps_the_position(gateway: Gateway, tmp_path: Path) -> No
         assert path.read_text() == f"{first}\n"
         async with client.subscribe("backtest.file", on_gap="fail", cursor=FileCursor(path)) as subscription:
             assert (await anext(subscription)).id == second
-    # Nothing else is left behind.
+    # No temporary file is left.
     assert [*tmp_path.iterdir()] == [path]
 
 
-async def test_a_file_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+async def test_a_file_that_cannot_be_written_raises(tmp_path: Path) -> None:
     cursor = FileCursor(tmp_path / "no" / "such" / "folder")
     assert await cursor.load() is None
     with pytest.raises(FileNotFoundError):
@@ -104,7 +104,7 @@ async def test_a_file_that_cannot_be_written_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "yesterday", "e1-1\ne1-2"])
-async def test_a_file_with_something_else_is_not_taken_for_nothing(content: str, tmp_path: Path) -> None:
+async def test_a_file_without_a_position_is_refused(content: str, tmp_path: Path) -> None:
     path = tmp_path / "position"
     path.write_text(content)
     with pytest.raises(InvalidInputError, match="position"):

@@ -1,4 +1,4 @@
-"""That the examples, and those of the README, do what they say."""
+"""The examples, and the scripts of the README, do what they say."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PRINTS = [
 
 @pytest.fixture
 def gateway(start_gateway: Callable[[], Gateway], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Gateway:
-    """One whose only events are those of the test; what runs here finds it."""
+    """A gateway whose only events are those of the test. The environment leads the examples to it."""
     gateway = start_gateway()
     monkeypatch.setenv("COURIER_URL", gateway.url)
     monkeypatch.setenv("COURIER_TOKEN", gateway.token())
@@ -52,8 +52,8 @@ async def test_the_scripts_of_the_readme(gateway: Gateway) -> None:
 
 
 def run_script(script: str, url: str) -> str:
-    """Runs it, and returns what it prints."""
-    # It takes the default address, where the tests must not depend on anything.
+    """Runs the script, and returns what it prints."""
+    # The script names the default address, on which the tests must not depend.
     here = script.replace('"http://localhost:8766"', repr(url))
     here = re.sub(r"CourierClient\((?=\)|service_name)", rf"CourierClient({url!r}, ", here)
     ran = subprocess.run([sys.executable, "-c", here], capture_output=True, text=True, timeout=30, check=False)
@@ -75,8 +75,7 @@ async def test_prophet_and_cartographe(
     async with CourierClient(gateway.url, token=gateway.token()) as client:
         async with client.subscribe("backtest.bt_strat_abc", on_gap="fail") as subscription:
             cartographe = asyncio.ensure_future(example("cartographe").main())
-            position = tmp_path / "cartographe.position"
-            await until(position.exists)
+            await until((tmp_path / "cartographe.position").exists)
             monkeypatch.setenv("COURIER_TOKEN", gateway.token("prophet"))
             await example("prophet").main()
             assert capsys.readouterr().out == "6 published, 0 dropped, 0 refused\n"

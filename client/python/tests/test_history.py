@@ -1,4 +1,4 @@
-"""Reading what was published before, with both clients."""
+"""Reading the history, with both clients."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def client(gateway: Gateway) -> AsyncIterator[CourierClient]:
 
 @pytest.fixture
 async def stored(client: CourierClient, request: pytest.FixtureRequest) -> list[str]:
-    """Five events on a channel that has the name of the test; their ids."""
+    """Publishes five events on a channel with the name of the test. Returns their ids."""
     name = request.node.originalname
     drafts = [events.backtest_progress(backtest_id=name, progress=number / 10) for number in range(5)]
     return [(await client.publish_event(draft)).id for draft in drafts]
@@ -79,7 +79,7 @@ async def test_a_gap_is_not_silent(client: CourierClient, gateway: Gateway, stor
         assert [event.id for event in sync.iterate_history(**options, on_gap="continue")] == stored
 
 
-async def test_refusals_say_what_to_mend(client: CourierClient) -> None:
+async def test_refusals_name_the_fault(client: CourierClient) -> None:
     with pytest.raises(InvalidInputError) as caught:
         await client.history("backtest.b1", limit=0)
     assert [issue.path for issue in caught.value.issues] == ["limit"]

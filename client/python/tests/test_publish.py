@@ -1,4 +1,4 @@
-"""Publishing with the asynchronous client. What is tried again with which key is in the conformance vectors too."""
+"""Publishing with the asynchronous client. The conformance vectors cover repeated attempts and their keys too."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def test_the_call_of_the_platform_works_as_it_is(gateway: Gateway) -> None
     assert event.metadata.source == "prophet"
 
 
-async def test_everything_that_is_said_of_an_event_arrives(gateway: Gateway) -> None:
+async def test_the_options_of_an_event_arrive(gateway: Gateway) -> None:
     happened = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=timezone(timedelta(hours=2)))
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     async with CourierClient(gateway.url, token=gateway.token()) as client:
@@ -103,7 +103,7 @@ async def test_a_repeated_key_is_stored_once(gateway: Gateway) -> None:
     assert (other.id != first.id, other.duplicate) == (True, False)
 
 
-async def test_refusals_say_what_to_mend(gateway: Gateway) -> None:
+async def test_refusals_name_the_fault(gateway: Gateway) -> None:
     async with CourierClient(gateway.url, token=gateway.token()) as client:
         with pytest.raises(InvalidInputError) as invalid:
             await client.publish("backtest.b1", "backtest.progress", {"backtest_id": "b1", "progress": 2})
@@ -125,14 +125,14 @@ BAD_DATA: list[Any] = [
     {"text": object()},
     {"number": float("nan")},
     {"text": "\ud800"},
-    {"when": datetime(2026, 1, 2)},  # noqa: DTZ001 (that is what is wrong with it)
+    {"when": datetime(2026, 1, 2)},  # noqa: DTZ001 (the fault under test)
     ["no", "mapping"],
     None,
 ]
 
 
 @pytest.mark.parametrize("data", BAD_DATA)
-async def test_what_is_no_json_is_refused_before_it_is_sent(data: Any) -> None:
+async def test_data_that_is_no_json_is_refused_before_it_is_sent(data: Any) -> None:
     async with CourierClient("http://127.0.0.1:1", token="t1") as client:
         with pytest.raises(InvalidInputError):
             await client.publish("backtest.b1", "backtest.progress", data)
@@ -182,62 +182,11 @@ async def test_a_limit_is_kept_to(gateway: Gateway) -> None:
         assert caught.value.retry_after is not None
         began = time.monotonic()
         await client.publish_event(draft)
-        # It was told to wait, rounded up to a second.
+        # The gateway asked for a delay, rounded up to a second.
         assert time.monotonic() - began > 0.3
 
 
-class TokenFunction:
-    """Gives the tokens one after another, then the last again and again, and counts."""
-
-    def __init__(self, *tokens: str) -> None:
-        self.tokens = [*tokens]
-        self.calls = 0
-
-    async def __call__(self) -> str:
-        self.calls += 1
-        await asyncio.sleep(0)
-        return self.tokens.pop(0) if len(self.tokens) > 1 else self.tokens[0]
-
-
-async def test_a_token_function_is_asked_again_when_the_token_was_refused(gateway: Gateway) -> None:
-    token = TokenFunction(gateway.token(lifetime=-60), gateway.token())
-    async with CourierClient(gateway.url, token=token) as client:
-        # However many publishes find out at once that it has expired.
-        drafts = [events.backtest_progress(backtest_id="renewed", progress=0.5) for _ in range(20)]
-        receipts = await asyncio.gather(*(client.publish_event(draft) for draft in drafts))
-        await client.publish_event(drafts[0])
-    assert len({receipt.id for receipt in receipts}) == 20
-    assert token.calls == 2
-
-
-async def test_a_token_function_is_not_asked_again_and_again(gateway: Gateway) -> None:
-    token = TokenFunction(*(gateway.token(lifetime=-age) for age in (60, 61, 62, 63)))
-    async with CourierClient(gateway.url, token=token) as client:
-        with pytest.raises(UnauthorizedError):
-            await client.publish("backtest.b1", "backtest.progress", PROGRESS)
-    assert token.calls == 2
-
-
-async def test_a_token_function_that_fails_is_tried_again(gateway: Gateway) -> None:
-    calls = 0
-
-    def token() -> str:
-        nonlocal calls
-        calls += 1
-        if calls < 3:
-            raise OSError("the authority is away")
-        return gateway.token()
-
-    async with CourierClient(gateway.url, token=token, retry=FAST) as client:
-        await client.publish("backtest.b1", "backtest.progress", PROGRESS)
-        assert calls == 3
-    calls = -1000
-    async with CourierClient(gateway.url, token=token, retry=FAST, timeout=0.1) as client:
-        with pytest.raises(UnavailableError, match="the authority is away"):
-            await client.publish("backtest.b1", "backtest.progress", PROGRESS)
-
-
-async def test_a_gateway_that_is_away_is_named_in_time() -> None:
+async def test_a_gateway_that_is_away_is_reported_in_time() -> None:
     address = f"http://127.0.0.1:{free_port()}"
     async with CourierClient(address, token="t1", retry=FAST, timeout=0.2) as client:
         began = time.monotonic()
@@ -248,7 +197,7 @@ async def test_a_gateway_that_is_away_is_named_in_time() -> None:
     assert caught.value.idempotency_key == "k1"
 
 
-async def test_a_gateway_that_does_not_answer_is_given_up_in_time() -> None:
+async def test_a_gateway_that_does_not_answer_times_out() -> None:
     async with deaf_server() as address, CourierClient(address, token="t1", timeout=0.1) as client:
         with pytest.raises(CourierTimeoutError, match=r"0\.1 s") as caught:
             await client.publish("backtest.b1", "backtest.progress", PROGRESS)
@@ -283,13 +232,13 @@ NO_GATEWAY = {
 
 
 @pytest.mark.parametrize("answer", NO_GATEWAY.values(), ids=NO_GATEWAY)
-async def test_something_else_at_the_address_is_found_out(answer: str) -> None:
+async def test_an_address_without_a_gateway_is_reported(answer: str) -> None:
     async with tcp_server(answering(answer)) as address, CourierClient(address, token="t1") as client:
         with pytest.raises(UnexpectedAnswerError, match="base_url"):
             await client.publish("backtest.b1", "backtest.progress", PROGRESS)
 
 
-async def test_what_is_cancelled_leaves_nothing_open() -> None:
+async def test_a_cancelled_publish_closes_its_connection() -> None:
     connections = 0
 
     async def serve(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:

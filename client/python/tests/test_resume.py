@@ -1,4 +1,4 @@
-"""What a subscriber gets whose gateway is killed under load: everything that was acknowledged, once, in order."""
+"""A subscriber whose gateway is killed under load receives every acknowledged event once, in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a consumer of a subscription gets, and how it ends. Where it resumes is in the conformance vectors too."""
+"""What a consumer receives, and how a subscription ends. The conformance vectors cover where it resumes too."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from subscribing import connected, progress, progress_of
 from waiting import until
 
 
-async def test_what_is_published_inside_arrives(gateway: Gateway) -> None:
+async def test_events_that_are_published_inside_arrive(gateway: Gateway) -> None:
     async with connected(gateway) as client:
         async with client.subscribe("backtest.inside", on_gap="fail") as subscription:
             receipts = [await client.publish_event(progress("inside", value)) for value in (0.25, 0.5)]
@@ -65,7 +65,7 @@ async def test_from_the_earliest_and_after_an_event(gateway: Gateway) -> None:
 
 
 async def open_connections(gateway: Gateway) -> int:
-    """Plain WebSockets at the gateway."""
+    """The number of WebSockets that are connected to the gateway."""
     async with httpx.AsyncClient(headers={"Authorization": f"Bearer {gateway.token('root', 'admin')}"}) as http:
         connections: int = (await http.get(f"{gateway.url}/stats")).json()["connections"]["total"]
         return connections
@@ -87,7 +87,7 @@ async def test_a_loop_that_is_left_ends_the_subscription(start_gateway: Any) -> 
         await until(lambda: asyncio.all_tasks() == before)
 
 
-async def test_a_loop_inside_a_with_can_be_taken_up_again(gateway: Gateway) -> None:
+async def test_a_loop_inside_a_with_can_be_resumed(gateway: Gateway) -> None:
     async with connected(gateway) as client:
         async with client.subscribe("backtest.again", on_gap="fail") as subscription:
             await client.publish_event(progress("again", 0.1))
@@ -113,7 +113,7 @@ async def test_closing_ends_a_loop_that_waits(gateway: Gateway) -> None:
         await until(lambda: subscription.state is SubscriptionState.LIVE)
         await subscription.aclose()
         assert await consuming == []
-        # A client that is closed closes what it has made.
+        # Closing a client closes its subscriptions.
         other = client.subscribe("backtest.quiet", on_gap="fail")
         waiting = asyncio.ensure_future(anext(other, None))
         await until(lambda: other.state is SubscriptionState.LIVE)
@@ -135,7 +135,7 @@ async def test_closing_ends_an_attempt_to_connect() -> None:
     await until(lambda: asyncio.all_tasks() == before)
 
 
-async def test_being_cancelled_at_the_start_leaves_nothing_open() -> None:
+async def test_cancelling_the_start_closes_the_connection() -> None:
     connections = 0
 
     async def serve(socket: websockets.ServerConnection) -> None:
@@ -183,14 +183,14 @@ GAP = {
 }
 
 
-async def test_a_gap_is_told_before_what_follows(scripted_server: ScriptedServer) -> None:
+async def test_a_gap_is_reported_before_the_next_event(scripted_server: ScriptedServer) -> None:
     told: list[str] = []
     async with scripted_server.play(GAP) as run, CourierClient(run.url, token="t1", retry=FAST) as client:
 
         async def on_gap(gap: CourierGapData) -> None:
             told.append(f"{gap.reason} {gap.requested} {subscription.last_event_id}")
             if len(told) == 1:
-                # A consumer that is cancelled meanwhile is told again.
+                # A cancellation during the callback makes it be called again.
                 raise asyncio.CancelledError
 
         subscription = client.subscribe("backtest.b1", last_event_id="e1-3", on_gap=on_gap)
@@ -211,14 +211,14 @@ async def test_a_callback_that_fails_ends_the_subscription(scripted_server: Scri
         assert subscription.state is SubscriptionState.CLOSED
 
 
-async def test_waiting_in_vain_loses_nothing(gateway: Gateway) -> None:
+async def test_cancelled_waits_lose_no_event(gateway: Gateway) -> None:
     async with connected(gateway) as client:
         async with client.subscribe("backtest.vain", on_gap="fail") as subscription:
             got: list[float] = []
             for value in range(20):
                 waiting = asyncio.ensure_future(anext(subscription))
                 publishing = asyncio.ensure_future(client.publish_event(progress("vain", value / 100)))
-                # Wherever in its work it is just now.
+                # Cancels the wait at another moment in each round.
                 for _ in range(value):
                     await asyncio.sleep(0)
                 waiting.cancel()
@@ -265,7 +265,7 @@ async def test_a_slow_consumer_makes_the_sender_wait() -> None:
             while sent_before != sent:
                 sent_before = sent
                 await asyncio.sleep(0.1)
-            # What the client and the kernel hold.
+            # The buffers of the client and the kernel are bounded.
             assert sent * size < 60e6
             numbers = [1]
             while numbers[-1] < total:
@@ -290,6 +290,6 @@ async def test_leaving_a_backlog_takes_no_time() -> None:
             await anext(subscription)
             await asyncio.sleep(0.2)
             began = time.monotonic()
-        # Without reading what is on its way, it would take the second that the gateway has.
+        # Without reading the messages on their way, closing would last until the timeout of a second.
         assert time.monotonic() - began < 0.9
         await until(lambda: len(closed) == 1)

@@ -1,4 +1,4 @@
-"""The client without asyncio. Its conversation is made of the same parts as that of the other."""
+"""The client without asyncio, which makes the same calls as the asynchronous client."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_refusals_are_not_tried_again(gateway: Gateway) -> None:
     assert len(calls) == 2
 
 
-def test_a_gateway_that_is_away_is_named_in_time() -> None:
+def test_a_gateway_that_is_away_is_reported_in_time() -> None:
     address = f"http://127.0.0.1:{free_port()}"
     with SyncCourierClient(address, token="t1", retry=FAST, timeout=0.2) as client:
         began = time.monotonic()
@@ -85,7 +85,7 @@ def test_a_gateway_that_is_away_is_named_in_time() -> None:
     assert caught.value.idempotency_key is not None
 
 
-async def test_a_gateway_that_does_not_answer_is_given_up_in_time() -> None:
+async def test_a_gateway_that_does_not_answer_times_out() -> None:
     async with deaf_server() as address:
         with SyncCourierClient(address, token="t1", timeout=0.1) as client:
             with pytest.raises(CourierTimeoutError):
@@ -100,7 +100,7 @@ def test_several_threads_may_share_it(gateway: Gateway) -> None:
     with SyncCourierClient(gateway.url, token=gateway.token) as client, ThreadPoolExecutor(4) as pool:
         ids = [*pool.map(publish, range(40))]
     assert len({*ids}) == 40
-    # It has none of its own.
+    # The client starts no thread.
     assert threading.active_count() == threads
 
 

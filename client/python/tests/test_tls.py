@@ -1,4 +1,4 @@
-"""Gateways behind TLS, whose certificate is or is not trusted."""
+"""Gateways behind TLS, with certificates that the client trusts or does not trust."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from servers import Serve, tcp_server
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate of this machine that nobody has signed, with its key."""
+    """A self-signed certificate for this machine, with its key, in one file."""
     path = tmp_path_factory.mktemp("tls") / "both.pem"
     request = (
         "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
@@ -29,7 +29,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def relay_to(port: int) -> Serve:
-    """Passes bytes on to the gateway, as a proxy that ends TLS does."""
+    """A handler that passes bytes on to the gateway, as a proxy that terminates TLS does."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)

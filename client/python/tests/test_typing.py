@@ -1,23 +1,29 @@
-"""What a type checker knows: `mypy --strict` looks at this file, and it is run to see that it is true."""
+"""The types that callers see. `mypy --strict` checks this file, and pytest runs it to see that the types are true."""
 
 from __future__ import annotations
 
+from dataclasses import fields
 from decimal import Decimal
+from typing import get_type_hints
 
+import pytest
 from typing_extensions import assert_type
 
 from courier_client import (
     AnyEvent,
+    BackgroundPublisher,
     CourierClient,
     Event,
     EventDraft,
     GenericEvent,
     HistoryPage,
     Receipt,
+    SyncCourierClient,
     events,
     models,
 )
 from courier_client.models import TradeExecutedData
+from courier_client.options import EventOptions
 from processes import Gateway
 
 
@@ -47,3 +53,28 @@ def value_of(event: AnyEvent) -> Decimal | None:
         case Event(id=position):
             assert_type(position, str)
     return None
+
+
+async def test_options_are_checked() -> None:
+    async with CourierClient(token="t1") as client, BackgroundPublisher(client) as background:
+        with pytest.raises(TypeError, match="user"):
+            await client.publish("backtest.b1", "backtest.progress", {}, user="ada")  # type: ignore[call-arg]
+        with pytest.raises(TypeError, match="user"):
+            background.submit("backtest.b1", "backtest.progress", {}, user="ada")  # type: ignore[call-arg]
+        with pytest.raises(TypeError, match="first"):
+            await client.history("backtest.b1", first="newest")  # type: ignore[call-arg]
+        with pytest.raises(TypeError, match="type"):
+            client.subscribe("backtest.b1", on_gap="fail", type="x")  # type: ignore[call-arg]
+    with SyncCourierClient(token="t1") as sync, pytest.raises(TypeError, match="user"):
+        sync.publish("backtest.b1", "backtest.progress", {}, user="ada")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="user"):
+        events.backtest_progress(backtest_id="b1", progress=0.5, user="ada")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="timeout_ms"):
+        CourierClient(timeout_ms=1)  # type: ignore[call-arg]
+    draft = events.backtest_progress(backtest_id="b1", progress=0.5, user_id=5)  # type: ignore[arg-type]
+    assert_type(draft.user_id, str | None)
+
+
+def test_every_option_of_an_event_is_a_field_of_the_draft() -> None:
+    given = {"channel", "type", "data"}
+    assert {field.name for field in fields(EventDraft)} - given == set(get_type_hints(EventOptions))

@@ -1,4 +1,4 @@
-"""The conformance vectors of test/vectors, whose README says what a runner does."""
+"""Runs the conformance vectors of test/vectors, whose README describes what a runner does."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def test_vector(vector: Vector, request: pytest.FixtureRequest, scripted_s
 
 
 def token_of(vector: Vector) -> Any:
-    """A token, or a function that gives those of a list, and then the last again and again."""
+    """A token, or a function that returns the tokens of a list, then the last one repeatedly."""
     token = vector.get("client", {}).get("token", "t1")
     if isinstance(token, str):
         return token
@@ -70,7 +70,7 @@ async def subscribe(client: CourierClient, run: Run, vector: Vector) -> None:
     try:
         while result["ends"] is not None or len(got) < len(result["events"]):
             got.append(await anext(subscription))
-        # What comes after the last event must not come to the application, and is to be played.
+        # The server must play the rest of the vector, and the application must receive nothing of it.
         rest = asyncio.ensure_future(anext(subscription))
         await run.done()
         rest.cancel()
@@ -155,13 +155,13 @@ def expect_events(vector: Vector, got: list[AnyEvent]) -> None:
 
 
 def sent_events(vector: Vector) -> Iterator[Any]:
-    """The events that are not short for a standard one."""
+    """The events that the vector writes in full."""
     for connection in vector.get("connections", []):
-        for item in connection.get("send", []):
-            if "text" in item:
-                yield json.loads(item["text"])
-            elif isinstance(item.get("event"), dict):
-                yield item["event"]
+        for message in connection.get("send", []):
+            if "text" in message:
+                yield json.loads(message["text"])
+            elif isinstance(message.get("event"), dict):
+                yield message["event"]
     for answer in vector.get("answers", []):
         if "page" in answer:
             yield from (event for event in answer["page"]["events"] if isinstance(event, dict))
@@ -181,11 +181,11 @@ def standard_event(id_: str) -> dict[str, Any]:
 
 
 def comparable(value: Any, name: str = "") -> Any:
-    """Timestamps as instants, numbers as doubles."""
+    """The value with timestamps as instants and numbers as doubles."""
     if isinstance(value, dict):
         return {name: comparable(field, name) for name, field in value.items()}
     if isinstance(value, list):
-        return [comparable(item) for item in value]
+        return [comparable(element) for element in value]
     if isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     return instant(value) if name == "timestamp" else value

@@ -1,4 +1,4 @@
-"""Waiting for what cannot tell that it has happened."""
+"""Waiting for a condition that sends no notification."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable
 
 
 async def until(condition: Callable[[], bool | Awaitable[bool]], timeout: float = 10.0) -> None:
-    """Asks again and again until the condition holds. Fails after `timeout` seconds."""
+    """Checks the condition repeatedly until it is true. Fails after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:
-        holds = condition()
-        if holds if isinstance(holds, bool) else await holds:
+        result = condition()
+        if result if isinstance(result, bool) else await result:
             return
         assert time.monotonic() < deadline, "it did not happen in time"
         await asyncio.sleep(0.005)

@@ -1,0 +1,64 @@
+"""Token functions: when a publish asks for a token, and how often."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from conftest import FAST
+from courier_client import CourierClient, UnauthorizedError, UnavailableError, events
+from processes import Gateway
+
+PROGRESS = {"backtest_id": "b1", "progress": 0.5}
+
+
+class TokenFunction:
+    """Returns the tokens one after another, then the last one repeatedly. Counts its calls."""
+
+    def __init__(self, *tokens: str) -> None:
+        self.tokens = [*tokens]
+        self.calls = 0
+
+    async def __call__(self) -> str:
+        self.calls += 1
+        await asyncio.sleep(0)
+        return self.tokens.pop(0) if len(self.tokens) > 1 else self.tokens[0]
+
+
+async def test_a_token_function_is_asked_again_when_the_token_was_refused(gateway: Gateway) -> None:
+    token = TokenFunction(gateway.token(lifetime=-60), gateway.token())
+    async with CourierClient(gateway.url, token=token) as client:
+        # Every publish is refused with the expired token, and one of them asks for another.
+        drafts = [events.backtest_progress(backtest_id="renewed", progress=0.5) for _ in range(20)]
+        receipts = await asyncio.gather(*(client.publish_event(draft) for draft in drafts))
+        await client.publish_event(drafts[0])
+    assert len({receipt.id for receipt in receipts}) == 20
+    assert token.calls == 2
+
+
+async def test_a_token_function_is_not_asked_again_and_again(gateway: Gateway) -> None:
+    token = TokenFunction(*(gateway.token(lifetime=-age) for age in (60, 61, 62, 63)))
+    async with CourierClient(gateway.url, token=token) as client:
+        with pytest.raises(UnauthorizedError):
+            await client.publish("backtest.b1", "backtest.progress", PROGRESS)
+    assert token.calls == 2
+
+
+async def test_a_token_function_that_fails_is_tried_again(gateway: Gateway) -> None:
+    calls = 0
+
+    def token() -> str:
+        nonlocal calls
+        calls += 1
+        if calls < 3:
+            raise OSError("the authority is away")
+        return gateway.token()
+
+    async with CourierClient(gateway.url, token=token, retry=FAST) as client:
+        await client.publish("backtest.b1", "backtest.progress", PROGRESS)
+        assert calls == 3
+    calls = -1000
+    async with CourierClient(gateway.url, token=token, retry=FAST, timeout=0.1) as client:
+        with pytest.raises(UnavailableError, match="the authority is away"):
+            await client.publish("backtest.b1", "backtest.progress", PROGRESS)
