@@ -23,8 +23,6 @@ from .options import ClientOptions, EventOptions, HistoryOptions, IterationOptio
 from .subscription import OnGap, OnState, Subscription
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from typing_extensions import Self
 
     from .cursor import Cursor
@@ -78,12 +76,7 @@ class CourierClient:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:

@@ -32,8 +32,6 @@ from .events import AnyEvent, CourierGapEvent, CourierLiveEvent
 from .models import CourierGapData
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from typing_extensions import Self
 
     from .cursor import Cursor
@@ -112,12 +110,7 @@ class Subscription:
             raise
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         await self.aclose()
 
     async def __aiter__(self) -> AsyncGenerator[AnyEvent, None]:

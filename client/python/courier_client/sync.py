@@ -19,8 +19,6 @@ from .events import AnyEvent
 from .options import ClientOptions, EventOptions, HistoryOptions, IterationOptions
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from typing_extensions import Self
 
     from .retry import Attempts
@@ -47,12 +45,7 @@ class SyncCourierClient:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     def close(self) -> None:
