@@ -1,4 +1,4 @@
-"""What a client knows of its gateway, and the calls that both clients make of it. Without the sending."""
+"""What a client knows of its gateway, and the calls that both clients make of it. No I/O happens here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads what the gateway sends: answers, messages and close codes, as values or as errors. Without the receiving."""
+"""Reads what the gateway sends: answers, messages and close codes, as values or as errors. No I/O happens here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the client sends: the headers that name it, and the body of a publish. Without the sending."""
+"""What the client sends: the headers that name it, and the body of a publish. No I/O happens here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Iterating over the history page after page. Without the reading of the pages."""
+"""Iterating over the history page after page. No I/O happens here."""
 
 from __future__ import annotations
 
