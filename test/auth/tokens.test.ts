@@ -38,7 +38,7 @@ afterEach(() => {
 test('a signed token tells who it is, until when, and what it grants', async () => {
   const token = await signToken(settings, { sub: 'ada', role: 'user', expiresInSeconds: 60, subscribe: ['strategy.s1'] });
   const principal = await verify(token);
-  expect(principal).toMatchObject({ sub: 'ada', role: 'user', readable: { channels: new Set(['global', 'user.ada', 'strategy.s1']) } });
+  expect(principal).toMatchObject({ sub: 'ada', role: 'user', readable: { singles: new Set(['global', 'user.ada', 'strategy.s1']) } });
   expect(principal.expiresAt).toBeGreaterThan(Date.now() + 55_000);
 });
 
@@ -289,6 +289,6 @@ describe('what an attacker would try', () => {
       message: expect.stringContaining('is longer than'),
     });
     const channels = new Set(['global', 'user.ada', ...grants.slice(0, 70)]);
-    expect(await verify(await claims({ subscribe: grants.slice(0, 70) }).sign(key))).toMatchObject({ readable: { channels } });
+    expect(await verify(await claims({ subscribe: grants.slice(0, 70) }).sign(key))).toMatchObject({ readable: { singles: channels } });
   });
 });

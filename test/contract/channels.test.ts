@@ -68,7 +68,7 @@ describe('patterns', () => {
   );
 
   test('a channel that a listed family has already is not listed twice', () => {
-    expect(channelSetOf(['user.a', 'user.*', 'user.a', 'global'])).toEqual({ families: new Set(['user']), channels: new Set(['global']) });
+    expect(channelSetOf(['user.a', 'user.*', 'user.a', 'global'])).toEqual({ families: new Set(['user']), singles: new Set(['global']) });
   });
 
   test('a pattern selects just what matching segment by segment gives', () => {
