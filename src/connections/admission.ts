@@ -1,55 +1,121 @@
-/** Who may come: browsers by their page's origin, and those that have yet to sign in by how many of theirs wait. */
+/**
+ * Letting clients in, or not: pages by their origin, connections that have yet to authenticate by how many of them wait, and
+ * whoever speaks by a token that is valid and was not revoked.
+ */
 import type { IncomingMessage } from 'node:http';
+import { keyOf, type Principal } from '../auth/principal.ts';
+import type { Revocations } from '../auth/revocations.ts';
+import { UnknownKeyError } from '../auth/signatures.ts';
+import { authenticate, type Credentials, type VerifyToken } from '../auth/tokens.ts';
+import { CourierError } from '../errors.ts';
+import type { Logger } from '../observe/logger.ts';
+import type { Charges, ChargesDeps } from './charges.ts';
+import { networkOf } from './client-address.ts';
+import type { Connection } from './connection.ts';
+import { REVOKED } from './wire.ts';
 
-export interface AdmissionLimits {
-  /** Origins of browsers, beyond the host that they were asked to. */
+export interface AdmissionDeps extends Pick<ChargesDeps, 'limits' | 'meter'> {
+  readonly verify: VerifyToken;
+  readonly revocations: Revocations;
+  readonly logger: Logger;
+  /** Origins of pages, beyond the host that they were asked to. */
   readonly allowedOrigins: readonly string[];
-  /** Connections of one address, or of one principal, that have yet to sign in; no limit when null. */
-  readonly each: number | null;
-  /** Of all together; those whose token is good, or is being checked, come in all the same. No limit when null. */
-  readonly inAll: number | null;
 }
 
 export class Admission {
-  readonly #limits: AdmissionLimits;
-  /** By whose they are. */
+  readonly #deps: AdmissionDeps;
+  readonly #charges: Charges;
+  /** Connections that have yet to authenticate, by the address or the principal that they are counted for. */
   readonly #waiting = new Map<string, number>();
-  #count = 0;
+  #waitingInAll = 0;
 
-  constructor(limits: AdmissionLimits) {
-    this.#limits = limits;
+  constructor(deps: AdmissionDeps, charges: Charges) {
+    this.#deps = deps;
+    this.#charges = charges;
   }
 
-  /** How many there are in all. */
-  get count(): number {
-    return this.#count;
+  /** Connections that have yet to authenticate. */
+  get unauthenticated(): number {
+    return this.#waitingInAll;
   }
 
-  /** May a page of this origin use the gateway? What is no browser sends none, and may. */
+  /** Whether a page of this origin may use the gateway. A client that is no browser sends no origin, and may. */
   allowsOrigin({ headers: { origin, host } }: IncomingMessage): boolean {
-    return origin === undefined || this.#limits.allowedOrigins.includes(origin) || URL.parse(origin)?.host === host;
+    return origin === undefined || this.#deps.allowedOrigins.includes(origin) || URL.parse(origin)?.host === host;
   }
 
   /**
-   * Counts one more; false, and not counted, when there is no room.
-   *
-   * @param isNobody it has shown no token.
+   * Counts a connection until it is open: for its principal, where the request has a valid token, else for its address. A
+   * client with a valid token comes in however many others wait. Resolves to whether there was room.
    */
-  admit(whose: string, isNobody: boolean): boolean {
-    const { each, inAll } = this.#limits;
-    const own = this.#waiting.get(whose) ?? 0;
-    if (each !== null && own >= each) return false;
-    if (inAll !== null && isNobody && this.#count >= inAll) return false;
-    this.#count += 1;
-    this.#waiting.set(whose, own + 1);
-    return true;
+  async admit(connection: Connection, { token, authorization }: Credentials): Promise<boolean> {
+    const address = `address ${networkOf(connection.address)}`;
+    if (token === undefined && authorization === undefined) return this.#admitAs(connection, address, true);
+    // While its token is checked it is counted apart: as many as any address may have.
+    if (!this.#admitAs(connection, `checked ${address}`, false)) return false;
+    const known = await authenticate(this.#deps.verify, { token, authorization }).catch(() => undefined);
+    const isKnown = known !== undefined && !this.isRevoked(known);
+    this.end(connection);
+    return this.#admitAs(connection, isKnown ? `principal ${keyOf(known)}` : address, !isKnown);
   }
 
-  /** One that was counted has signed in, or gone. */
-  release(whose: string): void {
-    this.#count -= 1;
-    const left = (this.#waiting.get(whose) ?? 0) - 1;
-    if (left > 0) this.#waiting.set(whose, left);
-    else this.#waiting.delete(whose);
+  /** The connection has authenticated, or gone: it is no longer counted. */
+  end(connection: Connection): void {
+    const { admittedAs: name } = connection;
+    if (name === undefined) return;
+    connection.admittedAs = undefined;
+    this.#waitingInAll -= 1;
+    const left = (this.#waiting.get(name) ?? 0) - 1;
+    if (left > 0) this.#waiting.set(name, left);
+    else this.#waiting.delete(name);
   }
+
+  isRevoked(principal: Principal): boolean {
+    return this.#deps.revocations.has(principal);
+  }
+
+  /** @throws {CourierError} UNAUTHORIZED; TOO_MANY_REQUESTS for an address with too many wrong tokens; SERVICE_UNAVAILABLE */
+  async authenticate(credentials: Credentials, address: string): Promise<Principal> {
+    try {
+      return await this.#unlessRevoked(authenticate(this.#deps.verify, credentials));
+    } catch (error) {
+      if (error instanceof CourierError && error.code === 'UNAUTHORIZED') await this.#charges.wrongToken(networkOf(address));
+      throw error;
+    }
+  }
+
+  /** @throws {CourierError} UNAUTHORIZED, SERVICE_UNAVAILABLE */
+  verify(token: string): Promise<Principal> {
+    return this.#unlessRevoked(this.#deps.verify(token));
+  }
+
+  async #unlessRevoked(verified: Promise<Principal>): Promise<Principal> {
+    const principal = await verified.catch((error: unknown) => {
+      const reason = failureOf(error);
+      this.#deps.meter.authFailed(reason);
+      if (reason === 'unavailable') this.#deps.logger.warn('a token cannot be checked', { error });
+      throw error;
+    });
+    if (!this.isRevoked(principal)) return principal;
+    this.#deps.meter.authFailed('revoked');
+    throw REVOKED.error;
+  }
+
+  /** @param isUnknown its token, if it has one, was not found valid. */
+  #admitAs(connection: Connection, name: string, isUnknown: boolean): boolean {
+    const { unauthenticatedPerAddress: each, connections: inAll } = this.#deps.limits.gateway;
+    const own = this.#waiting.get(name) ?? 0;
+    if (connection.state !== 'opening' || (each !== null && own >= each)) return false;
+    if (inAll !== null && isUnknown && this.#waitingInAll >= inAll) return false;
+    this.#waitingInAll += 1;
+    this.#waiting.set(name, own + 1);
+    connection.admittedAs = name;
+    return true;
+  }
+}
+
+/** Why a token was not taken. Anybody can name a key that does not exist: only an outage is for the operator to see to. */
+function failureOf(error: unknown) {
+  if (error instanceof UnknownKeyError) return 'unknown_key';
+  return error instanceof CourierError && error.code === 'UNAUTHORIZED' ? 'invalid' : 'unavailable';
 }

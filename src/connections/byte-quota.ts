@@ -1,19 +1,43 @@
-/** What connections hold of the gateway's memory: each principal has so much of it, and all of them together. */
-import { keyOf } from '../auth/principal.ts';
+/** The memory that connections may take of the gateway: each principal a part of it, and all of them together. */
+import { keyOf, type Principal } from '../auth/principal.ts';
 import { CourierError } from '../errors.ts';
-import type { Connection } from './connection.ts';
+import { upTo } from '../limits/bytes.ts';
 
 export interface ByteQuotaLimits {
   readonly ofOne: number;
   readonly inAll: number;
-  /** What holds so much, and what to do, for whoever holds too much. */
+  /** Says to a principal that takes too much what takes it, and what to do. */
   readonly tooMuch: string;
+}
+
+const MEBIBYTE = 1024 * 1024;
+/**
+ * Bodies and calls that have come and answers that have yet to go. A body takes up to six times its bytes: as text, as a
+ * value and as what is stored of it. The largest body has room in any heap.
+ */
+const REQUEST_BYTES = Math.max(2 * MEBIBYTE, upTo(64 * MEBIBYTE, 1 / 24));
+export const REQUEST_QUOTA: ByteQuotaLimits = {
+  inAll: REQUEST_BYTES,
+  ofOne: Math.max(1.5 * MEBIBYTE, REQUEST_BYTES / 4),
+  tooMuch: 'requests that are under way hold too much: wait for their answers',
+};
+/** Channels that subscriptions name. */
+const CHANNEL_BYTES = upTo(1024 * MEBIBYTE, 1 / 4);
+export const CHANNEL_QUOTA: ByteQuotaLimits = {
+  inAll: CHANNEL_BYTES,
+  ofOne: CHANNEL_BYTES / 4,
+  tooMuch: 'subscriptions name too many channels: subscribe to patterns',
+};
+
+/** A connection that memory is reserved for. */
+export interface QuotaUser {
+  readonly principal: Principal;
 }
 
 export class ByteQuota {
   readonly #limits: ByteQuotaLimits;
   readonly #byPrincipal = new Map<string, number>();
-  readonly #byConnection = new Map<Connection, number>();
+  readonly #byUser = new Map<QuotaUser, number>();
   #bytes = 0;
 
   constructor(limits: ByteQuotaLimits) {
@@ -24,30 +48,30 @@ export class ByteQuota {
     return this.#bytes;
   }
 
-  /** @throws {CourierError} TOO_MANY_REQUESTS when the principal holds too much, SERVICE_UNAVAILABLE when all do. */
-  reserve(connection: Connection, bytes: number): void {
+  /** @throws {CourierError} TOO_MANY_REQUESTS when the principal takes too much, SERVICE_UNAVAILABLE when all do. */
+  reserve(user: QuotaUser, bytes: number): void {
     const { ofOne, inAll, tooMuch } = this.#limits;
-    const own = (this.#byPrincipal.get(keyOf(connection.principal)) ?? 0) + bytes;
+    const own = (this.#byPrincipal.get(keyOf(user.principal)) ?? 0) + bytes;
     if (own > ofOne) throw new CourierError('TOO_MANY_REQUESTS', tooMuch, { retryAfterMs: 1000 });
     if (this.#bytes + bytes > inAll) throw new CourierError('SERVICE_UNAVAILABLE', 'the gateway is full', { retryAfterMs: 1000 });
-    this.#add(connection, bytes);
+    this.#add(user, bytes);
   }
 
-  /** Gives back so much of what the connection has taken. */
-  release(connection: Connection, bytes: number): void {
-    this.#add(connection, -Math.min(bytes, this.#byConnection.get(connection) ?? 0));
+  /** Gives back so much of what was reserved for the connection. */
+  release(user: QuotaUser, bytes: number): void {
+    this.#add(user, -Math.min(bytes, this.#byUser.get(user) ?? 0));
   }
 
-  /** Gives back all that the connection has taken. */
-  releaseAll(connection: Connection): void {
-    this.release(connection, Number.POSITIVE_INFINITY);
+  /** Gives back all that was reserved for the connection. */
+  releaseAll(user: QuotaUser): void {
+    this.release(user, Number.POSITIVE_INFINITY);
   }
 
-  #add(connection: Connection, bytes: number): void {
+  #add(user: QuotaUser, bytes: number): void {
     if (bytes === 0) return;
     this.#bytes += bytes;
-    add(this.#byConnection, connection, bytes);
-    add(this.#byPrincipal, keyOf(connection.principal), bytes);
+    add(this.#byUser, user, bytes);
+    add(this.#byPrincipal, keyOf(user.principal), bytes);
   }
 }
 

@@ -35,12 +35,12 @@ export class Charges {
    * @param onTooMany called when the principal has not heeded refusals for long.
    * @throws {CourierError} TOO_MANY_REQUESTS with `retryAfterMs`; BAD_REQUEST for what no waiting would let through.
    */
-  charge(principal: Principal, activity: LimitedAction, cost: number, onTooMany: () => void): Promise<void> | undefined {
-    const rates = this.#rates[principal.role][activity];
+  charge(principal: Principal, action: LimitedAction, cost: number, onTooMany: () => void): Promise<void> | undefined {
+    const rates = this.#rates[principal.role][action];
     if (rates.length === 0) return undefined;
-    const verdict = this.#deps.limiter.charge({ key: `${activity}:${keyOf(principal)}`, rates, cost });
+    const verdict = this.#deps.limiter.charge({ key: `${action}:${keyOf(principal)}`, rates, cost });
     if (verdict === undefined) return undefined;
-    return this.#refuse({ principal, activity, cost, rates, onTooMany }, verdict);
+    return this.#refuse({ principal, action, cost, rates, onTooMany }, verdict);
   }
 
   /**
@@ -56,19 +56,16 @@ export class Charges {
     throw new CourierError('TOO_MANY_REQUESTS', 'too many wrong tokens from this address', { retryAfterMs });
   }
 
-  async #refuse(
-    { principal, activity, cost, rates, onTooMany }: RefusedCall,
-    verdict: RetryAfterMs | Promise<RetryAfterMs>,
-  ): Promise<void> {
+  async #refuse({ principal, action, cost, rates, onTooMany }: RefusedCall, verdict: RetryAfterMs | Promise<RetryAfterMs>): Promise<void> {
     const retryAfterMs = await verdict;
     if (retryAfterMs === undefined) return;
-    this.#deps.meter.limited(activity);
+    this.#deps.meter.limited(action);
     if (await this.#isTooGreedy(principal)) onTooMany();
     if (retryAfterMs === Number.POSITIVE_INFINITY) {
       const most = Math.min(...rates.map(({ limit }) => limit));
       throw new CourierError('BAD_REQUEST', `${cost} events at once are more than the limit of ${most} lets through at any time`);
     }
-    throw new CourierError('TOO_MANY_REQUESTS', `${activity}: the limit of ${JSON.stringify(principal.sub)} is reached`, {
+    throw new CourierError('TOO_MANY_REQUESTS', `${action}: the limit of ${JSON.stringify(principal.sub)} is reached`, {
       retryAfterMs: Math.max(MIN_RETRY_AFTER_MS, retryAfterMs),
     });
   }
@@ -83,7 +80,7 @@ export class Charges {
 
 interface RefusedCall {
   readonly principal: Principal;
-  readonly activity: LimitedAction;
+  readonly action: LimitedAction;
   readonly cost: number;
   readonly rates: readonly Rate[];
   readonly onTooMany: () => void;

@@ -3,10 +3,10 @@
  *
  *     opening --open()--> open --end()--> closing --closed()--> closed
  *
- * - **opening**: it is not known who speaks. Nothing of the client's is read but what says so, and that for so long only.
- * - **open**: it stands on a principal, whose rights may change by `refresh`.
- * - **closing**: from the turn of the event loop in which `end` is called nothing of the client's is acted on any more: its
- *   subscriptions have stopped, and `assertOpen`, which stands before everything that lasts, throws. Its places are free.
+ * - **opening**: the client has yet to say who it is. Only what says so is read of it, and for a limited time.
+ * - **open**: it speaks for a principal, whose rights may change by `refresh`.
+ * - **closing**: from the turn of the event loop in which `end` is called the gateway acts on nothing of the client's any more:
+ *   its subscriptions have stopped, and `assertOpen`, which stands before everything that lasts, throws. Its places are free.
  * - **closed**: the socket is gone, a second after the goodbye at the latest.
  *
  * One timer serves the three states that have a deadline: to open, until the token expires, to close.
@@ -15,39 +15,19 @@ import { CLOCK_TOLERANCE_MS } from '../auth/claims.ts';
 import { keyOf, type Principal } from '../auth/principal.ts';
 import type { Credentials } from '../auth/tokens.ts';
 import type { ClientIdentity, Transport } from '../contract/admin.ts';
-import { type ChannelSet, includesAll } from '../contract/channels.ts';
 import type { Filter } from '../contract/filter.ts';
 import { CourierError } from '../errors.ts';
-import { bytesInMemory } from '../limits/bytes.ts';
 import type { LimitedAction } from '../limits/limits.ts';
-import { CLOSING_MS, type Ending, endingOf, NO_AUTHENTICATION, type Wire } from './wire.ts';
+import type { ByteQuota } from './byte-quota.ts';
+import { bytesOfChannels, type SubscriberProgress, type Subscription, Subscriptions } from './subscriptions.ts';
+import { CLOSING_MS, type Ending, EXPIRED, GONE, NO_AUTHENTICATION, UNCHECKED, type Wire } from './wire.ts';
 
-/** What a channel that is subscribed to takes beside its name, about. */
-const CHANNEL_BYTES = 300;
+/** The close code of a client that goes without one (RFC 6455, section 7.4.1). */
+const GONE_AWAY = 1001;
 /** Longest delay that a timer takes, in ms. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export type ConnectionState = 'opening' | 'open' | 'closing' | 'closed';
-
-/** How far the subscriber of a subscription has come. */
-export interface SubscriberProgress {
-  /** The number after which it began. */
-  readonly startSeq: number;
-  /** The number up to which everything was handed over. */
-  readonly cursor: number;
-  /** Tells the client its position, where what it was handed last does not say it. */
-  tellPosition(): void;
-}
-
-/** What a client asked for, and who serves it. */
-export interface Subscription {
-  readonly filter: Filter;
-  readonly subscriber: SubscriberProgress;
-}
-
-interface OwnSubscription extends Subscription {
-  readonly onLost: (error: CourierError) => void;
-}
 
 /** What a connection asks of the registry that it is in. */
 export interface ConnectionHost {
@@ -56,17 +36,15 @@ export interface ConnectionHost {
   /** Takes one of the principal's places for it. @throws {CourierError} SERVICE_UNAVAILABLE when there is none. */
   claim(connection: Connection, principal: Principal): Promise<void>;
   isRevoked(principal: Principal): boolean;
-  /** @throws {CourierError} TOO_MANY_REQUESTS, SERVICE_UNAVAILABLE */
-  reserve(connection: Connection, bytes: number): void;
-  release(connection: Connection, bytes: number): void;
+  /** Memory for requests and their answers. */
+  readonly requestBytes: ByteQuota;
+  /** Memory for the channels that subscriptions name. */
+  readonly channelBytes: ByteQuota;
   turn(bytes: number): Promise<void> | undefined;
-  /** @throws {CourierError} TOO_MANY_REQUESTS, SERVICE_UNAVAILABLE */
-  reserveChannels(connection: Connection, bytes: number): void;
-  releaseChannels(connection: Connection, bytes: number): void;
   /** @throws {CourierError} UNAUTHORIZED */
   verify(token: string): Promise<Principal>;
   /** @throws {CourierError} TOO_MANY_REQUESTS with `retryAfterMs`. */
-  charge(connection: Connection, activity: LimitedAction, cost: number): Promise<void> | undefined;
+  charge(connection: Connection, action: LimitedAction, cost: number): Promise<void> | undefined;
   onOpen(connection: Connection): void;
   /** Its places are to be given back. `wasOpen`: it had a principal. */
   onClosing(connection: Connection, wasOpen: boolean): void;
@@ -92,11 +70,11 @@ export class Connection {
   readonly since = Date.now();
   /** What the client says that it is. */
   identity: ClientIdentity | undefined;
-  /** As whose it is counted until it is open. */
+  /** The name under which it is counted until it is open. */
   admittedAs: string | undefined;
-  /** Whose place it has: the key of the principal that it was opened by. */
+  /** The key of the principal that it has a place of. */
   placeOf: string | undefined;
-  /** Bytes that had come when it was last looked, and how often none had come since; kept by Liveness. */
+  /** Bytes that had come at the last look of Liveness, and looks since then at which no more had come. */
   heardBytes = 0;
   silentLooks = 0;
   readonly #host: ConnectionHost;
@@ -104,9 +82,9 @@ export class Connection {
   #state: ConnectionState = 'opening';
   #principal: Principal | undefined;
   #ending: Ending | undefined;
-  /** It is the client that takes its time. */
+  /** Whether it waits for its client, and not for the check of a token. */
   #awaitsClient = false;
-  #subscriptions: Set<OwnSubscription> | undefined;
+  #subscriptions: Subscriptions | undefined;
   #abort: AbortController | undefined;
   #timer: NodeJS.Timeout | undefined;
   /** Ends what it waits for while it is opened. */
@@ -149,19 +127,14 @@ export class Connection {
   }
 
   get subscriptions(): readonly Subscription[] {
-    return this.#subscriptions === undefined ? [] : [...this.#subscriptions];
-  }
-
-  /** Tells its client how far each of its subscriptions has come. */
-  tellPositions(): void {
-    for (const { subscriber } of this.#subscriptions ?? []) subscriber.tellPosition();
+    return this.#subscriptions?.list ?? [];
   }
 
   get wire(): Wire | undefined {
     return this.#wire;
   }
 
-  /** From now on it is carried by `wire`, which says goodbye at once to one that has ended before. */
+  /** From now on `wire` carries it; to a client whose connection has ended before, it says goodbye at once. */
   carriedBy(wire: Wire): void {
     this.#wire = wire;
     if (this.#ending !== undefined) wire.goodbye(this.#ending);
@@ -199,23 +172,23 @@ export class Connection {
     if (Date.now() >= this.principal.expiresAt + CLOCK_TOLERANCE_MS) throw EXPIRED.error;
   }
 
-  /** Counts what its requests and their answers take, until it is let go or closed. @throws {CourierError} when that is too much. */
+  /** Reserves memory for its requests and their answers, until it is released or closed. @throws {CourierError} when that is too much. */
   reserve(bytes: number): void {
-    this.#host.reserve(this, bytes);
+    this.#host.requestBytes.reserve(this, bytes);
   }
 
   release(bytes: number): void {
-    this.#host.release(this, bytes);
+    this.#host.requestBytes.release(this, bytes);
   }
 
-  /** Resolves when so many bytes that it has sent have their turn; undefined when that is now. It may have ended meanwhile. */
+  /** Resolves when so many bytes of the client's have their turn; undefined when that is now. The connection may have ended meanwhile. */
   turn(bytes: number): Promise<void> | undefined {
     return this.#host.turn(bytes);
   }
 
   /** Counts a call. @throws {CourierError} TOO_MANY_REQUESTS with `retryAfterMs`; what it was ended with meanwhile. */
-  charge(activity: LimitedAction, cost = 1): Promise<void> | undefined {
-    return this.#host.charge(this, activity, cost)?.then(() => this.assertOpen());
+  charge(action: LimitedAction, cost = 1): Promise<void> | undefined {
+    return this.#host.charge(this, action, cost)?.then(() => this.assertOpen());
   }
 
   /**
@@ -226,15 +199,14 @@ export class Connection {
    */
   subscribe(filter: Filter, subscriber: SubscriberProgress, onLost: (error: CourierError) => void): () => void {
     this.assertOpen();
-    const bytes = bytesOf(filter.channels);
-    this.#host.reserveChannels(this, bytes);
-    const subscription = { filter, subscriber, onLost };
-    this.#subscriptions ??= new Set();
-    const own = this.#subscriptions.add(subscription);
+    const bytes = bytesOfChannels(filter.channels);
+    this.#host.channelBytes.reserve(this, bytes);
+    this.#subscriptions ??= new Subscriptions();
+    const remove = this.#subscriptions.add(filter, subscriber, onLost);
     let isReserved = true;
     return () => {
-      own.delete(subscription);
-      if (isReserved) this.#host.releaseChannels(this, bytes);
+      remove();
+      if (isReserved) this.#host.channelBytes.release(this, bytes);
       isReserved = false;
     };
   }
@@ -256,9 +228,7 @@ export class Connection {
     }
     this.#principal = principal;
     this.#watchExpiry();
-    for (const subscription of [...(this.#subscriptions ?? [])]) {
-      if (!includesAll(principal.readable, subscription.filter.channels)) this.#lose(subscription, NOT_GRANTED);
-    }
+    this.#subscriptions?.endUnreadable(principal.readable, NOT_GRANTED);
     return principal;
   }
 
@@ -269,31 +239,27 @@ export class Connection {
     this.#state = 'closing';
     this.#ending = ending;
     this.#deadline(CLOSING_MS, () => this.#wire?.destroy());
-    for (const subscription of [...(this.#subscriptions ?? [])]) this.#lose(subscription, ending.error);
-    this.#abandon?.(ending.error);
-    this.#abort?.abort(ending.error);
-    this.#host.onClosing(this, wasOpen);
+    this.#stop(ending.error, wasOpen);
     this.#wire?.goodbye(ending);
   }
 
-  /**
-   * Its socket is gone, or its request answered.
-   *
-   * @param code that a client which has gone by itself closed it with, where there are close codes.
-   */
+  /** Its socket is gone, or its request answered. @param code of a client that closed it, where there are close codes. */
   closed(code: number = GONE_AWAY): void {
     if (this.#state === 'closed') return;
     const before = this.#state;
     this.#state = 'closed';
     clearTimeout(this.#timer);
-    if (before !== 'closing') {
-      for (const subscription of [...(this.#subscriptions ?? [])]) this.#lose(subscription, GONE);
-      this.#abandon?.(GONE);
-      this.#abort?.abort(GONE);
-      this.#host.onClosing(this, before === 'open');
-    }
+    if (before !== 'closing') this.#stop(GONE, before === 'open');
     // Who did not answer the goodbye was ended for the same reason as who did.
     this.#host.onClosed(this, this.#ending?.close ?? code);
+  }
+
+  /** Ends what is under way. */
+  #stop(error: CourierError, wasOpen: boolean): void {
+    this.#subscriptions?.endAll(error);
+    this.#abandon?.(error);
+    this.#abort?.abort(error);
+    this.#host.onClosing(this, wasOpen);
   }
 
   /** What `work` gives; rejects at once with what it was ended with when it ends before. */
@@ -312,11 +278,6 @@ export class Connection {
     return this.#ending?.error ?? GONE;
   }
 
-  #lose(subscription: OwnSubscription, error: CourierError): void {
-    this.#subscriptions?.delete(subscription);
-    subscription.onLost(error);
-  }
-
   /** A request stands on its token for a moment only, and is asked about it in `assertOpen`. */
   #watchExpiry(): void {
     if (this.transport === undefined) return;
@@ -329,23 +290,8 @@ export class Connection {
 
   #deadline(ms: number, then: () => void): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(then, ms);
-    this.#timer.unref();
+    this.#timer = setTimeout(then, ms).unref();
   }
 }
 
-/** What the single channels of a selector take, in the indexes of those who listen too. */
-function bytesOf({ singles }: ChannelSet): number {
-  let bytes = 0;
-  for (const channel of singles) bytes += CHANNEL_BYTES + bytesInMemory(channel.length);
-  return bytes;
-}
-
-/** As a WebSocket says it (RFC 6455, section 7.4.1). */
-const GONE_AWAY = 1001;
-/** Not the client's fault: it may come back. */
-const UNCHECKED = endingOf(new CourierError('SERVICE_UNAVAILABLE', 'the token could not be checked in time', { retryAfterMs: 1000 }));
-const EXPIRED = endingOf(new CourierError('UNAUTHORIZED', 'the token has expired'));
 const NOT_GRANTED = new CourierError('FORBIDDEN', 'the new token does not grant this');
-/** Nobody is there to be told. */
-const GONE = new CourierError('SERVICE_UNAVAILABLE', 'the client has gone', { retryAfterMs: 0 });

@@ -1,7 +1,7 @@
 /** The places that principals have for what lasts: so many of each at once, counted together with the other instances. */
 import { keyOf, type Principal } from '../auth/principal.ts';
 import { CourierError } from '../errors.ts';
-import type { ConnectionCounts } from '../limits/connections.ts';
+import type { ConnectionCounts } from '../limits/limiter.ts';
 import type { Limits } from '../limits/limits.ts';
 import type { Meter } from '../observe/meter.ts';
 import type { Connection } from './connection.ts';

@@ -23,11 +23,20 @@ export const SHUTTING_DOWN: Ending = {
   error: new CourierError('SERVICE_UNAVAILABLE', 'shutting down', { retryAfterMs: 1000 }),
 };
 export const NO_AUTHENTICATION: Ending = { close: 4408, error: new CourierError('UNAUTHORIZED', 'no authentication in time') };
-/** There are as many as the gateway takes. */
+/** There are as many connections as the gateway takes. */
 export const FULL: Ending = endingOf(new CourierError('SERVICE_UNAVAILABLE', 'the gateway is full', { retryAfterMs: 1000 }));
+/** Not the client's fault: it may come back. */
+export const UNCHECKED = endingOf(
+  new CourierError('SERVICE_UNAVAILABLE', 'the token could not be checked in time', { retryAfterMs: 1000 }),
+);
+export const EXPIRED = endingOf(new CourierError('UNAUTHORIZED', 'the token has expired'));
+export const REVOKED = endingOf(new CourierError('UNAUTHORIZED', 'the token was revoked'));
+export const TOO_GREEDY = endingOf(new CourierError('TOO_MANY_REQUESTS', 'limits exceeded for too long'));
+/** Nobody is there to be told. */
+export const GONE = new CourierError('SERVICE_UNAVAILABLE', 'the client has gone', { retryAfterMs: 0 });
 export const STALLED: Ending = { close: 4509, error: new CourierError('SERVICE_UNAVAILABLE', 'no progress', { retryAfterMs: 0 }) };
 
-/** A transport's end of one connection. None of these throws, and only `leave` waits. */
+/** A transport's end of one connection. None of these throws, and only `drain` waits. */
 export interface Wire {
   /** Bytes that came so far: that they grow shows that the client lives. */
   readonly bytesRead: number;
@@ -43,8 +52,8 @@ export interface Wire {
   /** Cuts the connection off. */
   destroy(): void;
   /**
-   * Asks the client to go elsewhere, before it is said goodbye. Resolves when what it has begun is done, `signal` aborts
-   * or it has gone. Absent where there is nothing to ask or to wait for.
+   * Asks the client to go elsewhere, before `goodbye`. Resolves when what the client has begun is done, when `signal` aborts
+   * or when the client has gone. Absent where there is nothing to ask or to wait for.
    */
   drain?(signal: AbortSignal): Promise<void>;
 }

@@ -1,10 +1,4 @@
-/**
- * Counting what principals do against their rates.
- *
- * What every implementation guarantees: for each key and rate, what is admitted in any interval is at most the rate's
- * burst and what is refilled in the interval; a call is charged to all of its rates or to none; one who waits for
- * `retryAfterMs` and is alone is admitted.
- */
+/** What counts what principals do against their limits: calls against rates, and connections at once. */
 import type { Rate } from './gcra.ts';
 
 export interface Charge {
@@ -17,6 +11,21 @@ export interface Charge {
 /** Undefined when it is admitted, else how long to wait in ms; Infinity when it never will be. */
 export type RetryAfterMs = number | undefined;
 
+/**
+ * Charges calls to rates.
+ *
+ * What every implementation guarantees: for each key and rate, what is admitted in any interval is at most the rate's
+ * burst and what is refilled in the interval; a call is charged to all of its rates or to none; a caller that waits for
+ * `retryAfterMs` and is alone is admitted.
+ */
 export interface Limiter extends Disposable {
   charge(charge: Charge): RetryAfterMs | Promise<RetryAfterMs>;
+}
+
+/** Counts the connections that principals have at once. */
+export interface ConnectionCounts extends Disposable {
+  /** Counts a connection when fewer than `most` are open. Undefined when it is counted, else how many are. */
+  claim(sub: string, connectionId: string, most: number): number | undefined | Promise<number | undefined>;
+  /** A connection that was counted is gone; does nothing for one that was not. */
+  release(sub: string, connectionId: string): void;
 }

@@ -60,10 +60,10 @@ export function parseLimits(json: string): Limits {
   };
 }
 
-/** What a call counts as. */
+/** What a limit counts: each call is one of these. */
 export type LimitedAction = 'publish' | 'subscribe' | 'query';
 
-/** The rates that `limits` sets for each activity. */
+/** The rates that `limits` sets for each action. */
 export function ratesOf(limits: RoleLimits): Readonly<Record<LimitedAction, readonly Rate[]>> {
   return {
     publish: [...rate(limits.publishPerSecond, 1000), ...rate(limits.publishPerMinute, 60_000)],

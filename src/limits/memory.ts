@@ -1,6 +1,6 @@
-/** Buckets in memory, for one instance. Those that are full again are forgotten. */
+/** Limits that one instance keeps by itself, in memory: buckets, which are forgotten once they are full again, and connections. */
 import { type BucketState, take } from './gcra.ts';
-import type { Charge, Limiter, RetryAfterMs } from './limiter.ts';
+import type { Charge, ConnectionCounts, Limiter, RetryAfterMs } from './limiter.ts';
 
 export interface MemoryLimiterOptions {
   /** The clock, in ms; it must not jump. */
@@ -32,5 +32,22 @@ export function memoryLimiter({ now = () => performance.now(), sweepMs = 10_000 
   return {
     charge,
     [Symbol.dispose]: () => clearInterval(sweep),
+  };
+}
+
+export function memoryConnectionCounts(): ConnectionCounts {
+  const open = new Map<string, Set<string>>();
+  return {
+    claim: (sub, id, most) => {
+      const own = open.get(sub) ?? new Set();
+      if (own.size >= most) return own.size;
+      open.set(sub, own.add(id));
+      return undefined;
+    },
+    release: (sub, id) => {
+      const own = open.get(sub);
+      if (own?.delete(id) && own.size === 0) open.delete(sub);
+    },
+    [Symbol.dispose]: () => undefined,
   };
 }

@@ -4,8 +4,7 @@
  */
 import type { RedisConnection } from '../redis/connection.ts';
 import { RedisScript } from '../redis/script.ts';
-import type { ConnectionCounts } from './connections.ts';
-import type { Charge, Limiter, RetryAfterMs } from './limiter.ts';
+import type { Charge, ConnectionCounts, Limiter, RetryAfterMs } from './limiter.ts';
 
 /** As `take` in gcra.ts, for several rates at once: all are charged, or none. */
 const TAKE = `

@@ -4,7 +4,8 @@ import { totalmem } from 'node:os';
 import { getHeapStatistics } from 'node:v8';
 import type { Broker } from '../broker/broker.ts';
 import type { Component, Health, HealthStatus, Transport } from '../contract/admin.ts';
-import type { EventLog } from '../log/log.ts';
+import type { Concern, EventLog } from '../log/log.ts';
+import type { Logger } from './logger.ts';
 
 export interface HealthSources {
   readonly version: string;
@@ -31,6 +32,8 @@ const MEMORY_SHARE = 0.8;
 const MAX_LATE_MS = 100;
 /** From so many failures in a minute on, the gateway is degraded. */
 const FAILURES_PER_MINUTE = 10;
+/** How often the concerns of the log are looked at, in ms. */
+const CONCERNS_LOOK_MS = 5000;
 export const SEVERITY: readonly HealthStatus[] = ['healthy', 'degraded', 'unhealthy', 'shutting_down'];
 
 /** Returns what checks the health now. */
@@ -162,4 +165,18 @@ function refusing(problem: string): Component {
 
 function unhealthyLog(reason: string): Component {
   return { status: 'unhealthy', action: `the event log does not answer (${reason}): check its disk or its server` };
+}
+
+/** Logs each concern of the log once when it begins, and once when it is over. */
+export function logConcerns(concerns: () => readonly Concern[], logger: Logger, lookMs = CONCERNS_LOOK_MS): Disposable {
+  let known = new Set<string>();
+  const look = () => {
+    const now = new Map(concerns().map(({ about, action }) => [about, action]));
+    for (const [about, action] of now) if (!known.has(about)) logger.warn('the event log needs attention', { about, action });
+    for (const about of known) if (!now.has(about as Concern['about'])) logger.info('the event log needs no attention any more', { about });
+    known = new Set(now.keys());
+  };
+  const timer = setInterval(look, lookMs);
+  timer.unref();
+  return { [Symbol.dispose]: () => clearInterval(timer) };
 }

@@ -1,6 +1,6 @@
 /** One plain HTTP exchange: reading what came, answering JSON or a problem document (RFC 9457). */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { newId } from '../connections/ids.ts';
+import { newId } from '../connections/connections.ts';
 import { meaningOf } from '../contract/codes.ts';
 import { parseTraceparent } from '../contract/traceparent.ts';
 import { CourierError, cut } from '../errors.ts';

@@ -3,8 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, inject, test } from 'vitest';
 import { startRedis } from '../../scripts/servers.ts';
-import { memoryConnectionCounts } from '../../src/limits/connections.ts';
-import { memoryLimiter } from '../../src/limits/memory.ts';
+import { memoryConnectionCounts, memoryLimiter } from '../../src/limits/memory.ts';
 import { redisConnectionCounts, redisLimiter } from '../../src/limits/redis.ts';
 import { RedisConnection } from '../../src/redis/connection.ts';
 

@@ -23,28 +23,28 @@ function counting() {
     connections: 3,
     subscriptions: 4,
   });
-  return { totals, publishes, deliveries, recent: new Rates(read) };
+  return { totals, publishes, deliveries, rates: new Rates(read) };
 }
 
 test('rates are those of the last minute, or since the start', () => {
-  const { totals, recent } = counting();
-  using _ = recent;
+  const { totals, rates } = counting();
+  using _ = rates;
   totals.published = 10;
   vi.advanceTimersByTime(10_000);
-  expect(recent.perSecond).toEqual({ published: 1, delivered: 0, replayed: 0, failures: 0 });
+  expect(rates.perSecond).toEqual({ published: 1, delivered: 0, replayed: 0, failures: 0 });
   vi.advanceTimersByTime(120_000);
-  expect(recent.perSecond.published).toBe(0);
+  expect(rates.perSecond.published).toBe(0);
 });
 
 test('an interval has what was counted in it, and the latencies of it', () => {
-  const { totals, publishes, deliveries, recent } = counting();
-  using _ = recent;
+  const { totals, publishes, deliveries, rates } = counting();
+  using _ = rates;
   vi.advanceTimersByTime(5000);
   Object.assign(totals, { published: 50, delivered: 500, refused: 5 });
   for (let count = 0; count < 98; count += 1) publishes.observe(0.001);
   for (let count = 0; count < 2; count += 1) publishes.observe(1);
   vi.advanceTimersByTime(10_000);
-  const { interval_ms, samples } = seriesOf([recent.intervals]);
+  const { interval_ms, samples } = seriesOf([rates.intervals]);
   expect(interval_ms).toBe(5000);
   expect(samples.map(({ at }) => at.getTime() - START)).toEqual([5000, 10_000, 15_000]);
   const [before, within, after] = samples;
@@ -63,24 +63,24 @@ test('an interval has what was counted in it, and the latencies of it', () => {
   expect(after?.rates.published).toBe(0);
   deliveries.observe(0.5);
   vi.advanceTimersByTime(5000);
-  expect(seriesOf([recent.intervals]).samples.at(-1)?.delivery_ms).not.toBeNull();
+  expect(seriesOf([rates.intervals]).samples.at(-1)?.delivery_ms).not.toBeNull();
 });
 
 test('15 minutes are kept', () => {
-  const { recent } = counting();
-  using _ = recent;
+  const { rates } = counting();
+  using _ = rates;
   vi.advanceTimersByTime(20 * 60_000);
-  expect(recent.intervals).toHaveLength(180);
-  expect(recent.intervals.at(-1)?.at).toBe(START + 20 * 60_000);
+  expect(rates.intervals).toHaveLength(180);
+  expect(rates.intervals.at(-1)?.at).toBe(START + 20 * 60_000);
 });
 
 test('a clock that is set back leaves no time twice, and none that is to come', () => {
-  const { recent } = counting();
-  using _ = recent;
+  const { rates } = counting();
+  using _ = rates;
   vi.advanceTimersByTime(20_000);
   vi.setSystemTime(START + 5000);
   vi.advanceTimersByTime(10_000);
-  const { samples } = seriesOf([recent.intervals]);
+  const { samples } = seriesOf([rates.intervals]);
   expect(samples.map(({ at, connections }) => [at.getTime() - START, connections])).toEqual([
     [5000, 3],
     [10_000, 3],
@@ -90,14 +90,14 @@ test('a clock that is set back leaves no time twice, and none that is to come', 
 
 test('instances add up, also when one has been there for longer, and when they come as JSON', () => {
   const [one, two] = [counting(), counting()];
-  using _one = one.recent;
-  using _two = two.recent;
+  using _one = one.rates;
+  using _two = two.rates;
   one.totals.published = 5;
   two.totals.published = 10;
   one.publishes.observe(0.001);
   two.publishes.observe(0.001);
   vi.advanceTimersByTime(10_000);
-  const { samples } = seriesOf([one.recent.intervals.slice(1), JSON.parse(JSON.stringify(two.recent.intervals))]);
+  const { samples } = seriesOf([one.rates.intervals.slice(1), JSON.parse(JSON.stringify(two.rates.intervals))]);
   expect(samples.map(({ rates, connections }) => [rates.published, connections])).toEqual([
     [2, 3],
     [0, 6],
@@ -106,10 +106,10 @@ test('instances add up, also when one has been there for longer, and when they c
 });
 
 test('an interval that only some instances have closed is left out until the others have, or are further behind', () => {
-  const { recent } = counting();
-  using _ = recent;
+  const { rates } = counting();
+  using _ = rates;
   vi.advanceTimersByTime(15_000);
-  const all = recent.intervals;
+  const all = rates.intervals;
   const connections = (...instances: Parameters<typeof seriesOf>[0]) => seriesOf(instances).samples.map((sample) => sample.connections);
   expect(connections(all, all)).toEqual([6, 6, 6]);
   expect(connections(all, all.slice(0, 2))).toEqual([6, 6]);
