@@ -27,7 +27,7 @@ import { positionFrom } from './subscribe.ts';
 const MAX_CONNECTIONS = 1000;
 /** Channels and families with the most subscribers in one answer of an instance, at most. */
 const MAX_CHANNELS = 1000;
-/** What one connection is told to subscribe to, at most. */
+/** Channels listed for one connection, at most. */
 const MAX_READ_CHANNELS = 50;
 /** Recipients in one answer of an instance, at most. */
 const MAX_RECIPIENTS = 100;
@@ -43,19 +43,19 @@ export interface Administration {
   stats(): Promise<Stats>;
   /** The last 15 minutes. */
   series(): Promise<Series>;
-  /** Channels and families that have subscribers, and channels on which something came of late. */
+  /** Channels and families that have subscribers, and channels that had events recently. */
   channels(): Promise<ChannelActivity[]>;
   /** @param sub narrows them to one principal's. */
   connections(sub: string | undefined): Promise<ListedConnections>;
   /**
-   * Who subscribes to what an event was published on, and began before it.
+   * The connections whose subscriptions select an event and began before it.
    *
    * @throws {CourierError} BAD_REQUEST when its position is none of this log.
    */
   recipients(event: Published): Promise<Recipients>;
   /** Closes a connection with 1013: its client may come back after a delay. Resolves to whether there was one. */
   disconnect(connectionId: string): Promise<boolean>;
-  /** Refuses tokens from now on and ends the sessions that stand on them. Resolves to how many those were. */
+  /** Refuses tokens from now on and ends the connections that were opened with them. Resolves to how many those were. */
   revoke(revoked: Revoked): Promise<number>;
   /** Of this instance, until its next start. */
   setLogLevel(level: LogLevel): void;
@@ -67,7 +67,7 @@ export interface AdministrationDeps {
   readonly peers: Peers;
   /** Figures of this instance. */
   readonly stats: () => Promise<Stats>;
-  /** What this instance did of late. */
+  /** What this instance did in the last 15 minutes. */
   readonly intervals: () => readonly Interval[];
   readonly setLogLevel: (level: LogLevel) => void;
 }
@@ -139,7 +139,7 @@ async function knownPosition({ log }: Pipeline, id: string): Promise<{ readonly 
   throw new CourierError('BAD_REQUEST', `id: ${message}`, { issues: [{ path: 'id', message }] });
 }
 
-/** Those of the channels and families with the most, and of every channel on which something came of late. */
+/** Subscribers of the busiest channels and families, and of every channel that had events recently. */
 function ownSubscribers({ hub }: Pipeline): Stats['channels'] {
   const busiest = hub.busiest(MAX_CHANNELS);
   const listed = new Set(busiest.map(({ channel }) => channel));
@@ -211,7 +211,7 @@ function channelsOf(sets: readonly ChannelSet[]): string[] {
   return [...found];
 }
 
-/** Dates of other instances come as text, and those of another version may not say what their clients are, or what they read. */
+/** Dates of other instances come as text; an instance of another version may leave out what its clients are and read. */
 function revived(connection: ConnectionFigures): ConnectionFigures {
   const { client = null, contract = null, channels = [], since, expires_at } = connection;
   return { ...connection, client, contract, channels, since: new Date(since), expires_at: new Date(expires_at) };

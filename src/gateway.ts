@@ -36,12 +36,12 @@ export interface Gateway extends AsyncDisposable {
   /** Where it listens, with the base path: `http://127.0.0.1:8766/courier`. */
   readonly url: string;
   readonly port: number;
-  /** What it publishes to and delivers from, for those who run it within their own process. */
+  /** For programs that run a gateway within their own process. */
   readonly pipeline: Pipeline;
   readonly failures: Failures;
   /** Resolves when a part of it is beyond repair, and was reported: dispose of it and start another. */
   readonly broken: Promise<void>;
-  /** Who and what is connected, in numbers: nothing once it has been disposed of. */
+  /** Counts of everything that is connected: all zero once it has been disposed of. */
   readonly census: Census;
   /** With what its tokens are signed; undefined when only others have the keys. */
   readonly tokens: TokenSettings | undefined;

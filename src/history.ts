@@ -1,4 +1,4 @@
-/** Reading what was published before: one page of the log, filtered as a subscription would be. */
+/** Reads published events: one page of the log, with the filter that a subscription would have. */
 import type { Principal } from './auth/principal.ts';
 import type { GapNotice } from './contract/events/index.ts';
 import { Delivery } from './delivery/batch.ts';

@@ -22,7 +22,7 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
     throw error;
   }
   const logger = createLogger(config);
-  // From here on: whoever is told that it listens may end it at once.
+  // From here on: a supervisor that is told that it listens may end it at once.
   const signal = firstSignal();
   let gateway: Gateway;
   let tracker: ErrorTracker | undefined;

@@ -22,14 +22,14 @@ export interface Receipt {
   duplicate: boolean;
 }
 
-/** Who publishes, in which call. */
+/** The call that publishes. */
 export interface PublishCall extends TracedCall {
   readonly connection: Pick<Connection, 'principal' | 'assertOpen'>;
 }
 
 /**
- * Looks at the rights to what was handed in before anything of it is validated; `publish` decides. Without drafts it
- * refuses those who may publish nothing.
+ * Looks at the rights to publish the input before anything of it is validated; `publish` makes the decision. Without drafts it
+ * refuses principals that may publish nothing.
  *
  * @throws {CourierError} FORBIDDEN
  */
@@ -52,18 +52,18 @@ export function authorise(pipeline: Pipeline, call: PublishCall, drafts: readonl
 export async function publish(pipeline: Pipeline, call: PublishCall, drafts: readonly CheckedDraft[]): Promise<Receipt[]> {
   const startedAt = performance.now();
   const seconds = () => (performance.now() - startedAt) / 1000;
-  const followed = pipeline.tracing.publish(call, drafts);
+  const trace = pipeline.tracing.publish(call, drafts);
   try {
-    const receipts = await store(pipeline, call, drafts, followed);
+    const receipts = await store(pipeline, call, drafts, trace);
     pipeline.meter.published(
       drafts.map(({ type }) => type),
       seconds(),
     );
-    followed?.stored(receipts);
+    trace?.stored(receipts);
     return receipts;
   } catch (error) {
     pipeline.meter.publishFailed(seconds());
-    followed?.failed(error);
+    trace?.failed(error);
     throw error;
   }
 }
@@ -72,20 +72,20 @@ async function store(
   { log, draining }: Pipeline,
   { connection, traceparent }: PublishCall,
   drafts: readonly CheckedDraft[],
-  followed: PublishTrace | undefined,
+  trace: PublishTrace | undefined,
 ): Promise<Receipt[]> {
   const { principal } = connection;
   const now = new Date();
   if (draining.aborted) throw new CourierError('SERVICE_UNAVAILABLE', 'the gateway is shutting down', { retryAfterMs: 1000 });
   for (const [index, { type, channel }] of drafts.entries()) requireRight(principal, type, channel, index);
-  const given = { principal, timestamp: now, traceparent: traceparent ?? followed?.traceparent };
+  const given = { principal, timestamp: now, traceparent: traceparent ?? trace?.traceparent };
   const encoded = drafts.map((draft, index) => encode(draft, given, index));
   const append = () => {
     // The last moment: what is appended stays.
     connection.assertOpen();
     return log.append(encoded);
   };
-  const appended = await (followed === undefined ? append() : followed.append(append));
+  const appended = await (trace === undefined ? append() : trace.append(append));
   return appended.map((result, index) => receipt(log.positions, result, drafts[index]?.metadata?.timestamp ?? now));
 }
 

@@ -48,7 +48,7 @@ export function claimsReader(maxLifetimeMs: number): (payload: unknown) => Princ
 
 /** What is wrong with claims of the right form. */
 function problemOf({ sub, role, exp, iat }: Claims, maxLifetimeMs: number, now: number) {
-  // Whoever may choose a name must not pass for a service by it.
+  // A caller that may choose its name must not pass for a service by it.
   if (role !== 'service' && SERVICE_NAMES.some((name) => name === sub))
     return { path: ['role'], message: `must be service, as ${sub} is the name of one` };
   const from = iat === undefined ? now : iat * 1000;

@@ -1,4 +1,4 @@
-/** Who is calling, and the one function that decides what they may do. */
+/** The principal, for whom a caller speaks, and the functions that decide what it may do. */
 import type { Role } from '../contract/admin.ts';
 import { type ChannelSet, channelSetOf, EVERYTHING, familyOf, includesAll, includesChannel } from '../contract/channels.ts';
 import { type EventType, familiesOf, serviceOf } from '../contract/events/index.ts';

@@ -1,6 +1,6 @@
 /**
- * Who may publish what: refused before anything whose cost grows with the input is done. The decision itself is
- * `mayPublish`; what is handed in is looked at here only as far as it needs, and checked in full later.
+ * Refuses what a principal may not publish, before any work whose cost grows with the input. `mayPublish` makes the decision;
+ * the input is read here only as far as that needs, and is validated in full later.
  */
 import { familyOf } from '../contract/channels.ts';
 import { type EventType, familiesOf, SERVICE_NAMES, type Service, serviceOf } from '../contract/events/index.ts';

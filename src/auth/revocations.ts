@@ -18,12 +18,12 @@ export type Revoked = Readonly<Omit<z.output<typeof ofSub>, 'at'>> | Readonly<Om
 
 /** Where revocations are kept. */
 export interface RevocationStore {
-  /** Those later than `since`, in ms since 1970, that this store has not given before. */
+  /** Revocations after `since`, in ms since 1970, that this store has not returned before. */
   load(since: number): Promise<readonly Revocation[]>;
   /**
    * Durable when it resolves.
    *
-   * @param kept all that there are, this one among them; those up to `since` are not needed any more.
+   * @param kept all revocations with this one; the ones up to `since` are not needed any more.
    */
   add(one: Revocation, kept: Iterable<Revocation>, since: number): Promise<void>;
 }

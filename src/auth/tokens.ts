@@ -145,7 +145,7 @@ export interface Credentials {
   readonly token?: string | undefined;
 }
 
-/** Who is calling. @throws {CourierError} UNAUTHORIZED when there is no token or it is not valid. */
+/** The principal of a call. @throws {CourierError} UNAUTHORIZED when there is no token or it is not valid. */
 export async function authenticate(verify: VerifyToken, credentials: Credentials): Promise<Principal> {
   const token = credentials.token ?? bearerToken(credentials.authorization);
   if (token === undefined) throw new CourierError('UNAUTHORIZED', 'a token is required');

@@ -1,6 +1,6 @@
 /**
  * Letting clients in, or not: pages by their origin, connections that have yet to authenticate by how many of them wait, and
- * whoever speaks by a token that is valid and was not revoked.
+ * callers by a token that is valid and was not revoked.
  */
 import type { IncomingMessage } from 'node:http';
 import { keyOf, type Principal } from '../auth/principal.ts';

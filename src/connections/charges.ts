@@ -1,4 +1,4 @@
-/** What callers do, counted against their limits: calls by principal, wrong tokens by address. */
+/** Charges what callers do to their limits: calls to the principal, wrong tokens to the address. */
 import { keyOf, type Principal } from '../auth/principal.ts';
 import type { Role } from '../contract/admin.ts';
 import { CourierError } from '../errors.ts';

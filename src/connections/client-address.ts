@@ -19,7 +19,7 @@ const NAMED: Readonly<Record<string, readonly string[]>> = {
 };
 /** An IPv4 address within IPv6 has its 32 bits behind this many. */
 const MAPPED_PREFIX_LENGTH = 96;
-/** Whoever has one IPv6 address has all that begin so (RFC 6177). */
+/** A client with one IPv6 address has all that begin like it (RFC 6177). */
 const SITE_PREFIX_LENGTH = 64;
 /** Characters of a header that says where a request came from, at most: room for forty hops, each with an IPv6 address. */
 const MAX_HEADER_LENGTH = 2048;
@@ -44,7 +44,7 @@ export function parseNetworks(text: string): readonly Network[] | undefined {
 }
 
 /**
- * What tells the address of whoever sent a request, in canonical form: the peer's, unless that is a trusted proxy; else
+ * Makes the function that tells the address of a request's sender, in canonical form: the peer's, unless that is a trusted proxy; else
  * the nearest one in `X-Forwarded-For` or `Forwarded` that is no trusted proxy's. Where the headers give no answer that
  * can be relied on, it is that of the last proxy that can.
  */

@@ -58,7 +58,7 @@ export interface ConnectionOptions {
   readonly transport: Transport | undefined;
   /** The client's. */
   readonly address: string;
-  /** How long it may take until it is known who speaks, in ms. */
+  /** How long the client may take to say who it is, in ms. */
   readonly openingMs: number;
 }
 
@@ -122,7 +122,7 @@ export class Connection {
 
   /** Who it speaks for. There is none before it is open. */
   get principal(): Principal {
-    if (this.#principal === undefined) throw new Error('nobody has signed in');
+    if (this.#principal === undefined) throw new Error('nobody has authenticated');
     return this.#principal;
   }
 
@@ -146,7 +146,7 @@ export class Connection {
   }
 
   /**
-   * Learns who speaks and takes a place for it.
+   * Authenticates the client and takes one of its principal's places.
    *
    * @throws {CourierError} what refuses it, or what it was ended with meanwhile. It is the caller's to end it then.
    */

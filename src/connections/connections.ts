@@ -1,5 +1,5 @@
 /**
- * All connections: how many there are, who is still alive, and their end. What is guaranteed of one is written on
+ * All connections: counts and lists them, and ends them in order. The guarantees of one connection are written on
  * `Connection`.
  */
 import { randomUUID } from 'node:crypto';
@@ -255,7 +255,7 @@ export class Connections {
 
   async #claim(connection: Connection, principal: Principal): Promise<void> {
     const most = this.#deps.limits.gateway.connections ?? Number.POSITIVE_INFINITY;
-    // Before a stream elsewhere gives its place up for nothing; and again for those that came while it was claimed.
+    // Looked at before a stream elsewhere gives up its place for nothing, and again for connections that came meanwhile.
     if (this.#admitted.size >= most) throw FULL.error;
     await this.#places.take(connection, principal);
     if (connection.state !== 'opening') return;
@@ -278,7 +278,7 @@ async function drainConnection(connection: Connection, signal: AbortSignal): Pro
   connection.end(SHUTTING_DOWN);
 }
 
-/** Who is connected over what, for the log. */
+/** A connection, for the log. */
 function describe({ id, principal: { sub, role }, transport, address, since }: Connection) {
   return { connection_id: id, user_id: sub, role, transport, address, since: new Date(since).toISOString() };
 }

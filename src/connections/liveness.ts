@@ -1,7 +1,7 @@
 /**
- * Who is still there. Alive is who was heard: what is written to a client shows nothing. A client that was not heard for a
- * while is pinged, whatever it is being sent, and cut off when it stays silent. Streams of server-sent events cannot answer:
- * they are pinged for the proxies on their way.
+ * Finds clients that are gone. A client lives when it was heard: what is written to it shows nothing. The gateway pings a
+ * client that it has not heard for a while, whatever it is sending to it, and cuts it off when it stays silent. Streams of
+ * server-sent events cannot answer: they are pinged for the proxies on their way.
  *
  * Silence is counted in looks, not in time: a process that was stopped for a minute has not listened for a minute.
  */

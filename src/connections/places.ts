@@ -1,4 +1,4 @@
-/** The places that principals have for what lasts: so many of each at once, counted together with the other instances. */
+/** Places: a principal may have so many WebSockets and streams at once, counted together with the other instances. */
 import { keyOf, type Principal } from '../auth/principal.ts';
 import { CourierError } from '../errors.ts';
 import type { ConnectionCounts } from '../limits/limiter.ts';
@@ -17,27 +17,27 @@ export interface PlacesDeps {
 
 export class Places {
   readonly #deps: PlacesDeps;
-  /** Those that have a place, by whose it is, oldest first. */
+  /** Connections that have a place, by the key of their principal, oldest first. */
   readonly #taken = new Map<string, Set<Connection>>();
 
   constructor(deps: PlacesDeps) {
     this.#deps = deps;
   }
 
-  /** How many are taken, of all principals. */
+  /** Taken places of all principals. */
   get count(): number {
     let count = 0;
     for (const own of this.#taken.values()) count += own.size;
     return count;
   }
 
-  /** The connections of a principal that have one. */
+  /** The connections of a principal that have a place. */
   of(key: string): Connection[] {
     return [...(this.#taken.get(key) ?? [])];
   }
 
   /**
-   * Takes one for a connection that is being opened. A stream of server-sent events gives up its own for it.
+   * Takes a place for a connection that is being opened. Where there is none, a stream of server-sent events is ended for it.
    *
    * @throws {CourierError} SERVICE_UNAVAILABLE when there is none.
    */

@@ -1,13 +1,13 @@
 /** How long clients may take. Tests shorten it. */
 export interface Timings {
-  /** To say who they are, in ms; then 4408. */
+  /** To say who they are, in ms; then the close code is 4408. */
   readonly openingMs: number;
   /**
-   * How often it is looked who was heard, in ms. A client that was not heard at twelve looks in a row is pinged, and one that
-   * was not at twenty-four has gone.
+   * How often Liveness looks which clients were heard, in ms. It pings a client that was not heard at twelve looks in a row,
+   * and cuts it off after twenty-four.
    */
   readonly lookMs: number;
-  /** To read something of what waits for them, in ms; then 4509. */
+  /** To read something of what waits for them, in ms; then the close code is 4509. */
   readonly stallMs: number;
   /** To have a backup made and read all of it, in ms: it takes room on the log's disk meanwhile. */
   readonly backupMs: number;

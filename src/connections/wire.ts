@@ -47,7 +47,7 @@ export interface Wire {
   /** Whether a client that lives answers a ping. */
   readonly answersPings: boolean;
   ping(): void;
-  /** Takes nothing more from the client, tells it why, and ends; called once. Who does not end in time is cut off. */
+  /** Takes nothing more from the client, tells it why, and ends; called once. A client that does not end in time is cut off. */
   goodbye(ending: Ending): void;
   /** Cuts the connection off. */
   destroy(): void;

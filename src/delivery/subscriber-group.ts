@@ -138,7 +138,7 @@ export class SubscriberGroup {
     this.#removed.push({ subscriber, seq });
   }
 
-  /** Ends an operation: closes the group when it is empty. Only then removed subscribers are told, who may join again at once. */
+  /** Ends an operation: closes the group when it is empty. Only then it tells removed subscribers, which may join again at once. */
   #settle(): void {
     if (!this.#isClosed && this.#subscribers.size === 0) {
       this.#isClosed = true;

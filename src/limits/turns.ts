@@ -1,6 +1,6 @@
 /**
- * Turns of the event loop: how much is done in one of them of what many ask for at once. It is done a little at a time, so that
- * everybody else, whoever asks for the health first of all, waits for a moment only.
+ * Turns of the event loop: does what many ask for at once a little in each turn, so that everybody else waits for a moment
+ * only, above all a check of the health.
  */
 
 export class Turns {

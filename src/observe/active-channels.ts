@@ -1,21 +1,21 @@
 /**
- * On which channels something came of late. Every instance is told of every event, so this is the same on all of them; it
- * begins anew with the process. Costs an event one look-up, and holds no more than MAX_CHANNELS.
+ * The channels that had events recently. Every instance is told of every event, so this is the same on all of them; it begins
+ * anew with the process. It costs an event one look-up, and holds no more than MAX_CHANNELS.
  */
 import type { ChannelActivity } from '../contract/admin.ts';
 import type { Delivery } from '../delivery/batch.ts';
 
-/** Channels that are remembered; the one on which nothing came for the longest is forgotten first. */
+/** Channels that are remembered; the one that was quiet for the longest is forgotten first. */
 const MAX_CHANNELS = 1000;
-/** What came so long ago counts a third of what comes now, in ms. */
+/** An event of so long ago counts a third of one of now, in ms. */
 const DECAY_MS = 60_000;
 
 type LastEvent = NonNullable<ChannelActivity['last_event']>;
 
 interface Channel {
-  /** A second, when the last event came. */
+  /** Events a second, when the last one came. */
   readonly rate: number;
-  /** On the monotonic clock, in ms. */
+  /** When the last event came, in ms of the monotonic clock. */
   readonly last: number;
   readonly event: LastEvent;
 }
@@ -39,14 +39,14 @@ export class ActiveChannels {
     this.#channels.set(channel, { rate, last: now, event: { id, type, at: new Date() } });
   }
 
-  /** What is known of a channel; nothing, or what was forgotten, is a rate of 0 and no event. */
+  /** What is known of a channel; a channel that is not known has a rate of 0 and no event. */
   of(channel: string): { readonly rate: number; readonly last_event: LastEvent | null } {
     const known = this.#channels.get(channel);
     if (known === undefined) return { rate: 0, last_event: null };
     return { rate: Math.round(decayed(known, this.#now()) * 1000) / 1000, last_event: known.event };
   }
 
-  /** Those on which something came, the most recent first. */
+  /** The most recently active first. */
   get channels(): readonly string[] {
     return [...this.#channels.keys()].reverse();
   }

@@ -1,4 +1,4 @@
-/** Which clients are connected, and built with which contract: listed for people, and in a few classes for metrics. */
+/** Counts connected clients by the contract that they were built with: as a list for people, in a few classes for metrics. */
 import type { ClientCount, ClientIdentity } from '../contract/admin.ts';
 
 /** Clients listed, at most. */
@@ -15,12 +15,12 @@ export function sumClients(counts: readonly ClientCount[]): ClientCount[] {
   return inOrder.slice(0, MAX_CLIENTS).map(([, sum]) => sum);
 }
 
-/** Neither is ever empty, and neither has a space. */
+/** Neither text is ever empty or has a space. */
 function keyOf(client: string | null, contract: string | null): string {
   return `${client ?? ''} ${contract ?? ''}`;
 }
 
-/** Courier's own clients, and all others: those that do not say what they are among them. */
+/** Courier's own clients, and all others, with clients that do not say what they are. */
 export type ClientClass = 'typescript' | 'python' | 'other';
 /** Whether the contract is that of the gateway. */
 export type ContractClass = 'current' | 'other' | 'unknown';

@@ -1,12 +1,12 @@
-/** How late the event loop was of late: what everybody waits for, whoever asks for the health among them. */
+/** Measures how late the event loop was in the last seconds: everybody waits for it, also a check of the health. */
 
-/** How often it is looked at, and for how long a look counts, in ms. */
+/** How often the loop is looked at, and for how long a look counts, in ms. */
 const LOOK_MS = 20;
 const PERIOD_MS = 10_000;
 
 export class EventLoopDelay implements Disposable {
   readonly #timer: NodeJS.Timeout;
-  /** Of the period that is over, and of the present one: what somebody waited on average who came at any moment, in ms. */
+  /** The average wait in the period that is over, in ms; and the sum of squared delays in the present one. */
   #before = 0;
   #squares = 0;
   #begun = performance.now();
@@ -17,12 +17,12 @@ export class EventLoopDelay implements Disposable {
     this.#timer.unref();
   }
 
-  /** What somebody had to wait on average who came at any moment of the last ten seconds, or of the ten before, in ms. */
+  /** The average wait of a call that came at any moment of the last ten seconds, or of the ten before, in ms. */
   get lateMs(): number {
     return Math.round(Math.max(this.#before, this.#now));
   }
 
-  /** Whoever comes while it is busy waits for half of that time: a long time is met more often, and waited for longer. */
+  /** A call that comes while the loop is busy waits for half of that time on average: a long time is met more often, too. */
   #look(): void {
     const now = performance.now();
     this.#squares += Math.max(0, now - this.#looked - LOOK_MS) ** 2;

@@ -1,5 +1,5 @@
 /**
- * Where everything that went wrong comes together, whoever noticed it: a call, a socket, a timer, a worker, or nobody.
+ * Collects everything that went wrong, wherever it was noticed: in a call, a socket, a timer, a worker, or nowhere.
  * Here it is decided what is counted, what is logged and passed on, and what the caller may be told.
  */
 import { TRPCError } from '@trpc/server';

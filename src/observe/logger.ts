@@ -10,9 +10,9 @@ import pretty from 'pino-pretty';
 import type { Config } from '../config.ts';
 import type { LogLevel } from '../contract/admin.ts';
 
-/** Bytes of lines that wait for whoever reads the log; further ones are dropped, as waiting for a slow reader would stop the gateway. */
+/** Bytes of lines that wait for the program that reads the log; further lines are dropped, as waiting for it would stop the gateway. */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
-/** How long whoever reads the log may take at the end, in ms. */
+/** How long the program that reads the log may take at the end, in ms. */
 const FLUSH_MS = 1000;
 /** Equal warnings and errors that are logged within REPEAT_WINDOW_MS; the rest of them are counted. */
 const MAX_REPEATS = 20;
@@ -49,7 +49,7 @@ export function createLogger(config: Pick<Config, 'logLevel' | 'logFormat'>, des
     timestamp: () => `,"timestamp":"${new Date().toISOString()}"`,
     formatters: { level: (level: string) => ({ level }) },
   };
-  // Looked at, a pipe is written to without waiting for whoever reads it, which would hold up the end of the process.
+  // Node.js writes to a pipe that was looked at without waiting for its reader, which would delay the end of the process.
   if (destination === undefined) void process.stdout;
   const stream =
     config.logFormat === 'pretty'

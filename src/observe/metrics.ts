@@ -16,7 +16,7 @@ export interface MetricSources {
   /** The hash of the gateway's contract. */
   readonly contract: string;
   readonly connections: () => Readonly<Record<Transport, number>>;
-  /** What those who are connected say that they are, one for each connection. */
+  /** What connected clients say that they are, one for each connection. */
   readonly clients: () => readonly ClientIdentity[];
   readonly channels: () => number;
   readonly subscriptions: () => number;
@@ -30,7 +30,7 @@ export interface MetricSources {
   readonly instances: () => number;
 }
 
-/** Close codes that have a label of their own: those that the gateway uses, and the common ones of clients. */
+/** Close codes that have a label of their own: the gateway's, and the common ones of clients. */
 const CLOSE_CODES = new Set([1000, 1001, 1002, 1005, 1006, 1007, 1008, 1009, 1011, 1013, 4400, 4408, 4429, 4509]);
 /** Moments of failure that are kept. */
 const MAX_REMEMBERED_FAILURES = 1000;

@@ -1,19 +1,19 @@
 /**
- * What the gateway did of late: rates over the last minute, and the last 15 minutes in intervals. Totals that only grow are
- * looked at every second, so that counting costs no more and asking costs nothing.
+ * Rates over the last minute, and the last 15 minutes in intervals. Totals that only grow are looked at every second, so that
+ * counting costs no more and asking costs nothing.
  */
 import type { Sample, Series, Stats } from '../contract/admin.ts';
 import { type LatencyCounts, latencyOf, NO_LATENCIES } from './latencies.ts';
 
 const LOOK_MS = 1000;
 const MINUTE_MS = 60_000;
-/** Intervals begin at multiples of this, by the wall clock, so that those of several instances are the same. */
+/** Intervals begin at multiples of this, by the wall clock, so that all instances have the same ones. */
 const INTERVAL_MS = 5000;
 const INTERVALS = (15 * MINUTE_MS) / INTERVAL_MS;
 
 type Key = keyof Sample['rates'];
 
-/** What is known at one moment. */
+/** The totals at one moment. */
 export interface Counted {
   /** Since the start. */
   readonly totals: Readonly<Record<Key, number>>;
@@ -66,7 +66,7 @@ export class Rates implements Disposable {
     return { published: rateOf('published'), delivered: rateOf('delivered'), replayed: rateOf('replayed'), failures: rateOf('failures') };
   }
 
-  /** Those that are over, oldest first. */
+  /** The intervals that are over, oldest first. */
   get intervals(): readonly Interval[] {
     return this.#intervals;
   }
@@ -129,8 +129,8 @@ export function seriesOf(instances: readonly (readonly Interval[])[]): Series {
 }
 
 /**
- * Every instance closes an interval at a look of its own, so for a moment only some have the last one. It is not waited for
- * those that are further behind than that: they have just started, hang, or have another time.
+ * Every instance closes an interval at a look of its own, so for a moment only some have the last one. Instances that are
+ * further behind are not waited for: they have just started, hang, or have another time.
  */
 function toldUntil(instances: readonly (readonly Interval[])[]): number {
   const ends = instances.flatMap((intervals) => intervals.at(-1)?.at ?? []);

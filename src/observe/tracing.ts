@@ -1,6 +1,6 @@
 /**
- * What an event leaves behind on its way through the gateway, for people to follow: spans where an OpenTelemetry SDK is
- * registered, and lines in the log at level `debug`. Where nobody follows, it costs a look at a flag.
+ * Follows an event on its way through the gateway, for people: by spans where an OpenTelemetry SDK is registered, and by lines
+ * in the log at level `debug`. Where neither is on, it costs a look at a flag.
  *
  * A span `publish` has a child `append`; the span `deliver`, on every instance that delivers the event, is a child of what
  * the event's `traceparent` names. That is what the publisher sent, or else the span `publish`.
@@ -24,14 +24,14 @@ import { tellable } from '../errors.ts';
 import { VERSION } from '../version.ts';
 import type { Logger } from './logger.ts';
 
-/** What is known of the call that an event is published by. */
+/** The call that publishes an event. */
 export interface TracedCall {
   readonly requestId: string;
   /** W3C trace context of the call, where its caller sent one. */
   readonly traceparent: string | undefined;
 }
 
-/** What is known of an event once it is stored. */
+/** An event once it is stored. */
 interface PublishedEvent {
   readonly id: string;
   readonly channel: string;
@@ -39,7 +39,7 @@ interface PublishedEvent {
   readonly duplicate: boolean;
 }
 
-/** One publish call that is followed. */
+/** Follows one publish. */
 export interface PublishTrace {
   /** Of the gateway's span, for events whose publisher sent none. */
   readonly traceparent: string | undefined;
@@ -49,22 +49,22 @@ export interface PublishTrace {
 }
 
 export interface Tracing {
-  /** A publish begins; without drafts, one that was refused unread. Undefined when nobody follows. */
+  /** A publish begins; without drafts, one that was refused unread. Undefined when tracing is off. */
   publish(call: TracedCall, drafts: readonly CheckedDraft[]): PublishTrace | undefined;
-  /** An event goes out to live subscribers. Returns what to call when all of them have it; undefined when nobody follows. */
+  /** An event goes out to live subscribers. Returns the function to call when all of them have it; undefined when tracing is off. */
   deliver(event: { readonly json: string }, subscribers: number): (() => void) | undefined;
 }
 
-/** Follows nothing. */
+/** Tracing that is off. */
 export const noTracing: Tracing = { publish: () => undefined, deliver: () => undefined };
 
 /** @param logger takes a line for each step. An SDK that is to get spans must be registered before. */
 export function createTracing(logger: Logger): Tracing {
   const tracer = registeredTracer();
-  const isFollowed = () => tracer !== undefined || logger.isEnabled('debug');
+  const isOn = () => tracer !== undefined || logger.isEnabled('debug');
   return {
-    publish: (call, drafts) => (isFollowed() ? followPublish(tracer, logger, call, drafts) : undefined),
-    deliver: (event, subscribers) => (isFollowed() ? followDelivery(tracer, logger, event, subscribers) : undefined),
+    publish: (call, drafts) => (isOn() ? tracePublish(tracer, logger, call, drafts) : undefined),
+    deliver: (event, subscribers) => (isOn() ? traceDelivery(tracer, logger, event, subscribers) : undefined),
   };
 }
 
@@ -74,7 +74,7 @@ function registeredTracer(): Tracer | undefined {
   return isSpanContextValid(tracer.startSpan('start').spanContext()) ? tracer : undefined;
 }
 
-function followPublish(
+function tracePublish(
   tracer: Tracer | undefined,
   logger: Logger,
   { requestId, traceparent }: TracedCall,
@@ -135,7 +135,7 @@ function followPublish(
   };
 }
 
-function followDelivery(tracer: Tracer | undefined, logger: Logger, event: { readonly json: string }, subscribers: number): () => void {
+function traceDelivery(tracer: Tracer | undefined, logger: Logger, event: { readonly json: string }, subscribers: number): () => void {
   const { id, channel, type, metadata } = JSON.parse(event.json) as {
     id: string;
     channel: string;
