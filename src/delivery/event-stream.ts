@@ -7,7 +7,7 @@ import { type TrackedEnvelope, tracked } from '@trpc/server';
 import type { Batch, Delivery, Sink } from './batch.ts';
 
 /** An iterator with so many events, or so many bytes of them, in its queue is full: its subscriber reads the log when there is room. */
-const MAX_QUEUED = 64;
+const MAX_QUEUED_EVENTS = 64;
 const MAX_QUEUED_BYTES = 256 * 1024;
 
 const brand = Symbol('EventStream');
@@ -78,7 +78,7 @@ class QueueSink implements Sink {
   #wakeWriter: (() => void) | undefined;
 
   get writable(): boolean {
-    return this.#queue.length < MAX_QUEUED && this.#bytes < MAX_QUEUED_BYTES;
+    return this.#queue.length < MAX_QUEUED_EVENTS && this.#bytes < MAX_QUEUED_BYTES;
   }
 
   deliver({ deliveries, bytes }: Batch): void {

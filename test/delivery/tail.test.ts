@@ -14,7 +14,7 @@ function listen(hub: Hub) {
   const seqs: number[] = [];
   const interrupted: number[] = [];
   let wake: () => void = () => undefined;
-  const member: LiveSubscriber = {
+  const subscriber: LiveSubscriber = {
     sink: {
       writable: true,
       drained: () => Promise.resolve(),
@@ -25,12 +25,12 @@ function listen(hub: Hub) {
     },
     onBehind: (seq) => {
       interrupted.push(seq);
-      hub.join(filter, member, 0);
+      hub.join(filter, subscriber, 0);
       wake();
     },
   };
   const filter = { channels: EVERYTHING, types: undefined };
-  hub.join(filter, member, 0);
+  hub.join(filter, subscriber, 0);
   const until = (done: () => boolean) =>
     new Promise<void>((resolve) => {
       wake = () => {

@@ -13,7 +13,7 @@ const PYTHON = pathOf('client/python/.venv/bin/python');
 const RETRY = { minDelayMs: 20, maxDelayMs: 200, busyDelayMs: 20 };
 const PUBLISHERS = 4;
 
-interface Member {
+interface Service {
   readonly items: readonly Item[];
   /** Resolves once it has acknowledged and received so many. */
   reaches(count: number): Promise<void>;
@@ -43,7 +43,7 @@ function waiting() {
   };
 }
 
-function typescriptMember(url: string, token: string, ledger: Ledger): Member {
+function typescriptService(url: string, token: string, ledger: Ledger): Service {
   const client = new CourierClient({ url, token, retry: RETRY, timeoutMs: 60_000, onGap: 'fail' });
   const items: Item[] = [];
   const { wake, until } = waiting();
@@ -82,7 +82,7 @@ function typescriptMember(url: string, token: string, ledger: Ledger): Member {
   };
 }
 
-function pythonMember(url: string, token: string, ledger: Ledger): Member & Disposable {
+function pythonService(url: string, token: string, ledger: Ledger): Service & Disposable {
   const child = spawn(PYTHON, [pathOf('test/faults/python_client.py'), url, token], { stdio: ['pipe', 'pipe', 'inherit'] });
   const items: Item[] = [];
   const { wake, until } = waiting();
@@ -130,17 +130,17 @@ test.for([
   const between = LONG ? 2000 : 100;
   await using gateways = await startFirst();
   const ledger = new Ledger();
-  using python = pythonMember(gateways.url, gateways.token, ledger);
-  const typescript = typescriptMember(gateways.url, gateways.token, ledger);
+  using python = pythonService(gateways.url, gateways.token, ledger);
+  const typescript = typescriptService(gateways.url, gateways.token, ledger);
   const all = [typescript, python];
   for (let kill = 1; kill <= 3; kill += 1) {
-    await Promise.all(all.map((member) => member.reaches(kill * between)));
+    await Promise.all(all.map((service) => service.reaches(kill * between)));
     await gateways.restart(signal);
   }
-  await Promise.all(all.map((member) => member.reaches(4 * between)));
-  await Promise.all(all.map((member) => member.stop()));
+  await Promise.all(all.map((service) => service.reaches(4 * between)));
+  await Promise.all(all.map((service) => service.stop()));
   const stored = await storedEvents(gateways.url, gateways.token);
-  await Promise.all(all.map((member) => member.end(stored.at(-1)?.id ?? '')));
+  await Promise.all(all.map((service) => service.end(stored.at(-1)?.id ?? '')));
   const figures = ledger.compare(stored, typescript.items);
   const others = ledger.compare(stored, python.items);
   const { received, lost, duplicated } = others;
