@@ -1,5 +1,5 @@
 /** The way of an event from a caller into the log: authorise, encode, append, acknowledge. */
-import { keyOf, type Principal } from './auth/principal.ts';
+import { type Principal, principalKey } from './auth/principal.ts';
 import { requireRight, requireRights, requireSomeRight } from './auth/publish-rights.ts';
 import type { Connection } from './connections/connection.ts';
 import { familyOf } from './contract/channels.ts';
@@ -115,7 +115,7 @@ function encode(
       traceparent: metadata?.traceparent ?? given.traceparent,
     },
   });
-  const idempotency = key === undefined ? undefined : { principal: keyOf(given.principal), key };
+  const idempotency = key === undefined ? undefined : { principal: principalKey(given.principal), key };
   return { channel, family, type, body: `${head.slice(0, -1)},"data":${data}}`, idempotency };
 }
 

@@ -70,14 +70,14 @@ async function synced(path: string, flags: string): Promise<void> {
 function told(error: unknown, path: string): unknown {
   if (!isOfSystem(error)) return error;
   if (error.code === 'EEXIST') return new CliError(`${path} was made by somebody else meanwhile, and is not overwritten`);
-  return new CliError(`${path} cannot be made: ${reasonOf(error, dirname(path))}`);
+  return new CliError(`${path} cannot be made: ${writeProblem(error, dirname(path))}`);
 }
 
 function isOfSystem(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && 'code' in error && 'syscall' in error;
 }
 
-function reasonOf({ code, syscall, message }: NodeJS.ErrnoException, folder: string): string {
+function writeProblem({ code, syscall, message }: NodeJS.ErrnoException, folder: string): string {
   if (syscall === 'link' && code !== 'EIO') return `its file system has no hard links (${code}); use another, and copy it from there`;
   switch (code) {
     case 'ENOENT':

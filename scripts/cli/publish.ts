@@ -92,11 +92,11 @@ async function openInput({ file }: PublishOptions): Promise<Readable> {
     return handle.createReadStream();
   } catch (error) {
     if (error instanceof CliError) throw error;
-    throw new CliError(`${file} cannot be read: ${reasonOf(error)}`);
+    throw new CliError(`${file} cannot be read: ${readProblem(error)}`);
   }
 }
 
-function reasonOf(error: unknown): string {
+function readProblem(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   if (code === 'ENOENT') return 'there is no such file';
   if (code === 'EACCES') return 'you may not read it';

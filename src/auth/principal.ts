@@ -24,7 +24,7 @@ export interface Principal {
  * A text that no two principals share: what is kept of one is kept by its role and its `sub`, of which tokens of different
  * roles may have the same. A `sub` has no space. That of a service is the bare name.
  */
-export function keyOf({ role, sub }: Pick<Principal, 'role' | 'sub'>): string {
+export function principalKey({ role, sub }: Pick<Principal, 'role' | 'sub'>): string {
   return role === 'service' ? sub : `${role} ${sub}`;
 }
 

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { ROLES } from '../contract/admin.ts';
 import { CLOCK_TOLERANCE_MS } from './claims.ts';
-import { keyOf, type Principal } from './principal.ts';
+import { type Principal, principalKey } from './principal.ts';
 
 const ofSub = z.strictObject({ sub: z.string(), role: z.enum(ROLES).optional(), at: z.number() });
 const ofToken = z.strictObject({ jti: z.string(), at: z.number() });
@@ -85,5 +85,5 @@ export class Revocations {
 function nameOf(revoked: Revoked): string {
   if ('jti' in revoked) return `jti ${revoked.jti}`;
   const { sub, role } = revoked;
-  return role === undefined ? `sub ${sub}` : `principal ${keyOf({ sub, role })}`;
+  return role === undefined ? `sub ${sub}` : `principal ${principalKey({ sub, role })}`;
 }

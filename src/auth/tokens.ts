@@ -62,7 +62,7 @@ export function tokenVerifier(settings: VerifierSettings): TokenVerifier {
       verified.remember(digest, principal);
       return principal;
     } catch (cause) {
-      throw cause instanceof CourierError ? cause : notValid(reasonOf(cause), cause);
+      throw cause instanceof CourierError ? cause : notValid(tokenProblem(cause), cause);
     }
   };
   return { verify, [Symbol.dispose]: () => verified[Symbol.dispose]() };
@@ -89,7 +89,7 @@ function notValid(reason: string, cause?: unknown): CourierError {
   return new CourierError('UNAUTHORIZED', `the token is not valid: ${reason}`, { cause });
 }
 
-function reasonOf(cause: unknown): string {
+function tokenProblem(cause: unknown): string {
   if (cause instanceof errors.JWTExpired) return 'it has expired';
   if (cause instanceof errors.JWTClaimValidationFailed) return `claim ${cause.claim}: ${cause.reason.replaceAll('_', ' ')}`;
   if (cause instanceof errors.JOSEAlgNotAllowed) return 'its algorithm is not the one in use';

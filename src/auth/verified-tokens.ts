@@ -46,7 +46,7 @@ export class VerifiedTokens implements Disposable {
     // What was being verified at the end.
     if (this.#disposed) return;
     this.#forget(digest);
-    const bytes = bytesOf(principal);
+    const bytes = bytesOfPrincipal(principal);
     this.#entries.set(digest, { principal, until: Math.min(principal.expiresAt, Date.now() + REMEMBERED_MS), bytes });
     this.#bytes += bytes;
     for (const oldest of this.#entries.keys()) {
@@ -78,7 +78,7 @@ export class VerifiedTokens implements Disposable {
   }
 }
 
-function bytesOf({ sub, jti, readable, writable }: Principal): number {
+function bytesOfPrincipal({ sub, jti, readable, writable }: Principal): number {
   let bytes = ENTRY_BYTES + sub.length + (jti?.length ?? 0);
   for (const { singles } of [readable, writable]) for (const channel of singles) bytes += GRANT_BYTES + channel.length;
   return bytes;

@@ -3,7 +3,7 @@
  * callers by a token that is valid and was not revoked.
  */
 import type { IncomingMessage } from 'node:http';
-import { keyOf, type Principal } from '../auth/principal.ts';
+import { type Principal, principalKey } from '../auth/principal.ts';
 import type { Revocations } from '../auth/revocations.ts';
 import { UnknownKeyError } from '../auth/signatures.ts';
 import { authenticate, type Credentials, type VerifyToken } from '../auth/tokens.ts';
@@ -56,7 +56,7 @@ export class Admission {
     const known = await authenticate(this.#deps.verify, { token, authorization }).catch(() => undefined);
     const isKnown = known !== undefined && !this.isRevoked(known);
     this.end(connection);
-    return this.#admitAs(connection, isKnown ? `principal ${keyOf(known)}` : address, !isKnown);
+    return this.#admitAs(connection, isKnown ? `principal ${principalKey(known)}` : address, !isKnown);
   }
 
   /** The connection has authenticated, or gone: it is no longer counted. */

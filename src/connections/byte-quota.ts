@@ -1,5 +1,5 @@
 /** The memory that connections may take of the gateway: each principal a part of it, and all of them together. */
-import { keyOf, type Principal } from '../auth/principal.ts';
+import { type Principal, principalKey } from '../auth/principal.ts';
 import { CourierError } from '../errors.ts';
 import { upTo } from '../limits/bytes.ts';
 
@@ -51,7 +51,7 @@ export class ByteQuota {
   /** @throws {CourierError} TOO_MANY_REQUESTS when the principal takes too much, SERVICE_UNAVAILABLE when all do. */
   reserve(user: QuotaUser, bytes: number): void {
     const { ofOne, inAll, tooMuch } = this.#limits;
-    const own = (this.#byPrincipal.get(keyOf(user.principal)) ?? 0) + bytes;
+    const own = (this.#byPrincipal.get(principalKey(user.principal)) ?? 0) + bytes;
     if (own > ofOne) throw new CourierError('TOO_MANY_REQUESTS', tooMuch, { retryAfterMs: 1000 });
     if (this.#bytes + bytes > inAll) throw new CourierError('SERVICE_UNAVAILABLE', 'the gateway is full', { retryAfterMs: 1000 });
     this.#add(user, bytes);
@@ -71,7 +71,7 @@ export class ByteQuota {
     if (bytes === 0) return;
     this.#bytes += bytes;
     add(this.#byUser, user, bytes);
-    add(this.#byPrincipal, keyOf(user.principal), bytes);
+    add(this.#byPrincipal, principalKey(user.principal), bytes);
   }
 }
 

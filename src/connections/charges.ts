@@ -1,5 +1,5 @@
 /** Charges what callers do to their limits: calls to the principal, wrong tokens to the address. */
-import { keyOf, type Principal } from '../auth/principal.ts';
+import { type Principal, principalKey } from '../auth/principal.ts';
 import type { Role } from '../contract/admin.ts';
 import { CourierError } from '../errors.ts';
 import type { Rate } from '../limits/gcra.ts';
@@ -38,7 +38,7 @@ export class Charges {
   charge(principal: Principal, action: LimitedAction, cost: number, onTooMany: () => void): Promise<void> | undefined {
     const rates = this.#rates[principal.role][action];
     if (rates.length === 0) return undefined;
-    const verdict = this.#deps.limiter.charge({ key: `${action}:${keyOf(principal)}`, rates, cost });
+    const verdict = this.#deps.limiter.charge({ key: `${action}:${principalKey(principal)}`, rates, cost });
     if (verdict === undefined) return undefined;
     return this.#refuse({ principal, action, cost, rates, onTooMany }, verdict);
   }
@@ -73,7 +73,7 @@ export class Charges {
   async #isTooGreedy(principal: Principal): Promise<boolean> {
     const publishPerSecond = this.#deps.limits[principal.role].publishPerSecond ?? 0;
     const most = Math.max(MIN_REFUSALS_PER_MINUTE, REFUSED_SECONDS_PER_MINUTE * publishPerSecond);
-    const charge = { key: `refusals:${keyOf(principal)}`, rates: rate(most, 60_000), cost: 1 };
+    const charge = { key: `refusals:${principalKey(principal)}`, rates: rate(most, 60_000), cost: 1 };
     return (await this.#deps.limiter.charge(charge)) !== undefined;
   }
 }

@@ -12,7 +12,7 @@
  * One timer serves the three states that have a deadline: to open, until the token expires, to close.
  */
 import { CLOCK_TOLERANCE_MS } from '../auth/claims.ts';
-import { keyOf, type Principal } from '../auth/principal.ts';
+import { type Principal, principalKey } from '../auth/principal.ts';
 import type { Credentials } from '../auth/tokens.ts';
 import type { ClientIdentity, Transport } from '../contract/admin.ts';
 import type { Filter } from '../contract/filter.ts';
@@ -223,7 +223,7 @@ export class Connection {
     // What has ended meanwhile stays so.
     this.assertOpen();
     const { sub, role } = this.principal;
-    if (keyOf(principal) !== keyOf(this.principal)) {
+    if (principalKey(principal) !== principalKey(this.principal)) {
       throw new CourierError('UNAUTHORIZED', `the token is of another: this connection is that of ${role} ${JSON.stringify(sub)}`);
     }
     this.#principal = principal;

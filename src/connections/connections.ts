@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { keyOf, type Principal } from '../auth/principal.ts';
+import { type Principal, principalKey } from '../auth/principal.ts';
 import type { Revoked } from '../auth/revocations.ts';
 import type { Credentials } from '../auth/tokens.ts';
 import type { Transport } from '../contract/admin.ts';
@@ -266,7 +266,7 @@ export class Connections {
   #charge(connection: Connection, action: LimitedAction, cost: number): Promise<void> | undefined {
     const { principal } = connection;
     return this.#charges.charge(principal, action, cost, () => {
-      for (const own of [...this.#places.of(keyOf(principal)), connection]) if (own.transport !== undefined) own.end(TOO_GREEDY);
+      for (const own of [...this.#places.of(principalKey(principal)), connection]) if (own.transport !== undefined) own.end(TOO_GREEDY);
     });
   }
 }

@@ -1,5 +1,5 @@
 /** Places: a principal may have so many WebSockets and streams at once, counted together with the other instances. */
-import { keyOf, type Principal } from '../auth/principal.ts';
+import { type Principal, principalKey } from '../auth/principal.ts';
 import { CourierError } from '../errors.ts';
 import type { ConnectionCounts } from '../limits/limiter.ts';
 import type { Limits } from '../limits/limits.ts';
@@ -43,7 +43,7 @@ export class Places {
    */
   async take(connection: Connection, principal: Principal): Promise<void> {
     const most = this.#deps.limits[principal.role].connections;
-    const key = keyOf(principal);
+    const key = principalKey(principal);
     const open = most === null ? undefined : await this.#claim(key, connection.id, most);
     if (open !== undefined) {
       this.#deps.meter.limited('connections');

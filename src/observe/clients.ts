@@ -8,7 +8,7 @@ const MAX_CLIENTS = 50;
 export function sumClients(counts: readonly ClientCount[]): ClientCount[] {
   const sums = new Map<string, ClientCount>();
   for (const { client, contract, connections } of counts) {
-    const key = keyOf(client, contract);
+    const key = clientKey(client, contract);
     sums.set(key, { client, contract, connections: connections + (sums.get(key)?.connections ?? 0) });
   }
   const inOrder = [...sums].sort(([keyA, a], [keyB, b]) => b.connections - a.connections || keyA.localeCompare(keyB));
@@ -16,7 +16,7 @@ export function sumClients(counts: readonly ClientCount[]): ClientCount[] {
 }
 
 /** Neither text is ever empty or has a space. */
-function keyOf(client: string | null, contract: string | null): string {
+function clientKey(client: string | null, contract: string | null): string {
   return `${client ?? ''} ${contract ?? ''}`;
 }
 

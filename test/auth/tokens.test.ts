@@ -2,7 +2,7 @@
 import { createHmac } from 'node:crypto';
 import { SignJWT, UnsecuredJWT } from 'jose';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { keyOf } from '../../src/auth/principal.ts';
+import { principalKey } from '../../src/auth/principal.ts';
 import { authenticate, bearerToken, signToken, tokenVerifier } from '../../src/auth/tokens.ts';
 import { SERVICE_NAMES } from '../../src/contract/events/index.ts';
 
@@ -162,10 +162,10 @@ test('the name of a service is for services', async () => {
 
 test('what is kept of principals is kept apart', () => {
   const roles = ['user', 'service', 'admin'] as const;
-  const keys = ['ada', 'user', 'admin', 'forge'].flatMap((sub) => roles.map((role) => keyOf({ role, sub })));
+  const keys = ['ada', 'user', 'admin', 'forge'].flatMap((sub) => roles.map((role) => principalKey({ role, sub })));
   expect(new Set(keys).size).toBe(keys.length);
   // What services had stored under their bare names stays theirs.
-  expect(keyOf({ role: 'service', sub: 'forge' })).toBe('forge');
+  expect(principalKey({ role: 'service', sub: 'forge' })).toBe('forge');
 });
 
 describe('times', () => {
