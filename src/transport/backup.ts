@@ -1,6 +1,6 @@
 /**
- * A copy of the log as an answer. It is made first, beside the log, and then sent at its reader's pace; it is gone when that is
- * over, in whatever way.
+ * A copy of the log as an answer. The log makes it first, beside itself, and the gateway then sends it as fast as the client
+ * reads it; it is deleted when that is over, in whatever way.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';

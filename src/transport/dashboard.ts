@@ -1,6 +1,6 @@
 /**
- * The dashboard at `/admin/`: its page, and static files as its build left them. Whoever asks gets them, since nothing in them is secret;
- * what the dashboard shows it gets over tRPC, with the token of whoever looks at it.
+ * The dashboard at `/admin/`: its page, and static files as its build left them. Everybody gets them, since nothing in them is secret; what
+ * the dashboard shows it gets over tRPC, with the token of the user who looks at it.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, type ReadStream, readFileSync } from 'node:fs';
@@ -10,6 +10,8 @@ import { dirname, join } from 'node:path';
 import sirv, { type RequestHandler } from 'sirv';
 import { CourierError } from '../errors.ts';
 import { markPage } from './browser-headers.ts';
+import { requireMethod } from './http-exchange.ts';
+import type { Exchange } from './http-requests.ts';
 import type { RequestTarget } from './request-target.ts';
 
 /** Where `npm run build:dashboard` leaves it, seen from the package: the same from source and from `dist`. */
@@ -24,15 +26,12 @@ const ASSETS_IN_PAGE = '"./assets/';
 const MAX_DEPTH = 8;
 const ASSET_CACHING = 'public, max-age=31536000, immutable';
 
-export interface DashboardRequest {
-  readonly req: IncomingMessage;
-  readonly res: ServerResponse;
+export interface DashboardRequest extends Exchange {
   readonly target: RequestTarget;
-  readonly requestId: string;
 }
 
 /**
- * Answers a request below `/admin`; resolves when the answer has gone, or its reader has.
+ * Answers a request below `/admin`; resolves when the answer or the client has gone.
  *
  * @throws {CourierError} for everything that is to be answered with a problem document.
  */
@@ -47,10 +46,7 @@ export function isOfDashboard({ path }: RequestTarget): boolean {
 export function openDashboard(folder: string = BUILT): Dashboard {
   const build = readBuild(folder);
   return async ({ req, res, target, requestId }) => {
-    if (!METHODS.includes(req.method ?? '')) {
-      res.setHeader('allow', METHODS.join(', '));
-      throw new CourierError('METHOD_NOT_SUPPORTED', `use ${METHODS.join(' or ')} here`);
-    }
+    requireMethod(req, res, METHODS);
     if (build === undefined) {
       throw new CourierError('NOT_FOUND', 'the dashboard is not built: run `npm run build:dashboard`, and start the gateway again');
     }
@@ -95,7 +91,7 @@ function sendAsset(files: RequestHandler, { req, res, path }: FileRequest): Prom
   const headers = { 'accept-encoding': encoding, 'if-none-match': known };
   return new Promise((resolve, reject) => {
     res.once('close', resolve);
-    // sirv keeps a file open whose reader has gone, and does not hear that one cannot be read.
+    // sirv keeps a file open whose client has gone, and does not hear that one cannot be read.
     res.once('pipe', (file: ReadStream) => {
       file.once('error', reject);
       res.once('close', () => file.destroy());

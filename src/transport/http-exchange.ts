@@ -28,7 +28,7 @@ export function headerOf(req: IncomingMessage, name: string): string | undefined
   return Array.isArray(value) ? value[0] : value;
 }
 
-/** Who reads a body. */
+/** What a body is read for. */
 export interface BodyReader {
   /** Ends the reading. */
   readonly signal: AbortSignal;
@@ -65,7 +65,7 @@ export function requireJsonInUtf8(req: IncomingMessage): void {
  * The text of a body.
  *
  * @throws {CourierError} PAYLOAD_TOO_LARGE; PARSE_ERROR when it is not UTF-8; the signal's reason when it aborts before the
- * body is there; what `hold` throws.
+ * body is there; what `reserve` throws.
  */
 export async function readText(req: IncomingMessage, reader: BodyReader, maxBytes: number): Promise<string> {
   const bytes = await readBytes(req, reader, maxBytes);
@@ -116,6 +116,18 @@ export function sendJson(res: ServerResponse, status: number, body: string): voi
   res.end(body);
 }
 
+/** Refuses a request by its method. @throws {CourierError} METHOD_NOT_SUPPORTED; the answer then names those that are. */
+export function requireMethod({ method = '' }: IncomingMessage, res: ServerResponse, methods: readonly string[]): void {
+  if (methods.includes(method)) return;
+  res.setHeader('allow', methods.join(', '));
+  throw new CourierError('METHOD_NOT_SUPPORTED', `use ${methods.join(' or ')} here`);
+}
+
+/** The header that says when to come back. */
+export function retryAfter(ms: number | undefined): { readonly 'retry-after'?: string } {
+  return ms === undefined ? {} : { 'retry-after': String(Math.ceil(ms / 1000)) };
+}
+
 /** Answers with what an error means. */
 export function sendProblem(req: IncomingMessage, res: ServerResponse, error: CourierError, requestId: string): void {
   if (res.headersSent) {
@@ -130,7 +142,7 @@ export function sendProblem(req: IncomingMessage, res: ServerResponse, error: Co
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
     ...(status === 401 && { 'www-authenticate': 'Bearer' }),
-    ...(retryAfterMs !== undefined && { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) }),
+    ...retryAfter(retryAfterMs),
   });
   res.end(
     JSON.stringify({
@@ -146,8 +158,8 @@ export function sendProblem(req: IncomingMessage, res: ServerResponse, error: Co
 }
 
 /**
- * What is left of a body that was refused unread is not worth reading: the answer is the last on its connection. Whoever is
- * to come back must hear that, and would not while it still sends: its body, if it is short, is passed over.
+ * Does not read what is left of a body that was refused unread: the answer is the last on its connection. A client that is to
+ * come back must hear that, and would not while it still sends: the gateway passes over its body, if that is short.
  */
 export function endUnread(req: IncomingMessage, res: ServerResponse, refusal?: CourierError): void {
   const { 'content-length': length = '0', 'transfer-encoding': coding } = req.headers;

@@ -1,14 +1,15 @@
 /**
  * How a request becomes a connection: for its duration, or for as long as its stream lasts. A socket has few requests at once,
- * one behind the other: they are taken as they come, and each would hold its answer until those before it have gone.
+ * one behind the other: the gateway takes them as they come, and each keeps its answer until those before it have gone.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Connection } from '../connections/connection.ts';
 import type { Connections } from '../connections/connections.ts';
-import { endingOf, SHUTTING_DOWN, type Wire } from '../connections/wire.ts';
+import { type Ending, endingOf, SHUTTING_DOWN, type Wire } from '../connections/wire.ts';
 import { tellable } from '../errors.ts';
 import type { Failures } from '../observe/failures.ts';
+import type { RequestTarget } from './request-target.ts';
 
 /** One request, and where its answer goes. */
 export interface Exchange {
@@ -17,13 +18,19 @@ export interface Exchange {
   readonly requestId: string;
 }
 
+/** One that has a path of its own, and a connection. */
+export interface RoutedExchange extends Exchange {
+  readonly target: RequestTarget;
+  readonly connection: Connection;
+}
+
 /** Requests of one socket that have yet to be answered, at most. Clients that do not wait for answers are rare, and send few. */
-const MAX_PIPELINED = 16;
+const MAX_PIPELINED_REQUESTS = 16;
 
 export class HttpRequests {
   readonly #connections: Connections;
   readonly #failures: Failures;
-  /** Of each socket the requests that have yet to be answered, and what is to be done when each of them is over. */
+  /** For each socket the requests that have yet to be answered, and what to do when each of them is over. */
   readonly #underWay = new WeakMap<Socket, Map<ServerResponse, (() => void)[]>>();
 
   constructor(connections: Connections, failures: Failures) {
@@ -31,12 +38,12 @@ export class HttpRequests {
     this.#failures = failures;
   }
 
-  /** Takes note of a request. A socket with too many is cut off; returns whether the request is to be answered. */
+  /** Counts a request, and cuts a socket with too many off. Returns whether the request is to be answered. */
   enter({ req, res }: Exchange): boolean {
     const { socket } = req;
     if (socket.destroyed) return false;
     const own = this.#underWay.get(socket) ?? this.#watch(socket);
-    if (own.size >= MAX_PIPELINED) {
+    if (own.size >= MAX_PIPELINED_REQUESTS) {
       socket.destroy();
       return false;
     }
@@ -45,7 +52,7 @@ export class HttpRequests {
     return true;
   }
 
-  /** One that lasts for its request. */
+  /** Makes a connection that lasts for its request. */
   request({ req, res, requestId }: Exchange): Connection {
     const connection = this.#connections.request(req, requestId);
     connection.carriedBy(new RequestWire(req, res, connection));
@@ -53,18 +60,18 @@ export class HttpRequests {
     return connection;
   }
 
-  /** One that lasts. @throws what `serve` throws, before the stream has begun. */
+  /** Makes a connection that lasts as long as its stream. @throws what `serve` throws, before the stream has begun. */
   async stream({ req, res }: Exchange, serve: (connection: Connection) => Promise<void>): Promise<void> {
     const connection = this.#connections.arrive(req, 'sse');
     this.#whenOver(req.socket, res, () => connection.closed());
-    // Until the stream begins it is a request, and is cut off with its socket.
+    // Until the stream begins it is a request, and ends with its socket.
     connection.carriedBy(new RequestWire(req, res, connection));
     try {
       await serve(connection);
     } catch (error) {
       const wasBegun = res.headersSent;
       const answer = connection.ending?.error ?? error;
-      // What is refused before the stream begins is told, and counted, by whoever answers it.
+      // What is refused before the stream begins is told, and counted, where it is answered.
       connection.end(endingOf(wasBegun ? this.#failures.answer('http', answer, { connection_id: connection.id }) : tellable(answer)));
       if (!wasBegun) throw answer;
     }
@@ -80,7 +87,7 @@ export class HttpRequests {
     return own;
   }
 
-  /** Calls `then` once: when the answer has gone, or its reader has. */
+  /** Calls `then` once: when the answer or the client has gone. */
   #whenOver(socket: Socket, res: ServerResponse, then: () => void): void {
     const own = this.#underWay.get(socket)?.get(res);
     if (own === undefined) then();
@@ -95,32 +102,46 @@ export class HttpRequests {
   }
 }
 
-/** A request answers for itself: whoever waits in it hears the connection's signal. */
-class RequestWire implements Wire {
+/** A wire on which the client says nothing after its request: its silence shows nothing. */
+export abstract class OneWayWire implements Wire {
   readonly answersPings = false;
   readonly isRead = true;
   readonly bytesRead = 0;
-  readonly bufferedBytes = 0;
+
+  get bufferedBytes(): number {
+    return 0;
+  }
+
+  ping(): void {}
+
+  drain?(signal: AbortSignal): Promise<void>;
+
+  abstract goodbye(ending: Ending): void;
+
+  abstract destroy(): void;
+}
+
+/** A request answers for itself: what waits in it hears the connection's signal. */
+class RequestWire extends OneWayWire {
   readonly #req: IncomingMessage;
   readonly #res: ServerResponse;
   readonly #connection: Connection;
 
   constructor(req: IncomingMessage, res: ServerResponse, connection: Connection) {
+    super();
     this.#req = req;
     this.#res = res;
     this.#connection = connection;
   }
 
-  ping(): void {}
+  override goodbye(): void {}
 
-  goodbye(): void {}
-
-  destroy(): void {
+  override destroy(): void {
     this.#req.socket.destroy();
   }
 
-  /** What has yet to come would be refused, and what has been answered is its reader's: neither is waited for. */
-  async drain(): Promise<void> {
+  /** Waits neither for a body that has yet to come, which would be refused, nor for a client that reads its answer. */
+  override async drain(): Promise<void> {
     if (!this.#req.complete || this.#res.writableEnded) this.#connection.end(SHUTTING_DOWN);
   }
 }

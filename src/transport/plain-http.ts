@@ -1,14 +1,12 @@
 /** The plain HTTP surface, for `curl` and clients without tRPC: publish, replay, health, stats, backup. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import type { Administration } from '../administration.ts';
 import type { Principal } from '../auth/principal.ts';
-import type { Connection } from '../connections/connection.ts';
 import type { Timings } from '../connections/timings.ts';
 import type { Health } from '../contract/admin.ts';
 import { asyncApiDocument } from '../contract/asyncapi.ts';
 import { contractDocument } from '../contract/document.ts';
-import { EVENT_TYPES } from '../contract/events/index.ts';
 import type { Pipeline } from '../delivery/pipeline.ts';
 import { CourierError, invalidField, validated } from '../errors.ts';
 import { HISTORY_ORDERS, history, MAX_HISTORY_LIMIT } from '../history.ts';
@@ -16,13 +14,14 @@ import type { LimitedAction } from '../limits/limits.ts';
 import { isServing } from '../observe/health.ts';
 import type { Logger } from '../observe/logger.ts';
 import { authorise, publish } from '../publish.ts';
-import { typeList } from '../router/events.ts';
 import { anyDraft } from '../router/services.ts';
 import { CONTRACT_HASH, VERSION } from '../version.ts';
 import { sendCopy } from './backup.ts';
-import { readableChannelList } from './channel-list.ts';
-import { headerOf, readJson, sendJson, traceparentFrom } from './http-exchange.ts';
-import { decodeSegment, type RequestTarget } from './request-target.ts';
+import { credentialsOf } from './caller.ts';
+import { headerOf, readJson, requireMethod, sendJson, traceparentFrom } from './http-exchange.ts';
+import type { RoutedExchange } from './http-requests.ts';
+import { readableChannelList, typesInAddress } from './plain-address.ts';
+import { decodeSegment } from './request-target.ts';
 
 export interface PlainHttpDeps {
   readonly pipeline: Pipeline;
@@ -33,16 +32,7 @@ export interface PlainHttpDeps {
   readonly timings: Timings;
 }
 
-interface Exchange {
-  readonly req: IncomingMessage;
-  readonly res: ServerResponse;
-  readonly target: RequestTarget;
-  readonly requestId: string;
-  /** For the duration of the request. */
-  readonly connection: Connection;
-}
-
-type Handler = (deps: PlainHttpDeps, exchange: Exchange, rest: string | undefined) => Promise<void>;
+type Handler = (deps: PlainHttpDeps, exchange: RoutedExchange, rest: string | undefined) => Promise<void>;
 
 /** First segment of the path -> method -> handler. */
 const ROUTES: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
@@ -62,27 +52,24 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
 const TAKE_CHANNELS: ReadonlySet<string> = new Set(['publish', 'events']);
 
 /** Answers one request. @throws {CourierError} for everything that is to be answered with a problem document. */
-export async function handlePlainHttp(deps: PlainHttpDeps, exchange: Exchange): Promise<void> {
+export async function handlePlainHttp(deps: PlainHttpDeps, exchange: RoutedExchange): Promise<void> {
   const [, name = '', ...rest] = exchange.target.path.split('/');
   const methods = Object.hasOwn(ROUTES, name) ? ROUTES[name] : undefined;
   if (methods === undefined || rest.length > (TAKE_CHANNELS.has(name) ? 1 : 0))
     throw new CourierError('NOT_FOUND', 'there is nothing at this path');
-  const handler = Object.hasOwn(methods, exchange.req.method ?? '') ? methods[exchange.req.method as string] : undefined;
-  if (handler === undefined) {
-    exchange.res.setHeader('allow', Object.keys(methods).join(', '));
-    throw new CourierError('METHOD_NOT_SUPPORTED', `use ${Object.keys(methods).join(' or ')} here`);
-  }
+  requireMethod(exchange.req, exchange.res, Object.keys(methods));
+  const handler = methods[exchange.req.method as string] as Handler;
   await handler(deps, exchange, rest[0] === undefined ? undefined : decodeSegment(rest[0]));
 }
 
-/** Who calls, once the call has been counted. */
-async function caller({ req, connection }: Exchange, activity: LimitedAction): Promise<Principal> {
-  const principal = await connection.open({ authorization: headerOf(req, 'authorization') });
-  await connection.charge(activity);
+/** Who calls, once the call has been charged. */
+async function caller({ req, connection }: RoutedExchange, action: LimitedAction): Promise<Principal> {
+  const principal = await connection.open(credentialsOf(req));
+  await connection.charge(action);
   return principal;
 }
 
-async function handlePublish(deps: PlainHttpDeps, exchange: Exchange, channel: string | undefined): Promise<void> {
+async function handlePublish(deps: PlainHttpDeps, exchange: RoutedExchange, channel: string | undefined): Promise<void> {
   await caller(exchange, 'publish');
   const { req, requestId, connection } = exchange;
   const call = { connection, requestId, traceparent: traceparentFrom(req) };
@@ -123,15 +110,10 @@ const historyQuery = z.strictObject({
   after: z.string().optional(),
   before: z.string().optional(),
   limit: z.coerce.number().int().min(1).max(MAX_HISTORY_LIMIT).optional(),
-  types: z
-    .string()
-    .transform((value) => value.split(','))
-    .pipe(typeList)
-    .optional()
-    .describe(`Comma list of ${EVENT_TYPES.join(', ')}`),
+  types: typesInAddress,
 });
 
-async function handleHistory(deps: PlainHttpDeps, exchange: Exchange, channels: string | undefined): Promise<void> {
+async function handleHistory(deps: PlainHttpDeps, exchange: RoutedExchange, channels: string | undefined): Promise<void> {
   const principal = await caller(exchange, 'query');
   if (channels === undefined) throw new CourierError('NOT_FOUND', 'name channels or patterns: /events/{channel},{pattern}');
   const query = validated(historyQuery, Object.fromEntries(new URLSearchParams(exchange.target.search)));
@@ -143,18 +125,18 @@ async function handleHistory(deps: PlainHttpDeps, exchange: Exchange, channels: 
   );
   const { events, ...rest } = page;
   const text = `{"events":[${events.map((delivery) => delivery.json).join(',')}],${JSON.stringify(rest).slice(1)}`;
-  // Who has been shown out meanwhile is told nothing.
+  // A client whose connection has ended meanwhile is told nothing.
   exchange.connection.assertOpen();
   exchange.connection.reserve(Buffer.byteLength(text));
   sendJson(exchange.res, 200, text);
 }
 
-async function handleHealth(deps: PlainHttpDeps, exchange: Exchange): Promise<void> {
+async function handleHealth(deps: PlainHttpDeps, exchange: RoutedExchange): Promise<void> {
   const health = await deps.health();
   sendJson(exchange.res, isServing(health.status) ? 200 : 503, JSON.stringify(health));
 }
 
-async function handleMetrics(deps: PlainHttpDeps, { res, requestId }: Exchange): Promise<void> {
+async function handleMetrics(deps: PlainHttpDeps, { res, requestId }: RoutedExchange): Promise<void> {
   const { contentType, text } = await deps.metrics();
   res.writeHead(200, { 'content-type': contentType, 'x-request-id': requestId }).end(text);
 }
@@ -163,24 +145,24 @@ async function handleMetrics(deps: PlainHttpDeps, { res, requestId }: Exchange):
 let contract: string | undefined;
 let asyncApi: string | undefined;
 
-function handleContract(_deps: PlainHttpDeps, exchange: Exchange): Promise<void> {
+function handleContract(_deps: PlainHttpDeps, exchange: RoutedExchange): Promise<void> {
   contract ??= JSON.stringify(contractDocument());
   sendJson(exchange.res, 200, contract);
   return Promise.resolve();
 }
 
-function handleAsyncApi(_deps: PlainHttpDeps, exchange: Exchange): Promise<void> {
+function handleAsyncApi(_deps: PlainHttpDeps, exchange: RoutedExchange): Promise<void> {
   asyncApi ??= JSON.stringify(asyncApiDocument(contractDocument(), { version: VERSION, contractHash: CONTRACT_HASH }));
   sendJson(exchange.res, 200, asyncApi);
   return Promise.resolve();
 }
 
-function handleLiveness(_deps: PlainHttpDeps, exchange: Exchange): Promise<void> {
+function handleLiveness(_deps: PlainHttpDeps, exchange: RoutedExchange): Promise<void> {
   sendJson(exchange.res, 200, '{"status":"alive"}');
   return Promise.resolve();
 }
 
-async function handleStats(deps: PlainHttpDeps, exchange: Exchange): Promise<void> {
+async function handleStats(deps: PlainHttpDeps, exchange: RoutedExchange): Promise<void> {
   const principal = await caller(exchange, 'query');
   if (principal.role === 'user') throw new CourierError('FORBIDDEN', 'statistics are for services and admins');
   const stats = await deps.administration.stats();
@@ -188,7 +170,7 @@ async function handleStats(deps: PlainHttpDeps, exchange: Exchange): Promise<voi
   sendJson(exchange.res, 200, JSON.stringify(stats));
 }
 
-async function handleBackup({ pipeline, logger, timings }: PlainHttpDeps, exchange: Exchange): Promise<void> {
+async function handleBackup({ pipeline, logger, timings }: PlainHttpDeps, exchange: RoutedExchange): Promise<void> {
   const { sub, role } = await caller(exchange, 'query');
   if (role !== 'admin') throw new CourierError('FORBIDDEN', 'backups are for admins');
   const about = { user_id: sub, request_id: exchange.requestId };

@@ -1,7 +1,7 @@
 /**
  * What a request asks for: its target (RFC 9112, 3.2) as it was sent. Nothing of it is decoded, resolved or joined before
- * a route is chosen. What proxies and libraries read in different ways is refused, so that whoever guards a path in front
- * of the gateway has guarded the route behind it.
+ * a route is chosen. The gateway refuses what proxies and libraries read in different ways, so that a proxy that
+ * guards a path in front of the gateway has guarded the route behind it.
  */
 import { CourierError } from '../errors.ts';
 

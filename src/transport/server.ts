@@ -16,8 +16,7 @@ import { handlePlainHttp, type PlainHttpDeps } from './plain-http.ts';
 import { SSE_PREFIX, servePlainSse } from './plain-sse.ts';
 import { decodeSegment, type RequestTarget, requestTarget } from './request-target.ts';
 import type { SocketRoom } from './socket-room.ts';
-import { sendTrpcError } from './trpc-errors.ts';
-import { handleTrpcHttp } from './trpc-http.ts';
+import { handleTrpcHttp, sendTrpcError } from './trpc-http.ts';
 import { serveTrpcSse } from './trpc-sse.ts';
 import { Upgrades } from './upgrades.ts';
 
@@ -32,14 +31,14 @@ export interface ServerDeps extends PlainHttpDeps {
 }
 
 /**
- * How long a client may take to send a request, in ms, and how often that is looked at. Connections are kept longer than
- * proxies keep them (nginx: 60 s): one that the gateway closes may have a proxy's next request on its way.
+ * How long a client may take to send a request, in ms, and how often the gateway looks. It keeps connections longer than
+ * proxies do (nginx: 60 s): one that the gateway closes may have a proxy's next request on its way.
  */
 const TIMEOUTS = { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 2000, keepAliveTimeout: 75_000 };
 /** Connections that may wait to be taken, where the system lets so many: as all clients come back at once after a restart. */
 const BACKLOG = 4096;
-/** Characters of a request's path in the log, at most. */
-const MAX_LOGGED_PATH = 300;
+/** UTF-16 units of a request's path in the log, at most. */
+const MAX_LOGGED_PATH_UNITS = 300;
 const TRPC_PREFIX = '/trpc/';
 
 export interface Listener {
@@ -47,7 +46,7 @@ export interface Listener {
   readonly url: string;
   readonly port: number;
   /**
-   * Refuses new connections and requests (health apart) with a retryable error, lets clients go one by one, closes
+   * Drains: refuses new connections and requests (health apart) with a retryable error, asks clients one by one to go, closes
    * what remains with 1001, and stops listening; all within `limitMs`.
    */
   close(limitMs: number): Promise<void>;
@@ -76,26 +75,26 @@ class HttpServer {
   readonly #deps: ServerDeps;
   readonly #requests: HttpRequests;
   readonly #dashboard: Dashboard;
-  #refusing = false;
+  #isDraining = false;
 
   constructor(deps: ServerDeps) {
     this.#deps = deps;
     const { stallMs } = deps.timings;
-    const upgrades = new Upgrades({ ...deps, stallMs, isRefusing: (socket) => this.#refusalOf(socket) !== undefined });
+    const upgrades = new Upgrades({ ...deps, stallMs, isRefused: (socket) => this.#refusalOf(socket) !== undefined });
     this.#requests = new HttpRequests(deps.connections, deps.failures);
     this.#dashboard = openDashboard(deps.dashboardFolder);
     this.server = createServer(
       { ...TIMEOUTS, shouldUpgradeCallback: isWebSocketUpgrade },
       (req, res) => void this.#answer({ req, res, requestId: requestIdOf(req) }),
     );
-    // Of a client that does not read its answer. The gateway's own part of a request takes less than that.
+    // For clients that do not read their answers. The gateway's own part of a request takes less than that.
     this.server.timeout = stallMs;
     this.server.on('connection', (socket) => deps.room.enter(socket));
     this.server.on('upgrade', (req, socket, head) => upgrades.take(req, socket as Socket, head));
   }
 
   async close(limitMs: number): Promise<void> {
-    this.#refusing = true;
+    this.#isDraining = true;
     await this.#deps.connections.drain(limitMs);
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
     // What is left waits for a request, or sends one that would be refused.
@@ -113,7 +112,7 @@ class HttpServer {
       const target = requestTarget(req.url ?? '', this.#deps.basePath);
       const forDashboard = isOfDashboard(target);
       if (!forDashboard && this.#answerBrowser(req, res)) return;
-      const observing = /^\/(health|livez|readyz|metrics)$/.test(target.path);
+      const isHealthCheck = /^\/(health|livez|readyz|metrics)$/.test(target.path);
       const refusal = this.#refusalOf(req.socket);
       if (refusal !== undefined) res.setHeader('connection', 'close');
       if (refusal !== undefined && isStream(req, target)) {
@@ -121,7 +120,7 @@ class HttpServer {
         res.destroy();
         return;
       }
-      if (refusal !== undefined && !observing) throw refusal;
+      if (refusal !== undefined && !isHealthCheck) throw refusal;
       if (forDashboard) {
         this.#requests.request(exchange);
         await this.#dashboard({ ...exchange, target });
@@ -131,23 +130,20 @@ class HttpServer {
     }
   }
 
-  /** Why nothing that comes over the socket is taken, but questions after the health; undefined where it is. */
+  /** Why nothing that comes over the socket is taken, but health checks; undefined where it is. */
   #refusalOf(socket: Socket): CourierError | undefined {
-    if (this.#refusing) return SHUTTING_DOWN.error;
+    if (this.#isDraining) return SHUTTING_DOWN.error;
     return this.#deps.room.has(socket) ? undefined : FULL.error;
   }
 
   async #serve(exchange: Exchange, target: RequestTarget): Promise<void> {
     const path = target.path.startsWith(TRPC_PREFIX) ? decodeSegment(target.path.slice(TRPC_PREFIX.length)) : undefined;
+    const { pipeline, timings } = this.#deps;
     if (target.path.startsWith(SSE_PREFIX)) {
-      const { timings, pipeline } = this.#deps;
-      await this.#requests.stream(exchange, (connection) =>
-        servePlainSse(pipeline, { ...exchange, target, connection, stallMs: timings.stallMs }),
-      );
+      await this.#requests.stream(exchange, (connection) => servePlainSse(pipeline, { ...exchange, target, connection }, timings.stallMs));
     } else if (path !== undefined && exchange.req.method === 'GET' && isSubscription(path)) {
-      const { stallMs } = this.#deps.timings;
       await this.#requests
-        .stream(exchange, (connection) => serveTrpcSse(this.#deps, { ...exchange, target, path, connection, stallMs }))
+        .stream(exchange, (connection) => serveTrpcSse(this.#deps, { ...exchange, target, path, connection }, timings.stallMs))
         .catch((error: unknown) => sendTrpcError(exchange, this.#deps.failures.answer('trpc', error, this.#context(exchange))));
     } else {
       const connection = this.#requests.request(exchange);
@@ -156,7 +152,7 @@ class HttpServer {
     }
   }
 
-  /** Lets pages of allowed origins read answers (CORS). True when the request was a browser's question about that. */
+  /** Lets pages of allowed origins read answers (CORS). Returns whether it has answered a browser that asks about that. */
   #answerBrowser(req: IncomingMessage, res: ServerResponse): boolean {
     const { origin } = req.headers;
     const asks = req.method === 'OPTIONS' && req.headers['access-control-request-method'] !== undefined;
@@ -172,7 +168,7 @@ class HttpServer {
   }
 
   #context({ req, requestId }: Exchange) {
-    return { request_id: requestId, method: req.method, path: req.url?.split('?', 1)[0]?.slice(0, MAX_LOGGED_PATH) };
+    return { request_id: requestId, method: req.method, path: req.url?.split('?', 1)[0]?.slice(0, MAX_LOGGED_PATH_UNITS) };
   }
 }
 

@@ -1,16 +1,16 @@
 /**
  * How many sockets there is room for: the process may have so many descriptors open, of which the log, its servers and the
- * answer to whoever asks for the health need some. Sockets beyond that are told to come back, but for that one question.
+ * answer to a health check need some. The gateway tells clients beyond that to come back, and answers their health checks only.
  */
 import { readdirSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import type { Logger } from '../observe/logger.ts';
 
 /** Descriptors for everything else than sockets of clients, beside those that are open when it begins. */
-const RESERVE = 48;
+const RESERVED_DESCRIPTORS = 48;
 /** Sockets that may be open beyond the room: the newest of them, each for one answer. */
-const MAX_SPARE = 16;
-/** The part of the room that has to be free again before running out is told again. */
+const MAX_SPARE_SOCKETS = 16;
+/** The part of the room that has to be free again before the log tells again that it runs out. */
 const FREE_AGAIN = 0.1;
 
 export class SocketRoom {
@@ -24,10 +24,10 @@ export class SocketRoom {
   /** @param descriptors that the process may have open; as the system says when absent. */
   constructor(logger: Logger, descriptors = maxDescriptors()) {
     this.#logger = logger;
-    this.#most = Math.max(MAX_SPARE, descriptors - openDescriptors() - RESERVE - MAX_SPARE);
+    this.#most = Math.max(MAX_SPARE_SOCKETS, descriptors - openDescriptors() - RESERVED_DESCRIPTORS - MAX_SPARE_SOCKETS);
   }
 
-  /** Why not all who come can be let in; undefined while they can. */
+  /** Why there is no room for more clients; undefined while there is. */
   get problem(): string | undefined {
     if (!this.#isFull) return undefined;
     return `there are descriptors for ${this.#most} sockets, and all are taken: raise the limit of open files (ulimit -n, LimitNOFILE), or add instances`;
@@ -40,12 +40,12 @@ export class SocketRoom {
     socket.once('close', () => this.#leave(socket, set));
     if (set !== this.#spare) return;
     this.#tell();
-    if (this.#spare.size <= MAX_SPARE) return;
+    if (this.#spare.size <= MAX_SPARE_SOCKETS) return;
     const [oldest] = this.#spare;
     oldest?.destroy();
   }
 
-  /** Whether there was room for it: else it is answered with SERVICE_UNAVAILABLE, but for a question after the health. */
+  /** Whether there was room for it: else it is answered with SERVICE_UNAVAILABLE, but for a health check. */
   has(socket: Socket): boolean {
     return !this.#spare.has(socket);
   }

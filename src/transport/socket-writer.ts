@@ -5,6 +5,7 @@
  * Where there are many sockets to write to, the event loop gets its turns in between.
  */
 import type { Duplex } from 'node:stream';
+import type { Delivery, Sink } from '../delivery/batch.ts';
 import { upTo } from '../limits/bytes.ts';
 
 export interface SocketWriterOptions {
@@ -18,13 +19,13 @@ export interface SocketWriterOptions {
 
 const HIGH_WATER_BYTES = 256 * 1024;
 /**
- * From what on those that were full of late take no more, together, as so much and at most as a part of the heap; each may have so
- * much at least. A batch or two come on top of it.
+ * What the writers that were full of late may have together, in bytes, and at most as a part of the heap; each of them may have the
+ * minimum. A batch or two come on top of it.
  */
 const ALL_FULL_BYTES = upTo(256 * 1024 * 1024, 1 / 4);
 const MIN_HIGH_WATER_BYTES = 16 * 1024;
 const STALL_MS = 30_000;
-/** From so many buffers in one turn on, small ones are put together: each costs the socket some hundred bytes beyond its own. */
+/** From so many buffers in one turn on, the writer puts small ones together: each costs the socket some hundred bytes beyond its own. */
 const MANY_BUFFERS = 16;
 const SMALL_BYTES = 1024;
 /** How long flushing may keep the event loop from others at a time, in ms. */
@@ -67,7 +68,7 @@ export class SocketWriter {
   }
 
   get writable(): boolean {
-    return (this.#socketIsFree ? this.#queuedBytes : this.bufferedBytes) < Math.min(this.#highWaterBytes, shareOfFull);
+    return (this.#socketIsFree ? this.#queuedBytes : this.bufferedBytes) < Math.min(this.#highWaterBytes, maxBytesOfFull);
   }
 
   /** Something that the client has done shows that it reads, though the socket does not. */
@@ -80,6 +81,18 @@ export class SocketWriter {
     if (!this.open) return;
     if (this.queue.push(frames) === 1) scheduleFlush(this);
     this.#queuedBytes += frames.length;
+  }
+
+  /** Takes events as the bytes that `make` gives, which all writers share that take events in the same form. */
+  sink(form: string, make: (deliveries: readonly Delivery[]) => Buffer): Sink {
+    const writer = this;
+    return {
+      get writable() {
+        return writer.writable;
+      },
+      deliver: (batch) => writer.write(batch.render(form, make)),
+      drained: (signal) => writer.drained(signal),
+    };
   }
 
   /** Hands what is queued to the socket. */
@@ -110,7 +123,7 @@ export class SocketWriter {
   async drained(signal: AbortSignal): Promise<void> {
     while (!this.writable) {
       signal.throwIfAborted();
-      // What it may hold may have become less since the last flush.
+      // Its part may have become less since the last flush.
       if (!this.#socketIsFree) this.#watchForStall();
       await this.#untilMoved(signal);
     }
@@ -155,9 +168,9 @@ export class SocketWriter {
   #noteFull(isFull: boolean): void {
     if (this.#isFull === isFull) return;
     this.#isFull = isFull;
-    full += isFull ? 1 : -1;
-    const share = ALL_FULL_BYTES / Math.max(1, full);
-    shareOfFull = share >= HIGH_WATER_BYTES ? Number.POSITIVE_INFINITY : Math.max(MIN_HIGH_WATER_BYTES, share);
+    fullWriters += isFull ? 1 : -1;
+    const share = ALL_FULL_BYTES / Math.max(1, fullWriters);
+    maxBytesOfFull = share >= HIGH_WATER_BYTES ? Number.POSITIVE_INFINITY : Math.max(MIN_HIGH_WATER_BYTES, share);
   }
 
   #watchForStall(): void {
@@ -178,9 +191,9 @@ export class SocketWriter {
   }
 }
 
-/** How many writers are full, or were when their clients were looked at last; and what each writer may hold. */
-let full = 0;
-let shareOfFull = Number.POSITIVE_INFINITY;
+/** How many writers are full, or were when their clients were looked at last; and how many bytes each may have. */
+let fullWriters = 0;
+let maxBytesOfFull = Number.POSITIVE_INFINITY;
 
 /** Writers with something queued, in the order of their first write. */
 let dirty: SocketWriter[] = [];
@@ -192,7 +205,7 @@ function scheduleFlush(writer: SocketWriter): void {
   dirty.push(writer);
 }
 
-/** Every writer in its turn; after a slice the event loop has its own first. */
+/** Every writer in its turn; after a slice the event loop has its turn first. */
 function flushAll(): void {
   const sliceEnds = performance.now() + FLUSH_SLICE_MS;
   while (next < dirty.length) {

@@ -6,9 +6,10 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Connection } from '../connections/connection.ts';
-import { type Ending, STALLED, type Wire } from '../connections/wire.ts';
+import { type Ending, STALLED } from '../connections/wire.ts';
 import type { Delivery, Sink } from '../delivery/batch.ts';
 import type { Meter } from '../observe/meter.ts';
+import { OneWayWire } from './http-requests.ts';
 import { SocketWriter } from './socket-writer.ts';
 
 /** How events, pings and the end are written for a kind of client. */
@@ -16,10 +17,14 @@ export interface SseDialect {
   /** Names the form: streams of the same name share the bytes of an event. */
   readonly name: string;
   readonly opening: string;
-  readonly ping: string;
+  readonly ping: Buffer;
   event(delivery: Delivery): string;
+  /** Comes behind how long the client is to wait, where it may come back. */
   lastWords(ending: Ending): string;
 }
+
+/** How long a client is to wait before it comes back, in ms, at least. */
+const MIN_RETRY_MS = 1000;
 
 export interface SseStreamOptions {
   readonly stallMs: number;
@@ -49,60 +54,51 @@ export async function openSseStream(
     connection: 'close',
   });
   res.flushHeaders();
-  // A stream may be quiet; one that is not read is noticed by its writer.
+  // A stream may be quiet; its writer notices a client that does not read it.
   res.socket?.setTimeout(0);
   const stream = new SseStream(connection, res.socket as Socket, dialect, options);
   connection.carriedBy(stream);
   return stream;
 }
 
-export class SseStream implements Wire {
-  readonly answersPings = false;
-  readonly isRead = true;
-  readonly bytesRead = 0;
+export class SseStream extends OneWayWire {
   readonly sink: Sink;
   readonly #socket: Socket;
   readonly #writer: SocketWriter;
   readonly #dialect: SseDialect;
 
   constructor(connection: Connection, socket: Socket, dialect: SseDialect, { stallMs, meter }: SseStreamOptions) {
+    super();
     this.#socket = socket;
     this.#dialect = dialect;
-    const writer = new SocketWriter(socket, { stallMs, onStalled: () => connection.end(STALLED) });
-    this.#writer = writer;
-    socket.once('close', () => writer.end());
-    writer.write(Buffer.from(dialect.opening));
-    const make = (deliveries: readonly Delivery[]) => {
-      const text = deliveries.map((delivery) => dialect.event(delivery)).join('');
-      const bytes = Buffer.from(text);
+    this.#writer = new SocketWriter(socket, { stallMs, onStalled: () => connection.end(STALLED) });
+    socket.once('close', () => this.#writer.end());
+    this.#writer.write(Buffer.from(dialect.opening));
+    this.sink = this.#writer.sink(dialect.name, (deliveries) => {
+      const bytes = Buffer.from(deliveries.map((delivery) => dialect.event(delivery)).join(''));
       meter.message('out', bytes.length);
       return bytes;
-    };
-    this.sink = {
-      get writable() {
-        return writer.writable;
-      },
-      deliver: (batch) => writer.write(batch.render(dialect.name, make)),
-      drained: (signal) => writer.drained(signal),
-    };
+    });
   }
 
-  get bufferedBytes(): number {
+  override get bufferedBytes(): number {
     return this.#writer.bufferedBytes;
   }
 
-  /** Keeps proxies from closing a quiet stream. One that is behind is not quiet. */
-  ping(): void {
-    if (this.#writer.writable) this.#writer.write(Buffer.from(this.#dialect.ping));
+  /** Keeps proxies from closing a quiet stream. A stream that is behind is not quiet. */
+  override ping(): void {
+    if (this.#writer.writable) this.#writer.write(this.#dialect.ping);
   }
 
-  goodbye(ending: Ending): void {
-    this.#writer.write(Buffer.from(this.#dialect.lastWords(ending)));
+  override goodbye(ending: Ending): void {
+    const { retryAfterMs } = ending.error;
+    const retry = retryAfterMs === undefined ? '' : `retry: ${Math.max(MIN_RETRY_MS, retryAfterMs)}\n`;
+    this.#writer.write(Buffer.from(retry + this.#dialect.lastWords(ending)));
     this.#writer.end();
     this.#socket.end();
   }
 
-  destroy(): void {
+  override destroy(): void {
     this.#socket.destroy();
   }
 }

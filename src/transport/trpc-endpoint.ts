@@ -2,10 +2,10 @@
 
 import { appRouter } from '../router/index.ts';
 import { Context } from '../router/trpc.ts';
-import { identityOf } from './client-identity.ts';
-import { headerOf, requestIdOf } from './http-exchange.ts';
+import { credentialsOf, identityOf } from './caller.ts';
+import { requestIdOf } from './http-exchange.ts';
 import { encodeTracked } from './tracked-encoding.ts';
-import type { TrpcHttpDeps } from './trpc-http.ts';
+import type { TrpcDeps } from './trpc-http.ts';
 import type { RequestId } from './trpc-messages.ts';
 import type { TrpcWebSocketOptions } from './trpc-websocket.ts';
 import type { WebSocketWireOptions } from './web-socket-wire.ts';
@@ -15,15 +15,14 @@ const MAX_SUBSCRIPTIONS = 100;
 /** May a call's id, which clients choose, stand in logs? */
 const isPlain = (id: RequestId) => typeof id === 'number' || /^[\w.:-]{1,64}$/.test(id);
 
-export type TrpcEndpointDeps = TrpcHttpDeps & WebSocketWireOptions;
+export type TrpcEndpointDeps = TrpcDeps & WebSocketWireOptions;
 
 export function trpcEndpoint({ pipeline, administration, failures, ...wire }: TrpcEndpointDeps): TrpcWebSocketOptions<typeof appRouter> {
   return {
     ...wire,
     router: appRouter,
     createContext: async ({ req, connectionParams, connection }) => {
-      const credentials = { authorization: headerOf(req, 'authorization'), token: connectionParams?.['token'] };
-      await connection.open(credentials, identityOf(req, connectionParams));
+      await connection.open(credentialsOf(req, connectionParams?.['token']), identityOf(req, connectionParams));
       return new Context({
         connection,
         administration,

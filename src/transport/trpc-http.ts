@@ -1,49 +1,43 @@
-/** tRPC over HTTP: queries and mutations, one by one and in batches. */
+/** tRPC over HTTP: queries and mutations, one by one and in batches, and the answer to a caller that is refused as a whole. */
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { parseConnectionParamsFromString, resolveResponse } from '@trpc/server/http';
+import { getTRPCErrorShape, transformTRPCResponse } from '@trpc/server';
+import { resolveResponse } from '@trpc/server/http';
 import type { Administration } from '../administration.ts';
-import type { Connection } from '../connections/connection.ts';
 import type { Pipeline } from '../delivery/pipeline.ts';
 import { CourierError, tellable } from '../errors.ts';
 import type { Failures } from '../observe/failures.ts';
 import { appRouter, isProcedure } from '../router/index.ts';
 import { Context } from '../router/trpc.ts';
-import { endUnread, headerOf, readText, requireJsonInUtf8, traceparentFrom } from './http-exchange.ts';
-import type { Exchange } from './http-requests.ts';
-import type { RequestTarget } from './request-target.ts';
-import { sendTrpcError } from './trpc-errors.ts';
+import { connectionParamsIn, credentialsOf } from './caller.ts';
+import { endUnread, headerOf, readText, requireJsonInUtf8, requireMethod, retryAfter, traceparentFrom } from './http-exchange.ts';
+import type { Exchange, RoutedExchange } from './http-requests.ts';
 
 /** Bytes of a batch's body, at most. */
 const MAX_BATCH_BYTES = 1024 * 1024;
 const METHODS = ['GET', 'POST'];
-/** Calls in one batch, at most: each has an answer, and all of them are held until the last is there. */
+/** Calls in one batch, at most: each has an answer, and the gateway keeps all of them until the last is there. */
 const MAX_BATCH_CALLS = 100;
 
-export interface TrpcHttpDeps {
+export interface TrpcDeps {
   readonly pipeline: Pipeline;
   readonly administration: Administration;
   readonly failures: Failures;
 }
 
-export interface TrpcHttpExchange extends Exchange {
-  readonly target: RequestTarget;
+export interface TrpcExchange extends RoutedExchange {
   /** Of the procedure, or of several with commas. */
   readonly path: string;
-  readonly connection: Connection;
 }
 
-/** Answers one request to `/trpc/{path}`. Its body is read once it is known who calls. */
-export async function handleTrpcHttp(deps: TrpcHttpDeps, exchange: TrpcHttpExchange): Promise<void> {
+/** Answers one request to `/trpc/{path}`. Reads its body once it is known who calls. */
+export async function handleTrpcHttp(deps: TrpcDeps, exchange: TrpcExchange): Promise<void> {
   const { req, res, connection, requestId } = exchange;
-  if (!METHODS.includes(req.method ?? '')) {
-    res.setHeader('allow', METHODS.join(', '));
-    throw new CourierError('METHOD_NOT_SUPPORTED', `use ${METHODS.join(' or ')} here`);
-  }
+  requireMethod(req, res, METHODS);
   const refuse = (error: unknown) => sendTrpcError(exchange, deps.failures.answer('trpc', error, { request_id: requestId }));
   try {
     const response = await respond(deps, exchange, await bodyOf(exchange));
-    // What was done is done; a caller that has been shown out is not told of it.
+    // What was done is done; a caller whose connection was ended is not told of it.
     connection.assertOpen();
     await send(exchange, response);
   } catch (error) {
@@ -52,24 +46,18 @@ export async function handleTrpcHttp(deps: TrpcHttpDeps, exchange: TrpcHttpExcha
 }
 
 /** Learns who calls, and then reads the body. */
-async function bodyOf({ req, target, path, connection }: TrpcHttpExchange): Promise<string | undefined> {
-  const given = new URLSearchParams(target.search).get('connectionParams');
-  const params = given === null ? null : parseConnectionParamsFromString(given);
-  await connection.open({ authorization: headerOf(req, 'authorization'), token: params?.['token'] });
+async function bodyOf({ req, target, path, connection }: TrpcExchange): Promise<string | undefined> {
+  await connection.open(credentialsOf(req, connectionParamsIn(target)?.['token']));
   if (req.method === 'POST') requireJsonInUtf8(req);
   const body = req.method === 'POST' ? await readText(req, connection, MAX_BATCH_BYTES) : undefined;
   connection.assertOpen();
-  // What there is not counts too: it is counted nowhere else.
+  // No procedure charges a call of a procedure that there is not.
   const unknown = path.split(',').filter((one) => !isProcedure(one)).length;
   if (unknown > 0) await connection.charge('query', unknown);
   return body;
 }
 
-function respond(
-  deps: TrpcHttpDeps,
-  { req, target, path, connection, requestId }: TrpcHttpExchange,
-  body: string | undefined,
-): Promise<Response> {
+function respond(deps: TrpcDeps, { req, target, path, connection, requestId }: TrpcExchange, body: string | undefined): Promise<Response> {
   const { administration, pipeline, failures } = deps;
   const headers = new Headers();
   for (const name of ['content-type', 'accept', 'trpc-accept']) {
@@ -92,7 +80,7 @@ function respond(
     },
     responseMeta: ({ errors }) => {
       const waits = errors.flatMap((error) => tellable(error).retryAfterMs ?? []);
-      return waits.length === 0 ? {} : { headers: new Headers({ 'retry-after': String(Math.ceil(Math.max(...waits) / 1000)) }) };
+      return waits.length === 0 ? {} : { headers: new Headers(retryAfter(Math.max(...waits))) };
     },
     onError: ({ error, path: procedure }) => {
       failures.answer('trpc', error, { request_id: requestId, procedure });
@@ -100,7 +88,7 @@ function respond(
   });
 }
 
-async function send({ req, res, connection }: TrpcHttpExchange, response: Response): Promise<void> {
+async function send({ req, res, connection }: TrpcExchange, response: Response): Promise<void> {
   // Several answers, each when it is there.
   const isStreamed = response.headers.get('transfer-encoding') === 'chunked';
   const text = isStreamed ? '' : await response.text();
@@ -111,4 +99,19 @@ async function send({ req, res, connection }: TrpcHttpExchange, response: Respon
   res.statusCode = response.status;
   if (isStreamed) await pipeline(Readable.fromWeb(response.body as never), res, { signal: connection.signal }).catch(() => res.destroy());
   else res.end(text);
+}
+
+/** Refuses a caller as a whole with one error, which tRPC's clients take for each of their calls. */
+export function sendTrpcError({ req, res, requestId }: Exchange, error: CourierError): void {
+  if (res.headersSent) {
+    res.destroy();
+    return;
+  }
+  const config = appRouter._def._config;
+  // Of a context an error tells the id of the request only.
+  const ctx = { requestId } as Context;
+  const shape = getTRPCErrorShape({ config, error, type: 'unknown', path: undefined, input: undefined, ctx });
+  endUnread(req, res, error);
+  res.writeHead(shape.data.httpStatus, { 'content-type': 'application/json', ...retryAfter(error.retryAfterMs) });
+  res.end(JSON.stringify(transformTRPCResponse(config, { error: shape })));
 }

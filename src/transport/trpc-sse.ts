@@ -1,8 +1,5 @@
 /** Subscriptions of tRPC over HTTP: `httpSubscriptionLink` as it is, over the gateway's own streams of server-sent events. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { callTRPCProcedure, getTRPCErrorShape } from '@trpc/server';
-import { parseConnectionParamsFromString } from '@trpc/server/http';
-import type { Connection } from '../connections/connection.ts';
 import { endingOf } from '../connections/wire.ts';
 import type { Delivery } from '../delivery/batch.ts';
 import { isEventStream } from '../delivery/event-stream.ts';
@@ -10,36 +7,23 @@ import { CourierError } from '../errors.ts';
 import { appRouter } from '../router/index.ts';
 import { Context } from '../router/trpc.ts';
 import { withLastEventId } from '../router/unread-input.ts';
-import { identityOf } from './client-identity.ts';
+import { connectionParamsIn, credentialsOf, identityOf } from './caller.ts';
 import { headerOf, traceparentFrom } from './http-exchange.ts';
-import type { RequestTarget } from './request-target.ts';
 import { openSseStream, type SseDialect } from './sse-stream.ts';
 import { encodeEvent } from './tracked-encoding.ts';
-import type { TrpcHttpDeps } from './trpc-http.ts';
-
-export interface TrpcSseExchange {
-  readonly req: IncomingMessage;
-  readonly res: ServerResponse;
-  readonly target: RequestTarget;
-  /** Of the procedure. */
-  readonly path: string;
-  readonly connection: Connection;
-  readonly requestId: string;
-  readonly stallMs: number;
-}
+import type { TrpcDeps, TrpcExchange } from './trpc-http.ts';
 
 /**
- * Serves one subscription until it ends. What is wrong with the call is told within the stream, as tRPC does it.
+ * Serves one subscription until it ends. The stream tells what is wrong with the call, as tRPC does it.
  *
  * @throws {CourierError} what refuses the caller.
  */
-export async function serveTrpcSse(deps: TrpcHttpDeps, exchange: TrpcSseExchange): Promise<void> {
-  const { req, res, target, path, connection, requestId, stallMs } = exchange;
+export async function serveTrpcSse(deps: TrpcDeps, exchange: TrpcExchange, stallMs: number): Promise<void> {
+  const { req, res, target, path, connection, requestId } = exchange;
   const { administration, pipeline, failures } = deps;
   const query = new URLSearchParams(target.search);
-  const given = query.get('connectionParams');
-  const params = given === null ? null : parseConnectionParamsFromString(given);
-  await connection.open({ authorization: headerOf(req, 'authorization'), token: params?.['token'] }, identityOf(req, params));
+  const params = connectionParamsIn(target);
+  await connection.open(credentialsOf(req, params?.['token']), identityOf(req, params));
   const ctx = new Context({
     connection,
     administration,
@@ -89,19 +73,17 @@ function parsed(text: string): unknown {
   }
 }
 
-/** After how long without anything a client takes the stream for dead, in ms: pings come far more often. */
+/** After how long without a byte a client takes the stream for dead, in ms: pings come far more often. */
 const INACTIVITY_MS = 40_000;
+const PING = Buffer.from('event: ping\ndata: \n\n');
 
 /** As `sseStreamProducer` of @trpc/server writes it. */
 function dialectOf(errorJson: (error: CourierError) => string): SseDialect {
   return {
     name: 'trpc-sse',
     opening: `event: connected\ndata: ${JSON.stringify({ reconnectAfterInactivityMs: INACTIVITY_MS })}\n\n`,
-    ping: 'event: ping\ndata: \n\n',
+    ping: PING,
     event: (delivery: Delivery) => `data: ${encodeEvent(delivery)}\nid: ${delivery.id}\n\n`,
-    lastWords: ({ error }) => {
-      const retry = error.retryAfterMs === undefined ? '' : `retry: ${Math.max(1000, error.retryAfterMs)}\n`;
-      return `${retry}event: serialized-error\ndata: ${errorJson(error)}\n\n`;
-    },
+    lastWords: ({ error }) => `event: serialized-error\ndata: ${errorJson(error)}\n\n`,
   };
 }

@@ -3,7 +3,7 @@ import { getTRPCErrorFromUnknown, isTrackedEnvelope } from '@trpc/server';
 import type { TRPCResponseMessage } from '@trpc/server/rpc';
 import type { Delivery, Sink } from '../delivery/batch.ts';
 import type { Meter } from '../observe/meter.ts';
-import { textFrames, type WebSocketWriter } from './web-socket-writer.ts';
+import type { WebSocketWriter } from './web-socket-writer.ts';
 
 /** Delivers events as frames, which all subscriptions with the same request id share. */
 export function trackedSink(
@@ -12,21 +12,7 @@ export function trackedSink(
   { encodeTracked, meter }: { readonly encodeTracked: (delivery: Delivery) => string; readonly meter: Pick<Meter, 'message'> },
 ): Sink {
   const head = `${JSON.stringify(envelope).slice(0, -1)},"result":{"type":"data","data":`;
-  const make = (deliveries: readonly Delivery[]) =>
-    textFrames(
-      deliveries.map((delivery) => {
-        const text = `${head}${encodeTracked(delivery)},"id":"${delivery.id}"}}`;
-        meter.message('out', text.length);
-        return text;
-      }),
-    );
-  return {
-    get writable() {
-      return writer.writable;
-    },
-    deliver: (batch) => writer.write(batch.render(head, make)),
-    drained: (signal) => writer.drained(signal),
-  };
+  return writer.textSink(head, (delivery) => `${head}${encodeTracked(delivery)},"id":"${delivery.id}"}}`, meter);
 }
 
 export interface IterableDelivery {

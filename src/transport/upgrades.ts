@@ -1,22 +1,24 @@
 /**
- * WebSockets, from their upgrade on. What the request itself says of who speaks is looked at before the handshake is
- * answered: whoever is known is let in however many strangers wait.
+ * WebSockets, from their upgrade on. The gateway looks at what the request itself says of who speaks before it answers the
+ * handshake: a client that is known is let in however many strangers wait.
  */
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { WebSocketServer } from 'ws';
 import type { Connection } from '../connections/connection.ts';
 import type { Connections } from '../connections/connections.ts';
-import { CLOSING_MS, type Ending, type Wire } from '../connections/wire.ts';
+import { CLOSING_MS, type Ending } from '../connections/wire.ts';
 import type { Transport } from '../contract/admin.ts';
 import { meaningOf } from '../contract/codes.ts';
 import { CourierError } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
 import { CONTRACT_HASH } from '../version.ts';
-import { credentialsOf } from './plain-subscription.ts';
+import { credentialsOf, tokenIn } from './caller.ts';
+import { OneWayWire } from './http-requests.ts';
 import { type PlainWebSocketDeps, servePlainWebSocket } from './plain-websocket.ts';
 import { type RequestTarget, requestTarget } from './request-target.ts';
-import { type TrpcEndpointDeps, trpcEndpoint } from './trpc-endpoint.ts';
+import { trpcEndpoint } from './trpc-endpoint.ts';
+import type { TrpcDeps } from './trpc-http.ts';
 import { TrpcSocket } from './trpc-socket.ts';
 import type { Upgraded } from './web-socket-wire.ts';
 
@@ -28,12 +30,12 @@ const MAX_BUFFERED_CHUNKS = 8192;
 /** How long a client may take to go once it has closed; the types of `ws` do not know it yet. */
 const CLOSING = { closeTimeout: CLOSING_MS };
 
-export interface UpgradesDeps extends Omit<TrpcEndpointDeps & PlainWebSocketDeps, 'onSocketError'> {
+export interface UpgradesDeps extends TrpcDeps, Omit<PlainWebSocketDeps, 'onSocketError'> {
   readonly connections: Connections;
   readonly logger: Logger;
   readonly basePath: string;
-  /** Nothing new is taken of this socket. */
-  readonly isRefusing: (socket: Socket) => boolean;
+  /** Whether the gateway takes nothing new of this socket. */
+  readonly isRefused: (socket: Socket) => boolean;
 }
 
 type Serve = (connection: Connection, upgraded: Upgraded) => void;
@@ -91,7 +93,7 @@ export class Upgrades {
     const onGone = () => connection.closed(1006);
     socket.once('close', onGone);
     connection.carriedBy(new UnansweredUpgrade(socket));
-    if (!(await connections.admit(connection, credentialsOf(req, route.target)))) {
+    if (!(await connections.admit(connection, credentialsOf(req, tokenIn(route.target))))) {
       if (connection.ending === undefined) refuse(socket, 429);
       return;
     }
@@ -103,7 +105,7 @@ export class Upgrades {
 
   /** What serves an upgrade, or the status that refuses it. */
   #routeOf(req: IncomingMessage, socket: Socket): Route | number {
-    if (this.#deps.isRefusing(socket)) return 503;
+    if (this.#deps.isRefused(socket)) return 503;
     if (!this.#deps.connections.allowsOrigin(req)) return 403;
     try {
       const target = requestTarget(req.url ?? '', this.#deps.basePath);
@@ -129,24 +131,19 @@ export class Upgrades {
 }
 
 /** An upgrade whose handshake has yet to be answered. */
-class UnansweredUpgrade implements Wire {
-  readonly answersPings = false;
-  readonly isRead = true;
-  readonly bytesRead = 0;
-  readonly bufferedBytes = 0;
+class UnansweredUpgrade extends OneWayWire {
   readonly #socket: Socket;
 
   constructor(socket: Socket) {
+    super();
     this.#socket = socket;
   }
 
-  ping(): void {}
-
-  goodbye({ error }: Ending): void {
+  override goodbye({ error }: Ending): void {
     refuse(this.#socket, meaningOf(error.code).status);
   }
 
-  destroy(): void {
+  override destroy(): void {
     this.#socket.destroy();
   }
 }
@@ -156,7 +153,7 @@ function destroy(this: Socket): void {
   this.destroy();
 }
 
-/** Answers with a status, and is done with the connection: nothing that comes after it is waited for. */
+/** Answers with a status, and waits for nothing that comes after it. */
 function refuse(socket: Socket, status: number): void {
   const retry = status === 503 || status === 429 ? 'Retry-After: 1\r\n' : '';
   socket.write(

@@ -1,4 +1,4 @@
-/** What the two kinds of WebSocket have in common: the socket, its control frames, its end. */
+/** What WebSockets with and without tRPC have in common: the socket, its control frames, its end. */
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import type { Connection } from '../connections/connection.ts';
@@ -19,7 +19,7 @@ export interface WebSocketWireOptions {
   readonly onSocketError: (error: Error) => void;
 }
 
-/** Bytes that are read of a client that is refused: its calls, to be answered, and its part in the closing handshake. */
+/** Bytes that the gateway reads of a client that it refuses: its calls, to be answered, and its part in the closing handshake. */
 const MAX_REFUSED_BYTES = 64 * 1024;
 
 /** One WebSocket of a connection. Its messages go to `onMessage`. */
@@ -50,12 +50,12 @@ export abstract class WebSocketWire implements Wire {
     });
   }
 
-  /** How much may come of a client that has yet to sign in. What it may not send yet waits in its socket. */
+  /** How many bytes may come of a client that has yet to sign in. What it may not send yet waits in its socket. */
   protected get maxStrangerBytes(): number {
     return 0;
   }
 
-  /** Reads nothing more of a client that sends too much before it is let in, or to hear that it is not. */
+  /** Reads nothing more of a client that sends too much before the gateway lets it in, or after it refused it. */
   readonly #countStranger = (chunk: Buffer): void => {
     const { state, ending } = this.connection;
     this.#strangerBytes += chunk.length;
@@ -65,7 +65,7 @@ export abstract class WebSocketWire implements Wire {
     } else if (this.#strangerBytes > MAX_REFUSED_BYTES) this.closeUnread(ending);
   };
 
-  /** A message came, perhaps before or after the time in which the client may be read. */
+  /** Called for each message, before and after the time in which the client may call too. */
   protected abstract onMessage(data: Buffer, isBinary: boolean): void;
 
   /** The socket is gone. */
@@ -100,7 +100,7 @@ export abstract class WebSocketWire implements Wire {
     this.writer.close(close, error.message);
   }
 
-  /** To one that never said who it is, or says too much: nothing more of it is read, nor waited for. */
+  /** Ends a client that never said who it is, or sends too much: the gateway reads nothing more of it, and does not wait for it. */
   protected closeUnread(ending: Ending): void {
     this.close(ending);
     this.ws.pause();

@@ -5,6 +5,8 @@
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import type { CloseCode } from '../contract/codes.ts';
+import type { Delivery, Sink } from '../delivery/batch.ts';
+import type { Meter } from '../observe/meter.ts';
 import { SocketWriter, type SocketWriterOptions } from './socket-writer.ts';
 
 /** Longest reason that fits a close frame, in bytes (RFC 6455, section 5.5). */
@@ -24,8 +26,9 @@ const BYTES_BETWEEN_PINGS = 256 * 1024;
 const MAX_UNANSWERED_PINGS = 32;
 
 /** Text messages as unmasked frames (RFC 6455, section 5.2), one after another. */
-export function textFrames(texts: readonly string[]): Buffer {
+export function textFrames(texts: readonly string[], meter?: Pick<Meter, 'message'>): Buffer {
   const lengths = texts.map((text) => Buffer.byteLength(text));
+  for (const length of lengths) meter?.message('out', length);
   const bytes = Buffer.allocUnsafe(lengths.reduce((sum, length) => sum + headerLength(length) + length, 0));
   let offset = 0;
   for (const [index, length] of lengths.entries()) {
@@ -74,6 +77,11 @@ export class WebSocketWriter extends SocketWriter {
     return this.#pongs;
   }
 
+  /** Takes events as text messages, and counts each of them once for all writers. */
+  textSink(form: string, textOf: (delivery: Delivery) => string, meter: Pick<Meter, 'message'>): Sink {
+    return this.sink(form, (deliveries) => textFrames(deliveries.map(textOf), meter));
+  }
+
   writeText(text: string): void {
     this.write(textFrames([text]));
   }
@@ -82,7 +90,7 @@ export class WebSocketWriter extends SocketWriter {
     this.write(PING);
   }
 
-  /** Answers a ping. Who does not read gets no more than one: a pong may stand for all pings before it (RFC 6455, section 5.5.3). */
+  /** Answers a ping, unless the client does not read: a pong may stand for all pings before it (RFC 6455, section 5.5.3). */
   pong(data: Buffer): void {
     if (this.writable) this.write(Buffer.concat([Buffer.from([PONG, data.length]), data]));
   }
