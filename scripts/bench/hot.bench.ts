@@ -7,7 +7,7 @@ import { Delivery } from '../../src/delivery/batch.ts';
 import { Hub } from '../../src/delivery/hub.ts';
 import { memoryLimiter } from '../../src/limits/memory.ts';
 import { anyDraft } from '../../src/router/services.ts';
-import { encodeTracked } from '../../src/transport/tracked-encoding.ts';
+import { encodeTracked } from '../../src/transport/trpc-messages.ts';
 import { textFrames } from '../../src/transport/web-socket-writer.ts';
 
 const EVENT = {

@@ -1,43 +1,58 @@
-/** `WS /trpc`: Courier's router behind the tRPC WebSocket endpoint. */
-
+/** What serves the connections of tRPC over WebSocket: the router, who its calls speak for, who is told of errors. */
+import type { IncomingMessage } from 'node:http';
+import type { AnyTRPCRouter, TRPCError } from '@trpc/server';
+import type { Connection } from '../connections/connection.ts';
+import type { Meter } from '../observe/meter.ts';
 import { appRouter } from '../router/index.ts';
 import { Context } from '../router/trpc.ts';
-import { credentialsOf, identityOf } from './caller.ts';
+import { type ConnectionParams, credentialsOf, identityOf } from './caller.ts';
 import { requestIdOf } from './http-exchange.ts';
-import { encodeTracked } from './tracked-encoding.ts';
 import type { TrpcDeps } from './trpc-http.ts';
-import type { RequestId } from './trpc-messages.ts';
-import type { TrpcWebSocketOptions } from './trpc-websocket.ts';
 import type { WebSocketWireOptions } from './web-socket-wire.ts';
+
+export type RequestId = string | number;
+/** What errors are told with. The router may need more of the context of a call. */
+export type CallContext = Pick<Context, 'requestId' | 'connectionId'>;
+
+export interface TrpcEndpoint extends WebSocketWireOptions {
+  readonly router: AnyTRPCRouter;
+  /**
+   * Opens the connection, once; resolves to what makes the context of each call. An error refuses the connection: the
+   * client's calls are answered with the error, and it is closed with the error's close code.
+   */
+  readonly open: (connection: Connection, req: IncomingMessage, params: ConnectionParams) => Promise<(id: RequestId) => CallContext>;
+  readonly onError: (info: {
+    readonly error: TRPCError;
+    readonly path: string | undefined;
+    readonly type: 'query' | 'mutation' | 'subscription' | 'unknown';
+    readonly ctx: CallContext | undefined;
+  }) => void;
+  readonly meter: Pick<Meter, 'message'>;
+  /** On one connection. */
+  readonly maxSubscriptions: number;
+}
 
 const MAX_SUBSCRIPTIONS = 100;
 
 /** May a call's id, which clients choose, stand in logs? */
 const isPlain = (id: RequestId) => typeof id === 'number' || /^[\w.:-]{1,64}$/.test(id);
 
-export type TrpcEndpointDeps = TrpcDeps & WebSocketWireOptions;
-
-export function trpcEndpoint({ pipeline, administration, failures, ...wire }: TrpcEndpointDeps): TrpcWebSocketOptions<typeof appRouter> {
+/** `WS /trpc`: Courier's own router. */
+export function trpcEndpoint({ pipeline, administration, failures, ...wire }: TrpcDeps & WebSocketWireOptions): TrpcEndpoint {
   return {
     ...wire,
     router: appRouter,
-    createContext: async ({ req, connectionParams, connection }) => {
-      await connection.open(credentialsOf(req, connectionParams?.['token']), identityOf(req, connectionParams));
-      return new Context({
-        connection,
-        administration,
-        pipeline,
-        connectionId: connection.id,
-        requestId: requestIdOf(req),
-        traceparent: undefined,
-      });
+    open: async (connection, req, params) => {
+      await connection.open(credentialsOf(req, params?.['token']), identityOf(req, params));
+      const { id: connectionId } = connection;
+      const requestId = requestIdOf(req);
+      const context = new Context({ connection, administration, pipeline, connectionId, requestId, traceparent: undefined });
+      return (id) => context.ofCall(`${requestId}/${isPlain(id) ? id : 'call'}`);
     },
-    contextOfCall: (ctx, id) => ctx.ofCall(`${ctx.requestId}/${isPlain(id) ? id : 'call'}`),
     onError: ({ error, path, ctx }) => {
       failures.answer('trpc', error, { ...(ctx && { request_id: ctx.requestId, connection_id: ctx.connectionId }), procedure: path });
     },
     meter: pipeline.meter,
-    encodeTracked,
     maxSubscriptions: MAX_SUBSCRIPTIONS,
   };
 }

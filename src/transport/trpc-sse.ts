@@ -10,8 +10,8 @@ import { withLastEventId } from '../router/unread-input.ts';
 import { connectionParamsIn, credentialsOf, identityOf } from './caller.ts';
 import { headerOf, traceparentFrom } from './http-exchange.ts';
 import { openSseStream, type SseDialect } from './sse-stream.ts';
-import { encodeEvent } from './tracked-encoding.ts';
 import type { TrpcDeps, TrpcExchange } from './trpc-http.ts';
+import { encodeEvent } from './trpc-messages.ts';
 
 /**
  * Serves one subscription until it ends. The stream tells what is wrong with the call, as tRPC does it.

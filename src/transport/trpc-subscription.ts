@@ -1,71 +1,119 @@
-/** How a subscription's items reach a tRPC WebSocket: event streams by shared frames, anything else item by item, paced. */
-import { getTRPCErrorFromUnknown, isTrackedEnvelope } from '@trpc/server';
-import type { TRPCResponseMessage } from '@trpc/server/rpc';
-import type { Delivery, Sink } from '../delivery/batch.ts';
+/**
+ * One subscription over a tRPC WebSocket, from its call to its end, and how its items reach the socket: event streams by shared
+ * frames, anything else item by item, paced.
+ */
+import { getTRPCErrorFromUnknown, isTrackedEnvelope, TRPCError } from '@trpc/server';
+import { isObservable, observableToAsyncIterable } from '@trpc/server/observable';
+import type { Connection } from '../connections/connection.ts';
+import type { Sink } from '../delivery/batch.ts';
+import { isEventStream } from '../delivery/event-stream.ts';
 import type { Meter } from '../observe/meter.ts';
+import { type Envelope, encodeTracked, type RunningCall, type TrpcReplies } from './trpc-messages.ts';
 import type { WebSocketWriter } from './web-socket-writer.ts';
 
+export interface TrpcSubscription {
+  readonly connection: Connection;
+  readonly writer: WebSocketWriter;
+  readonly replies: TrpcReplies;
+  readonly meter: Pick<Meter, 'message'>;
+  readonly running: RunningCall;
+  /** Runs the procedure, until `stop` aborts. */
+  readonly run: () => Promise<unknown>;
+  /** Stops the subscription. Aborted when it fails, too: cleaning up may wait for that. */
+  readonly stop: AbortController;
+  /** Called when the client was told that it has started, if it is. */
+  readonly onStart: () => void;
+  /** Called when nothing of it is left, before the client is told that it has stopped. */
+  readonly onEnd: () => void;
+}
+
+/** Serves a subscription until it ends, fails or is stopped, and tells the client so. Never rejects. */
+export async function serveSubscription(subscription: TrpcSubscription): Promise<void> {
+  const { connection, replies, running, stop, onStart, onEnd } = subscription;
+  const { call } = running;
+  let hasStarted = false;
+  let hasFailed = false;
+  try {
+    await deliver(subscription, () => {
+      hasStarted = true;
+      replies.send({ ...call.envelope, result: { type: 'started' } });
+      onStart();
+    });
+  } catch (cause) {
+    hasFailed = !(stop.signal.aborted && isGivingUp(cause));
+    const isUnanswered = !hasStarted && call.lastEventId === undefined;
+    if (hasFailed && connection.isOpen) replies.fail(running, cause);
+    else if (!connection.isOpen && isUnanswered) replies.fail(running, connection.ending?.error ?? cause);
+  } finally {
+    stop.abort();
+    onEnd();
+  }
+  // One that failed before it started has been answered by its error.
+  if (connection.isOpen && (hasStarted || !hasFailed)) replies.send({ ...call.envelope, result: { type: 'stopped' } });
+}
+
+/** Delivers what the procedure returns. Rejects with what the client is to be told. */
+async function deliver(subscription: TrpcSubscription, onStart: () => void): Promise<void> {
+  const { connection, writer, meter, running, run, stop } = subscription;
+  const { call } = running;
+  const { signal } = stop;
+  const result = await run();
+  if (connection.ending !== undefined) throw connection.ending.error;
+  if (isEventStream(result)) {
+    if (signal.aborted) return;
+    onStart();
+    await result.attach(trackedSink(writer, call.envelope, meter), signal);
+  } else if (isObservable(result)) {
+    // Converting an observable subscribes to it.
+    if (!signal.aborted) await deliverIterable(subscription, observableToAsyncIterable(result, signal), onStart);
+  } else if (isAsyncIterable(result)) {
+    await deliverIterable(subscription, result, onStart);
+  } else {
+    const message = `Subscription ${call.path} did not return an observable or a AsyncGenerator`;
+    throw new TRPCError({ code: 'INTERNAL_SERVER_ERROR', message });
+  }
+}
+
 /** Delivers events as frames, which all subscriptions with the same request id share. */
-export function trackedSink(
-  writer: WebSocketWriter,
-  envelope: Pick<TRPCResponseMessage, 'id' | 'jsonrpc'>,
-  { encodeTracked, meter }: { readonly encodeTracked: (delivery: Delivery) => string; readonly meter: Pick<Meter, 'message'> },
-): Sink {
+function trackedSink(writer: WebSocketWriter, envelope: Envelope, meter: Pick<Meter, 'message'>): Sink {
   const head = `${JSON.stringify(envelope).slice(0, -1)},"result":{"type":"data","data":`;
   return writer.textSink(head, (delivery) => `${head}${encodeTracked(delivery)},"id":"${delivery.id}"}}`, meter);
 }
 
-export interface IterableDelivery {
-  readonly iterable: AsyncIterable<unknown>;
-  readonly writer: WebSocketWriter;
-  /** Stops the subscription. Aborted when it fails, too: cleaning up may wait for that. */
-  readonly stop: AbortController;
-  readonly onStart: () => void;
-  readonly onItem: (result: { type: 'data'; data: unknown; id?: string }) => void;
-  /** Told of what failed once the subscription had ended or was stopped; the client is not. */
-  readonly onLateError: (error: unknown) => void;
-}
-
 /**
- * Delivers an iterable's items, asking for the next only when the socket can take it, until it ends or is stopped. Rejects
- * with what the client is to be told. One that is stopped before it starts is disposed of unread.
+ * Delivers an iterable's items, asking for the next only when the socket can take it, until it ends or is stopped. One that is
+ * stopped before it starts is disposed of unread. What fails after a stop, or while it is disposed of, is reported only.
  */
-export async function deliverIterable(delivery: IterableDelivery): Promise<void> {
-  const { iterable, stop, onStart, onLateError } = delivery;
-  if (stop.signal.aborted) {
-    await disposeUnread(iterable, onLateError);
+async function deliverIterable(subscription: TrpcSubscription, iterable: AsyncIterable<unknown>, onStart: () => void): Promise<void> {
+  const { writer, replies, running, stop } = subscription;
+  const { signal } = stop;
+  const report = (error: unknown) => replies.report(error, running);
+  if (signal.aborted) {
+    await disposeUnread(iterable).catch(report);
     return;
   }
   onStart();
   const iterator = iterable[Symbol.asyncIterator]();
   try {
-    await deliverItems(iterator, delivery);
+    while (await deliverNext(subscription, iterator)) {
+      // Rejects when the subscription is stopped, which the next turn sees.
+      if (!writer.writable) await writer.drained(signal).catch(() => undefined);
+    }
   } catch (error) {
     stop.abort();
     throw error;
   } finally {
-    await dispose(iterator).catch(onLateError);
-  }
-}
-
-async function deliverItems(iterator: AsyncIterator<unknown>, delivery: IterableDelivery): Promise<void> {
-  const { writer } = delivery;
-  const { signal } = delivery.stop;
-  while (await deliverNext(iterator, delivery)) {
-    // Rejects when the subscription is stopped, which the next turn sees.
-    if (!writer.writable) await writer.drained(signal).catch(() => undefined);
+    await dispose(iterator).catch(report);
   }
 }
 
 /** False at the end, or when it is stopped. An item lives no longer than this call, however late the next one comes. */
-async function deliverNext(
-  iterator: AsyncIterator<unknown>,
-  { stop: { signal }, onItem, onLateError }: IterableDelivery,
-): Promise<boolean> {
+async function deliverNext({ replies, running, stop }: TrpcSubscription, iterator: AsyncIterator<unknown>): Promise<boolean> {
+  const { signal } = stop;
   if (signal.aborted) return false;
-  const next = await nextUnlessStopped(iterator, signal, onLateError);
+  const next = await nextUnlessStopped(iterator, signal, (error) => replies.report(error, running));
   if (next === undefined || next.done) return false;
-  onItem(itemOf(next.value));
+  replies.send({ ...running.call.envelope, result: itemOf(next.value) });
   return true;
 }
 
@@ -89,14 +137,18 @@ function nextUnlessStopped(
   });
 }
 
-/** Is this how a procedure gives up whose subscription was stopped? One that fails with a code of its own has more to say. */
-export function isGivingUp(thrown: unknown): boolean {
+/** Does a procedure give up like this when its subscription is stopped? One that fails with a code of its own has more to say. */
+function isGivingUp(thrown: unknown): boolean {
   return isAbortError(thrown) && getTRPCErrorFromUnknown(thrown).code === 'INTERNAL_SERVER_ERROR';
 }
 
-/** How what hears a signal ends. */
+/** Does this end a wait that heard its signal? */
 function isAbortError(thrown: unknown): boolean {
   return getTRPCErrorFromUnknown(thrown).cause?.name === 'AbortError';
+}
+
+export function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
+  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value;
 }
 
 function itemOf(value: unknown): { type: 'data'; data: unknown; id?: string } {
@@ -105,12 +157,8 @@ function itemOf(value: unknown): { type: 'data'; data: unknown; id?: string } {
   return { type: 'data', data: { id, data }, id };
 }
 
-async function disposeUnread(iterable: AsyncIterable<unknown>, onLateError: (error: unknown) => void): Promise<void> {
-  try {
-    await dispose(iterable[Symbol.asyncIterator]());
-  } catch (error) {
-    onLateError(error);
-  }
+async function disposeUnread(iterable: AsyncIterable<unknown>): Promise<void> {
+  await dispose(iterable[Symbol.asyncIterator]());
 }
 
 async function dispose(iterator: AsyncIterator<unknown> & Partial<AsyncDisposable>): Promise<void> {

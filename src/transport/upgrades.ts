@@ -17,9 +17,9 @@ import { credentialsOf, tokenIn } from './caller.ts';
 import { OneWayWire } from './http-requests.ts';
 import { type PlainWebSocketDeps, servePlainWebSocket } from './plain-websocket.ts';
 import { type RequestTarget, requestTarget } from './request-target.ts';
-import { trpcEndpoint } from './trpc-endpoint.ts';
+import { type TrpcEndpoint, trpcEndpoint } from './trpc-endpoint.ts';
 import type { TrpcDeps } from './trpc-http.ts';
-import { TrpcSocket } from './trpc-socket.ts';
+import { TrpcWire } from './trpc-wire.ts';
 import type { Upgraded } from './web-socket-wire.ts';
 
 const CONTRACT_HEADER = `X-Courier-Contract: ${CONTRACT_HASH}`;
@@ -48,7 +48,7 @@ interface Route {
 
 export class Upgrades {
   readonly #deps: UpgradesDeps;
-  readonly #trpc: ReturnType<typeof trpcEndpoint>;
+  readonly #trpc: TrpcEndpoint;
   readonly #plain: PlainWebSocketDeps;
   readonly #server = new WebSocketServer({
     noServer: true,
@@ -114,7 +114,7 @@ export class Upgrades {
         return {
           transport: 'trpc',
           target,
-          serve: (connection, upgraded) => void new TrpcSocket(this.#trpc, connection, upgraded, { req, announced }),
+          serve: (connection, upgraded) => void new TrpcWire(this.#trpc, connection, upgraded, { req, announced }),
         };
       }
       if (!target.path.startsWith('/ws/')) return 404;

@@ -14,9 +14,8 @@ import { parseLimits } from '../../src/limits/limits.ts';
 import { memoryConnectionCounts } from '../../src/limits/memory.ts';
 import { createLogger } from '../../src/observe/logger.ts';
 import { noMeter } from '../../src/observe/meter.ts';
-import { encodeTracked } from '../../src/transport/tracked-encoding.ts';
-import { TrpcSocket } from '../../src/transport/trpc-socket.ts';
-import type { TrpcWebSocketOptions } from '../../src/transport/trpc-websocket.ts';
+import type { TrpcEndpoint } from '../../src/transport/trpc-endpoint.ts';
+import { TrpcWire } from '../../src/transport/trpc-wire.ts';
 import { contextOn, type Stage, testRouter } from './trpc-router.ts';
 
 export interface TestServer extends AsyncDisposable {
@@ -80,25 +79,23 @@ export async function courierServer({ maxSubscriptions = 100, timings = {} }: Co
   const { stage, reports, onError, idle } = backstage(wss);
   const contextOf = contextOn(stage);
   const connections = await openConnections({ ...TIMINGS, ...timings });
-  const options: TrpcWebSocketOptions<typeof testRouter> = {
+  const endpoint: TrpcEndpoint = {
     router: testRouter,
-    createContext: async ({ connectionParams, connection }) => {
-      const context = await contextOf(connectionParams);
+    open: async (connection, _req, params) => {
+      const context = await contextOf(params);
       await connection.open({ token: context.name });
-      return context;
+      return () => ({ ...context, requestId: 'r', connectionId: connection.id });
     },
-    contextOfCall: (ctx) => ctx,
     onError,
     onSocketError: () => undefined,
     meter: noMeter,
-    encodeTracked,
     maxSubscriptions,
     stallMs: TIMINGS.stallMs,
   };
   server.on('upgrade', (req: IncomingMessage, socket: Socket, head) => {
     const announced = req.url?.includes('connectionParams=1') === true;
     wss.handleUpgrade(req, socket, head, (ws) => {
-      new TrpcSocket(options, connections.arrive(req, 'trpc'), { ws, socket }, { req, announced });
+      new TrpcWire(endpoint, connections.arrive(req, 'trpc'), { ws, socket }, { req, announced });
     });
   });
   server.listen(0, '127.0.0.1');
