@@ -11,6 +11,7 @@ import type { Connection } from '../connections/connection.ts';
 import { endingOf } from '../connections/wire.ts';
 import { parseJson } from '../contract/json-text.ts';
 import { tellable } from '../errors.ts';
+import { bytesInMemory } from '../limits/bytes.ts';
 import type { Meter } from '../observe/meter.ts';
 import { type Call, type Message, readMessages } from './trpc-messages.ts';
 import type { WebSocketWriter } from './web-socket-writer.ts';
@@ -197,9 +198,6 @@ export class IncomingMessages {
   };
 }
 
-/** What a waiting message takes beside its text, about. */
-const MESSAGE_BYTES = 256;
-
 /** Counts the memory that a client's messages take. */
 export interface Quota {
   /** @throws when that is too much. */
@@ -271,7 +269,7 @@ export class MessageQueue {
 }
 
 function bytesOf(waiting: Waiting): number {
-  return MESSAGE_BYTES + (typeof waiting === 'string' ? waiting.length : 0);
+  return bytesInMemory(typeof waiting === 'string' ? waiting.length : 0);
 }
 
 function messageOf(waiting: Waiting): Message {

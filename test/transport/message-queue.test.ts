@@ -1,4 +1,4 @@
-/** What waits for its turn, and what it reserves meanwhile. */
+/** Messages that wait for their turn, and the memory that they reserve meanwhile. */
 import { describe, expect, test } from 'vitest';
 import { MessageQueue } from '../../src/transport/message-queue.ts';
 import { readMessages } from '../../src/transport/trpc-messages.ts';
@@ -47,26 +47,26 @@ test('what cannot be used waits too', () => {
   expect(queue.take()).toBe(unusable[0]);
 });
 
-describe('what they hold', () => {
+describe('the memory that they take', () => {
   test('is given back as they are taken', () => {
-    const held = quota();
-    const queue = new MessageQueue(held);
+    const memory = quota();
+    const queue = new MessageQueue(memory);
     queue.add(MESSAGES);
     queue.add(MESSAGES);
-    expect(held.reserved).toBe(queue.bytes);
+    expect(memory.reserved).toBe(queue.bytes);
     queue.take();
-    expect(held.reserved).toBe(queue.bytes);
+    expect(memory.reserved).toBe(queue.bytes);
     for (const _ of queue.takeAll());
-    expect([held.reserved, queue.bytes]).toEqual([0, 0]);
+    expect([memory.reserved, queue.bytes]).toEqual([0, 0]);
   });
 
   test('may be too much: then none of them waits', () => {
-    const held = quota(1000);
-    const queue = new MessageQueue(held);
+    const memory = quota(1500);
+    const queue = new MessageQueue(memory);
     queue.add(MESSAGES);
-    const before = held.reserved;
+    const before = memory.reserved;
     expect(() => queue.add(MESSAGES)).toThrow('too much');
-    expect([held.reserved, queue.bytes]).toEqual([before, before]);
+    expect([memory.reserved, queue.bytes]).toEqual([before, before]);
     expect([...queue.takeAll()]).toEqual(MESSAGES);
   });
 });
