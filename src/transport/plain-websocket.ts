@@ -8,6 +8,7 @@ import { type Ending, endingOf } from '../connections/wire.ts';
 import type { Sink } from '../delivery/batch.ts';
 import type { Pipeline } from '../delivery/pipeline.ts';
 import type { Failures } from '../observe/failures.ts';
+import type { Meter } from '../observe/meter.ts';
 import { subscribe } from '../subscribe.ts';
 import { credentialsOf, identityOf, tokenIn } from './caller.ts';
 import { requestIdOf } from './http-exchange.ts';
@@ -36,7 +37,7 @@ export async function servePlainWebSocket(
     upgraded.ws.resume();
     await connection.charge('subscribe');
     const request = plainSubscription(connection.principal, target, '/ws/');
-    await subscribe(deps.pipeline, connection, request).attach(wire.sink(deps), connection.signal);
+    await subscribe(deps.pipeline, connection, request).attach(wire.sink(deps.pipeline.meter), connection.signal);
   } catch (error) {
     const context = { request_id: requestIdOf(req), connection_id: connection.id };
     if (connection.ending === undefined) connection.end(endingOf(deps.failures.answer('websocket', error, context)));
@@ -54,7 +55,7 @@ class PlainWire extends WebSocketWire {
     this.ws.resume();
   }
 
-  sink({ pipeline }: PlainWebSocketDeps): Sink {
-    return this.writer.textSink('plain', ({ json }) => json, pipeline.meter);
+  sink(meter: Meter): Sink {
+    return this.writer.textSink('plain', ({ json }) => json, meter);
   }
 }

@@ -25,7 +25,7 @@ const BYTES_BETWEEN_PINGS = 256 * 1024;
 /** Pings without a pong, at most: enough for what a kernel holds, and fewer than the 60 that clients made with `ws` take for a flood. */
 const MAX_UNANSWERED_PINGS = 32;
 
-/** Text messages as unmasked frames (RFC 6455, section 5.2), one after another. */
+/** Text messages as unmasked frames (RFC 6455, section 5.2), one after another. @param meter counts each message. */
 export function textFrames(texts: readonly string[], meter?: Pick<Meter, 'message'>): Buffer {
   const lengths = texts.map((text) => Buffer.byteLength(text));
   for (const length of lengths) meter?.message('out', length);

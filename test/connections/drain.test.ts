@@ -1,4 +1,4 @@
-/** Clients are asked to leave one by one, and one that cannot does not hold up the others. */
+/** Clients are asked to go one by one, and one that cannot does not delay the others. */
 import { expect, test } from 'vitest';
 import { drain } from '../../src/connections/drain.ts';
 
@@ -18,7 +18,7 @@ test('clients are asked in turn, never all at once', async () => {
   expect(asked).toEqual([0, 1, 2, 3]);
 });
 
-test('a client that fails to leave is left behind', async () => {
+test('a client that fails to go is left behind', async () => {
   const asked: string[] = [];
   await drain(
     [

@@ -1,4 +1,4 @@
-/** The end of a process that every kind of connection holds on to, none of which does as it is told. */
+/** The end of a process with connections of every kind, none of which does as it is told. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { request } from 'node:http';

@@ -46,7 +46,7 @@ describe.each(SURFACES)('a body over %s', (_name, path, body) => {
     await expect.poll(() => gateway.census.requests).toBe(0);
   });
 
-  test('that never comes does not hold the end of the gateway up', async () => {
+  test('that never comes does not delay the end of the gateway', async () => {
     await using gateway = await startGateway({ COURIER_DRAIN_SECONDS: '10' });
     const { req, answer } = post(gateway, path, await gateway.token('forge', 'service'), body.length);
     req.write(half);
@@ -62,13 +62,13 @@ describe.each(SURFACES)('a body over %s', (_name, path, body) => {
     await using proxy = await startProxy(Number(database.port));
     database.port = String(proxy.port);
     await using gateway = await startGateway({ COURIER_LOG: database.href, COURIER_DRAIN_SECONDS: '10' });
-    const held = proxy.hold('forge.job.started');
+    const append = proxy.hold('forge.job.started');
     const { req, answer } = post(gateway, path, await gateway.token('forge', 'service'), body.length);
     req.end(body);
-    await held.heard;
+    await append.heard;
     const ended = gateway[Symbol.asyncDispose]();
-    // More than what a client may take to go.
-    setTimeout(() => held.release(), 2500);
+    // Longer than a client may take to go.
+    setTimeout(() => append.release(), 2500);
     expect((await answer).status).toBe(path === '/publish' ? 201 : 200);
     await ended;
   });

@@ -158,13 +158,13 @@ export const testRouter = t.router({
     if (input === 'forbids') throw new TRPCError({ code: 'FORBIDDEN', message: 'no', cause: abortError() });
     throw broken();
   }),
-  held: t.procedure.input(z.enum(['succeeds', 'fails'])).query(async ({ input, ctx: { stage } }) => {
+  waiting: t.procedure.input(z.enum(['succeeds', 'fails'])).query(async ({ input, ctx: { stage } }) => {
     await stage.go.promise;
     stage.notes.push(input);
     if (input === 'fails') throw broken();
     return 'late';
   }),
-  heldSubscription: t.procedure.input(z.enum(['succeeds', 'fails'])).subscription(async ({ input, ctx: { stage } }) => {
+  waitingSubscription: t.procedure.input(z.enum(['succeeds', 'fails'])).subscription(async ({ input, ctx: { stage } }) => {
     await stage.go.promise;
     stage.notes.push(input);
     if (input === 'fails') throw broken();
@@ -174,12 +174,12 @@ export const testRouter = t.router({
     };
     return iterable(() => ({ next: noting('read'), return: noting('returned') }));
   }),
-  heldObservable: t.procedure.subscription(async ({ ctx: { stage } }) => {
+  waitingObservable: t.procedure.subscription(async ({ ctx: { stage } }) => {
     await stage.go.promise;
     stage.notes.push('succeeds');
     return observable<number>(() => void stage.notes.push('observed'));
   }),
-  /** Gives one item, which it does not hold itself, and then none. */
+  /** Gives one item, to which it keeps no reference, and then none. */
   watched: t.procedure.subscription(({ ctx: { stage }, signal }) =>
     iterable(() => ({
       next: async () => {

@@ -1,4 +1,4 @@
-/** `GET /backup`: for admins, one at a time, at the reader's pace but not for ever, and nothing is left of it. */
+/** `GET /backup`: for admins, one at a time, as fast as the client reads it but not for ever, and nothing is left of it. */
 import { once } from 'node:events';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { get, type IncomingMessage } from 'node:http';
@@ -94,7 +94,7 @@ test('nobody else does', async () => {
 });
 
 describe('there is one at a time', () => {
-  test('and the next when the reader has gone', async () => {
+  test('and the next when the client has gone', async () => {
     await using filled = await filledGateway();
     const { gateway } = filled;
     const first = await begun(gateway);
@@ -108,7 +108,7 @@ describe('there is one at a time', () => {
   test.each([
     ['has read nothing for too long', { stallMs: 200 }],
     ['takes too long', { backupMs: 2000 }],
-  ])('and the next when the reader %s', async (_name, timings) => {
+  ])('and the next when the client %s', async (_name, timings) => {
     await using filled = await filledGateway(timings);
     const { gateway } = filled;
     const first = await begun(gateway);

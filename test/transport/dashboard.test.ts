@@ -14,7 +14,7 @@ import { SECRET, TOKENS, webSocketClient } from '../helpers/gateway.ts';
 
 const PAGE = pageAt('./');
 const SCRIPT = 'console.log("the dashboard");'.repeat(100);
-/** More than sockets of the loopback hold for a reader that takes nothing. */
+/** More than sockets of the loopback keep for a client that takes nothing. */
 const LARGE_BYTES = 32 * 1024 * 1024;
 const DATA_POLICY = "default-src 'none'; frame-ancestors 'none'";
 const PAGE_POLICY =
@@ -191,7 +191,7 @@ describe('assets', () => {
     }
   });
 
-  test.runIf(process.platform === 'linux')('are not held open for a reader that has gone', async () => {
+  test.runIf(process.platform === 'linux')('are closed when the client has gone', async () => {
     await using built = await startWithDashboard();
     const large = `${built.folder}/assets/large-abc123.js`;
     const isOpen = () => readdirSync('/proc/self/fd').some((fd) => linkOf(`/proc/self/fd/${fd}`) === large);
@@ -277,7 +277,7 @@ test('while the gateway drains it is refused as everything else is', async () =>
   await using built = await startWithDashboard();
   const { gateway } = built;
   const token = await signToken(TOKENS, { sub: 'reader', role: 'service', expiresInSeconds: 300 });
-  // A reader that has nowhere else to go keeps the gateway draining.
+  // A client that has nowhere else to go keeps the gateway draining.
   await using client = webSocketClient(gateway.url, token);
   using received = collect<{ id: string }>((observer) => client.trpc.global.onEvent.subscribe(undefined, observer));
   await received.count(1);

@@ -1,4 +1,4 @@
-/** Addresses as they are sent: one route each, whoever reads them. */
+/** Addresses as they are sent: one route each, for every program that reads them. */
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';

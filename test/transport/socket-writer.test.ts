@@ -99,7 +99,7 @@ async function fill({ writer }: Pair): Promise<number> {
   return bytes;
 }
 
-test('it is not writable while the client does not read, holds no more than its bound, and is again when it has drained', async () => {
+test('it is not writable while the client does not read, keeps no more than its bound, and is again when it has drained', async () => {
   await using pair = await connect({ highWaterBytes: 100_000 });
   pair.client.ws.pause();
   await fill(pair);
@@ -128,7 +128,7 @@ test('a client that reads slowly is not given up, though the kernel takes nothin
   await using pair = await connect({ highWaterBytes: 100_000, stallMs: 500 });
   pair.client.ws.pause();
   const bytes = await fill(pair);
-  // From here on the socket itself stands still. Only the pongs show that the client reads what the kernel holds.
+  // From here on the socket itself stands still. Only the pongs show that the client reads what the kernel keeps.
   const { writableLength } = pair.socket;
   for (let n = 0; n < 25; n += 1) {
     pair.client.ws.pong();

@@ -1,4 +1,4 @@
-/** What comes of calls that fail late, or whose client has gone: the same as with tRPC's own adapter, to the client and to who is told of errors. */
+/** What comes of calls that fail late, or whose client has gone: the client and the reports hear the same as with tRPC's own adapter. */
 import { describe, expect, test } from 'vitest';
 import { openSocket } from '../helpers/raw-socket.ts';
 import { call, play, type Script, stop } from '../helpers/trpc-scripts.ts';
@@ -65,12 +65,12 @@ async function outcomeWithout(server: TestServer, message: unknown) {
 
 describe('a result that is there once the client has gone', () => {
   test.each([
-    ['of a query', call(1, 'query', 'held', 'succeeds')],
-    ['of a query that fails', call(1, 'query', 'held', 'fails')],
-    ['of several calls in one message', [call(1, 'query', 'held', 'succeeds'), call(2, 'subscription', 'heldSubscription', 'fails')]],
-    ['of a subscription', call(1, 'subscription', 'heldSubscription', 'succeeds')],
-    ['of a subscription that fails', call(1, 'subscription', 'heldSubscription', 'fails')],
-    ['of an observable', call(1, 'subscription', 'heldObservable')],
+    ['of a query', call(1, 'query', 'waiting', 'succeeds')],
+    ['of a query that fails', call(1, 'query', 'waiting', 'fails')],
+    ['of several calls in one message', [call(1, 'query', 'waiting', 'succeeds'), call(2, 'subscription', 'waitingSubscription', 'fails')]],
+    ['of a subscription', call(1, 'subscription', 'waitingSubscription', 'succeeds')],
+    ['of a subscription that fails', call(1, 'subscription', 'waitingSubscription', 'fails')],
+    ['of an observable', call(1, 'subscription', 'waitingObservable')],
   ])('%s', async (_name, message) => {
     await using stock = await stockServer();
     await using courier = await courierServer();

@@ -214,19 +214,19 @@ describe('beyond the stock adapter', () => {
 
   test('a client that does not read its replies is not read either, and gets every reply once it reads', async () => {
     await using server = await courierServer();
-    await using reader = await openSocket(server.url);
+    await using slow = await openSocket(server.url);
     await using other = await openSocket(server.url);
     const calls = 2000;
-    reader.ws.pause();
-    for (let id = 1; id <= calls; id += 1) reader.send(call(id, 'query', 'big', 'x'.repeat(10_000)));
-    // Others are served meanwhile, long enough for every call to have run if nothing held them back.
+    slow.ws.pause();
+    for (let id = 1; id <= calls; id += 1) slow.send(call(id, 'query', 'big', 'x'.repeat(10_000)));
+    // Others are served meanwhile, long enough for every call to have run if nothing kept them back.
     for (let round = 1; round <= 300; round += 1) {
       other.send('PING');
       await other.count(round);
     }
     expect(big.calls).toBeLessThan(calls / 2);
-    reader.ws.resume();
-    await reader.count(calls);
+    slow.ws.resume();
+    await slow.count(calls);
     expect(big.calls).toBe(calls);
   });
 

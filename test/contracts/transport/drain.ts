@@ -1,12 +1,12 @@
-/** The end of a gateway, as its clients see it: they are told where to go, and those who do not listen hold nothing up. */
+/** The drain of a gateway, as its clients see it: it tells them to come back, and clients that ignore it do not delay it. */
 import { describe, expect, test } from 'vitest';
 import { startGateway } from '../../helpers/gateway.ts';
 import type { TransportDriver } from '../../helpers/transports.ts';
 import { stall } from './stall.ts';
 
 export function describeDrain({ subscribe, name, isWebSocket }: TransportDriver): void {
-  describe('when the gateway ends', () => {
-    test('its clients are told to come back, and strangers, who ignore it and who do not read hold nothing up', async () => {
+  describe('when the gateway drains', () => {
+    test('it tells its clients to come back, and neither strangers nor clients that ignore it or do not read delay it', async () => {
       await using gateway = await startGateway({ COURIER_DRAIN_SECONDS: '10' });
       const token = await gateway.token('reader', 'service');
       await using peer = subscribe(gateway.port, { token });

@@ -44,7 +44,7 @@ export function describeLimits({ subscribe, isWebSocket }: TransportDriver): voi
       expect(second.events).toEqual([]);
     });
 
-    test('whoever does not heed refusals loses what is open, whatever the calls came over', async () => {
+    test('a client that does not heed refusals loses its open connections, over whichever transport it called', async () => {
       await using gateway = await limited({ user: { queriesPerSecond: 1 } });
       const token = await gateway.token('ada');
       await using peer = subscribe(gateway.port, { token, channels: 'global' });

@@ -99,13 +99,13 @@ export function describeRights(driver: TransportDriver): void {
       const ask = { token: await gateway.token('ada'), channels: 'global' };
       await using open = subscribe(gateway.port, ask);
       await open.live();
-      const held = proxy.hold('connections:user ada');
+      const claim = proxy.hold('connections:user ada');
       await using opening = subscribe(gateway.port, ask);
       // Its place is being asked for: its token has been verified.
-      await held.heard;
+      await claim.heard;
       const revoked = admin.revoke.mutate({ sub: 'ada' });
       await open.until(({ goodbye }) => goodbye?.reason === REVOKED.reason);
-      held.release();
+      claim.release();
       expect(await opening.ended()).toEqual(REVOKED);
       expect(opening.events).toEqual([]);
       await revoked;

@@ -23,7 +23,7 @@ export async function figuresOf(gateway: TestGateway, sub: string) {
 export async function stall(gateway: TestGateway, peer: Peer, sub: string): Promise<string[]> {
   peer.pause();
   const ids: string[] = [];
-  // What the kernel holds for a client is its own choice.
+  // What the kernel keeps for a client is its own choice.
   while (((await figuresOf(gateway, sub))?.buffered_bytes ?? Number.POSITIVE_INFINITY) < HIGH_WATER_BYTES)
     ids.push(...(await publish(gateway, 100, EVENT_CHARACTERS)));
   return ids;

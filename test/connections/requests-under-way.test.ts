@@ -1,4 +1,4 @@
-/** What requests may hold: places in the line of their socket, bytes of bodies, and answers that nobody reads. */
+/** What requests may take: places in the line of their socket, memory for bodies, and answers that nobody reads. */
 import { once } from 'node:events';
 import { type ClientRequest, type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';
@@ -10,20 +10,20 @@ import { startGateway, type TestGateway } from '../helpers/gateway.ts';
 
 const JOB = JSON.stringify({ type: 'forge.job.started', channel: 'forge.job.j', data: { job_id: 'j', kind: 'k' } });
 const MIB = 1024 * 1024;
-/** Bytes of a body that is a byte short of what its head says: as many as a call may have, and sixteen make what one may hold. */
+/** Bytes of a body that is a byte short of what its head says: as many as a call may have, and sixteen are what a principal may have under way. */
 const NEARLY = MIB - 1;
 
 const head = (lines: readonly string[]) => `${lines.join('\r\n')}\r\n\r\n`;
 const health = head(['GET /livez HTTP/1.1', 'Host: courier']);
 
-/** Sends a publish that the log holds back, and these requests behind it. Resolves to what came when the log went on. */
+/** Sends a publish whose append a proxy delays, and these requests behind it. Resolves to what came when the log went on. */
 async function behindOne(behind: number): Promise<{ readonly answers: string[]; readonly wasCutOff: boolean }> {
   const database = new URL(await createDatabase(inject('postgresUrl')));
   await using proxy = await startProxy(Number(database.port));
   database.port = String(proxy.port);
   await using gateway = await startGateway({ COURIER_LOG: database.href });
   const token = await gateway.token('forge', 'service');
-  const held = proxy.hold('forge.job.started');
+  const append = proxy.hold('forge.job.started');
   const socket = connect(gateway.port, '127.0.0.1');
   let text = '';
   socket.setEncoding('utf8').on('data', (chunk: string) => {
@@ -38,10 +38,10 @@ async function behindOne(behind: number): Promise<{ readonly answers: string[]; 
     `Content-Length: ${JOB.length}`,
   ]);
   socket.write(first + JOB + health.repeat(behind));
-  await Promise.race([held.heard, gone]);
+  await Promise.race([append.heard, gone]);
   const answers = () => [...text.matchAll(/^HTTP\/1\.1 (\d+)/gm)].map(([, status]) => status ?? '');
   const wasCutOff = await Promise.race([gone.then(() => true), fetch(`${gateway.url}/livez`).then(() => false)]);
-  held.release();
+  append.release();
   if (!wasCutOff) await expect.poll(answers).toHaveLength(behind + 1);
   socket.destroy();
   await gone;
@@ -76,19 +76,19 @@ function nearlyWhole(gateway: TestGateway, token: string): Sent {
   return { req, answer };
 }
 
-test('bodies that are under way may hold 16 MiB for each principal, and 64 MiB in all', async () => {
+test('bodies that are under way may take 16 MiB for each principal, and 64 MiB in all', async () => {
   await using gateway = await startGateway();
-  const held = async (count: number, sub: string) => {
+  const fill = async (count: number, sub: string) => {
     const before = gateway.census.reservedBytes;
     const token = await gateway.token(sub, 'service');
     const sent = Array.from({ length: count }, () => nearlyWhole(gateway, token));
     await expect.poll(() => gateway.census.reservedBytes, { timeout: 10_000 }).toBe(before + count * NEARLY);
     return sent;
   };
-  const sent = await held(16, 'forge');
+  const sent = await fill(16, 'forge');
   const tooMuch = await nearlyWhole(gateway, await gateway.token('forge', 'service')).answer;
   expect(tooMuch).toEqual({ status: 429, text: expect.stringContaining('wait for their answers'), retryAfter: '1' });
-  for (const sub of ['prophet', 'chevalier', 'cartographe']) sent.push(...(await held(16, sub)));
+  for (const sub of ['prophet', 'chevalier', 'cartographe']) sent.push(...(await fill(16, sub)));
   const full = await nearlyWhole(gateway, await gateway.token('desk', 'service')).answer;
   expect(full).toEqual({ status: 503, text: expect.stringContaining('the gateway is full'), retryAfter: '1' });
   // What was let in is answered.
