@@ -3,8 +3,10 @@
  * subscribers, who hold what they get to the open form that they were made from, and pass over fields and types that
  * they do not know.
  */
-import type { ContractDocument } from './document.ts';
-import { type JsonSchema, own } from './json-schema.ts';
+import { z } from 'zod';
+import type { ContractDocument } from '../../src/contract/document.ts';
+import type { JsonSchema } from '../../src/contract/json-schema.ts';
+import { own } from './keywords.ts';
 import { breaks, type Effect, fine, type SchemaChange, schemaChanges } from './schema-changes.ts';
 
 export interface ContractChange {
@@ -20,6 +22,27 @@ export interface ContractChange {
 }
 
 export type Verdict = 'compatible' | 'breaking';
+
+const anySchemas = z.record(z.string(), z.looseObject({}));
+const documentForm = z.looseObject({
+  $defs: anySchemas,
+  'x-drafts': anySchemas,
+  'x-channels': z.record(z.string(), z.looseObject({ form: z.string(), name: z.looseObject({}), types: z.array(z.string()) })),
+  'x-services': z.record(z.string(), z.array(z.string())),
+  'x-notices': z.array(z.string()),
+});
+
+/**
+ * Reads the contract of an earlier or later version. The function does not look into the schemas.
+ *
+ * @throws {Error} saying why `json` is no contract
+ */
+export function parseContractDocument(json: string): ContractDocument {
+  const result = documentForm.safeParse(JSON.parse(json));
+  const [issue] = result.error?.issues ?? [];
+  if (issue !== undefined) throw new TypeError(`${issue.path.join('.')}: ${issue.message}`);
+  return result.data as unknown as ContractDocument;
+}
 
 /** The changes from `before` to `after`, type by type. A breaking change is never called compatible. */
 export function contractChanges(before: ContractDocument, after: ContractDocument): ContractChange[] {

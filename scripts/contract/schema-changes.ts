@@ -9,7 +9,8 @@
  * Schemas are conjunctions, so keywords are judged one by one. Never is a breaking change called compatible; a compatible
  * one may be called breaking where keywords would have to be seen together, or are not of those that are known here.
  */
-import { type JsonSchema, own, strangeKeyword, typesOf, valuesOf } from './json-schema.ts';
+import type { JsonSchema } from '../../src/contract/json-schema.ts';
+import { own, strangeKeyword, typesOf, valuesOf } from './keywords.ts';
 
 export interface Effect {
   readonly breaking: boolean;

@@ -2,7 +2,8 @@
  * JSON Schema as TypeScript types. Bounds, patterns and formats have no type and are left out; a schema that says anything
  * else that cannot be expressed is refused, so that nothing gets lost unnoticed.
  */
-import { type JsonSchema, type JsonType, strangeKeyword, typesOf, valuesOf } from './json-schema.ts';
+import type { JsonSchema, JsonType } from '../../src/contract/json-schema.ts';
+import { strangeKeyword, typesOf, valuesOf } from './keywords.ts';
 
 /** Characters in a line, at most: those of the formatter, so that it leaves the output as it is. */
 const LINE_WIDTH = 140;

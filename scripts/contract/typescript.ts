@@ -2,7 +2,7 @@
  * The contract as TypeScript that stands alone: the data of every type, and which types each family, each service and
  * Courier itself have. It is laid out as the formatter would.
  */
-import type { ContractDocument } from './document.ts';
+import type { ContractDocument } from '../../src/contract/document.ts';
 import { comment, field, fieldsOf, quoted } from './typescript-types.ts';
 
 /**

@@ -100,24 +100,3 @@ function schemaOf(schema: z.ZodType, options?: z.core.ToJSONSchemaParams): JsonS
   const { $schema: _, ...rest } = z.toJSONSchema(schema, options);
   return rest as JsonSchema;
 }
-
-const schemas = z.record(z.string(), z.looseObject({}));
-const form = z.looseObject({
-  $defs: schemas,
-  'x-drafts': schemas,
-  'x-channels': z.record(z.string(), z.looseObject({ form: z.string(), name: z.looseObject({}), types: z.array(z.string()) })),
-  'x-services': z.record(z.string(), z.array(z.string())),
-  'x-notices': z.array(z.string()),
-});
-
-/**
- * Reads a document that may be of another version. The schemas in it are not looked into.
- *
- * @throws {Error} saying why `json` is none
- */
-export function parseContractDocument(json: string): ContractDocument {
-  const result = form.safeParse(JSON.parse(json));
-  const [issue] = result.error?.issues ?? [];
-  if (issue !== undefined) throw new TypeError(`${issue.path.join('.')}: ${issue.message}`);
-  return result.data as unknown as ContractDocument;
-}

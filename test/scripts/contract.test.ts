@@ -20,7 +20,7 @@ interface Result {
 /** A copy of the command line and what it is made of, whose contract may be changed, under version control. */
 function temporaryTree() {
   const folder = temporaryFolder();
-  for (const part of ['package.json', 'src', 'client/src', 'scripts/courier.ts', 'scripts/cli']) {
+  for (const part of ['package.json', 'src', 'client/src', 'scripts/courier.ts', 'scripts/cli', 'scripts/contract']) {
     cpSync(`${ROOT}${part}`, folder.file(part), { recursive: true });
   }
   symlinkSync(`${ROOT}node_modules`, folder.file('node_modules'));

@@ -1,8 +1,8 @@
 /** What a change of the contract means to publishers and subscribers, type by type. */
 import { describe, expect, test } from 'vitest';
-import { contractChanges } from '../../src/contract/compatibility.ts';
-import { type ContractDocument, contractDocument } from '../../src/contract/document.ts';
-import type { JsonSchema } from '../../src/contract/json-schema.ts';
+import { contractChanges, parseContractDocument } from '../../../scripts/contract/compatibility.ts';
+import { type ContractDocument, contractDocument } from '../../../src/contract/document.ts';
+import type { JsonSchema } from '../../../src/contract/json-schema.ts';
 
 type Writable<T> = T extends object ? { -readonly [K in keyof T]: Writable<T[K]> } : T;
 
@@ -199,4 +199,15 @@ test('parts of the document that are not known are not passed over', () => {
     ['contract', 'title', 'reworded', ok, ok],
     ['contract', 'x-later', 'changed', BREAKS, BREAKS],
   ]);
+});
+
+test('the document of another version is read, and nothing else is', () => {
+  expect(parseContractDocument(JSON.stringify(now))).toEqual(now);
+  for (const [json, reason] of [
+    ['{"$defs":', /JSON/],
+    ['[]', /expected object/],
+    [JSON.stringify({ ...now, 'x-drafts': undefined }), /^x-drafts: /],
+    [JSON.stringify({ ...now, 'x-channels': { global: {} } }), /^x-channels\.global\.form: /],
+  ] as const)
+    expect(() => parseContractDocument(json)).toThrow(reason);
 });

@@ -1,9 +1,10 @@
 /** The generated TypeScript says what the schemas do, and is what is committed. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, expectTypeOf, test } from 'vitest';
-import type * as Generated from '../../client/src/contract.ts';
-import { CONTRACT_HASH as GENERATED_HASH, EVENT_TYPES as GENERATED_TYPES } from '../../client/src/contract.ts';
-import { type ContractDocument, contractDocument } from '../../src/contract/document.ts';
+import type * as Generated from '../../../client/src/contract.ts';
+import { CONTRACT_HASH as GENERATED_HASH, EVENT_TYPES as GENERATED_TYPES } from '../../../client/src/contract.ts';
+import { typescriptOf } from '../../../scripts/contract/typescript.ts';
+import { type ContractDocument, contractDocument } from '../../../src/contract/document.ts';
 import {
   type ChannelFamily,
   EVENT_TYPES,
@@ -14,10 +15,9 @@ import {
   type GapNotice,
   type LiveNotice,
   type Service,
-} from '../../src/contract/index.ts';
-import type { JsonSchema } from '../../src/contract/json-schema.ts';
-import { typescriptOf } from '../../src/contract/typescript.ts';
-import { CONTRACT_HASH } from '../../src/version.ts';
+} from '../../../src/contract/index.ts';
+import type { JsonSchema } from '../../../src/contract/json-schema.ts';
+import { CONTRACT_HASH } from '../../../src/version.ts';
 
 /** What zod infers with `foo?: T | undefined` as `foo?: T`, at every level. */
 type Exact<T> = T extends readonly (infer Item)[]
@@ -48,7 +48,7 @@ test('families and services have the types that the contract gives them', () => 
 });
 
 test('client/src/contract.ts is what the contract gives: renew it with `courier contract export --format typescript`', () => {
-  const committed = readFileSync(new URL('../../client/src/contract.ts', import.meta.url), 'utf8');
+  const committed = readFileSync(new URL('../../../client/src/contract.ts', import.meta.url), 'utf8');
   expect(committed).toBe(typescriptOf(contractDocument(), CONTRACT_HASH));
 });
 
