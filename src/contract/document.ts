@@ -4,11 +4,11 @@
  * TypeScript, clients in other languages, and the judgement whether a change is compatible.
  */
 import { z } from 'zod';
-import { channelIn } from './channel-schemas.ts';
 import { CHANNEL_FAMILIES, type ChannelFamily, familyForm } from './channels.ts';
 import { callerToken, draftMetadata, draftSchema } from './draft.ts';
 import { courierEvents, NOTICE_CHANNEL } from './events/courier.ts';
 import { EVENT_TYPES, type EventType, familiesOf, SERVICE_NAMES, SERVICES, serviceOf, typesOn } from './events/index.ts';
+import { channelIn } from './fields.ts';
 import type { JsonSchema } from './json-schema.ts';
 import { position } from './position.ts';
 import { traceparent } from './traceparent.ts';

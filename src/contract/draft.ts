@@ -1,20 +1,37 @@
-/** The schema of what publishers hand in. */
+/** A draft: what a publisher hands in to publish an event, as a type and as schemas. */
 import { z } from 'zod';
-import { channelIn } from './channel-schemas.ts';
-import type { ChannelFamily } from './channels.ts';
+import type { ChannelFamily, ChannelIn } from './channels.ts';
+import { channelIn } from './fields.ts';
 import { callBudget, type Fault, findFault, type NodeBudget } from './json.ts';
 import { traceparent } from './traceparent.ts';
+
+/** A draft of an event of type `TType`. `TInstant` is Date once the draft has been checked. */
+export interface Draft<TType extends string, TFamily extends ChannelFamily, TData, TInstant = Date | string> {
+  type: TType;
+  channel: ChannelIn<TFamily>;
+  data: TData;
+  metadata?:
+    | {
+        timestamp?: TInstant | undefined;
+        correlation_id?: string | undefined;
+        user_id?: string | undefined;
+        traceparent?: string | undefined;
+      }
+    | undefined;
+  /** A publish that is repeated with the same key within 24 h is stored once. */
+  idempotency_key?: string | undefined;
+}
 
 /** Characters in a correlation id, an idempotency key or a user id, at most. */
 const MAX_TOKEN_LENGTH = 128;
 
-/** A printable identifier of the caller's own choosing. */
+/** A printable identifier that the caller chooses. */
 export const callerToken = z
   .string()
   .regex(/^[\x21-\x7e]+$/, { error: 'must be 1 to 128 printable ASCII characters without spaces' })
   .max(MAX_TOKEN_LENGTH);
 
-/** What ISO 8601 writes with four digits, and every language reads. */
+/** The years that ISO 8601 writes with four digits and every language reads. */
 const [EARLIEST_MS, LATEST_MS] = [Date.parse('0001-01-01T00:00:00Z'), Date.parse('9999-12-31T23:59:59.999Z')];
 
 /** An instant: a Date over tRPC, an ISO 8601 string with an offset in plain JSON. Always a Date once parsed. */
@@ -23,7 +40,7 @@ const instant = z
   .refine((at) => at.getTime() >= EARLIEST_MS && at.getTime() <= LATEST_MS, { error: 'must be within the years 1 to 9999' })
   .describe('ISO 8601 date and time.');
 
-/** What a publisher may say about an event. Courier adds `source`, and `timestamp` where it is absent. */
+/** What a publisher may say about an event. Courier adds `source`, and `timestamp` when the publisher gives none. */
 export const draftMetadata = z.strictObject({
   timestamp: instant.optional().describe('When it happened; the time of publishing when absent.'),
   correlation_id: callerToken.optional().describe('Ties together what belongs to one piece of work, across services.'),
@@ -35,17 +52,17 @@ export const draftMetadata = z.strictObject({
 export const MAX_BATCH_EVENTS = 500;
 
 /**
- * Guards the schema of a draft: its data is walked as it was handed in, before zod (which drops some keys silently) sees
- * it. Refused: what is not JSON, too deep or too large, and forbidden keys; each with its path.
+ * Guards the schema of a draft. The guard walks the data before zod, which drops some keys silently, and refuses a value that
+ * is not JSON, is nested too deeply or is too large, and a forbidden key; each with its path.
  */
 export function withPlainData<Out, In>(draft: z.ZodType<Out, In>): z.ZodType<Out, In> {
   return guarded(draft, (value) => faultInData(value, callBudget(), []));
 }
 
-/** The schema of a list of drafts, guarded as one is; together they have no more values than a call may bring. */
+/** Guards the schema of a list of drafts in the same way. All drafts together may bring as many values as one call may. */
 export function listWithPlainData<Out, In>(draft: z.ZodType<Out, In>): z.ZodType<Out[], In[]> {
   return guarded(z.array(draft).min(1).max(MAX_BATCH_EVENTS), (value) => {
-    // What is no list, or too long a one, the schema refuses before it looks at an element.
+    // The schema refuses a value that is no list, or too long a list, before it looks at an element.
     if (!Array.isArray(value) || value.length > MAX_BATCH_EVENTS) return undefined;
     const budget = callBudget();
     for (const [index, each] of value.entries()) {
@@ -56,14 +73,14 @@ export function listWithPlainData<Out, In>(draft: z.ZodType<Out, In>): z.ZodType
   });
 }
 
-/** What is wrong with the data of a draft that stands at `path`. Data that is absent is for the schema to miss. */
+/** What is wrong with the data of the draft at `path`. The schema reports data that is absent. */
 function faultInData(draft: unknown, budget: NodeBudget, path: readonly number[]): Fault | undefined {
   const data: unknown = typeof draft === 'object' && draft !== null && 'data' in draft ? draft.data : undefined;
   const fault = data === undefined ? undefined : findFault(data, budget);
   return fault && { ...fault, path: [...path, 'data', ...fault.path] };
 }
 
-/** `schema`, for which a value is looked at only when `find` finds no fault in it. */
+/** A schema that passes a value to `schema` only when `find` finds no fault in the value. */
 function guarded<Out, In>(schema: z.ZodType<Out, In>, find: (value: unknown) => Fault | undefined): z.ZodType<Out, In> {
   const guard = z.unknown().check((ctx) => {
     const fault = find(ctx.value);
@@ -71,11 +88,11 @@ function guarded<Out, In>(schema: z.ZodType<Out, In>, find: (value: unknown) => 
     const { path, message, tooLarge } = fault;
     ctx.issues.push({ code: 'custom', input: ctx.value, path, message, params: { tooLarge }, continue: false });
   });
-  // To the caller the guard is invisible: what goes in is still what `schema` takes.
+  // The guard takes any value, but callers shall see the input type of `schema`.
   return guard.pipe(schema as z.ZodType<Out, unknown>) as unknown as z.ZodType<Out, In>;
 }
 
-/** The schema of what is handed in to publish an event of `type`, which channels of `families` may carry. Its data is not guarded. */
+/** The schema of a draft of `type`, which channels of `families` may carry. The data is not guarded. */
 export function draftSchema<T extends string, F extends ChannelFamily, D extends z.ZodType>(type: T, families: readonly F[], data: D) {
   return z.strictObject({
     type: z.literal(type),

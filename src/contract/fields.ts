@@ -1,8 +1,25 @@
-/** The fields that many events share, so that one word means one thing in all of them. */
+/** Schemas of the fields that many events share, so that one name means the same in all of them. */
 import { z } from 'zod';
-import { channelId } from './channel-schemas.ts';
+import { type Channel, type ChannelFamily, type ChannelIn, familyForm, SEGMENT } from './channels.ts';
 
-export const id = channelId;
+/** An id as it stands in a channel's name: 1 to 64 of `A-Z a-z 0-9 _ -`. */
+export const id = z
+  .string()
+  .regex(SEGMENT, { error: 'must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -' })
+  .describe('Id, usable as the last segment of a channel name.');
+
+function channelOf(family: ChannelFamily): z.ZodType<Channel, Channel> {
+  return family === 'global' ? z.literal('global') : z.templateLiteral([`${family}.`, id]);
+}
+
+/** The name of a channel in one of `families`, typed to just those names. */
+export function channelIn<F extends ChannelFamily>(families: readonly F[]): z.ZodType<ChannelIn<F>, ChannelIn<F>> {
+  const forms = families.map(familyForm).join(', ');
+  const schema = z.union(families.map(channelOf), { error: `must be one of ${forms}; ids are 1 to 64 of A-Z a-z 0-9 _ -` });
+  // The union was built from `families`, which the compiler cannot follow through `map`.
+  return schema as unknown as z.ZodType<ChannelIn<F>, ChannelIn<F>>;
+}
+
 export const text = z.string().min(1).max(1000);
 export const symbol = z.string().min(1).max(32).describe('Ticker symbol.');
 export const side = z.enum(['buy', 'sell']).describe('Side of the order.');
@@ -12,17 +29,16 @@ export const durationMs = z.number().min(0).describe('How long it took, in milli
 export const date = z.iso.date().describe('ISO 8601 calendar date.');
 export const parameters = z.record(z.string().min(1).max(100), z.unknown()).describe('Free-form JSON object.');
 /** Prices and quantities are decimal strings, so that no receiver rounds them. */
-const decimalForm = /^-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?$/;
 export const decimal = z
   .string()
-  .regex(decimalForm, { error: 'must be a decimal number as a string, such as "12.50"' })
+  .regex(/^-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?$/, { error: 'must be a decimal number as a string, such as "12.50"' })
   .describe('Decimal number as a string.');
 export const positiveDecimal = z
   .string()
   .regex(/^(?=.*[1-9])(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?$/, { error: 'must be a positive decimal number as a string, such as "12.50"' })
   .describe('Positive decimal number as a string.');
 
-/** What every failure tells. */
+/** The fields of every event that reports a failure. */
 export const failure = {
   code: z
     .string()

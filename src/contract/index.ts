@@ -1,6 +1,5 @@
 /** The contract: everything that Courier and its clients agree on. Imports zod only, and runs in a browser. */
 export * from './admin.ts';
-export * from './channel-schemas.ts';
 export * from './channels.ts';
 export * from './codes.ts';
 export * from './draft.ts';

@@ -1,8 +1,8 @@
 /** The subscriptions by channel family, whose payload types are just what that family carries. */
 import { z } from 'zod';
-import { channelId } from '../contract/channel-schemas.ts';
 import type { ChannelFamily } from '../contract/channels.ts';
 import { type EventOn, typesOn } from '../contract/events/index.ts';
+import { id } from '../contract/fields.ts';
 import { CourierError } from '../errors.ts';
 import { subscribe } from '../subscribe.ts';
 import { startInput } from './events.ts';
@@ -26,10 +26,10 @@ export const globalRouter = router({
 export const userRouter = router({
   /** Without `user_id`: the caller's own channel. */
   onEvent: subscription
-    .input(checked(z.strictObject({ user_id: channelId.optional(), ...typesFor('user'), ...startInput }).optional()))
+    .input(checked(z.strictObject({ user_id: id.optional(), ...typesFor('user'), ...startInput }).optional()))
     .subscription(({ ctx, input, signal }) => {
       const { user_id = ctx.principal.sub, ...rest } = input ?? {};
-      if (!channelId.safeParse(user_id).success) {
+      if (!id.safeParse(user_id).success) {
         throw new CourierError('BAD_REQUEST', `user_id: ${JSON.stringify(user_id)} cannot be part of a channel's name`);
       }
       return subscribe<EventOn<'user.*'>>(ctx.pipeline, ctx.connection, { ...rest, channels: [`user.${user_id}`] }, signal);
@@ -38,7 +38,7 @@ export const userRouter = router({
 
 export const strategyRouter = router({
   onEvent: subscription
-    .input(checked(z.strictObject({ strategy_id: channelId, ...typesFor('strategy'), ...startInput })))
+    .input(checked(z.strictObject({ strategy_id: id, ...typesFor('strategy'), ...startInput })))
     .subscription(({ ctx, input: { strategy_id, ...rest }, signal }) =>
       subscribe<EventOn<'strategy.*'>>(ctx.pipeline, ctx.connection, { ...rest, channels: [`strategy.${strategy_id}`] }, signal),
     ),
@@ -46,7 +46,7 @@ export const strategyRouter = router({
 
 export const backtestRouter = router({
   onEvent: subscription
-    .input(checked(z.strictObject({ backtest_id: channelId, ...typesFor('backtest'), ...startInput })))
+    .input(checked(z.strictObject({ backtest_id: id, ...typesFor('backtest'), ...startInput })))
     .subscription(({ ctx, input: { backtest_id, ...rest }, signal }) =>
       subscribe<EventOn<'backtest.*'>>(ctx.pipeline, ctx.connection, { ...rest, channels: [`backtest.${backtest_id}`] }, signal),
     ),
@@ -54,7 +54,7 @@ export const backtestRouter = router({
 
 /** `forge.onJob`, to stand beside `forge.publish`. */
 export const onJob = subscription
-  .input(checked(z.strictObject({ job_id: channelId, ...typesFor('forge.job'), ...startInput })))
+  .input(checked(z.strictObject({ job_id: id, ...typesFor('forge.job'), ...startInput })))
   .subscription(({ ctx, input: { job_id, ...rest }, signal }) =>
     subscribe<EventOn<'forge.job.*'>>(ctx.pipeline, ctx.connection, { ...rest, channels: [`forge.job.${job_id}`] }, signal),
   );

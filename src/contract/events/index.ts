@@ -1,8 +1,8 @@
 /** Every event type with its service, its data and the channel families that may carry it; and the types made of that. */
 import { z } from 'zod';
 import type { ChannelFamily, ChannelIn, FamilyMatching } from '../channels.ts';
-import { draftSchema, listWithPlainData, withPlainData } from '../draft.ts';
-import type { Draft, Envelope } from '../envelope.ts';
+import { type Draft, draftSchema, listWithPlainData, withPlainData } from '../draft.ts';
+import type { Envelope } from '../envelope.ts';
 import { cartographeEvents } from './cartographe.ts';
 import { chevalierEvents } from './chevalier.ts';
 import type { courierEvents, NOTICE_CHANNEL } from './courier.ts';
