@@ -1,6 +1,6 @@
 /**
- * What changed between two contracts, and whom it breaks: publishers, whose drafts are held to the strict form, and
- * subscribers, who hold what they get to the open form that they were made from, and pass over fields and types that
+ * Compares two versions of the contract, and says whom each change breaks. The gateway checks the drafts of publishers against
+ * the strict form. Subscribers check events against the open form that they were built from, and ignore fields and types that
  * they do not know.
  */
 import { z } from 'zod';
@@ -12,10 +12,10 @@ import { breaks, type Effect, fine, type SchemaChange, schemaChanges } from './s
 export interface ContractChange {
   /** An event type, a family as its channels are written (`backtest.{id}`), or `contract`. */
   readonly subject: string;
-  /** Where in an event, such as `data.progress`; null where it is about the subject itself. */
+  /** A path in the event, such as `data.progress`; null when the change concerns the subject itself. */
   readonly path: string | null;
   readonly change: string;
-  /** null for those whom it does not concern. */
+  /** null when the change does not concern this side. */
   readonly publishers: Verdict | null;
   readonly subscribers: Verdict | null;
   readonly reason: string;
@@ -63,7 +63,7 @@ function namesIn(document: ContractDocument) {
   return { families: Object.keys(document['x-channels']), events: Object.keys(document['x-drafts']), notices: document['x-notices'] };
 }
 
-/** Parts of the document that the rest of this file compares, or that follow from those. */
+/** The parts of the document that the rest of this file compares, and the part that follows from them. */
 const COMPARED: ReadonlySet<string> = new Set(['oneOf', '$defs', 'x-drafts', 'x-channels', 'x-services', 'x-notices']);
 const WORDING: ReadonlySet<string> = new Set(['title', 'description']);
 
@@ -111,7 +111,7 @@ function serviceChanges(type: string, before: ContractDocument, after: ContractD
   return [row(type, null, `service ${old} → ${now}`, breaks(`${old} is refused`), fine('the events are the same'))];
 }
 
-/** Families that came to carry the type, and those that no longer do. */
+/** The families that now carry the type, and those that no longer do. */
 function carrierChanges(type: string, before: ContractDocument, after: ContractDocument): ContractChange[] {
   const carries = (document: ContractDocument, family: string) => own(document['x-channels'], family)?.types.includes(type) === true;
   const families = { ...before['x-channels'], ...after['x-channels'] };
@@ -123,7 +123,7 @@ function carrierChanges(type: string, before: ContractDocument, after: ContractD
   });
 }
 
-/** The draft concerns publishers, the event as it is received subscribers, and what is in both concerns both. */
+/** A change of the draft concerns publishers, a change of the received event concerns subscribers, and a change of both concerns both. */
 function envelopeChanges(type: string, before: ContractDocument, after: ContractDocument): ContractChange[] {
   const changesIn = (part: '$defs' | 'x-drafts') =>
     schemaChanges(withoutChannel(strictIn(before, part, type)), withoutChannel(strictIn(after, part, type)));
@@ -135,7 +135,7 @@ function envelopeChanges(type: string, before: ContractDocument, after: Contract
   ];
 }
 
-/** Changes may read alike, such as those of two alternatives that are both objects. */
+/** Several changes may have the same path and text: two alternatives may both be objects. */
 function worstForSubscribers(changes: readonly SchemaChange[]): Effect | undefined {
   return (changes.find(({ subscribers }) => subscribers.breaking) ?? changes[0])?.subscribers;
 }
@@ -152,13 +152,13 @@ function strictIn(document: ContractDocument, part: '$defs' | 'x-drafts', type: 
   return strict(own(document[part], type) ?? {});
 }
 
-/** Which channels carry a type is compared by family. */
+/** Removes the channel from a schema: `carrierChanges` compares the channels of a type by family. */
 function withoutChannel(schema: JsonSchema): JsonSchema {
   const { channel: _, ...properties } = schema.properties ?? {};
   return { ...schema, properties, required: (schema.required ?? []).filter((name) => name !== 'channel') };
 }
 
-/** The strict form of a schema that may be open: with all fields that there are, which is how Courier makes what it sends. */
+/** The strict form of a schema that may be open. Courier sends the fields of the schema and no others. */
 function strict(schema: JsonSchema): JsonSchema {
   const { properties, items, anyOf, additionalProperties } = schema;
   return {
@@ -175,7 +175,7 @@ function schemaRow(type: string, { path, change }: SchemaChange, publishers: Eff
   return row(type, path === '' ? null : path, change, publishers, subscribers);
 }
 
-/** Gives the reasons why it breaks, or else why it does not. */
+/** Makes a change, with the reasons why it breaks somebody, or else the reasons why it breaks nobody. */
 function row(
   subject: string,
   path: string | null,

@@ -26,22 +26,22 @@ const KEYWORDS: ReadonlySet<string> = new Set([
   'propertyNames',
 ]);
 
-/** The first keyword of `schema` itself that is not of that part, if there is one. */
+/** The first keyword of `schema` itself that the contract's part of JSON Schema lacks; undefined when there is none. */
 export function strangeKeyword(schema: JsonSchema): string | undefined {
   return Object.keys(schema).find((keyword) => !KEYWORDS.has(keyword));
 }
 
-/** The types that `schema` names; undefined when it names none and so takes all. */
+/** The types that `schema` names; undefined when it names none and so accepts all. */
 export function typesOf({ type }: JsonSchema): readonly JsonType[] | undefined {
   return typeof type === 'string' ? [type] : type;
 }
 
-/** The only values that `schema` takes, whether it lists them or has one; undefined when it names none. */
+/** The values that `schema` lists in `enum` or `const`; undefined when it lists none. */
 export function valuesOf(schema: JsonSchema): readonly unknown[] | undefined {
   return 'const' in schema ? [schema.const] : schema.enum;
 }
 
-/** What `record` itself has by `name`. Names come from contracts, and may be those of an object's own machinery. */
+/** The value at `name`, without inherited ones: a contract may use the name of a property of every object. */
 export function own<T>(record: Readonly<Record<string, T>> | undefined, name: string): T | undefined {
   return record !== undefined && Object.hasOwn(record, name) ? record[name] : undefined;
 }

@@ -1,13 +1,13 @@
 /**
- * What changed between two schemas of the same thing, and whom it breaks. Both are given in the strict form, in which
- * publishers are held to them; subscribers hold what they get to the open form of the earlier one, without
- * `additionalProperties: false`. So a change is compatible
+ * Compares two schemas of one value, and says whom each change breaks. Both schemas have the strict form, which the gateway
+ * applies to publishers. Subscribers apply the open form of the earlier schema, without `additionalProperties: false`. So a
+ * change is compatible
  *
- * - for publishers when every value that `before` takes is taken by `after`, which goes for what the log holds as well;
- * - for subscribers when every value that `after` takes is taken by the open form of `before`.
+ * - for publishers when `after` accepts every value that `before` accepts; the same then holds for stored events;
+ * - for subscribers when the open form of `before` accepts every value that `after` accepts.
  *
- * Schemas are conjunctions, so keywords are judged one by one. Never is a breaking change called compatible; a compatible
- * one may be called breaking where keywords would have to be seen together, or are not of those that are known here.
+ * A schema is a conjunction, so this file judges keywords one by one. It never calls a breaking change compatible. It may call
+ * a compatible change breaking when two keywords only make sense together, or when it does not know a keyword.
  */
 import type { JsonSchema } from '../../src/contract/json-schema.ts';
 import { own, strangeKeyword, typesOf, valuesOf } from './keywords.ts';
@@ -38,14 +38,14 @@ const MISSING = breaks('publishers that do not send it are refused');
 const MISSED = breaks('subscribers rely on it');
 const PASSED_OVER = fine('subscribers pass over it');
 
-/** What follows from taking fewer values than before, more, or others. */
+/** The effects of a schema that accepts fewer values than before, more values, or other values. */
 const NARROWER = { publishers: REFUSED, subscribers: FORESEEN };
 const WIDER = { publishers: TAKEN, subscribers: UNFORESEEN };
 const OTHER = { publishers: REFUSED, subscribers: UNFORESEEN };
 const SAME = { publishers: TAKEN, subscribers: FORESEEN };
 const WORDING = { publishers: fine('only the wording'), subscribers: fine('only the wording') };
 
-/** The changes from `before` to `after`: none for equal schemas, and for those that differ in nothing but order. */
+/** The changes from `before` to `after`: none when the schemas are equal or differ in order only. */
 export function schemaChanges(before: JsonSchema, after: JsonSchema, path = ''): SchemaChange[] {
   if (equal(before, after)) return [];
   return [...wordingChanges(before, after, path), ...assertionChanges(before, after, path)];
@@ -62,7 +62,7 @@ function assertionChanges(before: JsonSchema, after: JsonSchema, path: string): 
   if (doubt !== undefined) return [{ path, change: `changed; ${doubt}`, publishers: UNCLEAR, subscribers: UNCLEAR }];
   if (before.anyOf !== undefined || after.anyOf !== undefined) return alternativeChanges(before, after, path);
   const types = typeChanges(before, after, path);
-  // Values of another kind have nothing in common that could be compared further.
+  // Values of different types have nothing else to compare.
   if (types.some(({ publishers, subscribers }) => publishers.breaking && subscribers.breaking)) return types;
   return [
     ...types,
@@ -78,7 +78,7 @@ function assertionsOf({ title: _title, description: _description, ...assertions 
   return assertions;
 }
 
-/** Why the keywords of a schema cannot be judged one by one, if so. */
+/** The reason why this file cannot judge the keywords of a schema one by one; undefined when it can. */
 function doubtAbout(schema: JsonSchema): string | undefined {
   const strange = strangeKeyword(schema);
   if (strange !== undefined) return `it says ${strange}`;
@@ -115,10 +115,11 @@ function valueChanges(before: JsonSchema, after: JsonSchema, path: string): Sche
 
 interface Bound {
   readonly side: 'lower' | 'upper';
-  /** The bound itself is allowed, or not. */
+  /** The keyword of a bound that is itself allowed. */
   readonly inclusive: string;
+  /** The keyword of a bound that is itself refused. */
   readonly exclusive?: string;
-  /** What the keyword's absence means. */
+  /** The bound of a schema that has neither keyword. */
   readonly unbounded: number;
 }
 
@@ -147,7 +148,7 @@ function closes(limit: Limit, other: Limit): boolean {
   return limit.tightness === other.tightness && limit.exclusive && !other.exclusive;
 }
 
-/** The bound that a schema sets by one keyword or by both; the higher its tightness, the fewer values it lets through. */
+/** The bound that a schema sets with one keyword or both; the higher its tightness, the fewer values the schema accepts. */
 function tightest({ side, inclusive, exclusive, unbounded }: Bound, schema: JsonSchema): Limit {
   const sign = side === 'lower' ? 1 : -1;
   const limits = [inclusive, exclusive].flatMap((keyword): Limit[] => {
@@ -159,7 +160,7 @@ function tightest({ side, inclusive, exclusive, unbounded }: Bound, schema: Json
   return limits.reduce((best, limit) => (limit.tightness > best.tightness || closes(limit, best) ? limit : best), none);
 }
 
-/** Keywords of which one can only say whether they are the same. */
+/** Keywords that can only be compared for equality. */
 const FORMS = ['pattern', 'format', 'multipleOf'];
 
 function formChanges(keyword: string, before: JsonSchema, after: JsonSchema, path: string): SchemaChange[] {
@@ -169,7 +170,7 @@ function formChanges(keyword: string, before: JsonSchema, after: JsonSchema, pat
   return compared(path, change, now !== undefined, old !== undefined);
 }
 
-/** Alternatives, where either schema has some. One that is itself no `anyOf` is its own only alternative. */
+/** Compares alternatives when at least one schema has `anyOf`. A schema without `anyOf` is its own only alternative. */
 function alternativeChanges(before: JsonSchema, after: JsonSchema, path: string): SchemaChange[] {
   const old = [...alternativesOf(before)];
   const now = [...alternativesOf(after)];
@@ -238,7 +239,7 @@ function fieldChanges(name: string, before: JsonSchema, after: JsonSchema, path:
   return [{ path, change: 'made optional', publishers: TAKEN, subscribers: MISSED }, ...changes];
 }
 
-/** Fields that an object does not name: whether it may have some, what they are, and what they may be called. */
+/** Compares the fields that an object does not name: whether they are allowed, their schema, and the schema of their names. */
 function otherFieldChanges(before: JsonSchema, after: JsonSchema, path: string): SchemaChange[] {
   const [old, now] = [othersIn(before), othersIn(after)];
   const nameOf = (schema: JsonSchema): JsonSchema => ({ type: 'string', ...schema.propertyNames });
@@ -249,7 +250,7 @@ function otherFieldChanges(before: JsonSchema, after: JsonSchema, path: string):
   return changes;
 }
 
-/** What the fields are that an object does not name; undefined when there may be none. */
+/** The schema of the fields that an object does not name; undefined when such fields are refused. */
 function othersIn({ additionalProperties = true }: JsonSchema): JsonSchema | undefined {
   if (additionalProperties === false) return undefined;
   return additionalProperties === true ? {} : additionalProperties;
@@ -271,7 +272,7 @@ function listed(values: readonly unknown[]): string {
   return values.map(shown).join(', ');
 }
 
-/** Characters of a value or a pattern that are shown, at most. */
+/** Characters of a value or a pattern in a change, at most. */
 const SHOWN_LENGTH = 48;
 
 function shown(value: unknown): string {

@@ -1,13 +1,13 @@
 /**
- * JSON Schema as TypeScript types. Bounds, patterns and formats have no type and are left out; a schema that says anything
- * else that cannot be expressed is refused, so that nothing gets lost unnoticed.
+ * Writes JSON Schema as TypeScript types. Types cannot express bounds, patterns and formats, and leave them out. This file
+ * refuses a schema with any other keyword that types cannot express.
  */
 import type { JsonSchema, JsonType } from '../../src/contract/json-schema.ts';
 import { strangeKeyword, typesOf, valuesOf } from './keywords.ts';
 
-/** Characters in a line, at most: those of the formatter, so that it leaves the output as it is. */
+/** Characters in a line, at most: the formatter's limit, so that the formatter does not change the output. */
 const LINE_WIDTH = 140;
-/** The same for text. */
+/** Characters in a line of a comment, at most. */
 const COMMENT_WIDTH = 120;
 
 /**
@@ -25,7 +25,7 @@ export function fieldsOf(schema: JsonSchema, path: string, depth: number): strin
   });
 }
 
-/** `name?: A | B;`, the alternatives on lines of their own where they are too long for one. */
+/** `name?: A | B;`. Each alternative has its own line when all of them do not fit on one. */
 export function field(name: string, types: readonly string[], depth: number, optional = false): string {
   const indent = '  '.repeat(depth);
   const key = `${indent}${/^[A-Za-z_$][\w$]*$/.test(name) ? name : quoted(name)}${optional ? '?' : ''}:`;
@@ -57,7 +57,7 @@ export function quoted(text: string): string {
   return `'${json.slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")}'`;
 }
 
-/** The types of which the values that `schema` takes are. */
+/** The types of the values that `schema` accepts. */
 function alternatives(schema: JsonSchema, path: string, depth: number): string[] {
   refuseStrange(schema, path);
   const { title: _title, description: _description, ...assertions } = schema;

@@ -1,12 +1,12 @@
 /**
- * The contract as TypeScript that stands alone: the data of every type, and which types each family, each service and
- * Courier itself have. It is laid out as the formatter would.
+ * Writes the contract as one TypeScript file without imports: the data of every type, and the types of each family, of each
+ * service and of Courier itself. The layout is the formatter's.
  */
 import type { ContractDocument } from '../../src/contract/document.ts';
 import { comment, field, fieldsOf, quoted } from './typescript-types.ts';
 
 /**
- * @param contractHash what `CONTRACT_HASH` is to be
+ * @param contractHash the value of `CONTRACT_HASH`
  * @throws {TypeError} naming the path of a schema that has no type
  */
 export function typescriptOf(document: ContractDocument, contractHash: string): string {

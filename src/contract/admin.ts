@@ -1,4 +1,4 @@
-/** What the gateway tells of itself, to admins and to services; and what they may say. */
+/** The answers of the gateway to admins and services about itself, and the values that they may send. */
 
 export const ROLES = ['user', 'service', 'admin'] as const;
 export type Role = (typeof ROLES)[number];
@@ -10,7 +10,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export const TRANSPORTS = ['trpc', 'plain', 'sse'] as const;
 export type Transport = (typeof TRANSPORTS)[number];
 
-/** What a client says that it is; null where it does not say. */
+/** How a client identifies itself; null when it does not. */
 export interface ClientIdentity {
   /** Its name and version: `courier-client-typescript/0.1.0`. */
   readonly client: string | null;
@@ -18,7 +18,7 @@ export interface ClientIdentity {
   readonly contract: string | null;
 }
 
-/** Connections of clients that say the same of themselves. */
+/** Connections of clients that identify themselves in the same way. */
 export interface ClientCount extends ClientIdentity {
   readonly connections: number;
 }
@@ -27,86 +27,86 @@ export interface Stats {
   readonly version: string;
   /** The hash of the gateway's contract. */
   readonly contract: string;
-  /** Seconds since the start, of the instance that was asked. */
+  /** Seconds since the start of the instance that answers. */
   readonly uptime: number;
-  /** Instances that these are the figures of. */
+  /** The number of instances that the figures cover. */
   readonly instances: number;
-  /** Connections that last: WebSockets, and streams of server-sent events. `total` and `transport` count those too that have not authenticated. */
+  /** WebSockets and streams of server-sent events. `total` and `transport` also count those that have not authenticated. */
   readonly connections: {
     readonly total: number;
     readonly transport: Readonly<Record<Transport, number>>;
     readonly role: Readonly<Record<Role, number>>;
   };
-  /** What the connected clients say that they are: the 50 with the most connections, null where they do not say. */
+  /** How the connected clients identify themselves: the 50 identities with the most connections. */
   readonly clients: readonly ClientCount[];
   readonly subscriptions: number;
   /** The channels and families with the most subscribers. */
   readonly channels: readonly { readonly channel: string; readonly subscribers: number }[];
-  /** A second, on average over the last minute. */
+  /** Events per second, on average over the last minute. */
   readonly rates: Readonly<Record<'published' | 'delivered' | 'replayed' | 'failures', number>>;
   readonly log: {
     readonly head: string;
     readonly first_retained: string;
     readonly events: number;
-    /** What it takes in its storage. */
+    /** The size of the log in its storage. */
     readonly bytes: number;
-    /** Pages read for subscribers since the start. */
+    /** Pages that the instance has read for subscribers since its start. */
     readonly reads: number;
   };
 }
 
-/** How long something took within an interval, in ms: half of it, and 99 % of it, took no longer. */
+/** Latency within an interval, in ms: the median and the 99th percentile. */
 export interface Latency {
   readonly p50: number;
   readonly p99: number;
 }
 
-/** What was counted in one interval, of all instances. */
+/** The figures of one interval, of all instances. */
 export interface Sample {
-  /** When the interval ended. */
+  /** The end of the interval. */
   readonly at: Date;
-  /** A second, on average over the interval. `refused` are calls that were refused for their caller's fault. */
+  /** Per second, on average over the interval. `refused` counts calls that the gateway refused for a fault of the caller. */
   readonly rates: Readonly<Record<'published' | 'delivered' | 'replayed' | 'failures' | 'refused', number>>;
-  /** Connections at the end of it. */
+  /** Connections at the end of the interval. */
   readonly connections: number;
   readonly subscriptions: number;
-  /** From a publish call to its answer; null when there was none. */
+  /** From a publish call to its answer; null when nobody published. */
   readonly publish_ms: Latency | null;
-  /** From the commit of events to their hand-over to live subscribers' sockets; null when nobody was given any. */
+  /** From the commit of events to their hand-over to the sockets of live subscribers; null when no subscriber received any. */
   readonly delivery_ms: Latency | null;
 }
 
-/** The last 15 minutes, or those since the start. */
+/** The last 15 minutes, or the time since the start. */
 export interface Series {
   readonly interval_ms: number;
   /** Oldest first. */
   readonly samples: readonly Sample[];
 }
 
-/** A channel that somebody subscribes to or that events came on lately, or a family in the form `family.*`. */
+/** A channel with subscribers or recent events, or a family in the form `family.*`. */
 export interface ChannelActivity {
   readonly channel: string;
-  /** Those of the channel itself, or of the whole family. */
+  /** Subscribers of the channel itself, or of the whole family. */
   readonly subscribers: number;
-  /** Events a second, about: what counts is the last minute. Zero for a family. */
+  /** About how many events per second came in the last minute. Zero for a family. */
   readonly rate: number;
-  /** Null when none came since the instance that was asked started. */
+  /** Null when no event came since the start of the instance that answers. */
   readonly last_event: { readonly id: string; readonly type: string; readonly at: Date } | null;
 }
 
-/** A connection that subscribes to what an event was published on. */
+/** A connection that subscribes to the channel of an event. */
 export interface Recipient {
   readonly connection_id: string;
   readonly sub: string;
   readonly role: Role;
   readonly transport: Transport;
-  /** Whether the event was handed to its socket; otherwise it will be, as the connection has yet to catch up. */
+  /** Whether the subscriber has handed the event to the socket; otherwise it still catches up, and will. */
   readonly handed: boolean;
 }
 
 export interface Recipients {
   readonly total: number;
-  /** A hundred of each instance at most. */
+  /** At most a hundred of each instance. */
   readonly recipients: readonly Recipient[];
 }
 
@@ -119,36 +119,36 @@ export interface Connection extends ClientIdentity {
   readonly since: Date;
   readonly expires_at: Date;
   readonly subscriptions: number;
-  /** The channels that it subscribes to, families in the form `family.*`; 50 at most. */
+  /** The channels that the connection subscribes to, families in the form `family.*`; 50 at most. */
   readonly channels: readonly string[];
-  /** Bytes that wait for the client to read. */
+  /** Bytes that the client has yet to read. */
   readonly buffered_bytes: number;
-  /** Events that the slowest subscription has yet to be given, whether it wants them or not. */
+  /** Events in the log after the slowest subscription's cursor, whether its filter selects them or not. */
   readonly lag: number;
 }
 
 export interface Connections {
   readonly total: number;
-  /** Oldest first, a thousand of each instance at most. */
+  /** Oldest first, at most a thousand of each instance. */
   readonly connections: readonly Connection[];
 }
 
-/** How the gateway, or a part of it, is: `degraded` still works. */
+/** The health of the gateway or of a part of it. `degraded` still works. */
 export type HealthStatus = 'healthy' | 'degraded' | 'unhealthy' | 'shutting_down';
 
-/** A part of the gateway, as `GET /health` gives it. */
+/** A part of the gateway, as `GET /health` reports it. */
 export interface Component {
   readonly status: HealthStatus;
-  /** What to do; set when the component is not healthy. */
+  /** What to do; present when the component is not healthy. */
   readonly action?: string;
   readonly [figure: string]: unknown;
 }
 
-/** What `GET /health` answers, of the instance that was asked. */
+/** The answer to `GET /health`, about the instance that answers. */
 export interface Health {
   readonly status: HealthStatus;
   readonly timestamp: string;
-  /** Seconds since the start. */
+  /** Seconds since the start of the instance. */
   readonly uptime: number;
   readonly version: string;
   readonly components: Readonly<Record<string, Component>>;

@@ -1,6 +1,6 @@
 /**
- * The contract as an AsyncAPI document (https://www.asyncapi.com): what a client of Courier sends and receives without
- * tRPC. A server's path and a channel's address together are where to go: `/publish/backtest.b1`, `/ws/backtest.b1`.
+ * The contract as an AsyncAPI document (https://www.asyncapi.com): what a client without tRPC sends and receives. The path of
+ * a server followed by the address of a channel is the path of a request: `/publish/backtest.b1`, `/ws/backtest.b1`.
  */
 import type { ContractDocument, FamilyOfChannels } from './document.ts';
 import type { JsonSchema } from './json-schema.ts';
@@ -47,13 +47,13 @@ export interface AsyncApiDocument {
   };
 }
 
-/** Which Courier keeps the contract. */
+/** The Courier that serves the contract. */
 export interface Edition {
   readonly version: string;
   readonly contractHash: string;
 }
 
-/** Makes the document. An event as it is received is called by its type, its draft by the type and `.draft`. */
+/** Makes the document. The name of a received event is its type, and the name of its draft is the type and `.draft`. */
 export function asyncApiDocument(document: ContractDocument, { version, contractHash }: Edition): AsyncApiDocument {
   const { $defs, 'x-drafts': drafts, 'x-channels': channels, 'x-notices': notices } = document;
   const schemas = { ...$defs, ...Object.fromEntries(Object.entries(drafts).map(([type, schema]) => [draftOf(type), schema])) };
@@ -145,7 +145,7 @@ function messageOf(name: string): Message {
   return { name, payload: ref('components', 'schemas', name), correlationId: ref('components', 'correlationIds', 'correlation_id') };
 }
 
-/** By service and family: what the service may publish there. */
+/** By service and family: the events that the service may publish there. */
 function sendOperations({ 'x-services': services, 'x-channels': channels }: ContractDocument): Record<string, Operation> {
   const operations = Object.entries(services).flatMap(([service, own]) =>
     Object.entries(channels).flatMap(([family, { form, types }]): [string, Operation][] => {
@@ -165,7 +165,7 @@ function sendOperations({ 'x-services': services, 'x-channels': channels }: Cont
   return Object.fromEntries(operations);
 }
 
-/** By family: what subscribers get. */
+/** By family: what subscribers receive. */
 function receiveOperations({ 'x-channels': channels, 'x-notices': notices }: ContractDocument): Record<string, Operation> {
   const operations = Object.entries(channels).map(([family, { form, types }]): [string, Operation] => [
     `subscribe.${family}`,
@@ -183,7 +183,7 @@ function draftOf(type: string): string {
   return `${type}.draft`;
 }
 
-/** A reference within the document; its parts have no `/` and no `~`, which would have to be escaped. */
+/** A reference within the document. No part has a `/` or a `~`, which would need escapes. */
 function ref(...path: readonly string[]): Reference {
   return { $ref: `#/${path.join('/')}` };
 }

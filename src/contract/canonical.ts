@@ -1,14 +1,14 @@
 /**
- * The one way to write the contract down for comparison: JSON without white space, keys in order, and without `title`
- * and `description`, which change nothing for a program. `CONTRACT_HASH` is made of it.
+ * The canonical form of the contract: JSON without white space, with sorted keys, and without `title` and `description`, which
+ * change nothing for a program. `CONTRACT_HASH` is the hash of this form.
  */
 import type { ContractDocument } from './document.ts';
 
 const WORDING: ReadonlySet<string> = new Set(['title', 'description']);
-/** The keys of these are names that the contract gives: there, `title` is a field like any other. */
+/** Objects whose keys are names of the contract: `title` is a field like any other there. */
 const NAMESPACES: ReadonlySet<string> = new Set(['properties', '$defs', 'x-drafts', 'x-channels', 'x-services']);
 
-/** Equal for two contracts just when programs cannot tell them apart. Order in lists counts. */
+/** The same text for two contracts exactly when no program can tell them apart. The order of lists counts. */
 export function canonicalJson(document: ContractDocument): string {
   return write(document, false);
 }

@@ -1,25 +1,26 @@
 /**
- * Channels: the families that exist, the grammar of their names, and patterns over them. Imports nothing.
+ * Channels: the families, the grammar of channel names, and patterns over them. Clients import this file, so it imports nothing.
  *
- * Every family ends in one id, so a pattern always equals some whole families plus some single channels.
- * `channelSetOf` computes that once, when a subscription starts; from then on matching, indexing, reading the log and
- * checking rights are set look-ups, however many patterns exist.
+ * The name of a channel ends in one id, so a pattern always equals some whole families plus some single channels.
+ * `channelSetOf` computes this set once, when a subscription starts. From then on the hub, the log and the check of rights
+ * look channels up in the set, however many patterns there are.
  */
+
 /** The channel families, by name. A channel is the family's name and an id: `forge.job.42`; `global` has no id. */
 export const CHANNEL_FAMILIES = ['global', 'user', 'strategy', 'backtest', 'forge.job'] as const;
 export type ChannelFamily = (typeof CHANNEL_FAMILIES)[number];
 
-/** The names that channels of a family have. */
+/** The names of the channels of a family. */
 export type ChannelIn<F extends ChannelFamily> = F extends 'global' ? 'global' : `${F}.${string}`;
 /** Any channel's name. */
 export type Channel = ChannelIn<ChannelFamily>;
 
 /** Characters in a channel's name, at most. */
 export const MAX_CHANNEL_LENGTH = 255;
-/** What stands between the dots of a name, and an id is: 1 to 64 of `A-Z a-z 0-9 _ -`. */
+/** A segment of a name, between its dots, and an id: 1 to 64 of `A-Z a-z 0-9 _ -`. */
 export const SEGMENT = /^[A-Za-z0-9_-]{1,64}$/;
 
-/** The family that `channel` belongs to, or undefined when it is no channel's name. */
+/** The family that `channel` belongs to; undefined when `channel` is not the name of a channel. */
 export function familyOf(channel: string): ChannelFamily | undefined {
   if (channel === 'global') return 'global';
   const lastDot = channel.lastIndexOf('.');
@@ -32,31 +33,30 @@ function isFamily(name: string): name is ChannelFamily {
   return (CHANNEL_FAMILIES as readonly string[]).includes(name);
 }
 
-/** How channels of a family are written, for messages: `backtest.{id}`. */
+/** The form of the names of a family's channels, for messages: `backtest.{id}`. */
 export function familyForm(family: ChannelFamily): string {
   return family === 'global' ? 'global' : `${family}.{id}`;
 }
 
-/** All channels of a family, for people: `backtest.*`. */
+/** The pattern that selects all channels of a family: `backtest.*`. */
 export function familyPattern(family: ChannelFamily): string {
   return family === 'global' ? 'global' : `${family}.*`;
 }
 
 /**
- * A set of channels: whole families and, outside those, single channels. What a subscription, a read of the log and a
- * grant in a token come down to. Normal form: no single channel lies in a family that is listed.
+ * A set of channels: whole families and, outside those, single channels. A subscription, a read of the log and a grant in a
+ * token all select such a set. Normal form: no single channel belongs to a family of the set.
  */
 export interface ChannelSet {
   readonly families: ReadonlySet<ChannelFamily>;
   readonly singles: ReadonlySet<string>;
 }
 
-/** Every channel there can be. */
+/** All channels. */
 export const EVERYTHING: ChannelSet = { families: new Set(CHANNEL_FAMILIES), singles: new Set() };
 
 /**
- * The channels that a list of channel names and patterns stands for. In a pattern `*` is any one segment and `**` one
- * or more.
+ * The channels that a list of names and patterns selects. In a pattern `*` matches one segment, and `**` matches one or more.
  *
  * @throws {RangeError} naming the first entry that is malformed or that no channel can match.
  */
@@ -80,7 +80,7 @@ function addPattern(pattern: string, families: Set<ChannelFamily>, singles: Set<
     return undefined;
   }
   const shown = JSON.stringify(pattern.slice(0, MAX_CHANNEL_LENGTH));
-  // A long one is not taken apart.
+  // A pattern that is too long is not split.
   const segments = pattern.length > MAX_CHANNEL_LENGTH ? [] : pattern.split('.');
   const wellFormed = segments.length > 0 && segments.every((segment) => segment === '*' || segment === '**' || SEGMENT.test(segment));
   if (!wellFormed) {
@@ -101,7 +101,7 @@ function addPattern(pattern: string, families: Set<ChannelFamily>, singles: Set<
   return matched ? undefined : `${shown} can match no channel; channels are ${CHANNEL_FAMILIES.map(familyForm).join(', ')}`;
 }
 
-/** Stands for the id of a family: a literal segment of a pattern matches it. It is no legal segment itself. */
+/** Any id: every segment of a pattern matches it. It is itself no legal segment. */
 const ANY_ID = '{id}';
 
 function matchesSegments(pattern: readonly string[], name: readonly string[]): boolean {
@@ -117,7 +117,7 @@ export function includesChannel(set: ChannelSet, family: ChannelFamily, channel:
   return set.families.has(family) || set.singles.has(channel);
 }
 
-/** Whether every channel of `inner` is in `outer` too. */
+/** Whether `outer` includes every channel of `inner`. */
 export function includesAll(outer: ChannelSet, inner: ChannelSet): boolean {
   for (const family of inner.families) if (!outer.families.has(family)) return false;
   for (const channel of inner.singles) {
@@ -145,7 +145,7 @@ type MatchesShape<P extends readonly unknown[], S extends readonly unknown[]> = 
     ? true
     : false;
 
-/** The families whose channels `P`, a channel's name or a pattern, can match. `string` itself can match all. */
+/** The families of the channels that `P`, a name or a pattern, can match. The type `string` can match all families. */
 export type FamilyMatching<P extends string> = P extends string
   ? string extends P
     ? ChannelFamily

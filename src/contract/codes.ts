@@ -1,30 +1,30 @@
 /**
- * The vocabulary of refusal: every error code and every WebSocket close code, and what a client should do about it.
- * Each transport answers from these tables; nothing else decides a status or a close code.
+ * Every error code and every WebSocket close code, and what a client should do about each. The transports take every status
+ * and every close code from these tables.
  */
 
-/** What an error means to whoever made the call. */
+/** What an error means to the caller. */
 export interface ErrorMeaning {
   /** The HTTP status. */
   readonly status: number;
-  /** The code that a WebSocket connection is closed with where the error ends the connection. */
+  /** The WebSocket close code when the error ends the connection. */
   readonly close: CloseCode;
-  /** May the same call succeed later, unchanged? Publishes are then repeated with the same idempotency key. */
+  /** May the same call succeed later, unchanged? A client then repeats a publish with the same idempotency key. */
   readonly retry: boolean;
   /** The title of the problem document. */
   readonly title: string;
 }
 
-/** How a connection was closed by the gateway. */
+/** Why the gateway closed a connection. */
 export interface CloseMeaning {
   readonly reason: string;
-  /** May the client come back: soon, not at once, never, or only with a new token? */
+  /** May the client reconnect: soon, only after a delay, never, or only with a new token? */
   readonly reconnect: 'yes' | 'after-delay' | 'no' | 'with-new-token';
-  /** What a client does about it. */
+  /** What a client should do. */
   readonly advice: string;
 }
 
-/** WebSocket close codes. 1xxx are those of RFC 6455. */
+/** WebSocket close codes. RFC 6455 defines those of the form 1xxx. */
 export const CLOSE_CODES = {
   1001: { reason: 'shutting down', reconnect: 'yes', advice: 'reconnect at a random moment within the window that was told, and resume' },
   1008: {
@@ -42,7 +42,7 @@ export const CLOSE_CODES = {
 } as const satisfies Record<number, CloseMeaning>;
 export type CloseCode = keyof typeof CLOSE_CODES;
 
-/** Error codes. The names are tRPC's; the plain HTTP surface uses the same. */
+/** Error codes. The names are tRPC's; plain HTTP uses the same names. */
 export const ERROR_CODES = {
   PARSE_ERROR: { status: 400, close: 4400, retry: false, title: 'Not parseable' },
   BAD_REQUEST: { status: 400, close: 4400, retry: false, title: 'Invalid input' },
@@ -58,7 +58,7 @@ export const ERROR_CODES = {
 } as const satisfies Record<string, ErrorMeaning>;
 export type ErrorCode = keyof typeof ERROR_CODES;
 
-/** The meaning of an error code; codes that Courier does not know count as internal errors. */
+/** The meaning of an error code. An unknown code counts as an internal error. */
 export function meaningOf(code: string): ErrorMeaning {
   return code in ERROR_CODES ? ERROR_CODES[code as ErrorCode] : ERROR_CODES.INTERNAL_SERVER_ERROR;
 }

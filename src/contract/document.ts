@@ -1,7 +1,7 @@
 /**
- * The contract for machines: JSON Schema (2020-12) of every event as subscribers get it in plain JSON, of what is handed
- * in to publish one, and which channels carry which types. Everything else that others are given is made of it: AsyncAPI,
- * TypeScript, clients in other languages, and the judgement whether a change is compatible.
+ * The contract for machines: JSON Schema (2020-12) of every event as subscribers receive it in plain JSON, of every draft, and
+ * the types that each channel carries. The AsyncAPI document, the generated TypeScript and Python, and the verdict on a change
+ * of the contract are all derived from this document.
  */
 import { z } from 'zod';
 import { CHANNEL_FAMILIES, type ChannelFamily, familyForm } from './channels.ts';
@@ -13,9 +13,9 @@ import type { JsonSchema } from './json-schema.ts';
 import { position } from './position.ts';
 import { traceparent } from './traceparent.ts';
 
-/** The channels of a family: how they are called, and what they carry. */
+/** The channels of a family: their names, and the types that they carry. */
 export interface FamilyOfChannels {
-  /** Their names for people, such as `backtest.{id}`. */
+  /** The form of their names for people, such as `backtest.{id}`. */
   readonly form: string;
   readonly name: JsonSchema;
   readonly types: readonly string[];
@@ -27,15 +27,15 @@ export interface ContractDocument {
   readonly description: string;
   /** Any event or notice. */
   readonly oneOf: readonly { readonly $ref: string }[];
-  /** By type: the event or notice as it is received. Open: a later Courier may add fields, which receivers pass over. */
+  /** By type: the event or notice as subscribers receive it. Open: a later Courier may add fields, and receivers ignore them. */
   readonly $defs: Readonly<Record<string, JsonSchema>>;
-  /** By type: what is handed in to publish an event. Strict: fields that are not listed are refused. */
+  /** By type: the draft of an event. Strict: Courier refuses a field that is not listed. */
   readonly 'x-drafts': Readonly<Record<string, JsonSchema>>;
   /** By family. */
   readonly 'x-channels': Readonly<Record<string, FamilyOfChannels>>;
-  /** By service: the types that only it publishes. */
+  /** By service: the types that only this service publishes. */
   readonly 'x-services': Readonly<Record<string, readonly string[]>>;
-  /** The types of `$defs` that nobody publishes: Courier's own, in every subscription. */
+  /** The types of `$defs` that nobody publishes: Courier sends them to every subscription. */
   readonly 'x-notices': readonly string[];
 }
 
@@ -47,12 +47,12 @@ const metadata = z.strictObject({
   traceparent: traceparent.optional(),
 });
 
-/** As in a draft, but in plain JSON, which has no dates. */
+/** The metadata of a draft in plain JSON, which has no dates. */
 const plainDraftMetadata = draftMetadata.extend({
   timestamp: z.iso.datetime({ offset: true }).optional().describe('When it happened: ISO 8601. The time of publishing when absent.'),
 });
 
-/** Makes the document. It is the same for the same contract. */
+/** Makes the document, which is equal for equal contracts. */
 export function contractDocument(): ContractDocument {
   const notices = Object.entries<z.ZodType>(courierEvents);
   const $defs = Object.fromEntries([
@@ -84,7 +84,7 @@ function dataOf(type: EventType): z.ZodType {
 
 function received(type: string, channel: z.ZodType, data: z.ZodType): JsonSchema {
   return schemaOf(z.strictObject({ id: position, channel, type: z.literal(type), metadata, data }), {
-    // Who publishes may send known keys only; who receives must take those that a later Courier adds.
+    // Publishers may send known keys only; receivers must accept the keys that a later Courier adds.
     override: ({ jsonSchema }) => {
       if (jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties;
     },

@@ -1,4 +1,4 @@
-/** What a subscription selects: events of some channels, of some types or all. Subscriptions with equal filters share their work. */
+/** What a subscription selects: events of some channels, of some types or of all. Subscriptions with equal filters share their work. */
 import { type ChannelFamily, type ChannelSet, includesChannel } from './channels.ts';
 
 export interface Filter {
@@ -7,12 +7,12 @@ export interface Filter {
   readonly types?: ReadonlySet<string> | undefined;
 }
 
-/** The same text for equal filters. */
+/** A text that is the same for equal filters. */
 export function filterKey({ channels, types }: Filter): string {
   return JSON.stringify([[...channels.families].sort(), [...channels.singles].sort(), types && [...types].sort()]);
 }
 
-/** Whether the filter selects an event; a notice, which has no family, is selected by none. */
+/** Whether the filter selects an event. No filter selects a notice, which has no family. */
 export function selects(
   { channels, types }: Filter,
   { family, channel, type }: { readonly family: ChannelFamily | undefined; readonly channel: string; readonly type: string },

@@ -1,4 +1,4 @@
-/** The contract: everything that Courier and its clients agree on. Imports zod only, and runs in a browser. */
+/** The contract: everything that Courier and its clients agree on. It imports zod only, and runs in a browser. */
 export * from './admin.ts';
 export * from './channels.ts';
 export * from './codes.ts';

@@ -1,14 +1,14 @@
 /**
- * Reads JSON with the keys that were written. V8's `JSON.parse` (from 12.8 on, nodejs/node#63785) confuses a key that has
- * an escape with one that it read before at the same place in an object: once anybody sent `{"a":0,"\\n":1}`, whose second
- * key is a backslash and an n, everybody's `{"a":0,"\nx":1}` may come out with that key. Texts without such keys, which
- * are nearly all, are V8's to read; of the others it is given each string by itself.
+ * Reads JSON with the keys that the sender wrote. V8's `JSON.parse` (from 12.8 on, nodejs/node#63785) confuses a key that has
+ * an escape with a key that it read earlier at the same place in an object: after one client sent `{"a":0,"\\n":1}`, whose
+ * second key is a backslash and an n, V8 may read `{"a":0,"\nx":1}` of any client with that key. V8 reads texts without such
+ * keys, which are nearly all. This file reads the others, and gives V8 each string separately.
  */
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const WHITE_SPACE: ReadonlySet<string | undefined> = new Set([' ', '\t', '\n', '\r']);
-/** The rest of a string that is what it says, its end included. */
+/** The rest of a string without escapes, including its end. */
 const PLAIN = /[^"\\\p{Cc}]*"/uy;
 const LITERAL = /true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const LITERALS: ReadonlyMap<string, boolean | null> = new Map([
@@ -16,16 +16,16 @@ const LITERALS: ReadonlyMap<string, boolean | null> = new Map([
   ['false', false],
   ['null', null],
 ]);
-/** Levels that are read of a text with such keys; what callers hand in has far fewer. */
+/** Levels of a text with escaped keys, at most; inputs of callers have far fewer. */
 const MAX_DEPTH = 1000;
 const nativeParse = JSON.parse;
 
-/** As `JSON.parse`. @throws {SyntaxError} when `text` is not JSON, or has a key with an escape and a thousand levels. */
+/** Reads as `JSON.parse` does. @throws {SyntaxError} when `text` is not JSON, or has a key with an escape and a thousand levels. */
 export function parseJson(text: string): unknown {
   return hasEscapedKey(text) ? new Reader(text).read() : nativeParse(text);
 }
 
-/** Of a text that is not JSON this may be wrong. */
+/** The answer may be wrong for a text that is not JSON. */
 function hasEscapedKey(text: string): boolean {
   let at = text.indexOf('\\');
   while (at !== -1) {
@@ -37,7 +37,7 @@ function hasEscapedKey(text: string): boolean {
   return false;
 }
 
-/** Where the string ends in which `from` lies. */
+/** The end of the string that contains `from`. */
 function endOfString(text: string, from: number): number {
   let at = from;
   while (at < text.length && text.charCodeAt(at) !== QUOTE) at += text.charCodeAt(at) === BACKSLASH ? 2 : 1;
@@ -59,7 +59,7 @@ class Reader {
     return value;
   }
 
-  /** The next character that is no white space; it is not taken. */
+  /** Skips white space and looks at the next character. */
   #next(): string | undefined {
     while (WHITE_SPACE.has(this.#text[this.#at])) this.#at += 1;
     return this.#text[this.#at];
@@ -90,7 +90,7 @@ class Reader {
       const key = this.#string();
       this.#take(':');
       const value = this.#value();
-      // An assignment to this one would set the prototype.
+      // An assignment to this key would set the prototype.
       if (key === '__proto__') Object.defineProperty(object, key, { value, configurable: true, enumerable: true, writable: true });
       else (object as Record<string, unknown>)[key] = value;
     } while (this.#isFollowed('}'));
@@ -111,7 +111,7 @@ class Reader {
     return true;
   }
 
-  /** Takes the comma before another, or the end. */
+  /** Takes the comma before another element, or the end. */
   #isFollowed(end: string): boolean {
     if (this.#isEmpty(end)) return false;
     this.#take(',');

@@ -1,6 +1,6 @@
 /**
- * What may stand in an event's data: plain JSON, not too deep, not too much, without the keys that confuse JavaScript
- * receivers. A value is walked once, without a copy of anything; what stands around the data is for the schemas.
+ * Checks an event's data: it must be plain JSON, within limits of depth and size, and without keys that break JavaScript
+ * receivers. The check walks a value once and copies nothing. The schemas check the rest of an event.
  */
 
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
@@ -8,37 +8,37 @@ export type JsonValue = string | number | boolean | null | JsonValue[] | { [key:
 /** Levels of nesting in an event's data, at most. */
 export const MAX_JSON_DEPTH = 64;
 /**
- * Bytes of an event's data as JSON in UTF-8, at most: 100 KiB. As each value takes two of them at least, with the comma
- * before it, there are never more than 51,200 values in it.
+ * Bytes of an event's data as JSON in UTF-8, at most: 100 KiB. A value and the comma before it take at least two bytes, so the
+ * data holds 51,200 values at most.
  */
 export const MAX_DATA_BYTES = 100 * 1024;
-/** Values in the data of all events of one call together, at most: as many as a WebSocket message of 256 KiB can hold. */
+/** Values in the data of all events of one call, at most: as many as a WebSocket message of 256 KiB can hold. */
 export const MAX_CALL_NODES = 128 * 1024;
 
-/** Keys that name a JavaScript object's own machinery. Subscribers' deserialisers refuse or misread them. */
+/** Keys with a meaning in every JavaScript object. The deserialisers of subscribers refuse or misread them. */
 const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
 
-/** What is wrong with a value, and where. */
+/** A fault in a value, and its path. */
 export interface Fault {
   readonly path: (string | number)[];
   readonly message: string;
-  /** Is it too large, rather than of the wrong form? */
+  /** Is the value too large, rather than of the wrong form? */
   readonly tooLarge: boolean;
 }
 
-/** What may still come in one call. Walking uses it up. */
+/** The number of values that one call may still bring. Each walk reduces it. */
 export interface NodeBudget {
   nodes: number;
 }
 
-/** What a call may bring, for its first event. */
+/** The budget of a new call. */
 export function callBudget(): NodeBudget {
   return { nodes: MAX_CALL_NODES };
 }
 
 /**
- * The first thing by which `value` is not plain JSON, is nested too deeply, has a forbidden key, or is larger than data
- * may be. The size is what its JSON takes at least: it costs nothing to count, and data that passes may still be too large.
+ * The first fault of `value`: a part that is not plain JSON, is nested too deeply or has a forbidden key, or the size. The walk
+ * counts the least size that the JSON can have, which is cheap, so data that passes may still be too large.
  */
 export function findFault(value: unknown, budget: NodeBudget = callBudget()): Fault | undefined {
   const walk = new Walk(budget);
@@ -55,14 +55,14 @@ const TOO_DEEP = `must not be nested deeper than ${MAX_JSON_DEPTH} levels`;
 class Walk {
   readonly #budget: NodeBudget;
   #bytes = 0;
-  /** The way from the fault up to the root. Filled while the walk returns from a fault. */
+  /** The path from the fault up to the root. The walk fills it while it returns from a fault. */
   readonly pathBack: (string | number)[] = [];
 
   constructor(budget: NodeBudget) {
     this.#budget = budget;
   }
 
-  /** What is wrong with `value`, which lies `depth` levels below the root. */
+  /** The fault of `value`, which is `depth` levels below the root. */
   faultOf(value: unknown, depth: number): string | undefined {
     this.#budget.nodes -= 1;
     if (this.#budget.nodes < 0) return TOO_MANY;

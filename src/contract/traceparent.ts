@@ -1,7 +1,7 @@
 /** `traceparent`: which trace an event belongs to (W3C Trace Context, https://www.w3.org/TR/trace-context/). */
 import { z } from 'zod';
 
-/** What `traceparent` says. */
+/** The parts of a `traceparent`. */
 export interface TraceParent {
   /** 32 hexadecimal digits. */
   readonly traceId: string;
@@ -11,8 +11,8 @@ export interface TraceParent {
   readonly traceFlags: number;
 }
 
-// Version ff is forbidden, and so are ids of zeros only; version 00 ends with its flags, later ones may add fields. Python's `$`
-// stands before a last line pipeline too, which is why that is refused.
+// Version ff is forbidden, and so are ids of zeros only; version 00 ends with its flags, later versions may add fields. In Python
+// `$` also matches before a last line break, so the pattern refuses one.
 const PATTERN = /^(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-[\x20-\x7e]*)?(?!\n)$/;
 const MAX_LENGTH = 128;
 
@@ -22,7 +22,7 @@ export const traceparent = z
   .regex(PATTERN, { error: 'must be a W3C traceparent, such as 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' })
   .describe('W3C trace context of the work that the event is part of.');
 
-/** Undefined for what is none. */
+/** Reads a `traceparent`; undefined when `text` is not one. */
 export function parseTraceparent(text: string): TraceParent | undefined {
   const [, traceId, spanId, flags] = (text.length <= MAX_LENGTH && PATTERN.exec(text)) || [];
   if (traceId === undefined || spanId === undefined || flags === undefined) return undefined;

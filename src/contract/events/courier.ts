@@ -1,13 +1,13 @@
 /**
- * Notices of Courier itself. A subscriber gets them among its events; they are never in the log, nobody can publish
- * them, and their `channel` is `courier`, which is no channel of the grammar.
+ * Notices of Courier itself. A subscriber receives them among its events. The log never holds them, nobody can publish them, and
+ * their `channel` is `courier`, which the grammar of channels does not allow.
  */
 import { z } from 'zod';
 import { position } from '../position.ts';
 
 export const NOTICE_CHANNEL = 'courier';
 
-/** Why the events after the requested position cannot all be given. */
+/** Why Courier cannot deliver all events after the requested position. */
 export const GAP_REASONS = ['expired', 'epoch', 'ahead'] as const;
 export type GapReason = (typeof GAP_REASONS)[number];
 

@@ -1,4 +1,4 @@
-/** Every event type with its service, its data and the channel families that may carry it; and the types made of that. */
+/** Every event type with its service, its data and the channel families that may carry it, and the TypeScript types of them. */
 import { z } from 'zod';
 import type { ChannelFamily, ChannelIn, FamilyMatching } from '../channels.ts';
 import { type Draft, draftSchema, listWithPlainData, withPlainData } from '../draft.ts';
@@ -9,7 +9,7 @@ import type { courierEvents, NOTICE_CHANNEL } from './courier.ts';
 import { forgeEvents } from './forge.ts';
 import { prophetEvents } from './prophet.ts';
 
-/** The services, each with the types that only it publishes and the families that carry them besides everyone's. */
+/** The services, each with the types that only it publishes and the families that carry these types. */
 export const SERVICES = {
   prophet: { events: prophetEvents, families: ['strategy', 'user', 'global'] },
   cartographe: { events: cartographeEvents, families: ['backtest', 'strategy', 'user', 'global'] },
@@ -36,11 +36,11 @@ export type ChannelOf<T extends EventType> = ChannelIn<FamilyOf<T>>;
 /** The data of a type. */
 export type EventData<T extends EventType> = z.output<DataSchemas[T]>;
 
-/** An event as subscribers get it; a union over all types when none is named. */
+/** An event as subscribers receive it; a union over all types when no type is named. */
 export type CourierEvent<T extends EventType = EventType> = { [K in T]: Envelope<K, ChannelOf<K>, EventData<K>> }[T];
 export type GapNotice = Envelope<'courier.gap', typeof NOTICE_CHANNEL, z.output<(typeof courierEvents)['courier.gap']>>;
 export type LiveNotice = Envelope<'courier.live', typeof NOTICE_CHANNEL, z.output<(typeof courierEvents)['courier.live']>>;
-/** What Courier itself says to a subscriber. */
+/** What Courier itself sends to a subscriber. */
 export type Notice = GapNotice | LiveNotice;
 
 /** The types that channels of a family can carry. */
@@ -49,12 +49,12 @@ export type EventTypeOn<F extends ChannelFamily> = { [T in EventType]: F & Famil
 export type EventOn<P extends string> = {
   [T in EventTypeOn<FamilyMatching<P>>]: Envelope<T, ChannelIn<FamilyOf<T> & FamilyMatching<P>>, EventData<T>>;
 }[EventTypeOn<FamilyMatching<P>>];
-/** What a subscription to `P` is given: its events and Courier's notices. */
+/** What a subscription to `P` receives: events and Courier's notices. */
 export type Received<P extends string> = EventOn<P> | Notice;
 
-/** What is handed in to publish. */
+/** The draft of an event. */
 export type EventDraftInput<T extends EventType = EventType> = { [K in T]: Draft<K, FamilyOf<K>, z.input<DataSchemas[K]>> }[T];
-/** What is handed in to publish, once it has been checked. */
+/** The draft of an event, once it has been checked. */
 export type CheckedDraft<T extends EventType = EventType> = { [K in T]: Draft<K, FamilyOf<K>, EventData<K>, Date> }[T];
 
 const draftSchemas = (service: Service) => {
@@ -62,14 +62,14 @@ const draftSchemas = (service: Service) => {
   return Object.entries<z.ZodType>(events).map(([type, data]) => draftSchema(type, families, data));
 };
 
-/** A schema for what is handed in to publish an event of one of `services`: a union discriminated by `type`. */
+/** The schema of a draft of one of `services`: a union discriminated by `type`. */
 export function draftUnion<S extends Service>(
   services: readonly S[],
 ): z.ZodType<CheckedDraft<EventTypeOf<S>>, EventDraftInput<EventTypeOf<S>>> {
   return withPlainData(unguardedUnion(services));
 }
 
-/** A schema for a list of what `draftUnion` takes one of. */
+/** The schema of a list of such drafts. */
 export function draftList<S extends Service>(
   services: readonly S[],
 ): z.ZodType<CheckedDraft<EventTypeOf<S>>[], EventDraftInput<EventTypeOf<S>>[]> {
@@ -85,11 +85,11 @@ function unguardedUnion<S extends Service>(
   const union = z.discriminatedUnion('type', [first, ...rest], {
     error: (issue) => (issue.code === 'invalid_union' ? `must be one of ${types}` : undefined),
   });
-  // The members were collected in a loop, which the compiler cannot follow.
+  // The union was built in a loop, which the compiler cannot follow.
   return union as unknown as z.ZodType<CheckedDraft<EventTypeOf<S>>, EventDraftInput<EventTypeOf<S>>>;
 }
 
-/** Every type with its service; the order is that of the design's table. */
+/** Every event type, in the order of the services. */
 export const EVENT_TYPES = SERVICE_NAMES.flatMap((service) => Object.keys(SERVICES[service].events)) as EventType[];
 
 const SERVICE_OF = new Map<string, Service>(
