@@ -6,7 +6,7 @@ import type { Batch } from '../../src/delivery/batch.ts';
 import { Delivery } from '../../src/delivery/batch.ts';
 import { Hub } from '../../src/delivery/hub.ts';
 import { memoryLimiter } from '../../src/limits/memory.ts';
-import { anyDraft } from '../../src/router/services.ts';
+import { anyDraft } from '../../src/router/events.ts';
 import { encodeTracked } from '../../src/transport/trpc-messages.ts';
 import { textFrames } from '../../src/transport/web-socket-writer.ts';
 

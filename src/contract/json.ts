@@ -16,7 +16,7 @@ export const MAX_DATA_BYTES = 100 * 1024;
 export const MAX_CALL_NODES = 128 * 1024;
 
 /** Keys with a meaning in every JavaScript object. The deserialisers of subscribers refuse or misread them. */
-const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
+export const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
 
 /** A fault in a value, and its path. */
 export interface Fault {

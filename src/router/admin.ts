@@ -1,5 +1,4 @@
-/** `admin.*`: for those who run the gateway. */
-
+/** `admin.*`: procedures for the people who run the gateway. */
 import { z } from 'zod';
 import { identifier } from '../auth/claims.ts';
 import { LOG_LEVELS, ROLES } from '../contract/admin.ts';
@@ -12,33 +11,33 @@ const name = z.string().min(1).max(MAX_NAME_LENGTH);
 const knownChannel = z.string().refine((channel) => familyOf(channel) !== undefined, { error: 'is no channel' });
 
 export const adminRouter = router({
-  /** Open connections, oldest first; `sub` narrows them to one principal's. */
+  /** Open connections, oldest first; with `sub`, those of one principal. */
   connections: administering
     .input(checked(z.strictObject({ sub: name.optional() }).optional()))
     .query(({ ctx, input }) => ctx.administration.connections(input?.sub)),
 
-  /** Channels and families that have subscribers, and channels on which something came of late. */
+  /** Channels and families with subscribers, and channels with recent events. */
   channels: observing.query(({ ctx }) => ctx.administration.channels()),
 
-  /** As `GET /stats`. */
+  /** The same as `GET /stats`. */
   stats: observing.query(({ ctx }) => ctx.administration.stats()),
 
-  /** The last 15 minutes, in intervals of 5 s. */
+  /** The figures of the last 15 minutes, in intervals of 5 s. */
   series: observing.query(({ ctx }) => ctx.administration.series()),
 
-  /** Who subscribes to what the event `id` was published on and began before it, and whether it was handed to them. */
+  /** The subscribers of the event's channel that had started before the event, and whether each was handed the event. */
   recipients: administering
     .input(checked(z.strictObject({ id: position, channel: knownChannel, type: name })))
     .query(({ ctx, input }) => ctx.administration.recipients(input)),
 
-  /** Closes a connection with 1013: its client may come back after a delay. Returns whether there was one. */
+  /** Closes a connection with 1013: its client may reconnect after a delay. Returns whether the connection existed. */
   disconnect: administering
     .input(checked(z.strictObject({ connection_id: name })))
     .mutation(async ({ ctx, input }) => ({ disconnected: await ctx.administration.disconnect(input.connection_id) })),
 
   /**
-   * Refuses a token by its `jti`, or every token of a `sub` that was issued until now, of one role or of all, from this
-   * moment on: connections that stand on one are closed with 1008. Returns how many those were.
+   * Revokes the token with a `jti`, or all tokens of a `sub` issued until now, of one role or of all. Closes the connections
+   * that use a revoked token with 1008, and returns how many they were.
    */
   revoke: administering
     .input(
@@ -50,7 +49,7 @@ export const adminRouter = router({
     )
     .mutation(async ({ ctx, input }) => ({ ended: await ctx.administration.revoke(input) })),
 
-  /** Logs from this level on, until the next start. */
+  /** Sets the lowest level that the gateway logs, until its next start. */
   setLogLevel: administering.input(checked(z.strictObject({ level: z.enum(LOG_LEVELS) }))).mutation(({ ctx, input: { level } }) => {
     ctx.administration.setLogLevel(level);
     return { level };

@@ -1,19 +1,17 @@
 /**
- * Reads what superjson wrote: JSON, and beside it the places where it stands for a Date or for undefined. Those two are
- * all that is taken. Anything else that superjson can write, references above all, is refused with its name, since it
- * lets a few bytes become a large value, or one without end.
+ * Reads superjson: JSON, and annotations that mark the places of a Date or of undefined. This file accepts those two
+ * annotations only. It refuses all others that superjson can write, above all references, since a few bytes of them make a
+ * large or an endless value. The error names the annotation.
  *
- * A value that is accepted is what `superjson.deserialize` makes of it, in time linear in what was sent. The value itself
- * is not looked at beyond the annotated places: that is for the schemas.
+ * An accepted value equals the result of `superjson.deserialize`, in time linear in the size of the input. This file looks at
+ * the annotated places only; the schemas check the value.
  */
 import { MAX_BATCH_EVENTS } from '../contract/draft.ts';
-import { MAX_JSON_DEPTH } from '../contract/json.ts';
+import { FORBIDDEN_KEYS, MAX_JSON_DEPTH } from '../contract/json.ts';
 import { CourierError, cut } from '../errors.ts';
 
-/** Annotated places in one input, at most: ten for each event of the largest batch, which has dates and absent fields. */
+/** Annotations in one input, at most: ten for each event of the largest batch, for its dates and absent fields. */
 const MAX_ANNOTATIONS = 10 * MAX_BATCH_EVENTS;
-/** Keys that lead to JavaScript's own machinery instead of a value. */
-const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
 
 const TAKEN = 'only "Date" and "undefined" are';
 
@@ -21,10 +19,9 @@ type Key = string;
 type Container = Record<Key, unknown>;
 
 /**
- * The input that `raw` stands for: superjson's `{json, meta?}`, or undefined for none. What is in `raw` becomes part of
- * the result.
+ * Reads superjson's `{json, meta?}`; undefined for no input. The result shares parts with `raw`.
  *
- * @throws {CourierError} BAD_REQUEST saying which annotation is not taken, or which does not fit the value.
+ * @throws {CourierError} BAD_REQUEST naming the annotation that this file refuses or that does not fit the value.
  */
 export function inputOf(raw: unknown): unknown {
   if (raw === undefined || raw === null) return undefined;
@@ -47,7 +44,7 @@ function recordOf(value: unknown, name: string, known: readonly string[]): Conta
   return value;
 }
 
-/** One walk along the tree of annotations and the value together, so that neither leads deeper than the other. */
+/** Walks the tree of annotations and the value together, so that neither leads deeper than the other. */
 class Annotations {
   readonly #hasLegacyPaths: boolean;
   #count = 0;
@@ -56,7 +53,7 @@ class Annotations {
     this.#hasLegacyPaths = hasLegacyPaths;
   }
 
-  /** A tree is `[annotation]`, which is of the value itself, or an object of further trees by their paths below it. */
+  /** A tree is `[annotation]`, which applies to the value itself, or an object of further trees by their paths below it. */
   apply(json: unknown, tree: unknown): unknown {
     const root: Container = { json };
     this.#applyTree(root, 'json', tree, 0);
@@ -75,7 +72,7 @@ class Annotations {
     }
   }
 
-  /** What holds the place that `path` names below `value`, the place's key in it, and how deep it lies. */
+  /** Finds the place at `path` below `value`: the object or list that holds it, its key there, and its depth. */
   #follow(value: unknown, path: string, depth: number): [holder: Container, key: Key, depth: number] {
     const keys = keysOf(path, this.#hasLegacyPaths);
     if (depth + keys.length > MAX_JSON_DEPTH) throw tooDeep();
@@ -107,7 +104,7 @@ function dateOf(value: unknown): Date {
   return date;
 }
 
-/** The keys of a path, which dots separate. A backslash makes a dot part of a key, and since version 1 a backslash too. */
+/** The keys of a path, which dots separate. A backslash escapes a dot and, since version 1, a backslash. */
 function keysOf(path: string, isLegacy: boolean): Key[] {
   const keys: Key[] = [];
   let key = '';
@@ -136,12 +133,12 @@ function hasPlace(value: unknown, key: Key): value is Container {
   return Object.hasOwn(value, key) && !(Array.isArray(value) && key === 'length');
 }
 
-/** Lists are addressed by their indexes as keys. */
+/** Whether the value is an object or a list, whose keys are its indexes. */
 function isContainer(value: unknown): value is Container {
   return typeof value === 'object' && value !== null;
 }
 
-/** Composite annotations are lists that begin with their names. */
+/** A composite annotation is a list that begins with its name. */
 function nameOf(type: unknown): string {
   const name: unknown = Array.isArray(type) ? type[0] : type;
   return typeof name === 'string' ? shown(name) : 'of no name';

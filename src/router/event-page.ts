@@ -1,4 +1,4 @@
-/** Pages of events as answers: how much of them one answer holds, and how they are written. */
+/** Pages of events as answers: how many one answer may hold, and their serialisation. */
 import superjson, { type SuperJSONResult } from 'superjson';
 import type { CourierEvent } from '../contract/events/index.ts';
 import type { Delivery } from '../delivery/batch.ts';
@@ -8,21 +8,21 @@ import type { HistoryPage } from '../history.ts';
 import { PAGE_BYTES } from '../log/log.ts';
 
 /**
- * UTF-16 units of the bodies from which on an answer takes no further page: the calls of a batch over HTTP have one answer,
- * which is written in one turn of the event loop.
+ * An answer with this many UTF-16 units of bodies takes no further page. All calls of a batch over HTTP share one answer, which
+ * the gateway writes in one turn of the event loop.
  */
 const MAX_ANSWER_UNITS = 2 * PAGE_BYTES;
 
-/** What one answer holds so far. */
+/** The size of an answer so far. */
 export interface AnswerSize {
   /** UTF-16 units of the bodies. */
   units: number;
 }
 
-/** Known by themselves: what else a procedure returns has to be walked. */
+/** The pages that `serialize` need not walk. */
 const pages = new WeakSet<object>();
 
-/** The page for a caller. @throws {CourierError} PAYLOAD_TOO_LARGE when the answer holds enough pages already. */
+/** Makes the page for a caller. @throws {CourierError} PAYLOAD_TOO_LARGE when the answer is full. */
 export function pageFor(answer: AnswerSize, page: HistoryPage<Delivery>): HistoryPage<CourierEvent> {
   if (answer.units >= MAX_ANSWER_UNITS) {
     throw new CourierError('PAYLOAD_TOO_LARGE', 'the pages of one batch are too large together; ask for this one by itself');
@@ -34,7 +34,7 @@ export function pageFor(answer: AnswerSize, page: HistoryPage<Delivery>): Histor
   return made;
 }
 
-/** As superjson writes a value. A page is not walked: nothing in an event but its timestamp is more than plain JSON. */
+/** Serialises as superjson does. It does not walk a page, as an event has nothing but its timestamp that is not plain JSON. */
 export function serialize(value: unknown): SuperJSONResult {
   if (!isPage(value)) return superjson.serialize(value);
   if (value.events.length === 0) return { json: value as never };

@@ -1,20 +1,28 @@
-/** `events.*`: publishing, subscribing and reading without regard to service or channel family. */
+/** Publishing, by service or of any event, and `events.*`: subscribing to and reading any channels. */
 import { z } from 'zod';
-import { type CourierEvent, draftList, EVENT_TYPES, SERVICE_NAMES } from '../contract/events/index.ts';
+import {
+  type CourierEvent,
+  draftList,
+  draftUnion,
+  EVENT_TYPES,
+  type EventType,
+  type EventTypeOf,
+  SERVICE_NAMES,
+  type Service,
+} from '../contract/events/index.ts';
 import { position } from '../contract/position.ts';
 import { DEFAULT_HISTORY_LIMIT, HISTORY_ORDERS, type HistoryPage, history, MAX_HISTORY_LIMIT } from '../history.ts';
 import { publish, type Receipt } from '../publish.ts';
 import { subscribe } from '../subscribe.ts';
 import { pageFor } from './event-page.ts';
-import { anyDraft } from './services.ts';
-import { checked, procedure, publishingAny, publishingMany, router, subscription } from './trpc.ts';
+import { checked, procedure, publishingAny, publishingFor, publishingMany, router, subscription } from './trpc.ts';
 
 /** Channels and patterns in one subscription or read, at most. */
 export const MAX_CHANNELS = 100;
 
 export const channelList = z.array(z.string()).min(1).max(MAX_CHANNELS).describe('Channel names and patterns.');
-export const typeList = z.array(z.enum(EVENT_TYPES)).min(1).max(EVENT_TYPES.length).describe('Only events of these types.');
-/** Where a subscription starts. `lastEventId` is filled in by tRPC clients that reconnect. */
+export const typeList = typeListOf(EVENT_TYPES);
+/** Where a subscription starts. A tRPC client that reconnects fills in `lastEventId`. */
 export const startInput = {
   from: z
     .enum(['now', 'earliest'])
@@ -22,6 +30,24 @@ export const startInput = {
     .describe('Where to start without a position, or with one that cannot be resumed from; `now` when absent.'),
   lastEventId: position.optional(),
 };
+/** A list of some of `types`. */
+export function typeListOf<T extends EventType>(types: readonly T[]) {
+  return z.array(z.enum(types)).min(1).max(types.length).describe('Only events of these types.');
+}
+
+/** The draft of an event of any service. */
+export const anyDraft = draftUnion(SERVICE_NAMES);
+
+/** `{service}.publish`: the mutation with which a service, or an admin, publishes the events of this service only. */
+export function servicePublish<S extends Service>(service: S) {
+  return publishingFor(service)
+    .input(checked(draftUnion([service])))
+    .mutation(async ({ ctx, input }): Promise<Receipt & { type: EventTypeOf<S> }> => {
+      const [receipt] = await publish(ctx.pipeline, ctx, [input]);
+      return receipt as Receipt & { type: EventTypeOf<S> };
+    });
+}
+
 const historyInput = z.strictObject({
   channels: channelList,
   types: typeList.optional(),

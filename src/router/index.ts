@@ -1,10 +1,9 @@
-/** The router. Its type alone tells a client what it may send and what it will receive. */
+/** The router. Its type tells clients the input and the output of every procedure. */
 import type { AnyTRPCProcedure } from '@trpc/server';
 import { adminRouter } from './admin.ts';
 import { authRouter } from './auth.ts';
 import { backtestRouter, globalRouter, onJob, strategyRouter, userRouter } from './channels.ts';
-import { eventsRouter } from './events.ts';
-import { servicePublish } from './services.ts';
+import { eventsRouter, servicePublish } from './events.ts';
 import { router } from './trpc.ts';
 
 export const appRouter = router({
@@ -23,7 +22,7 @@ export const appRouter = router({
 
 export type AppRouter = typeof appRouter;
 
-/** What the router's type leaves out: all procedures by their full paths. */
+/** All procedures by their full paths, which the router's type does not have. */
 const PROCEDURES = appRouter._def.procedures as unknown as Readonly<Record<string, AnyTRPCProcedure>>;
 
 /** Is there a procedure at this path? */

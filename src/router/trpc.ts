@@ -1,4 +1,4 @@
-/** The base of every procedure: the context, the transformer, the shape of errors, and the check that somebody is signed in. */
+/** The base of every procedure: the context, the transformer, the shape of errors, and the checks of limits and rights. */
 import { initTRPC, type TRPCDefaultErrorShape } from '@trpc/server';
 import { TRPC_ERROR_CODES_BY_KEY } from '@trpc/server/rpc';
 import type { z } from 'zod';
@@ -16,20 +16,20 @@ import { authorise } from '../publish.ts';
 import { type AnswerSize, serialize } from './event-page.ts';
 import { read, unread } from './unread-input.ts';
 
-/** What a caller's context is made of. */
+/** The parts of a caller's context. */
 export interface ContextParts {
   readonly connection: Connection;
   readonly administration: Administration;
   readonly pipeline: Pipeline;
-  /** Set where the connection lasts. */
+  /** Undefined when the connection lasts for one request only. */
   readonly connectionId: string | undefined;
-  /** Of the call. */
+  /** Names the call in the log. */
   readonly requestId: string;
-  /** W3C trace context that came with the request. */
+  /** The W3C trace context of the request. */
   readonly traceparent: string | undefined;
 }
 
-/** What every procedure is given. */
+/** The context that every procedure receives. */
 export class Context implements ContextParts {
   readonly connection: Connection;
   readonly administration: Administration;
@@ -37,7 +37,7 @@ export class Context implements ContextParts {
   readonly connectionId: string | undefined;
   readonly requestId: string;
   readonly traceparent: string | undefined;
-  /** Of the answer that the call is part of. */
+  /** The size of the answer that the call is part of. */
   readonly answer: AnswerSize = { units: 0 };
 
   constructor({ connection, administration, pipeline, connectionId, requestId, traceparent }: ContextParts) {
@@ -49,23 +49,23 @@ export class Context implements ContextParts {
     this.traceparent = traceparent;
   }
 
-  /** Who the connection speaks for now: a refresh may change the rights. */
+  /** The connection's present principal: a refresh may change the rights. */
   get principal(): Principal {
     return this.connection.principal;
   }
 
-  /** The context of one call of several that a connection carries, each with an answer of its own. */
+  /** The context of one of several calls over the connection. Each call has an answer of its own. */
   ofCall(requestId: string): Context {
     return new Context({ ...this, requestId });
   }
 }
 
-/** Answers are as superjson has them. Input is kept as it came, for `reading`. */
+/** Answers are superjson. Input stays unread until the call has been counted and allowed. */
 const transformer = { serialize, deserialize: unread };
 
 const t = initTRPC.context<Context>().create({
   transformer,
-  // Never a stack trace in an answer, whatever NODE_ENV says.
+  // No answer has a stack trace, whatever NODE_ENV is.
   isDev: false,
   errorFormatter: ({ shape, error, ctx }) => {
     const { code, message, issues, retryAfterMs } = tellable(error);
@@ -83,7 +83,7 @@ const t = initTRPC.context<Context>().create({
   },
 });
 
-/** What tRPC makes of an error that it has wrapped, with the code of what is told; the path of a call is the caller's. */
+/** The shape that tRPC made of an error, with the code that the caller is told, and with the caller's path cut to a bounded length. */
 function withCode(shape: TRPCDefaultErrorShape, code: ErrorCode): TRPCDefaultErrorShape {
   const { path } = shape.data;
   const data = { ...shape.data, code, httpStatus: meaningOf(code).status, ...(path !== undefined && { path: cut(path) }) };
@@ -92,14 +92,14 @@ function withCode(shape: TRPCDefaultErrorShape, code: ErrorCode): TRPCDefaultErr
 
 export const router = t.router;
 
-/** What a procedure takes: `schema`, with what it finds wrong told as Courier tells it. */
+/** The parser of a procedure's input: `schema`, with Courier's errors. */
 export function checked<Out, In>(schema: z.ZodType<Out, In>) {
   const parser = { parse: (value: unknown) => validated(schema, value) };
-  // tRPC infers the types of input from these two, which exist for the compiler only.
+  // tRPC infers the types of the input from these two properties, which exist for the compiler only.
   return parser as typeof parser & { _input: In; _output: Out };
 }
 
-/** Reads input when somebody asks for it, once. */
+/** Reads input at the first call of the function, and once only. */
 function readOnce(getRawInput: () => Promise<unknown>): () => Promise<unknown> {
   let input: Promise<unknown> | undefined;
   return () => {
@@ -109,16 +109,16 @@ function readOnce(getRawInput: () => Promise<unknown>): () => Promise<unknown> {
 }
 
 /**
- * Counts a call against the caller's limits and asks `allow` before anything of its input is looked at. One step, as each
- * costs a call dearly; it waits only where the limiter does.
+ * Charges a call to the caller's limits and asks `allow`, before anything reads the input. Both happen in one middleware, as
+ * each middleware slows every call; it waits only when the limiter does.
  */
-const counted = (activity: LimitedAction, allow: (principal: Principal) => void = () => undefined) =>
+const counted = (action: LimitedAction, allow: (principal: Principal) => void = () => undefined) =>
   t.procedure.use(({ ctx, getRawInput, next }) => {
     const go = () => {
       allow(ctx.principal);
       return next({ getRawInput: readOnce(getRawInput) });
     };
-    const charged = ctx.connection.charge(activity);
+    const charged = ctx.connection.charge(action);
     return charged === undefined ? go() : charged.then(go);
   });
 
@@ -126,17 +126,17 @@ const counted = (activity: LimitedAction, allow: (principal: Principal) => void 
 export const procedure = counted('query');
 /** A subscription. */
 export const subscription = counted('subscribe');
-/** The publish of one event of a service. For that service and admins. */
+/** A publish of one event of a service, by this service or an admin. */
 export const publishingFor = (service: Service) => counted('publish', (principal) => requireService(principal, service));
-/** The publish of one event of any service. Its validation comes after the look at rights. */
+/** A publish of one event of any service. The check of rights comes before the validation. */
 export const publishingAny = counted('publish').use(async ({ ctx, getRawInput, next }) => {
   authorise(ctx.pipeline, ctx, []);
   authorise(ctx.pipeline, ctx, [await getRawInput()]);
   return next();
 });
 /**
- * The publish of a list of events, each of which counts. One that cannot be read, or whose caller may publish nothing,
- * counts as one.
+ * A publish of a list of events, which counts once for each event. It counts once when the list is unreadable, or when the
+ * caller may publish nothing.
  */
 export const publishingMany = t.procedure.use(async ({ ctx, getRawInput: getUnread, next }) => {
   const getRawInput = readOnce(getUnread);
@@ -150,17 +150,17 @@ export const publishingMany = t.procedure.use(async ({ ctx, getRawInput: getUnre
   return next({ getRawInput });
 });
 
-/** As much of the list as a call may have; more of it is refused by its schema. */
+/** The events of the list, up to the limit of a call: the schema refuses a longer list. */
 function listOf(input: unknown): readonly unknown[] {
   return Array.isArray(input) ? input.slice(0, MAX_BATCH_EVENTS) : [];
 }
 
-/** For services and admins: figures, which name nobody. */
+/** A query of figures, which name nobody, by a service or an admin. */
 export const observing = procedure.use(({ ctx, next }) => {
   if (ctx.principal.role === 'user') throw new CourierError('FORBIDDEN', 'this is for services and admins');
   return next();
 });
-/** For admins. */
+/** A call by an admin. */
 export const administering = procedure.use(({ ctx, next }) => {
   if (ctx.principal.role !== 'admin') throw new CourierError('FORBIDDEN', 'this is for admins');
   return next();

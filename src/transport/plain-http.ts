@@ -14,7 +14,7 @@ import type { LimitedAction } from '../limits/limits.ts';
 import { isServing } from '../observe/health.ts';
 import type { Logger } from '../observe/logger.ts';
 import { authorise, publish } from '../publish.ts';
-import { anyDraft } from '../router/services.ts';
+import { anyDraft } from '../router/events.ts';
 import { CONTRACT_HASH, VERSION } from '../version.ts';
 import { sendCopy } from './backup.ts';
 import { credentialsOf } from './caller.ts';
