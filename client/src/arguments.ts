@@ -1,6 +1,8 @@
-/** Checks of what callers hand in, before anything is sent. */
+/** Checks the arguments of callers, before the client sends anything. */
 import { findFault, MAX_DATA_BYTES } from '../../src/contract/json.ts';
-import { CourierError, messageOf } from './errors.ts';
+import type { OnGap } from './consumer.ts';
+import { CourierError, invalidArgument, messageOf } from './errors.ts';
+import type { TokenSource } from './token.ts';
 
 /** The address of the tRPC endpoint below the gateway's. */
 export function endpointOf(url: string): string {
@@ -9,10 +11,10 @@ export function endpointOf(url: string): string {
   try {
     parsed = new URL(url, base);
   } catch (cause) {
-    throw new CourierError('INVALID_ARGUMENT', `url: ${JSON.stringify(url)} is no address such as http://127.0.0.1:8766`, { cause });
+    throw invalidArgument('url', `${JSON.stringify(url)} is no address such as http://127.0.0.1:8766`, cause);
   }
   if (!/^(https?|wss?):$/.test(parsed.protocol)) {
-    throw new CourierError('INVALID_ARGUMENT', `url: ${JSON.stringify(url)} must begin with http://, https://, ws:// or wss://`);
+    throw invalidArgument('url', `${JSON.stringify(url)} must begin with http://, https://, ws:// or wss://`);
   }
   parsed.protocol = parsed.protocol.replace('http', 'ws');
   parsed.pathname = `${parsed.pathname.replace(/\/+$/, '')}/trpc`;
@@ -21,20 +23,28 @@ export function endpointOf(url: string): string {
   return parsed.href;
 }
 
-export function listOf(channels: string | readonly string[]): string[] {
-  return typeof channels === 'string' ? [channels] : [...channels];
+export function assertTokenSource(token: TokenSource): void {
+  if (typeof token !== 'string' && typeof token !== 'function') {
+    throw invalidArgument('token', 'must be a string, or a function that gives one');
+  }
 }
 
-/** Refuses what cannot be sent, before the connection is closed for it. */
+export function assertOnGap(onGap: OnGap | undefined): asserts onGap is OnGap {
+  if (onGap !== 'continue' && onGap !== 'fail' && typeof onGap !== 'function') {
+    throw invalidArgument('onGap', "choose 'continue', 'fail' or a function for when events are missing");
+  }
+}
+
+/** Refuses data that the gateway would refuse, or close the connection for. */
 export function assertSendable(data: unknown): void {
   let json: string | undefined;
   try {
     json = JSON.stringify(data);
   } catch (cause) {
-    throw new CourierError('INVALID_ARGUMENT', `data: is not JSON: ${messageOf(cause)}`, { cause });
+    throw invalidArgument('data', `is not JSON: ${messageOf(cause)}`, cause);
   }
   const fault = findFault(data);
-  // What is too large is told below, with its size.
+  // The error for data that is too large is below, with the size.
   if (fault !== undefined && !fault.tooLarge) {
     const issue = { path: ['data', ...fault.path].join('.'), message: fault.message };
     throw new CourierError('BAD_REQUEST', `${issue.path}: ${issue.message}`, { issues: [issue] });
@@ -45,10 +55,10 @@ export function assertSendable(data: unknown): void {
   throw new CourierError('PAYLOAD_TOO_LARGE', `data: ${message}`, { issues: [{ path: 'data', message }] });
 }
 
-/** Bytes of one call's events, at most: the gateway closes a connection for a message of more than 1 MiB. */
+/** Bytes of the events of one call, at most: the gateway closes a connection for a message of more than 1 MiB. */
 const MAX_CALL_BYTES = 960 * 1024;
 
-/** Refuses events that are too much for one message together. */
+/** Refuses events that are too large for one message together. */
 export function assertFitsMessage(events: readonly object[]): void {
   const bytes = new TextEncoder().encode(JSON.stringify(events)).length;
   if (bytes <= MAX_CALL_BYTES) return;

@@ -1,25 +1,24 @@
 /**
- * Publishes in the background, so that a gateway that is slow or away never holds up or breaks the service that publishes.
+ * Publishes in the background, so that a slow or absent gateway never delays or breaks the service that publishes.
  *
- * Events are published one after another, in the order in which they were submitted, each again and again until the gateway
- * has it or refuses it. At most `maxQueued` wait. Beyond that events are lost, which is counted and told: the oldest by
- * default, so that what gets through is what is news.
+ * The publisher publishes events one after another, in the order of `submit`, and repeats each until the gateway stores or
+ * refuses it. At most `maxQueued` events wait. When more come, the publisher drops events, counts them, and reports each to
+ * `onError`. By default it drops the oldest, so that recent events get through.
  */
 import type { AnyCourierClient } from './client.ts';
 import { CourierError } from './errors.ts';
 import type { EventDraft } from './events.ts';
-import { randomKey } from './idempotency.ts';
-import { sleep } from './retry.ts';
+import { inTime, randomKey, sleep } from './retry.ts';
 
-/** Before an event is tried again that a publish has given up. */
+/** The shortest pause before the publisher repeats a publish that failed. */
 const MIN_PAUSE_MS = 1000;
 
 export interface BackgroundPublisherOptions {
-  /** Events that wait, at most; 1,000 by default. */
+  /** Events that may wait; 1,000 by default. */
   readonly maxQueued?: number;
-  /** Which events are lost when more would wait; the oldest by default. */
+  /** Which events to drop when more would wait; the oldest by default. */
   readonly whenFull?: 'drop-oldest' | 'drop-newest';
-  /** Told of every event that was lost (QUEUE_FULL, CLOSED) or refused (BAD_REQUEST, FORBIDDEN ...). What it throws is ignored. */
+  /** Called with every event that was dropped (QUEUE_FULL, CLOSED) or refused (BAD_REQUEST, FORBIDDEN ...). Its errors are ignored. */
   readonly onError?: (error: CourierError, event: EventDraft) => void;
 }
 
@@ -49,39 +48,34 @@ export class BackgroundPublisher implements AsyncDisposable {
     return { published: this.#published, dropped: this.#dropped, refused: this.#refused, queued: this.#queue.length };
   }
 
-  /** Takes an event to publish. It never throws and never waits. */
+  /** Queues an event. It never throws and never waits. */
   submit(event: EventDraft): void {
     const { maxQueued = 1000, whenFull = 'drop-oldest' } = this.#options;
     if (this.#closed.signal.aborted) {
-      this.#drop(event, 'CLOSED', 'the publisher was closed');
+      this.#drop(event, publisherClosed());
       return;
     }
-    // What happened when it was submitted happened then, however late it is published.
+    // The event happened now, however late it is published.
     const metadata = { timestamp: new Date(), ...event.metadata };
     this.#queue.push({ ...event, metadata, idempotency_key: event.idempotency_key ?? randomKey() });
     if (this.#queue.length > maxQueued) {
       const lost = whenFull === 'drop-oldest' ? this.#queue.shift() : this.#queue.pop();
-      this.#drop(lost as EventDraft, 'QUEUE_FULL', `${maxQueued} events wait to be published`);
+      this.#drop(lost as EventDraft, new CourierError('QUEUE_FULL', `${maxQueued} events wait to be published`));
     }
     this.#sending ??= this.#send();
   }
 
-  /** Resolves once nothing waits, or after `timeoutMs`; to whether nothing waits. */
+  /** Resolves once no event waits, or after `timeoutMs`, to whether no event waits. */
   async flush({ timeoutMs = 5000 }: { timeoutMs?: number } = {}): Promise<boolean> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const timeUp = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, timeoutMs);
-    });
-    await Promise.race([this.#sending, timeUp]);
-    clearTimeout(timer);
+    if (this.#sending !== undefined) await inTime(this.#sending, timeoutMs, () => undefined).catch(() => undefined);
     return this.#sending === undefined;
   }
 
-  /** Publishes what waits, for so long, and drops the rest. The client stays open. */
+  /** Publishes the events that wait, for up to `timeoutMs`, and drops the rest. The client stays open. */
   async close({ timeoutMs = 5000 }: { timeoutMs?: number } = {}): Promise<void> {
     await this.flush({ timeoutMs });
     this.#closed.abort();
-    for (const event of this.#queue.splice(0)) this.#drop(event, 'CLOSED', 'the publisher was closed');
+    for (const event of this.#queue.splice(0)) this.#drop(event, publisherClosed());
     await this.#sending;
   }
 
@@ -94,7 +88,7 @@ export class BackgroundPublisher implements AsyncDisposable {
     this.#sending = undefined;
   }
 
-  /** For as long as it takes: a single publish is given up earlier. */
+  /** Publishes an event, for as long as it takes: a publish of the client gives up earlier. */
   async #publish(event: EventDraft): Promise<void> {
     const { signal } = this.#closed;
     for (;;) {
@@ -103,7 +97,7 @@ export class BackgroundPublisher implements AsyncDisposable {
         this.#published += 1;
         return;
       } catch (thrown) {
-        const error = thrown instanceof CourierError ? thrown : new CourierError('CLOSED', 'the publisher was closed');
+        const error = thrown instanceof CourierError ? thrown : publisherClosed();
         if (!error.retryable && error.code !== 'TIMEOUT' && error.code !== 'QUEUE_FULL') {
           this.#fail(event, error);
           return;
@@ -119,16 +113,20 @@ export class BackgroundPublisher implements AsyncDisposable {
     this.#tell(error, event);
   }
 
-  #drop(event: EventDraft, code: 'QUEUE_FULL' | 'CLOSED', message: string): void {
+  #drop(event: EventDraft, error: CourierError): void {
     this.#dropped += 1;
-    this.#tell(new CourierError(code, message), event);
+    this.#tell(error, event);
   }
 
   #tell(error: CourierError, event: EventDraft): void {
     try {
       this.#options.onError?.(error, event);
     } catch {
-      // The service goes on, whatever becomes of its events.
+      // The service must not fail for its events.
     }
   }
+}
+
+function publisherClosed(): CourierError {
+  return new CourierError('CLOSED', 'the publisher was closed');
 }

@@ -1,21 +1,21 @@
-/** The client: one connection, whatever is subscribed to and published over it, and the typed tRPC client beneath. */
+/** The client: one connection, the subscriptions and publishes over it, and the typed tRPC client beneath. */
 import { createTRPCClient, type TRPCClient } from '@trpc/client';
-import { assertFitsMessage, assertSendable, endpointOf, listOf } from './arguments.ts';
+import { assertFitsMessage, assertOnGap, assertSendable, assertTokenSource, endpointOf } from './arguments.ts';
 import { Connection } from './connection.ts';
 import type { ConnectionState } from './connection-state.ts';
 import { Consumer, type OnGap } from './consumer.ts';
 import type { EventType } from './contract.ts';
-import { CourierError, courierErrorFrom } from './errors.ts';
+import { CourierError, clientClosed, throwCourierError } from './errors.ts';
 import type { ChannelOf, Channels, DraftMetadata, EventData, EventDraft, EventOn, HistoryPage, Receipt } from './events.ts';
-import { randomKey } from './idempotency.ts';
+import { channelNames } from './filter.ts';
 import { links } from './links.ts';
 import { callUser, type Observable } from './observable.ts';
-import type { CourierClientOptions, HandlerOptions, HistoryOptions, PublishOptions, Subscribe, Taken } from './options.ts';
-import { attempt, orAborted, RETRY_DEFAULTS, type RetryOptions } from './retry.ts';
+import type { CourierClientOptions, HandlerOptions, HistoryOptions, PublishOptions, Selected, Subscribe } from './options.ts';
+import { attempt, inTime, orAborted, RETRY_DEFAULTS, type RetryOptions, randomKey } from './retry.ts';
 import type { AppRouter } from './router.ts';
+import { SharedSubscriptions } from './shared-subscriptions.ts';
 import { EventIterator, subscriptionOf } from './subscription.ts';
 import { type TokenSource, Tokens } from './token.ts';
-import { Wires } from './wires.ts';
 
 const DEFAULTS = {
   timeoutMs: 30_000,
@@ -28,10 +28,10 @@ const DEFAULTS = {
 /**
  * A client of Courier.
  *
- * Subscriptions survive lost connections, and are given each event once, in order, or told of a gap. A publish that
- * resolved is stored; one that failed or timed out may be repeated with its idempotency key.
+ * Subscriptions survive lost connections. Each receives every event once, in order, or reports a gap. An event whose publish
+ * resolved is stored; a publish that failed or timed out may be repeated with its idempotency key.
  *
- * @typeParam G what to do when events are missing, where that is chosen for all subscriptions.
+ * @typeParam G what all subscriptions do when events are missing; undefined when each subscription chooses.
  */
 export class CourierClient<const G extends OnGap | undefined = undefined> implements AsyncDisposable {
   /** tRPC's own client, over the same connection: every procedure of the router, typed. */
@@ -40,7 +40,7 @@ export class CourierClient<const G extends OnGap | undefined = undefined> implem
   readonly #retry: RetryOptions;
   readonly #tokens: Tokens;
   readonly #connection: Connection;
-  readonly #wires: Wires;
+  readonly #subscriptions: SharedSubscriptions;
   readonly #consumers = new Set<Consumer>();
   readonly #closing = new AbortController();
   readonly #publishing = new Set<Promise<unknown>>();
@@ -48,29 +48,27 @@ export class CourierClient<const G extends OnGap | undefined = undefined> implem
   /** Connects when something needs a connection. @throws {CourierError} INVALID_ARGUMENT, naming what is wrong. */
   constructor(options: CourierClientOptions & { readonly onGap?: G }) {
     const url = endpointOf(options.url);
-    if (typeof options.token !== 'string' && typeof options.token !== 'function') {
-      throw new CourierError('INVALID_ARGUMENT', 'token: must be a string, or a function that gives one');
-    }
+    assertTokenSource(options.token);
     this.#options = options;
     this.#retry = { ...RETRY_DEFAULTS, ...options.retry };
     this.#tokens = new Tokens(options.token, Math.min(options.timeoutMs ?? DEFAULTS.timeoutMs, DEFAULTS.connectTimeoutMs));
     const onRetry = (error: CourierError) => this.#onRetry(error);
     this.#connection = new Connection({ url, tokens: this.#tokens, retry: this.#retry, trpc: () => this.trpc, onRetry });
     this.trpc = createTRPCClient<AppRouter>({ links: links(this.#connection) });
-    this.#wires = new Wires({ trpc: this.trpc, retry: this.#retry, onRetry });
+    this.#subscriptions = new SharedSubscriptions({ trpc: this.trpc, retry: this.#retry, onRetry });
   }
 
-  /** What becomes of the connection. */
+  /** The state of the connection. */
   get connection(): Observable<ConnectionState> {
     return this.#connection.state;
   }
 
   /**
-   * Connects now, without waiting for a delay to pass, and also after a refusal.
+   * Connects now: ends a delay before the next attempt, and lifts a refusal.
    *
    * @returns when the gateway has accepted the client.
-   * @throws {CourierError} what the gateway refused the client with; UNREACHABLE when it was not reached in time: then the
-   * client goes on trying until `close()`; CLOSED. Or the signal's reason.
+   * @throws {CourierError} the gateway's refusal; UNREACHABLE when the client did not reach the gateway in time, and keeps trying
+   * until `close()`; CLOSED. Or the signal's reason.
    */
   async connect({ timeoutMs = DEFAULTS.connectTimeoutMs, signal }: { timeoutMs?: number; signal?: AbortSignal } = {}): Promise<void> {
     this.#connection.connect();
@@ -79,7 +77,7 @@ export class CourierClient<const G extends OnGap | undefined = undefined> implem
     const check = (state: ConnectionState) => {
       if (state.status === 'connected') settled.resolve();
       else if (state.status === 'refused') settled.reject(state.error);
-      else if (state.status === 'closed') settled.reject(closedError());
+      else if (state.status === 'closed') settled.reject(clientClosed());
     };
     const stop = this.#connection.state.subscribe(check);
     check(this.#connection.state.get());
@@ -92,22 +90,22 @@ export class CourierClient<const G extends OnGap | undefined = undefined> implem
   }
 
   /**
-   * Goes on with another token, over the same connection, and comes back after a refusal.
+   * Gives the connection another token, and reconnects after a refusal.
    *
-   * @throws {CourierError} UNAUTHORIZED when the gateway does not take it for this connection: it is not valid, or another's.
+   * @throws {CourierError} UNAUTHORIZED when the gateway does not accept the token for this connection: it is invalid, or of another `sub`.
    */
   async setToken(token: TokenSource): Promise<void> {
     const before = this.#tokens.reset(token);
     try {
       await this.#connection.renew();
     } catch (error) {
-      // What the gateway did not take must not be tried with the next connection.
+      // The next connection must not use a token that the gateway has refused.
       if (error instanceof CourierError && !error.retryable) this.#tokens.reset(before);
       throw error;
     }
   }
 
-  /** Subscribes; see `Subscribe`. A property and not a method, as its options depend on what the client was made with. */
+  /** Subscribes; see `Subscribe`. It is a property, not a method, as its options depend on the client's. */
   readonly subscribe: Subscribe<G> = ((channels: string | readonly string[], ...rest: unknown[]) => {
     const [first, options] = rest as [first?: Handler | AnySubscribeOptions, options?: AnySubscribeOptions];
     if (typeof first !== 'function') return new EventIterator(this.#consume(channels, first));
@@ -115,8 +113,8 @@ export class CourierClient<const G extends OnGap | undefined = undefined> implem
   }) as Subscribe<G>;
 
   /**
-   * Publishes one event; `type` decides what `data` and `channel` must be. It is tried again, with one idempotency key, as
-   * long as that can help.
+   * Publishes one event; `type` decides the types of `data` and `channel`. The client repeats the publish, with one idempotency
+   * key, after each retryable error.
    *
    * @returns the receipt: the event is stored.
    * @throws {CourierError} BAD_REQUEST, FORBIDDEN, PAYLOAD_TOO_LARGE, UNAUTHORIZED; TIMEOUT (repeat it with its
@@ -137,36 +135,33 @@ export class CourierClient<const G extends OnGap | undefined = undefined> implem
     return receipt as Receipt<T>;
   }
 
-  /** Publishes up to 500 events, all or none, in their order. Otherwise as `publish`. */
+  /** Publishes up to 500 events, all or none, in their order. Otherwise it does what `publish` does. */
   async publishBatch(drafts: readonly EventDraft[], options: Pick<PublishOptions, 'signal' | 'timeoutMs'> = {}): Promise<Receipt[]> {
     return this.#publish(drafts, options, (keyed, signal) => this.trpc.events.publishBatch.mutate([...keyed], { signal }));
   }
 
   /**
-   * Reads one page of what was published before, oldest first, or newest first with `order: 'newest'`.
+   * Reads one page of stored events, oldest first, or newest first with `order: 'newest'`.
    *
    * @throws {CourierError} as `publish`.
    */
   async history<const P extends string, const T extends EventOn<P>['type'] = EventOn<P>['type']>(
     channels: Channels<P> | readonly Channels<P>[],
     { types, order, after, before, limit, signal }: HistoryOptions<T> = {},
-  ): Promise<HistoryPage<Taken<P, T>>> {
-    const input = { channels: listOf(channels), types: types && ([...types] as EventType[]), order, after, before, limit };
+  ): Promise<HistoryPage<Selected<P, T>>> {
+    const input = { channels: [...channelNames(channels)], types: types && ([...types] as EventType[]), order, after, before, limit };
     const page = await this.#attempt('history', { signal }, (ended) => this.trpc.events.history.query(input, { signal: ended }));
-    return page as unknown as HistoryPage<Taken<P, T>>;
+    return page as unknown as HistoryPage<Selected<P, T>>;
   }
 
   /**
-   * Ends the subscriptions, waits for the answers to what is being published, and closes the connection. A publish that
-   * is not answered within `timeoutMs` fails with CLOSED.
+   * Ends the subscriptions, waits for the answers to running publishes, and closes the connection. A publish without an answer
+   * within `timeoutMs` fails with CLOSED.
    */
   async close({ timeoutMs = DEFAULTS.closeTimeoutMs }: { timeoutMs?: number } = {}): Promise<void> {
-    this.#closing.abort(closedError());
+    this.#closing.abort(clientClosed());
     for (const consumer of [...this.#consumers]) consumer.end();
-    const timeUp = new AbortController();
-    const timer = setTimeout(() => timeUp.abort(), timeoutMs);
-    await orAborted(Promise.allSettled(this.#publishing), timeUp.signal).catch(() => undefined);
-    clearTimeout(timer);
+    await inTime(Promise.allSettled(this.#publishing), timeoutMs, clientClosed).catch(() => undefined);
     await this.#connection.close();
   }
 
@@ -177,13 +172,11 @@ export class CourierClient<const G extends OnGap | undefined = undefined> implem
   #consume(channels: string | readonly string[], options: AnySubscribeOptions = {}): Consumer {
     this.#closing.signal.throwIfAborted();
     const onGap = options.onGap ?? this.#options.onGap;
-    if (onGap !== 'continue' && onGap !== 'fail' && typeof onGap !== 'function') {
-      throw new CourierError('INVALID_ARGUMENT', "onGap: choose 'continue', 'fail' or a function for when events are missing");
-    }
+    assertOnGap(onGap);
     const { types, from = 'now', lastEventId, cursor, signal, maxBufferedEvents = DEFAULTS.maxBufferedEvents } = options;
-    const list = listOf(channels);
-    const attach = (consumer: Consumer) => this.#wires.attach(consumer);
-    const consumer = new Consumer({ channels: list, types, from, onGap, lastEventId, cursor, maxBufferedEvents, attach });
+    const filter = { channels: channelNames(channels), types, from };
+    const attach = (consumer: Consumer) => this.#subscriptions.attach(consumer);
+    const consumer = new Consumer({ filter, onGap, lastEventId, cursor, maxBufferedEvents, attach });
     this.#consumers.add(consumer);
     consumer.onEnd(() => this.#consumers.delete(consumer));
     endWith(consumer, signal, () => consumer.end());
@@ -223,10 +216,7 @@ export class CourierClient<const G extends OnGap | undefined = undefined> implem
     { signal, timeoutMs = this.#options.timeoutMs ?? DEFAULTS.timeoutMs }: Pick<PublishOptions, 'signal' | 'timeoutMs'>,
     call: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    const once = (ended: AbortSignal) =>
-      call(ended).catch((thrown: unknown) => {
-        throw courierErrorFrom(thrown);
-      });
+    const once = (ended: AbortSignal) => call(ended).catch(throwCourierError);
     return attempt(once, {
       what,
       timeoutMs,
@@ -242,7 +232,7 @@ export class CourierClient<const G extends OnGap | undefined = undefined> implem
     callUser(() => this.#options.onRetry?.(error));
   }
 
-  /** What was refused for its form may be right, by another contract than the gateway's. */
+  /** Explains a refused input: its form may be right in the client's version of the contract. */
   #explained(error: CourierError, idempotencyKey: string | undefined): CourierError {
     const state = this.#connection.state.get();
     if (error.code !== 'BAD_REQUEST' || state.status !== 'connected' || state.contract.same) return error.with({ idempotencyKey });
@@ -251,7 +241,7 @@ export class CourierClient<const G extends OnGap | undefined = undefined> implem
     return error.with({ idempotencyKey, hint });
   }
 
-  /** Why there is no connection. */
+  /** The reason why there is no connection. */
   #obstacle(): CourierError | undefined {
     const state = this.#connection.state.get();
     return state.status === 'connecting' ? state.error : undefined;
@@ -264,17 +254,13 @@ export class CourierClient<const G extends OnGap | undefined = undefined> implem
   }
 }
 
-/** A client, whatever it chose for gaps. */
+/** A client with any choice for gaps. */
 export type AnyCourierClient = CourierClient<OnGap | undefined>;
 
 type Handler = (event: never) => unknown;
 type AnySubscribeOptions = HandlerOptions<string> & { readonly onGap?: OnGap | undefined };
 
-function closedError(): CourierError {
-  return new CourierError('CLOSED', 'the client was closed');
-}
-
-/** Calls `end` when the signal aborts, at once when it has; as long as the consumer is there. */
+/** Calls `end` when the signal aborts, or at once when it has aborted, unless the consumer ends first. */
 function endWith(consumer: Consumer, signal: AbortSignal | undefined, end: () => void): void {
   if (signal === undefined) return;
   if (signal.aborted) {

@@ -1,16 +1,16 @@
-/** What becomes of a connection, as its client tells it. */
+/** The state of a connection, as the client reports it. */
 import type { CourierError } from './errors.ts';
 import type { WhoAmI } from './router.ts';
 
-/** Who the gateway takes the client for. */
+/** Who the client is, by its token. */
 export interface Identity {
   readonly sub: string;
   readonly role: WhoAmI['role'];
-  /** By the gateway's clock. */
+  /** When the token expires, by the gateway's clock. */
   readonly expiresAt: Date;
 }
 
-/** The contracts that the client and the gateway were made from, as hashes. */
+/** The hashes of the client's and the gateway's contract. */
 export interface ContractMatch {
   readonly client: string;
   readonly gateway: string;
@@ -18,12 +18,12 @@ export interface ContractMatch {
 }
 
 /**
- * - `idle`: nothing was asked for yet.
- * - `connecting`: for the first time, or again; `error` says why the last attempt failed or the last connection was lost,
- *   `retryAt` when the next attempt is (ms since 1970) where it waits for one.
+ * - `idle`: nothing has needed a connection yet.
+ * - `connecting`: for the first time, or again. `error` says why the last attempt failed or the last connection was lost.
+ *   `retryAt` is the time of the next attempt (ms since 1970) while the client waits for it.
  * - `connected`: the gateway has accepted the token.
- * - `refused`: the gateway does not want the client back as it is. Nothing is tried until `connect()` or `setToken()`.
- * - `closed`: by `close()`.
+ * - `refused`: the gateway refuses the client, which makes no attempt until `connect()` or `setToken()`.
+ * - `closed`: `close()` was called.
  */
 export type ConnectionState =
   | { readonly status: 'idle' }

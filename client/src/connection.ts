@@ -1,39 +1,39 @@
 /**
- * The WebSocket connection of a client, as tRPC's own client keeps it, and what that lacks: jitter, in-band renewal of
- * the token, an end to retries that cannot succeed, and a state that says so.
+ * The WebSocket connection of a client. tRPC's own client keeps the connection; this file adds jitter, the renewal of the token
+ * over the connection, an end to retries that cannot succeed, and a state for callers.
  *
- * tRPC's client tries again whatever happened, keeping its subscriptions with the id of the last event of each. Before
- * every attempt it asks for the URL. That is where this one waits: for the delay to pass, for a token, and, once the
- * gateway has refused the client, for somebody to open the way again. So nothing is lost however long it takes.
+ * After every loss tRPC's client connects again, and resumes each subscription after its last event. Before every attempt it
+ * asks for the URL. The answer waits: for the delay to pass, for a token and, once the gateway has refused the client, for
+ * `connect()` or `setToken()`. So no subscription is lost, however long that takes.
  */
 import { createWSClient, type TRPCClient } from '@trpc/client';
 import { ERROR_CODES } from '../../src/contract/codes.ts';
 import type { ConnectionState } from './connection-state.ts';
 import { CONTRACT_HASH } from './contract.ts';
-import { CourierError, closeError, closeMeaning, closeOf, courierErrorFrom } from './errors.ts';
+import { type CourierError, clientClosed, closeError, closeMeaning, closeOf, courierErrorFrom, throwCourierError } from './errors.ts';
 import { Value } from './observable.ts';
 import { renewAfter, renewalDelayMs } from './renewal.ts';
-import { jitter, orAborted, type RetryOptions, sleep } from './retry.ts';
+import { jitter, orAborted, type RetryOptions, retryDelayMs, sleep } from './retry.ts';
 import type { AppRouter, WhoAmI } from './router.ts';
 import type { Tokens } from './token.ts';
 import { VERSION } from './version.ts';
 import { CourierWebSocket } from './web-socket.ts';
 
 export interface ConnectionOptions {
-  /** Of the tRPC endpoint: `ws://127.0.0.1:8766/trpc`. */
+  /** The address of the tRPC endpoint: `ws://127.0.0.1:8766/trpc`. */
   readonly url: string;
   readonly tokens: Tokens;
   readonly retry: RetryOptions;
   readonly trpc: () => TRPCClient<AppRouter>;
-  /** Told of failures that are tried again. */
+  /** Called with each failure after which the client tries again. */
   readonly onRetry: (error: CourierError) => void;
 }
 
-/** How often a connection on which nothing comes is tested, and how long the answer may take, in ms. */
+/** How often the client tests a silent connection, and how long the answer may take, in ms. */
 const KEEP_ALIVE = { enabled: true, intervalMs: 20_000, pongTimeoutMs: 10_000 };
 /** How long tRPC's client may take to close, in ms. */
 const CLOSE_GRACE_MS = 1000;
-/** How long the gateway may take to close a connection after it refused a call of it, in ms. */
+/** How long the gateway may take to close a connection after it has refused a call, in ms. */
 const REFUSAL_GRACE_MS = 1000;
 
 /** tRPC's client for one WebSocket. */
@@ -45,20 +45,20 @@ export class Connection {
   #socket: SocketClient | undefined;
   /** Attempts since the gateway last accepted the client. */
   #attempt = 0;
-  /** The attempt whose failure, or whose connection's loss, was noted. */
+  /** The last attempt whose failure, or whose lost connection, was noted. */
   #lostAttempt: number | undefined;
   #error: CourierError | undefined;
-  /** Ends the present delay early. */
+  /** Ends the present delay early when it aborts. */
   #hurry = new AbortController();
   /** What attempts wait for while the client is refused. */
   #gate: PromiseWithResolvers<void> | undefined;
-  /** Aborts with the reason when the gateway refuses the client; another one from then on. */
+  /** Aborts with the error when the gateway refuses the client. `connect` replaces it. */
   #refusal = new AbortController();
-  /** Aborts when the connection that `auth` calls are about is lost, or replaced. */
+  /** Aborts when the present connection, or its token, is lost or replaced. */
   #current = new AbortController();
   readonly #closed = new AbortController();
   #token: string | undefined;
-  /** Another token has come since `#token` was taken. */
+  /** Whether the caller has set another token since `#token` was read. */
   #isOutdated = false;
 
   constructor(options: ConnectionOptions) {
@@ -80,7 +80,7 @@ export class Connection {
     return this.#socket;
   }
 
-  /** Lets it try at once: connects, ends a delay, and goes on after a refusal. */
+  /** Makes the next attempt at once: opens the connection, ends a delay, and lifts a refusal. */
   connect(): void {
     void this.socket;
     if (this.#gate !== undefined) {
@@ -97,9 +97,9 @@ export class Connection {
   }
 
   /**
-   * Goes on with a new token, over the connection that there is; without one the next attempt takes it.
+   * Gives the present connection a new token; without a connection, the next attempt uses it.
    *
-   * @throws {CourierError} UNAUTHORIZED when the gateway does not take it.
+   * @throws {CourierError} UNAUTHORIZED when the gateway does not accept it.
    */
   async renew(): Promise<void> {
     if (this.state.get().status === 'connected') await this.#refresh(this.#current.signal);
@@ -110,9 +110,9 @@ export class Connection {
   }
 
   /**
-   * A call was answered with UNAUTHORIZED: the gateway is refusing the connection, and its close says what is to become of
-   * the client. Resolves when the connection is lost. One that the gateway leaves open is given up, unless it has accepted the
-   * client: then the answer came over one that this has replaced.
+   * Notes that the gateway has answered a call with UNAUTHORIZED: it is refusing the connection, and its close code says whether
+   * the client may reconnect. Resolves when the connection is lost. Gives up a connection that the gateway leaves open, unless
+   * the gateway has accepted the client: then the answer came over an earlier connection.
    */
   async unauthorized(reason: string): Promise<void> {
     const { signal } = this.#current;
@@ -122,10 +122,10 @@ export class Connection {
     this.#socket?.connection?.ws.close();
   }
 
-  /** Ends it for good, and fails the calls that wait for an answer. Resolves when the socket is closing. */
+  /** Ends the connection for good, and fails the calls that wait for an answer. Resolves when the socket is closing. */
   async close(): Promise<void> {
     if (this.#closed.signal.aborted) return;
-    const reason = new CourierError('CLOSED', 'the client was closed');
+    const reason = clientClosed();
     this.#closed.abort(reason);
     this.#current.abort(reason);
     this.state.set({ status: 'closed' });
@@ -134,12 +134,12 @@ export class Connection {
     if (socket === undefined) return;
     const attempt = socket.connection?.ws;
     if (attempt?.readyState === WebSocket.CONNECTING) attempt.close();
-    // tRPC's client may begin one more attempt while it closes, and wait for that.
+    // tRPC's client may start one more attempt while it closes, and wait for it.
     await orAborted(socket.close(), AbortSignal.timeout(CLOSE_GRACE_MS)).catch(() => undefined);
   }
 
   #open(): SocketClient {
-    // A network that came back is worth a try at once.
+    // A network that is back is worth an attempt at once.
     const page = globalThis as Partial<EventTarget>;
     page.addEventListener?.('online', () => this.#hurry.abort(), { signal: this.#closed.signal });
     const socket = createWSClient({
@@ -162,10 +162,10 @@ export class Connection {
     return socket;
   }
 
-  /** Resolves to the URL when an attempt may be made. */
+  /** Resolves to the URL when tRPC's client may make an attempt. */
   async #mayTry(): Promise<string> {
     const closed = this.#closed.signal;
-    // tRPC's client tries again at once when this fails, also when it was closed.
+    // tRPC's client tries again at once when this promise rejects, even when it was closed.
     if (closed.aborted) return new Promise(() => undefined);
     for (;;) {
       closed.throwIfAborted();
@@ -189,7 +189,7 @@ export class Connection {
     }
   }
 
-  /** Full jitter before every attempt but the first. Not where the gateway asks a connected client to move: it paces that itself. */
+  /** Waits with full jitter before every attempt but the first. A gateway that asks a connected client to move paces that itself. */
   async #delay(): Promise<void> {
     const { retry } = this.#options;
     const attempt = this.#attempt;
@@ -205,16 +205,16 @@ export class Connection {
     this.#connecting({ attempt, error });
   }
 
-  /** While a connection that is to be replaced still serves, nobody needs to know of the attempts. */
+  /** Sets the state, unless the connection still serves while tRPC's client replaces it. */
   #connecting({ error, ...rest }: { attempt: number; error?: CourierError | undefined; retryAt?: number }): void {
     if (this.state.get().status === 'connected' && !this.#current.signal.aborted) return;
     this.state.set({ status: 'connecting', ...rest, ...(error && { error }) });
   }
 
-  /** @param event what ended the connection, or the attempt: a CloseEvent, an Event, or what was thrown. */
+  /** @param event the end of the connection or of the attempt: a CloseEvent, an Event, or what was thrown. */
   #lost(event: unknown): void {
     if (this.#closed.signal.aborted || this.#gate !== undefined) return;
-    // One failure is reported several times: as an error, as a close, and as an attempt that failed.
+    // tRPC's client reports one failure several times: as an error, as a close, and as a failed attempt.
     if (this.#lostAttempt === this.#attempt) return;
     this.#lostAttempt = this.#attempt;
     this.#current.abort();
@@ -238,12 +238,12 @@ export class Connection {
     this.#gate = Promise.withResolvers();
     // Nobody may be waiting.
     this.#gate.promise.catch(() => undefined);
-    // First: a listener of the state may open the way again at once.
+    // Before the state: a listener of the state may call `connect` at once.
     this.#refusal.abort(error);
     this.state.set({ status: 'refused', error });
   }
 
-  /** Learns who the gateway takes the client for: only then is the token known to be good. Renews it in time from then on. */
+  /** Asks the gateway who the client is. The answer proves that the token is accepted; from then on the client renews it in time. */
   async #introduce(): Promise<void> {
     this.#current.abort();
     this.#current = new AbortController();
@@ -261,7 +261,7 @@ export class Connection {
           return;
         }
         this.#options.onRetry(error);
-        await sleep((error.retryAfterMs ?? 0) + jitter(this.#options.retry, attempt), signal).catch(() => undefined);
+        await sleep(retryDelayMs(error, this.#options.retry, attempt), signal).catch(() => undefined);
       }
     }
   }
@@ -278,20 +278,15 @@ export class Connection {
     void renewAfter(delayMs, signal, { ...this.#options, refresh: (current) => this.#refresh(current) });
   }
 
-  /** @returns false when there is no other token than the one that is used. */
+  /** @returns false when the token source still gives the present token. */
   async #refresh(signal: AbortSignal): Promise<boolean> {
     this.#isOutdated = false;
     const token = await this.#options.tokens.get();
     if (token === this.#token) return false;
-    const answer = await this.#options
-      .trpc()
-      .auth.refresh.mutate({ token }, { signal })
-      .catch((thrown: unknown) => {
-        throw courierErrorFrom(thrown);
-      });
+    const answer = await this.#options.trpc().auth.refresh.mutate({ token }, { signal }).catch(throwCourierError);
     if (signal.aborted) return true;
     this.#token = token;
-    // The time until the renewal begins anew.
+    // The new token has a new time of renewal.
     this.#current.abort();
     this.#current = new AbortController();
     this.#accepted(answer, this.#current.signal);

@@ -1,91 +1,87 @@
 /**
- * One subscriber within the client: takes what its subscription on the wire gives it, in order, and hands it out one at
- * a time, as fast as it is taken.
+ * The client's end of one subscription: receives events from a shared subscription, in order, and hands them out one at a time.
  *
- * What it holds is bounded. When it is full it leaves the wire, remembering the last event that it holds; when half of it
- * is taken it comes back and goes on after that one. The log keeps what comes meanwhile, so a slow consumer misses nothing.
+ * Its queue is bounded. A consumer whose queue is full detaches from the shared subscription, and remembers the last event that
+ * it has received. When half of the queue is empty, it attaches again and continues after that event. The log keeps the events
+ * in between, so a slow consumer misses nothing.
  */
 import type { Cursor } from './cursor.ts';
 import { CourierError } from './errors.ts';
 import type { CourierEvent, Gap, Notice } from './events.ts';
+import type { Filter } from './filter.ts';
 
 /**
- * What to do when events are missing, which is never kept silent: go on with the next ones, end with a CourierError
- * (GAP), or call a function that is waited for, and go on.
+ * What to do when events are missing: continue with the next ones, fail with a CourierError (GAP), or call a function, wait for
+ * it, and continue. The client never skips a gap silently.
  */
 export type OnGap = 'continue' | 'fail' | ((gap: Gap) => unknown);
 
 export type Received = CourierEvent | Notice;
 
-export interface Interest {
-  readonly channels: readonly string[];
-  readonly types: readonly string[] | undefined;
-  readonly from: 'now' | 'earliest';
-}
-
-export interface ConsumerOptions extends Interest {
+export interface ConsumerOptions {
+  readonly filter: Filter;
   readonly onGap: OnGap;
   readonly lastEventId: string | undefined;
   readonly cursor: Cursor | undefined;
   readonly maxBufferedEvents: number;
-  /** Joins a subscription on the wire; returns the function that leaves it. */
+  /** Attaches the consumer to a shared subscription; returns the function that detaches it. */
   readonly attach: (consumer: Consumer) => () => void;
 }
 
 export class Consumer {
-  readonly interest: Interest;
-  /** Everything up to here was taken from the wire. */
+  readonly filter: Filter;
+  /** The position up to which the consumer has received everything. */
   lastReceivedId: string | undefined;
-  /** Everything up to here was handled. */
+  /** The position up to which the caller has handled everything. */
   lastEventId: string | undefined;
   readonly #options: ConsumerOptions;
   readonly #queue: Received[] = [];
   readonly #live = Promise.withResolvers<void>();
-  #leave: (() => void) | undefined;
+  #stop: (() => void) | undefined;
   #wake: (() => void) | undefined;
-  /** Given out and not handled yet. */
+  /** The position of the event that the caller is handling. */
   #current: string | undefined;
-  /** Each call of next waits for the one before. */
+  /** Each call of `next` waits for the call before. */
   #turn: Promise<unknown> = Promise.resolve();
-  /** What it is to end with when the queue is empty. */
+  /** The error that ends the consumer once the queue is empty. */
   #failure: { readonly error: unknown } | undefined;
   #ended: { readonly error?: unknown } | undefined;
   readonly #onEnd = new Set<() => void>();
 
   constructor(options: ConsumerOptions) {
     this.#options = options;
-    this.interest = { channels: options.channels, types: options.types, from: options.from };
+    this.filter = options.filter;
     this.#live.promise.catch(() => undefined);
     void this.#start();
   }
 
-  /** Resolves once everything that was stored before has been taken; rejects when it ends before. */
+  /** Resolves once the caller has taken every event stored before; rejects when the consumer ends first. */
   get live(): Promise<void> {
     return this.#live.promise;
   }
 
-  /** Takes one item from the wire. */
-  push(item: Received): void {
+  /** Queues an event or a notice. */
+  push(received: Received): void {
     if (this.#ended !== undefined || this.#failure !== undefined) return;
-    this.lastReceivedId = item.id;
-    this.#queue.push(item);
+    this.lastReceivedId = received.id;
+    this.#queue.push(received);
     if (this.#queue.length >= this.#options.maxBufferedEvents) this.#detach();
     this.#notify();
   }
 
-  /** The next event; undefined at the end. @throws what it was ended with. */
+  /** The next event; undefined at the end. @throws the error that ended the consumer. */
   next(): Promise<CourierEvent | undefined> {
     const turn = this.#turn.then(() => this.#next());
     this.#turn = turn.catch(() => undefined);
     return turn;
   }
 
-  /** Ends it in peace: what is queued is not given any more. */
+  /** Ends without an error, and discards the queue. */
   end(): void {
     this.#finish({});
   }
 
-  /** Ends it with an error, once what is queued was given. */
+  /** Ends with an error once the queue is empty. */
   fail(error: unknown): void {
     if (this.#failure !== undefined || this.#ended !== undefined) return;
     this.#failure = { error };
@@ -93,7 +89,7 @@ export class Consumer {
     this.#notify();
   }
 
-  /** Ends it with an error at once. */
+  /** Ends with an error at once. */
   abandon(error: unknown): void {
     this.#current = undefined;
     this.#finish({ error });
@@ -127,31 +123,31 @@ export class Consumer {
   }
 
   #attach(): void {
-    if (this.#ended === undefined && this.#failure === undefined) this.#leave ??= this.#options.attach(this);
+    if (this.#ended === undefined && this.#failure === undefined) this.#stop ??= this.#options.attach(this);
   }
 
   #detach(): void {
-    this.#leave?.();
-    this.#leave = undefined;
+    this.#stop?.();
+    this.#stop = undefined;
   }
 
   async #next(): Promise<CourierEvent | undefined> {
     if (this.#current !== undefined) await this.#handled(this.#current);
     this.#current = undefined;
     for (;;) {
-      const item = await this.#take();
-      if (item === undefined) {
+      const received = await this.#take();
+      if (received === undefined) {
         if (this.#ended !== undefined && 'error' in this.#ended) throw this.#ended.error;
         return undefined;
       }
-      if (item.type === 'courier.live') this.#live.resolve();
-      else if (item.type === 'courier.gap') await this.#gap(item.data);
+      if (received.type === 'courier.live') this.#live.resolve();
+      else if (received.type === 'courier.gap') await this.#gap(received.data);
       else {
-        this.#current = item.id;
-        return item;
+        this.#current = received.id;
+        return received;
       }
-      // A gap that ended it is to be told again.
-      if (this.#ended === undefined) await this.#handled(item.id);
+      // A subscription that a gap ended must report the gap again when it resumes.
+      if (this.#ended === undefined) await this.#handled(received.id);
     }
   }
 
@@ -160,11 +156,11 @@ export class Consumer {
       if (this.#failure !== undefined) this.#finish(this.#failure);
       else await new Promise<void>((resolve) => (this.#wake = resolve));
     }
-    const item = this.#queue.shift();
-    if (this.#leave === undefined && this.lastReceivedId !== undefined && this.#queue.length <= this.#options.maxBufferedEvents / 2) {
+    const received = this.#queue.shift();
+    if (this.#stop === undefined && this.lastReceivedId !== undefined && this.#queue.length <= this.#options.maxBufferedEvents / 2) {
       this.#attach();
     }
-    return item;
+    return received;
   }
 
   async #gap(gap: Gap): Promise<void> {
@@ -175,13 +171,13 @@ export class Consumer {
     } else if (onGap !== 'continue') await this.#own(() => onGap(gap));
   }
 
-  /** Also when it was ended meanwhile: what was handled must not be given again. */
+  /** Saves the position, also of a consumer that has ended: nobody may receive a handled event again. */
   async #handled(position: string): Promise<void> {
     this.lastEventId = position;
     await this.#own(() => this.#options.cursor?.save(position));
   }
 
-  /** Code of the user that fails ends the subscription. */
+  /** Calls code of the user, whose failure ends the consumer. */
   async #own(call: () => unknown): Promise<void> {
     try {
       await call();

@@ -1,13 +1,13 @@
-/** Where a subscription keeps the position that it goes on from, beyond the life of the process. */
+/** Cursors: how far a subscription has come, as a position that outlives the process. */
 
 export interface Cursor {
-  /** The position to go on from; nothing when there is none yet. */
+  /** The position to resume after; null or undefined when there is none yet. */
   load(): string | null | undefined | Promise<string | null | undefined>;
-  /** Keeps the position up to which everything was handled. It is waited for before the next event is given. */
+  /** Saves the position up to which the caller has handled everything. The subscription waits for it before it gives the next event. */
   save(position: string): void | Promise<void>;
 }
 
-/** Keeps a position in the browser's localStorage. One subscription to a key: two would take each other's place. */
+/** A cursor in the browser's localStorage. Each subscription needs a key of its own, as two would overwrite each other's position. */
 export function localStorageCursor(key: string): Cursor {
   return {
     load: () => localStorage.getItem(key),

@@ -1,9 +1,11 @@
-/** The one error that the client throws on purpose: a code to decide by, and what to do next. */
+/** The error that the client throws on purpose: its code decides what to do, and its hint says it. */
 import { TRPCClientError } from '@trpc/client';
 import { CLOSE_CODES, type CloseCode, type CloseMeaning, ERROR_CODES, type ErrorCode } from '../../src/contract/codes.ts';
 import type { Gap } from './events.ts';
 
-/** What only a client can find out. */
+const ONE_VERSION = 'check that client and gateway are of one version';
+
+/** Codes of failures that only a client can notice. */
 const CLIENT_CODES = {
   INVALID_ARGUMENT: { retry: false, hint: 'mend the call' },
   UNREACHABLE: {
@@ -23,18 +25,18 @@ const SERVER_HINTS: Readonly<Record<ErrorCode, string>> = {
   UNAUTHORIZED: 'get another token and call setToken() or connect()',
   FORBIDDEN: 'get a token that grants this',
   NOT_FOUND: 'check the name, and that client and gateway are of one version',
-  METHOD_NOT_SUPPORTED: 'check that client and gateway are of one version',
+  METHOD_NOT_SUPPORTED: ONE_VERSION,
   PAYLOAD_TOO_LARGE: 'send less data, or a reference to it',
-  UNSUPPORTED_MEDIA_TYPE: 'check that client and gateway are of one version',
+  UNSUPPORTED_MEDIA_TYPE: ONE_VERSION,
   TOO_MANY_REQUESTS: 'wait for `retryAfterMs`, and keep to the limits',
   INTERNAL_SERVER_ERROR: 'try again, with the same idempotency key; the log of the gateway says more, by `requestId`',
   SERVICE_UNAVAILABLE: 'try again after `retryAfterMs`, with the same idempotency key',
 };
 
-/** The gateway's codes (`ErrorCode`), and those of what only a client can find out. */
+/** The gateway's codes (`ErrorCode`), and those of failures that only a client can notice. */
 export type CourierErrorCode = ErrorCode | keyof typeof CLIENT_CODES;
 
-/** One thing that is wrong with an input: where, from its root (`data.progress`), and what. */
+/** A fault in an input: its path from the root (`data.progress`), and what is wrong. */
 export interface Issue {
   readonly path: string;
   readonly message: string;
@@ -56,17 +58,17 @@ export class CourierError extends Error {
   readonly code: CourierErrorCode;
   /** What to do next, for a person. */
   readonly hint: string;
-  /** What is wrong with the input, where the gateway refused it for its form. */
+  /** The faults of an input whose form the gateway refused. */
   readonly issues: readonly Issue[] | undefined;
   /** After how many ms the same call may succeed. */
   readonly retryAfterMs: number | undefined;
   /** Names the call in the gateway's log. */
   readonly requestId: string | undefined;
-  /** The WebSocket close code, where the connection was closed. */
+  /** The WebSocket close code of a closed connection. */
   readonly closeCode: number | undefined;
-  /** Of the publish that this is about: repeated with it, the event is stored once. */
+  /** The key of a publish that failed: repeat the publish with it, and the event is stored once. */
   readonly idempotencyKey: string | undefined;
-  /** What is missing, where events are. */
+  /** The events that are missing. */
   readonly gap: Gap | undefined;
 
   constructor(code: CourierErrorCode, message: string, details: CourierErrorDetails = {}) {
@@ -86,7 +88,7 @@ export class CourierError extends Error {
     return isErrorCode(this.code) ? ERROR_CODES[this.code].retry : CLIENT_CODES[this.code].retry;
   }
 
-  /** The same error with more told. */
+  /** The same error with more details. */
   with(details: CourierErrorDetails): CourierError {
     const { code, message, hint, issues, retryAfterMs, requestId, closeCode, idempotencyKey, gap, cause } = this;
     return new CourierError(code, message, { hint, issues, retryAfterMs, requestId, closeCode, idempotencyKey, gap, cause, ...details });
@@ -97,7 +99,7 @@ function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(ERROR_CODES, code);
 }
 
-/** What came out of a tRPC call, as a CourierError. A code that this version does not know counts as INTERNAL_SERVER_ERROR. */
+/** The failure of a tRPC call, as a CourierError. An unknown code counts as INTERNAL_SERVER_ERROR. */
 export function courierErrorFrom(thrown: unknown): CourierError {
   if (thrown instanceof CourierError) return thrown;
   if (!(thrown instanceof TRPCClientError)) return new CourierError('UNREACHABLE', messageOf(thrown), { cause: thrown });
@@ -113,13 +115,13 @@ export function courierErrorFrom(thrown: unknown): CourierError {
   });
 }
 
-/** How a connection ended: by a close frame, or else as one that was lost. @param event a CloseEvent, an Event, or what was thrown. */
+/** The close code and the reason of a connection; 1006 for one that was lost. @param event a CloseEvent, an Event, or what was thrown. */
 export function closeOf(event: unknown): { readonly code: number; readonly reason: string } {
   const { code, reason } = (event ?? {}) as { code?: unknown; reason?: unknown };
   return { code: typeof code === 'number' ? code : 1006, reason: typeof reason === 'string' ? reason : '' };
 }
 
-/** What the gateway meant by closing a connection; codes that are not its own are those of a connection that was lost. */
+/** The meaning of the gateway's close code; undefined for any other code, which counts as a lost connection. */
 export function closeMeaning(code: number | undefined): CloseMeaning | undefined {
   return code !== undefined && Object.hasOwn(CLOSE_CODES, code) ? CLOSE_CODES[code as CloseCode] : undefined;
 }
@@ -133,7 +135,7 @@ const CODE_OF_CLOSE: Readonly<Partial<Record<CloseCode, ErrorCode>>> = {
   4429: 'TOO_MANY_REQUESTS',
 };
 
-/** A closed connection as an error. */
+/** The error of a closed connection. */
 export function closeError(closeCode: number, reason: string, url: string): CourierError {
   const meaning = closeMeaning(closeCode);
   if (meaning === undefined) {
@@ -142,6 +144,20 @@ export function closeError(closeCode: number, reason: string, url: string): Cour
   }
   const code = CODE_OF_CLOSE[closeCode as CloseCode] ?? 'SERVICE_UNAVAILABLE';
   return new CourierError(code, reason === '' ? meaning.reason : reason, { closeCode, hint: meaning.advice });
+}
+
+/** A mistake in a call. @param argument the name of the argument that is wrong. */
+export function invalidArgument(argument: string, problem: string, cause?: unknown): CourierError {
+  return new CourierError('INVALID_ARGUMENT', `${argument}: ${problem}`, { cause });
+}
+
+export function clientClosed(): CourierError {
+  return new CourierError('CLOSED', 'the client was closed');
+}
+
+/** Throws the failure of a tRPC call as a CourierError; for `catch`. */
+export function throwCourierError(thrown: unknown): never {
+  throw courierErrorFrom(thrown);
 }
 
 export function messageOf(thrown: unknown): string {

@@ -1,4 +1,4 @@
-/** What can be published where, and what comes back from where, for the compiler. */
+/** The types of events, by type and by channel: what a caller can publish, and what a subscription receives. */
 import type { ChannelFamily, ChannelIn, FamilyMatching } from '../../src/contract/channels.ts';
 import type { Envelope, EventMetadata } from '../../src/contract/envelope.ts';
 import type { EventDataByType, EventType, EventTypesByFamily, EventTypesByService, NoticeDataByType } from './contract.ts';
@@ -15,7 +15,7 @@ type FamilyOf<T extends EventType> = T extends EventType
 /** The channels that may carry a type. */
 export type ChannelOf<T extends EventType> = ChannelIn<FamilyOf<T>>;
 
-/** An event; a union over all types when none is named. */
+/** An event; a union over all types when no type is named. */
 export type CourierEvent<T extends EventType = EventType> = { [K in T]: Envelope<K, ChannelOf<K>, EventData<K>> }[T];
 
 type CarriedBy<F extends ChannelFamily> = EventTypesByFamily[F];
@@ -24,7 +24,7 @@ export type EventOn<P extends string> = {
   [T in CarriedBy<FamilyMatching<P>>]: Envelope<T, ChannelIn<FamilyOf<T> & FamilyMatching<P>>, EventData<T>>;
 }[CarriedBy<FamilyMatching<P>>];
 
-/** Channel names and patterns; one that nothing can match does not compile. */
+/** Channel names and patterns. One that can match no channel does not compile. */
 export type Channels<P extends string> = P extends P ? ([FamilyMatching<P>] extends [never] ? never : P) : never;
 
 /** Events are missing: those after `requested`, up to `resumed_from`. */
@@ -33,7 +33,7 @@ export type GapNotice = Envelope<'courier.gap', 'courier', Gap>;
 export type LiveNotice = Envelope<'courier.live', 'courier', NoticeDataByType['courier.live']>;
 export type Notice = GapNotice | LiveNotice;
 
-/** What may be said about an event beyond its data. Courier adds the source, and the timestamp where it is absent. */
+/** What a publisher may say about an event beyond its data. Courier adds the source, and the timestamp when it is absent. */
 export interface DraftMetadata {
   timestamp?: Date | string | undefined;
   correlation_id?: string | undefined;
@@ -41,7 +41,7 @@ export interface DraftMetadata {
   traceparent?: string | undefined;
 }
 
-/** What is handed in to publish an event. */
+/** What a caller hands in to publish an event. */
 export type EventDraft<T extends EventType = EventType> = {
   [K in T]: {
     type: K;
@@ -60,16 +60,16 @@ export interface Receipt<T extends EventType = EventType> {
   channel: string;
   type: T;
   timestamp: Date;
-  /** True when the idempotency key was known: the receipt is of the event that was stored first. */
+  /** True when the gateway knew the idempotency key: the receipt is that of the event it stored first. */
   duplicate: boolean;
 }
 
-/** One page of what was published before, in the order that was asked for. */
+/** One page of stored events, in the order of the request. */
 export interface HistoryPage<E> {
   events: E[];
-  /** The `after` of the next page, also at the end of the log; the `before` of the next where the newest come first. */
+  /** The `after` of the next page, also at the end of the log; the `before` of the next page when the newest events come first. */
   next: string;
   has_more: boolean;
-  /** Set when the events after `after` cannot all be given. */
+  /** Set when events after `after` are missing. */
   gap: Gap | null;
 }

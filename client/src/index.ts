@@ -1,4 +1,4 @@
-/** Publish and subscribe to Courier, typed. */
+/** The typed client of Courier. */
 export { BackgroundPublisher, type BackgroundPublisherCounts, type BackgroundPublisherOptions } from './background-publisher.ts';
 export { CourierClient } from './client.ts';
 export type { ConnectionState, ContractMatch, Identity } from './connection-state.ts';

@@ -1,4 +1,4 @@
-/** The way of a tRPC call: failed at once where the gateway refuses the client, else sent over its socket. */
+/** The links of a tRPC call: the first fails it when the gateway refuses the client, the last sends it over the socket. */
 import { TRPCClientError, type TRPCLink, wsLink } from '@trpc/client';
 import { observable, type Unsubscribable } from '@trpc/server/observable';
 import superjson from 'superjson';
@@ -6,7 +6,7 @@ import type { Connection } from './connection.ts';
 import { CourierError } from './errors.ts';
 import type { AppRouter } from './router.ts';
 
-/** The gateway takes no references: what stands at several places is written out at each of them, and that is enough. */
+/** The gateway refuses superjson's references, so a value at several places is written at each of them. */
 const transformer = {
   deserialize: superjson.deserialize,
   serialize: (value: unknown) => {
@@ -19,7 +19,7 @@ export function links(connection: Connection): TRPCLink<AppRouter>[] {
   return [failsWhenRefused(connection), endsWithConnection(connection), viaSocket(connection)];
 }
 
-/** A subscription waits until the client is let in again; nobody wants to wait like that for an answer. */
+/** Fails queries and mutations while the gateway refuses the client. Subscriptions wait until it accepts the client again. */
 function failsWhenRefused(connection: Connection): TRPCLink<AppRouter> {
   return () =>
     ({ op, next }) =>
@@ -41,9 +41,9 @@ function failsWhenRefused(connection: Connection): TRPCLink<AppRouter> {
 }
 
 /**
- * A gateway that refuses a connection answers the calls of that connection before it closes it, and its close says what is
- * to become of the client. To a call both are one: the connection was lost. A subscription is asked for again, as tRPC's
- * client does with those that had no answer; one that was given something already knows better where to go on.
+ * A gateway that refuses a connection answers its calls with UNAUTHORIZED, and then closes it; the close code says whether the
+ * client may reconnect. A call fails as if the connection were lost. A subscription without data starts again, as tRPC's client
+ * does it for those without an answer; the caller of a subscription with data resumes it after its last event.
  */
 function endsWithConnection(connection: Connection): TRPCLink<AppRouter> {
   return () =>
@@ -78,12 +78,12 @@ function endsWithConnection(connection: Connection): TRPCLink<AppRouter> {
       });
 }
 
-/** A refresh is refused for its own token, and the connection stays. */
+/** Whether the gateway refuses the connection. It refuses only the new token of `auth.refresh`, and keeps the connection. */
 function isRefusal({ data }: TRPCClientError<AppRouter>, path: string): boolean {
   return data?.code === 'UNAUTHORIZED' && path !== 'auth.refresh';
 }
 
-/** The socket is opened by the first call. */
+/** Sends a call over the socket, which the first call opens. */
 function viaSocket(connection: Connection): TRPCLink<AppRouter> {
   return (runtime) => (call) => {
     try {

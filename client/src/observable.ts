@@ -1,8 +1,8 @@
-/** A value that changes, and those who want to know. Fits React's `useSyncExternalStore`. */
+/** A value that changes, and its listeners. It fits React's `useSyncExternalStore`. */
 export interface Observable<T> {
-  /** What it is now; the same object until it changes. */
+  /** The present value; the same object until it changes. */
   get(): T;
-  /** Calls `listener` with each new value, not with the present one. Returns the function that stops it. */
+  /** Calls `listener` with each new value, not with the present one. Returns the function that ends the calls. */
   subscribe(listener: (value: T) => void): () => void;
 }
 
@@ -17,7 +17,7 @@ export class Value<T> implements Observable<T> {
   readonly get = (): T => this.#value;
 
   readonly subscribe = (listener: (value: T) => void): (() => void) => {
-    // The same function may be given twice, and each is stopped by itself.
+    // A caller may subscribe the same function twice, and ends each subscription separately.
     const own = (value: T) => listener(value);
     this.#listeners.add(own);
     return () => this.#listeners.delete(own);
@@ -29,7 +29,7 @@ export class Value<T> implements Observable<T> {
   }
 }
 
-/** Code of the user that fails is no reason for the client not to go on: what it throws is thrown where nobody waits. */
+/** Calls code of the user. Its error goes to the global error handler, and the client continues. */
 export function callUser(callback: () => void): void {
   try {
     callback();

@@ -1,4 +1,4 @@
-/** What callers hand in, and what it makes of the types of what they get. */
+/** The options of callers, and the types of the events that follow from them. */
 import type { OnGap } from './consumer.ts';
 import type { EventType } from './contract.ts';
 import type { Cursor } from './cursor.ts';
@@ -9,95 +9,99 @@ import type { EventIterator, Subscription } from './subscription.ts';
 import type { TokenSource } from './token.ts';
 
 export interface CourierClientOptions {
-  /** Where the gateway is: `http://127.0.0.1:8766`; with a path where a proxy puts it below one. In a page also relative. */
+  /** The address of the gateway: `http://127.0.0.1:8766`; with a path when a proxy has the gateway below one. In a page it may be relative. */
   readonly url: string;
-  /** A token, or a function that gives one: it is asked whenever a connection is made, and before a token expires. */
+  /** A token, or a function that gives one: the client calls it before each connection, and before its token expires. */
   readonly token: TokenSource;
-  /** Delays between attempts; 250 ms growing to 30 s, and a second more where the gateway asks for a delay, by default. */
+  /** The delays between attempts; by default 250 ms growing to 30 s, and a second more when the gateway asks for a delay. */
   readonly retry?: Partial<RetryOptions>;
-  /** For a publish with all its attempts, and for a read of the history; 30,000 by default. */
+  /** The time for all attempts of one publish, or of one read of the history; 30,000 by default. */
   readonly timeoutMs?: number;
-  /** Publishes that wait for their answers, at most; more are refused with QUEUE_FULL. 1,000 by default. */
+  /** Publishes that may wait for answers; the client refuses more with QUEUE_FULL. 1,000 by default. */
   readonly maxPendingPublishes?: number;
-  /** Told of every failure that is tried again by itself. */
+  /** Called with each failure after which the client tries again. */
   readonly onRetry?: (error: CourierError) => void;
 }
 
-export interface SubscribeOptions<T extends string = EventType> {
+/** Which events a subscription selects, and where it starts. */
+export interface FilterOptions<T extends string = EventType> {
   /** Only events of these types. */
   readonly types?: readonly T[] | undefined;
-  /** Where to begin without a position: with what comes next (the default), or with the oldest event there is. */
+  /** Where to start without a position: with the next event (the default), or with the oldest stored event. */
   readonly from?: 'now' | 'earliest' | undefined;
-  /** Begin after this event. */
+  /** A position: start after this event. */
   readonly lastEventId?: string | undefined;
-  /** Keeps the position, and begins after the one that was kept. `lastEventId` comes first. */
+}
+
+export interface SubscribeOptions<T extends string = EventType> extends FilterOptions<T> {
+  /** Saves the position of each handled event, and starts after the saved one. `lastEventId` has precedence. */
   readonly cursor?: Cursor | undefined;
-  /** Ends it, in peace. */
+  /** Ends the subscription without an error. */
   readonly signal?: AbortSignal | undefined;
-  /** Events that wait to be taken, at most; what comes after them stays in the log meanwhile. 10,000 by default. */
+  /** Events that may wait for the caller; later events stay in the log. 10,000 by default. */
   readonly maxBufferedEvents?: number | undefined;
-  /** When the gateway refuses the client: end with its error (the default), or wait for `connect()` or `setToken()`, and resume. */
+  /** What to do when the gateway refuses the client: end with its error (the default), or wait for `connect()` or `setToken()` and resume. */
   readonly whenRefused?: 'end' | 'wait' | undefined;
 }
 
 export interface HandlerOptions<T extends string = EventType> extends SubscribeOptions<T> {
-  /** Told why the subscription ended. Without it, the promise `ended` rejects unhandled, so that it is not overlooked. */
+  /** Called with the error that ended the subscription. Without it, the promise `ended` rejects unhandled, so that nobody overlooks the error. */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
 
-/** A subscription needs to say what happens when events are missing, unless the client says it for all of them. */
+/** A subscription must choose what happens when events are missing, unless the client chose for all subscriptions. */
 export type WithGapChoice<G, O> = undefined extends G
   ? [options: O & { readonly onGap: OnGap }]
   : [options?: O & { readonly onGap?: OnGap | undefined }];
 
-/** The events of channels `P`, only those of types `T`. */
-export type Taken<P extends string, T extends string> = Extract<EventOn<P>, { readonly type: T }>;
+/** The events that channels `P` and types `T` select. */
+export type Selected<P extends string, T extends string> = Extract<EventOn<P>, { readonly type: T }>;
 
 export interface Subscribe<G> {
   /**
-   * Calls `handler` with each event, one after another: the next one waits for its promise. When it fails, the subscription
-   * ends.
+   * Calls `handler` with each event, one after another: the next event waits for its promise. The subscription ends when the
+   * handler fails.
    *
-   * @param channels a channel (`backtest.b1`), a pattern (`backtest.*`), or a list; they decide what the events can be.
-   * @throws {CourierError} INVALID_ARGUMENT, CLOSED. What ends it later is told by `onError` or `ended`: FORBIDDEN,
-   * BAD_REQUEST, UNAUTHORIZED, GAP.
+   * @param channels a channel (`backtest.b1`), a pattern (`backtest.*`), or a list; they decide the types of the events.
+   * @throws {CourierError} INVALID_ARGUMENT, CLOSED. `onError` and `ended` report an error that ends the subscription later:
+   * FORBIDDEN, BAD_REQUEST, UNAUTHORIZED, GAP.
    */
   <const P extends string, const T extends EventOn<P>['type'] = EventOn<P>['type']>(
     channels: Channels<P> | readonly Channels<P>[],
-    handler: (event: Taken<P, T>) => unknown,
+    handler: (event: Selected<P, T>) => unknown,
     ...options: WithGapChoice<G, HandlerOptions<T>>
   ): Subscription;
-  /** The same as an iterator, for `for await`. It throws what the subscription ended with. */
+  /** Returns an iterator, for `for await`. It throws the error that ended the subscription. */
   <const P extends string, const T extends EventOn<P>['type'] = EventOn<P>['type']>(
     channels: Channels<P> | readonly Channels<P>[],
     ...options: WithGapChoice<G, SubscribeOptions<T>>
-  ): EventIterator<Taken<P, T>>;
+  ): EventIterator<Selected<P, T>>;
 }
 
 export interface PublishOptions {
-  /** When it happened; the time of publishing when absent. */
+  /** When the event happened; the time of publishing when absent. */
   readonly timestamp?: Date | undefined;
-  /** Ties together what belongs to one piece of work, across services. */
+  /** Groups the events of one piece of work, across services. */
   readonly correlationId?: string | undefined;
-  /** The user on whose behalf it happened. */
+  /** The user on whose behalf the event happened. */
   readonly userId?: string | undefined;
-  /** W3C trace context of the work that the event is part of. */
+  /** The W3C trace context of the work that the event is part of. */
   readonly traceparent?: string | undefined;
-  /** Made anew when absent. All attempts carry it, so the event is stored once. */
+  /** A publish that is repeated with the same key within 24 h is stored once. Made by the client when absent. */
   readonly idempotencyKey?: string | undefined;
-  /** Gives up waiting; the event may have been stored all the same. */
+  /** Ends the wait for the answer; the gateway may store the event all the same. */
   readonly signal?: AbortSignal | undefined;
-  /** For all attempts together; the client's by default. */
+  /** The time for all attempts together; the client's by default. */
   readonly timeoutMs?: number | undefined;
 }
 
 export interface HistoryOptions<T extends string = EventType> {
   readonly types?: readonly T[] | undefined;
-  /** Which come first; the oldest by default. */
+  /** Which events come first; the oldest by default. */
   readonly order?: 'oldest' | 'newest' | undefined;
-  /** Oldest first: give what comes after this position; from the oldest event when absent. */
+  /** With the oldest first: a position. The page starts after it; at the oldest stored event when absent. */
   readonly after?: string | undefined;
-  /** Newest first: give what comes before this position; from the last event when absent. */
+  /** With the newest first: a position. The page starts before it; at the newest event when absent. */
   readonly before?: string | undefined;
   /** Events in the page, 100 by default and 1,000 at most. */
   readonly limit?: number | undefined;

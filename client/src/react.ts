@@ -1,4 +1,4 @@
-/** React hooks for channels: what is published appears, and is never missed unsaid. Imports React and this package only. */
+/** React hooks for channels, which show every event, or say that some are missing. They import React and this package only. */
 'use client';
 
 export { CourierProvider, type CourierProviderProps, useCourierClient, useCourierConnection } from './react/context.ts';

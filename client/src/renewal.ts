@@ -1,31 +1,32 @@
-/** When a token is renewed, and how often that is tried. */
+/** Renews a token before it expires, and repeats an attempt that failed. */
 import { type CourierError, courierErrorFrom } from './errors.ts';
 import { jitter, type RetryOptions, sleep } from './retry.ts';
 import type { Tokens } from './token.ts';
 
-/** A token is renewed when this part of its time is left, but no earlier than so many ms before its end. */
+/** The part of a token's time that is left when the client renews it. */
 const RENEWAL_SHARE = 0.2;
+/** The earliest renewal before a token's end, in ms. */
 const MAX_RENEWAL_MS = 60_000;
-/** Longest delay that a timer takes, in ms. */
+/** The longest delay of a timer, in ms. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export interface RenewalOptions {
   readonly tokens: Pick<Tokens, 'renewable'>;
   readonly retry: RetryOptions;
-  /** Told of failures that are tried again. */
+  /** Called with each failure after which the client tries again. */
   readonly onRetry: (error: CourierError) => void;
-  /** Takes another token to the gateway; false when there is no other. */
+  /** Sends another token to the gateway; false when there is no other. */
   readonly refresh: (signal: AbortSignal) => Promise<boolean>;
 }
 
-/** How long a token that was accepted is used before it is renewed, in ms. */
+/** The time from the acceptance of a token to its renewal, in ms. */
 export function renewalDelayMs(expiresInMs: number): number {
   return Math.min(MAX_TIMER_MS, expiresInMs - Math.min(MAX_RENEWAL_MS, expiresInMs * RENEWAL_SHARE));
 }
 
 /**
- * Asks for another token, until there is one that the gateway takes, or `signal` aborts. When there is none the connection
- * ends with its token, and the next attempt asks again.
+ * Asks for other tokens until the gateway accepts one, or `signal` aborts. Without another token, the connection ends when its
+ * token expires, and the next attempt asks again.
  */
 export async function renewAfter(firstDelayMs: number, signal: AbortSignal, options: RenewalOptions): Promise<void> {
   const { tokens, retry, onRetry, refresh } = options;

@@ -1,12 +1,12 @@
-/** When to try again: full jitter, so that clients that were cut off together do not come back together. */
+/** When to try again. Full jitter keeps clients that lost their connections together from reconnecting together. */
 import { CourierError } from './errors.ts';
 
 export interface RetryOptions {
   /** The first delay is between 0 and this; it doubles with every attempt. */
   readonly minDelayMs: number;
-  /** No delay is longer. */
+  /** The longest delay. */
   readonly maxDelayMs: number;
-  /** What a gateway that said "after a delay" is left alone, at least. */
+  /** The shortest delay before the client reconnects to a gateway that asked for a delay. */
   readonly busyDelayMs: number;
 }
 
@@ -15,6 +15,17 @@ export const RETRY_DEFAULTS: RetryOptions = { minDelayMs: 250, maxDelayMs: 30_00
 /** The delay before an attempt, in ms. @param attempt counts from 0. */
 export function jitter({ minDelayMs, maxDelayMs }: RetryOptions, attempt: number): number {
   return Math.random() * Math.min(maxDelayMs, minDelayMs * 2 ** Math.min(attempt, 30));
+}
+
+/** The delay before a failed call is repeated, in ms: no shorter than the gateway asked for. @param attempt counts from 0. */
+export function retryDelayMs({ retryAfterMs = 0 }: CourierError, retry: RetryOptions, attempt: number): number {
+  return retryAfterMs + jitter(retry, attempt);
+}
+
+/** Makes an idempotency key, which all attempts of one publish carry. */
+export function randomKey(): string {
+  // A page that was not served over HTTPS has no crypto.randomUUID.
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 /** Resolves after `ms`; rejects with the signal's reason as soon as it aborts. */
@@ -46,27 +57,39 @@ export function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<
   });
 }
 
+/** Rejects with the reason that `late` gives when `promise` does not settle in time. */
+export async function inTime<T>(promise: Promise<T>, timeoutMs: number, late: () => unknown): Promise<T> {
+  const timeUp = new AbortController();
+  const timer = setTimeout(() => timeUp.abort(late()), timeoutMs);
+  try {
+    return await orAborted(promise, timeUp.signal);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 export interface AttemptOptions {
   readonly retry: RetryOptions;
   /** For all attempts together. */
   readonly timeoutMs: number;
-  /** Ends it; the promise rejects with its reason. */
+  /** Ends the attempts; the promise rejects with its reason. */
   readonly signal: AbortSignal | undefined;
-  /** No further attempt is made once it aborts; the one that is running may finish. */
+  /** Forbids further attempts; the running one may finish. */
   readonly giveUp: AbortSignal;
-  /** What is tried, for errors. */
+  /** The name of the call, for errors. */
   readonly what: string;
-  /** Why nothing can be sent at the moment. */
+  /** The reason why the client cannot send anything at the moment. */
   readonly obstacle: () => CourierError | undefined;
-  /** Told of failures that are tried again. */
+  /** Called with each failure after which the client tries again. */
   readonly onRetry: (error: CourierError) => void;
 }
 
 /**
- * Calls until it succeeds, as long as what it fails with may pass.
+ * Repeats `call` until it succeeds, as long as its errors are retryable.
  *
  * @param call makes one attempt; it must hear the signal, and fail with CourierErrors.
- * @throws {CourierError} what cannot pass, or not in time; TIMEOUT, with why nothing was sent or the last failure as its cause. Or a signal's reason.
+ * @throws {CourierError} the error that is not retryable, or not in time; TIMEOUT, whose cause is the obstacle or the last failure. Or a
+ * signal's reason.
  */
 export async function attempt<T>(call: (signal: AbortSignal) => Promise<T>, options: AttemptOptions): Promise<T> {
   const { retry, timeoutMs, giveUp, what, obstacle, onRetry } = options;
@@ -88,8 +111,8 @@ export async function attempt<T>(call: (signal: AbortSignal) => Promise<T>, opti
       } catch (error) {
         if (signal.aborted || !(error instanceof CourierError) || !error.retryable) throw error;
         last = error;
-        const delayMs = (error.retryAfterMs ?? 0) + jitter(retry, count);
-        // What cannot be tried again in time is not waited for.
+        const delayMs = retryDelayMs(error, retry, count);
+        // The next attempt would be too late.
         if (performance.now() + delayMs >= deadline) throw error;
         if (!giveUp.aborted) onRetry(error);
         await sleep(delayMs, mayWait);

@@ -1,6 +1,6 @@
 /**
- * The gateway's router as a type, without anything of the gateway: what `createTRPCClient<AppRouter>` needs to check every
- * call. A test holds it against the router itself.
+ * The gateway's router as a type that imports no code of the gateway. `createTRPCClient<AppRouter>` checks every call against
+ * it, and a test compares it with the router itself.
  */
 
 import type {
@@ -19,7 +19,7 @@ import type { CourierEvent, EventDraft, EventOn, HistoryPage, Notice, Receipt } 
 
 type Query<TInput, TOutput> = TRPCQueryProcedure<{ input: TInput; output: TOutput; meta: object; errorShape: ErrorShape }>;
 type Mutation<TInput, TOutput> = TRPCMutationProcedure<{ input: TInput; output: TOutput; meta: object; errorShape: ErrorShape }>;
-/** Every item of a subscription comes with its position. */
+/** A subscription gives every event and notice with its position. */
 type Subscription<TInput, TEvent> = TRPCSubscriptionProcedure<{
   input: TInput;
   output: AsyncIterable<{ id: string; data: TEvent | Notice }, void, unknown>;
@@ -29,7 +29,7 @@ type Subscription<TInput, TEvent> = TRPCSubscriptionProcedure<{
 
 interface ErrorShape extends TRPCDefaultErrorShape {
   data: TRPCDefaultErrorData & {
-    /** What is wrong with the input, where it was refused for its form. */
+    /** The faults of an input whose form was refused. */
     issues?: readonly Issue[];
     /** After how many ms the same call may succeed. */
     retryAfterMs?: number;
@@ -38,7 +38,7 @@ interface ErrorShape extends TRPCDefaultErrorShape {
   };
 }
 
-/** Where a subscription starts. `lastEventId` is filled in by tRPC clients that reconnect. */
+/** Where a subscription starts. A tRPC client that reconnects fills in `lastEventId`. */
 interface Start {
   from?: 'now' | 'earliest' | undefined;
   lastEventId?: string | undefined;
@@ -49,14 +49,14 @@ type FamilyInput<P extends string> = Start & { types?: EventOn<P>['type'][] | un
 export interface WhoAmI {
   sub: string;
   role: Role;
-  /** By the gateway's clock. */
+  /** When the token expires, by the gateway's clock. */
   expires_at: Date;
-  /** By the time of the answer. */
+  /** The time until then, when the gateway answered. */
   expires_in_ms: number;
-  /** Channels and, in the form `family.*`, whole families. */
+  /** Channels, and whole families in the form `family.*`. */
   may_subscribe: string[];
   may_publish: string[];
-  /** The hash of the contract that the gateway was made from. */
+  /** The hash of the gateway's contract. */
   contract: string;
 }
 

@@ -1,12 +1,12 @@
-/** What a subscriber holds in its hands: a subscription that calls a handler, or an iterator. */
+/** What `subscribe` returns: a subscription that calls a handler, or an iterator. */
 import type { Consumer } from './consumer.ts';
 
 export interface Subscription extends Disposable {
-  /** The last event that was handled: begin another subscription after it. */
+  /** The position of the last event that was handled: start another subscription after it. */
   readonly lastEventId: string | undefined;
-  /** Resolves once everything that was stored before has been given. Rejects when the subscription ends before. */
+  /** Resolves once the handler has received every event stored before. Rejects when the subscription ends first. */
   readonly live: Promise<void>;
-  /** Resolves when the subscription was ended by `unsubscribe`, its signal or the client's `close`; rejects with what else ended it. */
+  /** Resolves when `unsubscribe`, the signal or the client's `close` has ended the subscription; rejects with any error that ended it. */
   readonly ended: Promise<void>;
   unsubscribe(): void;
 }
@@ -44,7 +44,7 @@ export class EventIterator<TEvent> implements AsyncIterableIterator<TEvent, unde
     this.#consumer = consumer;
   }
 
-  /** The last event that was handled, which the one given last is when the next is asked for. */
+  /** The position of the last event that was handled. An event counts as handled when the caller asks for the next one. */
   get lastEventId(): string | undefined {
     return this.#consumer.lastEventId;
   }

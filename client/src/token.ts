@@ -1,15 +1,15 @@
-/** Where tokens come from, and which of them may be tried. */
+/** The source of tokens, and the tokens that the gateway has refused. */
 import { CourierError, messageOf } from './errors.ts';
-import { orAborted } from './retry.ts';
+import { inTime } from './retry.ts';
 
-/** A token, or a function that gives one whenever a connection is made or its token is about to expire; null: there is none. */
+/** A token, or a function that the client calls before each connection and before its token expires; null: there is no token. */
 export type TokenSource = string | (() => string | null | Promise<string | null>);
 
 export class Tokens {
   #source: TokenSource;
   readonly #timeoutMs: number;
   #refused: string | undefined;
-  /** Refusals since a token was last accepted. */
+  /** Refusals since the gateway last accepted a token. */
   #refusals = 0;
 
   /** @param timeoutMs how long the function may take. */
@@ -18,7 +18,7 @@ export class Tokens {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** Forgets what was refused: somebody says that it is worth another try. Returns the source before. */
+  /** Sets the source, and forgets the refused token: the caller wants another attempt. Returns the source before. */
   reset(source: TokenSource = this.#source): TokenSource {
     const before = this.#source;
     this.#source = source;
@@ -27,14 +27,14 @@ export class Tokens {
     return before;
   }
 
-  /** Can another token be had? */
+  /** Whether the source can give another token. */
   get renewable(): boolean {
     return typeof this.#source === 'function';
   }
 
   /**
-   * @returns a token that was not refused.
-   * @throws {CourierError} UNAUTHORIZED when there is none; TOKEN_UNAVAILABLE when the function fails, which may pass.
+   * @returns a token that the gateway has not refused.
+   * @throws {CourierError} UNAUTHORIZED when there is none; TOKEN_UNAVAILABLE, which is retryable, when the function fails.
    */
   async get(): Promise<string> {
     const token = await this.#ask();
@@ -45,14 +45,11 @@ export class Tokens {
 
   async #ask(): Promise<string | null> {
     if (typeof this.#source === 'string') return this.#source;
-    const timeUp = new AbortController();
-    const timer = setTimeout(() => timeUp.abort(new Error(`no answer within ${this.#timeoutMs} ms`)), this.#timeoutMs);
     try {
-      return await orAborted(Promise.resolve(this.#source()), timeUp.signal);
+      const late = () => new Error(`no answer within ${this.#timeoutMs} ms`);
+      return await inTime(Promise.resolve(this.#source()), this.#timeoutMs, late);
     } catch (cause) {
       throw new CourierError('TOKEN_UNAVAILABLE', `the token function failed: ${messageOf(cause)}`, { cause });
-    } finally {
-      clearTimeout(timer);
     }
   }
 
@@ -60,11 +57,11 @@ export class Tokens {
     this.#refusals = 0;
   }
 
-  /** Notes a refusal. @returns whether another token is worth a try. */
+  /** Notes a refusal. @returns whether another token is worth an attempt. */
   refused(token: string | undefined): boolean {
     this.#refused = token;
     this.#refusals += 1;
-    // A new token that is refused right after another was will not be the last.
+    // The gateway would refuse a third token too, when it has refused two in succession.
     return this.renewable && this.#refusals < 2;
   }
 }

@@ -1,19 +1,27 @@
 /**
- * One subscription, and what the components that share it see of it, from `start` to `close`.
+ * One subscription, and the state that the components with equal options show of it, from `start` to `close`.
  *
- * Events go to the members' `onEvent` as they come; what is shown of them changes only in `flush`, so that any number of
- * them costs one render.
+ * The store calls `onEvent` of its subscribers with each event at once. It changes the snapshot only in `flush`, so that any
+ * number of events costs one render.
  */
 import type { AnyCourierClient } from '../client.ts';
 import type { ConnectionState } from '../connection-state.ts';
 import { type CourierError, courierErrorFrom } from '../errors.ts';
 import type { CourierEvent, Gap } from '../events.ts';
+import type { Filter } from '../filter.ts';
+import { callUser } from '../observable.ts';
 import type { Subscription } from '../subscription.ts';
-import type { Interest } from './interest.ts';
 import { CONNECTING, type Condition, conditionOf, type Snapshot } from './state.ts';
 
-/** A component that is mounted. */
-export interface Member {
+/** What a store shows: the events that a filter selects, from a position on. */
+export interface StoreOptions extends Filter {
+  readonly lastEventId?: string | undefined;
+  /** Events to keep, at most. */
+  readonly history: number;
+}
+
+/** A mounted component. */
+export interface Subscriber {
   readonly onChange: () => void;
   readonly onEvent: (event: CourierEvent) => void;
   readonly onGap: (gap: Gap) => void;
@@ -21,37 +29,37 @@ export interface Member {
 
 export class ChannelStore {
   readonly #client: AnyCourierClient;
-  readonly #interest: Interest;
-  /** Asks for `flush`. */
+  readonly #options: StoreOptions;
+  /** Called when `flush` has something to show. */
   readonly #changed: () => void;
-  readonly #members = new Set<Member>();
+  readonly #subscribers = new Set<Subscriber>();
   #unwatch: (() => void) | undefined;
-  /** The one that has not failed. */
+  /** The present subscription; undefined once it has failed. */
   #subscription: Subscription | undefined;
-  /** Where the next one begins. */
+  /** The position that the next subscription starts after. */
   #lastEventId: string | undefined;
   #isLive = false;
-  /** Why the last one failed, until one is live again. */
+  /** The error of the last subscription, until another one is live. */
   #failure: CourierError | undefined;
   #isClosed = false;
   readonly #events: CourierEvent[] = [];
-  /** Are the events others than those that are shown? */
+  /** Whether the events differ from those of the snapshot. */
   #hasNews = false;
   #latest: CourierEvent | undefined;
   #gap: Gap | undefined;
   #snapshot: Snapshot = CONNECTING;
 
-  constructor(client: AnyCourierClient, interest: Interest, changed: () => void) {
+  constructor(client: AnyCourierClient, options: StoreOptions, changed: () => void) {
     this.#client = client;
-    this.#interest = interest;
-    this.#lastEventId = interest.lastEventId;
+    this.#options = options;
+    this.#lastEventId = options.lastEventId;
     this.#changed = changed;
   }
 
   start(): void {
     this.#unwatch = this.#client.connection.subscribe((connection) => this.#follow(connection));
     this.#subscribe();
-    // The client may have been refused before.
+    // The gateway may have refused the client before.
     this.#changed();
   }
 
@@ -59,16 +67,16 @@ export class ChannelStore {
     return this.#snapshot;
   }
 
-  get isDeserted(): boolean {
-    return this.#members.size === 0;
+  get hasSubscribers(): boolean {
+    return this.#subscribers.size > 0;
   }
 
-  add(member: Member): void {
-    this.#members.add(member);
+  add(subscriber: Subscriber): void {
+    this.#subscribers.add(subscriber);
   }
 
-  remove(member: Member): void {
-    this.#members.delete(member);
+  remove(subscriber: Subscriber): void {
+    this.#subscribers.delete(subscriber);
   }
 
   clear(): void {
@@ -79,7 +87,7 @@ export class ChannelStore {
     this.flush();
   }
 
-  /** Shows what has come. */
+  /** Shows the events and the state of now. */
   flush(): void {
     const events = this.#hasNews ? [...this.#events] : this.#snapshot.events;
     this.#hasNews = false;
@@ -93,7 +101,7 @@ export class ChannelStore {
   }
 
   #subscribe(): void {
-    const { channels, types, from } = this.#interest;
+    const { channels, types, from } = this.#options;
     try {
       const subscription = this.#client.subscribe(channels, (event) => this.#receive(event), {
         types: types as CourierEvent['type'][] | undefined,
@@ -121,17 +129,17 @@ export class ChannelStore {
     if (this.#isClosed) return;
     this.#latest = event;
     this.#events.push(event);
-    if (this.#events.length > this.#interest.history) this.#events.shift();
+    if (this.#events.length > this.#options.history) this.#events.shift();
     this.#hasNews = true;
     this.#changed();
-    this.#tell((member) => member.onEvent(event));
+    this.#callEach((subscriber) => subscriber.onEvent(event));
   }
 
   #miss(gap: Gap): void {
     if (this.#isClosed) return;
     this.#gap = gap;
     this.#changed();
-    this.#tell((member) => member.onGap(gap));
+    this.#callEach((subscriber) => subscriber.onGap(gap));
   }
 
   #fail(error: CourierError): void {
@@ -141,7 +149,7 @@ export class ChannelStore {
     this.#changed();
   }
 
-  /** Where the rights of a token were in the way, each token that is accepted is worth a try. */
+  /** Subscribes again with each token that the gateway accepts, when the rights of an earlier token did not suffice. */
   #follow({ status }: ConnectionState): void {
     this.#changed();
     const mayPass = this.#failure?.code === 'FORBIDDEN' || this.#failure?.code === 'UNAUTHORIZED';
@@ -160,19 +168,11 @@ export class ChannelStore {
       events === shown.events && latest === shown.latest && status === shown.status && gap === shown.gap && error === shown.error;
     if (isSame) return;
     this.#snapshot = { events, latest, status, gap, error };
-    for (const member of [...this.#members]) member.onChange();
+    for (const subscriber of [...this.#subscribers]) subscriber.onChange();
   }
 
-  /** A component that fails is no reason for the others not to be told, nor for the subscription to end. */
-  #tell(call: (member: Member) => void): void {
-    for (const member of [...this.#members]) {
-      try {
-        call(member);
-      } catch (error) {
-        queueMicrotask(() => {
-          throw error;
-        });
-      }
-    }
+  /** Calls every subscriber, also after one has failed. */
+  #callEach(call: (subscriber: Subscriber) => void): void {
+    for (const subscriber of [...this.#subscribers]) callUser(() => call(subscriber));
   }
 }

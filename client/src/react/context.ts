@@ -1,4 +1,4 @@
-/** The client of a tree of components, and its connection. */
+/** The client of a tree of components, and the state of its connection. */
 import { createContext, createElement, type ReactElement, type ReactNode, useContext, useSyncExternalStore } from 'react';
 import type { AnyCourierClient } from '../client.ts';
 import type { ConnectionState } from '../connection-state.ts';
@@ -7,12 +7,12 @@ import { CourierError } from '../errors.ts';
 const Context = createContext<AnyCourierClient | undefined>(undefined);
 
 export interface CourierProviderProps {
-  /** Made once, outside of components: another one means other connections and other subscriptions. */
+  /** Make the client once, outside of components: another client has other connections and subscriptions. */
   readonly client: AnyCourierClient;
   readonly children?: ReactNode;
 }
 
-/** Gives the components below it the client. It neither connects nor closes it. */
+/** Gives the client to the components below. It neither connects nor closes the client. */
 export function CourierProvider({ client, children }: CourierProviderProps): ReactElement {
   return createElement(Context.Provider, { value: client }, children);
 }
@@ -28,7 +28,7 @@ export function useCourierClient(): AnyCourierClient {
 
 const IDLE: ConnectionState = { status: 'idle' };
 
-/** What becomes of the connection: who is signed in, why it was lost or refused. */
+/** The state of the connection: who is signed in, and why it was lost or refused. */
 export function useCourierConnection(): ConnectionState {
   const { connection } = useCourierClient();
   return useSyncExternalStore(connection.subscribe, connection.get, () => IDLE);

@@ -1,16 +1,31 @@
-/** The stores of a client that components use: one for each interest, from its first member to its last. */
+/** The stores of a client: components with equal options share one, from the first subscriber to the last. */
 import type { AnyCourierClient } from '../client.ts';
-import { ChannelStore, type Member } from './channel-store.ts';
-import { type InterestKey, interestOf } from './interest.ts';
+import { invalidArgument } from '../errors.ts';
+import { sortedFilter } from '../filter.ts';
+import type { FilterOptions } from '../options.ts';
+import { ChannelStore, type StoreOptions, type Subscriber } from './channel-store.ts';
 import { CONNECTING, type Snapshot } from './state.ts';
 
-/** Least time between two changes of what is shown, in ms: a frame of most screens. */
+/** The shortest time between two changes of the snapshots, in ms: a frame of most screens. */
 const FRAME_MS = 16;
+const DEFAULT_HISTORY = 100;
+
+/** The options of a store as JSON, which is the same for equal options. */
+export type StoreKey = string;
+
+/** @throws {CourierError} INVALID_ARGUMENT when the history has no bound. */
+export function storeKey(
+  channels: readonly string[],
+  { types, from = 'now', lastEventId, history = DEFAULT_HISTORY }: FilterOptions<string> & { readonly history?: number | undefined },
+): StoreKey {
+  if (!Number.isSafeInteger(history) || history < 0) throw invalidArgument('history', `must be a number of events, and is ${history}`);
+  return JSON.stringify({ ...sortedFilter({ channels, types, from }), lastEventId, history } satisfies StoreOptions);
+}
 
 export class Stores {
   readonly #client: AnyCourierClient;
-  readonly #stores = new Map<InterestKey, ChannelStore>();
-  /** What has changed and is not shown yet. All of it is shown at once. */
+  readonly #stores = new Map<StoreKey, ChannelStore>();
+  /** The stores with changes to show, which all flush at once. */
   readonly #changed = new Set<ChannelStore>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #shownAt = Number.NEGATIVE_INFINITY;
@@ -19,35 +34,35 @@ export class Stores {
     this.#client = client;
   }
 
-  /** Subscribes, unless somebody has. Returns the function that ends it, unless somebody is left. */
-  join(key: InterestKey, member: Member): () => void {
+  /** Adds a subscriber to its store, and opens the store for the first one. Returns the function that removes the subscriber. */
+  subscribe(key: StoreKey, subscriber: Subscriber): () => void {
     const store = this.#stores.get(key) ?? this.#open(key);
-    store.add(member);
+    store.add(subscriber);
     return () => {
-      store.remove(member);
-      // StrictMode, or a component in the place of another, is back before this.
+      store.remove(subscriber);
+      // StrictMode, or a component that replaces another, subscribes again before this.
       queueMicrotask(() => {
-        if (store.isDeserted && this.#stores.get(key) === store) this.#close(key, store);
+        if (!store.hasSubscribers && this.#stores.get(key) === store) this.#close(key, store);
       });
     };
   }
 
-  snapshot(key: InterestKey): Snapshot {
+  snapshot(key: StoreKey): Snapshot {
     return this.#stores.get(key)?.snapshot ?? CONNECTING;
   }
 
-  clear(key: InterestKey): void {
+  clear(key: StoreKey): void {
     this.#stores.get(key)?.clear();
   }
 
-  #open(key: InterestKey): ChannelStore {
-    const store: ChannelStore = new ChannelStore(this.#client, interestOf(key), () => this.#change(store));
+  #open(key: StoreKey): ChannelStore {
+    const store: ChannelStore = new ChannelStore(this.#client, JSON.parse(key) as StoreOptions, () => this.#change(store));
     this.#stores.set(key, store);
     store.start();
     return store;
   }
 
-  #close(key: InterestKey, store: ChannelStore): void {
+  #close(key: StoreKey, store: ChannelStore): void {
     this.#stores.delete(key);
     this.#changed.delete(store);
     store.close();

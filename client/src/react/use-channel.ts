@@ -1,72 +1,64 @@
-/** `useChannel`, and what all hooks that listen are made of. */
+/** `useChannel`, `useLatest`, and `useEvents`, on which all hooks of channels build. */
 import { useCallback, useInsertionEffect, useMemo, useRef, useSyncExternalStore } from 'react';
 import type { Channels, CourierEvent, EventOn, Gap } from '../events.ts';
-import type { Taken } from '../options.ts';
+import { channelNames } from '../filter.ts';
+import type { FilterOptions, Selected } from '../options.ts';
 import { useCourierClient } from './context.ts';
-import { type InterestOptions, keyOf } from './interest.ts';
 import { type ChannelState, CONNECTING, PAUSED, type Snapshot } from './state.ts';
-import { storesOf } from './stores.ts';
+import { storeKey, storesOf } from './stores.ts';
 
 /** The types of the events of channels `P`. */
 export type TypeOn<P extends string> = EventOn<P>['type'];
 
-/** A change of anything but the functions begins anew. */
-export interface ChannelOptions<P extends string, T extends string> extends InterestOptions {
-  /** Only events of these types. */
-  readonly types?: readonly T[] | undefined;
-  /** Where to begin: with what comes next (the default), or with the oldest event there is. */
-  readonly from?: 'now' | 'earliest' | undefined;
-  /** Begin after this event. */
-  readonly lastEventId?: string | undefined;
-  /** Events that are kept, at most; 100 by default. `onEvent` is called with all of them, however many are kept. */
-  readonly history?: number | undefined;
+export interface Handlers<TEvent> {
   /** Called once with each event that comes while the component is mounted; always the function of the last render. */
-  readonly onEvent?: ((event: Taken<P, T>) => void) | undefined;
-  /** Called when events are missing, likewise. The state's `gap` says so in any case. */
+  readonly onEvent?: ((event: TEvent) => void) | undefined;
+  /** Called with each gap, in the same way. The state's `gap` has it in any case. */
   readonly onGap?: ((gap: Gap) => void) | undefined;
 }
 
-/** What to listen to; nothing for now when null, or an empty list. */
+/** A component whose options change subscribes anew, unless only functions change. */
+export interface ChannelOptions<P extends string, T extends string> extends FilterOptions<T>, Handlers<Selected<P, T>> {
+  /** Events to keep, at most; 100 by default. `onEvent` is called with all events, however many the state keeps. */
+  readonly history?: number | undefined;
+}
+
+/** The channels to subscribe to; null, undefined or an empty list pauses. */
 type ChannelsOrNone<P extends string> = Channels<P> | readonly Channels<P>[] | null | undefined;
 
 /**
- * Listens to channels as long as the component is mounted. Components that want the same share one subscription, and see
- * the same events.
+ * Subscribes to channels as long as the component is mounted. Components with equal channels and options share one
+ * subscription, and show the same events.
  *
- * @param channels a channel (`backtest.b1`), a pattern (`backtest.*`), or a list; they decide what the events can be.
+ * @param channels a channel (`backtest.b1`), a pattern (`backtest.*`), or a list; they decide the types of the events.
  */
 export function useChannel<const P extends string, const T extends TypeOn<P> = TypeOn<P>>(
   channels: ChannelsOrNone<P>,
   options: ChannelOptions<P, T> = {},
-): ChannelState<Taken<P, T>> {
-  return useEvents(listOf(channels), options, PAUSED);
+): ChannelState<Selected<P, T>> {
+  return useEvents(channelNames(channels ?? []), options, PAUSED);
 }
 
-/** The last event of a type that came; undefined before there is one. With `from: 'earliest'` also one from before. */
+/** The latest event of a type; undefined before there is one. With `from: 'earliest'` it may be a stored one. */
 export function useLatest<const P extends string, const T extends TypeOn<P>>(
   channels: ChannelsOrNone<P>,
   type: T,
   options: Pick<ChannelOptions<P, T>, 'from' | 'lastEventId'> = {},
-): Taken<P, T> | undefined {
-  return useEvents<Taken<P, T>>(listOf(channels), { ...options, types: [type], history: 0 }, PAUSED).latest;
-}
-
-export interface Handlers<TEvent> {
-  readonly onEvent?: ((event: TEvent) => void) | undefined;
-  readonly onGap?: ((gap: Gap) => void) | undefined;
+): Selected<P, T> | undefined {
+  return useEvents<Selected<P, T>>(channelNames(channels ?? []), { ...options, types: [type], history: 0 }, PAUSED).latest;
 }
 
 /**
- * @param channels nothing is listened to when there are none.
- * @param absent what is shown then; the same object until it changes.
+ * @param channels an empty list pauses.
+ * @param paused what to show then; the same object until it changes.
  */
 export function useEvents<TEvent>(
   channels: readonly string[],
-  options: InterestOptions & Handlers<TEvent>,
-  absent: Snapshot,
+  options: FilterOptions<string> & Handlers<TEvent> & { readonly history?: number | undefined },
+  paused: Snapshot,
 ): ChannelState<TEvent> {
   const stores = storesOf(useCourierClient());
-  const key = channels.length === 0 ? undefined : keyOf(channels, options);
+  const key = channels.length === 0 ? undefined : storeKey(channels, options);
   const handlers = useRef<Handlers<TEvent>>(options);
   useInsertionEffect(() => {
     handlers.current = options;
@@ -75,7 +67,7 @@ export function useEvents<TEvent>(
     (onChange: () => void) => {
       if (key === undefined) return () => undefined;
       const onEvent = (event: CourierEvent) => handlers.current.onEvent?.(event as TEvent);
-      return stores.join(key, { onChange, onEvent, onGap: (gap) => handlers.current.onGap?.(gap) });
+      return stores.subscribe(key, { onChange, onEvent, onGap: (gap) => handlers.current.onGap?.(gap) });
     },
     [stores, key],
   );
@@ -87,12 +79,7 @@ export function useEvents<TEvent>(
   const clear = useCallback(() => {
     if (key !== undefined) stores.clear(key);
   }, [stores, key]);
-  const snapshot = key === undefined ? absent : present;
-  // The events are those of the channels, of which TEvent is the type.
+  const snapshot = key === undefined ? paused : present;
+  // TEvent is the type of the events of the channels.
   return useMemo(() => ({ ...snapshot, clear }), [snapshot, clear]) as ChannelState<TEvent>;
-}
-
-function listOf(channels: string | readonly string[] | null | undefined): readonly string[] {
-  if (typeof channels === 'string') return [channels];
-  return channels ?? [];
 }

@@ -4,19 +4,19 @@ import { type ChannelFamily, familyForm, SEGMENT } from '../../../src/contract/c
 import type { AnyCourierClient } from '../client.ts';
 import type { ConnectionState } from '../connection-state.ts';
 import { CourierError } from '../errors.ts';
-import type { Taken } from '../options.ts';
+import type { Selected } from '../options.ts';
 import { useCourierClient, useCourierConnection } from './context.ts';
-import { type ChannelState, conditionOf, emptyBut, PAUSED, type Snapshot } from './state.ts';
+import { type ChannelState, conditionOf, PAUSED, type Snapshot, withoutEvents } from './state.ts';
 import { type ChannelOptions, type TypeOn, useEvents } from './use-channel.ts';
 
-/** An id; nothing is listened to for now without one. */
+/** An id; null or undefined pauses. */
 type Id = string | null | undefined;
 
 /** The events of a backtest. */
 export function useBacktestEvents<const T extends TypeOn<'backtest.*'> = TypeOn<'backtest.*'>>(
   backtestId: Id,
   options: ChannelOptions<'backtest.*', T> = {},
-): ChannelState<Taken<'backtest.*', T>> {
+): ChannelState<Selected<'backtest.*', T>> {
   return useFamily('backtest', backtestId, options);
 }
 
@@ -24,7 +24,7 @@ export function useBacktestEvents<const T extends TypeOn<'backtest.*'> = TypeOn<
 export function useStrategyEvents<const T extends TypeOn<'strategy.*'> = TypeOn<'strategy.*'>>(
   strategyId: Id,
   options: ChannelOptions<'strategy.*', T> = {},
-): ChannelState<Taken<'strategy.*', T>> {
+): ChannelState<Selected<'strategy.*', T>> {
   return useFamily('strategy', strategyId, options);
 }
 
@@ -32,31 +32,31 @@ export function useStrategyEvents<const T extends TypeOn<'strategy.*'> = TypeOn<
 export function useForgeJobEvents<const T extends TypeOn<'forge.job.*'> = TypeOn<'forge.job.*'>>(
   jobId: Id,
   options: ChannelOptions<'forge.job.*', T> = {},
-): ChannelState<Taken<'forge.job.*', T>> {
+): ChannelState<Selected<'forge.job.*', T>> {
   return useFamily('forge.job', jobId, options);
 }
 
 /**
  * The events of a user.
  *
- * @param userId undefined is whom the gateway takes the client for: it connects to find out. Null is nobody for now.
+ * @param userId undefined is the user of the client's token: the hook connects to learn it. Null pauses.
  */
 export function useUserEvents<const T extends TypeOn<'user.*'> = TypeOn<'user.*'>>(
   userId?: Id,
   options: ChannelOptions<'user.*', T> = {},
-): ChannelState<Taken<'user.*', T>> {
+): ChannelState<Selected<'user.*', T>> {
   const isOwn = userId === undefined;
   const client = useCourierClient();
   const connection = useCourierConnection();
   useEffect(() => {
-    // Why it does not succeed is told by the connection's state.
+    // The connection's state has the error.
     if (isOwn && client.connection.get().status === 'idle') client.connect().catch(() => undefined);
   }, [client, isOwn]);
-  const unknown = useMemo(() => emptyBut(conditionOf(connection)), [connection]);
+  const unknown = useMemo(() => withoutEvents(conditionOf(connection)), [connection]);
   return useFamily('user', isOwn ? ownIdOf(client, connection) : userId, options, isOwn ? unknown : PAUSED);
 }
 
-/** Who the gateway last took each client for: that a connection is lost changes nothing about it. */
+/** The `sub` of each client's last connection, which a lost connection does not change. */
 const ownIds = new WeakMap<AnyCourierClient, string>();
 
 function ownIdOf(client: AnyCourierClient, connection: ConnectionState): string | undefined {
@@ -68,16 +68,16 @@ function useFamily<P extends string, T extends string>(
   family: ChannelFamily,
   id: Id,
   options: ChannelOptions<P, T>,
-  absent: Snapshot = PAUSED,
-): ChannelState<Taken<P, T>> {
+  paused: Snapshot = PAUSED,
+): ChannelState<Selected<P, T>> {
   const isGiven = id !== null && id !== undefined;
   const isId = isGiven && SEGMENT.test(id);
-  // An id from elsewhere may be a pattern, which nobody meant.
+  // An id that the caller did not check may be a pattern.
   const refused = useMemo(() => (isGiven && !isId ? refusal(family, id) : undefined), [family, id, isGiven, isId]);
-  return useEvents(isId ? [`${family}.${id}`] : [], options, refused ?? absent);
+  return useEvents(isId ? [`${family}.${id}`] : [], options, refused ?? paused);
 }
 
 function refusal(family: ChannelFamily, id: string): Snapshot {
   const message = `the id of ${familyForm(family)} must be 1 to 64 of A-Z a-z 0-9 _ -, and is ${JSON.stringify(id)}`;
-  return emptyBut({ status: 'failed', error: new CourierError('INVALID_ARGUMENT', message) });
+  return withoutEvents({ status: 'failed', error: new CourierError('INVALID_ARGUMENT', message) });
 }

@@ -1,62 +1,58 @@
 /**
- * The subscriptions on the wire. Consumers that want the same from now on share one; one that begins in the past has its
- * own until it ends.
+ * The subscriptions that the client has at the gateway. Consumers with equal filters that start at the present share one. A
+ * consumer that starts in the past has one of its own until it has caught up.
  */
 import type { TRPCClient } from '@trpc/client';
-import type { Consumer, Interest, Received } from './consumer.ts';
+import type { Consumer, Received } from './consumer.ts';
 import type { EventType } from './contract.ts';
 import { CourierError, courierErrorFrom } from './errors.ts';
-import { jitter, type RetryOptions, sleep } from './retry.ts';
+import { type Filter, filterKey } from './filter.ts';
+import { type RetryOptions, retryDelayMs, sleep } from './retry.ts';
 import type { AppRouter } from './router.ts';
 
-export interface WiresOptions {
+export interface SharedSubscriptionOptions {
   readonly trpc: TRPCClient<AppRouter>;
   readonly retry: RetryOptions;
-  /** Told of failures that are tried again. */
+  /** Called with each failure after which the client tries again. */
   readonly onRetry: (error: CourierError) => void;
 }
 
-export class Wires {
-  readonly #options: WiresOptions;
-  /** Those that may be joined. */
-  readonly #shared = new Map<string, Wire>();
+export class SharedSubscriptions {
+  readonly #options: SharedSubscriptionOptions;
+  /** By filter key: the subscriptions that another consumer may join. */
+  readonly #shared = new Map<string, SharedSubscription>();
 
-  constructor(options: WiresOptions) {
+  constructor(options: SharedSubscriptionOptions) {
     this.#options = options;
   }
 
-  /** Lets `consumer` have what comes after the last event that it has received. Returns the function that ends that. */
+  /** Gives `consumer` the events after the last event that it has received. Returns the function that detaches it. */
   attach(consumer: Consumer): () => void {
-    const key = keyOf(consumer.interest);
-    const wire = (consumer.lastReceivedId === undefined && this.#shared.get(key)) || this.#open(key, consumer);
-    wire.add(consumer);
-    return () => wire.remove(consumer);
+    const key = filterKey(consumer.filter);
+    const subscription = (consumer.lastReceivedId === undefined && this.#shared.get(key)) || this.#open(key, consumer);
+    subscription.add(consumer);
+    return () => subscription.remove(consumer);
   }
 
-  #open(key: string, { interest, lastReceivedId }: Consumer): Wire {
+  #open(key: string, { filter, lastReceivedId }: Consumer): SharedSubscription {
     const share = () => {
-      // What begins at the oldest event is not what somebody joins for.
-      if (interest.from === 'now' && !this.#shared.has(key)) this.#shared.set(key, wire);
+      // A consumer that asks for the oldest event must receive it from a subscription of its own.
+      if (filter.from === 'now' && !this.#shared.has(key)) this.#shared.set(key, subscription);
     };
-    const wire = new Wire(this.#options, interest, lastReceivedId, {
+    const subscription = new SharedSubscription(this.#options, filter, lastReceivedId, {
       onLive: share,
       onClosed: () => {
-        if (this.#shared.get(key) === wire) this.#shared.delete(key);
+        if (this.#shared.get(key) === subscription) this.#shared.delete(key);
       },
     });
     if (lastReceivedId === undefined) share();
-    return wire;
+    return subscription;
   }
 }
 
-/** The same for the same channels and types, in whatever order they are named. */
-function keyOf({ channels, types, from }: Interest): string {
-  return JSON.stringify([from, [...new Set(channels)].sort(), types && [...new Set(types)].sort()]);
-}
-
-class Wire {
-  readonly #options: WiresOptions;
-  readonly #interest: Interest;
+class SharedSubscription {
+  readonly #options: SharedSubscriptionOptions;
+  readonly #filter: Filter;
   readonly #on: { readonly onLive: () => void; readonly onClosed: () => void };
   readonly #consumers = new Set<Consumer>();
   readonly #closed = new AbortController();
@@ -66,13 +62,13 @@ class Wire {
   #stop: (() => void) | undefined;
 
   constructor(
-    options: WiresOptions,
-    interest: Interest,
+    options: SharedSubscriptionOptions,
+    filter: Filter,
     lastEventId: string | undefined,
     on: { onLive: () => void; onClosed: () => void },
   ) {
     this.#options = options;
-    this.#interest = interest;
+    this.#filter = filter;
     this.#lastEventId = lastEventId;
     this.#on = on;
     this.#subscribe();
@@ -80,7 +76,7 @@ class Wire {
 
   add(consumer: Consumer): void {
     this.#consumers.add(consumer);
-    // Others were told already; this one has missed nothing that it asked for.
+    // The other consumers received `courier.live` before; this one has missed no event that it asked for.
     if (this.#isLive && this.#lastEventId !== undefined) consumer.push(liveAt(this.#lastEventId));
   }
 
@@ -97,7 +93,7 @@ class Wire {
   }
 
   #subscribe(): void {
-    const { channels, types, from } = this.#interest;
+    const { channels, types, from } = this.#filter;
     const input = {
       channels: [...channels],
       types: types as EventType[] | undefined,
@@ -113,7 +109,7 @@ class Wire {
       },
       onError: (thrown) => this.#failed(courierErrorFrom(thrown)),
       onConnectionStateChange: ({ state }) => {
-        // Who joins now must not be given what others missed.
+        // A consumer that joined now would receive events that others missed, from before it joined.
         if (state !== 'connecting' || !this.#isLive) return;
         this.#isLive = false;
         this.#on.onClosed();
@@ -140,7 +136,7 @@ class Wire {
       return;
     }
     this.#options.onRetry(error);
-    const delayMs = (error.retryAfterMs ?? 0) + jitter(this.#options.retry, this.#attempt);
+    const delayMs = retryDelayMs(error, this.#options.retry, this.#attempt);
     this.#attempt += 1;
     sleep(delayMs, this.#closed.signal).then(
       () => this.#subscribe(),
