@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { BackgroundPublisher, CourierClient, type CourierError, type EventDraft } from '../../client/src/index.ts';
 import { startGateway } from '../helpers/gateway.ts';
+import { progressOf } from '../helpers/samples.ts';
 
 const QUICK = { minDelayMs: 5, maxDelayMs: 20, busyDelayMs: 5 };
 
@@ -47,7 +48,7 @@ test('an event that is refused is told, and does not hold up the next', async ()
   const refused: [CourierError['code'], string][] = [];
   await using publisher = new BackgroundPublisher(client, { onError: ({ code }, { type }) => refused.push([code, type]) });
   publisher.submit(progress(1));
-  publisher.submit({ type: 'backtest.progress', channel: 'backtest.b1', data: { backtest_id: 'b1', progress: 2 } });
+  publisher.submit({ type: 'backtest.progress', channel: 'backtest.b1', data: progressOf(2) });
   publisher.submit({ type: 'order.cancelled', channel: 'strategy.s1', data: { order_id: 'o', reason: 'not its own' } });
   publisher.submit(progress(2));
   expect(await publisher.flush()).toBe(true);

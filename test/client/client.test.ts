@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import type { ConnectionState, CourierError, Cursor, Subscription } from '../../client/src/index.ts';
 import { CONTRACT_HASH, CourierClient } from '../../client/src/index.ts';
 import { startGateway, type TestGateway } from '../helpers/gateway.ts';
+import { progressOf } from '../helpers/samples.ts';
 import { startScriptedServer } from '../vectors/server.ts';
 
 /** Short delays, so that nobody waits long for an attempt. */
@@ -39,8 +40,6 @@ function failure(promise: Promise<unknown>): Promise<CourierError> {
   );
 }
 
-const progress = (fraction: number) => ({ backtest_id: 'b1', progress: fraction });
-
 test('what is published is received, typed by its channel, with dates as dates', async () => {
   await using gateway = await startGateway();
   await using client = clientOf(gateway, await gateway.token('cartographe', 'service'));
@@ -55,7 +54,7 @@ test('what is published is received, typed by its channel, with dates as dates',
   );
   await subscription.live;
   const timestamp = new Date('2026-01-02T03:04:05.678Z');
-  const receipt = await client.publish('backtest.b1', 'backtest.progress', progress(0.5), { timestamp, correlationId: 'run-7' });
+  const receipt = await client.publish('backtest.b1', 'backtest.progress', progressOf(0.5), { timestamp, correlationId: 'run-7' });
   expect(receipt).toMatchObject({ channel: 'backtest.b1', type: 'backtest.progress', timestamp, duplicate: false });
   const page = await client.history('backtest.*');
   expect(page.events.map(({ id, metadata }) => [id, metadata.correlation_id])).toEqual([[receipt.id, 'run-7']]);
@@ -72,7 +71,7 @@ test('history is read from either end, page by page', async () => {
   await using gateway = await startGateway();
   await using client = clientOf(gateway, await gateway.token('cartographe', 'service'));
   const ids: string[] = [];
-  for (const fraction of [0.1, 0.2, 0.3]) ids.push((await client.publish('backtest.b1', 'backtest.progress', progress(fraction))).id);
+  for (const fraction of [0.1, 0.2, 0.3]) ids.push((await client.publish('backtest.b1', 'backtest.progress', progressOf(fraction))).id);
   const idsOf = ({ events }: { events: readonly { id: string }[] }) => events.map(({ id }) => id);
   const oldest = await client.history('backtest.b1', { limit: 2 });
   expect(idsOf(oldest)).toEqual(ids.slice(0, 2));
@@ -111,7 +110,7 @@ test('a subscription has to say what happens when events are missing', async () 
 test('a gap is told, in the way that was chosen, before what follows', async () => {
   await using gateway = await startGateway();
   await using client = clientOf(gateway, await gateway.token('ada', 'admin'));
-  const { id } = await client.publish('backtest.b1', 'backtest.progress', progress(0));
+  const { id } = await client.publish('backtest.b1', 'backtest.progress', progressOf(0));
   const ahead = id.replace(/\d+$/, '9999');
   const order: string[] = [];
   const subscription = client.subscribe('backtest.b1', ({ id: received }) => void order.push(received), {
@@ -148,7 +147,7 @@ test('subscriptions to the same channels share one on the wire, in whatever orde
   subscriptions.push(client.subscribe(['global', 'backtest.b1'], () => void seen.push('c'), options));
   await subscriptions[2]?.live;
   expect(gateway.pipeline.hub.subscribers).toBe(1);
-  await client.publish('global', 'backtest.progress', progress(0));
+  await client.publish('global', 'backtest.progress', progressOf(0));
   expect(seen.sort()).toEqual(['a', 'b', 'c']);
   for (const subscription of subscriptions) subscription.unsubscribe();
   await Promise.all(subscriptions.map(({ ended }) => ended));
@@ -194,8 +193,8 @@ test('a slow consumer holds no more than its bound, and misses nothing', async (
 test('a handler is waited for, and one that fails ends its subscription with the last event that was handled', async () => {
   await using gateway = await startGateway();
   await using client = clientOf(gateway, await gateway.token('ada', 'admin'));
-  const { id: first } = await client.publish('backtest.b1', 'backtest.progress', progress(0.1));
-  await client.publish('backtest.b1', 'backtest.progress', progress(0.2));
+  const { id: first } = await client.publish('backtest.b1', 'backtest.progress', progressOf(0.1));
+  await client.publish('backtest.b1', 'backtest.progress', progressOf(0.2));
   let running = 0;
   const subscription = client.subscribe(
     'backtest.b1',
@@ -216,7 +215,7 @@ test('a cursor keeps what was handled, and another client goes on from there', a
   await using gateway = await startGateway();
   await using client = clientOf(gateway, await gateway.token('ada', 'admin'));
   const ids: string[] = [];
-  for (const fraction of [0.1, 0.2, 0.3]) ids.push((await client.publish('backtest.b1', 'backtest.progress', progress(fraction))).id);
+  for (const fraction of [0.1, 0.2, 0.3]) ids.push((await client.publish('backtest.b1', 'backtest.progress', progressOf(fraction))).id);
   let kept: string | undefined;
   const cursor: Cursor = {
     load: () => Promise.resolve(kept),
@@ -245,7 +244,7 @@ test('a cursor keeps what was handled, and another client goes on from there', a
 test('an event whose handler ends the subscription counts as handled', async () => {
   await using gateway = await startGateway();
   await using client = clientOf(gateway, await gateway.token('ada', 'admin'));
-  const { id } = await client.publish('backtest.b1', 'backtest.progress', progress(0));
+  const { id } = await client.publish('backtest.b1', 'backtest.progress', progressOf(0));
   const saved: string[] = [];
   const cursor: Cursor = { load: () => null, save: (position) => void saved.push(position) };
   const subscription: Subscription = client.subscribe('backtest.b1', () => subscription.unsubscribe(), {
@@ -272,7 +271,7 @@ test('a signal ends a subscription in peace, also one that has aborted before', 
 test('a refused publish is not repeated, and its error names the field and the next step', async () => {
   await using gateway = await startGateway();
   await using client = clientOf(gateway, await gateway.token('cartographe', 'service'));
-  const invalid = await failure(client.publish('backtest.b1', 'backtest.progress', progress(2)));
+  const invalid = await failure(client.publish('backtest.b1', 'backtest.progress', progressOf(2)));
   expect(invalid).toMatchObject({
     name: 'CourierError',
     code: 'BAD_REQUEST',
@@ -292,7 +291,7 @@ test('a refused publish is not repeated, and its error names the field and the n
 
 test('a gateway of another contract is a state, and is named where it refuses an event for its form', async () => {
   await using server = await startScriptedServer();
-  const data = { backtest_id: 'b1', progress: 0.5 };
+  const data = progressOf();
   const refusal = { code: 'BAD_REQUEST', message: 'data.percent: is missing', issues: [{ path: 'data.percent', message: 'is missing' }] };
   const run = server.play({
     name: 'another-contract',
@@ -305,7 +304,7 @@ test('a gateway of another contract is a state, and is named where it refuses an
   await using client = new CourierClient({ url: run.url, token: 't1' });
   await client.connect();
   expect(client.connection.get()).toMatchObject({ contract: { client: CONTRACT_HASH, gateway: '0123456789abcdef', same: false } });
-  const refused = await failure(client.publish('backtest.b1', 'backtest.progress', progress(0.5)));
+  const refused = await failure(client.publish('backtest.b1', 'backtest.progress', progressOf(0.5)));
   expect(refused.hint).toMatch(new RegExp(`issues.*${CONTRACT_HASH}.*0123456789abcdef`));
   expect(run.seen()).toMatchObject({ mismatches: [] });
 });
@@ -314,8 +313,8 @@ test('one idempotency key, given or made, stores an event once', async () => {
   await using gateway = await startGateway();
   await using client = clientOf(gateway, await gateway.token('ada', 'admin'));
   const options = { idempotencyKey: 'once' };
-  const first = await client.publish('backtest.b1', 'backtest.progress', progress(0.5), options);
-  const again = await client.publish('backtest.b1', 'backtest.progress', progress(0.5), options);
+  const first = await client.publish('backtest.b1', 'backtest.progress', progressOf(0.5), options);
+  const again = await client.publish('backtest.b1', 'backtest.progress', progressOf(0.5), options);
   expect(again).toEqual({ ...first, duplicate: true });
 });
 
@@ -350,13 +349,13 @@ test('a listener may open the way again as soon as it hears of a refusal', async
   });
   await client.connect().catch(() => undefined);
   await state(client, 'connected');
-  await client.publish('backtest.b1', 'backtest.progress', progress(0));
+  await client.publish('backtest.b1', 'backtest.progress', progressOf(0));
 });
 
 test('at most so many publishes wait for their answers', async () => {
   await using gateway = await startGateway();
   await using client = new CourierClient({ url: gateway.url, token: await gateway.token('ada', 'admin'), maxPendingPublishes: 2 });
-  const publish = () => client.publish('backtest.b1', 'backtest.progress', progress(0));
+  const publish = () => client.publish('backtest.b1', 'backtest.progress', progressOf(0));
   const results = await Promise.allSettled([publish(), publish(), publish()]);
   expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected']);
   expect(results[2]).toMatchObject({ reason: { code: 'QUEUE_FULL' } });
@@ -399,9 +398,9 @@ test('a gateway that is away is told within the time, and reached when it is the
   const aborted = failure(client.connect({ signal: abort.signal }));
   abort.abort(new Error('enough'));
   expect(await aborted).toMatchObject({ message: 'enough' });
-  const late = await failure(client.publish('backtest.b1', 'backtest.progress', progress(0), { timeoutMs: 50 }));
+  const late = await failure(client.publish('backtest.b1', 'backtest.progress', progressOf(0), { timeoutMs: 50 }));
   expect(late).toMatchObject({ code: 'TIMEOUT', idempotencyKey: expect.any(String), message: expect.stringContaining('no connection to') });
-  const published = client.publish('backtest.b1', 'backtest.progress', progress(0), { idempotencyKey: late.idempotencyKey });
+  const published = client.publish('backtest.b1', 'backtest.progress', progressOf(0), { idempotencyKey: late.idempotencyKey });
   await using gateway = await startGateway({ COURIER_PORT: String(port) });
   token.value = await gateway.token('ada', 'admin');
   await client.connect();
@@ -416,7 +415,7 @@ test('a refused token ends the attempts, fails what waits, and is a state; with 
   const refused = await failure(client.connect());
   expect(refused).toMatchObject({ code: 'UNAUTHORIZED', closeCode: 1008, retryable: false, hint: expect.stringContaining('token') });
   expect(client.connection.get()).toEqual({ status: 'refused', error: refused });
-  expect(await failure(client.publish('backtest.b1', 'backtest.progress', progress(0)))).toMatchObject({ code: 'UNAUTHORIZED' });
+  expect(await failure(client.publish('backtest.b1', 'backtest.progress', progressOf(0)))).toMatchObject({ code: 'UNAUTHORIZED' });
   expect(await failure(client.trpc.auth.whoami.query())).toMatchObject({ cause: refused });
   expect(await failure(ending.next())).toBe(refused);
   await client.setToken(await gateway.token('ada', 'admin'));
@@ -533,14 +532,14 @@ test('close answers what was sent, ends subscriptions in peace, and refuses what
   const client = clientOf(gateway, await gateway.token('ada', 'admin'));
   const subscription = client.subscribe('global', () => undefined, { onGap: 'fail' });
   await subscription.live;
-  const sent = client.publish('backtest.b1', 'backtest.progress', progress(0));
+  const sent = client.publish('backtest.b1', 'backtest.progress', progressOf(0));
   const reading = client.subscribe('global', { onGap: 'fail' }).next();
   await client.close();
   expect(await sent).toMatchObject({ duplicate: false });
   await subscription.ended;
   expect(await reading).toEqual({ done: true, value: undefined });
   expect(client.connection.get()).toEqual({ status: 'closed' });
-  expect(await failure(client.publish('backtest.b1', 'backtest.progress', progress(0)))).toMatchObject({ code: 'CLOSED' });
+  expect(await failure(client.publish('backtest.b1', 'backtest.progress', progressOf(0)))).toMatchObject({ code: 'CLOSED' });
   expect(await failure(client.connect())).toMatchObject({ code: 'CLOSED' });
   expect(() => client.subscribe('global', { onGap: 'fail' })).toThrow(expect.objectContaining({ code: 'CLOSED' }));
   expect(gateway.pipeline.hub.subscribers).toBe(0);
@@ -559,7 +558,7 @@ test('where nothing comes, the position moves with what others publish, and is k
   const cursor: Cursor = { load: () => undefined, save: (position) => void saved.push(position) };
   const subscription = client.subscribe('backtest.quiet', () => undefined, { onGap: 'fail', cursor });
   await subscription.live;
-  const { id } = await client.publish('backtest.b1', 'backtest.progress', progress(0.5));
+  const { id } = await client.publish('backtest.b1', 'backtest.progress', progressOf(0.5));
   await expect.poll(() => subscription.lastEventId).toBe(id);
   expect(saved.at(-1)).toBe(id);
 });

@@ -8,6 +8,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { CourierClient } from '../../client/src/index.ts';
 import { startGateway } from '../helpers/gateway.ts';
+import { progressOf } from '../helpers/samples.ts';
 
 const CLOSE_FRAME = Buffer.from([0x88, 2, 0x03, 0xf4]); // 1012
 /** How the client's begins: masked, of two bytes. */
@@ -76,7 +77,7 @@ test('a call that comes while the connection closes waits for the one that follo
   await front.closing;
   const gate = Promise.withResolvers<void>();
   mayConnect = gate.promise;
-  const published = client.publish('backtest.b1', 'backtest.progress', { backtest_id: 'b1', progress: 0.5 });
+  const published = client.publish('backtest.b1', 'backtest.progress', progressOf());
   const read = client.history('backtest.b1');
   await someTurns();
   await front.release();

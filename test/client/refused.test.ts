@@ -8,6 +8,7 @@ import { describe, expect, test } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { CONTRACT_HASH, CourierClient, type CourierError } from '../../client/src/index.ts';
 import type { TokenSource } from '../../client/src/token.ts';
+import { progressOf } from '../helpers/samples.ts';
 import { errorShape, itemText, resultText } from '../vectors/trpc-messages.ts';
 
 const REASON = 'the token has expired';
@@ -78,7 +79,7 @@ async function gatewayThat(order: Order, valid: Set<string>) {
 
 const IDENTITY = { sub: 'ada', role: 'admin', expires_at: new Date(), expires_in_ms: 3_600_000, contract: CONTRACT_HASH };
 const EVENT = { id: 'e1-1', channel: 'backtest.b1', type: 'backtest.progress' };
-const DATA = { backtest_id: 'b1', progress: 0.5 };
+const DATA = progressOf();
 
 function subscriptionTexts(id: number): string[] {
   const metadata = { timestamp: '2026-01-02T03:04:05.678Z', source: 'cartographe' };

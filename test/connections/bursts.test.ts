@@ -7,10 +7,11 @@ import { collect } from '../helpers/collect.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 import { startGateway, type TestGateway, webSocketClient } from '../helpers/gateway.ts';
 import { processToken, startProcess } from '../helpers/process.ts';
+import { jobStarted } from '../helpers/samples.ts';
 
 type Item = { id: string; data: { type: string } };
 
-const JOB = { type: 'forge.job.started', channel: 'forge.job.j', data: { job_id: 'j', kind: 'k'.repeat(64) } } as const;
+const JOB = jobStarted('k'.repeat(64));
 
 /** A stock client that asks for a token whenever it connects. */
 function clientWith(gateway: TestGateway, tokens: () => string) {

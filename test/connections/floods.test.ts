@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { httpClient } from '../helpers/gateway.ts';
 import { type Peer, pingFrame, textFrame } from '../helpers/peer.ts';
 import { processToken, startProcess } from '../helpers/process.ts';
-import { copies } from '../helpers/samples.ts';
+import { copies, jobCompleted } from '../helpers/samples.ts';
 import { plainWebSocket, type TransportDriver, trpcWebSocket } from '../helpers/transports.ts';
 
 const FLOOD_BYTES = 16e6;
@@ -37,7 +37,7 @@ test.each(FLOODS.map((flood) => ({ what: flood[0], over: flood[1].name, flood })
     const port = Number(new URL(gateway.url).port);
     const { events, auth } = httpClient(gateway.url, await processToken('forge', 'service'));
     const result = { text: 'x'.repeat(9000) };
-    const draft = { type: 'forge.job.completed', channel: 'forge.job.j', data: { job_id: 'j', result } } as const;
+    const draft = jobCompleted(result);
     for (let batch = 0; batch < 5; batch += 1) await events.publishBatch.mutate(copies(90, draft));
     await using peer = subscribe(port, { token: await processToken('flooder', 'service') });
     await peer.live();

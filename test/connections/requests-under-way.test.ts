@@ -7,8 +7,9 @@ import { createDatabase } from '../../scripts/servers.ts';
 import { publish } from '../contracts/transport/publishing.ts';
 import { startProxy } from '../faults/proxy.ts';
 import { startGateway, type TestGateway } from '../helpers/gateway.ts';
+import { jobStarted } from '../helpers/samples.ts';
 
-const JOB = JSON.stringify({ type: 'forge.job.started', channel: 'forge.job.j', data: { job_id: 'j', kind: 'k' } });
+const JOB = JSON.stringify(jobStarted());
 const MIB = 1024 * 1024;
 /** Bytes of a body that is a byte short of what its head says: as many as a call may have, and sixteen are what a principal may have under way. */
 const NEARLY = MIB - 1;

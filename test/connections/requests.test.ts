@@ -5,8 +5,9 @@ import { createDatabase } from '../../scripts/servers.ts';
 import { stored } from '../contracts/transport/publishing.ts';
 import { startProxy } from '../faults/proxy.ts';
 import { startGateway, type TestGateway } from '../helpers/gateway.ts';
+import { jobStarted } from '../helpers/samples.ts';
 
-const JOB = { type: 'forge.job.started', channel: 'forge.job.j', data: { job_id: 'j', kind: 'k' } };
+const JOB = jobStarted();
 const SURFACES: [name: string, path: string, body: string][] = [
   ['plain HTTP', '/publish', JSON.stringify(JOB)],
   ['tRPC over HTTP', '/trpc/events.publish', JSON.stringify({ json: JOB })],

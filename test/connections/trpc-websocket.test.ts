@@ -5,11 +5,12 @@ import { describeTransport } from '../contracts/transport.ts';
 import { MAX_STRANGER_BYTES, watchAccepted } from '../helpers/accepted.ts';
 import { startGateway, type TestGateway } from '../helpers/gateway.ts';
 import { Peer, textFrame } from '../helpers/peer.ts';
+import { jobStarted } from '../helpers/samples.ts';
 import { trpcWebSocket, UPGRADE } from '../helpers/transports.ts';
 
 describeTransport(trpcWebSocket);
 
-const JOB = { type: 'forge.job.started', channel: 'forge.job.j', data: { job_id: 'j', kind: 'k'.repeat(40) } } as const;
+const JOB = jobStarted('k'.repeat(40));
 
 const call = (id: number, method: string, path: string, input: unknown = { json: null }) => ({ id, method, params: { path, input } });
 const publishing = (id: number) => call(id, 'mutation', 'events.publish', { json: JOB });

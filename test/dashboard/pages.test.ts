@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { launchChromium } from '../helpers/chromium.ts';
 import { httpClient, startGateway } from '../helpers/gateway.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
+import { progressOf } from '../helpers/samples.ts';
 import { eventually, openDashboard, overflow, picture, publishBars, seen, seriousFindings } from './stage.ts';
 
 const BUILT = fileURLToPath(new URL('../../client/dashboard/dist/', import.meta.url));
@@ -177,7 +178,7 @@ test('an event is published by hand, refused with the words of the gateway, and 
   await reader.count(2);
   expect(JSON.parse(reader.messages.at(-1) ?? '')).toMatchObject({
     channel: 'backtest.b1',
-    data: { backtest_id: 'b1', progress: 0.7 },
+    data: progressOf(0.7),
     metadata: { source: 'root' },
   });
   await picture(page, 'published');

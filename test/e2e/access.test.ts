@@ -7,13 +7,13 @@ import { collect } from '../helpers/collect.ts';
 import { startGateway, type TestGateway, TOKENS } from '../helpers/gateway.ts';
 import { processToken, startProcess } from '../helpers/process.ts';
 import { openSocket, signIn } from '../helpers/raw-socket.ts';
+import { jobStarted } from '../helpers/samples.ts';
 import { BAD_TOKENS } from '../helpers/tokens.ts';
 
 type Item = { id: string; data: { type: string } };
 
 const wsUrl = (gateway: TestGateway, path: string) => gateway.url.replace('http', 'ws') + path;
 const brief = (sub: string, seconds = 1) => signToken(TOKENS, { sub, role: 'service', expiresInSeconds: seconds });
-const job = (kind: string) => ({ type: 'forge.job.started', channel: 'forge.job.j', data: { job_id: 'j', kind } }) as const;
 
 describe('a token that is not valid', () => {
   test.each(BAD_TOKENS)('(%s) is 401 over HTTP and 1008 over WebSocket', async (_name, tokenOf) => {
@@ -94,7 +94,7 @@ describe('when the token expires', () => {
     expect(answer).toMatchObject({ sub: 'forge', role: 'service' });
     expect(answer.expires_at.getTime()).toBeGreaterThan(expiry);
     await expect.poll(() => Date.now(), { timeout: 5000 }).toBeGreaterThan(expiry);
-    await reader.trpc.forge.publish.mutate(job('later'));
+    await reader.trpc.forge.publish.mutate(jobStarted('later'));
     await received.count(2);
     // On the same connection: it was announced once.
     expect(received.items.map(({ data }) => data.type)).toEqual(['courier.live', 'forge.job.started']);

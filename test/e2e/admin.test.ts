@@ -6,7 +6,7 @@ import { temporaryFolder } from '../helpers/folder.ts';
 import { startGateway, type TestGateway } from '../helpers/gateway.ts';
 import { processToken, startProcess } from '../helpers/process.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
-import { copies } from '../helpers/samples.ts';
+import { copies, jobCompleted, jobStarted } from '../helpers/samples.ts';
 
 type Item = { id: string; data: { type: string } };
 
@@ -67,7 +67,7 @@ test('a reader that does not read is seen to be behind', { timeout: 60_000 }, as
   await using slow = await openSocket(`${gateway.url.replace('http', 'ws')}/ws/**?token=${await gateway.token('slow', 'service')}`);
   await slow.count(1);
   slow.ws.pause();
-  const draft = { type: 'forge.job.completed', channel: 'forge.job.j', data: { job_id: 'j', result: { text: 'x'.repeat(2000) } } } as const;
+  const draft = jobCompleted({ text: 'x'.repeat(2000) });
   const seen = async () => (await admin.connections.query({ sub: 'slow' })).connections[0];
   for (let row = await seen(); (row?.lag ?? 0) === 0; row = await seen()) await writer.trpc.events.publishBatch.mutate(copies(100, draft));
   expect((await seen())?.buffered_bytes).toBeGreaterThan(256 * 1024);
@@ -97,8 +97,8 @@ test('channels are listed with how much comes on them, and what came last', asyn
   const { forge } = gateway.httpClient(await gateway.token('forge', 'service'));
   await using reader = await openSocket(`${gateway.url.replace('http', 'ws')}/ws/forge.**?token=${await gateway.token('ada', 'admin')}`);
   await reader.count(1);
-  await forge.publish.mutate({ type: 'forge.job.started', channel: 'forge.job.j', data: { job_id: 'j', kind: 'k' } });
-  const { id } = await forge.publish.mutate({ type: 'forge.job.completed', channel: 'forge.job.j', data: { job_id: 'j' } });
+  await forge.publish.mutate(jobStarted());
+  const { id } = await forge.publish.mutate(jobCompleted());
   await reader.count(3);
   const [family, channel, ...others] = await admin.channels.query();
   expect(family).toEqual({ channel: 'forge.job.*', subscribers: 1, rate: 0, last_event: null });
@@ -117,7 +117,7 @@ test('what was stored before the start did not come of late', async () => {
   const env = { COURIER_LOG: `sqlite:${folder.file('courier.db')}` };
   const publishOn = async (gateway: TestGateway) => {
     const { forge } = gateway.httpClient(await gateway.token('forge', 'service'));
-    return forge.publish.mutate({ type: 'forge.job.completed', channel: 'forge.job.j', data: { job_id: 'j' } });
+    return forge.publish.mutate(jobCompleted());
   };
   {
     await using before = await startGateway(env);
@@ -159,7 +159,7 @@ test('the last 15 minutes have what was done in them', { timeout: 30_000 }, asyn
     `${gateway.url.replace('http', 'ws')}/ws/forge.**?token=${await gateway.token('forge', 'service')}`,
   );
   await reader.count(1);
-  await forge.publish.mutate({ type: 'forge.job.completed', channel: 'forge.job.j', data: { job_id: 'j' } });
+  await forge.publish.mutate(jobCompleted());
   await reader.count(2);
   await expect(forge.publish.mutate({ type: 'forge.job.completed', channel: 'forge.job.j', data: {} as never })).rejects.toThrow();
   const totals = async () => {
@@ -194,7 +194,7 @@ test('who was given an event is told, and who has yet to read it', { timeout: 60
   await using slow = await open('slow', '**');
   await Promise.all([reader, other, choosy, slow].map((socket) => socket.count(1)));
   slow.ws.pause();
-  const draft = { type: 'forge.job.completed', channel: 'forge.job.j', data: { job_id: 'j', result: { text: 'x'.repeat(2000) } } } as const;
+  const draft = jobCompleted({ text: 'x'.repeat(2000) });
   const behind = async () => (await admin.connections.query({ sub: 'slow' })).connections[0]?.lag ?? 0;
   while ((await behind()) === 0) await events.publishBatch.mutate(copies(100, draft));
   const { id, channel, type } = await events.publish.mutate(draft);

@@ -7,6 +7,7 @@ import { WebSocket } from 'ws';
 import type { AppRouter } from '../../src/router/index.ts';
 import { startGateway, type TestGateway } from '../helpers/gateway.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
+import { jobStarted } from '../helpers/samples.ts';
 
 const TYPESCRIPT = 'courier-client-typescript/0.1.0';
 const PYTHON = 'courier-client-python/0.1.0';
@@ -142,7 +143,7 @@ describe('the contract of the gateway', () => {
     const contract = await contractOf(gateway);
     expect(contract).toMatch(/^[0-9a-f]{16}$/);
     const headers = { authorization: `Bearer ${await gateway.token('forge', 'service')}`, 'content-type': 'application/json' };
-    const draft = { type: 'forge.job.started', channel: 'forge.job.j', data: { job_id: 'j', kind: 'k' } };
+    const draft = jobStarted();
     const post = (body: object) => fetch(`${gateway.url}/publish`, { method: 'POST', headers, body: JSON.stringify(body) });
     const get = (path: string) => fetch(gateway.url + path, { headers });
     const answers = await Promise.all([

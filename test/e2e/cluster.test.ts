@@ -13,15 +13,15 @@ import { collect } from '../helpers/collect.ts';
 import { startGateway, type TestGateway, UNLIMITED } from '../helpers/gateway.ts';
 import { startProcess } from '../helpers/process.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
+import { jobStarted } from '../helpers/samples.ts';
 
 type Item = { id: string; data: { type: string } };
-const draft = (kind: string) => ({ type: 'forge.job.started', channel: 'forge.job.j', data: { job_id: 'j', kind } }) as const;
 
 async function publishOn(gateway: TestGateway, kinds: readonly string[], key?: string) {
   const response = await fetch(`${gateway.url}/publish`, {
     method: 'POST',
     headers: { authorization: `Bearer ${await gateway.token('forge', 'service')}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ ...draft(kinds[0] as string), ...(key && { idempotency_key: key }) }),
+    body: JSON.stringify({ ...jobStarted(kinds[0] as string), ...(key && { idempotency_key: key }) }),
   });
   return (await response.json()) as { id: string; duplicate: boolean };
 }
@@ -144,7 +144,7 @@ test('an admin of one is told what came on channels, and who was given it on bot
   await Promise.all([here, there, family].map((socket) => socket.count(2)));
   await using late = await open(two, 'late', 'forge.job.j');
   await late.count(1);
-  const { channel, type } = draft('k');
+  const { channel, type } = jobStarted('k');
   const { total, recipients } = await admin.recipients.query({ id, channel, type });
   expect(total).toBe(3);
   expect(Object.fromEntries(recipients.map(({ sub, handed }) => [sub, handed]))).toEqual({ here: true, there: true, family: true });
@@ -217,7 +217,7 @@ test('an instance of a version that does not know clients is counted all the sam
   ]);
   // It does not know these questions, so nothing is waited for beyond what an answer may take.
   const { id } = await publishOn(gateway, ['k']);
-  const { channel, type } = draft('k');
+  const { channel, type } = jobStarted('k');
   const [series, channels, recipients] = await Promise.all([
     admin.series.query(),
     admin.channels.query(),

@@ -3,9 +3,10 @@ import { describe, expect, test } from 'vitest';
 import { MAX_DATA_BYTES } from '../../src/contract/json.ts';
 import { startGateway, type TestGateway } from '../helpers/gateway.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
+import { jobStarted } from '../helpers/samples.ts';
 
 const DATE = '2026-01-02T03:04:05.678Z';
-const JOB = { type: 'forge.job.started', channel: 'forge.job.j', data: { job_id: 'j', kind: 'k' } } as const;
+const JOB = jobStarted();
 
 interface Problem {
   readonly code: string;

@@ -2,10 +2,10 @@
 import { describe, expect, test } from 'vitest';
 import { startGateway, type TestGateway } from '../helpers/gateway.ts';
 import { openSocket, signIn } from '../helpers/raw-socket.ts';
-import { copies } from '../helpers/samples.ts';
+import { copies, jobStarted } from '../helpers/samples.ts';
 
 const limited = (limits: object) => startGateway({ COURIER_LIMITS: JSON.stringify(limits) });
-const draft = { type: 'forge.job.started', channel: 'forge.job.j', data: { job_id: 'j', kind: 'k' } } as const;
+const draft = jobStarted();
 const wsUrl = (gateway: TestGateway, path: string) => gateway.url.replace('http', 'ws') + path;
 const publisher = (gateway: TestGateway) => gateway.token('ada', 'user', { publish: ['forge.job.*'] });
 

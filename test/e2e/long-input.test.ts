@@ -2,8 +2,9 @@
 import { expect, test } from 'vitest';
 import { startGateway } from '../helpers/gateway.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
+import { jobStarted } from '../helpers/samples.ts';
 
-const JOB = { type: 'forge.job.started', channel: 'forge.job.j', data: { job_id: 'j', kind: 'k' } } as const;
+const JOB = jobStarted();
 /** Characters of an answer, at most: twenty issues, and all of them in one message again. */
 const MAX_ANSWER_LENGTH = 12_000;
 

@@ -2,8 +2,9 @@
 import { describe, expect, test } from 'vitest';
 import { startGateway, type TestGateway } from '../helpers/gateway.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
+import { progressOf } from '../helpers/samples.ts';
 
-const DATA = { backtest_id: 'b1', progress: 0.5 };
+const DATA = progressOf();
 
 async function post(gateway: TestGateway, path: string, body: unknown, headers: Record<string, string> = {}) {
   const authorization = `Bearer ${await gateway.token('cartographe', 'service')}`;

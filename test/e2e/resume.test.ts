@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import type { Received } from '../../src/contract/index.ts';
 import { collect } from '../helpers/collect.ts';
 import { startGateway } from '../helpers/gateway.ts';
+import { jobCompleted, jobStarted } from '../helpers/samples.ts';
 
 type Item = { id: string; data: Received<'**'> };
 
@@ -31,7 +32,7 @@ test('an event that matches several of the channels is delivered once', async ()
   const channels = ['forge.job.j', 'forge.**', '**', '**.j', 'global'];
   using received = collect<Item>((observer) => client.trpc.events.subscribe.subscribe({ channels, from: 'earliest' }, observer));
   await received.count(2);
-  const { id } = await client.trpc.forge.publish.mutate({ type: 'forge.job.completed', channel: 'forge.job.j', data: { job_id: 'j' } });
+  const { id } = await client.trpc.forge.publish.mutate(jobCompleted());
   await received.until((items) => items.at(-1)?.id === id);
   expect(received.items.map((item) => item.data.type)).toEqual(['forge.job.progress', 'courier.live', 'forge.job.completed']);
   expect(received.items[0]?.id).toBe(first.id);
@@ -41,8 +42,7 @@ test('a client whose connection was cut resumes by itself, and misses nothing', 
   await using gateway = await startGateway();
   await using reader = gateway.webSocketClient(await gateway.token('reader', 'service'));
   await using writer = gateway.webSocketClient(await gateway.token('forge', 'service'));
-  const publish = (kind: string) =>
-    writer.trpc.forge.publish.mutate({ type: 'forge.job.started', channel: 'forge.job.j', data: { job_id: 'j', kind } });
+  const publish = (kind: string) => writer.trpc.forge.publish.mutate(jobStarted(kind));
   using received = collect<Item>((observer) => reader.trpc.events.subscribe.subscribe({ channels: ['forge.**'] }, observer));
   await received.count(1);
   await publish('before');

@@ -5,6 +5,7 @@ import { signToken } from '../../src/auth/tokens.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 import { startGateway, type TestGateway, TOKENS } from '../helpers/gateway.ts';
 import { openSocket, signIn } from '../helpers/raw-socket.ts';
+import { jobStarted } from '../helpers/samples.ts';
 
 const wsUrl = (gateway: TestGateway, path: string) => gateway.url.replace('http', 'ws') + path;
 
@@ -23,7 +24,7 @@ test('of a principal closes its connections, refuses its tokens, and lets later 
   const revokedAt = Date.now();
   expect(await admin.trpc.admin.revoke.mutate({ sub: 'forge' })).toEqual({ ended: 2 });
   for (const socket of [live, plain]) expect(await socket.closed).toEqual({ code: 1008, reason: 'the token was revoked' });
-  await admin.trpc.events.publish.mutate({ type: 'forge.job.started', channel: 'forge.job.j', data: { job_id: 'j', kind: 'after' } });
+  await admin.trpc.events.publish.mutate(jobStarted('after'));
   await other.count(2);
   expect(plain.messages).toHaveLength(1);
   await using back = await signIn(gateway.url, token);

@@ -11,6 +11,7 @@ import { collect } from '../helpers/collect.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 import { startGateway, type TestGateway, UNLIMITED } from '../helpers/gateway.ts';
 import { startProcess } from '../helpers/process.ts';
+import { jobStarted } from '../helpers/samples.ts';
 import { startProxy } from './proxy.ts';
 
 /** Publishes a minute, of both instances together: half of it is the share of each of two instances. */
@@ -295,7 +296,7 @@ async function publishTimes(one: TestGateway, two: TestGateway, sub: string, tim
       const response = await fetch(`${(index % 2 === 0 ? one : two).url}/publish`, {
         method: 'POST',
         headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-        body: JSON.stringify({ type: 'forge.job.started', channel: 'forge.job.j', data: { job_id: 'j', kind: 'k' } }),
+        body: JSON.stringify(jobStarted()),
       });
       return response.status;
     }),

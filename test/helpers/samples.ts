@@ -1,6 +1,7 @@
-/** A valid draft of every event type. */
+/** The events of tests: a valid draft of every type, and the drafts that most tests publish. */
 import type { EventDraftInput, EventType } from '../../src/contract/index.ts';
 
+/** By type. */
 export const SAMPLES: { readonly [T in EventType]: EventDraftInput<T> } = {
   'strategy.generation.started': {
     type: 'strategy.generation.started',
@@ -64,6 +65,21 @@ export const SAMPLES: { readonly [T in EventType]: EventDraftInput<T> } = {
   'forge.job.completed': { type: 'forge.job.completed', channel: 'forge.job.j1', data: { job_id: 'j1', result: { winner: 's1' } } },
   'forge.job.failed': { type: 'forge.job.failed', channel: 'forge.job.j1', data: { job_id: 'j1', code: 'crash', message: 'worker died' } },
 };
+
+/** The draft of tests for which any event will do. */
+export function jobStarted(kind = 'k') {
+  return { type: 'forge.job.started', channel: 'forge.job.j', data: { job_id: 'j', kind } } as const;
+}
+
+/** The draft of tests that need data of a size of their own. */
+export function jobCompleted(result?: Readonly<Record<string, unknown>>) {
+  return { type: 'forge.job.completed', channel: 'forge.job.j', data: { job_id: 'j', ...(result && { result }) } } as const;
+}
+
+/** The data of tests that count events, each with another fraction. */
+export function progressOf(fraction = 0.5) {
+  return { backtest_id: 'b1', progress: fraction };
+}
 
 /** The value so many times, as objects of their own: superjson writes a reference for one that stands at several places. */
 export function copies<T>(count: number, value: T): T[] {

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import { collect } from '../helpers/collect.ts';
 import { startGateway, type TestGateway, UNLIMITED } from '../helpers/gateway.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
+import { jobStarted } from '../helpers/samples.ts';
 
 type Item = { id: string; data: { type: string } };
 
@@ -155,7 +156,7 @@ test('refusals and failures are counted by their reason', async () => {
     await using refused = await openSocket(`${url}/ws/global?token=${token}`);
     await refused.closed;
     await using client = gateway.webSocketClient(await gateway.token('eve', 'user', { publish: ['**'] }));
-    const draft = { type: 'forge.job.started', channel: 'forge.job.j', data: { job_id: 'j', kind: 'k' } } as const;
+    const draft = jobStarted();
     await client.trpc.events.publish.mutate(draft);
     await expect(client.trpc.events.publish.mutate(draft)).rejects.toThrow();
     using one = collect<Item>((observer) => client.trpc.global.onEvent.subscribe({}, observer));

@@ -11,11 +11,12 @@ import { collect } from '../helpers/collect.ts';
 import { startGateway, type TestGateway } from '../helpers/gateway.ts';
 import { processToken, startProcess } from '../helpers/process.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
+import { jobStarted } from '../helpers/samples.ts';
 
 const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
 const CALLER = '00f067aa0ba902b7';
 const TRACEPARENT = `00-${TRACE}-${CALLER}-01`;
-const DRAFT = { type: 'forge.job.started', channel: 'forge.job.j', data: { job_id: 'j', kind: 'k' } } as const;
+const DRAFT = jobStarted();
 
 type Item = { data: { type: string; metadata: { traceparent?: string; correlation_id?: string } } };
 

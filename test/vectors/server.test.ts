@@ -7,12 +7,13 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { collect } from '../helpers/collect.ts';
 import { webSocketClient } from '../helpers/gateway.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
+import { progressOf } from '../helpers/samples.ts';
 import { overHttp, overPlainWebSocket, overTrpc, wsUrl } from './conversations.ts';
 import { type PlayedVector, startScriptedServer } from './server.ts';
 import { resultEvents, type SubscribeVector, type Vector, type WireEvent } from './vector.ts';
 
 const CHANNEL = 'backtest.b1';
-const DRAFT = { channel: CHANNEL, type: 'backtest.progress', data: { backtest_id: 'b1', progress: 0.5 } };
+const DRAFT = { channel: CHANNEL, type: 'backtest.progress', data: progressOf() };
 
 /** What a subscription over tRPC's own client gives, until the whole script has been played and as much has come. */
 async function overStockClient(run: PlayedVector): Promise<WireEvent[]> {
@@ -94,7 +95,7 @@ describe('finds', () => {
     [
       'another event',
       'publishes.json#stored',
-      (url) => publish(url, 't1', { ...KEYED, data: { backtest_id: 'b1', progress: 1 } }),
+      (url) => publish(url, 't1', { ...KEYED, data: progressOf(1) }),
       /^publish 1: data is .*1.* should be .*0\.5/,
     ],
     ['another channel', 'publishes.json#stored', (url) => publish(url, 't1', { ...KEYED, channel: 'global' }), /channel is "global"/],

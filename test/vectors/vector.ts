@@ -1,6 +1,7 @@
 /** Conformance vectors as data: their form, reading them, and the events that their short forms stand for. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { Ajv2020 } from 'ajv/dist/2020.js';
+import { progressOf } from '../helpers/samples.ts';
 
 /** How a client speaks to the gateway: tRPC over WebSocket, or plain HTTP and plain WebSocket. */
 export type Protocol = 'trpc' | 'plain';
@@ -169,7 +170,7 @@ export function eventOf(form: EventForm): WireEvent {
     channel: 'backtest.b1',
     type: 'backtest.progress',
     metadata: { timestamp: STANDARD_TIMESTAMP, source: 'cartographe' },
-    data: { backtest_id: 'b1', progress: 0.5 },
+    data: progressOf(),
   };
 }
 
