@@ -1,4 +1,4 @@
-/** The page: a theme around the gate, and what becomes of the page when a part of it fails. */
+/** The page: the theme around the gate, and the message when a part of the page fails. */
 import './styles.css';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
@@ -10,7 +10,7 @@ const root = document.getElementById('root');
 if (root === null) throw new Error('the page has no root');
 
 session.begin(tokenInAddress());
-// A sign-in link that is followed while the page is open changes the fragment only.
+// A sign-in link that is opened in an open page changes the fragment only.
 addEventListener('hashchange', () => session.begin(tokenInAddress()));
 
 createRoot(root).render(

@@ -1,4 +1,4 @@
-/** The addresses of the dashboard, all below that of the page, and what they show. Pages are loaded when they are first opened. */
+/** The routes of the dashboard, below the address of the page. A page's code loads when the page is first opened. */
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router';
 import { Overview } from './pages/overview/overview.tsx';
 import { streamSearch } from './pages/stream/search.ts';

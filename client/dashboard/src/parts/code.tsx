@@ -1,4 +1,4 @@
-/** Code and texts to take along. */
+/** Code and texts that the user can copy. */
 import { Button, Group, Tabs, Text } from '@mantine/core';
 import { useClipboard } from '@mantine/hooks';
 import type { ReactElement } from 'react';
@@ -14,7 +14,7 @@ const LANGUAGES = { curl: 'curl', typescript: 'TypeScript', python: 'Python' } a
 
 interface CodeBlockProps {
   readonly children: string;
-  /** What it is, to be found by. */
+  /** The name of the code in the page, for tests. */
   readonly name: string;
 }
 
@@ -27,7 +27,7 @@ export function CodeBlock({ children, name }: CodeBlockProps): ReactElement {
   );
 }
 
-/** The same in each language. */
+/** The same code in several languages. */
 export function CodeTabs({ code }: { readonly code: CodeIn }): ReactElement {
   return (
     <Tabs defaultValue="curl">
@@ -50,13 +50,13 @@ export function CodeTabs({ code }: { readonly code: CodeIn }): ReactElement {
 
 interface CopyTextProps {
   readonly text: string;
-  /** What it is, for those who hear the page. */
+  /** The name of the text, for screen readers. */
   readonly what: string;
-  /** Of the button; the text itself when absent. */
+  /** The label of the button; the text itself when absent. */
   readonly label?: string;
 }
 
-/** Where a page may not copy (it needs https, or this very machine), the text can still be selected. */
+/** A page may copy only over https or on this machine. The user can select the text in any case. */
 export function CopyText({ text, what, label }: CopyTextProps): ReactElement {
   const { copy, copied, error } = useClipboard();
   return (

@@ -1,4 +1,4 @@
-/** A table whose rows can be searched and sorted, of which only those in sight are in the page. */
+/** A table that the user can search and sort. It renders only the rows in sight. */
 import { Box, Table, UnstyledButton } from '@mantine/core';
 import {
   type ColumnDef,
@@ -35,19 +35,19 @@ export type Column<T extends RowData> = ColumnDef<typeof features, T>;
 type Value = string | number | Date | null;
 
 const ROW_HEIGHT = 40;
-/** Rows beside those in sight. */
+/** Rendered rows before and after those in sight. */
 const OVERSCAN = 12;
-/** Room for the table, in rows, at most. */
+/** The height of the table, in rows, at most. */
 const MAX_ROWS_IN_SIGHT = 16;
 
 interface ColumnOptions<T extends RowData> {
   readonly header: string;
-  /** What the column is sorted and searched by. */
+  /** The value by which the table sorts and searches the column. */
   readonly value: (row: T) => Value;
-  /** What is shown; the value when absent. */
+  /** The content of the cell; the value when absent. */
   readonly cell?: (row: T) => ReactNode;
   readonly numeric?: boolean;
-  /** Where the page is narrow, only the most important columns are shown. */
+  /** A narrow page shows only the most important columns. */
   readonly wideOnly?: boolean;
 }
 
@@ -72,14 +72,14 @@ interface ColumnMeta {
 }
 
 interface DataTableProps<T extends RowData> {
-  /** What the rows are, for those who hear the page. */
+  /** The name of the table, for screen readers. */
   readonly label: string;
   readonly columns: Column<T>[];
   readonly rows: readonly T[];
   readonly rowId: (row: T) => string;
   readonly search?: string;
   readonly initialSort: { readonly id: string; readonly desc: boolean };
-  /** What is shown when no row is found. */
+  /** The content when the search finds no row. */
   readonly empty: ReactNode;
 }
 

@@ -1,4 +1,4 @@
-/** Names and what they are, as a list of descriptions. */
+/** Names and values, as a list of descriptions. */
 import { Text } from '@mantine/core';
 import type { ReactElement, ReactNode } from 'react';
 

@@ -1,4 +1,4 @@
-/** Figures as people read them. */
+/** Figures and errors as text for people. */
 
 const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
@@ -8,7 +8,7 @@ export function count(value: number): string {
   return Math.abs(value) < 100_000 ? whole.format(value) : compact.format(value);
 }
 
-/** Events and calls a second: small ones with what is behind the point. */
+/** Events or calls per second, small rates with decimals. */
 export function rate(value: number): string {
   if (value === 0) return '0';
   if (value < 0.01) return '< 0.01';
@@ -26,7 +26,7 @@ export function bytes(value: number): string {
   return `${unit === 0 ? value : (value / 1000 ** unit).toFixed(1)} ${UNITS[unit]}`;
 }
 
-/** @param seconds how long; the two largest units of it. */
+/** The two largest units of a duration. @param seconds the duration in seconds. */
 export function duration(seconds: number): string {
   const parts = [
     [Math.floor(seconds / 86_400), 'd'],
@@ -48,7 +48,7 @@ export function timeOf(date: Date): string {
   return `${date.toLocaleTimeString('en-GB')}.${String(date.getMilliseconds()).padStart(3, '0')}`;
 }
 
-/** The time of day, or the day too where it is not today. */
+/** The time of day, with the day when it is not today. */
 export function momentOf(date: Date): string {
   const isToday = date.toDateString() === new Date().toDateString();
   return isToday ? timeOf(date) : dateTimeOf(date).slice(0, 'YYYY-MM-DD HH:MM'.length);
@@ -56,4 +56,8 @@ export function momentOf(date: Date): string {
 
 export function dateTimeOf(date: Date): string {
   return `${date.toLocaleDateString('en-CA')} ${date.toLocaleTimeString('en-GB')}`;
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

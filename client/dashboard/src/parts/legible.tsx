@@ -1,15 +1,15 @@
 /**
- * Text of others, shown and never interpreted: React makes text of markup, and what a reader would not see (control
- * characters, zero-width ones, those that turn the direction of writing) is written as an escape.
+ * Shows foreign text without interpreting it: React escapes markup, and this file writes invisible characters (controls,
+ * zero-width characters, those that change the direction of writing) as escapes.
  */
 import type { ReactElement } from 'react';
 
-/** Characters in one text, at most, unless more are asked for. */
+/** Characters in one text, at most, unless the caller asks for more. */
 const MAX_CHARACTERS = 2000;
-/** Whatever has no shape of its own, but for line breaks and tabs: controls, formats (zero-width, bidirectional), separators, surrogates. */
+/** Invisible characters but for line breaks and tabs: controls, formats (zero-width, bidirectional), separators, surrogates. */
 const INVISIBLE = /(?![\n\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]|\p{Default_Ignorable_Code_Point}/gu;
 
-/** The same text with what cannot be seen as `\u202e`, or `\u{e0041}`. */
+/** The text with invisible characters as `\u202e`, or `\u{e0041}`. */
 export function legible(text: string): string {
   return text.replace(INVISIBLE, escapeOf);
 }

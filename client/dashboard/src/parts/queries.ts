@@ -1,17 +1,17 @@
-/** What the pages ask the gateway for, and how often. A hidden page asks for nothing. */
+/** The queries of the pages, and their intervals. A hidden page sends no query. */
 import { useCourierClient, useCourierConnection } from '@lumiere/courier-client/react';
 import { keepPreviousData, type UseQueryResult, useQuery } from '@tanstack/react-query';
 import type { ChannelActivity, Connections, Health, Recipients, Series, Stats } from '../../../../src/contract/admin.ts';
 import { GATEWAY_URL } from '../place.ts';
 
-/** How often figures are asked for anew, in ms. */
+/** The interval of queries of figures, in ms. */
 const FIGURES_MS = 2000;
-/** Samples are made this often, in ms. */
+/** The interval of samples, in ms. */
 const SERIES_MS = 5000;
 
 type Trpc = ReturnType<typeof useCourierClient>['trpc'];
 
-/** Asks again and again as long as it is shown and the gateway is there. */
+/** Repeats a query as long as the page is visible and the gateway is connected. */
 function usePolled<T>(key: readonly unknown[], everyMs: number, ask: (trpc: Trpc, signal: AbortSignal) => Promise<T>): UseQueryResult<T> {
   const { trpc } = useCourierClient();
   const isConnected = useCourierConnection().status === 'connected';
@@ -36,20 +36,20 @@ export function useChannels(): UseQueryResult<readonly ChannelActivity[]> {
   return usePolled(['channels'], FIGURES_MS, (trpc, signal) => trpc.admin.channels.query(undefined, { signal }));
 }
 
-/** @param sub of one principal only, where there are more connections than are told at once. */
+/** @param sub limits the answer to one principal, when there are more connections than one answer holds. */
 export function useConnections(sub?: string): UseQueryResult<Connections> {
   return usePolled(['connections', sub], FIGURES_MS, (trpc, signal) =>
     trpc.admin.connections.query(sub === undefined ? undefined : { sub }, { signal }),
   );
 }
 
-/** Who subscribes to what an event was published on, and has it. */
+/** The subscribers of an event's channel, and whether each was handed the event. */
 export function useRecipients(event: { readonly id: string; readonly channel: string; readonly type: string }): UseQueryResult<Recipients> {
   const { id, channel, type } = event;
   return usePolled(['recipients', id], FIGURES_MS, (trpc, signal) => trpc.admin.recipients.query({ id, channel, type }, { signal }));
 }
 
-/** Not over the connection: it is also to be had while that cannot be made. */
+/** Asks over HTTP, as the health matters most while there is no connection. */
 export function useHealth(): UseQueryResult<Health> {
   return useQuery({ queryKey: ['health'], queryFn: ({ signal }) => askHealth(signal), refetchInterval: SERIES_MS });
 }
@@ -58,7 +58,7 @@ async function askHealth(signal: AbortSignal): Promise<Health> {
   const response = await fetch(`${GATEWAY_URL}/health`, { signal, credentials: 'omit' }).catch((cause: unknown) => {
     throw new Error('the gateway does not answer', { cause });
   });
-  // An unhealthy gateway answers with 503, and with what is wrong.
+  // An unhealthy gateway answers with 503 and the reasons.
   if (response.status !== 200 && response.status !== 503) throw new Error(`GET /health was answered with ${response.status}`);
   return response.json();
 }

@@ -1,4 +1,4 @@
-/** What a list is narrowed to. */
+/** The field with which the user searches a list. */
 import { TextInput } from '@mantine/core';
 import type { ReactElement } from 'react';
 

@@ -1,4 +1,4 @@
-/** Each service has a colour, on every page the same. */
+/** The colour of each service, the same on every page. */
 import { useComputedColorScheme, useMantineTheme } from '@mantine/core';
 import type { ReactElement } from 'react';
 

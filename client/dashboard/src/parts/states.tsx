@@ -1,7 +1,9 @@
-/** What a part of a page shows while there is nothing to show: it is loading, there is nothing, or it failed. */
+/** The states of a part of a page without data: loading, empty or failed. */
+
 import { Alert, Button, Group, Skeleton, Stack, Text } from '@mantine/core';
 import type { UseQueryResult } from '@tanstack/react-query';
 import type { ReactElement, ReactNode } from 'react';
+import { messageOf } from './format.ts';
 import { Legible } from './legible.tsx';
 
 export function Loading({ label, rows = 4 }: { readonly label: string; readonly rows?: number }): ReactElement {
@@ -40,7 +42,7 @@ export function Failed({
   return (
     <Alert color="red" variant="outline" title={`${what} cannot be shown`} role="alert">
       <Stack gap="xs" align="flex-start">
-        <Legible>{error instanceof Error ? error.message : String(error)}</Legible>
+        <Legible>{messageOf(error)}</Legible>
         {onRetry !== undefined && (
           <Button size="xs" variant="default" onClick={onRetry}>
             Try again
@@ -58,7 +60,7 @@ interface LoadedProps<T> {
   readonly children: (data: T) => ReactNode;
 }
 
-/** Shows what a query gave; what it gave before stays, with a word on why it is old. */
+/** Shows the answer of a query. After a failure the earlier answer stays, with the reason why it is old. */
 export function Loaded<T>({ what, query, rows, children }: LoadedProps<T>): ReactElement {
   const { data, error } = query;
   const retry = () => void query.refetch();

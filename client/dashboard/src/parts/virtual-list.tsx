@@ -1,26 +1,26 @@
-/** A list of which only what is in sight is in the page, so that thousands of rows cost no more than a few. */
+/** A list that renders only the rows in sight, so that thousands of rows cost no more than a few. */
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { type HTMLAttributes, type KeyboardEvent, type ReactElement, type ReactNode, useRef } from 'react';
 import classes from './virtual-list.module.css';
 
-/** Rows beside those in sight. */
+/** Rendered rows before and after those in sight. */
 const OVERSCAN = 10;
 
 interface VirtualListProps<T> {
-  /** What the rows are, for those who hear the page. */
+  /** The name of the list, for screen readers. */
   readonly label: string;
   readonly count: number;
   readonly rowAt: (index: number) => T | undefined;
   readonly rowId: (row: T) => string;
-  /** In px. */
+  /** The height of a row, in px. */
   readonly rowHeight: number;
-  /** What is pressed in a row is a button: the arrow keys go from one to the next. */
+  /** Renders a row with a button: the arrow keys move from one button to the next. */
   readonly children: (row: T) => ReactNode;
   readonly className?: string | undefined;
   readonly style?: HTMLAttributes<HTMLElement>['style'];
-  /** @param top how far the first row is out of sight, in px. */
+  /** @param top the scroll position, in px. */
   readonly onScroll?: (top: number) => void;
-  /** What follows the last row. */
+  /** The content after the last row. */
   readonly end?: ReactNode;
 }
 

@@ -1,4 +1,4 @@
-/** Tells in time that the token ends, and takes another one, without anything on the page being lost. */
+/** Warns before the token expires, and takes another one, without losing anything on the page. */
 import { CourierError } from '@lumiere/courier-client';
 import { useCourierClient } from '@lumiere/courier-client/react';
 import { Alert, Button, Group, Modal, Stack, Text, Textarea } from '@mantine/core';
@@ -10,7 +10,7 @@ import { session } from './session.ts';
 import { bare, problemOf } from './sign-in.tsx';
 import { useIdentity } from './use-identity.ts';
 
-/** How long before its end the token's end is announced, in ms. */
+/** The time from the warning to the token's end, in ms. */
 const ANNOUNCED_MS = 5 * 60_000;
 
 export function ExpiryNotice(): ReactElement | null {
@@ -30,7 +30,7 @@ export function ExpiryNotice(): ReactElement | null {
   );
 }
 
-/** Until the token ends, by the gateway's clock, in ms; to the second. */
+/** The time until the token expires, by the gateway's clock, in ms; to the second. */
 function useTimeLeft(): number | undefined {
   const { trpc } = useCourierClient();
   const { expiresAt } = useIdentity();

@@ -1,6 +1,6 @@
 /**
- * Who is signed in: a token, kept for as long as the tab is open, and the client that it was accepted for. Nothing is
- * shown before the gateway has accepted a token of somebody who may look.
+ * The session: a token, which the tab keeps until it closes, and the client that uses it. The dashboard shows nothing before the
+ * gateway has accepted a token of a service or an admin.
  */
 import { type ConnectionState, CourierClient, CourierError, type Identity, type Observable } from '@lumiere/courier-client';
 import { useSyncExternalStore } from 'react';
@@ -9,15 +9,15 @@ import { GATEWAY_URL, PAGE_PATH } from '../place.ts';
 export type Client = CourierClient<'continue'>;
 
 /**
- * - `signed-out`: `reason` says why, where it was not asked for.
- * - `signing-in`: the gateway has not answered yet; the client goes on trying.
+ * - `signed-out`: `reason` says why, unless the user signed out.
+ * - `signing-in`: the gateway has not answered yet; the client keeps trying.
  */
 export type SessionState =
   | { readonly status: 'signed-out'; readonly reason?: string }
   | { readonly status: 'signing-in'; readonly client: Client }
   | { readonly status: 'signed-in'; readonly client: Client; readonly identity: Identity };
 
-/** Of this gateway: others of the same origin, below other paths, have tokens of their own. */
+/** The key of this gateway's token: gateways of the same origin, below other paths, have tokens of their own. */
 const STORAGE_KEY = `courier.token ${PAGE_PATH}`;
 
 class Session implements Observable<SessionState> {
@@ -31,23 +31,23 @@ class Session implements Observable<SessionState> {
     return () => this.#listeners.delete(listener);
   };
 
-  /** @param linked the token of a sign-in link; without one that of before the page was reloaded. */
+  /** @param linked the token of a sign-in link; without one, the session uses the token from before a reload. */
   begin(linked: string | undefined): void {
     const token = linked ?? (this.#state.status === 'signed-out' ? sessionStorage.getItem(STORAGE_KEY) : null);
     if (token !== null) this.signIn(token);
   }
 
-  /** Signs in with `token`; whoever was signed in before is out. The state tells how it went. */
+  /** Ends the present session and signs in with `token`. The state has the outcome. */
   signIn(token: string): void {
     this.#leave();
     const client = new CourierClient({ url: GATEWAY_URL, token, onGap: 'continue' });
     this.#set({ status: 'signing-in', client });
     client.connection.subscribe((connection) => this.#follow(client, token, connection));
-    // What becomes of it is told by the state of the connection.
+    // The state of the connection has the outcome.
     client.connect().catch(() => undefined);
   }
 
-  /** Goes on with another token of the same principal. @throws {CourierError} when the gateway does not take it. */
+  /** Gives the session another token of the same principal. @throws {CourierError} when the gateway does not accept it. */
   async renew(token: string): Promise<void> {
     if (this.#state.status !== 'signed-in') throw new CourierError('UNAUTHORIZED', 'nobody is signed in');
     await this.#state.client.setToken(token);
@@ -91,7 +91,7 @@ export function useSession(): SessionState {
   return useSyncExternalStore(session.subscribe, session.get);
 }
 
-/** Takes the token of a sign-in link out of the address: `/admin/#token=…`. The fragment is never sent to a server. */
+/** Removes the token of a sign-in link from the address: `/admin/#token=…`. A browser never sends the fragment to a server. */
 export function tokenInAddress(): string | undefined {
   const token = new URLSearchParams(location.hash.slice(1)).get('token');
   if (token === null || token === '') return undefined;

@@ -1,4 +1,4 @@
-/** The first page, and the moment until the gateway has answered. */
+/** The first page, and the wait for the gateway's answer. */
 import { useCourierConnection } from '@lumiere/courier-client/react';
 import { Alert, Button, Card, Center, Code, Loader, Stack, Text, Textarea, Title } from '@mantine/core';
 import { type FormEvent, type KeyboardEvent, type ReactElement, useState } from 'react';
@@ -85,12 +85,12 @@ export function SigningIn(): ReactElement {
   );
 }
 
-/** Tokens are often copied with what is around them. */
+/** Users often copy a token with the text around it. */
 export function bare(token: string): string {
   return token.trim().replace(/^Bearer\s+/i, '');
 }
 
-/** What keeps a text from being a token; whether it is a good one is for the gateway to say. */
+/** The reason why a text is not a token. Only the gateway knows whether a token is valid. */
 export function problemOf(token: string): string | undefined {
   const text = bare(token);
   if (text === '') return 'Paste a token.';

@@ -1,4 +1,4 @@
-/** The connection to the gateway, always in sight; and what to know while it is not there. */
+/** The state of the connection to the gateway, always in sight, and a message while there is none. */
 import type { ConnectionState } from '@lumiere/courier-client';
 import { useCourierClient, useCourierConnection } from '@lumiere/courier-client/react';
 import { Alert, Badge, Button, Group, Text } from '@mantine/core';
@@ -23,7 +23,7 @@ export function ConnectionBadge(): ReactElement {
   );
 }
 
-/** While the gateway is away: why, and when it is tried again. Where it speaks another contract: to reload. */
+/** While the gateway is away: the reason and the time of the next attempt. With another contract: the advice to reload. */
 export function ConnectionNotice(): ReactElement | null {
   const connection = useCourierConnection();
   if (connection.status === 'connecting') return <Away connection={connection} />;

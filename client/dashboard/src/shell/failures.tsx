@@ -1,7 +1,9 @@
-/** What stands in the place of a page that cannot be shown. */
+/** The message in place of a page that failed. */
+
 import { Alert, Button, Stack } from '@mantine/core';
 import { type ErrorComponentProps, Link } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
+import { messageOf } from '../parts/format.ts';
 import { Legible } from '../parts/legible.tsx';
 import { Empty } from '../parts/states.tsx';
 
@@ -13,9 +15,9 @@ export function NotFound(): ReactElement {
   );
 }
 
-/** A page whose code cannot be loaded is one of another version of the gateway than the one that runs now. */
+/** A page whose code does not load is of another version than the running gateway. */
 export function PageFailed({ error }: ErrorComponentProps): ReactElement {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   const isOutdated = /dynamically imported module|module script/i.test(message);
   return (
     <Alert

@@ -1,4 +1,4 @@
-/** Nothing but the sign-in is shown before the gateway has accepted a token. */
+/** Shows the sign-in only, until the gateway has accepted a token. */
 import { CourierProvider } from '@lumiere/courier-client/react';
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { RouterProvider } from '@tanstack/react-router';
@@ -24,7 +24,7 @@ function SignedIn({
 }: {
   readonly client: Extract<ReturnType<typeof useSession>, { status: 'signed-in' }>['client'];
 }): ReactElement {
-  // What one principal was told is forgotten with the session.
+  // The answers to one principal end with its session.
   const queries = useMemo(
     () =>
       new QueryClient({

@@ -1,4 +1,4 @@
-/** What stands around every page: where one can go, who is signed in, and whether the gateway is there. */
+/** The frame of every page: the navigation, who is signed in, and the state of the connection. */
 import { Anchor, AppShell, Badge, Burger, Button, Group, NavLink, ScrollArea, Text, Tooltip, useMantineColorScheme } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { Link, type LinkProps, Outlet, useLocation } from '@tanstack/react-router';

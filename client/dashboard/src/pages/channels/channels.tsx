@@ -1,4 +1,4 @@
-/** The channels that somebody listens to, or that something came on lately. */
+/** The channels with subscribers or recent events. */
 import { Anchor, Stack, Text, Title } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import { type ReactElement, useState } from 'react';

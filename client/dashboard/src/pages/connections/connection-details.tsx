@@ -1,4 +1,4 @@
-/** One connection: everything that is known of it, and what can be done about it. */
+/** One connection: its details, and the actions on it. */
 
 import { useCourierClient } from '@lumiere/courier-client/react';
 import { Alert, Button, Drawer, Group, Modal, Stack, Text } from '@mantine/core';
@@ -13,7 +13,7 @@ import { Legible, legible } from '../../parts/legible.tsx';
 import { useIdentity } from '../../session/use-identity.ts';
 
 interface ConnectionDetailsProps {
-  /** Absent when it has closed meanwhile. */
+  /** Undefined when the connection has closed meanwhile. */
   readonly connection: Connection | undefined;
   readonly chosen: string | undefined;
   readonly onClose: () => void;

@@ -1,4 +1,4 @@
-/** Who is connected: searched, sorted, looked at closely, sent away. For admins. */
+/** The open connections, which admins can search, sort, inspect and disconnect. */
 import { Badge, Group, Stack, Text, Title, UnstyledButton } from '@mantine/core';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { type ReactElement, useState } from 'react';

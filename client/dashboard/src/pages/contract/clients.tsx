@@ -1,4 +1,4 @@
-/** Which clients are connected, and whether they were made from the gateway's contract. */
+/** The connected clients, and whether they were built from the gateway's contract. */
 import { Badge, Card, Table, Text, Title } from '@mantine/core';
 import type { ReactElement } from 'react';
 import type { ClientCount, Stats } from '../../../../../src/contract/admin.ts';

@@ -1,4 +1,4 @@
-/** What can be published and received: the gateway's contract, to be read by people. */
+/** The gateway's contract for people: the events that they can publish and receive. */
 import { Anchor, Card, Group, SimpleGrid, Stack, Text, Title } from '@mantine/core';
 import { type ReactElement, useState } from 'react';
 import type { ContractDocument } from '../../../../../src/contract/document.ts';

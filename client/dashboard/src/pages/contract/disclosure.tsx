@@ -1,11 +1,11 @@
-/** What is shown when it is asked for. */
+/** Content that the user opens and closes. */
 import { Box, Button } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import type { ReactElement, ReactNode } from 'react';
 
 interface DisclosureProps {
   readonly label: string;
-  /** What of, for those who hear the page, where several have the same label. */
+  /** A fuller name for screen readers, when several have the same label. */
   readonly of?: string;
   readonly isOpenAtFirst?: boolean;
   readonly children: ReactNode;

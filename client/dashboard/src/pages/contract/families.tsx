@@ -1,4 +1,4 @@
-/** The families of channels, and what each carries. */
+/** The families of channels, and the types that each carries. */
 import { Card, Text, Title } from '@mantine/core';
 import type { ReactElement } from 'react';
 import type { ContractDocument, FamilyOfChannels } from '../../../../../src/contract/document.ts';

@@ -1,9 +1,9 @@
-/** A schema as a list of fields, each in words. */
+/** A schema as a list of fields, described in words. */
 import type { JsonSchema } from '../../../../../src/contract/json-schema.ts';
 import { count } from '../../parts/format.ts';
 
 export interface Field {
-  /** From the data on: `metrics.trades`; `symbols[]` for what a list is made of. */
+  /** The path below the data: `metrics.trades`; `symbols[]` for the elements of a list. */
   readonly path: string;
   readonly type: string;
   readonly isRequired: boolean;
@@ -29,7 +29,7 @@ function typeOf({ type, anyOf, format, properties }: JsonSchema): string {
   return `${[type].flat().join(' or ')}${format === undefined ? '' : ` (${format})`}`;
 }
 
-/** What the values are limited to. A format says in one word what its pattern says in many. */
+/** The limits of the values. A format replaces its longer pattern. */
 function constraintsOf(schema: JsonSchema): string[] {
   const { enum: values, const: only, pattern, format, minimum, maximum, minLength, maxLength, minItems, maxItems } = schema;
   const greatest = maximum === Number.MAX_SAFE_INTEGER ? undefined : maximum;

@@ -1,12 +1,12 @@
-/** What the contract's document says of one type. */
+/** Looks up one type in the contract's document. */
 import type { ContractDocument } from '../../../../../src/contract/document.ts';
 import type { JsonSchema } from '../../../../../src/contract/json-schema.ts';
 
 export interface Family {
   readonly name: string;
-  /** How its channels are written: `backtest.{id}`. */
+  /** The form of the names of its channels: `backtest.{id}`. */
   readonly form: string;
-  /** What their names match. */
+  /** The pattern of the names. */
   readonly schema: JsonSchema;
 }
 
@@ -15,7 +15,7 @@ export function serviceOf(document: ContractDocument, type: string): string | un
   return Object.entries(document['x-services']).find(([, types]) => types.includes(type))?.[0];
 }
 
-/** The families whose channels may carry a type, those that are most of its own first. */
+/** The families whose channels may carry a type, the most specific first. */
 export function familiesOf(document: ContractDocument, type: string): Family[] {
   return Object.entries(document['x-channels'])
     .filter(([, { types }]) => types.includes(type))
@@ -28,12 +28,12 @@ export function hasChannel({ schema: { const: only, pattern } }: Family, channel
   return only === undefined ? pattern !== undefined && new RegExp(pattern, 'u').test(channel) : channel === only;
 }
 
-/** What is handed in to publish an event of a type. */
+/** The schema of a draft of a type. */
 export function draftSchemaOf(document: ContractDocument, type: string): JsonSchema {
   return document['x-drafts'][type] ?? {};
 }
 
-/** The data of a type, of a notice too. */
+/** The schema of the data of a type or a notice. */
 export function dataSchemaOf(document: ContractDocument, type: string): JsonSchema {
   return (document['x-drafts'][type] ?? document.$defs[type])?.properties?.['data'] ?? {};
 }

@@ -1,4 +1,4 @@
-/** One type of event or notice: where it may go, and what is in it. */
+/** One type of event or notice: its channels and its fields. */
 import { Anchor, Badge, Card, Group, Stack, Text, Title } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import type { ReactElement } from 'react';
@@ -11,10 +11,10 @@ import { type Field, fieldsOf } from './fields.ts';
 
 interface TypeCardProps {
   readonly type: string;
-  /** How the channels are written that it may go to. */
+  /** The forms of the channels that carry the type. */
   readonly channels: readonly string[];
   readonly data: JsonSchema;
-  /** The whole, as the contract has it. */
+  /** The whole schema. */
   readonly schema: JsonSchema;
   readonly canPublish: boolean;
 }

@@ -1,11 +1,11 @@
-/** The gateway's contract, asked for once: where the gateway's becomes another, the page is to be reloaded. */
+/** The gateway's contract. The page asks for it once: after a change of the contract the user must reload the page. */
 import { type UseQueryResult, useQuery } from '@tanstack/react-query';
 import type { ContractDocument } from '../../../../../src/contract/document.ts';
 import { GATEWAY_URL } from '../../place.ts';
 
 export interface Contract {
   readonly document: ContractDocument;
-  /** Names this contract; null where what stands between has taken the header away. */
+  /** The hash of the contract; null when a proxy has removed the header. */
   readonly hash: string | null;
 }
 

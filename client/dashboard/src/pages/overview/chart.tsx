@@ -1,4 +1,4 @@
-/** One chart of values over the last 15 minutes: drawn by uPlot, told in words beside it. */
+/** One chart of values over the last 15 minutes: uPlot draws it, and a text beside it has the values. */
 import 'uplot/dist/uPlot.min.css';
 import { Card, Group, Text, Title, useComputedColorScheme, useMantineTheme } from '@mantine/core';
 import { useElementSize, useMergedRef } from '@mantine/hooks';
@@ -7,7 +7,7 @@ import uPlot from 'uplot';
 
 export interface ChartLine {
   readonly label: string;
-  /** One of the theme's. */
+  /** A colour of the theme. */
   readonly color: string;
 }
 
@@ -18,13 +18,13 @@ interface ChartProps {
   readonly lines: readonly ChartLine[];
   /** In seconds since 1970, ascending. */
   readonly times: readonly number[];
-  /** One for each line; null where there is none. */
+  /** The values of each line; null for an interval without one. */
   readonly values: readonly (readonly (number | null)[])[];
 }
 
 const HEIGHT = 180;
 const WINDOW_S = 15 * 60;
-/** What is shown at least, however short the gateway has been up. */
+/** The shortest span of time that a chart shows. */
 const MIN_WINDOW_S = 60;
 const AXIS_SIZE = 62;
 const TIME_AXIS_SIZE = 28;

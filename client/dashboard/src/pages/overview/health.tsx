@@ -1,4 +1,4 @@
-/** The gateway's health, component by component, and what to do where one is not well. */
+/** The health of each component, and the action when one is not healthy. */
 import { Badge, Card, Group, Stack, Text, Title } from '@mantine/core';
 import type { ReactElement } from 'react';
 import type { Component, HealthStatus } from '../../../../../src/contract/admin.ts';

@@ -1,4 +1,4 @@
-/** How the gateway is and what it does: now, and in the last 15 minutes. */
+/** The health and the figures of the gateway, now and in the last 15 minutes. */
 import { Badge, Card, Grid, Group, SimpleGrid, Stack, Text, Title } from '@mantine/core';
 import { lazy, type ReactElement, Suspense } from 'react';
 import type { Series, Stats } from '../../../../../src/contract/admin.ts';

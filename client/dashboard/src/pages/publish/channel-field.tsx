@@ -1,4 +1,4 @@
-/** Where the event goes: as its data suggests, or as typed. */
+/** The channel of the event: the one that its data suggests, or the one that the user typed. */
 import { Button, Group, Text, TextInput } from '@mantine/core';
 import { type ReactElement, type ReactNode, useRef } from 'react';
 import type { Family } from '../contract/look-up.ts';

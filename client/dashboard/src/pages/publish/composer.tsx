@@ -1,4 +1,4 @@
-/** An event as it is written, and published. */
+/** The form with which a user writes and publishes an event. */
 import { CourierError, type Issue, type Receipt } from '@lumiere/courier-client';
 import { Button, Group, Stack, Text } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
@@ -41,7 +41,7 @@ export function Composer({ document, draft, onChange, onPublished }: ComposerPro
   const isMetadataWrong = refusal.issues.some(({ path }) => path.startsWith('metadata.') || path === 'idempotency_key');
   const change = (part: Partial<Draft>, path?: string) => {
     if (path !== undefined) forget(path);
-    // It follows from what has changed.
+    // The data suggests the channel.
     if (draft.channel === undefined) forget('channel');
     onChange({ ...draft, ...part });
   };
@@ -98,13 +98,13 @@ export function Composer({ document, draft, onChange, onPublished }: ComposerPro
   );
 }
 
-/** What is wrong with the form of an event needs no word beside those at the fields; nor does it once they are mended. */
+/** Faults at fields need no further message, neither before nor after the user corrects them. */
 function isToldByFields(error: Error, hasField: (issue: Issue) => boolean): boolean {
   if (!(error instanceof CourierError) || error.code !== 'BAD_REQUEST') return false;
   return error.issues !== undefined && error.issues.length > 0 && error.issues.every(hasField);
 }
 
-/** Leads whoever published to the first thing that is wrong, once it is shown. */
+/** Moves the focus to the first fault, once it is shown. */
 function useFocusOnRefusal(number: number, isPending: boolean): Ref<HTMLFormElement> {
   const form = useRef<HTMLFormElement>(null);
   useEffect(() => {

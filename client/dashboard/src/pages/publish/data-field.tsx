@@ -13,7 +13,7 @@ interface DataFieldProps {
   readonly draft: Draft;
   readonly schema: JsonSchema;
   readonly issues: readonly Issue[];
-  /** @param path of what has changed, where it is known. */
+  /** @param path of the changed field; undefined when it is unknown. */
   readonly onChange: (change: Pick<Draft, 'data' | 'json'>, path?: string) => void;
 }
 

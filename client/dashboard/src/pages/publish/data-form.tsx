@@ -1,10 +1,10 @@
 /**
- * A form of an event's data, made from its JSON Schema. It judges nothing: what is right is for the gateway to say, whose
- * schemas know more than JSON Schema tells. (A validator in the page would also have to compile code, which the page may not.)
+ * A form of an event's data, made from its JSON Schema. It validates nothing: the gateway does, whose schemas check more than
+ * JSON Schema can express. (A validator in the page would also have to compile code, which the page may not.)
  */
 
 import type { Issue } from '@lumiere/courier-client';
-// From their files: as a whole, both packages import a validator that is not installed.
+// Imported by file: the packages as a whole import a validator that is not installed.
 import withTheme from '@rjsf/core/lib/withTheme.js';
 import ArrayFieldItemTemplate from '@rjsf/mantine/lib/templates/ArrayFieldItemTemplate.js';
 import ArrayFieldTemplate from '@rjsf/mantine/lib/templates/ArrayFieldTemplate.js';
@@ -40,14 +40,14 @@ const FINDS_NOTHING: ValidatorType = {
   rawValidation: () => ({}),
 };
 
-/** Fields are not filled in but for the groups that have to be there. */
+/** Fills in required groups only. */
 const DEFAULTS = { emptyObjectFields: 'populateRequiredDefaults', arrayMinItems: { populate: 'never' } } as const;
 
 interface DataFormProps {
   readonly schema: JsonSchema;
   readonly data: DataObject;
   readonly issues: readonly Issue[];
-  /** @param path of what has changed: `data.metrics.trades`. */
+  /** @param path of the changed field: `data.metrics.trades`. */
   readonly onChange: (data: DataObject, path: string) => void;
 }
 
@@ -73,7 +73,7 @@ export function DataForm({ schema, data, issues, onChange }: DataFormProps): Rea
   );
 }
 
-/** Which field each part of the data has, where that is not what its type has by itself. */
+/** The widget of each part of the data, where it differs from that of its type. */
 function uiSchemaOf(schema: JsonSchema): UiSchema {
   if (isFreeForm(schema)) return { 'ui:field': FreeFormField };
   if (schema.enum !== undefined) return {};

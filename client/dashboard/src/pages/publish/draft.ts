@@ -1,4 +1,4 @@
-/** What is being written: an event that is not published yet. */
+/** The draft on the page: an event that is not published yet. */
 import type { ContractDocument } from '../../../../../src/contract/document.ts';
 import type { JsonSchema } from '../../../../../src/contract/json-schema.ts';
 import { dataSchemaOf, type Family, familiesOf, hasChannel } from '../contract/look-up.ts';
@@ -7,16 +7,16 @@ import { readJson } from './json-text.ts';
 
 export interface Draft {
   readonly type: string;
-  /** As it was typed; undefined as long as it follows from the data. */
+  /** The channel that the user typed; undefined while the data suggests it. */
   readonly channel: string | undefined;
-  /** As the form holds it. */
+  /** The data of the form. */
   readonly data: DataObject;
-  /** The data as text, while that is shown instead of the form. */
+  /** The data as text, while the page shows text instead of the form. */
   readonly json: string | undefined;
   readonly metadata: Metadata;
 }
 
-/** As typed; empty where nothing is to be said. */
+/** The metadata as typed; empty for absent fields. */
 export interface Metadata {
   readonly timestamp: string;
   readonly correlation_id: string;
@@ -30,7 +30,7 @@ export function newDraft(type: string, channel: string | undefined): Draft {
   return { type, channel, data: {}, json: undefined, metadata: NO_METADATA };
 }
 
-/** The same for another type: what both types have is kept. The idempotency key is not: it was that of another event. */
+/** The draft for another type. It keeps the fields that both types have, but not the idempotency key, which belongs to another event. */
 export function draftOfType(draft: Draft, type: string, document: ContractDocument): Draft {
   const whole = dataSchemaOf(document, type);
   const kept = Object.entries(draft.data).filter(([name, value]) => {
@@ -48,14 +48,14 @@ export function draftOfType(draft: Draft, type: string, document: ContractDocume
   };
 }
 
-/** The data that a draft says now; undefined while its text is not JSON. */
+/** The data of a draft; undefined while its text is not JSON. */
 export function dataOf({ data, json }: Draft, schema: JsonSchema): unknown {
   if (json === undefined) return published(data, schema);
   const read = readJson(json);
   return 'fault' in read ? undefined : read.value;
 }
 
-/** The channel where an event of this data belongs, as far as its ids tell. */
+/** The channel of a draft: the typed one, or else the one that the ids of its data suggest. */
 export function channelOf(draft: Draft, families: readonly Family[], data: unknown): string {
   if (draft.channel !== undefined) return draft.channel;
   for (const family of families) {
@@ -65,12 +65,12 @@ export function channelOf(draft: Draft, families: readonly Family[], data: unkno
   return '';
 }
 
-/** The channel of a family with an id; without one, what channels of the family begin with. */
+/** The channel of a family with an id; with an empty id, the beginning of the family's channels. */
 export function channelIn({ form }: Family, id: string): string {
   return form.replace('{id}', id);
 }
 
-/** The id in the data that channels of a family are called after: `job_id` for `forge.job`. Empty when there is none. */
+/** The id in the data that names the channel of a family: `job_id` for `forge.job`. Empty when there is none. */
 export function idFor({ name }: Family, { metadata }: Draft, data: unknown): string {
   const key = `${name.slice(name.lastIndexOf('.') + 1)}_id`;
   const id = isObject(data) ? data[key] : undefined;

@@ -1,4 +1,4 @@
-/** Why an event was not published, as far as no field can say it; and what to do about it. */
+/** The reason of a failed publish, unless a field shows it, and what to do. */
 import { CourierError, type CourierErrorCode, type Issue } from '@lumiere/courier-client';
 import { Alert, Button, List, Stack, Text } from '@mantine/core';
 import type { ReactElement } from 'react';
@@ -11,12 +11,12 @@ const TITLES: Readonly<Partial<Record<CourierErrorCode, string>>> = {
   PAYLOAD_TOO_LARGE: 'The event is too large',
   TOO_MANY_REQUESTS: 'Too much was published',
 };
-/** After these an event may be stored or not. Repeated with its key, it is stored once. */
+/** After these codes the event may be stored or not. A publish repeated with its key stores it once. */
 const OUTCOME_UNKNOWN: readonly CourierErrorCode[] = ['TIMEOUT', 'UNREACHABLE', 'INTERNAL_SERVER_ERROR', 'SERVICE_UNAVAILABLE'];
 
 interface FailureProps {
   readonly error: Error;
-  /** What has no field. */
+  /** The faults that no field shows. */
   readonly issues: readonly Issue[];
   readonly onRepeat: (idempotencyKey: string) => void;
 }

@@ -1,6 +1,6 @@
 /**
- * Data as a form holds it, and as it is published. They differ in two ways: a form has places for what is left out, and it
- * holds a free-form object as the text that was typed, as long as that is not JSON yet.
+ * Data in a form, and as it is published. They differ in two ways: a form has empty fields for absent values, and it keeps a
+ * free-form object as text while the text is not JSON yet.
  */
 import type { Issue } from '@lumiere/courier-client';
 import type { JsonSchema } from '../../../../../src/contract/json-schema.ts';
@@ -17,12 +17,12 @@ export function isObject(value: unknown): value is DataObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** The schema of what an object of `schema` holds under `name`; undefined for a name that it does not have. */
+/** The schema of the field `name` of an object of `schema`; undefined when the object has no such field. */
 export function partOf({ properties = {} }: JsonSchema, name: string): JsonSchema | undefined {
   return Object.hasOwn(properties, name) ? properties[name] : undefined;
 }
 
-/** What a form of `schema` says: without what is empty and need not be there. An empty item of a list is null. */
+/** The data that a form of `schema` publishes, without empty optional fields. An empty element of a list is null. */
 export function published(value: unknown, schema: JsonSchema): unknown {
   if (isFreeForm(schema)) return typeof value === 'string' ? parsed(value) : value;
   if (Array.isArray(value)) return value.map((item) => published(item, schema.items ?? {}) ?? null);
@@ -41,7 +41,7 @@ function parsed(text: string): unknown {
   return 'fault' in read ? text : read.value;
 }
 
-/** Whether a group of fields, or a list, has nothing in it. A free-form object without keys was typed as such. */
+/** Whether a group of fields or a list is empty. A free-form object without keys is not: the user typed it. */
 function isEmpty(value: unknown, schema: JsonSchema): boolean {
   if (Array.isArray(value)) return value.length === 0;
   return isObject(value) && !isFreeForm(schema) && Object.keys(value).length === 0;
@@ -58,14 +58,14 @@ export function unreadable(value: unknown, schema: JsonSchema, path: string): Is
   return Object.entries(schema.properties ?? {}).flatMap(([name, part]) => unreadable(value[name], part, `${path}.${name}`));
 }
 
-/** The path of the first thing that a form of `schema` has no way to show; undefined when it can show all of `value`. */
+/** The path of the first value that a form of `schema` cannot show; undefined when it can show all of `value`. */
 export function misfit(value: unknown, schema: JsonSchema, path: string): string | undefined {
   if (value === undefined) return undefined;
   if (isFreeForm(schema)) return typeof value === 'string' ? path : undefined;
   const { type, items, properties, enum: values } = schema;
   if (type === 'array') {
     if (!Array.isArray(value)) return path;
-    // An empty item is null.
+    // An empty element is null.
     return firstOf(value.map((item, index) => misfit(item ?? undefined, items ?? {}, `${path}.${index}`)));
   }
   if (type === 'object') {

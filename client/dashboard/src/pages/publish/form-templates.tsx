@@ -1,4 +1,4 @@
-/** How a form of data is laid out, where that is not as `@rjsf/mantine` has it: groups are fieldsets, and headings none. */
+/** The layout of a form of data, where it differs from that of `@rjsf/mantine`: groups are fieldsets without headings. */
 import { Button, Fieldset, Stack, Text } from '@mantine/core';
 import type { ArrayFieldTitleProps, DescriptionFieldProps, FieldErrorProps, IconButtonProps, ObjectFieldTemplateProps } from '@rjsf/utils';
 import type { ReactElement } from 'react';
@@ -34,7 +34,7 @@ export function Description({ id, description }: DescriptionFieldProps): ReactEl
   );
 }
 
-/** What is wrong with a group as a whole. Single fields show themselves what is wrong with them. */
+/** The faults of a group as a whole. Single fields show their own faults. */
 export function GroupErrors({ errors = [], schema }: FieldErrorProps): ReactElement | null {
   if (errors.length === 0 || (schema.type !== 'array' && schema.properties === undefined)) return null;
   return (

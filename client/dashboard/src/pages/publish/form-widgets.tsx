@@ -1,4 +1,4 @@
-/** The fields of a form of data. Each has its description and what is wrong with it tied to it, for those who hear the page. */
+/** The fields of a form of data. Each refers to its description and its fault, for screen readers. */
 import { NativeSelect, NumberInput, Textarea, TextInput } from '@mantine/core';
 import type { BaseInputTemplateProps, FieldProps, WidgetProps } from '@rjsf/utils';
 import { type ReactElement, type ReactNode, useState } from 'react';
@@ -36,7 +36,7 @@ export function TextField({ label, value, onChange, ...props }: BaseInputTemplat
   );
 }
 
-/** What was typed is never mended: the gateway says what is wrong with it. */
+/** Keeps the text as the user typed it: the gateway reports its faults. */
 export function NumberField({ label, value, onChange, ...props }: WidgetProps): ReactElement {
   const { minimum, maximum, type } = props.schema;
   return (
@@ -53,7 +53,7 @@ export function NumberField({ label, value, onChange, ...props }: WidgetProps): 
   );
 }
 
-/** Of values of a list, true and false among them; none is chosen at first. */
+/** A choice of the values of a list, or of true and false; at first none is chosen. */
 export function ChoiceField({ label, value, onChange, options, ...props }: WidgetProps): ReactElement {
   const choices = options.enumOptions ?? [];
   return (
@@ -67,7 +67,7 @@ export function ChoiceField({ label, value, onChange, options, ...props }: Widge
   );
 }
 
-/** Any JSON object. What is not JSON yet is handed on as the text that it is. */
+/** Any JSON object. Text that is not JSON yet stays text. */
 export function FreeFormField({ name, formData, onChange, fieldPathId, rawErrors, required, schema }: FieldProps): ReactElement {
   const [typed, setTyped] = useState('');
   const text = isSame(typed, formData) ? typed : textOf(formData);
@@ -90,7 +90,7 @@ export function FreeFormField({ name, formData, onChange, fieldPathId, rawErrors
   );
 }
 
-/** A string is always text that is still to be read. */
+/** The value of a text: JSON, or the text itself when it is not JSON or is a JSON string. */
 function heldFor(text: string): unknown {
   if (text.trim() === '') return undefined;
   const read = readJson(text);

@@ -1,4 +1,4 @@
-/** Where on the page each thing is told that is wrong with an event. */
+/** The place on the page of each fault of an event. */
 import type { Issue } from '@lumiere/courier-client';
 import { type ErrorSchema, ErrorSchemaBuilder } from '@rjsf/utils';
 import type { JsonSchema } from '../../../../../src/contract/json-schema.ts';
@@ -13,7 +13,7 @@ const OWN_FIELDS: ReadonlySet<string> = new Set([
   'idempotency_key',
 ]);
 
-/** The path of the field that shows what is wrong at `path`; undefined where the page has none. */
+/** The path of the field that shows the fault at `path`; undefined when the page has none. */
 export function fieldOf(path: string, schema: JsonSchema, isJson: boolean): string | undefined {
   if (OWN_FIELDS.has(path)) return path;
   const [root, ...names] = path.split('.');
@@ -28,12 +28,12 @@ function formField([name, ...rest]: readonly string[], schema: JsonSchema, path:
   return part === undefined ? undefined : formField(rest, part, `${path}.${name}`);
 }
 
-/** What is wrong at a field; what is deeper within it, with the way there. */
+/** The faults of a field, those deeper within it with their paths. */
 export function messageAt(field: string, { path, message }: Issue): string {
   return path === field ? message : `${path.slice(field.length + 1)}: ${message}`;
 }
 
-/** What is wrong with the data, for the form of it. */
+/** The faults of the data, for its form. */
 export function formErrors(issues: readonly Issue[], schema: JsonSchema): ErrorSchema {
   const builder = new ErrorSchemaBuilder();
   for (const issue of issues) {

@@ -1,9 +1,9 @@
-/** JSON as people type it: what it says, or where it ceases to be JSON. Browsers tell the place in their own words, or not at all. */
+/** Reads JSON that a user types, with the place of a fault. Browsers report the place in different words, or not at all. */
 import { parseJson } from '../../../../../src/contract/json-text.ts';
 
 export type JsonText = { readonly value: unknown } | { readonly fault: string };
 
-/** Reads JSON. What is wrong is told with its line and column, both from 1. */
+/** Reads JSON. A fault has its line and column, both from 1. */
 export function readJson(text: string): JsonText {
   const offset = faultAt(text);
   if (offset === undefined) return { value: parseJson(text) };
@@ -20,7 +20,7 @@ const TOKEN =
 
 type Expected = 'value' | 'item or ]' | 'key' | 'key or }' | ':' | ', or end';
 
-/** Where in `text` the first character stands that cannot be there; its length when more has to follow. */
+/** The offset of the first wrong character of `text`; the length of `text` when it ends too early; undefined for JSON. */
 function faultAt(text: string): number | undefined {
   const open: string[] = [];
   let expected: Expected = 'value';
@@ -40,7 +40,7 @@ function lengthOf(pattern: RegExp, text: string, offset: number): number {
   return pattern.exec(text)?.[0].length ?? 0;
 }
 
-/** What is expected after `token`, where it may stand; `open` are the brackets that are to be closed. */
+/** The tokens that may follow `token`; undefined when `token` is wrong here. `open` are the open brackets. */
 function follow(expected: Expected, token: string, open: string[]): Expected | undefined {
   if (token === '}' || token === ']') {
     const isDue = expected === ', or end' || expected === (token === '}' ? 'key or }' : 'item or ]');

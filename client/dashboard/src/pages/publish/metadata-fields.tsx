@@ -1,4 +1,4 @@
-/** What may be said of an event beside its data. */
+/** The fields of an event's metadata. */
 import { Button, Stack, TextInput } from '@mantine/core';
 import type { ReactElement, ReactNode } from 'react';
 import type { JsonSchema } from '../../../../../src/contract/json-schema.ts';
@@ -14,7 +14,7 @@ const FIELDS = [
 
 interface MetadataFieldsProps {
   readonly metadata: Metadata;
-  /** Of the whole draft. */
+  /** The schema of the whole draft. */
   readonly schema: JsonSchema;
   readonly errorAt: (path: string) => ReactNode;
   readonly isOpen: boolean;

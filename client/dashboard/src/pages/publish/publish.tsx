@@ -1,4 +1,4 @@
-/** Publishes an event by hand, and shows where it went. */
+/** Publishes an event by hand, and shows its recipients. */
 import type { Receipt } from '@lumiere/courier-client';
 import { Card, Grid, Stack, Title } from '@mantine/core';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
@@ -14,7 +14,7 @@ import { draftOfType, newDraft } from './draft.ts';
 import { type Result, Results } from './results.tsx';
 import { servicesFor, TypeChoice } from './type-choice.tsx';
 
-/** Results that are kept. */
+/** Results that the page keeps, at most. */
 const MAX_RESULTS = 10;
 
 export function PublishPage(): ReactElement {

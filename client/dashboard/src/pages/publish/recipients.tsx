@@ -1,4 +1,4 @@
-/** Who was given an event that was published. */
+/** The recipients of a published event. */
 import type { Receipt } from '@lumiere/courier-client';
 import { Badge, Group, Stack, Text } from '@mantine/core';
 import type { ReactElement } from 'react';

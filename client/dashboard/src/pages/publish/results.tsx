@@ -1,4 +1,4 @@
-/** What was published since the page was opened, newest first. */
+/** The events published since the page was opened, newest first. */
 import type { Receipt } from '@lumiere/courier-client';
 import { Anchor, Badge, Button, Card, Group, Stack, Text, Title } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
@@ -12,7 +12,7 @@ import { useIsAdmin } from '../../session/use-identity.ts';
 import { RecipientList } from './recipients.tsx';
 
 export interface Result {
-  /** Of this visit: a duplicate has the position of the event that was stored first. */
+  /** Names the result on this page: its position does not, as a duplicate has that of the event stored first. */
   readonly number: number;
   readonly receipt: Receipt;
 }
@@ -64,7 +64,7 @@ function ResultCard({ receipt, isNewest }: { readonly receipt: Receipt; readonly
   );
 }
 
-/** The newest only asks for it by itself, so that ten do not ask again and again. */
+/** Only the newest result queries its recipients by itself, so that ten results do not send ten queries again and again. */
 function Received({ receipt, isNewest }: { readonly receipt: Receipt; readonly isNewest: boolean }): ReactElement {
   const isAdmin = useIsAdmin();
   const [chosen, setChosen] = useState<boolean>();

@@ -1,4 +1,4 @@
-/** Which type of event is published: those of the services that one may speak for. */
+/** The choice of the event's type, among the types that the user may publish. */
 import { NativeSelect } from '@mantine/core';
 import type { ReactElement } from 'react';
 import type { ContractDocument } from '../../../../../src/contract/document.ts';

@@ -1,4 +1,4 @@
-/** Publishes a draft, and knows what was wrong with the last one. */
+/** Publishes a draft, and keeps the faults of the last one. */
 import { CourierError, type EventType, type Issue, type PublishOptions, type Receipt } from '@lumiere/courier-client';
 import { useCourierClient } from '@lumiere/courier-client/react';
 import { type UseMutationResult, useMutation } from '@tanstack/react-query';
@@ -15,7 +15,7 @@ interface Publication {
   readonly options: PublishOptions;
 }
 
-/** What is wrong; `number` counts the refusals, so that each is noticed. */
+/** The faults; `number` counts the refusals, so that the page announces each. */
 interface Refusal {
   readonly number: number;
   readonly issues: readonly Issue[];
@@ -24,11 +24,11 @@ interface Refusal {
 export interface Publishing {
   readonly mutation: UseMutationResult<Receipt, Error, Publication>;
   readonly refusal: Refusal;
-  /** @param schema of the whole draft. */
+  /** @param schema the schema of the whole draft. */
   readonly publish: (draft: Draft, channel: string, schema: JsonSchema) => void;
-  /** The same event as the last, which was published under this key. */
+  /** Publishes the last event again, with this key. */
   readonly repeat: (idempotencyKey: string) => void;
-  /** Tells that what is at `path` has changed, and what was wrong with it is not known to be any more. */
+  /** Notes a change at `path`, which removes the faults there. */
   readonly forget: (path: string) => void;
 }
 
@@ -37,7 +37,7 @@ export function usePublish(onPublished: (receipt: Receipt) => void): Publishing 
   const [refusal, setRefusal] = useState<Refusal>({ number: 0, issues: [] });
   const refuse = (issues: readonly Issue[]) => setRefusal(({ number }) => ({ number: number + 1, issues }));
   const mutation = useMutation<Receipt, Error, Publication>({
-    // What does not fit is refused by the gateway, in words; the compiler cannot know it here.
+    // The compiler cannot check the draft; the gateway does, and explains a refusal.
     mutationFn: ({ channel, type, data, options }) => client.publish(channel as never, type as EventType, data as never, options),
     networkMode: 'always',
     onMutate: () => setRefusal(({ number }) => ({ number, issues: [] })),
@@ -69,7 +69,7 @@ export function usePublish(onPublished: (receipt: Receipt) => void): Publishing 
   };
 }
 
-/** What keeps a draft from being an event at all. Everything else is the gateway's to judge. */
+/** The reason why a draft is not an event at all. The gateway checks everything else. */
 function faultsOf({ data, json, metadata: { timestamp } }: Draft, { properties }: JsonSchema): Issue[] {
   const time = timestamp.trim();
   const isTime = time === '' || new RegExp(properties?.['metadata']?.properties?.['timestamp']?.pattern ?? '', 'u').test(time);
@@ -85,7 +85,7 @@ function textFaults(json: string | undefined): Issue[] {
   return read !== undefined && 'fault' in read ? [{ path: 'data', message: read.fault }] : [];
 }
 
-/** What is empty is not said. */
+/** The metadata without empty fields. */
 function optionsOf({ timestamp, correlation_id, user_id, idempotency_key }: Metadata): PublishOptions {
   return {
     timestamp: timestamp.trim() === '' ? undefined : new Date(timestamp.trim()),

@@ -1,4 +1,4 @@
-/** What follows the oldest event that is shown: the end of history, or a way to more of it. */
+/** The content after the oldest shown event: the end of history, or a button that reads more of it. */
 import { Button, Group, Text } from '@mantine/core';
 import type { ReactElement } from 'react';
 import { dateTimeOf } from '../../parts/format.ts';

@@ -1,4 +1,4 @@
-/** One event: everything about it, where to go from it, and how to publish the same by program. */
+/** One event: its details, links from it, and code that publishes the same event. */
 import type { CourierEvent } from '@lumiere/courier-client';
 import { Anchor, Button, Drawer, Group, Stack, Text, Title } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
@@ -11,7 +11,7 @@ import { GATEWAY_URL } from '../../place.ts';
 import type { StreamSearch } from './search.ts';
 import { publishCode } from './snippets.ts';
 
-/** Characters of JSON that are shown at once. */
+/** Characters of JSON that the page shows at first. */
 const SHOWN = 20_000;
 
 interface EventDetailsProps {

@@ -18,9 +18,9 @@ interface EventListProps {
   readonly rows: readonly Row[];
   readonly chosen: string | undefined;
   readonly onChoose: (id: string) => void;
-  /** Told whether the newest is in sight. */
+  /** Called with whether the newest event is in sight. */
   readonly onScroll: (isAtNewest: boolean) => void;
-  /** What follows the oldest. */
+  /** The content after the oldest event. */
   readonly end: ReactNode;
 }
 

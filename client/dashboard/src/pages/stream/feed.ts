@@ -1,25 +1,27 @@
 /**
- * What was published on some channels, from the latest events on: the page's end of a subscription.
+ * The events of some channels, from the latest on: the page's end of a subscription.
  *
- * - **Beginning.** The position of the newest event is asked for, the subscription begins after it, and history is read
- *   backwards from the head. What was published in between comes both ways and is taken once.
- * - **Live.** Events that pass the filter are kept, the newest MAX_ROWS of them, and shown a few times a second.
- * - **Paused.** Events are held, and once MAX_HELD are, not taken any more: they stay with the client, then in the log.
- *   So a pause of any length loses nothing, and costs bounded memory.
+ * - **Start.** The feed asks for the position of the newest event, reads history backwards from the head, and subscribes after
+ *   that position. An event published in between comes both ways, and the feed adds it once.
+ * - **Live.** The feed keeps the newest MAX_ROWS events that its filter selects, and shows changes a few times a second.
+ * - **Paused.** The feed holds up to MAX_HELD events, and then takes no more: they wait in the client, and then in the log. So a
+ *   pause of any length loses nothing, and costs bounded memory.
  */
+
 import { CourierError, type CourierEvent, type EventType, type Gap, type Subscription } from '@lumiere/courier-client';
+import { messageOf } from '../../parts/format.ts';
 import type { Client } from '../../session/session.ts';
 
 export interface FeedOptions {
   readonly channels: readonly string[];
   readonly types?: readonly EventType[] | undefined;
-  /** Only events whose metadata are so; looked at here, not by the gateway. */
+  /** Only events with this source in their metadata. The feed checks `source`, `user` and `correlation`; the gateway does not. */
   readonly source?: string | undefined;
   readonly user?: string | undefined;
   readonly correlation?: string | undefined;
-  /** Begin after this position. */
+  /** A position: start after this event. */
   readonly after?: string | undefined;
-  /** Events that are looked at in history before it is asked whether to go on. */
+  /** Events of history that one search reads, at most. */
   readonly searchLimit?: number;
 }
 
@@ -31,25 +33,25 @@ export interface FeedState {
   /** Oldest first. */
   readonly rows: readonly Row[];
   readonly status: 'loading' | 'live' | 'failed';
-  /** Why it failed. */
+  /** The error of a failed feed. */
   readonly error?: CourierError | undefined;
   readonly isPaused: boolean;
-  /** Events that are held; `hasMore` when there may be others behind them. */
+  /** The held events; `hasMore` when more may wait in the client or in the log. */
   readonly held: { readonly count: number; readonly hasMore: boolean };
-  /** Of history: whether there is more, and how far back it was searched. */
+  /** Whether history has more events, and how far back the feed has searched it. */
   readonly earlier: { readonly status: 'loading' | 'more' | 'end' | 'failed'; readonly back?: Date; readonly error?: CourierError };
 }
 
-/** Rows that are kept, at most. */
+/** Rows that the feed keeps, at most. */
 export const MAX_ROWS = 10_000;
-/** Events that are held while it is paused, at most. */
+/** Events that a paused feed holds, at most. */
 export const MAX_HELD = 5000;
-/** Events of history that are wanted at once. */
+/** Events of history to show at once. */
 const PAGE = 100;
-/** Events of one page of history when most may not pass the filter. */
+/** Events of one page of history when the filter may reject most of them. */
 const SEARCH_PAGE = 1000;
 const SEARCH_LIMIT = 5000;
-/** How often changes are shown, in ms: often enough to look smooth, and cheap at any rate of events. */
+/** The interval of changes on the page, in ms: it looks smooth, and is cheap at any rate of events. */
 const FLUSH_MS = 100;
 
 const LOADING: FeedState = {
@@ -69,12 +71,12 @@ export class StreamFeed {
   #status: FeedState['status'] = 'loading';
   #error: CourierError | undefined;
   #earlier: FeedState['earlier'] = LOADING.earlier;
-  /** History is read on from before this position; from the head when there is none. */
+  /** The next page of history ends before this position; without one, at the head. */
   #before: string | undefined;
-  /** What history has given of what may come again. */
+  /** The events of history that the subscription may give again. */
   #known = new Set<string>();
   #held: Row[] = [];
-  /** Settled when it is not paused any more. */
+  /** Resolves at the end of the pause; undefined when the feed is not paused. */
   #resumed: PromiseWithResolvers<void> | undefined;
   #flush: ReturnType<typeof setTimeout> | undefined;
   #run = new AbortController();
@@ -91,7 +93,7 @@ export class StreamFeed {
     return () => this.#listeners.delete(listener);
   };
 
-  /** Begins, anew when it was closed. Returns the function that closes it. */
+  /** Starts the feed, also after it was closed. Returns the function that closes it. */
   open(): () => void {
     const run = new AbortController();
     this.#run = run;
@@ -127,7 +129,7 @@ export class StreamFeed {
     this.#changed();
   }
 
-  /** Forgets what is shown. */
+  /** Removes all rows. */
   clear(): void {
     this.#before = this.#rows.at(-1)?.id ?? this.#before;
     this.#rows = [];
@@ -135,7 +137,7 @@ export class StreamFeed {
     this.#changed();
   }
 
-  /** Reads history on, until there is something more to show, its end, or the limit of one search. */
+  /** Reads history until it finds a page of rows, reaches the end of history, or has read as much as one search may. */
   async loadEarlier(): Promise<void> {
     const { signal } = this.#run;
     const { channels, types, source, user, correlation, searchLimit = SEARCH_LIMIT } = this.#options;
@@ -147,9 +149,9 @@ export class StreamFeed {
       for (let looked = 0; looked < searchLimit && found < PAGE && this.#rows.length < MAX_ROWS; ) {
         const limit = isFiltered ? SEARCH_PAGE : PAGE;
         const page = await this.#client.history(channels, { order: 'newest', before: this.#before, types, limit, signal });
-        // What is shown is of a log that is not there any more: what this one has does not come before it.
+        // The rows are of an earlier log, and the events of this one do not precede them.
         if (page.gap !== null) throw new CourierError('GAP', `the log is another one (${page.gap.reason})`, { gap: page.gap });
-        const rows = page.events.filter((event) => this.#wants(event)).map(rowOf);
+        const rows = page.events.filter((event) => this.#selects(event)).map(rowOf);
         if (this.#status === 'loading') for (const { id } of rows) this.#known.add(id);
         this.#rows.unshift(...rows.reverse());
         this.#before = page.next;
@@ -175,18 +177,18 @@ export class StreamFeed {
         const newest = await this.#client.history(channels, { order: 'newest', limit: 1, signal });
         await this.loadEarlier();
         const [event] = newest.events;
-        if (!signal.aborted) this.#listen(signal, event === undefined ? { from: 'earliest' } : { lastEventId: event.id });
+        if (!signal.aborted) this.#subscribe(signal, event === undefined ? { from: 'earliest' } : { lastEventId: event.id });
       } else {
         this.#before = after;
         this.#earlier = { status: 'more' };
-        this.#listen(signal, { lastEventId: after });
+        this.#subscribe(signal, { lastEventId: after });
       }
     } catch (thrown) {
       this.#fail(signal, thrown);
     }
   }
 
-  #listen(signal: AbortSignal, start: { readonly from: 'earliest' } | { readonly lastEventId: string }): void {
+  #subscribe(signal: AbortSignal, start: { readonly from: 'earliest' } | { readonly lastEventId: string }): void {
     const { channels, types } = this.#options;
     const subscription: Subscription = this.#client.subscribe(channels, (event) => this.#receive(event), {
       ...start,
@@ -205,9 +207,9 @@ export class StreamFeed {
     subscription.live.then(live, () => undefined);
   }
 
-  /** @returns a promise that is to be waited for before more is given, once enough is held. */
+  /** @returns a promise that the client waits for before it gives more events, once the feed holds enough. */
   #receive(event: CourierEvent): Promise<void> | undefined {
-    if (!this.#wants(event) || this.#known.has(event.id)) return undefined;
+    if (!this.#selects(event) || this.#known.has(event.id)) return undefined;
     this.#take(rowOf(event));
     return this.#held.length >= MAX_HELD ? this.#resumed?.promise : undefined;
   }
@@ -218,7 +220,7 @@ export class StreamFeed {
     this.#changed();
   }
 
-  /** What is too much leaves at the old end, and can be had from history again. */
+  /** Adds a row, and removes the oldest rows when there are too many; history has them again. */
   #add(row: Row): void {
     this.#rows.push(row);
     if (this.#rows.length <= MAX_ROWS + PAGE) return;
@@ -227,7 +229,7 @@ export class StreamFeed {
     this.#earlier = { status: 'more' };
   }
 
-  #wants({ metadata }: CourierEvent): boolean {
+  #selects({ metadata }: CourierEvent): boolean {
     const { source, user, correlation } = this.#options;
     if (source !== undefined && metadata.source !== source) return false;
     if (user !== undefined && metadata.user_id !== user) return false;
@@ -263,7 +265,5 @@ function rowOf(event: CourierEvent): Row {
 }
 
 function errorOf(thrown: unknown): CourierError {
-  return thrown instanceof CourierError
-    ? thrown
-    : new CourierError('INVALID_ARGUMENT', thrown instanceof Error ? thrown.message : String(thrown));
+  return thrown instanceof CourierError ? thrown : new CourierError('INVALID_ARGUMENT', messageOf(thrown));
 }

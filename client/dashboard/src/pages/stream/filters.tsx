@@ -1,4 +1,4 @@
-/** What a stream is narrowed to. It is applied with Enter, or when a field is left: each change begins the stream anew. */
+/** The filter of a stream. It applies when the user presses Enter or leaves a field, as each change restarts the stream. */
 import { EVENT_TYPES, type EventType } from '@lumiere/courier-client';
 import { Button, Collapse, Group, MultiSelect, TextInput } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';

@@ -1,4 +1,4 @@
-/** What a stream shows, as it stands in the address: a link shows others the same. */
+/** The filter of a stream in the address, so that a link shows the same stream. */
 import { EVENT_TYPES, type EventType } from '@lumiere/courier-client';
 
 export interface StreamSearch {
@@ -8,11 +8,11 @@ export interface StreamSearch {
   readonly source?: string;
   readonly user?: string;
   readonly correlation?: string;
-  /** Begin after this position, instead of with what came last. */
+  /** A position: start after this event, instead of with the latest events. */
   readonly after?: string;
 }
 
-/** Takes what it knows of what stands in the address. */
+/** Reads the known parameters of the address. */
 export function streamSearch(search: Record<string, unknown>): StreamSearch {
   const listed = Array.isArray(search['types']) ? search['types'] : [];
   const types = EVENT_TYPES.filter((type) => listed.includes(type));
@@ -26,14 +26,14 @@ export function streamSearch(search: Record<string, unknown>): StreamSearch {
   };
 }
 
-/** An id that is a number is a number in the address. */
+/** The router reads an id of digits as a number. */
 function textOf<K extends keyof StreamSearch>(search: Record<string, unknown>, key: K): { readonly [P in K]?: string } {
   const value = search[key];
   if (typeof value !== 'string' && typeof value !== 'number') return {};
   return value === '' ? {} : ({ [key]: String(value) } as { readonly [P in K]?: string });
 }
 
-/** The channels and patterns of a list, without what is around them. */
+/** The channels and patterns of a comma list, without white space. */
 export function channelsOf(list: string | undefined): string[] {
   const channels = (list ?? '').split(/[\s,]+/).filter((channel) => channel !== '');
   return channels.length === 0 ? ['**'] : channels;

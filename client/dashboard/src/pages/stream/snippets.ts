@@ -1,4 +1,4 @@
-/** What the page shows, as a program would do it. Every value is quoted for its language: it may hold anything. */
+/** The page's events and subscriptions as programs. Every value may hold anything, so it is quoted for its language. */
 import type { CourierEvent } from '@lumiere/courier-client';
 import type { CodeIn } from '../../parts/code.tsx';
 import { channelsOf, type StreamSearch } from './search.ts';
@@ -41,7 +41,7 @@ export function publishCode({ type, channel, data, metadata }: CourierEvent, url
   };
 }
 
-/** Subscribes to what a stream shows. */
+/** Subscribes to the events of a stream. */
 export function subscribeCode({ channels, types, after }: StreamSearch, url: string): CodeIn {
   const list = channelsOf(channels);
   const query = new URLSearchParams({ ...(after !== undefined && { after }), ...(types !== undefined && { types: types.join(',') }) });
@@ -99,7 +99,7 @@ function js(value: unknown): string {
   return JSON.stringify(value);
 }
 
-/** JSON strings, and lists of them, are Python too, but for surrogates: those are written as one character each. */
+/** JSON strings, and lists of them, are Python, except for lone surrogates, which become replacement characters. */
 function python(value: unknown): string {
   return JSON.stringify(value).replace(/\p{Surrogate}/gu, '\\ufffd');
 }

@@ -1,4 +1,4 @@
-/** Events of any channels as they come, after those that came last; filtered, paused, looked at closely. */
+/** The latest events of any channels, and new ones as they come. The user can filter, pause and inspect them. */
 import type { Gap } from '@lumiere/courier-client';
 import { Alert, Badge, Button, Group, Stack, Text, Title } from '@mantine/core';
 import { useNavigate, useSearch } from '@tanstack/react-router';
@@ -42,7 +42,7 @@ function Stream({ search, onFilter }: StreamProps): ReactElement {
   const { channels, ...filter } = search;
   const { feed, state } = useFeed({ channels: channelsOf(channels), ...filter });
   const [chosen, setChosen] = useState<string>();
-  /** It goes on by itself only where it was held by itself. */
+  /** The stream resumes by itself only after it has paused by itself. */
   const isHeldByScroll = useRef(false);
   const onScroll = (isAtNewest: boolean) => {
     if (isAtNewest && isHeldByScroll.current) {

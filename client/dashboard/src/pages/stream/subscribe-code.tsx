@@ -1,4 +1,4 @@
-/** The subscription that a stream shows, to take along. */
+/** The subscription of a stream as code to copy. */
 import { Button, Modal } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import type { ReactElement } from 'react';

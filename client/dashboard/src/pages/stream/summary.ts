@@ -1,4 +1,4 @@
-/** An event's data on one line: short, whatever is in it. */
+/** An event's data on one short line. */
 import { legible } from '../../parts/legible.tsx';
 
 const MAX_FIELDS = 8;
@@ -9,7 +9,7 @@ export function summaryOf(data: object): string {
   return legible(fields.map(([name, value]) => `${name}=${short(value)}`).join('  '));
 }
 
-/** Never walks what is large: a payload may have 100 KiB. */
+/** Never walks large data, which may have 100 KiB. */
 function short(value: unknown): string {
   if (typeof value === 'string') return value.length > MAX_VALUE ? `${value.slice(0, MAX_VALUE)}…` : value;
   if (Array.isArray(value)) return `[${value.length}]`;

@@ -1,4 +1,4 @@
-/** Lanes on an axis: a bar from the first to the last event of each thing, a mark for each event. */
+/** Lanes on an axis: a bar from the first to the last event of a strategy, backtest, job or order, and a mark for each event. */
 import { Group, Text, Tooltip } from '@mantine/core';
 import type { ReactElement } from 'react';
 import { count, milliseconds } from '../../parts/format.ts';
@@ -7,7 +7,7 @@ import { SourceMark, useSourceColor } from '../../parts/source-mark.tsx';
 import classes from './lanes.module.css';
 import type { Axis, Lane } from './spans.ts';
 
-/** Marks in one lane, at most: the last of them. */
+/** Marks in one lane, at most: those of the last events. */
 const MAX_MARKS = 200;
 const MAX_LANES = 100;
 
@@ -49,7 +49,7 @@ export function Lanes({ lanes, axis, onChoose }: LanesProps): ReactElement {
               <Tooltip key={event.id} label={`${event.type}, ${tell(axis.at(event))}`}>
                 <button
                   type="button"
-                  // Everything is in the list below too, where it is reached with the keyboard.
+                  // The list below has the same events for the keyboard.
                   tabIndex={-1}
                   className={classes['mark']}
                   style={{ left: at(axis.at(event)), background: colorOf(lane.source) }}

@@ -1,30 +1,29 @@
-/** What events say about the things that they are of: each strategy, backtest, job, order has a lane of its own. */
+/** The spans of events: each strategy, backtest, job and order has a lane of its own. */
 import type { CourierEvent } from '@lumiere/courier-client';
 
 export interface Lane {
   /** `strategy sma-10-30`. */
   readonly name: string;
   readonly source: string;
-  /** In the order in which they were published. */
+  /** The events in the order of publishing. */
   readonly events: readonly CourierEvent[];
-  /** Where it begins and ends on the axis. */
+  /** The start and the end on the axis. */
   readonly from: number;
   readonly to: number;
 }
 
 /**
- * What events are placed on: time, or their order where their timestamps do not follow it, since whoever publishes may say
- * that something happened long ago.
+ * The axis of the events: time, or their order when the timestamps do not follow it, as a publisher may set an old timestamp.
  */
 export interface Axis {
   readonly kind: 'time' | 'order';
   readonly first: number;
   readonly last: number;
-  /** Where an event stands: in ms since 1970, or its number. */
+  /** The place of an event on the axis: ms since 1970, or its number. */
   readonly at: (event: CourierEvent) => number;
 }
 
-/** How far timestamps may go back from one event to the next, in ms: clocks differ, and services work side by side. */
+/** How far a timestamp may be before that of the previous event, in ms: clocks differ, and services work side by side. */
 const TOLERANCE_MS = 2000;
 
 export function axisOf(events: readonly CourierEvent[]): Axis {
@@ -36,7 +35,7 @@ export function axisOf(events: readonly CourierEvent[]): Axis {
   return { kind: 'order', first: 1, last: events.length, at: ({ id }) => numbers.get(id) ?? 0 };
 }
 
-/** Of which thing an event is: the first of these that its data has. */
+/** The fields that name an event's subject: the first one that its data has counts. */
 const SUBJECTS = [
   ['forge.job.', 'job_id', 'job'],
   ['strategy.', 'strategy_id', 'strategy'],
@@ -45,7 +44,7 @@ const SUBJECTS = [
   ['', 'order_id', 'order'],
 ] as const;
 
-/** Lanes in the order in which they began: a job, then its strategies, their backtests, their trades. */
+/** Lanes in the order of their first events: a job, its strategies, their backtests, their trades. */
 export function lanesOf(events: readonly CourierEvent[], { at }: Axis): Lane[] {
   const lanes = Map.groupBy(events, (event) => `${event.metadata.source}\n${subjectOf(event)}`);
   return [...lanes.values()]

@@ -1,4 +1,4 @@
-/** The events of a piece of work in their order, each with the time since it began, or its number. */
+/** The events of a piece of work in their order, each with the time since the first, or its number. */
 import type { CourierEvent } from '@lumiere/courier-client';
 import { Text, UnstyledButton } from '@mantine/core';
 import type { ReactElement } from 'react';

@@ -1,4 +1,4 @@
-/** One piece of work across services: every event with a correlation id, on one axis of time and in order. */
+/** One piece of work across services: all events with one correlation id, on an axis of time and in order. */
 import { Anchor, Badge, Card, Group, Stack, Text, Title } from '@mantine/core';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
 import { type ReactElement, useState } from 'react';
@@ -12,7 +12,7 @@ import { Lanes } from './lanes.tsx';
 import { axisOf, lanesOf } from './spans.ts';
 import { Steps } from './steps.tsx';
 
-/** Events of history that are looked at by themselves. */
+/** Events of history that the page searches without being asked. */
 const SEARCH_LIMIT = 20_000;
 
 export function TracePage(): ReactElement {
