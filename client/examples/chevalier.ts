@@ -1,4 +1,4 @@
-/** Chevalier: each order as it goes. Trading does not wait for Courier, and never fails because of it. */
+/** Chevalier: publishes each step of an order. Trading never waits for Courier, and never fails because of it. */
 import { BackgroundPublisher, CourierClient } from '@lumiere/courier-client';
 
 const client = new CourierClient({ url: process.env['COURIER_URL'] ?? 'http://127.0.0.1:8766', token: process.env['COURIER_TOKEN'] ?? '' });
@@ -13,7 +13,7 @@ export function orderFilled(strategyId: string, orderId: string, tradeId: string
   courier.submit({ channel, type: 'trade.executed', data: { ...fill, trade_id: tradeId, strategy_id: strategyId } });
 }
 
-/** When the service ends: what waits is published, for five seconds. */
+/** Ends with the service: publishes the waiting events, for five seconds at most. */
 export async function close(): Promise<void> {
   await courier.close({ timeoutMs: 5000 });
   await client.close();

@@ -1,4 +1,4 @@
-/** Forge: a job's start, progress and end; and what the services publish that its jobs wait for. */
+/** Forge: publishes the start, progress and end of a job, and waits for the events of other services. */
 import { BackgroundPublisher, CourierClient } from '@lumiere/courier-client';
 
 const client = new CourierClient({ url: process.env['COURIER_URL'] ?? 'http://127.0.0.1:8766', token: process.env['COURIER_TOKEN'] ?? '' });
@@ -15,7 +15,7 @@ export async function runJob(jobId: string, work: (progress: (done: number) => v
   }
 }
 
-/** Resolves with the figures of a backtest, also when it was done before; with undefined when it failed. */
+/** Resolves to the return of a backtest, also of one that is already done; to undefined when the backtest failed. */
 export async function backtestResult(backtestId: string): Promise<number | undefined> {
   const types = ['backtest.completed', 'backtest.failed'] as const;
   for await (const event of client.subscribe(`backtest.${backtestId}`, { types, from: 'earliest', onGap: 'fail' })) {

@@ -1,4 +1,4 @@
-/** The frontend: a backtest as it runs, and what the page says when it cannot know. */
+/** The frontend: shows a running backtest, and says when the page cannot show it. */
 import { CourierClient } from '@lumiere/courier-client';
 import { CourierProvider, useBacktestEvents, useCourierConnection } from '@lumiere/courier-client/react';
 

@@ -9,7 +9,7 @@ import type { EventIterator, Subscription } from './subscription.ts';
 import type { TokenSource } from './token.ts';
 
 export interface CourierClientOptions {
-  /** The address of the gateway: `http://127.0.0.1:8766`; with a path when a proxy has the gateway below one. In a page it may be relative. */
+  /** The gateway's address: `http://127.0.0.1:8766`; with a path when a proxy serves it below one. In a page it may be relative. */
   readonly url: string;
   /** A token, or a function that gives one: the client calls it before each connection, and before its token expires. */
   readonly token: TokenSource;
@@ -40,12 +40,12 @@ export interface SubscribeOptions<T extends string = EventType> extends FilterOp
   readonly signal?: AbortSignal | undefined;
   /** Events that may wait for the caller; later events stay in the log. 10,000 by default. */
   readonly maxBufferedEvents?: number | undefined;
-  /** What to do when the gateway refuses the client: end with its error (the default), or wait for `connect()` or `setToken()` and resume. */
+  /** When the gateway refuses the client: end with its error (the default), or wait for `connect()` or `setToken()`, and resume. */
   readonly whenRefused?: 'end' | 'wait' | undefined;
 }
 
 export interface HandlerOptions<T extends string = EventType> extends SubscribeOptions<T> {
-  /** Called with the error that ended the subscription. Without it, the promise `ended` rejects unhandled, so that nobody overlooks the error. */
+  /** Called with the error that ended the subscription. Without it the promise `ended` rejects unhandled, so that nobody overlooks it. */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
 
