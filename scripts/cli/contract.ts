@@ -1,4 +1,4 @@
-/** `courier contract`: the contract for machines, and whether it still keeps what an earlier one promised. */
+/** `courier contract`: writes the contract for machines, and compares it with an earlier version. */
 import { execFile } from 'node:child_process';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { findPackageJSON } from 'node:module';
@@ -24,10 +24,10 @@ const FORMATTERS = {
 export type ContractFormat = keyof typeof FORMATTERS;
 export const CONTRACT_FORMATS = Object.keys(FORMATTERS) as ContractFormat[];
 
-/** The exit code of a check that found the snapshot out of date, and nothing breaking. */
+/** The exit code of a check that finds the snapshot out of date, and no breaking change. */
 export const EXIT_OUT_OF_DATE = 4;
 
-/** The contract that was last agreed on, as `courier contract export` printed it. */
+/** The contract that was last agreed on, in the form that `courier contract export` prints. */
 export const SNAPSHOT = 'src/contract/snapshot.json';
 const ROOT = dirname(findPackageJSON(import.meta.url) as string);
 const RENEW = `courier contract export --output ${SNAPSHOT}`;
@@ -37,7 +37,7 @@ export interface ExportOptions {
   readonly output?: string | undefined;
 }
 
-/** Prints it, or writes a file once it is made: one that the command line itself is made of can be renewed. */
+/** Prints the contract, or writes it to a file when the text is complete, as the command line itself may import that file. */
 export async function exportContract({ format, output }: ExportOptions): Promise<void> {
   const text = FORMATTERS[format]();
   if (output !== undefined) writeFileSync(output, text);
@@ -67,7 +67,7 @@ export async function checkContract({ against, json }: CheckOptions): Promise<vo
   tell(changes.length === 0 ? 'the contract is the same' : `compatible changes: ${changes.length}`);
 }
 
-/** One change a line, below the type that it is about. */
+/** One line for each change, below its subject. */
 function tableOf(changes: readonly ContractChange[]): Line[] {
   const [head, ...lines] = rowLines(changes.map(({ subject: _, ...row }) => row));
   if (head === undefined) return [];
@@ -87,7 +87,7 @@ function snapshot(): string | undefined {
   }
 }
 
-/** What a file holds, or else the snapshot at a git ref. */
+/** The text of a file, or else the snapshot at a git ref. */
 async function textOf(against: string): Promise<string> {
   try {
     if (statSync(against, { throwIfNoEntry: false })?.isFile()) return readFileSync(against, 'utf8');
@@ -103,7 +103,7 @@ async function textOf(against: string): Promise<string> {
   }
 }
 
-/** More than the contract may ever have. */
+/** A bound that no contract reaches. */
 const MAX_BYTES = 64 * 1024 * 1024;
 
 function git(...args: string[]): Promise<{ stdout: string }> {
@@ -118,7 +118,7 @@ function parsed(name: string, text: string) {
   }
 }
 
-/** On one line. */
+/** The message of an error on one line. */
 function messageOf(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).replaceAll(/\s+/g, ' ');
 }

@@ -1,4 +1,4 @@
-/** `courier contract` as a person and as continuous integration use it: in a process, in repositories of its own. */
+/** `courier contract` as people and continuous integration use it: in a process, in repositories of its own. */
 import { execFile, execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -17,7 +17,7 @@ interface Result {
   readonly stderr: string;
 }
 
-/** A copy of the command line and what it is made of, whose contract may be changed, under version control. */
+/** A copy of the command line and its sources under version control, whose contract a test may change. */
 function temporaryTree() {
   const folder = temporaryFolder();
   for (const part of ['package.json', 'src', 'client/src', 'scripts/courier.ts', 'scripts/cli', 'scripts/contract']) {

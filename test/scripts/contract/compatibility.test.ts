@@ -1,4 +1,4 @@
-/** What a change of the contract means to publishers and subscribers, type by type. */
+/** The effect of each change of the contract on publishers and subscribers. */
 import { describe, expect, test } from 'vitest';
 import { contractChanges, parseContractDocument } from '../../../scripts/contract/compatibility.ts';
 import { type ContractDocument, contractDocument } from '../../../src/contract/document.ts';
@@ -8,14 +8,14 @@ type Writable<T> = T extends object ? { -readonly [K in keyof T]: Writable<T[K]>
 
 const now = contractDocument();
 
-/** The contract with something changed. */
+/** The contract with one change. */
 function changed(change: (document: Writable<ContractDocument>) => void): ContractDocument {
   const document = structuredClone(now) as Writable<ContractDocument>;
   change(document);
   return document;
 }
 
-/** Changes the data of a type, in the draft and as it is received, as a change of its one schema would. */
+/** Changes the data of a type in the draft and in the received event, as a change of their one schema would. */
 function withData(type: string, change: (data: Writable<JsonSchema>) => void): ContractDocument {
   return changed((document) => {
     for (const part of ['$defs', 'x-drafts'] as const) change(document[part][type]?.properties?.['data'] as Writable<JsonSchema>);

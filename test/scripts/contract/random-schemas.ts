@@ -1,4 +1,4 @@
-/** Random schemas, small random changes of them, and values that they may well accept. */
+/** Random schemas, small random changes of them, and values that they are likely to accept. */
 import fc from 'fast-check';
 import { contractDocument } from '../../../src/contract/document.ts';
 import { EVENT_TYPES } from '../../../src/contract/index.ts';
@@ -54,7 +54,7 @@ type Pick = fc.GeneratorValue;
 export const oneOf = <T>(pick: Pick, ...values: readonly T[]): T => pick(() => fc.constantFrom(...values));
 const chance = (pick: Pick, percent: number) => pick(fc.integer, { min: 1, max: 100 }) <= percent;
 
-/** The schema with one small thing changed, in it or in a schema within. */
+/** The schema with one small change, in it or in a schema within. */
 export function mutate(node: JsonSchema, pick: Pick): JsonSchema {
   const { properties, items, anyOf, additionalProperties } = node;
   const within: (() => JsonSchema)[] = [];
@@ -101,7 +101,7 @@ function mutateHere(node: JsonSchema, pick: Pick): JsonSchema {
   return JSON.parse(JSON.stringify(oneOf(pick, ...here)()));
 }
 
-/** A value that the schema may well take, and often just not. */
+/** A value that the schema is likely to accept, or to refuse for one detail. */
 export function sample(node: JsonSchema, pick: Pick): unknown {
   if (chance(pick, 5)) return oneOf<unknown>(pick, ...STRINGS, ...NUMBERS, null, true, [], {});
   if ('const' in node) return node.const;

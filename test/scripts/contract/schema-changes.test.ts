@@ -1,4 +1,4 @@
-/** The verdict on a change of a schema agrees with what a validator says of values, whoever made the schema. */
+/** The verdict on a change of a schema agrees with a validator's verdict on values, for written and for random schemas. */
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import fc from 'fast-check';
@@ -12,7 +12,7 @@ type Validator = (value: unknown) => boolean;
 const ajv = formats.default(new Ajv2020({ strict: false, ownProperties: true, addUsedSchema: false }));
 const validator = (schema: JsonSchema): Validator => ajv.compile(schema);
 
-/** As subscribers hold it: with the fields that a later Courier may add. */
+/** The schema that subscribers apply: open to fields that a later Courier may add. */
 function open(schema: JsonSchema): JsonSchema {
   return JSON.parse(JSON.stringify(schema), (_key, value) => {
     if (value?.additionalProperties !== false) return value;
@@ -30,7 +30,7 @@ const breaks = (before: JsonSchema, after: JsonSchema) => {
 };
 
 describe('each rule, with a value that shows what breaks', () => {
-  /** `refused`: by the later schema, of a publisher. `unforeseen`: by the earlier one, of a subscriber. */
+  /** `refused`: a value that the later schema refuses from a publisher. `unforeseen`: one that the earlier schema refuses from Courier. */
   interface Case {
     readonly before: JsonSchema;
     readonly after: JsonSchema;
@@ -196,10 +196,10 @@ describe('random changes of random schemas and of those of the contract', () => 
           if (!verdict.subscribers && is) expect(foreseen(value), shown).toBe(true);
         }
       }),
-      // Whatever drew the values cannot be made smaller in reasonable time.
+      // Shrinking the generator of the values would take too long.
       { numRuns: 1000, endOnFailure: true },
     );
-    // Enough was called compatible, and enough values were taken, for this to mean something.
+    // Enough changes were called compatible, and enough values accepted, for the test to mean something.
     expect(seen.compatible).toBeGreaterThan(200);
     expect(seen.values).toBeGreaterThan(2000);
   });

@@ -1,4 +1,4 @@
-/** The generated TypeScript says what the schemas do, and is what is committed. */
+/** The generated TypeScript has the types of the schemas, and equals the committed file. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, expectTypeOf, test } from 'vitest';
 import type * as Generated from '../../../client/src/contract.ts';
@@ -19,7 +19,7 @@ import {
 import type { JsonSchema } from '../../../src/contract/json-schema.ts';
 import { CONTRACT_HASH } from '../../../src/version.ts';
 
-/** What zod infers with `foo?: T | undefined` as `foo?: T`, at every level. */
+/** zod's types with `foo?: T` in place of `foo?: T | undefined`, at every level. */
 type Exact<T> = T extends readonly (infer Item)[]
   ? Exact<Item>[]
   : T extends object
