@@ -28,11 +28,11 @@ test('a log that was set back by hand, with the epochs that it had, has lost wha
     { name: 'd', first: 200 },
   ]);
   for (const [id, resumption] of [
-    ['a-50', { gap: undefined, after: 50 }],
-    ['a-80', { gap: 'epoch', after: 50 }],
-    ['b-150', { gap: 'epoch', after: 50 }],
-    ['c-199', { gap: undefined, after: 199 }],
-    ['d-201', { gap: 'ahead', after: 200 }],
+    ['a-50', { gap: undefined, afterSeq: 50 }],
+    ['a-80', { gap: 'epoch', afterSeq: 50 }],
+    ['b-150', { gap: 'epoch', afterSeq: 50 }],
+    ['c-199', { gap: undefined, afterSeq: 199 }],
+    ['d-201', { gap: 'ahead', afterSeq: 200 }],
   ] as const) {
     expect([id, positions.resume(parse(id), 200)]).toEqual([id, resumption]);
   }

@@ -134,14 +134,14 @@ describe('a database that is not the one that it was', () => {
     const { next, position, before } = await changed('UPDATE courier_log SET head = 5', 'DELETE FROM courier_event WHERE seq > 5');
     expect(next.positions.epoch).not.toBe(before);
     const [, seq] = position.split('-');
-    expect(next.positions.resume({ epoch: before, seq: Number(seq) }, 20)).toEqual({ gap: 'epoch', after: 5 });
-    expect(next.positions.resume({ epoch: before, seq: 5 }, 20)).toEqual({ gap: undefined, after: 5 });
+    expect(next.positions.resume({ epoch: before, seq: Number(seq) }, 20)).toEqual({ gap: 'epoch', afterSeq: 5 });
+    expect(next.positions.resume({ epoch: before, seq: 5 }, 20)).toEqual({ gap: undefined, afterSeq: 5 });
   });
 
   test('another server took its place: the instance breaks, and what both have keeps its positions', async () => {
     const { next, before } = await changed("UPDATE courier_log SET server = 'another/00000001'");
     expect(next.positions.epoch).not.toBe(before);
-    expect(next.positions.resume({ epoch: before, seq: 10 }, 20)).toEqual({ gap: undefined, after: 10 });
+    expect(next.positions.resume({ epoch: before, seq: 10 }, 20)).toEqual({ gap: undefined, afterSeq: 10 });
   });
 
   test('connections that break are replaced, and nothing else happens', async () => {
@@ -383,7 +383,7 @@ test.each<[LogStart, RegExp]>([
       'ANALYZE courier_event',
       `SET plan_cache_mode = ${mode}`,
       `PREPARE read AS ${readsFrom(start).some.text}`,
-      `EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) EXECUTE read(${'before' in start ? start.beforeSeq : start.afterSeq}, 100, NULL, '{0,1}', '{user.u1,forge.job.j1}')`,
+      `EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) EXECUTE read(${start.beforeSeq ?? start.afterSeq}, 100, NULL, '{0,1}', '{user.u1,forge.job.j1}')`,
     );
     const plan = rows.map((row) => String(row['QUERY PLAN']));
     const scans = plan.filter((step) => / on courier_event_\d/.test(step));
@@ -488,7 +488,7 @@ test('what was lost and said to be is told, and stored again by whoever repeats 
   await expect(openPostgresLog({ url })).rejects.toThrow(/UPDATE courier_log SET head = 5,/);
   await execute(url, 'UPDATE courier_log SET head = 5');
   await using log = await openPostgresLog({ url });
-  expect(log.positions.resume(parsePosition(lost) as Position, 5)).toEqual({ gap: 'epoch', after: 5 });
+  expect(log.positions.resume(parsePosition(lost) as Position, 5)).toEqual({ gap: 'epoch', afterSeq: 5 });
   expect(await log.append([draftOn('global', { key: 'k' })])).toMatchObject([{ event: { seq: 6 }, duplicate: false }]);
 });
 
