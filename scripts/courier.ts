@@ -4,8 +4,8 @@ import { ConfigError, parseConfig } from '../src/config.ts';
 /** The command line of Courier: what the commands are called and what they take. Their work is in cli/. */
 import { ROLES } from '../src/contract/admin.ts';
 import { EVENT_TYPES, type EventType } from '../src/contract/index.ts';
+import { PostgresOpenError } from '../src/log/postgres/server.ts';
 import { migratePostgres } from '../src/log/postgres.ts';
-import { PostgresOpenError } from '../src/log/postgres-server.ts';
 import { serve } from '../src/main.ts';
 import { VERSION } from '../src/version.ts';
 import { connections, revoke } from './cli/admin.ts';

@@ -1,5 +1,5 @@
 /** Revocations that several instances share, beside their log in PostgreSQL. */
-import type { PostgresDatabase } from '../log/postgres-database.ts';
+import type { PostgresDatabase } from '../log/postgres/database.ts';
 import { type Revocation, type RevocationStore, revocation } from './revocations.ts';
 
 const LOAD = {

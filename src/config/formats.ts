@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { MIN_SECRET_BYTES } from '../auth/tokens.ts';
 import { type Network, parseNetworks } from '../connections/client-address.ts';
 import { type Limits, parseLimits } from '../limits/limits.ts';
-import { PostgresAddress } from '../log/postgres-address.ts';
+import { PostgresAddress } from '../log/postgres/address.ts';
 import { BROKER_FORM, parseRedisAddress } from '../redis/address.ts';
 
 export type LogTarget =

@@ -23,12 +23,12 @@ import {
   type StoredEvent,
 } from './log.ts';
 import { type Epoch, Positions } from './positions.ts';
-import { PostgresAddress } from './postgres-address.ts';
-import { connect, PostgresDatabase, PostgresSockets, type Row, reasonOf, type Statement } from './postgres-database.ts';
-import { dayOf, ensurePartitions, PastDays, timesOf } from './postgres-days.ts';
-import { keepGuard, openError, openGuard, withClient } from './postgres-guard.ts';
-import { beginEpoch, migrate, NO_PARTITION, OTHER_EPOCH, SERVER_NAME } from './postgres-schema.ts';
-import { checkServer, checkSessions, PostgresOpenError, prepareSession } from './postgres-server.ts';
+import { PostgresAddress } from './postgres/address.ts';
+import { connect, PostgresDatabase, PostgresSockets, type Row, reasonOf, type Statement } from './postgres/database.ts';
+import { dayOf, ensurePartitions, PastDays, timesOf } from './postgres/days.ts';
+import { keepGuard, openError, openGuard, withClient } from './postgres/guard.ts';
+import { beginEpoch, migrate, NO_PARTITION, OTHER_EPOCH, SERVER_NAME } from './postgres/schema.ts';
+import { checkServer, checkSessions, PostgresOpenError, prepareSession } from './postgres/server.ts';
 import {
   APPEND,
   BOUNDS,
@@ -39,7 +39,7 @@ import {
   storedEvent,
   TRIM_KEYS,
   WAITS_FOR_STANDBY,
-} from './postgres-statements.ts';
+} from './postgres/statements.ts';
 import { lengthOf, spanOf } from './span.ts';
 import { RETRY_AFTER_MS, unavailable } from './unavailable.ts';
 

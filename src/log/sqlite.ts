@@ -9,9 +9,9 @@ import type { CourierError } from '../errors.ts';
 import { bytesOf, MAX_IN_FLIGHT_BYTES } from './group-commit.ts';
 import type { Appended, Concern, EventLog, LogBounds, LogCopy, LogPage, LogQuery, NewEvent, StoredEvent } from './log.ts';
 import { Positions } from './positions.ts';
-import { openCopy, removeCopy } from './sqlite-copy.ts';
-import type { Disk, Placement, Reply, Request, WorkerSettings } from './sqlite-messages.ts';
-import { LogOpenError } from './sqlite-schema.ts';
+import { openCopy, removeCopy } from './sqlite/copy.ts';
+import type { Disk, Placement, Reply, Request, WorkerSettings } from './sqlite/messages.ts';
+import { LogOpenError } from './sqlite/schema.ts';
 import { clockOf, type Moment } from './steady-clock.ts';
 import { unavailable } from './unavailable.ts';
 
@@ -55,7 +55,7 @@ export async function openSqliteLog(options: SqliteLogOptions): Promise<EventLog
   if (!mustExist) mkdirSync(dirname(path), { recursive: true });
   const settings: WorkerSettings = { path, mustExist, maxBytes };
   // Sources run as they are, packages as JavaScript.
-  const file = new URL(`./sqlite-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
+  const file = new URL(`./sqlite/worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
   const worker = new Worker(file, { workerData: settings });
   const [reply] = (await Promise.race([
     once(worker, 'message'),

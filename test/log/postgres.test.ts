@@ -5,8 +5,8 @@ import { createDatabase, startPgBouncer, startPostgres } from '../../scripts/ser
 import { EVERYTHING } from '../../src/contract/channels.ts';
 import { type Position, parsePosition } from '../../src/contract/position.ts';
 import type { LogStart, StoredEvent } from '../../src/log/log.ts';
+import { readsFrom } from '../../src/log/postgres/statements.ts';
 import { migratePostgres, openPostgresLog, type SharedLog } from '../../src/log/postgres.ts';
-import { readsFrom } from '../../src/log/postgres-statements.ts';
 import { describeEventLog, draftOn } from '../contracts/event-log.ts';
 
 const never = new AbortController().signal;

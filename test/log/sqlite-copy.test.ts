@@ -6,9 +6,9 @@ import { describe, expect, test } from 'vitest';
 import { EVERYTHING } from '../../src/contract/channels.ts';
 import type { EventLog, LogCopy, StoredEvent } from '../../src/log/log.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
+import { copyDatabase } from '../../src/log/sqlite/copy.ts';
+import { inspectLogFile } from '../../src/log/sqlite/inspect.ts';
 import { openSqliteLog } from '../../src/log/sqlite.ts';
-import { copyDatabase } from '../../src/log/sqlite-copy.ts';
-import { inspectLogFile } from '../../src/log/sqlite-inspect.ts';
 import { draftOn } from '../contracts/event-log.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 

@@ -22,8 +22,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type ChannelSet, channelSetOf, EVERYTHING } from '../../src/contract/channels.ts';
 import type { EventLog, LogStart } from '../../src/log/log.ts';
+import { readStatement } from '../../src/log/sqlite/store.ts';
 import { openSqliteLog } from '../../src/log/sqlite.ts';
-import { readStatement } from '../../src/log/sqlite-store.ts';
 import { describeEventLog, draftOn } from '../contracts/event-log.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 

@@ -4,8 +4,8 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSyn
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, test } from 'vitest';
+import { inspectLogFile } from '../../src/log/sqlite/inspect.ts';
 import { openSqliteLog } from '../../src/log/sqlite.ts';
-import { inspectLogFile } from '../../src/log/sqlite-inspect.ts';
 import { draftOn } from '../contracts/event-log.ts';
 import { runCli } from '../helpers/cli.ts';
 import { temporaryFolder } from '../helpers/folder.ts';

@@ -2,17 +2,16 @@
 import { closeSync, existsSync, openSync, readSync, statfsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { CHANNEL_FAMILIES, type ChannelFamily } from '../contract/channels.ts';
-import { IDEMPOTENCY_WINDOW_MS, type LogBounds, type LogPage, type NewEvent, PAGE_BYTES, type StoredEvent } from './log.ts';
+import { CHANNEL_FAMILIES, type ChannelFamily } from '../../contract/channels.ts';
+import { IDEMPOTENCY_WINDOW_MS, type LogBounds, type LogPage, type NewEvent, PAGE_BYTES, type StoredEvent } from '../log.ts';
+import { type Epoch, newEpochName } from '../positions.ts';
+import { lengthOf, spanOf } from '../span.ts';
+import type { Moment } from '../steady-clock.ts';
+import { type CopyOptions, copyDatabase, copyPathOf, removeCopy } from './copy.ts';
+import type { Disk, Placement, Request, WorkerSettings } from './messages.ts';
 import { PlacedFiles } from './placed-files.ts';
-import { type Epoch, newEpochName } from './positions.ts';
-import { makePrivate, narrow } from './private-file.ts';
-import { isReadOnly, READ_ONLY } from './read-only.ts';
-import { lengthOf, spanOf } from './span.ts';
-import { type CopyOptions, copyDatabase, copyPathOf, removeCopy } from './sqlite-copy.ts';
-import type { Disk, Placement, Request, WorkerSettings } from './sqlite-messages.ts';
-import { checksumOf, epochsOf, LogOpenError, openProblem, pragma, prepareFile, recognise } from './sqlite-schema.ts';
-import type { Moment } from './steady-clock.ts';
+import { isReadOnly, makePrivate, narrow, READ_ONLY } from './rights.ts';
+import { checksumOf, epochsOf, LogOpenError, openProblem, pragma, prepareFile, recognise } from './schema.ts';
 
 /** Shapes of reads whose statements are kept. */
 const MAX_PREPARED_READS = 64;

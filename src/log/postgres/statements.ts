@@ -1,7 +1,7 @@
 /** What the log asks of PostgreSQL: each statement is prepared once for each connection. */
-import { CHANNEL_FAMILIES, type ChannelFamily } from '../contract/channels.ts';
-import { type LogStart, PAGE_BYTES, type StoredEvent } from './log.ts';
-import type { Row, Statement } from './postgres-database.ts';
+import { CHANNEL_FAMILIES, type ChannelFamily } from '../../contract/channels.ts';
+import { type LogStart, PAGE_BYTES, type StoredEvent } from '../log.ts';
+import type { Row, Statement } from './database.ts';
 
 export const APPEND: Statement = { name: 'append', text: 'SELECT * FROM courier_append($1, $2, $3, $4, $5, $6, $7, $8, $9)' };
 export const BOUNDS: Statement = {

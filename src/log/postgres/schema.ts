@@ -5,8 +5,8 @@
  * order of numbers is the order of commits, and a rollback leaves no hole.
  */
 import type { ClientBase } from 'pg';
-import { newEpochName } from './positions.ts';
-import { PostgresOpenError } from './postgres-server.ts';
+import { newEpochName } from '../positions.ts';
+import { PostgresOpenError } from './server.ts';
 
 /** Held while the schema is brought to this version, so that instances may start together: "COUR" in ASCII. */
 export const LOCK_SPACE = 0x434f5552;

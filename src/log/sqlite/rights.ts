@@ -1,5 +1,6 @@
-/** Files that only the gateway's user may read and write, whatever the umask. */
-import { chmodSync, closeSync, fchmodSync, openSync, statSync } from 'node:fs';
+/** Who may read and write the file of a log: the gateway's user only, whatever the umask; nobody where the file system is read-only. */
+import { accessSync, chmodSync, closeSync, constants, fchmodSync, openSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 
 const MODE = 0o600;
 /** The permission bits of a mode. */
@@ -27,4 +28,16 @@ export function narrow(path: string): void {
   const file = statSync(path, { throwIfNoEntry: false });
   if (file === undefined || file.uid !== process.getuid?.()) return;
   if ((file.mode & PERMISSIONS & ~MODE) !== 0) chmodSync(path, MODE);
+}
+
+export const READ_ONLY = 'the file system is read-only: see why, as disks that fail become so, and mount it to be written to';
+
+/** Whether the file system of a file takes no writes, which it says by a code that SQLite does not pass on. */
+export function isReadOnly(path: string): boolean {
+  try {
+    accessSync(dirname(path), constants.W_OK);
+    return false;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EROFS';
+  }
 }

@@ -4,8 +4,8 @@
  */
 import { Socket } from 'node:net';
 import pg from 'pg';
-import type { PostgresAddress } from './postgres-address.ts';
-import { checkServer, LOCK_MS, PostgresOpenError, prepareSession, STATEMENT_MS } from './postgres-server.ts';
+import type { PostgresAddress } from './address.ts';
+import { checkServer, LOCK_MS, PostgresOpenError, prepareSession, STATEMENT_MS } from './server.ts';
 
 /** Connections at once. */
 const MAX_CONNECTIONS = 10;

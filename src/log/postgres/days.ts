@@ -1,7 +1,7 @@
 /** Events lie in one partition a day (UTC): made before the day begins, and dropped whole when it is past retention. */
 import pg, { type ClientBase } from 'pg';
-import type { PostgresDatabase } from './postgres-database.ts';
-import { LOCK_SPACE } from './postgres-schema.ts';
+import type { PostgresDatabase } from './database.ts';
+import { LOCK_SPACE } from './schema.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** The last day that a date can name. */

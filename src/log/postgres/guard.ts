@@ -4,10 +4,10 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import type pg from 'pg';
-import type { PostgresAddress } from './postgres-address.ts';
-import { connect, detailOf, PostgresSockets } from './postgres-database.ts';
-import { beginEpoch, LOCK_SPACE } from './postgres-schema.ts';
-import { PostgresOpenError } from './postgres-server.ts';
+import type { PostgresAddress } from './address.ts';
+import { connect, detailOf, PostgresSockets } from './database.ts';
+import { beginEpoch, LOCK_SPACE } from './schema.ts';
+import { PostgresOpenError } from './server.ts';
 
 const PAUSE_MS = 500;
 

@@ -1,7 +1,7 @@
 /** The SQLite file: its identity, its schema by version, and the check that a file is one of ours and whole. */
 import type { DatabaseSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
-import { type Epoch, newEpochName } from './positions.ts';
+import { type Epoch, newEpochName } from '../positions.ts';
 
 /** Marks the file as a log of Courier: "COUR" in ASCII. */
 const APPLICATION_ID = 0x434f5552;

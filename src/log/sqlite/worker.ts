@@ -5,10 +5,10 @@
  */
 import type { BackupProgressInfo } from 'node:sqlite';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { commitSize } from './group-commit.ts';
-import { isReadOnly, READ_ONLY } from './read-only.ts';
-import type { Reply, Request, WorkerSettings } from './sqlite-messages.ts';
-import { SqliteStore } from './sqlite-store.ts';
+import { commitSize } from '../group-commit.ts';
+import type { Reply, Request, WorkerSettings } from './messages.ts';
+import { isReadOnly, READ_ONLY } from './rights.ts';
+import { SqliteStore } from './store.ts';
 
 type Append = Extract<Request, { kind: 'append' }>;
 type Other = Exclude<Request, Append>;

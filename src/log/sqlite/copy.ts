@@ -5,8 +5,8 @@
 import { closeSync, fdatasyncSync, openSync, rmSync, writeSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { type BackupProgressInfo, backup, type DatabaseSync } from 'node:sqlite';
-import type { LogCopy } from './log.ts';
-import { makePrivate } from './private-file.ts';
+import type { LogCopy } from '../log.ts';
+import { makePrivate } from './rights.ts';
 
 /** Pages that are copied at once: a commit waits for so many, and for more only where it adds more. */
 const STEP_PAGES = 64;

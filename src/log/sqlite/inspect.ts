@@ -1,8 +1,8 @@
 /** Looks through a file that is to be a log, from its pages to each of its events, without changing anything. */
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
-import { Positions } from './positions.ts';
-import { checksumOf, epochsOf, LogOpenError, openProblem, pragma, recognise, SCHEMA_VERSION } from './sqlite-schema.ts';
+import { Positions } from '../positions.ts';
+import { checksumOf, epochsOf, LogOpenError, openProblem, pragma, recognise, SCHEMA_VERSION } from './schema.ts';
 
 export interface LogFile {
   readonly bytes: number;

@@ -1,8 +1,8 @@
 /** What the SQLite log's main thread and its worker say to each other. */
-import type { ChannelFamily } from '../contract/channels.ts';
-import type { LogBounds, LogPage, LogStart, NewEvent, StoredEvent } from './log.ts';
-import type { Epoch } from './positions.ts';
-import type { Moment } from './steady-clock.ts';
+import type { ChannelFamily } from '../../contract/channels.ts';
+import type { LogBounds, LogPage, LogStart, NewEvent, StoredEvent } from '../log.ts';
+import type { Epoch } from '../positions.ts';
+import type { Moment } from '../steady-clock.ts';
 
 export interface WorkerSettings {
   readonly path: string;
