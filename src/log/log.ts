@@ -6,11 +6,11 @@
  *   which says so in its name, survives neither). When it rejects, nothing is known to be stored; the same call with
  *   the same idempotency keys may be repeated and stores nothing twice.
  * - **All or none.** The events of one `append` get consecutive sequence numbers in the order given, or none is stored.
- * - **Dense, in commit order.** Sequence numbers are 1, 2, 3 … without holes. A reader that has seen n will never
- *   later find a number below n that it could not have seen.
+ * - **Dense, in commit order.** Sequence numbers are 1, 2, 3 … without holes. Whoever has read n never finds a number
+ *   below n later that could not be read then.
  * - **Idempotent.** A key is stored once per principal within IDEMPOTENCY_WINDOW_MS; repeats, concurrent ones too,
  *   get the event that was stored first, marked as a duplicate. Two equal keys within one append count as repeats.
- * - **Proportional.** Reading costs in proportion to the events that the selector matches, not to the log's length, in
+ * - **Proportional.** Reading costs in proportion to the events that the channels have, not to the log's length, in
  *   either direction.
  * - **Trimmed from the front only.** Retention removes the oldest events; numbers are never given out again.
  * - **Recognisable.** A position of another log, or of this one in a state that was lost, is never taken for one of now.
@@ -42,7 +42,7 @@ export interface StoredEvent {
   readonly channel: string;
   readonly family: ChannelFamily;
   readonly type: string;
-  /** As in EventDraft. */
+  /** As in NewEvent. */
   readonly body: string;
 }
 
@@ -83,10 +83,10 @@ export interface LogPage extends LogBounds {
   readonly events: readonly StoredEvent[];
   /**
    * How far the page reaches: every retained match between where it began and here, this number included, is in `events`.
-   * - After `after`: `head` when nothing more is to be had; always greater than `after`, unless that is `head` or beyond,
-   *   and then `after` itself.
-   * - Before `before`: `first` when nothing more is to be had; always less than `before`, unless that is `first` or older,
-   *   and then `before` itself.
+   * - After `afterSeq`: `head` when nothing more is to be had; always greater than `afterSeq`, unless that is `head` or
+   *   beyond, and then `afterSeq` itself.
+   * - Before `beforeSeq`: `first` when nothing more is to be had; always less than `beforeSeq`, unless that is `first` or
+   *   older, and then `beforeSeq` itself.
    */
   readonly endSeq: number;
 }
@@ -111,12 +111,12 @@ export interface EventLog extends AsyncDisposable {
   onCommit(listener: (events: readonly StoredEvent[]) => void): () => void;
 
   /**
-   * Stores events. Resolves, in the order of `drafts`, when they are durable.
+   * Stores events. Resolves, in the order of `events`, when they are durable.
    *
    * @throws {CourierError} SERVICE_UNAVAILABLE when the log cannot take them now (disk full, closing, too much in
    * flight): retryable with the same idempotency keys.
    */
-  append(drafts: readonly NewEvent[]): Promise<readonly Appended[]>;
+  append(events: readonly NewEvent[]): Promise<readonly Appended[]>;
 
   /** Reads one page. An aborted signal rejects with its reason. */
   read(query: LogQuery, signal: AbortSignal): Promise<LogPage>;

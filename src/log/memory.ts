@@ -2,6 +2,7 @@
 import { CHANNEL_FAMILIES, type ChannelSet } from '../contract/channels.ts';
 import { CourierError } from '../errors.ts';
 import { bytesInMemory, upTo } from '../limits/bytes.ts';
+import { CommitListeners, numbered, unavailable } from './answers.ts';
 import {
   type Appended,
   type EventLog,
@@ -10,13 +11,11 @@ import {
   type LogPage,
   type LogQuery,
   type NewEvent,
-  PAGE_BYTES,
   type StoredEvent,
 } from './log.ts';
 import { newEpochName, Positions } from './positions.ts';
-import { type Span, spanOf } from './span.ts';
+import { fillPage, type Span, spanOf } from './reading.ts';
 import { clockOf, type Moment } from './steady-clock.ts';
-import { unavailable } from './unavailable.ts';
 
 export interface MemoryLogOptions {
   /** The clock, in ms since 1970, which is believed whatever it does; this machine's, watched for jumps, when absent. */
@@ -25,9 +24,9 @@ export interface MemoryLogOptions {
   readonly maxBytes?: number;
 }
 
-/** Of the heap: the rest is for those who read it. */
-const MAX_PART = 1 / 4;
-/** What an event takes beside itself: its places in the indexes, its key. */
+/** The share of the heap that events may take: the rest is for whoever reads them. */
+const MAX_HEAP_SHARE = 1 / 4;
+/** Bytes that an event takes beside itself: its places in the indexes, its key. */
 const ENTRY_BYTES = 400;
 
 interface Entry {
@@ -36,7 +35,7 @@ interface Entry {
 }
 
 export function openMemoryLog(options: MemoryLogOptions = {}): EventLog {
-  return new MemoryLog(clockOf(options), options.maxBytes ?? upTo(Number.POSITIVE_INFINITY, MAX_PART));
+  return new MemoryLog(clockOf(options), options.maxBytes ?? upTo(Number.POSITIVE_INFINITY, MAX_HEAP_SHARE));
 }
 
 class MemoryLog implements EventLog {
@@ -48,8 +47,9 @@ class MemoryLog implements EventLog {
   /** Numbers by channel and by family, ascending; of what is retained. */
   readonly #index = new Map<string, number[]>();
   readonly #keys = new Map<string, Entry & { readonly keyedMs: number }>();
-  readonly #listeners = new Set<(events: readonly StoredEvent[]) => void>();
-  #trimmedThrough = 0;
+  readonly #listeners = new CommitListeners();
+  /** The last number that was removed. */
+  #trimmedSeq = 0;
   readonly #maxBytes: number;
   /** Of memory, about. */
   #bytes = 0;
@@ -66,64 +66,51 @@ class MemoryLog implements EventLog {
   }
 
   onCommit(listener: (events: readonly StoredEvent[]) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#listeners.add(listener);
   }
 
-  async append(drafts: readonly NewEvent[]): Promise<readonly Appended[]> {
+  async append(events: readonly NewEvent[]): Promise<readonly Appended[]> {
     this.#assertOpen();
-    const added = drafts.filter((draft) => this.#known(draft) === undefined);
-    if (this.#bytes + added.reduce((sum, draft) => sum + bytesOf(draft), 0) > this.#maxBytes) {
+    const added = events.filter((event) => this.#known(event) === undefined);
+    if (this.#bytes + added.reduce((sum, event) => sum + entryBytes(event), 0) > this.#maxBytes) {
       this.#problem = 'the memory that the log in memory may take is full: keep the log in a file (COURIER_LOG=sqlite:PATH), or give more';
       throw unavailable(this.#problem);
     }
     this.#problem = undefined;
-    const results = drafts.map((draft) => this.#place(draft));
-    const fresh = results.filter(({ duplicate }) => !duplicate).map(({ event }) => event);
-    if (fresh.length > 0) for (const listener of this.#listeners) listener(fresh);
-    return results;
+    const appended = events.map((event) => this.#place(event));
+    this.#listeners.tell(appended.filter(({ duplicate }) => !duplicate).map(({ event }) => event));
+    return appended;
   }
 
-  /** What was stored under the draft's key. */
+  /** What was stored under the event's key. */
   #known({ idempotency }: NewEvent): StoredEvent | undefined {
-    const known = idempotency && this.#keys.get(keyOf(idempotency));
+    const known = idempotency && this.#keys.get(keyText(idempotency));
     return known !== undefined && this.#now().earliest - known.keyedMs < IDEMPOTENCY_WINDOW_MS ? known.event : undefined;
   }
 
-  #place(draft: NewEvent): Appended {
-    const known = this.#known(draft);
+  #place(newEvent: NewEvent): Appended {
+    const known = this.#known(newEvent);
     if (known !== undefined) return { event: known, duplicate: true };
     const { latest } = this.#now();
-    const { channel, family, type, body, idempotency } = draft;
-    const event = { seq: this.#head + 1, channel, family, type, body };
+    const { idempotency } = newEvent;
+    const event = numbered(newEvent, this.#head + 1);
     const entry = { event, appendedMs: latest };
     this.#entries.push(entry);
-    this.#bytes += bytesOf(event);
-    this.#addTo(`c:${channel}`, event.seq);
-    this.#addTo(`f:${family}`, event.seq);
-    if (idempotency !== undefined) this.#keys.set(keyOf(idempotency), { ...entry, keyedMs: latest });
+    this.#bytes += entryBytes(event);
+    this.#addTo(`c:${event.channel}`, event.seq);
+    this.#addTo(`f:${event.family}`, event.seq);
+    if (idempotency !== undefined) this.#keys.set(keyText(idempotency), { ...entry, keyedMs: latest });
     return { event, duplicate: false };
   }
 
   async read({ channels, types, limit, ...start }: LogQuery, signal: AbortSignal): Promise<LogPage> {
     signal.throwIfAborted();
     this.#assertOpen();
-    const span = spanOf(start, this.#bounds);
-    const events: StoredEvent[] = [];
-    let rows = 0;
-    let bytes = 0;
-    let endSeq = span.end;
-    for (const seq of channels.families.size === CHANNEL_FAMILIES.length ? this.#range(span) : this.#matches(channels, span)) {
-      const { event } = this.#entries[seq - this.#trimmedThrough - 1] as Entry;
-      rows += 1;
-      bytes += Buffer.byteLength(event.body);
-      if (types?.has(event.type) ?? true) events.push(event);
-      if (rows === limit || bytes > PAGE_BYTES) {
-        endSeq = seq;
-        break;
-      }
-    }
-    return { events, endSeq, ...this.#bounds };
+    const bounds = this.#bounds;
+    const span = spanOf(start, bounds);
+    const seqs = channels.families.size === CHANNEL_FAMILIES.length ? this.#range(span) : this.#matches(channels, span);
+    const eventAt = (seq: number) => (this.#entries[seq - this.#trimmedSeq - 1] as Entry).event;
+    return fillPage(seqs, eventAt, { span, bounds, limit, types });
   }
 
   async bytes(): Promise<number> {
@@ -140,24 +127,24 @@ class MemoryLog implements EventLog {
     this.#assertOpen();
     const { earliest: now } = this.#now();
     const rows = Math.min(limit, this.#oldEntries(now - keepMs, now));
-    for (const { event } of this.#entries.slice(0, rows)) this.#bytes -= bytesOf(event);
+    for (const { event } of this.#entries.slice(0, rows)) this.#bytes -= entryBytes(event);
     this.#entries = this.#entries.slice(rows);
-    this.#trimmedThrough += rows;
+    this.#trimmedSeq += rows;
     if (rows > 0) this.#trimIndex();
     for (const [key, { event, keyedMs }] of this.#keys) {
-      if (event.seq <= this.#trimmedThrough || now - keyedMs >= IDEMPOTENCY_WINDOW_MS) this.#keys.delete(key);
+      if (event.seq <= this.#trimmedSeq || now - keyedMs >= IDEMPOTENCY_WINDOW_MS) this.#keys.delete(key);
     }
     return rows === limit;
   }
 
   /**
-   * How many of the first entries were appended before `before`. One is at least as old as those behind it: one from a time
-   * that is still to come, as a clock said that was wrong, goes with the next that is not.
+   * How many of the first entries were appended before `beforeMs`. Each is at least as old as those behind it: one from a time
+   * that is still to come, by a clock that was wrong, goes with the next that is not.
    */
-  #oldEntries(before: number, now: number): number {
+  #oldEntries(beforeMs: number, now: number): number {
     let old = 0;
     for (const [index, { appendedMs }] of this.#entries.entries()) {
-      if (appendedMs < before) old = index + 1;
+      if (appendedMs < beforeMs) old = index + 1;
       else if (appendedMs <= now) break;
     }
     return old;
@@ -173,29 +160,29 @@ class MemoryLog implements EventLog {
   }
 
   get #head(): number {
-    return this.#trimmedThrough + this.#entries.length;
+    return this.#trimmedSeq + this.#entries.length;
   }
 
   get #bounds(): LogBounds {
-    return { first: this.#trimmedThrough + 1, head: this.#head };
+    return { first: this.#trimmedSeq + 1, head: this.#head };
   }
 
   /** Every number of the span. */
-  *#range({ begin, step }: Span): Generator<number> {
-    for (let seq = begin; seq > this.#trimmedThrough && seq <= this.#head; seq += step) yield seq;
+  *#range({ beginSeq, step }: Span): Generator<number> {
+    for (let seq = beginSeq; seq > this.#trimmedSeq && seq <= this.#head; seq += step) yield seq;
   }
 
-  /** The numbers of the span that the channels matches: those of all its lists, of which each is in one only. */
-  *#matches(channels: ChannelSet, { begin, step }: Span): Generator<number> {
+  /** The numbers of the span that the channels have: those of all their lists, each of which is in one list only. */
+  *#matches(channels: ChannelSet, { beginSeq, step }: Span): Generator<number> {
     const keys = [...[...channels.families].map((family) => `f:${family}`), ...[...channels.singles].map((channel) => `c:${channel}`)];
     const lists = keys
       .map((key) => this.#index.get(key) ?? [])
-      .map((numbers) => ({ numbers, next: step > 0 ? firstAfter(numbers, begin - 1) : firstAfter(numbers, begin) - 1 }));
+      .map((seqs) => ({ seqs, next: step > 0 ? firstAfter(seqs, beginSeq - 1) : firstAfter(seqs, beginSeq) - 1 }));
     for (;;) {
       let nearest: (typeof lists)[number] | undefined;
       let seq = 0;
       for (const list of lists) {
-        const next = list.numbers[list.next];
+        const next = list.seqs[list.next];
         if (next === undefined || (nearest !== undefined && (next - seq) * step > 0)) continue;
         nearest = list;
         seq = next;
@@ -207,16 +194,16 @@ class MemoryLog implements EventLog {
   }
 
   #addTo(key: string, seq: number): void {
-    const numbers = this.#index.get(key);
-    if (numbers === undefined) this.#index.set(key, [seq]);
-    else numbers.push(seq);
+    const seqs = this.#index.get(key);
+    if (seqs === undefined) this.#index.set(key, [seq]);
+    else seqs.push(seq);
   }
 
   #trimIndex(): void {
-    for (const [key, numbers] of this.#index) {
-      const from = firstAfter(numbers, this.#trimmedThrough);
-      if (from === numbers.length) this.#index.delete(key);
-      else if (from > 0) this.#index.set(key, numbers.slice(from));
+    for (const [key, seqs] of this.#index) {
+      const from = firstAfter(seqs, this.#trimmedSeq);
+      if (from === seqs.length) this.#index.delete(key);
+      else if (from > 0) this.#index.set(key, seqs.slice(from));
     }
   }
 
@@ -225,21 +212,22 @@ class MemoryLog implements EventLog {
   }
 }
 
-function bytesOf({ body }: { readonly body: string }): number {
+/** Bytes of memory that an event takes with its entry, about. */
+function entryBytes({ body }: { readonly body: string }): number {
   return bytesInMemory(body.length) + ENTRY_BYTES;
 }
 
-function keyOf({ principal, key }: NonNullable<NewEvent['idempotency']>): string {
+function keyText({ principal, key }: NonNullable<NewEvent['idempotency']>): string {
   return JSON.stringify([principal, key]);
 }
 
-/** Index of the first number greater than `after` in an ascending list. */
-function firstAfter(numbers: readonly number[], after: number): number {
+/** Index of the first number greater than `seq` in an ascending list. */
+function firstAfter(seqs: readonly number[], seq: number): number {
   let low = 0;
-  let high = numbers.length;
+  let high = seqs.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if ((numbers[middle] as number) <= after) low = middle + 1;
+    if ((seqs[middle] as number) <= seq) low = middle + 1;
     else high = middle;
   }
   return low;

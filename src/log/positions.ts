@@ -3,7 +3,7 @@
  *
  * A log begins a new epoch whenever it is opened in a state that may be older than one it was in before. A number that
  * was given out, was lost with a copy that was restored or a disk that lied, and is given out again, then has another
- * position: whoever holds the old one is told, instead of missing what came between.
+ * position: whoever has the old one is told, instead of missing what came between.
  */
 import { randomInt } from 'node:crypto';
 import { type Position, positionOf } from '../contract/position.ts';

@@ -9,6 +9,7 @@
 import pg from 'pg';
 import { CHANNEL_FAMILIES } from '../contract/channels.ts';
 import { CourierError } from '../errors.ts';
+import { CommitListeners, numbered, RETRY_AFTER_MS, unavailable } from './answers.ts';
 import { bytesOf, GroupCommit, MAX_IN_FLIGHT_BYTES } from './group-commit.ts';
 import {
   type Appended,
@@ -24,24 +25,13 @@ import {
 } from './log.ts';
 import { type Epoch, Positions } from './positions.ts';
 import { PostgresAddress } from './postgres/address.ts';
-import { connect, PostgresDatabase, PostgresSockets, type Row, reasonOf, type Statement } from './postgres/database.ts';
+import { connect, PostgresDatabase, PostgresSockets, reasonOf, type Statement } from './postgres/database.ts';
 import { dayOf, ensurePartitions, PastDays, timesOf } from './postgres/days.ts';
 import { keepGuard, openError, openGuard, withClient } from './postgres/guard.ts';
 import { beginEpoch, migrate, NO_PARTITION, OTHER_EPOCH, SERVER_NAME } from './postgres/schema.ts';
 import { checkServer, checkSessions, PostgresOpenError, prepareSession } from './postgres/server.ts';
-import {
-  APPEND,
-  BOUNDS,
-  BYTES,
-  FAMILY_NUMBER,
-  NEWEST,
-  readsFrom,
-  storedEvent,
-  TRIM_KEYS,
-  WAITS_FOR_STANDBY,
-} from './postgres/statements.ts';
-import { lengthOf, spanOf } from './span.ts';
-import { RETRY_AFTER_MS, unavailable } from './unavailable.ts';
+import { APPEND, BOUNDS, BYTES, NEWEST, readsFrom, TRIM_KEYS, WAITS_FOR_STANDBY } from './postgres/statements.ts';
+import { familyNumber, lengthOf, type Row, spanOf, storedEvent } from './reading.ts';
 
 export interface PostgresLogOptions {
   readonly url: string;
@@ -138,8 +128,8 @@ class PostgresLog implements SharedLog {
   readonly #options: PostgresLogOptions;
   readonly #epoch: string;
   readonly #stop = new AbortController();
-  readonly #listeners = new Set<(events: readonly StoredEvent[]) => void>();
-  readonly #commits = new GroupCommit((drafts) => this.#commit(drafts));
+  readonly #listeners = new CommitListeners();
+  readonly #commits = new GroupCommit((events) => this.#commit(events));
   #problem: string | undefined;
   /** What the server is set to that makes an acknowledgement worth nothing. */
   #unsafe: PostgresOpenError | undefined;
@@ -203,23 +193,22 @@ class PostgresLog implements SharedLog {
   }
 
   onCommit(listener: (events: readonly StoredEvent[]) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#listeners.add(listener);
   }
 
-  async append(drafts: readonly NewEvent[]): Promise<readonly Appended[]> {
-    if (drafts.length === 0) return [];
+  async append(events: readonly NewEvent[]): Promise<readonly Appended[]> {
+    if (events.length === 0) return [];
     this.#assertOpen();
-    if (this.#commits.bytes + bytesOf(drafts) > MAX_IN_FLIGHT_BYTES) throw unavailable('too much is waiting to be stored');
-    return this.#commits.append(drafts);
+    if (this.#commits.bytes + bytesOf(events) > MAX_IN_FLIGHT_BYTES) throw unavailable('too much is waiting to be stored');
+    return this.#commits.append(events);
   }
 
   /** Makes one commit and tells of it. */
-  async #commit(drafts: readonly NewEvent[]): Promise<readonly Appended[]> {
+  async #commit(events: readonly NewEvent[]): Promise<readonly Appended[]> {
     try {
       if (this.#unsafe !== undefined) await this.#watchServerAgain();
       if (this.#unsafe !== undefined) throw this.#unsafe;
-      return this.#tell(drafts, await this.#store(drafts));
+      return this.#tell(events, await this.#store(events));
     } catch (cause) {
       const error = this.#failure('append', (await this.#waitsForStandby(cause)) ? new PostgresOpenError(STANDBY_AWAY) : cause);
       this.#problem = error.message;
@@ -233,18 +222,18 @@ class PostgresLog implements SharedLog {
     return (await this.#query(WAITS_FOR_STANDBY).catch(() => [])).length > 0;
   }
 
-  async #store(drafts: readonly NewEvent[]): Promise<Row[]> {
+  async #store(events: readonly NewEvent[]): Promise<Row[]> {
     const now = this.#options.now?.();
     const values = [
       this.#epoch,
       now,
       IDEMPOTENCY_WINDOW_MS,
-      drafts.map(({ channel }) => channel),
-      drafts.map(({ family }) => FAMILY_NUMBER.get(family)),
-      drafts.map(({ type }) => type),
-      drafts.map(({ body }) => body),
-      drafts.map(({ idempotency }) => idempotency?.principal),
-      drafts.map(({ idempotency }) => idempotency?.key),
+      events.map(({ channel }) => channel),
+      events.map(({ family }) => familyNumber(family)),
+      events.map(({ type }) => type),
+      events.map(({ body }) => body),
+      events.map(({ idempotency }) => idempotency?.principal),
+      events.map(({ idempotency }) => idempotency?.key),
     ];
     try {
       return await this.#query(APPEND, values);
@@ -255,20 +244,19 @@ class PostgresLog implements SharedLog {
     }
   }
 
-  #tell(drafts: readonly NewEvent[], rows: readonly Row[]): readonly Appended[] {
+  #tell(events: readonly NewEvent[], rows: readonly Row[]): readonly Appended[] {
     this.#problem = undefined;
     const fresh: StoredEvent[] = [];
     const appended = rows.map((row): Appended => {
       const seq = Number(row['seq']);
       const duplicate = row['duplicate'] === true;
       if (row['body'] !== null) return { event: storedEvent(row), duplicate };
-      const { channel, family, type, body } = drafts[Number(row['origin']) - 1] as NewEvent;
-      const event = { seq, channel, family, type, body };
+      const event = numbered(events[Number(row['origin']) - 1] as NewEvent, seq);
       if (!duplicate) fresh.push(event);
       return { event, duplicate };
     });
     this.#head = Math.max(this.#head, fresh.at(-1)?.seq ?? 0);
-    if (fresh.length > 0) for (const listener of this.#listeners) listener(fresh);
+    this.#listeners.tell(fresh);
     return appended;
   }
 
@@ -278,19 +266,19 @@ class PostgresLog implements SharedLog {
     const floor = this.#head;
     const all = channels.families.size === CHANNEL_FAMILIES.length;
     const wanted = [start.beforeSeq ?? start.afterSeq, limit, types && [...types]];
-    const some = all ? [] : [[...channels.families].map((family) => FAMILY_NUMBER.get(family)), [...channels.singles]];
+    const some = all ? [] : [[...channels.families].map((family) => familyNumber(family)), [...channels.singles]];
     try {
       const rows = await this.#query(readsFrom(start)[all ? 'all' : 'some'], [...wanted, ...some]);
       signal.throwIfAborted();
       const bounds = this.#boundsOf(rows[0], floor);
       const found = rows.filter((row) => row['seq'] !== null);
       const last = found.at(-1);
-      const { begin, step, end } = spanOf(start, bounds);
+      const { beginSeq, step, endSeq: spanEndSeq } = spanOf(start, bounds);
       const full = last !== undefined && (found.length === limit || Number(last['total']) > PAGE_BYTES);
-      const endSeq = full ? Number(last['seq']) : end;
+      const endSeq = full ? Number(last['seq']) : spanEndSeq;
       // Everything was asked for, so the numbers are dense.
-      if (all && found.length !== lengthOf({ begin, step, end: endSeq }, bounds))
-        throw unavailable(`it is damaged, an event from ${begin} to ${endSeq} is missing: restore a copy`);
+      if (all && found.length !== lengthOf({ beginSeq, step, endSeq }, bounds))
+        throw unavailable(`it is damaged, an event from ${beginSeq} to ${endSeq} is missing: restore a copy`);
       return { events: found.filter((row) => row['body'] !== null).map(storedEvent), endSeq, ...bounds };
     } catch (cause) {
       if (signal.aborted) throw signal.reason;

@@ -6,14 +6,14 @@ import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { CHANNEL_FAMILIES } from '../contract/channels.ts';
 import type { CourierError } from '../errors.ts';
+import { CommitListeners, numbered, unavailable } from './answers.ts';
 import { bytesOf, MAX_IN_FLIGHT_BYTES } from './group-commit.ts';
 import type { Appended, Concern, EventLog, LogBounds, LogCopy, LogPage, LogQuery, NewEvent, StoredEvent } from './log.ts';
 import { Positions } from './positions.ts';
 import { openCopy, removeCopy } from './sqlite/copy.ts';
 import type { Disk, Placement, Reply, Request, WorkerSettings } from './sqlite/messages.ts';
-import { LogOpenError } from './sqlite/schema.ts';
+import { LogOpenError, messageOf } from './sqlite/schema.ts';
 import { clockOf, type Moment } from './steady-clock.ts';
-import { unavailable } from './unavailable.ts';
 
 export interface SqliteLogOptions {
   readonly path: string;
@@ -21,7 +21,7 @@ export interface SqliteLogOptions {
   readonly mustExist?: boolean;
   /** Size that the file may grow to, in bytes; until the disk is full when absent. */
   readonly maxBytes?: number;
-  /** Bytes of memory for what waits to be stored, at most; further appends are refused. */
+  /** Bytes of memory that the events may take that wait to be stored; further appends are refused. */
   readonly maxInFlightBytes?: number;
   /** The clock, in ms since 1970, which is believed whatever it does; this machine's, watched for jumps, when absent. */
   readonly now?: () => number;
@@ -34,17 +34,18 @@ export interface SqliteLogOptions {
 }
 
 const MEBIBYTE = 1024 * 1024;
-/** From when on a disk is nearly full: with so much of it left, and so many bytes at most. */
-const LITTLE_SHARE = 0.05;
-const LITTLE_BYTES = 5 * 1024 * MEBIBYTE;
+/** A disk is nearly full when less than this is left of it: a share of it, and so many bytes at most. */
+const MIN_FREE_SHARE = 0.05;
+const MIN_FREE_BYTES = 5 * 1024 * MEBIBYTE;
 /** Bytes of the disk that a copy leaves free, at least: what is published meanwhile needs room too. */
-const SPARE_BYTES = 64 * 1024 * 1024;
+const SPARE_BYTES = 64 * MEBIBYTE;
 
-/** A request's place in the queue: what settles it. */
+/** What settles a request. */
 interface Pending {
   resolve(value: never): void;
   reject(error: unknown): void;
-  readonly drafts?: readonly NewEvent[];
+  /** Of an append. */
+  readonly events?: readonly NewEvent[];
 }
 
 type Body<R> = R extends Request ? Omit<R, 'id'> : never;
@@ -72,7 +73,7 @@ class SqliteLog implements EventLog {
   readonly #now: () => Moment;
   readonly #maxInFlightBytes: number;
   readonly #pending = new Map<number, Pending>();
-  readonly #listeners = new Set<(events: readonly StoredEvent[]) => void>();
+  readonly #listeners = new CommitListeners();
   #nextId = 1;
   #inFlightBytes = 0;
   /** Why nothing can be done any more; set by closing and by the end of the worker. */
@@ -90,15 +91,14 @@ class SqliteLog implements EventLog {
     this.#maxInFlightBytes = options.maxInFlightBytes ?? MAX_IN_FLIGHT_BYTES;
     worker.on('message', (reply: Reply) => this.#settle(reply));
     worker.on('error', (error) => {
-      this.#end(`its worker failed: ${error instanceof Error ? error.message : String(error)}`);
+      this.#end(`its worker failed: ${messageOf(error)}`);
       options.onBroken?.(error);
     });
     worker.on('exit', () => this.#end('it is closed'));
   }
 
   onCommit(listener: (events: readonly StoredEvent[]) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#listeners.add(listener);
   }
 
   get problem(): string | undefined {
@@ -110,18 +110,18 @@ class SqliteLog implements EventLog {
   }
 
   get concerns(): readonly Concern[] {
-    if (this.#disk === undefined || this.#disk.freeBytes >= Math.min(this.#disk.bytes * LITTLE_SHARE, LITTLE_BYTES)) return [];
-    const left = Math.round(this.#disk.freeBytes / MEBIBYTE);
+    if (this.#disk === undefined || this.#disk.freeBytes >= Math.min(this.#disk.bytes * MIN_FREE_SHARE, MIN_FREE_BYTES)) return [];
+    const left = mebibytes(this.#disk.freeBytes);
     const action = `its disk has ${left} MiB left, and publishes are refused when it is full: make room, or keep less (COURIER_RETENTION_DAYS)`;
     return [{ about: 'disk', action }];
   }
 
-  async append(drafts: readonly NewEvent[]): Promise<readonly Appended[]> {
-    if (drafts.length === 0) return [];
-    const bytes = bytesOf(drafts);
+  async append(events: readonly NewEvent[]): Promise<readonly Appended[]> {
+    if (events.length === 0) return [];
+    const bytes = bytesOf(events);
     if (this.#inFlightBytes + bytes > this.#maxInFlightBytes) throw unavailable('too much is waiting to be stored');
     this.#inFlightBytes += bytes;
-    return this.#request<readonly Appended[]>({ kind: 'append', drafts, now: this.#now() }, drafts).finally(() => {
+    return this.#request<readonly Appended[]>({ kind: 'append', events, now: this.#now() }, events).finally(() => {
       this.#inFlightBytes -= bytes;
     });
   }
@@ -208,11 +208,11 @@ class SqliteLog implements EventLog {
     await this.#worker.terminate();
   }
 
-  #request<T>(body: Body<Request>, drafts?: readonly NewEvent[]): Promise<T> {
+  #request<T>(body: Body<Request>, events?: readonly NewEvent[]): Promise<T> {
     if (this.#ended !== undefined) return Promise.reject(unavailable(this.#ended));
     const id = this.#nextId++;
     return new Promise<T>((resolve, reject) => {
-      this.#pending.set(id, { resolve, reject, ...(drafts && { drafts }) });
+      this.#pending.set(id, { resolve, reject, ...(events && { events }) });
       this.#worker.postMessage({ ...body, id });
     });
   }
@@ -252,17 +252,15 @@ class SqliteLog implements EventLog {
     const fresh: StoredEvent[] = [];
     const settled = appends.map(({ id, placements }) => {
       const pending = this.#take(id);
-      const drafts = pending?.drafts ?? [];
-      const results = placements.map((placement, index): Appended => {
+      const appended = placements.map((placement, index): Appended => {
         if (typeof placement !== 'number') return { event: placement, duplicate: true };
-        const { channel, family, type, body } = drafts[index] as NewEvent;
-        const event = { seq: placement, channel, family, type, body };
+        const event = numbered(pending?.events?.[index] as NewEvent, placement);
         fresh.push(event);
         return { event, duplicate: false };
       });
-      return () => pending?.resolve(results as never);
+      return () => pending?.resolve(appended as never);
     });
-    if (fresh.length > 0) for (const listener of this.#listeners) listener(fresh);
+    this.#listeners.tell(fresh);
     for (const resolve of settled) resolve();
   }
 
@@ -287,5 +285,5 @@ class SqliteLog implements EventLog {
 }
 
 function mebibytes(bytes: number): number {
-  return Math.round(bytes / 1024 / 1024);
+  return Math.round(bytes / MEBIBYTE);
 }

@@ -4,6 +4,7 @@
  */
 import { Socket } from 'node:net';
 import pg from 'pg';
+import type { Row } from '../reading.ts';
 import type { PostgresAddress } from './address.ts';
 import { checkServer, LOCK_MS, PostgresOpenError, prepareSession, STATEMENT_MS } from './server.ts';
 
@@ -92,10 +93,6 @@ async function anyServer<T>(address: PostgresAddress, attempt: () => Promise<T>)
 export interface Statement {
   readonly name: string;
   readonly text: string;
-}
-
-export interface Row {
-  readonly [column: string]: unknown;
 }
 
 export class PostgresDatabase implements AsyncDisposable {

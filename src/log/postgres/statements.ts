@@ -1,7 +1,6 @@
 /** What the log asks of PostgreSQL: each statement is prepared once for each connection. */
-import { CHANNEL_FAMILIES, type ChannelFamily } from '../../contract/channels.ts';
-import { type LogStart, PAGE_BYTES, type StoredEvent } from '../log.ts';
-import type { Row, Statement } from './database.ts';
+import { type LogStart, PAGE_BYTES } from '../log.ts';
+import type { Statement } from './database.ts';
 
 export const APPEND: Statement = { name: 'append', text: 'SELECT * FROM courier_append($1, $2, $3, $4, $5, $6, $7, $8, $9)' };
 export const BOUNDS: Statement = {
@@ -61,16 +60,3 @@ const NEWEST_FIRST = reads('newest', ['<', '>=', 'DESC']);
 
 /** What reads a page and the bounds that belong to it, as one snapshot. */
 export const readsFrom = ({ beforeSeq }: LogStart) => (beforeSeq === undefined ? OLDEST_FIRST : NEWEST_FIRST);
-
-/** Families as the tables have them. */
-export const FAMILY_NUMBER = new Map(CHANNEL_FAMILIES.map((family, index) => [family, index]));
-
-export function storedEvent(row: Row): StoredEvent {
-  return {
-    seq: Number(row['seq']),
-    channel: String(row['channel']),
-    family: CHANNEL_FAMILIES[Number(row['family'])] as ChannelFamily,
-    type: String(row['type']),
-    body: String(row['body']),
-  };
-}

@@ -7,6 +7,7 @@ import { open } from 'node:fs/promises';
 import { type BackupProgressInfo, backup, type DatabaseSync } from 'node:sqlite';
 import type { LogCopy } from '../log.ts';
 import { makePrivate } from './rights.ts';
+import { MODE_OFFSET } from './schema.ts';
 
 /** Pages that are copied at once: a commit waits for so many, and for more only where it adds more. */
 const STEP_PAGES = 64;
@@ -26,13 +27,13 @@ export interface CopyOptions {
   readonly onStep?: (pages: BackupProgressInfo) => void;
 }
 
-/** Where the copy of the log at `path` lies until it has been opened. What is there of another process is nobody's any more. */
+/** Where the copy of the log at `path` lies until it has been opened. Whatever an earlier process has left there is nobody's. */
 export function copyPathOf(path: string): string {
   return `${path}-copying`;
 }
 
 /**
- * Copies the database to a new file that its owner only may read. Of what fails or is ended nothing is left.
+ * Copies the database to a new file that its owner only may read. Nothing is left of a copy that fails or is ended.
  *
  * @throws the signal's reason; what SQLite or the file system says.
  */
@@ -50,8 +51,8 @@ export async function copyDatabase(db: DatabaseSync, path: string, { signal, onS
   try {
     await backup(db, path, { rate: STEP_PAGES, progress: onProgress });
     signal.throwIfAborted();
-    // It has no write-ahead log: one that lies where it is put to is another's, and known to be.
-    writeSync(file, Buffer.from([1, 1]), 0, 2, 18);
+    // Out of write-ahead mode: a write-ahead log beside the place that it is put in is then known to be another's.
+    writeSync(file, Buffer.from([1, 1]), 0, 2, MODE_OFFSET);
     fdatasyncSync(file);
   } catch (error) {
     removeCopy(path);

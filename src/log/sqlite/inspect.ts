@@ -2,7 +2,17 @@
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { Positions } from '../positions.ts';
-import { checksumOf, epochsOf, LogOpenError, openProblem, pragma, recognise, SCHEMA_VERSION } from './schema.ts';
+import {
+  checkPages,
+  EVENT_COLUMNS,
+  epochsOf,
+  intactEvent,
+  LogOpenError,
+  openProblem,
+  pragma,
+  recognise,
+  SCHEMA_VERSION,
+} from './schema.ts';
 
 export interface LogFile {
   readonly bytes: number;
@@ -36,24 +46,21 @@ export function inspectLogFile(path: string): LogFile {
 function inspect(db: DatabaseSync): LogFile {
   const schemaVersion = recognise(db);
   if (schemaVersion < SCHEMA_VERSION) throw new LogOpenError(`it has version ${schemaVersion}: use the Courier that wrote it`);
-  const problem = db.prepare('PRAGMA integrity_check(1)').get()?.['integrity_check'];
-  if (problem !== 'ok') throw new LogOpenError(`it is damaged: ${String(problem)}`);
-  const first = Number(db.prepare('SELECT trimmed_through FROM log').get()?.['trimmed_through']) + 1;
-  let next = first;
-  for (const row of db.prepare('SELECT seq, channel, family, type, body, checksum FROM event ORDER BY seq').iterate()) {
-    if (row['seq'] !== next) throw new LogOpenError(`it is damaged: event ${next} is missing`);
-    const { channel, family, type, body } = row;
-    if (row['checksum'] !== checksumOf(next, String(channel), Number(family), String(type), String(body)))
-      throw new LogOpenError(`it is damaged: event ${next} is not what was stored`);
-    next += 1;
+  checkPages(db);
+  const firstSeq = Number(db.prepare('SELECT trimmed_through FROM log').get()?.['trimmed_through']) + 1;
+  let nextSeq = firstSeq;
+  for (const row of db.prepare(`SELECT ${EVENT_COLUMNS} FROM event ORDER BY seq`).iterate()) {
+    if (row['seq'] !== nextSeq) throw new LogOpenError(`it is damaged: event ${nextSeq} is missing`);
+    if (intactEvent(row) === undefined) throw new LogOpenError(`it is damaged: event ${nextSeq} is not what was stored`);
+    nextSeq += 1;
   }
   const positions = new Positions(epochsOf(db));
-  const events = next - first;
+  const events = nextSeq - firstSeq;
   return {
     bytes: pragma(db, 'page_count') * pragma(db, 'page_size'),
     schemaVersion,
     events,
-    first: events === 0 ? null : positions.at(first),
-    last: events === 0 ? null : positions.at(next - 1),
+    first: events === 0 ? null : positions.at(firstSeq),
+    last: events === 0 ? null : positions.at(nextSeq - 1),
   };
 }

@@ -12,8 +12,9 @@ export interface WorkerSettings {
   readonly maxBytes: number | undefined;
 }
 
+/** `id` names the request in its reply. */
 export type Request =
-  | { readonly kind: 'append'; readonly id: number; readonly drafts: readonly NewEvent[]; readonly now: Moment }
+  | { readonly kind: 'append'; readonly id: number; readonly events: readonly NewEvent[]; readonly now: Moment }
   | {
       readonly kind: 'read';
       readonly id: number;
@@ -39,7 +40,7 @@ export interface Disk {
   readonly freeBytes: number;
 }
 
-/** One draft's place: its new number, or the event that was stored under its key before. */
+/** Where one new event is: its number, or the event that was stored under its key before. */
 export type Placement = number | StoredEvent;
 
 export type Reply =

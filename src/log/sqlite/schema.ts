@@ -1,10 +1,17 @@
 /** The SQLite file: its identity, its schema by version, and the check that a file is one of ours and whole. */
 import type { DatabaseSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
+import type { StoredEvent } from '../log.ts';
 import { type Epoch, newEpochName } from '../positions.ts';
+import { type Row, storedEvent } from '../reading.ts';
 
 /** Marks the file as a log of Courier: "COUR" in ASCII. */
 const APPLICATION_ID = 0x434f5552;
+/**
+ * Where in the file's header stand the two bytes that tell its mode, for writing and for reading: 2 for write-ahead mode, else 1
+ * (https://sqlite.org/fileformat.html, section 1.3.3).
+ */
+export const MODE_OFFSET = 18;
 /** Files up to this size are checked whole when they are opened, indexes against rows; larger ones at their ends only. */
 const FULL_CHECK_BYTES = 64 * 1024 * 1024;
 
@@ -40,6 +47,7 @@ const MIGRATIONS: readonly string[] = [
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
+export const EVENT_COLUMNS = 'seq, channel, family, type, body, checksum';
 
 /** Why a file cannot be used; one line. */
 export class LogOpenError extends Error {
@@ -49,10 +57,15 @@ export class LogOpenError extends Error {
 /** What `openProblem` says of a log that a gateway has open. */
 export const IN_USE = 'another process is using it';
 
-/** The same of whatever was thrown while a file was opened. */
+/** What was thrown, in its own words. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Why a file cannot be used, of whatever was thrown while it was opened. */
 export function openProblem(error: unknown): string {
-  if (error instanceof LogOpenError) return error.message;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
+  if (error instanceof LogOpenError) return message;
   if (/locked|busy/i.test(message)) return IN_USE;
   if (/not a database/i.test(message)) return 'it is not an SQLite file';
   if (/malformed|disk image/i.test(message)) return `it is damaged: ${message}`;
@@ -84,13 +97,21 @@ export function prepareFile(db: DatabaseSync, version: number): void {
     checksumOf(Number(seq), String(channel), Number(family), String(type), String(body)),
   );
   db.function('courier_epoch', newEpochName);
-  db.exec('BEGIN IMMEDIATE');
-  try {
+  transaction(db, () => {
     for (const migration of MIGRATIONS.slice(version)) db.exec(migration);
     db.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
     db.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
+  });
+}
+
+export function transaction<T>(db: DatabaseSync, work: () => T): T {
+  db.exec('BEGIN IMMEDIATE');
+  try {
+    const result = work();
     db.exec('COMMIT');
+    return result;
   } catch (error) {
+    // After a full disk SQLite has rolled back already.
     if (db.isTransaction) db.exec('ROLLBACK');
     throw error;
   }
@@ -104,11 +125,15 @@ export function checksumOf(seq: number, channel: string, family: number, type: s
   return crc32(body, crc32(`${seq} ${channel} ${family} ${type}`));
 }
 
+/** The event of a row that has all EVENT_COLUMNS; undefined when it is not what was stored. */
+export function intactEvent(row: Row): StoredEvent | undefined {
+  const event = storedEvent(row);
+  const checksum = checksumOf(event.seq, event.channel, Number(row['family']), event.type, event.body);
+  return row['checksum'] === checksum ? event : undefined;
+}
+
 function checkIntegrity(db: DatabaseSync): void {
-  if (pragma(db, 'page_count') * pragma(db, 'page_size') <= FULL_CHECK_BYTES) {
-    const problem = db.prepare('PRAGMA integrity_check(1)').get()?.['integrity_check'];
-    if (problem !== 'ok') throw new LogOpenError(`it is damaged: ${String(problem)}`);
-  }
+  if (pragma(db, 'page_count') * pragma(db, 'page_size') <= FULL_CHECK_BYTES) checkPages(db);
   const row = db
     .prepare('SELECT (SELECT min(seq) FROM event) AS first, (SELECT max(seq) FROM event) AS head, trimmed_through AS trimmed FROM log')
     .get();
@@ -117,6 +142,12 @@ function checkIntegrity(db: DatabaseSync): void {
   if (first !== null && first !== Number(row['trimmed']) + 1) {
     throw new LogOpenError(`it is damaged: its first event is ${first}, and should be ${Number(row['trimmed']) + 1}`);
   }
+}
+
+/** Checks all pages, and indexes against rows. @throws {LogOpenError} */
+export function checkPages(db: DatabaseSync): void {
+  const problem = db.prepare('PRAGMA integrity_check(1)').get()?.['integrity_check'];
+  if (problem !== 'ok') throw new LogOpenError(`it is damaged: ${String(problem)}`);
 }
 
 /** Every epoch of a log, oldest first. @throws {LogOpenError} */

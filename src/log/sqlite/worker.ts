@@ -8,6 +8,7 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import { commitSize } from '../group-commit.ts';
 import type { Reply, Request, WorkerSettings } from './messages.ts';
 import { isReadOnly, READ_ONLY } from './rights.ts';
+import { messageOf } from './schema.ts';
 import { SqliteStore } from './store.ts';
 
 type Append = Extract<Request, { kind: 'append' }>;
@@ -46,11 +47,11 @@ try {
   const store = new SqliteStore(settings);
   port.on('message', (request: Request) => {
     enqueue(request);
-    drain(store);
+    takeTurns(store);
   });
   reply({ kind: 'opened', epochs: store.epochs, knownMs: store.knownMs });
 } catch (error) {
-  reply({ kind: 'refused', message: error instanceof Error ? error.message : String(error) });
+  reply({ kind: 'refused', message: messageOf(error) });
 }
 
 function enqueue(request: Request): void {
@@ -62,7 +63,7 @@ function receiveWaiting(): void {
   for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) enqueue(next.message);
 }
 
-function drain(store: SqliteStore): void {
+function takeTurns(store: SqliteStore): void {
   receiveWaiting();
   while (copying === undefined && (appends.length > 0 || others.length > 0)) {
     takeTurn(store);
@@ -110,11 +111,11 @@ function serve(store: SqliteStore, request: Other): void {
 function beginCopy(store: SqliteStore, id: number): Copying {
   const abandon = new AbortController();
   const { signal } = abandon;
-  let ahead = Number.POSITIVE_INFINITY;
+  let pagesAhead = Number.POSITIVE_INFINITY;
   const onStep = ({ totalPages, remainingPages }: BackupProgressInfo) => {
     // A page that is added counts in both.
-    if (totalPages + remainingPages >= ahead) return;
-    ahead = totalPages + remainingPages;
+    if (totalPages + remainingPages >= pagesAhead) return;
+    pagesAhead = totalPages + remainingPages;
     receiveWaiting();
     takeTurn(store);
   };
@@ -127,7 +128,7 @@ function beginCopy(store: SqliteStore, id: number): Copying {
     })
     .finally(() => {
       copying = undefined;
-      drain(store);
+      takeTurns(store);
     });
   return { id, abandon, ended };
 }
@@ -140,9 +141,9 @@ async function close(store: SqliteStore, id: number): Promise<void> {
   port.close();
 }
 
-/** What went wrong in words that callers may read; SQLite's own, which may have more in them, are beside it. */
+/** What went wrong: `reason` in words that callers may read, `detail` in SQLite's own, which may have more in them. */
 function failureOf(error: unknown): { readonly reason: string; readonly detail: string } {
-  const detail = error instanceof Error ? error.message : String(error);
+  const detail = messageOf(error);
   if (!(error instanceof Error && 'code' in error)) return { reason: detail, detail };
   if (isReadOnly(path)) return { reason: READ_ONLY, detail };
   if ('syscall' in error) return { reason: `no file can be written beside its own (${error.code})`, detail };

@@ -1,0 +1,75 @@
+/** What reading is in every log: the numbers that a page goes over, the events of its rows, and where it ends. */
+import { CHANNEL_FAMILIES, type ChannelFamily } from '../contract/channels.ts';
+import { type LogBounds, type LogPage, type LogQuery, type LogStart, PAGE_BYTES, type StoredEvent } from './log.ts';
+
+/** The numbers that a read goes over, in either order. */
+export interface Span {
+  /** The first number that is looked at; beyond `endSeq` when there is none. */
+  readonly beginSeq: number;
+  /** From one number to the next. */
+  readonly step: 1 | -1;
+  /** The `endSeq` of a page that reaches everything there is. */
+  readonly endSeq: number;
+}
+
+export function spanOf({ afterSeq, beforeSeq }: LogStart, { first, head }: LogBounds): Span {
+  if (beforeSeq === undefined) return { beginSeq: Math.max(afterSeq + 1, first), step: 1, endSeq: Math.max(afterSeq, head) };
+  return { beginSeq: Math.min(beforeSeq - 1, head), step: -1, endSeq: Math.min(beforeSeq, first) };
+}
+
+/** How many numbers there are from its beginning to its end, as far as they are retained. */
+export function lengthOf({ beginSeq, step, endSeq }: Span, { first, head }: LogBounds): number {
+  return step === 1 ? Math.max(0, Math.min(endSeq, head) - beginSeq + 1) : Math.max(0, beginSeq - Math.max(endSeq, first) + 1);
+}
+
+export interface PageOptions extends Pick<LogQuery, 'limit' | 'types'> {
+  readonly span: Span;
+  readonly bounds: LogBounds;
+  /** Makes the error for an event that is not there. Only where every channel is read, so that the numbers are dense. */
+  readonly missing?: ((seq: number) => Error) | undefined;
+}
+
+/** The page that ends with the last of `rows`, or before it is too large. @param rows all that the span has, in its order. */
+export function fillPage<R>(
+  rows: Iterable<R>,
+  eventOf: (row: R) => StoredEvent,
+  { span, bounds, limit, types, missing }: PageOptions,
+): LogPage {
+  const { beginSeq, step } = span;
+  const events: StoredEvent[] = [];
+  let count = 0;
+  let bytes = 0;
+  let { endSeq } = span;
+  for (const row of rows) {
+    const event = eventOf(row);
+    const denseSeq = beginSeq + count * step;
+    if (missing !== undefined && event.seq !== denseSeq) throw missing(denseSeq);
+    count += 1;
+    bytes += Buffer.byteLength(event.body);
+    if (types?.has(event.type) ?? true) events.push(event);
+    if (count === limit || bytes > PAGE_BYTES) {
+      endSeq = event.seq;
+      break;
+    }
+  }
+  if (missing !== undefined && count < lengthOf({ beginSeq, step, endSeq }, bounds)) throw missing(beginSeq + count * step);
+  return { events, endSeq, ...bounds };
+}
+
+/** A row of a database, by its columns. */
+export type Row = Readonly<Record<string, unknown>>;
+
+/** A family as tables have it. */
+export function familyNumber(family: ChannelFamily): number {
+  return CHANNEL_FAMILIES.indexOf(family);
+}
+
+export function storedEvent(row: Row): StoredEvent {
+  return {
+    seq: Number(row['seq']),
+    channel: String(row['channel']),
+    family: CHANNEL_FAMILIES[Number(row['family'])] as ChannelFamily,
+    type: String(row['type']),
+    body: String(row['body']),
+  };
+}
