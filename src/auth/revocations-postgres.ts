@@ -1,5 +1,6 @@
 /** Revocations that several instances share, beside their log in PostgreSQL. */
 import type { PostgresDatabase } from '../log/postgres/database.ts';
+import { lockKeys } from '../log/postgres/schema.ts';
 import { type Revocation, type RevocationStore, revocation } from './revocations.ts';
 
 const LOAD = {
@@ -9,7 +10,7 @@ const LOAD = {
 /** The lock makes numbers visible in their order, so that reading on after the last one misses none. */
 const ADD = {
   name: 'add-revocation',
-  text: `WITH locked AS MATERIALIZED (SELECT pg_advisory_xact_lock(1129270610, 3))
+  text: `WITH locked AS MATERIALIZED (SELECT pg_advisory_xact_lock(${lockKeys('addRevocations')}))
          INSERT INTO courier_revocation (sub, role, jti, at_ms) SELECT $1, $2, $3, $4 FROM locked`,
 };
 const FORGET = { name: 'forget-revocations', text: 'DELETE FROM courier_revocation WHERE at_ms <= $1' };

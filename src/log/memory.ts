@@ -1,5 +1,5 @@
 /** A log in memory, for tests and for trying things out: it keeps every guarantee but durability. */
-import { CHANNEL_FAMILIES, type ChannelSet } from '../contract/channels.ts';
+import type { ChannelSet } from '../contract/channels.ts';
 import { CourierError } from '../errors.ts';
 import { bytesInMemory, upTo } from '../limits/bytes.ts';
 import { CommitListeners, numbered, unavailable } from './answers.ts';
@@ -14,7 +14,7 @@ import {
   type StoredEvent,
 } from './log.ts';
 import { newEpochName, Positions } from './positions.ts';
-import { fillPage, type Span, spanOf } from './reading.ts';
+import { fillPage, isEverything, type Span, spanOf } from './reading.ts';
 import { clockOf, type Moment } from './steady-clock.ts';
 
 export interface MemoryLogOptions {
@@ -108,7 +108,7 @@ class MemoryLog implements EventLog {
     this.#assertOpen();
     const bounds = this.#bounds;
     const span = spanOf(start, bounds);
-    const seqs = channels.families.size === CHANNEL_FAMILIES.length ? this.#range(span) : this.#matches(channels, span);
+    const seqs = isEverything(channels) ? this.#range(span) : this.#matches(channels, span);
     const eventAt = (seq: number) => (this.#entries[seq - this.#trimmedSeq - 1] as Entry).event;
     return fillPage(seqs, eventAt, { span, bounds, limit, types });
   }

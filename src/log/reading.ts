@@ -1,5 +1,5 @@
 /** What reading is in every log: the numbers that a page goes over, the events of its rows, and where it ends. */
-import { CHANNEL_FAMILIES, type ChannelFamily } from '../contract/channels.ts';
+import { CHANNEL_FAMILIES, type ChannelFamily, type ChannelSet } from '../contract/channels.ts';
 import { type LogBounds, type LogPage, type LogQuery, type LogStart, PAGE_BYTES, type StoredEvent } from './log.ts';
 
 /** The numbers that a read goes over, in either order. */
@@ -22,10 +22,15 @@ export function lengthOf({ beginSeq, step, endSeq }: Span, { first, head }: LogB
   return step === 1 ? Math.max(0, Math.min(endSeq, head) - beginSeq + 1) : Math.max(0, beginSeq - Math.max(endSeq, first) + 1);
 }
 
+/** Whether every channel is read, so that the numbers are dense. */
+export function isEverything({ families }: ChannelSet): boolean {
+  return families.size === CHANNEL_FAMILIES.length;
+}
+
 export interface PageOptions extends Pick<LogQuery, 'limit' | 'types'> {
   readonly span: Span;
   readonly bounds: LogBounds;
-  /** Makes the error for an event that is not there. Only where every channel is read, so that the numbers are dense. */
+  /** Makes the error for an event that is not there, where everything is read. */
   readonly missing?: ((seq: number) => Error) | undefined;
 }
 

@@ -4,12 +4,12 @@ import { mkdirSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { CHANNEL_FAMILIES } from '../contract/channels.ts';
 import type { CourierError } from '../errors.ts';
 import { CommitListeners, numbered, unavailable } from './answers.ts';
 import { bytesOf, MAX_IN_FLIGHT_BYTES } from './group-commit.ts';
 import type { Appended, Concern, EventLog, LogBounds, LogCopy, LogPage, LogQuery, NewEvent, StoredEvent } from './log.ts';
 import { Positions } from './positions.ts';
+import { isEverything } from './reading.ts';
 import { openCopy, removeCopy } from './sqlite/copy.ts';
 import type { Disk, Placement, Reply, Request, WorkerSettings } from './sqlite/messages.ts';
 import { LogOpenError, messageOf } from './sqlite/schema.ts';
@@ -128,7 +128,7 @@ class SqliteLog implements EventLog {
 
   async read({ channels, types, limit, ...start }: LogQuery, signal: AbortSignal): Promise<LogPage> {
     signal.throwIfAborted();
-    const families = channels.families.size === CHANNEL_FAMILIES.length ? 'all' : [...channels.families];
+    const families = isEverything(channels) ? 'all' : [...channels.families];
     const page = await this.#request<LogPage>({
       kind: 'read',
       start,

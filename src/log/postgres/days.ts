@@ -1,91 +1,95 @@
 /** Events lie in one partition a day (UTC): made before the day begins, and dropped whole when it is past retention. */
 import pg, { type ClientBase } from 'pg';
 import type { PostgresDatabase } from './database.ts';
-import { LOCK_SPACE } from './schema.ts';
+import { lockKeys, transaction } from './schema.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
+/** Days that have partitions, the present one among them. */
+const DAYS_AHEAD = 3;
 /** The last day that a date can name. */
 const MAX_DAY = 8.64e15 / DAY_MS;
 /** How long dropping waits for those who append, and then for those who read, in ms. While it waits for readers, appends wait behind it. */
 const COUNTER_LOCK_MS = 1000;
 const DROP_LOCK_MS = 50;
-/** How long a day that another session holds is left alone, in ms. */
-const HELD_PAUSE_MS = 30_000;
-/** For how long one may be held before that is said, in ms: a backup takes its time. */
-const HELD_TOLERANCE_MS = 6 * 60 * 60 * 1000;
+/** How long a day that another session has locked is left alone, in ms. */
+const LOCKED_PAUSE_MS = 30_000;
+/** For how long it may be locked before that is said, in ms: a backup takes its time. */
+const LOCKED_TOLERANCE_MS = 6 * 60 * 60 * 1000;
 /** SQLSTATE lock_not_available. */
-const LOCKED = '55P03';
+const LOCK_NOT_AVAILABLE = '55P03';
 
-/** Makes the partitions of `count` days from `day` on (days since 1970), where they are missing. */
-export async function ensurePartitions(client: ClientBase, day: number, count: number): Promise<void> {
-  for (let one = day; one < day + count; one += 1) {
-    const name = partitionName(one);
+/**
+ * Makes the partitions of DAYS_AHEAD days where they are missing, from the day on that the next event falls on: that of the
+ * database's clock, and never before that of the last event.
+ *
+ * @param given another clock than the database's, in ms since 1970.
+ */
+export async function ensurePartitions(client: ClientBase, given: number | undefined): Promise<void> {
+  const { now, lastAppended } = await timesOf(client, given);
+  const today = dayOf(Math.max(now, lastAppended));
+  for (let day = today; day < today + DAYS_AHEAD; day += 1) {
+    const name = partitionName(day);
     const { rows } = await client.query<{ found: boolean }>('SELECT to_regclass($1) IS NOT NULL AS found', [name]);
     if (rows[0]?.found === true) continue;
-    await client.query('BEGIN');
-    try {
-      await client.query('SELECT pg_advisory_xact_lock($1, 1)', [LOCK_SPACE]);
+    await transaction(client, async () => {
+      await client.query(`SELECT pg_advisory_xact_lock(${lockKeys('makePartitions')})`);
       // Attaching does not keep others from reading and appending, which creating as a partition would.
       await client.query(`CREATE TABLE IF NOT EXISTS ${name} (LIKE courier_event INCLUDING ALL)`);
       const attached = await client.query('SELECT 1 FROM pg_inherits WHERE inhrelid = $1::regclass', [name]);
       if (attached.rows.length === 0)
-        await client.query(`ALTER TABLE courier_event ATTACH PARTITION ${name} FOR VALUES FROM (${one}) TO (${one + 1})`);
-      await client.query('COMMIT');
-    } catch (error) {
-      await client.query('ROLLBACK').catch(() => undefined);
-      throw error;
-    }
+        await client.query(`ALTER TABLE courier_event ATTACH PARTITION ${name} FOR VALUES FROM (${day}) TO (${day + 1})`);
+    });
   }
 }
 
 /** In days since 1970. */
-export function dayOf(ms: number): number {
+function dayOf(ms: number): number {
   return Math.floor(ms / DAY_MS);
 }
 
 /** `courier_event_20260131` for the day of that date. */
-export function partitionName(day: number): string {
+function partitionName(day: number): string {
   return `courier_event_${new Date(day * DAY_MS).toISOString().slice(0, 10).replaceAll('-', '')}`;
 }
 
-/** The time, in ms since 1970, and when the last event was appended, by the database's clock. @param now another clock. */
-export async function timesOf(client: ClientBase, now: number | undefined): Promise<{ now: number; lastAppended: number }> {
+/** The time, in ms since 1970, and when the last event was appended, by the database's clock. @param given another clock. */
+async function timesOf(client: ClientBase, given: number | undefined): Promise<{ now: number; lastAppended: number }> {
   const { rows } = await client.query<{ now: string; last: string }>(
     'SELECT extract(epoch FROM clock_timestamp()) * 1000 AS now, last_appended_ms AS last FROM courier_log',
   );
-  return { now: now ?? Number(rows[0]?.now), lastAppended: Number(rows[0]?.last) };
+  return { now: given ?? Number(rows[0]?.now), lastAppended: Number(rows[0]?.last) };
 }
 
 /**
- * Drops days that are past. One that another session holds, such as that of a pg_dump, is left for later: appends wait for
- * DROP_LOCK_MS about, and not again for HELD_PAUSE_MS.
+ * Drops days that are past. One that another session has locked, as a pg_dump does, is left for later: appends wait for about
+ * DROP_LOCK_MS, and not again for LOCKED_PAUSE_MS.
  */
 export class PastDays {
-  #heldSince: number | undefined;
-  #heldUntil = 0;
+  #lockedSince: number | undefined;
+  #leftAloneUntil = 0;
 
   /** Resolves to whether a day was dropped. @param given another clock than the database's. */
   async dropOldest(database: PostgresDatabase, epoch: string, keepMs: number, given: number | undefined): Promise<boolean> {
-    if (performance.now() < this.#heldUntil) return false;
+    if (performance.now() < this.#leftAloneUntil) return false;
     const oldest = await database.with((client) => dropOldestDay(client, epoch, keepMs, given));
-    if (oldest === 'held') {
-      this.#heldSince ??= Date.now();
-      this.#heldUntil = performance.now() + HELD_PAUSE_MS;
-    } else if (oldest !== 'busy') this.#heldSince = undefined;
+    if (oldest === 'locked') {
+      this.#lockedSince ??= Date.now();
+      this.#leftAloneUntil = performance.now() + LOCKED_PAUSE_MS;
+    } else if (oldest !== 'busy') this.#lockedSince = undefined;
     return oldest === 'dropped';
   }
 
   /** What an operator should see to, if anything. */
   get concern(): string | undefined {
-    const heldMs = this.#heldSince === undefined ? 0 : Date.now() - this.#heldSince;
-    if (heldMs < HELD_TOLERANCE_MS) return undefined;
-    const hours = Math.floor(heldMs / 3_600_000);
+    const lockedMs = this.#lockedSince === undefined ? 0 : Date.now() - this.#lockedSince;
+    if (lockedMs < LOCKED_TOLERANCE_MS) return undefined;
+    const hours = Math.floor(lockedMs / 3_600_000);
     return `events past retention cannot be removed since ${hours} h, as another session of the database holds their table: end it (pg_locks)`;
   }
 }
 
 /** `busy`: another instance sees to it. */
-type OldestDay = 'dropped' | 'kept' | 'held' | 'busy';
+type OldestDay = 'dropped' | 'kept' | 'locked' | 'busy';
 
 /**
  * Drops the oldest day when all of it is more than `keepMs` ago, and never the one that is written to. One instance at a time
@@ -96,7 +100,7 @@ async function dropOldestDay(client: ClientBase, epoch: string, keepMs: number, 
   await client.query(`SET LOCAL lock_timeout = ${COUNTER_LOCK_MS}`);
   const { now, lastAppended } = await timesOf(client, given);
   const beforeDay = Math.max(0, Math.min(dayOf(now - keepMs), dayOf(Math.max(now, lastAppended)), MAX_DAY));
-  const { rows } = await client.query<{ locked: boolean }>('SELECT pg_try_advisory_xact_lock($1, 2) AS locked', [LOCK_SPACE]);
+  const { rows } = await client.query<{ locked: boolean }>(`SELECT pg_try_advisory_xact_lock(${lockKeys('dropPartitions')}) AS locked`);
   const oldest = await client.query<{ name: string }>(
     "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'courier_event'::regclass ORDER BY 1 LIMIT 1",
   );
@@ -120,9 +124,9 @@ async function dropOldestDay(client: ClientBase, epoch: string, keepMs: number, 
   try {
     await client.query(`DROP TABLE ${name}`);
   } catch (error) {
-    if (!(error instanceof pg.DatabaseError && error.code === LOCKED)) throw error;
+    if (!(error instanceof pg.DatabaseError && error.code === LOCK_NOT_AVAILABLE)) throw error;
     await client.query('ROLLBACK');
-    return 'held';
+    return 'locked';
   }
   await client.query('COMMIT');
   return 'dropped';

@@ -1,6 +1,6 @@
 /**
- * The lock that everybody holds who has the log open, so that whoever comes first knows that nobody has. It is held by a
- * connection of its own, which is made again whenever it breaks.
+ * The guard of a log: a connection that shares a lock with those of all instances that have the log open, so that whoever
+ * opens it knows whether anybody has. It is made again whenever it breaks.
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import type pg from 'pg';
@@ -11,7 +11,7 @@ import { PostgresOpenError } from './server.ts';
 
 const PAUSE_MS = 500;
 
-/** Holds the lock again after every interruption, until `signal` aborts. Resolves when the connection is closed. */
+/** Makes the guard again after every interruption, until `signal` aborts. Resolves when it is closed. */
 export async function keepGuard(address: PostgresAddress, sockets: PostgresSockets, first: pg.Client, signal: AbortSignal): Promise<void> {
   for (let guard: pg.Client | undefined = first; ; guard = undefined) {
     while (guard === undefined && !signal.aborted) {
@@ -49,7 +49,7 @@ export async function withClient<T>(address: PostgresAddress, work: (client: pg.
   }
 }
 
-/** A connection that holds the lock of those who have the log open. Who finds that nobody has begins an epoch. */
+/** An instance that finds that nobody else has the log open begins an epoch. @throws {PostgresOpenError} */
 export async function openGuard(address: PostgresAddress, sockets: PostgresSockets): Promise<pg.Client> {
   const client = await open(address, sockets);
   try {

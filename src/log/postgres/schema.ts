@@ -1,15 +1,23 @@
 /**
  * What the log keeps in PostgreSQL, by version.
  *
- * One row, `courier_log`, has the last number given out. Whoever appends holds it locked until the commit, so that the
- * order of numbers is the order of commits, and a rollback leaves no hole.
+ * One row, `courier_log`, has the last number given out. An append locks it until its commit, so that the order of numbers
+ * is the order of commits, and a rollback leaves no hole.
  */
 import type { ClientBase } from 'pg';
-import { newEpochName } from '../positions.ts';
+import { type Epoch, newEpochName } from '../positions.ts';
 import { PostgresOpenError } from './server.ts';
 
-/** Held while the schema is brought to this version, so that instances may start together: "COUR" in ASCII. */
+/** The first key of Courier's advisory locks, which sets them apart from those of others: "COUR" in ASCII. */
 export const LOCK_SPACE = 0x434f5552;
+/** The second keys of the locks that are taken for one transaction, by what one instance at a time does. */
+const LOCKS = { migrate: 0, makePartitions: 1, dropPartitions: 2, addRevocations: 3 };
+
+/** The two keys of a lock, as its calls take them. */
+export function lockKeys(task: keyof typeof LOCKS): string {
+  return `${LOCK_SPACE}, ${LOCKS[task]}`;
+}
+
 /** Given by `courier_append` when the log has begun another epoch. */
 export const OTHER_EPOCH = 'CR001';
 /** Given when an event falls on a day that has no partition (check_violation). */
@@ -123,9 +131,8 @@ const MIGRATIONS: readonly string[] = [
 
 /** Brings the schema to this version; does nothing when it is. Returns the version. @throws {PostgresOpenError} */
 export async function migrate(client: ClientBase): Promise<number> {
-  await client.query('BEGIN');
-  try {
-    await client.query('SELECT pg_advisory_xact_lock($1, 0)', [LOCK_SPACE]);
+  await transaction(client, async () => {
+    await client.query(`SELECT pg_advisory_xact_lock(${lockKeys('migrate')})`);
     const version = await versionOf(client);
     if (version > MIGRATIONS.length) {
       throw new PostgresOpenError(
@@ -138,8 +145,15 @@ export async function migrate(client: ClientBase): Promise<number> {
       await client.query('DELETE FROM courier_schema');
       await client.query('INSERT INTO courier_schema VALUES ($1)', [MIGRATIONS.length]);
     }
+  });
+  return MIGRATIONS.length;
+}
+
+export async function transaction(client: ClientBase, work: () => Promise<void>): Promise<void> {
+  await client.query('BEGIN');
+  try {
+    await work();
     await client.query('COMMIT');
-    return MIGRATIONS.length;
   } catch (error) {
     await client.query('ROLLBACK').catch(() => undefined);
     throw error;
@@ -150,6 +164,40 @@ async function versionOf(client: ClientBase): Promise<number> {
   const { rows } = await client.query<{ found: boolean }>("SELECT to_regclass('courier_schema') IS NOT NULL AS found");
   if (rows[0]?.found !== true) return 0;
   return (await client.query<{ version: number }>('SELECT version FROM courier_schema')).rows[0]?.version ?? 0;
+}
+
+/** What was acknowledged last is there, and nothing else, unless only a part was restored. @throws {PostgresOpenError} */
+export async function checkNewest(client: ClientBase): Promise<void> {
+  const { rows } = await client.query<{ head: string; newest: string }>(
+    'SELECT head, greatest(trimmed_through, (SELECT coalesce(max(seq), 0) FROM courier_event)) AS newest FROM courier_log',
+  );
+  const [found] = rows;
+  if (found === undefined || found.newest === found.head) return;
+  const { newest, head } = found;
+  throw new PostgresOpenError(
+    Number(newest) < Number(head)
+      ? `its newest events are missing: the last one is ${newest}, and should be ${head}. Restore all of it; where they are lost for ` +
+          `good, say so with UPDATE courier_log SET head = ${newest}, and who had them is told`
+      : `it counts ${head} events, and the last one is ${newest}: restore all of it, or let it count on with UPDATE courier_log SET head = ${newest}`,
+  );
+}
+
+/** The log as it is when an instance opens it. */
+export interface FoundLog {
+  /** Names the log. */
+  readonly identity: string;
+  readonly head: number;
+  readonly epochs: readonly [Epoch, ...Epoch[]];
+}
+
+/** @throws {PostgresOpenError} */
+export async function findLog(client: ClientBase): Promise<FoundLog> {
+  const { rows } = await client.query<{ identity: string; head: string }>('SELECT identity, head FROM courier_log');
+  const epochs = await client.query<{ name: string; first: string }>('SELECT name, first FROM courier_epoch ORDER BY number');
+  const [first, ...rest] = epochs.rows.map(({ name, first }) => ({ name, first: Number(first) }));
+  const [log] = rows;
+  if (log === undefined || first === undefined) throw new PostgresOpenError('it has lost its head');
+  return { identity: log.identity, head: Number(log.head), epochs: [first, ...rest] };
 }
 
 /**
@@ -172,7 +220,7 @@ export async function beginEpoch(client: ClientBase, alone: boolean): Promise<vo
     [name, alone],
   );
   if (rows[0] !== undefined) {
-    // Of events that were lost: whoever repeats one is to store it again.
+    // The keys of events that were lost: whoever repeats one is to store it again.
     await client.query('DELETE FROM courier_idempotency WHERE seq > $1', [rows[0].head]);
     await client.query('INSERT INTO courier_epoch (name, first) VALUES ($1, $2)', [name, Number(rows[0].head) + 1]);
   }

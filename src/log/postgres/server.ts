@@ -1,5 +1,7 @@
 /** What a server must be for a log to be kept there, and what each connection to it is set to. */
 import type { ClientBase } from 'pg';
+import { RETRY_AFTER_MS } from '../answers.ts';
+import type { Concern } from '../log.ts';
 
 /** Oldest PostgreSQL that is supported, as `server_version_num` has it. */
 const MIN_SERVER_VERSION = 140_000;
@@ -69,6 +71,94 @@ export async function checkServer(client: ClientBase): Promise<string> {
     if (value !== 'on') throw new PostgresOpenError(`${name} is ${value}, and must be on: acknowledged events could be lost`);
   }
   return found.standbys;
+}
+
+/** How long an answer may take that tells the time, in ms, and by how much this machine's clock may differ. */
+const MAX_ANSWER_MS = 1000;
+const CLOCK_TOLERANCE_MS = 5000;
+
+export interface ServerWatchOptions {
+  /** The standbys that the server waits for when the log is opened, as `checkServer` tells them. */
+  readonly standbys: string;
+  /** Runs `work` on a connection. */
+  readonly with: (work: (client: ClientBase) => Promise<void>) => Promise<void>;
+  /** Told of a problem when it is another one than before. */
+  readonly onProblem: (problem: PostgresOpenError) => void;
+}
+
+/** Whether the server still is what it must be: settings can be changed while it runs, and clocks go wrong. */
+export class ServerWatch {
+  readonly #options: ServerWatchOptions;
+  #standbys: string;
+  #problem: PostgresOpenError | undefined;
+  #soughtAt = 0;
+  /** By how many ms this machine's clock is ahead of the database's. */
+  #clockAheadMs = 0;
+
+  constructor(options: ServerWatchOptions) {
+    this.#options = options;
+    this.#standbys = options.standbys;
+  }
+
+  /** What the server is set to that makes an acknowledgement worth nothing. */
+  get problem(): PostgresOpenError | undefined {
+    return this.#problem;
+  }
+
+  /** Whether commits wait for standbys. */
+  get hasStandbys(): boolean {
+    return this.#standbys !== '';
+  }
+
+  get concerns(): readonly Concern[] {
+    const { standbys } = this.#options;
+    const aheadMs = this.#clockAheadMs;
+    const concerns: Concern[] = [];
+    if (Math.abs(aheadMs) > CLOCK_TOLERANCE_MS) {
+      const differs = `${Math.round(Math.abs(aheadMs) / 1000)} s ${aheadMs > 0 ? 'ahead of' : 'behind'}`;
+      const action = `the clock of this machine is ${differs} the database's, which decides on retention: set it, as tokens go by it`;
+      concerns.push({ about: 'clock', action });
+    }
+    if (this.#standbys !== standbys) {
+      const differs = `is ${JSON.stringify(this.#standbys)}, and was ${JSON.stringify(standbys)} when this instance began`;
+      concerns.push({ about: 'standbys', action: `synchronous_standby_names ${differs}: if that is meant, start it again` });
+    }
+    return concerns;
+  }
+
+  /** @throws {PostgresOpenError} */
+  async check(client: ClientBase): Promise<void> {
+    this.#standbys = await checkServer(client);
+  }
+
+  /** Looks for a problem, or whether it is over. */
+  async look(): Promise<void> {
+    try {
+      await this.#options.with((client) => this.check(client));
+      this.#problem = undefined;
+    } catch (cause) {
+      // A server that cannot be reached is noticed elsewhere.
+      if (!(cause instanceof PostgresOpenError)) return;
+      if (this.#problem?.message !== cause.message) this.#options.onProblem(cause);
+      this.#problem = cause;
+    }
+  }
+
+  /** Looks whether a problem is over, once in RETRY_AFTER_MS: publishes are taken again as soon as it is. @throws it when not. */
+  async requireSafe(): Promise<void> {
+    const now = performance.now();
+    if (this.#problem !== undefined && now - this.#soughtAt >= RETRY_AFTER_MS) {
+      this.#soughtAt = now;
+      await this.look();
+    }
+    if (this.#problem !== undefined) throw this.#problem;
+  }
+
+  /** Compares the clocks. All in ms since 1970: `serverMs` by the database's, the others by this machine's. */
+  noteTime(serverMs: number, { askedMs, answeredMs }: { readonly askedMs: number; readonly answeredMs: number }): void {
+    // An answer that was long on its way tells the time badly.
+    if (answeredMs - askedMs < MAX_ANSWER_MS) this.#clockAheadMs = (askedMs + answeredMs) / 2 - serverMs;
+  }
 }
 
 /** How often a connection is asked for its session: a pooler may give out its own in turn. */

@@ -1,14 +1,47 @@
-/** What the log asks of PostgreSQL: each statement is prepared once for each connection. */
-import { type LogStart, PAGE_BYTES } from '../log.ts';
+/** What the log asks of PostgreSQL, and what the rows mean that it answers with. */
+import { numbered, unavailable } from '../answers.ts';
+import {
+  type Appended,
+  IDEMPOTENCY_WINDOW_MS,
+  type LogBounds,
+  type LogPage,
+  type LogQuery,
+  type LogStart,
+  type NewEvent,
+  PAGE_BYTES,
+} from '../log.ts';
+import { familyNumber, isEverything, lengthOf, type Row, spanOf, storedEvent } from '../reading.ts';
 import type { Statement } from './database.ts';
 
 export const APPEND: Statement = { name: 'append', text: 'SELECT * FROM courier_append($1, $2, $3, $4, $5, $6, $7, $8, $9)' };
+
+/** @param now another clock than the database's. */
+export function appendValues(epoch: string, now: number | undefined, events: readonly NewEvent[]): readonly unknown[] {
+  return [
+    epoch,
+    now,
+    IDEMPOTENCY_WINDOW_MS,
+    events.map(({ channel }) => channel),
+    events.map(({ family }) => familyNumber(family)),
+    events.map(({ type }) => type),
+    events.map(({ body }) => body),
+    events.map(({ idempotency }) => idempotency?.principal),
+    events.map(({ idempotency }) => idempotency?.key),
+  ];
+}
+
+/** @param rows that APPEND has answered with for `events`. A row has no body where the event is one of them. */
+export function appendedOf(events: readonly NewEvent[], rows: readonly Row[]): Appended[] {
+  return rows.map((row) => ({
+    event: row['body'] === null ? numbered(events[Number(row['origin']) - 1] as NewEvent, Number(row['seq'])) : storedEvent(row),
+    duplicate: row['duplicate'] === true,
+  }));
+}
+
 export const BOUNDS: Statement = {
   name: 'bounds',
   text: 'SELECT epoch, head, trimmed_through, extract(epoch FROM clock_timestamp()) * 1000 AS now FROM courier_log',
 };
-/** The last number given out, and that of the last event that is there, or was removed. */
-export const NEWEST = `SELECT head, greatest(trimmed_through, (SELECT coalesce(max(seq), 0) FROM courier_event)) AS newest FROM courier_log`;
 /** Is there a commit of ours that waits for a standby? */
 export const WAITS_FOR_STANDBY: Statement = {
   name: 'waits-for-standby',
@@ -60,3 +93,23 @@ const NEWEST_FIRST = reads('newest', ['<', '>=', 'DESC']);
 
 /** What reads a page and the bounds that belong to it, as one snapshot. */
 export const readsFrom = ({ beforeSeq }: LogStart) => (beforeSeq === undefined ? OLDEST_FIRST : NEWEST_FIRST);
+
+/** The statement that reads a page, and its values. */
+export function readCall({ channels, types, limit, ...start }: LogQuery): [Statement, unknown[]] {
+  const { all, some } = readsFrom(start);
+  const values = [start.beforeSeq ?? start.afterSeq, limit, types && [...types]];
+  if (isEverything(channels)) return [all, values];
+  return [some, [...values, [...channels.families].map(familyNumber), [...channels.singles]]];
+}
+
+/** @param rows that a read has answered with, beside its bounds. A row has no body where its type was not asked for. */
+export function pageOf(rows: readonly Row[], { channels, limit, ...start }: LogQuery, bounds: LogBounds): LogPage {
+  const found = rows.filter((row) => row['seq'] !== null);
+  const last = found.at(-1);
+  const span = spanOf(start, bounds);
+  const isFull = last !== undefined && (found.length === limit || Number(last['total']) > PAGE_BYTES);
+  const endSeq = isFull ? Number(last['seq']) : span.endSeq;
+  if (isEverything(channels) && found.length !== lengthOf({ ...span, endSeq }, bounds))
+    throw unavailable(`it is damaged, an event from ${span.beginSeq} to ${endSeq} is missing: restore a copy`);
+  return { events: found.filter((row) => row['body'] !== null).map(storedEvent), endSeq, ...bounds };
+}
