@@ -23,3 +23,14 @@ export interface Broker extends AsyncDisposable {
   /** Returns the function that ends it. */
   listen(listener: BrokerListener): () => void;
 }
+
+/** The broker of a gateway of one instance: there is nobody else to tell. */
+export function localBroker(): Broker {
+  return {
+    kind: 'local',
+    problem: undefined,
+    publish: () => undefined,
+    listen: () => () => undefined,
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}

@@ -1,11 +1,11 @@
-/** A broker over Redis' publish and subscribe: one message a commit, with its events while they are not too large. */
+/** A broker over Redis' publish and subscribe: one message for each commit, with its events where they are not too large. */
 import { familyOf } from '../contract/channels.ts';
 import type { StoredEvent } from '../log/log.ts';
 import type { RedisConnection } from '../redis/connection.ts';
 import type { Broker, BrokerListener } from './broker.ts';
 
-/** UTF-16 units of a message with events; instead of a longer one a hint is sent. */
-const MAX_MESSAGE_LENGTH = 1024 * 1024;
+/** UTF-16 units of the bodies in one message, at most; of a larger commit a hint is sent. */
+const MAX_BODY_UNITS = 1024 * 1024;
 const CHANNEL = 'events';
 
 /** Names are short, as they are sent with every commit. */
@@ -25,10 +25,10 @@ export async function redisBroker(redis: RedisConnection, { instance, epoch }: {
     for (const listener of listeners) listener.onHint();
   };
   redis.onReconnect(hint);
-  await redis.subscribe(CHANNEL, (received) => {
-    const message = received as Message | undefined;
+  await redis.subscribe(CHANNEL, (json) => {
+    const message = json as Message | undefined;
     if (message?.from === instance) return;
-    const events = message?.epoch === epoch && Array.isArray(message.events) ? message.events.flatMap(storedEvent) : undefined;
+    const events = message?.epoch === epoch && Array.isArray(message.events) ? message.events.flatMap(received) : undefined;
     if (events === undefined) hint();
     else for (const listener of listeners) listener.onEvents(events);
   });
@@ -38,11 +38,11 @@ export async function redisBroker(redis: RedisConnection, { instance, epoch }: {
       return redis.problem;
     },
     publish: (events) => {
-      const length = events.reduce((sum, { body }) => sum + body.length, 0);
+      const units = events.reduce((sum, { body }) => sum + body.length, 0);
       const message: Message = {
         from: instance,
         epoch,
-        ...(length <= MAX_MESSAGE_LENGTH && { events: events.map(({ seq, channel, type, body }) => [seq, channel, type, body] as const) }),
+        ...(units <= MAX_BODY_UNITS && { events: events.map(({ seq, channel, type, body }) => [seq, channel, type, body] as const) }),
       };
       redis.send(['PUBLISH', redis.key(CHANNEL), JSON.stringify(message)]).catch(() => undefined);
     },
@@ -57,7 +57,8 @@ export async function redisBroker(redis: RedisConnection, { instance, epoch }: {
   };
 }
 
-function storedEvent([seq, channel, type, body]: readonly [number, string, string, string]): StoredEvent[] {
+/** Nothing where the channel is of a family that this version does not know. */
+function received([seq, channel, type, body]: readonly [number, string, string, string]): StoredEvent[] {
   const family = familyOf(channel);
   return family === undefined ? [] : [{ seq, channel, family, type, body }];
 }

@@ -4,12 +4,11 @@
  */
 import { createClient } from 'redis';
 import type { RedisAddress, RedisServer } from './address.ts';
-import { before } from './before.ts';
 
 /** How long it may take to be made, and to be subscribed with, in ms. */
 const CONNECT_MS = 3000;
 /** Commands that wait for their answers, at most. */
-const MAX_WAITING = 20_000;
+const MAX_WAITING_COMMANDS = 20_000;
 
 type Client = ReturnType<typeof newClient>;
 
@@ -75,9 +74,29 @@ function newClient(server: RedisServer, { credentials, database, tls }: RedisAdd
     database,
     name: 'courier',
     disableOfflineQueue: true,
-    commandsQueueMaxLength: MAX_WAITING,
+    commandsQueueMaxLength: MAX_WAITING_COMMANDS,
+    ...connectionOptions(server, tls, CONNECT_MS),
+  });
+}
+
+/** The options of every connection, to a Sentinel too: it is what it is told to be, and a lost one stays lost. */
+export function connectionOptions(server: RedisServer, tls: boolean, connectMs: number) {
+  return {
     maintNotifications: 'disabled',
     disableClientInfo: true,
-    socket: { ...server, ...(tls && { tls }), connectTimeout: CONNECT_MS, reconnectStrategy: false },
-  });
+    socket: { ...server, ...(tls && { tls }), connectTimeout: connectMs, reconnectStrategy: false },
+  } as const;
+}
+
+/** @returns what `work` comes to. @throws why `signal` was aborted, when that is earlier; `work` then goes on unheard. */
+export async function before<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = () => aborted.reject(signal.reason);
+  if (signal.aborted) onAbort();
+  signal.addEventListener('abort', onAbort);
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
 }

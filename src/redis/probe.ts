@@ -1,8 +1,7 @@
 /** Tries on a link everything that Courier needs of Redis: that it takes writes, and that what is published is heard. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
-import { before } from './before.ts';
-import type { RedisLink } from './link.ts';
+import { before, type RedisLink } from './link.ts';
 import { RedisScript } from './script.ts';
 
 /** How long Redis may take, in ms. */

@@ -1,15 +1,15 @@
 /** Asks Redis' Sentinels which server is the master now. */
 import { createClient, ErrorReply } from 'redis';
 import type { RedisAddress, RedisServer } from './address.ts';
-import { before } from './before.ts';
-import { reasonOf, SentinelError } from './trouble.ts';
+import { before, connectionOptions } from './link.ts';
+import { awayReason, SentinelError } from './trouble.ts';
 
 /** How long one of them may take, in ms. */
 const ANSWER_MS = 1000;
 
 export class Sentinels {
   readonly #address: RedisAddress;
-  /** Who is asked first next time. */
+  /** The number of the Sentinel that is asked first next time. */
   #first: number;
 
   constructor(address: RedisAddress) {
@@ -47,9 +47,7 @@ export class Sentinels {
       ...sentinelCredentials,
       // What every Sentinel understands.
       RESP: 2,
-      disableClientInfo: true,
-      maintNotifications: 'disabled',
-      socket: { ...server, ...(tls && { tls }), connectTimeout: ANSWER_MS, reconnectStrategy: false },
+      ...connectionOptions(server, tls, ANSWER_MS),
     });
     // What fails rejects its promise too.
     client.on('error', () => undefined);
@@ -70,6 +68,6 @@ function refusal(error: unknown): SentinelError {
   const words =
     error instanceof ErrorReply
       ? 'the Sentinels refuse to answer: give sentinel_user and sentinel_password in COURIER_BROKER as they want them'
-      : `no Sentinel can be reached (${reasonOf(error)}): look at them, and at the network to them`;
+      : `no Sentinel can be reached (${awayReason(error)}): look at them, and at the network to them`;
   return new SentinelError(words, { cause: error });
 }

@@ -60,8 +60,8 @@ const REFUSALS = {
 
 /** What passes without a change of the gateway, which can listen meanwhile: with it a gateway starts all the same. */
 const PASSING: readonly Trouble['kind'][] = ['full', 'unreplicated', 'unsaved', 'loading'];
-/** Characters of an answer that go to the log. */
-const MAX_ANSWER_LENGTH = 200;
+/** Characters of an answer that go to the log, at most. */
+const MAX_ANSWER_CHARACTERS = 200;
 
 /** Something is wrong with the Sentinels, which is said in plain words. */
 export class SentinelError extends Error {
@@ -78,11 +78,11 @@ export function troubleOf(error: unknown): Trouble {
   if (!(error instanceof ErrorReply)) {
     return {
       kind: 'away',
-      words: `Redis is away (${reasonOf(error)}): look at Redis, and at the network to it`,
+      words: `Redis is away (${awayReason(error)}): look at Redis, and at the network to it`,
       answer: undefined,
     };
   }
-  const answer = error.message.slice(0, MAX_ANSWER_LENGTH);
+  const answer = error.message.slice(0, MAX_ANSWER_CHARACTERS);
   for (const [kind, { answers, words }] of Object.entries(REFUSALS) as [keyof typeof REFUSALS, Refusal][]) {
     if (answers.test(error.message)) return { kind, words, answer };
   }
@@ -91,7 +91,7 @@ export function troubleOf(error: unknown): Trouble {
 }
 
 /** Why a connection failed: a code, which has no address in it as messages of the system do, or the client's own words. */
-export function reasonOf(error: unknown): string {
+export function awayReason(error: unknown): string {
   if (error instanceof DOMException && error.name === 'TimeoutError') return 'no answer';
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
   return error instanceof Error ? error.message : 'unknown';

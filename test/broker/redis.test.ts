@@ -22,8 +22,8 @@ describeBroker('Redis broker', { shared: true, factory: () => brokersOn(inject('
 test('events of another epoch are only hinted at', async () => {
   await using brokers = await brokersOn(inject('redisUrl'));
   await using publisher = await brokers.open('before');
-  await using subscriber = await brokers.open('after');
-  const heard = hear(subscriber);
+  await using receiver = await brokers.open('after');
+  const heard = hear(receiver);
   publisher.publish([eventOf(1)]);
   await expect.poll(() => heard.hints).toBe(1);
   expect(heard.events).toEqual([]);
@@ -32,9 +32,9 @@ test('events of another epoch are only hinted at', async () => {
 test('a message that is none of ours is a hint, and harms nobody', async () => {
   const namespace = randomUUID();
   await using brokers = await brokersOn(inject('redisUrl'), namespace);
-  await using subscriber = await brokers.open();
+  await using receiver = await brokers.open();
   await using publisher = await brokers.open();
-  const heard = hear(subscriber);
+  const heard = hear(receiver);
   await using other = await RedisConnection.open(inject('redisUrl'), namespace);
   const messages = ['', '{', 'null', '7', '[]', '{}', '{"epoch":"epoch","events":7}'];
   for (const message of messages) await other.send(['PUBLISH', other.key('events'), message]);
@@ -47,13 +47,13 @@ test('while Redis is away it says so, publishing loses messages, and its return 
   await using server = await startRedis();
   await using brokers = await brokersOn(server.url);
   await using publisher = await brokers.open();
-  await using subscriber = await brokers.open();
-  const heard = hear(subscriber);
+  await using receiver = await brokers.open();
+  const heard = hear(receiver);
   await server.kill();
   await expect.poll(() => publisher.problem).toMatch(/ECONNREFUSED|closed|ended/i);
   publisher.publish([eventOf(1)]);
   await server.restart();
-  await expect.poll(() => [publisher.problem, subscriber.problem], { timeout: 10_000 }).toEqual([undefined, undefined]);
+  await expect.poll(() => [publisher.problem, receiver.problem], { timeout: 10_000 }).toEqual([undefined, undefined]);
   expect(heard.hints).toBeGreaterThanOrEqual(1);
   publisher.publish([eventOf(2)]);
   await expect.poll(() => heard.events).toEqual([eventOf(2)]);

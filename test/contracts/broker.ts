@@ -71,9 +71,9 @@ export function describeBroker(name: string, { shared, factory }: BrokerSuite): 
     test('the events of a commit arrive as they were, in their order, at every listener until it stops', async () => {
       await using brokers = await factory();
       await using publisher = await brokers.open();
-      await using subscriber = await brokers.open();
-      const first = hear(subscriber);
-      const second = hear(subscriber);
+      await using receiver = await brokers.open();
+      const first = hear(receiver);
+      const second = hear(receiver);
       const commit = [eventOf(1), eventOf(2), eventOf(3, 5000)];
       publisher.publish(commit);
       await expect.poll(() => [first.events, second.events]).toEqual([commit, commit]);
@@ -86,8 +86,8 @@ export function describeBroker(name: string, { shared, factory }: BrokerSuite): 
     test('a commit of more than 1 MiB is only hinted at', async () => {
       await using brokers = await factory();
       await using publisher = await brokers.open();
-      await using subscriber = await brokers.open();
-      const heard = hear(subscriber);
+      await using receiver = await brokers.open();
+      const heard = hear(receiver);
       publisher.publish(Array.from({ length: 11 }, (_, index) => eventOf(index + 1, 100_000)));
       await expect.poll(() => heard.hints).toBe(1);
       expect(heard.events).toEqual([]);

@@ -1,7 +1,7 @@
 /** States of health, each by a real cause; and the end of a gateway in which something was not caught. */
 import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
-import { localBroker } from '../../src/broker/local.ts';
+import { localBroker } from '../../src/broker/broker.ts';
 import type { EventLog } from '../../src/log/log.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
 import { openSqliteLog } from '../../src/log/sqlite.ts';

@@ -1,4 +1,4 @@
-import { localBroker } from '../../src/broker/local.ts';
+import { localBroker } from '../../src/broker/broker.ts';
 import { describeBroker } from '../contracts/broker.ts';
 
 describeBroker('local broker', {
