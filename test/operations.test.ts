@@ -11,7 +11,7 @@ import { createDatabase } from '../scripts/servers.ts';
 import { EVERYTHING } from '../src/contract/channels.ts';
 import { openPostgresLog } from '../src/log/postgres.ts';
 import { openSqliteLog } from '../src/log/sqlite.ts';
-import { draftOn } from './contracts/event-log.ts';
+import { newEvent, newEvents } from './helpers/events.ts';
 import { temporaryFolder } from './helpers/folder.ts';
 import { SECRET } from './helpers/gateway.ts';
 import { processToken, startProcess } from './helpers/process.ts';
@@ -49,7 +49,7 @@ async function filled(folder: string, events: number): Promise<string> {
   mkdirSync(`${folder}/data`);
   const path = `${folder}/data/courier.db`;
   await using log = await openSqliteLog({ path });
-  await log.append(Array.from({ length: events }, () => draftOn('global')));
+  await log.append(newEvents(events, 'global'));
   return path;
 }
 
@@ -111,7 +111,7 @@ test('a log in PostgreSQL is backed up beside its gateways, and restored', { tim
   const url = new URL(await createDatabase(inject('postgresUrl')));
   {
     await using log = await openPostgresLog({ url: url.href });
-    await log.append(Array.from({ length: 10 }, () => draftOn('global')));
+    await log.append(newEvents(10, 'global'));
   }
   const name = `${url.pathname.slice(1)}_restored`;
   const commands = block('pg_dump')
@@ -160,7 +160,7 @@ test('whoever holds a lock is found', async () => {
   await Promise.all([holder.connect(), looker.connect()]);
   await holder.query('BEGIN');
   await holder.query('LOCK TABLE courier_log');
-  const waiting = log.append([draftOn('global')]);
+  const waiting = log.append([newEvent('global')]);
   await expect.poll(async () => (await looker.query(block('pg_blocking_pids'))).rows).toMatchObject([{ query: 'LOCK TABLE courier_log' }]);
   await holder.query('COMMIT');
   await waiting;

@@ -5,7 +5,7 @@ import { type ChannelSet, channelSetOf, EVERYTHING } from '../../src/contract/ch
 import { SharedReads } from '../../src/delivery/shared-reads.ts';
 import { Subscriber } from '../../src/delivery/subscriber.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
-import { draftOn } from '../contracts/event-log.ts';
+import { newEvent, newEvents } from '../helpers/events.ts';
 import { startPipeline, TestSink } from '../helpers/pipeline.ts';
 
 const never = new AbortController().signal;
@@ -24,7 +24,7 @@ async function readAll(reads: SharedReads, channels: ChannelSet, after: number, 
 
 test('a crowd at any positions costs about as many reads as there are pages, and everyone gets everything', async () => {
   await using log = openMemoryLog();
-  await log.append(range(1, 5000).map(() => draftOn('global')));
+  await log.append(newEvents(5000, 'global'));
   await fc.assert(
     fc.asyncProperty(fc.array(fc.nat(5000), { minLength: 500, maxLength: 1000 }), async (positions) => {
       using reads = new SharedReads(log);
@@ -39,11 +39,11 @@ test('a crowd at any positions costs about as many reads as there are pages, and
 
 test('who comes a little later to where others were reads what they read, and what was appended since', async () => {
   await using log = openMemoryLog();
-  await log.append(range(1, 3000).map(() => draftOn('global')));
+  await log.append(newEvents(3000, 'global'));
   using reads = new SharedReads(log);
   await readAll(reads, EVERYTHING, 100, 3000);
   const { count } = reads;
-  await log.append(range(3001, 3010).map(() => draftOn('global')));
+  await log.append(newEvents(10, 'global'));
   for (const after of [100, 101, 777, 2999]) expect(await readAll(reads, EVERYTHING, after, 3010)).toEqual(range(after + 1, 3010));
   expect(reads.count).toBe(count + 1);
   // Nobody has been there yet.
@@ -53,7 +53,7 @@ test('who comes a little later to where others were reads what they read, and wh
 
 test('the pages that are kept are the latest, up to a bound', async () => {
   await using log = openMemoryLog();
-  await log.append(range(1, 1000).map(() => draftOn('global', { size: 20_000 })));
+  await log.append(newEvents(1000, 'global', { size: 20_000 }));
   using reads = new SharedReads(log);
   await readAll(reads, EVERYTHING, 0, 1000);
   const { count } = reads;
@@ -65,7 +65,7 @@ test('the pages that are kept are the latest, up to a bound', async () => {
 
 test('those who want different channels get their own, a bounded number at a time', async () => {
   await using log = openMemoryLog();
-  await log.append(range(1, 1000).map((n) => draftOn(`user.u${n % 100}`)));
+  await log.append(range(1, 1000).map((n) => newEvent(`user.u${n % 100}`)));
   let inFlight = 0;
   let most = 0;
   const watched = new Proxy(log, {
@@ -88,7 +88,7 @@ test('those who want different channels get their own, a bounded number at a tim
 
 test('one who leaves is rejected with the reason, and the others are served', async () => {
   await using log = openMemoryLog();
-  await log.append([draftOn('global')]);
+  await log.append([newEvent('global')]);
   using reads = new SharedReads(log);
   const leaving = new AbortController();
   const gone = reads.read({ channels: EVERYTHING, types: undefined }, 0, leaving.signal);
@@ -100,7 +100,7 @@ test('one who leaves is rejected with the reason, and the others are served', as
 
 test('a log that cannot be read is told to everyone who waits, and is tried again for the next', async () => {
   const log = openMemoryLog();
-  await log.append([draftOn('global')]);
+  await log.append([newEvent('global')]);
   using reads = new SharedReads(log);
   await log[Symbol.asyncDispose]();
   const filter = { channels: EVERYTHING, types: undefined };
@@ -112,7 +112,7 @@ test('a log that cannot be read is told to everyone who waits, and is tried agai
 
 test('who is only a little behind after a restart needs no read at all', async () => {
   const log = openMemoryLog();
-  await log.append(range(1, 6000).map(() => draftOn('global')));
+  await log.append(newEvents(6000, 'global'));
   await using pipeline = await startPipeline({ log });
   const sink = new TestSink();
   const stop = new AbortController();

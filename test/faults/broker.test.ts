@@ -5,7 +5,7 @@ import { EVERYTHING } from '../../src/contract/channels.ts';
 import { Subscriber } from '../../src/delivery/subscriber.ts';
 import type { StoredEvent } from '../../src/log/log.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
-import { draftOn } from '../contracts/event-log.ts';
+import { newEvent } from '../helpers/events.ts';
 import { startPipeline, TestSink } from '../helpers/pipeline.ts';
 import { EXACT, Ledger, LONG, report, seqOf } from './ledger.ts';
 
@@ -43,8 +43,8 @@ test('messages dropped, repeated and reordered', { timeout: 120_000 }, async ({ 
   const ended = new Subscriber(pipeline, { channels: EVERYTHING, types: undefined }, 0, sink).run(stop.signal);
   const ledger = new Ledger();
   while (ledger.size < EVENTS) {
-    const drafts = Array.from({ length: 100 }, (_, index) => draftOn('global', { type: `t${ledger.size + index}` }));
-    for (const { event } of await log.append(drafts)) ledger.acknowledge(log.positions.at(event.seq), event.type);
+    const events = Array.from({ length: 100 }, (_, index) => newEvent('global', { type: `t${ledger.size + index}` }));
+    for (const { event } of await log.append(events)) ledger.acknowledge(log.positions.at(event.seq), event.type);
     // Brokers deliver in turns of the event loop.
     await new Promise((resolve) => setImmediate(resolve));
   }

@@ -8,7 +8,7 @@ import type { EventLog, StoredEvent } from '../../src/log/log.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
 import { noMeter } from '../../src/observe/meter.ts';
 import { noTracing } from '../../src/observe/tracing.ts';
-import { draftOn } from '../contracts/event-log.ts';
+import { newEvents } from './events.ts';
 
 export interface TestPipeline extends Pipeline, AsyncDisposable {
   append(channel: string, count?: number, type?: string): Promise<void>;
@@ -37,7 +37,7 @@ export async function startPipeline(
     meter: noMeter,
     tracing: noTracing,
     append: async (channel, count = 1, type = 'a') => {
-      await log.append(Array.from({ length: count }, () => draftOn(channel, { type })));
+      await log.append(newEvents(count, channel, { type }));
     },
     [Symbol.asyncDispose]: async () => {
       tail[Symbol.dispose]();

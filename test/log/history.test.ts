@@ -4,7 +4,7 @@ import { principalOf } from '../../src/auth/principal.ts';
 import { type HistoryOrder, type HistoryRequest, history } from '../../src/history.ts';
 import type { EventLog } from '../../src/log/log.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
-import { draftOn } from '../contracts/event-log.ts';
+import { newEvent, newEvents } from '../helpers/events.ts';
 
 const reader = principalOf('reader', 'service', { subscribe: [], publish: [] }, Number.MAX_SAFE_INTEGER);
 
@@ -16,7 +16,7 @@ async function read(log: EventLog, request: Omit<HistoryRequest, 'channels'>) {
 /** Ten events, of which the first four are gone. */
 async function trimmedLog(): Promise<EventLog> {
   const log = openMemoryLog({ now: () => 0 });
-  for (let n = 0; n < 10; n += 1) await log.append([draftOn('global')]);
+  for (let n = 0; n < 10; n += 1) await log.append([newEvent('global')]);
   await log.trim(-1, 4);
   return log;
 }
@@ -51,8 +51,8 @@ test.each<[HistoryOrder, number, number]>([
   ['newest', 10_003, 1],
 ])('%s first, a page whose filter matches nothing ends after 10,000 rows, and the next ones go on there', async (order, stop, match) => {
   await using log = openMemoryLog();
-  const rest = Array.from({ length: 20_001 }, () => draftOn('global'));
-  const rare = draftOn('global', { type: 'backtest.started' });
+  const rest = newEvents(20_001, 'global');
+  const rare = newEvent('global', { type: 'backtest.started' });
   await log.append(order === 'oldest' ? [...rest, rare] : [rare, ...rest]);
   const types = ['backtest.started'];
   const first = await read(log, { order, types });

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { openMemoryLog } from '../../src/log/memory.ts';
-import { describeEventLog, draftOn } from '../contracts/event-log.ts';
+import { describeEventLog } from '../contracts/event-log.ts';
+import { newEvent } from '../helpers/events.ts';
 
 describeEventLog('memory log', {
   durable: false,
@@ -13,7 +14,7 @@ test('takes so much memory, refuses what is more, and goes on once something was
   const log = openMemoryLog({ maxBytes: 10_000, now: () => now });
   let stored = 0;
   const append = () =>
-    log.append([draftOn('global')]).then(
+    log.append([newEvent('global')]).then(
       () => (stored += 1),
       (error: Error) => error,
     );

@@ -5,9 +5,11 @@ import { createDatabase, startPgBouncer, startPostgres } from '../../scripts/ser
 import { EVERYTHING } from '../../src/contract/channels.ts';
 import { type Position, parsePosition } from '../../src/contract/position.ts';
 import type { LogStart, StoredEvent } from '../../src/log/log.ts';
+import { lockKeys } from '../../src/log/postgres/schema.ts';
 import { readsFrom } from '../../src/log/postgres/statements.ts';
 import { migratePostgres, openPostgresLog, type SharedLog } from '../../src/log/postgres.ts';
-import { describeEventLog, draftOn } from '../contracts/event-log.ts';
+import { describeEventLog } from '../contracts/event-log.ts';
+import { newEvent, newEvents } from '../helpers/events.ts';
 
 const never = new AbortController().signal;
 const newDatabase = () => createDatabase(inject('postgresUrl'));
@@ -55,7 +57,7 @@ async function execute(url: string, ...statements: readonly string[]): Promise<p
 }
 
 describe('several instances', () => {
-  test('numbers are dense over all of them, and a reader that follows the head misses none', async () => {
+  test('numbers are dense over all of them, and whoever follows the head misses none', async () => {
     const url = await newDatabase();
     await using one = await openPostgresLog({ url });
     await using two = await openPostgresLog({ url });
@@ -70,7 +72,7 @@ describe('several instances', () => {
       }
     })();
     const append = async (log: typeof one, count: number) => {
-      for (let n = 0; n < count; n += 1) await log.append([draftOn('global'), draftOn('user.u1')]);
+      for (let n = 0; n < count; n += 1) await log.append([newEvent('global'), newEvent('user.u1')]);
     };
     await Promise.all([one, two, one, two, one, two].map((log) => append(log, 50)));
     writing = false;
@@ -109,7 +111,7 @@ describe('a database that is not the one that it was', () => {
     const url = await newDatabase();
     const broken: unknown[] = [];
     await using log = await openPostgresLog({ url, onBroken: (error) => broken.push(error) });
-    await log.append(Array.from({ length: 10 }, () => draftOn('global')));
+    await log.append(newEvents(10, 'global'));
     const position = log.positions.at(9);
     // Its connections are gone, as with a server that was.
     await execute(
@@ -124,7 +126,7 @@ describe('a database that is not the one that it was', () => {
       })
       .toBe(1);
     expect(broken[0]).toMatchObject({ message: expect.stringContaining('this instance must start again') });
-    await expect(log.append([draftOn('global')])).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
+    await expect(log.append([newEvent('global')])).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
     await expect(log.read({ afterSeq: 0, channels: EVERYTHING, limit: 1 }, never)).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
     await using next = await openPostgresLog({ url });
     return { next, position, before: log.positions.epoch };
@@ -148,14 +150,14 @@ describe('a database that is not the one that it was', () => {
     const url = await newDatabase();
     const broken: unknown[] = [];
     await using log = await openPostgresLog({ url, onBroken: (error) => broken.push(error) });
-    await log.append([draftOn('global')]);
+    await log.append([newEvent('global')]);
     await execute(
       url,
       'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
     );
     await expect
       .poll(() =>
-        log.append([draftOn('global')]).then(
+        log.append([newEvent('global')]).then(
           (appended) => appended[0]?.event.seq,
           () => undefined,
         ),
@@ -285,9 +287,9 @@ test('days have tables of their own, made before they begin, and retention drops
       await execute(url, "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'courier_event'::regclass ORDER BY 1")
     ).rows.map(({ name }) => name.replace('courier_event_', ''));
   expect(await tables()).toEqual(['20260130', '20260131', '20260201']);
-  await log.append([draftOn('global')]);
+  await log.append([newEvent('global')]);
   now += 5 * day;
-  await log.append([draftOn('global')]);
+  await log.append([newEvent('global')]);
   expect(await tables()).toEqual(['20260130', '20260131', '20260201', '20260204', '20260205', '20260206']);
   while (await log.trim(now - Date.UTC(2026, 1, 4), 100));
   expect(await tables()).toEqual(['20260204', '20260205', '20260206']);
@@ -298,7 +300,7 @@ test('a day that another session holds, as pg_dump does, is left for later: appe
   const url = await newDatabase();
   let now = Date.UTC(2026, 0, 30);
   await using log = await openPostgresLog({ url, now: () => now });
-  await log.append([draftOn('global')]);
+  await log.append([newEvent('global')]);
   now += 5 * 86_400_000;
   const dump = new pg.Client({ connectionString: url });
   await dump.connect();
@@ -310,7 +312,7 @@ test('a day that another session holds, as pg_dump does, is left for later: appe
   const trim = () => log.trim(2 * 86_400_000, 100);
   for (let time = 0; time < 20; time += 1) {
     expect(await trim()).toBe(false);
-    await log.append([draftOn('global')]);
+    await log.append([newEvent('global')]);
   }
   expect(asked.mock.calls.filter(([statement]) => String(statement).startsWith('DROP TABLE'))).toHaveLength(1);
   asked.mockRestore();
@@ -323,12 +325,12 @@ test('a day that another session holds, as pg_dump does, is left for later: appe
   const lock = new pg.Client({ connectionString: url });
   await lock.connect();
   stack.defer(() => lock.end());
-  await lock.query(`SELECT pg_advisory_lock(${0x434f5552}, 2)`);
+  await lock.query(`SELECT pg_advisory_lock(${lockKeys('dropPartitions')})`);
   const later = vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 60_000);
   expect(await trim()).toBe(false);
   later.mockRestore();
   expect(log.concerns).toEqual(held);
-  await lock.query(`SELECT pg_advisory_unlock(${0x434f5552}, 2)`);
+  await lock.query(`SELECT pg_advisory_unlock(${lockKeys('dropPartitions')})`);
   vi.useRealTimers();
   expect(await log.bounds()).toMatchObject({ first: 1 });
 
@@ -342,7 +344,7 @@ test('a day that another session holds, as pg_dump does, is left for later: appe
 test('a machine whose clock is wrong removes nothing and forgets no key, and it is known by how much', async () => {
   const url = await newDatabase();
   await using log = await openPostgresLog({ url });
-  await log.append([draftOn('global', { key: 'k' })]);
+  await log.append([newEvent('global', { key: 'k' })]);
   const rightNow = Date.now();
   for (const [days, differs] of [
     [9, /^the clock of this machine is 7776\d\d s ahead of the database's, which decides on retention: set it/],
@@ -352,7 +354,7 @@ test('a machine whose clock is wrong removes nothing and forgets no key, and it 
     while (await log.trim(7 * 86_400_000, 100));
     expect(await log.bounds()).toEqual({ first: 1, head: 1 });
     expect(log.concerns).toEqual([{ about: 'clock', action: expect.stringMatching(differs) }]);
-    expect(await log.append([draftOn('global', { key: 'k' })])).toMatchObject([{ duplicate: true, event: { seq: 1 } }]);
+    expect(await log.append([newEvent('global', { key: 'k' })])).toMatchObject([{ duplicate: true, event: { seq: 1 } }]);
     vi.useRealTimers();
   }
   await log.bounds();
@@ -362,10 +364,10 @@ test('a machine whose clock is wrong removes nothing and forgets no key, and it 
 test('the day that is written to stays, however little is to be kept', async () => {
   const url = await newDatabase();
   await using log = await openPostgresLog({ url });
-  await log.append([draftOn('global')]);
+  await log.append([newEvent('global')]);
   while (await log.trim(-30 * 86_400_000, 100));
   expect(await log.bounds()).toEqual({ first: 1, head: 1 });
-  expect(await log.append([draftOn('global')])).toMatchObject([{ event: { seq: 2 } }]);
+  expect(await log.append([newEvent('global')])).toMatchObject([{ event: { seq: 2 } }]);
 });
 
 test.each<[LogStart, RegExp]>([
@@ -374,7 +376,7 @@ test.each<[LogStart, RegExp]>([
 ])('a read of families and channels walks ranges of their indexes, whatever is common in the log: %o', async (start, walk) => {
   const url = await newDatabase();
   await using log = await openPostgresLog({ url });
-  const many = (channel: string, count: number) => log.append(Array.from({ length: count }, () => draftOn(channel)));
+  const many = (channel: string, count: number) => log.append(newEvents(count, channel));
   await many('user.u1', 20);
   await many('backtest.b1', 5000);
   for (const mode of ['force_custom_plan', 'force_generic_plan']) {
@@ -395,7 +397,7 @@ test.each<[LogStart, RegExp]>([
 
 describe('a server that changes while it runs', () => {
   const append = (log: SharedLog) =>
-    log.append([draftOn('global')]).then(
+    log.append([newEvent('global')]).then(
       () => 'stored',
       (error: Error) => error.message,
     );
@@ -447,25 +449,25 @@ describe('a server that changes while it runs', () => {
 test('a publish that waits for a lock says so, and what is stored is not stored again', { timeout: 20_000 }, async () => {
   const url = await newDatabase();
   await using log = await openPostgresLog({ url });
-  await log.append([draftOn('global')]);
+  await log.append([newEvent('global')]);
   const other = await connected(url);
   await other.query('BEGIN');
   await other.query('SELECT 1 FROM courier_log FOR UPDATE');
-  const refused = await log.append([draftOn('global', { key: 'k' })]).catch((error: Error) => error);
+  const refused = await log.append([newEvent('global', { key: 'k' })]).catch((error: Error) => error);
   expect(refused).toMatchObject({
     code: 'SERVICE_UNAVAILABLE',
     message: expect.stringContaining('it waited for a lock that another session has on the database for 3000 ms'),
   });
   expect(log.problem).toContain('it waited for a lock');
   await other.end();
-  expect(await log.append([draftOn('global', { key: 'k' })])).toMatchObject([{ event: { seq: 2 }, duplicate: false }]);
+  expect(await log.append([newEvent('global', { key: 'k' })])).toMatchObject([{ event: { seq: 2 }, duplicate: false }]);
   expect(log.problem).toBeUndefined();
 });
 
 test('events that are gone from the end while it runs are an error, never an endless search', async () => {
   const url = await newDatabase();
   await using log = await openPostgresLog({ url });
-  await log.append(Array.from({ length: 10 }, () => draftOn('global')));
+  await log.append(newEvents(10, 'global'));
   await execute(url, 'DELETE FROM courier_event WHERE seq > 7');
   for (const start of [{ afterSeq: 0 }, { afterSeq: 7 }, { beforeSeq: 11 }]) {
     await expect(log.read({ ...start, channels: EVERYTHING, limit: 100 }, never)).rejects.toThrow(
@@ -480,8 +482,8 @@ test('what was lost and said to be is told, and stored again by whoever repeats 
   let lost = '';
   {
     await using log = await openPostgresLog({ url });
-    await log.append(Array.from({ length: 9 }, () => draftOn('global')));
-    await log.append([draftOn('global', { key: 'k' })]);
+    await log.append(newEvents(9, 'global'));
+    await log.append([newEvent('global', { key: 'k' })]);
     lost = log.positions.at(10);
   }
   await execute(url, 'DELETE FROM courier_event WHERE seq > 5');
@@ -489,19 +491,19 @@ test('what was lost and said to be is told, and stored again by whoever repeats 
   await execute(url, 'UPDATE courier_log SET head = 5');
   await using log = await openPostgresLog({ url });
   expect(log.positions.resume(parsePosition(lost) as Position, 5)).toEqual({ gap: 'epoch', afterSeq: 5 });
-  expect(await log.append([draftOn('global', { key: 'k' })])).toMatchObject([{ event: { seq: 6 }, duplicate: false }]);
+  expect(await log.append([newEvent('global', { key: 'k' })])).toMatchObject([{ event: { seq: 6 }, duplicate: false }]);
 });
 
 test('a commit that does not wait for the standby is not acknowledged', { timeout: 30_000 }, async () => {
   await using server = await startPostgres();
   const url = await server.createDatabase();
   await using log = await openPostgresLog({ url, serverCheckMs: 20 });
-  await log.append([draftOn('global')]);
+  await log.append([newEvent('global')]);
   await server.execute("ALTER SYSTEM SET synchronous_standby_names = 'elsewhere'");
   await server.execute('SELECT pg_reload_conf()');
   await expect.poll(() => log.concerns).toHaveLength(1);
   const waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
-  const refused = (key: string) => log.append([draftOn('global', { key })]).catch((error: Error) => error);
+  const refused = (key: string) => log.append([newEvent('global', { key })]).catch((error: Error) => error);
   const ended = refused('a');
   await expect.poll(() => server.execute(waiting)).toHaveLength(1);
   await server.execute(`SELECT pg_cancel_backend(pid) FROM (${waiting}) AS waiting`);

@@ -9,7 +9,7 @@ import { openMemoryLog } from '../../src/log/memory.ts';
 import { copyDatabase } from '../../src/log/sqlite/copy.ts';
 import { inspectLogFile } from '../../src/log/sqlite/inspect.ts';
 import { openSqliteLog } from '../../src/log/sqlite.ts';
-import { draftOn } from '../contracts/event-log.ts';
+import { newEvent, newEvents } from '../helpers/events.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 
 const never = new AbortController().signal;
@@ -18,7 +18,7 @@ const EVENTS = 4000;
 
 async function filledLog(path: string): Promise<EventLog> {
   const log = await openSqliteLog({ path });
-  await log.append(Array.from({ length: EVENTS }, (_, n) => draftOn(`backtest.b${n % 7}`, { size: 500, key: `k${n}` })));
+  await log.append(Array.from({ length: EVENTS }, (_, n) => newEvent(`backtest.b${n % 7}`, { size: 500, key: `k${n}` })));
   return log;
 }
 
@@ -44,7 +44,7 @@ test('what is acknowledged before it is in it, and of what comes meanwhile a beg
   const publishing = Promise.all(
     Array.from({ length: 8 }, async (_, publisher) => {
       for (let n = 0; !copied; n += 1) {
-        await log.append([draftOn('global', { size: 200, key: `during${publisher}.${n}` })]);
+        await log.append([newEvent('global', { size: 200, key: `during${publisher}.${n}` })]);
         if (!copied) during += 1;
       }
     }),
@@ -65,18 +65,18 @@ test('what is acknowledged before it is in it, and of what comes meanwhile a beg
   expect(events).toEqual((await everything(log)).slice(0, events.length));
   expect(events).toHaveLength(found.events);
   // Keys belong to the same moment: what is in the copy is known there, and what came after it is not.
-  const keyed = (key: string) => restored.append([draftOn('global', { key })]);
+  const keyed = (key: string) => restored.append([newEvent('global', { key })]);
   expect(await keyed('k17')).toMatchObject([{ duplicate: true, event: { seq: 18 } }]);
   const own = new Set((await everything(log)).slice(events.length).map(({ seq }) => seq));
   expect(own.size).toBeGreaterThan(0);
-  expect(await restored.append([draftOn('global')])).toMatchObject([{ event: { seq: events.length + 1 } }]);
+  expect(await restored.append([newEvent('global')])).toMatchObject([{ event: { seq: events.length + 1 } }]);
 });
 
 test('it ends, however fast the log grows meanwhile', async () => {
   using folder = temporaryFolder();
   await using log = await filledLog(folder.file('log.db'));
   let copied = false;
-  const batch = Array.from({ length: 500 }, () => draftOn('global', { size: 1000 }));
+  const batch = newEvents(500, 'global', { size: 1000 });
   const publishing = Promise.all(
     Array.from({ length: 4 }, async () => {
       while (!copied) await log.append(batch);
@@ -134,13 +134,13 @@ describe('nothing is left', () => {
     await expect(log.copy(givenUp.signal)).rejects.toThrow('given up');
     expect(readdirSync(folder.path).sort()).toEqual(before);
     await using _copy = await log.copy(never);
-    expect(await log.append([draftOn('global')])).toMatchObject([{ event: { seq: EVENTS + 1 } }]);
+    expect(await log.append([newEvent('global')])).toMatchObject([{ event: { seq: EVENTS + 1 } }]);
   });
 
   test('when the log is closed meanwhile', async () => {
     using folder = temporaryFolder();
     const log = await filledLog(folder.file('log.db'));
-    for (let n = 0; n < 5; n += 1) await log.append(Array.from({ length: EVENTS }, () => draftOn('global', { size: 500 })));
+    for (let n = 0; n < 5; n += 1) await log.append(newEvents(EVENTS, 'global', { size: 500 }));
     let ended: unknown;
     const copying = log.copy(never).then(
       () => {

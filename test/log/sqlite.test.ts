@@ -24,7 +24,8 @@ import { type ChannelSet, channelSetOf, EVERYTHING } from '../../src/contract/ch
 import type { EventLog, LogStart } from '../../src/log/log.ts';
 import { readStatement } from '../../src/log/sqlite/store.ts';
 import { openSqliteLog } from '../../src/log/sqlite.ts';
-import { describeEventLog, draftOn } from '../contracts/event-log.ts';
+import { describeEventLog } from '../contracts/event-log.ts';
+import { newEvent, newEvents } from '../helpers/events.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 
 describeEventLog('SQLite log', {
@@ -42,7 +43,7 @@ describeEventLog('SQLite log', {
 /** A file with events in it, closed. */
 async function filledFile(path: string, events = 200): Promise<void> {
   await using log = await openSqliteLog({ path });
-  await log.append(Array.from({ length: events }, () => draftOn('backtest.b1', { size: 500 })));
+  await log.append(newEvents(events, 'backtest.b1', { size: 500 }));
 }
 
 /** All that a file says of its events, however they are asked for. */
@@ -156,17 +157,17 @@ describe('the file', () => {
     {
       await using log = await openSqliteLog({ path, maxBytes: 256 * 1024 });
       const fill = async () => {
-        for (;;) acknowledged += (await log.append([draftOn('global', { size: 5000 })])).length;
+        for (;;) acknowledged += (await log.append([newEvent('global', { size: 5000 })])).length;
       };
       await expect(fill()).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE', message: expect.stringContaining('full') });
       expect(acknowledged).toBeGreaterThan(10);
       expect(await log.bounds()).toEqual({ first: 1, head: acknowledged });
       // The first of these would still fit: all or none, and no number is lost with them.
-      const tooMany = Array.from({ length: 20 }, () => draftOn('global', { size: 1000 }));
+      const tooMany = newEvents(20, 'global', { size: 1000 });
       await expect(log.append(tooMany)).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
       expect(await log.bounds()).toEqual({ first: 1, head: acknowledged });
       await log.trim(-1000, 20);
-      expect(await log.append([draftOn('global', { size: 5000 })])).toMatchObject([{ event: { seq: acknowledged + 1 } }]);
+      expect(await log.append([newEvent('global', { size: 5000 })])).toMatchObject([{ event: { seq: acknowledged + 1 } }]);
     }
     await using log = await openSqliteLog({ path });
     const page = await log.read({ afterSeq: 0, channels: EVERYTHING, limit: 1000 }, new AbortController().signal);
@@ -176,7 +177,7 @@ describe('the file', () => {
   test('too much in flight is refused, and what was in flight is stored', async () => {
     using folder = temporaryFolder();
     await using log = await openSqliteLog({ path: folder.file('log.db'), maxInFlightBytes: 10_000 });
-    const results = await Promise.allSettled(Array.from({ length: 20 }, () => log.append([draftOn('global', { size: 1000 })])));
+    const results = await Promise.allSettled(Array.from({ length: 20 }, () => log.append([newEvent('global', { size: 1000 })])));
     const stored = results.filter(({ status }) => status === 'fulfilled').length;
     expect(stored).toBeGreaterThan(0);
     expect(results.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'SERVICE_UNAVAILABLE' } });
@@ -190,7 +191,7 @@ describe('a file that is no longer the one of its name', () => {
   /** Appends until it is refused; resolves to how many were stored. */
   async function storedUntilRefused(log: EventLog, how = refused): Promise<number> {
     for (let stored = 0; ; stored += 1) {
-      const error: unknown = await log.append([draftOn('global')]).then(
+      const error: unknown = await log.append([newEvent('global')]).then(
         () => undefined,
         (reason: unknown) => reason,
       );
@@ -216,7 +217,7 @@ describe('a file that is no longer the one of its name', () => {
     const inner = folder.file('inner');
     mkdirSync(inner);
     await using log = await openSqliteLog({ path: `${inner}/log.db` });
-    await log.append([draftOn('global')]);
+    await log.append([newEvent('global')]);
     breakIt(inner, `${inner}/log.db`);
     await storedUntilRefused(log);
     await expect(log.bounds()).rejects.toMatchObject(refused);
@@ -232,13 +233,13 @@ describe('a file that is no longer the one of its name', () => {
     await filledFile(`${path}.other`, 500);
     const whole = readFileSync(path);
     await using log = await openSqliteLog({ path });
-    await log.append([draftOn('global')]);
+    await log.append([newEvent('global')]);
     spoil(path);
     const spoilt = refusal('its file was overwritten or cut off: restore a copy');
     await storedUntilRefused(log, spoilt);
     writeFileSync(path, whole);
     await expect(log.bounds()).rejects.toMatchObject(spoilt);
-    await expect(log.append([draftOn('global')])).rejects.toMatchObject(spoilt);
+    await expect(log.append([newEvent('global')])).rejects.toMatchObject(spoilt);
   });
 
   test('it was touched: nothing happens', async () => {
@@ -248,7 +249,7 @@ describe('a file that is no longer the one of its name', () => {
     await using log = await openSqliteLog({ path });
     for (let n = 1; n <= 20; n += 1) {
       utimesSync(path, n, n);
-      expect(await log.append([draftOn('global')])).toMatchObject([{ event: { seq: n + 1 } }]);
+      expect(await log.append([newEvent('global')])).toMatchObject([{ event: { seq: n + 1 } }]);
     }
   });
 
@@ -260,11 +261,11 @@ describe('a file that is no longer the one of its name', () => {
     let stored = 1;
     {
       await using log = await openSqliteLog({ path });
-      await log.append([draftOn('global')]);
+      await log.append([newEvent('global')]);
       renameSync(inner, away);
       stored += await storedUntilRefused(log);
       renameSync(away, inner);
-      await expect.poll(() => log.append([draftOn('global')]).catch(() => 'refused'), { timeout: 5000 }).not.toBe('refused');
+      await expect.poll(() => log.append([newEvent('global')]).catch(() => 'refused'), { timeout: 5000 }).not.toBe('refused');
       stored += 1;
       expect(await log.bounds()).toEqual({ first: 1, head: stored });
     }
@@ -280,7 +281,7 @@ describe('the rights on the file', () => {
   /** The rights on every file of an open log that has been written to. */
   async function rightsWhileOpen(path: string): Promise<Record<string, string>> {
     await using log = await openSqliteLog({ path });
-    await log.append([draftOn('global')]);
+    await log.append([newEvent('global')]);
     return Object.fromEntries(SUFFIXES.filter((suffix) => existsSync(path + suffix)).map((suffix) => [suffix, rights(path + suffix)]));
   }
 
@@ -348,9 +349,9 @@ test('what retention has removed is given back to the disk, but for a part that 
   let now = 0;
   await using log = await openSqliteLog({ path, now: () => now });
   const body = JSON.stringify({ channel: 'global', type: 'a', data: 'x'.repeat(100_000) });
-  for (let n = 0; n < 40; n += 1) await log.append(Array.from({ length: 25 }, () => ({ ...draftOn('global'), body })));
+  for (let n = 0; n < 40; n += 1) await log.append(Array.from({ length: 25 }, () => ({ ...newEvent('global'), body })));
   now = 1000;
-  await log.append([draftOn('global')]);
+  await log.append([newEvent('global')]);
   expect(await log.bytes()).toBeGreaterThan(90e6);
   while (await log.trim(500, 500));
   await log[Symbol.asyncDispose]();
@@ -370,10 +371,10 @@ describe("another log's write-ahead log beside it", () => {
     const [path, copy] = [folder.file('log.db'), folder.file('copy.db')];
     {
       await using log = await openSqliteLog({ path });
-      await log.append([draftOn('global')]);
+      await log.append([newEvent('global')]);
       await using made = await log.copy(new AbortController().signal);
       await pipeline(made.read(), createWriteStream(copy));
-      await log.append(Array.from({ length: 100 }, () => draftOn('global', { size: 1000 })));
+      await log.append(newEvents(100, 'global', { size: 1000 }));
       copyFileSync(`${path}-wal`, folder.file('wal'));
     }
     put(path, copy);

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { openMemoryLog } from '../../src/log/memory.ts';
 import { openSqliteLog } from '../../src/log/sqlite.ts';
 import { SteadyClock } from '../../src/log/steady-clock.ts';
-import { draftOn } from '../contracts/event-log.ts';
+import { newEvent } from '../helpers/events.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 
 const MINUTE = 60_000;
@@ -90,17 +90,17 @@ test('a start in the middle of the doubt does not end it', async () => {
   const key = { key: 'k' };
   {
     await using log = await open();
-    await log.append([draftOn('global', key)]);
+    await log.append([newEvent('global', key)]);
     vi.useFakeTimers({ toFake: ['Date'], now: rightNow + 8 * DAY });
-    await log.append([draftOn('global')]);
+    await log.append([newEvent('global')]);
   }
   for (const days of [8, 8, 0]) {
     vi.setSystemTime(rightNow + days * DAY);
     await using log = await open();
     while (await log.trim(7 * DAY, 100));
     expect((await log.bounds()).first).toBe(1);
-    expect(await log.append([draftOn('global', key)])).toMatchObject([{ duplicate: true }]);
-    await log.append([draftOn('global')]);
+    expect(await log.append([newEvent('global', key)])).toMatchObject([{ duplicate: true }]);
+    await log.append([newEvent('global')]);
   }
   expect(jumps).toEqual([8, 8, 8]);
 });
@@ -115,11 +115,11 @@ describe.each(LOGS)('retention behind events from a time that is still to come, 
     using folder = temporaryFolder();
     let now = START;
     await using log = await open(folder.path, () => now);
-    await log.append([draftOn('global')]);
+    await log.append([newEvent('global')]);
     now = START + 4 * 365 * DAY;
-    for (let n = 0; n < count; n += 1) await log.append([draftOn('global')]);
+    for (let n = 0; n < count; n += 1) await log.append([newEvent('global')]);
     now = START + HOUR;
-    await log.append([draftOn('global'), draftOn('global')]);
+    await log.append([newEvent('global'), newEvent('global')]);
     const trim = async () => {
       while (await log.trim(7 * DAY, 5));
       return log.bounds();
@@ -128,7 +128,7 @@ describe.each(LOGS)('retention behind events from a time that is still to come, 
     // The first is old; those behind it may be as new as the last.
     expect(await trim()).toEqual({ first: 2, head: count + 3 });
     now = START + 7 * DAY + 2 * HOUR;
-    await log.append([draftOn('global')]);
+    await log.append([newEvent('global')]);
     expect(await trim()).toEqual({ first: count + 4, head: count + 4 });
   });
 });

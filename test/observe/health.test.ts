@@ -6,9 +6,9 @@ import type { EventLog } from '../../src/log/log.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
 import { openSqliteLog } from '../../src/log/sqlite.ts';
 import { createHealth } from '../../src/observe/health.ts';
-import { draftOn } from '../contracts/event-log.ts';
 import { Ledger } from '../faults/ledger.ts';
 import { startLoad, storedEvents } from '../faults/load.ts';
+import { newEvent } from '../helpers/events.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 import { processToken, startProcess } from '../helpers/process.ts';
 
@@ -78,14 +78,14 @@ test('degraded while publishes cannot be stored, until one can again', async () 
   const check = async () => (await healthOfLog(log)()).components['event_log'];
   let refused: unknown;
   while (refused === undefined)
-    await log.append([draftOn('global', { size: 10_000 })]).catch((error: unknown) => {
+    await log.append([newEvent('global', { size: 10_000 })]).catch((error: unknown) => {
       refused = error;
     });
   expect(refused).toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
   expect(await check()).toMatchObject({ status: 'degraded', action: expect.stringContaining('the disk is full') });
   expect(reported).toEqual(['append: the event log cannot serve this now: the disk is full']);
   await log.trim(Number.NEGATIVE_INFINITY, 5);
-  await log.append([draftOn('global')]);
+  await log.append([newEvent('global')]);
   expect(await check()).toMatchObject({ status: 'healthy' });
 });
 

@@ -6,8 +6,8 @@ import type { AddressInfo } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { inspectLogFile } from '../../src/log/sqlite/inspect.ts';
 import { openSqliteLog } from '../../src/log/sqlite.ts';
-import { draftOn } from '../contracts/event-log.ts';
 import { runCli } from '../helpers/cli.ts';
+import { newEvents } from '../helpers/events.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 import { SECRET, startGateway } from '../helpers/gateway.ts';
 
@@ -20,7 +20,7 @@ async function run(args: readonly string[], env: Record<string, string>) {
 
 async function filledLog(path: string): Promise<void> {
   await using log = await openSqliteLog({ path });
-  await log.append(Array.from({ length: 300 }, () => draftOn('global', { size: 500 })));
+  await log.append(newEvents(300, 'global', { size: 500 }));
 }
 
 describe('beside a running gateway', () => {
@@ -29,7 +29,7 @@ describe('beside a running gateway', () => {
     const out = folder.file('out');
     mkdirSync(out);
     await using gateway = await startGateway({ COURIER_LOG: `sqlite:${folder.file('courier.db')}` });
-    await gateway.pipeline.log.append(Array.from({ length: 300 }, () => draftOn('global', { size: 500 })));
+    await gateway.pipeline.log.append(newEvents(300, 'global', { size: 500 }));
     const last = gateway.pipeline.log.positions.at(300);
     const told = new RegExp(`^${out}/a\\.db: 300 events, the last one ${last}; \\d+\\.\\d MiB, version 3, checked and synced$`);
     expect(await run([`${out}/a.db`], forGateway(gateway))).toEqual({ code: 0, stdout: [expect.stringMatching(told)], stderr: [] });
@@ -224,7 +224,7 @@ describe('of a gateway that does not run', () => {
     using folder = temporaryFolder();
     {
       await using log = await openSqliteLog({ path: folder.file('log.db') });
-      await log.append(Array.from({ length: 300 }, () => draftOn('global', { size: 500 })));
+      await log.append(newEvents(300, 'global', { size: 500 }));
       // As it is when the process is killed now.
       for (const suffix of ['', '-wal']) copyFileSync(folder.file(`log.db${suffix}`), folder.file(`courier.db${suffix}`));
     }

@@ -6,7 +6,7 @@ import { describe, expect, inject, test } from 'vitest';
 import { createDatabase } from '../../scripts/servers.ts';
 import type { Timings } from '../../src/connections/timings.ts';
 import { inspectLogFile } from '../../src/log/sqlite/inspect.ts';
-import { draftOn } from '../contracts/event-log.ts';
+import { newEvents } from '../helpers/events.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 import { startGateway, type TestGateway } from '../helpers/gateway.ts';
 
@@ -21,7 +21,7 @@ interface Filled extends AsyncDisposable {
 async function filledGateway(timings: Partial<Timings> = {}): Promise<Filled> {
   const folder = temporaryFolder();
   const gateway = await startGateway({ COURIER_LOG: `sqlite:${folder.file('courier.db')}` }, {}, { timings });
-  await gateway.pipeline.log.append(Array.from({ length: EVENTS }, () => draftOn('global', { size: 500 })));
+  await gateway.pipeline.log.append(newEvents(EVENTS, 'global', { size: 500 }));
   return {
     gateway,
     folder,
@@ -132,7 +132,7 @@ test('a drain waits for it as long as it waits for anything, and then cuts it of
   let answer: IncomingMessage;
   {
     await using gateway = await startGateway({ COURIER_LOG: `sqlite:${folder.file('courier.db')}`, COURIER_DRAIN_SECONDS: '1' });
-    await gateway.pipeline.log.append(Array.from({ length: EVENTS }, () => draftOn('global', { size: 500 })));
+    await gateway.pipeline.log.append(newEvents(EVENTS, 'global', { size: 500 }));
     answer = await begun(gateway);
   }
   await wasCutOff(answer);
