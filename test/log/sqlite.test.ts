@@ -1,18 +1,14 @@
 /** The SQLite log: the guarantees of every log, and what is its own: the file. */
 import {
-  chmodSync,
   closeSync,
   copyFileSync,
   createWriteStream,
   existsSync,
-  mkdirSync,
   openSync,
   readFileSync,
-  renameSync,
   rmSync,
   statSync,
   truncateSync,
-  utimesSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -21,12 +17,13 @@ import { pipeline } from 'node:stream/promises';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type ChannelSet, channelSetOf, EVERYTHING } from '../../src/contract/channels.ts';
-import type { EventLog, LogStart } from '../../src/log/log.ts';
+import type { LogStart } from '../../src/log/log.ts';
 import { readStatement } from '../../src/log/sqlite/store.ts';
 import { openSqliteLog } from '../../src/log/sqlite.ts';
 import { describeEventLog } from '../contracts/event-log.ts';
 import { newEvent, newEvents } from '../helpers/events.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
+import { filledFile } from './sqlite/filled-file.ts';
 
 describeEventLog('SQLite log', {
   durable: true,
@@ -39,12 +36,6 @@ describeEventLog('SQLite log', {
     };
   },
 });
-
-/** A file with events in it, closed. */
-async function filledFile(path: string, events = 200): Promise<void> {
-  await using log = await openSqliteLog({ path });
-  await log.append(newEvents(events, 'backtest.b1', { size: 500 }));
-}
 
 /** All that a file says of its events, however they are asked for. */
 async function everything(path: string): Promise<{ first: string; bounds: object; events: readonly unknown[] }> {
@@ -182,144 +173,6 @@ describe('the file', () => {
     expect(stored).toBeGreaterThan(0);
     expect(results.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'SERVICE_UNAVAILABLE' } });
     expect(await log.bounds()).toEqual({ first: 1, head: stored });
-  });
-});
-
-describe('a file that is no longer the one of its name', () => {
-  const refusal = (words: string) => ({ code: 'SERVICE_UNAVAILABLE', message: expect.stringContaining(words) });
-  const refused = refusal('its file was deleted, moved or replaced');
-  /** Appends until it is refused; resolves to how many were stored. */
-  async function storedUntilRefused(log: EventLog, how = refused): Promise<number> {
-    for (let stored = 0; ; stored += 1) {
-      const error: unknown = await log.append([newEvent('global')]).then(
-        () => undefined,
-        (reason: unknown) => reason,
-      );
-      if (error === undefined) continue;
-      expect(error).toMatchObject(how);
-      return stored;
-    }
-  }
-
-  test.each<[string, (folder: string, path: string) => void]>([
-    ['its folder was deleted', (folder) => rmSync(folder, { recursive: true })],
-    ['it was deleted', (_folder, path) => rmSync(path)],
-    ['its write-ahead log was deleted', (_folder, path) => rmSync(`${path}-wal`)],
-    [
-      'another is in its place',
-      (_folder, path) => {
-        writeFileSync(`${path}.other`, readFileSync(path));
-        renameSync(`${path}.other`, path);
-      },
-    ],
-  ])('%s: nothing more is acknowledged, and health hears of it', { timeout: 20_000 }, async (_name, breakIt) => {
-    using folder = temporaryFolder();
-    const inner = folder.file('inner');
-    mkdirSync(inner);
-    await using log = await openSqliteLog({ path: `${inner}/log.db` });
-    await log.append([newEvent('global')]);
-    breakIt(inner, `${inner}/log.db`);
-    await storedUntilRefused(log);
-    await expect(log.bounds()).rejects.toMatchObject(refused);
-  });
-
-  test.each<[string, (path: string) => void]>([
-    ['it was cut off', (path) => truncateSync(path, statSync(path).size / 2)],
-    ['another was written into it', (path) => copyFileSync(`${path}.other`, path)],
-  ])('%s: nothing more is acknowledged, for good', { timeout: 20_000 }, async (_name, spoil) => {
-    using folder = temporaryFolder();
-    const path = folder.file('log.db');
-    await filledFile(path, 100);
-    await filledFile(`${path}.other`, 500);
-    const whole = readFileSync(path);
-    await using log = await openSqliteLog({ path });
-    await log.append([newEvent('global')]);
-    spoil(path);
-    const spoilt = refusal('its file was overwritten or cut off: restore a copy');
-    await storedUntilRefused(log, spoilt);
-    writeFileSync(path, whole);
-    await expect(log.bounds()).rejects.toMatchObject(spoilt);
-    await expect(log.append([newEvent('global')])).rejects.toMatchObject(spoilt);
-  });
-
-  test('it was touched: nothing happens', async () => {
-    using folder = temporaryFolder();
-    const path = folder.file('log.db');
-    await filledFile(path, 1);
-    await using log = await openSqliteLog({ path });
-    for (let n = 1; n <= 20; n += 1) {
-      utimesSync(path, n, n);
-      expect(await log.append([newEvent('global')])).toMatchObject([{ event: { seq: n + 1 } }]);
-    }
-  });
-
-  test('a folder that was moved, and moved back, has lost nothing', { timeout: 20_000 }, async () => {
-    using folder = temporaryFolder();
-    const [inner, away] = [folder.file('inner'), folder.file('away')];
-    mkdirSync(inner);
-    const path = `${inner}/log.db`;
-    let stored = 1;
-    {
-      await using log = await openSqliteLog({ path });
-      await log.append([newEvent('global')]);
-      renameSync(inner, away);
-      stored += await storedUntilRefused(log);
-      renameSync(away, inner);
-      await expect.poll(() => log.append([newEvent('global')]).catch(() => 'refused'), { timeout: 5000 }).not.toBe('refused');
-      stored += 1;
-      expect(await log.bounds()).toEqual({ first: 1, head: stored });
-    }
-    await using again = await openSqliteLog({ path });
-    expect(await again.bounds()).toEqual({ first: 1, head: stored });
-  });
-});
-
-describe('the rights on the file', () => {
-  const rights = (path: string) => (statSync(path).mode & 0o777).toString(8);
-  const SUFFIXES = ['', '-wal', '-shm'];
-
-  /** The rights on every file of an open log that has been written to. */
-  async function rightsWhileOpen(path: string): Promise<Record<string, string>> {
-    await using log = await openSqliteLog({ path });
-    await log.append([newEvent('global')]);
-    return Object.fromEntries(SUFFIXES.filter((suffix) => existsSync(path + suffix)).map((suffix) => [suffix, rights(path + suffix)]));
-  }
-
-  test('are for its owner only, whatever the umask', async () => {
-    for (const umask of [0, 0o022, 0o377]) {
-      using folder = temporaryFolder();
-      const path = folder.file('log.db');
-      const before = process.umask(umask);
-      try {
-        expect(await rightsWhileOpen(path)).toEqual({ '': '600', '-wal': '600' });
-      } finally {
-        process.umask(before);
-      }
-      expect(rights(path)).toBe('600');
-    }
-  });
-
-  test('are narrowed when a log has wider ones, with what lies beside it', async () => {
-    using folder = temporaryFolder();
-    const path = folder.file('log.db');
-    await filledFile(path, 1);
-    for (const suffix of ['-wal', '-shm']) writeFileSync(path + suffix, '');
-    for (const suffix of SUFFIXES) chmodSync(path + suffix, 0o664);
-    const open = await rightsWhileOpen(path);
-    expect(open).toMatchObject({ '': '600', '-wal': '600' });
-    expect(Object.values(open)).not.toContain('664');
-    expect(rights(path)).toBe('600');
-  });
-
-  test('stay as they are on a file that is no log of ours', async () => {
-    using folder = temporaryFolder();
-    const path = folder.file('other.db');
-    const db = new DatabaseSync(path);
-    db.exec('CREATE TABLE other (x)');
-    db.close();
-    chmodSync(path, 0o664);
-    await expect(openSqliteLog({ path })).rejects.toThrow(/not an event log of Courier/);
-    expect(rights(path)).toBe('664');
   });
 });
 

@@ -1,6 +1,6 @@
 /** Addresses of PostgreSQL: one server or several, and what is told of them. */
 import { expect, test } from 'vitest';
-import { PostgresAddress } from '../../src/log/postgres/address.ts';
+import { PostgresAddress } from '../../../src/log/postgres/address.ts';
 
 test('several servers are taken in turn, and what is told of them has no password', () => {
   const address = new PostgresAddress('postgres://ada:s3cret@a,b:7000,[::1]/courier?target_session_attrs=read-write&sslmode=require');

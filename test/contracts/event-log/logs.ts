@@ -1,0 +1,69 @@
+/** Logs under test: how they are made, filled and read. */
+import fc from 'fast-check';
+import { expect } from 'vitest';
+import { type ChannelSet, channelSetOf } from '../../../src/contract/channels.ts';
+import { type EventLog, type LogPage, type StoredEvent, TRIM_GRAIN_MS } from '../../../src/log/log.ts';
+import { newEvent } from '../../helpers/events.ts';
+
+/** Makes logs for one test. Opening again gives the same log where it is durable. */
+export interface LogFactory extends AsyncDisposable {
+  open(options?: { now?: () => number }): Promise<EventLog>;
+}
+
+export interface LogSuite {
+  readonly durable: boolean;
+  readonly factory: () => Promise<LogFactory> | LogFactory;
+  /** Runs of each property; fewer where opening a log is slow. */
+  readonly runs: number;
+}
+
+export const never = new AbortController().signal;
+export const DAY_MS = TRIM_GRAIN_MS;
+export const CHANNELS = ['global', 'user.u1', 'user.u2', 'strategy.s1', 'strategy.s2', 'backtest.b1', 'forge.job.j1', 'forge.job.j2'];
+export const TYPES = ['a', 'b', 'c'];
+
+export const seqsOf = (events: readonly { seq: number }[]) => events.map(({ seq }) => seq);
+export const range = (from: number, to: number) => Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => from + index);
+
+export async function readAll(
+  log: EventLog,
+  channels: ChannelSet,
+  options: { afterSeq?: number; limit?: number; types?: ReadonlySet<string> | undefined } = {},
+) {
+  const { limit = 1000, types } = options;
+  const events: StoredEvent[] = [];
+  let afterSeq = options.afterSeq ?? 0;
+  for (;;) {
+    const page: LogPage = await log.read({ afterSeq, channels, types, limit }, never);
+    events.push(...page.events);
+    if (page.endSeq >= page.head) return events;
+    expect(page.endSeq).toBeGreaterThan(afterSeq);
+    afterSeq = page.endSeq;
+  }
+}
+
+/** As readAll, newest first. */
+export async function readBack(
+  log: EventLog,
+  channels: ChannelSet,
+  options: { beforeSeq?: number; limit?: number; types?: ReadonlySet<string> | undefined } = {},
+) {
+  const { limit = 1000, types } = options;
+  const events: StoredEvent[] = [];
+  let beforeSeq = options.beforeSeq ?? (await log.bounds()).head + 1;
+  for (;;) {
+    const page: LogPage = await log.read({ beforeSeq, channels, types, limit }, never);
+    events.push(...page.events);
+    if (page.endSeq <= page.first) return events;
+    expect(page.endSeq).toBeLessThan(beforeSeq);
+    beforeSeq = page.endSeq;
+  }
+}
+
+export const arbitraryEvent = fc
+  .tuple(fc.constantFrom(...CHANNELS), fc.constantFrom(...TYPES))
+  .map(([channel, type]) => newEvent(channel, { type }));
+export const arbitraryAppends = fc.array(fc.array(arbitraryEvent, { minLength: 1, maxLength: 5 }), { maxLength: 20 });
+export const arbitraryChannels = fc
+  .subarray([...CHANNELS, 'user.*', 'strategy.*', 'backtest.*', 'forge.**', '**', '*', 'user.nobody', '*.u1'], { minLength: 1 })
+  .map((patterns) => channelSetOf(patterns));
