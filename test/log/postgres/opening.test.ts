@@ -1,3 +1,4 @@
+/** What a database and its server must be for a log to be opened there. */
 import { describe, expect, test } from 'vitest';
 import { startPgBouncer } from '../../../scripts/servers.ts';
 import { migratePostgres, openPostgresLog } from '../../../src/log/postgres.ts';
