@@ -61,7 +61,7 @@ export class RedisConnection implements AsyncDisposable {
     const connection = new RedisConnection(parseRedisAddress(url), namespace, onTrouble);
     try {
       const probed = await connection.#connect();
-      const trouble = await probed.probe.run().then(() => undefined, troubleOf);
+      const trouble = await probed.probe.run();
       if (trouble !== undefined && !isPassing(trouble)) throw connection.#unusable(trouble);
       if (trouble !== undefined) connection.#suffer(trouble);
       connection.#kept = connection.#keep(probed);
@@ -161,7 +161,7 @@ export class RedisConnection implements AsyncDisposable {
   }
 
   async #try(probe: RedisProbe): Promise<Trouble | undefined> {
-    const trouble = await probe.run().then(() => undefined, troubleOf);
+    const trouble = await probe.run();
     if (this.#closing.signal.aborted) return trouble;
     if (trouble === undefined) this.#recover();
     else this.#suffer(trouble);

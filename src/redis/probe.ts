@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { before, type RedisLink } from './link.ts';
 import { RedisScript } from './script.ts';
+import { type Trouble, troubleOf } from './trouble.ts';
 
 /** How long Redis may take, in ms. */
 const SILENCE_MS = 3000;
@@ -43,10 +44,11 @@ export class RedisProbe {
     return probe;
   }
 
-  /** Resolves when everything works. @throws what Redis refuses; why the link was lost; that Redis does not answer. */
-  async run(): Promise<void> {
+  /** Resolves to what is wrong: what Redis refuses, why the link was lost, that Redis does not answer; to undefined when everything works. */
+  async run(): Promise<Trouble | undefined> {
     const deadline = AbortSignal.any([this.#link.lost, AbortSignal.timeout(SILENCE_MS)]);
-    await before(deadline, Promise.all([this.#write.run(this.#keys, []), this.#publishUntilHeard(deadline)]));
+    const trials = Promise.all([this.#write.run(this.#keys, []), this.#publishUntilHeard(deadline)]);
+    return before(deadline, trials).then(() => undefined, troubleOf);
   }
 
   /** Messages may be lost on their way, and one that is does not make a link useless. */
