@@ -1,6 +1,6 @@
 /** Runs as a worker: looks through the file that it is given, and tells what it found. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { inspectLogFile, type LogFile } from '../../src/log/sqlite/inspect.ts';
+import { inspectLogFile, type LogFile } from '../../src/log/sqlite/schema.ts';
 
 export type Inspection = LogFile | { readonly problem: string };
 

@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { Worker } from 'node:worker_threads';
 import { parseConfig } from '../../src/config.ts';
 import { copyDatabase } from '../../src/log/sqlite/copy.ts';
-import type { LogFile } from '../../src/log/sqlite/inspect.ts';
+import type { LogFile } from '../../src/log/sqlite/schema.ts';
 import { IN_USE, openProblem, recognise } from '../../src/log/sqlite/schema.ts';
 import type { Inspection } from './backup-check.ts';
 import { type ConnectionOptions, getFile } from './connection.ts';

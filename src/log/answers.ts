@@ -11,10 +11,11 @@ export function numbered({ channel, family, type, body }: NewEvent, seq: number)
 export class CommitListeners {
   readonly #listeners = new Set<(events: readonly StoredEvent[]) => void>();
 
-  add(listener: (events: readonly StoredEvent[]) => void): () => void {
+  /** Returns the function that ends it. */
+  readonly add = (listener: (events: readonly StoredEvent[]) => void): (() => void) => {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
-  }
+  };
 
   /** Tells them of the new events of one commit, if there are any. */
   tell(events: readonly StoredEvent[]): void {

@@ -48,12 +48,13 @@ class MemoryLog implements EventLog {
   readonly #index = new Map<string, number[]>();
   readonly #keys = new Map<string, Entry & { readonly keyedMs: number }>();
   readonly #listeners = new CommitListeners();
+  readonly onCommit = this.#listeners.add;
   /** The last number that was removed. */
   #trimmedSeq = 0;
   readonly #maxBytes: number;
   /** Of memory, about. */
   #bytes = 0;
-  #problem: string | undefined;
+  problem: string | undefined;
   #closed = false;
 
   constructor(now: () => Moment, maxBytes: number) {
@@ -61,22 +62,14 @@ class MemoryLog implements EventLog {
     this.#maxBytes = maxBytes;
   }
 
-  get problem(): string | undefined {
-    return this.#problem;
-  }
-
-  onCommit(listener: (events: readonly StoredEvent[]) => void): () => void {
-    return this.#listeners.add(listener);
-  }
-
   async append(events: readonly NewEvent[]): Promise<readonly Appended[]> {
     this.#assertOpen();
     const added = events.filter((event) => this.#known(event) === undefined);
     if (this.#bytes + added.reduce((sum, event) => sum + entryBytes(event), 0) > this.#maxBytes) {
-      this.#problem = 'the memory that the log in memory may take is full: keep the log in a file (COURIER_LOG=sqlite:PATH), or give more';
-      throw unavailable(this.#problem);
+      this.problem = 'the memory that the log in memory may take is full: keep the log in a file (COURIER_LOG=sqlite:PATH), or give more';
+      throw unavailable(this.problem);
     }
-    this.#problem = undefined;
+    this.problem = undefined;
     const appended = events.map((event) => this.#place(event));
     this.#listeners.tell(appended.filter(({ duplicate }) => !duplicate).map(({ event }) => event));
     return appended;

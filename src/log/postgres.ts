@@ -9,17 +9,7 @@ import pg from 'pg';
 import { CourierError } from '../errors.ts';
 import { CommitListeners, unavailable } from './answers.ts';
 import { bytesOf, GroupCommit, MAX_IN_FLIGHT_BYTES } from './group-commit.ts';
-import {
-  type Appended,
-  type Concern,
-  type EventLog,
-  IDEMPOTENCY_WINDOW_MS,
-  type LogBounds,
-  type LogPage,
-  type LogQuery,
-  type NewEvent,
-  type StoredEvent,
-} from './log.ts';
+import type { Appended, Concern, EventLog, LogBounds, LogPage, LogQuery, NewEvent } from './log.ts';
 import { Positions } from './positions.ts';
 import { PostgresAddress } from './postgres/address.ts';
 import { connect, PostgresDatabase, PostgresSockets, reasonOf } from './postgres/database.ts';
@@ -91,6 +81,7 @@ class PostgresLog implements SharedLog {
   readonly #options: PostgresLogOptions;
   readonly #stop = new AbortController();
   readonly #listeners = new CommitListeners();
+  readonly onCommit = this.#listeners.add;
   readonly #commits = new GroupCommit((events) => this.#commit(events));
   #problem: string | undefined;
   readonly #server: ServerWatch;
@@ -115,11 +106,11 @@ class PostgresLog implements SharedLog {
     this.#head = head;
     this.positions = new Positions(epochs);
     this.#sockets = sockets;
-    this.#server = new ServerWatch({
+    this.#server = new ServerWatch(
       standbys,
-      with: (work) => this.database.with(work),
-      onProblem: (problem) => this.#failure('server', problem),
-    });
+      (work) => this.database.with(work),
+      (problem) => this.#failure('server', problem),
+    );
     this.database = new PostgresDatabase(address, sockets, (client) => this.#checkConnection(client));
     this.#guarding = keepGuard(address, sockets, guard, this.#stop.signal);
     this.#timers = [
@@ -135,10 +126,6 @@ class PostgresLog implements SharedLog {
   get concerns(): readonly Concern[] {
     const action = this.#pastDays.concern;
     return [...this.#server.concerns, ...(action === undefined ? [] : [{ about: 'retention', action } as const])];
-  }
-
-  onCommit(listener: (events: readonly StoredEvent[]) => void): () => void {
-    return this.#listeners.add(listener);
   }
 
   async append(events: readonly NewEvent[]): Promise<readonly Appended[]> {
@@ -184,8 +171,8 @@ class PostgresLog implements SharedLog {
 
   async read(query: LogQuery, signal: AbortSignal): Promise<LogPage> {
     signal.throwIfAborted();
-    this.#assertOpen();
     const seenHead = this.#head;
+    this.#assertOpen();
     try {
       const rows = await this.database.query(...readCall(query));
       signal.throwIfAborted();
@@ -196,39 +183,28 @@ class PostgresLog implements SharedLog {
     }
   }
 
-  async bounds(): Promise<LogBounds> {
-    this.#assertOpen();
-    const seenHead = this.#head;
-    const askedMs = Date.now();
-    try {
+  bounds(): Promise<LogBounds> {
+    return this.#attempt('bounds', async () => {
+      const seenHead = this.#head;
+      const askedMs = Date.now();
       const [row] = await this.database.query(BOUNDS);
       this.#server.noteTime(Number(row?.['now']), { askedMs, answeredMs: Date.now() });
       return this.#boundsOf(row, seenHead);
-    } catch (cause) {
-      throw this.#failure('bounds', cause);
-    }
+    });
   }
 
-  async bytes(): Promise<number> {
-    this.#assertOpen();
-    try {
-      return Number((await this.database.query(BYTES))[0]?.['bytes']);
-    } catch (cause) {
-      throw this.#failure('bytes', cause);
-    }
+  bytes(): Promise<number> {
+    return this.#attempt('bytes', async () => Number((await this.database.query(BYTES))[0]?.['bytes']));
   }
 
   /** Drops the oldest day when all of it is past, or tries to: what another session has locked is left for the next time. */
-  async trim(keepMs: number, limit: number): Promise<boolean> {
-    this.#assertOpen();
-    try {
+  trim(keepMs: number, limit: number): Promise<boolean> {
+    return this.#attempt('trim', async () => {
       const now = this.#options.now?.();
       const dropped = await this.#pastDays.dropOldest(this.database, this.positions.epoch, keepMs, now);
-      const forgotten = await this.database.with((client) => client.query({ ...TRIM_KEYS, values: [now, IDEMPOTENCY_WINDOW_MS, limit] }));
+      const forgotten = await this.database.with((client) => client.query({ ...TRIM_KEYS, values: [now, limit] }));
       return dropped || forgotten.rowCount === limit;
-    } catch (cause) {
-      throw this.#failure('trim', cause);
-    }
+    });
   }
 
   async copy(): Promise<never> {
@@ -243,6 +219,15 @@ class PostgresLog implements SharedLog {
     // Not before: the epoch must not end under the last commit.
     this.#stop.abort();
     await this.#sockets.closed(Promise.all([this.#guarding, this.database[Symbol.asyncDispose]()]));
+  }
+
+  async #attempt<T>(operation: string, work: () => Promise<T>): Promise<T> {
+    this.#assertOpen();
+    try {
+      return await work();
+    } catch (cause) {
+      throw this.#failure(operation, cause);
+    }
   }
 
   #assertOpen(): void {

@@ -23,12 +23,11 @@ export function startRetention(log: EventLog, { retentionMs, intervalMs = 60_000
         while ((await log.trim(retentionMs, ROWS_PER_STEP)) && !signal.aborted) {
           await wait(PAUSE_BETWEEN_STEPS_MS, undefined, { signal, ref: false });
         }
-        await wait(intervalMs, undefined, { signal, ref: false });
       } catch (error) {
         if (signal.aborted) return;
         onError(error);
-        await wait(intervalMs, undefined, { signal, ref: false }).catch(() => undefined);
       }
+      await wait(intervalMs, undefined, { signal, ref: false }).catch(() => undefined);
     }
   };
   void run();

@@ -11,7 +11,7 @@ import type { Appended, Concern, EventLog, LogBounds, LogCopy, LogPage, LogQuery
 import { Positions } from './positions.ts';
 import { isEverything } from './reading.ts';
 import { openCopy, removeCopy } from './sqlite/copy.ts';
-import type { Disk, Placement, Reply, Request, WorkerSettings } from './sqlite/messages.ts';
+import type { Answers, Disk, Placement, Question, Reply, Request, WorkerSettings } from './sqlite/messages.ts';
 import { LogOpenError, messageOf } from './sqlite/schema.ts';
 import { clockOf, type Moment } from './steady-clock.ts';
 
@@ -48,8 +48,6 @@ interface Pending {
   readonly events?: readonly NewEvent[];
 }
 
-type Body<R> = R extends Request ? Omit<R, 'id'> : never;
-
 /** Opens the log, making the file when there is none. @throws {LogOpenError} when it is damaged, in use, or no log of ours. */
 export async function openSqliteLog(options: SqliteLogOptions): Promise<EventLog> {
   const { path, mustExist = false, maxBytes } = options;
@@ -74,13 +72,14 @@ class SqliteLog implements EventLog {
   readonly #maxInFlightBytes: number;
   readonly #pending = new Map<number, Pending>();
   readonly #listeners = new CommitListeners();
+  readonly onCommit = this.#listeners.add;
   #nextId = 1;
   #inFlightBytes = 0;
   /** Why nothing can be done any more; set by closing and by the end of the worker. */
   #ended: string | undefined;
   #closing: Promise<void> | undefined;
   #hasCopy = false;
-  #problem: string | undefined;
+  problem: string | undefined;
   #disk: Disk | undefined;
 
   constructor(worker: Worker, positions: Positions, now: () => Moment, options: SqliteLogOptions) {
@@ -95,14 +94,6 @@ class SqliteLog implements EventLog {
       options.onBroken?.(error);
     });
     worker.on('exit', () => this.#end('it is closed'));
-  }
-
-  onCommit(listener: (events: readonly StoredEvent[]) => void): () => void {
-    return this.#listeners.add(listener);
-  }
-
-  get problem(): string | undefined {
-    return this.#problem;
   }
 
   get freeBytes(): number | undefined {
@@ -121,7 +112,7 @@ class SqliteLog implements EventLog {
     const bytes = bytesOf(events);
     if (this.#inFlightBytes + bytes > this.#maxInFlightBytes) throw unavailable('too much is waiting to be stored');
     this.#inFlightBytes += bytes;
-    return this.#request<readonly Appended[]>({ kind: 'append', events, now: this.#now() }, events).finally(() => {
+    return this.#request({ kind: 'append', events, now: this.#now() }).finally(() => {
       this.#inFlightBytes -= bytes;
     });
   }
@@ -129,7 +120,7 @@ class SqliteLog implements EventLog {
   async read({ channels, types, limit, ...start }: LogQuery, signal: AbortSignal): Promise<LogPage> {
     signal.throwIfAborted();
     const families = isEverything(channels) ? 'all' : [...channels.families];
-    const page = await this.#request<LogPage>({
+    const page = await this.#request({
       kind: 'read',
       start,
       families,
@@ -145,8 +136,10 @@ class SqliteLog implements EventLog {
     return this.#request({ kind: 'bytes' });
   }
 
-  bounds(): Promise<LogBounds> {
-    return this.#request({ kind: 'bounds' });
+  async bounds(): Promise<LogBounds> {
+    const { bounds, disk } = await this.#request({ kind: 'bounds' });
+    this.#disk = disk;
+    return bounds;
   }
 
   trim(keepMs: number, limit: number): Promise<boolean> {
@@ -183,7 +176,7 @@ class SqliteLog implements EventLog {
   /** Resolves to the path of the copy. */
   async #makeCopy(signal: AbortSignal): Promise<string> {
     const id = this.#nextId;
-    const made = this.#request<string | undefined>({ kind: 'copy' });
+    const made = this.#request({ kind: 'copy' });
     const abandon = () => this.#worker.postMessage({ kind: 'abandon-copy', id } satisfies Request);
     signal.addEventListener('abort', abandon, { once: true });
     if (signal.aborted) abandon();
@@ -202,53 +195,29 @@ class SqliteLog implements EventLog {
 
   async #close(): Promise<void> {
     if (this.#ended !== undefined) return;
-    const closed = this.#request<void>({ kind: 'close' }).catch(() => undefined);
+    const closed = this.#request({ kind: 'close' }).catch(() => undefined);
     this.#ended = 'it is closed';
     await closed;
     await this.#worker.terminate();
   }
 
-  #request<T>(body: Body<Request>, events?: readonly NewEvent[]): Promise<T> {
+  #request<K extends keyof Answers>(question: Question & { readonly kind: K }): Promise<Answers[K]> {
     if (this.#ended !== undefined) return Promise.reject(unavailable(this.#ended));
     const id = this.#nextId++;
-    return new Promise<T>((resolve, reject) => {
-      this.#pending.set(id, { resolve, reject, ...(events && { events }) });
-      this.#worker.postMessage({ ...body, id });
+    return new Promise((resolve, reject) => {
+      this.#pending.set(id, { resolve, reject, ...('events' in question && { events: question.events }) });
+      this.#worker.postMessage({ ...question, id });
     });
   }
 
   #settle(reply: Reply): void {
-    switch (reply.kind) {
-      case 'committed':
-        this.#settleCommit(reply.appends);
-        break;
-      case 'failed':
-        this.#fail(reply);
-        break;
-      case 'page':
-        this.#take(reply.id)?.resolve(reply.page as never);
-        break;
-      case 'bounds':
-        this.#disk = reply.disk;
-        this.#take(reply.id)?.resolve(reply.bounds as never);
-        break;
-      case 'bytes':
-        this.#take(reply.id)?.resolve(reply.bytes as never);
-        break;
-      case 'trimmed':
-        this.#take(reply.id)?.resolve(reply.more as never);
-        break;
-      case 'copied':
-        this.#take(reply.id)?.resolve(reply.path as never);
-        break;
-      case 'closed':
-        this.#take(reply.id)?.resolve(undefined as never);
-        break;
-    }
+    if (reply.kind === 'committed') this.#settleCommit(reply.appends);
+    else if (reply.kind === 'failed') this.#fail(reply);
+    else if (reply.kind === 'answer') this.#take(reply.id)?.resolve(reply.value as never);
   }
 
   #settleCommit(appends: readonly { readonly id: number; readonly placements: readonly Placement[] }[]): void {
-    this.#problem = undefined;
+    this.problem = undefined;
     const fresh: StoredEvent[] = [];
     const settled = appends.map(({ id, placements }) => {
       const pending = this.#take(id);
@@ -265,7 +234,7 @@ class SqliteLog implements EventLog {
   }
 
   #fail({ ids, of, reason, detail }: Extract<Reply, { kind: 'failed' }>): void {
-    if (of === 'append') this.#problem = reason;
+    if (of === 'append') this.problem = reason;
     const error = unavailable(reason, new Error(detail));
     this.#options.onError?.(error, of);
     for (const id of ids) this.#take(id)?.reject(error);

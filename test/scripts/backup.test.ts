@@ -4,7 +4,7 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSyn
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import { inspectLogFile } from '../../src/log/sqlite/inspect.ts';
+import { inspectLogFile } from '../../src/log/sqlite/schema.ts';
 import { openSqliteLog } from '../../src/log/sqlite.ts';
 import { runCli } from '../helpers/cli.ts';
 import { newEvents } from '../helpers/events.ts';

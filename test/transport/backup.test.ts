@@ -5,7 +5,7 @@ import { get, type IncomingMessage } from 'node:http';
 import { describe, expect, inject, test } from 'vitest';
 import { createDatabase } from '../../scripts/servers.ts';
 import type { Timings } from '../../src/connections/timings.ts';
-import { inspectLogFile } from '../../src/log/sqlite/inspect.ts';
+import { inspectLogFile } from '../../src/log/sqlite/schema.ts';
 import { newEvents } from '../helpers/events.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 import { startGateway, type TestGateway } from '../helpers/gateway.ts';

@@ -119,9 +119,9 @@ export class PostgresDatabase implements AsyncDisposable {
     });
     // A connection that breaks while nobody uses it is replaced when one is needed.
     this.#pool.on('error', () => undefined);
-    // One that breaks while it is used fails its query.
-    this.#pool.on('connect', (client) => client.on('error', () => undefined));
     this.#pool.on('connect', (client) => {
+      // One that breaks while it is used fails its query.
+      client.on('error', () => undefined);
       client.on('notice', ({ routine }) => {
         if (routine === WAIT_FOR_STANDBY) this.#unreplicated.add(client);
       });

@@ -39,48 +39,49 @@ function endOf(client: pg.Client, signal: AbortSignal): Promise<void> {
 
 /** @throws {PostgresOpenError} */
 export async function withClient<T>(address: PostgresAddress, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = await open(address, new PostgresSockets());
+  let client: pg.Client | undefined;
   try {
+    client = await connect(address, new PostgresSockets());
     return await work(client);
   } catch (error) {
     throw openError(address, error);
   } finally {
-    await client.end().catch(() => undefined);
+    await client?.end().catch(() => undefined);
   }
 }
 
 /** An instance that finds that nobody else has the log open begins an epoch. @throws {PostgresOpenError} */
-export async function openGuard(address: PostgresAddress, sockets: PostgresSockets): Promise<pg.Client> {
-  const client = await open(address, sockets);
-  try {
+export function openGuard(address: PostgresAddress, sockets: PostgresSockets): Promise<pg.Client> {
+  const lock = async (client: pg.Client) => {
     const alone = await lockLog(client, 'pg_try_advisory_lock');
     if (alone) await beginEpoch(client, true);
     await lockLog(client, 'pg_advisory_lock_shared');
     if (alone) await lockLog(client, 'pg_advisory_unlock');
     else await beginEpoch(client, false);
-    return client;
-  } catch (error) {
-    await client.end().catch(() => undefined);
+  };
+  return makeGuard(address, sockets, lock).catch((error: unknown) => {
     throw openError(address, error);
-  }
+  });
 }
 
 /** The same for an instance that had the log open until the connection broke: it goes on in its epoch. */
-async function reopenGuard(address: PostgresAddress, sockets: PostgresSockets): Promise<pg.Client> {
+function reopenGuard(address: PostgresAddress, sockets: PostgresSockets): Promise<pg.Client> {
+  return makeGuard(address, sockets, (client) => lockLog(client, 'pg_advisory_lock_shared'));
+}
+
+async function makeGuard(
+  address: PostgresAddress,
+  sockets: PostgresSockets,
+  lock: (client: pg.Client) => Promise<unknown>,
+): Promise<pg.Client> {
   const client = await connect(address, sockets);
   try {
-    await lockLog(client, 'pg_advisory_lock_shared');
+    await lock(client);
     return client;
   } catch (error) {
     await client.end().catch(() => undefined);
     throw error;
   }
-}
-
-function open(address: PostgresAddress, sockets: PostgresSockets): Promise<pg.Client> {
-  return connect(address, sockets).catch((error: unknown) => {
-    throw openError(address, error);
-  });
 }
 
 async function lockLog(client: pg.Client, call: string): Promise<boolean> {

@@ -77,27 +77,28 @@ export async function checkServer(client: ClientBase): Promise<string> {
 const MAX_ANSWER_MS = 1000;
 const CLOCK_TOLERANCE_MS = 5000;
 
-export interface ServerWatchOptions {
-  /** The standbys that the server waits for when the log is opened, as `checkServer` tells them. */
-  readonly standbys: string;
-  /** Runs `work` on a connection. */
-  readonly with: (work: (client: ClientBase) => Promise<void>) => Promise<void>;
-  /** Told of a problem when it is another one than before. */
-  readonly onProblem: (problem: PostgresOpenError) => void;
-}
-
 /** Whether the server still is what it must be: settings can be changed while it runs, and clocks go wrong. */
 export class ServerWatch {
-  readonly #options: ServerWatchOptions;
+  readonly #run: (work: (client: ClientBase) => Promise<void>) => Promise<void>;
+  readonly #onProblem: (problem: PostgresOpenError) => void;
+  /** What the server waits for, as `checkServer` tells it: when the log was opened, and now. */
+  readonly #firstStandbys: string;
   #standbys: string;
   #problem: PostgresOpenError | undefined;
   #soughtAt = 0;
   /** By how many ms this machine's clock is ahead of the database's. */
   #clockAheadMs = 0;
 
-  constructor(options: ServerWatchOptions) {
-    this.#options = options;
-    this.#standbys = options.standbys;
+  /** @param run runs its argument on a connection; `onProblem` is told of a problem when it is another one than before. */
+  constructor(
+    standbys: string,
+    run: (work: (client: ClientBase) => Promise<void>) => Promise<void>,
+    onProblem: (problem: PostgresOpenError) => void,
+  ) {
+    this.#firstStandbys = standbys;
+    this.#standbys = standbys;
+    this.#run = run;
+    this.#onProblem = onProblem;
   }
 
   /** What the server is set to that makes an acknowledgement worth nothing. */
@@ -111,7 +112,6 @@ export class ServerWatch {
   }
 
   get concerns(): readonly Concern[] {
-    const { standbys } = this.#options;
     const aheadMs = this.#clockAheadMs;
     const concerns: Concern[] = [];
     if (Math.abs(aheadMs) > CLOCK_TOLERANCE_MS) {
@@ -119,8 +119,8 @@ export class ServerWatch {
       const action = `the clock of this machine is ${differs} the database's, which decides on retention: set it, as tokens go by it`;
       concerns.push({ about: 'clock', action });
     }
-    if (this.#standbys !== standbys) {
-      const differs = `is ${JSON.stringify(this.#standbys)}, and was ${JSON.stringify(standbys)} when this instance began`;
+    if (this.#standbys !== this.#firstStandbys) {
+      const differs = `is ${JSON.stringify(this.#standbys)}, and was ${JSON.stringify(this.#firstStandbys)} when this instance began`;
       concerns.push({ about: 'standbys', action: `synchronous_standby_names ${differs}: if that is meant, start it again` });
     }
     return concerns;
@@ -134,12 +134,12 @@ export class ServerWatch {
   /** Looks for a problem, or whether it is over. */
   async look(): Promise<void> {
     try {
-      await this.#options.with((client) => this.check(client));
+      await this.#run((client) => this.check(client));
       this.#problem = undefined;
     } catch (cause) {
       // A server that cannot be reached is noticed elsewhere.
       if (!(cause instanceof PostgresOpenError)) return;
-      if (this.#problem?.message !== cause.message) this.#options.onProblem(cause);
+      if (this.#problem?.message !== cause.message) this.#onProblem(cause);
       this.#problem = cause;
     }
   }

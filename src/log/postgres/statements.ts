@@ -56,8 +56,8 @@ export const TRIM_KEYS: Statement = {
   name: 'trim-keys',
   text: `DELETE FROM courier_idempotency WHERE ctid = ANY (ARRAY(
            SELECT ctid FROM courier_idempotency
-           WHERE keyed_ms <= coalesce($1::bigint, (extract(epoch FROM statement_timestamp()) * 1000)::bigint) - $2::bigint
-           ORDER BY keyed_ms LIMIT $3 FOR UPDATE SKIP LOCKED))`,
+           WHERE keyed_ms <= coalesce($1::bigint, (extract(epoch FROM statement_timestamp()) * 1000)::bigint) - ${IDEMPOTENCY_WINDOW_MS}
+           ORDER BY keyed_ms LIMIT $2 FOR UPDATE SKIP LOCKED))`,
 };
 const EVENT_COLUMNS = 'e.seq, e.channel, e.family, e.type, e.body';
 

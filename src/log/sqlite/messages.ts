@@ -1,6 +1,6 @@
 /** What the SQLite log's main thread and its worker say to each other. */
 import type { ChannelFamily } from '../../contract/channels.ts';
-import type { LogBounds, LogPage, LogStart, NewEvent, StoredEvent } from '../log.ts';
+import type { Appended, LogBounds, LogPage, LogStart, NewEvent, StoredEvent } from '../log.ts';
 import type { Epoch } from '../positions.ts';
 import type { Moment } from '../steady-clock.ts';
 
@@ -12,12 +12,10 @@ export interface WorkerSettings {
   readonly maxBytes: number | undefined;
 }
 
-/** `id` names the request in its reply. */
-export type Request =
-  | { readonly kind: 'append'; readonly id: number; readonly events: readonly NewEvent[]; readonly now: Moment }
+export type Question =
+  | { readonly kind: 'append'; readonly events: readonly NewEvent[]; readonly now: Moment }
   | {
       readonly kind: 'read';
-      readonly id: number;
       readonly start: LogStart;
       /** `all` spares the list when every family is meant. */
       readonly families: readonly ChannelFamily[] | 'all';
@@ -25,13 +23,23 @@ export type Request =
       readonly types: readonly string[] | undefined;
       readonly limit: number;
     }
-  | { readonly kind: 'bounds'; readonly id: number }
-  | { readonly kind: 'bytes'; readonly id: number }
-  | { readonly kind: 'trim'; readonly id: number; readonly keepMs: number; readonly limit: number; readonly now: Moment }
-  | { readonly kind: 'copy'; readonly id: number }
-  /** Has no reply of its own: `id` is that of the copy. */
-  | { readonly kind: 'abandon-copy'; readonly id: number }
-  | { readonly kind: 'close'; readonly id: number };
+  | { readonly kind: 'trim'; readonly keepMs: number; readonly limit: number; readonly now: Moment }
+  /** `abandon-copy` has no answer of its own, and the `id` of the copy. */
+  | { readonly kind: 'bounds' | 'bytes' | 'copy' | 'abandon-copy' | 'close' };
+
+/** `id` names the request in its reply. */
+export type Request = Question & { readonly id: number };
+
+export interface Answers {
+  append: readonly Appended[];
+  read: LogPage;
+  bounds: { readonly bounds: LogBounds; readonly disk: Disk };
+  bytes: number;
+  trim: boolean;
+  /** The path that the copy was written to; undefined when it was abandoned. */
+  copy: string | undefined;
+  close: undefined;
+}
 
 /** The file system that the file is on. */
 export interface Disk {
@@ -53,13 +61,7 @@ export type Reply =
   | { readonly kind: 'refused'; readonly message: string }
   /** One commit: the placements of every append in it, in order. */
   | { readonly kind: 'committed'; readonly appends: readonly { readonly id: number; readonly placements: readonly Placement[] }[] }
-  | { readonly kind: 'page'; readonly id: number; readonly page: LogPage }
-  | { readonly kind: 'bounds'; readonly id: number; readonly bounds: LogBounds; readonly disk: Disk }
-  | { readonly kind: 'bytes'; readonly id: number; readonly bytes: number }
-  | { readonly kind: 'trimmed'; readonly id: number; readonly more: boolean }
-  /** The path that the copy was written to; undefined when it was abandoned. */
-  | { readonly kind: 'copied'; readonly id: number; readonly path: string | undefined }
-  | { readonly kind: 'closed'; readonly id: number }
+  | { readonly kind: 'answer'; readonly id: number; readonly value: Answers[keyof Answers] }
   | {
       readonly kind: 'failed';
       readonly ids: readonly number[];

@@ -1,6 +1,6 @@
 /**
- * The files of a log that is open, and whether they are still those of their names, and as they were left. What is written to a
- * file that was deleted, moved or replaced is acknowledged by the system, and gone with the process; what is written into one that
+ * The files of a log that is open: whether they are still those of their names, and as the log left them. The system acknowledges
+ * what is written to a file that was deleted, moved or replaced, and it is gone with the process; what is written into a file that
  * somebody has put something else into is of no use.
  */
 import { type BigIntStats, closeSync, openSync, readSync, statSync } from 'node:fs';
@@ -33,18 +33,15 @@ export class PlacedFiles implements Disposable {
   /** Something was written by us. Never throws. */
   note(): void {
     try {
-      this.#note(stat(this.#path));
+      const found = stat(this.#path);
+      // What lies in its place is not ours.
+      if (found === undefined || !isSame(this.#opened[0]?.file, found)) return;
+      // Most writes go to the write-ahead log. Two within one tick of the clock have the same time.
+      if (this.#isLeft(found) && Date.now() - Number(found.mtimeMs) > TICK_MS) return;
+      this.#left = { mtimeNs: found.mtimeNs, size: found.size, header: this.#header() };
     } catch {
       // Whoever checks next is told.
     }
-  }
-
-  #note(found: BigIntStats | undefined): void {
-    // What lies in its place is not ours.
-    if (found === undefined || !isSame(this.#opened[0]?.file, found)) return;
-    // Most writes go to the write-ahead log. Two within one tick of the clock have the same time.
-    if (this.#isLeft(found) && Date.now() - Number(found.mtimeMs) > TICK_MS) return;
-    this.#left = { mtimeNs: found.mtimeNs, size: found.size, header: this.#header() };
   }
 
   /**

@@ -1,8 +1,9 @@
-/** The SQLite file: its identity, its schema by version, and the check that a file is one of ours and whole. */
-import type { DatabaseSync } from 'node:sqlite';
+/** The SQLite file: its identity, its schema by version, and the checks that a file is one of ours and whole. */
+import { DatabaseSync } from 'node:sqlite';
+import { pathToFileURL } from 'node:url';
 import { crc32 } from 'node:zlib';
 import type { StoredEvent } from '../log.ts';
-import { type Epoch, newEpochName } from '../positions.ts';
+import { type Epoch, newEpochName, Positions } from '../positions.ts';
 import { type Row, storedEvent } from '../reading.ts';
 
 /** Marks the file as a log of Courier: "COUR" in ASCII. */
@@ -46,7 +47,7 @@ const MIGRATIONS: readonly string[] = [
   'ALTER TABLE log ADD COLUMN believed_ms INTEGER',
 ];
 
-export const SCHEMA_VERSION = MIGRATIONS.length;
+const SCHEMA_VERSION = MIGRATIONS.length;
 export const EVENT_COLUMNS = 'seq, channel, family, type, body, checksum';
 
 /** Why a file cannot be used; one line. */
@@ -84,8 +85,8 @@ export function recognise(db: DatabaseSync): number {
   if (applicationId !== APPLICATION_ID && !(applicationId === 0 && empty)) {
     throw new LogOpenError('it is an SQLite file, but not an event log of Courier');
   }
-  if (version > MIGRATIONS.length) {
-    throw new LogOpenError(`it has version ${version}, and this Courier knows versions up to ${MIGRATIONS.length}: use a newer Courier`);
+  if (version > SCHEMA_VERSION) {
+    throw new LogOpenError(`it has version ${version}, and this Courier knows versions up to ${SCHEMA_VERSION}: use a newer Courier`);
   }
   return version;
 }
@@ -100,7 +101,7 @@ export function prepareFile(db: DatabaseSync, version: number): void {
   transaction(db, () => {
     for (const migration of MIGRATIONS.slice(version)) db.exec(migration);
     db.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
-    db.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
+    db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
   });
 }
 
@@ -145,7 +146,7 @@ function checkIntegrity(db: DatabaseSync): void {
 }
 
 /** Checks all pages, and indexes against rows. @throws {LogOpenError} */
-export function checkPages(db: DatabaseSync): void {
+function checkPages(db: DatabaseSync): void {
   const problem = db.prepare('PRAGMA integrity_check(1)').get()?.['integrity_check'];
   if (problem !== 'ok') throw new LogOpenError(`it is damaged: ${String(problem)}`);
 }
@@ -160,4 +161,55 @@ export function epochsOf(db: DatabaseSync): [Epoch, ...Epoch[]] {
 /** Reads a pragma that is a number. */
 export function pragma(db: DatabaseSync, name: string): number {
   return Number(db.prepare(`PRAGMA ${name}`).get()?.[name]);
+}
+
+export interface LogFile {
+  readonly bytes: number;
+  readonly schemaVersion: number;
+  readonly events: number;
+  /** Positions of the oldest event and of the last; null when there is none. */
+  readonly first: string | null;
+  readonly last: string | null;
+}
+
+/**
+ * Checks all of a file that nobody has open. Synchronous, and takes some 14 s for a GB.
+ *
+ * @throws {LogOpenError} when it is no log of this version, or damaged.
+ */
+export function inspectLogFile(path: string): LogFile {
+  const url = pathToFileURL(path);
+  // It is whole without a write-ahead log, and nothing is to be made beside it.
+  url.searchParams.set('immutable', '1');
+  let db: DatabaseSync | undefined;
+  try {
+    db = new DatabaseSync(url, { readOnly: true });
+    return inspect(db);
+  } catch (error) {
+    throw new LogOpenError(openProblem(error));
+  } finally {
+    db?.close();
+  }
+}
+
+function inspect(db: DatabaseSync): LogFile {
+  const schemaVersion = recognise(db);
+  if (schemaVersion < SCHEMA_VERSION) throw new LogOpenError(`it has version ${schemaVersion}: use the Courier that wrote it`);
+  checkPages(db);
+  const firstSeq = Number(db.prepare('SELECT trimmed_through FROM log').get()?.['trimmed_through']) + 1;
+  let nextSeq = firstSeq;
+  for (const row of db.prepare(`SELECT ${EVENT_COLUMNS} FROM event ORDER BY seq`).iterate()) {
+    if (row['seq'] !== nextSeq) throw new LogOpenError(`it is damaged: event ${nextSeq} is missing`);
+    if (intactEvent(row) === undefined) throw new LogOpenError(`it is damaged: event ${nextSeq} is not what was stored`);
+    nextSeq += 1;
+  }
+  const positions = new Positions(epochsOf(db));
+  const events = nextSeq - firstSeq;
+  return {
+    bytes: pragma(db, 'page_count') * pragma(db, 'page_size'),
+    schemaVersion,
+    events,
+    first: events === 0 ? null : positions.at(firstSeq),
+    last: events === 0 ? null : positions.at(nextSeq - 1),
+  };
 }

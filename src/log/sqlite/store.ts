@@ -7,7 +7,7 @@ import { type Epoch, newEpochName } from '../positions.ts';
 import { familyNumber, fillPage, type Row, spanOf } from '../reading.ts';
 import type { Moment } from '../steady-clock.ts';
 import { type CopyOptions, copyDatabase, copyPathOf, removeCopy } from './copy.ts';
-import type { Disk, Placement, Request, WorkerSettings } from './messages.ts';
+import type { Answers, Placement, Request, WorkerSettings } from './messages.ts';
 import { openFile } from './open.ts';
 import { PlacedFiles } from './placed-files.ts';
 import { checksumOf, EVENT_COLUMNS, epochsOf, intactEvent, transaction } from './schema.ts';
@@ -68,31 +68,21 @@ export class SqliteStore {
     return [this.#path, `${this.#path}-wal`].reduce((sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0), 0);
   }
 
-  get disk(): Disk {
-    const { bsize, blocks, bavail } = statfsSync(dirname(this.#path));
-    return { bytes: blocks * bsize, freeBytes: bavail * bsize };
-  }
-
-  /** @throws when what is written to is no longer the file of that name. */
-  checkPlace(): void {
+  /** The bounds, and what is left of the disk. @throws when the file is no longer the one of its name. */
+  look(): Answers['bounds'] {
     this.#files.check();
+    const { bsize, blocks, bavail } = statfsSync(dirname(this.#path));
+    return { bounds: this.bounds, disk: { bytes: blocks * bsize, freeBytes: bavail * bsize } };
   }
 
   /** Writes all appends in one transaction; when this returns they are durable. */
   append(appends: readonly { readonly events: readonly NewEvent[]; readonly now: Moment }[]): Placement[][] {
     this.#files.check();
-    const before = { head: this.#head, wasInDoubt: this.#wasInDoubt };
-    return this.#transaction(
-      () => {
-        const last = appends.at(-1);
-        if (last !== undefined) this.#noteBelieved(last.now);
-        return appends.map(({ events, now }) => events.map((event) => this.#place(event, now)));
-      },
-      () => {
-        this.#head = before.head;
-        this.#wasInDoubt = before.wasInDoubt;
-      },
-    );
+    return this.#transaction(() => {
+      const last = appends.at(-1);
+      if (last !== undefined) this.#noteBelieved(last.now);
+      return appends.map(({ events, now }) => events.map((event) => this.#place(event, now)));
+    });
   }
 
   /** While two times are possible events have the later one, which must not be taken for known after a start. */
@@ -143,20 +133,14 @@ export class SqliteStore {
     return statement.iterate(...parameters.flatMap((parameter) => [parameter, start.beforeSeq ?? start.afterSeq]), limit);
   }
 
-  /** Removes the oldest events that were appended more than `keepMs` ago, and keys that are past their window; `limit` of each at most. */
+  /** Returns whether more may be left. */
   trim(keepMs: number, limit: number, { earliest: now }: Moment): boolean {
     const lastOldSeq = this.#trimming.lastOldSeq(now - keepMs, now, limit, this.#head);
-    const before = this.#trimmedSeq;
-    const isMore = this.#transaction(
-      () => {
-        const removed = lastOldSeq > before ? this.#trimming.removeEvents(lastOldSeq) : 0;
-        this.#trimmedSeq = Math.max(before, lastOldSeq);
-        return Math.max(removed, this.#trimming.forgetKeys(now, limit)) === limit;
-      },
-      () => {
-        this.#trimmedSeq = before;
-      },
-    );
+    const isMore = this.#transaction(() => {
+      const removed = lastOldSeq > this.#trimmedSeq ? this.#trimming.removeEvents(lastOldSeq) : 0;
+      this.#trimmedSeq = Math.max(this.#trimmedSeq, lastOldSeq);
+      return Math.max(removed, this.#trimming.forgetKeys(now, limit)) === limit;
+    });
     if (isMore) return true;
     const hasShrunk = this.#trimming.shrink();
     if (hasShrunk) this.#files.note();
@@ -178,11 +162,13 @@ export class SqliteStore {
     this.#files[Symbol.dispose]();
   }
 
-  #transaction<T>(work: () => T, undo: () => void): T {
+  /** What is not committed is taken back here too. */
+  #transaction<T>(work: () => T): T {
+    const [head, trimmedSeq, wasInDoubt] = [this.#head, this.#trimmedSeq, this.#wasInDoubt];
     try {
       return transaction(this.#db, work);
     } catch (error) {
-      undo();
+      [this.#head, this.#trimmedSeq, this.#wasInDoubt] = [head, trimmedSeq, wasInDoubt];
       throw error;
     } finally {
       this.#files.note();

@@ -30,7 +30,9 @@ export class Trimming {
     if (lastSeq <= this.#oldSeq) return lastSeq;
     const isPast = ({ appended_ms: ms }: Row) => Number(ms) <= now || Number(ms) < beforeMs;
     if (rows.length === limit && !rows.some(isPast)) {
-      this.#firstPast ??= this.#findPast(now, head);
+      // Each event is looked at once.
+      this.#firstPast ??= this.#findPast(now);
+      if (this.#firstPast === undefined) this.#lookedAtSeq = head;
       if (this.#firstPast === undefined || this.#firstPast.ms >= beforeMs) return 0;
       this.#oldSeq = this.#firstPast.seq;
       this.#lookedAtSeq = this.#firstPast.seq;
@@ -45,14 +47,11 @@ export class Trimming {
     return oldSeq;
   }
 
-  /** Each event is looked at once. */
-  #findPast(now: number, head: number): { seq: number; ms: number } | undefined {
+  #findPast(now: number): { seq: number; ms: number } | undefined {
     const row = this.#db
       .prepare('SELECT seq, appended_ms FROM event WHERE seq > ? AND appended_ms <= ? ORDER BY seq LIMIT 1')
       .get(this.#lookedAtSeq, now);
-    if (row !== undefined) return { seq: Number(row['seq']), ms: Number(row['appended_ms']) };
-    this.#lookedAtSeq = head;
-    return undefined;
+    return row && { seq: Number(row['seq']), ms: Number(row['appended_ms']) };
   }
 
   /** Removes the events up to a number, with their keys. Returns how many events. */

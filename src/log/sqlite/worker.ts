@@ -6,7 +6,7 @@
 import type { BackupProgressInfo } from 'node:sqlite';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { commitSize } from '../group-commit.ts';
-import type { Reply, Request, WorkerSettings } from './messages.ts';
+import type { Answers, Reply, Request, WorkerSettings } from './messages.ts';
 import { isReadOnly, READ_ONLY } from './rights.ts';
 import { messageOf } from './schema.ts';
 import { SqliteStore } from './store.ts';
@@ -87,21 +87,22 @@ function commit(store: SqliteStore, batch: readonly Append[]): void {
 }
 
 function serve(store: SqliteStore, request: Other): void {
-  const { id } = request;
+  const { id, kind } = request;
   try {
-    if (request.kind === 'read') reply({ kind: 'page', id, page: store.read(request) });
-    else if (request.kind === 'bounds') {
-      store.checkPlace();
-      reply({ kind: 'bounds', id, bounds: store.bounds, disk: store.disk });
-    } else if (request.kind === 'copy') copying = beginCopy(store, id);
-    else if (request.kind === 'abandon-copy') {
-      if (copying?.id === id) copying.abandon.abort();
-    } else if (request.kind === 'bytes') reply({ kind: 'bytes', id, bytes: store.bytes });
-    else if (request.kind === 'trim') reply({ kind: 'trimmed', id, more: store.trim(request.keepMs, request.limit, request.now) });
-    else void close(store, id);
+    if (request.kind === 'read') answer<'read'>(id, store.read(request));
+    else if (request.kind === 'trim') answer<'trim'>(id, store.trim(request.keepMs, request.limit, request.now));
+    else if (kind === 'bounds') answer<'bounds'>(id, store.look());
+    else if (kind === 'bytes') answer<'bytes'>(id, store.bytes);
+    else if (kind === 'copy') copying = beginCopy(store, id);
+    else if (kind === 'close') void close(store, id);
+    else if (copying?.id === id) copying.abandon.abort();
   } catch (error) {
-    reply({ kind: 'failed', ids: [id], of: request.kind, ...failureOf(error) });
+    reply({ kind: 'failed', ids: [id], of: kind, ...failureOf(error) });
   }
+}
+
+function answer<K extends keyof Answers>(id: number, value: Answers[K]): void {
+  reply({ kind: 'answer', id, value });
 }
 
 /**
@@ -121,9 +122,9 @@ function beginCopy(store: SqliteStore, id: number): Copying {
   };
   const ended = store
     .copy({ signal, onStep })
-    .then((path) => reply({ kind: 'copied', id, path }))
+    .then((path) => answer<'copy'>(id, path))
     .catch((error: unknown) => {
-      if (signal.aborted) reply({ kind: 'copied', id, path: undefined });
+      if (signal.aborted) answer<'copy'>(id, undefined);
       else reply({ kind: 'failed', ids: [id], of: 'copy', ...failureOf(error) });
     })
     .finally(() => {
@@ -137,7 +138,7 @@ async function close(store: SqliteStore, id: number): Promise<void> {
   copying?.abandon.abort();
   await copying?.ended;
   store.close();
-  reply({ kind: 'closed', id });
+  answer<'close'>(id, undefined);
   port.close();
 }
 

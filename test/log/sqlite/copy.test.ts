@@ -7,7 +7,7 @@ import { EVERYTHING } from '../../../src/contract/channels.ts';
 import type { EventLog, LogCopy, StoredEvent } from '../../../src/log/log.ts';
 import { openMemoryLog } from '../../../src/log/memory.ts';
 import { copyDatabase } from '../../../src/log/sqlite/copy.ts';
-import { inspectLogFile } from '../../../src/log/sqlite/inspect.ts';
+import { inspectLogFile } from '../../../src/log/sqlite/schema.ts';
 import { openSqliteLog } from '../../../src/log/sqlite.ts';
 import { newEvent, newEvents } from '../../helpers/events.ts';
 import { temporaryFolder } from '../../helpers/folder.ts';
