@@ -59,7 +59,7 @@ export interface LogBounds {
   readonly head: number;
 }
 
-/** Where a page begins, and in which order it goes: pages of one order, each from where the last one reached, give it all. */
+/** Where a page begins, and in which order it goes: pages of one order, each from where the last one ended, give everything. */
 export type LogStart =
   /** Oldest first, what comes after this number (0 for everything retained). */
   | { readonly afterSeq: number; readonly beforeSeq?: undefined }
@@ -70,7 +70,7 @@ export type LogQuery = LogStart & {
   readonly channels: ChannelSet;
   /** Only events of these types; all when absent. */
   readonly types?: ReadonlySet<string> | undefined;
-  /** Rows looked at, at most; a page may hold fewer events when `types` filters. */
+  /** Rows looked at, at most; a page may have fewer events when `types` filters. */
   readonly limit: number;
 };
 

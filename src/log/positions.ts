@@ -45,13 +45,13 @@ export class Positions {
     return positionOf(epoch.name, seq);
   }
 
-  /** Where whoever has everything up to `position` goes on. @param head the last number given out. */
+  /** Where a subscriber goes on that has everything up to `position`. @param head the last number given out. */
   resume({ epoch: name, seq }: Position, head: number): Resumption {
     const index = this.#epochs.findIndex((epoch) => epoch.name === name);
     if (index < 0) return { gap: 'epoch', afterSeq: undefined };
-    // Where all but this much was lost later on. They ascend, unless somebody has set the log back.
-    const kept = Math.min(...this.#epochs.slice(index + 1).map(({ first }) => first - 1));
-    if (seq > kept) return { gap: 'epoch', afterSeq: kept };
+    // The epochs that follow have lost what comes after this number. They ascend, unless somebody has set the log back.
+    const keptSeq = Math.min(...this.#epochs.slice(index + 1).map(({ first }) => first - 1));
+    if (seq > keptSeq) return { gap: 'epoch', afterSeq: keptSeq };
     return seq > head ? { gap: 'ahead', afterSeq: head } : { gap: undefined, afterSeq: seq };
   }
 }
@@ -60,8 +60,8 @@ export type Resumption =
   /** At the position. */
   | { readonly gap: undefined; readonly afterSeq: number }
   /**
-   * The position is of a state that was lost, from behind this number on; which is undefined where it is of another log, or of
-   * an epoch that this one has lost altogether.
+   * The position is of a state of which everything after this number was lost. The number is undefined where the position is of
+   * another log, or of an epoch that this log has lost altogether.
    */
   | { readonly gap: 'epoch'; readonly afterSeq: number | undefined }
   /** The position is past the end, which this number is. */

@@ -1,7 +1,7 @@
 /**
- * Redis, as one instance uses it. Twice a second everything is tried that Courier needs of it. A link that is lost, or leads
- * to a server that takes no writes, is left, and another one made to the server that is at the address, or is the master,
- * by then. While there is none commands fail at once. Nobody has to do anything when Redis can be used again.
+ * Redis, as one instance uses it. The connection tries twice a second everything that Courier needs of Redis. It leaves a link
+ * that is lost, or that leads to a server that takes no writes, and makes another one to the server that is at the address, or is
+ * the master, by then. While there is no link, commands fail at once. Nobody has to do anything when Redis can be used again.
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseRedisAddress, type RedisAddress, type RedisServer } from './address.ts';
@@ -15,8 +15,8 @@ const COMMAND_MS = 1000;
 /** How long nothing is tried after Redis was, in ms. */
 const PROBE_EVERY_MS = 500;
 const MAX_PAUSE_MS = 1000;
-/** With these a link is of no use any more: another server may be the right one, or let the gateway in. */
-const LEAVING: readonly Trouble['kind'][] = ['away', 'readOnly', 'password'];
+/** Trouble with which a link is of no use any more: another server may be the right one, or let the gateway in. */
+const LINK_IS_USELESS: readonly Trouble['kind'][] = ['away', 'readOnly', 'password'];
 
 type Listener = (text: string) => void;
 interface Probed {
@@ -153,7 +153,7 @@ export class RedisConnection implements AsyncDisposable {
     for (;;) {
       const trouble = await this.#try(probe);
       if (trouble === undefined) onUsable();
-      else if (LEAVING.includes(trouble.kind)) return;
+      else if (LINK_IS_USELESS.includes(trouble.kind)) return;
       await wait(PROBE_EVERY_MS, undefined, { signal: link.lost }).catch(() => {
         throw link.lost.reason;
       });

@@ -1,6 +1,6 @@
 /**
- * The two connections to one Redis server, one for commands and one that listens: made together and lost together, so that
- * what is published and what is heard are of the same server. A link that is lost stays lost.
+ * The two connections to one Redis server, one for commands and one for messages: made together and lost together, so that
+ * an instance publishes to the server that it hears. A link that is lost stays lost.
  */
 import { createClient } from 'redis';
 import type { RedisAddress, RedisServer } from './address.ts';

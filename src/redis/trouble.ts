@@ -58,7 +58,7 @@ const REFUSALS = {
   },
 } satisfies Record<string, Refusal>;
 
-/** What passes without a change of the gateway, which can listen meanwhile: with it a gateway starts all the same. */
+/** Trouble that passes without a change of the gateway, which can hear others meanwhile: a gateway starts in spite of it. */
 const PASSING: readonly Trouble['kind'][] = ['full', 'unreplicated', 'unsaved', 'loading'];
 /** Characters of an answer that go to the log, at most. */
 const MAX_ANSWER_CHARACTERS = 200;

@@ -8,7 +8,7 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 const DAYS_AHEAD = 3;
 /** The last day that a date can name. */
 const MAX_DAY = 8.64e15 / DAY_MS;
-/** How long dropping waits for those who append, and then for those who read, in ms. While it waits for readers, appends wait behind it. */
+/** How long dropping a day waits for appends, and then for reads, in ms. While it waits for reads, appends wait behind it. */
 const COUNTER_LOCK_MS = 1000;
 const DROP_LOCK_MS = 50;
 /** How long a day that another session has locked is left alone, in ms. */

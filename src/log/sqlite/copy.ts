@@ -1,6 +1,6 @@
 /**
  * Copying an SQLite file that is open and written to. The copy is the file as it is at one moment, the last of the copying:
- * pages are copied a few at a time, and what is written meanwhile through the same connection SQLite puts into the copy too.
+ * SQLite copies a few pages at a time, and puts into the copy what is written through the same connection meanwhile.
  */
 import { closeSync, fdatasyncSync, openSync, rmSync, writeSync } from 'node:fs';
 import { open } from 'node:fs/promises';
