@@ -1,6 +1,6 @@
 /**
  * The subscriptions that the client has at the gateway. Consumers with equal filters that start at the present share one. A
- * consumer that starts in the past has one of its own until it has caught up.
+ * consumer that starts in the past has one of its own; once that is live, others may join it.
  */
 import type { TRPCClient } from '@trpc/client';
 import type { Consumer, Received } from './consumer.ts';
