@@ -10,12 +10,18 @@ import { PostgresOpenError } from './server.ts';
 
 /** The first key of Courier's advisory locks, which sets them apart from those of others: "COUR" in ASCII. */
 export const LOCK_SPACE = 0x434f5552;
-/** The second keys of the locks that are taken for one transaction, by what one instance at a time does. */
-const LOCKS = { migrate: 0, makePartitions: 1, dropPartitions: 2, addRevocations: 3 };
+/** The two keys of the locks that are taken for one transaction, by what one instance at a time does. */
+const LOCKS = {
+  migrate: `${LOCK_SPACE}, 0`,
+  makePartitions: `${LOCK_SPACE}, 1`,
+  dropPartitions: `${LOCK_SPACE}, 2`,
+  // Its first key is another: instances of earlier versions, which may run beside this one, take it so.
+  addRevocations: '1129270610, 3',
+};
 
-/** The two keys of a lock, as its calls take them. */
+/** The keys as the functions of locks take them. */
 export function lockKeys(task: keyof typeof LOCKS): string {
-  return `${LOCK_SPACE}, ${LOCKS[task]}`;
+  return LOCKS[task];
 }
 
 /** Given by `courier_append` when the log has begun another epoch. */
