@@ -61,7 +61,7 @@ describe('the memory that they take', () => {
   });
 
   test('may be too much: then none of them waits', () => {
-    const memory = quota(1500);
+    const memory = quota(1000);
     const queue = new MessageQueue(memory);
     queue.add(MESSAGES);
     const before = memory.reserved;
