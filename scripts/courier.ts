@@ -80,7 +80,7 @@ program
   .command('migrate')
   .description('bring the tables of COURIER_LOG in PostgreSQL to this version, and end; `serve` does so by itself')
   .action(async () => {
-    const target = parseConfig({ ...process.env, NODE_ENV: 'development' }).log;
+    const target = parseConfig({ ...process.env, NODE_ENV: 'development' }, { unknown: 'pass-over' }).log;
     if (target.kind !== 'postgres')
       throw new ConfigError('COURIER_LOG must be postgres://... to be migrated; other logs are when they are opened');
     await print(`version ${await migratePostgres(target.url)}`);

@@ -89,10 +89,16 @@ export class ConfigError extends Error {
 /**
  * Parses the environment. An empty variable counts as not set.
  *
- * @throws {ConfigError} with every variable that is wrong, and every one that begins as Courier's do and that nothing reads.
+ * @param options.unknown what a variable that begins as Courier's do and that nothing reads is to a gateway, which refuses it;
+ * a command that is not about the gateway's start passes over it.
+ * @throws {ConfigError} with every variable that is wrong or unknown.
  */
-export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
-  const set = Object.entries(env).filter(([name, value]) => value && (Object.hasOwn(environment.shape, name) || isOfGateway(name)));
+export function parseConfig(
+  env: Readonly<Record<string, string | undefined>>,
+  { unknown = 'refuse' }: { readonly unknown?: 'refuse' | 'pass-over' } = {},
+): Config {
+  const isRead = (name: string) => Object.hasOwn(environment.shape, name) || (unknown === 'refuse' && isOfGateway(name));
+  const set = Object.entries(env).filter(([name, value]) => value && isRead(name));
   const { data, error } = configuration.safeParse(Object.fromEntries(set));
   if (error !== undefined) throw new ConfigError(error.issues.flatMap(problemsOf));
   return data;

@@ -144,7 +144,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   const health = createHealth({
     ...about,
     failures: () => metrics.failuresLastMinute(),
-    shuttingDown: () => draining.signal.aborted,
+    draining: () => draining.signal.aborted,
     serverProblem: () => room.problem,
     lateMs: () => eventLoop.lateMs,
   });

@@ -47,7 +47,7 @@ test('framing a turn of 20 events', async ({ bench }) => {
   }).run();
 });
 
-test('dispatching to 1,000 members', async ({ bench }) => {
+test('dispatching to 1,000 subscribers', async ({ bench }) => {
   const hub = new Hub();
   const sink = { writable: true, deliver: (batch: Batch) => void batch, drained: () => Promise.resolve() };
   const filter = { channels: channelSetOf(['backtest.b1']), types: undefined };

@@ -43,7 +43,7 @@ async function download(partial: string, options: ConnectionOptions): Promise<vo
 
 /** As nobody has the file open, nothing of it changes meanwhile. */
 async function copyStopped(partial: string): Promise<void> {
-  const { log } = parseConfig({ ...process.env, NODE_ENV: 'development' });
+  const { log } = parseConfig({ ...process.env, NODE_ENV: 'development' }, { unknown: 'pass-over' });
   if (log.kind === 'postgres') throw new CliError('COURIER_LOG is in PostgreSQL: back its database up with pg_dump');
   if (log.kind === 'memory') throw new CliError('COURIER_LOG is memory:, of which nothing is left when the gateway has ended');
   if (!existsSync(log.path)) throw new CliError(`COURIER_LOG names ${log.path}, and there is no such file`);

@@ -28,7 +28,7 @@ export interface OwnTokenSettings extends TokenSettings, Pick<Config['jwt'], 'ma
 
 /** With what tokens are signed here, and how long they may live: the secret of the environment, or that of a gateway in development beside its log. */
 export function tokenSettings(): OwnTokenSettings {
-  const config = parseConfig(process.env);
+  const config = parseConfig(process.env, { unknown: 'pass-over' });
   const [secret] = config.jwt.secrets;
   if (secret !== undefined) return { ...config.jwt, secret, source: 'COURIER_JWT_SECRET' };
   if (config.jwt.jwksUrl !== undefined) throw new CliError('COURIER_JWKS_URL is set: get a token from whoever has the private keys');

@@ -50,20 +50,20 @@ export class Admission {
    */
   async admit(connection: Connection, { token, authorization }: Credentials): Promise<boolean> {
     const address = `address ${networkOf(connection.address)}`;
-    if (token === undefined && authorization === undefined) return this.#admitAs(connection, address, true);
+    if (token === undefined && authorization === undefined) return this.#waitAs(connection, address, true);
     // While its token is checked it is counted apart: as many as any address may have.
-    if (!this.#admitAs(connection, `checked ${address}`, false)) return false;
+    if (!this.#waitAs(connection, `checked ${address}`, false)) return false;
     const known = await authenticate(this.#deps.verify, { token, authorization }).catch(() => undefined);
     const isKnown = known !== undefined && !this.isRevoked(known);
     this.end(connection);
-    return this.#admitAs(connection, isKnown ? `principal ${principalKey(known)}` : address, !isKnown);
+    return this.#waitAs(connection, isKnown ? `principal ${principalKey(known)}` : address, !isKnown);
   }
 
   /** The connection has authenticated, or gone: it is no longer counted. */
   end(connection: Connection): void {
-    const { admittedAs: name } = connection;
+    const { waitingAs: name } = connection;
     if (name === undefined) return;
-    connection.admittedAs = undefined;
+    connection.waitingAs = undefined;
     this.#waitingInAll -= 1;
     const left = (this.#waiting.get(name) ?? 0) - 1;
     if (left > 0) this.#waiting.set(name, left);
@@ -102,14 +102,14 @@ export class Admission {
   }
 
   /** @param isUnknown its token, if it has one, was not found valid. */
-  #admitAs(connection: Connection, name: string, isUnknown: boolean): boolean {
+  #waitAs(connection: Connection, name: string, isUnknown: boolean): boolean {
     const { unauthenticatedPerAddress: each, connections: inAll } = this.#deps.limits.gateway;
     const own = this.#waiting.get(name) ?? 0;
     if (connection.state !== 'opening' || (each !== null && own >= each)) return false;
     if (inAll !== null && isUnknown && this.#waitingInAll >= inAll) return false;
     this.#waitingInAll += 1;
     this.#waiting.set(name, own + 1);
-    connection.admittedAs = name;
+    connection.waitingAs = name;
     return true;
   }
 }

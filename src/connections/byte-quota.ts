@@ -6,7 +6,7 @@ import { upTo } from '../limits/bytes.ts';
 export interface ByteQuotaLimits {
   readonly ofOne: number;
   readonly inAll: number;
-  /** Says to a principal that takes too much what takes it, and what to do. */
+  /** The message to a principal that takes too much: what takes the memory, and what to do. */
   readonly tooMuch: string;
 }
 
@@ -29,15 +29,15 @@ export const CHANNEL_QUOTA: ByteQuotaLimits = {
   tooMuch: 'subscriptions name too many channels: subscribe to patterns',
 };
 
-/** A connection that memory is reserved for. */
-export interface QuotaUser {
+/** What memory is reserved for: a connection. */
+export interface MemoryUser {
   readonly principal: Principal;
 }
 
 export class ByteQuota {
   readonly #limits: ByteQuotaLimits;
   readonly #byPrincipal = new Map<string, number>();
-  readonly #byUser = new Map<QuotaUser, number>();
+  readonly #byUser = new Map<MemoryUser, number>();
   #bytes = 0;
 
   constructor(limits: ByteQuotaLimits) {
@@ -49,7 +49,7 @@ export class ByteQuota {
   }
 
   /** @throws {CourierError} TOO_MANY_REQUESTS when the principal takes too much, SERVICE_UNAVAILABLE when all do. */
-  reserve(user: QuotaUser, bytes: number): void {
+  reserve(user: MemoryUser, bytes: number): void {
     const { ofOne, inAll, tooMuch } = this.#limits;
     const own = (this.#byPrincipal.get(principalKey(user.principal)) ?? 0) + bytes;
     if (own > ofOne) throw new CourierError('TOO_MANY_REQUESTS', tooMuch, { retryAfterMs: 1000 });
@@ -58,16 +58,16 @@ export class ByteQuota {
   }
 
   /** Gives back so much of what was reserved for the connection. */
-  release(user: QuotaUser, bytes: number): void {
+  release(user: MemoryUser, bytes: number): void {
     this.#add(user, -Math.min(bytes, this.#byUser.get(user) ?? 0));
   }
 
   /** Gives back all that was reserved for the connection. */
-  releaseAll(user: QuotaUser): void {
+  releaseAll(user: MemoryUser): void {
     this.release(user, Number.POSITIVE_INFINITY);
   }
 
-  #add(user: QuotaUser, bytes: number): void {
+  #add(user: MemoryUser, bytes: number): void {
     if (bytes === 0) return;
     this.#bytes += bytes;
     add(this.#byUser, user, bytes);

@@ -71,7 +71,7 @@ export class Connection {
   /** What the client says that it is. */
   identity: ClientIdentity | undefined;
   /** The name under which it is counted until it is open. */
-  admittedAs: string | undefined;
+  waitingAs: string | undefined;
   /** The key of the principal that it has a place of. */
   placeOf: string | undefined;
   /** Bytes that had come at the last look of Liveness, and looks since then at which no more had come. */
@@ -250,7 +250,7 @@ export class Connection {
     this.#state = 'closed';
     clearTimeout(this.#timer);
     if (before !== 'closing') this.#stop(GONE, before === 'open');
-    // Who did not answer the goodbye was ended for the same reason as who did.
+    // A client that did not answer the goodbye was ended for the same reason as one that did.
     this.#host.onClosed(this, this.#ending?.close ?? code);
   }
 

@@ -2,7 +2,6 @@
  * All connections: counts and lists them, and ends them in order. The guarantees of one connection are written on
  * `Connection`.
  */
-import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { type Principal, principalKey } from '../auth/principal.ts';
 import type { Revoked } from '../auth/revocations.ts';
@@ -16,10 +15,11 @@ import { ByteQuota, CHANNEL_QUOTA, REQUEST_QUOTA } from './byte-quota.ts';
 import { Charges, type ChargesDeps } from './charges.ts';
 import { Connection, type ConnectionHost } from './connection.ts';
 import { drain } from './drain.ts';
+import { newId } from './ids.ts';
 import { Liveness } from './liveness.ts';
 import { Places, type PlacesDeps } from './places.ts';
 import type { Timings } from './timings.ts';
-import { endingOf, FULL, REVOKED, SHUTTING_DOWN, TOO_GREEDY } from './wire.ts';
+import { DRAINING, endingOf, FULL, REVOKED, TOO_GREEDY } from './wire.ts';
 
 /** Bytes of what clients have sent that are looked at in one turn of the event loop. */
 const BYTES_PER_TURN = 512 * 1024;
@@ -28,11 +28,6 @@ export interface ConnectionsDeps extends AdmissionDeps, ChargesDeps, PlacesDeps 
   /** The address of the client behind a request. */
   readonly addressOf: (req: IncomingMessage) => string;
   readonly timings: Timings;
-}
-
-/** A new name for a connection, or for a request that has none. In one piece: `randomUUID` gives a string of thirty, which takes a kilobyte. */
-export function newId(): string {
-  return Buffer.from(randomUUID(), 'latin1').toString('latin1');
 }
 
 /** What there is of everything: nothing at all after a drain. */
@@ -62,7 +57,7 @@ export class Connections {
   /** WebSockets and streams of server-sent events. */
   readonly #all = new Set<Connection>();
   /** Those among them that were let in. */
-  readonly #admitted = new Set<Connection>();
+  readonly #claimed = new Set<Connection>();
   readonly #requests = new Set<Connection>();
   readonly #counts: Record<Transport, number> = { trpc: 0, plain: 0, sse: 0 };
   /** Called when the last one has closed. */
@@ -116,7 +111,7 @@ export class Connections {
 
   /** Open WebSockets and streams of server-sent events. */
   get open(): Connection[] {
-    return [...this.#admitted].filter(({ isOpen }) => isOpen);
+    return [...this.#claimed].filter(({ isOpen }) => isOpen);
   }
 
   /** By transport, with those that have yet to authenticate. */
@@ -182,7 +177,7 @@ export class Connections {
     const over = new AbortController();
     const limit = setTimeout(() => over.abort(), limitMs);
     for (const request of this.#requests) void request.wire?.drain?.(over.signal);
-    for (const connection of [...this.#all]) if (connection.state === 'opening') connection.end(SHUTTING_DOWN);
+    for (const connection of [...this.#all]) if (connection.state === 'opening') connection.end(DRAINING);
     await drain(
       this.open.map((connection) => () => drainConnection(connection, over.signal)),
       limitMs,
@@ -191,7 +186,7 @@ export class Connections {
     await this.#empty(over.signal);
     clearTimeout(limit);
     for (const connection of [...this.#all, ...this.#requests]) {
-      connection.end(SHUTTING_DOWN);
+      connection.end(DRAINING);
       connection.wire?.destroy();
     }
   }
@@ -234,7 +229,7 @@ export class Connections {
     },
     onClosing: (connection, wasOpen) => {
       this.#places.release(connection);
-      this.#admitted.delete(connection);
+      this.#claimed.delete(connection);
       if (wasOpen && connection.transport !== undefined) this.#deps.logger.info('disconnected', describe(connection));
     },
     onClosed: (connection, code) => {
@@ -256,11 +251,11 @@ export class Connections {
   async #claim(connection: Connection, principal: Principal): Promise<void> {
     const most = this.#deps.limits.gateway.connections ?? Number.POSITIVE_INFINITY;
     // Looked at before a stream elsewhere gives up its place for nothing, and again for connections that came meanwhile.
-    if (this.#admitted.size >= most) throw FULL.error;
+    if (this.#claimed.size >= most) throw FULL.error;
     await this.#places.take(connection, principal);
     if (connection.state !== 'opening') return;
-    if (this.#admitted.size >= most) throw FULL.error;
-    this.#admitted.add(connection);
+    if (this.#claimed.size >= most) throw FULL.error;
+    this.#claimed.add(connection);
   }
 
   #charge(connection: Connection, action: LimitedAction, cost: number): Promise<void> | undefined {
@@ -275,7 +270,7 @@ async function drainConnection(connection: Connection, signal: AbortSignal): Pro
   // A quiet subscription would come back to a position of long ago.
   for (const { subscriber } of connection.subscriptions) subscriber.tellPosition();
   if (connection.isOpen) await connection.wire?.drain?.(signal);
-  connection.end(SHUTTING_DOWN);
+  connection.end(DRAINING);
 }
 
 /** A connection, for the log. */

@@ -8,7 +8,7 @@ const ASKING_SHARE = 0.8;
 
 /**
  * Calls each of `drains` at its moment within the greater part of `limitMs`, and resolves when all of them have settled, or
- * `signal` aborts. That one fails holds nobody up.
+ * `signal` aborts. One that fails does not delay the others.
  */
 export async function drain(drains: readonly (() => Promise<void>)[], limitMs: number, signal: AbortSignal): Promise<void> {
   const pauseMs = Math.min(1000 / CLIENTS_PER_SECOND, (limitMs * ASKING_SHARE) / Math.max(1, drains.length));

@@ -18,7 +18,7 @@ export function endingOf(error: CourierError): Ending {
   return { close: meaningOf(error.code).close, error };
 }
 
-export const SHUTTING_DOWN: Ending = {
+export const DRAINING: Ending = {
   close: 1001,
   error: new CourierError('SERVICE_UNAVAILABLE', 'shutting down', { retryAfterMs: 1000 }),
 };

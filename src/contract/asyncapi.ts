@@ -134,7 +134,7 @@ function channelOf({ form, types }: FamilyOfChannels, notices: readonly string[]
   const names = [...types, ...notices, ...types.map(draftOf)];
   return {
     address: form,
-    description: `What is published to ${form}, and what Courier itself says to those who listen there.`,
+    description: `What is published to ${form}, and what Courier itself says to its subscribers.`,
     ...(form.includes('{id}') && { parameters: { id: { description: '1 to 64 of A-Z a-z 0-9 _ -.' } } }),
     messages: Object.fromEntries(names.map((name) => [name, ref('components', 'messages', name)])),
     bindings: { ws: WEBSOCKET_BINDING },

@@ -17,5 +17,10 @@ export function selects(
   { channels, types }: Filter,
   { family, channel, type }: { readonly family: ChannelFamily | undefined; readonly channel: string; readonly type: string },
 ): boolean {
-  return family !== undefined && includesChannel(channels, family, channel) && (types === undefined || types.has(type));
+  return family !== undefined && includesChannel(channels, family, channel) && selectsType(types, type);
+}
+
+/** Whether a filter with these types selects this one. */
+export function selectsType(types: Filter['types'], type: string): boolean {
+  return types === undefined || types.has(type);
 }

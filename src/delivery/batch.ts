@@ -1,10 +1,7 @@
 /** Events and notices on their way to subscribers, and what takes them. Their bytes are made once for each distinct form. */
 import type { ChannelFamily } from '../contract/channels.ts';
-import { type GapReason, NOTICE_CHANNEL } from '../contract/events/courier.ts';
-import type { GapNotice, LiveNotice } from '../contract/events/index.ts';
 import { bytesInMemory } from '../limits/bytes.ts';
 import type { StoredEvent } from '../log/log.ts';
-import type { Positions } from '../log/positions.ts';
 
 /** UTF-16 units of event bodies that are handed over at once, about: a fraction of what a socket takes before it is full. */
 export const BATCH_UNITS = 64 * 1024;
@@ -108,25 +105,6 @@ export function* batchesOf(deliveries: Iterable<Delivery>, units: number): Gener
     sum = 0;
   }
   if (some.length > 0) yield new Batch(some);
-}
-
-/** A notice that the events between `requested` and number `resumedFromSeq` cannot be given, or that `requested` is of no use here. */
-export function gapNotice(positions: Positions, reason: GapReason, requested: string, resumedFromSeq: number): Batch {
-  const data: GapNotice['data'] = { reason, requested, resumed_from: positions.at(resumedFromSeq) };
-  return notice(positions, 'courier.gap', resumedFromSeq, data);
-}
-
-/** A notice that everything up to number `seq` has been given, `replayed` events of it from the log. */
-export function liveNotice(positions: Positions, seq: number, replayed: number): Batch {
-  const data: LiveNotice['data'] = { position: positions.at(seq), replayed };
-  return notice(positions, 'courier.live', seq, data);
-}
-
-/** Notices have positions like events, so that a client resumes after them. */
-function notice(positions: Positions, type: string, seq: number, data: object): Batch {
-  const metadata = { timestamp: new Date().toISOString(), source: 'courier' };
-  const body = JSON.stringify({ channel: NOTICE_CHANNEL, type, metadata, data });
-  return new Batch([new Delivery(positions.at(seq), { seq, channel: NOTICE_CHANNEL, family: undefined, type, body })]);
 }
 
 /** What a subscriber delivers to: a socket, or the bounded queue behind an async iterator. */

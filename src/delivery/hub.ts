@@ -115,7 +115,7 @@ export class Hub {
     for (const [family, groups] of this.#byFamily) busiest.add(familyPattern(family), count(groups));
     for (const [channel, groups] of this.#byChannel) busiest.add(channel, count(groups));
     const { topics } = busiest;
-    // A walk through hundreds of thousands takes its time: however often it is asked for, it is a small part of all time.
+    // A walk through hundreds of thousands of topics is slow: however often it is asked for, it may take a small part of all time.
     this.#busiest.set(most, { topics, until: now + BUSIEST_PAUSE * (performance.now() - now) });
     return topics;
   }

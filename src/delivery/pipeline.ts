@@ -43,12 +43,11 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline &
   const hub = new Hub({ meter, tracing });
   const tail = stack.use(await Tail.start(log, hub, { quietMs: retentionMs * QUIET_PART, onError }));
   const reads = stack.use(new SharedReads(log));
-  stack.defer(
-    log.onCommit((events) => {
-      tail.offer(events);
-      broker.publish(events);
-    }),
-  );
+  // Until the log is closed: what is stored late is told to the other instances all the same.
+  log.onCommit((events) => {
+    tail.offer(events);
+    broker.publish(events);
+  });
   stack.defer(broker.listen({ onEvents: (events) => tail.offer(events), onHint: () => tail.checkHead() }));
   const resources = stack.move();
   return { log, reads, tail, hub, draining, meter, tracing, [Symbol.dispose]: () => resources.dispose() };

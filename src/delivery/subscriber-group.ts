@@ -5,7 +5,7 @@
  * Invariant: every subscriber of the group has been handed each event that the group took since the subscriber joined, but
  * for the gathered ones; nobody joins or leaves while some are gathered.
  */
-import type { Filter } from '../contract/filter.ts';
+import { type Filter, selectsType } from '../contract/filter.ts';
 import type { Meter } from '../observe/meter.ts';
 import { Batch, type Delivery, type Sink } from './batch.ts';
 
@@ -54,8 +54,7 @@ export class SubscriberGroup {
 
   /** Whether the filter selects the type of an event whose channel it selects. */
   selectsType({ type }: Delivery): boolean {
-    const { types } = this.filter;
-    return types === undefined || types.has(type);
+    return selectsType(this.filter.types, type);
   }
 
   /** Gathers an event that its filter selects, in sequence order. Returns whether it is the first that is gathered. */

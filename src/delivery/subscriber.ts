@@ -12,7 +12,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Filter, selects } from '../contract/filter.ts';
 import { CourierError } from '../errors.ts';
-import { type Batch, batchesOf, type Delivery, gapNotice, liveNotice, type Sink } from './batch.ts';
+import { type Batch, batchesOf, type Delivery, type Sink } from './batch.ts';
+import { gapNotice, liveNotice } from './notices.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { LiveSubscriber, SubscriberGroup } from './subscriber-group.ts';
 import { QUIET_LOOKS } from './tail.ts';

@@ -10,9 +10,10 @@ import { EVERYTHING } from '../contract/channels.ts';
 import { bytesInMemory, upTo } from '../limits/bytes.ts';
 import { Turns } from '../limits/turns.ts';
 import type { EventLog, StoredEvent } from '../log/log.ts';
-import { Delivery, liveNotice } from './batch.ts';
+import { Delivery } from './batch.ts';
 import type { Hub } from './hub.ts';
 import { LiveWindow } from './live-window.ts';
+import { liveNotice } from './notices.ts';
 
 export interface TailOptions {
   /** How long an event waits for its predecessors before the log is read, in ms. */

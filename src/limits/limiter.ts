@@ -22,10 +22,10 @@ export interface Limiter extends Disposable {
   charge(charge: Charge): RetryAfterMs | Promise<RetryAfterMs>;
 }
 
-/** Counts the connections that principals have at once. */
+/** Counts the connections that principals have at once, by the key of the principal. */
 export interface ConnectionCounts extends Disposable {
   /** Counts a connection when fewer than `most` are open. Undefined when it is counted, else how many are. */
-  claim(sub: string, connectionId: string, most: number): number | undefined | Promise<number | undefined>;
+  claim(principal: string, connectionId: string, most: number): number | undefined | Promise<number | undefined>;
   /** A connection that was counted is gone; does nothing for one that was not. */
-  release(sub: string, connectionId: string): void;
+  release(principal: string, connectionId: string): void;
 }

@@ -22,8 +22,8 @@ const gatewayLimits = z.strictObject({
   failedAuthenticationsPerMinute: limit,
 });
 
-export type RoleLimits = Readonly<z.output<typeof roleLimits>>;
-export type GatewayLimits = Readonly<z.output<typeof gatewayLimits>>;
+type RoleLimits = Readonly<z.output<typeof roleLimits>>;
+type GatewayLimits = Readonly<z.output<typeof gatewayLimits>>;
 export type Limits = Readonly<Record<Role, RoleLimits>> & { readonly gateway: GatewayLimits };
 
 const SERVICE: RoleLimits = {

@@ -38,15 +38,15 @@ export function memoryLimiter({ now = () => performance.now(), sweepMs = 10_000 
 export function memoryConnectionCounts(): ConnectionCounts {
   const open = new Map<string, Set<string>>();
   return {
-    claim: (sub, id, most) => {
-      const own = open.get(sub) ?? new Set();
+    claim: (principal, id, most) => {
+      const own = open.get(principal) ?? new Set();
       if (own.size >= most) return own.size;
-      open.set(sub, own.add(id));
+      open.set(principal, own.add(id));
       return undefined;
     },
-    release: (sub, id) => {
-      const own = open.get(sub);
-      if (own?.delete(id) && own.size === 0) open.delete(sub);
+    release: (principal, id) => {
+      const own = open.get(principal);
+      if (own?.delete(id) && own.size === 0) open.delete(principal);
     },
     [Symbol.dispose]: () => undefined,
   };

@@ -81,7 +81,7 @@ export function redisConnectionCounts(redis: RedisConnection, fallback: Connecti
   const claim = new RedisScript(redis, CLAIM);
   const renew = new RedisScript(redis, RENEW);
   const own = new Map<string, Set<string>>();
-  const keyOf = (sub: string) => redis.key(`connections:${sub}`);
+  const keyOf = (principal: string) => redis.key(`connections:${principal}`);
   const renewAll = () => {
     const all = [...own];
     for (let from = 0; from < all.length; from += RENEWED_AT_ONCE) {
@@ -89,7 +89,7 @@ export function redisConnectionCounts(redis: RedisConnection, fallback: Connecti
       const ids = some.map(([, connections]) => [...connections].join(' '));
       void renew
         .run(
-          some.map(([sub]) => keyOf(sub)),
+          some.map(([principal]) => keyOf(principal)),
           [LEASE_MS, ...ids],
         )
         .catch(() => undefined);
@@ -100,24 +100,24 @@ export function redisConnectionCounts(redis: RedisConnection, fallback: Connecti
   // A Redis that has lost its memory is told again.
   redis.onReconnect(renewAll);
   return {
-    claim: async (sub, id, most) => {
+    claim: async (principal, id, most) => {
       // What is open here counts here, whatever becomes of Redis.
-      const here = await fallback.claim(sub, id, redis.ready ? most : Math.ceil(most / instances()));
+      const here = await fallback.claim(principal, id, redis.ready ? most : Math.ceil(most / instances()));
       if (here !== undefined) return here;
-      const elsewhere = await claim.run<number>([keyOf(sub)], [id, most, LEASE_MS]).catch(() => -1);
+      const elsewhere = await claim.run<number>([keyOf(principal)], [id, most, LEASE_MS]).catch(() => -1);
       if (elsewhere >= 0) {
-        fallback.release(sub, id);
+        fallback.release(principal, id);
         return elsewhere;
       }
-      own.set(sub, (own.get(sub) ?? new Set()).add(id));
+      own.set(principal, (own.get(principal) ?? new Set()).add(id));
       return undefined;
     },
-    release: (sub, id) => {
-      fallback.release(sub, id);
-      const ids = own.get(sub);
+    release: (principal, id) => {
+      fallback.release(principal, id);
+      const ids = own.get(principal);
       if (!ids?.delete(id)) return;
-      if (ids.size === 0) own.delete(sub);
-      redis.send(['ZREM', keyOf(sub), id]).catch(() => undefined);
+      if (ids.size === 0) own.delete(principal);
+      redis.send(['ZREM', keyOf(principal), id]).catch(() => undefined);
     },
     [Symbol.dispose]: () => {
       clearInterval(timer);

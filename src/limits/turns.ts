@@ -1,6 +1,6 @@
 /**
- * Turns of the event loop: does what many ask for at once a little in each turn, so that everybody else waits for a moment
- * only, above all a check of the health.
+ * Spreads work that many ask for at once over turns of the event loop, so that everybody else waits for a moment only, above
+ * all a check of the health.
  */
 
 export class Turns {

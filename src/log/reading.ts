@@ -1,5 +1,6 @@
 /** What reading is in every log: the numbers that a page goes over, the events of its rows, and where it ends. */
 import { CHANNEL_FAMILIES, type ChannelFamily, type ChannelSet } from '../contract/channels.ts';
+import { selectsType } from '../contract/filter.ts';
 import { type LogBounds, type LogPage, type LogQuery, type LogStart, PAGE_BYTES, type StoredEvent } from './log.ts';
 
 /** The numbers that a read goes over, in either order. */
@@ -51,7 +52,7 @@ export function fillPage<R>(
     if (missing !== undefined && event.seq !== denseSeq) throw missing(denseSeq);
     count += 1;
     bytes += Buffer.byteLength(event.body);
-    if (types?.has(event.type) ?? true) events.push(event);
+    if (selectsType(types, event.type)) events.push(event);
     if (count === limit || bytes > PAGE_BYTES) {
       endSeq = event.seq;
       break;

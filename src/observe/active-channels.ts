@@ -3,7 +3,6 @@
  * anew with the process. It costs an event one look-up, and holds no more than MAX_CHANNELS.
  */
 import type { ChannelActivity } from '../contract/admin.ts';
-import type { Delivery } from '../delivery/batch.ts';
 
 /** Channels that are remembered; the one that was quiet for the longest is forgotten first. */
 const MAX_CHANNELS = 1000;
@@ -30,7 +29,8 @@ export class ActiveChannels {
     this.#now = now;
   }
 
-  note({ channel, id, type }: Delivery): void {
+  /** @param event whose `id` is its position. */
+  note({ channel, id, type }: { readonly channel: string; readonly id: string; readonly type: string }): void {
     const now = this.#now();
     const known = this.#channels.get(channel);
     const rate = (known === undefined ? 0 : decayed(known, now)) + 1000 / DECAY_MS;

@@ -15,7 +15,7 @@ export interface HealthSources {
   readonly connections: () => Readonly<Record<Transport, number>>;
   /** Failures in the last minute that were no caller's fault. */
   readonly failures: () => number;
-  readonly shuttingDown: () => boolean;
+  readonly draining: () => boolean;
   /** Why not all who come can be let in; undefined while they can. */
   readonly serverProblem: () => string | undefined;
   /** How late the event loop is, in ms. */
@@ -60,11 +60,11 @@ async function checkHealth(sources: HealthSources, probe: LogProbe): Promise<Hea
   };
 }
 
-function checkServer({ shuttingDown, connections, serverProblem, lateMs }: HealthSources): Component {
+function checkServer({ draining, connections, serverProblem, lateMs }: HealthSources): Component {
   const { trpc, plain, sse } = connections();
   const late = lateMs();
   const figures = { connections: trpc + plain + sse, event_loop_late_ms: late };
-  if (shuttingDown()) return { status: 'shutting_down', ...figures, action: 'nothing: it drains and ends; send work elsewhere' };
+  if (draining()) return { status: 'shutting_down', ...figures, action: 'nothing: it drains and ends; send work elsewhere' };
   const problem = serverProblem();
   if (problem !== undefined) return { status: 'degraded', ...figures, action: problem };
   if (late < MAX_LATE_MS) return { status: 'healthy', ...figures };

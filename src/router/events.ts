@@ -20,7 +20,7 @@ import { checked, procedure, publishingAny, publishingFor, publishingMany, route
 /** Channels and patterns in one subscription or read, at most. */
 export const MAX_CHANNELS = 100;
 
-export const channelList = z.array(z.string()).min(1).max(MAX_CHANNELS).describe('Channel names and patterns.');
+const channelList = z.array(z.string()).min(1).max(MAX_CHANNELS).describe('Channel names and patterns.');
 export const typeList = typeListOf(EVENT_TYPES);
 /** Where a subscription starts. A tRPC client that reconnects fills in `lastEventId`. */
 export const startInput = {

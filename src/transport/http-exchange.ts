@@ -1,12 +1,12 @@
 /** One plain HTTP exchange: reading what came, answering JSON or a problem document (RFC 9457). */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { newId } from '../connections/connections.ts';
+import { newId } from '../connections/ids.ts';
 import { meaningOf } from '../contract/codes.ts';
 import { parseTraceparent } from '../contract/traceparent.ts';
 import { CourierError, cut } from '../errors.ts';
 
 /** Bytes of a request's body, at most: the data's bound and room for the envelope. */
-export const MAX_BODY_BYTES = 128 * 1024;
+const MAX_BODY_BYTES = 128 * 1024;
 /** Bytes of a body that may be passed over, at most: a body of tRPC. */
 const MAX_PASSED_OVER_BYTES = 1024 * 1024;
 
@@ -28,7 +28,7 @@ export function headerOf(req: IncomingMessage, name: string): string | undefined
   return Array.isArray(value) ? value[0] : value;
 }
 
-/** What a body is read for. */
+/** What reading a body needs of its connection. */
 export interface BodyReader {
   /** Ends the reading. */
   readonly signal: AbortSignal;

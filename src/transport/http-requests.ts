@@ -6,7 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Connection } from '../connections/connection.ts';
 import type { Connections } from '../connections/connections.ts';
-import { type Ending, endingOf, SHUTTING_DOWN, type Wire } from '../connections/wire.ts';
+import { DRAINING, type Ending, endingOf, type Wire } from '../connections/wire.ts';
 import { tellable } from '../errors.ts';
 import type { Failures } from '../observe/failures.ts';
 import type { RequestTarget } from './request-target.ts';
@@ -142,6 +142,6 @@ class RequestWire extends OneWayWire {
 
   /** Waits neither for a body that has yet to come, which would be refused, nor for a client that reads its answer. */
   override async drain(): Promise<void> {
-    if (!this.#req.complete || this.#res.writableEnded) this.#connection.end(SHUTTING_DOWN);
+    if (!this.#req.complete || this.#res.writableEnded) this.#connection.end(DRAINING);
   }
 }

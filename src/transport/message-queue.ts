@@ -108,6 +108,7 @@ export class IncomingMessages {
       connection.reserve(length);
     } catch (error) {
       connection.end(endingOf(tellable(error)));
+      return;
     }
     handler.onQueueChanged();
     void turn.then(() => {

@@ -3,7 +3,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Connections } from '../connections/connections.ts';
-import { FULL, SHUTTING_DOWN } from '../connections/wire.ts';
+import { DRAINING, FULL } from '../connections/wire.ts';
 import { CourierError } from '../errors.ts';
 import type { Failures } from '../observe/failures.ts';
 import { isSubscription } from '../router/index.ts';
@@ -132,7 +132,7 @@ class HttpServer {
 
   /** Why nothing that comes over the socket is taken, but health checks; undefined where it is. */
   #refusalOf(socket: Socket): CourierError | undefined {
-    if (this.#isDraining) return SHUTTING_DOWN.error;
+    if (this.#isDraining) return DRAINING.error;
     return this.#deps.room.has(socket) ? undefined : FULL.error;
   }
 

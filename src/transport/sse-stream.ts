@@ -19,14 +19,14 @@ export interface SseDialect {
   readonly opening: string;
   readonly ping: Buffer;
   event(delivery: Delivery): string;
-  /** Comes behind how long the client is to wait, where it may come back. */
+  /** The last message of the stream. Where the client may come back, it says how long the client is to wait. */
   lastWords(ending: Ending): string;
 }
 
 /** How long a client is to wait before it comes back, in ms, at least. */
 const MIN_RETRY_MS = 1000;
 
-export interface SseStreamOptions {
+interface SseStreamOptions {
   readonly stallMs: number;
   readonly meter: Meter;
 }

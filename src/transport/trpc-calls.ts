@@ -49,7 +49,7 @@ export class TrpcCalls {
 
   take(message: Message): void {
     if ('stop' in message) this.#subscriptions?.get(message.stop)?.abort();
-    else if ('error' in message) void this.#answerUnusable(message);
+    else if ('error' in message) this.#answerUnusable(message);
     else this.#make(message);
   }
 
@@ -75,21 +75,26 @@ export class TrpcCalls {
     this.#deps.onAnswered();
   }
 
-  async #answerUnusable({ envelope, error }: Unusable): Promise<void> {
+  #answerUnusable({ envelope, error }: Unusable): void {
     const { replies } = this.#deps;
-    const refusal = await this.#charged('query', error);
-    replies.report(refusal);
-    replies.sendError(envelope, refusal);
+    this.#refuse('query', error, (refusal) => {
+      replies.report(refusal);
+      replies.sendError(envelope, refusal);
+    });
   }
 
-  /** Charges what is refused like any other call. Resolves to what its client is told. */
-  async #charged(action: LimitedAction, refusal: TRPCError): Promise<TRPCError> {
-    try {
-      await this.#deps.connection.charge(action);
-      return refusal;
-    } catch (error) {
-      return getTRPCErrorFromUnknown(error);
+  /** Charges what is refused like any other call, and answers it: at once, unless the limiter waits. */
+  #refuse(action: LimitedAction, refusal: TRPCError, answer: (refusal: TRPCError) => void): void {
+    const charged = this.#deps.connection.charge(action);
+    if (charged === undefined) {
+      answer(refusal);
+      return;
     }
+    this.#unanswered += 1;
+    void charged
+      .then(() => refusal, getTRPCErrorFromUnknown)
+      .then(answer)
+      .finally(() => this.#noteAnswered());
   }
 
   async #answer(call: Call): Promise<void> {
@@ -115,7 +120,8 @@ export class TrpcCalls {
     const stop = new AbortController();
     const refusal = this.#register(call.id, stop);
     if (refusal !== undefined) {
-      void this.#refuse(call, refusal);
+      this.#refuse('subscribe', refusal, (told) => replies.fail({ call }, told));
+      this.#noteAnswered();
       return;
     }
     let isAnswered = false;
@@ -130,11 +136,6 @@ export class TrpcCalls {
       onAnswered();
     };
     void serveSubscription({ connection, writer, replies, meter: endpoint.meter, running, run, stop, onStart: onAnswered, onEnd });
-  }
-
-  async #refuse(call: Call, refusal: TRPCError): Promise<void> {
-    this.#deps.replies.fail({ call }, await this.#charged('subscribe', refusal));
-    this.#noteAnswered();
   }
 
   /** Claims the id before anything is waited for, so that a stop or the end of the connection always finds it. Returns what refuses it. */

@@ -24,7 +24,7 @@ export interface Call {
   readonly batchIndex: number;
 }
 /** The client no longer wants the subscription with this id. */
-export interface Stop {
+interface Stop {
   readonly stop: RequestId;
 }
 /** What can only be answered with an error. */
@@ -34,7 +34,7 @@ export interface Unusable {
 }
 export type Message = Call | Stop | Unusable;
 
-export function envelopeOf(id: Envelope['id'], jsonrpc: unknown): Envelope {
+function envelopeOf(id: Envelope['id'], jsonrpc: unknown): Envelope {
   return jsonrpc === '2.0' ? { id, jsonrpc } : { id };
 }
 

@@ -76,7 +76,7 @@ export class TrpcWire extends WebSocketWire implements MessageHandler {
     else if (state === 'closing') this.#answerRefusedMessage(data, isBinary);
   }
 
-  protected override get maxStrangerBytes(): number {
+  protected override get maxUnauthenticatedBytes(): number {
     return this.#awaitsParams === undefined ? 0 : MAX_PARAMS_BYTES + FRAME_BYTES;
   }
 

@@ -1,6 +1,6 @@
 /**
  * WebSockets, from their upgrade on. The gateway looks at what the request itself says of who speaks before it answers the
- * handshake: a client that is known is let in however many strangers wait.
+ * handshake: a client with a valid token is let in however many others wait to authenticate.
  */
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';

@@ -30,7 +30,7 @@ export abstract class WebSocketWire implements Wire {
   protected readonly socket: Socket;
   protected readonly writer: WebSocketWriter;
   /** Bytes that came before the client was let in. */
-  #strangerBytes = 0;
+  #unauthenticatedBytes = 0;
 
   constructor(connection: Connection, { ws, socket }: Upgraded, { highWaterBytes, stallMs, onSocketError }: WebSocketWireOptions) {
     this.connection = connection;
@@ -39,7 +39,7 @@ export abstract class WebSocketWire implements Wire {
     const onStalled = () => connection.end(STALLED);
     this.writer = new WebSocketWriter(ws, socket, { ...(highWaterBytes !== undefined && { highWaterBytes }), stallMs, onStalled });
     ws.on('message', (data, isBinary) => this.onMessage(data as Buffer, isBinary));
-    socket.on('data', this.#countStranger);
+    socket.on('data', this.#countUnauthenticated);
     ws.on('ping', (data) => this.writer.pong(data));
     ws.on('pong', () => this.writer.ponged());
     ws.on('error', onSocketError);
@@ -51,21 +51,22 @@ export abstract class WebSocketWire implements Wire {
   }
 
   /** How many bytes may come of a client that has yet to sign in. What it may not send yet waits in its socket. */
-  protected get maxStrangerBytes(): number {
+  protected get maxUnauthenticatedBytes(): number {
     return 0;
   }
 
   /** Reads nothing more of a client that sends too much before the gateway lets it in, or after it refused it. */
-  readonly #countStranger = (chunk: Buffer): void => {
+  readonly #countUnauthenticated = (chunk: Buffer): void => {
     const { state, ending } = this.connection;
-    this.#strangerBytes += chunk.length;
-    if (state === 'open') this.socket.off('data', this.#countStranger);
+    this.#unauthenticatedBytes += chunk.length;
+    if (state === 'open') this.socket.off('data', this.#countUnauthenticated);
     else if (ending === undefined) {
-      if (this.maxStrangerBytes > 0 && this.#strangerBytes > this.maxStrangerBytes) this.connection.end(TOO_MUCH_UNKNOWN);
-    } else if (this.#strangerBytes > MAX_REFUSED_BYTES) this.closeUnread(ending);
+      if (this.maxUnauthenticatedBytes > 0 && this.#unauthenticatedBytes > this.maxUnauthenticatedBytes)
+        this.connection.end(TOO_MUCH_UNKNOWN);
+    } else if (this.#unauthenticatedBytes > MAX_REFUSED_BYTES) this.closeUnread(ending);
   };
 
-  /** Called for each message, before and after the time in which the client may call too. */
+  /** Called for each message, in every state of the connection. */
   protected abstract onMessage(data: Buffer, isBinary: boolean): void;
 
   /** The socket is gone. */

@@ -50,7 +50,7 @@ const healthOfLog = (log: EventLog) =>
     broker: localBroker(),
     connections: () => ({ trpc: 0, plain: 0, sse: 0 }),
     failures: () => 0,
-    shuttingDown: () => false,
+    draining: () => false,
     serverProblem: () => undefined,
     lateMs: () => 0,
   });

@@ -72,7 +72,7 @@ const MIGRATIONS: readonly string[] = [
      at_ms bigint NOT NULL
    );
 
-   -- Stores a batch and gives each event its number, or that of what was stored under its key before. Runs as one
+   -- Stores a batch and gives each draft its number, or that of what was stored under its key before. Runs as one
    -- statement: its commit is that of the batch. Keys are looked at once the counter is locked, and so after every
    -- other append has committed or gone.
    CREATE FUNCTION courier_append(

@@ -85,7 +85,7 @@ export class ServerWatch {
   readonly #firstStandbys: string;
   #standbys: string;
   #problem: PostgresOpenError | undefined;
-  #soughtAt = 0;
+  #lastLookAt = 0;
   /** By how many ms this machine's clock is ahead of the database's. */
   #clockAheadMs = 0;
 
@@ -147,8 +147,8 @@ export class ServerWatch {
   /** Looks whether a problem is over, once in RETRY_AFTER_MS: publishes are taken again as soon as it is. @throws it when not. */
   async requireSafe(): Promise<void> {
     const now = performance.now();
-    if (this.#problem !== undefined && now - this.#soughtAt >= RETRY_AFTER_MS) {
-      this.#soughtAt = now;
+    if (this.#problem !== undefined && now - this.#lastLookAt >= RETRY_AFTER_MS) {
+      this.#lastLookAt = now;
       await this.look();
     }
     if (this.#problem !== undefined) throw this.#problem;

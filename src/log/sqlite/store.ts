@@ -142,9 +142,9 @@ export class SqliteStore {
       return Math.max(removed, this.#trimming.forgetKeys(now, limit)) === limit;
     });
     if (isMore) return true;
-    const hasShrunk = this.#trimming.shrink();
-    if (hasShrunk) this.#files.note();
-    return hasShrunk;
+    const isMoreUnused = this.#trimming.shrink();
+    this.#files.note();
+    return isMoreUnused;
   }
 
   /**

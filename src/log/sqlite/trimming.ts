@@ -23,7 +23,10 @@ export class Trimming {
     this.#db = db;
   }
 
-  /** The number of the last of the first `limit` events that were appended before `beforeMs`; 0 or one that is gone when there is none. */
+  /**
+   * Looks at the first `limit` events. Returns the number of the last one that was appended before `beforeMs`; when there is none,
+   * 0 or the number of an event that was removed.
+   */
   lastOldSeq(beforeMs: number, now: number, limit: number, head: number): number {
     const rows = this.#db.prepare('SELECT seq, appended_ms FROM event ORDER BY seq LIMIT ?').all(limit);
     const lastSeq = Number(rows.at(-1)?.['seq'] ?? 0);

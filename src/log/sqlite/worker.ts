@@ -95,7 +95,7 @@ function serve(store: SqliteStore, request: Other): void {
     else if (kind === 'bytes') answer<'bytes'>(id, store.bytes);
     else if (kind === 'copy') copying = beginCopy(store, id);
     else if (kind === 'close') void close(store, id);
-    else if (copying?.id === id) copying.abandon.abort();
+    else if (kind === 'abandon-copy' && copying?.id === id) copying.abandon.abort();
   } catch (error) {
     reply({ kind: 'failed', ids: [id], of: kind, ...failureOf(error) });
   }

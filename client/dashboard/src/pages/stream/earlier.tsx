@@ -3,9 +3,9 @@ import { Button, Group, Text } from '@mantine/core';
 import type { ReactElement } from 'react';
 import { dateTimeOf } from '../../parts/format.ts';
 import { Legible } from '../../parts/legible.tsx';
-import type { FeedState, StreamFeed } from './feed.ts';
+import type { ShownEvents, ShownEventsState } from './shown-events.ts';
 
-export function Earlier({ feed, state }: { readonly feed: StreamFeed; readonly state: FeedState }): ReactElement {
+export function Earlier({ shown, state }: { readonly shown: ShownEvents; readonly state: ShownEventsState }): ReactElement {
   const { status, back, error } = state.earlier;
   return (
     <Group justify="center" p="sm" gap="xs">
@@ -25,7 +25,7 @@ export function Earlier({ feed, state }: { readonly feed: StreamFeed; readonly s
               Searched back to {dateTimeOf(back)}
             </Text>
           )}
-          <Button size="xs" variant="default" loading={status === 'loading'} onClick={() => void feed.loadEarlier()}>
+          <Button size="xs" variant="default" loading={status === 'loading'} onClick={() => void shown.loadEarlier()}>
             Load earlier
           </Button>
         </>

@@ -8,7 +8,7 @@ import { Legible } from '../../parts/legible.tsx';
 import { SourceMark } from '../../parts/source-mark.tsx';
 import { VirtualList } from '../../parts/virtual-list.tsx';
 import classes from './event-list.module.css';
-import type { Row } from './feed.ts';
+import type { Row } from './shown-events.ts';
 import { summaryOf } from './summary.ts';
 
 const HEIGHT = { wide: 34, narrow: 58 };

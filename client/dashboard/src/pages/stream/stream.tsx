@@ -9,11 +9,11 @@ import { Empty, Failed, Loading } from '../../parts/states.tsx';
 import { Earlier } from './earlier.tsx';
 import { EventDetails } from './event-details.tsx';
 import { EventList } from './event-list.tsx';
-import type { FeedState, StreamFeed } from './feed.ts';
 import { Filters } from './filters.tsx';
 import { channelsOf, type StreamSearch } from './search.ts';
+import type { ShownEvents, ShownEventsState } from './shown-events.ts';
 import { SubscribeCode } from './subscribe-code.tsx';
-import { useFeed } from './use-feed.ts';
+import { useShownEvents } from './use-shown-events.ts';
 
 export function StreamPage(): ReactElement {
   const search = useSearch({ from: '/stream' });
@@ -40,28 +40,34 @@ interface StreamProps {
 
 function Stream({ search, onFilter }: StreamProps): ReactElement {
   const { channels, ...filter } = search;
-  const { feed, state } = useFeed({ channels: channelsOf(channels), ...filter });
+  const { shown, state } = useShownEvents({ channels: channelsOf(channels), ...filter });
   const [chosen, setChosen] = useState<string>();
   /** The stream resumes by itself only after it has paused by itself. */
-  const isHeldByScroll = useRef(false);
+  const isPausedByScroll = useRef(false);
   const onScroll = (isAtNewest: boolean) => {
-    if (isAtNewest && isHeldByScroll.current) {
-      isHeldByScroll.current = false;
-      feed.resume();
+    if (isAtNewest && isPausedByScroll.current) {
+      isPausedByScroll.current = false;
+      shown.resume();
     } else if (!isAtNewest && !state.isPaused) {
-      isHeldByScroll.current = true;
-      feed.pause();
+      isPausedByScroll.current = true;
+      shown.pause();
     }
   };
   const row = chosen === undefined ? undefined : state.rows.find(({ id }) => id === chosen);
   return (
     <>
-      <Toolbar feed={feed} state={state} onPause={() => (isHeldByScroll.current = false)} />
+      <Toolbar shown={shown} state={state} onPause={() => (isPausedByScroll.current = false)} />
       {state.status === 'failed' && <Failed what="The stream" error={state.error} />}
       {state.rows.length > 0 ? (
-        <EventList rows={state.rows} chosen={chosen} onChoose={setChosen} onScroll={onScroll} end={<Earlier feed={feed} state={state} />} />
+        <EventList
+          rows={state.rows}
+          chosen={chosen}
+          onChoose={setChosen}
+          onScroll={onScroll}
+          end={<Earlier shown={shown} state={state} />}
+        />
       ) : (
-        <NothingYet feed={feed} state={state} />
+        <NothingYet shown={shown} state={state} />
       )}
       <EventDetails
         event={row?.kind === 'event' ? row.event : undefined}
@@ -76,20 +82,20 @@ function Stream({ search, onFilter }: StreamProps): ReactElement {
 }
 
 function Toolbar({
-  feed,
+  shown,
   state,
   onPause,
 }: {
-  readonly feed: StreamFeed;
-  readonly state: FeedState;
+  readonly shown: ShownEvents;
+  readonly state: ShownEventsState;
   readonly onPause: () => void;
 }): ReactElement {
   const { isPaused, held, rows, status } = state;
   const lastGap = rows.findLast((row): row is { kind: 'gap'; id: string; gap: Gap } => row.kind === 'gap')?.gap;
   const toggle = () => {
     onPause();
-    if (isPaused) feed.resume();
-    else feed.pause();
+    if (isPaused) shown.resume();
+    else shown.pause();
   };
   return (
     <>
@@ -98,7 +104,7 @@ function Toolbar({
           <Button size="xs" variant={isPaused ? 'filled' : 'default'} onClick={toggle} w={92}>
             {isPaused ? 'Resume' : 'Pause'}
           </Button>
-          <Button size="xs" variant="default" onClick={() => feed.clear()}>
+          <Button size="xs" variant="default" onClick={() => shown.clear()}>
             Clear
           </Button>
           <Badge
@@ -127,13 +133,13 @@ function Toolbar({
   );
 }
 
-function NothingYet({ feed, state }: { readonly feed: StreamFeed; readonly state: FeedState }): ReactElement | null {
+function NothingYet({ shown, state }: { readonly shown: ShownEvents; readonly state: ShownEventsState }): ReactElement | null {
   if (state.status === 'failed') return null;
   if (state.status === 'loading' || state.earlier.status === 'loading') return <Loading label="Events" rows={8} />;
   return (
     <>
       <Empty title="Nothing yet">What is published from now on appears here by itself.</Empty>
-      <Earlier feed={feed} state={state} />
+      <Earlier shown={shown} state={state} />
     </>
   );
 }

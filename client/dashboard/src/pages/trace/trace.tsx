@@ -7,7 +7,7 @@ import { Legible } from '../../parts/legible.tsx';
 import { Empty, Failed, Loading } from '../../parts/states.tsx';
 import { Earlier } from '../stream/earlier.tsx';
 import { EventDetails } from '../stream/event-details.tsx';
-import { useFeed } from '../stream/use-feed.ts';
+import { useShownEvents } from '../stream/use-shown-events.ts';
 import { Lanes } from './lanes.tsx';
 import { axisOf, lanesOf } from './spans.ts';
 import { Steps } from './steps.tsx';
@@ -18,7 +18,7 @@ const SEARCH_LIMIT = 20_000;
 export function TracePage(): ReactElement {
   const { correlationId } = useParams({ from: '/trace/$correlationId' });
   const navigate = useNavigate();
-  const { feed, state } = useFeed({ channels: ['**'], correlation: correlationId, searchLimit: SEARCH_LIMIT });
+  const { shown, state } = useShownEvents({ channels: ['**'], correlation: correlationId, searchLimit: SEARCH_LIMIT });
   const [chosen, setChosen] = useState<string>();
   const events = state.rows.flatMap((row) => (row.kind === 'event' ? [row.event] : []));
   const axis = axisOf(events);
@@ -60,7 +60,7 @@ export function TracePage(): ReactElement {
           </Card>
         </>
       )}
-      <Earlier feed={feed} state={state} />
+      <Earlier shown={shown} state={state} />
       <EventDetails
         event={events.find(({ id }) => id === chosen)}
         onClose={() => setChosen(undefined)}

@@ -1,10 +1,10 @@
 /**
  * The events of some channels, from the latest on: the page's end of a subscription.
  *
- * - **Start.** The feed asks for the position of the newest event, reads history backwards from the head, and subscribes after
- *   that position. An event published in between comes both ways, and the feed adds it once.
- * - **Live.** The feed keeps the newest MAX_ROWS events that its filter selects, and shows changes a few times a second.
- * - **Paused.** The feed holds up to MAX_HELD events, and then takes no more: they wait in the client, and then in the log. So a
+ * - **Start.** It asks for the position of the newest event, reads history backwards from the head, and subscribes after
+ *   that position. An event published in between comes both ways, and is added once.
+ * - **Live.** It keeps the newest MAX_ROWS events that its filter selects, and shows changes a few times a second.
+ * - **Paused.** It keeps up to MAX_PAUSED_EVENTS events, and then takes no more: they wait in the client, and then in the log. So a
  *   pause of any length loses nothing, and costs bounded memory.
  */
 
@@ -12,10 +12,10 @@ import { CourierError, type CourierEvent, type EventType, type Gap, type Subscri
 import { messageOf } from '../../parts/format.ts';
 import type { Client } from '../../session/session.ts';
 
-export interface FeedOptions {
+export interface ShownEventsOptions {
   readonly channels: readonly string[];
   readonly types?: readonly EventType[] | undefined;
-  /** Only events with this source in their metadata. The feed checks `source`, `user` and `correlation`; the gateway does not. */
+  /** Only events with this source in their metadata. It checks `source`, `user` and `correlation`; the gateway does not. */
   readonly source?: string | undefined;
   readonly user?: string | undefined;
   readonly correlation?: string | undefined;
@@ -29,23 +29,23 @@ export type Row =
   | { readonly kind: 'event'; readonly id: string; readonly event: CourierEvent }
   | { readonly kind: 'gap'; readonly id: string; readonly gap: Gap };
 
-export interface FeedState {
+export interface ShownEventsState {
   /** Oldest first. */
   readonly rows: readonly Row[];
   readonly status: 'loading' | 'live' | 'failed';
-  /** The error of a failed feed. */
+  /** The error, once it has failed. */
   readonly error?: CourierError | undefined;
   readonly isPaused: boolean;
   /** The held events; `hasMore` when more may wait in the client or in the log. */
   readonly held: { readonly count: number; readonly hasMore: boolean };
-  /** Whether history has more events, and how far back the feed has searched it. */
+  /** Whether history has more events, and how far back it has searched it. */
   readonly earlier: { readonly status: 'loading' | 'more' | 'end' | 'failed'; readonly back?: Date; readonly error?: CourierError };
 }
 
-/** Rows that the feed keeps, at most. */
+/** Rows that it keeps, at most. */
 export const MAX_ROWS = 10_000;
-/** Events that a paused feed holds, at most. */
-export const MAX_HELD = 5000;
+/** Events that it keeps while it is paused, at most. */
+export const MAX_PAUSED_EVENTS = 5000;
 /** Events of history to show at once. */
 const PAGE = 100;
 /** Events of one page of history when the filter may reject most of them. */
@@ -54,7 +54,7 @@ const SEARCH_LIMIT = 5000;
 /** The interval of changes on the page, in ms: it looks smooth, and is cheap at any rate of events. */
 const FLUSH_MS = 100;
 
-const LOADING: FeedState = {
+const LOADING: ShownEventsState = {
   rows: [],
   status: 'loading',
   isPaused: false,
@@ -62,38 +62,38 @@ const LOADING: FeedState = {
   earlier: { status: 'loading' },
 };
 
-export class StreamFeed {
+export class ShownEvents {
   readonly #client: Client;
-  readonly #options: FeedOptions;
+  readonly #options: ShownEventsOptions;
   readonly #listeners = new Set<() => void>();
   #state = LOADING;
   #rows: Row[] = [];
-  #status: FeedState['status'] = 'loading';
+  #status: ShownEventsState['status'] = 'loading';
   #error: CourierError | undefined;
-  #earlier: FeedState['earlier'] = LOADING.earlier;
+  #earlier: ShownEventsState['earlier'] = LOADING.earlier;
   /** The next page of history ends before this position; without one, at the head. */
   #before: string | undefined;
   /** The events of history that the subscription may give again. */
   #known = new Set<string>();
   #held: Row[] = [];
-  /** Resolves at the end of the pause; undefined when the feed is not paused. */
+  /** Resolves at the end of the pause; undefined when it is not paused. */
   #resumed: PromiseWithResolvers<void> | undefined;
   #flush: ReturnType<typeof setTimeout> | undefined;
   #run = new AbortController();
 
-  constructor(client: Client, options: FeedOptions) {
+  constructor(client: Client, options: ShownEventsOptions) {
     this.#client = client;
     this.#options = options;
   }
 
-  readonly get = (): FeedState => this.#state;
+  readonly get = (): ShownEventsState => this.#state;
 
   readonly subscribe = (listener: () => void): (() => void) => {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   };
 
-  /** Starts the feed, also after it was closed. Returns the function that closes it. */
+  /** Starts it, also after it was closed. Returns the function that closes it. */
   open(): () => void {
     const run = new AbortController();
     this.#run = run;
@@ -207,11 +207,11 @@ export class StreamFeed {
     subscription.live.then(live, () => undefined);
   }
 
-  /** @returns a promise that the client waits for before it gives more events, once the feed holds enough. */
+  /** @returns a promise that the client waits for before it gives more events, once it holds enough. */
   #receive(event: CourierEvent): Promise<void> | undefined {
     if (!this.#selects(event) || this.#known.has(event.id)) return undefined;
     this.#take(rowOf(event));
-    return this.#held.length >= MAX_HELD ? this.#resumed?.promise : undefined;
+    return this.#held.length >= MAX_PAUSED_EVENTS ? this.#resumed?.promise : undefined;
   }
 
   #take(row: Row): void {
@@ -252,7 +252,7 @@ export class StreamFeed {
         status: this.#status,
         error: this.#error,
         isPaused: this.#resumed !== undefined,
-        held: { count: this.#held.length, hasMore: this.#held.length >= MAX_HELD },
+        held: { count: this.#held.length, hasMore: this.#held.length >= MAX_PAUSED_EVENTS },
         earlier: this.#earlier,
       };
       for (const listener of this.#listeners) listener();
