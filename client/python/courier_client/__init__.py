@@ -31,6 +31,7 @@ from .errors import (
     UnreachableError,
 )
 from .events import CONTRACT_HASH, AnyEvent
+from .options import ClientOptions, EventOptions, HistoryOptions, IterationOptions
 from .retry import Backoff
 from .subscription import Subscription
 from .sync import SyncCourierClient
@@ -40,6 +41,7 @@ __all__ = [
     "AnyEvent",
     "BackgroundPublisher",
     "Backoff",
+    "ClientOptions",
     "ClosedError",
     "CourierClient",
     "CourierError",
@@ -47,13 +49,16 @@ __all__ = [
     "Cursor",
     "Event",
     "EventDraft",
+    "EventOptions",
     "FileCursor",
     "ForbiddenError",
     "GapError",
     "GenericEvent",
+    "HistoryOptions",
     "HistoryPage",
     "InvalidInputError",
     "Issue",
+    "IterationOptions",
     "QueueFullError",
     "RateLimitedError",
     "Receipt",

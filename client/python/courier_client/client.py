@@ -140,7 +140,7 @@ class CourierClient:
         """
         return await self._send(self._gateway.history(channels, **options), timeout)
 
-    async def iterate_history(
+    def iterate_history(
         self, channels: str | Sequence[str], **options: Unpack[IterationOptions]
     ) -> AsyncIterator[AnyEvent]:
         """Iterates over the stored events, oldest first, page after page, up to the present.
@@ -152,7 +152,9 @@ class CourierClient:
         Raises:
             GapError: events are missing, and `on_gap` is `fail`. Other errors are those of `history`.
         """
-        pages = Pages(**options)
+        return self._events_of(channels, Pages(**options))
+
+    async def _events_of(self, channels: str | Sequence[str], pages: Pages) -> AsyncIterator[AnyEvent]:
         while pages.has_more:
             for event in pages.events_of(await self.history(channels, **pages.next)):
                 yield event

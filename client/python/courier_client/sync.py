@@ -81,7 +81,9 @@ class SyncCourierClient:
 
     def iterate_history(self, channels: str | Sequence[str], **options: Unpack[IterationOptions]) -> Iterator[AnyEvent]:
         """As `CourierClient.iterate_history`."""
-        pages = Pages(**options)
+        return self._events_of(channels, Pages(**options))
+
+    def _events_of(self, channels: str | Sequence[str], pages: Pages) -> Iterator[AnyEvent]:
         while pages.has_more:
             yield from pages.events_of(self.history(channels, **pages.next))
 
