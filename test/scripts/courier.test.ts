@@ -317,6 +317,16 @@ describe('trouble is one line and an exit code', () => {
       'courier: COURIER_PROXIES is no variable of Courier: is COURIER_TRUSTED_PROXIES meant? Otherwise unset it',
     ]);
   });
+
+  test('a variable that nothing reads does not concern the commands beside the gateway', async () => {
+    await using token = runCli(['token', '--sub', 'ada'], {
+      COURIER_LOG: 'memory:',
+      COURIER_JWT_SECRET: 's'.repeat(32),
+      COURIER_PROXIES: 'private',
+    });
+    expect(await token.exit).toBe(0);
+    expect(token.stderr.join()).not.toContain('COURIER_PROXIES');
+  });
 });
 
 describe('for those who run it', () => {
