@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { ConfigError, parseConfig } from '../src/config.ts';
+import { ConfigError, parseConfig, unknownVariables } from '../src/config.ts';
 /** The command line of Courier: what the commands are called and what they take. Their work is in cli/. */
 import { ROLES } from '../src/contract/admin.ts';
 import { EVENT_TYPES, type EventType } from '../src/contract/index.ts';
@@ -231,6 +231,8 @@ Example:
 let connection: Partial<ConnectionOptions> = {};
 program.hook('preAction', (_program, command) => {
   connection = command.opts();
+  // A gateway refuses them; a command goes on, as a backup must not wait for somebody who knows what they were for.
+  if (command.name() !== 'serve') for (const line of unknownVariables(process.env)) tell(`courier: ${line}`);
 });
 
 try {

@@ -86,26 +86,28 @@ export class ConfigError extends Error {
   }
 }
 
+export type Environment = Readonly<Record<string, string | undefined>>;
+
 /**
  * Parses the environment. An empty variable counts as not set.
  *
- * @param options.unknown what a variable that begins as Courier's do and that nothing reads is to a gateway, which refuses it;
- * a command that is not about the gateway's start passes over it.
- * @throws {ConfigError} with every variable that is wrong or unknown.
+ * @param options.unknown whether variables that begin as Courier's do, and that nothing reads, are refused, as a gateway does
+ * it; commands pass over them.
+ * @throws {ConfigError} with every variable that is wrong or refused.
  */
-export function parseConfig(
-  env: Readonly<Record<string, string | undefined>>,
-  { unknown = 'refuse' }: { readonly unknown?: 'refuse' | 'pass-over' } = {},
-): Config {
-  const isRead = (name: string) => Object.hasOwn(environment.shape, name) || (unknown === 'refuse' && isOfGateway(name));
-  const set = Object.entries(env).filter(([name, value]) => value && isRead(name));
+export function parseConfig(env: Environment, { unknown = 'refuse' }: { readonly unknown?: 'refuse' | 'pass-over' } = {}): Config {
+  const set = Object.entries(env).filter(([name, value]) => value && Object.hasOwn(environment.shape, name));
   const { data, error } = configuration.safeParse(Object.fromEntries(set));
-  if (error !== undefined) throw new ConfigError(error.issues.flatMap(problemsOf));
+  const wrong = error?.issues.map(({ path, message }) => `${String(path[0])} ${message}`) ?? [];
+  // The unknown first: what is missing may be misspelt.
+  const problems = unknown === 'refuse' ? [...unknownVariables(env), ...wrong] : wrong;
+  if (data === undefined || problems.length > 0) throw new ConfigError(problems);
   return data;
 }
 
-function problemsOf(issue: z.core.$ZodIssue): string[] {
-  if (issue.code !== 'unrecognized_keys') return [`${String(issue.path[0])} ${issue.message}`];
+/** A line for each variable that begins as Courier's do, and that nothing reads: most likely it is misspelt. */
+export function unknownVariables(env: Environment): string[] {
   const known = Object.keys(environment.shape);
-  return issue.keys.map((name) => `${name} is no variable of Courier: is ${nearestName(name, known)} meant? Otherwise unset it`);
+  const names = Object.keys(env).filter((name) => env[name] && isOfGateway(name) && !known.includes(name));
+  return names.map((name) => `${name} is no variable of Courier: is ${nearestName(name, known)} meant? Otherwise unset it`);
 }

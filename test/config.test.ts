@@ -237,9 +237,9 @@ describe('a wrong value is one line that names the variable', () => {
     };
     await expect(startProcess(env)).rejects.toThrow(
       [
-        'the gateway ended with 2: courier: COURIER_PORT must be a whole number from 0 to 65535',
+        'the gateway ended with 2: courier: COURIER_LOGG is no variable of Courier: is COURIER_LOG meant? Otherwise unset it',
+        'courier: COURIER_PORT must be a whole number from 0 to 65535',
         'courier: COURIER_RETENTION_DAYS must be a whole number from 1 to 3650',
-        'courier: COURIER_LOGG is no variable of Courier: is COURIER_LOG meant? Otherwise unset it',
         'courier: COURIER_BROKER is for instances that share a log: COURIER_LOG must be postgres://... then',
         'courier: COURIER_JWT_SECRET or COURIER_JWKS_URL must be set when NODE_ENV is production',
       ].join('\n'),

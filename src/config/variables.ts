@@ -52,7 +52,7 @@ function optional<S extends z.ZodType<unknown, string>>(format: S, inWords: stri
 const days = wholeNumber(1, 3650);
 
 /** The environment, as far as the gateway reads it; an empty variable has to be left out before. */
-export const environment = z.strictObject({
+export const environment = z.object({
   COURIER_HOST: withDefault(host, '127.0.0.1', {
     description: 'The address to listen on; `0.0.0.0` is every IPv4 address of the machine, `::` every address.',
   }),
