@@ -28,8 +28,8 @@ export interface PublishCall extends TracedCall {
 }
 
 /**
- * Looks at the rights to publish the input before anything of it is validated; `publish` makes the decision. Without drafts it
- * refuses principals that may publish nothing.
+ * Refuses early what the principal may not publish, before anything of the input is validated. `publish` asks again for the
+ * validated events. Without drafts it refuses principals that may publish nothing.
  *
  * @throws {CourierError} FORBIDDEN
  */
@@ -47,7 +47,8 @@ export function authorise(pipeline: Pipeline, call: PublishCall, drafts: readonl
 /**
  * Publishes validated events, all or none, in their order.
  *
- * @throws {CourierError} FORBIDDEN, PAYLOAD_TOO_LARGE, or SERVICE_UNAVAILABLE (may be repeated with the same keys).
+ * @throws {CourierError} FORBIDDEN, BAD_REQUEST, PAYLOAD_TOO_LARGE, or SERVICE_UNAVAILABLE (may be repeated with the same keys);
+ * what the connection was ended with.
  */
 export async function publish(pipeline: Pipeline, call: PublishCall, drafts: readonly CheckedDraft[]): Promise<Receipt[]> {
   const startedAt = performance.now();
@@ -89,7 +90,7 @@ async function store(
   return appended.map((result, index) => receipt(log.positions, result, drafts[index]?.metadata?.timestamp ?? now));
 }
 
-/** @param given what the event gets where its publisher said nothing; its source in any case. */
+/** @param given the timestamp and trace context of events whose publisher sent none, and the source of every event. */
 function encode(
   draft: CheckedDraft,
   given: { readonly principal: Principal; readonly timestamp: Date; readonly traceparent: string | undefined },

@@ -16,7 +16,7 @@ export interface SubscribeRequest {
   /** Channel names and patterns. */
   readonly channels: readonly string[];
   readonly types?: readonly string[] | undefined;
-  /** Where to start without a position, or with one that says nothing of this log: with what comes next, or the oldest there is. */
+  /** Where to start without a position, or with one that cannot be resumed from: with the next event, or the oldest that is retained. */
   readonly from?: 'now' | 'earliest' | undefined;
   /** Resume after this position. */
   readonly lastEventId?: string | undefined;
@@ -25,8 +25,10 @@ export interface SubscribeRequest {
 /**
  * Opens a subscription. Every event after the start that its filter selects follows once, in order, or a `courier.gap` notice first.
  *
+ * The stream fails with FORBIDDEN or UNAUTHORIZED when the connection may no longer read the channels, and with the error that the
+ * connection was ended with.
+ *
  * @param signal ends the stream when it is consumed as an iterator.
- * The stream fails with FORBIDDEN or UNAUTHORIZED when the connection may no longer read the channels, and with the reason of its end.
  *
  * @throws {CourierError} BAD_REQUEST for a malformed channel, pattern or position; FORBIDDEN.
  */
@@ -108,7 +110,7 @@ async function findStart(
   const { first, head } = await log.bounds();
   const fromSeq = from === 'earliest' ? first - 1 : tail.seq;
   if (requested === undefined) return { afterSeq: fromSeq, gap: undefined };
-  // The tail may be behind the log for a moment, so only the log itself knows what lies ahead of it.
+  // The tail may be behind the log for a moment, so only the log itself knows which positions are past its end.
   const { gap, afterSeq } = log.positions.resume(requested, head);
   // A position past the end says nothing of what its holder has.
   return { afterSeq: (gap === 'ahead' ? undefined : afterSeq) ?? fromSeq, gap };

@@ -6,7 +6,7 @@
  * - **opening**: the client has yet to say who it is. Only what says so is read of it, and for a limited time.
  * - **open**: it speaks for a principal, whose rights may change by `refresh`.
  * - **closing**: from the turn of the event loop in which `end` is called the gateway acts on nothing of the client's any more:
- *   its subscriptions have stopped, and `assertOpen`, which stands before everything that lasts, throws. Its places are free.
+ *   its subscriptions have stopped, and `assertOpen`, which is called before anything is stored, throws. Its places are free.
  * - **closed**: the socket is gone, a second after the goodbye at the latest.
  *
  * One timer serves the three states that have a deadline: to open, until the token expires, to close.
@@ -82,12 +82,12 @@ export class Connection {
   #state: ConnectionState = 'opening';
   #principal: Principal | undefined;
   #ending: Ending | undefined;
-  /** Whether it waits for its client, and not for the check of a token. */
+  /** True while the client has yet to send its token; false while the token is checked. */
   #awaitsClient = false;
   #subscriptions: Subscriptions | undefined;
   #abort: AbortController | undefined;
   #timer: NodeJS.Timeout | undefined;
-  /** Ends what it waits for while it is opened. */
+  /** Rejects what `open` waits for. */
   #abandon: ((error: CourierError) => void) | undefined;
 
   constructor(host: ConnectionHost, { id, transport, address, openingMs }: ConnectionOptions) {
@@ -181,7 +181,7 @@ export class Connection {
     this.#host.requestBytes.release(this, bytes);
   }
 
-  /** Resolves when so many bytes of the client's have their turn; undefined when that is now. The connection may have ended meanwhile. */
+  /** Resolves when so many bytes of the client's may be looked at; undefined when that is now. The connection may have ended meanwhile. */
   turn(bytes: number): Promise<void> | undefined {
     return this.#host.turn(bytes);
   }
@@ -214,7 +214,7 @@ export class Connection {
   /**
    * Goes on with another token of the same `sub` and role, with its rights at once.
    *
-   * @throws {CourierError} UNAUTHORIZED when the token is not valid or another's; BAD_REQUEST where nothing lasts.
+   * @throws {CourierError} UNAUTHORIZED when the token is not valid or another's; BAD_REQUEST for a request, which has no connection to refresh.
    */
   async refresh(token: string): Promise<Principal> {
     if (this.transport === undefined)

@@ -10,7 +10,7 @@ import { noTracing, type Tracing } from '../observe/tracing.ts';
 import { BATCH_UNITS, type Batch, type Delivery } from './batch.ts';
 import { type LiveSubscriber, SubscriberGroup } from './subscriber-group.ts';
 
-/** The list of the busiest topics stands for this many times the time that it took to make. */
+/** A list of the busiest topics is used again for this many times as long as it took to make. */
 const BUSIEST_PAUSE = 20;
 /** Groups that are told their position in one turn of the event loop. */
 const TOLD_PER_TURN = 500;
@@ -49,7 +49,7 @@ export class Hub {
    * Hands the subscriber each event that its filter selects and that is dispatched from now on, until it leaves the group
    * that is returned.
    *
-   * @param seq the number at which the subscriber knows to be.
+   * @param seq of the last event or notice that the subscriber was handed.
    */
   join(filter: Filter, subscriber: LiveSubscriber, seq: number): SubscriberGroup {
     const key = filterKey(filter);
@@ -66,14 +66,15 @@ export class Hub {
     const ofFamily = delivery.family === undefined ? 0 : this.#dispatchTo(this.#byFamily.get(delivery.family), delivery);
     if (ofChannel + ofFamily === 0) return;
     const onDelivered = this.#tracing.deliver(delivery, ofChannel + ofFamily);
-    // The sockets are written to in a microtask that one asked for already asks for.
+    // The hand-over is a microtask, and asks for another that writes to the sockets: this one comes behind it.
     if (onDelivered !== undefined) queueMicrotask(() => queueMicrotask(onDelivered));
   }
 
   /**
    * Tells the subscribers to whom nothing was handed over after `seq` their position: some groups in each turn of the event loop.
    *
-   * @param makeNotice of the position by then: whoever has joined meanwhile must not be told an earlier one.
+   * @param makeNotice makes a notice of the present position, once for each turn: subscribers that have joined meanwhile must
+   * not be told an earlier one.
    */
   tellQuiet(makeNotice: () => Batch, seq: number): void {
     const groups = [...this.#groups.values()];

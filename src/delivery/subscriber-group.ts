@@ -2,8 +2,8 @@
  * Live subscribers with equal filters. An event costs a group one step, however many subscribers it has: the group gathers
  * events for the rest of the turn of the event loop and then hands all of them to each subscriber at once.
  *
- * Invariant: every subscriber of the group has been handed each event that the group took since the subscriber joined, but
- * for the gathered ones; nobody joins or leaves while some are gathered.
+ * Invariant: every subscriber of the group has been handed each event that the group took since the subscriber joined, except
+ * the events that are gathered now. Before a subscriber joins or leaves, the group hands over what is gathered.
  */
 import { type Filter, selectsType } from '../contract/filter.ts';
 import type { Meter } from '../observe/meter.ts';
@@ -23,9 +23,9 @@ export interface SubscriberGroupOptions {
   /** UTF-16 units of bodies that are gathered before they are handed over, about. */
   readonly batchUnits: number;
   readonly meter: Meter;
-  /** Told of each subscriber that was removed or has left. */
+  /** Called once for each subscriber that was removed or has left. */
   readonly onLeft: () => void;
-  /** Told once, at the end of the operation that has left the group without subscribers: nobody joins it any more. */
+  /** Called once, when the group has no subscribers any more: nobody can join it from then on. */
   readonly onEmpty: () => void;
 }
 
@@ -35,13 +35,13 @@ export class SubscriberGroup {
   readonly #subscribers = new Set<LiveSubscriber>();
   #gathered: Delivery[] = [];
   #gatheredUnits = 0;
-  /** The number at which every subscriber was told to be last, by an event or a notice. */
+  /** The `seq` of the last event or notice that was handed to every subscriber. */
   #toldSeq: number;
   /** Subscribers that the present operation has removed, with the number up to which each was handed everything. */
   #removed: { readonly subscriber: LiveSubscriber; readonly seq: number }[] = [];
   #isClosed = false;
 
-  /** @param seq the number at which its first subscriber knows to be. */
+  /** @param seq of the last event or notice that its first subscriber was handed. */
   constructor(filter: Filter, seq: number, options: SubscriberGroupOptions) {
     this.filter = filter;
     this.#toldSeq = seq;
@@ -57,7 +57,7 @@ export class SubscriberGroup {
     return selectsType(this.filter.types, type);
   }
 
-  /** Gathers an event that its filter selects, in sequence order. Returns whether it is the first that is gathered. */
+  /** Gathers an event that its filter selects, in sequence order. Returns whether the group has something to hand over since this event. */
   take(delivery: Delivery): boolean {
     this.#gatheredUnits += delivery.units;
     const isFirst = this.#gathered.push(delivery) === 1;
@@ -66,14 +66,14 @@ export class SubscriberGroup {
     return false;
   }
 
-  /** The subscriber counts before the group may close: it never joins one that nobody hands events to. */
+  /** Adds the subscriber before the group can close for lack of others: it never joins a closed group, to which no events come. */
   join(subscriber: LiveSubscriber): void {
     this.#handOver();
     this.#subscribers.add(subscriber);
     this.#settle();
   }
 
-  /** Does nothing when the subscriber is no longer in the group. */
+  /** Hands over what is gathered, and removes the subscriber if it is still in the group. */
   leave(subscriber: LiveSubscriber): void {
     this.#handOver();
     if (this.#subscribers.delete(subscriber)) this.#options.onLeft();

@@ -30,7 +30,7 @@ export class Subscriber implements LiveSubscriber {
   #cursor: number;
   #replayed = 0;
   #announced = false;
-  /** The number at which its client knows to be: that of the last event or notice that was handed over. */
+  /** The `seq` of the last event or notice that was handed over. */
   #toldSeq: number;
   #stopped = false;
   #isLive = false;
@@ -57,7 +57,7 @@ export class Subscriber implements LiveSubscriber {
   async run(signal: AbortSignal): Promise<void> {
     const { tail, meter } = this.#pipeline;
     meter.catchingUp(1);
-    // Its turn may come late: by then the state may be another, and is looked at once more.
+    // A turn may come late. The loop looks at the state again before the subscriber uses it.
     let hasTurn = false;
     try {
       while (!signal.aborted && !this.#stopped) {
@@ -95,14 +95,14 @@ export class Subscriber implements LiveSubscriber {
     this.#endWait();
   }
 
-  /** Waits for what hears a signal, until `signal` aborts or `stop` is called. Only a subscriber that is behind needs a signal of its own. */
-  async #wait<T>(signal: AbortSignal, wait: (ended: AbortSignal) => Promise<T>): Promise<T> {
+  /** Waits for `work`, until `signal` aborts or `stop` is called. Live subscribers, of which there are most, need no signal of their own. */
+  async #wait<T>(signal: AbortSignal, work: (ended: AbortSignal) => Promise<T>): Promise<T> {
     const ended = new AbortController();
     const end = () => ended.abort();
     this.#endWait = end;
     signal.addEventListener('abort', end);
     try {
-      return await wait(ended.signal);
+      return await work(ended.signal);
     } finally {
       signal.removeEventListener('abort', end);
     }
@@ -137,7 +137,7 @@ export class Subscriber implements LiveSubscriber {
     this.#toldSeq = seq;
   }
 
-  /** Resolves when it may cut over; undefined when that is now, or it is not as far. */
+  /** Resolves when it may cut over. Undefined when it may do so now, or when it is not far enough yet. */
   #turn(): Promise<void> | undefined {
     const { tail } = this.#pipeline;
     if (!this.sink.writable || !tail.window.covers(this.#cursor, tail.seq)) return undefined;
