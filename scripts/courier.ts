@@ -4,6 +4,7 @@ import { ConfigError, parseConfig, unknownVariables } from '../src/config.ts';
 /** The command line of Courier: what the commands are called and what they take. Their work is in cli/. */
 import { ROLES } from '../src/contract/admin.ts';
 import { EVENT_TYPES, type EventType } from '../src/contract/index.ts';
+import { printable } from '../src/errors.ts';
 import { PostgresOpenError } from '../src/log/postgres/server.ts';
 import { migratePostgres } from '../src/log/postgres.ts';
 import { serve } from '../src/main.ts';
@@ -62,6 +63,8 @@ const program = new Command('courier')
   .version(VERSION)
   .exitOverride()
   .configureHelp({ showGlobalOptions: true })
+  // Arguments are shown as they were given: nothing in them may move the cursor, and no password is repeated.
+  .configureOutput({ outputError: (text, write) => write(`${printable(text.trimEnd()).replace(/\/\/[^/@\s]*@/g, '//…@')}\n`) })
   .addHelpText(
     'after',
     `

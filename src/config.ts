@@ -5,6 +5,7 @@
 import type { z } from 'zod';
 import { isOfGateway, nearestName } from './config/names.ts';
 import { environment } from './config/variables.ts';
+import { printable } from './errors.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
@@ -80,7 +81,8 @@ export class ConfigError extends Error {
   readonly problems: readonly string[];
 
   constructor(problems: string | readonly string[], options?: ErrorOptions) {
-    const all = [problems].flat();
+    // Names and values are whatever stands in the environment.
+    const all = [problems].flat().map(printable);
     super(all.join('; '), options);
     this.problems = all;
   }

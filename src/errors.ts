@@ -43,6 +43,19 @@ export function cut(text: string, most = MAX_ECHO_LENGTH): string {
   return text.length <= most ? text : `${text.slice(0, most)}…`;
 }
 
+/** Controls (C0, DEL, C1), those of bidirectional text, and the separators of lines and paragraphs. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+const CONTROLS = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+
+/**
+ * The same text with each control as `\u202e`: text of others must not move the cursor, change colours, turn the direction
+ * of writing or begin a line. JSON stays equal, as it has controls within strings only. What is printable already stays as
+ * it is: text that is to be aligned is made printable before it is measured.
+ */
+export function printable(text: string): string {
+  return text.replace(CONTROLS, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
 /** What may be told of anything that was thrown; its cause is the thing itself. */
 export function tellable(thrown: unknown): CourierError {
   if (thrown instanceof CourierError) return thrown;

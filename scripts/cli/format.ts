@@ -1,5 +1,6 @@
 /** How events look on a terminal: aligned, one line each, coloured only where colours are wanted. */
-import { type Line, printable, type Style } from './line.ts';
+import { printable } from '../../src/errors.ts';
+import type { Line, Style } from './line.ts';
 
 /** What the commands print, whatever its type. */
 export interface PrintedEvent {

@@ -1,5 +1,5 @@
 /** What commands show of answers that are no events: fields as lines, lists of rows as tables. */
-import { printable } from './line.ts';
+import { printable } from '../../src/errors.ts';
 
 const NAME_WIDTH = 42;
 const INDENT = '  ';

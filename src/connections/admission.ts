@@ -14,6 +14,9 @@ import { networkOf } from './client-address.ts';
 import type { Connection } from './connection.ts';
 import { REVOKED } from './wire.ts';
 
+/** Tokens of one address that wait to be checked, at most. */
+const MAX_WAITING_CHECKS = 1000;
+
 export interface AdmissionDeps extends Pick<ChargesDeps, 'limits' | 'meter'> {
   readonly verify: VerifyToken;
   readonly revocations: Revocations;
@@ -28,6 +31,8 @@ export class Admission {
   /** Connections that have yet to authenticate, by the address or the principal that they are counted for. */
   readonly #waiting = new Map<string, number>();
   #waitingInAll = 0;
+  /** Connections whose tokens wait to be checked, by the name that the checks are counted for. */
+  readonly #checks = new Map<string, (() => void)[]>();
 
   constructor(deps: AdmissionDeps, charges: Charges) {
     this.#deps = deps;
@@ -51,8 +56,8 @@ export class Admission {
   async admit(connection: Connection, { token, authorization }: Credentials): Promise<boolean> {
     const address = `address ${networkOf(connection.address)}`;
     if (token === undefined && authorization === undefined) return this.#waitAs(connection, address, true);
-    // While its token is checked it is counted apart: as many as any address may have.
-    if (!this.#waitAs(connection, `checked ${address}`, false)) return false;
+    // While its token is checked it is counted apart: as many at once as may wait of any address.
+    if (!(await this.#waitForCheck(connection, `checked ${address}`))) return false;
     const known = await authenticate(this.#deps.verify, { token, authorization }).catch(() => undefined);
     const isKnown = known !== undefined && !this.isRevoked(known);
     this.end(connection);
@@ -68,6 +73,7 @@ export class Admission {
     const left = (this.#waiting.get(name) ?? 0) - 1;
     if (left > 0) this.#waiting.set(name, left);
     else this.#waiting.delete(name);
+    this.#nextCheck(name);
   }
 
   isRevoked(principal: Principal): boolean {
@@ -99,6 +105,27 @@ export class Admission {
     if (!this.isRevoked(principal)) return principal;
     this.#deps.meter.authFailed('revoked');
     throw REVOKED.error;
+  }
+
+  /** Resolves to whether its token can be checked now: when the checks before it are done, unless too many wait for them. */
+  async #waitForCheck(connection: Connection, name: string): Promise<boolean> {
+    if (this.#waitAs(connection, name, false)) return true;
+    const queue = this.#checks.get(name) ?? [];
+    if (connection.state !== 'opening' || queue.length >= MAX_WAITING_CHECKS) return false;
+    const turn = Promise.withResolvers<void>();
+    queue.push(turn.resolve);
+    this.#checks.set(name, queue);
+    await turn.promise;
+    if (this.#waitAs(connection, name, false)) return true;
+    // It has gone meanwhile.
+    this.#nextCheck(name);
+    return false;
+  }
+
+  #nextCheck(name: string): void {
+    const queue = this.#checks.get(name);
+    queue?.shift()?.();
+    if (queue?.length === 0) this.#checks.delete(name);
   }
 
   /** @param isUnknown its token, if it has one, was not found valid. */

@@ -5,7 +5,7 @@
  * as many reads as there are pages to read, not as there are subscribers.
  */
 import { type Filter, filterKey } from '../contract/filter.ts';
-import { upTo } from '../limits/bytes.ts';
+import { bytesInMemory, upTo } from '../limits/bytes.ts';
 import type { EventLog } from '../log/log.ts';
 import { BATCH_UNITS, type Batch, batchesOf, Delivery } from './batch.ts';
 
@@ -164,7 +164,7 @@ interface CachedPage {
   /** Of its filter. */
   readonly key: string;
   readonly page: SharedPage;
-  /** Of its events, of the forms that sockets were given, and of the page itself. */
+  /** Of its key, of its events, of the forms that sockets were given, and of the page itself. */
   bytes: number;
 }
 
@@ -186,10 +186,10 @@ class PageCache {
   }
 
   put(key: string, page: SharedPage): void {
-    const cached = { key, page, bytes: PAGE_OVERHEAD_BYTES };
+    const cached = { key, page, bytes: 0 };
     this.#pages.add(cached);
     this.#byKey.set(key, [...(this.#byKey.get(key) ?? []), cached]);
-    this.#bytes += cached.bytes;
+    this.#grow(cached, PAGE_OVERHEAD_BYTES + bytesInMemory(key.length));
     for (const batch of page.batches) {
       this.#grow(cached, batch.bytes);
       batch.onGrown = (bytes) => this.#grow(cached, bytes);

@@ -272,7 +272,8 @@ export class MessageQueue {
 }
 
 function bytesOf(waiting: Waiting): number {
-  if (typeof waiting !== 'string') return bytesInMemory(0);
+  // No more than an id, or the message of an error, which are short.
+  if (typeof waiting !== 'string') return bytesInMemory('error' in waiting ? waiting.error.message.length : String(waiting.stop).length);
   // V8 keeps a text without a unit beyond Latin-1 in half of what it would take otherwise.
   return bytesInMemory(BEYOND_LATIN_1.test(waiting) ? waiting.length : waiting.length / 2);
 }

@@ -47,8 +47,18 @@ export function readMessages(text: string, isBinary: boolean): Message[] {
   try {
     return messagesFrom(parseText(text, isBinary));
   } catch (cause) {
-    return [{ envelope: { id: null }, error: new TRPCError({ code: 'PARSE_ERROR', cause }) }];
+    return [
+      {
+        envelope: { id: null },
+        error: new TRPCError({ code: 'PARSE_ERROR', message: ownCopy(cause instanceof Error ? cause.message : String(cause)) }),
+      },
+    ];
   }
+}
+
+/** The error may wait to be told, and V8's errors of JSON keep the text that they are about: a MiB of it. */
+function ownCopy(text: string): string {
+  return Buffer.from(text).toString();
 }
 
 function messagesFrom(data: unknown): Message[] {
@@ -58,8 +68,8 @@ function messagesFrom(data: unknown): Message[] {
     const { id, jsonrpc } = message;
     if (id === null)
       return { envelope: envelopeOf(null, jsonrpc), error: new TRPCError({ code: 'PARSE_ERROR', message: '`id` is required' }) };
-    if (message.method === 'subscription.stop') return { stop: id };
     if (typeof id === 'string' && id.length > MAX_ID_UNITS) throw new Error(`an id has at most ${MAX_ID_UNITS} characters`);
+    if (message.method === 'subscription.stop') return { stop: id };
     const { path, input, lastEventId } = message.params;
     return { id, envelope: envelopeOf(id, jsonrpc), type: message.method, path, input, lastEventId, batchIndex };
   });

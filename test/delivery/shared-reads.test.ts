@@ -122,3 +122,18 @@ test('who is only a little behind after a restart needs no read at all', async (
   stop.abort();
   await ended;
 });
+
+test('pages without events take their part of the memory for pages, with the filters that they are of', async () => {
+  await using pipeline = await startPipeline();
+  await pipeline.append('global');
+  const filterOf = (name: number) => ({
+    channels: channelSetOf(Array.from({ length: 100 }, (_, index) => `strategy.${String(name * 100 + index).padStart(64, '0')}`)),
+  });
+  await pipeline.reads.read(filterOf(0), 0, never);
+  for (let name = 1; name < 1200; name += 1) await pipeline.reads.read(filterOf(name), 0, never);
+  const before = pipeline.reads.count;
+  await pipeline.reads.read(filterOf(1199), 0, never);
+  expect(pipeline.reads.count).toBe(before);
+  await pipeline.reads.read(filterOf(0), 0, never);
+  expect(pipeline.reads.count).toBe(before + 1);
+});

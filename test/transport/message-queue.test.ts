@@ -70,3 +70,18 @@ describe('the memory that they take', () => {
     expect([...queue.takeAll()]).toEqual(MESSAGES);
   });
 });
+
+describe('what cannot be used', () => {
+  const MIB = 1024 * 1024;
+
+  test('keeps nothing of a text that is no JSON, however long it was', () => {
+    const [message] = readMessages(`{"text":"${'x'.repeat(MIB)}",!`, false);
+    expect(message).toMatchObject({ envelope: { id: null }, error: { code: 'PARSE_ERROR', cause: undefined } });
+    expect((message as { error: Error }).error.message.length).toBeLessThan(200);
+  });
+
+  test.each(['subscription.stop', 'query'])('is a %s with an id that is too long', (method) => {
+    const call = { id: 'x'.repeat(200), method, params: { path: 'a.b' } };
+    expect(readMessages(JSON.stringify(call), false)).toMatchObject([{ error: { code: 'PARSE_ERROR' } }]);
+  });
+});

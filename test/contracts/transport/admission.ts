@@ -65,6 +65,18 @@ export function describeAdmission({ subscribe, isWebSocket, path, headers }: Tra
       await known.live();
     });
 
+    test('clients with tokens that come all at once from one address are let in, all of them', async () => {
+      const limits = { gateway: { unauthenticatedPerAddress: PER_ADDRESS }, service: { connections: null, subscribePerSecond: null } };
+      await using gateway = await startGateway({ COURIER_LIMITS: JSON.stringify(limits) });
+      const token = await gateway.token('forge', 'service');
+      await using clients = new AsyncDisposableStack();
+      const headers = { authorization: `Bearer ${token}` };
+      const herd = Array.from({ length: 8 * PER_ADDRESS }, () =>
+        clients.use(subscribe(gateway.port, { channels: 'global', token, headers })),
+      );
+      await Promise.all(herd.map((client) => client.live()));
+    });
+
     test('a client whose token takes too long to check is gone at the deadline, and its place with it', async () => {
       await using keys = await startSilentServer();
       const env = { COURIER_JWT_SECRET: '', COURIER_JWKS_URL: keys.url };
