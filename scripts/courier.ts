@@ -74,9 +74,14 @@ Exit codes: ${EXIT.ok} done, ${EXIT.failed} failed, ${EXIT.usage} wrong usage or
 program
   .command('serve')
   .description('run a gateway, configured by variables of the environment')
+  .option('--check', 'look at the variables only, and start nothing')
   .addHelpText('after', variablesHelp)
-  .action(async () => {
-    process.exitCode = await serve(process.env);
+  .action(async ({ check }) => {
+    if (check !== true) process.exitCode = await serve(process.env);
+    else {
+      parseConfig(process.env);
+      await print('the configuration is right');
+    }
   });
 
 program

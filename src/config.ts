@@ -110,6 +110,6 @@ export function parseConfig(env: Environment, { unknown = 'refuse' }: { readonly
 /** A line for each variable that begins as Courier's do, and that nothing reads: most likely it is misspelt. */
 export function unknownVariables(env: Environment): string[] {
   const known = Object.keys(environment.shape);
-  const names = Object.keys(env).filter((name) => env[name] && isOfGateway(name) && !known.includes(name));
+  const names = Object.keys(env).filter((name) => env[name] && isOfGateway(name, env[name]) && !known.includes(name));
   return names.map((name) => `${name} is no variable of Courier: is ${nearestName(name, known)} meant? Otherwise unset it`);
 }

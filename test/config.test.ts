@@ -112,10 +112,17 @@ test.each([
   'COURIER_SERVICE_PORT_HTTP',
   'COURIER_PORT_80_TCP',
   'COURIER_PORT_80_TCP_ADDR',
-  'COURIER_REDIS_PORT',
   'COURIER_REDIS_SERVICE_PORT',
 ])('%s is read by others', (name) => {
   expect(parseConfig({ [name]: 'x' })).toEqual(parseConfig({}));
+});
+
+test('the address that Kubernetes sets for a service is read by others, and a port of somebody who means another variable is not', () => {
+  expect(parseConfig({ COURIER_REDIS_PORT: 'tcp://10.0.0.1:6379' })).toEqual(parseConfig({}));
+  expect(() => parseConfig({ COURIER_HTTP_PORT: '9000' })).toThrow(/^COURIER_HTTP_PORT is no variable of Courier: is COURIER_PORT meant\?/);
+  expect(() => parseConfig({ COURIER_PORT: 'tcp://10.0.0.1:8766' })).toThrow(
+    /^COURIER_PORT was set by Kubernetes.*enableServiceLinks: false$/,
+  );
 });
 
 test.each([
@@ -124,6 +131,9 @@ test.each([
   [{ COURIER_TOKENS: 'x' }, /^COURIER_TOKENS is no variable of Courier: is COURIER_TOKEN meant\?/],
   // A word of it was left out.
   [{ COURIER_PATH: '/courier' }, /is COURIER_BASE_PATH meant\?/],
+  // Another word for it.
+  [{ COURIER_REDIS_URL: 'redis://redis' }, /is COURIER_BROKER meant\?/],
+  [{ COURIER_DATABASE_URL: 'postgres://db' }, /is COURIER_LOG meant\?/],
 ])('a variable that nothing reads is refused with the nearest name: %j', (env, words) => {
   expect(() => parseConfig(env)).toThrow(ConfigError);
   expect(() => parseConfig(env)).toThrow(words);

@@ -39,6 +39,7 @@ function format<T>(form: string, parse: (text: string) => T | undefined) {
 
 export function wholeNumber(min: number, max: number) {
   return format(`a whole number from ${min} to ${max}`, (text) => {
+    if (/^tcp:\/\//.test(text)) throw new RangeError('was set by Kubernetes, for a service named courier: set enableServiceLinks: false');
     const number = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
     return number >= min && number <= max ? number : undefined;
   });

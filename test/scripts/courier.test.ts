@@ -318,6 +318,15 @@ describe('trouble is one line and an exit code', () => {
     ]);
   });
 
+  test.each([
+    [{ COURIER_LOG: 'memory:' }, 0, 'the configuration is right'],
+    [{ COURIER_LOGG: 'memory:' }, 2, 'courier: COURIER_LOGG is no variable of Courier: is COURIER_LOG meant? Otherwise unset it'],
+  ])('a configuration that is only to be looked at: %j', async (env, code, line) => {
+    await using check = runCli(['serve', '--check'], env);
+    expect(await check.exit).toBe(code);
+    expect([...check.stdout, ...check.stderr]).toEqual([line]);
+  });
+
   test('a variable that nothing reads is told by the commands beside the gateway, which go on', async () => {
     await using token = runCli(['token', '--sub', 'ada'], {
       COURIER_LOG: 'memory:',
