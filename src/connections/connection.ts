@@ -11,7 +11,6 @@
  *
  * One timer serves the three states that have a deadline: to open, until the token expires, to close.
  */
-import { CLOCK_TOLERANCE_MS } from '../auth/claims.ts';
 import { type Principal, principalKey } from '../auth/principal.ts';
 import type { Credentials } from '../auth/tokens.ts';
 import type { ClientIdentity, Transport } from '../contract/admin.ts';
@@ -19,13 +18,12 @@ import type { Filter } from '../contract/filter.ts';
 import { CourierError } from '../errors.ts';
 import type { LimitedAction } from '../limits/limits.ts';
 import type { ByteQuota } from './byte-quota.ts';
+import { msUntilExpiry, msUntilTooLate } from './expiry.ts';
 import { bytesOfChannels, type SubscriberProgress, type Subscription, Subscriptions } from './subscriptions.ts';
 import { CLOSING_MS, type Ending, EXPIRED, GONE, NO_AUTHENTICATION, UNCHECKED, type Wire } from './wire.ts';
 
 /** The close code of a client that goes without one (RFC 6455, section 7.4.1). */
 const GONE_AWAY = 1001;
-/** Longest delay that a timer takes, in ms. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export type ConnectionState = 'opening' | 'open' | 'closing' | 'closed';
 
@@ -169,7 +167,7 @@ export class Connection {
   assertOpen(): void {
     if (this.#state !== 'open') throw this.#endError;
     // A request has no timer, and a clock may jump. A token is good for as long as the issuer's clock may be behind.
-    if (Date.now() >= this.principal.expiresAt + CLOCK_TOLERANCE_MS) throw EXPIRED.error;
+    if (msUntilTooLate(this.principal) === 0) throw EXPIRED.error;
   }
 
   /** Reserves memory for its requests and their answers, until it is released or closed. @throws {CourierError} when that is too much. */
@@ -281,9 +279,8 @@ export class Connection {
   /** A request stands on its token for a moment only, and is asked about it in `assertOpen`. */
   #watchExpiry(): void {
     if (this.transport === undefined) return;
-    const left = this.principal.expiresAt - Date.now();
-    this.#deadline(Math.min(Math.max(left, 0), MAX_TIMER_MS), () => {
-      if (Date.now() < this.principal.expiresAt) this.#watchExpiry();
+    this.#deadline(msUntilExpiry(this.principal), () => {
+      if (msUntilExpiry(this.principal) > 0) this.#watchExpiry();
       else this.end(EXPIRED);
     });
   }

@@ -12,12 +12,13 @@ import { bytesOf, GroupCommit, MAX_IN_FLIGHT_BYTES } from './group-commit.ts';
 import type { Appended, Concern, EventLog, LogBounds, LogPage, LogQuery, NewEvent } from './log.ts';
 import { Positions } from './positions.ts';
 import { PostgresAddress } from './postgres/address.ts';
+import { APPEND, appendedOf, appendValues, OTHER_EPOCH } from './postgres/append.ts';
 import { connect, PostgresDatabase, PostgresSockets, reasonOf } from './postgres/database.ts';
 import { ensurePartitions, PastDays } from './postgres/days.ts';
 import { keepGuard, openError, openGuard, withClient } from './postgres/guard.ts';
-import { beginEpoch, checkNewest, type FoundLog, findLog, migrate, NO_PARTITION, OTHER_EPOCH, SERVER_NAME } from './postgres/schema.ts';
+import { beginEpoch, checkNewest, type FoundLog, findLog, migrate, NO_PARTITION, SERVER_NAME } from './postgres/schema.ts';
 import { checkServer, checkSessions, PostgresOpenError, prepareSession, ServerWatch } from './postgres/server.ts';
-import { APPEND, appendedOf, appendValues, BOUNDS, BYTES, pageOf, readCall, TRIM_KEYS, WAITS_FOR_STANDBY } from './postgres/statements.ts';
+import { BOUNDS, BYTES, pageOf, readCall, TRIM_KEYS, WAITS_FOR_STANDBY } from './postgres/statements.ts';
 import type { Row } from './reading.ts';
 
 export interface PostgresLogOptions {

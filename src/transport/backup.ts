@@ -4,13 +4,12 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
-import { CLOCK_TOLERANCE_MS } from '../auth/claims.ts';
 import type { Connection } from '../connections/connection.ts';
+import { msUntilTooLate } from '../connections/expiry.ts';
 import type { Timings } from '../connections/timings.ts';
 import { CourierError } from '../errors.ts';
 import type { EventLog } from '../log/log.ts';
 
-const MAX_TIMER_MS = 2 ** 31 - 1;
 const EXPIRED = new CourierError('UNAUTHORIZED', 'the token has expired');
 const OVERDUE = new CourierError('SERVICE_UNAVAILABLE', 'the backup took too long', { retryAfterMs: 1000 });
 
@@ -30,8 +29,7 @@ export async function sendCopy(log: EventLog, { req, res, connection, timings }:
   const overdue = new AbortController();
   const timer = setTimeout(() => overdue.abort(OVERDUE), timings.backupMs);
   // A request has no timer of its own, as it is over soon.
-  const left = Math.min(MAX_TIMER_MS, connection.principal.expiresAt + CLOCK_TOLERANCE_MS - Date.now());
-  const expiry = setTimeout(() => overdue.abort(EXPIRED), left);
+  const expiry = setTimeout(() => overdue.abort(EXPIRED), msUntilTooLate(connection.principal));
   const signal = AbortSignal.any([connection.signal, overdue.signal]);
   try {
     // While the copy is made nothing is sent, and nobody stalls.

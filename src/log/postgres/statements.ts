@@ -1,42 +1,8 @@
 /** What the log asks of PostgreSQL, and what the rows mean that it answers with. */
-import { numbered, unavailable } from '../answers.ts';
-import {
-  type Appended,
-  IDEMPOTENCY_WINDOW_MS,
-  type LogBounds,
-  type LogPage,
-  type LogQuery,
-  type LogStart,
-  type NewEvent,
-  PAGE_BYTES,
-} from '../log.ts';
+import { unavailable } from '../answers.ts';
+import { IDEMPOTENCY_WINDOW_MS, type LogBounds, type LogPage, type LogQuery, type LogStart, PAGE_BYTES } from '../log.ts';
 import { familyNumber, isEverything, lengthOf, type Row, spanOf, storedEvent } from '../reading.ts';
 import type { Statement } from './database.ts';
-
-export const APPEND: Statement = { name: 'append', text: 'SELECT * FROM courier_append($1, $2, $3, $4, $5, $6, $7, $8, $9)' };
-
-/** @param now another clock than the database's. */
-export function appendValues(epoch: string, now: number | undefined, events: readonly NewEvent[]): readonly unknown[] {
-  return [
-    epoch,
-    now,
-    IDEMPOTENCY_WINDOW_MS,
-    events.map(({ channel }) => channel),
-    events.map(({ family }) => familyNumber(family)),
-    events.map(({ type }) => type),
-    events.map(({ body }) => body),
-    events.map(({ idempotency }) => idempotency?.principal),
-    events.map(({ idempotency }) => idempotency?.key),
-  ];
-}
-
-/** @param rows that APPEND has answered with for `events`. A row has no body where the event is one of them. */
-export function appendedOf(events: readonly NewEvent[], rows: readonly Row[]): Appended[] {
-  return rows.map((row) => ({
-    event: row['body'] === null ? numbered(events[Number(row['origin']) - 1] as NewEvent, Number(row['seq'])) : storedEvent(row),
-    duplicate: row['duplicate'] === true,
-  }));
-}
 
 export const BOUNDS: Statement = {
   name: 'bounds',
