@@ -56,8 +56,10 @@ export function startService(name: string, env: NodeJS.ProcessEnv, stack: AsyncD
   };
 }
 
+/** Rejects when the process ends. Ctrl-C is no crash: it reaches every process of the demo, in any order, and the demo ends itself. */
 async function crash(child: ChildProcess, name: string): Promise<never> {
   const [code, signal] = child.exitCode === null ? await once(child, 'exit') : [child.exitCode, null];
+  if (signal === 'SIGINT') return new Promise(() => undefined);
   throw new Error(`${name} ended with ${code ?? signal}`);
 }
 
