@@ -3,7 +3,8 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { ConfigError, parseConfig, unknownVariables } from '../src/config.ts';
 /** The command line of Courier: what the commands are called and what they take. Their work is in cli/. */
 import { ROLES } from '../src/contract/admin.ts';
-import { EVENT_TYPES, type EventType } from '../src/contract/index.ts';
+import { loadContract } from '../src/contract-file.ts';
+import type { EventType } from '../src/contracts/lumiere/contract.ts';
 import { printable } from '../src/errors.ts';
 import { PostgresOpenError } from '../src/log/postgres/server.ts';
 import { migratePostgres } from '../src/log/postgres.ts';
@@ -36,11 +37,8 @@ function count(value: string): number {
 }
 
 function types(value: string): EventType[] {
-  return value.split(',').map((name) => {
-    const type = EVENT_TYPES.find((known) => known === name);
-    if (type === undefined) throw new InvalidArgumentError(`${JSON.stringify(name)} is none of ${EVENT_TYPES.join(', ')}.`);
-    return type;
-  });
+  // The gateway knows which there are.
+  return value.split(',') as EventType[];
 }
 
 /** The gateway's address over HTTP, without a slash at its end. */
@@ -58,6 +56,13 @@ const json = new Option('--json', 'one JSON object a line');
 const typeFilter = new Option('--types <list>', 'only these event types, separated by commas').argParser(types);
 const after = new Option('--after <position>', 'begin after this position (the id of an event)');
 
+const contractFile = new Option('--contract <file>', 'the file of the contract, as COURIER_CONTRACT names it').env('COURIER_CONTRACT');
+/** What the help of commands names of the contract; without it where the contract cannot be loaded, which the commands that need it say. */
+const known = await loadContract(process.env['COURIER_CONTRACT'] || undefined).catch(() => undefined);
+const sample = known?.sampleOf(
+  [...known.types.keys()].find((type) => type.endsWith('.progress')) ?? ([...known.types.keys()][0] as string),
+);
+
 const program = new Command('courier')
   .description('Courier, a typed event gateway.')
   .version(VERSION)
@@ -74,12 +79,14 @@ Exit codes: ${EXIT.ok} done, ${EXIT.failed} failed, ${EXIT.usage} wrong usage or
 program
   .command('serve')
   .description('run a gateway, configured by variables of the environment')
-  .option('--check', 'look at the variables only, and start nothing')
+  .option('--check', 'look at the variables and the contract only, and start nothing')
+  .addOption(contractFile)
   .addHelpText('after', variablesHelp)
-  .action(async ({ check }) => {
-    if (check !== true) process.exitCode = await serve(process.env);
+  .action(async ({ check, contract }) => {
+    const env = { ...process.env, ...(contract && { COURIER_CONTRACT: contract }) };
+    if (check !== true) process.exitCode = await serve(env);
     else {
-      parseConfig(process.env);
+      await loadContract(parseConfig(env).contract);
       await print('the configuration is right');
     }
   });
@@ -94,19 +101,21 @@ program
     await print(`version ${await migratePostgres(target.url)}`);
   });
 
-const contract = program.command('contract').description('the contract for machines');
+const contractCommand = program.command('contract').description('the contract for machines');
 
-contract
+contractCommand
   .command('export')
   .description('print it: every event as subscribers get it and as publishers hand it in, and what channels carry')
   .addOption(new Option('--format <format>', 'in which form').choices(CONTRACT_FORMATS).default('json-schema'))
   .option('--output <file>', 'write it there instead')
+  .addOption(contractFile)
   .action((options) => exportContract(options));
 
-contract
+contractCommand
   .command('check')
   .description('show what changed in the contract, and whether publishers and subscribers that know the earlier one can go on')
   .option('--against <file or git ref>', `the earlier contract, where it is not ${SNAPSHOT}: another file, or that one as it was in git`)
+  .addOption(contractFile)
   .addOption(json)
   .addHelpText(
     'after',
@@ -122,7 +131,10 @@ Example:
 program
   .command('token')
   .description('sign a token and print it, unless a gateway of the same configuration would refuse it')
-  .requiredOption('--sub <name>', 'who: a user id, or a service (prophet, cartographe, chevalier, forge), which needs its role')
+  .requiredOption(
+    '--sub <name>',
+    `who: a user id, or a service${known ? ` (${[...known.services.keys()].join(', ')})` : ''}, which needs its role`,
+  )
   .addOption(new Option('--role <role>', 'the role').choices(ROLES).default('user'))
   .addOption(
     new Option('--expires <time>', 'valid for so long: a number and s, m, h or d (seconds, minutes, hours, days)')
@@ -146,7 +158,7 @@ program
   .addOption(json)
   .addOption(url)
   .addOption(token)
-  .addHelpText('after', `\nExample:\n  courier publish backtest.b1 backtest.progress '{"backtest_id":"b1","progress":0.5}'`)
+  .addHelpText('after', sample ? `\nExample:\n  courier publish ${sample.channel} ${sample.type} '${JSON.stringify(sample.data)}'` : '')
   .action((channel, type, data, options) => publish(channel, type, data, options));
 
 program

@@ -15,7 +15,7 @@ import type {
   Stats,
   Transport,
 } from './contract/admin.ts';
-import { type ChannelSet, familyOf, familyPattern } from './contract/channels.ts';
+import { type ChannelSet, familyIn, familyPattern } from './contract/channels.ts';
 import { selects } from './contract/filter.ts';
 import type { Pipeline } from './delivery/pipeline.ts';
 import { CourierError } from './errors.ts';
@@ -169,7 +169,7 @@ function recipientOf(
   { id: connection_id, transport, principal, subscriptions }: Connection,
   { seq, channel, type }: { readonly seq: number; readonly channel: string; readonly type: string },
 ): Recipient[] {
-  const family = familyOf(channel);
+  const family = familyIn(channel);
   if (transport === undefined) return [];
   const selecting = subscriptions.filter(
     ({ filter, subscriber }) => selects(filter, { family, channel, type }) && subscriber.startSeq < seq,

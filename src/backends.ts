@@ -9,6 +9,7 @@ import { redisBroker } from './broker/redis.ts';
 import { noPeers, type Peers } from './cluster/peers.ts';
 import { redisPeers } from './cluster/redis.ts';
 import { type Config, ConfigError } from './config.ts';
+import type { Contract } from './contract/contract.ts';
 import type { ConnectionCounts, Limiter } from './limits/limiter.ts';
 import { memoryConnectionCounts, memoryLimiter } from './limits/memory.ts';
 import { redisConnectionCounts, redisLimiter } from './limits/redis.ts';
@@ -32,18 +33,21 @@ export interface Backends extends AsyncDisposable {
   readonly peers: Peers;
 }
 
+interface BackendsDeps {
+  readonly contract: Contract;
+  readonly failures: Failures;
+  readonly logger: Logger;
+  /** Told when the log is beyond repair. */
+  readonly onBroken: () => void;
+}
+
 /**
  * Opens everything.
- *
- * @param onBroken told when the log is beyond repair.
  * @throws {ConfigError} when a server cannot be used; what the log throws.
  */
-export async function openBackends(
-  config: Config,
-  { failures, logger, onBroken }: { readonly failures: Failures; readonly logger: Logger; readonly onBroken: () => void },
-): Promise<Backends> {
+export async function openBackends(config: Config, { contract, failures, logger, onBroken }: BackendsDeps): Promise<Backends> {
   await using stack = new AsyncDisposableStack();
-  const log = stack.use(await openLog(config, failures, logger, onBroken));
+  const log = stack.use(await openLog(config, { contract, failures, logger, onBroken }));
   const backends =
     config.broker.kind === 'redis' && 'database' in log
       ? await openShared(config.broker.url, log, logger, stack).catch((error: unknown) => {
@@ -94,7 +98,7 @@ async function openShared(url: string, log: SharedLog, logger: Logger, stack: As
   };
 }
 
-async function openLog({ log: target }: Config, failures: Failures, logger: Logger, onBroken: () => void): Promise<EventLog | SharedLog> {
+async function openLog({ log: target }: Config, { contract, failures, logger, onBroken }: BackendsDeps): Promise<EventLog | SharedLog> {
   if (target.kind === 'memory') return openMemoryLog();
   const told = (what: string) => ({
     onError: (error: unknown, operation: string) => failures.report('log', 'the event log failed', error, { operation }),
@@ -111,7 +115,9 @@ async function openLog({ log: target }: Config, failures: Failures, logger: Logg
       throw error instanceof LogOpenError ? new LogOpenError(`COURIER_LOG: ${error.message}`, { cause: error }) : error;
     });
   }
-  return openPostgresLog({ url: target.url, ...told('the event log is another one') }).catch((error: unknown) => {
-    throw error instanceof PostgresOpenError ? new ConfigError(`COURIER_LOG: ${error.message}`, { cause: error }) : error;
-  });
+  return openPostgresLog({ url: target.url, families: contract.channels.families, ...told('the event log is another one') }).catch(
+    (error: unknown) => {
+      throw error instanceof PostgresOpenError ? new ConfigError(`COURIER_LOG: ${error.message}`, { cause: error }) : error;
+    },
+  );
 }

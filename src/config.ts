@@ -42,6 +42,8 @@ const configuration = environment
         port: env.COURIER_PORT,
         /** What every path begins with: empty, or such as `/courier`. */
         basePath: env.COURIER_BASE_PATH ?? '',
+        /** The file of the contract; Lumiere's when undefined. */
+        contract: env.COURIER_CONTRACT,
         log: env.COURIER_LOG,
         broker: env.COURIER_BROKER,
         retentionMs: env.COURIER_RETENTION_DAYS * DAY_MS,

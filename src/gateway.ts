@@ -14,6 +14,7 @@ import type { Connection } from './connections/connection.ts';
 import { type Census, Connections } from './connections/connections.ts';
 import { TIMINGS, type Timings } from './connections/timings.ts';
 import type { ClientIdentity } from './contract/admin.ts';
+import type { Contract } from './contract/contract.ts';
 import { openPipeline, type Pipeline } from './delivery/pipeline.ts';
 import { startRetention } from './log/retention.ts';
 import { EventLoopDelay } from './observe/event-loop.ts';
@@ -25,9 +26,10 @@ import { createMetrics } from './observe/metrics.ts';
 import { Rates } from './observe/rates.ts';
 import { collectStats } from './observe/stats.ts';
 import { createTracing } from './observe/tracing.ts';
+import { createRouter } from './router/index.ts';
 import { type Listener, listen } from './transport/server.ts';
 import { SocketRoom } from './transport/socket-room.ts';
-import { CONTRACT_HASH, VERSION } from './version.ts';
+import { contractHash, VERSION } from './version.ts';
 
 /** How often revocations of other instances are looked for, in ms. */
 const REVOCATIONS_REFRESH_MS = 5000;
@@ -48,6 +50,8 @@ export interface Gateway extends AsyncDisposable {
 }
 
 export interface GatewayOptions {
+  /** What it serves. */
+  readonly contract: Contract;
   readonly logger?: Logger;
   /** Told of every failure that is no caller's fault. */
   readonly onError?: ErrorHook | undefined;
@@ -65,12 +69,13 @@ export interface GatewayOptions {
  *
  * @throws {ConfigError} when a server cannot be used or the address not be listened on; what the log throws. Nothing is left open then.
  */
-export async function createGateway(config: Config, options: GatewayOptions = {}): Promise<Gateway> {
+export async function createGateway(config: Config, options: GatewayOptions): Promise<Gateway> {
+  const { contract } = options;
   const logger = options.logger ?? createLogger(config);
   const startedAt = Date.now();
   await using stack = new AsyncDisposableStack();
   const metrics = createMetrics({
-    contract: CONTRACT_HASH,
+    contract,
     connections: () => connections.counts,
     clients: () => connections.open.map(identityOf),
     channels: () => pipeline.hub.topics,
@@ -87,12 +92,15 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   const meter = options.metered === false ? noMeter : metrics;
   const failures = new Failures({ meter, logger, hook: options.onError });
   const broken = Promise.withResolvers<void>();
-  const { log, broker, peers, ...backends } = stack.use(await openBackends(config, { failures, logger, onBroken: broken.resolve }));
+  const { log, broker, peers, ...backends } = stack.use(
+    await openBackends(config, { contract, failures, logger, onBroken: broken.resolve }),
+  );
   const retention = { retentionMs: config.retentionMs, onError: (error: unknown) => failures.report('log', 'retention failed', error) };
   stack.use(startRetention(log, retention));
   const draining = new AbortController();
   const pipeline = stack.use(
     await openPipeline({
+      contract,
       log,
       broker,
       draining: draining.signal,
@@ -104,7 +112,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   );
   const { audience, issuer, jwksUrl, maxLifetimeMs } = config.jwt;
   const secrets = jwksUrl !== undefined || config.jwt.secrets.length > 0 ? config.jwt.secrets : [developmentSecret(config.log)];
-  const { verify } = stack.use(tokenVerifier({ secrets, jwksUrl, audience, issuer, maxLifetimeMs }));
+  const { verify } = stack.use(tokenVerifier({ contract, secrets, jwksUrl, audience, issuer, maxLifetimeMs }));
   const timings = { ...TIMINGS, ...options.timings };
   const connections = new Connections({
     verify,
@@ -133,7 +141,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
     stats: () =>
       collectStats({
         ...about,
-        contract: CONTRACT_HASH,
+        contract: contractHash(contract),
         roles: () => connections.open.map(({ principal }) => principal.role),
         clients: () => connections.open.map(identityOf),
         hub: pipeline.hub,
@@ -150,6 +158,7 @@ export async function createGateway(config: Config, options: GatewayOptions = {}
   });
   const listener: Listener = await listen(
     {
+      router: createRouter(contract),
       pipeline,
       logger,
       failures,

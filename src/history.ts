@@ -1,9 +1,12 @@
 /** Reads published events: one page of the log, with the filter that a subscription would have. */
 import type { Principal } from './auth/principal.ts';
-import type { GapNotice } from './contract/events/index.ts';
-import { Delivery } from './delivery/batch.ts';
+import type { Gap } from './contract/envelope.ts';
+import type { HistoryPage } from './contract/types.ts';
+import type { Delivery } from './delivery/batch.ts';
+import type { Pipeline } from './delivery/pipeline.ts';
 import { type CourierError, invalidField } from './errors.ts';
 import { type EventLog, PAGE_BYTES } from './log/log.ts';
+import type { Positions } from './log/positions.ts';
 import { positionFrom, readableFilter } from './subscribe.ts';
 
 export const DEFAULT_HISTORY_LIMIT = 100;
@@ -27,35 +30,18 @@ export interface HistoryRequest {
   readonly limit?: number | undefined;
 }
 
-/** One page, in the order that was asked for. It ends with the event that brings it to PAGE_BYTES of bodies, whatever its limit. */
-export interface HistoryPage<TEvent> {
-  events: TEvent[];
-  /**
-   * Where the next page starts: hand it in as `after`, or as `before` where the newest come first. With the oldest first it
-   * is, at the end of the log, the position to go on from later.
-   */
-  next: string;
-  /** Whether there may be more beyond `next` now. */
-  has_more: boolean;
-  /**
-   * Set when the page does not start at the requested position, with the reason; as in a `courier.gap` notice. Newest first,
-   * what is past retention is no gap: the history ends there.
-   */
-  gap: GapNotice['data'] | null;
-}
-
 /**
- * Reads a page.
+ * Reads a page. It ends with the event that brings it to PAGE_BYTES of bodies, whatever its limit.
  *
  * @throws {CourierError} BAD_REQUEST for a malformed channel, pattern or position, or one of the other order; FORBIDDEN.
  */
 export async function history(
-  log: EventLog,
+  { contract, log, deliveryOf }: Pick<Pipeline, 'contract' | 'log' | 'deliveryOf'>,
   principal: Principal,
   request: HistoryRequest,
   signal: AbortSignal,
 ): Promise<HistoryPage<Delivery>> {
-  const filter = readableFilter(principal, request);
+  const filter = readableFilter(contract, principal, request);
   const limit = request.limit ?? DEFAULT_HISTORY_LIMIT;
   const newestFirst = request.order === 'newest';
   const events: Delivery[] = [];
@@ -67,7 +53,16 @@ export async function history(
     if (!newestFirst && page.first > seq + 1 && gap === null && request.after !== undefined) {
       gap = { reason: 'expired', requested: request.after, resumed_from: log.positions.at(page.first - 1) };
     }
-    events.push(...page.events.map((event) => new Delivery(log.positions.at(event.seq), event)));
+    for (const event of page.events) {
+      const delivery = deliveryOf(event);
+      if (delivery.isReadable) events.push(delivery);
+      else {
+        const wider = events.length === 0 ? withUnreadable(gap, log.positions, event.seq, newestFirst) : undefined;
+        // A page has one gap, before its events: the next begins here.
+        if (wider === undefined) return { events, next: log.positions.at(event.seq + (newestFirst ? 1 : -1)), has_more: true, gap };
+        gap = wider;
+      }
+    }
     bytes += page.events.reduce((sum, { body }) => sum + Buffer.byteLength(body), 0);
     seq = page.endSeq;
     rows += want;
@@ -78,10 +73,17 @@ export async function history(
   }
 }
 
+/** The gap with an event at its end that cannot be read; undefined when the gap is of another kind. */
+function withUnreadable(gap: Gap | null, positions: Positions, seq: number, newestFirst: boolean): Gap | undefined {
+  if (gap === null) return { reason: 'unreadable', requested: positions.at(seq - 1), resumed_from: positions.at(seq) };
+  if (gap.reason !== 'unreadable') return undefined;
+  return newestFirst ? { ...gap, requested: positions.at(seq - 1) } : { ...gap, resumed_from: positions.at(seq) };
+}
+
 /** The number that the page starts at, and why it is not that of the requested position. */
 interface Start {
   readonly seq: number;
-  readonly gap: GapNotice['data'] | null;
+  readonly gap: Gap | null;
 }
 
 async function findOldest(log: EventLog, { after: from, before }: HistoryRequest): Promise<Start> {

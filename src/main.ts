@@ -1,6 +1,7 @@
 /** The process: reads the environment, starts the gateway, and turns signals into an orderly end and an exit code. */
 import { developmentSecretPath } from './auth/development-secret.ts';
 import { type Config, ConfigError, parseConfig } from './config.ts';
+import { loadContract } from './contract-file.ts';
 import { createGateway, type Gateway } from './gateway.ts';
 import type { Failures } from './observe/failures.ts';
 import { createLogger } from './observe/logger.ts';
@@ -28,7 +29,8 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
   let tracker: ErrorTracker | undefined;
   try {
     if (config.sentryDsn !== undefined) tracker = await connectSentry(config.sentryDsn, config.production ? 'production' : 'development');
-    gateway = await createGateway(config, { logger, onError: tracker?.onError });
+    const contract = await loadContract(config.contract);
+    gateway = await createGateway(config, { contract, logger, onError: tracker?.onError });
   } catch (error) {
     if (error instanceof ConfigError) return refuse(error);
     process.stderr.write(`courier: cannot start: ${error instanceof Error ? error.message : String(error)}\n`);

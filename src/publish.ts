@@ -2,25 +2,15 @@
 import { type Principal, principalKey } from './auth/principal.ts';
 import { requireRight, requireRights, requireSomeRight } from './auth/publish-rights.ts';
 import type { Connection } from './connections/connection.ts';
-import { familyOf } from './contract/channels.ts';
-import type { CheckedDraft, EventType } from './contract/events/index.ts';
+import type { Contract } from './contract/contract.ts';
+import type { CheckedDraft } from './contract/draft.ts';
 import { MAX_DATA_BYTES } from './contract/json.ts';
+import type { Receipt } from './contract/types.ts';
 import type { Pipeline } from './delivery/pipeline.ts';
 import { CourierError } from './errors.ts';
 import type { Appended, NewEvent, StoredEvent } from './log/log.ts';
 import type { Positions } from './log/positions.ts';
 import type { PublishTrace, TracedCall } from './observe/tracing.ts';
-
-/** What a publisher gets back. The event is durable. */
-export interface Receipt {
-  /** The event's position. */
-  id: string;
-  channel: string;
-  type: EventType;
-  timestamp: Date;
-  /** True when the idempotency key was known: the receipt is of the event that was stored first. */
-  duplicate: boolean;
-}
 
 /** The call that publishes. */
 export interface PublishCall extends TracedCall {
@@ -35,8 +25,8 @@ export interface PublishCall extends TracedCall {
  */
 export function authorise(pipeline: Pipeline, call: PublishCall, drafts: readonly unknown[]): void {
   try {
-    requireSomeRight(call.connection.principal);
-    requireRights(call.connection.principal, drafts);
+    requireSomeRight(pipeline.contract, call.connection.principal);
+    requireRights(pipeline.contract, call.connection.principal, drafts);
   } catch (error) {
     pipeline.meter.publishFailed(0);
     pipeline.tracing.publish(call, [])?.failed(error);
@@ -70,7 +60,7 @@ export async function publish(pipeline: Pipeline, call: PublishCall, drafts: rea
 }
 
 async function store(
-  { log, draining }: Pipeline,
+  { contract, log, draining }: Pipeline,
   { connection, traceparent }: PublishCall,
   drafts: readonly CheckedDraft[],
   trace: PublishTrace | undefined,
@@ -78,8 +68,8 @@ async function store(
   const { principal } = connection;
   const now = new Date();
   if (draining.aborted) throw new CourierError('SERVICE_UNAVAILABLE', 'the gateway is shutting down', { retryAfterMs: 1000 });
-  for (const [index, { type, channel }] of drafts.entries()) requireRight(principal, type, channel, index);
-  const given = { principal, timestamp: now, traceparent: traceparent ?? trace?.traceparent };
+  for (const [index, { type, channel }] of drafts.entries()) requireRight(contract, principal, type, channel, index);
+  const given = { contract, principal, timestamp: now, traceparent: traceparent ?? trace?.traceparent };
   const encoded = drafts.map((draft, index) => encode(draft, given, index));
   const append = () => {
     // The last moment: what is appended stays.
@@ -93,12 +83,13 @@ async function store(
 /** @param given the timestamp and trace context of events whose publisher sent none, and the source of every event. */
 function encode(
   draft: CheckedDraft,
-  given: { readonly principal: Principal; readonly timestamp: Date; readonly traceparent: string | undefined },
+  given: { readonly contract: Contract; readonly principal: Principal; readonly timestamp: Date; readonly traceparent: string | undefined },
   index: number,
 ): NewEvent {
   const { channel, type, metadata, idempotency_key: key } = draft;
-  const family = familyOf(channel);
+  const family = given.contract.channels.familyOf(channel);
   if (family === undefined) throw new CourierError('BAD_REQUEST', `${JSON.stringify(channel)} is no channel`);
+  const version = given.contract.types.get(type)?.version ?? 1;
   const data = JSON.stringify(draft.data);
   const bytes = Buffer.byteLength(data);
   if (bytes > MAX_DATA_BYTES) {
@@ -117,7 +108,7 @@ function encode(
     },
   });
   const idempotency = key === undefined ? undefined : { principal: principalKey(given.principal), key };
-  return { channel, family, type, body: `${head.slice(0, -1)},"data":${data}}`, idempotency };
+  return { channel, family, type, version, body: `${head.slice(0, -1)},"data":${data}}`, idempotency };
 }
 
 function receipt(positions: Positions, { event, duplicate }: Appended, timestamp: Date): Receipt {
@@ -125,7 +116,7 @@ function receipt(positions: Positions, { event, duplicate }: Appended, timestamp
   return {
     id: positions.at(seq),
     channel,
-    type: type as EventType,
+    type,
     timestamp: duplicate ? timestampOf(event) : timestamp,
     duplicate,
   };

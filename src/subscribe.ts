@@ -1,9 +1,9 @@
 /** The way of a subscription: filter, authorise, find the start, deliver. */
 import { mayRead, type Principal } from './auth/principal.ts';
 import type { Connection } from './connections/connection.ts';
-import { type ChannelSet, channelSetOf } from './contract/channels.ts';
-import type { GapReason } from './contract/events/courier.ts';
-import type { Notice } from './contract/events/index.ts';
+import type { ChannelSet } from './contract/channels.ts';
+import type { Contract } from './contract/contract.ts';
+import type { GapReason } from './contract/envelope.ts';
 import type { Filter } from './contract/filter.ts';
 import { type Position, parsePosition } from './contract/position.ts';
 import { type EventStream, eventStream } from './delivery/event-stream.ts';
@@ -32,16 +32,11 @@ export interface SubscribeRequest {
  *
  * @throws {CourierError} BAD_REQUEST for a malformed channel, pattern or position; FORBIDDEN.
  */
-export function subscribe<TEvent>(
-  pipeline: Pipeline,
-  connection: Connection,
-  request: SubscribeRequest,
-  signal?: AbortSignal,
-): EventStream<TEvent | Notice> {
-  const filter = readableFilter(connection.principal, request);
+export function subscribe(pipeline: Pipeline, connection: Connection, request: SubscribeRequest, signal?: AbortSignal): EventStream {
+  const filter = readableFilter(pipeline.contract, connection.principal, request);
   const { lastEventId } = request;
   const requested = lastEventId === undefined ? undefined : positionFrom('lastEventId', lastEventId);
-  return eventStream<TEvent | Notice>(async (sink, ended) => {
+  return eventStream(async (sink, ended) => {
     const start = await findStart(pipeline, requested, request.from ?? 'now');
     if (start.gap !== undefined && lastEventId !== undefined) {
       pipeline.meter.gap(start.gap);
@@ -68,15 +63,16 @@ async function whileAllowed(connection: Connection, subscriber: Subscriber, filt
 
 /** The filter that a request asks for. @throws {CourierError} BAD_REQUEST; FORBIDDEN unless the principal may read all its channels. */
 export function readableFilter(
+  contract: Contract,
   principal: Principal,
   { channels, types }: { readonly channels: readonly string[]; readonly types?: readonly string[] | undefined },
 ): Filter {
-  return { channels: readableChannels(principal, channels), types: types && new Set(types) };
+  return { channels: readableChannels(contract, principal, channels), types: types && new Set(types) };
 }
 
 /** The channels that `patterns` stand for, when the principal may read them all. */
-export function readableChannels(principal: Principal, patterns: readonly string[]): ChannelSet {
-  const channels = channelSetFrom(patterns);
+export function readableChannels(contract: Contract, principal: Principal, patterns: readonly string[]): ChannelSet {
+  const channels = channelSetFrom(contract, patterns);
   if (mayRead(principal, channels)) return channels;
   throw new CourierError(
     'FORBIDDEN',
@@ -84,9 +80,9 @@ export function readableChannels(principal: Principal, patterns: readonly string
   );
 }
 
-function channelSetFrom(patterns: readonly string[]): ChannelSet {
+function channelSetFrom({ channels }: Contract, patterns: readonly string[]): ChannelSet {
   try {
-    return channelSetOf(patterns);
+    return channels.setOf(patterns);
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause;
     throw new CourierError('BAD_REQUEST', cause.message, { issues: [{ path: 'channels', message: cause.message }], cause });

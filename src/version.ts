@@ -1,12 +1,25 @@
-/** What this Courier is: the version of its package, and the contract that it keeps. */
+/** What this Courier is: the version of its package; and the name of the contract that it serves. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { findPackageJSON } from 'node:module';
 import { canonicalJson } from './contract/canonical.ts';
+import type { Contract } from './contract/contract.ts';
 import { contractDocument } from './contract/document.ts';
 
 /** The version of Courier, as its package says. */
 export const VERSION: string = JSON.parse(readFileSync(findPackageJSON(import.meta.url) as string, 'utf8')).version;
 
-/** Names the contract: 16 hexadecimal digits, the start of the SHA-256 of its canonical JSON. */
-export const CONTRACT_HASH: string = createHash('sha256').update(canonicalJson(contractDocument())).digest('hex').slice(0, 16);
+const hashes = new WeakMap<Contract, string>();
+
+/** Names a contract: 16 hexadecimal digits, the start of the SHA-256 of its canonical JSON. */
+export function contractHash(contract: Contract): string {
+  let hash = hashes.get(contract);
+  if (hash === undefined) {
+    hash = createHash('sha256')
+      .update(canonicalJson(contractDocument(contract)))
+      .digest('hex')
+      .slice(0, 16);
+    hashes.set(contract, hash);
+  }
+  return hash;
+}

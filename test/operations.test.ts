@@ -1,4 +1,5 @@
 /** The manual's commands: each is run, word by word but for the names of servers, and does what is said there. */
+
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -8,12 +9,12 @@ import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { expect, inject, test } from 'vitest';
 import { createDatabase } from '../scripts/servers.ts';
-import { EVERYTHING } from '../src/contract/channels.ts';
 import { openPostgresLog } from '../src/log/postgres.ts';
 import { openSqliteLog } from '../src/log/sqlite.ts';
 import { newEvent, newEvents } from './helpers/events.ts';
 import { temporaryFolder } from './helpers/folder.ts';
 import { SECRET } from './helpers/gateway.ts';
+import { EVERYTHING } from './helpers/lumiere.ts';
 import { processToken, startProcess } from './helpers/process.ts';
 
 const manual = readFileSync(new URL('../OPERATIONS.md', import.meta.url), 'utf8');

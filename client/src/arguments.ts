@@ -29,8 +29,8 @@ export function assertTokenSource(token: TokenSource): void {
   }
 }
 
-export function assertOnGap(onGap: OnGap | undefined): asserts onGap is OnGap {
-  if (onGap !== 'continue' && onGap !== 'fail' && typeof onGap !== 'function') {
+export function assertOnGap(onGap: OnGap | undefined): void {
+  if (onGap !== undefined && onGap !== 'continue' && onGap !== 'fail' && typeof onGap !== 'function') {
     throw invalidArgument('onGap', "choose 'continue', 'fail' or a function for when events are missing");
   }
 }

@@ -5,21 +5,25 @@
  * refuses it. At most `maxQueued` events wait. When more come, the publisher drops events, counts them, and reports each to
  * `onError`. By default it drops the oldest, so that recent events get through.
  */
-import type { AnyCourierClient } from './client.ts';
+import type { CourierClient } from './client.ts';
+import type { Contract } from './contract.ts';
 import { CourierError } from './errors.ts';
-import type { EventDraft } from './events.ts';
+import type { AnyContract, EventDraft, TypeIn } from './events.ts';
 import { inTime, randomKey, sleep } from './retry.ts';
 
 /** The shortest pause before the publisher repeats a publish that failed. */
 const MIN_PAUSE_MS = 1000;
 
-export interface BackgroundPublisherOptions {
+/** What the publisher queues. */
+type Queued<C extends AnyContract> = EventDraft<TypeIn<C>, C>;
+
+export interface BackgroundPublisherOptions<C extends AnyContract = Contract> {
   /** Events that may wait; 1,000 by default. */
   readonly maxQueued?: number;
   /** Which events to drop when more would wait; the oldest by default. */
   readonly whenFull?: 'drop-oldest' | 'drop-newest';
   /** Called with every event that was dropped (QUEUE_FULL, CLOSED) or refused (BAD_REQUEST, FORBIDDEN ...). Its errors are ignored. */
-  readonly onError?: (error: CourierError, event: EventDraft) => void;
+  readonly onError?: (error: CourierError, event: Queued<C>) => void;
 }
 
 export interface BackgroundPublisherCounts {
@@ -29,17 +33,18 @@ export interface BackgroundPublisherCounts {
   readonly queued: number;
 }
 
-export class BackgroundPublisher implements AsyncDisposable {
-  readonly #client: AnyCourierClient;
-  readonly #options: BackgroundPublisherOptions;
-  readonly #queue: EventDraft[] = [];
+/** @typeParam C the contract of the client. */
+export class BackgroundPublisher<C extends AnyContract = Contract> implements AsyncDisposable {
+  readonly #client: CourierClient<C>;
+  readonly #options: BackgroundPublisherOptions<C>;
+  readonly #queue: Queued<C>[] = [];
   readonly #closed = new AbortController();
   #sending: Promise<void> | undefined;
   #published = 0;
   #dropped = 0;
   #refused = 0;
 
-  constructor(client: AnyCourierClient, options: BackgroundPublisherOptions = {}) {
+  constructor(client: CourierClient<C>, options: BackgroundPublisherOptions<C> = {}) {
     this.#client = client;
     this.#options = options;
   }
@@ -49,7 +54,7 @@ export class BackgroundPublisher implements AsyncDisposable {
   }
 
   /** Queues an event. It never throws and never waits. */
-  submit(event: EventDraft): void {
+  submit(event: Queued<C>): void {
     const { maxQueued = 1000, whenFull = 'drop-oldest' } = this.#options;
     if (this.#closed.signal.aborted) {
       this.#drop(event, publisherClosed());
@@ -60,7 +65,7 @@ export class BackgroundPublisher implements AsyncDisposable {
     this.#queue.push({ ...event, metadata, idempotency_key: event.idempotency_key ?? randomKey() });
     if (this.#queue.length > maxQueued) {
       const lost = whenFull === 'drop-oldest' ? this.#queue.shift() : this.#queue.pop();
-      this.#drop(lost as EventDraft, new CourierError('QUEUE_FULL', `${maxQueued} events wait to be published`));
+      this.#drop(lost as Queued<C>, new CourierError('QUEUE_FULL', `${maxQueued} events wait to be published`));
     }
     this.#sending ??= this.#send();
   }
@@ -89,7 +94,7 @@ export class BackgroundPublisher implements AsyncDisposable {
   }
 
   /** Publishes an event, for as long as it takes: a publish of the client gives up earlier. */
-  async #publish(event: EventDraft): Promise<void> {
+  async #publish(event: Queued<C>): Promise<void> {
     const { signal } = this.#closed;
     for (;;) {
       try {
@@ -107,18 +112,18 @@ export class BackgroundPublisher implements AsyncDisposable {
     }
   }
 
-  #fail(event: EventDraft, error: CourierError): void {
+  #fail(event: Queued<C>, error: CourierError): void {
     if (error.code === 'CLOSED') this.#dropped += 1;
     else this.#refused += 1;
     this.#tell(error, event);
   }
 
-  #drop(event: EventDraft, error: CourierError): void {
+  #drop(event: Queued<C>, error: CourierError): void {
     this.#dropped += 1;
     this.#tell(error, event);
   }
 
-  #tell(error: CourierError, event: EventDraft): void {
+  #tell(error: CourierError, event: Queued<C>): void {
     try {
       this.#options.onError?.(error, event);
     } catch {

@@ -3,16 +3,27 @@ import { createTRPCClient, type TRPCClient } from '@trpc/client';
 import { assertFitsMessage, assertOnGap, assertSendable, assertTokenSource, endpointOf } from './arguments.ts';
 import { Connection } from './connection.ts';
 import type { ConnectionState } from './connection-state.ts';
-import { Consumer, type OnGap } from './consumer.ts';
-import type { EventType } from './contract.ts';
+import { Consumer } from './consumer.ts';
+import { CONTRACT_HASH, type Contract } from './contract.ts';
 import { CourierError, clientClosed, throwCourierError } from './errors.ts';
-import type { ChannelOf, Channels, DraftMetadata, EventData, EventDraft, EventOn, HistoryPage, Receipt } from './events.ts';
+import type {
+  AnyContract,
+  ChannelOf,
+  Channels,
+  DraftMetadata,
+  EventData,
+  EventDraft,
+  EventOn,
+  HistoryPage,
+  Receipt,
+  TypeIn,
+} from './events.ts';
 import { channelNames } from './filter.ts';
 import { links } from './links.ts';
 import { callUser, type Observable } from './observable.ts';
 import type { CourierClientOptions, HandlerOptions, HistoryOptions, PublishOptions, Selected, Subscribe } from './options.ts';
 import { attempt, inTime, orAborted, RETRY_DEFAULTS, type RetryOptions, randomKey } from './retry.ts';
-import type { AppRouter } from './router.ts';
+import type { AppRouter, RouterOf } from './router.ts';
 import { SharedSubscriptions } from './shared-subscriptions.ts';
 import { EventIterator, subscriptionOf } from './subscription.ts';
 import { type TokenSource, Tokens } from './token.ts';
@@ -31,12 +42,14 @@ const DEFAULTS = {
  * Subscriptions survive lost connections. Each receives every event once, in order, or reports a gap. An event whose publish
  * resolved is stored; a publish that failed or timed out may be repeated with its idempotency key.
  *
- * @typeParam G what all subscriptions do when events are missing; undefined when each subscription chooses.
+ * @typeParam C the contract of the gateway, such as `typeof contract`; the package's own by default.
  */
-export class CourierClient<const G extends OnGap | undefined = undefined> implements AsyncDisposable {
+export class CourierClient<C extends AnyContract = Contract> implements AsyncDisposable {
   /** tRPC's own client, over the same connection: every procedure of the router, typed. */
-  readonly trpc: TRPCClient<AppRouter>;
-  readonly #options: CourierClientOptions & { readonly onGap?: G };
+  readonly trpc: TRPCClient<RouterOf<C>>;
+  /** The same, for what the client itself calls. */
+  readonly #trpc: TRPCClient<AppRouter>;
+  readonly #options: CourierClientOptions;
   readonly #retry: RetryOptions;
   readonly #tokens: Tokens;
   readonly #connection: Connection;
@@ -46,16 +59,20 @@ export class CourierClient<const G extends OnGap | undefined = undefined> implem
   readonly #publishing = new Set<Promise<unknown>>();
 
   /** Connects when something needs a connection. @throws {CourierError} INVALID_ARGUMENT, naming what is wrong. */
-  constructor(options: CourierClientOptions & { readonly onGap?: G }) {
+  constructor(options: CourierClientOptions) {
     const url = endpointOf(options.url);
     assertTokenSource(options.token);
+    assertOnGap(options.onGap);
     this.#options = options;
     this.#retry = { ...RETRY_DEFAULTS, ...options.retry };
     this.#tokens = new Tokens(options.token, Math.min(options.timeoutMs ?? DEFAULTS.timeoutMs, DEFAULTS.connectTimeoutMs));
     const onRetry = (error: CourierError) => this.#onRetry(error);
-    this.#connection = new Connection({ url, tokens: this.#tokens, retry: this.#retry, trpc: () => this.trpc, onRetry });
-    this.trpc = createTRPCClient<AppRouter>({ links: links(this.#connection) });
-    this.#subscriptions = new SharedSubscriptions({ trpc: this.trpc, retry: this.#retry, onRetry });
+    const { contract = CONTRACT_HASH } = options;
+    this.#connection = new Connection({ url, contract, tokens: this.#tokens, retry: this.#retry, trpc: () => this.#trpc, onRetry });
+    this.#trpc = createTRPCClient<AppRouter>({ links: links(this.#connection) });
+    // Which procedures there are is known to the compiler only.
+    this.trpc = this.#trpc as unknown as TRPCClient<RouterOf<C>>;
+    this.#subscriptions = new SharedSubscriptions({ trpc: this.#trpc, retry: this.#retry, onRetry });
   }
 
   /** The state of the connection. */
@@ -105,12 +122,12 @@ export class CourierClient<const G extends OnGap | undefined = undefined> implem
     }
   }
 
-  /** Subscribes; see `Subscribe`. It is a property, not a method, as its options depend on the client's. */
-  readonly subscribe: Subscribe<G> = ((channels: string | readonly string[], ...rest: unknown[]) => {
+  /** Subscribes; see `Subscribe`. */
+  readonly subscribe: Subscribe<C> = ((channels: string | readonly string[], ...rest: unknown[]) => {
     const [first, options] = rest as [first?: Handler | AnySubscribeOptions, options?: AnySubscribeOptions];
     if (typeof first !== 'function') return new EventIterator(this.#consume(channels, first));
     return subscriptionOf(this.#consume(channels, options), first, options?.onError);
-  }) as Subscribe<G>;
+  }) as unknown as Subscribe<C>;
 
   /**
    * Publishes one event; `type` decides the types of `data` and `channel`. The client repeats the publish, with one idempotency
@@ -120,24 +137,30 @@ export class CourierClient<const G extends OnGap | undefined = undefined> implem
    * @throws {CourierError} BAD_REQUEST, FORBIDDEN, PAYLOAD_TOO_LARGE, UNAUTHORIZED; TIMEOUT (repeat it with its
    * `idempotencyKey`); QUEUE_FULL, CLOSED. Or the signal's reason.
    */
-  async publish<const T extends EventType>(
-    channel: ChannelOf<T>,
+  async publish<const T extends TypeIn<C>>(
+    channel: ChannelOf<T, C>,
     type: T,
-    data: EventData<T>,
+    data: EventData<T, C>,
     options: PublishOptions = {},
   ): Promise<Receipt<T>> {
     const { timestamp, correlationId, userId, traceparent, idempotencyKey } = options;
     const metadata: DraftMetadata = { timestamp, correlation_id: correlationId, user_id: userId, traceparent };
     const draft = { channel, type, data, metadata, idempotency_key: idempotencyKey } as unknown as EventDraft;
     const [receipt] = await this.#publish([draft], options, async ([keyed], signal) => [
-      await this.trpc.events.publish.mutate(keyed as EventDraft, { signal }),
+      await this.#trpc.events.publish.mutate(keyed as EventDraft, { signal }),
     ]);
-    return receipt as Receipt<T>;
+    return receipt as Receipt<string> as Receipt<T>;
   }
 
   /** Publishes up to 500 events, all or none, in their order. Otherwise it does what `publish` does. */
-  async publishBatch(drafts: readonly EventDraft[], options: Pick<PublishOptions, 'signal' | 'timeoutMs'> = {}): Promise<Receipt[]> {
-    return this.#publish(drafts, options, (keyed, signal) => this.trpc.events.publishBatch.mutate([...keyed], { signal }));
+  async publishBatch(
+    drafts: readonly EventDraft<TypeIn<C>, C>[],
+    options: Pick<PublishOptions, 'signal' | 'timeoutMs'> = {},
+  ): Promise<Receipt<TypeIn<C>>[]> {
+    const send = (keyed: readonly EventDraft[], signal: AbortSignal) => this.#trpc.events.publishBatch.mutate([...keyed], { signal });
+    return (await this.#publish(drafts as readonly unknown[] as readonly EventDraft[], options, send)) as Receipt<string>[] as Receipt<
+      TypeIn<C>
+    >[];
   }
 
   /**
@@ -145,13 +168,20 @@ export class CourierClient<const G extends OnGap | undefined = undefined> implem
    *
    * @throws {CourierError} as `publish`.
    */
-  async history<const P extends string, const T extends EventOn<P>['type'] = EventOn<P>['type']>(
-    channels: Channels<P> | readonly Channels<P>[],
+  async history<const P extends string, const T extends EventOn<P, C>['type'] = EventOn<P, C>['type']>(
+    channels: Channels<P, C> | readonly Channels<P, C>[],
     { types, order, after, before, limit, signal }: HistoryOptions<T> = {},
-  ): Promise<HistoryPage<Selected<P, T>>> {
-    const input = { channels: [...channelNames(channels)], types: types && ([...types] as EventType[]), order, after, before, limit };
-    const page = await this.#attempt('history', { signal }, (ended) => this.trpc.events.history.query(input, { signal: ended }));
-    return page as unknown as HistoryPage<Selected<P, T>>;
+  ): Promise<HistoryPage<Selected<P, T, C>>> {
+    const input = {
+      channels: [...channelNames(channels)],
+      types: types && ([...types] as string[] as TypeIn<Contract>[]),
+      order,
+      after,
+      before,
+      limit,
+    };
+    const page = await this.#attempt('history', { signal }, (ended) => this.#trpc.events.history.query(input, { signal: ended }));
+    return page as unknown as HistoryPage<Selected<P, T, C>>;
   }
 
   /**
@@ -171,7 +201,7 @@ export class CourierClient<const G extends OnGap | undefined = undefined> implem
 
   #consume(channels: string | readonly string[], options: AnySubscribeOptions = {}): Consumer {
     this.#closing.signal.throwIfAborted();
-    const onGap = options.onGap ?? this.#options.onGap;
+    const onGap = options.onGap ?? this.#options.onGap ?? 'fail';
     assertOnGap(onGap);
     const { types, from = 'now', lastEventId, cursor, signal, maxBufferedEvents = DEFAULTS.maxBufferedEvents } = options;
     const filter = { channels: channelNames(channels), types, from };
@@ -254,11 +284,12 @@ export class CourierClient<const G extends OnGap | undefined = undefined> implem
   }
 }
 
-/** A client with any choice for gaps. */
-export type AnyCourierClient = CourierClient<OnGap | undefined>;
+/** A client of any contract. */
+// biome-ignore lint/suspicious/noExplicitAny: there is no type that the types of all contracts extend both ways
+export type AnyCourierClient = CourierClient<any>;
 
 type Handler = (event: never) => unknown;
-type AnySubscribeOptions = HandlerOptions<string> & { readonly onGap?: OnGap | undefined };
+type AnySubscribeOptions = HandlerOptions<string>;
 
 /** Calls `end` when the signal aborts, or at once when it has aborted, unless the consumer ends first. */
 function endWith(consumer: Consumer, signal: AbortSignal | undefined, end: () => void): void {

@@ -12,8 +12,10 @@ export interface Identity {
 
 /** The hashes of the client's and the gateway's contract. */
 export interface ContractMatch {
-  readonly client: string;
+  /** Null where the client does not know it. */
+  readonly client: string | null;
   readonly gateway: string;
+  /** False where both are known and differ. */
   readonly same: boolean;
 }
 

@@ -9,7 +9,6 @@
 import { createWSClient, type TRPCClient } from '@trpc/client';
 import { ERROR_CODES } from '../../src/contract/codes.ts';
 import type { ConnectionState } from './connection-state.ts';
-import { CONTRACT_HASH } from './contract.ts';
 import { type CourierError, clientClosed, closeError, closeMeaning, closeOf, courierErrorFrom, throwCourierError } from './errors.ts';
 import { Value } from './observable.ts';
 import { renewAfter, renewalDelayMs } from './renewal.ts';
@@ -24,6 +23,8 @@ export interface ConnectionOptions {
   readonly url: string;
   readonly tokens: Tokens;
   readonly retry: RetryOptions;
+  /** The hash of the contract that the program was built with; null where it is not known. */
+  readonly contract: string | null;
   readonly trpc: () => TRPCClient<AppRouter>;
   /** Called with each failure after which the client tries again. */
   readonly onRetry: (error: CourierError) => void;
@@ -147,7 +148,7 @@ export class Connection {
       connectionParams: () => ({
         token: this.#token as string,
         client: `courier-client-typescript/${VERSION}`,
-        contract: CONTRACT_HASH,
+        ...(this.#options.contract !== null && { contract: this.#options.contract }),
       }),
       WebSocket: CourierWebSocket,
       retryDelayMs: () => 0,
@@ -271,7 +272,8 @@ export class Connection {
     this.#lostAttempt = undefined;
     this.#error = undefined;
     this.#options.tokens.accepted();
-    const match = { client: CONTRACT_HASH, gateway: contract, same: contract === CONTRACT_HASH };
+    const client = this.#options.contract;
+    const match = { client, gateway: contract, same: client === null || contract === client };
     this.state.set({ status: 'connected', identity: { sub, role, expiresAt }, contract: match });
     if (!this.#isOutdated && !this.#options.tokens.renewable) return;
     const delayMs = this.#isOutdated ? 0 : renewalDelayMs(expiresInMs);

@@ -7,6 +7,7 @@ export * from './contract.ts';
 export { type Cursor, localStorageCursor } from './cursor.ts';
 export { CourierError, type CourierErrorCode, type Issue } from './errors.ts';
 export type {
+  AnyContract,
   ChannelOf,
   CourierEvent,
   DraftMetadata,
@@ -19,7 +20,6 @@ export type {
   HistoryPage,
   LiveNotice,
   Receipt,
-  Service,
 } from './events.ts';
 export type { Observable } from './observable.ts';
 export type {
@@ -31,6 +31,6 @@ export type {
   SubscribeOptions,
 } from './options.ts';
 export type { RetryOptions } from './retry.ts';
-export type { AppRouter, WhoAmI } from './router.ts';
+export type { AppRouter, RouterOf, WhoAmI } from './router.ts';
 export type { EventIterator, Subscription } from './subscription.ts';
 export type { TokenSource } from './token.ts';

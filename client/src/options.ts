@@ -1,9 +1,9 @@
 /** The options of callers, and the types of the events that follow from them. */
 import type { OnGap } from './consumer.ts';
-import type { EventType } from './contract.ts';
+import type { Contract } from './contract.ts';
 import type { Cursor } from './cursor.ts';
 import type { CourierError } from './errors.ts';
-import type { Channels, EventOn } from './events.ts';
+import type { AnyContract, Channels, EventOn, TypeIn } from './events.ts';
 import type { RetryOptions } from './retry.ts';
 import type { EventIterator, Subscription } from './subscription.ts';
 import type { TokenSource } from './token.ts';
@@ -13,6 +13,13 @@ export interface CourierClientOptions {
   readonly url: string;
   /** A token, or a function that gives one: the client calls it before each connection, and before its token expires. */
   readonly token: TokenSource;
+  /** What a subscription does when events are missing: 'fail' by default. A subscription may choose for itself. */
+  readonly onGap?: OnGap | undefined;
+  /**
+   * The hash of the contract that the program was built with: `CONTRACT_HASH` of what `courier contract export` wrote, or null where it
+   * is not known. That of the package's own contract by default.
+   */
+  readonly contract?: string | null | undefined;
   /** The delays between attempts; by default 250 ms growing to 30 s, and a second more when the gateway asks for a delay. */
   readonly retry?: Partial<RetryOptions>;
   /** The time for all attempts of one publish, or of one read of the history; 30,000 by default. */
@@ -24,7 +31,7 @@ export interface CourierClientOptions {
 }
 
 /** Which events a subscription selects, and where it starts. */
-export interface FilterOptions<T extends string = EventType> {
+export interface FilterOptions<T extends string = TypeIn<Contract>> {
   /** Only events of these types. */
   readonly types?: readonly T[] | undefined;
   /** Where to start without a position: with the next event (the default), or with the oldest stored event. */
@@ -33,7 +40,9 @@ export interface FilterOptions<T extends string = EventType> {
   readonly lastEventId?: string | undefined;
 }
 
-export interface SubscribeOptions<T extends string = EventType> extends FilterOptions<T> {
+export interface SubscribeOptions<T extends string = TypeIn<Contract>> extends FilterOptions<T> {
+  /** What to do when events are missing: what the client's option says by default. */
+  readonly onGap?: OnGap | undefined;
   /** Saves the position of each handled event, and starts after the saved one. `lastEventId` has precedence. */
   readonly cursor?: Cursor | undefined;
   /** Ends the subscription without an error. */
@@ -44,20 +53,15 @@ export interface SubscribeOptions<T extends string = EventType> extends FilterOp
   readonly whenRefused?: 'end' | 'wait' | undefined;
 }
 
-export interface HandlerOptions<T extends string = EventType> extends SubscribeOptions<T> {
+export interface HandlerOptions<T extends string = TypeIn<Contract>> extends SubscribeOptions<T> {
   /** Called with the error that ended the subscription. Without it the promise `ended` rejects unhandled, so that nobody overlooks it. */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
 
-/** A subscription must choose what happens when events are missing, unless the client chose for all subscriptions. */
-export type WithGapChoice<G, O> = undefined extends G
-  ? [options: O & { readonly onGap: OnGap }]
-  : [options?: O & { readonly onGap?: OnGap | undefined }];
-
 /** The events that channels `P` and types `T` select. */
-export type Selected<P extends string, T extends string> = Extract<EventOn<P>, { readonly type: T }>;
+export type Selected<P extends string, T extends string, C extends AnyContract = Contract> = Extract<EventOn<P, C>, { readonly type: T }>;
 
-export interface Subscribe<G> {
+export interface Subscribe<C extends AnyContract = Contract> {
   /**
    * Calls `handler` with each event, one after another: the next event waits for its promise. The subscription ends when the
    * handler fails.
@@ -66,16 +70,16 @@ export interface Subscribe<G> {
    * @throws {CourierError} INVALID_ARGUMENT, CLOSED. `onError` and `ended` report an error that ends the subscription later:
    * FORBIDDEN, BAD_REQUEST, UNAUTHORIZED, GAP.
    */
-  <const P extends string, const T extends EventOn<P>['type'] = EventOn<P>['type']>(
-    channels: Channels<P> | readonly Channels<P>[],
-    handler: (event: Selected<P, T>) => unknown,
-    ...options: WithGapChoice<G, HandlerOptions<T>>
+  <const P extends string, const T extends EventOn<P, C>['type'] = EventOn<P, C>['type']>(
+    channels: Channels<P, C> | readonly Channels<P, C>[],
+    handler: (event: Selected<P, T, C>) => unknown,
+    options?: HandlerOptions<T>,
   ): Subscription;
   /** Returns an iterator, for `for await`. It throws the error that ended the subscription. */
-  <const P extends string, const T extends EventOn<P>['type'] = EventOn<P>['type']>(
-    channels: Channels<P> | readonly Channels<P>[],
-    ...options: WithGapChoice<G, SubscribeOptions<T>>
-  ): EventIterator<Selected<P, T>>;
+  <const P extends string, const T extends EventOn<P, C>['type'] = EventOn<P, C>['type']>(
+    channels: Channels<P, C> | readonly Channels<P, C>[],
+    options?: SubscribeOptions<T>,
+  ): EventIterator<Selected<P, T, C>>;
 }
 
 export interface PublishOptions {
@@ -95,7 +99,7 @@ export interface PublishOptions {
   readonly timeoutMs?: number | undefined;
 }
 
-export interface HistoryOptions<T extends string = EventType> {
+export interface HistoryOptions<T extends string = TypeIn<Contract>> {
   readonly types?: readonly T[] | undefined;
   /** Which events come first; the oldest by default. */
   readonly order?: 'oldest' | 'newest' | undefined;

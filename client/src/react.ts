@@ -2,6 +2,7 @@
 'use client';
 
 export { CourierProvider, type CourierProviderProps, useCourierClient, useCourierConnection } from './react/context.ts';
+export * from './react/families.ts';
 export type { ChannelState, ChannelStatus } from './react/state.ts';
-export { type ChannelOptions, useChannel, useLatest } from './react/use-channel.ts';
-export { useBacktestEvents, useForgeJobEvents, useStrategyEvents, useUserEvents } from './react/use-family.ts';
+export { type ChannelOptions, type CourierHooks, courierHooks, useChannel, useLatest } from './react/use-channel.ts';
+export { type FamilyHook, familyHook, type UserHook, userHook } from './react/use-family.ts';

@@ -1,12 +1,11 @@
 /** The hot functions, one by one, so that a regression is seen where it happens: `npm run bench:hot`. */
 import superjson from 'superjson';
 import { test } from 'vitest';
-import { channelSetOf } from '../../src/contract/channels.ts';
+import { contract } from '../../src/contracts/lumiere/contract.ts';
 import type { Batch } from '../../src/delivery/batch.ts';
 import { Delivery } from '../../src/delivery/batch.ts';
 import { Hub } from '../../src/delivery/hub.ts';
 import { memoryLimiter } from '../../src/limits/memory.ts';
-import { anyDraft } from '../../src/router/events.ts';
 import { encodeTracked } from '../../src/transport/trpc-messages.ts';
 import { textFrames } from '../../src/transport/web-socket-writer.ts';
 
@@ -23,7 +22,7 @@ const delivery = (seq: number) =>
 
 test('checking a draft', async ({ bench }) => {
   await bench('zod, 17 types by discriminator', () => {
-    anyDraft.parse(DRAFT);
+    contract.draft.parse(DRAFT);
   }).run();
 });
 
@@ -50,7 +49,7 @@ test('framing a turn of 20 events', async ({ bench }) => {
 test('dispatching to 1,000 subscribers', async ({ bench }) => {
   const hub = new Hub();
   const sink = { writable: true, deliver: (batch: Batch) => void batch, drained: () => Promise.resolve() };
-  const filter = { channels: channelSetOf(['backtest.b1']), types: undefined };
+  const filter = { channels: contract.channels.setOf(['backtest.b1']), types: undefined };
   for (let n = 0; n < 1000; n += 1) hub.join(filter, { sink, onBehind: () => undefined }, 0);
   let seq = 0;
   await bench('one event and the end of its turn', async () => {

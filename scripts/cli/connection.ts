@@ -86,7 +86,7 @@ export async function httpClient(options: ConnectionOptions): Promise<TRPCClient
 }
 
 /** A client for subscriptions: it comes back by itself. A gap is the caller's business. */
-export async function webSocketClient(options: ConnectionOptions): Promise<CourierClient<'continue'>> {
+export async function webSocketClient(options: ConnectionOptions): Promise<CourierClient> {
   // Only here, so that what the client is made of can be made anew by a command that does not load it.
   const { CourierClient } = await import('../../client/src/index.ts');
   return new CourierClient({ url: options.url, token: await tokenFor(options), onGap: 'continue' });

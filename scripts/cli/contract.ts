@@ -5,9 +5,12 @@ import { findPackageJSON } from 'node:module';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { asyncApiDocument } from '../../src/contract/asyncapi.ts';
+import type { Contract } from '../../src/contract/contract.ts';
 import { contractDocument } from '../../src/contract/document.ts';
-import { CONTRACT_HASH, VERSION } from '../../src/version.ts';
+import { loadContract } from '../../src/contract-file.ts';
+import { contractHash, VERSION } from '../../src/version.ts';
 import { type ContractChange, contractChanges, isBreaking, parseContractDocument } from '../contract/compatibility.ts';
+import { reactHooksOf } from '../contract/react.ts';
 import { typescriptOf } from '../contract/typescript.ts';
 import { CliError, EXIT } from './errors.ts';
 import { jsonText } from './json-text.ts';
@@ -16,10 +19,13 @@ import { print, tell } from './output.ts';
 import { rowLines } from './table.ts';
 
 const FORMATTERS = {
-  'json-schema': () => jsonText(contractDocument()),
-  asyncapi: () => jsonText(asyncApiDocument(contractDocument(), { version: VERSION, contractHash: CONTRACT_HASH })),
-  typescript: () => typescriptOf(contractDocument(), CONTRACT_HASH),
-} as const satisfies Record<string, () => string>;
+  'json-schema': (contract: Contract) => jsonText(contractDocument(contract)),
+  asyncapi: (contract: Contract) =>
+    jsonText(asyncApiDocument(contractDocument(contract), { version: VERSION, contractHash: contractHash(contract) })),
+  typescript: (contract: Contract) => typescriptOf(contractDocument(contract), contractHash(contract)),
+  react: (contract: Contract) =>
+    reactHooksOf(contractDocument(contract), { contract: './contract.ts', hooks: '@lumiere/courier-client/react' }),
+} as const satisfies Record<string, (contract: Contract) => string>;
 
 export type ContractFormat = keyof typeof FORMATTERS;
 export const CONTRACT_FORMATS = Object.keys(FORMATTERS) as ContractFormat[];
@@ -28,33 +34,36 @@ export const CONTRACT_FORMATS = Object.keys(FORMATTERS) as ContractFormat[];
 export const EXIT_OUT_OF_DATE = 4;
 
 /** The contract that was last agreed on, in the form that `courier contract export` prints. */
-export const SNAPSHOT = 'src/contract/snapshot.json';
+export const SNAPSHOT = 'src/contracts/lumiere/contract.snapshot.json';
 const ROOT = dirname(findPackageJSON(import.meta.url) as string);
 const RENEW = `courier contract export --output ${SNAPSHOT}`;
 
 export interface ExportOptions {
   readonly format: ContractFormat;
   readonly output?: string | undefined;
+  readonly contract?: string | undefined;
 }
 
 /** Prints the contract, or writes it to a file when the text is complete, as the command line itself may import that file. */
-export async function exportContract({ format, output }: ExportOptions): Promise<void> {
-  const text = FORMATTERS[format]();
+export async function exportContract({ format, output, contract }: ExportOptions): Promise<void> {
+  const text = FORMATTERS[format](await loadContract(contract));
   if (output !== undefined) writeFileSync(output, text);
   else for (const line of text.trimEnd().split('\n')) await print(line);
 }
 
 export interface CheckOptions {
   readonly against?: string | undefined;
+  readonly contract?: string | undefined;
   readonly json?: boolean | undefined;
 }
 
 /** @throws {CliError} with EXIT.failed for breaking changes, EXIT_OUT_OF_DATE, or EXIT.usage for nothing to compare with. */
-export async function checkContract({ against, json }: CheckOptions): Promise<void> {
+export async function checkContract({ against, contract: path, json }: CheckOptions): Promise<void> {
+  const contract = await loadContract(path);
   const text = against === undefined ? snapshot() : await textOf(against);
   if (text === undefined) throw new CliError(`there is no ${SNAPSHOT} to compare with: ${RENEW}`, EXIT.usage);
   const earlier = parsed(against ?? SNAPSHOT, text);
-  const changes = contractChanges(earlier, contractDocument());
+  const changes = contractChanges(earlier, contractDocument(contract));
   const lines = json ? changes.map((change) => JSON.stringify(change)) : tableOf(changes);
   for (const line of lines) await print(line);
   const breaking = changes.filter(isBreaking).length;
@@ -62,7 +71,7 @@ export async function checkContract({ against, json }: CheckOptions): Promise<vo
     const renewal = against === undefined ? `; if they are meant, renew the snapshot: ${RENEW}` : '';
     throw new CliError(`breaking changes: ${breaking}, compatible: ${changes.length - breaking}${renewal}`);
   }
-  if (snapshot() !== FORMATTERS['json-schema']())
+  if (snapshot() !== FORMATTERS['json-schema'](contract))
     throw new CliError(`nothing breaks, but ${SNAPSHOT} is out of date: ${RENEW}`, EXIT_OUT_OF_DATE);
   tell(changes.length === 0 ? 'the contract is the same' : `compatible changes: ${changes.length}`);
 }

@@ -3,7 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { draftUnion, EVENT_TYPES, type EventDraftInput, SERVICE_NAMES } from '../../src/contract/index.ts';
+import { TRPCClientError } from '@trpc/client';
+import type { EventDraft } from '../../src/contracts/lumiere/contract.ts';
 import { type ConnectionOptions, httpClient } from './connection.ts';
 import { CliError, EXIT } from './errors.ts';
 import { print, tell } from './output.ts';
@@ -21,7 +22,12 @@ const PROGRESS_INTERVAL_MS = 100;
 /** In place of data or a file. */
 const STDIN = '-';
 const FORMS = 'courier publish CHANNEL TYPE DATA, or CHANNEL TYPE and data as a JSON object a line, or whole events as lines';
-const anyDraft = draftUnion(SERVICE_NAMES);
+
+/** An event to publish, and what it is called in messages: the gateway alone knows whether it is right. */
+interface Item {
+  readonly draft: EventDraft;
+  readonly where: string;
+}
 
 export async function publish(
   channel: string | undefined,
@@ -32,16 +38,20 @@ export async function publish(
   checkArguments(channel, type, data, options);
   const trpc = await httpClient(options);
   if (data !== undefined && data !== STDIN) {
-    const draft = toDraft({ channel, type, data: parse(data, 'data') }, options, options.idempotencyKey, 'data');
-    await printReceipt(await trpc.events.publish.mutate(draft), options);
+    const draft = toDraft({ channel, type, data: parse(data, 'data') }, options, options.idempotencyKey);
+    const send = () => trpc.events.publish.mutate(draft);
+    await printReceipt(await send().catch((error: unknown) => explainInput(error, 'data', type !== undefined)), options);
     return;
   }
   const started = performance.now();
   let published = 0;
   const input = await openInput(options);
   for await (const batch of batches(input, channel, type, options)) {
-    for (const receipt of await withRetry(() => trpc.events.publishBatch.mutate(batch))) await printReceipt(receipt, options);
-    published += batch.length;
+    const send = (some: readonly Item[]) => withRetry(() => trpc.events.publishBatch.mutate(some.map(({ draft }) => draft)));
+    for await (const receipt of publishItems(batch, send, type !== undefined)) {
+      await printReceipt(receipt, options);
+      published += 1;
+    }
     showProgress(published);
   }
   if (published === 0)
@@ -69,8 +79,6 @@ function checkArguments(
   // Data where the type should be would have it wait for lines.
   const isTypeMissing = channel !== undefined && (type === undefined || /^\s*[{[]/.test(type));
   if (isTypeMissing) throw usage(`the event type is missing: ${FORMS}`);
-  if (type !== undefined && !EVENT_TYPES.some((known) => known === type))
-    throw usage(`${JSON.stringify(type)} is none of the event types: ${EVENT_TYPES.join(', ')}`);
   const isSingle = data !== undefined && data !== STDIN;
   if (isSingle && file !== undefined) throw usage('give data or --file, not both');
   if (!isSingle && idempotencyKey !== undefined) throw usage('--idempotency-key is for a single event; many get keys of their own');
@@ -109,9 +117,9 @@ async function* batches(
   channel: string | undefined,
   type: string | undefined,
   options: PublishOptions,
-): AsyncGenerator<EventDraftInput[]> {
+): AsyncGenerator<Item[]> {
   const run = randomUUID();
-  let batch: EventDraftInput[] = [];
+  let batch: Item[] = [];
   let number = 0;
   let failure: unknown;
   try {
@@ -120,7 +128,7 @@ async function* batches(
       if (line.trim() === '') continue;
       const value = parse(line, `line ${number}`);
       const fields = channel === undefined ? (value as Record<string, unknown>) : { channel, type, data: value };
-      batch.push(toDraft(fields, options, `${run}-${number}`, `line ${number}`));
+      batch.push({ draft: toDraft(fields, options, `${run}-${number}`), where: `line ${number}` });
       if (batch.length === BATCH) {
         yield batch;
         batch = [];
@@ -141,14 +149,49 @@ function parse(text: string, where: string): unknown {
   }
 }
 
-/** Checks against the contract before anything is sent, so that the message names the line. */
-function toDraft(fields: Record<string, unknown>, options: PublishOptions, key: string | undefined, where: string): EventDraftInput {
-  const metadata = options.correlationId === undefined ? undefined : { correlation_id: options.correlationId };
-  const draft = { ...(metadata && { metadata }), ...(key && { idempotency_key: key }), ...fields };
-  const checked = anyDraft.safeParse(draft);
-  if (checked.success) return draft as EventDraftInput;
-  const issues = checked.error.issues.map((issue) => `${issue.path.join('.') || 'event'}: ${issue.message}`);
-  throw new CliError(`${where} is not a valid event: ${issues.join('; ')}`);
+function toDraft(fields: Record<string, unknown>, { correlationId }: PublishOptions, key: string | undefined): EventDraft {
+  const metadata = correlationId === undefined ? undefined : { correlation_id: correlationId };
+  return { ...(metadata && { metadata }), ...(key && { idempotency_key: key }), ...fields } as unknown as EventDraft;
+}
+
+type Send = (items: readonly Item[]) => Promise<readonly ShownReceipt[]>;
+
+/** Publishes items. When the gateway refuses one for its form, it publishes those before it, and fails with the item's line. */
+async function* publishItems(items: readonly Item[], send: Send, isTypeGiven: boolean): AsyncGenerator<ShownReceipt> {
+  try {
+    yield* await send(items);
+  } catch (error) {
+    const index = Number(/^(\d+)\./.exec(issuesOf(error)[0]?.path ?? '')?.[1]);
+    const wrong = items[index];
+    if (wrong === undefined) throw error;
+    if (index > 0) yield* await send(items.slice(0, index));
+    explainInput(error, wrong.where, isTypeGiven, `${index}.`);
+  }
+}
+
+interface ShownIssue {
+  readonly path: string;
+  readonly message: string;
+}
+
+function issuesOf(error: unknown): readonly ShownIssue[] {
+  const data: { readonly issues?: readonly ShownIssue[] } | null | undefined = error instanceof TRPCClientError ? error.data : undefined;
+  return data?.issues ?? [];
+}
+
+/**
+ * Says what is wrong with an event that the gateway has refused for its form.
+ *
+ * @param prefix of the paths of its issues.
+ * @throws {CliError}; the error itself when it is of another kind.
+ */
+function explainInput(error: unknown, where: string, isTypeGiven: boolean, prefix = ''): never {
+  const issues = issuesOf(error).filter(({ path }) => path.startsWith(prefix));
+  if (issues.length === 0) throw error;
+  const own = issues.map(({ path, message }) => ({ path: path.slice(prefix.length), message }));
+  const text = own.map(({ path, message }) => `${path || 'event'}: ${message}`).join('; ');
+  if (isTypeGiven && own.some(({ path }) => path === 'type' || path === 'channel')) throw usage(text);
+  throw new CliError(`${where} is not a valid event: ${text}`);
 }
 
 /** Every event has a key, so a batch whose answer was lost may be sent again. */
@@ -162,7 +205,14 @@ async function withRetry<T>(call: () => Promise<T>, attempts = 3): Promise<T> {
   }
 }
 
-function printReceipt(receipt: { id: string; channel: string; type: string; duplicate: boolean }, { json }: PublishOptions): Promise<void> {
+interface ShownReceipt {
+  readonly id: string;
+  readonly channel: string;
+  readonly type: string;
+  readonly duplicate: boolean;
+}
+
+function printReceipt(receipt: ShownReceipt, { json }: PublishOptions): Promise<void> {
   return print(
     json ? JSON.stringify(receipt) : `${receipt.id} ${receipt.channel} ${receipt.type}${receipt.duplicate ? ' (duplicate)' : ''}`,
   );

@@ -1,5 +1,5 @@
 /** `courier history`, `courier stats`, `courier health`: what the gateway has and how it is. */
-import type { EventType } from '../../src/contract/index.ts';
+import type { EventType } from '../../src/contracts/lumiere/contract.ts';
 import { type ConnectionOptions, getJson, httpClient } from './connection.ts';
 import { CliError } from './errors.ts';
 import { eventLine } from './format.ts';

@@ -1,5 +1,5 @@
 /** `courier tail`: what is published, as it happens; after a lost connection it goes on where it was. */
-import type { EventType } from '../../src/contract/index.ts';
+import type { EventType } from '../../src/contracts/lumiere/contract.ts';
 import { type ConnectionOptions, httpClient, webSocketClient } from './connection.ts';
 import { CliError, EXIT } from './errors.ts';
 import { eventLine } from './format.ts';

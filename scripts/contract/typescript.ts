@@ -3,10 +3,11 @@
  * service and of Courier itself. The layout is the formatter's.
  */
 import type { ContractDocument } from '../../src/contract/document.ts';
+import { pascalCase } from '../../src/contract/names.ts';
 import { comment, field, fieldsOf, quoted } from './typescript-types.ts';
 
 /**
- * @param contractHash the value of `CONTRACT_HASH`
+ * @param contractHash of the document's contract
  * @throws {TypeError} naming the path of a schema that has no type
  */
 export function typescriptOf(document: ContractDocument, contractHash: string): string {
@@ -35,15 +36,34 @@ ${types.map((type) => `  ${quoted(type)},\n`).join('')}] as const satisfies read
     'export type Service = keyof EventTypesByService;',
     interfaceOf('The data of what Courier itself says to every subscriber.', 'NoticeDataByType', dataByType(notices)),
     'export type NoticeType = keyof NoticeDataByType;',
+    interfaceOf('The field of data that is the id of each family.', 'IdFieldByFamily', idFields(document)),
+    CONTRACT,
   ];
   return `${parts.join('\n\n')}\n`;
+}
+
+/** What a client is told of the contract: `new CourierClient<Contract>({ ... })`. */
+const CONTRACT = `${comment('The types of the contract: `new CourierClient<Contract>({ ... })`.')}
+export interface Contract {
+  ${comment('Exists for the compiler only.')}
+  readonly '~types': {
+    data: EventDataByType;
+    input: EventDataByType;
+    families: EventTypesByFamily;
+    services: EventTypesByService;
+    ids: IdFieldByFamily;
+  };
+}`;
+
+function idFields(document: ContractDocument): string[] {
+  return Object.entries(document['x-channels']).flatMap(([family, { id }]) => (id === undefined ? [] : [field(family, [quoted(id)], 1)]));
 }
 
 /** `backtest.progress` -> `BacktestProgressData`. */
 function interfaceNames(types: readonly string[]): ReadonlyMap<string, string> {
   const names = new Map<string, string>();
   for (const type of types) {
-    const name = `${type.replace(/(?:^|[^A-Za-z0-9]+)(.)/g, (_all, first: string) => first.toUpperCase())}Data`;
+    const name = `${pascalCase(type)}Data`;
     for (const [other, taken] of names) if (taken === name) throw new TypeError(`${type}: its data would be called as that of ${other}`);
     names.set(type, name);
   }

@@ -1,7 +1,7 @@
 /** What a token must say to be let in, and the principal that it speaks for. Its signature is checked before. */
 import { z } from 'zod';
 import { ROLES } from '../contract/admin.ts';
-import { SERVICE_NAMES } from '../contract/events/index.ts';
+import type { Contract } from '../contract/contract.ts';
 import { type Principal, principalOf } from './principal.ts';
 
 /** How far the clocks of issuer and gateway may differ, in ms. */
@@ -35,22 +35,24 @@ type Claims = z.output<typeof claims>;
  * @param maxLifetimeMs how long a token may live. One without `iat` is judged by the time that it has left.
  * @returns a function that throws ZodError, or RangeError for a grant that is no channel and no pattern.
  */
-export function claimsReader(maxLifetimeMs: number): (payload: unknown) => Principal {
+export function claimsReader(contract: Contract, maxLifetimeMs: number): (payload: unknown) => Principal {
   return (payload) => {
     const read = claims.parse(payload);
-    const problem = problemOf(read, maxLifetimeMs, Date.now());
+    const problem = serviceProblem(contract, read) ?? lifetimeProblem(read, maxLifetimeMs, Date.now());
     if (problem !== undefined) throw new z.ZodError([{ code: 'custom', input: payload, ...problem }]);
     const { sub, role, exp, iat, jti, subscribe, publish } = read;
-    const principal = principalOf(sub, role, { subscribe, publish }, exp * 1000);
+    const principal = principalOf(contract, sub, role, { subscribe, publish }, exp * 1000);
     return { ...principal, ...(iat !== undefined && { issuedAt: iat * 1000 }), ...(jti !== undefined && { jti }) };
   };
 }
 
-/** What is wrong with claims of the right form. */
-function problemOf({ sub, role, exp, iat }: Claims, maxLifetimeMs: number, now: number) {
-  // A caller that may choose its name must not pass for a service by it.
-  if (role !== 'service' && SERVICE_NAMES.some((name) => name === sub))
-    return { path: ['role'], message: `must be service, as ${sub} is the name of one` };
+/** A caller that may choose its name must not pass for a service by it. */
+function serviceProblem({ services }: Contract, { sub, role }: Claims) {
+  if (role === 'service' || !services.has(sub)) return undefined;
+  return { path: ['role'], message: `must be service, as ${sub} is the name of one` };
+}
+
+function lifetimeProblem({ exp, iat }: Claims, maxLifetimeMs: number, now: number) {
   const from = iat === undefined ? now : iat * 1000;
   if (from > now + CLOCK_TOLERANCE_MS) return { path: ['iat'], message: 'is later than now' };
   if (exp * 1000 - from > maxLifetimeMs) {

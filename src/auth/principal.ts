@@ -1,7 +1,7 @@
 /** The principal, for whom a caller speaks, and the functions that decide what it may do. */
 import type { Role } from '../contract/admin.ts';
-import { type ChannelSet, channelSetOf, EVERYTHING, familyOf, includesAll, includesChannel } from '../contract/channels.ts';
-import { type EventType, familiesOf, serviceOf } from '../contract/events/index.ts';
+import { type ChannelSet, includesAll, includesChannel } from '../contract/channels.ts';
+import type { Contract } from '../contract/contract.ts';
 
 /** A verified caller. */
 export interface Principal {
@@ -35,13 +35,13 @@ export interface Grants {
 }
 
 /** Makes a principal of a token's claims. @throws {RangeError} when a grant is no channel and no pattern. */
-export function principalOf(sub: string, role: Role, grants: Grants, expiresAt: number): Principal {
-  const own = role === 'user' ? ['global', ...(familyOf(`user.${sub}`) === undefined ? [] : [`user.${sub}`])] : [];
+export function principalOf({ channels }: Contract, sub: string, role: Role, grants: Grants, expiresAt: number): Principal {
+  const own = role === 'user' ? ['global', ...(channels.familyOf(`user.${sub}`) === undefined ? [] : [`user.${sub}`])] : [];
   return {
     sub,
     role,
-    readable: role === 'user' ? channelSetOf([...own, ...grants.subscribe]) : EVERYTHING,
-    writable: role === 'admin' ? EVERYTHING : channelSetOf(grants.publish),
+    readable: role === 'user' ? channels.setOf([...own, ...grants.subscribe]) : channels.everything,
+    writable: role === 'admin' ? channels.everything : channels.setOf(grants.publish),
     expiresAt,
   };
 }
@@ -55,10 +55,10 @@ export function mayRead(principal: Principal, channels: ChannelSet): boolean {
  * May they publish an event of `type` on `channel`? A service its own types only, wherever the contract allows; a user
  * what the token grants; an admin everything. That the contract lets the channel carry the type is checked by its schema.
  */
-export function mayPublish(principal: Principal, type: EventType, channel: string): boolean {
+export function mayPublish(contract: Contract, principal: Principal, type: string, channel: string): boolean {
   if (principal.role === 'admin') return true;
-  const family = familyOf(channel);
-  if (family === undefined || !familiesOf(type).includes(family)) return false;
-  if (principal.role === 'service') return serviceOf(type) === principal.sub;
+  const family = contract.channels.familyOf(channel);
+  if (family === undefined || !contract.mayCarry(channel, type)) return false;
+  if (principal.role === 'service') return contract.serviceOf(type) === principal.sub;
   return includesChannel(principal.writable, family, channel);
 }

@@ -3,6 +3,7 @@ import { hash } from 'node:crypto';
 import { errors, SignJWT } from 'jose';
 import { z } from 'zod';
 import type { Role } from '../contract/admin.ts';
+import type { Contract } from '../contract/contract.ts';
 import { CourierError } from '../errors.ts';
 import { CLOCK_TOLERANCE_MS, claimsReader } from './claims.ts';
 import type { Grants, Principal } from './principal.ts';
@@ -22,6 +23,8 @@ export interface TokenSettings {
 
 /** With what tokens are checked. */
 export interface VerifierSettings {
+  /** Whose services and channels tokens name. */
+  readonly contract: Contract;
   /** Secrets of HS256, any of which may have signed: several while one is replaced by another. */
   readonly secrets: readonly string[];
   /** Where public keys are to be had instead (RS256, ES256, EdDSA). */
@@ -45,7 +48,7 @@ export interface TokenVerifier extends Disposable {
 
 export function tokenVerifier(settings: VerifierSettings): TokenVerifier {
   const verifySignature = settings.jwksUrl === undefined ? bySecrets(settings.secrets) : byKeySet(settings.jwksUrl);
-  const principalFrom = claimsReader(settings.maxLifetimeMs);
+  const principalFrom = claimsReader(settings.contract, settings.maxLifetimeMs);
   const options = {
     audience: settings.audience,
     clockTolerance: CLOCK_TOLERANCE_MS / 1000,

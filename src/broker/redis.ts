@@ -1,5 +1,5 @@
 /** A broker over Redis' publish and subscribe: one message for each commit, with its events where they are not too large. */
-import { familyOf } from '../contract/channels.ts';
+import { familyIn } from '../contract/channels.ts';
 import type { StoredEvent } from '../log/log.ts';
 import type { RedisConnection } from '../redis/connection.ts';
 import type { Broker, BrokerListener } from './broker.ts';
@@ -15,7 +15,7 @@ interface Message {
   /** The epoch that the numbers are of. */
   readonly epoch: string;
   /** Absent in a hint. */
-  readonly events?: readonly (readonly [seq: number, channel: string, type: string, body: string])[];
+  readonly events?: readonly (readonly [seq: number, channel: string, type: string, body: string, version?: number])[];
 }
 
 /** @param instance names this one among the others; `epoch` is that of its log. */
@@ -42,7 +42,9 @@ export async function redisBroker(redis: RedisConnection, { instance, epoch }: {
       const message: Message = {
         from: instance,
         epoch,
-        ...(units <= MAX_BODY_UNITS && { events: events.map(({ seq, channel, type, body }) => [seq, channel, type, body] as const) }),
+        ...(units <= MAX_BODY_UNITS && {
+          events: events.map(({ seq, channel, type, body, version }) => [seq, channel, type, body, version] as const),
+        }),
       };
       redis.send(['PUBLISH', redis.key(CHANNEL), JSON.stringify(message)]).catch(() => undefined);
     },
@@ -57,8 +59,8 @@ export async function redisBroker(redis: RedisConnection, { instance, epoch }: {
   };
 }
 
-/** Nothing where the channel is of a family that this version does not know. */
-function received([seq, channel, type, body]: readonly [number, string, string, string]): StoredEvent[] {
-  const family = familyOf(channel);
-  return family === undefined ? [] : [{ seq, channel, family, type, body }];
+/** Nothing where the channel is none. Instances of an earlier version tell no version of an event's form: theirs is the first. */
+function received([seq, channel, type, body, version = 1]: readonly [number, string, string, string, number?]): StoredEvent[] {
+  const family = familyIn(channel);
+  return family === undefined ? [] : [{ seq, channel, family, type, version, body }];
 }

@@ -50,6 +50,9 @@ export function oneOf<const T extends readonly string[]>(values: T) {
   return z.enum(values, { error: `must be ${form}` }).describe(form);
 }
 
+/** The path of a module, as Node.js imports it. */
+export const path = format('the path of a TypeScript or JavaScript file', (text) => (/\.[cm]?[jt]s$/.test(text) ? text : undefined));
+
 const HOST_FORM = 'a name or an address such as 0.0.0.0';
 
 /** A name or an address, as the system is asked for it. */

@@ -14,6 +14,7 @@ import {
   networks,
   oneOf,
   origins,
+  path,
   secrets,
   sentryDsn,
   wholeNumber,
@@ -62,6 +63,11 @@ export const environment = z.object({
   COURIER_BASE_PATH: optional(basePath, 'none', {
     description: 'The path that every address of the gateway begins with.',
     more: 'OPERATIONS.md#behind-proxies',
+  }),
+  COURIER_CONTRACT: optional(path, "Lumiere's", {
+    description:
+      'The file of the contract that the gateway serves: a module whose default export `defineContract` made. The path begins at the working directory.',
+    more: 'README.md#your-own-contract',
   }),
   COURIER_LOG: withDefault(logTarget, 'sqlite:./data/courier.db', {
     description:

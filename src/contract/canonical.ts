@@ -1,12 +1,12 @@
 /**
- * The canonical form of the contract: JSON without white space, with sorted keys, and without `title` and `description`, which
- * change nothing for a program. `CONTRACT_HASH` is the hash of this form.
+ * The canonical form of the contract: JSON without white space, with sorted keys, and without titles, descriptions and examples, which
+ * change nothing for a program. A contract's hash is that of this form.
  */
 import type { ContractDocument } from './document.ts';
 
-const WORDING: ReadonlySet<string> = new Set(['title', 'description']);
+const WORDING: ReadonlySet<string> = new Set(['title', 'description', 'subject', 'examples', 'x-name']);
 /** Objects whose keys are names of the contract: `title` is a field like any other there. */
-const NAMESPACES: ReadonlySet<string> = new Set(['properties', '$defs', 'x-drafts', 'x-channels', 'x-services']);
+const NAMESPACES: ReadonlySet<string> = new Set(['properties', '$defs', 'x-drafts', 'x-channels', 'x-types', 'x-services']);
 
 /** The same text for two contracts exactly when no program can tell them apart. The order of lists counts. */
 export function canonicalJson(document: ContractDocument): string {

@@ -1,45 +1,43 @@
 /**
- * Channels: the families, the grammar of channel names, and patterns over them. Clients import this file, so it imports nothing.
+ * Channels: the grammar of their names, the families that a contract has, and patterns over them. Clients import this file, so it
+ * imports nothing.
  *
  * The name of a channel ends in one id, so a pattern always equals some whole families plus some single channels.
- * `channelSetOf` computes this set once, when a subscription starts. From then on the hub, the log and the check of rights
+ * `Channels.setOf` computes this set once, when a subscription starts. From then on the hub, the log and the check of rights
  * look channels up in the set, however many patterns there are.
  */
 
-/** The channel families, by name. A channel is the family's name and an id: `forge.job.42`; `global` has no id. */
-export const CHANNEL_FAMILIES = ['global', 'user', 'strategy', 'backtest', 'forge.job'] as const;
-export type ChannelFamily = (typeof CHANNEL_FAMILIES)[number];
+/** The families that every contract has: one channel for everybody, and a channel for each user. */
+export const COMMON_FAMILIES = ['global', 'user'] as const;
+export type CommonFamily = (typeof COMMON_FAMILIES)[number];
 
-/** The names of the channels of a family. */
-export type ChannelIn<F extends ChannelFamily> = F extends 'global' ? 'global' : `${F}.${string}`;
-/** Any channel's name. */
-export type Channel = ChannelIn<ChannelFamily>;
+/** The names of the channels of a family: the family's name and an id, such as `forge.job.42`. `global` has no id. */
+export type ChannelIn<F extends string> = F extends 'global' ? 'global' : `${F}.${string}`;
 
 /** Characters in a channel's name, at most. */
 export const MAX_CHANNEL_LENGTH = 255;
 /** A segment of a name, between its dots, and an id: 1 to 64 of `A-Z a-z 0-9 _ -`. */
 export const SEGMENT = /^[A-Za-z0-9_-]{1,64}$/;
 
-/** The family that `channel` belongs to; undefined when `channel` is not the name of a channel. */
-export function familyOf(channel: string): ChannelFamily | undefined {
+/** The name of the family that a channel's name says, whether or not a contract has the family; undefined when it says none. */
+export function familyIn(channel: string): string | undefined {
   if (channel === 'global') return 'global';
   const lastDot = channel.lastIndexOf('.');
-  if (lastDot < 0 || channel.length > MAX_CHANNEL_LENGTH || !SEGMENT.test(channel.slice(lastDot + 1))) return undefined;
-  const family = channel.slice(0, lastDot);
-  return family !== 'global' && isFamily(family) ? family : undefined;
+  return lastDot < 0 ? undefined : channel.slice(0, lastDot);
 }
 
-function isFamily(name: string): name is ChannelFamily {
-  return (CHANNEL_FAMILIES as readonly string[]).includes(name);
+/** The id in a channel's name: what follows its family. */
+export function idIn(channel: string): string {
+  return channel.slice(channel.lastIndexOf('.') + 1);
 }
 
 /** The form of the names of a family's channels, for messages: `backtest.{id}`. */
-export function familyForm(family: ChannelFamily): string {
+export function familyForm(family: string): string {
   return family === 'global' ? 'global' : `${family}.{id}`;
 }
 
 /** The pattern that selects all channels of a family: `backtest.*`. */
-export function familyPattern(family: ChannelFamily): string {
+export function familyPattern(family: string): string {
   return family === 'global' ? 'global' : `${family}.*`;
 }
 
@@ -48,57 +46,83 @@ export function familyPattern(family: ChannelFamily): string {
  * token all select such a set. Normal form: no single channel belongs to a family of the set.
  */
 export interface ChannelSet {
-  readonly families: ReadonlySet<ChannelFamily>;
+  readonly families: ReadonlySet<string>;
   readonly singles: ReadonlySet<string>;
 }
 
-/** All channels. */
-export const EVERYTHING: ChannelSet = { families: new Set(CHANNEL_FAMILIES), singles: new Set() };
+/** The channels that a contract's families make. */
+export class Channels {
+  /** The names of the families, `global` and `user` first. */
+  readonly families: readonly string[];
+  /** All channels. */
+  readonly everything: ChannelSet;
+  readonly #families: ReadonlySet<string>;
 
-/**
- * The channels that a list of names and patterns selects. In a pattern `*` matches one segment, and `**` matches one or more.
- *
- * @throws {RangeError} naming the first entry that is malformed or that no channel can match.
- */
-export function channelSetOf(patterns: readonly string[]): ChannelSet {
-  const families = new Set<ChannelFamily>();
-  const singles = new Set<string>();
-  for (const pattern of patterns) {
-    const problem = addPattern(pattern, families, singles);
-    if (problem !== undefined) throw new RangeError(problem);
+  constructor(families: readonly string[]) {
+    this.families = families;
+    this.#families = new Set(families);
+    this.everything = { families: this.#families, singles: new Set() };
   }
-  for (const channel of singles) {
-    const family = familyOf(channel);
-    if (family !== undefined && families.has(family)) singles.delete(channel);
-  }
-  return { families, singles };
-}
 
-function addPattern(pattern: string, families: Set<ChannelFamily>, singles: Set<string>): string | undefined {
-  if (familyOf(pattern) !== undefined) {
-    singles.add(pattern);
-    return undefined;
+  /** The family that `channel` belongs to; undefined when `channel` is not the name of a channel. */
+  familyOf(channel: string): string | undefined {
+    if (channel === 'global') return 'global';
+    const lastDot = channel.lastIndexOf('.');
+    if (lastDot < 0 || channel.length > MAX_CHANNEL_LENGTH || !SEGMENT.test(channel.slice(lastDot + 1))) return undefined;
+    const family = channel.slice(0, lastDot);
+    return family !== 'global' && this.#families.has(family) ? family : undefined;
   }
-  const shown = JSON.stringify(pattern.slice(0, MAX_CHANNEL_LENGTH));
-  // A pattern that is too long is not split.
-  const segments = pattern.length > MAX_CHANNEL_LENGTH ? [] : pattern.split('.');
-  const wellFormed = segments.length > 0 && segments.every((segment) => segment === '*' || segment === '**' || SEGMENT.test(segment));
-  if (!wellFormed) {
-    return `${shown} is neither a channel nor a pattern: segments are separated by dots and are *, ** or 1 to 64 of A-Z a-z 0-9 _ -`;
+
+  /** The forms of all names, for messages. */
+  get forms(): string {
+    return this.families.map(familyForm).join(', ');
   }
-  let matched = false;
-  const last = segments[segments.length - 1] as string;
-  for (const family of CHANNEL_FAMILIES) {
-    if (family === 'global') {
-      if (!matchesSegments(segments, ['global'])) continue;
-      singles.add('global');
-    } else if (matchesSegments(segments, [...family.split('.'), ANY_ID])) {
-      if (last === '*' || last === '**') families.add(family);
-      else singles.add(`${family}.${last}`);
-    } else continue;
-    matched = true;
+
+  /**
+   * The channels that a list of names and patterns selects. In a pattern `*` matches one segment, and `**` matches one or more.
+   *
+   * @throws {RangeError} naming the first entry that is malformed or that no channel can match.
+   */
+  setOf(patterns: readonly string[]): ChannelSet {
+    const families = new Set<string>();
+    const singles = new Set<string>();
+    for (const pattern of patterns) {
+      const problem = this.#add(pattern, families, singles);
+      if (problem !== undefined) throw new RangeError(problem);
+    }
+    for (const channel of singles) {
+      const family = this.familyOf(channel);
+      if (family !== undefined && families.has(family)) singles.delete(channel);
+    }
+    return { families, singles };
   }
-  return matched ? undefined : `${shown} can match no channel; channels are ${CHANNEL_FAMILIES.map(familyForm).join(', ')}`;
+
+  #add(pattern: string, families: Set<string>, singles: Set<string>): string | undefined {
+    if (this.familyOf(pattern) !== undefined) {
+      singles.add(pattern);
+      return undefined;
+    }
+    const shown = JSON.stringify(pattern.slice(0, MAX_CHANNEL_LENGTH));
+    // A pattern that is too long is not split.
+    const segments = pattern.length > MAX_CHANNEL_LENGTH ? [] : pattern.split('.');
+    const wellFormed = segments.length > 0 && segments.every((segment) => segment === '*' || segment === '**' || SEGMENT.test(segment));
+    if (!wellFormed) {
+      return `${shown} is neither a channel nor a pattern: segments are separated by dots and are *, ** or 1 to 64 of A-Z a-z 0-9 _ -`;
+    }
+    let matched = false;
+    const last = segments[segments.length - 1] as string;
+    for (const family of this.families) {
+      if (family === 'global') {
+        if (!matchesSegments(segments, ['global'])) continue;
+        singles.add('global');
+      } else if (matchesSegments(segments, [...family.split('.'), ANY_ID])) {
+        if (last === '*' || last === '**') families.add(family);
+        else singles.add(`${family}.${last}`);
+      } else continue;
+      matched = true;
+    }
+    return matched ? undefined : `${shown} can match no channel; channels are ${this.forms}`;
+  }
 }
 
 /** Any id: every segment of a pattern matches it. It is itself no legal segment. */
@@ -113,7 +137,7 @@ function matchesSegments(pattern: readonly string[], name: readonly string[]): b
 }
 
 /** Whether `channel`, which belongs to `family`, is in the set. */
-export function includesChannel(set: ChannelSet, family: ChannelFamily, channel: string): boolean {
+export function includesChannel(set: ChannelSet, family: string, channel: string): boolean {
   return set.families.has(family) || set.singles.has(channel);
 }
 
@@ -121,7 +145,7 @@ export function includesChannel(set: ChannelSet, family: ChannelFamily, channel:
 export function includesAll(outer: ChannelSet, inner: ChannelSet): boolean {
   for (const family of inner.families) if (!outer.families.has(family)) return false;
   for (const channel of inner.singles) {
-    const family = familyOf(channel);
+    const family = familyIn(channel);
     if (family === undefined || !includesChannel(outer, family, channel)) return false;
   }
   return true;
@@ -129,7 +153,7 @@ export function includesAll(outer: ChannelSet, inner: ChannelSet): boolean {
 
 type Split<S extends string> = S extends `${infer Head}.${infer Rest}` ? [Head, ...Split<Rest>] : [S];
 type AnyId = { readonly id: unique symbol };
-type ShapeOf<F extends ChannelFamily> = F extends 'global' ? ['global'] : [...Split<F>, AnyId];
+type ShapeOf<F extends string> = F extends 'global' ? ['global'] : [...Split<F>, AnyId];
 type SegmentMatches<P, S> = P extends '*' ? true : S extends AnyId ? true : P extends S ? true : false;
 type MatchesShape<P extends readonly unknown[], S extends readonly unknown[]> = P extends readonly [infer PH, ...infer PR]
   ? S extends readonly [infer SH, ...infer SR]
@@ -145,9 +169,9 @@ type MatchesShape<P extends readonly unknown[], S extends readonly unknown[]> = 
     ? true
     : false;
 
-/** The families of the channels that `P`, a name or a pattern, can match. The type `string` can match all families. */
-export type FamilyMatching<P extends string> = P extends string
+/** The ones of `F`, names of families, whose channels `P`, a name or a pattern, can match. The type `string` can match all families. */
+export type FamilyMatching<P extends string, F extends string> = P extends string
   ? string extends P
-    ? ChannelFamily
-    : { [F in ChannelFamily]: MatchesShape<Split<P>, ShapeOf<F>> extends true ? F : never }[ChannelFamily]
+    ? F
+    : { [K in F]: MatchesShape<Split<P>, ShapeOf<K>> extends true ? K : never }[F]
   : never;

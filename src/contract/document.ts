@@ -4,12 +4,13 @@
  * of the contract are all derived from this document.
  */
 import { z } from 'zod';
-import { CHANNEL_FAMILIES, type ChannelFamily, familyForm } from './channels.ts';
-import { callerToken, draftMetadata, draftSchema } from './draft.ts';
-import { courierEvents, NOTICE_CHANNEL } from './events/courier.ts';
-import { EVENT_TYPES, type EventType, familiesOf, SERVICE_NAMES, SERVICES, serviceOf, typesOn } from './events/index.ts';
+import { familyForm } from './channels.ts';
+import type { Contract, EventTypeInfo } from './contract.ts';
+import { callerToken, draftFields, draftMetadata } from './draft.ts';
+import { NOTICE_CHANNEL } from './envelope.ts';
 import { channelIn } from './fields.ts';
 import type { JsonSchema } from './json-schema.ts';
+import { NOTICES } from './notices.ts';
 import { position } from './position.ts';
 import { traceparent } from './traceparent.ts';
 
@@ -18,13 +19,30 @@ export interface FamilyOfChannels {
   /** The form of their names for people, such as `backtest.{id}`. */
   readonly form: string;
   readonly name: JsonSchema;
+  /** The field of data that is the id in the name: where the data has it, both are equal. */
+  readonly id?: string;
+  /** What has a channel of the family, for people. */
+  readonly title?: string;
   readonly types: readonly string[];
+}
+
+/** What schemas do not say of a type that is published. */
+export interface TypeOfEvents {
+  readonly description: string;
+  /** The field of the data that names what the event is about. */
+  readonly subject?: string;
+  /** Of the data's form: it counts the breaking changes. */
+  readonly version: number;
+  /** Data as publishers hand it in. */
+  readonly examples: readonly unknown[];
 }
 
 export interface ContractDocument {
   readonly $schema: string;
   readonly title: string;
   readonly description: string;
+  /** Names the contract. */
+  readonly 'x-name': string;
   /** Any event or notice. */
   readonly oneOf: readonly { readonly $ref: string }[];
   /** By type: the event or notice as subscribers receive it. Open: a later Courier may add fields, and receivers ignore them. */
@@ -33,6 +51,8 @@ export interface ContractDocument {
   readonly 'x-drafts': Readonly<Record<string, JsonSchema>>;
   /** By family. */
   readonly 'x-channels': Readonly<Record<string, FamilyOfChannels>>;
+  /** By type. */
+  readonly 'x-types': Readonly<Record<string, TypeOfEvents>>;
   /** By service: the types that only this service publishes. */
   readonly 'x-services': Readonly<Record<string, readonly string[]>>;
   /** The types of `$defs` that nobody publishes: Courier sends them to every subscription. */
@@ -53,33 +73,42 @@ const plainDraftMetadata = draftMetadata.extend({
 });
 
 /** Makes the document, which is equal for equal contracts. */
-export function contractDocument(): ContractDocument {
-  const notices = Object.entries<z.ZodType>(courierEvents);
+export function contractDocument(contract: Contract): ContractDocument {
+  const types = [...contract.types.values()];
+  const notices = Object.entries<z.ZodType>(NOTICES);
   const $defs = Object.fromEntries([
-    ...EVENT_TYPES.map((type) => [type, received(type, channelIn(familiesOf(type)), dataOf(type))] as const),
+    ...types.map(({ type, families, data }) => [type, received(type, channelIn(families), data)] as const),
     ...notices.map(([type, data]) => [type, received(type, z.literal(NOTICE_CHANNEL), data)] as const),
   ]);
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     title: 'Events of Courier',
     description: 'Every event as subscribers get it in plain JSON, by type; those of courier itself are notices.',
+    'x-name': contract.name,
     oneOf: Object.keys($defs).map((type) => ({ $ref: `#/$defs/${type}` })),
     $defs,
-    'x-drafts': Object.fromEntries(EVENT_TYPES.map((type) => [type, draft(type)])),
-    'x-channels': Object.fromEntries(CHANNEL_FAMILIES.map((family) => [family, channelsOf(family)])),
-    'x-services': Object.fromEntries(SERVICE_NAMES.map((service) => [service, Object.keys(SERVICES[service].events)])),
+    'x-drafts': Object.fromEntries(types.map((info) => [info.type, draft(info)])),
+    'x-channels': Object.fromEntries(contract.channels.families.map((family) => [family, channelsOf(contract, family)])),
+    'x-types': Object.fromEntries(types.map((info) => [info.type, about(info)])),
+    'x-services': Object.fromEntries(contract.services),
     'x-notices': notices.map(([type]) => type),
   };
 }
 
-function channelsOf(family: ChannelFamily): FamilyOfChannels {
+function channelsOf(contract: Contract, family: string): FamilyOfChannels {
   const [name = {}] = schemaOf(channelIn([family])).anyOf ?? [];
-  return { form: familyForm(family), name, types: typesOn([family]) };
+  const { id, title } = contract.families.get(family) ?? {};
+  return {
+    form: familyForm(family),
+    name,
+    ...(id !== undefined && { id }),
+    ...(title !== undefined && { title }),
+    types: contract.typesOn(family),
+  };
 }
 
-function dataOf(type: EventType): z.ZodType {
-  const { events } = SERVICES[serviceOf(type) as keyof typeof SERVICES];
-  return (events as Record<string, z.ZodType>)[type] as z.ZodType;
+function about({ description, subject, version, examples }: EventTypeInfo): TypeOfEvents {
+  return { description, ...(subject !== undefined && { subject }), version, examples };
 }
 
 function received(type: string, channel: z.ZodType, data: z.ZodType): JsonSchema {
@@ -91,9 +120,8 @@ function received(type: string, channel: z.ZodType, data: z.ZodType): JsonSchema
   });
 }
 
-function draft(type: EventType): JsonSchema {
-  const { shape } = draftSchema(type, familiesOf(type), z.never());
-  return schemaOf(z.strictObject({ ...shape, data: dataOf(type), metadata: plainDraftMetadata.optional() }));
+function draft(info: EventTypeInfo): JsonSchema {
+  return schemaOf(z.strictObject({ ...draftFields(info), metadata: plainDraftMetadata.optional() }));
 }
 
 function schemaOf(schema: z.ZodType, options?: z.core.ToJSONSchemaParams): JsonSchema {

@@ -1,26 +1,10 @@
-/** A draft: what a publisher hands in to publish an event, as a type and as schemas. */
+/** A draft: what a publisher hands in to publish an event, as schemas. */
 import { z } from 'zod';
-import type { ChannelFamily, ChannelIn } from './channels.ts';
+import { idIn } from './channels.ts';
+import type { Draft } from './envelope.ts';
 import { channelIn } from './fields.ts';
 import { callBudget, type Fault, findFault, type NodeBudget } from './json.ts';
 import { traceparent } from './traceparent.ts';
-
-/** A draft of an event of type `TType`. `TInstant` is Date once the draft has been checked. */
-export interface Draft<TType extends string, TFamily extends ChannelFamily, TData, TInstant = Date | string> {
-  type: TType;
-  channel: ChannelIn<TFamily>;
-  data: TData;
-  metadata?:
-    | {
-        timestamp?: TInstant | undefined;
-        correlation_id?: string | undefined;
-        user_id?: string | undefined;
-        traceparent?: string | undefined;
-      }
-    | undefined;
-  /** A publish that is repeated with the same key within 24 h is stored once. */
-  idempotency_key?: string | undefined;
-}
 
 /** Characters in a correlation id, an idempotency key or a user id, at most. */
 const MAX_TOKEN_LENGTH = 128;
@@ -92,13 +76,62 @@ function guarded<Out, In>(schema: z.ZodType<Out, In>, find: (value: unknown) => 
   return guard.pipe(schema as z.ZodType<Out, unknown>) as unknown as z.ZodType<Out, In>;
 }
 
-/** The schema of a draft of `type`, which channels of `families` may carry. The data is not guarded. */
-export function draftSchema<T extends string, F extends ChannelFamily, D extends z.ZodType>(type: T, families: readonly F[], data: D) {
-  return z.strictObject({
+/** A draft that has been checked. */
+export type CheckedDraft = Draft<string, string, Readonly<Record<string, unknown>>, Date>;
+
+/** What a draft of a type must be. */
+export interface DraftForm {
+  readonly type: string;
+  /** The families whose channels may carry the type. */
+  readonly families: readonly string[];
+  readonly data: z.ZodObject;
+}
+
+/** The fields of a draft. The data is not guarded. */
+export function draftFields({ type, families, data }: DraftForm) {
+  return {
     type: z.literal(type),
     channel: channelIn(families),
     data,
     metadata: draftMetadata.optional(),
     idempotency_key: callerToken.optional().describe('A publish that is repeated with the same key within 24 h is stored once.'),
+  };
+}
+
+type DraftSchema = ReturnType<typeof draftSchema>;
+
+/** The schema of a draft in one of several forms: a union discriminated by `type`. The data is not guarded. */
+export function draftUnion(
+  forms: readonly DraftForm[],
+  idFields: ReadonlyMap<string, string>,
+): z.ZodType<CheckedDraft, Draft<string, string, unknown>> {
+  const [first, ...rest] = forms.map((form) => draftSchema(form, idFields)) as [DraftSchema, ...DraftSchema[]];
+  const types = forms.map(({ type }) => type).join(', ');
+  return z.discriminatedUnion('type', [first, ...rest], {
+    error: (issue) => (issue.code === 'invalid_union' ? `must be one of ${types}` : undefined),
+  });
+}
+
+/** @param idFields by family: the field that is its id. Where the data has the field, it must be the id in the channel's name. */
+export function draftSchema(form: DraftForm, idFields: ReadonlyMap<string, string>) {
+  const fieldOf = new Map(
+    form.families.flatMap((family) => {
+      const field = idFields.get(family);
+      return field !== undefined && field in form.data.shape ? [[family, field] as const] : [];
+    }),
+  );
+  const schema = z.strictObject(draftFields(form));
+  if (fieldOf.size === 0) return schema;
+  return schema.check(({ value: { channel, data }, issues }) => {
+    const field = fieldOf.get(channel.slice(0, channel.lastIndexOf('.')));
+    if (field === undefined) return;
+    const id: unknown = data[field];
+    if (id === undefined || id === idIn(channel)) return;
+    issues.push({
+      code: 'custom',
+      input: id,
+      path: ['data', field],
+      message: `must be ${JSON.stringify(idIn(channel))}, the id in the channel ${channel}`,
+    });
   });
 }

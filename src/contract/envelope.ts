@@ -1,4 +1,4 @@
-/** The envelope of every event on the wire, as types. Clients import this file, so it imports nothing. */
+/** The envelope of every event and notice on the wire, and of drafts, as types. Clients import this file, so it imports nothing. */
 
 export interface EventMetadata {
   /** When the event happened. A Date over tRPC, an ISO 8601 string in UTC in plain JSON. */
@@ -20,3 +20,50 @@ export interface Envelope<TType extends string, TChannel extends string, TData> 
   metadata: EventMetadata;
   data: TData;
 }
+
+/** What a publisher may say about an event beyond its data. Courier adds the source, and the timestamp when it is absent. */
+export interface DraftMetadata<TInstant = Date | string> {
+  timestamp?: TInstant | undefined;
+  correlation_id?: string | undefined;
+  user_id?: string | undefined;
+  traceparent?: string | undefined;
+}
+
+/** What a publisher hands in to publish an event. `TInstant` is Date once the draft has been checked. */
+export interface Draft<TType extends string, TChannel extends string, TData, TInstant = Date | string> {
+  type: TType;
+  channel: TChannel;
+  data: TData;
+  metadata?: DraftMetadata<TInstant> | undefined;
+  /** A publish that is repeated with the same key within 24 h is stored once. */
+  idempotency_key?: string | undefined;
+}
+
+/** The `channel` of Courier's own notices, which the grammar of channels does not allow. */
+export const NOTICE_CHANNEL = 'courier';
+
+/** Why Courier cannot deliver all events after the requested position. */
+export const GAP_REASONS = ['expired', 'epoch', 'ahead', 'unreadable'] as const;
+export type GapReason = (typeof GAP_REASONS)[number];
+
+/** Events are missing: those after `requested`, up to `resumed_from`. */
+export interface Gap {
+  reason: GapReason;
+  /** The position that was asked for. */
+  requested: string;
+  /** Events after this position follow. */
+  resumed_from: string;
+}
+
+/** A subscription has caught up. */
+export interface Live {
+  /** Everything up to here has been given. */
+  position: string;
+  /** How many events were given from the log. */
+  replayed: number;
+}
+
+export type GapNotice = Envelope<'courier.gap', typeof NOTICE_CHANNEL, Gap>;
+export type LiveNotice = Envelope<'courier.live', typeof NOTICE_CHANNEL, Live>;
+/** What Courier itself sends to a subscriber. */
+export type Notice = GapNotice | LiveNotice;

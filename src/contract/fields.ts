@@ -1,6 +1,6 @@
-/** Schemas of the fields that many events share, so that one name means the same in all of them. */
+/** Schemas of fields that the events of any contract may share, so that one name means the same in all of them. */
 import { z } from 'zod';
-import { type Channel, type ChannelFamily, type ChannelIn, familyForm, SEGMENT } from './channels.ts';
+import { familyForm, SEGMENT } from './channels.ts';
 
 /** An id as it stands in a channel's name: 1 to 64 of `A-Z a-z 0-9 _ -`. */
 export const id = z
@@ -8,21 +8,23 @@ export const id = z
   .regex(SEGMENT, { error: 'must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -' })
   .describe('Id, usable as the last segment of a channel name.');
 
-function channelOf(family: ChannelFamily): z.ZodType<Channel, Channel> {
+function channelOf(family: string): z.ZodType<string, string> {
   return family === 'global' ? z.literal('global') : z.templateLiteral([`${family}.`, id]);
 }
 
-/** The name of a channel in one of `families`, typed to just those names. */
-export function channelIn<F extends ChannelFamily>(families: readonly F[]): z.ZodType<ChannelIn<F>, ChannelIn<F>> {
+/** The name of a channel in one of `families`. */
+export function channelIn(families: readonly string[]): z.ZodType<string, string> {
   const forms = families.map(familyForm).join(', ');
-  const schema = z.union(families.map(channelOf), { error: `must be one of ${forms}; ids are 1 to 64 of A-Z a-z 0-9 _ -` });
-  // The union was built from `families`, which the compiler cannot follow through `map`.
-  return schema as unknown as z.ZodType<ChannelIn<F>, ChannelIn<F>>;
+  return z.union(families.map(channelOf), { error: `must be one of ${forms}; ids are 1 to 64 of A-Z a-z 0-9 _ -` });
+}
+
+/** A list of some of `types`. */
+export function typeListOf(types: Iterable<string>): z.ZodType<string[]> {
+  const all = [...types];
+  return z.array(z.enum(all)).min(1).max(all.length).describe('Only events of these types.');
 }
 
 export const text = z.string().min(1).max(1000);
-export const symbol = z.string().min(1).max(32).describe('Ticker symbol.');
-export const side = z.enum(['buy', 'sell']).describe('Side of the order.');
 export const progress = z.number().min(0).max(1).describe('Fraction done, 0 to 1.');
 export const count = z.int().min(0);
 export const durationMs = z.number().min(0).describe('How long it took, in milliseconds.');

@@ -1,5 +1,5 @@
 /** What a subscription selects: events of some channels, of some types or of all. Subscriptions with equal filters share their work. */
-import { type ChannelFamily, type ChannelSet, includesChannel } from './channels.ts';
+import { type ChannelSet, includesChannel } from './channels.ts';
 
 export interface Filter {
   readonly channels: ChannelSet;
@@ -15,7 +15,7 @@ export function filterKey({ channels, types }: Filter): string {
 /** Whether the filter selects an event. No filter selects a notice, which has no family. */
 export function selects(
   { channels, types }: Filter,
-  { family, channel, type }: { readonly family: ChannelFamily | undefined; readonly channel: string; readonly type: string },
+  { family, channel, type }: { readonly family: string | undefined; readonly channel: string; readonly type: string },
 ): boolean {
   return family !== undefined && includesChannel(channels, family, channel) && selectsType(types, type);
 }

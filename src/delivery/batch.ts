@@ -1,5 +1,4 @@
 /** Events and notices on their way to subscribers, and what takes them. Their bytes are made once for each distinct form. */
-import type { ChannelFamily } from '../contract/channels.ts';
 import { bytesInMemory } from '../limits/bytes.ts';
 import type { StoredEvent } from '../log/log.ts';
 
@@ -8,14 +7,21 @@ export const BATCH_UNITS = 64 * 1024;
 /** Distinct forms kept with one batch, at most; further ones are made for each use. */
 const MAX_FORMS = 8;
 
+/** What a delivery is made of. */
+interface Deliverable extends Pick<StoredEvent, 'seq' | 'channel' | 'type' | 'body'> {
+  readonly family: string | undefined;
+}
+
 /** An event of the log, or a notice of Courier itself. Its JSON is made once. */
 export class Delivery {
   /** The event's number in the log; for a notice the number that its position stands at. */
   readonly seq: number;
   readonly channel: string;
   /** Undefined for a notice. */
-  readonly family: ChannelFamily | undefined;
+  readonly family: string | undefined;
   readonly type: string;
+  /** The type that subscribers read: that of a notice where one stands in the place of an event. */
+  readonly toldType: string;
   /** Its position: what a subscriber resumes after. */
   readonly id: string;
   /** UTF-16 units of its body. */
@@ -24,14 +30,20 @@ export class Delivery {
   #text: string;
   #isWhole = false;
 
-  constructor(id: string, event: Omit<StoredEvent, 'family'> & { readonly family: ChannelFamily | undefined }) {
+  constructor(id: string, event: Deliverable, toldType = event.type) {
     this.seq = event.seq;
     this.channel = event.channel;
     this.family = event.family;
     this.type = event.type;
+    this.toldType = toldType;
     this.id = id;
     this.#text = event.body;
     this.units = event.body.length;
+  }
+
+  /** False where a notice stands in the place of an event. */
+  get isReadable(): boolean {
+    return this.toldType === this.type;
   }
 
   /** The event in plain JSON, as it stands on the wire of every transport. */

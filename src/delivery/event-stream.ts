@@ -12,7 +12,7 @@ const MAX_QUEUED_BYTES = 256 * 1024;
 
 const brand = Symbol('EventStream');
 
-export interface EventStream<TEvent> extends AsyncIterable<TrackedEnvelope<TEvent>, void, unknown> {
+export interface EventStream extends AsyncIterable<TrackedEnvelope<unknown>, void, unknown> {
   readonly [brand]: true;
   /**
    * Delivers into `sink` until `signal` aborts (then it resolves) or the subscription cannot go on (then it rejects
@@ -21,13 +21,13 @@ export interface EventStream<TEvent> extends AsyncIterable<TrackedEnvelope<TEven
   attach(sink: Sink, signal: AbortSignal): Promise<void>;
 }
 
-export function isEventStream(value: unknown): value is EventStream<unknown> {
+export function isEventStream(value: unknown): value is EventStream {
   return typeof value === 'object' && value !== null && brand in value;
 }
 
 /** @param signal ends the stream when it is consumed as an iterator. */
-export function eventStream<TEvent>(attach: EventStream<TEvent>['attach'], signal: AbortSignal | undefined): EventStream<TEvent> {
-  return { [brand]: true, attach, [Symbol.asyncIterator]: () => iterate<TEvent>(attach, signal) };
+export function eventStream(attach: EventStream['attach'], signal: AbortSignal | undefined): EventStream {
+  return { [brand]: true, attach, [Symbol.asyncIterator]: () => iterate(attach, signal) };
 }
 
 /**
@@ -35,10 +35,7 @@ export function eventStream<TEvent>(attach: EventStream<TEvent>['attach'], signa
  * aborts or the consumer returns, and the subscription with it; an error of the subscription is thrown from `next`. No
  * generator, which would hold its last event until there is another.
  */
-function iterate<TEvent>(
-  attach: EventStream<TEvent>['attach'],
-  signal: AbortSignal | undefined,
-): AsyncIterator<TrackedEnvelope<TEvent>, void> {
+function iterate(attach: EventStream['attach'], signal: AbortSignal | undefined): AsyncIterator<TrackedEnvelope<unknown>, void> {
   const stop = new AbortController();
   const queue = new QueueSink();
   let ended: Promise<void> | undefined;
@@ -53,7 +50,7 @@ function iterate<TEvent>(
       ended ??= begin();
       const delivery = await queue.next();
       if (delivery === undefined) return { done: true, value: undefined };
-      return { done: false, value: tracked(delivery.id, eventOf<TEvent>(delivery)) };
+      return { done: false, value: tracked(delivery.id, eventOf(delivery)) };
     },
     return: async () => {
       stop.abort();
@@ -64,7 +61,7 @@ function iterate<TEvent>(
 }
 
 /** An event as tRPC hands it to clients: with its timestamp as a Date. */
-export function eventOf<TEvent>(delivery: Delivery): TEvent {
+export function eventOf(delivery: Delivery): unknown {
   const event = JSON.parse(delivery.json);
   event.metadata.timestamp = new Date(event.metadata.timestamp);
   return event;

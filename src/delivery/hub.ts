@@ -2,7 +2,7 @@
  * Which subscribers get an event. Finding the groups of an event costs two look-ups, one by channel and one by family, plus
  * one step for each group that matches, however many channels, patterns and subscribers there are.
  */
-import { type ChannelFamily, familyPattern } from '../contract/channels.ts';
+import { familyPattern } from '../contract/channels.ts';
 import { type Filter, filterKey } from '../contract/filter.ts';
 import { ActiveChannels } from '../observe/active-channels.ts';
 import { type Meter, noMeter } from '../observe/meter.ts';
@@ -26,7 +26,7 @@ export class Hub {
   readonly batchUnits: number;
   readonly activeChannels = new ActiveChannels();
   readonly #byChannel = new Map<string, Set<SubscriberGroup>>();
-  readonly #byFamily = new Map<ChannelFamily, Set<SubscriberGroup>>();
+  readonly #byFamily = new Map<string, Set<SubscriberGroup>>();
   readonly #meter: Meter;
   readonly #tracing: Tracing;
   /** By the key of their filter. */

@@ -3,15 +3,19 @@
  * hub that finds the subscribers, and the reads that subscribers share while they catch up.
  */
 import type { Broker } from '../broker/broker.ts';
+import type { Contract } from '../contract/contract.ts';
 import type { EventLog } from '../log/log.ts';
 import type { Meter } from '../observe/meter.ts';
 import type { Tracing } from '../observe/tracing.ts';
 import { Hub } from './hub.ts';
+import { type DeliveryOf, presentDeliveries } from './present.ts';
 import { SharedReads } from './shared-reads.ts';
 import { Tail } from './tail.ts';
 
 export interface Pipeline {
+  readonly contract: Contract;
   readonly log: EventLog;
+  readonly deliveryOf: DeliveryOf;
   readonly reads: SharedReads;
   readonly tail: Tail;
   readonly hub: Hub;
@@ -21,7 +25,7 @@ export interface Pipeline {
   readonly tracing: Tracing;
 }
 
-export interface PipelineOptions extends Pick<Pipeline, 'log' | 'draining' | 'meter' | 'tracing'> {
+export interface PipelineOptions extends Pick<Pipeline, 'contract' | 'log' | 'draining' | 'meter' | 'tracing'> {
   readonly broker: Broker;
   readonly retentionMs: number;
   /** Told when the log cannot be read; the tail tries again. */
@@ -38,11 +42,12 @@ const QUIET_PART = 1 / 10;
  * @throws what the log throws.
  */
 export async function openPipeline(options: PipelineOptions): Promise<Pipeline & Disposable> {
-  const { log, broker, draining, meter, tracing, retentionMs, onError } = options;
+  const { contract, log, broker, draining, meter, tracing, retentionMs, onError } = options;
   using stack = new DisposableStack();
   const hub = new Hub({ meter, tracing });
-  const tail = stack.use(await Tail.start(log, hub, { quietMs: retentionMs * QUIET_PART, onError }));
-  const reads = stack.use(new SharedReads(log));
+  const deliveryOf = presentDeliveries(contract, log.positions);
+  const tail = stack.use(await Tail.start(log, hub, deliveryOf, { quietMs: retentionMs * QUIET_PART, onError }));
+  const reads = stack.use(new SharedReads(log, deliveryOf));
   // Until the log is closed: what is stored late is told to the other instances all the same.
   log.onCommit((events) => {
     tail.offer(events);
@@ -50,5 +55,5 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline &
   });
   stack.defer(broker.listen({ onEvents: (events) => tail.offer(events), onHint: () => tail.checkHead() }));
   const resources = stack.move();
-  return { log, reads, tail, hub, draining, meter, tracing, [Symbol.dispose]: () => resources.dispose() };
+  return { contract, log, deliveryOf, reads, tail, hub, draining, meter, tracing, [Symbol.dispose]: () => resources.dispose() };
 }

@@ -7,7 +7,8 @@
 import { type Filter, filterKey } from '../contract/filter.ts';
 import { bytesInMemory, upTo } from '../limits/bytes.ts';
 import type { EventLog } from '../log/log.ts';
-import { BATCH_UNITS, type Batch, batchesOf, Delivery } from './batch.ts';
+import { BATCH_UNITS, type Batch, batchesOf } from './batch.ts';
+import type { DeliveryOf } from './present.ts';
 
 /** Every event that the filter selects after `afterSeq` and up to `endSeq`, when it was read. */
 export interface SharedPage {
@@ -45,6 +46,7 @@ interface Sweep {
 
 export class SharedReads implements Disposable {
   readonly #log: EventLog;
+  readonly #deliveryOf: DeliveryOf;
   readonly #batchUnits: number;
   readonly #stop = new AbortController();
   readonly #sweeps = new Map<string, Sweep>();
@@ -54,8 +56,9 @@ export class SharedReads implements Disposable {
   #inFlight = 0;
   #count = 0;
 
-  constructor(log: EventLog, { batchUnits = BATCH_UNITS }: { batchUnits?: number } = {}) {
+  constructor(log: EventLog, deliveryOf: DeliveryOf, { batchUnits = BATCH_UNITS }: { batchUnits?: number } = {}) {
     this.#log = log;
+    this.#deliveryOf = deliveryOf;
     this.#batchUnits = batchUnits;
   }
 
@@ -133,8 +136,7 @@ export class SharedReads implements Disposable {
     try {
       this.#count += 1;
       const { events, first, head, endSeq } = await this.#log.read({ afterSeq, ...sweep.filter, limit: PAGE_ROWS }, this.#stop.signal);
-      const deliveries = events.map((event) => new Delivery(this.#log.positions.at(event.seq), event));
-      const page = { batches: [...batchesOf(deliveries, this.#batchUnits)], afterSeq, endSeq, first };
+      const page = { batches: [...batchesOf(events.map(this.#deliveryOf), this.#batchUnits)], afterSeq, endSeq, first };
       this.#cache.put(sweep.key, page);
       sweep.endSeq = endSeq;
       for (const waiting of [...sweep.waiting]) {

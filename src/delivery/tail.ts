@@ -6,14 +6,13 @@
  * looking at the log's head on a timer. From time to time quiet subscribers are told their position, so that it does not
  * grow old while they miss nothing.
  */
-import { EVERYTHING } from '../contract/channels.ts';
 import { bytesInMemory, upTo } from '../limits/bytes.ts';
 import { Turns } from '../limits/turns.ts';
 import type { EventLog, StoredEvent } from '../log/log.ts';
-import { Delivery } from './batch.ts';
 import type { Hub } from './hub.ts';
 import { LiveWindow } from './live-window.ts';
 import { liveNotice } from './notices.ts';
+import type { DeliveryOf } from './present.ts';
 
 export interface TailOptions {
   /** How long an event waits for its predecessors before the log is read, in ms. */
@@ -56,6 +55,7 @@ export class Tail implements Disposable {
   readonly cutOvers = new Turns(CUT_OVERS_PER_TURN);
   readonly #log: EventLog;
   readonly #hub: Hub;
+  readonly #deliveryOf: DeliveryOf;
   readonly #options: Required<TailOptions>;
   readonly #stop = new AbortController();
   readonly #early = new Map<number, StoredEvent>();
@@ -75,8 +75,9 @@ export class Tail implements Disposable {
   /** Where it was when quiet subscribers were told last. */
   #toldSeq = 0;
 
-  private constructor(log: EventLog, hub: Hub, options: TailOptions) {
+  private constructor(log: EventLog, hub: Hub, deliveryOf: DeliveryOf, options: TailOptions) {
     this.#log = log;
+    this.#deliveryOf = deliveryOf;
     this.#hub = hub;
     this.#options = {
       reorderWaitMs: 50,
@@ -95,8 +96,8 @@ export class Tail implements Disposable {
    *
    * @throws what the log throws.
    */
-  static async start(log: EventLog, hub: Hub, options: TailOptions = {}): Promise<Tail> {
-    const tail = new Tail(log, hub, options);
+  static async start(log: EventLog, hub: Hub, deliveryOf: DeliveryOf, options: TailOptions = {}): Promise<Tail> {
+    const tail = new Tail(log, hub, deliveryOf, options);
     await tail.#readLatest();
     await tail.#repair();
     tail.#headTimer = setInterval(() => tail.checkHead(), tail.#options.headCheckMs);
@@ -175,7 +176,7 @@ export class Tail implements Disposable {
     let bytes = 0;
     let from = head + 1;
     while (from > first && bytes < this.#options.windowBytes && latest.length < START_ROWS) {
-      const query = { beforeSeq: from, channels: EVERYTHING, limit: START_ROWS - latest.length };
+      const query = { beforeSeq: from, channels: 'all' as const, limit: START_ROWS - latest.length };
       const { events, endSeq } = await this.#log.read(query, this.#stop.signal);
       for (const event of events) bytes += bytesInMemory(event.body.length);
       latest.push(...events);
@@ -200,7 +201,7 @@ export class Tail implements Disposable {
   }
 
   #emit(event: StoredEvent): void {
-    const delivery = new Delivery(this.#log.positions.at(event.seq), event);
+    const delivery = this.#deliveryOf(event);
     this.#seq = event.seq;
     this.window.push(delivery);
     if (event.seq <= this.#startSeq) return;
@@ -243,7 +244,7 @@ export class Tail implements Disposable {
     const { head } = await this.#log.bounds();
     while (this.#seq < head && !this.#stop.signal.aborted) {
       this.#repairs += 1;
-      const page = await this.#log.read({ afterSeq: this.#seq, channels: EVERYTHING, limit: REPAIR_ROWS }, this.#stop.signal);
+      const page = await this.#log.read({ afterSeq: this.#seq, channels: 'all', limit: REPAIR_ROWS }, this.#stop.signal);
       if (page.first > this.#seq + 1) this.#jumpTo(page.first - 1);
       this.offer(page.events);
     }

@@ -3,8 +3,8 @@ import { CourierError } from '../errors.ts';
 import type { NewEvent, StoredEvent } from './log.ts';
 
 /** The event as it is stored under a number. */
-export function numbered({ channel, family, type, body }: NewEvent, seq: number): StoredEvent {
-  return { seq, channel, family, type, body };
+export function numbered({ channel, family, type, version, body }: NewEvent, seq: number): StoredEvent {
+  return { seq, channel, family, type, version, body };
 }
 
 /** Those who are told of each commit. */

@@ -16,7 +16,7 @@
  * - **Recognisable.** A position of another log, or of this one in a state that was lost, is never taken for one of now.
  */
 import type { Readable } from 'node:stream';
-import type { ChannelFamily, ChannelSet } from '../contract/channels.ts';
+import type { ChannelSet } from '../contract/channels.ts';
 import type { Positions } from './positions.ts';
 
 /** For how long an idempotency key is remembered, in ms: 24 h. */
@@ -28,8 +28,10 @@ export const TRIM_GRAIN_MS = 24 * 60 * 60 * 1000;
 /** An event that is validated and authorised, but has no position yet. */
 export interface NewEvent {
   readonly channel: string;
-  readonly family: ChannelFamily;
+  readonly family: string;
   readonly type: string;
+  /** Of the form that the type's data has. */
+  readonly version: number;
   /** The event as JSON text without its `id`: `{"channel":…,"type":…,"metadata":…,"data":…}`. */
   readonly body: string;
   readonly idempotency?: { readonly principal: string; readonly key: string } | undefined;
@@ -40,8 +42,9 @@ export interface StoredEvent {
   /** Its number in the log: 1 or more. */
   readonly seq: number;
   readonly channel: string;
-  readonly family: ChannelFamily;
+  readonly family: string;
   readonly type: string;
+  readonly version: number;
   /** As in NewEvent. */
   readonly body: string;
 }
@@ -67,7 +70,8 @@ export type LogStart =
   | { readonly beforeSeq: number; readonly afterSeq?: undefined };
 
 export type LogQuery = LogStart & {
-  readonly channels: ChannelSet;
+  /** `all` is every event that there is, of families too that the contract no longer has. */
+  readonly channels: ChannelSet | 'all';
   /** Only events of these types; all when absent. */
   readonly types?: ReadonlySet<string> | undefined;
   /** Rows looked at, at most; a page may have fewer events when `types` filters. */

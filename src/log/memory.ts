@@ -46,6 +46,8 @@ class MemoryLog implements EventLog {
   #entries: Entry[] = [];
   /** Numbers by channel and by family, ascending; of what is retained. */
   readonly #index = new Map<string, number[]>();
+  /** Of which it has had events. */
+  readonly #families = new Set<string>();
   readonly #keys = new Map<string, Entry & { readonly keyedMs: number }>();
   readonly #listeners = new CommitListeners();
   readonly onCommit = this.#listeners.add;
@@ -92,6 +94,7 @@ class MemoryLog implements EventLog {
     this.#bytes += entryBytes(event);
     this.#addTo(`c:${event.channel}`, event.seq);
     this.#addTo(`f:${event.family}`, event.seq);
+    this.#families.add(event.family);
     if (idempotency !== undefined) this.#keys.set(keyText(idempotency), { ...entry, keyedMs: latest });
     return { event, duplicate: false };
   }
@@ -101,7 +104,7 @@ class MemoryLog implements EventLog {
     this.#assertOpen();
     const bounds = this.#bounds;
     const span = spanOf(start, bounds);
-    const seqs = isEverything(channels) ? this.#range(span) : this.#matches(channels, span);
+    const seqs = channels === 'all' || isEverything(channels, this.#families) ? this.#range(span) : this.#matches(channels, span);
     const eventAt = (seq: number) => (this.#entries[seq - this.#trimmedSeq - 1] as Entry).event;
     return fillPage(seqs, eventAt, { span, bounds, limit, types });
   }

@@ -15,6 +15,7 @@ import { PostgresAddress } from './postgres/address.ts';
 import { APPEND, appendedOf, appendValues, OTHER_EPOCH } from './postgres/append.ts';
 import { connect, PostgresDatabase, PostgresSockets, reasonOf } from './postgres/database.ts';
 import { ensurePartitions, PastDays } from './postgres/days.ts';
+import { type FamilyNumbers, numberFamilies, withFamilies } from './postgres/families.ts';
 import { keepGuard, openError, openGuard, withClient } from './postgres/guard.ts';
 import { beginEpoch, checkNewest, type FoundLog, findLog, migrate, NO_PARTITION, SERVER_NAME } from './postgres/schema.ts';
 import { checkServer, checkSessions, PostgresOpenError, prepareSession, ServerWatch } from './postgres/server.ts';
@@ -23,6 +24,8 @@ import type { Row } from './reading.ts';
 
 export interface PostgresLogOptions {
   readonly url: string;
+  /** Of channels, in an order that every instance of the contract has: instances of earlier versions number them by it. */
+  readonly families?: readonly string[];
   /** The clock, in ms since 1970; the database's when absent. */
   readonly now?: () => number;
   /** How often the server's settings are looked at again, in ms. */
@@ -67,8 +70,9 @@ export async function openPostgresLog(options: PostgresLogOptions): Promise<Shar
   try {
     const found = { ...(await findLog(guard)), standbys: await checkServer(guard) };
     await ensurePartitions(guard, options.now?.());
+    const families = await numberFamilies(guard, options.families ?? []);
     stack.move();
-    return new PostgresLog(options, address, guard, sockets, found);
+    return new PostgresLog(options, address, guard, sockets, { ...found, families });
   } catch (error) {
     throw openError(address, error);
   }
@@ -87,6 +91,7 @@ class PostgresLog implements SharedLog {
   #problem: string | undefined;
   readonly #server: ServerWatch;
   readonly #pastDays = new PastDays();
+  #families: FamilyNumbers;
   /** The highest number that was seen: the log may not be shorter. */
   #head: number;
   /** Why nothing can be done any more. */
@@ -100,10 +105,11 @@ class PostgresLog implements SharedLog {
     address: PostgresAddress,
     guard: pg.Client,
     sockets: PostgresSockets,
-    { identity, head, epochs, standbys }: FoundLog & { readonly standbys: string },
+    { identity, head, epochs, standbys, families }: FoundLog & { readonly standbys: string; readonly families: FamilyNumbers },
   ) {
     this.#options = options;
     this.identity = identity;
+    this.#families = families;
     this.#head = head;
     this.positions = new Positions(epochs);
     this.#sockets = sockets;
@@ -160,7 +166,8 @@ class PostgresLog implements SharedLog {
   }
 
   async #store(events: readonly NewEvent[]): Promise<Row[]> {
-    const values = appendValues(this.positions.epoch, this.#options.now?.(), events);
+    const families = await this.#numbersOf(events.map(({ family }) => family));
+    const values = appendValues(this.positions.epoch, this.#options.now?.(), events, (family) => families.get(family) as number);
     try {
       return await this.database.query(APPEND, values);
     } catch (error) {
@@ -170,14 +177,20 @@ class PostgresLog implements SharedLog {
     }
   }
 
+  async #numbersOf(families: Iterable<string>): Promise<FamilyNumbers> {
+    this.#families = await withFamilies(this.#families, this.database, families);
+    return this.#families;
+  }
+
   async read(query: LogQuery, signal: AbortSignal): Promise<LogPage> {
     signal.throwIfAborted();
     const seenHead = this.#head;
     this.#assertOpen();
     try {
-      const rows = await this.database.query(...readCall(query));
+      const families = await this.#numbersOf(query.channels === 'all' ? [] : query.channels.families);
+      const rows = await this.database.query(...readCall(query, families));
       signal.throwIfAborted();
-      return pageOf(rows, query, this.#boundsOf(rows[0], seenHead));
+      return pageOf(rows, query, this.#boundsOf(rows[0], seenHead), families);
     } catch (cause) {
       if (signal.aborted) throw signal.reason;
       throw this.#failure('read', cause);

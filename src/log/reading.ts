@@ -1,5 +1,5 @@
 /** What reading is in every log: the numbers that a page goes over, the events of its rows, and where it ends. */
-import { CHANNEL_FAMILIES, type ChannelFamily, type ChannelSet } from '../contract/channels.ts';
+import { type ChannelSet, familyIn } from '../contract/channels.ts';
 import { selectsType } from '../contract/filter.ts';
 import { type LogBounds, type LogPage, type LogQuery, type LogStart, PAGE_BYTES, type StoredEvent } from './log.ts';
 
@@ -23,9 +23,11 @@ export function lengthOf({ beginSeq, step, endSeq }: Span, { first, head }: LogB
   return step === 1 ? Math.max(0, Math.min(endSeq, head) - beginSeq + 1) : Math.max(0, beginSeq - Math.max(endSeq, first) + 1);
 }
 
-/** Whether every channel is read, so that the numbers are dense. */
-export function isEverything({ families }: ChannelSet): boolean {
-  return families.size === CHANNEL_FAMILIES.length;
+/** Whether every event is read, so that the numbers are dense. @param families of which the log has events. */
+export function isEverything(channels: ChannelSet | 'all', families: Iterable<string>): boolean {
+  if (channels === 'all') return true;
+  for (const family of families) if (!channels.families.has(family)) return false;
+  return true;
 }
 
 export interface PageOptions extends Pick<LogQuery, 'limit' | 'types'> {
@@ -65,17 +67,15 @@ export function fillPage<R>(
 /** A row of a database, by its columns. */
 export type Row = Readonly<Record<string, unknown>>;
 
-/** A family as tables have it. */
-export function familyNumber(family: ChannelFamily): number {
-  return CHANNEL_FAMILIES.indexOf(family);
-}
-
+/** @param row its channel says its family; the number that a table has for that is for indexes only. */
 export function storedEvent(row: Row): StoredEvent {
+  const channel = String(row['channel']);
   return {
     seq: Number(row['seq']),
-    channel: String(row['channel']),
-    family: CHANNEL_FAMILIES[Number(row['family'])] as ChannelFamily,
+    channel,
+    family: familyIn(channel) ?? channel,
     type: String(row['type']),
+    version: Number(row['version']),
     body: String(row['body']),
   };
 }

@@ -9,7 +9,6 @@ import { CommitListeners, numbered, unavailable } from './answers.ts';
 import { bytesOf, MAX_IN_FLIGHT_BYTES } from './group-commit.ts';
 import type { Appended, Concern, EventLog, LogBounds, LogCopy, LogPage, LogQuery, NewEvent, StoredEvent } from './log.ts';
 import { Positions } from './positions.ts';
-import { isEverything } from './reading.ts';
 import { openCopy, removeCopy } from './sqlite/copy.ts';
 import type { Answers, Disk, Placement, Question, Reply, Request, WorkerSettings } from './sqlite/messages.ts';
 import { LogOpenError, messageOf } from './sqlite/schema.ts';
@@ -119,15 +118,7 @@ class SqliteLog implements EventLog {
 
   async read({ channels, types, limit, ...start }: LogQuery, signal: AbortSignal): Promise<LogPage> {
     signal.throwIfAborted();
-    const families = isEverything(channels) ? 'all' : [...channels.families];
-    const page = await this.#request({
-      kind: 'read',
-      start,
-      families,
-      singles: [...channels.singles],
-      types: types && [...types],
-      limit,
-    });
+    const page = await this.#request({ kind: 'read', start, channels, types, limit });
     signal.throwIfAborted();
     return page;
   }

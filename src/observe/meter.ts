@@ -1,7 +1,6 @@
 /** What the gateway counts about itself. Labels are of closed sets: never a channel, a user or anything that a caller chose. */
 import type { Transport } from '../contract/admin.ts';
-import type { GapReason } from '../contract/events/courier.ts';
-import type { EventType } from '../contract/events/index.ts';
+import type { GapReason } from '../contract/envelope.ts';
 import type { LimitedAction } from '../limits/limits.ts';
 
 export type Surface = 'trpc' | 'http' | 'websocket';
@@ -19,7 +18,7 @@ export interface Meter {
   /** An input was refused because of its form. */
   invalid(surface: Surface): void;
   /** A publish ended: with events of these types stored, or with none. */
-  published(types: readonly EventType[], seconds: number): void;
+  published(types: readonly string[], seconds: number): void;
   publishFailed(seconds: number): void;
   /** Events were handed to subscribers: copies count. */
   delivered(copies: number): void;

@@ -3,8 +3,9 @@
 import { getHeapStatistics } from 'node:v8';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { ClientIdentity, Health, Transport } from '../contract/admin.ts';
-import { SERVICE_NAMES, type Service, serviceOf } from '../contract/events/index.ts';
+import type { Contract } from '../contract/contract.ts';
 import type { LogBounds } from '../log/log.ts';
+import { contractHash } from '../version.ts';
 import { countByClass } from './clients.ts';
 import { SEVERITY } from './health.ts';
 import { LatencyCounter } from './latencies.ts';
@@ -13,8 +14,7 @@ import type { Counted } from './rates.ts';
 
 /** What is asked for when the metrics are. */
 export interface MetricSources {
-  /** The hash of the gateway's contract. */
-  readonly contract: string;
+  readonly contract: Contract;
   readonly connections: () => Readonly<Record<Transport, number>>;
   /** What connected clients say that they are, one for each connection. */
   readonly clients: () => readonly ClientIdentity[];
@@ -84,7 +84,7 @@ export function createMetrics(sources: MetricSources): Metrics {
   const limitHits = counter('courier_rate_limit_hits_total', 'Calls and connections that were refused because of a limit.', ['limit']);
   const invalid = counter('courier_validation_failures_total', 'Inputs that were refused because of their form.', ['surface']);
   const errors = counter('courier_errors_total', "Failures that are no caller's fault.", ['kind']);
-  const published = Object.fromEntries(SERVICE_NAMES.map((service) => [service, 0])) as Record<Service, number>;
+  const published = new Map([...sources.contract.services.keys()].map((service) => [service, 0]));
   new Counter({
     name: 'courier_messages_published_total',
     help: 'Events whose publishing was acknowledged, by the service whose they are.',
@@ -92,7 +92,7 @@ export function createMetrics(sources: MetricSources): Metrics {
     registers,
     collect() {
       this.reset();
-      for (const [service, count] of Object.entries(published)) this.inc({ service }, count);
+      for (const [service, count] of published) this.inc({ service }, count);
     },
   });
   const gaps = counter('courier_gaps_total', 'Gap notices that were given to subscribers.', ['reason']);
@@ -146,7 +146,7 @@ export function createMetrics(sources: MetricSources): Metrics {
     labelNames: ['client', 'contract'],
     registers,
     collect() {
-      for (const [client, contracts] of Object.entries(countByClass(sources.clients(), sources.contract))) {
+      for (const [client, contracts] of Object.entries(countByClass(sources.clients(), contractHash(sources.contract)))) {
         for (const [contract, count] of Object.entries(contracts)) this.set({ client, contract }, count);
       }
     },
@@ -212,7 +212,10 @@ export function createMetrics(sources: MetricSources): Metrics {
       refused += 1;
     },
     published: (types, seconds) => {
-      for (const type of types) published[serviceOf(type) as Service] += 1;
+      for (const type of types) {
+        const service = sources.contract.serviceOf(type) ?? '';
+        published.set(service, (published.get(service) ?? 0) + 1);
+      }
       publishSeconds.observe({ outcome: 'stored' }, seconds);
       publishes.observe(seconds);
     },
@@ -242,7 +245,7 @@ export function createMetrics(sources: MetricSources): Metrics {
     counted: () => {
       const { trpc, plain, sse } = sources.connections();
       return {
-        totals: { published: Object.values(published).reduce((sum, count) => sum + count, 0), delivered, replayed, failures, refused },
+        totals: { published: [...published.values()].reduce((sum, count) => sum + count, 0), delivered, replayed, failures, refused },
         publishes: publishes.counts,
         deliveries: deliveries.counts,
         connections: trpc + plain + sse,

@@ -16,9 +16,9 @@ import {
   type Tracer,
   trace,
 } from '@opentelemetry/api';
-import { familyForm, familyOf } from '../contract/channels.ts';
+import { familyForm, familyIn } from '../contract/channels.ts';
+import type { CheckedDraft } from '../contract/draft.ts';
 import type { EventMetadata } from '../contract/envelope.ts';
-import type { CheckedDraft } from '../contract/events/index.ts';
 import { formatTraceparent, parseTraceparent } from '../contract/traceparent.ts';
 import { tellable } from '../errors.ts';
 import { VERSION } from '../version.ts';
@@ -183,7 +183,7 @@ function attributesOf(channel: string, type: string, correlationId: string | und
 
 /** The family of the channel, as names of spans must be few. */
 function destinationOf(channel: string): string {
-  const family = familyOf(channel);
+  const family = familyIn(channel);
   return family === undefined ? 'unknown' : familyForm(family);
 }
 

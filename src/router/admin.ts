@@ -2,56 +2,58 @@
 import { z } from 'zod';
 import { identifier } from '../auth/claims.ts';
 import { LOG_LEVELS, ROLES } from '../contract/admin.ts';
-import { familyOf } from '../contract/channels.ts';
+import type { Contract } from '../contract/contract.ts';
 import { position } from '../contract/position.ts';
 import { administering, checked, observing, router } from './trpc.ts';
 
 const MAX_NAME_LENGTH = 128;
 const name = z.string().min(1).max(MAX_NAME_LENGTH);
-const knownChannel = z.string().refine((channel) => familyOf(channel) !== undefined, { error: 'is no channel' });
 
-export const adminRouter = router({
-  /** Open connections, oldest first; with `sub`, those of one principal. */
-  connections: administering
-    .input(checked(z.strictObject({ sub: name.optional() }).optional()))
-    .query(({ ctx, input }) => ctx.administration.connections(input?.sub)),
+export function adminRouter({ channels }: Contract) {
+  const knownChannel = z.string().refine((channel) => channels.familyOf(channel) !== undefined, { error: 'is no channel' });
+  return router({
+    /** Open connections, oldest first; with `sub`, those of one principal. */
+    connections: administering
+      .input(checked(z.strictObject({ sub: name.optional() }).optional()))
+      .query(({ ctx, input }) => ctx.administration.connections(input?.sub)),
 
-  /** Channels and families with subscribers, and channels with recent events. */
-  channels: observing.query(({ ctx }) => ctx.administration.channels()),
+    /** Channels and families with subscribers, and channels with recent events. */
+    channels: observing.query(({ ctx }) => ctx.administration.channels()),
 
-  /** The same as `GET /stats`. */
-  stats: observing.query(({ ctx }) => ctx.administration.stats()),
+    /** The same as `GET /stats`. */
+    stats: observing.query(({ ctx }) => ctx.administration.stats()),
 
-  /** The figures of the last 15 minutes, in intervals of 5 s. */
-  series: observing.query(({ ctx }) => ctx.administration.series()),
+    /** The figures of the last 15 minutes, in intervals of 5 s. */
+    series: observing.query(({ ctx }) => ctx.administration.series()),
 
-  /** The subscribers of the event's channel that had started before the event, and whether each was handed the event. */
-  recipients: administering
-    .input(checked(z.strictObject({ id: position, channel: knownChannel, type: name })))
-    .query(({ ctx, input }) => ctx.administration.recipients(input)),
+    /** The subscribers of the event's channel that had started before the event, and whether each was handed the event. */
+    recipients: administering
+      .input(checked(z.strictObject({ id: position, channel: knownChannel, type: name })))
+      .query(({ ctx, input }) => ctx.administration.recipients(input)),
 
-  /** Closes a connection with 1013: its client may reconnect after a delay. Returns whether the connection existed. */
-  disconnect: administering
-    .input(checked(z.strictObject({ connection_id: name })))
-    .mutation(async ({ ctx, input }) => ({ disconnected: await ctx.administration.disconnect(input.connection_id) })),
+    /** Closes a connection with 1013: its client may reconnect after a delay. Returns whether the connection existed. */
+    disconnect: administering
+      .input(checked(z.strictObject({ connection_id: name })))
+      .mutation(async ({ ctx, input }) => ({ disconnected: await ctx.administration.disconnect(input.connection_id) })),
 
-  /**
-   * Revokes the token with a `jti`, or all tokens of a `sub` issued until now, of one role or of all. Closes the connections
-   * that use a revoked token with 1008, and returns how many they were.
-   */
-  revoke: administering
-    .input(
-      checked(
-        z.union([z.strictObject({ sub: identifier, role: z.enum(ROLES).optional() }), z.strictObject({ jti: identifier })], {
-          error: 'must be {sub}, {sub, role} or {jti}, with a known role',
-        }),
-      ),
-    )
-    .mutation(async ({ ctx, input }) => ({ ended: await ctx.administration.revoke(input) })),
+    /**
+     * Revokes the token with a `jti`, or all tokens of a `sub` issued until now, of one role or of all. Closes the connections
+     * that use a revoked token with 1008, and returns how many they were.
+     */
+    revoke: administering
+      .input(
+        checked(
+          z.union([z.strictObject({ sub: identifier, role: z.enum(ROLES).optional() }), z.strictObject({ jti: identifier })], {
+            error: 'must be {sub}, {sub, role} or {jti}, with a known role',
+          }),
+        ),
+      )
+      .mutation(async ({ ctx, input }) => ({ ended: await ctx.administration.revoke(input) })),
 
-  /** Sets the lowest level that the gateway logs, until its next start. */
-  setLogLevel: administering.input(checked(z.strictObject({ level: z.enum(LOG_LEVELS) }))).mutation(({ ctx, input: { level } }) => {
-    ctx.administration.setLogLevel(level);
-    return { level };
-  }),
-});
+    /** Sets the lowest level that the gateway logs, until its next start. */
+    setLogLevel: administering.input(checked(z.strictObject({ level: z.enum(LOG_LEVELS) }))).mutation(({ ctx, input: { level } }) => {
+      ctx.administration.setLogLevel(level);
+      return { level };
+    }),
+  });
+}

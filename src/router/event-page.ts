@@ -1,10 +1,9 @@
 /** Pages of events as answers: how many one answer may hold, and their serialisation. */
 import superjson, { type SuperJSONResult } from 'superjson';
-import type { CourierEvent } from '../contract/events/index.ts';
+import type { HistoryPage } from '../contract/types.ts';
 import type { Delivery } from '../delivery/batch.ts';
 import { eventOf } from '../delivery/event-stream.ts';
 import { CourierError } from '../errors.ts';
-import type { HistoryPage } from '../history.ts';
 import { PAGE_BYTES } from '../log/log.ts';
 
 /**
@@ -23,12 +22,12 @@ export interface AnswerSize {
 const pages = new WeakSet<object>();
 
 /** Makes the page for a caller. @throws {CourierError} PAYLOAD_TOO_LARGE when the answer is full. */
-export function pageFor(answer: AnswerSize, page: HistoryPage<Delivery>): HistoryPage<CourierEvent> {
+export function pageFor(answer: AnswerSize, page: HistoryPage<Delivery>): HistoryPage<unknown> {
   if (answer.units >= MAX_ANSWER_UNITS) {
     throw new CourierError('PAYLOAD_TOO_LARGE', 'the pages of one batch are too large together; ask for this one by itself');
   }
   answer.units += page.events.reduce((sum, { units }) => sum + units, 0);
-  const events = page.events.map((delivery) => eventOf<CourierEvent>(delivery));
+  const events = page.events.map((delivery) => eventOf(delivery));
   const made = { ...page, events };
   pages.add(made);
   return made;
@@ -42,6 +41,6 @@ export function serialize(value: unknown): SuperJSONResult {
   return { json: value as never, meta: { values, v: 1 } };
 }
 
-function isPage(value: unknown): value is HistoryPage<CourierEvent> {
+function isPage(value: unknown): value is HistoryPage<unknown> {
   return typeof value === 'object' && value !== null && pages.has(value);
 }

@@ -1,36 +1,53 @@
-/** The router. Its type tells clients the input and the output of every procedure. */
-import type { AnyTRPCProcedure } from '@trpc/server';
+/** The router of a contract: a procedure for each service and family, and those that every gateway has. */
+import type { AnyTRPCProcedure, AnyTRPCRouter } from '@trpc/server';
+import type { Contract } from '../contract/contract.ts';
+import { procedureOf } from '../contract/names.ts';
+import type { TypedContract } from '../contract/types.ts';
+import type { contract as lumiere } from '../contracts/lumiere/contract.ts';
 import { adminRouter } from './admin.ts';
 import { authRouter } from './auth.ts';
-import { backtestRouter, globalRouter, onJob, strategyRouter, userRouter } from './channels.ts';
+import { familyEvents } from './channels.ts';
 import { eventsRouter, servicePublish } from './events.ts';
+import type { RouterOf } from './routes.ts';
 import { router } from './trpc.ts';
 
-export const appRouter = router({
-  prophet: router({ publish: servicePublish('prophet') }),
-  cartographe: router({ publish: servicePublish('cartographe') }),
-  chevalier: router({ publish: servicePublish('chevalier') }),
-  forge: router({ publish: servicePublish('forge'), onJob }),
-  events: eventsRouter,
-  global: globalRouter,
-  user: userRouter,
-  strategy: strategyRouter,
-  backtest: backtestRouter,
-  auth: authRouter,
-  admin: adminRouter,
-});
+export type { RouterOf } from './routes.ts';
+/** The router of Lumiere's contract. */
+export type AppRouter = RouterOf<typeof lumiere>;
 
-export type AppRouter = typeof appRouter;
+/** Makes the router of a contract. */
+export function createRouter<C extends TypedContract>(contract: C & Contract): RouterOf<C> {
+  const routes: Record<string, Record<string, AnyTRPCProcedure>> = {};
+  const add = (path: string, procedure: AnyTRPCProcedure) => {
+    const [route, name] = path.split('.') as [string, string];
+    routes[route] = { ...routes[route], [name]: procedure };
+  };
+  for (const service of contract.services.keys()) add(`${service}.publish`, servicePublish(contract, service));
+  for (const family of contract.channels.families) add(procedureOf(family), familyEvents(contract, family));
+  const own = Object.entries(routes).map(([route, procedures]) => [route, router(procedures)] as const);
+  const made = router({
+    ...Object.fromEntries(own),
+    events: eventsRouter(contract),
+    auth: authRouter(contract),
+    admin: adminRouter(contract),
+  });
+  // The procedures were made in loops, which the compiler cannot follow.
+  return made as unknown as RouterOf<C>;
+}
 
-/** All procedures by their full paths, which the router's type does not have. */
-const PROCEDURES = appRouter._def.procedures as unknown as Readonly<Record<string, AnyTRPCProcedure>>;
+/** The procedure at a path. */
+function procedureAt(of: AnyTRPCRouter, path: string): AnyTRPCProcedure | undefined {
+  // All procedures by their full paths, which the router's type does not have.
+  const procedures = of._def.procedures as unknown as Readonly<Record<string, AnyTRPCProcedure>>;
+  return Object.hasOwn(procedures, path) ? procedures[path] : undefined;
+}
 
 /** Is there a procedure at this path? */
-export function isProcedure(path: string): boolean {
-  return Object.hasOwn(PROCEDURES, path);
+export function isProcedure(of: AnyTRPCRouter, path: string): boolean {
+  return procedureAt(of, path) !== undefined;
 }
 
 /** Is there a subscription at this path? */
-export function isSubscription(path: string): boolean {
-  return isProcedure(path) && PROCEDURES[path]?._def.type === 'subscription';
+export function isSubscription(of: AnyTRPCRouter, path: string): boolean {
+  return procedureAt(of, path)?._def.type === 'subscription';
 }

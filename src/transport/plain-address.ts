@@ -1,23 +1,17 @@
 /** What an address without tRPC asks for, the same on every transport: `/{channels}?token=&last_event_id=&from=&types=`. */
 import { z } from 'zod';
 import type { Principal } from '../auth/principal.ts';
+import type { Contract } from '../contract/contract.ts';
 import { CourierError, validated } from '../errors.ts';
-import { MAX_CHANNELS, typeList } from '../router/events.ts';
+import { MAX_CHANNELS } from '../router/events.ts';
 import { positionFrom, readableChannels, type SubscribeRequest } from '../subscribe.ts';
 import { decodeSegment, type RequestTarget } from './request-target.ts';
-
-/** Event types, separated by commas. */
-export const typesInAddress = z
-  .string()
-  .transform((list) => list.split(','))
-  .pipe(typeList)
-  .optional();
 
 const query = z.strictObject({
   token: z.string().optional(),
   last_event_id: z.string().optional(),
   from: z.enum(['now', 'earliest']).optional(),
-  types: typesInAddress,
+  types: z.string().optional(),
 });
 
 /**
@@ -26,14 +20,14 @@ const query = z.strictObject({
  * @throws {CourierError} BAD_REQUEST when the list is too long, or naming the first entry that is neither a channel nor a
  * pattern; FORBIDDEN naming the first that the principal may not read.
  */
-export function readableChannelList(principal: Principal, list: string): string[] {
+export function readableChannelList(contract: Contract, principal: Principal, list: string): string[] {
   const channels = list.split(',');
   if (channels.length > MAX_CHANNELS) {
     const message = `must be at most ${MAX_CHANNELS} channels and patterns, not ${channels.length}`;
     throw new CourierError('BAD_REQUEST', message, { issues: [{ path: 'channels', message }] });
   }
   // One by one, for the error to name the entry.
-  for (const channel of channels) readableChannels(principal, [channel]);
+  for (const channel of channels) readableChannels(contract, principal, [channel]);
   return channels;
 }
 
@@ -44,6 +38,7 @@ export function readableChannelList(principal: Principal, list: string): string[
  * @throws {CourierError} BAD_REQUEST naming what is malformed; what `readableChannelList` throws.
  */
 export function plainSubscription(
+  contract: Contract,
   principal: Principal,
   { path, search }: RequestTarget,
   prefix: string,
@@ -52,6 +47,12 @@ export function plainSubscription(
   const { last_event_id, from, types } = validated(query, Object.fromEntries(new URLSearchParams(search)));
   if (last_event_id !== undefined) positionFrom('last_event_id', last_event_id);
   if (lastEventId !== undefined) positionFrom('Last-Event-ID', lastEventId);
-  const channels = readableChannelList(principal, decodeSegment(path.slice(prefix.length)));
-  return { channels, types, from, lastEventId: lastEventId ?? last_event_id };
+  const channels = readableChannelList(contract, principal, decodeSegment(path.slice(prefix.length)));
+  return { channels, types: typesInAddress(contract, types), from, lastEventId: lastEventId ?? last_event_id };
+}
+
+/** Reads event types, separated by commas. @throws {CourierError} BAD_REQUEST naming the first that the contract does not have. */
+export function typesInAddress(contract: Contract, list: string | undefined): string[] | undefined {
+  if (list === undefined) return undefined;
+  return validated(z.strictObject({ types: contract.typeList }), { types: list.split(',') }).types;
 }

@@ -6,6 +6,7 @@ import type { Principal } from '../auth/principal.ts';
 import type { Timings } from '../connections/timings.ts';
 import type { Health } from '../contract/admin.ts';
 import { asyncApiDocument } from '../contract/asyncapi.ts';
+import type { Contract } from '../contract/contract.ts';
 import { contractDocument } from '../contract/document.ts';
 import type { Pipeline } from '../delivery/pipeline.ts';
 import { CourierError, invalidField, validated } from '../errors.ts';
@@ -14,8 +15,7 @@ import type { LimitedAction } from '../limits/limits.ts';
 import { isServing } from '../observe/health.ts';
 import type { Logger } from '../observe/logger.ts';
 import { authorise, publish } from '../publish.ts';
-import { anyDraft } from '../router/events.ts';
-import { CONTRACT_HASH, VERSION } from '../version.ts';
+import { contractHash, VERSION } from '../version.ts';
 import { sendCopy } from './backup.ts';
 import { credentialsOf } from './caller.ts';
 import { headerOf, readJson, requireMethod, sendJson, traceparentFrom } from './http-exchange.ts';
@@ -76,7 +76,7 @@ async function handlePublish(deps: PlainHttpDeps, exchange: RoutedExchange, chan
   authorise(deps.pipeline, call, []);
   const draft = draftFrom(req, await readJson(req, connection), channel);
   authorise(deps.pipeline, call, [draft]);
-  const [receipt] = await publish(deps.pipeline, call, [validated(anyDraft, draft)]);
+  const [receipt] = await publish(deps.pipeline, call, [validated(deps.pipeline.contract.draft, draft)]);
   sendJson(exchange.res, 201, JSON.stringify(receipt));
 }
 
@@ -110,17 +110,21 @@ const historyQuery = z.strictObject({
   after: z.string().optional(),
   before: z.string().optional(),
   limit: z.coerce.number().int().min(1).max(MAX_HISTORY_LIMIT).optional(),
-  types: typesInAddress,
+  types: z.string().optional(),
 });
 
 async function handleHistory(deps: PlainHttpDeps, exchange: RoutedExchange, channels: string | undefined): Promise<void> {
   const principal = await caller(exchange, 'query');
   if (channels === undefined) throw new CourierError('NOT_FOUND', 'name channels or patterns: /events/{channel},{pattern}');
-  const query = validated(historyQuery, Object.fromEntries(new URLSearchParams(exchange.target.search)));
+  const { types, ...query } = validated(historyQuery, Object.fromEntries(new URLSearchParams(exchange.target.search)));
   const page = await history(
-    deps.pipeline.log,
+    deps.pipeline,
     principal,
-    { channels: readableChannelList(principal, channels), ...query },
+    {
+      channels: readableChannelList(deps.pipeline.contract, principal, channels),
+      ...query,
+      types: typesInAddress(deps.pipeline.contract, types),
+    },
     exchange.connection.signal,
   );
   const { events, ...rest } = page;
@@ -141,19 +145,26 @@ async function handleMetrics(deps: PlainHttpDeps, { res, requestId }: RoutedExch
   res.writeHead(200, { 'content-type': contentType, 'x-request-id': requestId }).end(text);
 }
 
-/** They are the same as long as the process lives. */
-let contract: string | undefined;
-let asyncApi: string | undefined;
+/** By contract: what is served of it does not change. */
+const documents = new WeakMap<Contract, { readonly contract: string; readonly asyncApi: string }>();
 
-function handleContract(_deps: PlainHttpDeps, exchange: RoutedExchange): Promise<void> {
-  contract ??= JSON.stringify(contractDocument());
-  sendJson(exchange.res, 200, contract);
+function documentsOf(contract: Contract): { readonly contract: string; readonly asyncApi: string } {
+  const known = documents.get(contract);
+  if (known !== undefined) return known;
+  const document = contractDocument(contract);
+  const edition = { version: VERSION, contractHash: contractHash(contract) };
+  const made = { contract: JSON.stringify(document), asyncApi: JSON.stringify(asyncApiDocument(document, edition)) };
+  documents.set(contract, made);
+  return made;
+}
+
+function handleContract({ pipeline }: PlainHttpDeps, exchange: RoutedExchange): Promise<void> {
+  sendJson(exchange.res, 200, documentsOf(pipeline.contract).contract);
   return Promise.resolve();
 }
 
-function handleAsyncApi(_deps: PlainHttpDeps, exchange: RoutedExchange): Promise<void> {
-  asyncApi ??= JSON.stringify(asyncApiDocument(contractDocument(), { version: VERSION, contractHash: CONTRACT_HASH }));
-  sendJson(exchange.res, 200, asyncApi);
+function handleAsyncApi({ pipeline }: PlainHttpDeps, exchange: RoutedExchange): Promise<void> {
+  sendJson(exchange.res, 200, documentsOf(pipeline.contract).asyncApi);
   return Promise.resolve();
 }
 

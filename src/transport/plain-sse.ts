@@ -18,7 +18,7 @@ const PLAIN: SseDialect = {
   // Proxies and browsers pass on the beginning of a body at once, not the headers alone.
   opening: ': courier\n\n',
   ping: Buffer.from(':\n\n'),
-  event: ({ id, type, json }) => `id: ${id}\nevent: ${type}\ndata: ${json}\n\n`,
+  event: ({ id, toldType, json }) => `id: ${id}\nevent: ${toldType}\ndata: ${json}\n\n`,
   lastWords: ({ close, error }) => `event: courier.closed\ndata: ${JSON.stringify({ code: close, reason: error.message })}\n\n`,
 };
 
@@ -32,7 +32,7 @@ export async function servePlainSse(pipeline: Pipeline, { req, res, target, conn
   const principal = await connection.open(credentialsOf(req, tokenIn(target)), identityOf(req));
   await connection.charge('subscribe');
   // An EventSource that comes back asks for the same address, and says in the header how far it has come.
-  const request = plainSubscription(principal, target, SSE_PREFIX, headerOf(req, 'last-event-id') || undefined);
+  const request = plainSubscription(pipeline.contract, principal, target, SSE_PREFIX, headerOf(req, 'last-event-id') || undefined);
   const events = subscribe(pipeline, connection, request);
   const stream = await openSseStream(connection, res, PLAIN, { stallMs, meter: pipeline.meter });
   await events.attach(stream.sink, connection.signal);

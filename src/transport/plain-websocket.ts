@@ -36,7 +36,7 @@ export async function servePlainWebSocket(
     await connection.open(credentialsOf(req, tokenIn(target)), identityOf(req));
     upgraded.ws.resume();
     await connection.charge('subscribe');
-    const request = plainSubscription(connection.principal, target, '/ws/');
+    const request = plainSubscription(deps.pipeline.contract, connection.principal, target, '/ws/');
     await subscribe(deps.pipeline, connection, request).attach(wire.sink(deps.pipeline.meter), connection.signal);
   } catch (error) {
     const context = { request_id: requestIdOf(req), connection_id: connection.id };

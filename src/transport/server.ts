@@ -2,12 +2,13 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import type { AnyTRPCRouter } from '@trpc/server';
 import type { Connections } from '../connections/connections.ts';
 import { DRAINING, FULL } from '../connections/wire.ts';
 import { CourierError } from '../errors.ts';
 import type { Failures } from '../observe/failures.ts';
 import { isSubscription } from '../router/index.ts';
-import { CONTRACT_HASH } from '../version.ts';
+import { contractHash } from '../version.ts';
 import { answerPreflight, letPagesRead, markData } from './browser-headers.ts';
 import { type Dashboard, isOfDashboard, openDashboard } from './dashboard.ts';
 import { requestIdOf, sendProblem } from './http-exchange.ts';
@@ -21,6 +22,7 @@ import { serveTrpcSse } from './trpc-sse.ts';
 import { Upgrades } from './upgrades.ts';
 
 export interface ServerDeps extends PlainHttpDeps {
+  readonly router: AnyTRPCRouter;
   readonly connections: Connections;
   readonly failures: Failures;
   /** What every path begins with: empty, or such as `/courier`. */
@@ -107,7 +109,7 @@ class HttpServer {
     if (!this.#requests.enter(exchange)) return;
     try {
       markData(res);
-      res.setHeader('x-courier-contract', CONTRACT_HASH);
+      res.setHeader('x-courier-contract', contractHash(this.#deps.pipeline.contract));
       res.setHeader('x-request-id', requestId);
       const target = requestTarget(req.url ?? '', this.#deps.basePath);
       const forDashboard = isOfDashboard(target);
@@ -115,7 +117,7 @@ class HttpServer {
       const isHealthCheck = /^\/(health|livez|readyz|metrics)$/.test(target.path);
       const refusal = this.#refusalOf(req.socket);
       if (refusal !== undefined) res.setHeader('connection', 'close');
-      if (refusal !== undefined && isStream(req, target)) {
+      if (refusal !== undefined && isStream(this.#deps.router, req, target)) {
         // An EventSource takes an answer that is no stream for the end, and comes back after none.
         res.destroy();
         return;
@@ -138,13 +140,13 @@ class HttpServer {
 
   async #serve(exchange: Exchange, target: RequestTarget): Promise<void> {
     const path = target.path.startsWith(TRPC_PREFIX) ? decodeSegment(target.path.slice(TRPC_PREFIX.length)) : undefined;
-    const { pipeline, timings } = this.#deps;
+    const { router, pipeline, timings } = this.#deps;
     if (target.path.startsWith(SSE_PREFIX)) {
       await this.#requests.stream(exchange, (connection) => servePlainSse(pipeline, { ...exchange, target, connection }, timings.stallMs));
-    } else if (path !== undefined && exchange.req.method === 'GET' && isSubscription(path)) {
+    } else if (path !== undefined && exchange.req.method === 'GET' && isSubscription(router, path)) {
       await this.#requests
         .stream(exchange, (connection) => serveTrpcSse(this.#deps, { ...exchange, target, path, connection }, timings.stallMs))
-        .catch((error: unknown) => sendTrpcError(exchange, this.#deps.failures.answer('trpc', error, this.#context(exchange))));
+        .catch((error: unknown) => sendTrpcError(router, exchange, this.#deps.failures.answer('trpc', error, this.#context(exchange))));
     } else {
       const connection = this.#requests.request(exchange);
       if (path === undefined) await handlePlainHttp(this.#deps, { ...exchange, target, connection });
@@ -173,9 +175,9 @@ class HttpServer {
 }
 
 /** Does the request ask for a stream of server-sent events? */
-function isStream({ method }: IncomingMessage, { path }: RequestTarget): boolean {
+function isStream(router: AnyTRPCRouter, { method }: IncomingMessage, { path }: RequestTarget): boolean {
   if (path.startsWith(SSE_PREFIX)) return true;
-  return method === 'GET' && path.startsWith(TRPC_PREFIX) && isSubscription(decodeSegment(path.slice(TRPC_PREFIX.length)));
+  return method === 'GET' && path.startsWith(TRPC_PREFIX) && isSubscription(router, decodeSegment(path.slice(TRPC_PREFIX.length)));
 }
 
 /** Other upgrades are offers, which a server may pass over; a WebSocket's has no body. */

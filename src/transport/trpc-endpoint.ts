@@ -3,7 +3,6 @@ import type { IncomingMessage } from 'node:http';
 import type { AnyTRPCRouter, TRPCError } from '@trpc/server';
 import type { Connection } from '../connections/connection.ts';
 import type { Meter } from '../observe/meter.ts';
-import { appRouter } from '../router/index.ts';
 import { Context } from '../router/trpc.ts';
 import { type ConnectionParams, credentialsOf, identityOf } from './caller.ts';
 import { requestIdOf } from './http-exchange.ts';
@@ -38,10 +37,10 @@ const MAX_SUBSCRIPTIONS = 100;
 const isPlain = (id: RequestId) => typeof id === 'number' || /^[\w.:-]{1,64}$/.test(id);
 
 /** `WS /trpc`: Courier's own router. */
-export function trpcEndpoint({ pipeline, administration, failures, ...wire }: TrpcDeps & WebSocketWireOptions): TrpcEndpoint {
+export function trpcEndpoint({ router, pipeline, administration, failures, ...wire }: TrpcDeps & WebSocketWireOptions): TrpcEndpoint {
   return {
     ...wire,
-    router: appRouter,
+    router,
     open: async (connection, req, params) => {
       await connection.open(credentialsOf(req, params?.['token']), identityOf(req, params));
       const { id: connectionId } = connection;

@@ -1,13 +1,13 @@
 /** tRPC over HTTP: queries and mutations, one by one and in batches, and the answer to a caller that is refused as a whole. */
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { getTRPCErrorShape, transformTRPCResponse } from '@trpc/server';
+import { type AnyTRPCRouter, getTRPCErrorShape, transformTRPCResponse } from '@trpc/server';
 import { resolveResponse } from '@trpc/server/http';
 import type { Administration } from '../administration.ts';
 import type { Pipeline } from '../delivery/pipeline.ts';
 import { CourierError, tellable } from '../errors.ts';
 import type { Failures } from '../observe/failures.ts';
-import { appRouter, isProcedure } from '../router/index.ts';
+import { isProcedure } from '../router/index.ts';
 import { Context } from '../router/trpc.ts';
 import { connectionParamsIn, credentialsOf } from './caller.ts';
 import { endUnread, headerOf, readText, requireJsonInUtf8, requireMethod, retryAfter, traceparentFrom } from './http-exchange.ts';
@@ -20,6 +20,8 @@ const METHODS = ['GET', 'POST'];
 const MAX_BATCH_CALLS = 100;
 
 export interface TrpcDeps {
+  /** Of the contract that the gateway serves. */
+  readonly router: AnyTRPCRouter;
   readonly pipeline: Pipeline;
   readonly administration: Administration;
   readonly failures: Failures;
@@ -34,9 +36,9 @@ export interface TrpcExchange extends RoutedExchange {
 export async function handleTrpcHttp(deps: TrpcDeps, exchange: TrpcExchange): Promise<void> {
   const { req, res, connection, requestId } = exchange;
   requireMethod(req, res, METHODS);
-  const refuse = (error: unknown) => sendTrpcError(exchange, deps.failures.answer('trpc', error, { request_id: requestId }));
+  const refuse = (error: unknown) => sendTrpcError(deps.router, exchange, deps.failures.answer('trpc', error, { request_id: requestId }));
   try {
-    const response = await respond(deps, exchange, await bodyOf(exchange));
+    const response = await respond(deps, exchange, await bodyOf(deps.router, exchange));
     // What was done is done; a caller whose connection was ended is not told of it.
     connection.assertOpen();
     await send(exchange, response);
@@ -46,19 +48,19 @@ export async function handleTrpcHttp(deps: TrpcDeps, exchange: TrpcExchange): Pr
 }
 
 /** Learns who calls, and then reads the body. */
-async function bodyOf({ req, target, path, connection }: TrpcExchange): Promise<string | undefined> {
+async function bodyOf(router: AnyTRPCRouter, { req, target, path, connection }: TrpcExchange): Promise<string | undefined> {
   await connection.open(credentialsOf(req, connectionParamsIn(target)?.['token']));
   if (req.method === 'POST') requireJsonInUtf8(req);
   const body = req.method === 'POST' ? await readText(req, connection, MAX_BATCH_BYTES) : undefined;
   connection.assertOpen();
   // No procedure charges a call of a procedure that there is not.
-  const unknown = path.split(',').filter((one) => !isProcedure(one)).length;
+  const unknown = path.split(',').filter((one) => !isProcedure(router, one)).length;
   if (unknown > 0) await connection.charge('query', unknown);
   return body;
 }
 
 function respond(deps: TrpcDeps, { req, target, path, connection, requestId }: TrpcExchange, body: string | undefined): Promise<Response> {
-  const { administration, pipeline, failures } = deps;
+  const { router, administration, pipeline, failures } = deps;
   const headers = new Headers();
   for (const name of ['content-type', 'accept', 'trpc-accept']) {
     const value = headerOf(req, name);
@@ -70,7 +72,7 @@ function respond(deps: TrpcDeps, { req, target, path, connection, requestId }: T
     req: new Request(url, { method, headers, signal: connection.signal, ...(body !== undefined && { body }) }),
     // Decoded already.
     path: encodeURIComponent(path),
-    router: appRouter,
+    router,
     error: null,
     maxBatchSize: MAX_BATCH_CALLS,
     createContext: async ({ info }) => {
@@ -102,12 +104,12 @@ async function send({ req, res, connection }: TrpcExchange, response: Response):
 }
 
 /** Refuses a caller as a whole with one error, which tRPC's clients take for each of their calls. */
-export function sendTrpcError({ req, res, requestId }: Exchange, error: CourierError): void {
+export function sendTrpcError(router: AnyTRPCRouter, { req, res, requestId }: Exchange, error: CourierError): void {
   if (res.headersSent) {
     res.destroy();
     return;
   }
-  const config = appRouter._def._config;
+  const config = router._def._config;
   // Of a context an error tells the id of the request only.
   const ctx = { requestId } as Context;
   const shape = getTRPCErrorShape({ config, error, type: 'unknown', path: undefined, input: undefined, ctx });

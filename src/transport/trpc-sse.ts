@@ -4,7 +4,6 @@ import { endingOf } from '../connections/wire.ts';
 import type { Delivery } from '../delivery/batch.ts';
 import { isEventStream } from '../delivery/event-stream.ts';
 import { CourierError } from '../errors.ts';
-import { appRouter } from '../router/index.ts';
 import { Context } from '../router/trpc.ts';
 import { withLastEventId } from '../router/unread-input.ts';
 import { connectionParamsIn, credentialsOf, identityOf } from './caller.ts';
@@ -20,7 +19,8 @@ import { encodeEvent } from './trpc-messages.ts';
  */
 export async function serveTrpcSse(deps: TrpcDeps, exchange: TrpcExchange, stallMs: number): Promise<void> {
   const { req, res, target, path, connection, requestId } = exchange;
-  const { administration, pipeline, failures } = deps;
+  const { router, administration, pipeline, failures } = deps;
+  const config = router._def._config;
   const query = new URLSearchParams(target.search);
   const params = connectionParamsIn(target);
   await connection.open(credentialsOf(req, params?.['token']), identityOf(req, params));
@@ -32,15 +32,14 @@ export async function serveTrpcSse(deps: TrpcDeps, exchange: TrpcExchange, stall
     requestId,
     traceparent: traceparentFrom(req),
   });
-  const shapeOf = (error: CourierError) =>
-    getTRPCErrorShape({ config: appRouter._def._config, error, type: 'subscription', path, input: undefined, ctx });
-  const dialect = dialectOf((error) => JSON.stringify(appRouter._def._config.transformer.output.serialize(shapeOf(error))));
+  const shapeOf = (error: CourierError) => getTRPCErrorShape({ config, error, type: 'subscription', path, input: undefined, ctx });
+  const dialect = dialectOf((error) => JSON.stringify(config.transformer.output.serialize(shapeOf(error))));
   const stream = await openSseStream(connection, res, dialect, { stallMs, meter: pipeline.meter });
   try {
     const { signal } = connection;
-    const getRawInput = async () => inputFrom(query, headerOf(req, 'last-event-id'));
+    const getRawInput = async () => inputFrom(config, query, headerOf(req, 'last-event-id'));
     const events: unknown = await callTRPCProcedure({
-      router: appRouter,
+      router,
       path,
       getRawInput,
       ctx,
@@ -58,9 +57,13 @@ export async function serveTrpcSse(deps: TrpcDeps, exchange: TrpcExchange, stall
 }
 
 /** @throws what the transformer throws, or JSON. */
-function inputFrom(query: URLSearchParams, lastEventIdHeader: string | undefined): unknown {
+function inputFrom(
+  { transformer }: TrpcDeps['router']['_def']['_config'],
+  query: URLSearchParams,
+  lastEventIdHeader: string | undefined,
+): unknown {
   const text = query.get('input');
-  const input = text === null || text === '' ? undefined : appRouter._def._config.transformer.input.deserialize(parsed(text));
+  const input = text === null || text === '' ? undefined : transformer.input.deserialize(parsed(text));
   const lastEventId = lastEventIdHeader || query.get('lastEventId') || query.get('Last-Event-Id') || undefined;
   return withLastEventId(input, lastEventId);
 }

@@ -12,7 +12,7 @@ import type { Transport } from '../contract/admin.ts';
 import { meaningOf } from '../contract/codes.ts';
 import { CourierError } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
-import { CONTRACT_HASH } from '../version.ts';
+import { contractHash } from '../version.ts';
 import { credentialsOf, tokenIn } from './caller.ts';
 import { OneWayWire } from './http-requests.ts';
 import { type PlainWebSocketDeps, servePlainWebSocket } from './plain-websocket.ts';
@@ -22,7 +22,6 @@ import type { TrpcDeps } from './trpc-http.ts';
 import { TrpcWire } from './trpc-wire.ts';
 import type { Upgraded } from './web-socket-wire.ts';
 
-const CONTRACT_HEADER = `X-Courier-Contract: ${CONTRACT_HASH}`;
 /** Bytes of one WebSocket message from a client, at most: what a thousand publishes that waited take. */
 const MAX_MESSAGE_BYTES = 1024 * 1024;
 const MAX_FRAGMENTS = 1024;
@@ -48,6 +47,7 @@ interface Route {
 
 export class Upgrades {
   readonly #deps: UpgradesDeps;
+  readonly #contractHeader: string;
   readonly #trpc: TrpcEndpoint;
   readonly #plain: PlainWebSocketDeps;
   readonly #server = new WebSocketServer({
@@ -64,13 +64,14 @@ export class Upgrades {
 
   constructor(deps: UpgradesDeps) {
     this.#deps = deps;
+    this.#contractHeader = `X-Courier-Contract: ${contractHash(deps.pipeline.contract)}`;
     const onSocketError = (error: Error) => {
       deps.pipeline.meter.invalid('websocket');
       deps.logger.debug('a WebSocket failed', { error });
     };
     this.#trpc = trpcEndpoint({ ...deps, onSocketError });
     this.#plain = { ...deps, onSocketError };
-    this.#server.on('headers', (headers) => headers.push(CONTRACT_HEADER));
+    this.#server.on('headers', (headers) => headers.push(this.#contractHeader));
   }
 
   /** Takes one upgrade. */
@@ -85,16 +86,16 @@ export class Upgrades {
     socket.on('error', destroy);
     const route = this.#routeOf(req, socket);
     if (typeof route === 'number') {
-      refuse(socket, route);
+      refuse(socket, route, this.#contractHeader);
       return;
     }
     const { connections } = this.#deps;
     const connection = connections.arrive(req, route.transport);
     const onGone = () => connection.closed(1006);
     socket.once('close', onGone);
-    connection.carriedBy(new UnansweredUpgrade(socket));
+    connection.carriedBy(new UnansweredUpgrade(socket, this.#contractHeader));
     if (!(await connections.admit(connection, credentialsOf(req, tokenIn(route.target))))) {
-      if (connection.ending === undefined) refuse(socket, 429);
+      if (connection.ending === undefined) refuse(socket, 429, this.#contractHeader);
       return;
     }
     this.#server.handleUpgrade(req, socket, head, (ws) => {
@@ -133,14 +134,16 @@ export class Upgrades {
 /** An upgrade whose handshake has yet to be answered. */
 class UnansweredUpgrade extends OneWayWire {
   readonly #socket: Socket;
+  readonly #header: string;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, header: string) {
     super();
     this.#socket = socket;
+    this.#header = header;
   }
 
   override goodbye({ error }: Ending): void {
-    refuse(this.#socket, meaningOf(error.code).status);
+    refuse(this.#socket, meaningOf(error.code).status, this.#header);
   }
 
   override destroy(): void {
@@ -154,10 +157,8 @@ function destroy(this: Socket): void {
 }
 
 /** Answers with a status, and waits for nothing that comes after it. */
-function refuse(socket: Socket, status: number): void {
+function refuse(socket: Socket, status: number, header: string): void {
   const retry = status === 503 || status === 429 ? 'Retry-After: 1\r\n' : '';
-  socket.write(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n${CONTRACT_HEADER}\r\n${retry}\r\n`,
-  );
+  socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n${header}\r\n${retry}\r\n`);
   socket.destroySoon();
 }

@@ -6,10 +6,17 @@ import { type CryptoKey, exportJWK, exportSPKI, generateKeyPair, type JWK, type 
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { tokenVerifier } from '../../src/auth/tokens.ts';
 import { startGateway } from '../helpers/gateway.ts';
+import { contract } from '../helpers/lumiere.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
 
 const COOL_DOWN_MS = 30_000;
-const checking = { secrets: [], audience: 'courier', issuer: undefined, maxLifetimeMs: 24 * 60 * 60 * 1000 };
+const checking = {
+  contract,
+  secrets: [],
+  audience: 'courier',
+  issuer: undefined,
+  maxLifetimeMs: 24 * 60 * 60 * 1000,
+};
 
 afterEach(() => {
   vi.useRealTimers();

@@ -1,12 +1,11 @@
 import { expect, test } from 'vitest';
 import { mayPublish, mayRead, principalOf } from '../../src/auth/principal.ts';
 import type { Role } from '../../src/contract/admin.ts';
-import { channelSetOf } from '../../src/contract/channels.ts';
-import type { EventType } from '../../src/contract/events/index.ts';
+import { channelSetOf, contract, type EventType } from '../helpers/lumiere.ts';
 
 const later = Date.now() + 60_000;
 const who = (sub: string, role: Role, subscribe: string[] = [], publish: string[] = []) =>
-  principalOf(sub, role, { subscribe, publish }, later);
+  principalOf(contract, sub, role, { subscribe, publish }, later);
 
 test.each<[string, ReturnType<typeof who>, string, boolean]>([
   ['a user reads global', who('u1', 'user'), 'global', true],
@@ -33,4 +32,4 @@ test.each<[string, ReturnType<typeof who>, EventType, string, boolean]>([
   ['a service of no name publishes nothing', who('reader', 'service'), 'backtest.started', 'global', false],
   ["a user with a service's name is no service", who('forge', 'user'), 'forge.job.started', 'global', false],
   ['an admin publishes everything', who('root', 'admin'), 'trade.executed', 'strategy.s', true],
-])('publishing: %s', (_name, principal, type, channel, allowed) => expect(mayPublish(principal, type, channel)).toBe(allowed));
+])('publishing: %s', (_name, principal, type, channel, allowed) => expect(mayPublish(contract, principal, type, channel)).toBe(allowed));

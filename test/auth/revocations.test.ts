@@ -10,6 +10,7 @@ import { postgresRevocations } from '../../src/auth/revocations-postgres.ts';
 import type { Role } from '../../src/contract/admin.ts';
 import { openPostgresLog } from '../../src/log/postgres.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
+import { contract } from '../helpers/lumiere.ts';
 
 const TOLERANCE_MS = 5000;
 const MAX_LIFETIME_MS = 24 * 60 * 60 * 1000;
@@ -27,7 +28,7 @@ const later = (ms: number) => vi.setSystemTime(Date.now() + ms);
 
 /** Who has a token that was issued so many ms from now. */
 function holder(sub: string, role: Role, { issuedInMs = 0, jti }: { issuedInMs?: number | undefined; jti?: string } = {}): Principal {
-  const principal = principalOf(sub, role, { subscribe: [], publish: [] }, Date.now() + MAX_LIFETIME_MS);
+  const principal = principalOf(contract, sub, role, { subscribe: [], publish: [] }, Date.now() + MAX_LIFETIME_MS);
   return { ...principal, issuedAt: Date.now() + issuedInMs, ...(jti !== undefined && { jti }) };
 }
 

@@ -4,13 +4,14 @@ import { SignJWT, UnsecuredJWT } from 'jose';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { principalKey } from '../../src/auth/principal.ts';
 import { authenticate, bearerToken, signToken, tokenVerifier } from '../../src/auth/tokens.ts';
-import { SERVICE_NAMES } from '../../src/contract/events/index.ts';
+import { contract, SERVICE_NAMES } from '../helpers/lumiere.ts';
 
 const DAY_SECONDS = 24 * 60 * 60;
 const MAX_TOKEN_BYTES = 8192;
 const settings = { secret: 'a-secret-of-at-least-thirty-two-bytes', audience: 'courier', issuer: undefined };
 const key = new TextEncoder().encode(settings.secret);
 const checking = {
+  contract,
   secrets: [settings.secret],
   audience: settings.audience,
   issuer: settings.issuer,

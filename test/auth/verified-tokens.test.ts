@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { principalOf } from '../../src/auth/principal.ts';
 import { VerifiedTokens } from '../../src/auth/verified-tokens.ts';
+import { contract } from '../helpers/lumiere.ts';
 
 const MINUTE_MS = 60_000;
 
@@ -13,7 +14,7 @@ afterEach(() => {
 });
 
 const principal = (expiresInMs = 10 * MINUTE_MS, subscribe: readonly string[] = []) =>
-  principalOf('ada', 'user', { subscribe, publish: [] }, Date.now() + expiresInMs);
+  principalOf(contract, 'ada', 'user', { subscribe, publish: [] }, Date.now() + expiresInMs);
 
 test('one is remembered for a minute, and not beyond its expiry', () => {
   using tokens = new VerifiedTokens();

@@ -1,7 +1,7 @@
 /** The TypeScript client against real gateways: what it promises, in good and bad days. */
 import { createServer } from 'node:net';
-import { expect, test } from 'vitest';
-import type { ConnectionState, CourierError, Cursor, Subscription } from '../../client/src/index.ts';
+import { expect, test, vi } from 'vitest';
+import type { ConnectionState, CourierClientOptions, CourierError, Cursor, Subscription } from '../../client/src/index.ts';
 import { CONTRACT_HASH, CourierClient } from '../../client/src/index.ts';
 import { startGateway, type TestGateway } from '../helpers/gateway.ts';
 import { progressOf } from '../helpers/samples.ts';
@@ -98,13 +98,19 @@ async function take<T>(events: AsyncIterable<T>, count: number): Promise<T[]> {
   return taken;
 }
 
-test('a subscription has to say what happens when events are missing', async () => {
+test('without a choice a gap ends the subscription; the client may choose for all', async () => {
   await using gateway = await startGateway();
   await using client = clientOf(gateway, await gateway.token('ada', 'admin'));
-  // @ts-expect-error no choice was made
-  expect(() => client.subscribe('global', () => undefined)).toThrow(/onGap/);
+  const ahead = (await client.publish('backtest.b1', 'backtest.progress', progressOf(0))).id.replace(/\d+$/, '9999');
+  const gap = { code: 'GAP', gap: { reason: 'ahead', requested: ahead } };
+  expect(await failure(client.subscribe('backtest.b1', { lastEventId: ahead }).next())).toMatchObject(gap);
+  const onError = vi.fn();
+  await failure(client.subscribe('backtest.b1', () => undefined, { lastEventId: ahead, onError }).ended);
+  expect(onError).toHaveBeenCalledWith(expect.objectContaining(gap));
   await using decided = new CourierClient({ url: gateway.url, token: await gateway.token('ada', 'admin'), onGap: 'continue' });
-  await decided.subscribe('global', () => undefined).live;
+  await decided.subscribe('backtest.b1', () => undefined, { lastEventId: ahead }).live;
+  const wrong = { url: gateway.url, token: 't', onGap: 'ignore' } as unknown as CourierClientOptions;
+  expect(() => new CourierClient(wrong)).toThrow(/onGap: choose/);
 });
 
 test('a gap is told, in the way that was chosen, before what follows', async () => {

@@ -101,7 +101,7 @@ const failure = (promise: Promise<unknown>) =>
     (error: unknown) => error as CourierError,
   );
 /** Everything that a client can be asked for, from before it has a connection. */
-function useAll(client: CourierClient<'fail'>) {
+function useAll(client: CourierClient) {
   return {
     published: client.publish('backtest.b1', 'backtest.progress', DATA, { idempotencyKey: 'once' }),
     read: client.history('backtest.b1'),

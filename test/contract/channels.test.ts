@@ -1,17 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  CHANNEL_FAMILIES,
-  channelSetOf,
-  EVERYTHING,
-  familyForm,
-  familyOf,
-  includesAll,
-  includesChannel,
-} from '../../src/contract/channels.ts';
+import { familyForm, includesAll, includesChannel } from '../../src/contract/channels.ts';
+import { channelSetOf, contract, EVERYTHING, FAMILIES } from '../helpers/lumiere.ts';
 
 const select = (patterns: string[], channel: string) => {
-  const family = familyOf(channel);
+  const family = contract.channels.familyOf(channel);
   return family !== undefined && includesChannel(channelSetOf(patterns), family, channel);
 };
 
@@ -22,7 +15,7 @@ describe('the grammar of channels', () => {
     ['strategy.A-b_9', 'strategy'],
     [`backtest.${'x'.repeat(64)}`, 'backtest'],
     ['forge.job.j', 'forge.job'],
-  ])('%s is of family %s', (channel, family) => expect(familyOf(channel)).toBe(family));
+  ])('%s is of family %s', (channel, family) => expect(contract.channels.familyOf(channel)).toBe(family));
 
   test.each([
     '',
@@ -39,7 +32,7 @@ describe('the grammar of channels', () => {
     'nope.x',
     'user.*',
     'courier',
-  ])('%j is no channel', (channel) => expect(familyOf(channel)).toBeUndefined());
+  ])('%j is no channel', (channel) => expect(contract.channels.familyOf(channel)).toBeUndefined());
 });
 
 describe('patterns', () => {
@@ -73,10 +66,7 @@ describe('patterns', () => {
 
   test('a pattern selects just what matching segment by segment gives', () => {
     const segment = fc.constantFrom('*', '**', 'user', 'forge', 'job', 'global', 'a', 'b');
-    const channel = fc.constantFrom(
-      'global',
-      ...CHANNEL_FAMILIES.slice(1).flatMap((family) => [`${family}.a`, `${family}.job`, `${family}.zz`]),
-    );
+    const channel = fc.constantFrom('global', ...FAMILIES.slice(1).flatMap((family) => [`${family}.a`, `${family}.job`, `${family}.zz`]));
     fc.assert(
       fc.property(fc.array(segment, { minLength: 1, maxLength: 4 }), channel, (segments, name) => {
         const regex = segments.map((s) => (s === '*' ? '[^.]+' : s === '**' ? '.+' : s)).join('\\.');
@@ -103,5 +93,5 @@ test('containment', () => {
   expect(inside(['user.*', 'strategy.*', 'backtest.*'], ['*.a'])).toBe(true);
   expect(inside(['user.*', 'strategy.*'], ['*.a'])).toBe(false);
   expect(includesAll(EVERYTHING, EVERYTHING)).toBe(true);
-  expect(CHANNEL_FAMILIES.map(familyForm)).toEqual(['global', 'user.{id}', 'strategy.{id}', 'backtest.{id}', 'forge.job.{id}']);
+  expect(FAMILIES.map(familyForm)).toEqual(['global', 'user.{id}', 'strategy.{id}', 'backtest.{id}', 'forge.job.{id}']);
 });

@@ -2,27 +2,19 @@
 import type { TRPCClient } from '@trpc/client';
 import type { inferRouterOutputs } from '@trpc/server';
 import { expectTypeOf, test } from 'vitest';
-import type {
-  ChannelOf,
-  CourierEvent,
-  EventData,
-  EventDraftInput,
-  EventOn,
-  EventTypeOf,
-  FamilyMatching,
-  FamilyOf,
-  Received,
-} from '../../src/contract/index.ts';
+import type { FamilyOf, Matching } from '../../src/contract/types.ts';
 import type { AppRouter } from '../../src/router/index.ts';
+import type { ChannelOf, CourierEvent, contract, EventData, EventDraft, EventOn, EventTypeOf, Received } from '../helpers/lumiere.ts';
 
 type Client = TRPCClient<AppRouter>;
+type Lumiere = typeof contract;
 type BacktestType = EventTypeOf<'cartographe'>;
 
 test('an event type knows its data and where it may go', () => {
   expectTypeOf<EventData<'backtest.progress'>['progress']>().toEqualTypeOf<number>();
   expectTypeOf<EventData<'order.placed'>['side']>().toEqualTypeOf<'buy' | 'sell'>();
   expectTypeOf<EventData<'backtest.completed'>['metrics']['total_return']>().toEqualTypeOf<number>();
-  expectTypeOf<FamilyOf<'forge.job.started'>>().toEqualTypeOf<'forge.job' | 'user' | 'global'>();
+  expectTypeOf<FamilyOf<Lumiere, 'forge.job.started'>>().toEqualTypeOf<'forge.job' | 'user' | 'global'>();
   expectTypeOf<ChannelOf<'trade.executed'>>().toEqualTypeOf<'global' | `user.${string}` | `strategy.${string}`>();
 });
 
@@ -34,11 +26,13 @@ test('a channel or a pattern knows its events', () => {
   expectTypeOf<EventOn<'strategy.s'>['type']>().toEqualTypeOf<EventTypeOf<'prophet' | 'cartographe' | 'chevalier'>>();
   expectTypeOf<EventOn<'**'>['type']>().toEqualTypeOf<CourierEvent['type']>();
   expectTypeOf<EventOn<string>['type']>().toEqualTypeOf<CourierEvent['type']>();
-  expectTypeOf<FamilyMatching<'*'>>().toEqualTypeOf<'global'>();
-  expectTypeOf<FamilyMatching<'*.x'>>().toEqualTypeOf<'user' | 'strategy' | 'backtest'>();
-  expectTypeOf<FamilyMatching<'forge.job.x' | 'global'>>().toEqualTypeOf<'forge.job' | 'global'>();
-  expectTypeOf<FamilyMatching<'nope.x'>>().toBeNever();
-  expectTypeOf<Extract<Received<'global'>, { type: 'courier.gap' }>['data']['reason']>().toEqualTypeOf<'expired' | 'epoch' | 'ahead'>();
+  expectTypeOf<Matching<Lumiere, '*'>>().toEqualTypeOf<'global'>();
+  expectTypeOf<Matching<Lumiere, '*.x'>>().toEqualTypeOf<'user' | 'strategy' | 'backtest'>();
+  expectTypeOf<Matching<Lumiere, 'forge.job.x' | 'global'>>().toEqualTypeOf<'forge.job' | 'global'>();
+  expectTypeOf<Matching<Lumiere, 'nope.x'>>().toBeNever();
+  expectTypeOf<Extract<Received<'global'>, { type: 'courier.gap' }>['data']['reason']>().toEqualTypeOf<
+    'expired' | 'epoch' | 'ahead' | 'unreadable'
+  >();
 });
 
 test('narrowing by type gives the data of that type', () => {
@@ -53,9 +47,9 @@ test('narrowing by type gives the data of that type', () => {
 test('a client may send what the contract allows and nothing else', () => {
   type Publish<S extends 'prophet' | 'cartographe' | 'chevalier' | 'forge'> = Parameters<Client[S]['publish']['mutate']>[0];
   expectTypeOf<{ type: 'backtest.started'; channel: 'backtest.b'; data: { backtest_id: string } }>().toExtend<Publish<'cartographe'>>();
-  expectTypeOf<EventDraftInput<'trade.executed'>>().toExtend<Publish<'chevalier'>>();
+  expectTypeOf<EventDraft<'trade.executed'>>().toExtend<Publish<'chevalier'>>();
   // Another service's event.
-  expectTypeOf<EventDraftInput<'trade.executed'>>().not.toExtend<Publish<'prophet'>>();
+  expectTypeOf<EventDraft<'trade.executed'>>().not.toExtend<Publish<'prophet'>>();
   // A type that does not exist.
   expectTypeOf<{ type: 'backtest.exploded'; channel: 'backtest.b'; data: { backtest_id: string } }>().not.toExtend<
     Publish<'cartographe'>

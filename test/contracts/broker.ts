@@ -19,6 +19,7 @@ export const eventOf = (seq: number, size = 10): StoredEvent => ({
   channel: 'forge.job.j',
   family: 'forge.job',
   type: 'forge.job.started',
+  version: 1,
   body: JSON.stringify({ channel: 'forge.job.j', text: '"é\n'.padEnd(size, 'x') }),
 });
 

@@ -1,10 +1,10 @@
 /** What every event log guarantees, as tests. Each implementation runs them all through a factory of its own. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { channelSetOf, EVERYTHING } from '../../src/contract/channels.ts';
 import { parsePosition } from '../../src/contract/position.ts';
 import { type EventLog, IDEMPOTENCY_WINDOW_MS } from '../../src/log/log.ts';
 import { newEvent, newEvents } from '../helpers/events.ts';
+import { channelSetOf, EVERYTHING } from '../helpers/lumiere.ts';
 import { arbitraryAppends, CHANNELS, DAY_MS, type LogSuite, never, range, readAll, readBack, seqsOf } from './event-log/logs.ts';
 import { describeReading } from './event-log/reading.ts';
 

@@ -1,10 +1,10 @@
 /** Who may look at the dashboard, for how long, and what becomes of the page when the gateway goes or changes. */
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { CONTRACT_HASH } from '../../src/version.ts';
 import { launchChromium } from '../helpers/chromium.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 import { startGateway } from '../helpers/gateway.ts';
+import { CONTRACT_HASH } from '../helpers/lumiere.ts';
 import { processToken, startProcess } from '../helpers/process.ts';
 import { eventually, gone, openDashboard, picture, publishBars, seen, seriousFindings } from './stage.ts';
 

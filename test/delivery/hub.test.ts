@@ -1,10 +1,10 @@
 /** Subscriber groups: what is dispatched in one turn is handed over at once, the same batch to every subscriber, and nobody misses or repeats an event for it. */
 import { expect, test } from 'vitest';
-import { channelSetOf } from '../../src/contract/channels.ts';
 import type { Batch } from '../../src/delivery/batch.ts';
 import { Delivery } from '../../src/delivery/batch.ts';
 import { Hub } from '../../src/delivery/hub.ts';
 import type { LiveSubscriber } from '../../src/delivery/subscriber-group.ts';
+import { channelSetOf } from '../helpers/lumiere.ts';
 
 const filterOf = (patterns: string[], types?: string[]) => ({ channels: channelSetOf(patterns), types: types && new Set(types) });
 const event = (seq: number, { channel = 'user.a', type = 'a', size = 10 } = {}) =>

@@ -1,11 +1,13 @@
 /** Reads of the log are shared by those who want the same, and nobody misses anything for it. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type ChannelSet, channelSetOf, EVERYTHING } from '../../src/contract/channels.ts';
+import type { ChannelSet } from '../../src/contract/channels.ts';
+import { presentDeliveries } from '../../src/delivery/present.ts';
 import { SharedReads } from '../../src/delivery/shared-reads.ts';
 import { Subscriber } from '../../src/delivery/subscriber.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
 import { newEvent, newEvents } from '../helpers/events.ts';
+import { channelSetOf, contract, EVERYTHING } from '../helpers/lumiere.ts';
 import { startPipeline, TestSink } from '../helpers/pipeline.ts';
 
 const never = new AbortController().signal;
@@ -27,7 +29,7 @@ test('a crowd at any positions costs about as many reads as there are pages, and
   await log.append(newEvents(5000, 'global'));
   await fc.assert(
     fc.asyncProperty(fc.array(fc.nat(5000), { minLength: 500, maxLength: 1000 }), async (positions) => {
-      using reads = new SharedReads(log);
+      using reads = new SharedReads(log, presentDeliveries(contract, log.positions));
       const received = await Promise.all(positions.map((after) => readAll(reads, EVERYTHING, after, 5000)));
       for (const [index, seqs] of received.entries()) expect(seqs).toEqual(range((positions[index] as number) + 1, 5000));
       // Ten pages from wherever the first one stood to the end, then ten from the lowest, and one that finds the end.
@@ -40,7 +42,7 @@ test('a crowd at any positions costs about as many reads as there are pages, and
 test('who comes a little later to where others were reads what they read, and what was appended since', async () => {
   await using log = openMemoryLog();
   await log.append(newEvents(3000, 'global'));
-  using reads = new SharedReads(log);
+  using reads = new SharedReads(log, presentDeliveries(contract, log.positions));
   await readAll(reads, EVERYTHING, 100, 3000);
   const { count } = reads;
   await log.append(newEvents(10, 'global'));
@@ -54,7 +56,7 @@ test('who comes a little later to where others were reads what they read, and wh
 test('the pages that are kept are the latest, up to a bound', async () => {
   await using log = openMemoryLog();
   await log.append(newEvents(1000, 'global', { size: 20_000 }));
-  using reads = new SharedReads(log);
+  using reads = new SharedReads(log, presentDeliveries(contract, log.positions));
   await readAll(reads, EVERYTHING, 0, 1000);
   const { count } = reads;
   await readAll(reads, EVERYTHING, 900, 1000);
@@ -79,7 +81,7 @@ test('those who want different channels get their own, a bounded number at a tim
       };
     },
   });
-  using reads = new SharedReads(watched);
+  using reads = new SharedReads(watched, presentDeliveries(contract, log.positions));
   const received = await Promise.all(range(0, 99).map((n) => readAll(reads, channelSetOf([`user.u${n}`]), 500, 1000)));
   for (const [n, seqs] of received.entries()) expect(seqs).toEqual(range(501, 1000).filter((seq) => seq % 100 === n));
   expect(most).toBeGreaterThan(1);
@@ -89,7 +91,7 @@ test('those who want different channels get their own, a bounded number at a tim
 test('one who leaves is rejected with the reason, and the others are served', async () => {
   await using log = openMemoryLog();
   await log.append([newEvent('global')]);
-  using reads = new SharedReads(log);
+  using reads = new SharedReads(log, presentDeliveries(contract, log.positions));
   const leaving = new AbortController();
   const gone = reads.read({ channels: EVERYTHING, types: undefined }, 0, leaving.signal);
   const staying = reads.read({ channels: EVERYTHING, types: undefined }, 0, never);
@@ -101,7 +103,7 @@ test('one who leaves is rejected with the reason, and the others are served', as
 test('a log that cannot be read is told to everyone who waits, and is tried again for the next', async () => {
   const log = openMemoryLog();
   await log.append([newEvent('global')]);
-  using reads = new SharedReads(log);
+  using reads = new SharedReads(log, presentDeliveries(contract, log.positions));
   await log[Symbol.asyncDispose]();
   const filter = { channels: EVERYTHING, types: undefined };
   const results = await Promise.allSettled([reads.read(filter, 0, never), reads.read(filter, 0, never)]);

@@ -1,10 +1,10 @@
 /** One subscription: exactly the matching events, in order, through catch-up, cut-over and live, however full the sink is. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { channelSetOf } from '../../src/contract/channels.ts';
 import type { Pipeline } from '../../src/delivery/pipeline.ts';
 import { Subscriber } from '../../src/delivery/subscriber.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
+import { channelSetOf } from '../helpers/lumiere.ts';
 import { startPipeline, TestSink } from '../helpers/pipeline.ts';
 
 const range = (from: number, to: number) => Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => from + index);

@@ -1,11 +1,11 @@
 /** The tail: whatever reaches it, and in whatever order, every event is dispatched once, in sequence order. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { EVERYTHING } from '../../src/contract/channels.ts';
 import type { Hub } from '../../src/delivery/hub.ts';
 import type { LiveSubscriber } from '../../src/delivery/subscriber-group.ts';
 import type { StoredEvent } from '../../src/log/log.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
+import { EVERYTHING } from '../helpers/lumiere.ts';
 import { startPipeline } from '../helpers/pipeline.ts';
 
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index);

@@ -1,10 +1,10 @@
 /** Unmodified @trpc/client over its three links: every type is published and received, with its type and a Date. */
 import type { TRPCClient } from '@trpc/client';
 import { describe, expect, expectTypeOf, test } from 'vitest';
-import { type CourierEvent, EVENT_TYPES, type EventDraftInput, type Received, serviceOf } from '../../src/contract/index.ts';
 import type { AppRouter } from '../../src/router/index.ts';
 import { collect } from '../helpers/collect.ts';
 import { startGateway } from '../helpers/gateway.ts';
+import { type CourierEvent, contract, EVENT_TYPES, type EventDraft, type Received } from '../helpers/lumiere.ts';
 import { SAMPLES } from '../helpers/samples.ts';
 
 type Client = TRPCClient<AppRouter>;
@@ -13,8 +13,8 @@ type Item = { id: string; data: Received<'**'> };
 const publishAll = async (client: (service: string) => Promise<Client>) => {
   const receipts = [];
   for (const type of EVENT_TYPES) {
-    const trpc = await client(serviceOf(type) as string);
-    receipts.push(await trpc.events.publish.mutate(SAMPLES[type] as EventDraftInput));
+    const trpc = await client(contract.serviceOf(type) as string);
+    receipts.push(await trpc.events.publish.mutate(SAMPLES[type] as EventDraft));
   }
   return receipts;
 };
@@ -26,7 +26,7 @@ function expectAll(items: readonly Item[], receipts: readonly { id: string }[]):
   for (const [index, type] of EVENT_TYPES.entries()) {
     const event = events[index]?.data as CourierEvent;
     expect(event).toMatchObject({ id: receipts[index]?.id, type, channel: SAMPLES[type].channel, data: SAMPLES[type].data });
-    expect(event.metadata.source).toBe(serviceOf(type));
+    expect(event.metadata.source).toBe(contract.serviceOf(type));
     expect(event.metadata.timestamp).toBeInstanceOf(Date);
   }
 }
@@ -72,7 +72,7 @@ test('the subscriptions by family are typed to what the family carries, and deli
     trpc.strategy.onEvent.subscribe({ strategy_id: 's1' }, observer),
   );
   await Promise.all([backtest, job, global, user, strategy].map((collected) => collected.count(1)));
-  for (const type of EVENT_TYPES) await trpc.events.publish.mutate(SAMPLES[type] as EventDraftInput);
+  for (const type of EVENT_TYPES) await trpc.events.publish.mutate(SAMPLES[type] as EventDraft);
   const typesOf = (items: readonly { data: { type: string } }[]) => items.map(({ data }) => data.type).slice(1);
   expect(typesOf(await backtest.count(4))).toEqual(['backtest.started', 'backtest.progress', 'backtest.failed']);
   expect(typesOf(await job.count(5))).toEqual(['forge.job.started', 'forge.job.progress', 'forge.job.completed', 'forge.job.failed']);

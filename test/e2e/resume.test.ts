@@ -1,8 +1,8 @@
 /** Resuming with unmodified clients, and what a subscription refuses. */
 import { expect, test } from 'vitest';
-import type { Received } from '../../src/contract/index.ts';
 import { collect } from '../helpers/collect.ts';
 import { startGateway } from '../helpers/gateway.ts';
+import type { Received } from '../helpers/lumiere.ts';
 import { jobCompleted, jobStarted } from '../helpers/samples.ts';
 
 type Item = { id: string; data: Received<'**'> };

@@ -1,11 +1,11 @@
 /** A broker that loses, repeats and reorders: every event still reaches a subscriber once, in order. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { EVERYTHING } from '../../src/contract/channels.ts';
 import { Subscriber } from '../../src/delivery/subscriber.ts';
 import type { StoredEvent } from '../../src/log/log.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
 import { newEvent } from '../helpers/events.ts';
+import { EVERYTHING } from '../helpers/lumiere.ts';
 import { startPipeline, TestSink } from '../helpers/pipeline.ts';
 import { EXACT, Ledger, LONG, report, seqOf } from './ledger.ts';
 

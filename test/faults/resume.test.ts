@@ -7,11 +7,11 @@ import { createTRPCClient, httpBatchLink, httpSubscriptionLink, splitLink, type 
 import { EventSource } from 'eventsource';
 import superjson from 'superjson';
 import { expect, test } from 'vitest';
-import type { Received } from '../../src/contract/index.ts';
 import { openSqliteLog } from '../../src/log/sqlite.ts';
 import type { AppRouter } from '../../src/router/index.ts';
 import { collect } from '../helpers/collect.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
+import type { Received } from '../helpers/lumiere.ts';
 import { type GatewayProcess, processToken, startProcess } from '../helpers/process.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
 import { report, seqOf } from './ledger.ts';

@@ -1,7 +1,7 @@
 /** Subscribing again and again while events pour in: nothing is missed or repeated where replay meets live. */
 import { expect, test } from 'vitest';
-import type { Received } from '../../src/contract/index.ts';
 import { collect } from '../helpers/collect.ts';
+import type { Received } from '../helpers/lumiere.ts';
 import { processToken } from '../helpers/process.ts';
 import { FOUNDATIONS } from './instances.ts';
 import { EXACT, type Item, Ledger, LONG, report } from './ledger.ts';

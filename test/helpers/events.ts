@@ -1,20 +1,21 @@
 /** New events as a log takes them. Of what is in them it only knows the channel and the type, so the types are short. */
-import { familyOf } from '../../src/contract/channels.ts';
+import { familyIn } from '../../src/contract/channels.ts';
 import type { NewEvent } from '../../src/log/log.ts';
 
 export interface NewEventOptions {
   readonly type?: string;
+  readonly version?: number;
   readonly key?: string;
   readonly principal?: string;
   /** Characters of its text, of two bytes each. */
   readonly size?: number;
 }
 
-export function newEvent(channel: string, { type = 'a', key, principal = 'p', size = 0 }: NewEventOptions = {}): NewEvent {
-  const family = familyOf(channel);
+export function newEvent(channel: string, { type = 'a', version = 1, key, principal = 'p', size = 0 }: NewEventOptions = {}): NewEvent {
+  const family = familyIn(channel);
   if (family === undefined) throw new Error(`${channel} is no channel`);
   const body = JSON.stringify({ channel, type, metadata: {}, data: { text: 'é'.repeat(size) } });
-  return { channel, family, type, body, ...(key !== undefined && { idempotency: { principal, key } }) };
+  return { channel, family, type, version, body, ...(key !== undefined && { idempotency: { principal, key } }) };
 }
 
 export function newEvents(count: number, channel: string, options?: NewEventOptions): NewEvent[] {

@@ -9,6 +9,7 @@ import { type Config, parseConfig } from '../../src/config.ts';
 import type { Role } from '../../src/contract/admin.ts';
 import { createGateway, type Gateway, type GatewayOptions } from '../../src/gateway.ts';
 import type { AppRouter } from '../../src/router/index.ts';
+import { contract } from './lumiere.ts';
 
 export const SECRET = 'a-secret-of-at-least-thirty-two-bytes';
 export const TOKENS = { secret: SECRET, audience: 'courier', issuer: undefined } as const;
@@ -40,7 +41,7 @@ export interface TestClient extends AsyncDisposable {
 export async function startGateway(
   env: Record<string, string> = {},
   overrides: Partial<Config> = {},
-  options: GatewayOptions = {},
+  options: Partial<GatewayOptions> = {},
 ): Promise<TestGateway> {
   const config = parseConfig({
     COURIER_PORT: '0',
@@ -51,7 +52,7 @@ export async function startGateway(
     COURIER_LIMITS: UNLIMITED,
     ...env,
   });
-  const gateway = await createGateway({ ...config, ...overrides }, options);
+  const gateway = await createGateway({ ...config, ...overrides }, { contract, ...options });
   return {
     ...gateway,
     get census() {

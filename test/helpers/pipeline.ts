@@ -2,6 +2,7 @@
 import type { Batch, Delivery, Sink } from '../../src/delivery/batch.ts';
 import { Hub } from '../../src/delivery/hub.ts';
 import type { Pipeline } from '../../src/delivery/pipeline.ts';
+import { presentDeliveries } from '../../src/delivery/present.ts';
 import { SharedReads } from '../../src/delivery/shared-reads.ts';
 import { Tail, type TailOptions } from '../../src/delivery/tail.ts';
 import type { EventLog, StoredEvent } from '../../src/log/log.ts';
@@ -9,6 +10,7 @@ import { openMemoryLog } from '../../src/log/memory.ts';
 import { noMeter } from '../../src/observe/meter.ts';
 import { noTracing } from '../../src/observe/tracing.ts';
 import { newEvents } from './events.ts';
+import { contract } from './lumiere.ts';
 
 export interface TestPipeline extends Pipeline, AsyncDisposable {
   append(channel: string, count?: number, type?: string): Promise<void>;
@@ -25,11 +27,14 @@ export async function startPipeline(
 ): Promise<TestPipeline> {
   const { log = openMemoryLog(), batchUnits = 1, deliver = (events, offer) => offer(events), ...tailOptions } = options;
   const hub = new Hub({ batchUnits });
-  const tail = await Tail.start(log, hub, tailOptions);
+  const deliveryOf = presentDeliveries(contract, log.positions);
+  const tail = await Tail.start(log, hub, deliveryOf, tailOptions);
   log.onCommit((events) => deliver(events, (batch) => tail.offer(batch)));
-  const reads = new SharedReads(log, { batchUnits });
+  const reads = new SharedReads(log, deliveryOf, { batchUnits });
   return {
+    contract,
     log,
+    deliveryOf,
     reads,
     hub,
     tail,

@@ -16,6 +16,7 @@ import { createLogger } from '../../src/observe/logger.ts';
 import { noMeter } from '../../src/observe/meter.ts';
 import type { TrpcEndpoint } from '../../src/transport/trpc-endpoint.ts';
 import { TrpcWire } from '../../src/transport/trpc-wire.ts';
+import { contract } from './lumiere.ts';
 import { contextOn, type Stage, testRouter } from './trpc-router.ts';
 
 export interface TestServer extends AsyncDisposable {
@@ -117,7 +118,7 @@ export async function courierServer({ maxSubscriptions = 100, timings = {} }: Co
 /** Lets in whoever has a token, which is taken for a name. */
 async function openConnections(timings: Timings): Promise<Connections> {
   return new Connections({
-    verify: async (name) => principalOf(name, 'admin', { subscribe: [], publish: [] }, Date.now() + 3_600_000),
+    verify: async (name) => principalOf(contract, name, 'admin', { subscribe: [], publish: [] }, Date.now() + 3_600_000),
     revocations: await Revocations.open(revocationFile(undefined), 3_600_000),
     limiter: { charge: () => undefined, [Symbol.dispose]: () => undefined },
     counts: memoryConnectionCounts(),

@@ -1,15 +1,22 @@
 /** Pages of history over a log whose oldest events are gone, and with filters that leave most of it out. */
 import { describe, expect, test } from 'vitest';
 import { principalOf } from '../../src/auth/principal.ts';
+import { presentDeliveries } from '../../src/delivery/present.ts';
 import { type HistoryOrder, type HistoryRequest, history } from '../../src/history.ts';
 import type { EventLog } from '../../src/log/log.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
 import { newEvent, newEvents } from '../helpers/events.ts';
+import { contract } from '../helpers/lumiere.ts';
 
-const reader = principalOf('reader', 'service', { subscribe: [], publish: [] }, Number.MAX_SAFE_INTEGER);
+const reader = principalOf(contract, 'reader', 'service', { subscribe: [], publish: [] }, Number.MAX_SAFE_INTEGER);
+
+/** As much of a pipeline as reading a page takes. */
+function pipelineOf(log: EventLog) {
+  return { contract, log, deliveryOf: presentDeliveries(contract, log.positions) };
+}
 
 async function read(log: EventLog, request: Omit<HistoryRequest, 'channels'>) {
-  const { events, ...rest } = await history(log, reader, { channels: ['**'], ...request }, new AbortController().signal);
+  const { events, ...rest } = await history(pipelineOf(log), reader, { channels: ['**'], ...request }, new AbortController().signal);
   return { ids: events.map(({ json }) => JSON.parse(json).id as string), ...rest };
 }
 

@@ -1,7 +1,6 @@
 /** The PostgreSQL log: the guarantees of every log, and what is its own: several instances, and a database that changes. */
 import { afterAll, describe, expect, inject, test } from 'vitest';
 import { startPgBouncer } from '../../scripts/servers.ts';
-import { EVERYTHING } from '../../src/contract/channels.ts';
 import { type Position, parsePosition } from '../../src/contract/position.ts';
 import type { LogStart, StoredEvent } from '../../src/log/log.ts';
 import { readsFrom } from '../../src/log/postgres/statements.ts';
@@ -9,6 +8,7 @@ import { openPostgresLog } from '../../src/log/postgres.ts';
 import { describeEventLog } from '../contracts/event-log.ts';
 import { connected, execute, newDatabase } from '../helpers/databases.ts';
 import { newEvent, newEvents } from '../helpers/events.ts';
+import { EVERYTHING } from '../helpers/lumiere.ts';
 
 const never = new AbortController().signal;
 

@@ -16,13 +16,14 @@ import { DatabaseSync } from 'node:sqlite';
 import { pipeline } from 'node:stream/promises';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type ChannelSet, channelSetOf, EVERYTHING } from '../../src/contract/channels.ts';
+import type { ChannelSet } from '../../src/contract/channels.ts';
 import type { LogStart } from '../../src/log/log.ts';
 import { readStatement } from '../../src/log/sqlite/store.ts';
 import { openSqliteLog } from '../../src/log/sqlite.ts';
 import { describeEventLog } from '../contracts/event-log.ts';
 import { newEvent, newEvents } from '../helpers/events.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
+import { channelSetOf, EVERYTHING } from '../helpers/lumiere.ts';
 import { filledFile } from './sqlite/filled-file.ts';
 
 describeEventLog('SQLite log', {
@@ -182,7 +183,10 @@ test.each([{ afterSeq: 0 }, { beforeSeq: 2 }])(
     using folder = temporaryFolder();
     await filledFile(folder.file('log.db'), 1);
     const db = new DatabaseSync(folder.file('log.db'));
-    const { sql } = readStatement({ start, families: ['user', 'strategy'], singles: ['global', 'backtest.b1', 'forge.job.j1'] });
+    const { sql } = readStatement(
+      { start, channels: channelSetOf(['user.*', 'strategy.*', 'global', 'backtest.b1', 'forge.job.j1']) },
+      (family) => ['user', 'strategy'].indexOf(family),
+    );
     const plan = db
       .prepare(`EXPLAIN QUERY PLAN ${sql}`)
       .all()

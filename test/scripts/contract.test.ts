@@ -3,10 +3,10 @@ import { execFile, execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { CONTRACT_HASH } from '../../src/version.ts';
 import { runCli } from '../helpers/cli.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 import { startGateway } from '../helpers/gateway.ts';
+import { CONTRACT_HASH } from '../helpers/lumiere.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const SNAPSHOT = 'src/contract/snapshot.json';

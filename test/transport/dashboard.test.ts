@@ -11,6 +11,7 @@ import { createGateway, type Gateway } from '../../src/gateway.ts';
 import { collect } from '../helpers/collect.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 import { SECRET, TOKENS, webSocketClient } from '../helpers/gateway.ts';
+import { contract } from '../helpers/lumiere.ts';
 
 const PAGE = pageAt('./');
 const SCRIPT = 'console.log("the dashboard");'.repeat(100);
@@ -51,7 +52,7 @@ async function startWithDashboard({ built = true }: { built?: boolean } = {}): P
     writeFileSync(`${folder}/assets/large-abc123.js`, Buffer.alloc(LARGE_BYTES, ' '));
   }
   const env = { COURIER_PORT: '0', COURIER_LOG: 'memory:', COURIER_JWT_SECRET: SECRET, COURIER_LOG_LEVEL: 'silent' };
-  const gateway = await createGateway(parseConfig(env), { dashboardFolder: folder });
+  const gateway = await createGateway(parseConfig(env), { contract, dashboardFolder: folder });
   return {
     gateway,
     folder,

@@ -1,14 +1,14 @@
 /** The scripted server speaks as the gateway does: the same conversation with both gives the same messages. */
 import { describe, expect, test } from 'vitest';
-import type { EventDraftInput } from '../../src/contract/index.ts';
 import { startGateway, type TestGateway } from '../helpers/gateway.ts';
+import type { EventDraft } from '../helpers/lumiere.ts';
 import { progressOf } from '../helpers/samples.ts';
 import { type Json, overHttp, overPlainWebSocket, overTrpc, overUpgrade } from './conversations.ts';
 import { startScriptedServer } from './server.ts';
 import { receiptOf, type ScriptedConnection, type SubscribeVector, type WireEvent } from './vector.ts';
 
 const CHANNEL = 'backtest.b1';
-const DRAFT: EventDraftInput = { channel: CHANNEL, type: 'backtest.progress', data: progressOf() };
+const DRAFT: EventDraft = { channel: CHANNEL, type: 'backtest.progress', data: progressOf() };
 const why = 'to be compared with the gateway';
 
 /** What differs between any two conversations made the same: times and names of requests. */
@@ -86,7 +86,7 @@ describe('says what the gateway says', () => {
   test('to a publish that is refused', async () => {
     await using gateway = await gatewayWithEvents(0);
     await using server = await startScriptedServer();
-    const draft = { ...DRAFT, data: progressOf(2) } as EventDraftInput;
+    const draft = { ...DRAFT, data: progressOf(2) } as EventDraft;
     const trpc = (url: string, token: string) => overTrpc(url, token, [{ method: 'mutation', path: 'events.publish', input: draft }], 1);
     const plain = (url: string, token: string) => overHttp(url, token, '/publish', draft);
     const real = await plain(gateway.url, gateway.admin);

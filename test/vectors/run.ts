@@ -3,7 +3,7 @@
  * client does is compared here, once for both protocols.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { CONTRACT_HASH } from '../../src/version.ts';
+import { CONTRACT_HASH } from '../helpers/lumiere.ts';
 import type { HistoryAnswer, Protocol, PublishAnswer, ScriptedConnection, Vector } from './vector.ts';
 
 /** How much earlier than asked a timer may fire and the clocks of two processes may differ, in ms. */

@@ -2,8 +2,9 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { describe, expect, test } from 'vitest';
-import { contractDocument } from '../../src/contract/document.ts';
-import { CLOSE_CODES, ERROR_CODES, EVENT_TYPES, GAP_REASONS } from '../../src/contract/index.ts';
+
+import { CLOSE_CODES, ERROR_CODES, GAP_REASONS } from '../../src/contract/index.ts';
+import { DOCUMENT, EVENT_TYPES } from '../helpers/lumiere.ts';
 import { allVectors, type Ending, readVectors, type SubscribeVector, sentEvents, VECTOR_FILES, vectorOf } from './vector.ts';
 
 const VECTORS = allVectors();
@@ -71,7 +72,7 @@ test('where there is a gap it is said what to do about it', () => {
 
 test('events fit the contract', () => {
   const ajv = addFormats.default(new Ajv2020({ strict: false }));
-  const { $defs } = contractDocument();
+  const { $defs } = DOCUMENT;
   for (const { ref, vector } of READING) {
     for (const event of sentEvents(vector)) {
       const schema = $defs[event.type];

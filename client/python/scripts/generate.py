@@ -19,7 +19,7 @@ from model_source import models_source
 
 PYTHON_FOLDER = Path(__file__).resolve().parent.parent
 PACKAGE = PYTHON_FOLDER / "courier_client"
-SNAPSHOT = PYTHON_FOLDER.parent.parent / "src" / "contract" / "snapshot.json"
+SNAPSHOT = PYTHON_FOLDER.parent.parent / "src" / "contracts" / "lumiere" / "contract.snapshot.json"
 
 
 def formatted(name: str, source: str) -> str:

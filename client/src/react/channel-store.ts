@@ -103,8 +103,8 @@ export class ChannelStore {
   #subscribe(): void {
     const { channels, types, from } = this.#options;
     try {
-      const subscription = this.#client.subscribe(channels, (event) => this.#receive(event), {
-        types: types as CourierEvent['type'][] | undefined,
+      const subscription = this.#client.subscribe(channels, (event) => this.#receive(event as CourierEvent), {
+        types,
         from,
         lastEventId: this.#lastEventId,
         whenRefused: 'wait',

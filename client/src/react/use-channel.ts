@@ -1,6 +1,7 @@
 /** `useChannel`, `useLatest`, and `useEvents`, on which all hooks of channels build. */
 import { useCallback, useInsertionEffect, useMemo, useRef, useSyncExternalStore } from 'react';
-import type { Channels, CourierEvent, EventOn, Gap } from '../events.ts';
+import type { Contract } from '../contract.ts';
+import type { AnyContract, Channels, CourierEvent, EventOn, Gap } from '../events.ts';
 import { channelNames } from '../filter.ts';
 import type { FilterOptions, Selected } from '../options.ts';
 import { useCourierClient } from './context.ts';
@@ -8,7 +9,7 @@ import { type ChannelState, CONNECTING, PAUSED, type Snapshot } from './state.ts
 import { storeKey, storesOf } from './stores.ts';
 
 /** The types of the events of channels `P`. */
-export type TypeOn<P extends string> = EventOn<P>['type'];
+export type TypeOn<P extends string, C extends AnyContract = Contract> = EventOn<P, C>['type'];
 
 export interface Handlers<TEvent> {
   /** Called once with each event that comes while the component is mounted; always the function of the last render. */
@@ -18,35 +19,49 @@ export interface Handlers<TEvent> {
 }
 
 /** A component whose options change subscribes anew, unless only functions change. */
-export interface ChannelOptions<P extends string, T extends string> extends FilterOptions<T>, Handlers<Selected<P, T>> {
+export interface ChannelOptions<P extends string, T extends string, C extends AnyContract = Contract>
+  extends FilterOptions<T>,
+    Handlers<Selected<P, T, C>> {
   /** Events to keep, at most; 100 by default. `onEvent` is called with all events, however many the state keeps. */
   readonly history?: number | undefined;
 }
 
 /** The channels to subscribe to; null, undefined or an empty list pauses. */
-type ChannelsOrNone<P extends string> = Channels<P> | readonly Channels<P>[] | null | undefined;
+type ChannelsOrNone<P extends string, C extends AnyContract> = Channels<P, C> | readonly Channels<P, C>[] | null | undefined;
 
-/**
- * Subscribes to channels as long as the component is mounted. Components with equal channels and options share one
- * subscription, and show the same events.
- *
- * @param channels a channel (`backtest.b1`), a pattern (`backtest.*`), or a list; they decide the types of the events.
- */
-export function useChannel<const P extends string, const T extends TypeOn<P> = TypeOn<P>>(
-  channels: ChannelsOrNone<P>,
-  options: ChannelOptions<P, T> = {},
-): ChannelState<Selected<P, T>> {
-  return useEvents(channelNames(channels ?? []), options, PAUSED);
+/** The hooks of a contract. */
+export interface CourierHooks<C extends AnyContract> {
+  /**
+   * Subscribes to channels as long as the component is mounted. Components with equal channels and options share one
+   * subscription, and show the same events.
+   *
+   * @param channels a channel (`backtest.b1`), a pattern (`backtest.*`), or a list; they decide the types of the events.
+   */
+  useChannel<const P extends string, const T extends TypeOn<P, C> = TypeOn<P, C>>(
+    channels: ChannelsOrNone<P, C>,
+    options?: ChannelOptions<P, T, C>,
+  ): ChannelState<Selected<P, T, C>>;
+  /** The latest event of a type; undefined before there is one. With `from: 'earliest'` it may be a stored one. */
+  useLatest<const P extends string, const T extends TypeOn<P, C>>(
+    channels: ChannelsOrNone<P, C>,
+    type: T,
+    options?: Pick<ChannelOptions<P, T, C>, 'from' | 'lastEventId'>,
+  ): Selected<P, T, C> | undefined;
 }
 
-/** The latest event of a type; undefined before there is one. With `from: 'earliest'` it may be a stored one. */
-export function useLatest<const P extends string, const T extends TypeOn<P>>(
-  channels: ChannelsOrNone<P>,
-  type: T,
-  options: Pick<ChannelOptions<P, T>, 'from' | 'lastEventId'> = {},
-): Selected<P, T> | undefined {
-  return useEvents<Selected<P, T>>(channelNames(channels ?? []), { ...options, types: [type], history: 0 }, PAUSED).latest;
+/** The hooks of another contract: `const { useChannel, useLatest } = courierHooks<typeof contract>()`. */
+export function courierHooks<C extends AnyContract>(): CourierHooks<C> {
+  return {
+    useChannel: (channels, options = {}) => useEvents(channelNames(channels ?? []), options, PAUSED),
+    useLatest: <P extends string, T extends TypeOn<P, C>>(
+      channels: ChannelsOrNone<P, C>,
+      type: T,
+      options: Pick<ChannelOptions<P, T, C>, 'from' | 'lastEventId'> = {},
+    ) => useEvents<Selected<P, T, C>>(channelNames(channels ?? []), { ...options, types: [type], history: 0 }, PAUSED).latest,
+  };
 }
+
+export const { useChannel, useLatest } = courierHooks<Contract>();
 
 /**
  * @param channels an empty list pauses.

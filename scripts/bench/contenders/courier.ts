@@ -2,4 +2,4 @@
 import { serveContender } from '../contender.ts';
 import { startCourier } from '../courier.ts';
 
-await serveContender(startCourier);
+await serveContender(() => startCourier());

@@ -6,7 +6,7 @@ import { applyWSSHandler } from '@trpc/server/adapters/ws';
 import superjson from 'superjson';
 import { WebSocketServer } from 'ws';
 import { z } from 'zod';
-import { draftUnion } from '../../../src/contract/events/index.ts';
+import { contract } from '../../../src/contracts/lumiere/contract.ts';
 import { type BenchEvent, serveContender } from '../contender.ts';
 
 await serveContender(async () => {
@@ -22,7 +22,7 @@ await serveContender(async () => {
         for await (const [event] of iterable as AsyncIterable<[BenchEvent & { id: string }]>) yield tracked(event.id, event);
       }),
       /** Checks like Courier's, and stores nothing. */
-      publish: t.procedure.input(draftUnion(['forge'])).mutation(({ input }) => ({
+      publish: t.procedure.input(contract.draftOf('forge')).mutation(({ input }) => ({
         id: `e-${++seq}`,
         channel: input.channel,
         type: input.type,

@@ -54,7 +54,7 @@ async function fillLog(path: string, count: number, ageMs = 0): Promise<void> {
   const data = JSON.stringify({ job_id: 'bench', result: { text: 'x'.repeat(120) } });
   const metadata = `{"timestamp":"${new Date().toISOString()}","source":"forge"}`;
   const body = `{"channel":"forge.job.bench","type":"forge.job.completed","metadata":${metadata},"data":${data}}`;
-  const draft: NewEvent = { channel: 'forge.job.bench', family: 'forge.job', type: 'forge.job.completed', body };
+  const draft: NewEvent = { channel: 'forge.job.bench', family: 'forge.job', type: 'forge.job.completed', version: 1, body };
   for (let done = 0; done < count; done += 5000) await log.append(Array<NewEvent>(Math.min(5000, count - done)).fill(draft));
 }
 

@@ -1,19 +1,24 @@
 /** How events get their numbers: one statement a commit, which locks the log's counter, so that the order of numbers is that of commits. */
 import { numbered } from '../answers.ts';
 import { type Appended, IDEMPOTENCY_WINDOW_MS, type NewEvent } from '../log.ts';
-import { familyNumber, type Row, storedEvent } from '../reading.ts';
+import { type Row, storedEvent } from '../reading.ts';
 import type { Statement } from './database.ts';
 
 /** Given by `courier_append` when the log has begun another epoch. */
 export const OTHER_EPOCH = 'CR001';
-/** Part of the schema's first version, and so never changed: another version of the function is another migration. */
-export const APPEND_FUNCTION = `   -- Stores a batch and gives each draft its number, or that of what was stored under its key before. Runs as one
+/**
+ * The function that appends. Each of its forms is part of a version of the schema, and so never changed: another is another
+ * migration. Instances of an earlier version use the form without versions, beside this one.
+ */
+export function appendFunction(hasVersions: boolean): string {
+  const versioned = (text: string) => (hasVersions ? text : '');
+  return `   -- Stores a batch and gives each draft its number, or that of what was stored under its key before. Runs as one
    -- statement: its commit is that of the batch. Keys are looked at once the counter is locked, and so after every
    -- other append has committed or gone.
    CREATE FUNCTION courier_append(
      known_epoch text, at_ms bigint, window_ms bigint,
-     channels text[], families smallint[], types text[], bodies text[], principals text[], keys text[]
-   ) RETURNS TABLE (seq bigint, origin integer, duplicate boolean, channel text, family smallint, type text, body text)
+     channels text[], families smallint[], types text[],${versioned(' versions smallint[],')} bodies text[], principals text[], keys text[]
+   ) RETURNS TABLE (seq bigint, origin integer, duplicate boolean, channel text, family smallint, type text,${versioned(' version smallint,')} body text)
    LANGUAGE plpgsql
    -- The plan must stay one of look-ups by key, whatever the tables' statistics say.
    SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET jit = off
@@ -34,9 +39,9 @@ export const APPEND_FUNCTION = `   -- Stores a batch and gives each draft its nu
      today := stored_ms / 86400000;
      RETURN QUERY
      WITH input AS MATERIALIZED (
-       SELECT t.channel, t.family, t.type, t.body, t.principal, t.key, t.n
-       FROM unnest(channels, families, types, bodies, principals, keys)
-            WITH ORDINALITY AS t(channel, family, type, body, principal, key, n)
+       SELECT t.channel, t.family, t.type,${versioned(' t.version,')} t.body, t.principal, t.key, t.n
+       FROM unnest(channels, families, types,${versioned(' versions,')} bodies, principals, keys)
+            WITH ORDINALITY AS t(channel, family, type,${versioned(' version,')} body, principal, key, n)
      ), marked AS MATERIALIZED (
        SELECT i.*, k.seq AS known_seq, k.day AS known_day,
               CASE WHEN i.key IS NULL THEN i.n ELSE min(i.n) OVER (PARTITION BY i.principal, i.key) END AS first_n
@@ -48,8 +53,8 @@ export const APPEND_FUNCTION = `   -- Stores a batch and gives each draft its nu
                    END AS new_seq
        FROM marked m
      ), stored AS (
-       INSERT INTO courier_event (seq, day, channel, family, type, body)
-       SELECT f.new_seq, today, f.channel, f.family, f.type, f.body FROM numbered f WHERE f.new_seq IS NOT NULL
+       INSERT INTO courier_event (seq, day, channel, family, type,${versioned(' version,')} body)
+       SELECT f.new_seq, today, f.channel, f.family, f.type,${versioned(' f.version,')} f.body FROM numbered f WHERE f.new_seq IS NOT NULL
      ), keyed AS (
        INSERT INTO courier_idempotency (principal, key, seq, day, keyed_ms)
        SELECT f.principal, f.key, f.new_seq, today, now_ms FROM numbered f WHERE f.new_seq IS NOT NULL AND f.key IS NOT NULL
@@ -62,22 +67,29 @@ export const APPEND_FUNCTION = `   -- Stores a batch and gives each draft its nu
        FROM numbered m
      )
      SELECT coalesce(m.known_seq, m.new_seq), m.first_n::integer, m.known_seq IS NOT NULL OR m.first_n <> m.n,
-            e.channel, e.family, e.type, e.body
+            e.channel, e.family, e.type,${versioned(' e.version,')} e.body
      FROM placed m LEFT JOIN courier_event e ON e.seq = m.known_seq AND e.day = m.known_day
      ORDER BY m.n;
    END $$;`;
+}
 
-export const APPEND: Statement = { name: 'append', text: 'SELECT * FROM courier_append($1, $2, $3, $4, $5, $6, $7, $8, $9)' };
+export const APPEND: Statement = { name: 'append', text: 'SELECT * FROM courier_append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)' };
 
 /** @param now another clock than the database's. */
-export function appendValues(epoch: string, now: number | undefined, events: readonly NewEvent[]): readonly unknown[] {
+export function appendValues(
+  epoch: string,
+  now: number | undefined,
+  events: readonly NewEvent[],
+  numberOf: (family: string) => number,
+): readonly unknown[] {
   return [
     epoch,
     now,
     IDEMPOTENCY_WINDOW_MS,
     events.map(({ channel }) => channel),
-    events.map(({ family }) => familyNumber(family)),
+    events.map(({ family }) => numberOf(family)),
     events.map(({ type }) => type),
+    events.map(({ version }) => version),
     events.map(({ body }) => body),
     events.map(({ idempotency }) => idempotency?.principal),
     events.map(({ idempotency }) => idempotency?.key),

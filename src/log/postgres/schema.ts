@@ -6,7 +6,7 @@
  */
 import type { ClientBase } from 'pg';
 import { type Epoch, newEpochName } from '../positions.ts';
-import { APPEND_FUNCTION } from './append.ts';
+import { appendFunction } from './append.ts';
 import { PostgresOpenError } from './server.ts';
 
 /** The first key of Courier's advisory locks, which sets them apart from those of others: "COUR" in ASCII. */
@@ -71,9 +71,20 @@ const MIGRATIONS: readonly string[] = [
      at_ms bigint NOT NULL
    );
 
-${APPEND_FUNCTION}`,
+${appendFunction(false)}`,
   // Null stands for every role.
   'ALTER TABLE courier_revocation ADD COLUMN role text',
+  // Families had the numbers that they have in events; each event's channel says the name.
+  `ALTER TABLE courier_event ADD COLUMN version smallint NOT NULL DEFAULT 1;
+   CREATE TABLE courier_family (number smallint PRIMARY KEY, name text NOT NULL UNIQUE);
+   SET LOCAL enable_seqscan = off;
+   INSERT INTO courier_family
+   SELECT f.number, CASE WHEN e.channel = 'global' THEN 'global' ELSE regexp_replace(e.channel, '\\.[^.]*$', '') END
+   FROM generate_series(0, 63) AS f(number)
+   CROSS JOIN LATERAL (SELECT channel FROM courier_event WHERE family = f.number ORDER BY family, seq LIMIT 1) e;
+   SET LOCAL enable_seqscan = on;
+
+${appendFunction(true)}`,
 ];
 
 /** Brings the schema to this version; does nothing when it is. Returns the version. @throws {PostgresOpenError} */

@@ -1,7 +1,8 @@
 /** What the log asks of PostgreSQL, and what the rows mean that it answers with. */
+import { includesChannel } from '../../contract/channels.ts';
 import { unavailable } from '../answers.ts';
 import { IDEMPOTENCY_WINDOW_MS, type LogBounds, type LogPage, type LogQuery, type LogStart, PAGE_BYTES } from '../log.ts';
-import { familyNumber, isEverything, lengthOf, type Row, spanOf, storedEvent } from '../reading.ts';
+import { isEverything, lengthOf, type Row, spanOf, storedEvent } from '../reading.ts';
 import type { Statement } from './database.ts';
 
 export const BOUNDS: Statement = {
@@ -25,7 +26,7 @@ export const TRIM_KEYS: Statement = {
            WHERE keyed_ms <= coalesce($1::bigint, (extract(epoch FROM statement_timestamp()) * 1000)::bigint) - ${IDEMPOTENCY_WINDOW_MS}
            ORDER BY keyed_ms LIMIT $2 FOR UPDATE SKIP LOCKED))`,
 };
-const EVENT_COLUMNS = 'e.seq, e.channel, e.family, e.type, e.body';
+const EVENT_COLUMNS = 'e.seq, e.channel, e.family, e.type, e.version, e.body';
 
 /** The statements of one order of reading: of everything, and of some families and single channels. */
 function reads(name: string, [beyond, within, order]: ['>', '<=', 'ASC'] | ['<', '>=', 'DESC']): Record<'all' | 'some', Statement> {
@@ -33,7 +34,7 @@ function reads(name: string, [beyond, within, order]: ['>', '<=', 'ASC'] | ['<',
   const page = (found: string) => `
     WITH found AS (${found}),
       measured AS (SELECT *, sum(octet_length(body)) OVER (ORDER BY seq ${order} ROWS UNBOUNDED PRECEDING) AS total FROM found)
-    SELECT log.epoch, log.head, log.trimmed_through, e.seq, e.channel, e.family, e.type, e.total,
+    SELECT log.epoch, log.head, log.trimmed_through, e.seq, e.channel, e.family, e.type, e.version, e.total,
            CASE WHEN $3::text[] IS NULL OR e.type = ANY ($3) THEN e.body END AS body
     FROM courier_log log LEFT JOIN measured e ON e.total - octet_length(e.body) <= ${PAGE_BYTES}
     ORDER BY e.seq ${order}`;
@@ -61,21 +62,30 @@ const NEWEST_FIRST = reads('newest', ['<', '>=', 'DESC']);
 export const readsFrom = ({ beforeSeq }: LogStart) => (beforeSeq === undefined ? OLDEST_FIRST : NEWEST_FIRST);
 
 /** The statement that reads a page, and its values. */
-export function readCall({ channels, types, limit, ...start }: LogQuery): [Statement, unknown[]] {
+export function readCall({ channels, types, limit, ...start }: LogQuery, families: ReadonlyMap<string, number>): [Statement, unknown[]] {
   const { all, some } = readsFrom(start);
   const values = [start.beforeSeq ?? start.afterSeq, limit, types && [...types]];
-  if (isEverything(channels)) return [all, values];
-  return [some, [...values, [...channels.families].map(familyNumber), [...channels.singles]]];
+  if (channels === 'all' || isEverything(channels, families.keys())) return [all, values];
+  const numbers = [...channels.families].flatMap((family) => families.get(family) ?? []);
+  return [some, [...values, numbers, [...channels.singles]]];
 }
 
 /** @param rows that a read has answered with, beside its bounds. A row has no body where its type was not asked for. */
-export function pageOf(rows: readonly Row[], { channels, limit, ...start }: LogQuery, bounds: LogBounds): LogPage {
+export function pageOf(
+  rows: readonly Row[],
+  { channels, limit, ...start }: LogQuery,
+  bounds: LogBounds,
+  families: ReadonlyMap<string, number>,
+): LogPage {
   const found = rows.filter((row) => row['seq'] !== null);
   const last = found.at(-1);
   const span = spanOf(start, bounds);
   const isFull = last !== undefined && (found.length === limit || Number(last['total']) > PAGE_BYTES);
   const endSeq = isFull ? Number(last['seq']) : span.endSeq;
-  if (isEverything(channels) && found.length !== lengthOf({ ...span, endSeq }, bounds))
+  if (isEverything(channels, families.keys()) && found.length !== lengthOf({ ...span, endSeq }, bounds))
     throw unavailable(`it is damaged, an event from ${span.beginSeq} to ${endSeq} is missing: restore a copy`);
-  return { events: found.filter((row) => row['body'] !== null).map(storedEvent), endSeq, ...bounds };
+  const events = found.filter((row) => row['body'] !== null).map(storedEvent);
+  // Another instance may have begun a family meanwhile.
+  const selected = channels === 'all' ? events : events.filter(({ family, channel }) => includesChannel(channels, family, channel));
+  return { events: selected, endSeq, ...bounds };
 }

@@ -1,5 +1,5 @@
 /** What the SQLite log's main thread and its worker say to each other. */
-import type { ChannelFamily } from '../../contract/channels.ts';
+import type { ChannelSet } from '../../contract/channels.ts';
 import type { Appended, LogBounds, LogPage, LogStart, NewEvent, StoredEvent } from '../log.ts';
 import type { Epoch } from '../positions.ts';
 import type { Moment } from '../steady-clock.ts';
@@ -17,10 +17,8 @@ export type Question =
   | {
       readonly kind: 'read';
       readonly start: LogStart;
-      /** `all` spares the list when every family is meant. */
-      readonly families: readonly ChannelFamily[] | 'all';
-      readonly singles: readonly string[];
-      readonly types: readonly string[] | undefined;
+      readonly channels: ChannelSet | 'all';
+      readonly types: ReadonlySet<string> | undefined;
       readonly limit: number;
     }
   | { readonly kind: 'trim'; readonly keepMs: number; readonly limit: number; readonly now: Moment }

@@ -2,6 +2,7 @@
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { crc32 } from 'node:zlib';
+import { familyIn } from '../../contract/channels.ts';
 import type { StoredEvent } from '../log.ts';
 import { type Epoch, newEpochName, Positions } from '../positions.ts';
 import { type Row, storedEvent } from '../reading.ts';
@@ -45,10 +46,19 @@ const MIGRATIONS: readonly string[] = [
    ALTER TABLE log DROP COLUMN epoch;`,
   // The time while it is in doubt; else null.
   'ALTER TABLE log ADD COLUMN believed_ms INTEGER',
+  // Families had the numbers that they have in events; each event's channel says the name.
+  `ALTER TABLE event ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
+   CREATE TABLE family (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+   WITH RECURSIVE used (number) AS (
+     SELECT min(family) FROM event
+     UNION ALL SELECT (SELECT min(family) FROM event WHERE family > used.number) FROM used WHERE used.number IS NOT NULL
+   )
+   INSERT INTO family
+   SELECT number, courier_family((SELECT channel FROM event WHERE family = number LIMIT 1)) FROM used WHERE number IS NOT NULL;`,
 ];
 
 const SCHEMA_VERSION = MIGRATIONS.length;
-export const EVENT_COLUMNS = 'seq, channel, family, type, body, checksum';
+export const EVENT_COLUMNS = 'seq, channel, family, type, version, body, checksum';
 
 /** Why a file cannot be used; one line. */
 export class LogOpenError extends Error {
@@ -95,8 +105,9 @@ export function recognise(db: DatabaseSync): number {
 export function prepareFile(db: DatabaseSync, version: number): void {
   if (version > 0) checkIntegrity(db);
   db.function('courier_checksum', { deterministic: true }, (seq, channel, family, type, body) =>
-    checksumOf(Number(seq), String(channel), Number(family), String(type), String(body)),
+    checksumOf({ seq: Number(seq), channel: String(channel), type: String(type), version: 1, body: String(body) }, Number(family)),
   );
+  db.function('courier_family', { deterministic: true }, (channel) => familyIn(String(channel)) ?? null);
   db.function('courier_epoch', newEpochName);
   transaction(db, () => {
     for (const migration of MIGRATIONS.slice(version)) db.exec(migration);
@@ -122,15 +133,16 @@ export function transaction<T>(db: DatabaseSync, work: () => T): T {
  * What SQLite's own checks do not see is a changed bit within a value: every event carries a CRC-32 of all that is read
  * of it.
  */
-export function checksumOf(seq: number, channel: string, family: number, type: string, body: string): number {
-  return crc32(body, crc32(`${seq} ${channel} ${family} ${type}`));
+export function checksumOf({ seq, channel, type, version, body }: Omit<StoredEvent, 'family'>, familyNumber: number): number {
+  // Events of before there were versions have the first.
+  const head = `${seq} ${channel} ${familyNumber} ${type}${version === 1 ? '' : ` ${version}`}`;
+  return crc32(body, crc32(head));
 }
 
 /** The event of a row that has all EVENT_COLUMNS; undefined when it is not what was stored. */
 export function intactEvent(row: Row): StoredEvent | undefined {
   const event = storedEvent(row);
-  const checksum = checksumOf(event.seq, event.channel, Number(row['family']), event.type, event.body);
-  return row['checksum'] === checksum ? event : undefined;
+  return row['checksum'] === checksumOf(event, Number(row['family'])) ? event : undefined;
 }
 
 function checkIntegrity(db: DatabaseSync): void {

@@ -4,9 +4,10 @@ import { dirname } from 'node:path';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { IDEMPOTENCY_WINDOW_MS, type LogBounds, type LogPage, type NewEvent, type StoredEvent } from '../log.ts';
 import { type Epoch, newEpochName } from '../positions.ts';
-import { familyNumber, fillPage, type Row, spanOf } from '../reading.ts';
+import { fillPage, isEverything, type Row, spanOf } from '../reading.ts';
 import type { Moment } from '../steady-clock.ts';
 import { type CopyOptions, copyDatabase, copyPathOf, removeCopy } from './copy.ts';
+import { FamilyNumbers } from './families.ts';
 import type { Answers, Placement, Request, WorkerSettings } from './messages.ts';
 import { openFile } from './open.ts';
 import { PlacedFiles } from './placed-files.ts';
@@ -23,6 +24,7 @@ export class SqliteStore {
   readonly #path: string;
   readonly #files: PlacedFiles;
   readonly #trimming: Trimming;
+  readonly #families: FamilyNumbers;
   readonly #reads = new Map<string, StatementSync>();
   readonly #insert: StatementSync;
   readonly #findKey: StatementSync;
@@ -52,7 +54,10 @@ export class SqliteStore {
     this.epochs = beginEpoch(db, this.#head + 1);
     this.#files = new PlacedFiles(settings.path, [`${settings.path}-wal`]);
     this.#trimming = new Trimming(db);
-    this.#insert = db.prepare('INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)');
+    this.#families = new FamilyNumbers(db);
+    this.#insert = db.prepare(
+      'INSERT INTO event (seq, channel, family, type, version, body, appended_ms, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+    );
     this.#findKey = db.prepare(
       'SELECT i.appended_ms AS keyed_ms, e.* FROM idempotency i JOIN event e ON e.seq = i.seq WHERE i.principal = ? AND i.key = ?',
     );
@@ -100,9 +105,9 @@ export class SqliteStore {
       if (known !== undefined && earliest - Number(known['keyed_ms']) < IDEMPOTENCY_WINDOW_MS) return eventOf(known);
     }
     const seq = this.#head + 1;
-    const { channel, type, body } = event;
-    const family = familyNumber(event.family);
-    this.#insert.run(seq, channel, family, type, body, latest, checksumOf(seq, channel, family, type, body));
+    const { channel, type, version, body } = event;
+    const family = this.#families.numberOf(event.family);
+    this.#insert.run(seq, channel, family, type, version, body, latest, checksumOf({ seq, channel, type, version, body }, family));
     if (idempotency !== undefined) this.#putKey.run(idempotency.principal, idempotency.key, seq, latest);
     this.#head = seq;
     return seq;
@@ -111,18 +116,19 @@ export class SqliteStore {
   /** Reads a page. One statement is one snapshot, and nothing else writes between it and the bounds. */
   read(request: ReadRequest): LogPage {
     const { bounds } = this;
-    return fillPage(this.#rows(request), eventOf, {
+    const isDense = isEverything(request.channels, this.#families.names);
+    return fillPage(this.#rows(isDense ? { ...request, channels: 'all' } : request), eventOf, {
       span: spanOf(request.start, bounds),
       bounds,
       limit: request.limit,
-      types: request.types && new Set(request.types),
-      missing: request.families === 'all' ? (seq) => damaged(seq, 'is missing') : undefined,
+      types: request.types,
+      missing: isDense ? (seq) => damaged(seq, 'is missing') : undefined,
     });
   }
 
   #rows(request: ReadRequest): Iterable<Row> {
     const { start, limit } = request;
-    const { sql, parameters } = readStatement(request);
+    const { sql, parameters } = readStatement(request, (family) => this.#families.get(family));
     if (sql === undefined) return [];
     let statement = this.#reads.get(sql);
     if (statement === undefined) {
@@ -169,6 +175,7 @@ export class SqliteStore {
       return transaction(this.#db, work);
     } catch (error) {
       [this.#head, this.#trimmedSeq, this.#wasInDoubt] = [head, trimmedSeq, wasInDoubt];
+      this.#families.reset();
       throw error;
     } finally {
       this.#files.note();
@@ -186,18 +193,20 @@ function beginEpoch(db: DatabaseSync, first: number): [Epoch, ...Epoch[]] {
  * One range of an index for each family and each single channel, merged by number as they are read: the cost is that
  * of the rows that come out, not of those that match.
  */
-export function readStatement({ start, families, singles }: Pick<ReadRequest, 'start' | 'families' | 'singles'>): {
-  sql: string | undefined;
-  parameters: (string | number)[];
-} {
+export function readStatement(
+  { start, channels }: Pick<ReadRequest, 'start' | 'channels'>,
+  numberOf: (family: string) => number | undefined,
+): { sql: string | undefined; parameters: (string | number)[] } {
   const [range, order] = start.beforeSeq === undefined ? ['seq > ?', 'ORDER BY seq LIMIT ?'] : ['seq < ?', 'ORDER BY seq DESC LIMIT ?'];
-  if (families === 'all') return { sql: `SELECT ${EVENT_COLUMNS} FROM event WHERE 0 = ? AND ${range} ${order}`, parameters: [0] };
+  if (channels === 'all') return { sql: `SELECT ${EVENT_COLUMNS} FROM event WHERE 0 = ? AND ${range} ${order}`, parameters: [0] };
+  const families = [...channels.families].flatMap((family) => numberOf(family) ?? []);
+  const singles = [...channels.singles];
   const ranges = [
     ...families.map(() => `SELECT ${EVENT_COLUMNS} FROM event INDEXED BY event_by_family WHERE family = ? AND ${range}`),
     ...singles.map(() => `SELECT ${EVENT_COLUMNS} FROM event INDEXED BY event_by_channel WHERE channel = ? AND ${range}`),
   ];
   if (ranges.length === 0) return { sql: undefined, parameters: [] };
-  return { sql: `${ranges.join(' UNION ALL ')} ${order}`, parameters: [...families.map(familyNumber), ...singles] };
+  return { sql: `${ranges.join(' UNION ALL ')} ${order}`, parameters: [...families, ...singles] };
 }
 
 /** @throws when the row is not what was stored. */

@@ -1,9 +1,10 @@
 /** Logs under test: how they are made, filled and read. */
 import fc from 'fast-check';
 import { expect } from 'vitest';
-import { type ChannelSet, channelSetOf } from '../../../src/contract/channels.ts';
+import type { ChannelSet } from '../../../src/contract/channels.ts';
 import { type EventLog, type LogPage, type StoredEvent, TRIM_GRAIN_MS } from '../../../src/log/log.ts';
 import { newEvent } from '../../helpers/events.ts';
+import { channelSetOf } from '../../helpers/lumiere.ts';
 
 /** Makes logs for one test. Opening again gives the same log where it is durable. */
 export interface LogFactory extends AsyncDisposable {

@@ -3,7 +3,6 @@ import { closeSync, createWriteStream, existsSync, openSync, readdirSync, rmSync
 import { DatabaseSync } from 'node:sqlite';
 import { pipeline } from 'node:stream/promises';
 import { describe, expect, test } from 'vitest';
-import { EVERYTHING } from '../../../src/contract/channels.ts';
 import type { EventLog, LogCopy, StoredEvent } from '../../../src/log/log.ts';
 import { openMemoryLog } from '../../../src/log/memory.ts';
 import { copyDatabase } from '../../../src/log/sqlite/copy.ts';
@@ -11,6 +10,7 @@ import { inspectLogFile } from '../../../src/log/sqlite/schema.ts';
 import { openSqliteLog } from '../../../src/log/sqlite.ts';
 import { newEvent, newEvents } from '../../helpers/events.ts';
 import { temporaryFolder } from '../../helpers/folder.ts';
+import { EVERYTHING } from '../../helpers/lumiere.ts';
 
 const never = new AbortController().signal;
 /** Enough that a copy takes many steps. */

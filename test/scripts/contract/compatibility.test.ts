@@ -1,12 +1,13 @@
 /** The effect of each change of the contract on publishers and subscribers. */
 import { describe, expect, test } from 'vitest';
 import { contractChanges, parseContractDocument } from '../../../scripts/contract/compatibility.ts';
-import { type ContractDocument, contractDocument } from '../../../src/contract/document.ts';
+import type { ContractDocument } from '../../../src/contract/document.ts';
 import type { JsonSchema } from '../../../src/contract/json-schema.ts';
+import { DOCUMENT } from '../../helpers/lumiere.ts';
 
 type Writable<T> = T extends object ? { -readonly [K in keyof T]: Writable<T[K]> } : T;
 
-const now = contractDocument();
+const now = DOCUMENT;
 
 /** The contract with one change. */
 function changed(change: (document: Writable<ContractDocument>) => void): ContractDocument {
@@ -36,7 +37,7 @@ const summary = (before: ContractDocument, after: ContractDocument) =>
 const [ok, BREAKS] = ['compatible', 'breaking'];
 
 test('the same contract has no changes', () => {
-  expect(contractChanges(now, contractDocument())).toEqual([]);
+  expect(contractChanges(now, DOCUMENT)).toEqual([]);
   expect(contractChanges(now, JSON.parse(JSON.stringify(now)))).toEqual([]);
 });
 

@@ -1,8 +1,7 @@
 /** Random schemas, small random changes of them, and values that they are likely to accept. */
 import fc from 'fast-check';
-import { contractDocument } from '../../../src/contract/document.ts';
-import { EVENT_TYPES } from '../../../src/contract/index.ts';
 import type { JsonSchema, JsonType } from '../../../src/contract/json-schema.ts';
+import { DOCUMENT, EVENT_TYPES } from '../../helpers/lumiere.ts';
 
 export const string = { type: 'string' } as const;
 /** An object that has these fields and no others. */
@@ -46,7 +45,7 @@ export const { schema } = fc.letrec<{ schema: JsonSchema }>((tie) => ({
     fc.record({ anyOf: fc.array(tie('schema'), { minLength: 1, maxLength: 3 }) }),
   ),
 }));
-const drafts = contractDocument()['x-drafts'];
+const drafts = DOCUMENT['x-drafts'];
 /** The data of an event type, as the contract has it. */
 export const ofContract = fc.constantFrom(...EVENT_TYPES).map((type) => drafts[type]?.properties?.['data'] as JsonSchema);
 

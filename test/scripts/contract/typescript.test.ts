@@ -4,20 +4,20 @@ import { describe, expect, expectTypeOf, test } from 'vitest';
 import type * as Generated from '../../../client/src/contract.ts';
 import { CONTRACT_HASH as GENERATED_HASH, EVENT_TYPES as GENERATED_TYPES } from '../../../client/src/contract.ts';
 import { typescriptOf } from '../../../scripts/contract/typescript.ts';
-import { type ContractDocument, contractDocument } from '../../../src/contract/document.ts';
+import type { ContractDocument } from '../../../src/contract/document.ts';
+import type { GapNotice, LiveNotice } from '../../../src/contract/envelope.ts';
+import type { JsonSchema } from '../../../src/contract/json-schema.ts';
+import type { Family, Service } from '../../../src/contract/types.ts';
 import {
-  type ChannelFamily,
+  CONTRACT_HASH,
+  type contract,
+  DOCUMENT,
   EVENT_TYPES,
   type EventData,
   type EventOn,
   type EventType,
   type EventTypeOf,
-  type GapNotice,
-  type LiveNotice,
-  type Service,
-} from '../../../src/contract/index.ts';
-import type { JsonSchema } from '../../../src/contract/json-schema.ts';
-import { CONTRACT_HASH } from '../../../src/version.ts';
+} from '../../helpers/lumiere.ts';
 
 /** zod's types with `foo?: T` in place of `foo?: T | undefined`, at every level. */
 type Exact<T> = T extends readonly (infer Item)[]
@@ -37,26 +37,26 @@ test('the generated types are those of the schemas', () => {
 });
 
 test('families and services have the types that the contract gives them', () => {
-  expectTypeOf<Generated.ChannelFamily>().toEqualTypeOf<ChannelFamily>();
+  expectTypeOf<Generated.ChannelFamily>().toEqualTypeOf<Family<typeof contract>>();
   expectTypeOf<Generated.EventTypesByFamily>().toEqualTypeOf<{
-    [F in ChannelFamily]: EventOn<F extends 'global' ? 'global' : `${F}.*`>['type'];
+    [F in Family<typeof contract>]: EventOn<F extends 'global' ? 'global' : `${F}.*`>['type'];
   }>();
-  expectTypeOf<Generated.Service>().toEqualTypeOf<Service>();
-  expectTypeOf<Generated.EventTypesByService>().toEqualTypeOf<{ [S in Service]: EventTypeOf<S> }>();
+  expectTypeOf<Generated.Service>().toEqualTypeOf<Service<typeof contract>>();
+  expectTypeOf<Generated.EventTypesByService>().toEqualTypeOf<{ [S in Service<typeof contract>]: EventTypeOf<S> }>();
   expect(GENERATED_TYPES).toEqual(EVENT_TYPES);
   expect(GENERATED_HASH).toBe(CONTRACT_HASH);
 });
 
 test('client/src/contract.ts is what the contract gives: renew it with `courier contract export --format typescript`', () => {
   const committed = readFileSync(new URL('../../../client/src/contract.ts', import.meta.url), 'utf8');
-  expect(committed).toBe(typescriptOf(contractDocument(), CONTRACT_HASH));
+  expect(committed).toBe(typescriptOf(DOCUMENT, CONTRACT_HASH));
 });
 
 describe('the printer', () => {
   /** The body of the interface of a single type with this data. */
   const printed = (data: JsonSchema) => {
     const document = {
-      ...contractDocument(),
+      ...DOCUMENT,
       $defs: { 'test.happened': { properties: { data } } },
       'x-services': { tester: ['test.happened'] },
       'x-channels': {},
@@ -103,7 +103,7 @@ describe('the printer', () => {
   });
 
   test('two types whose data would have the same name are refused', () => {
-    const document = { ...contractDocument(), 'x-services': { tester: ['a.b', 'a_b'] }, 'x-notices': [] };
+    const document = { ...DOCUMENT, 'x-services': { tester: ['a.b', 'a_b'] }, 'x-notices': [] };
     expect(() => typescriptOf(document, '')).toThrow(new TypeError('a_b: its data would be called as that of a.b'));
   });
 });

@@ -1,30 +1,25 @@
 /**
  * Notices of Courier itself. A subscriber receives them among its events. The log never holds them, nobody can publish them, and
- * their `channel` is `courier`, which the grammar of channels does not allow.
+ * their `channel` is no channel.
  */
 import { z } from 'zod';
-import { position } from '../position.ts';
+import { GAP_REASONS, type Gap, type Live } from './envelope.ts';
+import { position } from './position.ts';
 
-export const NOTICE_CHANNEL = 'courier';
-
-/** Why Courier cannot deliver all events after the requested position. */
-export const GAP_REASONS = ['expired', 'epoch', 'ahead'] as const;
-export type GapReason = (typeof GAP_REASONS)[number];
-
-export const courierEvents = {
+export const NOTICES = {
   'courier.gap': z.strictObject({
     reason: z
       .enum(GAP_REASONS)
       .describe(
-        'expired: older than retention. epoch: the position is of another log, or of a state of this one that was lost, from behind resumed_from on. ahead: it is past the end of this log.',
+        'expired: older than retention. epoch: the position is of another log, or of a state of this one that was lost, from behind resumed_from on. ahead: it is past the end of this log. unreadable: the one event between the two positions has a form that cannot be brought to the present one.',
       ),
     requested: position.describe('The position that was asked for.'),
     resumed_from: position.describe('Events after this position follow.'),
-  }),
+  }) satisfies z.ZodType<Gap>,
   'courier.live': z.strictObject({
     position: position.describe(
       'Everything up to here has been given; from here on events arrive as they happen. Told again where nothing else moves the position for long.',
     ),
     replayed: z.int().min(0).describe('How many events were given from the log; 0 when it is told again.'),
-  }),
+  }) satisfies z.ZodType<Live>,
 };

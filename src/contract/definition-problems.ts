@@ -1,0 +1,98 @@
+/** What is wrong with the definition of a contract, beyond what the compiler sees. */
+import { z } from 'zod';
+import { COMMON_FAMILIES } from './channels.ts';
+import type { ContractDefinition, EventDefinition } from './definition.ts';
+import { findFault } from './json.ts';
+import { pascalCase, procedureOf } from './names.ts';
+
+const CONTRACT = /^[a-z][a-z0-9_-]{0,63}$/;
+const NAME = /^[a-z][a-z0-9_]{0,63}$/;
+const DOTTED = /^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$/;
+/** Characters in a family's name and in a type's, at most: a channel's name has 255, and ends in a dot and an id of 64. */
+const [MAX_FAMILY_LENGTH, MAX_TYPE_LENGTH] = [190, 128];
+/** First parts of procedures' names that are Courier's own, or will be. */
+const RESERVED: ReadonlySet<string> = new Set(['events', 'auth', 'admin', 'state', 'courier']);
+
+/** One line each; none when the contract can be served. */
+export function problemsOf({ name, families, services }: ContractDefinition): string[] {
+  const problems: string[] = [];
+  if (!CONTRACT.test(name)) problems.push(`name: ${JSON.stringify(name)} must be 1 to 64 of a-z 0-9 _ -, and begin with a letter`);
+  for (const [family, { id }] of Object.entries(families)) problems.push(...familyProblems(family, id));
+  const types = Object.entries(services).flatMap(([service, { events }]) =>
+    Object.entries(events).map(([type, event]) => ({ service, type, event })),
+  );
+  for (const [service, { events }] of Object.entries(services)) {
+    const isTaken = RESERVED.has(service) || COMMON_FAMILIES.some((family) => family === service);
+    if (!NAME.test(service)) problems.push(`services.${service}: the name must be 1 to 64 of a-z 0-9 _, and begin with a letter`);
+    else if (isTaken) problems.push(`services.${service}: the name is Courier's own`);
+    if (Object.keys(events).length === 0) problems.push(`services.${service}: it has no events`);
+  }
+  for (const { service, type, event } of types) {
+    problems.push(...typeProblems(type, event, families).map((problem) => `services.${service}.events.${type}: ${problem}`));
+  }
+  if (Object.keys(services).length === 0) problems.push('services: there is none');
+  problems.push(
+    ...sameNames('family', Object.keys(families), procedureOf),
+    ...sameNames(
+      'event type',
+      types.map(({ type }) => type),
+      pascalCase,
+    ),
+  );
+  return problems;
+}
+
+function familyProblems(family: string, id: string): string[] {
+  const at = `families.${family}`;
+  const problems: string[] = [];
+  if (!DOTTED.test(family) || family.length > MAX_FAMILY_LENGTH)
+    problems.push(
+      `${at}: the name must be parts of a-z 0-9 _ that begin with a letter, separated by dots, ${MAX_FAMILY_LENGTH} characters at most`,
+    );
+  else if (COMMON_FAMILIES.some((common) => common === family)) problems.push(`${at}: it is always there`);
+  else if (RESERVED.has(family.split('.', 1)[0] as string)) problems.push(`${at}: the first part of the name is Courier's own`);
+  if (!NAME.test(id)) problems.push(`${at}.id: ${JSON.stringify(id)} must be the name of a field, of a-z 0-9 _`);
+  return problems;
+}
+
+function typeProblems(
+  type: string,
+  { on, data, examples, subject, version = 1, upcast = {} }: EventDefinition,
+  families: ContractDefinition['families'],
+): string[] {
+  const problems: string[] = [];
+  if (!DOTTED.test(type) || type.length > MAX_TYPE_LENGTH)
+    problems.push(`the type must be parts of a-z 0-9 _ that begin with a letter, separated by dots, ${MAX_TYPE_LENGTH} characters at most`);
+  if (type.startsWith('courier.')) problems.push("the type begins with courier., as Courier's own do");
+  for (const family of on) {
+    if (!Object.hasOwn(families, family) && !COMMON_FAMILIES.some((common) => common === family))
+      problems.push(`on: there is no family ${JSON.stringify(family)}`);
+  }
+  if (!(data instanceof z.ZodObject) || !(data.def.catchall instanceof z.ZodNever)) return [...problems, 'data: must be a z.strictObject'];
+  if (examples.length === 0) problems.push('examples: there must be one');
+  for (const [index, example] of examples.entries())
+    problems.push(...exampleProblems(data, example).map((problem) => `examples[${index}]${problem}`));
+  if (subject !== undefined && !(subject in data.shape)) problems.push(`subject: the data has no field ${JSON.stringify(subject)}`);
+  if (!Number.isSafeInteger(version) || version < 1) problems.push('version: must be 1 or more');
+  for (const earlier of Object.keys(upcast)) {
+    if (!/^[1-9]\d*$/.test(earlier) || Number(earlier) >= version) problems.push(`upcast: ${earlier} is no version before ${version}`);
+  }
+  return problems;
+}
+
+function exampleProblems(data: z.ZodObject, example: unknown): string[] {
+  const fault = findFault(example);
+  if (fault !== undefined) return [`${fault.path.map((part) => `.${part}`).join('')}: ${fault.message}`];
+  const { error } = data.safeParse(example);
+  return error?.issues.map(({ path, message }) => `${path.map((part) => `.${String(part)}`).join('')}: ${message}`) ?? [];
+}
+
+/** Names from which the same name of code would be made. */
+function sameNames(what: string, names: readonly string[], made: (name: string) => string): string[] {
+  const seen = new Map<string, string>();
+  return names.flatMap((name) => {
+    const other = seen.get(made(name));
+    seen.set(made(name), name);
+    return other === undefined ? [] : [`${what} ${name}: code would call it ${made(name)}, as ${other}`];
+  });
+}

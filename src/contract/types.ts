@@ -1,0 +1,100 @@
+/**
+ * What types follow from a contract: the events that a channel carries, what a publisher may hand in. A contract that is declared
+ * with `defineContract` and one that `courier contract export --format typescript` wrote have the same types. Clients import this
+ * file, so it imports types only.
+ */
+import type { ChannelIn, FamilyMatching } from './channels.ts';
+import type { Draft, Envelope, Gap, Notice } from './envelope.ts';
+
+/** What the types of a contract are made of. */
+export interface ContractTypes {
+  /** The data of each event type, as subscribers get it. */
+  readonly data: object;
+  /** The data of each event type, as publishers hand it in. */
+  readonly input: object;
+  /** The event types that the channels of each family carry. */
+  readonly families: object;
+  /** The event types that each service publishes, and no other. */
+  readonly services: object;
+  /** The field that is the id of each family. */
+  readonly ids: object;
+}
+
+/** Anything that has the types of a contract. */
+export interface TypedContract<T extends ContractTypes = ContractTypes> {
+  /** Exists for the compiler only. */
+  readonly '~types': T;
+}
+
+type Types<C extends TypedContract> = C['~types'];
+type At<O, K> = K extends keyof O ? O[K] : never;
+
+/** Every event type that can be published. */
+export type EventType<C extends TypedContract> = keyof Types<C>['data'] & string;
+/** The channel families. */
+export type Family<C extends TypedContract> = keyof Types<C>['families'] & string;
+/** The services. */
+export type Service<C extends TypedContract> = keyof Types<C>['services'] & string;
+/** The event types of a service. */
+export type EventTypeOf<C extends TypedContract, S extends string> = S extends S ? At<Types<C>['services'], S> & EventType<C> : never;
+/** The event types that channels of a family can carry. */
+export type EventTypeOn<C extends TypedContract, F extends string> = F extends F ? At<Types<C>['families'], F> & EventType<C> : never;
+/** The families whose channels may carry a type. */
+export type FamilyOf<C extends TypedContract, T extends string> = T extends T
+  ? { [F in Family<C>]: T extends At<Types<C>['families'], F> ? F : never }[Family<C>]
+  : never;
+/** The channels that may carry a type. */
+export type ChannelOf<C extends TypedContract, T extends string> = ChannelIn<FamilyOf<C, T>>;
+/** Any channel's name. */
+export type Channel<C extends TypedContract> = ChannelIn<Family<C>>;
+/** The field that is the id of a family: `backtest_id`. */
+export type IdField<C extends TypedContract, F extends string> = At<Types<C>['ids'], F> & string;
+
+/** The data of a type. */
+export type EventData<C extends TypedContract, T extends string> = At<Types<C>['data'], T>;
+/** An event as subscribers receive it; a union over all types when no type is named. */
+export type CourierEvent<C extends TypedContract, T extends string = EventType<C>> = {
+  [K in T]: Envelope<K, ChannelOf<C, K>, EventData<C, K>>;
+}[T];
+
+/** The families that a channel, or a pattern, can match. */
+export type Matching<C extends TypedContract, P extends string> = FamilyMatching<P, Family<C>>;
+/** The events that a channel, or the channels that a pattern matches, can carry. */
+export type EventOn<C extends TypedContract, P extends string> = {
+  [T in EventTypeOn<C, Matching<C, P>>]: Envelope<T, ChannelIn<FamilyOf<C, T> & Matching<C, P>>, EventData<C, T>>;
+}[EventTypeOn<C, Matching<C, P>>];
+/** What a subscription to `P` receives: events and Courier's notices. */
+export type Received<C extends TypedContract, P extends string> = EventOn<C, P> | Notice;
+
+/** What a publisher hands in to publish an event. */
+export type EventDraft<C extends TypedContract, T extends string = EventType<C>> = {
+  [K in T]: Draft<K, ChannelOf<C, K>, At<Types<C>['input'], K>>;
+}[T];
+
+/** The answer to a publish: the event is stored. */
+export interface Receipt<T extends string = string> {
+  /** The event's position. */
+  id: string;
+  channel: string;
+  type: T;
+  timestamp: Date;
+  /** True when the idempotency key was known: the receipt is of the event that was stored first. */
+  duplicate: boolean;
+}
+
+/** One page of stored events, in the order of the request. */
+export interface HistoryPage<TEvent> {
+  events: TEvent[];
+  /**
+   * Where the next page starts: hand it in as `after`, or as `before` where the newest come first. With the oldest first it
+   * is, at the end of the log, the position to go on from later.
+   */
+  next: string;
+  /** Whether there may be more beyond `next` now. */
+  has_more: boolean;
+  /**
+   * Set when the page does not start at the requested position, with the reason; as in a `courier.gap` notice. Newest first,
+   * what is past retention is no gap: the history ends there.
+   */
+  gap: Gap | null;
+}
