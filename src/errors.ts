@@ -38,9 +38,12 @@ const MAX_MESSAGE_LENGTH = 1000;
 
 const UNKNOWN_KEY = 'is not a known key';
 
-/** `text` as it may stand in an answer or a log, when its length is the caller's choice. */
+/**
+ * `text` as it may stand in an answer or a log, when it is the caller's choice. It has no half of a surrogate pair, be it the
+ * caller's or left by the cut: clients in other languages cannot print one.
+ */
 export function cut(text: string, most = MAX_ECHO_LENGTH): string {
-  return text.length <= most ? text : `${text.slice(0, most)}…`;
+  return (text.length <= most ? text : `${text.slice(0, most)}…`).toWellFormed();
 }
 
 /** Controls (C0, DEL, C1), those of bidirectional text, and the separators of lines and paragraphs. */

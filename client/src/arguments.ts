@@ -35,19 +35,22 @@ export function assertOnGap(onGap: OnGap | undefined): void {
   }
 }
 
-/** Refuses data that the gateway would refuse, or close the connection for. */
+/**
+ * Refuses data that the gateway would refuse, or close the connection for. It looks for faults before it writes JSON, which would
+ * refuse a bigint without its path.
+ */
 export function assertSendable(data: unknown): void {
-  let json: string | undefined;
-  try {
-    json = JSON.stringify(data);
-  } catch (cause) {
-    throw invalidArgument('data', `is not JSON: ${messageOf(cause)}`, cause);
-  }
   const fault = findFault(data);
   // The error for data that is too large is below, with the size.
   if (fault !== undefined && !fault.tooLarge) {
     const issue = { path: ['data', ...fault.path].join('.'), message: fault.message };
     throw new CourierError('BAD_REQUEST', `${issue.path}: ${issue.message}`, { issues: [issue] });
+  }
+  let json: string | undefined;
+  try {
+    json = JSON.stringify(data);
+  } catch (cause) {
+    throw invalidArgument('data', `is not JSON: ${messageOf(cause)}`, cause);
   }
   const bytes = new TextEncoder().encode(json).length;
   if (bytes <= MAX_DATA_BYTES) return;

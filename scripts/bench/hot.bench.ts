@@ -1,6 +1,7 @@
 /** The hot functions, one by one, so that a regression is seen where it happens: `npm run bench:hot`. */
 import superjson from 'superjson';
 import { test } from 'vitest';
+import { findFault } from '../../src/contract/json.ts';
 import { contract } from '../../src/contracts/lumiere/contract.ts';
 import type { Batch } from '../../src/delivery/batch.ts';
 import { Delivery } from '../../src/delivery/batch.ts';
@@ -23,6 +24,20 @@ const delivery = (seq: number) =>
 test('checking a draft', async ({ bench }) => {
   await bench('zod, 17 types by discriminator', () => {
     contract.draft.parse(DRAFT);
+  }).run();
+});
+
+test('checking data', async ({ bench }) => {
+  const small = { ...EVENT.data, parameters: { fast: 20, slow: 50, list: [1, 2.5, -3], name: 'größe', nested: { a: true, b: null } } };
+  const large = {
+    texts: Array.from({ length: 1000 }, (_, n) => `text ${n} `.repeat(6)),
+    numbers: Array.from({ length: 10_000 }, (_, n) => n),
+  };
+  await bench('300 bytes', () => {
+    findFault(small);
+  }).run();
+  await bench('100 KiB of text and numbers', () => {
+    findFault(large);
   }).run();
 });
 

@@ -37,7 +37,7 @@ export const MAX_BATCH_EVENTS = 500;
 
 /**
  * Guards the schema of a draft. The guard walks the data before zod, which drops some keys silently, and refuses a value that
- * is not JSON, is nested too deeply or is too large, and a forbidden key; each with its path.
+ * is not JSON, is not exact, is nested too deeply or is too large, and a forbidden key; each with its path.
  */
 export function withPlainData<Out, In>(draft: z.ZodType<Out, In>): z.ZodType<Out, In> {
   return guarded(draft, (value) => faultInData(value, callBudget(), []));

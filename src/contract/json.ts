@@ -1,6 +1,7 @@
 /**
- * Checks an event's data: it must be plain JSON, within limits of depth and size, and without keys that break JavaScript
- * receivers. The check walks a value once and copies nothing. The schemas check the rest of an event.
+ * Checks an event's data: it must be plain JSON, within limits of depth and size, that every receiver reads as it was meant:
+ * without keys that break JavaScript receivers, numbers that doubles round, and halves of characters. The check walks a value
+ * once and copies nothing. The schemas check the rest of an event.
  */
 
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
@@ -20,6 +21,7 @@ export const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constr
 
 /** A fault in a value, and its path. */
 export interface Fault {
+  /** The fault's keys from the root. A key with half of a surrogate pair has U+FFFD there: not every reader can print the half. */
   readonly path: (string | number)[];
   readonly message: string;
   /** Is the value too large, rather than of the wrong form? */
@@ -37,8 +39,9 @@ export function callBudget(): NodeBudget {
 }
 
 /**
- * The first fault of `value`: a part that is not plain JSON, is nested too deeply or has a forbidden key, or the size. The walk
- * counts the least size that the JSON can have, which is cheap, so data that passes may still be too large.
+ * The first fault of `value`: a part that is not plain JSON, is not exact (see `INEXACT` and `ILL_FORMED`), is nested too deeply
+ * or has a forbidden key, or the size. The walk counts the least size that the JSON can have, which is cheap, so data that
+ * passes may still be too large.
  */
 export function findFault(value: unknown, budget: NodeBudget = callBudget()): Fault | undefined {
   const walk = new Walk(budget);
@@ -51,6 +54,14 @@ export function findFault(value: unknown, budget: NodeBudget = callBudget()): Fa
 const TOO_LARGE = `must be at most ${MAX_DATA_BYTES} bytes as JSON`;
 const TOO_MANY = `brings the call to more than ${MAX_CALL_NODES} values`;
 const TOO_DEEP = `must not be nested deeper than ${MAX_JSON_DEPTH} levels`;
+/**
+ * Every double beyond 2^53 - 1 is whole, and may be another number rounded: once 9007199254740993 is parsed it is
+ * 9007199254740992, and nobody can tell them apart (RFC 7493, section 2.2). So the bound is for reals such as 1e300 too, which
+ * only the text of the number tells from integers; V8 shows that text to a reviver only, with which it takes 7 to 70 times as long.
+ */
+const INEXACT = `must be from ${Number.MIN_SAFE_INTEGER} to ${Number.MAX_SAFE_INTEGER}: send a larger number as a string`;
+/** UTF-8 cannot write a surrogate without its other half: receivers would get another text, or fail (RFC 7493, section 2.1). */
+const ILL_FORMED = 'must be well-formed Unicode, without half of a surrogate pair';
 
 class Walk {
   readonly #budget: NodeBudget;
@@ -68,11 +79,12 @@ class Walk {
     if (this.#budget.nodes < 0) return TOO_MANY;
     switch (typeof value) {
       case 'string':
-        return this.#count(value.length + 2);
+        return this.#count(value.length + 2) ?? (value.isWellFormed() ? undefined : ILL_FORMED);
       case 'boolean':
         return this.#count(4);
       case 'number':
-        return Number.isFinite(value) ? this.#count(1) : 'must be a finite number';
+        if (Math.abs(value) <= Number.MAX_SAFE_INTEGER) return this.#count(1);
+        return Number.isFinite(value) ? INEXACT : 'must be a finite number';
       case 'object':
         return value === null ? this.#count(4) : this.#faultWithin(value, depth);
       default:
@@ -100,6 +112,7 @@ class Walk {
     let comma = 0;
     for (const key in record) {
       if (FORBIDDEN_KEYS.has(key)) return this.#at(key, 'is a key that is not allowed');
+      if (!key.isWellFormed()) return this.#at(key.toWellFormed(), 'is a key with half of a surrogate pair');
       const fault = this.#count(comma + key.length + 3) ?? this.faultOf(record[key], depth);
       if (fault !== undefined) return this.#at(key, fault);
       comma = 1;

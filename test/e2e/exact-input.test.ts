@@ -1,0 +1,184 @@
+/**
+ * Data that receivers would read as something else is refused, with its path, whichever way it comes in: numbers beyond 2^53 - 1
+ * and halves of surrogate pairs, in known fields and free-form ones, at any depth.
+ */
+import { writeFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { BackgroundPublisher, CourierClient, CourierError } from '../../client/src/index.ts';
+import type { Principal } from '../../src/auth/principal.ts';
+import { principalOf } from '../../src/auth/principal.ts';
+import { appRouter } from '../../src/router/index.ts';
+import { Context } from '../../src/router/trpc.ts';
+import { runCli } from '../helpers/cli.ts';
+import { temporaryFolder } from '../helpers/folder.ts';
+import { SECRET, startGateway, type TestGateway } from '../helpers/gateway.ts';
+import { openSocket } from '../helpers/raw-socket.ts';
+
+const CHANNEL = 'forge.job.j';
+const TYPE = 'forge.job.completed';
+const NUMBER = 'must be from -9007199254740991 to 9007199254740991: send a larger number as a string';
+const TEXT = 'must be well-formed Unicode, without half of a surrogate pair';
+
+/** Data of `TYPE` as it is sent: JavaScript would not write these numbers. */
+const FAULTS = [
+  ['a known number', '{"job_id":"j","duration_ms":9007199254740993}', 'duration_ms', NUMBER],
+  ['a free-form number', '{"job_id":"j","result":{"a":{"b":-123456789012345678901}}}', 'result.a.b', NUMBER],
+  ['a number in a list', '{"job_id":"j","result":{"a":[1,[2,9007199254740992]]}}', 'result.a.1.1', NUMBER],
+  ['a large real', '{"job_id":"j","result":{"a":1.5e300}}', 'result.a', NUMBER],
+  ['known text', '{"job_id":"j\\ud83d"}', 'job_id', TEXT],
+  ['free-form text', '{"job_id":"j","result":{"a":["x","\\ude80"]}}', 'result.a.1', TEXT],
+  ['a key', '{"job_id":"j","result":{"a":{"x\\ud83d":1}}}', 'result.a.x\ufffd', 'is a key with half of a surrogate pair'],
+] as const;
+/** All that is exact, to the last number and character. */
+const SOUND = '{"job_id":"j","result":{"a":[9007199254740991,-9007199254740991,0.1,1e-300,"\\ud83d\\ude80"],"🚀":0}}';
+
+interface Refusal {
+  readonly code: unknown;
+  readonly issues: unknown;
+}
+/** Publishes an event with the data, and says how it was refused; undefined when it was stored. */
+type Surface = (gateway: TestGateway, data: string) => Promise<Refusal | undefined>;
+
+const draftOf = (data: string) => `{"type":"${TYPE}","channel":"${CHANNEL}","data":${data}}`;
+const forge = (gateway: TestGateway) => gateway.token('forge', 'service');
+const thrown = (promise: Promise<unknown>) =>
+  promise.then(
+    () => undefined,
+    (error: Refusal) => error,
+  );
+
+async function post(gateway: TestGateway, path: string, body: string): Promise<unknown> {
+  const headers = { authorization: `Bearer ${await forge(gateway)}`, 'content-type': 'application/json' };
+  return (await fetch(gateway.url + path, { method: 'POST', headers, body })).json();
+}
+
+interface TrpcAnswer {
+  readonly error?: { readonly json: { readonly data: Refusal } };
+}
+const refusalOf = (answer: unknown) => (answer as TrpcAnswer).error?.json.data;
+
+/** A call over tRPC's WebSocket, with its input as it is sent. */
+async function overWebSocket(gateway: TestGateway, path: string, input: string): Promise<Refusal | undefined> {
+  const headers = { authorization: `Bearer ${await forge(gateway)}` };
+  await using socket = await openSocket(`${gateway.url.replace('http', 'ws')}/trpc`, { headers });
+  socket.send(`{"id":1,"method":"mutation","params":{"path":"${path}","input":{"json":${input}}}}`);
+  const [answer = ''] = await socket.count(1);
+  return refusalOf(JSON.parse(answer));
+}
+
+async function withClient<T>(gateway: TestGateway, use: (client: CourierClient) => Promise<T>): Promise<T> {
+  await using client = new CourierClient({ url: gateway.url, token: await forge(gateway) });
+  return await use(client);
+}
+
+/** A caller in the gateway's own process. */
+function callerIn({ pipeline }: TestGateway) {
+  const principal: Principal = principalOf('forge', 'service', { subscribe: [], publish: [] }, Number.MAX_SAFE_INTEGER);
+  const connection = { principal, charge: () => undefined, assertOpen: () => undefined };
+  const parts = { connection, pipeline, administration: undefined, connectionId: undefined, requestId: 'r', traceparent: undefined };
+  return appRouter.createCaller(new Context(parts as never));
+}
+const issuesOf = (error: unknown) => {
+  const { cause } = error as { cause?: Refusal };
+  return cause ?? (error as Refusal);
+};
+
+const SINGLE: Readonly<Record<string, Surface>> = {
+  'tRPC over WebSocket': (gateway, data) => overWebSocket(gateway, 'events.publish', draftOf(data)),
+  'tRPC over HTTP': async (gateway, data) => refusalOf(await post(gateway, '/trpc/events.publish', `{"json":${draftOf(data)}}`)),
+  'a batch of calls over HTTP': async (gateway, data) => {
+    const calls = `{"0":{"json":${draftOf(SOUND)}},"1":{"json":${draftOf(data)}}}`;
+    const answers = (await post(gateway, '/trpc/events.publish,events.publish?batch=1', calls)) as unknown[];
+    expect(refusalOf(answers[0])).toBeUndefined();
+    return refusalOf(answers[1]);
+  },
+  'the procedure of a service': (gateway, data) => overWebSocket(gateway, 'forge.publish', draftOf(data)),
+  'POST /publish': async (gateway, data) => {
+    const answer = (await post(gateway, '/publish', draftOf(data))) as Refusal & { readonly id?: string };
+    return answer.id === undefined ? answer : undefined;
+  },
+  'a caller in the process': (gateway, data) =>
+    thrown(callerIn(gateway).events.publish(JSON.parse(draftOf(data)))).then((error) => error && issuesOf(error)),
+  'the client': (gateway, data) => withClient(gateway, (client) => thrown(client.publish(CHANNEL, TYPE, JSON.parse(data)))),
+  'the publisher in the background': (gateway, data) =>
+    withClient(gateway, async (client) => {
+      let refused: CourierError | undefined;
+      await using publisher = new BackgroundPublisher(client, {
+        onError: (error) => {
+          refused = error;
+        },
+      });
+      publisher.submit(JSON.parse(draftOf(data)));
+      await publisher.flush();
+      return refused;
+    }),
+};
+/** The same as the second event of a list. */
+const LISTED: Readonly<Record<string, Surface>> = {
+  'publishBatch over WebSocket': (gateway, data) => overWebSocket(gateway, 'events.publishBatch', `[${draftOf(SOUND)},${draftOf(data)}]`),
+  'publishBatch over HTTP': async (gateway, data) =>
+    refusalOf(await post(gateway, '/trpc/events.publishBatch', `{"json":[${draftOf(SOUND)},${draftOf(data)}]}`)),
+};
+
+async function storedIn(gateway: TestGateway): Promise<string[]> {
+  const response = await fetch(`${gateway.url}/events/**`, {
+    headers: { authorization: `Bearer ${await gateway.token('root', 'admin')}` },
+  });
+  const { events } = (await response.json()) as { events: { data: unknown }[] };
+  return events.map(({ data }) => JSON.stringify(data));
+}
+
+describe.each([
+  ...Object.entries(SINGLE).map(([name, send]) => ({ name, send, prefix: 'data' })),
+  ...Object.entries(LISTED).map(([name, send]) => ({ name, send, prefix: '1.data' })),
+])('by $name', ({ send, prefix }) => {
+  test.each(FAULTS)('%s', async (_name, data, path, message) => {
+    await using gateway = await startGateway();
+    expect(await send(gateway, data)).toMatchObject({ code: 'BAD_REQUEST', issues: [{ path: `${prefix}.${path}`, message }] });
+    expect(await storedIn(gateway)).not.toContain(JSON.stringify(JSON.parse(data)));
+  });
+
+  test('what is exact arrives as it was sent', async () => {
+    await using gateway = await startGateway();
+    expect(await send(gateway, SOUND)).toBeUndefined();
+    expect(new Set(await storedIn(gateway))).toEqual(new Set([JSON.stringify(JSON.parse(SOUND))]));
+  });
+});
+
+describe('by the command line', () => {
+  const publishing = (gateway: TestGateway, args: readonly string[], input?: string) =>
+    runCli(['publish', ...args], { COURIER_URL: gateway.url, COURIER_JWT_SECRET: SECRET }, input);
+
+  test('from an argument, from lines and from a file, with the line', async () => {
+    using folder = temporaryFolder();
+    await using gateway = await startGateway();
+    const [, number] = FAULTS[2];
+    const [, text] = FAULTS[5];
+    writeFileSync(folder.file('events.jsonl'), `${draftOf(SOUND)}\n${draftOf(text)}\n`);
+    await using argument = publishing(gateway, [CHANNEL, TYPE, number]);
+    await using lines = publishing(gateway, [CHANNEL, TYPE], `${SOUND}\n${number}\n`);
+    await using file = publishing(gateway, ['--file', folder.file('events.jsonl')]);
+    expect([await argument.exit, await lines.exit, await file.exit]).toEqual([1, 1, 1]);
+    expect(argument.stderr.at(-1)).toBe(`courier: data is not a valid event: data.result.a.1.1: ${NUMBER}`);
+    expect(lines.stderr.at(-1)).toBe(`courier: line 2 is not a valid event: data.result.a.1.1: ${NUMBER}`);
+    expect(file.stderr.at(-1)).toBe(`courier: line 2 is not a valid event: data.result.a.1: ${TEXT}`);
+    expect(await storedIn(gateway)).toEqual(Array(2).fill(JSON.stringify(JSON.parse(SOUND))));
+  });
+});
+
+test('the client says where a bigint stands', async () => {
+  await using gateway = await startGateway();
+  await withClient(gateway, async (client) => {
+    const error = await thrown(client.publish(CHANNEL, TYPE, { job_id: 'j', result: { list: [{ id: 1n }] } }));
+    expect(error).toBeInstanceOf(CourierError);
+    expect(error).toMatchObject({ code: 'BAD_REQUEST', issues: [{ path: 'data.result.list.0.id', message: 'must be JSON, not bigint' }] });
+  });
+});
+
+test('no answer has half of a surrogate pair, which clients in other languages cannot print', async () => {
+  await using gateway = await startGateway();
+  const body = `{"type":"${TYPE}","channel":"${CHANNEL}","data":{"job_id":"j"},"metadata":{"x\\ud83d":1,"${'y'.repeat(190)}🚀":1}}`;
+  const { issues } = (await post(gateway, '/publish', body)) as { issues: { path: string }[] };
+  expect(issues.map(({ path }) => path)).toEqual(['metadata.x\ufffd', `metadata.${'y'.repeat(190)}\ufffd…`]);
+  expect(JSON.stringify(issues)).not.toContain('\\ud');
+});
