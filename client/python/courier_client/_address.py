@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
 from ._filter import channel_names, type_names
+from ._json import require_well_formed
 from .errors import invalid_argument
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Address:
         before: str | None = None,
         limit: int | None = None,
     ) -> str:
-        """Takes `HistoryOptions`. Raises InvalidInputError, whose `issues` name `channels` or `types`."""
+        """Takes `HistoryOptions`. Raises InvalidInputError, whose `issues` name the argument."""
         segment = _segment(channel_names(channels))
         query = _query(
             types=_list(type_names(types)),
@@ -85,4 +86,6 @@ def _list(names: Sequence[str] | None) -> str | None:
 
 def _query(**parameters: str | int | None) -> str:
     given = {name: value for name, value in parameters.items() if value is not None}
+    for name, value in given.items():
+        require_well_formed(name, str(value))
     return f"?{urlencode(given, safe=',')}" if given else ""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ._json import require_well_formed
 from .errors import invalid_argument
 
 
@@ -40,6 +41,8 @@ def type_names(types: str | Sequence[str] | None) -> list[str] | None:
 
 def _names(argument: str, given: str | Sequence[str]) -> list[str]:
     names = [given] if isinstance(given, str) else list(given)
-    if names and all(names):
-        return names
-    raise invalid_argument(f"{argument} must name at least one, and no empty one", path=argument)
+    if not names or not all(names):
+        raise invalid_argument(f"{argument} must name at least one, and no empty one", path=argument)
+    for name in names:
+        require_well_formed(argument, name)
+    return names

@@ -6,13 +6,11 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date, datetime, timezone
-from decimal import Decimal
-from numbers import Integral, Real
 from typing import Any
 
 from pydantic import BaseModel
 
+from ._json import json_of
 from ._version import __version__
 from .envelope import EventDraft
 from .errors import Issue, TooLargeError, invalid_argument
@@ -51,7 +49,7 @@ def publish_body(draft: EventDraft[Any], idempotency_key: str) -> bytes:
         message = f"data must be at most {MAX_DATA_BYTES} bytes as JSON, and is {len(data)}"
         raise TooLargeError("PAYLOAD_TOO_LARGE", message, issues=[Issue("data", message)])
     metadata = {
-        "timestamp": None if draft.timestamp is None else _instant(draft.timestamp),
+        "timestamp": draft.timestamp,
         "correlation_id": draft.correlation_id,
         "user_id": draft.user_id,
         "traceparent": draft.traceparent,
@@ -62,46 +60,12 @@ def publish_body(draft: EventDraft[Any], idempotency_key: str) -> bytes:
         "metadata": {name: value for name, value in metadata.items() if value is not None},
         "idempotency_key": idempotency_key,
     }
-    return _json(head, "the event")[:-1] + b',"data":' + data + b"}"
-
-
-def _instant(timestamp: datetime) -> str:
-    if timestamp.utcoffset() is None:
-        message = "timestamp: has no time zone: use datetime.now(timezone.utc)"
-        raise invalid_argument(message, path="metadata.timestamp")
-    utc = timestamp.astimezone(timezone.utc).isoformat(timespec="milliseconds")
-    return utc.replace("+00:00", "Z")
+    return json_of(head)[:-1] + b',"data":' + data + b"}"
 
 
 def _data_json(data: Any) -> bytes:
     if isinstance(data, BaseModel):
-        data = _plain(data)
+        return json_of(data, "data")
     if not isinstance(data, Mapping):
         raise invalid_argument(f"data must be a mapping or a model, not {type(data).__name__}", path="data")
-    return _json(dict(data), "data")
-
-
-def _json(value: Any, what: str) -> bytes:
-    try:
-        text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=_plain)
-        return text.encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise invalid_argument(f"{what} cannot be written as JSON: {error}", path=what) from error
-
-
-def _plain(value: Any) -> Any:
-    """Converts what `json` cannot write: models, decimals, dates, and numbers such as those of NumPy."""
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json", by_alias=True, exclude_none=True)
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    if isinstance(value, datetime):
-        return _instant(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, Integral):
-        return int(value)
-    if isinstance(value, Real):
-        return float(value)
-    message = f"{type(value).__name__} is none of its types"
-    raise TypeError(message)
+    return json_of(dict(data), "data")
