@@ -5,11 +5,23 @@ import type { EventDraft } from '../helpers/lumiere.ts';
 import { progressOf } from '../helpers/samples.ts';
 import { type Json, overHttp, overPlainWebSocket, overTrpc, overUpgrade } from './conversations.ts';
 import { startScriptedServer } from './server.ts';
-import { receiptOf, type ScriptedConnection, type SubscribeVector, type WireEvent } from './vector.ts';
+import {
+  allVectors,
+  type PublishVector,
+  receiptOf,
+  type ScriptedConnection,
+  type ScriptedError,
+  type SubscribeVector,
+  type WireEvent,
+} from './vector.ts';
 
 const CHANNEL = 'backtest.b1';
 const DRAFT: EventDraft = { channel: CHANNEL, type: 'backtest.progress', data: progressOf() };
 const why = 'to be compared with the gateway';
+/** The vectors whose event no client sends. */
+const REFUSED_BY_CLIENTS = allVectors().filter(
+  (each): each is { ref: string; vector: PublishVector } => 'publish' in each.vector && each.vector.answers.length === 0,
+);
 
 /** What differs between any two conversations made the same: times and names of requests. */
 function comparable(conversation: unknown): unknown {
@@ -94,6 +106,16 @@ describe('says what the gateway says', () => {
     const play = () => server.play({ name: 'test', why, publish: draft as never, answers: [{ error }], result: { error } }).url;
     expect(comparable(await plain(play(), 't1'))).toEqual(comparable(real));
     expect(comparable(await trpc(play(), 't1'))).toEqual(comparable(await trpc(gateway.url, gateway.admin)));
+  });
+
+  test.each(REFUSED_BY_CLIENTS)('to a publish that clients refuse: $ref', async ({ vector: { publish, result } }) => {
+    await using gateway = await gatewayWithEvents(0);
+    const { body, status } = await overHttp(gateway.url, gateway.admin, '/publish', publish);
+    const { code, message: detail, issues } = (result as { error: ScriptedError }).error;
+    expect({ status, body }).toMatchObject({ status: 400, body: { code, detail, issues } });
+    const call = { method: 'mutation', path: 'events.publish', input: publish };
+    const { messages } = await overTrpc(gateway.url, gateway.admin, [call], 1);
+    expect(messages).toMatchObject([{ error: { json: { message: detail, data: { code, issues } } } }]);
   });
 
   test('to a read of history', async () => {

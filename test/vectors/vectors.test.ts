@@ -63,6 +63,13 @@ test('what only one protocol has is for that one only', () => {
   }
 });
 
+test('what a client does not send it refuses with what is wrong', () => {
+  for (const { ref, vector } of VECTORS) {
+    if (!('publish' in vector) || vector.answers.length > 0) continue;
+    expect(vector.result, ref).toMatchObject({ error: { issues: [{ path: expect.any(String) }] } });
+  }
+});
+
 test('where there is a gap it is said what to do about it', () => {
   for (const { ref, vector } of SUBSCRIBING) {
     const hasGap = vector.connections.some(({ send = [] }) => send.some((item) => 'gap' in item));
