@@ -83,7 +83,7 @@ describe('bad input is refused with the path of the field', () => {
   test('nesting that is too deep, and what is no JSON', () => {
     const nested = (levels: number): unknown => (levels === 0 ? 1 : { a: nested(levels - 1) });
     const withParameters = (parameters: unknown) =>
-      issues({ ...SAMPLES['strategy.generation.started'], data: { strategy_id: 's', parameters } });
+      issues({ ...SAMPLES['strategy.generation.started'], data: { strategy_id: 's1', parameters } });
     expect(withParameters(nested(60))).toEqual([]);
     expect(withParameters(nested(70)).join()).toMatch(/must not be nested deeper than 64 levels/);
     expect(withParameters({ at: new Date() }).join()).toMatch(/^data\.parameters\.at: must be JSON/);
@@ -97,7 +97,7 @@ describe('a list of drafts', () => {
   const told = (drafts: unknown) => list.safeParse(drafts).error?.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
   const withNumbers = (count: number) => ({
     ...SAMPLES['forge.job.completed'],
-    data: { job_id: 'j', result: { a: Array(count).fill(1) } },
+    data: { job_id: 'j1', result: { a: Array(count).fill(1) } },
   });
 
   test('is measured before its elements are looked at', () => {

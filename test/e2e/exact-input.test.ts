@@ -7,11 +7,12 @@ import { describe, expect, test } from 'vitest';
 import { BackgroundPublisher, CourierClient, CourierError } from '../../client/src/index.ts';
 import type { Principal } from '../../src/auth/principal.ts';
 import { principalOf } from '../../src/auth/principal.ts';
-import { appRouter } from '../../src/router/index.ts';
+import { createRouter } from '../../src/router/index.ts';
 import { Context } from '../../src/router/trpc.ts';
 import { runCli } from '../helpers/cli.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 import { SECRET, startGateway, type TestGateway } from '../helpers/gateway.ts';
+import { contract } from '../helpers/lumiere.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
 
 const CHANNEL = 'forge.job.j';
@@ -73,10 +74,10 @@ async function withClient<T>(gateway: TestGateway, use: (client: CourierClient) 
 
 /** A caller in the gateway's own process. */
 function callerIn({ pipeline }: TestGateway) {
-  const principal: Principal = principalOf('forge', 'service', { subscribe: [], publish: [] }, Number.MAX_SAFE_INTEGER);
+  const principal: Principal = principalOf(contract, 'forge', 'service', { subscribe: [], publish: [] }, Number.MAX_SAFE_INTEGER);
   const connection = { principal, charge: () => undefined, assertOpen: () => undefined };
   const parts = { connection, pipeline, administration: undefined, connectionId: undefined, requestId: 'r', traceparent: undefined };
-  return appRouter.createCaller(new Context(parts as never));
+  return createRouter(contract).createCaller(new Context(parts as never));
 }
 const issuesOf = (error: unknown) => {
   const { cause } = error as { cause?: Refusal };
