@@ -5,6 +5,7 @@ import { parsePosition } from '../../src/contract/position.ts';
 import { type EventLog, IDEMPOTENCY_WINDOW_MS } from '../../src/log/log.ts';
 import { newEvent, newEvents } from '../helpers/events.ts';
 import { channelSetOf, EVERYTHING } from '../helpers/lumiere.ts';
+import { describeForms } from './event-log/forms.ts';
 import { arbitraryAppends, CHANNELS, DAY_MS, type LogSuite, never, range, readAll, readBack, seqsOf } from './event-log/logs.ts';
 import { describeReading } from './event-log/reading.ts';
 
@@ -74,6 +75,7 @@ export function describeEventLog(name: string, { durable, factory, runs }: LogSu
     });
 
     describeReading({ factory, runs });
+    describeForms({ factory });
 
     describe('idempotency', () => {
       test('a repeated key stores nothing and returns what was stored first', async () => {
