@@ -6,6 +6,7 @@ import { contractHash } from '../src/version.ts';
 import { jsonText } from './cli/json-text.ts';
 import { reactHooksOf } from './contract/react.ts';
 import { typescriptOf } from './contract/typescript.ts';
+import { typesVectors } from './contract/vectors.ts';
 
 const ROOT = new URL('../', import.meta.url);
 const document = contractDocument(contract);
@@ -13,6 +14,7 @@ const document = contractDocument(contract);
 const FILES: Readonly<Record<string, string>> = {
   'src/contracts/lumiere/contract.snapshot.json': jsonText(document),
   'client/src/contract.ts': typescriptOf(document, contractHash(contract)),
+  'test/vectors/types.json': jsonText(typesVectors(contract)),
   'client/src/react/families.ts': reactHooksOf(document, { contract: '../contract.ts', hooks: './use-family.ts' }),
 };
 
