@@ -1,6 +1,6 @@
 /**
  * The contract as an AsyncAPI document (https://www.asyncapi.com): what a client without tRPC sends and receives. The path of
- * a server followed by the address of a channel is the path of a request: `/publish/backtest.b1`, `/ws/backtest.b1`.
+ * a server followed by the address of a channel is the path of a request: `/publish/global`, `/ws/global`.
  */
 import type { ContractDocument, FamilyOfChannels } from './document.ts';
 import type { JsonSchema } from './json-schema.ts';

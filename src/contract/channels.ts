@@ -11,7 +11,7 @@
 export const COMMON_FAMILIES = ['global', 'user'] as const;
 export type CommonFamily = (typeof COMMON_FAMILIES)[number];
 
-/** The names of the channels of a family: the family's name and an id, such as `forge.job.42`. `global` has no id. */
+/** The names of the channels of a family: the family's name and an id, such as `user.ada`. `global` has no id. */
 export type ChannelIn<F extends string> = F extends 'global' ? 'global' : `${F}.${string}`;
 
 /** Characters in a channel's name, at most. */
@@ -31,12 +31,12 @@ export function idIn(channel: string): string {
   return channel.slice(channel.lastIndexOf('.') + 1);
 }
 
-/** The form of the names of a family's channels, for messages: `backtest.{id}`. */
+/** The form of the names of a family's channels, for messages: `user.{id}`. */
 export function familyForm(family: string): string {
   return family === 'global' ? 'global' : `${family}.{id}`;
 }
 
-/** The pattern that selects all channels of a family: `backtest.*`. */
+/** The pattern that selects all channels of a family: `user.*`. */
 export function familyPattern(family: string): string {
   return family === 'global' ? 'global' : `${family}.*`;
 }

@@ -16,7 +16,7 @@ import { traceparent } from './traceparent.ts';
 
 /** The channels of a family: their names, and the types that they carry. */
 export interface FamilyOfChannels {
-  /** The form of their names for people, such as `backtest.{id}`. */
+  /** The form of their names for people, such as `user.{id}`. */
   readonly form: string;
   readonly name: JsonSchema;
   /** The field of data that is the id in the name: where the data has it, both are equal. */

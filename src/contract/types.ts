@@ -47,7 +47,7 @@ export type FamilyOf<C extends TypedContract, T extends string> = T extends T
 export type ChannelOf<C extends TypedContract, T extends string> = ChannelIn<FamilyOf<C, T>>;
 /** Any channel's name. */
 export type Channel<C extends TypedContract> = ChannelIn<Family<C>>;
-/** The field that is the id of a family: `backtest_id`. */
+/** The field that is the id of a family: `user_id`. */
 export type IdField<C extends TypedContract, F extends string> = At<Types<C>['ids'], F> & string;
 
 /** The data of a type. */
