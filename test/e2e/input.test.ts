@@ -182,7 +182,9 @@ test('a list that is too long is one thing that is wrong, whatever is in it', as
   await using client = gateway.webSocketClient(await gateway.token('root', 'admin'));
   const { events, strategy } = client.trpc;
   const wrong = Array(50_000).fill(1) as never;
-  const refused = (path: string) => ({ data: { code: 'BAD_REQUEST', issues: [{ path, message: expect.stringMatching(/^Too big/) }] } });
+  const refused = (path: string) => ({
+    data: { code: 'BAD_REQUEST', issues: [{ path, message: expect.stringMatching(/^must have at most \d+ elements$/) }] },
+  });
   await expect(events.history.query({ channels: wrong })).rejects.toMatchObject(refused('channels'));
   await expect(events.history.query({ channels: ['**'], types: wrong })).rejects.toMatchObject(refused('types'));
   await expect(events.publishBatch.mutate(wrong)).rejects.toMatchObject(refused(''));
