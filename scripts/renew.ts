@@ -4,6 +4,7 @@ import { contractDocument } from '../src/contract/document.ts';
 import { contract } from '../src/contracts/lumiere/contract.ts';
 import { contractHash } from '../src/version.ts';
 import { jsonText } from './cli/json-text.ts';
+import { pythonOf } from './contract/python.ts';
 import { reactHooksOf } from './contract/react.ts';
 import { typescriptOf } from './contract/typescript.ts';
 import { typesVectors } from './contract/vectors.ts';
@@ -15,6 +16,7 @@ const FILES: Readonly<Record<string, string>> = {
   'src/contracts/lumiere/contract.snapshot.json': jsonText(document),
   'client/src/contract.ts': typescriptOf(document, contractHash(contract)),
   'test/vectors/types.json': jsonText(typesVectors(contract)),
+  'client/python/courier_client/events.py': pythonOf(document, contractHash(contract)),
   'client/src/react/families.ts': reactHooksOf(document, { contract: '../contract.ts', hooks: './use-family.ts' }),
 };
 

@@ -77,7 +77,7 @@ describe('export', () => {
   test('a format that there is none of is wrong usage', async () => {
     await using run = runCli(['contract', 'export', '--format', 'xml']);
     expect(await run.exit).toBe(2);
-    expect(run.stderr[0]).toMatch(/'xml' is invalid\. Allowed choices are json-schema, asyncapi, typescript\.$/);
+    expect(run.stderr[0]).toMatch(/'xml' is invalid\. Allowed choices are json-schema, asyncapi, typescript, python\.$/);
   });
 });
 

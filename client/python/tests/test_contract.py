@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from courier_client import CONTRACT_HASH, CourierClient, EventDraft, InvalidInputError, events, models
 from courier_client.codes import CLOSE_CODES, SERVER_CODES
 from courier_client.events import EVENTS
 from processes import NODE, REPOSITORY, Gateway
 
-GENERATE = [sys.executable, str(REPOSITORY / "client" / "python" / "scripts" / "generate.py")]
 DOCUMENT: dict[str, Any] = json.loads((REPOSITORY / "src" / "contract" / "snapshot.json").read_text("utf-8"))
 
 
@@ -45,14 +43,10 @@ def test_the_codes_are_those_of_the_gateway() -> None:
     }
 
 
-def test_stale_files_are_detected(tmp_path: Path) -> None:
-    changed = json.loads(json.dumps(DOCUMENT))
-    changed["x-drafts"]["backtest.progress"]["properties"]["data"]["properties"]["speed"] = {"type": "number"}
-    path = tmp_path / "contract.json"
-    path.write_text(json.dumps(changed))
-    check = subprocess.run([*GENERATE, "--check", "--contract", str(path)], capture_output=True, text=True, check=False)
-    assert check.returncode == 1
-    assert "models.py, events.py" in check.stderr
+def test_the_module_is_what_the_contract_gives() -> None:
+    export = [NODE, "scripts/courier.ts", "contract", "export", "--format", "python"]
+    printed = subprocess.run(export, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    assert printed == Path(events.__file__).read_text("utf-8"), "run `npm run contract:renew`"
 
 
 @pytest.mark.parametrize("name", EVENTS)
@@ -62,6 +56,24 @@ def test_the_model_of_the_data_takes_what_the_contract_takes(name: str) -> None:
     generated = model.model_json_schema()
     contracted = DOCUMENT["x-drafts"][name]["properties"]["data"]
     assert comparable(generated, generated.get("$defs", {})) == comparable(contracted, {})
+
+
+def test_the_metadata_and_the_notices_are_those_of_the_contract() -> None:
+    definitions = DOCUMENT["$defs"]
+    for name in EVENTS:
+        assert fields_of(models.EventMetadata) == comparable(definitions[name]["properties"]["metadata"], {})
+    assert DOCUMENT["x-notices"] == ["courier.gap", "courier.live"]
+    for name, model in (("courier.gap", models.CourierGapData), ("courier.live", models.CourierLiveData)):
+        contracted = comparable(definitions[name]["properties"]["data"], {})
+        # A later gateway may give other reasons.
+        contracted["properties"].get("reason", {}).pop("enum", None)
+        assert fields_of(model) == contracted
+
+
+def fields_of(model: type[BaseModel]) -> Any:
+    fields = comparable(model.model_json_schema(), {})
+    assert fields.pop("additionalProperties") is False
+    return fields
 
 
 def comparable(schema: Any, definitions: dict[str, Any]) -> Any:
@@ -85,7 +97,7 @@ def comparable(schema: Any, definitions: dict[str, Any]) -> Any:
     }
     if result.get("additionalProperties") in (True, {}):
         del result["additionalProperties"]
-    if result.get("format") == "date":
+    if result.get("format") in {"date", "date-time"}:
         result.pop("pattern", None)
     if "properties" not in result and result.get("type") == "object":
         result.get("propertyNames", {}).setdefault("type", "string")

@@ -23,7 +23,7 @@ from courier_client import (
 from processes import Gateway, ScriptedServer
 from servers import deaf_server, free_port
 
-PROGRESS = {"backtest_id": "b1", "progress": 0.5}
+PROGRESS: events.BacktestProgressDict = {"backtest_id": "b1", "progress": 0.5}
 
 
 def test_publish_and_read(gateway: Gateway) -> None:
