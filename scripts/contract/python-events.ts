@@ -1,6 +1,7 @@
 /** Writes what the Python module has for each channel family and each event type, besides the models. */
 import type { ContractDocument } from '../../src/contract/document.ts';
 import type { JsonSchema } from '../../src/contract/json-schema.ts';
+import { classOf, type Field, type Names } from './python-classes.ts';
 import { pythonPattern } from './python-patterns.ts';
 import {
   BUILTINS,
@@ -16,7 +17,7 @@ import {
   union,
   wrapped,
 } from './python-text.ts';
-import { classOf, type Field, type Names, type ObjectClasses } from './python-types.ts';
+import type { ObjectClasses } from './python-types.ts';
 
 /** What a later version of the document may say besides. */
 export type PythonDocument = ContractDocument & {
@@ -58,7 +59,10 @@ const NO_PARAMETERS: ReadonlySet<string> = new Set(
   'channel data options correlation_id user_id timestamp traceparent idempotency_key checked channel_of EventDraft'.split(' '),
 );
 /** Names of the module, which no builder may have. */
-const NO_BUILDERS: ReadonlySet<string> = new Set([...BUILTINS, ...'channels checked channel_of matching one_of overload dt'.split(' ')]);
+export const NO_BUILDERS: ReadonlySet<string> = new Set([
+  ...BUILTINS,
+  ...'channels checked channel_of matching one_of overload dt'.split(' '),
+]);
 
 export function familiesOf(document: PythonDocument, names: Names): Family[] {
   return Object.entries(document['x-channels']).map(([name, about]) => {
@@ -210,5 +214,3 @@ export function mappingOf(name: string, type: string, entries: readonly (readonl
   const body = entries.map(([key, value]) => `    ${flat(literal(key))}: ${value},\n`).join('');
   return `${name}: ${type} = {\n${body}}\n${docstring('', says)}`;
 }
-
-export { NO_BUILDERS };

@@ -4,6 +4,7 @@
  */
 import type { JsonSchema, JsonType } from '../../src/contract/json-schema.ts';
 import { strangeKeyword, typesOf, valuesOf } from './keywords.ts';
+import { classOf, type Field, type Names, typedDict } from './python-classes.ts';
 import { isCommonPattern, pythonPattern } from './python-patterns.ts';
 import { type Code, className, docstring, flat, identifier, laidOut, list, literal, quoted, union } from './python-text.ts';
 
@@ -20,47 +21,6 @@ const NO_FIELDS: ReadonlySet<string> = new Set(
    model_computed_fields model_config model_construct model_copy model_extra model_fields model_fields_set model_json_schema
    model_parametrized_name model_post_init model_rebuild nullable_fields_`.split(/\s+/),
 );
-
-/** The names of the classes and aliases of a module. */
-export class Names {
-  readonly #owners = new Map<string, string>();
-
-  has(name: string): boolean {
-    return this.#owners.has(name);
-  }
-
-  /** @throws {TypeError} when another part of the contract has the name. */
-  claim(name: string, owner: string): string {
-    const other = this.#owners.get(name);
-    if (other !== undefined) throw new TypeError(`${owner}: ${name} would be called as that of ${other}`);
-    this.#owners.set(name, owner);
-    return name;
-  }
-
-  /** The name, with a number when it is taken. */
-  free(name: string, owner: string): string {
-    let free = name;
-    for (let number = 2; this.has(free); number++) free = `${name}${number}`;
-    return this.claim(free, owner);
-  }
-
-  all(): string[] {
-    return [...this.#owners.keys()];
-  }
-}
-
-/** A field of an object. */
-export interface Field {
-  /** As the contract calls it. */
-  readonly wire: string;
-  readonly python: string;
-  /** The type of the values that callers may give. */
-  readonly input: string;
-  /** The type of the values that a builder takes, which checks them itself. */
-  readonly lenient: string;
-  readonly required: boolean;
-  readonly description: string | undefined;
-}
 
 /** An object: its classes, with what they are made of before them. */
 export interface ObjectClasses {
@@ -118,9 +78,10 @@ export class TypeWriter {
       const { description } = property;
       const isRequired = required.includes(wire);
       lines.push(modelField(python, wire, type, isRequired));
-      if (description !== undefined && description.trim() !== '') lines.push(attributeDoc(description));
-      const input = this.#short([...type.inputs, ...(type.nullable ? ['None'] : [])], `${name}Input`, path, roomFor(wire));
-      const lenient = property.properties === undefined ? input : `${type.models[0]} | Mapping[str, Any]`;
+      if (description !== undefined && description.trim() !== '') lines.push(docstring('    ', description));
+      const none = type.nullable ? ['None'] : [];
+      const input = this.#short([...type.inputs, ...none], `${name}Input`, path, roomFor(wire));
+      const lenient = property.properties === undefined ? input : [type.models[0], 'Mapping[str, Any]', ...none].join(' | ');
       return { wire, python, input, lenient, required: isRequired, description };
     });
     this.#source.push(classOf(names.model, 'Model, frozen=True', says ?? schema.description, lines), typedDict(names, fields));
@@ -289,33 +250,6 @@ function modelField(python: string, wire: string, { models, constraints, nullabl
   const whole = union(types, `${before}${' '.repeat(12)}`);
   const code = extras.length === 0 ? whole : list('Annotated[', [whole, ...extras], ']');
   return laidOut(before, code, required ? '' : ' = None');
-}
-
-function attributeDoc(description: string): string {
-  return docstring('    ', description);
-}
-
-export function classOf(name: string, bases: string, says: string | undefined, lines: readonly string[]): string {
-  const doc = says === undefined ? [] : [`${docstring('    ', says)}${lines.length > 0 ? '\n' : ''}`];
-  const body = [...doc, ...lines];
-  const head = laidOut(`class ${name}`, list('(', bases.split(', '), '):'));
-  return `${head}\n${body.length === 0 ? '    pass' : body.join('\n')}`;
-}
-
-/** The dict that a caller may give in place of the model. */
-function typedDict({ model, dict }: { readonly model: string; readonly dict: string }, fields: readonly Field[]): string {
-  const typed = ({ input, required }: Field) => (required ? input : `NotRequired[${input}]`);
-  const says = `What \`${model}\` is made of, as a dict.`;
-  if (fields.every(({ wire, python }) => wire === python)) {
-    return classOf(
-      dict,
-      'TypedDict',
-      says,
-      fields.map((field) => `    ${field.wire}: ${typed(field)}`),
-    );
-  }
-  const entries = fields.map((field) => `        ${quoted(field.wire)}: ${typed(field)},\n`).join('');
-  return `${dict} = TypedDict(\n    ${quoted(dict)},\n    {\n${entries}    },\n)\n"""${says}"""`;
 }
 
 function refuseStrange(schema: JsonSchema, path: string): void {

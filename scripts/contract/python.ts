@@ -3,6 +3,8 @@
  * dict, a class of events and a builder; the channels; and what lets a client check what is published. The layout is Ruff's,
  * with lines of 120 characters.
  */
+
+import { Names } from './python-classes.ts';
 import {
   builderOf,
   callProtocol,
@@ -18,7 +20,7 @@ import {
   type PythonDocument,
 } from './python-events.ts';
 import { BUILTINS, className, docstring, functionName, identifier, laidOut, list, quoted, sorted, union } from './python-text.ts';
-import { Names, TypeWriter } from './python-types.ts';
+import { TypeWriter } from './python-types.ts';
 
 /** Classes and aliases that the module imports or has besides those of the contract. */
 const OWN_NAMES = ['AnyEvent', 'AsyncPublish', 'Channels', 'Client', 'EventType', 'Publish', 'Publisher', 'Submit', 'SyncClient'];

@@ -5,13 +5,16 @@ from __future__ import annotations
 import ssl
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Generic, Literal
+from typing import TYPE_CHECKING, Generic, Literal
 
 from typing_extensions import TypedDict, TypeVar
 
 from .retry import Backoff
 
-TypeT = TypeVar("TypeT")
+if TYPE_CHECKING:
+    from .events import EventType
+
+TypeT = TypeVar("TypeT", default="EventType")
 """The names of the event types of a contract."""
 
 

@@ -78,7 +78,7 @@ def test_a_wrong_service_name_is_refused_at_once() -> None:
 STORED = {
     "name": "stored",
     "why": "Who is it?",
-    "publish": {"channel": "backtest.b1", "type": "backtest.progress", "data": {}},
+    "publish": {"channel": "backtest.b1", "type": "backtest.progress", "data": PROGRESS},
     "answers": [{"receipt": "e1-1"}],
     "result": {"receipt": "e1-1"},
 }
