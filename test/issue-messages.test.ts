@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { validated } from '../src/errors.ts';
-import { anyDraft } from '../src/router/events.ts';
+import { contract } from './helpers/lumiere.ts';
 
 const told = (schema: z.ZodType, value: unknown) => {
   try {
@@ -72,6 +72,6 @@ test('no fault of a draft is told in the words of JavaScript', () => {
     // JSON has no undefined: such a field is absent.
     const plain = (draft: unknown) => (draft === undefined ? draft : JSON.parse(JSON.stringify(draft)));
     for (const draft of drafts)
-      expect(told(anyDraft, plain(draft))).not.toMatch(/undefined|null|NaN|received|Invalid|expected|array|boolean/);
+      expect(told(contract.draft, plain(draft))).not.toMatch(/undefined|null|NaN|received|Invalid|expected|array|boolean/);
   }
 });

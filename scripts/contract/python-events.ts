@@ -19,13 +19,6 @@ import {
 } from './python-text.ts';
 import type { ObjectClasses } from './python-types.ts';
 
-/** What a later version of the document may say besides. */
-export type PythonDocument = ContractDocument & {
-  readonly 'x-name'?: string;
-  readonly 'x-channels': Readonly<Record<string, { readonly id?: string | undefined }>>;
-  readonly 'x-types'?: Readonly<Record<string, { readonly description?: string | undefined }>>;
-};
-
 /** A channel family. */
 export interface Family {
   readonly name: string;
@@ -64,12 +57,11 @@ export const NO_BUILDERS: ReadonlySet<string> = new Set([
   ...'channels checked channel_of matching one_of overload dt'.split(' '),
 ]);
 
-export function familiesOf(document: PythonDocument, names: Names): Family[] {
+export function familiesOf(document: ContractDocument, names: Names): Family[] {
   return Object.entries(document['x-channels']).map(([name, about]) => {
-    const { form, name: schema, types, id = `${name.slice(name.lastIndexOf('.') + 1)}_id` } = about;
+    const { form, name: schema, types, id } = about;
     const channel = names.claim(`${className(name)}Channel`, `the family ${name}`);
-    const hasId = form.includes('{id}');
-    return { name, form, channel, id: hasId ? id : undefined, pattern: patternOf(schema, name), types };
+    return { name, form, channel, id, pattern: patternOf(schema, name), types };
   });
 }
 
@@ -80,7 +72,7 @@ function patternOf({ pattern, const: only }: JsonSchema, family: string): string
 }
 
 /** The family that a draft's first channel belongs to. */
-export function homeOf(channel: JsonSchema, families: readonly Family[], document: PythonDocument, type: string): Family {
+export function homeOf(channel: JsonSchema, families: readonly Family[], document: ContractDocument, type: string): Family {
   const [first = channel] = channel.anyOf ?? [];
   const home = families.find(({ name }) => {
     const { pattern, const: only } = document['x-channels'][name]?.name ?? {};

@@ -4,6 +4,7 @@
  * with lines of 120 characters.
  */
 
+import type { ContractDocument } from '../../src/contract/document.ts';
 import { Names } from './python-classes.ts';
 import {
   builderOf,
@@ -17,7 +18,6 @@ import {
   homeOf,
   mappingOf,
   NO_BUILDERS,
-  type PythonDocument,
 } from './python-events.ts';
 import { BUILTINS, className, docstring, functionName, identifier, laidOut, list, quoted, sorted, union } from './python-text.ts';
 import { TypeWriter } from './python-types.ts';
@@ -43,10 +43,10 @@ const IMPORTS: readonly (readonly [module: string, names: readonly string[]])[] 
 const CLIENTS = ['BackgroundPublisher', 'CourierClient', 'SyncCourierClient'];
 
 /**
- * @param contractHash the value of `CONTRACT_HASH`
+ * @param contractHash of the document's contract
  * @throws {TypeError} naming the path of what Python cannot express
  */
-export function pythonOf(document: PythonDocument, contractHash: string): string {
+export function pythonOf(document: ContractDocument, contractHash: string): string {
   const names = new Names();
   for (const name of [...OWN_NAMES, ...CLIENTS, ...IMPORTS.flatMap(([, imported]) => imported)]) names.claim(name, 'the module itself');
   const families = familiesOf(document, names);
@@ -72,7 +72,7 @@ function isImported(name: string): boolean {
   return CLIENTS.includes(name) || IMPORTS.some(([, names]) => names.includes(name));
 }
 
-function eventTypes(document: PythonDocument, families: readonly Family[], names: Names): EventType[] {
+function eventTypes(document: ContractDocument, families: readonly Family[], names: Names): EventType[] {
   const builders = new Set<string>();
   return Object.entries(document['x-drafts']).map(([name, draft]) => {
     const base = className(name);
@@ -83,7 +83,7 @@ function eventTypes(document: PythonDocument, families: readonly Family[], names
     const { source, fields } = new TypeWriter(names).object(data, `${name}: data`, { model, dict, base }, `Data of \`${name}\`.`);
     const builder = identifier(functionName(name), { has: (other) => builders.has(other) || NO_BUILDERS.has(other) });
     builders.add(builder);
-    const description = document['x-types']?.[name]?.description;
+    const description = document['x-types'][name]?.description;
     const home = homeOf(draft.properties?.['channel'] ?? {}, families, document, name);
     const carriers = families.filter((family) => family.types.includes(name));
     return { name, model, dict, event, channels, builder, description, source, fields, home, families: carriers };
@@ -121,7 +121,7 @@ function calls(types: readonly EventType[]): string[] {
   ];
 }
 
-function contractValue(document: PythonDocument, families: readonly Family[]): string {
+function contractValue(document: ContractDocument, families: readonly Family[]): string {
   const type = list('Contract[', ['AnyEvent', 'EventType', 'AsyncPublish', 'Publish[Receipt]', 'Submit'], ']');
   const channels = list(
     '(',
@@ -129,7 +129,7 @@ function contractValue(document: PythonDocument, families: readonly Family[]): s
     families.length === 1 ? ',)' : ')',
   );
   return `${laidOut('CONTRACT: ', type, ' = Contract(')}
-    name=${quoted(document['x-name'] ?? document.title)},
+    name=${quoted(document['x-name'])},
     hash=CONTRACT_HASH,
     events=EVENTS,
 ${laidOut('    families=', channels, ',')}

@@ -171,7 +171,7 @@ __all__ = [
     "trade_executed",
 ]
 
-CONTRACT_HASH = "f3b1aeb7d570b7a4"
+CONTRACT_HASH = "57389a57f7478865"
 """The hash of the contract that this module was made of. A gateway sends the hash of its own."""
 
 
@@ -236,168 +236,6 @@ class Channels:
 
 channels = Channels()
 
-StrategyGenerationStartedSymbolsItem: TypeAlias = Annotated[
-    str,
-    Field(min_length=1, max_length=32),
-]
-
-StrategyGenerationStartedParametersKey: TypeAlias = Annotated[
-    str,
-    Field(min_length=1, max_length=100),
-]
-
-
-class StrategyGenerationStartedData(Model, frozen=True):
-    """Data of `strategy.generation.started`."""
-
-    strategy_id: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")]
-    """Id, usable as the last segment of a channel name."""
-    name: Annotated[str | None, Field(min_length=1, max_length=1000)] = None
-    """Name of the strategy."""
-    symbols: Annotated[
-        list[StrategyGenerationStartedSymbolsItem] | None,
-        Field(max_length=1000),
-    ] = None
-    """What it is to trade."""
-    parameters: dict[StrategyGenerationStartedParametersKey, Any] | None = None
-    """Free-form JSON object."""
-
-
-class StrategyGenerationStartedDict(TypedDict):
-    """What `StrategyGenerationStartedData` is made of, as a dict."""
-
-    strategy_id: str
-    name: NotRequired[str]
-    symbols: NotRequired[Sequence[str]]
-    parameters: NotRequired[Mapping[str, Any]]
-
-
-class StrategyGenerationStartedEvent(Event[StrategyGenerationStartedData], frozen=True):
-    type: Literal["strategy.generation.started"]
-
-
-StrategyGenerationStartedChannels: TypeAlias = Union[
-    str,
-    GlobalChannel,
-    UserChannel,
-    StrategyChannel,
-]
-
-
-class StrategyGenerationProgressData(Model, frozen=True):
-    """Data of `strategy.generation.progress`."""
-
-    strategy_id: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")]
-    """Id, usable as the last segment of a channel name."""
-    progress: Annotated[float, Field(ge=0, le=1)]
-    """Fraction done, 0 to 1."""
-    stage: Annotated[str | None, Field(min_length=1, max_length=1000)] = None
-    """What is being done."""
-    message: Annotated[str | None, Field(min_length=1, max_length=1000)] = None
-
-
-class StrategyGenerationProgressDict(TypedDict):
-    """What `StrategyGenerationProgressData` is made of, as a dict."""
-
-    strategy_id: str
-    progress: float
-    stage: NotRequired[str]
-    message: NotRequired[str]
-
-
-class StrategyGenerationProgressEvent(
-    Event[StrategyGenerationProgressData],
-    frozen=True,
-):
-    type: Literal["strategy.generation.progress"]
-
-
-StrategyGenerationProgressChannels: TypeAlias = Union[
-    str,
-    GlobalChannel,
-    UserChannel,
-    StrategyChannel,
-]
-
-StrategyGenerationCompletedParametersKey: TypeAlias = Annotated[
-    str,
-    Field(min_length=1, max_length=100),
-]
-
-
-class StrategyGenerationCompletedData(Model, frozen=True):
-    """Data of `strategy.generation.completed`."""
-
-    strategy_id: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")]
-    """Id, usable as the last segment of a channel name."""
-    name: Annotated[str | None, Field(min_length=1, max_length=1000)] = None
-    """Name of the strategy."""
-    score: float | None = None
-    """The generator's own rating; higher is better."""
-    parameters: dict[StrategyGenerationCompletedParametersKey, Any] | None = None
-    """Free-form JSON object."""
-    duration_ms: Annotated[float | None, Field(ge=0)] = None
-    """How long it took, in milliseconds."""
-
-
-class StrategyGenerationCompletedDict(TypedDict):
-    """What `StrategyGenerationCompletedData` is made of, as a dict."""
-
-    strategy_id: str
-    name: NotRequired[str]
-    score: NotRequired[float]
-    parameters: NotRequired[Mapping[str, Any]]
-    duration_ms: NotRequired[float]
-
-
-class StrategyGenerationCompletedEvent(
-    Event[StrategyGenerationCompletedData],
-    frozen=True,
-):
-    type: Literal["strategy.generation.completed"]
-
-
-StrategyGenerationCompletedChannels: TypeAlias = Union[
-    str,
-    GlobalChannel,
-    UserChannel,
-    StrategyChannel,
-]
-
-
-class StrategyGenerationFailedData(Model, frozen=True):
-    """Data of `strategy.generation.failed`."""
-
-    strategy_id: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")]
-    """Id, usable as the last segment of a channel name."""
-    code: Annotated[str, Field(pattern="^[A-Za-z0-9_.-]{1,64}$")]
-    """Machine-readable reason."""
-    message: Annotated[str, Field(min_length=1, max_length=1000)]
-    """What went wrong, for a person."""
-    retryable: bool | None = None
-    """Whether the same work may succeed when tried again."""
-
-
-class StrategyGenerationFailedDict(TypedDict):
-    """What `StrategyGenerationFailedData` is made of, as a dict."""
-
-    strategy_id: str
-    code: str
-    message: str
-    retryable: NotRequired[bool]
-
-
-class StrategyGenerationFailedEvent(Event[StrategyGenerationFailedData], frozen=True):
-    type: Literal["strategy.generation.failed"]
-
-
-StrategyGenerationFailedChannels: TypeAlias = Union[
-    str,
-    GlobalChannel,
-    UserChannel,
-    StrategyChannel,
-]
-
 
 class BacktestStartedData(Model, frozen=True):
     """Data of `backtest.started`."""
@@ -431,6 +269,8 @@ BacktestStartedDict = TypedDict(
 
 
 class BacktestStartedEvent(Event[BacktestStartedData], frozen=True):
+    """A backtest has begun."""
+
     type: Literal["backtest.started"]
 
 
@@ -466,6 +306,8 @@ class BacktestProgressDict(TypedDict):
 
 
 class BacktestProgressEvent(Event[BacktestProgressData], frozen=True):
+    """How far a backtest has come."""
+
     type: Literal["backtest.progress"]
 
 
@@ -523,6 +365,8 @@ class BacktestCompletedDict(TypedDict):
 
 
 class BacktestCompletedEvent(Event[BacktestCompletedData], frozen=True):
+    """A backtest has come to its end."""
+
     type: Literal["backtest.completed"]
 
 
@@ -558,6 +402,8 @@ class BacktestFailedDict(TypedDict):
 
 
 class BacktestFailedEvent(Event[BacktestFailedData], frozen=True):
+    """A backtest has failed."""
+
     type: Literal["backtest.failed"]
 
 
@@ -605,6 +451,8 @@ class TradeExecutedDict(TypedDict):
 
 
 class TradeExecutedEvent(Event[TradeExecutedData], frozen=True):
+    """A trade was made for an order."""
+
     type: Literal["trade.executed"]
 
 
@@ -642,6 +490,8 @@ class OrderPlacedDict(TypedDict):
 
 
 class OrderPlacedEvent(Event[OrderPlacedData], frozen=True):
+    """An order was placed."""
+
     type: Literal["order.placed"]
 
 
@@ -677,6 +527,8 @@ class OrderFilledDict(TypedDict):
 
 
 class OrderFilledEvent(Event[OrderFilledData], frozen=True):
+    """An order was filled, or a part of it."""
+
     type: Literal["order.filled"]
 
 
@@ -702,6 +554,8 @@ class OrderCancelledDict(TypedDict):
 
 
 class OrderCancelledEvent(Event[OrderCancelledData], frozen=True):
+    """An order was cancelled."""
+
     type: Literal["order.cancelled"]
 
 
@@ -737,6 +591,8 @@ class PositionUpdatedDict(TypedDict):
 
 
 class PositionUpdatedEvent(Event[PositionUpdatedData], frozen=True):
+    """What is held of a symbol has changed."""
+
     type: Literal["position.updated"]
 
 
@@ -763,6 +619,8 @@ class ForgeJobStartedDict(TypedDict):
 
 
 class ForgeJobStartedEvent(Event[ForgeJobStartedData], frozen=True):
+    """A job has begun."""
+
     type: Literal["forge.job.started"]
 
 
@@ -791,6 +649,8 @@ class ForgeJobProgressDict(TypedDict):
 
 
 class ForgeJobProgressEvent(Event[ForgeJobProgressData], frozen=True):
+    """How far a job has come."""
+
     type: Literal["forge.job.progress"]
 
 
@@ -827,6 +687,8 @@ class ForgeJobCompletedDict(TypedDict):
 
 
 class ForgeJobCompletedEvent(Event[ForgeJobCompletedData], frozen=True):
+    """A job has come to its end."""
+
     type: Literal["forge.job.completed"]
 
 
@@ -861,16 +723,184 @@ class ForgeJobFailedDict(TypedDict):
 
 
 class ForgeJobFailedEvent(Event[ForgeJobFailedData], frozen=True):
+    """A job has failed."""
+
     type: Literal["forge.job.failed"]
 
 
 ForgeJobFailedChannels: TypeAlias = str | GlobalChannel | UserChannel | ForgeJobChannel
 
+StrategyGenerationStartedSymbolsItem: TypeAlias = Annotated[
+    str,
+    Field(min_length=1, max_length=32),
+]
+
+StrategyGenerationStartedParametersKey: TypeAlias = Annotated[
+    str,
+    Field(min_length=1, max_length=100),
+]
+
+
+class StrategyGenerationStartedData(Model, frozen=True):
+    """Data of `strategy.generation.started`."""
+
+    strategy_id: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")]
+    """Id, usable as the last segment of a channel name."""
+    name: Annotated[str | None, Field(min_length=1, max_length=1000)] = None
+    """Name of the strategy."""
+    symbols: Annotated[
+        list[StrategyGenerationStartedSymbolsItem] | None,
+        Field(max_length=1000),
+    ] = None
+    """What it is to trade."""
+    parameters: dict[StrategyGenerationStartedParametersKey, Any] | None = None
+    """Free-form JSON object."""
+
+
+class StrategyGenerationStartedDict(TypedDict):
+    """What `StrategyGenerationStartedData` is made of, as a dict."""
+
+    strategy_id: str
+    name: NotRequired[str]
+    symbols: NotRequired[Sequence[str]]
+    parameters: NotRequired[Mapping[str, Any]]
+
+
+class StrategyGenerationStartedEvent(Event[StrategyGenerationStartedData], frozen=True):
+    """The generation of a strategy has begun."""
+
+    type: Literal["strategy.generation.started"]
+
+
+StrategyGenerationStartedChannels: TypeAlias = Union[
+    str,
+    GlobalChannel,
+    UserChannel,
+    StrategyChannel,
+]
+
+
+class StrategyGenerationProgressData(Model, frozen=True):
+    """Data of `strategy.generation.progress`."""
+
+    strategy_id: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")]
+    """Id, usable as the last segment of a channel name."""
+    progress: Annotated[float, Field(ge=0, le=1)]
+    """Fraction done, 0 to 1."""
+    stage: Annotated[str | None, Field(min_length=1, max_length=1000)] = None
+    """What is being done."""
+    message: Annotated[str | None, Field(min_length=1, max_length=1000)] = None
+
+
+class StrategyGenerationProgressDict(TypedDict):
+    """What `StrategyGenerationProgressData` is made of, as a dict."""
+
+    strategy_id: str
+    progress: float
+    stage: NotRequired[str]
+    message: NotRequired[str]
+
+
+class StrategyGenerationProgressEvent(
+    Event[StrategyGenerationProgressData],
+    frozen=True,
+):
+    """How far the generation of a strategy has come."""
+
+    type: Literal["strategy.generation.progress"]
+
+
+StrategyGenerationProgressChannels: TypeAlias = Union[
+    str,
+    GlobalChannel,
+    UserChannel,
+    StrategyChannel,
+]
+
+StrategyGenerationCompletedParametersKey: TypeAlias = Annotated[
+    str,
+    Field(min_length=1, max_length=100),
+]
+
+
+class StrategyGenerationCompletedData(Model, frozen=True):
+    """Data of `strategy.generation.completed`."""
+
+    strategy_id: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")]
+    """Id, usable as the last segment of a channel name."""
+    name: Annotated[str | None, Field(min_length=1, max_length=1000)] = None
+    """Name of the strategy."""
+    score: float | None = None
+    """The generator's own rating; higher is better."""
+    parameters: dict[StrategyGenerationCompletedParametersKey, Any] | None = None
+    """Free-form JSON object."""
+    duration_ms: Annotated[float | None, Field(ge=0)] = None
+    """How long it took, in milliseconds."""
+
+
+class StrategyGenerationCompletedDict(TypedDict):
+    """What `StrategyGenerationCompletedData` is made of, as a dict."""
+
+    strategy_id: str
+    name: NotRequired[str]
+    score: NotRequired[float]
+    parameters: NotRequired[Mapping[str, Any]]
+    duration_ms: NotRequired[float]
+
+
+class StrategyGenerationCompletedEvent(
+    Event[StrategyGenerationCompletedData],
+    frozen=True,
+):
+    """A strategy has been generated."""
+
+    type: Literal["strategy.generation.completed"]
+
+
+StrategyGenerationCompletedChannels: TypeAlias = Union[
+    str,
+    GlobalChannel,
+    UserChannel,
+    StrategyChannel,
+]
+
+
+class StrategyGenerationFailedData(Model, frozen=True):
+    """Data of `strategy.generation.failed`."""
+
+    strategy_id: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")]
+    """Id, usable as the last segment of a channel name."""
+    code: Annotated[str, Field(pattern="^[A-Za-z0-9_.-]{1,64}$")]
+    """Machine-readable reason."""
+    message: Annotated[str, Field(min_length=1, max_length=1000)]
+    """What went wrong, for a person."""
+    retryable: bool | None = None
+    """Whether the same work may succeed when tried again."""
+
+
+class StrategyGenerationFailedDict(TypedDict):
+    """What `StrategyGenerationFailedData` is made of, as a dict."""
+
+    strategy_id: str
+    code: str
+    message: str
+    retryable: NotRequired[bool]
+
+
+class StrategyGenerationFailedEvent(Event[StrategyGenerationFailedData], frozen=True):
+    """The generation of a strategy has failed."""
+
+    type: Literal["strategy.generation.failed"]
+
+
+StrategyGenerationFailedChannels: TypeAlias = Union[
+    str,
+    GlobalChannel,
+    UserChannel,
+    StrategyChannel,
+]
+
 AnyEvent: TypeAlias = Union[
-    StrategyGenerationStartedEvent,
-    StrategyGenerationProgressEvent,
-    StrategyGenerationCompletedEvent,
-    StrategyGenerationFailedEvent,
     BacktestStartedEvent,
     BacktestProgressEvent,
     BacktestCompletedEvent,
@@ -884,15 +914,15 @@ AnyEvent: TypeAlias = Union[
     ForgeJobProgressEvent,
     ForgeJobCompletedEvent,
     ForgeJobFailedEvent,
+    StrategyGenerationStartedEvent,
+    StrategyGenerationProgressEvent,
+    StrategyGenerationCompletedEvent,
+    StrategyGenerationFailedEvent,
     GenericEvent,
 ]
 """Every event that a subscription gives is one of these."""
 
 EventType: TypeAlias = Literal[
-    "strategy.generation.started",
-    "strategy.generation.progress",
-    "strategy.generation.completed",
-    "strategy.generation.failed",
     "backtest.started",
     "backtest.progress",
     "backtest.completed",
@@ -906,14 +936,14 @@ EventType: TypeAlias = Literal[
     "forge.job.progress",
     "forge.job.completed",
     "forge.job.failed",
+    "strategy.generation.started",
+    "strategy.generation.progress",
+    "strategy.generation.completed",
+    "strategy.generation.failed",
 ]
 """The name of an event type."""
 
 EVENTS: Mapping[str, type[Event[Any]]] = {
-    "strategy.generation.started": StrategyGenerationStartedEvent,
-    "strategy.generation.progress": StrategyGenerationProgressEvent,
-    "strategy.generation.completed": StrategyGenerationCompletedEvent,
-    "strategy.generation.failed": StrategyGenerationFailedEvent,
     "backtest.started": BacktestStartedEvent,
     "backtest.progress": BacktestProgressEvent,
     "backtest.completed": BacktestCompletedEvent,
@@ -927,150 +957,12 @@ EVENTS: Mapping[str, type[Event[Any]]] = {
     "forge.job.progress": ForgeJobProgressEvent,
     "forge.job.completed": ForgeJobCompletedEvent,
     "forge.job.failed": ForgeJobFailedEvent,
+    "strategy.generation.started": StrategyGenerationStartedEvent,
+    "strategy.generation.progress": StrategyGenerationProgressEvent,
+    "strategy.generation.completed": StrategyGenerationCompletedEvent,
+    "strategy.generation.failed": StrategyGenerationFailedEvent,
 }
 """The class of each event type."""
-
-
-def strategy_generation_started(
-    *,
-    strategy_id: str,
-    name: str | None = None,
-    symbols: Sequence[str] | None = None,
-    parameters: Mapping[str, Any] | None = None,
-    channel: StrategyGenerationStartedChannels | None = None,
-    **options: Unpack[EventOptions],
-) -> EventDraft[StrategyGenerationStartedData]:
-    """Makes a draft of `strategy.generation.started`, on `strategy.{strategy_id}` unless `channel`
-    names another.
-
-    Args:
-        strategy_id: Id, usable as the last segment of a channel name.
-        name: Name of the strategy.
-        symbols: What it is to trade.
-        parameters: Free-form JSON object.
-    """
-    data = checked(
-        StrategyGenerationStartedData,
-        {
-            "strategy_id": strategy_id,
-            "name": name,
-            "symbols": symbols,
-            "parameters": parameters,
-        },
-    )
-    return EventDraft(
-        channel=channel_of(channel, StrategyChannel, strategy_id, "strategy_id"),
-        type="strategy.generation.started",
-        data=data,
-        **options,
-    )
-
-
-def strategy_generation_progress(
-    *,
-    strategy_id: str,
-    progress: float,
-    stage: str | None = None,
-    message: str | None = None,
-    channel: StrategyGenerationProgressChannels | None = None,
-    **options: Unpack[EventOptions],
-) -> EventDraft[StrategyGenerationProgressData]:
-    """Makes a draft of `strategy.generation.progress`, on `strategy.{strategy_id}` unless `channel`
-    names another.
-
-    Args:
-        strategy_id: Id, usable as the last segment of a channel name.
-        progress: Fraction done, 0 to 1.
-        stage: What is being done.
-    """
-    data = checked(
-        StrategyGenerationProgressData,
-        {
-            "strategy_id": strategy_id,
-            "progress": progress,
-            "stage": stage,
-            "message": message,
-        },
-    )
-    return EventDraft(
-        channel=channel_of(channel, StrategyChannel, strategy_id, "strategy_id"),
-        type="strategy.generation.progress",
-        data=data,
-        **options,
-    )
-
-
-def strategy_generation_completed(
-    *,
-    strategy_id: str,
-    name: str | None = None,
-    score: float | None = None,
-    parameters: Mapping[str, Any] | None = None,
-    duration_ms: float | None = None,
-    channel: StrategyGenerationCompletedChannels | None = None,
-    **options: Unpack[EventOptions],
-) -> EventDraft[StrategyGenerationCompletedData]:
-    """Makes a draft of `strategy.generation.completed`, on `strategy.{strategy_id}` unless `channel`
-    names another.
-
-    Args:
-        strategy_id: Id, usable as the last segment of a channel name.
-        name: Name of the strategy.
-        score: The generator's own rating; higher is better.
-        parameters: Free-form JSON object.
-        duration_ms: How long it took, in milliseconds.
-    """
-    data = checked(
-        StrategyGenerationCompletedData,
-        {
-            "strategy_id": strategy_id,
-            "name": name,
-            "score": score,
-            "parameters": parameters,
-            "duration_ms": duration_ms,
-        },
-    )
-    return EventDraft(
-        channel=channel_of(channel, StrategyChannel, strategy_id, "strategy_id"),
-        type="strategy.generation.completed",
-        data=data,
-        **options,
-    )
-
-
-def strategy_generation_failed(
-    *,
-    strategy_id: str,
-    code: str,
-    message: str,
-    retryable: bool | None = None,
-    channel: StrategyGenerationFailedChannels | None = None,
-    **options: Unpack[EventOptions],
-) -> EventDraft[StrategyGenerationFailedData]:
-    """Makes a draft of `strategy.generation.failed`, on `strategy.{strategy_id}` unless `channel`
-    names another.
-
-    Args:
-        strategy_id: Id, usable as the last segment of a channel name.
-        code: Machine-readable reason.
-        message: What went wrong, for a person.
-        retryable: Whether the same work may succeed when tried again.
-    """
-    data = checked(
-        StrategyGenerationFailedData,
-        {
-            "strategy_id": strategy_id,
-            "code": code,
-            "message": message,
-            "retryable": retryable,
-        },
-    )
-    return EventDraft(
-        channel=channel_of(channel, StrategyChannel, strategy_id, "strategy_id"),
-        type="strategy.generation.failed",
-        data=data,
-        **options,
-    )
 
 
 def backtest_started(
@@ -1085,6 +977,8 @@ def backtest_started(
     **options: Unpack[EventOptions],
 ) -> EventDraft[BacktestStartedData]:
     """Makes a draft of `backtest.started`, on `backtest.{backtest_id}` unless `channel` names another.
+
+    A backtest has begun.
 
     Args:
         backtest_id: Id, usable as the last segment of a channel name.
@@ -1126,6 +1020,8 @@ def backtest_progress(
     """Makes a draft of `backtest.progress`, on `backtest.{backtest_id}` unless `channel` names
     another.
 
+    How far a backtest has come.
+
     Args:
         backtest_id: Id, usable as the last segment of a channel name.
         progress: Fraction done, 0 to 1.
@@ -1160,6 +1056,8 @@ def backtest_completed(
     """Makes a draft of `backtest.completed`, on `backtest.{backtest_id}` unless `channel` names
     another.
 
+    A backtest has come to its end.
+
     Args:
         backtest_id: Id, usable as the last segment of a channel name.
         strategy_id: Id, usable as the last segment of a channel name.
@@ -1192,6 +1090,8 @@ def backtest_failed(
     **options: Unpack[EventOptions],
 ) -> EventDraft[BacktestFailedData]:
     """Makes a draft of `backtest.failed`, on `backtest.{backtest_id}` unless `channel` names another.
+
+    A backtest has failed.
 
     Args:
         backtest_id: Id, usable as the last segment of a channel name.
@@ -1231,6 +1131,8 @@ def trade_executed(
 ) -> EventDraft[TradeExecutedData]:
     """Makes a draft of `trade.executed`, on `strategy.{strategy_id}` unless `channel` names another.
     `strategy_id` or `channel` is required.
+
+    A trade was made for an order.
 
     Args:
         trade_id: Id, usable as the last segment of a channel name.
@@ -1278,6 +1180,8 @@ def order_placed(
     """Makes a draft of `order.placed`, on `strategy.{strategy_id}` unless `channel` names another.
     `strategy_id` or `channel` is required.
 
+    An order was placed.
+
     Args:
         order_id: Id, usable as the last segment of a channel name.
         symbol: Ticker symbol.
@@ -1321,6 +1225,8 @@ def order_filled(
     """Makes a draft of `order.filled`, on `strategy.{strategy_id}` unless `channel` names another.
     `strategy_id` or `channel` is required.
 
+    An order was filled, or a part of it.
+
     Args:
         order_id: Id, usable as the last segment of a channel name.
         symbol: Ticker symbol.
@@ -1361,6 +1267,8 @@ def order_cancelled(
     """Makes a draft of `order.cancelled`, on `strategy.{strategy_id}` unless `channel` names another.
     `strategy_id` or `channel` is required.
 
+    An order was cancelled.
+
     Args:
         order_id: Id, usable as the last segment of a channel name.
         symbol: Ticker symbol.
@@ -1391,6 +1299,8 @@ def position_updated(
 ) -> EventDraft[PositionUpdatedData]:
     """Makes a draft of `position.updated`, on `strategy.{strategy_id}` unless `channel` names another.
     `strategy_id` or `channel` is required.
+
+    What is held of a symbol has changed.
 
     Args:
         symbol: Ticker symbol.
@@ -1429,6 +1339,8 @@ def forge_job_started(
 ) -> EventDraft[ForgeJobStartedData]:
     """Makes a draft of `forge.job.started`, on `forge.job.{job_id}` unless `channel` names another.
 
+    A job has begun.
+
     Args:
         job_id: Id, usable as the last segment of a channel name.
         kind: What sort of job it is.
@@ -1457,6 +1369,8 @@ def forge_job_progress(
 ) -> EventDraft[ForgeJobProgressData]:
     """Makes a draft of `forge.job.progress`, on `forge.job.{job_id}` unless `channel` names another.
 
+    How far a job has come.
+
     Args:
         job_id: Id, usable as the last segment of a channel name.
         progress: Fraction done, 0 to 1.
@@ -1483,6 +1397,8 @@ def forge_job_completed(
     **options: Unpack[EventOptions],
 ) -> EventDraft[ForgeJobCompletedData]:
     """Makes a draft of `forge.job.completed`, on `forge.job.{job_id}` unless `channel` names another.
+
+    A job has come to its end.
 
     Args:
         job_id: Id, usable as the last segment of a channel name.
@@ -1512,6 +1428,8 @@ def forge_job_failed(
 ) -> EventDraft[ForgeJobFailedData]:
     """Makes a draft of `forge.job.failed`, on `forge.job.{job_id}` unless `channel` names another.
 
+    A job has failed.
+
     Args:
         job_id: Id, usable as the last segment of a channel name.
         code: Machine-readable reason.
@@ -1530,52 +1448,158 @@ def forge_job_failed(
     )
 
 
+def strategy_generation_started(
+    *,
+    strategy_id: str,
+    name: str | None = None,
+    symbols: Sequence[str] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    channel: StrategyGenerationStartedChannels | None = None,
+    **options: Unpack[EventOptions],
+) -> EventDraft[StrategyGenerationStartedData]:
+    """Makes a draft of `strategy.generation.started`, on `strategy.{strategy_id}` unless `channel`
+    names another.
+
+    The generation of a strategy has begun.
+
+    Args:
+        strategy_id: Id, usable as the last segment of a channel name.
+        name: Name of the strategy.
+        symbols: What it is to trade.
+        parameters: Free-form JSON object.
+    """
+    data = checked(
+        StrategyGenerationStartedData,
+        {
+            "strategy_id": strategy_id,
+            "name": name,
+            "symbols": symbols,
+            "parameters": parameters,
+        },
+    )
+    return EventDraft(
+        channel=channel_of(channel, StrategyChannel, strategy_id, "strategy_id"),
+        type="strategy.generation.started",
+        data=data,
+        **options,
+    )
+
+
+def strategy_generation_progress(
+    *,
+    strategy_id: str,
+    progress: float,
+    stage: str | None = None,
+    message: str | None = None,
+    channel: StrategyGenerationProgressChannels | None = None,
+    **options: Unpack[EventOptions],
+) -> EventDraft[StrategyGenerationProgressData]:
+    """Makes a draft of `strategy.generation.progress`, on `strategy.{strategy_id}` unless `channel`
+    names another.
+
+    How far the generation of a strategy has come.
+
+    Args:
+        strategy_id: Id, usable as the last segment of a channel name.
+        progress: Fraction done, 0 to 1.
+        stage: What is being done.
+    """
+    data = checked(
+        StrategyGenerationProgressData,
+        {
+            "strategy_id": strategy_id,
+            "progress": progress,
+            "stage": stage,
+            "message": message,
+        },
+    )
+    return EventDraft(
+        channel=channel_of(channel, StrategyChannel, strategy_id, "strategy_id"),
+        type="strategy.generation.progress",
+        data=data,
+        **options,
+    )
+
+
+def strategy_generation_completed(
+    *,
+    strategy_id: str,
+    name: str | None = None,
+    score: float | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    duration_ms: float | None = None,
+    channel: StrategyGenerationCompletedChannels | None = None,
+    **options: Unpack[EventOptions],
+) -> EventDraft[StrategyGenerationCompletedData]:
+    """Makes a draft of `strategy.generation.completed`, on `strategy.{strategy_id}` unless `channel`
+    names another.
+
+    A strategy has been generated.
+
+    Args:
+        strategy_id: Id, usable as the last segment of a channel name.
+        name: Name of the strategy.
+        score: The generator's own rating; higher is better.
+        parameters: Free-form JSON object.
+        duration_ms: How long it took, in milliseconds.
+    """
+    data = checked(
+        StrategyGenerationCompletedData,
+        {
+            "strategy_id": strategy_id,
+            "name": name,
+            "score": score,
+            "parameters": parameters,
+            "duration_ms": duration_ms,
+        },
+    )
+    return EventDraft(
+        channel=channel_of(channel, StrategyChannel, strategy_id, "strategy_id"),
+        type="strategy.generation.completed",
+        data=data,
+        **options,
+    )
+
+
+def strategy_generation_failed(
+    *,
+    strategy_id: str,
+    code: str,
+    message: str,
+    retryable: bool | None = None,
+    channel: StrategyGenerationFailedChannels | None = None,
+    **options: Unpack[EventOptions],
+) -> EventDraft[StrategyGenerationFailedData]:
+    """Makes a draft of `strategy.generation.failed`, on `strategy.{strategy_id}` unless `channel`
+    names another.
+
+    The generation of a strategy has failed.
+
+    Args:
+        strategy_id: Id, usable as the last segment of a channel name.
+        code: Machine-readable reason.
+        message: What went wrong, for a person.
+        retryable: Whether the same work may succeed when tried again.
+    """
+    data = checked(
+        StrategyGenerationFailedData,
+        {
+            "strategy_id": strategy_id,
+            "code": code,
+            "message": message,
+            "retryable": retryable,
+        },
+    )
+    return EventDraft(
+        channel=channel_of(channel, StrategyChannel, strategy_id, "strategy_id"),
+        type="strategy.generation.failed",
+        data=data,
+        **options,
+    )
+
+
 class Publish(Protocol[ResultT_co]):
     """How `publish` of a client is called."""
-
-    @overload
-    def __call__(
-        self,
-        channel: StrategyGenerationStartedChannels,
-        event_type: Literal["strategy.generation.started"],
-        data: StrategyGenerationStartedData | StrategyGenerationStartedDict,
-        *,
-        timeout: float | None = None,
-        **options: Unpack[EventOptions],
-    ) -> ResultT_co: ...
-
-    @overload
-    def __call__(
-        self,
-        channel: StrategyGenerationProgressChannels,
-        event_type: Literal["strategy.generation.progress"],
-        data: StrategyGenerationProgressData | StrategyGenerationProgressDict,
-        *,
-        timeout: float | None = None,
-        **options: Unpack[EventOptions],
-    ) -> ResultT_co: ...
-
-    @overload
-    def __call__(
-        self,
-        channel: StrategyGenerationCompletedChannels,
-        event_type: Literal["strategy.generation.completed"],
-        data: StrategyGenerationCompletedData | StrategyGenerationCompletedDict,
-        *,
-        timeout: float | None = None,
-        **options: Unpack[EventOptions],
-    ) -> ResultT_co: ...
-
-    @overload
-    def __call__(
-        self,
-        channel: StrategyGenerationFailedChannels,
-        event_type: Literal["strategy.generation.failed"],
-        data: StrategyGenerationFailedData | StrategyGenerationFailedDict,
-        *,
-        timeout: float | None = None,
-        **options: Unpack[EventOptions],
-    ) -> ResultT_co: ...
 
     @overload
     def __call__(
@@ -1715,6 +1739,50 @@ class Publish(Protocol[ResultT_co]):
         channel: ForgeJobFailedChannels,
         event_type: Literal["forge.job.failed"],
         data: ForgeJobFailedData | ForgeJobFailedDict,
+        *,
+        timeout: float | None = None,
+        **options: Unpack[EventOptions],
+    ) -> ResultT_co: ...
+
+    @overload
+    def __call__(
+        self,
+        channel: StrategyGenerationStartedChannels,
+        event_type: Literal["strategy.generation.started"],
+        data: StrategyGenerationStartedData | StrategyGenerationStartedDict,
+        *,
+        timeout: float | None = None,
+        **options: Unpack[EventOptions],
+    ) -> ResultT_co: ...
+
+    @overload
+    def __call__(
+        self,
+        channel: StrategyGenerationProgressChannels,
+        event_type: Literal["strategy.generation.progress"],
+        data: StrategyGenerationProgressData | StrategyGenerationProgressDict,
+        *,
+        timeout: float | None = None,
+        **options: Unpack[EventOptions],
+    ) -> ResultT_co: ...
+
+    @overload
+    def __call__(
+        self,
+        channel: StrategyGenerationCompletedChannels,
+        event_type: Literal["strategy.generation.completed"],
+        data: StrategyGenerationCompletedData | StrategyGenerationCompletedDict,
+        *,
+        timeout: float | None = None,
+        **options: Unpack[EventOptions],
+    ) -> ResultT_co: ...
+
+    @overload
+    def __call__(
+        self,
+        channel: StrategyGenerationFailedChannels,
+        event_type: Literal["strategy.generation.failed"],
+        data: StrategyGenerationFailedData | StrategyGenerationFailedDict,
         *,
         timeout: float | None = None,
         **options: Unpack[EventOptions],
@@ -1727,42 +1795,6 @@ class Submit(Protocol):
     @overload
     def __call__(
         self,
-        channel: StrategyGenerationStartedChannels,
-        event_type: Literal["strategy.generation.started"],
-        data: StrategyGenerationStartedData | StrategyGenerationStartedDict,
-        **options: Unpack[EventOptions],
-    ) -> None: ...
-
-    @overload
-    def __call__(
-        self,
-        channel: StrategyGenerationProgressChannels,
-        event_type: Literal["strategy.generation.progress"],
-        data: StrategyGenerationProgressData | StrategyGenerationProgressDict,
-        **options: Unpack[EventOptions],
-    ) -> None: ...
-
-    @overload
-    def __call__(
-        self,
-        channel: StrategyGenerationCompletedChannels,
-        event_type: Literal["strategy.generation.completed"],
-        data: StrategyGenerationCompletedData | StrategyGenerationCompletedDict,
-        **options: Unpack[EventOptions],
-    ) -> None: ...
-
-    @overload
-    def __call__(
-        self,
-        channel: StrategyGenerationFailedChannels,
-        event_type: Literal["strategy.generation.failed"],
-        data: StrategyGenerationFailedData | StrategyGenerationFailedDict,
-        **options: Unpack[EventOptions],
-    ) -> None: ...
-
-    @overload
-    def __call__(
-        self,
         channel: BacktestStartedChannels,
         event_type: Literal["backtest.started"],
         data: BacktestStartedData | BacktestStartedDict,
@@ -1874,6 +1906,42 @@ class Submit(Protocol):
         channel: ForgeJobFailedChannels,
         event_type: Literal["forge.job.failed"],
         data: ForgeJobFailedData | ForgeJobFailedDict,
+        **options: Unpack[EventOptions],
+    ) -> None: ...
+
+    @overload
+    def __call__(
+        self,
+        channel: StrategyGenerationStartedChannels,
+        event_type: Literal["strategy.generation.started"],
+        data: StrategyGenerationStartedData | StrategyGenerationStartedDict,
+        **options: Unpack[EventOptions],
+    ) -> None: ...
+
+    @overload
+    def __call__(
+        self,
+        channel: StrategyGenerationProgressChannels,
+        event_type: Literal["strategy.generation.progress"],
+        data: StrategyGenerationProgressData | StrategyGenerationProgressDict,
+        **options: Unpack[EventOptions],
+    ) -> None: ...
+
+    @overload
+    def __call__(
+        self,
+        channel: StrategyGenerationCompletedChannels,
+        event_type: Literal["strategy.generation.completed"],
+        data: StrategyGenerationCompletedData | StrategyGenerationCompletedDict,
+        **options: Unpack[EventOptions],
+    ) -> None: ...
+
+    @overload
+    def __call__(
+        self,
+        channel: StrategyGenerationFailedChannels,
+        event_type: Literal["strategy.generation.failed"],
+        data: StrategyGenerationFailedData | StrategyGenerationFailedDict,
         **options: Unpack[EventOptions],
     ) -> None: ...
 
@@ -1887,7 +1955,7 @@ CONTRACT: Contract[
     Publish[Receipt],
     Submit,
 ] = Contract(
-    name="Events of Courier",
+    name="lumiere",
     hash=CONTRACT_HASH,
     events=EVENTS,
     families=(
