@@ -3,6 +3,7 @@ import { Card, Text, Title } from '@mantine/core';
 import type { ReactElement } from 'react';
 import type { ContractDocument, FamilyOfChannels } from '../../../../../src/contract/document.ts';
 import { count } from '../../parts/format.ts';
+import { legible } from '../../parts/legible.tsx';
 import classes from './contract.module.css';
 
 export function FamiliesCard({ document }: { readonly document: ContractDocument }): ReactElement {
@@ -16,6 +17,11 @@ export function FamiliesCard({ document }: { readonly document: ContractDocument
           <li key={name}>
             <Text size="sm" fw={600} ff="monospace" pt={6}>
               {family.form}
+              {family.title !== undefined && (
+                <Text span size="sm" fw={400} ff="text" ml="xs">
+                  {legible(family.title)}
+                </Text>
+              )}
             </Text>
             <Text size="sm" c="dimmed" pb={6} className="text">
               {carried(family, document)}

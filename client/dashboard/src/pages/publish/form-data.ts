@@ -8,9 +8,9 @@ import { readJson } from './json-text.ts';
 
 export type DataObject = Readonly<Record<string, unknown>>;
 
-/** An object of any keys: a form has one field for all of it. */
-export function isFreeForm({ type, properties }: JsonSchema): boolean {
-  return type === undefined || (type === 'object' && properties === undefined);
+/** An object of any keys, a list whose elements differ, or one of several forms: a form has one field for all of it. */
+export function isFreeForm({ type, properties, items }: JsonSchema): boolean {
+  return type === undefined || (type === 'object' && properties === undefined) || (type === 'array' && items === undefined);
 }
 
 export function isObject(value: unknown): value is DataObject {
