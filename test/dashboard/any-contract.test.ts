@@ -266,6 +266,71 @@ test('events that cannot be read any more are told of in words, in history and l
   expect(dashboard).toMatchObject({ complaints: [], elsewhere: [] });
 });
 
+test('data of any form, and names as long as they may be, have a form that fits and publishes the example', {
+  timeout: 60_000,
+}, async () => {
+  const long = { type: `a.${'t'.repeat(126)}`, family: `a.${'f'.repeat(188)}`, service: 's'.repeat(64) };
+  const data = z.strictObject({
+    part_id: id,
+    point: z.tuple([z.number(), z.number()]),
+    shape: z.discriminatedUnion('kind', [
+      z.strictObject({ kind: z.literal('round'), radius: z.number() }),
+      z.strictObject({ kind: z.literal('square'), side: z.number() }),
+    ]),
+    note: z.string().nullable(),
+    remark: z.string().nullable(),
+    grade: z.literal([1, 2, 3]),
+    unit: z.literal('mm'),
+    counts: z.record(z.string(), z.int()),
+    rows: z.array(z.array(z.strictObject({ cell: z.boolean() }))),
+    anything: z.json(),
+    maybe: z.strictObject({ deep: z.strictObject({ er: z.enum(['a', 'b']).optional() }) }).optional(),
+  });
+  const example = {
+    part_id: 'p1',
+    point: [1, -2.5] as [number, number],
+    shape: { kind: 'round', radius: 3 } as const,
+    note: null,
+    remark: '5',
+    grade: 2,
+    unit: 'mm',
+    counts: { screws: 4 },
+    rows: [[{ cell: true }, { cell: false }], []],
+    anything: [{ any: 'thing' }, 1, null],
+    maybe: { deep: { er: 'b' } },
+  } as const;
+  const events = { [long.type]: { on: [long.family], description: 'd'.repeat(300), data, examples: [example] as const } };
+  const workshop = defineContract({
+    name: 'workshop',
+    families: { [long.family]: { id: 'part_id', title: 't'.repeat(200) } },
+    services: { [long.service]: { events } },
+  });
+  await using gateway = await startGateway({}, {}, { contract: workshop });
+  const token = await gateway.token('root', 'admin');
+  await using dashboard = await openDashboard(browser, gateway.url, {
+    token,
+    path: `publish?type=${long.type}`,
+    viewport: { width: 390, height: 800 },
+  });
+  const { page } = dashboard;
+  await page.getByRole('button', { name: 'Fill in an example' }).click();
+  await eventually(() => page.getByLabel('part_id').inputValue()).toBe('p1');
+  await picture(page, 'workshop-publish');
+  expect([await overflow(page), await seriousFindings(page)]).toEqual([0, []]);
+  await page.getByRole('button', { name: 'Publish', exact: true }).click();
+  await seen(page.locator('[data-result]'));
+  const answer = await fetch(`${gateway.url}/events/${long.family}.p1`, { headers: { authorization: `Bearer ${token}` } });
+  expect(await answer.json()).toMatchObject({ events: [{ type: long.type, data: example }] });
+  for (const path of ['contract', 'channels', 'stream', 'stream?types=["nothing"]']) {
+    await page.goto(`${gateway.url}/admin/${path}`);
+    await seen(page.getByRole('main').getByRole('heading', { level: 1 }));
+    await eventually(() => page.locator('[role="status"][aria-label$=": loading"]').count()).toBe(0);
+    await picture(page, `workshop-${path.replace(/\W.*/, '')}`);
+    expect([path, await overflow(page), await seriousFindings(page)]).toEqual([path, 0, []]);
+  }
+  expect(dashboard).toMatchObject({ complaints: [], elsewhere: [] });
+});
+
 const PAGES = ['', 'connections', 'channels', 'stream', 'trace/call-1', 'publish?type=tug.sent', 'contract'];
 test.each([
   [1280, 'dark'],

@@ -48,7 +48,7 @@ export function ChannelsPage(): ReactElement {
         <Title order={1} size="h3">
           Channels
         </Title>
-        <Text size="sm" c="dimmed">
+        <Text size="sm" c="dimmed" style={{ overflowWrap: 'anywhere' }}>
           Those with subscribers, and those with events since this gateway was started. Subscribers of a whole family, such as {family}.*,
           have a row of their own.
         </Text>

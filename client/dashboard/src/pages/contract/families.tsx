@@ -15,7 +15,7 @@ export function FamiliesCard({ document }: { readonly document: ContractDocument
       <ul className={classes['list']}>
         {Object.entries(document['x-channels']).map(([name, family]) => (
           <li key={name}>
-            <Text size="sm" fw={600} ff="monospace" pt={6}>
+            <Text size="sm" fw={600} ff="monospace" pt={6} className="text">
               {family.form}
               {family.title !== undefined && (
                 <Text span size="sm" fw={400} ff="text" ml="xs">

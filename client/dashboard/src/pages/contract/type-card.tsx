@@ -53,7 +53,7 @@ export function TypeCard({ type, channels, description, version, data, examples,
             On
           </Text>
           {channels.map((form) => (
-            <Badge key={form} variant="default" tt="none">
+            <Badge key={form} variant="default" tt="none" maw="100%" title={form}>
               {form}
             </Badge>
           ))}

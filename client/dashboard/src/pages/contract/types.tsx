@@ -33,7 +33,7 @@ export function Types({ document }: { readonly document: ContractDocument }): Re
       {found === 0 && <Empty title="No type is found">None has this in its name.</Empty>}
       {services.map(({ service, types }) => (
         <Stack key={service} gap="xs" data-service={service}>
-          <Title order={3} size="h6">
+          <Title order={3} size="h6" className="text">
             Published by {service}
           </Title>
           <Cards document={document} types={types} canPublish={role === 'admin' || sub === service} />

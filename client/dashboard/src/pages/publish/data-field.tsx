@@ -8,7 +8,7 @@ import { Legible } from '../../parts/legible.tsx';
 import { DataForm } from './data-form.tsx';
 import { type Draft, dataOf } from './draft.ts';
 import { Examples } from './examples.tsx';
-import { isObject, misfit } from './form-data.ts';
+import { held, isObject, misfit } from './form-data.ts';
 import { readJson } from './json-text.ts';
 
 interface DataFieldProps {
@@ -76,7 +76,7 @@ function formDataOf(json: string, schema: JsonSchema): { readonly data: Draft['d
   if ('fault' in read) return { fault: `the text ${read.fault}` };
   const path = misfit(read.value, schema, 'data');
   if (path !== undefined || !isObject(read.value)) return { fault: `${path ?? 'data'} is not what the field for it holds` };
-  return { data: read.value };
+  return { data: held(read.value, schema) as Draft['data'] };
 }
 
 interface DataTextProps {

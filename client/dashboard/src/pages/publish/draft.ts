@@ -3,7 +3,7 @@ import type { ContractDocument } from '../../../../../src/contract/document.ts';
 import type { JsonSchema } from '../../../../../src/contract/json-schema.ts';
 import type { SampleDraft } from '../../../../../src/contract/samples.ts';
 import { dataSchemaOf, type Family, familiesOf, hasChannel } from '../../contract/look-up.ts';
-import { type DataObject, isObject, misfit, partOf, published } from './form-data.ts';
+import { type DataObject, held, isObject, misfit, partOf, published } from './form-data.ts';
 import { readJson } from './json-text.ts';
 
 export interface Draft {
@@ -61,7 +61,7 @@ export function contentOf(example: SampleDraft, draft: Draft, schema: JsonSchema
   const isSuggested = channelOf({ ...draft, channel: undefined }, families, data) === example.channel;
   return {
     channel: isSuggested ? undefined : example.channel,
-    data: isText ? {} : data,
+    data: isText ? {} : (held(data, schema) as DataObject),
     json: isText ? JSON.stringify(data, null, 2) : undefined,
   };
 }
