@@ -11,8 +11,11 @@
 export const COMMON_FAMILIES = ['global', 'user'] as const;
 export type CommonFamily = (typeof COMMON_FAMILIES)[number];
 
-/** The names of the channels of a family: the family's name and an id, such as `user.ada`. `global` has no id. */
-export type ChannelIn<F extends string> = F extends 'global' ? 'global' : `${F}.${string}`;
+/**
+ * The names of the channels of a family: the family's name and an id, such as `user.ada`. `global` has no id. Of families that the
+ * compiler does not know, any name.
+ */
+export type ChannelIn<F extends string> = string extends F ? string : F extends 'global' ? 'global' : `${F}.${string}`;
 
 /** Characters in a channel's name, at most. */
 export const MAX_CHANNEL_LENGTH = 255;
@@ -171,7 +174,7 @@ type MatchesShape<P extends readonly unknown[], S extends readonly unknown[]> = 
 
 /** The ones of `F`, names of families, whose channels `P`, a name or a pattern, can match. The type `string` can match all families. */
 export type FamilyMatching<P extends string, F extends string> = P extends string
-  ? string extends P
+  ? string extends P | F
     ? F
     : { [K in F]: MatchesShape<Split<P>, ShapeOf<K>> extends true ? K : never }[F]
   : never;
