@@ -10,7 +10,7 @@ import { openMemoryLog } from '../../src/log/memory.ts';
 import { noMeter } from '../../src/observe/meter.ts';
 import { noTracing } from '../../src/observe/tracing.ts';
 import { newEvents } from './events.ts';
-import { contract } from './lumiere.ts';
+import { contract } from './trade.ts';
 
 export interface TestPipeline extends Pipeline, AsyncDisposable {
   append(channel: string, count?: number, type?: string): Promise<void>;
