@@ -52,6 +52,8 @@ export type IdField<C extends TypedContract, F extends string> = At<Types<C>['id
 
 /** The data of a type. */
 export type EventData<C extends TypedContract, T extends string> = At<Types<C>['data'], T>;
+/** The data of a type as publishers hand it in. */
+export type EventInput<C extends TypedContract, T extends string> = At<Types<C>['input'], T>;
 /** An event as subscribers receive it; a union over all types when no type is named. */
 export type CourierEvent<C extends TypedContract, T extends string = EventType<C>> = {
   [K in T]: Envelope<K, ChannelOf<C, K>, EventData<C, K>>;
@@ -68,7 +70,7 @@ export type Received<C extends TypedContract, P extends string> = EventOn<C, P> 
 
 /** What a publisher hands in to publish an event. */
 export type EventDraft<C extends TypedContract, T extends string = EventType<C>> = {
-  [K in T]: Draft<K, ChannelOf<C, K>, At<Types<C>['input'], K>>;
+  [K in T]: Draft<K, ChannelOf<C, K>, EventInput<C, K>>;
 }[T];
 
 /** The answer to a publish: the event is stored. */
