@@ -123,11 +123,12 @@ test('the procedures are those of the services and families', () => {
 });
 
 test('hooks are those of the contract', () => {
-  const { useChannel, useLatest } = courierHooks<Harbour>();
+  const { useChannel, useLatest, useCourierClient } = courierHooks<Harbour>();
   const useVesselEvents = familyHook<Harbour, 'vessel'>('vessel');
   const useBlockEvents = familyHook<Harbour, 'yard.block'>('yard.block');
   const useUserEvents = userHook<Harbour>();
   const Component = ({ id }: { id: string | null | undefined }) => {
+    expectTypeOf(useCourierClient()).toEqualTypeOf<CourierClient<Harbour>>();
     expectTypeOf(useChannel('yard.**')).toEqualTypeOf<ChannelState<EventOn<'yard.**', Harbour>>>();
     expectTypeOf(useChannel(['vessel.1', 'global'], { types: ['berth.freed'] }).latest).toEqualTypeOf<
       OfType<'vessel.1' | 'global', 'berth.freed'> | undefined
