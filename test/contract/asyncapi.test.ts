@@ -7,8 +7,8 @@ import { asyncApiDocument } from '../../src/contract/asyncapi.ts';
 import { familyForm } from '../../src/contract/channels.ts';
 import type { Contract } from '../../src/contract/contract.ts';
 import { VERSION } from '../../src/version.ts';
+import * as docks from '../helpers/docks.ts';
 import { startGateway } from '../helpers/gateway.ts';
-import * as harbour from '../helpers/harbour.ts';
 import { CONTRACT_HASH, contract, DOCUMENT, EVENT_TYPES, FAMILIES, familiesOf, SERVICE_NAMES } from '../helpers/lumiere.ts';
 
 const NOTICES = ['courier.gap', 'courier.live'];
@@ -89,7 +89,7 @@ test('each service sends its types where they may go, and everyone receives what
 
 test.each([
   ['lumiere', DOCUMENT],
-  ['harbour', harbour.DOCUMENT],
+  ['docks', docks.DOCUMENT],
 ] as const)('each message of %s has the examples of its type, which are such as its schema asks for', (_name, document) => {
   const ajv = formats.default(new Ajv2020({ strict: false }));
   const { messages, schemas } = asyncApiDocument(document, { version: VERSION, contractHash: '0123456789abcdef' }).components;
@@ -102,7 +102,7 @@ test.each([
 });
 
 test('any contract is told with what its types and channels say of themselves', async () => {
-  const document = await served(harbour.contract);
+  const document = await served(docks.contract);
   const messageOf = (name: string) =>
     document
       .allMessages()

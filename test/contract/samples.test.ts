@@ -3,12 +3,12 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import { expect, test } from 'vitest';
 import { carriersOf, sampleDraft, sampleEvent } from '../../src/contract/samples.ts';
-import * as harbour from '../helpers/harbour.ts';
+import * as docks from '../helpers/docks.ts';
 import * as lumiere from '../helpers/lumiere.ts';
 
 const CONTRACTS = [
   { name: 'lumiere', contract: lumiere.contract, document: lumiere.DOCUMENT },
-  { name: 'harbour', contract: harbour.contract, document: harbour.DOCUMENT },
+  { name: 'docks', contract: docks.contract, document: docks.DOCUMENT },
 ] as const;
 
 test.each(CONTRACTS)('every example of $name makes a draft that a gateway takes, and an event of its schema', ({ contract, document }) => {
@@ -47,11 +47,11 @@ test.each([
   ['container.released', { container: 'c', ship_id: 's' }, 'ship.s'],
   ['tide.turned', { to: 'ebb' }, 'global'],
 ])('%s of %j goes to %s', (type, data, channel) => {
-  expect(sampleDraft(harbour.DOCUMENT, type, data).channel).toBe(channel);
+  expect(sampleDraft(docks.DOCUMENT, type, data).channel).toBe(channel);
 });
 
 test('the family of the subject carries a type first, and those of every contract last', () => {
-  const familiesOf = (type: string) => carriersOf(harbour.DOCUMENT, type).map(([family]) => family);
+  const familiesOf = (type: string) => carriersOf(docks.DOCUMENT, type).map(([family]) => family);
   expect(familiesOf('ship.moored')).toEqual(['ship', 'berth.crane', 'user', 'global']);
   expect(familiesOf('tide.turned')).toEqual(['user', 'global']);
   expect(familiesOf('toString')).toEqual([]);

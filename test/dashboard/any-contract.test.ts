@@ -10,9 +10,9 @@ import { typescriptOf } from '../../scripts/contract/typescript.ts';
 import { defineContract, defineService } from '../../src/contract/define.ts';
 import { id } from '../../src/contract/fields.ts';
 import { launchChromium } from '../helpers/chromium.ts';
+import { CONTRACT_HASH, contract, DOCUMENT } from '../helpers/docks.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 import { startGateway, type TestGateway } from '../helpers/gateway.ts';
-import { CONTRACT_HASH, contract, DOCUMENT } from '../helpers/harbour.ts';
 import { eventually, openDashboard, overflow, picture, seen, seriousFindings } from './stage.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -78,7 +78,7 @@ test('the services have colours of their own, others a neutral one, and lanes ar
     'tide.turned': 'rgb(174, 62, 201)',
   });
   expect(told.filter(([lane]) => lane === 'ship aurora').map(([, color]) => color)).toEqual(['rgb(247, 103, 7)', 'rgb(73, 80, 87)']);
-  await picture(page, 'harbour-trace');
+  await picture(page, 'docks-trace');
   // The page shows the gateway's contract, and nobody is told of an update.
   expect(await page.getByText('The gateway was updated').count()).toBe(0);
   expect(dashboard).toMatchObject({ complaints: [], elsewhere: [] });
@@ -107,7 +107,7 @@ test('the stream is filtered by types of the contract, and a link with others is
     else await seen(page.getByText('Nothing can be shown'));
     expect(await seriousFindings(page)).toEqual([]);
   }
-  await picture(page, 'harbour-unknown-type');
+  await picture(page, 'docks-unknown-type');
   await page.getByRole('button', { name: 'Clear filters' }).click();
   await seen(page.locator('[data-shown="6"]'));
   await page.goto(`${gateway.url}/admin/stream?channels=backtest.*`);
@@ -137,7 +137,7 @@ test('an example fills the form, of several the chosen one, and can be published
   await seen(page.getByText('Published on ship.b'));
   await page.getByLabel('Type').selectOption('tug.sent');
   await fill.click();
-  await picture(page, 'harbour-examples');
+  await picture(page, 'docks-examples');
   await page.getByRole('menuitem', { name: 'tug=Bulldog' }).click();
   await publishIt.click();
   await seen(page.getByText('Published on ship.example'));
@@ -160,7 +160,7 @@ test('the contract is told with descriptions, versions, titles and examples', as
   await seen(moored.getByText('Version 2'));
   expect(await page.getByText(/^Version \d/).count()).toBe(1);
   await seen(page.getByText('A crane at a berth'));
-  await seen(page.getByText('harbour', { exact: true }));
+  await seen(page.getByText('docks', { exact: true }));
   await seen(page.locator('[data-type="courier.gap"]').getByText(/^Events are missing/));
   await page.getByRole('button', { name: 'Examples of crane.lifted' }).click();
   await eventually(() => page.locator('[data-code="example of crane.lifted"]').count()).toBe(2);
@@ -239,7 +239,7 @@ test('events that cannot be read any more are told of in words, in history and l
       },
     },
   });
-  const earlier = defineContract({ name: 'harbour', families: { ship: { id: 'ship_id' } }, services: { pilots: old } });
+  const earlier = defineContract({ name: 'docks', families: { ship: { id: 'ship_id' } }, services: { pilots: old } });
   {
     await using gateway = await startGateway(env, {}, { contract: earlier });
     for (const berth of ['north', 'lost', 'south'])
@@ -257,7 +257,7 @@ test('events that cannot be read any more are told of in words, in history and l
   await eventually(rows).toEqual(['berth=south', 'missing', 'berth=north']);
   await seen(page.getByText(/the form of their type has changed/));
   expect(await seriousFindings(page)).toEqual([]);
-  await picture(page, 'harbour-unreadable');
+  await picture(page, 'docks-unreadable');
   const { events } = (await (
     await fetch(`${gateway.url}/events/ship.aurora`, { headers: { authorization: `Bearer ${token}` } })
   ).json()) as { events: { id: string }[] };
@@ -349,7 +349,7 @@ test.each([
     await seen(page.locator('[data-connection="connected"]'));
     await eventually(() => page.locator('[role="status"][aria-label$=": loading"]').count()).toBe(0);
     expect({ path, findings: await seriousFindings(page), overflow: await overflow(page) }).toEqual({ path, findings: [], overflow: 0 });
-    await picture(page, `harbour-${path.replace(/\W.*/, '') || 'overview'}-${colorScheme}`);
+    await picture(page, `docks-${path.replace(/\W.*/, '') || 'overview'}-${colorScheme}`);
   }
   expect(dashboard).toMatchObject({ complaints: [], elsewhere: [] });
 });

@@ -4,7 +4,7 @@ import type { ServedEvent } from '../../client/dashboard/src/contract/served.ts'
 import { axisOf, lanesOf } from '../../client/dashboard/src/pages/trace/spans.ts';
 import type { ContractDocument } from '../../src/contract/document.ts';
 import { sampleEvent } from '../../src/contract/samples.ts';
-import * as harbour from '../helpers/harbour.ts';
+import * as docks from '../helpers/docks.ts';
 import * as lumiere from '../helpers/lumiere.ts';
 
 function laneOf(document: ContractDocument, type: string, data?: object): string | undefined {
@@ -33,8 +33,8 @@ test.each([
   ['tide.turned', { to: 'ebb' }, 'tide.turned'],
   // Of a type that the contract has not any more.
   ['buoy.lit', { buoy_id: 'b1' }, 'buoy.lit'],
-])("of the harbour's %s with %j is %s", (type, data, lane) => {
-  expect(laneOf(harbour.DOCUMENT, type, data)).toBe(lane);
+])("of the docks' %s with %j is %s", (type, data, lane) => {
+  expect(laneOf(docks.DOCUMENT, type, data)).toBe(lane);
 });
 
 test('of any type is the type while the contract is not known', () => {

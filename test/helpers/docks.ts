@@ -1,4 +1,4 @@
-/** A small contract that has nothing in common with Lumiere's: of a harbour, whose services are more than those of a trading platform. */
+/** A small contract that has nothing in common with Lumiere's: of a dock, whose services are more than those of a trading platform. */
 import { z } from 'zod';
 import { defineContract, defineService } from '../../src/contract/define.ts';
 import { earlierVersion } from '../../src/contract/definition.ts';
@@ -79,7 +79,7 @@ const tugs = defineService({
 });
 
 export const contract = defineContract({
-  name: 'harbour',
+  name: 'docks',
   families: { ship: { id: 'ship_id', title: 'A ship' }, 'berth.crane': { id: 'crane_id', title: 'A crane at a berth' } },
   services: { cranes, customs, pilots, tides, tugs },
 });
