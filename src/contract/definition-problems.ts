@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { COMMON_FAMILIES } from './channels.ts';
 import type { ContractDefinition, EventDefinition } from './definition.ts';
 import { findFault } from './json.ts';
+import { schemaProblems } from './json-schema-of.ts';
 import { pascalCase, procedureOf } from './names.ts';
 
 const CONTRACT = /^[a-z][a-z0-9_-]{0,63}$/;
@@ -69,6 +70,7 @@ function typeProblems(
       problems.push(`on: there is no family ${JSON.stringify(family)}`);
   }
   if (!(data instanceof z.ZodObject) || !(data.def.catchall instanceof z.ZodNever)) return [...problems, 'data: must be a z.strictObject'];
+  problems.push(...schemaProblems(data).map((problem) => `data${problem}`));
   if (examples.length === 0) problems.push('examples: there must be one');
   for (const [index, example] of examples.entries())
     problems.push(...exampleProblems(data, example).map((problem) => `examples[${index}]${problem}`));

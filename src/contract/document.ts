@@ -10,6 +10,7 @@ import { callerToken, draftFields, draftMetadata } from './draft.ts';
 import { NOTICE_CHANNEL } from './envelope.ts';
 import { channelIn } from './fields.ts';
 import type { JsonSchema } from './json-schema.ts';
+import { jsonSchemaOf } from './json-schema-of.ts';
 import { NOTICES } from './notices.ts';
 import { position } from './position.ts';
 import { traceparent } from './traceparent.ts';
@@ -96,7 +97,7 @@ export function contractDocument(contract: Contract): ContractDocument {
 }
 
 function channelsOf(contract: Contract, family: string): FamilyOfChannels {
-  const [name = {}] = schemaOf(channelIn([family])).anyOf ?? [];
+  const [name = {}] = jsonSchemaOf(channelIn([family])).anyOf ?? [];
   const { id, title } = contract.families.get(family) ?? {};
   return {
     form: familyForm(family),
@@ -112,7 +113,7 @@ function about({ description, subject, version, examples }: EventTypeInfo): Type
 }
 
 function received(type: string, channel: z.ZodType, data: z.ZodType): JsonSchema {
-  return schemaOf(z.strictObject({ id: position, channel, type: z.literal(type), metadata, data }), {
+  return jsonSchemaOf(z.strictObject({ id: position, channel, type: z.literal(type), metadata, data }), {
     // Publishers may send known keys only; receivers must accept the keys that a later Courier adds.
     override: ({ jsonSchema }) => {
       if (jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties;
@@ -121,10 +122,5 @@ function received(type: string, channel: z.ZodType, data: z.ZodType): JsonSchema
 }
 
 function draft(info: EventTypeInfo): JsonSchema {
-  return schemaOf(z.strictObject({ ...draftFields(info), metadata: plainDraftMetadata.optional() }));
-}
-
-function schemaOf(schema: z.ZodType, options?: z.core.ToJSONSchemaParams): JsonSchema {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, options);
-  return rest as JsonSchema;
+  return jsonSchemaOf(z.strictObject({ ...draftFields(info), metadata: plainDraftMetadata.optional() }));
 }
