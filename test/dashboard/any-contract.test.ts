@@ -272,7 +272,7 @@ test('data of any form, and names as long as they may be, have a form that fits 
   const long = { type: `a.${'t'.repeat(126)}`, family: `a.${'f'.repeat(188)}`, service: 's'.repeat(64) };
   const data = z.strictObject({
     part_id: id,
-    point: z.tuple([z.number(), z.number()]),
+    point: z.strictObject({ x: z.number(), y: z.number() }),
     shape: z.discriminatedUnion('kind', [
       z.strictObject({ kind: z.literal('round'), radius: z.number() }),
       z.strictObject({ kind: z.literal('square'), side: z.number() }),
@@ -283,12 +283,12 @@ test('data of any form, and names as long as they may be, have a form that fits 
     unit: z.literal('mm'),
     counts: z.record(z.string(), z.int()),
     rows: z.array(z.array(z.strictObject({ cell: z.boolean() }))),
-    anything: z.json(),
+    anything: z.unknown(),
     maybe: z.strictObject({ deep: z.strictObject({ er: z.enum(['a', 'b']).optional() }) }).optional(),
   });
   const example = {
     part_id: 'p1',
-    point: [1, -2.5] as [number, number],
+    point: { x: 1, y: -2.5 },
     shape: { kind: 'round', radius: 3 } as const,
     note: null,
     remark: '5',
