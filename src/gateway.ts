@@ -29,6 +29,7 @@ import { createTracing } from './observe/tracing.ts';
 import { createRouter } from './router/index.ts';
 import { type Listener, listen } from './transport/server.ts';
 import { SocketRoom } from './transport/socket-room.ts';
+import { UsageRecorder } from './usage/recorder.ts';
 import { contractHash, VERSION } from './version.ts';
 
 /** How often revocations of other instances are looked for, in ms. */
@@ -97,6 +98,14 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
   );
   const retention = { retentionMs: config.retentionMs, onError: (error: unknown) => failures.report('log', 'retention failed', error) };
   stack.use(startRetention(log, retention));
+  const usage = stack.use(
+    new UsageRecorder({
+      store: backends.usage,
+      contract,
+      subscribed: () => connections.open,
+      onError: (error) => failures.report('log', 'who uses the contract cannot be stored; that is tried again each minute', error),
+    }),
+  );
   const draining = new AbortController();
   const pipeline = stack.use(
     await openPipeline({
@@ -106,6 +115,7 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
       draining: draining.signal,
       meter,
       tracing: createTracing(logger),
+      usage,
       retentionMs: config.retentionMs,
       onError: (error) => failures.report('log', 'the log cannot be read', error),
     }),
@@ -136,6 +146,7 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
     connections,
     pipeline,
     peers,
+    usage,
     setLogLevel: (level) => logger.setLevel(level),
     intervals: () => rates.intervals,
     stats: () =>

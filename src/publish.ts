@@ -14,7 +14,7 @@ import type { PublishTrace, TracedCall } from './observe/tracing.ts';
 
 /** The call that publishes. */
 export interface PublishCall extends TracedCall {
-  readonly connection: Pick<Connection, 'principal' | 'assertOpen'>;
+  readonly connection: Pick<Connection, 'principal' | 'assertOpen'> & Partial<Pick<Connection, 'identity'>>;
 }
 
 /**
@@ -60,7 +60,7 @@ export async function publish(pipeline: Pipeline, call: PublishCall, drafts: rea
 }
 
 async function store(
-  { contract, log, draining }: Pipeline,
+  { contract, log, draining, usage }: Pipeline,
   { connection, traceparent }: PublishCall,
   drafts: readonly CheckedDraft[],
   trace: PublishTrace | undefined,
@@ -77,6 +77,7 @@ async function store(
     return log.append(encoded);
   };
   const appended = await (trace === undefined ? append() : trace.append(append));
+  usage.published(connection, encoded);
   return appended.map((result, index) => receipt(log.positions, result, drafts[index]?.metadata?.timestamp ?? now));
 }
 
