@@ -14,6 +14,7 @@ import { connections, revoke } from './cli/admin.ts';
 import { backup } from './cli/backup.ts';
 import type { ConnectionOptions } from './cli/connection.ts';
 import { CONTRACT_FORMATS, checkContract, EXIT_OUT_OF_DATE, exportContract, SNAPSHOT } from './cli/contract.ts';
+import { contractUsers } from './cli/contract-users.ts';
 import { EXIT } from './cli/errors.ts';
 import { explain } from './cli/explain.ts';
 import { print, tell } from './cli/output.ts';
@@ -116,6 +117,8 @@ contractCommand
   .description('show what changed in the contract, and whether publishers and subscribers that know the earlier one can go on')
   .option('--against <file or git ref>', `the earlier contract, where it is not ${SNAPSHOT}: another file, or that one as it was in git`)
   .addOption(contractFile)
+  .addOption(new Option('--gateway <address>', 'name whom each breaking change breaks, of those who used this gateway').argParser(address))
+  .addOption(token)
   .addOption(json)
   .addHelpText(
     'after',
@@ -127,6 +130,14 @@ Example:
   courier contract check --against origin/main`,
   )
   .action((options) => checkContract(options));
+
+contractCommand
+  .command('users')
+  .description('show who used which types within the last 30 days, connected or not; for admins')
+  .addOption(json)
+  .addOption(url)
+  .addOption(token)
+  .action((options) => contractUsers(options));
 
 program
   .command('token')
@@ -250,7 +261,8 @@ Example:
 
 let connection: Partial<ConnectionOptions> = {};
 program.hook('preAction', (_program, command) => {
-  connection = command.opts();
+  const { gateway, ...given } = command.opts();
+  connection = { url: gateway, ...given };
   // A gateway refuses them; a command goes on, as a backup must not wait for somebody who knows what they were for.
   if (command.name() !== 'serve') for (const line of unknownVariables(process.env)) tell(`courier: ${line}`);
 });

@@ -13,6 +13,7 @@ import { type ContractChange, contractChanges, isBreaking, parseContractDocument
 import { pythonOf } from '../contract/python.ts';
 import { reactHooksOf } from '../contract/react.ts';
 import { typescriptOf } from '../contract/typescript.ts';
+import { printAffected } from './contract-users.ts';
 import { CliError, EXIT } from './errors.ts';
 import { jsonText } from './json-text.ts';
 import type { Line } from './line.ts';
@@ -57,10 +58,13 @@ export interface CheckOptions {
   readonly against?: string | undefined;
   readonly contract?: string | undefined;
   readonly json?: boolean | undefined;
+  /** The gateway that knows whom a change breaks, and a token for it. */
+  readonly gateway?: string | undefined;
+  readonly token?: string | undefined;
 }
 
 /** @throws {CliError} with EXIT.failed for breaking changes, EXIT_OUT_OF_DATE, or EXIT.usage for nothing to compare with. */
-export async function checkContract({ against, contract: path, json }: CheckOptions): Promise<void> {
+export async function checkContract({ against, contract: path, json, gateway, token }: CheckOptions): Promise<void> {
   const contract = await loadContract(path);
   const text = against === undefined ? snapshot() : await textOf(against);
   if (text === undefined) throw new CliError(`there is no ${SNAPSHOT} to compare with: ${RENEW}`, EXIT.usage);
@@ -68,6 +72,7 @@ export async function checkContract({ against, contract: path, json }: CheckOpti
   const changes = contractChanges(earlier, contractDocument(contract));
   const lines = json ? changes.map((change) => JSON.stringify(change)) : tableOf(changes);
   for (const line of lines) await print(line);
+  if (gateway !== undefined) await printAffected(changes, contractHash(contract), { url: gateway, token, json });
   const breaking = changes.filter(isBreaking).length;
   if (breaking > 0) {
     const renewal = against === undefined ? `; if they are meant, renew the snapshot: ${RENEW}` : '';
