@@ -151,7 +151,7 @@ export interface ContractUser extends ClientIdentity {
 
 export interface ContractUsers {
   readonly total: number;
-  /** Services first, then admins, then users; who used something last comes first; a thousand at most. */
+  /** Services first, then admins, then users; who used something last comes first; a thousand and 2 MiB at most. */
   readonly users: readonly ContractUser[];
 }
 

@@ -8,6 +8,8 @@ import { type Client, type ContractClient, DAY_MS, KEPT_FIRST, textOf, type UseK
 
 /** Users in one answer, at most. */
 const MAX_USERS = 1000;
+/** The length of an answer as text, at most: contracts may have many types. */
+const MAX_UNITS = 2 * 1024 * 1024;
 /** Clients with connections in the answer of one instance to another, at most. */
 const MAX_COUNTED = 5000;
 
@@ -36,11 +38,19 @@ export function contractUsersOf(
 ): ContractUsers {
   const counts = new Map<string, number>();
   for (const one of connections) counts.set(clientKey(one), one.connections + (counts.get(clientKey(one)) ?? 0));
-  const users = clients.map((client) => userOf(contract, client, counts.get(clientKey(client)) ?? 0));
-  return { total: users.length, users: users.sort(inOrder).slice(0, MAX_USERS) };
+  const inOrder = clients.map((client) => ({ client, lastDay: Math.max(...client.uses.values()) })).sort(byImportance);
+  const users: ContractUser[] = [];
+  let units = 0;
+  for (const { client, lastDay } of inOrder.slice(0, MAX_USERS)) {
+    const user = userOf(contract, client, lastDay, counts.get(clientKey(client)) ?? 0);
+    units += JSON.stringify(user).length;
+    if (units > MAX_UNITS) break;
+    users.push(user);
+  }
+  return { total: clients.length, users };
 }
 
-function userOf(contract: Contract, { uses, ...client }: ContractClient, connections: number): ContractUser {
+function userOf(contract: Contract, { uses, ...client }: ContractClient, lastDay: number, connections: number): ContractUser {
   const names = (kind: UseKind) =>
     [...uses.keys()].filter((use) => use.startsWith(textOf(kind, ''))).map((use) => use.slice(kind.length + 1));
   const types = [...contract.types.keys()];
@@ -51,7 +61,7 @@ function userOf(contract: Contract, { uses, ...client }: ContractClient, connect
     subscribed: inOrderOf(types, selected),
     channels: inOrderOf(contract.channels.families, new Set(names('channel'))).map(familyPattern),
     connections,
-    last_seen: new Date(Math.max(...uses.values()) * DAY_MS).toISOString().slice(0, 'yyyy-mm-dd'.length),
+    last_seen: new Date(lastDay * DAY_MS).toISOString().slice(0, 'yyyy-mm-dd'.length),
   };
 }
 
@@ -60,11 +70,16 @@ function inOrderOf(all: readonly string[], names: ReadonlySet<string>): string[]
   return [...all.filter((name) => names.has(name)), ...names.difference(new Set(all))];
 }
 
-function inOrder(a: ContractUser, b: ContractUser): number {
+interface Dated {
+  readonly client: ContractClient;
+  readonly lastDay: number;
+}
+
+function byImportance(a: Dated, b: Dated): number {
   return (
-    KEPT_FIRST.indexOf(a.role) - KEPT_FIRST.indexOf(b.role) ||
-    b.last_seen.localeCompare(a.last_seen) ||
-    clientKey(a).localeCompare(clientKey(b))
+    KEPT_FIRST.indexOf(a.client.role) - KEPT_FIRST.indexOf(b.client.role) ||
+    b.lastDay - a.lastDay ||
+    (clientKey(a.client) < clientKey(b.client) ? -1 : 1)
   );
 }
 

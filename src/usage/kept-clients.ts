@@ -3,7 +3,6 @@ import type { Role } from '../contract/admin.ts';
 import { BOUNDS, CLIENT_BYTES, type Client, type ContractClient, isKept, KEPT_FIRST, USE_BYTES } from './usage.ts';
 
 interface KeptClient extends ContractClient {
-  /** The one that was noted longest ago first. */
   readonly uses: Map<string, number>;
 }
 
@@ -38,10 +37,8 @@ export class KeptClients {
     const kept = this.#keep(client);
     const known = kept.uses.get(use);
     if (known === undefined) this.#bytes += bytesOf(use);
-    // The order of the map is that of the last notes.
-    kept.uses.delete(use);
     kept.uses.set(use, Math.max(day, known ?? day));
-    if (kept.uses.size > BOUNDS.uses) this.#forget(kept, kept.uses.keys().next().value as string);
+    if (kept.uses.size > BOUNDS.uses) this.#forget(kept, oldestOf(kept.uses));
     this.#dropSurplus();
   }
 
@@ -106,6 +103,12 @@ export class KeptClients {
 /** Neither text has a space. */
 function identityKey(client: string | null, contract: string | null): string {
   return `${client ?? ''} ${contract ?? ''}`;
+}
+
+function oldestOf(uses: ReadonlyMap<string, number>): string {
+  let [oldest, first] = ['', Number.POSITIVE_INFINITY];
+  for (const [use, day] of uses) if (day < first) [oldest, first] = [use, day];
+  return oldest;
 }
 
 function bytesOf(use: string): number {

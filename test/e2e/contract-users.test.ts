@@ -168,7 +168,7 @@ test('each of two instances names who used the other, and counts the connections
     await Promise.all(peers.map((peer) => peer.live()));
     await post(one, await one.token('cartographe', 'service'));
     // An instance sees another within two seconds.
-    for (const gateway of [one, other])
+    for (const gateway of [other, one])
       await expect
         .poll(() => contractUsers(gateway), { timeout: 10_000 })
         .toEqual([publisher, userOf('forge', 'service', { ...uses, connections: 3 })]);

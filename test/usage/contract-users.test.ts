@@ -51,6 +51,17 @@ test('connections are those of the same client of the same principal, on all ins
   ]);
 });
 
+test('an answer takes 2 MiB at most, however many types there are', () => {
+  const uses = Object.fromEntries(Array.from({ length: 200 }, (_, n) => [`published ${'x'.repeat(100)}${n}`, TODAY]));
+  const answer = contractUsersOf(
+    contract,
+    Array.from({ length: 500 }, (_, n) => clientOf(`ada${n}`, uses)),
+    [],
+  );
+  const bytes = JSON.stringify(answer).length;
+  expect([answer.total, bytes < 2 * 1024 * 1024, bytes > 2_000_000]).toEqual([500, true, true]);
+});
+
 test('a thousand are shown: services first, then admins, then users, who used something last first', () => {
   const clients = [
     clientOf('user', { 'named a': TODAY }),
