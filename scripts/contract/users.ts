@@ -68,7 +68,8 @@ function deedOf({ subject, path, change }: ContractChange): string {
   return `${what}: ${change}`;
 }
 
-function nameOf({ client, sub, connections, channels }: ContractUser): string {
-  const count = connections === 1 ? '1 connection' : `${connections === 0 ? 'no' : connections} connections`;
-  return `${client ?? 'a client without a name'} of sub ${sub} (${[count, ...channels].join(', ')})`;
+function nameOf({ client, sub, connections, last_seen, channels }: ContractUser): string {
+  const count = connections === 1 ? '1 connection' : `${connections} connections`;
+  const presence = connections === 0 ? `last seen ${last_seen}` : count;
+  return `${client ?? 'a client without a name'} of sub ${sub} (${[presence, ...channels].join(', ')})`;
 }

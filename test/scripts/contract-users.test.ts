@@ -119,7 +119,9 @@ describe('check --gateway', { timeout: 60_000 }, () => {
     expect(stdout.at(-2)).toMatch(/^ {2}data\.bars_left +required field removed/);
     await publishAs('cartographe', gateway.url, { 'x-courier-client': 'batch/1' });
     const both = await run([...args, '--token', await processToken('root', 'admin')]);
-    expect(both.stdout.at(-1)).toBe(line.replace('breaks: ', 'breaks: batch/1 of sub cartographe (no connections, backtest.*); '));
+    expect(both.stdout.at(-1)?.replace(DAY, 'DAY')).toBe(
+      line.replace('breaks: ', 'breaks: batch/1 of sub cartographe (last seen DAY, backtest.*); '),
+    );
     const json = await run([...args, '--json'], env);
     expect(JSON.parse(json.stdout.at(-1) ?? '')).toMatchObject({
       subject: 'backtest.progress',

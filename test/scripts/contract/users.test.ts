@@ -89,7 +89,7 @@ describe('how it reads', () => {
   ])('%o', (change, deed) => {
     expect(affectedLine({ change: changeOf(change), users })).toBe(
       `${deed} breaks: courier-client-python/0.1.0 of sub risk (2 connections, backtest.*); ` +
-        'a client without a name of sub ada (1 connection, global, user.*); a client without a name of sub eve (no connections)',
+        'a client without a name of sub ada (1 connection, global, user.*); a client without a name of sub eve (last seen 2026-01-31)',
     );
     expect(affectedLine({ change: changeOf(change), users: [] })).toBe(`${deed} breaks: nobody who used it within the last 30 days`);
   });
