@@ -31,7 +31,9 @@ export class UsageRecorder implements Usage, AsyncDisposable {
   readonly #deps: UsageDeps;
   readonly #now: () => number;
   /** What was noted, and need not be again on the same day. */
-  readonly #noted = new KeptClients();
+  #noted = new KeptClients();
+  /** The day of the last use. */
+  #lastDay: number;
   /** What has yet to be written. */
   #pending = new KeptClients();
   /** The day on which the subscriptions that last were noted. */
@@ -44,6 +46,7 @@ export class UsageRecorder implements Usage, AsyncDisposable {
     this.#deps = deps;
     this.#now = deps.now ?? Date.now;
     this.#renewedOn = dayOf(this.#now());
+    this.#lastDay = this.#renewedOn;
     this.#timer = setInterval(() => void this.write(), WRITE_EVERY_MS).unref();
   }
 
@@ -92,13 +95,21 @@ export class UsageRecorder implements Usage, AsyncDisposable {
   /** Notes a use of the caller's, unless it was noted today. */
   #noting({ principal: { sub, role }, identity }: Caller): (use: string) => void {
     const client: Client = { client: identity?.client ?? null, contract: identity?.contract ?? null, sub, role };
-    const today = dayOf(this.#now());
+    const today = this.#today();
     const known = this.#noted.usesOf(client);
     return (use) => {
-      if (known?.get(use) === today) return;
+      if ((known?.get(use) ?? 0) >= today) return;
       this.#noted.note(client, use, today);
       this.#pending.note(client, use, today);
     };
+  }
+
+  /** A clock that goes back over midnight does no harm; one that was days ahead has made what was noted worthless. */
+  #today(): number {
+    const today = dayOf(this.#now());
+    if (today < this.#lastDay - 1) this.#noted = new KeptClients();
+    this.#lastDay = today;
+    return today;
   }
 
   async #write(): Promise<void> {

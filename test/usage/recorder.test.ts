@@ -126,6 +126,21 @@ describe('writing', () => {
     expect(await stage.recorder.clients()).toEqual([]);
   });
 
+  test('a clock that goes back over midnight writes nothing again, one that was far ahead everything', async () => {
+    const { recorder, writes } = stageOf();
+    const writesAt = async (ms: number) => {
+      vi.setSystemTime(ms);
+      recorder.published(caller(), [STARTED]);
+      await recorder.write();
+      return writes.length;
+    };
+    const midnight = (TODAY + 1) * DAY_MS;
+    expect([await writesAt(midnight), await writesAt(midnight - 3_600_000), await writesAt(midnight + 1)]).toEqual([1, 1, 1]);
+    expect([await writesAt(midnight + 365 * DAY_MS), await writesAt(midnight), await writesAt(midnight + 1)]).toEqual([2, 3, 3]);
+    for (let day = 1; day <= KEPT_DAYS + 1; day += 1) await writesAt(midnight + day * DAY_MS);
+    expect(usesOf(await recorder.clients())).toEqual(['channel backtest', 'published backtest.started']);
+  });
+
   test('an orderly end writes what is new', async () => {
     const { recorder, writes } = stageOf();
     recorder.published(caller(), [STARTED]);
