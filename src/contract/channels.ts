@@ -10,6 +10,8 @@
 /** The families that every contract has: one channel for everybody, and a channel for each user. */
 export const COMMON_FAMILIES = ['global', 'user'] as const;
 export type CommonFamily = (typeof COMMON_FAMILIES)[number];
+/** The field that is the id of `user`. */
+export const USER_ID = 'user_id';
 
 /**
  * The names of the channels of a family: the family's name and an id, such as `user.ada`. `global` has no id. Of families that the

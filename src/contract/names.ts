@@ -2,7 +2,7 @@
 
 /** `yard.block` -> `YardBlock`. */
 export function pascalCase(name: string): string {
-  return name.replace(/(?:^|[^A-Za-z0-9]+)(.)/g, (_all, first: string) => first.toUpperCase());
+  return name.replace(/(?:^|[^A-Za-z0-9]+)(.?)/g, (_all, first: string) => first.toUpperCase());
 }
 
 /** The procedure that subscribes to a channel of a family: `vessel.onEvent`, and `yard.onBlock` for `yard.block`. */
