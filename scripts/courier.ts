@@ -15,6 +15,7 @@ import { backup } from './cli/backup.ts';
 import type { ConnectionOptions } from './cli/connection.ts';
 import { CONTRACT_FORMATS, exportContract } from './cli/contract.ts';
 import { checkContract, EXIT_OUT_OF_DATE } from './cli/contract-check.ts';
+import { initContract } from './cli/contract-init.ts';
 import { renewContract } from './cli/contract-renew.ts';
 import { EXIT } from './cli/errors.ts';
 import { explain } from './cli/explain.ts';
@@ -149,6 +150,12 @@ contractCommand
   .addOption(retentionDays)
   .addHelpText('after', '\nExample:\n  courier contract renew --breaking "Fees have a currency from now on."')
   .action((options) => renewContract(options));
+
+contractCommand
+  .command('init')
+  .description('write the start of a contract of your own')
+  .argument('[file]', 'where to; nothing that is there is overwritten', 'contract.ts')
+  .action((file) => initContract(file));
 
 program
   .command('token')
