@@ -31,6 +31,9 @@ import { type Listener, listen } from './transport/server.ts';
 import { SocketRoom } from './transport/socket-room.ts';
 import { contractHash, VERSION } from './version.ts';
 
+/** Makes the configuration of the gateway from variables as in the environment. */
+export { type Config, ConfigError, parseConfig } from './config.ts';
+
 /** How often revocations of other instances are looked for, in ms. */
 const REVOCATIONS_REFRESH_MS = 5000;
 
