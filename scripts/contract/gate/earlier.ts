@@ -36,8 +36,10 @@ export class NoEarlierContract extends Error {
   override readonly name = 'NoEarlierContract';
 }
 
-/** Where branches leave from, the first that there is. */
-const TRUNKS = ['origin/main', 'origin/HEAD', 'origin/master', 'main', 'master'];
+/** Where branches leave from, the first that there is; in full, so that no tag is taken for one. */
+const TRUNKS = ['remotes/origin/main', 'remotes/origin/HEAD', 'remotes/origin/master', 'heads/main', 'heads/master'].map(
+  (name) => `refs/${name}`,
+);
 /** Commits of the main line that are looked at when there is no release, at most. */
 const MAX_COMMITS = 300;
 

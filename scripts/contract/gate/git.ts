@@ -49,9 +49,9 @@ export class Repository {
     return this.#line('merge-base', a, b);
   }
 
-  /** The last tag `v*` before `commit`. */
+  /** The last tag such as `v1.2.0` before `commit`. */
   releaseBefore(commit: string): string | undefined {
-    return this.#line('describe', '--tags', '--abbrev=0', '--match', 'v*', `${commit}^`);
+    return this.#line('describe', '--tags', '--abbrev=0', '--match', 'v[0-9]*', `${commit}^`);
   }
 
   /** The newest `limit` commits of the first parents' line from `after` to `until` that touch one of `pathspecs`, oldest first. */

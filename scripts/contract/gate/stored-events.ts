@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import type { Contract, EventTypeInfo } from '../../../src/contract/contract.ts';
-import type { ContractDocument } from '../../../src/contract/document.ts';
+import type { ContractDocument, TypeOfEvents } from '../../../src/contract/document.ts';
 import type { JsonSchema } from '../../../src/contract/json-schema.ts';
 import { upcast } from '../../../src/contract/upcast.ts';
 import { type ContractChange, isBreaking, row } from '../change.ts';
@@ -50,7 +50,11 @@ function firstOf<T, R>(items: readonly T[], find: (item: T) => R | undefined): R
   return undefined;
 }
 
-function versionProblem({ type, version }: EventTypeInfo, before: ContractDocument, now: ContractDocument): ContractChange | undefined {
+function versionProblem(
+  { type, version, data }: EventTypeInfo,
+  before: ContractDocument,
+  now: ContractDocument,
+): ContractChange | undefined {
   const { version: old } = aboutType(before, type);
   const refused = (change: string, reason: string) => row(type, 'version', change, undefined, breaks(reason));
   if (old > version) {
@@ -59,9 +63,12 @@ function versionProblem({ type, version }: EventTypeInfo, before: ContractDocume
       `stored events of version ${old} cannot be read: make it version ${old + 1}, with an upcast from ${old}`,
     );
   }
-  const broken = old === version ? breakingData(type, before, now) : undefined;
-  if (broken === undefined) return undefined;
-  const what = `${broken.path}: ${broken.change}`;
+  if (old < version) return undefined;
+  const broken = breakingData(type, before, now);
+  // Schemas cannot say all that is checked.
+  const lost = examplesOf(before, type).find((example) => !data.safeParse(example).success);
+  if (broken === undefined && lost === undefined) return undefined;
+  const what = broken === undefined ? `the example ${JSON.stringify(lost)} is refused` : `${broken.path}: ${broken.change}`;
   return refused(
     `still version ${version}`,
     `stored events have another form (${what}): make it version ${version + 1}, with an upcast from ${version}`,
@@ -108,9 +115,12 @@ function whatUpcastRefuses(
   const taken = schemaOf(earlier.get(from)?.data);
   const narrower = taken && schemaChanges(old, taken, 'data').find(({ publishers }) => publishers.breaking && publishers !== UNCLEAR);
   if (narrower) return `it refuses data that version ${from} had (${narrower.path}: ${narrower.change})`;
-  const examples = own<{ examples?: readonly unknown[] }>(before['x-types'] ?? {}, type)?.examples ?? [];
-  const lost = examples.find((example) => upcast(contract, type, from, example) === undefined);
+  const lost = examplesOf(before, type).find((example) => upcast(contract, type, from, example) === undefined);
   return lost === undefined ? undefined : `it makes nothing of the example of version ${from}: ${JSON.stringify(lost)}`;
+}
+
+function examplesOf(document: ContractDocument, type: string): readonly unknown[] {
+  return own<Partial<TypeOfEvents>>(document['x-types'] ?? {}, type)?.examples ?? [];
 }
 
 /** The schema of what is handed in; undefined where JSON Schema cannot say it. */

@@ -318,6 +318,21 @@ describe('histories', () => {
     expect(await repository.check()).toMatchObject(PASSED);
   });
 
+  test('no tag is taken for the main line, and none for a release that is not called like one', async () => {
+    using repository = await contractRepository();
+    repository.branch('desks');
+    repository.change(BREAK);
+    await repository.overwriteSnapshot();
+    repository.commit('Let desks see orders');
+    repository.git('tag', 'origin/main');
+    expect(await repository.check()).toMatchObject(REFUSED);
+    repository.push();
+    repository.git('tag', 'vain');
+    repository.commit('Go on');
+    repository.push();
+    expect(await repository.check()).toMatchObject(REFUSED);
+  });
+
   test('the snapshot may not be away for the time of the change', async () => {
     using repository = await contractRepository();
     const snapshot = repository.read('contract.snapshot.json');

@@ -85,6 +85,13 @@ describe('data of another form', () => {
     expect(JSON.parse(repository.read('contract.snapshot.json'))['x-types']['order.placed']).toMatchObject({ version: 2, upcasts: [1] });
   });
 
+  test('is found where no schema says it', async () => {
+    using repository = await contractRepository();
+    repository.edit('contract.ts', 'note: text.optional() })', 'note: text.optional() }).refine(({ share }) => share !== 0.5)');
+    repository.edit('contract.ts', EXAMPLES, EXAMPLES.replace('0.5', '0.6'));
+    expect(await refusal(repository)).toContain('stored events have another form (the example {"order_id":"o1","share":0.5} is refused)');
+  });
+
   test('is needed for no change of channels, and for none that breaks nobody', async () => {
     using repository = await contractRepository();
     repository.change(BREAK);
