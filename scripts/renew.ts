@@ -21,7 +21,8 @@ const FILES: Readonly<Record<string, string>> = {
 
 /** Runs one of the repository's scripts, and ends with its exit code where it fails. */
 function run(script: string, ...args: string[]): void {
-  const { error, status } = spawnSync(process.execPath, [fileURLToPath(new URL(script, ROOT)), ...args], { stdio: 'inherit' });
+  const env = { ...process.env, COURIER_CONTRACT: '' };
+  const { error, status } = spawnSync(process.execPath, [fileURLToPath(new URL(script, ROOT)), ...args], { stdio: 'inherit', env });
   if (error !== undefined) throw error;
   if (status !== 0) process.exit(status ?? 1);
 }

@@ -26,6 +26,8 @@ export interface Earlier {
   readonly steps: readonly Stage[];
   /** Since the last release, oldest first, with the steps: events may be stored of each. */
   readonly stages: readonly Stage[];
+  /** On a branch: its own commits, after the one where it left the main line, which are steps too if they are not squashed. */
+  readonly commits?: readonly Stage[];
   /** What people should know of the comparison; undefined when it is as it should be. */
   readonly note?: string;
   readonly repository?: Repository | undefined;
@@ -60,10 +62,12 @@ export function earlierContracts(files: ContractFiles, now: ContractDocument, ag
   const head = repository.commit('HEAD') as string;
   const trunk = TRUNKS.find((ref) => repository.commit(ref) !== undefined);
   const base = trunk === undefined ? head : repository.mergeBase('HEAD', trunk);
-  const stages = new History(repository, files, now).until(base ?? head);
+  const history = new History(repository, files, now);
+  const stages = history.until(base ?? head);
   const note = noteOn(repository, trunk, base);
   const last = stages.at(-1);
-  if (last !== undefined) return { steps: base === undefined || base === head ? stages : [last], stages, repository, ...note };
+  if (last !== undefined && (base === undefined || base === head)) return { steps: stages, stages, repository, ...note };
+  if (last !== undefined) return { steps: [last], stages, commits: [last, ...history.between(base as string, head)], repository, ...note };
   const isNew = 'no earlier commit has this contract: there is nothing that it could break';
   return { ...itself(files), repository, note: note?.note ?? isNew };
 }
@@ -125,9 +129,22 @@ class History {
   until(commit: string): Stage[] {
     const release = this.#repository.releaseBefore(commit);
     const from = release === undefined ? undefined : this.#repository.commit(release);
+    return this.#stages([...(from === undefined ? [] : [from]), ...this.#commits(from, commit), commit]);
+  }
+
+  /** The contract in the commits after one up to another. */
+  between(after: string, until: string): Stage[] {
+    return this.#stages(this.#commits(after, until));
+  }
+
+  /** Those that may have changed the snapshot. */
+  #commits(after: string | undefined, until: string): string[] {
     const pathspecs = [this.#path, ledgerBeside(this.#path), '*snapshot.json', '*.ledger.jsonl'];
-    const commits = this.#repository.commits(from, commit, pathspecs, MAX_COMMITS);
-    const all = [...new Set([...(from === undefined ? [] : [from]), ...commits, commit])];
+    return this.#repository.commits(after, until, pathspecs, MAX_COMMITS);
+  }
+
+  #stages(commits: readonly string[]): Stage[] {
+    const all = [...new Set(commits)];
     const contents = this.#repository.contents(all.map((each) => `${each}:${this.#path}`));
     return all.flatMap((each, index) => {
       const path = contents[index] === undefined ? undefined : this.#path;

@@ -52,6 +52,7 @@ export function judge(options: JudgementOptions): Judgement {
     ],
     notes: [
       ...(earlier.note === undefined ? [] : [earlier.note]),
+      ...unsquashed(earlier, now, ledger),
       ...needlessVersions(stages).map((type) => `${type}: its version went up, and nothing of its data breaks`),
     ],
   };
@@ -66,6 +67,15 @@ function unnamedInSteps(steps: readonly Stage[], now: ContractDocument, ledger: 
       .filter((change) => isBreaking(change) && !isNamed(change, lines))
       .map((change) => ({ ...change, since: next?.name }));
   });
+}
+
+/** A branch that passes as a whole may have commits that main would not let pass one by one. */
+function unsquashed({ steps, commits = [] }: Earlier, now: ContractDocument, ledger: readonly LedgerLine[]): string[] {
+  const known = new Set(unnamedInSteps(steps, now, ledger).map(nameOf));
+  const others = unnamedInSteps(commits, now, ledger).filter((change) => change.since !== undefined && !known.has(nameOf(change)));
+  return [...new Set(others.map(({ since }) => since))].map(
+    (since) => `${since}: this commit breaks somebody until a later one; squash them, as main compares each`,
+  );
 }
 
 /**

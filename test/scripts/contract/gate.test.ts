@@ -209,6 +209,21 @@ describe('on a branch', () => {
   });
 });
 
+test('a branch hears of a commit that main would not let pass alone', async () => {
+  using repository = await contractRepository();
+  repository.branch('there-and-back');
+  repository.change(BREAK);
+  await repository.overwriteSnapshot();
+  repository.commit('There');
+  repository.edit('contract.ts', BREAK[1], BREAK[0]);
+  await repository.overwriteSnapshot();
+  repository.commit('And back');
+  const told = expect.stringMatching(/^courier: [0-9a-f]+ There: this commit breaks somebody until a later one; squash them/);
+  expect(await repository.check()).toMatchObject({ code: 0, stderr: told });
+  repository.push();
+  expect(await repository.check()).toMatchObject(REFUSED);
+});
+
 describe('the ledger', () => {
   let broken: Repository;
   beforeAll(async () => {
