@@ -1,4 +1,4 @@
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 import type { Reporter, TestModule } from 'vitest/node';
 import { faultTable } from './test/faults/table.ts';
 
@@ -12,14 +12,35 @@ const closingLine: Reporter = {
   },
 };
 
+/** What is true of any contract: these files run with Lumiere's, and again with the one of `test/harbour`. */
+const ANY_CONTRACT = [
+  'test/e2e/**/*.test.ts',
+  'test/contract/{document,drafts,patterns}.test.ts',
+  'test/delivery/{shared-reads,subscriber,tail}.test.ts',
+];
+/** What Lumiere's own tests have already. */
+const OTHER_CONTRACT = ['test/log/other-families.test.ts'];
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     reporters: ['default', faultTable, closingLine],
+    // Runs once, before the first project.
     globalSetup: ['test/helpers/servers.ts'],
     testTimeout: 30_000,
     hookTimeout: 30_000,
     // Tests start gateways and databases of their own: more at once than there are cores only makes them slow.
     maxWorkers: 2,
+    projects: [
+      { extends: true, test: { name: 'lumiere', include: ['test/**/*.test.ts'], exclude: [...configDefaults.exclude, ...OTHER_CONTRACT] } },
+      {
+        extends: true,
+        test: {
+          name: 'harbour',
+          include: [...ANY_CONTRACT, ...OTHER_CONTRACT],
+          benchmark: { include: [] },
+          env: { COURIER_TEST_TRADE: 'harbour' },
+        },
+      },
+    ],
   },
 });

@@ -17,6 +17,7 @@ import { CONTRACT_FORMATS, exportContract } from './cli/contract.ts';
 import { checkContract, EXIT_OUT_OF_DATE } from './cli/contract-check.ts';
 import { initContract } from './cli/contract-init.ts';
 import { renewContract } from './cli/contract-renew.ts';
+import { contractUsers } from './cli/contract-users.ts';
 import { EXIT } from './cli/errors.ts';
 import { explain } from './cli/explain.ts';
 import { print, tell } from './cli/output.ts';
@@ -131,6 +132,8 @@ contractCommand
   )
   .addOption(contractFile)
   .addOption(retentionDays)
+  .addOption(new Option('--gateway <address>', 'name whom each breaking change breaks, of those who used this gateway').argParser(address))
+  .addOption(token)
   .addOption(json)
   .addHelpText(
     'after',
@@ -160,6 +163,14 @@ contractCommand
   .description('write the start of a contract of your own')
   .argument('[file]', 'where to; nothing that is there is overwritten', 'contract.ts')
   .action((file) => initContract(file));
+
+contractCommand
+  .command('users')
+  .description('show who used which types within the last 30 days, connected or not; for admins')
+  .addOption(json)
+  .addOption(url)
+  .addOption(token)
+  .action((options) => contractUsers(options));
 
 program
   .command('token')
@@ -283,7 +294,8 @@ Example:
 
 let connection: Partial<ConnectionOptions> = {};
 program.hook('preAction', (_program, command) => {
-  connection = command.opts();
+  const { gateway, ...given } = command.opts();
+  connection = { url: gateway, ...given };
   // A gateway refuses them; a command goes on, as a backup must not wait for somebody who knows what they were for.
   if (command.name() !== 'serve') for (const line of unknownVariables(process.env)) tell(`courier: ${line}`);
 });

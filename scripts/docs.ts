@@ -1,13 +1,28 @@
 /** `npm run docs:renew`: writes anew what the documents repeat of the code, between comments that mark it. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { VARIABLES, type Variable } from '../src/config/variables.ts';
+import { contractDocument } from '../src/contract/document.ts';
+import { contract } from '../src/contracts/lumiere/contract.ts';
 import { DEFAULT_LIMITS } from '../src/limits/limits.ts';
+import { dataTable, familiesTable, servicesTable } from './contract/markdown.ts';
+
+const document = contractDocument(contract);
 
 /** What is written, by the name of its part. */
-const PARTS: Readonly<Record<string, () => string>> = { variables: variablesTable, limits: limitsBlock };
+const PARTS: Readonly<Record<string, () => string>> = {
+  variables: variablesTable,
+  limits: limitsBlock,
+  services: () => servicesTable(document),
+  data: () => dataTable(document),
+  families: () => familiesTable(document),
+};
 
 /** The documents with marked parts, and the parts that each has. */
-export const DOCUMENTS: Readonly<Record<string, readonly string[]>> = { 'README.md': ['variables'], 'SECURITY.md': ['limits'] };
+export const DOCUMENTS: Readonly<Record<string, readonly string[]>> = {
+  'README.md': ['variables'],
+  'SECURITY.md': ['limits'],
+  'PROTOCOL.md': ['families', 'services', 'data'],
+};
 
 /** A document with its marked parts as they should be. @throws when a part is not marked. */
 export function renewed(document: string, parts: readonly string[]): string {

@@ -14,6 +14,7 @@ const VENV = join(FOLDER, '.venv');
 const PYTHON = join(VENV, 'bin', 'python');
 /** Says what is installed. */
 const STAMP = join(VENV, 'requirements.sha256');
+const PYRIGHT = fileURLToPath(new URL('../node_modules/pyright/index.js', import.meta.url));
 const LEAST_PYTHON = [3, 10] as const;
 
 interface Step {
@@ -22,10 +23,10 @@ interface Step {
 }
 
 const CHECKS: readonly Step[] = [
-  { name: 'generate', run: () => python('scripts/generate.py', '--check') },
   { name: 'ruff', run: (more) => python('-m', 'ruff', 'check', '--quiet', ...more) },
   { name: 'format', run: () => python('-m', 'ruff', 'format', '--quiet', '--check', '.') },
   { name: 'mypy', run: (more) => python('-m', 'mypy', '--no-error-summary', ...more) },
+  { name: 'pyright', run: (more) => run(process.execPath, [PYRIGHT, '--pythonpath', PYTHON, ...more]) },
   { name: 'pytest', run: (more) => python('-m', 'pytest', '--quiet', ...more) },
   { name: 'build', run: build },
 ];
@@ -34,7 +35,6 @@ const CHECKS: readonly Step[] = [
 const OTHERS: readonly Step[] = [
   // It is made before every step; alone for tests that run Python beside other things.
   { name: 'environment', run: () => undefined },
-  { name: 'renew', run: () => python('scripts/generate.py') },
 ];
 
 /** A step's program that ended with this. */

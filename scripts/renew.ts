@@ -8,14 +8,19 @@ import { fileURLToPath } from 'node:url';
 import { contractDocument } from '../src/contract/document.ts';
 import { contract } from '../src/contracts/lumiere/contract.ts';
 import { contractHash } from '../src/version.ts';
+import { jsonText } from './cli/json-text.ts';
+import { pythonOf } from './contract/python.ts';
 import { reactHooksOf } from './contract/react.ts';
 import { typescriptOf } from './contract/typescript.ts';
+import { typesVectors } from './contract/vectors.ts';
 
 const ROOT = new URL('../', import.meta.url);
 const document = contractDocument(contract);
 
 const FILES: Readonly<Record<string, string>> = {
   'client/src/contract.ts': typescriptOf(document, contractHash(contract)),
+  'test/vectors/types.json': jsonText(typesVectors(contract)),
+  'client/python/courier_client/events.py': pythonOf(document, contractHash(contract)),
   'client/src/react/families.ts': reactHooksOf(document, { contract: '../contract.ts', hooks: './use-family.ts' }),
 };
 
@@ -30,4 +35,4 @@ function run(script: string, ...args: string[]): void {
 // First, as it refuses what breaks.
 run('scripts/courier.ts', 'contract', 'renew', ...process.argv.slice(2));
 for (const [path, text] of Object.entries(FILES)) writeFileSync(new URL(path, ROOT), text);
-run('scripts/python.ts', '--only', 'renew');
+run('scripts/docs.ts');

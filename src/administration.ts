@@ -7,6 +7,7 @@ import type { Connections } from './connections/connections.ts';
 import type {
   ChannelActivity,
   Connection as ConnectionFigures,
+  ContractUsers,
   Connections as ListedConnections,
   LogLevel,
   Recipient,
@@ -22,6 +23,8 @@ import { CourierError } from './errors.ts';
 import { type Interval, seriesOf } from './observe/rates.ts';
 import { addSubscribers, mergeStats } from './observe/stats.ts';
 import { positionFrom } from './subscribe.ts';
+import { type ClientConnections, connectionsByClient, contractUsersOf } from './usage/contract-users.ts';
+import type { UsageRecorder } from './usage/recorder.ts';
 
 /** Connections in one answer of an instance, at most. */
 const MAX_CONNECTIONS = 1000;
@@ -53,6 +56,8 @@ export interface Administration {
    * @throws {CourierError} BAD_REQUEST when its position is none of this log.
    */
   recipients(event: Published): Promise<Recipients>;
+  /** Who used the contract within the last 30 days. @throws {CourierError} SERVICE_UNAVAILABLE when that cannot be read. */
+  contractUsers(): Promise<ContractUsers>;
   /** Closes a connection with 1013: its client may come back after a delay. Resolves to whether there was one. */
   disconnect(connectionId: string): Promise<boolean>;
   /** Refuses tokens from now on and ends the connections that were opened with them. Resolves to how many those were. */
@@ -65,6 +70,7 @@ export interface AdministrationDeps {
   readonly connections: Connections;
   readonly pipeline: Pipeline;
   readonly peers: Peers;
+  readonly usage: Pick<UsageRecorder, 'write' | 'clients'>;
   /** Figures of this instance. */
   readonly stats: () => Promise<Stats>;
   /** What this instance did in the last 15 minutes. */
@@ -72,13 +78,18 @@ export interface AdministrationDeps {
   readonly setLogLevel: (level: LogLevel) => void;
 }
 
-export function createAdministration({ connections, pipeline, peers, stats, intervals, setLogLevel }: AdministrationDeps): Administration {
+export function createAdministration(deps: AdministrationDeps): Administration {
+  const { connections, pipeline, peers, usage, stats, intervals, setLogLevel } = deps;
   const subscribed = () => ownSubscribers(pipeline);
   const own: Answerers = {
     stats,
     series: intervals,
     channels: subscribed,
     connections: ({ sub }) => ownConnections(connections, pipeline.tail.seq, sub),
+    contractUsers: async () => {
+      await usage.write();
+      return connectionsByClient(connections.open);
+    },
     recipients: (event) => ownRecipients(connections, event),
     disconnect: ({ connection_id }) => connections.disconnect(connection_id),
     yieldPlace: ({ principal }) => connections.yieldPlace(principal),
@@ -116,6 +127,12 @@ export function createAdministration({ connections, pipeline, peers, stats, inte
       const event = { seq, channel, type };
       const all = [ownRecipients(connections, event), ...((await peers.ask('recipients', event)) as Recipients[])];
       return { total: totalOf(all), recipients: all.flatMap(({ recipients }) => recipients) };
+    },
+    contractUsers: async () => {
+      // Before what is stored is read: the others write theirs for this.
+      const others = (await peers.ask('contractUsers', null)) as ClientConnections[][];
+      const clients = await usage.clients();
+      return contractUsersOf(pipeline.contract, clients, [connectionsByClient(connections.open), ...others].flat());
     },
     disconnect: async (connection_id) =>
       connections.disconnect(connection_id) || (await peers.ask('disconnect', { connection_id })).includes(true),

@@ -23,6 +23,9 @@ import type { Failures } from './observe/failures.ts';
 import type { Logger } from './observe/logger.ts';
 import { RedisConnection, RedisOpenError } from './redis/connection.ts';
 import type { Trouble } from './redis/trouble.ts';
+import type { UsageStore } from './usage/usage.ts';
+import { usageFile } from './usage/usage-file.ts';
+import { usagePostgres } from './usage/usage-postgres.ts';
 
 export interface Backends extends AsyncDisposable {
   readonly log: EventLog;
@@ -30,6 +33,7 @@ export interface Backends extends AsyncDisposable {
   readonly limiter: Limiter;
   readonly connections: ConnectionCounts;
   readonly revocations: RevocationStore;
+  readonly usage: UsageStore;
   readonly peers: Peers;
 }
 
@@ -53,7 +57,7 @@ export async function openBackends(config: Config, { contract, failures, logger,
       ? await openShared(config.broker.url, log, logger, stack).catch((error: unknown) => {
           throw error instanceof RedisOpenError ? new ConfigError(`COURIER_BROKER: ${error.message}`, { cause: error }) : error;
         })
-      : openOwn(config, log, stack);
+      : openOwn(config, log, failures, stack);
   const resources = stack.move();
   return { ...backends, log, [Symbol.asyncDispose]: () => resources.disposeAsync() };
 }
@@ -61,13 +65,15 @@ export async function openBackends(config: Config, { contract, failures, logger,
 type Beside = Omit<Backends, 'log' | keyof AsyncDisposable>;
 
 /** For one instance. */
-function openOwn({ log: target }: Config, log: EventLog | SharedLog, stack: AsyncDisposableStack): Beside {
-  const file = target.kind === 'sqlite' ? join(dirname(target.path), 'revocations.json') : undefined;
+function openOwn({ log: target }: Config, log: EventLog | SharedLog, failures: Failures, stack: AsyncDisposableStack): Beside {
+  const besideLog = (name: string) => (target.kind === 'sqlite' ? join(dirname(target.path), name) : undefined);
+  const onUsageError = (error: unknown) => failures.report('log', 'who used the contract cannot be read', error);
   return {
     broker: stack.use(localBroker()),
     limiter: stack.use(memoryLimiter()),
     connections: stack.use(memoryConnectionCounts()),
-    revocations: 'database' in log ? postgresRevocations(log.database) : revocationFile(file),
+    revocations: 'database' in log ? postgresRevocations(log.database) : revocationFile(besideLog('revocations.json')),
+    usage: 'database' in log ? usagePostgres(log.database) : usageFile(besideLog('contract-users.json'), onUsageError),
     peers: noPeers,
   };
 }
@@ -94,6 +100,7 @@ async function openShared(url: string, log: SharedLog, logger: Logger, stack: As
     limiter: stack.use(redisLimiter(redis, memoryLimiter(), instances)),
     connections: stack.use(redisConnectionCounts(redis, memoryConnectionCounts(), instances)),
     revocations: postgresRevocations(log.database),
+    usage: usagePostgres(log.database),
     peers,
   };
 }

@@ -5,6 +5,7 @@
 import { TRPCError } from '@trpc/server';
 import type { z } from 'zod';
 import { ERROR_CODES, type ErrorCode } from './contract/codes.ts';
+import { issueMessage } from './issue-messages.ts';
 
 /** One thing that is wrong with an input. */
 export interface Issue {
@@ -35,8 +36,6 @@ const MAX_ISSUES = 20;
 const MAX_ECHO_LENGTH = 200;
 /** Characters of a message that is not of Courier's own making: room for the list of all event types. */
 const MAX_MESSAGE_LENGTH = 1000;
-
-const UNKNOWN_KEY = 'is not a known key';
 
 /**
  * `text` as it may stand in an answer or a log, when it is the caller's choice. It has no half of a surrogate pair, be it the
@@ -80,15 +79,10 @@ function isErrorCode(code: string): code is ErrorCode {
  * @throws {CourierError} BAD_REQUEST with the path of each field that is wrong; PAYLOAD_TOO_LARGE.
  */
 export function validated<T>(schema: z.ZodType<T>, value: unknown): T {
-  const result = schema.safeParse(value, { error: nameUnknownKeysLater });
+  const result = schema.safeParse(value, { error: issueMessage });
   if (result.success) return result.data;
   const { issues } = result.error;
   throw invalid(issues.some(isTooLarge) ? 'PAYLOAD_TOO_LARGE' : 'BAD_REQUEST', issues);
-}
-
-/** Unknown keys are told one by one: zod is not to write all of them into one message. */
-function nameUnknownKeysLater(issue: z.core.$ZodRawIssue): string | undefined {
-  return issue.code === 'unrecognized_keys' ? UNKNOWN_KEY : undefined;
 }
 
 /** One field of an input is wrong. */
@@ -104,6 +98,7 @@ function invalid(code: ErrorCode, found: readonly z.core.$ZodIssue[]): CourierEr
   let count = 0;
   const issues: Issue[] = [];
   for (const issue of found) {
+    // Unknown keys are told one by one.
     const isUnknownKeys = issue.code === 'unrecognized_keys';
     count += isUnknownKeys ? issue.keys.length : 1;
     const room = MAX_ISSUES - issues.length;

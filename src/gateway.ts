@@ -29,6 +29,7 @@ import { createTracing } from './observe/tracing.ts';
 import { createRouter } from './router/index.ts';
 import { type Listener, listen } from './transport/server.ts';
 import { SocketRoom } from './transport/socket-room.ts';
+import { UsageRecorder } from './usage/recorder.ts';
 import { contractHash, VERSION } from './version.ts';
 
 /** Makes the configuration of the gateway from variables as in the environment. */
@@ -100,6 +101,14 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
   );
   const retention = { retentionMs: config.retentionMs, onError: (error: unknown) => failures.report('log', 'retention failed', error) };
   stack.use(startRetention(log, retention));
+  const usage = stack.use(
+    new UsageRecorder({
+      store: backends.usage,
+      contract,
+      subscribed: () => connections.open,
+      onError: (error) => failures.report('log', 'who uses the contract cannot be stored; that is tried again each minute', error),
+    }),
+  );
   const draining = new AbortController();
   const pipeline = stack.use(
     await openPipeline({
@@ -109,6 +118,7 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
       draining: draining.signal,
       meter,
       tracing: createTracing(logger),
+      usage,
       retentionMs: config.retentionMs,
       onError: (error) => failures.report('log', 'the log cannot be read', error),
     }),
@@ -139,6 +149,7 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
     connections,
     pipeline,
     peers,
+    usage,
     setLogLevel: (level) => logger.setLevel(level),
     intervals: () => rates.intervals,
     stats: () =>

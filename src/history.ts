@@ -1,5 +1,5 @@
 /** Reads published events: one page of the log, with the filter that a subscription would have. */
-import type { Principal } from './auth/principal.ts';
+import type { Connection } from './connections/connection.ts';
 import type { Gap } from './contract/envelope.ts';
 import type { HistoryPage } from './contract/types.ts';
 import type { Delivery } from './delivery/batch.ts';
@@ -36,17 +36,18 @@ export interface HistoryRequest {
  * @throws {CourierError} BAD_REQUEST for a malformed channel, pattern or position, or one of the other order; FORBIDDEN.
  */
 export async function history(
-  { contract, log, deliveryOf }: Pick<Pipeline, 'contract' | 'log' | 'deliveryOf'>,
-  principal: Principal,
+  { contract, log, deliveryOf, usage }: Pick<Pipeline, 'contract' | 'log' | 'deliveryOf' | 'usage'>,
+  connection: Pick<Connection, 'principal' | 'identity'>,
   request: HistoryRequest,
   signal: AbortSignal,
 ): Promise<HistoryPage<Delivery>> {
-  const filter = readableFilter(contract, principal, request);
+  const filter = readableFilter(contract, connection.principal, request);
   const limit = request.limit ?? DEFAULT_HISTORY_LIMIT;
   const newestFirst = request.order === 'newest';
   const events: Delivery[] = [];
   let bytes = 0;
   let { seq, gap } = await (newestFirst ? findNewest(log, request) : findOldest(log, request));
+  usage.selected(connection, filter);
   for (let rows = 0; ; ) {
     const want = Math.min(limit - events.length, MAX_ROWS - rows);
     const page = await log.read({ ...(newestFirst ? { beforeSeq: seq } : { afterSeq: seq }), ...filter, limit: want }, signal);

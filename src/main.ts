@@ -6,6 +6,7 @@ import { createGateway, type Gateway } from './gateway.ts';
 import type { Failures } from './observe/failures.ts';
 import { createLogger } from './observe/logger.ts';
 import { connectSentry, type ErrorTracker } from './observe/sentry.ts';
+import { contractHash } from './version.ts';
 
 /** Exit codes: 0 after an orderly end, 1 when it could not start or failed, 2 for a wrong configuration. */
 const EXIT = { done: 0, failed: 1, misconfigured: 2 } as const;
@@ -36,7 +37,12 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
     process.stderr.write(`courier: cannot start: ${error instanceof Error ? error.message : String(error)}\n`);
     return EXIT.failed;
   }
-  logger.info(`listening on ${gateway.url}`, { url: gateway.url, port: gateway.port });
+  const { contract } = gateway.pipeline;
+  logger.info(`listening on ${gateway.url}`, {
+    url: gateway.url,
+    port: gateway.port,
+    contract: `${contract.name} ${contractHash(contract)}`,
+  });
   if (!config.production && config.jwt.jwksUrl === undefined && config.jwt.secrets.length === 0) {
     const kept = developmentSecretPath(config.log);
     const how = 'get a token with `npm run -s courier -- token --sub me --role admin`';

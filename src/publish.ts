@@ -14,7 +14,7 @@ import type { PublishTrace, TracedCall } from './observe/tracing.ts';
 
 /** The call that publishes. */
 export interface PublishCall extends TracedCall {
-  readonly connection: Pick<Connection, 'principal' | 'assertOpen'>;
+  readonly connection: Pick<Connection, 'principal' | 'assertOpen'> & Partial<Pick<Connection, 'identity'>>;
 }
 
 /**
@@ -60,7 +60,7 @@ export async function publish(pipeline: Pipeline, call: PublishCall, drafts: rea
 }
 
 async function store(
-  { contract, log, draining }: Pipeline,
+  { contract, log, draining, usage }: Pipeline,
   { connection, traceparent }: PublishCall,
   drafts: readonly CheckedDraft[],
   trace: PublishTrace | undefined,
@@ -70,21 +70,25 @@ async function store(
   if (draining.aborted) throw new CourierError('SERVICE_UNAVAILABLE', 'the gateway is shutting down', { retryAfterMs: 1000 });
   for (const [index, { type, channel }] of drafts.entries()) requireRight(contract, principal, type, channel, index);
   const given = { contract, principal, timestamp: now, traceparent: traceparent ?? trace?.traceparent };
-  const encoded = drafts.map((draft, index) => encode(draft, given, index));
+  const encoded = drafts.map((draft, index) => encode(draft, given, drafts.length > 1 ? `${index}.data` : 'data'));
   const append = () => {
     // The last moment: what is appended stays.
     connection.assertOpen();
     return log.append(encoded);
   };
   const appended = await (trace === undefined ? append() : trace.append(append));
+  usage.published(connection, encoded);
   return appended.map((result, index) => receipt(log.positions, result, drafts[index]?.metadata?.timestamp ?? now));
 }
 
-/** @param given the timestamp and trace context of events whose publisher sent none, and the source of every event. */
+/**
+ * @param given the timestamp and trace context of events whose publisher sent none, and the source of every event.
+ * @param path of the data in the call's input.
+ */
 function encode(
   draft: CheckedDraft,
   given: { readonly contract: Contract; readonly principal: Principal; readonly timestamp: Date; readonly traceparent: string | undefined },
-  index: number,
+  path: string,
 ): NewEvent {
   const { channel, type, metadata, idempotency_key: key } = draft;
   const family = given.contract.channels.familyOf(channel);
@@ -94,7 +98,7 @@ function encode(
   const bytes = Buffer.byteLength(data);
   if (bytes > MAX_DATA_BYTES) {
     const message = `data must be at most ${MAX_DATA_BYTES} bytes as JSON, and is ${bytes}`;
-    throw new CourierError('PAYLOAD_TOO_LARGE', message, { issues: [{ path: index > 0 ? `${index}.data` : 'data', message }] });
+    throw new CourierError('PAYLOAD_TOO_LARGE', message, { issues: [{ path, message }] });
   }
   const head = JSON.stringify({
     channel,

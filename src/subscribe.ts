@@ -42,17 +42,24 @@ export function subscribe(pipeline: Pipeline, connection: Connection, request: S
       pipeline.meter.gap(start.gap);
       sink.deliver(gapNotice(pipeline.log.positions, start.gap, lastEventId, start.afterSeq));
     }
-    await whileAllowed(connection, new Subscriber(pipeline, filter, start.afterSeq, sink), filter, ended);
+    await whileAllowed(pipeline, connection, new Subscriber(pipeline, filter, start.afterSeq, sink), filter, ended);
   }, signal);
 }
 
 /** Delivers until `ended` aborts; rejects when the connection loses the right to read, or ends. */
-async function whileAllowed(connection: Connection, subscriber: Subscriber, filter: Filter, ended: AbortSignal): Promise<void> {
+async function whileAllowed(
+  { usage }: Pipeline,
+  connection: Connection,
+  subscriber: Subscriber,
+  filter: Filter,
+  ended: AbortSignal,
+): Promise<void> {
   let lost: CourierError | undefined;
   const release = connection.subscribe(filter, subscriber, (error) => {
     lost = error;
     subscriber.stop();
   });
+  usage.selected(connection, filter);
   try {
     await subscriber.run(ended);
   } finally {

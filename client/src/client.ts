@@ -11,8 +11,8 @@ import type {
   ChannelOf,
   Channels,
   DraftMetadata,
-  EventData,
   EventDraft,
+  EventInput,
   EventOn,
   HistoryPage,
   Receipt,
@@ -140,7 +140,7 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
   async publish<const T extends TypeIn<C>>(
     channel: ChannelOf<T, C>,
     type: T,
-    data: EventData<T, C>,
+    data: EventInput<T, C>,
     options: PublishOptions = {},
   ): Promise<Receipt<T>> {
     const { timestamp, correlationId, userId, traceparent, idempotencyKey } = options;

@@ -19,6 +19,8 @@ export type FamilyOf<C extends AnyContract> = of.Family<C>;
 
 /** The data of a type. */
 export type EventData<T extends string, C extends AnyContract = Contract> = of.EventData<C, T>;
+/** The data of a type as publishers hand it in. */
+export type EventInput<T extends string, C extends AnyContract = Contract> = of.EventInput<C, T>;
 /** The channels that may carry a type. */
 export type ChannelOf<T extends string, C extends AnyContract = Contract> = of.ChannelOf<C, T>;
 /** An event; a union over all types when no type is named. */

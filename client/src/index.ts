@@ -13,6 +13,7 @@ export type {
   DraftMetadata,
   EventData,
   EventDraft,
+  EventInput,
   EventMetadata,
   EventOn,
   Gap,

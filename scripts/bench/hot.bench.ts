@@ -9,6 +9,8 @@ import { Hub } from '../../src/delivery/hub.ts';
 import { memoryLimiter } from '../../src/limits/memory.ts';
 import { encodeTracked } from '../../src/transport/trpc-messages.ts';
 import { textFrames } from '../../src/transport/web-socket-writer.ts';
+import { UsageRecorder } from '../../src/usage/recorder.ts';
+import { usageFile } from '../../src/usage/usage-file.ts';
 
 const EVENT = {
   channel: 'backtest.b1',
@@ -82,4 +84,23 @@ test('counting a call', async ({ bench }) => {
   await bench('two rates', () => {
     limiter.charge({ key: 'publish:forge', rates, cost: 1 });
   }).run();
+});
+
+test('noting who uses what', async ({ bench }) => {
+  const recorder = new UsageRecorder({
+    store: usageFile(undefined, () => undefined),
+    contract,
+    subscribed: () => [],
+    onError: () => undefined,
+  });
+  const caller = { principal: { sub: 'cartographe', role: 'service' }, identity: { client: 'bench/1', contract: null } } as const;
+  const one = [{ type: EVENT.type, family: 'backtest' }];
+  const filter = { channels: contract.channels.setOf(['backtest.b1', 'forge.**']), types: undefined };
+  await bench('a publish', () => {
+    recorder.published(caller, one);
+  }).run();
+  await bench('a subscription', () => {
+    recorder.selected(caller, filter);
+  }).run();
+  await recorder[Symbol.asyncDispose]();
 });

@@ -5,6 +5,7 @@ import type { Contract } from '../../src/contract/contract.ts';
 import { contractDocument } from '../../src/contract/document.ts';
 import { loadContract } from '../../src/contract-file.ts';
 import { contractHash, VERSION } from '../../src/version.ts';
+import { pythonOf } from '../contract/python.ts';
 import { reactHooksOf } from '../contract/react.ts';
 import { typescriptOf } from '../contract/typescript.ts';
 import { jsonText } from './json-text.ts';
@@ -22,6 +23,7 @@ const FORMATTERS = {
   typescript: (contract: Contract) => typescriptOf(contractDocument(contract), contractHash(contract)),
   react: (contract: Contract) =>
     reactHooksOf(contractDocument(contract), { contract: './contract.ts', hooks: '@lumiere/courier-client/react' }),
+  python: (contract: Contract) => pythonOf(contractDocument(contract), contractHash(contract)),
 } as const satisfies Record<string, (contract: Contract) => string>;
 
 export type ContractFormat = keyof typeof FORMATTERS;

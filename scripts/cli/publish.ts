@@ -161,11 +161,14 @@ async function* publishItems(items: readonly Item[], send: Send, isTypeGiven: bo
   try {
     yield* await send(items);
   } catch (error) {
-    const index = Number(/^(\d+)\./.exec(issuesOf(error)[0]?.path ?? '')?.[1]);
+    const [issue] = issuesOf(error);
+    const place = /^(\d+)\./.exec(issue?.path ?? '')?.[1];
+    // A list of one may be told as the one.
+    const index = place === undefined && items.length === 1 && issue !== undefined ? 0 : Number(place);
     const wrong = items[index];
     if (wrong === undefined) throw error;
     if (index > 0) yield* await send(items.slice(0, index));
-    explainInput(error, wrong.where, isTypeGiven, `${index}.`);
+    explainInput(error, wrong.where, isTypeGiven, place === undefined ? '' : `${index}.`);
   }
 }
 

@@ -1,30 +1,5 @@
 /** Reads a schema keyword by keyword. A keyword outside the contract's part of JSON Schema must be refused, never skipped. */
-import type { JsonSchema, JsonType } from '../../src/contract/json-schema.ts';
-
-const KEYWORDS: ReadonlySet<string> = new Set([
-  'title',
-  'description',
-  'type',
-  'const',
-  'enum',
-  'anyOf',
-  'minLength',
-  'maxLength',
-  'pattern',
-  'format',
-  'minimum',
-  'maximum',
-  'exclusiveMinimum',
-  'exclusiveMaximum',
-  'multipleOf',
-  'items',
-  'minItems',
-  'maxItems',
-  'properties',
-  'required',
-  'additionalProperties',
-  'propertyNames',
-]);
+import { type JsonSchema, type JsonType, KEYWORDS } from '../../src/contract/json-schema.ts';
 
 /** The first keyword of `schema` itself that the contract's part of JSON Schema lacks; undefined when there is none. */
 export function strangeKeyword(schema: JsonSchema): string | undefined {

@@ -13,7 +13,7 @@ const PAUSE_MS = 5000;
  * Begins round 2, and each other when the one before has ended; prints a line for each. Resolves once `signal` aborts, and
  * rejects when the end of a round cannot be heard. Holds nothing of a round that has ended.
  */
-export async function runRounds(client: CourierClient<'fail'>, forge: ServiceProcess, signal: AbortSignal): Promise<void> {
+export async function runRounds(client: CourierClient, forge: ServiceProcess, signal: AbortSignal): Promise<void> {
   let round = 1;
   const begin = () => {
     round += 1;

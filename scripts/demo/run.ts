@@ -46,7 +46,7 @@ interface Demo {
   readonly ok: boolean;
   /** The dashboard's address, which signs in. */
   readonly dashboard: string;
-  readonly client: CourierClient<'fail'>;
+  readonly client: CourierClient;
   readonly services: readonly ServiceProcess[];
   /** The one of them that sets things going. */
   readonly forge: ServiceProcess;
@@ -132,7 +132,7 @@ interface Watched {
 }
 
 /** Subscribes to everything and prints it. Resolves once the subscription is live. */
-async function watch(client: CourierClient<'fail'>): Promise<Watched> {
+async function watch(client: CourierClient): Promise<Watched> {
   const events: CourierEvent[] = [];
   const waiting = new Set<() => void>();
   const subscription = client.subscribe('**', (event) => {
@@ -153,7 +153,7 @@ async function watch(client: CourierClient<'fail'>): Promise<Watched> {
 }
 
 /** Every event of the log, page by page. */
-async function readLog(client: CourierClient<'fail'>): Promise<CourierEvent[]> {
+async function readLog(client: CourierClient): Promise<CourierEvent[]> {
   const events: CourierEvent[] = [];
   let after: string | undefined;
   for (;;) {

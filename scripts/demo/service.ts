@@ -17,7 +17,7 @@ export type Report = { readonly kind: 'ready' } | { readonly kind: 'done' } | { 
 
 export interface Service {
   /** A missed event would make the research wrong: then the service fails. */
-  readonly client: CourierClient<'fail'>;
+  readonly client: CourierClient;
   /** As the client's, counted. */
   publish<const T extends EventType>(channel: ChannelOf<T>, type: T, data: EventData<T>, options?: PublishOptions): Promise<Receipt<T>>;
   /** Counts what was published otherwise. */

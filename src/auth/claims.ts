@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { ROLES } from '../contract/admin.ts';
 import type { Contract } from '../contract/contract.ts';
+import { issueMessage } from '../issue-messages.ts';
 import { type Principal, principalOf } from './principal.ts';
 
 /** How far the clocks of issuer and gateway may differ, in ms. */
@@ -37,7 +38,7 @@ type Claims = z.output<typeof claims>;
  */
 export function claimsReader(contract: Contract, maxLifetimeMs: number): (payload: unknown) => Principal {
   return (payload) => {
-    const read = claims.parse(payload);
+    const read = claims.parse(payload, { error: issueMessage });
     const problem = serviceProblem(contract, read) ?? lifetimeProblem(read, maxLifetimeMs, Date.now());
     if (problem !== undefined) throw new z.ZodError([{ code: 'custom', input: payload, ...problem }]);
     const { sub, role, exp, iat, jti, subscribe, publish } = read;

@@ -11,6 +11,8 @@ export interface Questions {
   series: { question: null; answer: unknown };
   /** Its subscribers by channel and family. */
   channels: { question: null; answer: unknown };
+  /** Its connections by client; it has written who used what. */
+  contractUsers: { question: null; answer: unknown };
   recipients: { question: { seq: number; channel: string; type: string }; answer: unknown };
   disconnect: { question: { connection_id: string }; answer: boolean };
   /** Give up a place of the principal's that a stream of server-sent events has. Whether there was one. */

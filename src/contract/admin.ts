@@ -133,6 +133,28 @@ export interface Connections {
   readonly connections: readonly Connection[];
 }
 
+/** A client of a principal that used the contract within the last 30 days, whether or not it is connected. */
+export interface ContractUser extends ClientIdentity {
+  readonly sub: string;
+  readonly role: Role;
+  /** The types that it published. */
+  readonly published: readonly string[];
+  /** The types that its subscriptions and reads of history selected. */
+  readonly subscribed: readonly string[];
+  /** The families of the channels that it used, in the form `family.*`. */
+  readonly channels: readonly string[];
+  /** Its connections now. */
+  readonly connections: number;
+  /** The day of its last use in UTC: `2026-01-31`. */
+  readonly last_seen: string;
+}
+
+export interface ContractUsers {
+  readonly total: number;
+  /** Services first, then admins, then users; who used something last comes first; a thousand and 2 MiB at most. */
+  readonly users: readonly ContractUser[];
+}
+
 /** The health of the gateway or of a part of it. `degraded` still works. */
 export type HealthStatus = 'healthy' | 'degraded' | 'unhealthy' | 'shutting_down';
 

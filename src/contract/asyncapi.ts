@@ -1,9 +1,11 @@
 /**
  * The contract as an AsyncAPI document (https://www.asyncapi.com): what a client without tRPC sends and receives. The path of
- * a server followed by the address of a channel is the path of a request: `/publish/backtest.b1`, `/ws/backtest.b1`.
+ * a server followed by the address of a channel is the path of a request: `/publish/global`, `/ws/global`.
  */
 import type { ContractDocument, FamilyOfChannels } from './document.ts';
+import { NOTICE_DESCRIPTIONS } from './envelope.ts';
 import type { JsonSchema } from './json-schema.ts';
+import { sampleDraft, sampleEvent } from './samples.ts';
 
 interface Reference {
   readonly $ref: string;
@@ -11,12 +13,16 @@ interface Reference {
 
 interface Message {
   readonly name: string;
+  readonly title: string;
+  readonly summary?: string;
   readonly payload: Reference;
   readonly correlationId: Reference;
+  readonly examples: readonly { readonly payload: object }[];
 }
 
 interface Channel {
   readonly address: string;
+  readonly title?: string;
   readonly description: string;
   readonly parameters?: Readonly<Record<string, { readonly description: string }>>;
   readonly messages: Readonly<Record<string, Reference>>;
@@ -73,7 +79,7 @@ export function asyncApiDocument(document: ContractDocument, { version, contract
     channels: Object.fromEntries(Object.entries(channels).map(([family, of]) => [family, channelOf(of, notices)])),
     operations: { ...sendOperations(document), ...receiveOperations(document) },
     components: {
-      messages: Object.fromEntries(Object.keys(schemas).map((name) => [name, messageOf(name)])),
+      messages: messagesOf(document),
       schemas,
       correlationIds: {
         correlation_id: {
@@ -130,10 +136,11 @@ const WEBSOCKET_BINDING = {
   bindingVersion: '0.1.0',
 };
 
-function channelOf({ form, types }: FamilyOfChannels, notices: readonly string[]): Channel {
+function channelOf({ form, title, types }: FamilyOfChannels, notices: readonly string[]): Channel {
   const names = [...types, ...notices, ...types.map(draftOf)];
   return {
     address: form,
+    ...(title !== undefined && { title }),
     description: `What is published to ${form}, and what Courier itself says to its subscribers.`,
     ...(form.includes('{id}') && { parameters: { id: { description: '1 to 64 of A-Z a-z 0-9 _ -.' } } }),
     messages: Object.fromEntries(names.map((name) => [name, ref('components', 'messages', name)])),
@@ -141,8 +148,36 @@ function channelOf({ form, types }: FamilyOfChannels, notices: readonly string[]
   };
 }
 
-function messageOf(name: string): Message {
-  return { name, payload: ref('components', 'schemas', name), correlationId: ref('components', 'correlationIds', 'correlation_id') };
+/** By name: events and notices as they are received, and drafts as they are sent. */
+function messagesOf(document: ContractDocument): Record<string, Message> {
+  const received = Object.keys(document.$defs).map((type) =>
+    messageOf(type, type, summaryOf(document, type), samplesOf(document, type, sampleEvent)),
+  );
+  const sent = Object.keys(document['x-drafts']).map((type) =>
+    messageOf(draftOf(type), `Draft of ${type}`, summaryOf(document, type), samplesOf(document, type, sampleDraft)),
+  );
+  return Object.fromEntries([...received, ...sent].map((message) => [message.name, message]));
+}
+
+function messageOf(name: string, title: string, summary: string | undefined, samples: readonly object[]): Message {
+  return {
+    name,
+    title,
+    ...(summary !== undefined && { summary }),
+    payload: ref('components', 'schemas', name),
+    correlationId: ref('components', 'correlationIds', 'correlation_id'),
+    examples: samples.map((payload) => ({ payload })),
+  };
+}
+
+function summaryOf({ 'x-types': types }: ContractDocument, type: string): string | undefined {
+  return types[type]?.description ?? NOTICE_DESCRIPTIONS[type];
+}
+
+/** One for each example of a type, and one for a notice. */
+function samplesOf(document: ContractDocument, type: string, make: typeof sampleDraft): object[] {
+  const { examples } = document['x-types'][type] ?? { examples: [undefined] };
+  return examples.map((data) => make(document, type, data));
 }
 
 /** By service and family: the events that the service may publish there. */

@@ -10,9 +10,14 @@
 /** The families that every contract has: one channel for everybody, and a channel for each user. */
 export const COMMON_FAMILIES = ['global', 'user'] as const;
 export type CommonFamily = (typeof COMMON_FAMILIES)[number];
+/** The field that is the id of `user`. */
+export const USER_ID = 'user_id';
 
-/** The names of the channels of a family: the family's name and an id, such as `forge.job.42`. `global` has no id. */
-export type ChannelIn<F extends string> = F extends 'global' ? 'global' : `${F}.${string}`;
+/**
+ * The names of the channels of a family: the family's name and an id, such as `user.ada`. `global` has no id. Of families that the
+ * compiler does not know, any name.
+ */
+export type ChannelIn<F extends string> = string extends F ? string : F extends 'global' ? 'global' : `${F}.${string}`;
 
 /** Characters in a channel's name, at most. */
 export const MAX_CHANNEL_LENGTH = 255;
@@ -31,12 +36,12 @@ export function idIn(channel: string): string {
   return channel.slice(channel.lastIndexOf('.') + 1);
 }
 
-/** The form of the names of a family's channels, for messages: `backtest.{id}`. */
+/** The form of the names of a family's channels, for messages: `user.{id}`. */
 export function familyForm(family: string): string {
   return family === 'global' ? 'global' : `${family}.{id}`;
 }
 
-/** The pattern that selects all channels of a family: `backtest.*`. */
+/** The pattern that selects all channels of a family: `user.*`. */
 export function familyPattern(family: string): string {
   return family === 'global' ? 'global' : `${family}.*`;
 }
@@ -171,7 +176,7 @@ type MatchesShape<P extends readonly unknown[], S extends readonly unknown[]> = 
 
 /** The ones of `F`, names of families, whose channels `P`, a name or a pattern, can match. The type `string` can match all families. */
 export type FamilyMatching<P extends string, F extends string> = P extends string
-  ? string extends P
+  ? string extends P | F
     ? F
     : { [K in F]: MatchesShape<Split<P>, ShapeOf<K>> extends true ? K : never }[F]
   : never;

@@ -1,6 +1,6 @@
 /** A contract as the gateway uses it: what exists, and what may go where. `defineContract` makes it. */
 import type { z } from 'zod';
-import { Channels, COMMON_FAMILIES, type CommonFamily } from './channels.ts';
+import { Channels, COMMON_FAMILIES, type CommonFamily, USER_ID } from './channels.ts';
 import type { ContractDefinition, EarlierVersion, EventDefinition, FamilyDefinition } from './definition.ts';
 import { type CheckedDraft, draftUnion, listWithPlainData, withPlainData } from './draft.ts';
 import type { Draft } from './envelope.ts';
@@ -33,7 +33,7 @@ export type DraftSchema<T> = z.ZodType<T, unknown>;
 
 const COMMON: Readonly<Record<CommonFamily, FamilyInfo>> = {
   global: { id: undefined, title: 'Everybody' },
-  user: { id: 'user_id', title: 'A user' },
+  user: { id: USER_ID, title: 'A user' },
 };
 
 export class Contract<T extends ContractTypes = ContractTypes> implements TypedContract<T> {

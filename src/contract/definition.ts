@@ -1,11 +1,11 @@
 /** What a contract is declared with. */
 import type { z } from 'zod';
 
-/** A family of channels: `backtest` has the channels `backtest.{id}`. */
+/** A family of channels: `station` has the channels `station.{id}`. */
 export interface FamilyDefinition {
   /** The field of an event's data that is the id in the channel's name. Where the data has the field, both must be equal. */
   readonly id: string;
-  /** What has a channel of the family, for people: `A backtest`. */
+  /** What has a channel of the family, for people: `A station`. */
   readonly title?: string;
 }
 
@@ -34,7 +34,7 @@ export interface ServiceDefinition {
 }
 
 export interface ContractDefinition {
-  /** Names the contract, such as `lumiere`. */
+  /** Names the contract, such as `weather`. */
   readonly name: string;
   /** Beside `global` and `user`, which are always there. */
   readonly families: Readonly<Record<string, FamilyDefinition>>;

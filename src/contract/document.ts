@@ -10,13 +10,14 @@ import { callerToken, draftFields, draftMetadata } from './draft.ts';
 import { NOTICE_CHANNEL } from './envelope.ts';
 import { channelIn } from './fields.ts';
 import type { JsonSchema } from './json-schema.ts';
+import { jsonSchemaOf } from './json-schema-of.ts';
 import { NOTICES } from './notices.ts';
 import { position } from './position.ts';
 import { traceparent } from './traceparent.ts';
 
 /** The channels of a family: their names, and the types that they carry. */
 export interface FamilyOfChannels {
-  /** The form of their names for people, such as `backtest.{id}`. */
+  /** The form of their names for people, such as `user.{id}`. */
   readonly form: string;
   readonly name: JsonSchema;
   /** The field of data that is the id in the name: where the data has it, both are equal. */
@@ -98,7 +99,7 @@ export function contractDocument(contract: Contract): ContractDocument {
 }
 
 function channelsOf(contract: Contract, family: string): FamilyOfChannels {
-  const [name = {}] = schemaOf(channelIn([family])).anyOf ?? [];
+  const [name = {}] = jsonSchemaOf(channelIn([family])).anyOf ?? [];
   const { id, title } = contract.families.get(family) ?? {};
   return {
     form: familyForm(family),
@@ -115,7 +116,7 @@ function about({ description, subject, version, earlier, examples }: EventTypeIn
 }
 
 function received(type: string, channel: z.ZodType, data: z.ZodType): JsonSchema {
-  return schemaOf(z.strictObject({ id: position, channel, type: z.literal(type), metadata, data }), {
+  return jsonSchemaOf(z.strictObject({ id: position, channel, type: z.literal(type), metadata, data }), {
     // Publishers may send known keys only; receivers must accept the keys that a later Courier adds.
     override: ({ jsonSchema }) => {
       if (jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties;
@@ -124,10 +125,5 @@ function received(type: string, channel: z.ZodType, data: z.ZodType): JsonSchema
 }
 
 function draft(info: EventTypeInfo): JsonSchema {
-  return schemaOf(z.strictObject({ ...draftFields(info), metadata: plainDraftMetadata.optional() }));
-}
-
-function schemaOf(schema: z.ZodType, options?: z.core.ToJSONSchemaParams): JsonSchema {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, options);
-  return rest as JsonSchema;
+  return jsonSchemaOf(z.strictObject({ ...draftFields(info), metadata: plainDraftMetadata.optional() }));
 }

@@ -20,7 +20,9 @@ const [EARLIEST_MS, LATEST_MS] = [Date.parse('0001-01-01T00:00:00Z'), Date.parse
 
 /** An instant: a Date over tRPC, an ISO 8601 string with an offset in plain JSON. Always a Date once parsed. */
 const instant = z
-  .union([z.date(), z.iso.datetime({ offset: true }).transform((value) => new Date(value))])
+  .union([z.date(), z.iso.datetime({ offset: true }).transform((value) => new Date(value))], {
+    error: 'must be a date and time such as 2026-01-31T12:00:00Z',
+  })
   .refine((at) => at.getTime() >= EARLIEST_MS && at.getTime() <= LATEST_MS, { error: 'must be within the years 1 to 9999' })
   .describe('ISO 8601 date and time.');
 

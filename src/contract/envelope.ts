@@ -67,3 +67,9 @@ export type GapNotice = Envelope<'courier.gap', typeof NOTICE_CHANNEL, Gap>;
 export type LiveNotice = Envelope<'courier.live', typeof NOTICE_CHANNEL, Live>;
 /** What Courier itself sends to a subscriber. */
 export type Notice = GapNotice | LiveNotice;
+
+/** What each notice says, for people. */
+export const NOTICE_DESCRIPTIONS: Readonly<Record<string, string>> = {
+  'courier.gap': 'Events are missing: those after the position that was asked for, up to the one that it goes on from.',
+  'courier.live': 'Everything that was published before has been given; from here on events arrive as they happen.',
+};

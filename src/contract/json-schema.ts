@@ -9,6 +9,7 @@ export interface JsonSchema {
   readonly const?: unknown;
   readonly enum?: readonly unknown[];
   readonly anyOf?: readonly JsonSchema[];
+  readonly oneOf?: readonly JsonSchema[];
   readonly minLength?: number;
   readonly maxLength?: number;
   readonly pattern?: string;
@@ -27,3 +28,29 @@ export interface JsonSchema {
   readonly propertyNames?: JsonSchema;
   readonly [otherKeyword: string]: unknown;
 }
+
+/** The keywords of that part. */
+export const KEYWORDS: ReadonlySet<string> = new Set([
+  'title',
+  'description',
+  'type',
+  'const',
+  'enum',
+  'anyOf',
+  'minLength',
+  'maxLength',
+  'pattern',
+  'format',
+  'minimum',
+  'maximum',
+  'exclusiveMinimum',
+  'exclusiveMaximum',
+  'multipleOf',
+  'items',
+  'minItems',
+  'maxItems',
+  'properties',
+  'required',
+  'additionalProperties',
+  'propertyNames',
+]);

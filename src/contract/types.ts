@@ -47,11 +47,13 @@ export type FamilyOf<C extends TypedContract, T extends string> = T extends T
 export type ChannelOf<C extends TypedContract, T extends string> = ChannelIn<FamilyOf<C, T>>;
 /** Any channel's name. */
 export type Channel<C extends TypedContract> = ChannelIn<Family<C>>;
-/** The field that is the id of a family: `backtest_id`. */
+/** The field that is the id of a family: `user_id`. */
 export type IdField<C extends TypedContract, F extends string> = At<Types<C>['ids'], F> & string;
 
 /** The data of a type. */
 export type EventData<C extends TypedContract, T extends string> = At<Types<C>['data'], T>;
+/** The data of a type as publishers hand it in. */
+export type EventInput<C extends TypedContract, T extends string> = At<Types<C>['input'], T>;
 /** An event as subscribers receive it; a union over all types when no type is named. */
 export type CourierEvent<C extends TypedContract, T extends string = EventType<C>> = {
   [K in T]: Envelope<K, ChannelOf<C, K>, EventData<C, K>>;
@@ -68,7 +70,7 @@ export type Received<C extends TypedContract, P extends string> = EventOn<C, P> 
 
 /** What a publisher hands in to publish an event. */
 export type EventDraft<C extends TypedContract, T extends string = EventType<C>> = {
-  [K in T]: Draft<K, ChannelOf<C, K>, At<Types<C>['input'], K>>;
+  [K in T]: Draft<K, ChannelOf<C, K>, EventInput<C, K>>;
 }[T];
 
 /** The answer to a publish: the event is stored. */

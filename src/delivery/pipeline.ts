@@ -7,6 +7,7 @@ import type { Contract } from '../contract/contract.ts';
 import type { EventLog } from '../log/log.ts';
 import type { Meter } from '../observe/meter.ts';
 import type { Tracing } from '../observe/tracing.ts';
+import type { Usage } from '../usage/usage.ts';
 import { Hub } from './hub.ts';
 import { type DeliveryOf, presentDeliveries } from './present.ts';
 import { SharedReads } from './shared-reads.ts';
@@ -23,9 +24,10 @@ export interface Pipeline {
   readonly draining: AbortSignal;
   readonly meter: Meter;
   readonly tracing: Tracing;
+  readonly usage: Usage;
 }
 
-export interface PipelineOptions extends Pick<Pipeline, 'contract' | 'log' | 'draining' | 'meter' | 'tracing'> {
+export interface PipelineOptions extends Pick<Pipeline, 'contract' | 'log' | 'draining' | 'meter' | 'tracing' | 'usage'> {
   readonly broker: Broker;
   readonly retentionMs: number;
   /** Told when the log cannot be read; the tail tries again. */
@@ -42,7 +44,7 @@ const QUIET_PART = 1 / 10;
  * @throws what the log throws.
  */
 export async function openPipeline(options: PipelineOptions): Promise<Pipeline & Disposable> {
-  const { contract, log, broker, draining, meter, tracing, retentionMs, onError } = options;
+  const { contract, log, broker, draining, meter, tracing, usage, retentionMs, onError } = options;
   using stack = new DisposableStack();
   const hub = new Hub({ meter, tracing });
   const deliveryOf = presentDeliveries(contract, log.positions);
@@ -55,5 +57,5 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline &
   });
   stack.defer(broker.listen({ onEvents: (events) => tail.offer(events), onHint: () => tail.checkHead() }));
   const resources = stack.move();
-  return { contract, log, deliveryOf, reads, tail, hub, draining, meter, tracing, [Symbol.dispose]: () => resources.dispose() };
+  return { contract, log, deliveryOf, reads, tail, hub, draining, meter, tracing, usage, [Symbol.dispose]: () => resources.dispose() };
 }

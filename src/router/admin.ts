@@ -31,6 +31,9 @@ export function adminRouter({ channels }: Contract) {
       .input(checked(z.strictObject({ id: position, channel: knownChannel, type: name })))
       .query(({ ctx, input }) => ctx.administration.recipients(input)),
 
+    /** Who used which types within the last 30 days. */
+    contractUsers: administering.query(({ ctx }) => ctx.administration.contractUsers()),
+
     /** Closes a connection with 1013: its client may reconnect after a delay. Returns whether the connection existed. */
     disconnect: administering
       .input(checked(z.strictObject({ connection_id: name })))

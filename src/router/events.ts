@@ -57,7 +57,7 @@ export function eventsRouter(contract: Contract) {
       .subscription(({ ctx, input, signal }) => subscribe(ctx.pipeline, ctx.connection, input, signal)),
 
     history: procedure.input(checked(historyInput)).query(async ({ ctx, input, signal }): Promise<HistoryPage<unknown>> => {
-      const page = await history(ctx.pipeline, ctx.principal, input, signal ?? new AbortController().signal);
+      const page = await history(ctx.pipeline, ctx.connection, input, signal ?? new AbortController().signal);
       return pageFor(ctx.answer, page);
     }),
   });

@@ -12,7 +12,7 @@ import type {
   TRPCQueryProcedure,
   TRPCSubscriptionProcedure,
 } from '@trpc/server';
-import type { ChannelActivity, Connections, LogLevel, Recipients, Role, Series, Stats } from '../contract/admin.ts';
+import type { ChannelActivity, Connections, ContractUsers, LogLevel, Recipients, Role, Series, Stats } from '../contract/admin.ts';
 import type { Notice } from '../contract/envelope.ts';
 import type { EventProcedureOf, RouteOf } from '../contract/names.ts';
 import type {
@@ -122,6 +122,7 @@ interface CommonRoutes<C extends TypedContract> {
     stats: Query<void, Stats>;
     series: Query<void, Series>;
     recipients: Query<{ id: string; channel: string; type: string }, Recipients>;
+    contractUsers: Query<void, ContractUsers>;
     disconnect: Mutation<{ connection_id: string }, { disconnected: boolean }>;
     revoke: Mutation<{ sub: string; role?: Role | undefined } | { jti: string }, { ended: number }>;
     setLogLevel: Mutation<{ level: LogLevel }, { level: LogLevel }>;

@@ -15,7 +15,7 @@ const query = z.strictObject({
 });
 
 /**
- * Reads channels and patterns, separated by commas: `backtest.*,strategy.s1`.
+ * Reads channels and patterns, separated by commas: `user.*,global`.
  *
  * @throws {CourierError} BAD_REQUEST when the list is too long, or naming the first entry that is neither a channel nor a
  * pattern; FORBIDDEN naming the first that the principal may not read.

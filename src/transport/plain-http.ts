@@ -17,7 +17,7 @@ import type { Logger } from '../observe/logger.ts';
 import { authorise, publish } from '../publish.ts';
 import { contractHash, VERSION } from '../version.ts';
 import { sendCopy } from './backup.ts';
-import { credentialsOf } from './caller.ts';
+import { credentialsOf, identityOf } from './caller.ts';
 import { headerOf, readJson, requireMethod, sendJson, traceparentFrom } from './http-exchange.ts';
 import type { RoutedExchange } from './http-requests.ts';
 import { readableChannelList, typesInAddress } from './plain-address.ts';
@@ -64,7 +64,7 @@ export async function handlePlainHttp(deps: PlainHttpDeps, exchange: RoutedExcha
 
 /** Who calls, once the call has been charged. */
 async function caller({ req, connection }: RoutedExchange, action: LimitedAction): Promise<Principal> {
-  const principal = await connection.open(credentialsOf(req));
+  const principal = await connection.open(credentialsOf(req), identityOf(req));
   await connection.charge(action);
   return principal;
 }
@@ -119,7 +119,7 @@ async function handleHistory(deps: PlainHttpDeps, exchange: RoutedExchange, chan
   const { types, ...query } = validated(historyQuery, Object.fromEntries(new URLSearchParams(exchange.target.search)));
   const page = await history(
     deps.pipeline,
-    principal,
+    exchange.connection,
     {
       channels: readableChannelList(deps.pipeline.contract, principal, channels),
       ...query,

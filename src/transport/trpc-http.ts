@@ -9,7 +9,7 @@ import { CourierError, tellable } from '../errors.ts';
 import type { Failures } from '../observe/failures.ts';
 import { isProcedure } from '../router/index.ts';
 import { Context } from '../router/trpc.ts';
-import { connectionParamsIn, credentialsOf } from './caller.ts';
+import { connectionParamsIn, credentialsOf, identityOf } from './caller.ts';
 import { endUnread, headerOf, readText, requireJsonInUtf8, requireMethod, retryAfter, traceparentFrom } from './http-exchange.ts';
 import type { Exchange, RoutedExchange } from './http-requests.ts';
 
@@ -49,7 +49,8 @@ export async function handleTrpcHttp(deps: TrpcDeps, exchange: TrpcExchange): Pr
 
 /** Learns who calls, and then reads the body. */
 async function bodyOf(router: AnyTRPCRouter, { req, target, path, connection }: TrpcExchange): Promise<string | undefined> {
-  await connection.open(credentialsOf(req, connectionParamsIn(target)?.['token']));
+  const params = connectionParamsIn(target);
+  await connection.open(credentialsOf(req, params?.['token']), identityOf(req, params));
   if (req.method === 'POST') requireJsonInUtf8(req);
   const body = req.method === 'POST' ? await readText(req, connection, MAX_BATCH_BYTES) : undefined;
   connection.assertOpen();

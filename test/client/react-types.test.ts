@@ -8,6 +8,7 @@ import {
   CourierProvider,
   useBacktestEvents,
   useChannel,
+  useCourierClient,
   useForgeJobEvents,
   useLatest,
   useStrategyEvents,
@@ -95,4 +96,14 @@ test('the provider takes a client, whatever its contract is', () => {
     createElement(CourierProvider, {}),
   ];
   expectTypeOf(Tree).returns.toBeArray();
+});
+
+test('the client of the tree is that of the contract', () => {
+  const Component = () => {
+    const client = useCourierClient();
+    expectTypeOf(client).toEqualTypeOf<CourierClient>();
+    // @ts-expect-error: a type that does not exist
+    void client.publish('backtest.b1', 'backtest.exploded', { backtest_id: 'b1' });
+  };
+  expectTypeOf(Component).returns.toBeVoid();
 });

@@ -9,6 +9,7 @@ const answers = (name: string): Answerers => ({
   stats: () => Promise.resolve(name),
   series: () => [],
   channels: () => [],
+  contractUsers: () => [],
   recipients: () => ({ total: 0, recipients: [] }),
   connections: ({ sub }) => `${name}: ${sub}`,
   disconnect: () => {

@@ -1,15 +1,20 @@
 /** The AsyncAPI document is one to the official parser, and leaves nothing of the contract out. */
 import { type AsyncAPIDocumentInterface, Parser } from '@asyncapi/parser';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import formats from 'ajv-formats';
 import { expect, test } from 'vitest';
+import { asyncApiDocument } from '../../src/contract/asyncapi.ts';
 import { familyForm } from '../../src/contract/channels.ts';
+import type { Contract } from '../../src/contract/contract.ts';
 import { VERSION } from '../../src/version.ts';
+import * as docks from '../helpers/docks.ts';
 import { startGateway } from '../helpers/gateway.ts';
-import { CONTRACT_HASH, contract, EVENT_TYPES, FAMILIES, familiesOf, SERVICE_NAMES } from '../helpers/lumiere.ts';
+import { CONTRACT_HASH, contract, DOCUMENT, EVENT_TYPES, FAMILIES, familiesOf, SERVICE_NAMES } from '../helpers/lumiere.ts';
 
 const NOTICES = ['courier.gap', 'courier.live'];
 
-async function served(): Promise<AsyncAPIDocumentInterface> {
-  await using gateway = await startGateway();
+async function served(of: Contract = contract): Promise<AsyncAPIDocumentInterface> {
+  await using gateway = await startGateway({}, {}, { contract: of });
   const response = await fetch(`${gateway.url}/asyncapi.json`);
   expect([response.status, response.headers.get('content-type')]).toEqual([200, 'application/json; charset=utf-8']);
   const { document, diagnostics } = await new Parser().parse(await response.text());
@@ -80,4 +85,41 @@ test('each service sends its types where they may go, and everyone receives what
     return `subscribe.${family}`;
   });
   expect(operations.filterByReceive().map((operation) => operation.id())).toEqual(received);
+});
+
+test.each([
+  ['lumiere', DOCUMENT],
+  ['docks', docks.DOCUMENT],
+] as const)('each message of %s has the examples of its type, which are such as its schema asks for', (_name, document) => {
+  const ajv = formats.default(new Ajv2020({ strict: false }));
+  const { messages, schemas } = asyncApiDocument(document, { version: VERSION, contractHash: '0123456789abcdef' }).components;
+  for (const { name, examples } of Object.values(messages)) {
+    expect([name, examples.length]).toEqual([name, document['x-types'][name.replace(/\.draft$/, '')]?.examples.length ?? 1]);
+    for (const { payload } of examples) {
+      expect([name, ajv.validate(schemas[name] ?? false, payload), ajv.errors]).toEqual([name, true, null]);
+    }
+  }
+});
+
+test('any contract is told with what its types and channels say of themselves', async () => {
+  const document = await served(docks.contract);
+  const messageOf = (name: string) =>
+    document
+      .allMessages()
+      .all()
+      .find((message) => message.name() === name);
+  const moored = messageOf('ship.moored');
+  expect([moored?.title(), moored?.summary()]).toEqual(['ship.moored', 'A ship has made fast.']);
+  const data = { ship_id: 'aurora', berth: 'north', draught_m: 7.5 };
+  expect(moored?.examples().all()[0]?.payload()).toMatchObject({
+    channel: 'ship.aurora',
+    type: 'ship.moored',
+    metadata: { source: 'pilots' },
+    data,
+  });
+  const draft = messageOf('ship.moored.draft');
+  expect([draft?.title(), draft?.summary()]).toEqual(['Draft of ship.moored', 'A ship has made fast.']);
+  expect(draft?.examples().all()[0]?.payload()).toEqual({ type: 'ship.moored', channel: 'ship.aurora', data });
+  expect(messageOf('courier.gap')?.summary()).toMatch(/^Events are missing/);
+  expect(document.channels().get('berth.crane')?.json()).toMatchObject({ title: 'A crane at a berth' });
 });

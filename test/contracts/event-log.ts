@@ -4,7 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { parsePosition } from '../../src/contract/position.ts';
 import { type EventLog, IDEMPOTENCY_WINDOW_MS } from '../../src/log/log.ts';
 import { newEvent, newEvents } from '../helpers/events.ts';
-import { channelSetOf, EVERYTHING } from '../helpers/lumiere.ts';
+import { channelSetOf, EVERYTHING, traveller } from '../helpers/trade.ts';
+import { describeForms } from './event-log/forms.ts';
 import { arbitraryAppends, CHANNELS, DAY_MS, type LogSuite, never, range, readAll, readBack, seqsOf } from './event-log/logs.ts';
 import { describeReading } from './event-log/reading.ts';
 
@@ -14,7 +15,7 @@ export function describeEventLog(name: string, { durable, factory, runs }: LogSu
       test('numbers events 1, 2, 3 in the order given and returns them as stored', async () => {
         await using logs = await factory();
         await using log = await logs.open();
-        const events = [newEvent('global'), newEvent('backtest.b1', { type: 'b' }), newEvent('user.u1', { size: 3 })];
+        const events = [newEvent('global'), newEvent(traveller.channel('b1'), { type: 'b' }), newEvent('user.u1', { size: 3 })];
         const appended = await log.append(events);
         expect(appended).toEqual(events.map((event, index) => ({ event: { seq: index + 1, ...event }, duplicate: false })));
         expect(await log.append([])).toEqual([]);
@@ -74,6 +75,7 @@ export function describeEventLog(name: string, { durable, factory, runs }: LogSu
     });
 
     describeReading({ factory, runs });
+    describeForms({ factory });
 
     describe('idempotency', () => {
       test('a repeated key stores nothing and returns what was stored first', async () => {

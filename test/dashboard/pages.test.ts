@@ -339,9 +339,12 @@ test.each([
   ]);
   await using dashboard = await openDashboard(browser, gateway.url, { token, colorScheme, viewport: { width, height: 800 } });
   const { page } = dashboard;
+  await seen(page.locator('[data-connection="connected"]'));
   for (const path of PAGES) {
     await page.goto(`${gateway.url}/admin/${path}`);
-    await seen(page.getByRole('heading', { level: 1 }));
+    // Of the page itself, not of the sign-in.
+    await seen(page.getByRole('main').getByRole('heading', { level: 1 }));
+    await seen(page.locator('[data-connection="connected"]'));
     await eventually(() => page.locator('[role="status"][aria-label$=": loading"]').count()).toBe(0);
     expect({ path, findings: await seriousFindings(page), overflow: await overflow(page) }).toEqual({ path, findings: [], overflow: 0 });
   }

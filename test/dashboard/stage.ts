@@ -91,7 +91,7 @@ export async function publishBars(url: string, token: string, numbers: readonly 
       numbers.slice(from, from + 100).map((bar) => ({
         type: 'backtest.progress' as const,
         channel: channel as 'backtest.b1',
-        data: { backtest_id: 'b1', progress: 0.5, bars_processed: bar },
+        data: { backtest_id: channel.slice(channel.lastIndexOf('.') + 1), progress: 0.5, bars_processed: bar },
       })),
     );
   }

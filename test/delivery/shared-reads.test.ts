@@ -7,8 +7,8 @@ import { SharedReads } from '../../src/delivery/shared-reads.ts';
 import { Subscriber } from '../../src/delivery/subscriber.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
 import { newEvent, newEvents } from '../helpers/events.ts';
-import { channelSetOf, contract, EVERYTHING } from '../helpers/lumiere.ts';
 import { startPipeline, TestSink } from '../helpers/pipeline.ts';
+import { channelSetOf, contract, EVERYTHING, stranger } from '../helpers/trade.ts';
 
 const never = new AbortController().signal;
 const range = (from: number, to: number) => Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => from + index);
@@ -129,7 +129,7 @@ test('pages without events take their part of the memory for pages, with the fil
   await using pipeline = await startPipeline();
   await pipeline.append('global');
   const filterOf = (name: number) => ({
-    channels: channelSetOf(Array.from({ length: 100 }, (_, index) => `strategy.${String(name * 100 + index).padStart(64, '0')}`)),
+    channels: channelSetOf(Array.from({ length: 100 }, (_, index) => stranger.channel(String(name * 100 + index).padStart(64, '0')))),
   });
   await pipeline.reads.read(filterOf(0), 0, never);
   for (let name = 1; name < 1200; name += 1) await pipeline.reads.read(filterOf(name), 0, never);

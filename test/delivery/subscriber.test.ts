@@ -4,8 +4,8 @@ import { describe, expect, test } from 'vitest';
 import type { Pipeline } from '../../src/delivery/pipeline.ts';
 import { Subscriber } from '../../src/delivery/subscriber.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
-import { channelSetOf } from '../helpers/lumiere.ts';
 import { startPipeline, TestSink } from '../helpers/pipeline.ts';
+import { channelSetOf } from '../helpers/trade.ts';
 
 const range = (from: number, to: number) => Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => from + index);
 

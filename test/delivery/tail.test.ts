@@ -5,8 +5,8 @@ import type { Hub } from '../../src/delivery/hub.ts';
 import type { LiveSubscriber } from '../../src/delivery/subscriber-group.ts';
 import type { StoredEvent } from '../../src/log/log.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
-import { EVERYTHING } from '../helpers/lumiere.ts';
 import { startPipeline } from '../helpers/pipeline.ts';
+import { EVERYTHING } from '../helpers/trade.ts';
 
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
 

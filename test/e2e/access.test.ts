@@ -4,11 +4,11 @@ import { connect as connectTcp } from 'node:net';
 import { describe, expect, test, vi } from 'vitest';
 import { signToken } from '../../src/auth/tokens.ts';
 import { collect } from '../helpers/collect.ts';
-import { startGateway, type TestGateway, TOKENS } from '../helpers/gateway.ts';
-import { processToken, startProcess } from '../helpers/process.ts';
+import { TOKENS } from '../helpers/gateway.ts';
+import { processToken } from '../helpers/process.ts';
 import { openSocket, signIn } from '../helpers/raw-socket.ts';
-import { jobStarted } from '../helpers/samples.ts';
 import { BAD_TOKENS } from '../helpers/tokens.ts';
+import { startGateway, startProcess, stranger, type TestGateway, worker } from '../helpers/trade.ts';
 
 type Item = { id: string; data: { type: string } };
 
@@ -39,16 +39,13 @@ describe('a token that is not valid', () => {
     gateway.child.stdout?.on('data', (chunk) => {
       logged += String(chunk);
     });
-    const valid = await processToken('forge', 'service');
+    const valid = await processToken(worker.service, 'service');
     const canary = 'canary-7261';
     for (const token of [valid, `${valid}x`, canary]) {
       await using socket = await openSocket(`${gateway.url.replace('http', 'ws')}/ws/**?token=${token}&types=nope${canary}`);
       await socket.closed;
-      const body = JSON.stringify({
-        type: 'forge.job.failed',
-        channel: 'global',
-        data: { job_id: 'j', code: canary, message: canary, more: 1 },
-      });
+      const { type, data } = worker.failure(canary, canary);
+      const body = JSON.stringify({ type, channel: 'global', data: { ...data, more: 1 } });
       for (const path of [`/publish?token=${token}`, `/trpc/events.publish?token=${token}`]) {
         await fetch(gateway.url + path, {
           method: 'POST',
@@ -68,7 +65,7 @@ describe('when the token expires', () => {
   test.each(['/trpc', '/ws'])('the connection to %s is closed with 1008', async (path) => {
     await using gateway = await startGateway();
     const startedAt = Date.now();
-    const token = await brief('forge');
+    const token = await brief(worker.service);
     await using socket = path === '/ws' ? await openSocket(wsUrl(gateway, `/ws/**?token=${token}`)) : await signIn(gateway.url, token);
     expect(await socket.closed).toEqual({ code: 1008, reason: 'the token has expired' });
     // Times of expiry are whole seconds.
@@ -78,7 +75,7 @@ describe('when the token expires', () => {
 
   test('a stream of server-sent events ends', async () => {
     await using gateway = await startGateway();
-    const client = gateway.httpClient(await brief('forge'));
+    const client = gateway.httpClient(await brief(worker.service));
     using events = collect<Item>((observer) => client.events.subscribe.subscribe({ channels: ['**'] }, observer));
     await expect(events.until(() => false)).rejects.toMatchObject({ data: { code: 'UNAUTHORIZED' } });
     expect(events.items.map(({ data }) => data.type)).toEqual(['courier.live']);
@@ -86,34 +83,34 @@ describe('when the token expires', () => {
 
   test('unless it was refreshed before', async () => {
     await using gateway = await startGateway();
-    await using reader = gateway.webSocketClient(await brief('forge'));
+    await using reader = gateway.webSocketClient(await brief(worker.service));
     using received = collect<Item>((observer) => reader.trpc.events.subscribe.subscribe({ channels: ['**'] }, observer));
     await received.count(1);
     const expiry = Date.now() + 1100;
-    const answer = await reader.trpc.auth.refresh.mutate({ token: await gateway.token('forge', 'service') });
-    expect(answer).toMatchObject({ sub: 'forge', role: 'service' });
+    const answer = await reader.trpc.auth.refresh.mutate({ token: await gateway.token(worker.service, 'service') });
+    expect(answer).toMatchObject({ sub: worker.service, role: 'service' });
     expect(answer.expires_at.getTime()).toBeGreaterThan(expiry);
     await expect.poll(() => Date.now(), { timeout: 5000 }).toBeGreaterThan(expiry);
-    await reader.trpc.forge.publish.mutate(jobStarted('later'));
+    await worker.over(reader.trpc).publish.mutate(worker.note('later'));
     await received.count(2);
     // On the same connection: it was announced once.
-    expect(received.items.map(({ data }) => data.type)).toEqual(['courier.live', 'forge.job.started']);
+    expect(received.items.map(({ data }) => data.type)).toEqual(['courier.live', worker.noted.type]);
   });
 });
 
 describe('a refresh', () => {
   test('acts at once on what is open, and on what is asked for', async () => {
     await using gateway = await startGateway();
-    await using client = gateway.webSocketClient(await gateway.token('ada', 'user', { subscribe: ['forge.**'] }));
-    using jobs = collect<Item>((observer) => client.trpc.events.subscribe.subscribe({ channels: ['forge.job.j'] }, observer));
+    await using client = gateway.webSocketClient(await gateway.token('ada', 'user', { subscribe: [worker.everything] }));
+    using granted = collect<Item>((observer) => client.trpc.events.subscribe.subscribe({ channels: [worker.channel('j')] }, observer));
     using own = collect<Item>((observer) => client.trpc.user.onEvent.subscribe(undefined, observer as never));
-    await Promise.all([jobs.count(1), own.count(1)]);
-    await client.trpc.auth.refresh.mutate({ token: await gateway.token('ada', 'user', { subscribe: ['strategy.*'] }) });
-    await expect(jobs.until(() => false)).rejects.toMatchObject({ data: { code: 'FORBIDDEN' } });
+    await Promise.all([granted.count(1), own.count(1)]);
+    await client.trpc.auth.refresh.mutate({ token: await gateway.token('ada', 'user', { subscribe: [stranger.all] }) });
+    await expect(granted.until(() => false)).rejects.toMatchObject({ data: { code: 'FORBIDDEN' } });
     expect(own.items).toHaveLength(1);
-    using strategies = collect<Item>((observer) => client.trpc.events.subscribe.subscribe({ channels: ['strategy.s'] }, observer));
+    using strategies = collect<Item>((observer) => client.trpc.events.subscribe.subscribe({ channels: [stranger.channel('s')] }, observer));
     await strategies.count(1);
-    using again = collect<Item>((observer) => client.trpc.events.subscribe.subscribe({ channels: ['forge.job.j'] }, observer));
+    using again = collect<Item>((observer) => client.trpc.events.subscribe.subscribe({ channels: [worker.channel('j')] }, observer));
     await expect(again.count(1)).rejects.toMatchObject({ data: { code: 'FORBIDDEN' } });
   });
 

@@ -3,10 +3,10 @@ import { expect, test } from 'vitest';
 import { connect } from '../faults/load.ts';
 import { collect } from '../helpers/collect.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
-import { startGateway, type TestGateway } from '../helpers/gateway.ts';
-import { processToken, startProcess } from '../helpers/process.ts';
+import { processToken } from '../helpers/process.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
-import { copies, jobCompleted, jobStarted } from '../helpers/samples.ts';
+import { copies } from '../helpers/samples.ts';
+import { FAMILIES, startGateway, startProcess, type TestGateway, traveller, worker } from '../helpers/trade.ts';
 
 type Item = { id: string; data: { type: string } };
 
@@ -17,14 +17,17 @@ test('connections are listed with who, since when, over what, how many subscript
   const admin = await adminOf(gateway);
   expect(await admin.connections.query()).toEqual({ total: 0, connections: [] });
   const before = new Date();
-  await using client = gateway.webSocketClient(await gateway.token('ada', 'user', { subscribe: ['forge.**'] }));
-  using jobs = collect<Item>((observer) => client.trpc.events.subscribe.subscribe({ channels: ['forge.job.j'] }, observer));
+  await using client = gateway.webSocketClient(await gateway.token('ada', 'user', { subscribe: [worker.everything] }));
+  using work = collect<Item>((observer) => client.trpc.events.subscribe.subscribe({ channels: [worker.channel('j')] }, observer));
   using own = collect<Item>((observer) => client.trpc.events.subscribe.subscribe({ channels: ['user.ada'] }, observer));
-  await Promise.all([jobs.count(1), own.count(1)]);
-  await using plain = await openSocket(`${gateway.url.replace('http', 'ws')}/ws/**?token=${await gateway.token('forge', 'service')}`);
+  await Promise.all([work.count(1), own.count(1)]);
+  await using plain = await openSocket(
+    `${gateway.url.replace('http', 'ws')}/ws/**?token=${await gateway.token(worker.service, 'service')}`,
+  );
   await plain.count(1);
   const { total, connections } = await admin.connections.query();
   expect(total).toBe(2);
+  const families = FAMILIES.slice(1).map((family) => `${family}.*`);
   expect(connections).toEqual([
     {
       connection_id: expect.any(String),
@@ -37,21 +40,21 @@ test('connections are listed with who, since when, over what, how many subscript
       since: expect.any(Date),
       expires_at: expect.any(Date),
       subscriptions: 2,
-      channels: ['forge.job.j', 'user.ada'],
+      channels: [worker.channel('j'), 'user.ada'],
       buffered_bytes: 0,
       lag: 0,
     },
     expect.objectContaining({
-      sub: 'forge',
+      sub: worker.service,
       role: 'service',
       transport: 'plain',
       subscriptions: 1,
-      channels: ['user.*', 'strategy.*', 'backtest.*', 'forge.job.*', 'global'],
+      channels: [...families, 'global'],
     }),
   ]);
   expect(connections[0]?.since.getTime()).toBeGreaterThanOrEqual(before.getTime());
-  expect((await admin.connections.query({ sub: 'forge' })).connections.map(({ sub }) => sub)).toEqual(['forge']);
-  const channels = ['backtest.*', 'forge.job.*', 'forge.job.j', 'global', 'strategy.*', 'user.*', 'user.ada'];
+  expect((await admin.connections.query({ sub: worker.service })).connections.map(({ sub }) => sub)).toEqual([worker.service]);
+  const channels = [...families, 'global', worker.channel('j'), 'user.ada'].sort();
   expect(await admin.channels.query()).toEqual(channels.map((channel) => ({ channel, subscribers: 1, rate: 0, last_event: null })));
   expect(await admin.stats.query()).toMatchObject({
     connections: { total: 2, transport: { trpc: 1, plain: 1 }, role: { user: 1, service: 1, admin: 0 } },
@@ -63,11 +66,11 @@ test('connections are listed with who, since when, over what, how many subscript
 test('a reader that does not read is seen to be behind', { timeout: 60_000 }, async () => {
   await using gateway = await startGateway();
   const admin = await adminOf(gateway);
-  await using writer = gateway.webSocketClient(await gateway.token('forge', 'service'));
+  await using writer = gateway.webSocketClient(await gateway.token(worker.service, 'service'));
   await using slow = await openSocket(`${gateway.url.replace('http', 'ws')}/ws/**?token=${await gateway.token('slow', 'service')}`);
   await slow.count(1);
   slow.ws.pause();
-  const draft = jobCompleted({ text: 'x'.repeat(2000) });
+  const draft = worker.report({ text: 'x'.repeat(2000) });
   const seen = async () => (await admin.connections.query({ sub: 'slow' })).connections[0];
   for (let row = await seen(); (row?.lag ?? 0) === 0; row = await seen()) await writer.trpc.events.publishBatch.mutate(copies(100, draft));
   expect((await seen())?.buffered_bytes).toBeGreaterThan(256 * 1024);
@@ -94,19 +97,21 @@ test('one connection is sent away, and its client comes back', async () => {
 test('channels are listed with how much comes on them, and what came last', async () => {
   await using gateway = await startGateway();
   const admin = await adminOf(gateway);
-  const { forge } = gateway.httpClient(await gateway.token('forge', 'service'));
-  await using reader = await openSocket(`${gateway.url.replace('http', 'ws')}/ws/forge.**?token=${await gateway.token('ada', 'admin')}`);
+  const { publish } = worker.over(gateway.httpClient(await gateway.token(worker.service, 'service')));
+  await using reader = await openSocket(
+    `${gateway.url.replace('http', 'ws')}/ws/${worker.everything}?token=${await gateway.token('ada', 'admin')}`,
+  );
   await reader.count(1);
-  await forge.publish.mutate(jobStarted());
-  const { id } = await forge.publish.mutate(jobCompleted());
+  await publish.mutate(worker.note());
+  const { id } = await publish.mutate(worker.report());
   await reader.count(3);
   const [family, channel, ...others] = await admin.channels.query();
-  expect(family).toEqual({ channel: 'forge.job.*', subscribers: 1, rate: 0, last_event: null });
+  expect(family).toEqual({ channel: worker.all, subscribers: 1, rate: 0, last_event: null });
   expect(channel).toEqual({
-    channel: 'forge.job.j',
+    channel: worker.channel('j'),
     subscribers: 0,
     rate: expect.any(Number),
-    last_event: { id, type: 'forge.job.completed', at: expect.any(Date) },
+    last_event: { id, type: worker.reported.type, at: expect.any(Date) },
   });
   expect(channel?.rate).toBeGreaterThan(0);
   expect(others).toEqual([]);
@@ -116,8 +121,8 @@ test('what was stored before the start did not come of late', async () => {
   using folder = temporaryFolder();
   const env = { COURIER_LOG: `sqlite:${folder.file('courier.db')}` };
   const publishOn = async (gateway: TestGateway) => {
-    const { forge } = gateway.httpClient(await gateway.token('forge', 'service'));
-    return forge.publish.mutate(jobCompleted());
+    const client = gateway.httpClient(await gateway.token(worker.service, 'service'));
+    return worker.over(client).publish.mutate(worker.report());
   };
   {
     await using before = await startGateway(env);
@@ -142,26 +147,28 @@ test('a channel on which something came has its subscribers, however many channe
   };
   for (let hundred = 0; hundred < 10; hundred += 1) await open(Array.from({ length: 100 }, (_, index) => `user.a${hundred * 100 + index}`));
   const last = await open(['user.z']);
-  await events.publish.mutate({ type: 'forge.job.completed', channel: 'user.z', data: { job_id: 'j' } });
+  await events.publish.mutate({ ...worker.report(), channel: 'user.z' });
   await last.count(2);
   const channels = await admin.channels.query();
   expect(channels).toHaveLength(1001);
   expect(channels.find(({ channel }) => channel === 'user.z')).toMatchObject({
     subscribers: 1,
-    last_event: { type: 'forge.job.completed' },
+    last_event: { type: worker.reported.type },
   });
 });
 
 test('the last 15 minutes have what was done in them', { timeout: 30_000 }, async () => {
   await using gateway = await startGateway();
-  const { admin, forge } = gateway.httpClient(await gateway.token('root', 'admin'));
+  const client = gateway.httpClient(await gateway.token('root', 'admin'));
+  const { admin } = client;
+  const { publish } = worker.over(client);
   await using reader = await openSocket(
-    `${gateway.url.replace('http', 'ws')}/ws/forge.**?token=${await gateway.token('forge', 'service')}`,
+    `${gateway.url.replace('http', 'ws')}/ws/${worker.everything}?token=${await gateway.token(worker.service, 'service')}`,
   );
   await reader.count(1);
-  await forge.publish.mutate(jobCompleted());
+  await publish.mutate(worker.report());
   await reader.count(2);
-  await expect(forge.publish.mutate({ type: 'forge.job.completed', channel: 'forge.job.j', data: {} as never })).rejects.toThrow();
+  await expect(publish.mutate({ ...worker.report(), data: {} })).rejects.toThrow();
   const totals = async () => {
     const { samples } = await admin.series.query();
     const total = (key: 'published' | 'delivered' | 'refused') => samples.reduce((sum, { rates }) => sum + rates[key], 0);
@@ -188,17 +195,17 @@ test('who was given an event is told, and who has yet to read it', { timeout: 60
     openSocket(
       `${gateway.url.replace('http', 'ws')}/ws/${path}${path.includes('?') ? '&' : '?'}token=${await gateway.token(sub, 'service')}`,
     );
-  await using reader = await open('reader', 'forge.job.j');
-  await using other = await open('other', 'backtest.*');
-  await using choosy = await open('choosy', 'forge.job.*?types=forge.job.failed');
+  await using reader = await open('reader', worker.channel('j'));
+  await using other = await open('other', traveller.all);
+  await using choosy = await open('choosy', `${worker.all}?types=${worker.failed}`);
   await using slow = await open('slow', '**');
   await Promise.all([reader, other, choosy, slow].map((socket) => socket.count(1)));
   slow.ws.pause();
-  const draft = jobCompleted({ text: 'x'.repeat(2000) });
+  const draft = worker.report({ text: 'x'.repeat(2000) });
   const behind = async () => (await admin.connections.query({ sub: 'slow' })).connections[0]?.lag ?? 0;
   while ((await behind()) === 0) await events.publishBatch.mutate(copies(100, draft));
   const { id, channel, type } = await events.publish.mutate(draft);
-  await using late = await open('late', 'forge.**');
+  await using late = await open('late', worker.everything);
   await late.count(1);
   const told = async () => {
     const { total, recipients } = await admin.recipients.query({ id, channel, type });
@@ -240,7 +247,7 @@ test('services are told figures, and users nothing', async () => {
     const { admin } = gateway.httpClient(await gateway.token('ada', role));
     const forAdmins = [
       () => admin.connections.query(),
-      () => admin.recipients.query({ id: 'e-1', channel: 'global', type: 'backtest.started' }),
+      () => admin.recipients.query({ id: 'e-1', channel: 'global', type: traveller.begun }),
       () => admin.revoke.mutate({ sub: 'x' }),
       () => admin.disconnect.mutate({ connection_id: 'x' }),
       () => admin.setLogLevel.mutate({ level: 'trace' }),
@@ -284,14 +291,10 @@ test('statistics have the rates of the last minute and the size of the log', asy
   const admin = await adminOf(gateway);
   const before = await admin.stats.query();
   expect(before.rates).toEqual({ published: 0, delivered: 0, replayed: 0, failures: 0 });
-  await using writer = gateway.webSocketClient(await gateway.token('forge', 'service'));
-  using live = collect<Item>((observer) => writer.trpc.events.subscribe.subscribe({ channels: ['forge.**'] }, observer));
+  await using writer = gateway.webSocketClient(await gateway.token(worker.service, 'service'));
+  using live = collect<Item>((observer) => writer.trpc.events.subscribe.subscribe({ channels: [worker.everything] }, observer));
   await live.count(1);
-  const draft = {
-    type: 'forge.job.completed',
-    channel: 'forge.job.j',
-    data: { job_id: 'j', result: { text: 'x'.repeat(1000) } },
-  } as const;
+  const draft = worker.report({ text: 'x'.repeat(1000) });
   await writer.trpc.events.publishBatch.mutate(copies(100, draft));
   await live.count(101);
   const after = await admin.stats.query();

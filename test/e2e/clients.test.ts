@@ -5,9 +5,8 @@ import superjson from 'superjson';
 import { describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import type { AppRouter } from '../../src/router/index.ts';
-import { startGateway, type TestGateway } from '../helpers/gateway.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
-import { jobStarted } from '../helpers/samples.ts';
+import { startGateway, type TestGateway, worker } from '../helpers/trade.ts';
 
 const TYPESCRIPT = 'courier-client-typescript/0.1.0';
 const PYTHON = 'courier-client-python/0.1.0';
@@ -105,7 +104,7 @@ describe('statistics', () => {
     await using _older = await plainSocket(gateway, { client: TYPESCRIPT, contract: HASH });
     await using _trpc = await WAYS['tRPC connection parameters'](gateway, { client: TYPESCRIPT, contract: own });
     const plain = await plainSocket(gateway, { client: TYPESCRIPT, contract: own });
-    const token = await gateway.token('forge', 'service');
+    const token = await gateway.token(worker.service, 'service');
     const stats = async () => {
       const response = await fetch(`${gateway.url}/stats`, { headers: { authorization: `Bearer ${token}` } });
       return (await response.json()) as { contract: string; clients: object[] };
@@ -142,8 +141,8 @@ describe('the contract of the gateway', () => {
     await using gateway = await startGateway();
     const contract = await contractOf(gateway);
     expect(contract).toMatch(/^[0-9a-f]{16}$/);
-    const headers = { authorization: `Bearer ${await gateway.token('forge', 'service')}`, 'content-type': 'application/json' };
-    const draft = jobStarted();
+    const headers = { authorization: `Bearer ${await gateway.token(worker.service, 'service')}`, 'content-type': 'application/json' };
+    const draft = worker.note();
     const post = (body: object) => fetch(`${gateway.url}/publish`, { method: 'POST', headers, body: JSON.stringify(body) });
     const get = (path: string) => fetch(gateway.url + path, { headers });
     const answers = await Promise.all([

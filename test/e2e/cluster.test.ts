@@ -8,20 +8,21 @@ import type { SharedLog } from '../../src/log/postgres.ts';
 import { LatencyCounter, type LatencyCounts, NO_LATENCIES } from '../../src/observe/latencies.ts';
 import type { Interval } from '../../src/observe/rates.ts';
 import { RedisConnection } from '../../src/redis/connection.ts';
-import { sharedEnv, startCluster } from '../helpers/cluster.ts';
+import { sharedEnv, startClusterOf } from '../helpers/cluster.ts';
 import { collect } from '../helpers/collect.ts';
-import { startGateway, type TestGateway, UNLIMITED } from '../helpers/gateway.ts';
-import { startProcess } from '../helpers/process.ts';
+import { UNLIMITED } from '../helpers/gateway.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
-import { jobStarted } from '../helpers/samples.ts';
+import { startGateway, startProcess, type TestGateway, worker } from '../helpers/trade.ts';
 
 type Item = { id: string; data: { type: string } };
+
+const startCluster = (env: Record<string, string> = {}) => startClusterOf(startGateway, env);
 
 async function publishOn(gateway: TestGateway, kinds: readonly string[], key?: string) {
   const response = await fetch(`${gateway.url}/publish`, {
     method: 'POST',
-    headers: { authorization: `Bearer ${await gateway.token('forge', 'service')}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ ...jobStarted(kinds[0] as string), ...(key && { idempotency_key: key }) }),
+    headers: { authorization: `Bearer ${await gateway.token(worker.service, 'service')}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ ...worker.note(kinds[0] as string), ...(key && { idempotency_key: key }) }),
   });
   return (await response.json()) as { id: string; duplicate: boolean };
 }
@@ -95,7 +96,7 @@ test('an admin of one sees, disconnects and revokes on both', async () => {
   const headers = { 'x-courier-client': 'courier-client-python/0.1.0', 'x-courier-contract': '0123456789abcdef' };
   await using here = await openSocket(`${one.url.replace('http', 'ws')}/ws/global?token=${ada}`, { headers });
   await using there = await openSocket(`${two.url.replace('http', 'ws')}/ws/global?token=${ada}`, { headers });
-  await using other = await openSocket(`${two.url.replace('http', 'ws')}/ws/**?token=${await two.token('forge', 'service')}`);
+  await using other = await openSocket(`${two.url.replace('http', 'ws')}/ws/**?token=${await two.token(worker.service, 'service')}`);
   await Promise.all([here.count(1), there.count(1), other.count(1)]);
   // Each instance learns of the others within some seconds.
   await expect.poll(async () => (await admin.stats.query()).instances, { timeout: 10_000 }).toBe(2);
@@ -114,11 +115,11 @@ test('an admin of one sees, disconnects and revokes on both', async () => {
     last_event: null,
   });
   const { total, connections } = await admin.connections.query();
-  expect([total, connections.map(({ sub }) => sub)]).toEqual([3, ['ada', 'ada', 'forge']]);
+  expect([total, connections.map(({ sub }) => sub)]).toEqual([3, ['ada', 'ada', worker.service]]);
   expect(connections[2]?.since).toBeInstanceOf(Date);
   expect(connections.map(({ channels }) => channels.includes('global'))).toEqual([true, true, true]);
   expect(connections.map(({ client }) => client)).toEqual(['courier-client-python/0.1.0', 'courier-client-python/0.1.0', null]);
-  expect((await admin.connections.query({ sub: 'forge' })).total).toBe(1);
+  expect((await admin.connections.query({ sub: worker.service })).total).toBe(1);
   expect(await admin.disconnect.mutate({ connection_id: connections[2]?.connection_id ?? '' })).toEqual({ disconnected: true });
   expect((await other.closed).code).toBe(1013);
   expect(await admin.disconnect.mutate({ connection_id: 'nobody' })).toEqual({ disconnected: false });
@@ -134,23 +135,23 @@ test('an admin of one is told what came on channels, and who was given it on bot
   const { admin } = one.httpClient(await one.token('root', 'admin'));
   const open = async (gateway: TestGateway, sub: string, pattern: string) =>
     openSocket(`${gateway.url.replace('http', 'ws')}/ws/${pattern}?token=${await gateway.token(sub, 'service')}`);
-  await using here = await open(one, 'here', 'forge.job.j');
-  await using there = await open(two, 'there', 'forge.**');
-  await using family = await open(one, 'family', 'forge.**');
+  await using here = await open(one, 'here', worker.channel('j'));
+  await using there = await open(two, 'there', worker.everything);
+  await using family = await open(one, 'family', worker.everything);
   await using other = await open(two, 'other', 'global');
   await Promise.all([here, there, family, other].map((socket) => socket.count(1)));
   await expect.poll(async () => (await admin.stats.query()).instances, { timeout: 10_000 }).toBe(2);
   const { id } = await publishOn(two, ['k']);
   await Promise.all([here, there, family].map((socket) => socket.count(2)));
-  await using late = await open(two, 'late', 'forge.job.j');
+  await using late = await open(two, 'late', worker.channel('j'));
   await late.count(1);
-  const { channel, type } = jobStarted('k');
+  const { channel, type } = worker.note('k');
   const { total, recipients } = await admin.recipients.query({ id, channel, type });
   expect(total).toBe(3);
   expect(Object.fromEntries(recipients.map(({ sub, handed }) => [sub, handed]))).toEqual({ here: true, there: true, family: true });
   expect(await admin.channels.query()).toEqual([
-    { channel: 'forge.job.*', subscribers: 2, rate: 0, last_event: null },
-    { channel: 'forge.job.j', subscribers: 2, rate: expect.any(Number), last_event: { id, type, at: expect.any(Date) } },
+    { channel: worker.all, subscribers: 2, rate: 0, last_event: null },
+    { channel: worker.channel('j'), subscribers: 2, rate: expect.any(Number), last_event: { id, type, at: expect.any(Date) } },
     { channel: 'global', subscribers: 1, rate: 0, last_event: null },
   ]);
 });
@@ -217,7 +218,7 @@ test('an instance of a version that does not know clients is counted all the sam
   ]);
   // It does not know these questions, so nothing is waited for beyond what an answer may take.
   const { id } = await publishOn(gateway, ['k']);
-  const { channel, type } = jobStarted('k');
+  const { channel, type } = worker.note('k');
   const [series, channels, recipients] = await Promise.all([
     admin.series.query(),
     admin.channels.query(),

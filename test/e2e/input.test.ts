@@ -1,12 +1,11 @@
 /** Input on every surface: what is taken, what a wrong one costs, and whose error it is. */
 import { describe, expect, test } from 'vitest';
 import { MAX_DATA_BYTES } from '../../src/contract/json.ts';
-import { startGateway, type TestGateway } from '../helpers/gateway.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
-import { jobStarted } from '../helpers/samples.ts';
+import { startGateway, stranger, type TestGateway, traveller, worker } from '../helpers/trade.ts';
 
 const DATE = '2026-01-02T03:04:05.678Z';
-const JOB = jobStarted();
+const NOTE = worker.note();
 
 interface Problem {
   readonly code: string;
@@ -59,7 +58,7 @@ const codeOf = (answer: Answer | undefined) => problemOf(answer)?.code ?? 'answe
 
 describe.each(WAYS)('over $name', ({ call }) => {
   const good = publishOf(
-    { ...JOB, metadata: { timestamp: DATE, correlation_id: null } },
+    { ...NOTE, metadata: { timestamp: DATE, correlation_id: null } },
     {
       v: 1,
       values: { 'metadata.timestamp': ['Date'], 'metadata.correlation_id': ['undefined'] },
@@ -68,7 +67,7 @@ describe.each(WAYS)('over $name', ({ call }) => {
 
   test('dates and undefined are taken', async () => {
     await using gateway = await startGateway();
-    const [answer] = await call(gateway, await gateway.token('forge', 'service'), [good]);
+    const [answer] = await call(gateway, await gateway.token(worker.service, 'service'), [good]);
     expect(answer?.result?.data.json).toMatchObject({ timestamp: DATE, duplicate: false });
   });
 
@@ -80,9 +79,9 @@ describe.each(WAYS)('over $name', ({ call }) => {
       /"typed-array"/,
     ],
     ['60 references, doubling', nested(60), { v: 1, referentialEqualities: doubling(60) }, /meta\.referentialEqualities/],
-    ['a set', { ...JOB, data: [] }, { v: 1, values: { data: ['set'] } }, /"set"/],
-    ['a regular expression', { ...JOB, channel: '/(a+)+$/' }, { v: 1, values: { channel: ['regexp'] } }, /"regexp"/],
-    ['a place that is not there', JOB, { v: 1, values: { 'metadata.timestamp': ['Date'] } }, /"metadata\.timestamp"/],
+    ['a set', { ...NOTE, data: [] }, { v: 1, values: { data: ['set'] } }, /"set"/],
+    ['a regular expression', { ...NOTE, channel: '/(a+)+$/' }, { v: 1, values: { channel: ['regexp'] } }, /"regexp"/],
+    ['a place that is not there', NOTE, { v: 1, values: { 'metadata.timestamp': ['Date'] } }, /"metadata\.timestamp"/],
   ])('%s is the error of its call alone', async (_name, json, meta, message) => {
     await using gateway = await startGateway();
     const token = await gateway.token('root', 'admin');
@@ -93,19 +92,20 @@ describe.each(WAYS)('over $name', ({ call }) => {
 
   test('a date in data is refused with its place', async () => {
     await using gateway = await startGateway();
-    const json = { type: 'forge.job.completed', channel: 'global', data: { job_id: 'j', result: { at: DATE } } };
-    const [answer] = await call(gateway, await gateway.token('forge', 'service'), [
-      publishOf(json, { v: 1, values: { 'data.result.at': ['Date'] } }),
+    const json = { ...worker.report({ at: DATE }), channel: 'global' };
+    const path = `data.${worker.reported.field}.at`;
+    const [answer] = await call(gateway, await gateway.token(worker.service, 'service'), [
+      publishOf(json, { v: 1, values: { [path]: ['Date'] } }),
     ]);
-    expect(problemOf(answer)).toMatchObject({ code: 'BAD_REQUEST', issues: [{ path: 'data.result.at' }] });
+    expect(problemOf(answer)).toMatchObject({ code: 'BAD_REQUEST', issues: [{ path }] });
   });
 
   test('data that is much too large is PAYLOAD_TOO_LARGE before it is looked into', async () => {
     await using gateway = await startGateway();
-    const data = { job_id: 1, result: Array(MAX_DATA_BYTES / 2).fill(1) };
-    const [one, many] = await call(gateway, await gateway.token('forge', 'service'), [
-      publishOf({ ...JOB, data }),
-      { path: 'events.publishBatch', input: { json: [JOB, { ...JOB, data }] } },
+    const data = { [worker.idField]: 1, [worker.reported.field]: Array(MAX_DATA_BYTES / 2).fill(1) };
+    const [one, many] = await call(gateway, await gateway.token(worker.service, 'service'), [
+      publishOf({ ...NOTE, data }),
+      { path: 'events.publishBatch', input: { json: [NOTE, { ...NOTE, data }] } },
     ]);
     expect(problemOf(one)).toMatchObject({ code: 'PAYLOAD_TOO_LARGE', issues: [{ path: 'data' }] });
     expect(problemOf(many)).toMatchObject({ code: 'PAYLOAD_TOO_LARGE', issues: [{ path: '1.data' }] });
@@ -113,11 +113,11 @@ describe.each(WAYS)('over $name', ({ call }) => {
 
   test('rights come before validation, from what type and channel are handed in', async () => {
     await using gateway = await startGateway();
-    const wrong = { ...JOB, data: { nothing: 'right' } };
+    const wrong = { ...NOTE, data: { nothing: 'right' } };
     const calls = [
       publishOf(wrong),
       { path: 'events.publishBatch', input: { json: [wrong] } },
-      { path: 'forge.publish', input: { json: wrong } },
+      { path: `${worker.service}.publish`, input: { json: wrong } },
       publishOf({ type: 'nothing', data: 1 }),
     ];
     const codes = async (token: string) => (await call(gateway, token, calls)).map(codeOf);
@@ -127,25 +127,27 @@ describe.each(WAYS)('over $name', ({ call }) => {
       ...Array(3).fill('FORBIDDEN'),
       'BAD_REQUEST',
     ]);
-    expect(await codes(await gateway.token('prophet', 'service'))).toEqual([...Array(3).fill('FORBIDDEN'), 'BAD_REQUEST']);
-    expect(await codes(await gateway.token('forge', 'service'))).toEqual(Array(4).fill('BAD_REQUEST'));
+    expect(await codes(await gateway.token(stranger.service, 'service'))).toEqual([...Array(3).fill('FORBIDDEN'), 'BAD_REQUEST']);
+    expect(await codes(await gateway.token(worker.service, 'service'))).toEqual(Array(4).fill('BAD_REQUEST'));
   });
 
   test('a channel that may not carry the type is BAD_REQUEST for the service of that type', async () => {
     await using gateway = await startGateway();
-    const [answer] = await call(gateway, await gateway.token('forge', 'service'), [publishOf({ ...JOB, channel: 'backtest.b' })]);
+    const [answer] = await call(gateway, await gateway.token(worker.service, 'service'), [
+      publishOf({ ...NOTE, channel: traveller.channel('b') }),
+    ]);
     expect(problemOf(answer)).toMatchObject({ code: 'BAD_REQUEST', issues: [{ path: 'channel' }] });
   });
 
   test('twenty things that are wrong are told, and how many more there are', async () => {
     await using gateway = await startGateway();
     const unknown = Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`key${index}`, index]));
-    const symbols = { type: 'strategy.generation.started', channel: 'global', data: { strategy_id: 's', symbols: Array(1000).fill(1) } };
+    const listed = { ...stranger.list(Array(1000).fill(1)), channel: 'global' };
     const answers = await call(gateway, await gateway.token('root', 'admin'), [
-      publishOf({ ...JOB, metadata: unknown }),
-      publishOf(symbols),
+      publishOf({ ...NOTE, metadata: unknown }),
+      publishOf(listed),
     ]);
-    for (const [index, first] of ['metadata.key0: is not a known key; ', 'data.symbols.0: '].entries()) {
+    for (const [index, first] of ['metadata.key0: is not a known key; ', `data.${stranger.listed.field}.0: `].entries()) {
       const problem = problemOf(answers[index]);
       expect(problem?.issues).toHaveLength(20);
       expect(problem?.message).toMatch(/; and 980 more$/);
@@ -165,7 +167,7 @@ function doubling(levels: number): Record<string, string[]> {
 
 test('a position that a stream resumes from is read with the input of its call', async () => {
   await using gateway = await startGateway();
-  const headers = { authorization: `Bearer ${await gateway.token('forge', 'service')}` };
+  const headers = { authorization: `Bearer ${await gateway.token(worker.service, 'service')}` };
   const get = async (query: object, lastEventId = '') => {
     const url = `${gateway.url}/trpc/global.onEvent?${new URLSearchParams({ ...query, ...(lastEventId && { lastEventId }) })}`;
     return (await (await fetch(url, { headers })).text()).slice(0, 1000);
@@ -180,21 +182,23 @@ test('a position that a stream resumes from is read with the input of its call',
 test('a list that is too long is one thing that is wrong, whatever is in it', async () => {
   await using gateway = await startGateway();
   await using client = gateway.webSocketClient(await gateway.token('root', 'admin'));
-  const { events, strategy } = client.trpc;
+  const { events } = client.trpc;
   const wrong = Array(50_000).fill(1) as never;
-  const refused = (path: string) => ({ data: { code: 'BAD_REQUEST', issues: [{ path, message: expect.stringMatching(/^Too big/) }] } });
+  const refused = (path: string) => ({
+    data: { code: 'BAD_REQUEST', issues: [{ path, message: expect.stringMatching(/^must have at most \d+ elements$/) }] },
+  });
   await expect(events.history.query({ channels: wrong })).rejects.toMatchObject(refused('channels'));
   await expect(events.history.query({ channels: ['**'], types: wrong })).rejects.toMatchObject(refused('types'));
   await expect(events.publishBatch.mutate(wrong)).rejects.toMatchObject(refused(''));
   const errored = Promise.withResolvers<unknown>();
-  strategy.onEvent.subscribe({ strategy_id: 's', types: wrong }, { onError: errored.resolve });
+  stranger.over(client.trpc).onEvent.subscribe({ ...stranger.named('s'), types: wrong }, { onError: errored.resolve });
   expect(await errored.promise).toMatchObject(refused('types'));
 });
 
 describe('a body over HTTP', () => {
-  const latin1 = Buffer.from(JSON.stringify({ ...JOB, data: { job_id: 'j', kind: 'Zürich' } }), 'latin1');
+  const latin1 = Buffer.from(JSON.stringify(worker.note('Zürich')), 'latin1');
   const send = async (gateway: TestGateway, path: string, contentType: string, body: Buffer | string) => {
-    const authorization = `Bearer ${await gateway.token('forge', 'service')}`;
+    const authorization = `Bearer ${await gateway.token(worker.service, 'service')}`;
     const response = await fetch(gateway.url + path, { method: 'POST', headers: { authorization, 'content-type': contentType }, body });
     const { code, error } = (await response.json()) as { code?: string } & Answer;
     return { status: response.status, code: code ?? error?.json.data.code };
@@ -230,8 +234,8 @@ describe('a body over HTTP', () => {
     ['application/json; x=1', 201],
   ])('of type %s is answered with %i', async (contentType, status) => {
     await using gateway = await startGateway();
-    expect(await send(gateway, '/publish', contentType, JSON.stringify(JOB))).toMatchObject({ status });
-    const overTrpc = await send(gateway, '/trpc/events.publish', contentType, JSON.stringify({ json: JOB }));
+    expect(await send(gateway, '/publish', contentType, JSON.stringify(NOTE))).toMatchObject({ status });
+    const overTrpc = await send(gateway, '/trpc/events.publish', contentType, JSON.stringify({ json: NOTE }));
     expect(overTrpc).toMatchObject({ status: status === 201 ? 200 : status });
   });
 
@@ -239,12 +243,12 @@ describe('a body over HTTP', () => {
     await using gateway = await startGateway();
     const status = async (token: string, body: string) => {
       const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
-      return (await fetch(`${gateway.url}/publish/forge.job.j`, { method: 'POST', headers, body })).status;
+      return (await fetch(`${gateway.url}/publish/${worker.channel('j')}`, { method: 'POST', headers, body })).status;
     };
-    const wrong = JSON.stringify({ type: JOB.type, data: { nothing: 'right' } });
+    const wrong = JSON.stringify({ type: NOTE.type, data: { nothing: 'right' } });
     expect(await status(await gateway.token('ada'), '{"')).toBe(403);
     expect(await status(await gateway.token('ada', 'user', { publish: ['user.ada'] }), wrong)).toBe(403);
     expect(await status(await gateway.token('ada', 'user', { publish: ['user.ada'] }), '{"')).toBe(400);
-    expect(await status(await gateway.token('forge', 'service'), wrong)).toBe(400);
+    expect(await status(await gateway.token(worker.service, 'service'), wrong)).toBe(400);
   });
 });

@@ -1,7 +1,6 @@
 /** Keys that the runtime confuses with others arrive as they were sent, on every way in and out. */
 import { expect, test } from 'vitest';
-import { CourierClient } from '../../client/src/index.ts';
-import { startGateway, type TestGateway } from '../helpers/gateway.ts';
+import { clientOf, startGateway, stranger, type TestGateway, worker } from '../helpers/trade.ts';
 import { TRANSPORTS } from '../helpers/transports.ts';
 
 /** Each key behind one of its own, where whoever comes first decides. */
@@ -10,8 +9,7 @@ const behind = (keys: readonly string[]) => keys.map((key, index) => ({ [`key${i
 const EARLIER = behind(['\\\\', 'x\\n', 'a\\"', '\\']);
 const RESULT = { list: behind(['\\.', 'x\ny', 'a"b', '"']), 'a\\.b': { 'c.d': { '\\': true } } };
 
-const draftOf = (job: string) =>
-  ({ channel: `forge.job.${job}`, type: 'forge.job.completed', data: { job_id: job, result: RESULT } }) as const;
+const draftOf = (id: string) => worker.report(RESULT, id);
 
 async function post(gateway: TestGateway, token: string, body: unknown): Promise<number> {
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
@@ -20,35 +18,36 @@ async function post(gateway: TestGateway, token: string, body: unknown): Promise
 
 test('keys with escapes', async () => {
   await using gateway = await startGateway();
-  expect(await post(gateway, await gateway.token('prophet', 'service'), EARLIER)).toBe(400);
-  const token = await gateway.token('forge', 'service');
+  expect(await post(gateway, await gateway.token(stranger.service, 'service'), EARLIER)).toBe(400);
+  const token = await gateway.token(worker.service, 'service');
   await using socket = gateway.webSocketClient(token);
   const http = gateway.httpClient(token);
-  await using client = new CourierClient({ url: gateway.url, token, onGap: 'fail' });
+  await using client = clientOf({ url: gateway.url, token, onGap: 'fail' });
 
   await socket.trpc.events.publish.mutate(draftOf('a'));
   await http.events.publish.mutate(draftOf('b'));
   expect(await post(gateway, token, draftOf('c'))).toBe(201);
-  await client.publish('forge.job.d', 'forge.job.completed', draftOf('d').data);
+  const { channel, type, data } = draftOf('d');
+  await client.publish(channel, type, data);
 
-  const all = ['a', 'b', 'c', 'd'].map((job) => draftOf(job).data);
+  const all = ['a', 'b', 'c', 'd'].map((id) => draftOf(id).data);
   for (const { name, subscribe } of TRANSPORTS) {
-    await using peer = subscribe(gateway.port, { token, channels: 'forge.job.*', from: 'earliest' });
+    await using peer = subscribe(gateway.port, { token, channels: worker.all, from: 'earliest' });
     await peer.until(({ events }) => events.length === 5);
-    const events = peer.events.filter(({ type }) => type === 'forge.job.completed');
+    const events = peer.events.filter(({ type }) => type === worker.reported.type);
     expect(
       events.map(({ data }) => data),
       name,
     ).toEqual(all);
   }
   const received: unknown[] = [];
-  const subscription = client.subscribe('forge.job.*', ({ data }) => void (received.push(data) === 4 && subscription.unsubscribe()), {
+  const subscription = client.subscribe(worker.all, ({ data }) => void (received.push(data) === 4 && subscription.unsubscribe()), {
     from: 'earliest',
   });
   await subscription.ended;
   expect(received).toEqual(all);
   for (const trpc of [socket.trpc, http]) {
-    const { events } = await trpc.events.history.query({ channels: ['forge.job.*'] });
+    const { events } = await trpc.events.history.query({ channels: [worker.all] });
     expect(events.map(({ data }) => data)).toEqual(all);
   }
 });

@@ -1,13 +1,13 @@
 /** Limits as clients meet them: over every surface, with how long to wait, and an end for those who do not. */
 import { describe, expect, test } from 'vitest';
-import { startGateway, type TestGateway } from '../helpers/gateway.ts';
 import { openSocket, signIn } from '../helpers/raw-socket.ts';
-import { copies, jobStarted } from '../helpers/samples.ts';
+import { copies } from '../helpers/samples.ts';
+import { startGateway, type TestGateway, worker } from '../helpers/trade.ts';
 
 const limited = (limits: object) => startGateway({ COURIER_LIMITS: JSON.stringify(limits) });
-const draft = jobStarted();
+const draft = worker.note();
 const wsUrl = (gateway: TestGateway, path: string) => gateway.url.replace('http', 'ws') + path;
-const publisher = (gateway: TestGateway) => gateway.token('ada', 'user', { publish: ['forge.job.*'] });
+const publisher = (gateway: TestGateway) => gateway.token('ada', 'user', { publish: [worker.all] });
 
 describe('publishing', () => {
   test('over plain HTTP is refused with 429 and how long to wait', async () => {
@@ -33,13 +33,13 @@ describe('publishing', () => {
     await using second = gateway.webSocketClient(token);
     await first.trpc.events.publish.mutate(draft);
     // A wrong one counts too.
-    await expect(second.trpc.events.publish.mutate({ ...draft, data: {} } as never)).rejects.toMatchObject({
+    await expect(second.trpc.events.publish.mutate({ ...draft, data: {} })).rejects.toMatchObject({
       data: { code: 'BAD_REQUEST' },
     });
     await expect(gateway.httpClient(token).events.publish.mutate(draft)).rejects.toMatchObject({
       data: { code: 'TOO_MANY_REQUESTS', retryAfterMs: expect.any(Number) },
     });
-    await using other = gateway.webSocketClient(await gateway.token('eve', 'user', { publish: ['forge.job.*'] }));
+    await using other = gateway.webSocketClient(await gateway.token('eve', 'user', { publish: [worker.all] }));
     await other.trpc.events.publish.mutate(draft);
   });
 

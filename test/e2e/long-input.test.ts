@@ -1,16 +1,16 @@
 /** Input of the worst kinds for every procedure and route: each is refused, and what a caller chose is not told at length. */
 import { expect, test } from 'vitest';
-import { startGateway } from '../helpers/gateway.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
-import { jobStarted } from '../helpers/samples.ts';
+import { ROLES, startGateway, stranger, worker } from '../helpers/trade.ts';
 
-const JOB = jobStarted();
+const NOTE = worker.note();
 /** Characters of an answer, at most: twenty issues, and all of them in one message again. */
 const MAX_ANSWER_LENGTH = 12_000;
 
 const long = 'x'.repeat(200_000);
 const list = (length: number, element: unknown) => Array(length).fill(element);
 const keys = Object.fromEntries(Array.from({ length: 15_000 }, (_, index) => [`k${index}`, 1]));
+type Input = [name: string, path: string, method: string, inputs: (value: unknown) => unknown[]];
 const odd: [string, unknown][] = [
   ['numbers', list(100_000, 1)],
   ['lists', list(80_000, [])],
@@ -21,17 +21,17 @@ const odd: [string, unknown][] = [
   ['dots', 'a.'.repeat(100_000)],
   ['stars', '**.'.repeat(60_000)],
 ];
-const INPUTS: [name: string, path: string, method: string, inputs: (value: unknown) => unknown[]][] = [
+const INPUTS: Input[] = [
   ['events.publish', 'events.publish', 'mutation', publishes],
-  ['forge.publish', 'forge.publish', 'mutation', publishes],
+  [`${worker.service}.publish`, `${worker.service}.publish`, 'mutation', publishes],
   ['events.publishBatch', 'events.publishBatch', 'mutation', (value) => [value, ...publishes(value).map((draft) => [draft])]],
   ['events.history', 'events.history', 'query', reads],
   ['events.subscribe', 'events.subscribe', 'subscription', reads],
   ['global.onEvent', 'global.onEvent', 'subscription', reads],
   ['user.onEvent', 'user.onEvent', 'subscription', (value) => [...reads(value), { user_id: value }]],
-  ['strategy.onEvent', 'strategy.onEvent', 'subscription', (value) => [...reads(value), { strategy_id: value }]],
-  ['backtest.onEvent', 'backtest.onEvent', 'subscription', (value) => [...reads(value), { backtest_id: value }]],
-  ['forge.onJob', 'forge.onJob', 'subscription', (value) => [...reads(value), { job_id: value }]],
+  ...ROLES.map(
+    ({ procedure, idField }): Input => [procedure, procedure, 'subscription', (value) => [...reads(value), { [idField]: value }]],
+  ),
   ['auth.refresh', 'auth.refresh', 'mutation', (value) => [value, { token: value }]],
   ['admin.connections', 'admin.connections', 'query', (value) => [value, { sub: value }]],
   ['admin.recipients', 'admin.recipients', 'query', (value) => [value, { id: value }, { id: 'a-1', channel: value, type: 'x' }]],
@@ -42,13 +42,13 @@ const INPUTS: [name: string, path: string, method: string, inputs: (value: unkno
 ];
 
 function publishes(value: unknown): unknown[] {
-  const field = (name: string) => ({ ...JOB, [name]: value });
-  const result = { type: 'forge.job.completed', channel: 'global', data: { job_id: 'j', result: value } };
+  const field = (name: string) => ({ ...NOTE, [name]: value });
+  const report = { ...worker.report(value as never), channel: 'global' };
   return [
     value,
     ...['type', 'channel', 'data', 'metadata', 'idempotency_key'].map(field),
-    { ...result, data: { job_id: value } },
-    { ...result, type: 'x' },
+    { ...report, data: { [worker.idField]: value } },
+    { ...report, type: 'x' },
   ];
 }
 function reads(value: unknown): unknown[] {
@@ -86,7 +86,7 @@ test.each(odd)('by plain HTTP: %s', async (_name, value) => {
 test('a list of channels that is not granted', async () => {
   await using gateway = await startGateway();
   await using client = gateway.webSocketClient(await gateway.token('ada'));
-  const channels = list(100, `strategy.${'s'.repeat(64)}`);
+  const channels = list(100, stranger.channel('s'.repeat(64)));
   const error = await client.trpc.events.history.query({ channels }).catch((thrown: Error) => thrown);
   expect(error).toMatchObject({
     data: { code: 'FORBIDDEN' },

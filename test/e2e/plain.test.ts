@@ -1,13 +1,16 @@
 /** Without tRPC: plain HTTP and plain WebSocket, as curl and a Python script would use them. */
 import { describe, expect, test } from 'vitest';
-import { startGateway, type TestGateway } from '../helpers/gateway.ts';
+import { idIn } from '../../src/contract/channels.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
-import { progressOf } from '../helpers/samples.ts';
+import { startGateway, stranger, type TestGateway, traveller, worker } from '../helpers/trade.ts';
 
-const DATA = progressOf();
+const { type: MEASURED, field: FRACTION } = traveller.measured;
+const BEGUN = traveller.begun;
+const DRAFT = traveller.measure();
+const { channel: CHANNEL, data: DATA } = DRAFT;
 
 async function post(gateway: TestGateway, path: string, body: unknown, headers: Record<string, string> = {}) {
-  const authorization = `Bearer ${await gateway.token('cartographe', 'service')}`;
+  const authorization = `Bearer ${await gateway.token(traveller.service, 'service')}`;
   const text = typeof body === 'string' ? body : JSON.stringify(body);
   const response = await fetch(gateway.url + path, {
     method: 'POST',
@@ -22,6 +25,10 @@ async function get(gateway: TestGateway, path: string, token?: string) {
   return { status: response.status, headers: response.headers, body: JSON.parse(await response.text()) };
 }
 
+/** The traveller's first type on channels of its homes and others. */
+const beginOn = (...channels: readonly string[]) =>
+  channels.map((channel) => ({ ...traveller.begin(channel.startsWith(traveller.family) ? idIn(channel) : 'b1'), channel }));
+
 const webSocketUrl = (gateway: TestGateway, path: string) => gateway.url.replace('http', 'ws') + path;
 
 /** Lists of channels that `u1`, a user, is refused, with what is said of which entry. */
@@ -30,20 +37,20 @@ const BAD_LISTS: [what: string, list: string, code: string, detail: RegExp][] = 
   ['an entry that can match nothing', 'global,trades.*', 'BAD_REQUEST', /^"trades\.\*" can match no channel/],
   ['an empty entry', 'global,,user.u1', 'BAD_REQUEST', /^"" is neither a channel nor a pattern/],
   ['a space', 'global,%20user.u1', 'BAD_REQUEST', /^" user\.u1" is neither a channel nor a pattern/],
-  ['an entry that is not granted', 'user.u1,strategy.s1,global', 'FORBIDDEN', /^user "u1" may not subscribe to strategy\.s1$/],
+  [
+    'an entry that is not granted',
+    `user.u1,${stranger.channel('s1')},global`,
+    'FORBIDDEN',
+    new RegExp(`^user "u1" may not subscribe to ${stranger.channel('s1')}$`),
+  ],
   ['more than 100 entries', Array(101).fill('global').join(), 'BAD_REQUEST', /^must be at most 100 channels and patterns, not 101$/],
 ];
 
 describe('publishing', () => {
   test('with the channel in the path and the type in a header', async () => {
     await using gateway = await startGateway();
-    const answer = await post(
-      gateway,
-      '/publish/backtest.b1',
-      { data: DATA },
-      { 'x-event-type': 'backtest.progress', 'x-request-id': 'req-1' },
-    );
-    expect(answer).toMatchObject({ status: 201, body: { channel: 'backtest.b1', type: 'backtest.progress', duplicate: false } });
+    const answer = await post(gateway, `/publish/${CHANNEL}`, { data: DATA }, { 'x-event-type': MEASURED, 'x-request-id': 'req-1' });
+    expect(answer).toMatchObject({ status: 201, body: { channel: CHANNEL, type: MEASURED, duplicate: false } });
     expect(answer.body.id).toMatch(/^[a-z0-9]+-1$/);
     expect(new Date(answer.body.timestamp).toISOString()).toBe(answer.body.timestamp);
     expect(answer.headers.get('x-request-id')).toBe('req-1');
@@ -52,23 +59,21 @@ describe('publishing', () => {
   test('with everything in the body, and the headers for what the body leaves out', async () => {
     await using gateway = await startGateway();
     const draft = {
-      channel: 'backtest.b1',
-      type: 'backtest.progress',
-      data: DATA,
+      ...DRAFT,
       metadata: { timestamp: '2026-01-02T03:04:05+01:00', user_id: 'u1' },
     };
     const headers = { 'x-correlation-id': 'run-1', 'idempotency-key': 'k1' };
     const first = await post(gateway, '/publish', draft, headers);
     const second = await post(gateway, '/publish', draft, headers);
     expect(second).toMatchObject({ status: 201, body: { ...first.body, duplicate: true } });
-    const { body } = await get(gateway, '/events/backtest.b1', await gateway.token('reader', 'service'));
+    const { body } = await get(gateway, `/events/${CHANNEL}`, await gateway.token('reader', 'service'));
     expect(body).toEqual({
       events: [
         {
           id: first.body.id,
-          channel: 'backtest.b1',
-          type: 'backtest.progress',
-          metadata: { timestamp: '2026-01-02T02:04:05.000Z', source: 'cartographe', correlation_id: 'run-1', user_id: 'u1' },
+          channel: CHANNEL,
+          type: MEASURED,
+          metadata: { timestamp: '2026-01-02T02:04:05.000Z', source: traveller.service, correlation_id: 'run-1', user_id: 'u1' },
           data: DATA,
         },
       ],
@@ -82,28 +87,20 @@ describe('publishing', () => {
     ['malformed JSON', '/publish', '{"channel":', {}, 400, 'PARSE_ERROR', undefined],
     ['no object', '/publish', '[1]', {}, 400, 'BAD_REQUEST', undefined],
     ['an unknown type', '/publish/global', { type: 'nope', data: {} }, {}, 400, 'BAD_REQUEST', { path: 'type' }],
-    [
-      'an unknown key',
-      '/publish/backtest.b1',
-      { type: 'backtest.progress', data: { ...DATA, x: 1 } },
-      {},
-      400,
-      'BAD_REQUEST',
-      { path: 'data.x' },
-    ],
+    ['an unknown key', `/publish/${CHANNEL}`, { type: MEASURED, data: { ...DATA, x: 1 } }, {}, 400, 'BAD_REQUEST', { path: 'data.x' }],
     [
       'a wrong field',
-      '/publish/backtest.b1',
-      { type: 'backtest.progress', data: { ...DATA, progress: 2 } },
+      `/publish/${CHANNEL}`,
+      { type: MEASURED, data: { ...DATA, [FRACTION]: 2 } },
       {},
       400,
       'BAD_REQUEST',
-      { path: 'data.progress' },
+      { path: `data.${FRACTION}` },
     ],
     [
       'a channel outside the grammar',
-      '/publish/back test',
-      { type: 'backtest.progress', data: DATA },
+      `/publish/${traveller.family.slice(0, 4)} ${traveller.family.slice(4)}.b1`,
+      { type: MEASURED, data: DATA },
       {},
       400,
       'BAD_REQUEST',
@@ -111,44 +108,20 @@ describe('publishing', () => {
     ],
     [
       'a channel that may not carry it',
-      '/publish/forge.job.j',
-      { type: 'backtest.progress', data: DATA },
+      `/publish/${worker.channel('j')}`,
+      { type: MEASURED, data: DATA },
       {},
       400,
       'BAD_REQUEST',
       { path: 'channel' },
     ],
-    [
-      'two channels',
-      '/publish/global',
-      { channel: 'backtest.b1', type: 'backtest.progress', data: DATA },
-      {},
-      400,
-      'BAD_REQUEST',
-      { path: 'channel' },
-    ],
-    [
-      'two types',
-      '/publish/global',
-      { type: 'backtest.progress', data: DATA },
-      { 'x-event-type': 'backtest.started' },
-      400,
-      'BAD_REQUEST',
-      { path: 'type' },
-    ],
-    [
-      "another service's type",
-      '/publish/global',
-      { type: 'forge.job.started', data: { job_id: 'j', kind: 'k' } },
-      {},
-      403,
-      'FORBIDDEN',
-      undefined,
-    ],
+    ['two channels', '/publish/global', DRAFT, {}, 400, 'BAD_REQUEST', { path: 'channel' }],
+    ['two types', '/publish/global', { type: MEASURED, data: DATA }, { 'x-event-type': BEGUN }, 400, 'BAD_REQUEST', { path: 'type' }],
+    ["another service's type", '/publish/global', { type: worker.noted.type, data: worker.note().data }, {}, 403, 'FORBIDDEN', undefined],
     [
       'the key __proto__',
-      '/publish/backtest.b1',
-      '{"type":"backtest.progress","data":{"backtest_id":"b1","progress":0,"__proto__":{}}}',
+      `/publish/${CHANNEL}`,
+      `{"type":"${MEASURED}","data":{"${traveller.idField}":"b1","${FRACTION}":0,"__proto__":{}}}`,
       {},
       400,
       'BAD_REQUEST',
@@ -168,35 +141,30 @@ describe('publishing', () => {
 
   test('data over 100 KiB is refused on every way in', async () => {
     await using gateway = await startGateway();
-    const big = {
-      type: 'strategy.generation.started',
-      channel: 'strategy.s',
-      data: { strategy_id: 's', parameters: { text: 'é'.repeat(52_000) } },
-    } as const;
-    const token = await gateway.token('prophet', 'service');
+    const big = worker.report({ text: 'é'.repeat(52_000) });
+    const token = await gateway.token(worker.service, 'service');
     const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
     const plain = await fetch(`${gateway.url}/publish`, { method: 'POST', headers, body: JSON.stringify(big) });
     expect([plain.status, await plain.json()]).toMatchObject([413, { code: 'PAYLOAD_TOO_LARGE', issues: [{ path: 'data' }] }]);
     await using client = gateway.webSocketClient(token);
-    await expect(client.trpc.prophet.publish.mutate(big)).rejects.toMatchObject({
+    await expect(worker.over(client.trpc).publish.mutate(big)).rejects.toMatchObject({
       data: { code: 'PAYLOAD_TOO_LARGE', issues: [{ path: 'data' }] },
     });
-    expect(await client.trpc.auth.whoami.query()).toMatchObject({ sub: 'prophet' });
+    expect(await client.trpc.auth.whoami.query()).toMatchObject({ sub: worker.service });
   });
 });
 
 describe('reading', () => {
   test('pages, types and positions', async () => {
     await using gateway = await startGateway();
-    for (const progress of [0, 0.1, 0.2])
-      await post(gateway, '/publish/backtest.b1', { type: 'backtest.progress', data: { backtest_id: 'b1', progress } });
-    await post(gateway, '/publish/backtest.b1', { type: 'backtest.started', data: { backtest_id: 'b1' } });
+    for (const fraction of [0, 0.1, 0.2]) await post(gateway, '/publish', traveller.measure(fraction));
+    await post(gateway, '/publish', traveller.begin());
     const token = await gateway.token('reader', 'service');
-    const first = await get(gateway, '/events/backtest.*?limit=2', token);
+    const first = await get(gateway, `/events/${traveller.all}?limit=2`, token);
     expect(first.body.events).toHaveLength(2);
     expect(first.body).toMatchObject({ has_more: true, gap: null });
-    const second = await get(gateway, `/events/backtest.*?limit=2&after=${first.body.next}&types=backtest.started`, token);
-    expect(second.body.events.map(({ type }: { type: string }) => type)).toEqual(['backtest.started']);
+    const second = await get(gateway, `/events/${traveller.all}?limit=2&after=${first.body.next}&types=${BEGUN}`, token);
+    expect(second.body.events.map(({ type }: { type: string }) => type)).toEqual([BEGUN]);
     expect(second.body.has_more).toBe(false);
     const epoch = first.body.next.split('-')[0];
     expect((await get(gateway, `/events/**?after=${epoch}-99`, token)).body).toMatchObject({
@@ -228,13 +196,13 @@ describe('reading', () => {
   test('the newest first it begins at the head, and ends with the first event', async () => {
     await using gateway = await startGateway();
     const token = await gateway.token('reader', 'service');
-    const newest = async (query = '') => (await get(gateway, `/events/backtest.*?order=newest${query}`, token)).body;
+    const newest = async (query = '') => (await get(gateway, `/events/${traveller.all}?order=newest${query}`, token)).body;
     const empty = await newest();
     expect(empty).toEqual({ events: [], next: expect.stringMatching(/-0$/), has_more: false, gap: null });
     expect(await newest(`&before=${empty.next}`)).toEqual(empty);
     const ids: string[] = [];
-    for (const channel of ['backtest.b1', 'backtest.b2', 'global', 'backtest.b1', 'strategy.s1']) {
-      const receipt = await post(gateway, `/publish/${channel}`, { type: 'backtest.started', data: { backtest_id: 'b1' } });
+    for (const draft of beginOn(CHANNEL, traveller.channel('b2'), 'global', CHANNEL, stranger.channel('s1'))) {
+      const receipt = await post(gateway, '/publish', draft);
       ids.push(receipt.body.id);
     }
     const idsOf = ({ events }: { events: { id: string }[] }) => events.map(({ id }) => id);
@@ -245,7 +213,7 @@ describe('reading', () => {
     expect(idsOf(last)).toEqual([ids[0]]);
     expect(last).toMatchObject({ has_more: false, gap: null });
     expect(await newest(`&before=${last.next}`)).toMatchObject({ events: [], has_more: false, gap: null });
-    expect(await newest('&types=backtest.failed')).toMatchObject({ events: [], has_more: false, gap: null });
+    expect(await newest(`&types=${traveller.failed}`)).toMatchObject({ events: [], has_more: false, gap: null });
   });
 
   test.each([
@@ -253,7 +221,7 @@ describe('reading', () => {
     ['-99', 'ahead'],
   ])('the newest first before a position that is none of the log, %s, it begins at the head and says so', async (position, reason) => {
     await using gateway = await startGateway();
-    for (let n = 0; n < 2; n += 1) await post(gateway, '/publish/backtest.b1', { type: 'backtest.started', data: { backtest_id: 'b1' } });
+    for (let n = 0; n < 2; n += 1) await post(gateway, '/publish', traveller.begin());
     const token = await gateway.token('reader', 'service');
     const head = (await get(gateway, '/events/**', token)).body.next as string;
     const requested = position.startsWith('-') ? `${head.split('-')[0]}${position}` : position;
@@ -263,15 +231,15 @@ describe('reading', () => {
 
   test('several channels and patterns are one read, in one order', async () => {
     await using gateway = await startGateway();
-    const publish = (channel: string) => post(gateway, `/publish/${channel}`, { type: 'backtest.started', data: { backtest_id: 'b1' } });
-    for (const channel of ['strategy.s1', 'backtest.b1', 'strategy.s2', 'global']) await publish(channel);
+    const [first, second] = [stranger.channel('s1'), stranger.channel('s2')];
+    for (const draft of beginOn(first, CHANNEL, second, 'global')) await post(gateway, '/publish', draft);
     const token = await gateway.token('reader', 'service');
     const channels = async (list: string) =>
       (await get(gateway, `/events/${list}`, token)).body.events.map(({ channel }: { channel: string }) => channel);
-    expect(await channels('global,strategy.s1,backtest.*')).toEqual(['strategy.s1', 'backtest.b1', 'global']);
+    expect(await channels(`global,${first},${traveller.all}`)).toEqual([first, CHANNEL, 'global']);
     expect(await channels('global,global')).toEqual(['global']);
-    expect(await channels(encodeURIComponent('backtest.*,strategy.s2'))).toEqual(['backtest.b1', 'strategy.s2']);
-    expect(await channels(Array.from({ length: 100 }, (_, index) => `strategy.s${index}`).join())).toEqual(['strategy.s1', 'strategy.s2']);
+    expect(await channels(encodeURIComponent(`${traveller.all},${second}`))).toEqual([CHANNEL, second]);
+    expect(await channels(Array.from({ length: 100 }, (_, index) => stranger.channel(`s${index}`)).join())).toEqual([first, second]);
   });
 
   test.each(BAD_LISTS)('a list with %s is refused', async (_what, list, code, detail) => {
@@ -287,7 +255,7 @@ describe('reading', () => {
     const none = await get(gateway, '/events/global');
     expect([none.status, none.headers.get('www-authenticate')]).toEqual([401, 'Bearer']);
     const user = await gateway.token('u1');
-    expect((await get(gateway, '/events/strategy.s', user)).status).toBe(403);
+    expect((await get(gateway, `/events/${stranger.channel('s')}`, user)).status).toBe(403);
     expect((await get(gateway, '/stats', user)).status).toBe(403);
     expect((await get(gateway, '/nowhere', user)).status).toBe(404);
     expect((await get(gateway, '/constructor', user)).status).toBe(404);
@@ -315,24 +283,24 @@ describe('the plain WebSocket', () => {
   test('gives one JSON event a message, live and from a position', async () => {
     await using gateway = await startGateway();
     const token = await gateway.token('reader', 'service');
-    await using live = await openSocket(webSocketUrl(gateway, `/ws/backtest.*?token=${token}`));
+    await using live = await openSocket(webSocketUrl(gateway, `/ws/${traveller.all}?token=${token}`));
     await live.count(1);
-    const { body: receipt } = await post(gateway, '/publish/backtest.b1', { type: 'backtest.progress', data: DATA });
-    await post(gateway, '/publish/backtest.b2', { type: 'backtest.progress', data: { backtest_id: 'b2', progress: 0 } });
+    const { body: receipt } = await post(gateway, '/publish', DRAFT);
+    await post(gateway, '/publish', traveller.measure(0, 'b2'));
     const events = (await live.count(3)).map((message) => JSON.parse(message));
     expect(events.map(({ type, channel }) => [type, channel])).toEqual([
       ['courier.live', 'courier'],
-      ['backtest.progress', 'backtest.b1'],
-      ['backtest.progress', 'backtest.b2'],
+      [MEASURED, CHANNEL],
+      [MEASURED, traveller.channel('b2')],
     ]);
     expect(events[1]).toEqual({
       id: receipt.id,
-      channel: 'backtest.b1',
-      type: 'backtest.progress',
-      metadata: { timestamp: receipt.timestamp, source: 'cartographe' },
+      channel: CHANNEL,
+      type: MEASURED,
+      metadata: { timestamp: receipt.timestamp, source: traveller.service },
       data: DATA,
     });
-    await using resumed = await openSocket(webSocketUrl(gateway, `/ws/backtest.*?last_event_id=${receipt.id}`), {
+    await using resumed = await openSocket(webSocketUrl(gateway, `/ws/${traveller.all}?last_event_id=${receipt.id}`), {
       headers: { authorization: `Bearer ${token}` },
     });
     const again = (await resumed.count(2)).map((message) => JSON.parse(message));
@@ -342,12 +310,12 @@ describe('the plain WebSocket', () => {
   test('takes several channels and patterns, and gives each event once', async () => {
     await using gateway = await startGateway();
     const token = await gateway.token('reader', 'service');
-    await using live = await openSocket(webSocketUrl(gateway, `/ws/global,backtest.*,backtest.b1?token=${token}`));
+    await using live = await openSocket(webSocketUrl(gateway, `/ws/global,${traveller.all},${CHANNEL}?token=${token}`));
     await live.count(1);
-    for (const channel of ['backtest.b1', 'strategy.s1', 'backtest.b2', 'global'])
-      await post(gateway, `/publish/${channel}`, { type: 'backtest.started', data: { backtest_id: 'b1' } });
+    const other = traveller.channel('b2');
+    for (const draft of beginOn(CHANNEL, stranger.channel('s1'), other, 'global')) await post(gateway, '/publish', draft);
     const events = (await live.count(4)).map((message) => JSON.parse(message));
-    expect(events.map(({ channel }) => channel)).toEqual(['courier', 'backtest.b1', 'backtest.b2', 'global']);
+    expect(events.map(({ channel }) => channel)).toEqual(['courier', CHANNEL, other, 'global']);
   });
 
   test.each(BAD_LISTS)('a list with %s closes it', async (_what, list, code, reason) => {
@@ -359,7 +327,7 @@ describe('the plain WebSocket', () => {
   test.each([
     ['no token', '/ws/global', 1008, /a token is required/],
     ['a bad token', '/ws/global?token=x', 1008, /not a signed JWT/],
-    ['no right', '/ws/strategy.s?token=USER', 1008, /may not subscribe to strategy\.s/],
+    ['no right', `/ws/${stranger.channel('s')}?token=USER`, 1008, new RegExp(`may not subscribe to ${stranger.channel('s')}`)],
     ['a malformed channel', '/ws/a..b?token=USER', 4400, /neither a channel nor a pattern/],
     ['a position that is garbage', '/ws/global?token=USER&last_event_id=garbage', 4400, /"garbage" is not a position/],
     ['an unknown parameter', '/ws/global?token=USER&surprise=1', 4400, /surprise/],

@@ -1,10 +1,10 @@
 /** Behind a proxy: whose address counts, and below which path everything is. */
 import { createInterface } from 'node:readline';
 import { describe, expect, test } from 'vitest';
-import { httpClient, startGateway } from '../helpers/gateway.ts';
 import { startHttpProxy } from '../helpers/http-proxy.ts';
-import { processToken, startProcess } from '../helpers/process.ts';
+import { processToken } from '../helpers/process.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
+import { httpClient, startGateway, startProcess } from '../helpers/trade.ts';
 
 /** Puts the client's address, which a test says in `x-from`, behind what the client says itself, as proxies do. */
 const appending = (given: Readonly<Record<string, string>>) => ({

@@ -1,11 +1,9 @@
 /** Resuming with unmodified clients, and what a subscription refuses. */
 import { expect, test } from 'vitest';
 import { collect } from '../helpers/collect.ts';
-import { startGateway } from '../helpers/gateway.ts';
-import type { Received } from '../helpers/lumiere.ts';
-import { jobCompleted, jobStarted } from '../helpers/samples.ts';
+import { startGateway, type TradeEvent, worker } from '../helpers/trade.ts';
 
-type Item = { id: string; data: Received<'**'> };
+type Item = { id: string; data: TradeEvent };
 
 test('garbage is refused with BAD_REQUEST, and the connection stays up', async () => {
   await using gateway = await startGateway();
@@ -26,32 +24,32 @@ test('garbage is refused with BAD_REQUEST, and the connection stays up', async (
 
 test('an event that matches several of the channels is delivered once', async () => {
   await using gateway = await startGateway();
-  await using client = gateway.webSocketClient(await gateway.token('forge', 'service'));
-  const data = { job_id: 'j', progress: 0.5 };
-  const first = await client.trpc.forge.publish.mutate({ type: 'forge.job.progress', channel: 'forge.job.j', data });
-  const channels = ['forge.job.j', 'forge.**', '**', '**.j', 'global'];
+  await using client = gateway.webSocketClient(await gateway.token(worker.service, 'service'));
+  const { publish } = worker.over(client.trpc);
+  const first = await publish.mutate(worker.measure());
+  const channels = [worker.channel('j'), worker.everything, '**', '**.j', 'global'];
   using received = collect<Item>((observer) => client.trpc.events.subscribe.subscribe({ channels, from: 'earliest' }, observer));
   await received.count(2);
-  const { id } = await client.trpc.forge.publish.mutate(jobCompleted());
+  const { id } = await publish.mutate(worker.report());
   await received.until((items) => items.at(-1)?.id === id);
-  expect(received.items.map((item) => item.data.type)).toEqual(['forge.job.progress', 'courier.live', 'forge.job.completed']);
+  expect(received.items.map((item) => item.data.type)).toEqual([worker.measured.type, 'courier.live', worker.reported.type]);
   expect(received.items[0]?.id).toBe(first.id);
 });
 
 test('a client whose connection was cut resumes by itself, and misses nothing', async () => {
   await using gateway = await startGateway();
   await using reader = gateway.webSocketClient(await gateway.token('reader', 'service'));
-  await using writer = gateway.webSocketClient(await gateway.token('forge', 'service'));
-  const publish = (kind: string) => writer.trpc.forge.publish.mutate(jobStarted(kind));
-  using received = collect<Item>((observer) => reader.trpc.events.subscribe.subscribe({ channels: ['forge.**'] }, observer));
+  await using writer = gateway.webSocketClient(await gateway.token(worker.service, 'service'));
+  const publish = (text: string) => worker.over(writer.trpc).publish.mutate(worker.note(text));
+  const notes = () => worker.notesIn(received.items.map(({ data }) => data));
+  using received = collect<Item>((observer) => reader.trpc.events.subscribe.subscribe({ channels: [worker.everything] }, observer));
   await received.count(1);
   await publish('before');
   await received.count(2);
   reader.ws.connection?.ws.close();
   await publish('while away');
-  await received.until((items) => items.some(({ data }) => data.type === 'forge.job.started' && data.data.kind === 'while away'));
+  await received.until(() => notes().includes('while away'));
   await publish('after');
-  const kinds = () => received.items.flatMap(({ data }) => (data.type === 'forge.job.started' ? [data.data.kind] : []));
-  await received.until(() => kinds().length === 3);
-  expect(kinds()).toEqual(['before', 'while away', 'after']);
+  await received.until(() => notes().length === 3);
+  expect(notes()).toEqual(['before', 'while away', 'after']);
 });

@@ -3,9 +3,9 @@ import { mkdirSync, rmdirSync } from 'node:fs';
 import { afterEach, expect, test, vi } from 'vitest';
 import { signToken } from '../../src/auth/tokens.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
-import { startGateway, type TestGateway, TOKENS } from '../helpers/gateway.ts';
+import { TOKENS } from '../helpers/gateway.ts';
 import { openSocket, signIn } from '../helpers/raw-socket.ts';
-import { jobStarted } from '../helpers/samples.ts';
+import { startGateway, stranger, type TestGateway, worker } from '../helpers/trade.ts';
 
 const wsUrl = (gateway: TestGateway, path: string) => gateway.url.replace('http', 'ws') + path;
 
@@ -15,16 +15,16 @@ afterEach(() => {
 
 test('of a principal closes its connections, refuses its tokens, and lets later ones in', async () => {
   await using gateway = await startGateway();
-  const token = await gateway.token('forge', 'service');
+  const token = await gateway.token(worker.service, 'service');
   await using admin = gateway.webSocketClient(await gateway.token('root', 'admin'));
   await using live = await signIn(gateway.url, token);
   await using plain = await openSocket(wsUrl(gateway, `/ws/**?token=${token}`));
-  await using other = await openSocket(wsUrl(gateway, `/ws/**?token=${await gateway.token('prophet', 'service')}`));
+  await using other = await openSocket(wsUrl(gateway, `/ws/**?token=${await gateway.token(stranger.service, 'service')}`));
   await Promise.all([plain.count(1), other.count(1)]);
   const revokedAt = Date.now();
-  expect(await admin.trpc.admin.revoke.mutate({ sub: 'forge' })).toEqual({ ended: 2 });
+  expect(await admin.trpc.admin.revoke.mutate({ sub: worker.service })).toEqual({ ended: 2 });
   for (const socket of [live, plain]) expect(await socket.closed).toEqual({ code: 1008, reason: 'the token was revoked' });
-  await admin.trpc.events.publish.mutate(jobStarted('after'));
+  await admin.trpc.events.publish.mutate(worker.note('after'));
   await other.count(2);
   expect(plain.messages).toHaveLength(1);
   await using back = await signIn(gateway.url, token);
@@ -32,11 +32,11 @@ test('of a principal closes its connections, refuses its tokens, and lets later 
   await expect(gateway.httpClient(token).auth.whoami.query()).rejects.toMatchObject({ data: { code: 'UNAUTHORIZED' } });
   // The gateway's clock, and that of whoever issues tokens.
   vi.useFakeTimers({ toFake: ['Date'], now: revokedAt + 5000 });
-  const whoami = async () => gateway.httpClient(await gateway.token('forge', 'service')).auth.whoami.query();
+  const whoami = async () => gateway.httpClient(await gateway.token(worker.service, 'service')).auth.whoami.query();
   await expect(whoami()).rejects.toMatchObject({ message: 'the token was revoked', data: { code: 'UNAUTHORIZED' } });
   // A second for the revocation to be done, and one as tokens say in whole seconds when they were issued.
   vi.setSystemTime(revokedAt + 7000);
-  expect(await whoami()).toMatchObject({ sub: 'forge' });
+  expect(await whoami()).toMatchObject({ sub: worker.service });
 });
 
 test('of one role of a sub leaves the others', async () => {

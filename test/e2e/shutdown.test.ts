@@ -5,9 +5,9 @@ import { expect, test } from 'vitest';
 import type { AppRouter } from '../../src/router/index.ts';
 import { collect } from '../helpers/collect.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
-import { httpClient, startGateway } from '../helpers/gateway.ts';
-import { processToken, startProcess } from '../helpers/process.ts';
+import { processToken } from '../helpers/process.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
+import { httpClient, startGateway, startProcess, worker } from '../helpers/trade.ts';
 
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
 
@@ -37,7 +37,7 @@ test('a stream of server-sent events does not hold the end up', async () => {
 test('SIGTERM under load: every acknowledged event is in the log, and the exit code is 0', async () => {
   using folder = temporaryFolder();
   const env = { COURIER_LOG: `sqlite:${folder.file('courier.db')}` };
-  const token = await processToken('forge', 'service');
+  const token = await processToken(worker.service, 'service');
   const acknowledged: string[] = [];
   {
     await using gateway = await startProcess(env);
@@ -45,11 +45,7 @@ test('SIGTERM under load: every acknowledged event is in the log, and the exit c
     const publisher = async () => {
       try {
         for (;;) {
-          const { id } = await trpc.forge.publish.mutate({
-            type: 'forge.job.progress',
-            channel: 'forge.job.j',
-            data: { job_id: 'j', progress: 0 },
-          });
+          const { id } = await worker.over(trpc).publish.mutate(worker.measure(0));
           acknowledged.push(id);
           if (acknowledged.length === 200) gateway.child.kill('SIGTERM');
         }
@@ -74,7 +70,7 @@ test('SIGTERM under load: every acknowledged event is in the log, and the exit c
 
 test('while it drains it says so, refuses what is new with an error that may be repeated, and goes on delivering', async () => {
   const gateway = await startGateway();
-  const token = await gateway.token('forge', 'service');
+  const token = await gateway.token(worker.service, 'service');
   const base = gateway.url.replace('http', 'ws');
   await using client = gateway.webSocketClient(token);
   using received = collect<{ id: string }>((observer) => client.trpc.global.onEvent.subscribe(undefined, observer));
@@ -85,9 +81,9 @@ test('while it drains it says so, refuses what is new with an error that may be 
   expect(await health.json()).toMatchObject({ status: 'shutting_down' });
   expect((await fetch(`${gateway.url}/readyz`)).status).toBe(503);
   expect((await fetch(`${gateway.url}/livez`)).status).toBe(200);
-  const event = { type: 'forge.job.started', channel: 'global', data: { job_id: 'j', kind: 'k' } } as const;
+  const event = { ...worker.note(), channel: 'global' };
   const refused = { data: { code: 'SERVICE_UNAVAILABLE', retryAfterMs: 1000 } };
-  await expect(client.trpc.forge.publish.mutate(event)).rejects.toMatchObject(refused);
+  await expect(worker.over(client.trpc).publish.mutate(event)).rejects.toMatchObject(refused);
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
   const answer = await fetch(`${gateway.url}/publish`, { method: 'POST', headers, body: JSON.stringify(event) });
   expect(answer.status).toBe(503);
@@ -143,9 +139,8 @@ test('what a WebSocket client published is acknowledged before the connection is
   using folder = temporaryFolder();
   const env = { COURIER_LOG: `sqlite:${folder.file('courier.db')}` };
   const gateway = await startGateway(env);
-  await using client = gateway.webSocketClient(await gateway.token('forge', 'service'));
-  const publish = () =>
-    client.trpc.forge.publish.mutate({ type: 'forge.job.progress', channel: 'forge.job.j', data: { job_id: 'j', progress: 0 } });
+  await using client = gateway.webSocketClient(await gateway.token(worker.service, 'service'));
+  const publish = () => worker.over(client.trpc).publish.mutate(worker.measure(0));
   await publish();
   const publishing = Promise.allSettled(Array.from({ length: 90 }, publish));
   await publish();

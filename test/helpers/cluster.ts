@@ -8,15 +8,23 @@ export async function sharedEnv(): Promise<{ COURIER_LOG: string; COURIER_BROKER
   return { COURIER_LOG: await createDatabase(inject('postgresUrl')), COURIER_BROKER: inject('redisUrl') };
 }
 
-export interface TestCluster extends AsyncDisposable {
-  readonly gateways: readonly [TestGateway, TestGateway, ...TestGateway[]];
+export interface TestCluster<G = TestGateway> extends AsyncDisposable {
+  readonly gateways: readonly [G, G, ...G[]];
 }
 
 /** Starts them one after another, so that all know of each other. */
-export async function startCluster(env: Record<string, string> = {}): Promise<TestCluster> {
+export function startCluster(env: Record<string, string> = {}): Promise<TestCluster> {
+  return startClusterOf(startGateway, env);
+}
+
+/** The same of gateways that `start` starts. */
+export async function startClusterOf<G extends AsyncDisposable>(
+  start: (env: Record<string, string>) => Promise<G>,
+  env: Record<string, string> = {},
+): Promise<TestCluster<G>> {
   await using stack = new AsyncDisposableStack();
   const shared = { ...(await sharedEnv()), COURIER_DRAIN_SECONDS: '2', ...env };
-  const gateways: [TestGateway, TestGateway] = [stack.use(await startGateway(shared)), stack.use(await startGateway(shared))];
+  const gateways: [G, G] = [stack.use(await start(shared)), stack.use(await start(shared))];
   const resources = stack.move();
   return { gateways, [Symbol.asyncDispose]: () => resources.disposeAsync() };
 }

@@ -3,8 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-export function temporaryFolder(): Disposable & { readonly path: string; file(name: string): string } {
-  const path = mkdtempSync(join(tmpdir(), 'courier-test-'));
+/** @param parent where it is made. */
+export function temporaryFolder(parent = tmpdir()): Disposable & { readonly path: string; file(name: string): string } {
+  const path = mkdtempSync(join(parent, 'courier-test-'));
   return {
     path,
     file: (name) => join(path, name),

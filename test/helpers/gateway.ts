@@ -24,25 +24,26 @@ export const UNLIMITED = JSON.stringify(
   ]),
 );
 
-export interface TestGateway extends Gateway {
+/** `T` is tRPC's client, with the procedures of the gateway's contract. */
+export interface TestGateway<T = TRPCClient<AppRouter>> extends Gateway {
   token(sub: string, role?: Role, grants?: Partial<TokenRequest>): Promise<string>;
   /** A client over WebSocket; close it with the returned function or by the end of the scope. */
-  webSocketClient(token: string): TestClient;
+  webSocketClient(token: string): TestClient<T>;
   /** A client over HTTP, with subscriptions as server-sent events. */
-  httpClient(token: string): TRPCClient<AppRouter>;
+  httpClient(token: string): T;
 }
 
-export interface TestClient extends AsyncDisposable {
-  readonly trpc: TRPCClient<AppRouter>;
+export interface TestClient<T = TRPCClient<AppRouter>> extends AsyncDisposable {
+  readonly trpc: T;
   readonly ws: ReturnType<typeof createWSClient>;
 }
 
-/** @param options beside the configuration, such as shorter timings. */
-export async function startGateway(
+/** @param options beside the configuration, such as shorter timings, or another contract than Lumiere's. */
+export async function startGateway<T = TRPCClient<AppRouter>>(
   env: Record<string, string> = {},
   overrides: Partial<Config> = {},
   options: Partial<GatewayOptions> = {},
-): Promise<TestGateway> {
+): Promise<TestGateway<T>> {
   const config = parseConfig({
     COURIER_PORT: '0',
     COURIER_LOG: 'memory:',
@@ -85,16 +86,17 @@ function assertNothingIsLeft({ census, pipeline }: Gateway): void {
   });
 }
 
-export function webSocketClient(url: string, token: string): TestClient {
+export function webSocketClient<T = TRPCClient<AppRouter>>(url: string, token: string): TestClient<T> {
   const ws = createWSClient({ url: `${url.replace('http', 'ws')}/trpc`, connectionParams: { token } });
   return {
     ws,
-    trpc: createTRPCClient<AppRouter>({ links: [wsLink({ client: ws, transformer: superjson })] }),
+    // Which procedures there are is known to the compiler only.
+    trpc: createTRPCClient<AppRouter>({ links: [wsLink({ client: ws, transformer: superjson })] }) as T,
     [Symbol.asyncDispose]: () => ws.close(),
   };
 }
 
-export function httpClient(url: string, token: string): TRPCClient<AppRouter> {
+export function httpClient<T = TRPCClient<AppRouter>>(url: string, token: string): T {
   const headers = { authorization: `Bearer ${token}` };
   return createTRPCClient<AppRouter>({
     links: [
@@ -104,5 +106,5 @@ export function httpClient(url: string, token: string): TRPCClient<AppRouter> {
         false: httpBatchLink({ url: `${url}/trpc`, transformer: superjson, headers }),
       }),
     ],
-  });
+  }) as T;
 }

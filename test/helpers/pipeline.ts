@@ -9,8 +9,9 @@ import type { EventLog, StoredEvent } from '../../src/log/log.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
 import { noMeter } from '../../src/observe/meter.ts';
 import { noTracing } from '../../src/observe/tracing.ts';
+import { noUsage } from '../../src/usage/usage.ts';
 import { newEvents } from './events.ts';
-import { contract } from './lumiere.ts';
+import { contract } from './trade.ts';
 
 export interface TestPipeline extends Pipeline, AsyncDisposable {
   append(channel: string, count?: number, type?: string): Promise<void>;
@@ -41,6 +42,7 @@ export async function startPipeline(
     draining: new AbortController().signal,
     meter: noMeter,
     tracing: noTracing,
+    usage: noUsage,
     append: async (channel, count = 1, type = 'a') => {
       await log.append(newEvents(count, channel, { type }));
     },

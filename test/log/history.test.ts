@@ -5,18 +5,20 @@ import { presentDeliveries } from '../../src/delivery/present.ts';
 import { type HistoryOrder, type HistoryRequest, history } from '../../src/history.ts';
 import type { EventLog } from '../../src/log/log.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
+import { noUsage } from '../../src/usage/usage.ts';
 import { newEvent, newEvents } from '../helpers/events.ts';
 import { contract } from '../helpers/lumiere.ts';
 
 const reader = principalOf(contract, 'reader', 'service', { subscribe: [], publish: [] }, Number.MAX_SAFE_INTEGER);
+const connection = { principal: reader, identity: undefined };
 
 /** As much of a pipeline as reading a page takes. */
 function pipelineOf(log: EventLog) {
-  return { contract, log, deliveryOf: presentDeliveries(contract, log.positions) };
+  return { contract, log, deliveryOf: presentDeliveries(contract, log.positions), usage: noUsage };
 }
 
 async function read(log: EventLog, request: Omit<HistoryRequest, 'channels'>) {
-  const { events, ...rest } = await history(pipelineOf(log), reader, { channels: ['**'], ...request }, new AbortController().signal);
+  const { events, ...rest } = await history(pipelineOf(log), connection, { channels: ['**'], ...request }, new AbortController().signal);
   return { ids: events.map(({ json }) => JSON.parse(json).id as string), ...rest };
 }
 

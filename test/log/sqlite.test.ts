@@ -132,7 +132,9 @@ describe('the file', () => {
     await filledFile(path, 20);
     const expected = await everything(path);
     const db = new DatabaseSync(path);
-    db.exec(`ALTER TABLE event DROP COLUMN checksum;
+    db.exec(`ALTER TABLE event DROP COLUMN version;
+      DROP TABLE family;
+      ALTER TABLE event DROP COLUMN checksum;
       ALTER TABLE log ADD COLUMN epoch TEXT NOT NULL DEFAULT '';
       UPDATE log SET epoch = (SELECT name FROM epoch WHERE first = 1 ORDER BY rowid DESC LIMIT 1);
       DROP TABLE epoch;

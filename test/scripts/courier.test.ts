@@ -106,12 +106,7 @@ describe('publish and tail', () => {
       '',
       'the event type is missing: courier publish CHANNEL TYPE DATA, ',
     ],
-    [
-      'another type',
-      ['backtest.b1', 'backtest.exploded', '{}'],
-      '',
-      '"backtest.exploded" is none of the event types: strategy.generation.started, ',
-    ],
+    ['another type', ['backtest.b1', 'backtest.exploded', '{}'], '', 'type: must be one of backtest.started, '],
     ['no lines', ['forge.job.j1', 'forge.job.progress'], '', 'nothing came on standard input: courier publish CHANNEL TYPE DATA, '],
     ['empty lines', ['--file', '-'], '\n\n', 'nothing came on standard input: '],
     ['an empty file', ['--file', '/dev/null'], '', 'nothing came from /dev/null: '],
@@ -297,9 +292,18 @@ describe('trouble is one line and an exit code', () => {
   });
 
   test('wrong usage', async () => {
-    await using run = runCli(['tail', '--types', 'trade.exploded']);
+    await using run = runCli(['tail', '--limit', '0']);
     expect(await run.exit).toBe(2);
-    expect(run.stderr[0]).toMatch(/--types.*"trade\.exploded" is none of strategy\.generation\.started/);
+    expect(run.stderr[0]).toMatch(/--limit <count>.*argument '0' is invalid. give a whole number of 1 or more/);
+  });
+
+  test('a type that the gateway does not have', async () => {
+    await using gateway = await startGateway();
+    for (const command of [['tail'], ['history', '**']]) {
+      await using run = runCli([...command, '--types', 'trade.exploded'], forGateway(gateway));
+      expect([await run.exit, run.stderr.length]).toEqual([1, 1]);
+      expect(run.stderr[0]).toMatch(/^courier: types\.0: .*backtest\.started/);
+    }
   });
 
   test('a wrong configuration', async () => {

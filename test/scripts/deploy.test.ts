@@ -55,7 +55,7 @@ async function deploy(): Promise<Deployment> {
 }
 
 const overWebSocket = (url: string) => url.replace('http', 'ws');
-const job = (id: string) => ({ type: 'forge.job.started', channel: 'forge.job.j', data: { job_id: id, kind: 'k' } }) as const;
+const job = (id: string) => ({ type: 'forge.job.started', channel: `forge.job.${id}`, data: { job_id: id, kind: 'k' } }) as const;
 type Item = { id: string; data: { type: string } };
 
 /** The status of what is at `path`, which is sent as it is. */

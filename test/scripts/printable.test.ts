@@ -92,7 +92,7 @@ describe('what a publisher wrote', () => {
     const data = JSON.stringify({ job_id: 'j1', kind: 'x', [HOSTILE]: 1 });
     await using publish = runCli(['publish', 'global', 'forge.job.started', data], env);
     expect(await publish.exit).toBe(1);
-    expect(publish.stderr).toEqual([`courier: data is not a valid event: data: Unrecognized key: "${SHOWN}"`]);
+    expect(publish.stderr).toEqual([`courier: data is not a valid event: data.${SHOWN}: is not a known key`]);
   });
 });
 

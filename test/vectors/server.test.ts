@@ -56,7 +56,7 @@ describe('plays', () => {
 
   test.each([
     'messages.json#events-in-order',
-    'messages.json#every-type',
+    'types.json#every-type',
     'messages.json#pings-are-answered',
     'positions.json#resume-after-the-last-event',
     'positions.json#resume-after-a-live-notice',

@@ -12,6 +12,7 @@ from ._tokens import Token
 from ._version import __version__
 from .background import BackgroundPublisher
 from .client import CourierClient
+from .contract import Channel, Contract, ContractModule
 from .cursor import Cursor, FileCursor
 from .envelope import Event, EventDraft, GenericEvent, HistoryPage, Receipt
 from .errors import (
@@ -30,7 +31,7 @@ from .errors import (
     UnexpectedAnswerError,
     UnreachableError,
 )
-from .events import CONTRACT_HASH, AnyEvent
+from .events import CONTRACT_HASH, AnyEvent, EventType, channels
 from .options import ClientOptions, EventOptions, HistoryOptions, IterationOptions
 from .retry import Backoff
 from .subscription import Subscription
@@ -41,8 +42,11 @@ __all__ = [
     "AnyEvent",
     "BackgroundPublisher",
     "Backoff",
+    "Channel",
     "ClientOptions",
     "ClosedError",
+    "Contract",
+    "ContractModule",
     "CourierClient",
     "CourierError",
     "CourierTimeoutError",
@@ -50,6 +54,7 @@ __all__ = [
     "Event",
     "EventDraft",
     "EventOptions",
+    "EventType",
     "FileCursor",
     "ForbiddenError",
     "GapError",
@@ -72,6 +77,7 @@ __all__ = [
     "UnexpectedAnswerError",
     "UnreachableError",
     "__version__",
+    "channels",
     "events",
     "models",
 ]

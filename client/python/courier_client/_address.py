@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
-from ._filter import channel_names, type_names
+from ._filter import Channels, channel_names, type_names
 from ._json import require_well_formed
 from .errors import invalid_argument
 
@@ -27,7 +27,7 @@ class Address:
 
     def history(
         self,
-        channels: str | Sequence[str],
+        channels: Channels,
         *,
         types: str | Sequence[str] | None = None,
         order: Literal["oldest", "newest"] = "oldest",

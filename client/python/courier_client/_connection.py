@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from websockets.asyncio.client import ClientConnection, connect
@@ -63,7 +63,7 @@ class SubscriptionState(str, Enum):
 class ConnectionOptions:
     """What the connections of one client share."""
 
-    gateway: Gateway
+    gateway: Gateway[Any]
     tokens: Tokens
     give_up_after: float | None
     """Seconds that a gateway that was reached before may be away; None waits for ever."""
@@ -183,7 +183,8 @@ class Connection:
             )
         except InvalidStatus as error:
             response = error.response
-            raise incoming.answer_error(response.status_code, response.headers, bytes(response.body or b"")) from error
+            body = bytes(response.body or b"")
+            raise incoming.answer_error(response.status_code, response.headers, body, gateway.contract_hash) from error
         except (OSError, InvalidMessage) as error:
             raise incoming.unreachable(gateway.address.base_url, error) from error
         except InvalidHandshake as error:
@@ -210,7 +211,7 @@ class Connection:
         frame = closed.rcvd
         code, reason = (1006, "") if frame is None else (frame.code, frame.reason)
         headers = {} if socket.response is None else socket.response.headers
-        return incoming.close_error(code, reason, headers)
+        return incoming.close_error(code, reason, headers, self._gateway.contract_hash)
 
     def _retry_after(self, error: CourierError) -> None:
         """Sets the time of the next attempt. Raises `error` when none may follow, or none in time."""

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ._json import require_well_formed
+from .contract import Channel
 from .errors import invalid_argument
+
+Channels = str | Channel | Sequence[str | Channel]
+"""A channel or a pattern, or several."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class Filter:
 
 
 def filter_of(
-    channels: str | Sequence[str],
+    channels: Channels,
     types: str | Sequence[str] | None,
     from_: Literal["now", "earliest"],
 ) -> Filter:
@@ -31,8 +35,9 @@ def filter_of(
     return Filter(channel_names(channels), type_names(types), from_)
 
 
-def channel_names(channels: str | Sequence[str]) -> list[str]:
-    return _names("channels", channels)
+def channel_names(channels: Channels) -> list[str]:
+    given = [channels] if isinstance(channels, str | Channel) else channels
+    return _names("channels", [str(channel) for channel in given])
 
 
 def type_names(types: str | Sequence[str] | None) -> list[str] | None:

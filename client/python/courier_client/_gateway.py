@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
 
 from . import _incoming as incoming
 from . import _outgoing as outgoing
+from . import events
 from ._address import Address
+from ._filter import Channels
+from .contract import Contract, ContractModule, EventT_co
 from .envelope import EventDraft, HistoryPage, Receipt
 from .errors import CourierError
-from .events import AnyEvent
 from .options import HistoryOptions
 from .retry import Attempts, Backoff
 
@@ -52,13 +54,14 @@ class Call(Generic[ResultT]):
             raise
 
 
-class Gateway:
+class Gateway(Generic[EventT_co]):
     """One gateway, as the constructor of a client describes it."""
 
     def __init__(
         self,
         base_url: str,
         service_name: str,
+        contract: ContractModule[EventT_co, Any, Any, Any, Any] | None,
         *,
         timeout: float = 30.0,
         attempt_timeout: float = 10.0,
@@ -68,15 +71,23 @@ class Gateway:
     ) -> None:
         """Takes `ClientOptions`. Raises InvalidInputError, naming `base_url` or `service_name`."""
         self.address = Address(base_url)
-        self.headers = outgoing.identity_headers(service_name)
+        # Without a module, the type of the events is the default: that of this package's own.
+        module = cast("ContractModule[EventT_co, Any, Any, Any, Any]", events) if contract is None else contract
+        self.contract: Contract[EventT_co, Any, Any, Any, Any] = module.CONTRACT
+        self.headers = outgoing.identity_headers(service_name, self.contract.hash)
         self.timeout = timeout
         self.attempt_timeout = attempt_timeout
         self.connect_timeout = connect_timeout
         self.retry = retry or Backoff()
         self.ssl_context = ssl_context
 
+    @property
+    def contract_hash(self) -> str:
+        return self.contract.hash
+
     def publish(self, event: EventDraft[Any]) -> Call[Receipt]:
         """Raises InvalidInputError or TooLargeError."""
+        self.contract.check_channel(event.channel)
         key = event.idempotency_key or uuid.uuid4().hex
         return Call(
             f"publish of {event.type} on {event.channel}",
@@ -87,9 +98,10 @@ class Gateway:
             key,
         )
 
-    def history(self, channels: str | Sequence[str], **options: Unpack[HistoryOptions]) -> Call[HistoryPage[AnyEvent]]:
+    def history(self, channels: Channels, **options: Unpack[HistoryOptions[str]]) -> Call[HistoryPage[EventT_co]]:
         """Raises InvalidInputError, whose `issues` name `channels` or `types`."""
-        return Call("history", "GET", self.address.history(channels, **options), incoming.page_of)
+        url = self.address.history(channels, **options)
+        return Call("history", "GET", url, lambda document: incoming.page_of(document, self.contract))
 
     def attempts(self, call: Call[Any], timeout: float | None) -> Attempts:
         """The attempts at one call, for `timeout` seconds instead of the client's."""

@@ -10,29 +10,40 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
 from .codes import CLOSE_CODES, SERVER_CODES
-from .envelope import GenericEvent, HistoryPage, Receipt
+from .contract import Contract
+from .envelope import (
+    CourierGapData,
+    CourierGapEvent,
+    CourierLiveEvent,
+    GenericEvent,
+    HistoryPage,
+    Receipt,
+)
 from .errors import CourierError, Issue, UnexpectedAnswerError, error_of
-from .events import CONTRACT_HASH, EVENTS, AnyEvent, CourierGapEvent, CourierLiveEvent
-from .models import CourierGapData
 
 logger = logging.getLogger("courier_client")
 
 Notice = CourierGapEvent | CourierLiveEvent
 
+EventT = TypeVar("EventT")
 
-def read_answer(status: int, headers: Mapping[str, str], content: bytes) -> Any:
-    """The JSON object of an answer. Raises the CourierError that the answer stands for."""
+
+def read_answer(status: int, headers: Mapping[str, str], content: bytes, contract_hash: str) -> Any:
+    """The JSON object of an answer. Raises the CourierError that the answer stands for.
+
+    `contract_hash` is that of the client's contract.
+    """
     document = _read_json(content)
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         if isinstance(document, dict):
             return document
         raise UnexpectedAnswerError("UNEXPECTED_ANSWER", f"the answer ({status}) is not JSON")
-    raise answer_error(status, headers, content)
+    raise answer_error(status, headers, content, contract_hash)
 
 
 def _read_json(content: bytes | str) -> Any:
@@ -42,7 +53,7 @@ def _read_json(content: bytes | str) -> Any:
         return None
 
 
-def answer_error(status: int, headers: Mapping[str, str], content: bytes) -> CourierError:
+def answer_error(status: int, headers: Mapping[str, str], content: bytes, contract_hash: str) -> CourierError:
     """The error of an answer that is no success, from the gateway or from a proxy before it."""
     document = _read_json(content)
     if not isinstance(document, dict):
@@ -62,7 +73,7 @@ def answer_error(status: int, headers: Mapping[str, str], content: bytes) -> Cou
             if isinstance(issue, dict)
         ]
     if code == "BAD_REQUEST":
-        details["hint"] = _contract_hint(headers)
+        details["hint"] = _contract_hint(headers, contract_hash)
     known = code if code in SERVER_CODES else "INTERNAL_SERVER_ERROR"
     return error_of(known, str(document.get("detail") or code), **details)
 
@@ -94,14 +105,14 @@ def _proxy_error(status: int, headers: Mapping[str, str], details: dict[str, Any
     return UnexpectedAnswerError("UNEXPECTED_ANSWER", message, **details)
 
 
-def _contract_hint(headers: Mapping[str, str]) -> str | None:
-    """What to do when the gateway's contract is not the one that this package was generated from."""
+def _contract_hint(headers: Mapping[str, str], ours: str) -> str | None:
+    """What to do when the gateway's contract is not that of the client."""
     theirs = headers.get("x-courier-contract")
-    if theirs is None or theirs == CONTRACT_HASH:
+    if theirs is None or theirs == ours:
         return None
     return (
-        f"The gateway's contract is {theirs}, and this client was made from {CONTRACT_HASH}: "
-        "install the courier-client of the gateway's version, or update the gateway."
+        f"The gateway's contract is {theirs}, and that of this client is {ours}: "
+        "install the courier-client of the gateway's version or export its contract again, or update the gateway."
     )
 
 
@@ -127,11 +138,11 @@ def receipt_of(document: Any) -> Receipt:
         raise _unexpected("receipt", error) from error
 
 
-def page_of(document: Any) -> HistoryPage[AnyEvent]:
+def page_of(document: Any, contract: Contract[EventT, Any, Any, Any, Any]) -> HistoryPage[EventT]:
     try:
         gap = document.get("gap")
         return HistoryPage(
-            events=tuple(event_of(event) for event in document["events"]),
+            events=tuple(event_of(event, contract) for event in document["events"]),
             next=str(document["next"]),
             has_more=document["has_more"] is True,
             gap=None if gap is None else CourierGapData.model_validate(gap, extra="allow"),
@@ -140,12 +151,12 @@ def page_of(document: Any) -> HistoryPage[AnyEvent]:
         raise _unexpected("page of history", error) from error
 
 
-def message_of(text: str | bytes) -> AnyEvent | Notice:
+def message_of(text: str | bytes, contract: Contract[EventT, Any, Any, Any, Any]) -> EventT | Notice:
     """Reads one message of a subscription. Raises UnexpectedAnswerError."""
     document = _read_json(text)
     notice = _NOTICES.get(document.get("type")) if isinstance(document, dict) else None
     if notice is None:
-        return event_of(document)
+        return event_of(document, contract)
     try:
         return notice.model_validate(document, extra="allow")
     except ValidationError as error:
@@ -158,18 +169,16 @@ _NOTICES: dict[Any, type[Notice]] = {
 }
 
 
-def event_of(document: Any) -> AnyEvent:
-    """Reads an event: a GenericEvent when this version does not know the type or the form of the data."""
-    kind = EVENTS.get(str(document.get("type"))) if isinstance(document, dict) else None
+def event_of(document: Any, contract: Contract[EventT, Any, Any, Any, Any]) -> EventT:
+    """Reads an event: a GenericEvent when the contract does not know the type or the form of the data."""
+    kind = contract.events.get(str(document.get("type"))) if isinstance(document, dict) else None
     if kind is not None:
         try:
-            event: AnyEvent = kind.model_validate(document, extra="allow")  # type: ignore[assignment]
+            return cast("EventT", kind.model_validate(document, extra="allow"))
         except ValidationError as error:
             logger.warning("an event of another contract is given as a GenericEvent: %s", error)
-        else:
-            return event
     try:
-        return GenericEvent.model_validate(document, extra="allow")
+        return cast("EventT", GenericEvent.model_validate(document, extra="allow"))
     except ValidationError as error:
         raise _unexpected("event", error) from error
 
@@ -178,13 +187,13 @@ def _unexpected(what: str, error: Exception) -> UnexpectedAnswerError:
     return UnexpectedAnswerError("UNEXPECTED_ANSWER", f"what came is no {what}: {error}")
 
 
-def close_error(code: int, reason: str, headers: Mapping[str, str]) -> CourierError:
+def close_error(code: int, reason: str, headers: Mapping[str, str], contract_hash: str) -> CourierError:
     """The error of a closed connection. `headers` are those of the answer that opened the connection."""
     meaning = CLOSE_CODES.get(code)
     if meaning is None:
         told = "" if code in {1005, 1006} else f" (closed with {code})"
         return error_of("UNREACHABLE", f"the connection was lost{told}", close_code=code)
-    hint = _contract_hint(headers) if meaning.code == "BAD_REQUEST" else None
+    hint = _contract_hint(headers, contract_hash) if meaning.code == "BAD_REQUEST" else None
     return error_of(meaning.code, reason or meaning.hint, hint=hint or meaning.hint, close_code=code)
 
 

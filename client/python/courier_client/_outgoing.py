@@ -14,7 +14,6 @@ from ._json import json_of
 from ._version import __version__
 from .envelope import EventDraft
 from .errors import Issue, TooLargeError, invalid_argument
-from .events import CONTRACT_HASH
 
 MAX_DATA_BYTES = 100 * 1024
 """The largest data of an event, in bytes of JSON in UTF-8."""
@@ -23,7 +22,7 @@ CLIENT_NAME = f"courier-client-python/{__version__}"
 _SERVICE_NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
 
-def identity_headers(service_name: str) -> dict[str, str]:
+def identity_headers(service_name: str, contract_hash: str) -> dict[str, str]:
     """Headers that name the caller in the gateway's metrics and logs. The token alone decides what it may do.
 
     Raises InvalidInputError, naming `service_name`.
@@ -33,7 +32,7 @@ def identity_headers(service_name: str) -> dict[str, str]:
     return {
         "User-Agent": f"{CLIENT_NAME} ({service_name})",
         "X-Courier-Client": CLIENT_NAME,
-        "X-Courier-Contract": CONTRACT_HASH,
+        "X-Courier-Contract": contract_hash,
     }
 
 

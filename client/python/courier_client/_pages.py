@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 from .envelope import HistoryPage
 from .errors import GapError
-from .events import AnyEvent
-from .options import HistoryOptions
+from .options import HistoryOptions, TypeT
+
+EventT = TypeVar("EventT")
 
 
-class Pages:
+class Pages(Generic[TypeT]):
     """How far an iteration over the history has come, page after page."""
 
     def __init__(
         self,
         *,
-        types: str | Sequence[str] | None = None,
+        types: TypeT | Sequence[TypeT] | None = None,
         after: str | None = None,
         page_size: int | None = None,
         on_gap: Literal["continue", "fail"] = "fail",
@@ -25,10 +26,10 @@ class Pages:
         """Takes `IterationOptions`."""
         self._on_gap = on_gap
         self.has_more = True
-        self.next: HistoryOptions = {"types": types, "after": after, "limit": page_size}
+        self.next: HistoryOptions[TypeT] = {"types": types, "after": after, "limit": page_size}
         """The options that read the next page."""
 
-    def events_of(self, page: HistoryPage[AnyEvent]) -> tuple[AnyEvent, ...]:
+    def events_of(self, page: HistoryPage[EventT]) -> tuple[EventT, ...]:
         """The events of the page that was read last. Raises GapError."""
         if page.gap is not None and self._on_gap == "fail":
             raise GapError(page.gap)

@@ -9,14 +9,16 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal
 
 import anyio
-from typing_extensions import Unpack
+from typing_extensions import TypeVar, Unpack
 
 from ._outgoing import snapshot
+from .contract import Channel
 from .envelope import Data, EventDraft
 from .errors import ClosedError, CourierError, QueueFullError, invalid_argument
+from .events import Submit
 from .options import EventOptions
 from .retry import Backoff
 
@@ -31,7 +33,10 @@ OnError = Callable[[Exception, EventDraft[Any]], object]
 """A function that is called with each event that will not be stored, and the error that says why."""
 
 
-class BackgroundPublisher:
+SubmitT = TypeVar("SubmitT", default=Submit)
+
+
+class BackgroundPublisher(Generic[SubmitT]):
     """Publishes events one after another, in the order in which they were submitted.
 
     A publish that fails for a while is repeated until the event is stored. An event that the gateway
@@ -41,7 +46,7 @@ class BackgroundPublisher:
 
     def __init__(
         self,
-        client: CourierClient,
+        client: CourierClient[Any, Any, Any, SubmitT],
         *,
         max_events: int = 1000,
         when_full: Literal["drop-oldest", "drop-newest"] = "drop-oldest",
@@ -109,9 +114,9 @@ class BackgroundPublisher:
     async def __aexit__(self, *_error: object) -> None:
         await self.aclose()
 
-    def submit(
+    def _submit(
         self,
-        channel: str,
+        channel: str | Channel,
         event_type: str,
         data: Data,
         **options: Unpack[EventOptions],
@@ -121,13 +126,20 @@ class BackgroundPublisher:
         `timestamp` is the time of this call by default. Later changes of `data` have no effect.
 
         Args:
-            channel: Such as `backtest.b1`.
+            channel: A name such as `backtest.b1`, or one that `courier_client.channels` makes.
             event_type: Such as `backtest.progress`.
             data: A mapping or one of `courier_client.models`; at most 100 KiB as JSON.
             **options: `correlation_id`, `user_id`, `timestamp`, `traceparent`, `idempotency_key`:
                 see `EventOptions`.
         """
-        self.submit_event(EventDraft(channel=channel, type=event_type, data=data, **options))
+        self.submit_event(EventDraft(channel=str(channel), type=event_type, data=data, **options))
+
+    if TYPE_CHECKING:
+        submit: SubmitT
+        """As `_submit`, with the channels and the data that the contract has for each event type."""
+
+    else:
+        submit = _submit
 
     def submit_event(self, event: EventDraft[Any]) -> None:
         """Submits a draft, which the functions of `courier_client.events` make. Otherwise as `submit`."""

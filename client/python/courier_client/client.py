@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal
 
 import anyio
 import httpx
-from typing_extensions import Unpack
+from typing_extensions import TypeVar, Unpack
 
 from . import _incoming as incoming
 from ._connection import ConnectionOptions
-from ._filter import filter_of
+from ._filter import Channels, filter_of
 from ._gateway import Call, Gateway, ResultT
 from ._pages import Pages
 from ._tokens import Token, Tokens, source_of
-from .envelope import Data, EventDraft, HistoryPage, Receipt
+from .contract import Channel, ContractModule
+from .envelope import Data, Event, EventDraft, HistoryPage, Receipt
 from .errors import ClosedError, CourierError, UnauthorizedError
-from .events import AnyEvent
+from .events import AnyEvent, EventType, Publish, Submit
 from .options import ClientOptions, EventOptions, HistoryOptions, IterationOptions
 from .subscription import OnGap, OnState, Subscription
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from typing_extensions import Self
 
     from .cursor import Cursor
@@ -32,7 +35,13 @@ MAX_REQUESTS = 100
 """Requests at a time: as many as HTTPX keeps connections. Requests that wait inside HTTPX slow each other down."""
 
 
-class CourierClient:
+EventT = TypeVar("EventT", bound=Event[Any], default=AnyEvent)
+TypeT = TypeVar("TypeT", bound=str, default=EventType)
+PublishT = TypeVar("PublishT", default="Publish[Coroutine[Any, Any, Receipt]]")
+SubmitT = TypeVar("SubmitT", default=Submit)
+
+
+class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
     """Speaks to one gateway, in one event loop. Make one and share it: it reuses connections.
 
     Every call that fails raises a CourierError within its `timeout`.
@@ -44,6 +53,7 @@ class CourierClient:
         service_name: str = "prophet",
         token: Token | None = None,
         *,
+        contract: ContractModule[EventT, TypeT, PublishT, Any, SubmitT] | None = None,
         give_up_after: float | None = 300.0,
         **options: Unpack[ClientOptions],
     ) -> None:
@@ -54,6 +64,9 @@ class CourierClient:
             service_name: Names the caller in the gateway's metrics. The token alone decides what it may do.
             token: A token, or a function (async or not) that returns one whenever another is needed.
                 Without it, the client uses the value that COURIER_TOKEN has now.
+            contract: The module of the gateway's contract, which `courier contract export --format python`
+                writes; by default `courier_client.events`. Events are of its classes, and type checkers
+                check what is published with it.
             give_up_after: Seconds that the gateway may be away before a subscription that had
                 reached it ends with an error; None waits for ever.
             **options: `timeout`, `attempt_timeout` and `connect_timeout` in seconds, `retry`,
@@ -62,10 +75,10 @@ class CourierClient:
         Raises:
             InvalidInputError: naming `base_url` or `service_name`.
         """
-        self._gateway = Gateway(base_url, service_name, **options)
+        self._gateway: Gateway[EventT] = Gateway(base_url, service_name, contract, **options)
         self._tokens = Tokens(source_of(token), self._gateway.timeout)
         self._connection_options = ConnectionOptions(self._gateway, self._tokens, give_up_after)
-        self._subscriptions: set[Subscription] = set()
+        self._subscriptions: set[Subscription[Any]] = set()
         self._slots = asyncio.Semaphore(MAX_REQUESTS)
         self._http = httpx.AsyncClient(
             headers=self._gateway.headers,
@@ -85,9 +98,9 @@ class CourierClient:
             await subscription.aclose()
         await self._http.aclose()
 
-    async def publish(
+    async def _publish(
         self,
-        channel: str,
+        channel: str | Channel,
         event_type: str,
         data: Data,
         *,
@@ -100,7 +113,7 @@ class CourierClient:
         the event is stored once.
 
         Args:
-            channel: Such as `backtest.b1`.
+            channel: A name such as `backtest.b1`, or one that `courier_client.channels` makes.
             event_type: Such as `backtest.progress`.
             data: A mapping or one of `courier_client.models`; at most 100 KiB as JSON.
             timeout: Seconds, instead of the client's.
@@ -113,8 +126,15 @@ class CourierClient:
                 the `idempotency_key` of the error. RateLimitedError, UnreachableError and
                 CourierTimeoutError say why.
         """
-        draft = EventDraft(channel=channel, type=event_type, data=data, **options)
+        draft = EventDraft(channel=str(channel), type=event_type, data=data, **options)
         return await self.publish_event(draft, timeout=timeout)
+
+    if TYPE_CHECKING:
+        publish: PublishT
+        """As `_publish`, with the channels and the data that the contract has for each event type."""
+
+    else:
+        publish = _publish
 
     async def publish_event(self, event: EventDraft[Any], *, timeout: float | None = None) -> Receipt:
         """Publishes a draft, which the functions of `courier_client.events` make. Otherwise as `publish`."""
@@ -122,11 +142,11 @@ class CourierClient:
 
     async def history(
         self,
-        channels: str | Sequence[str],
+        channels: Channels,
         *,
         timeout: float | None = None,
-        **options: Unpack[HistoryOptions],
-    ) -> HistoryPage[AnyEvent]:
+        **options: Unpack[HistoryOptions[TypeT]],
+    ) -> HistoryPage[EventT]:
         """Reads one page of the stored events.
 
         Args:
@@ -140,9 +160,7 @@ class CourierClient:
         """
         return await self._send(self._gateway.history(channels, **options), timeout)
 
-    def iterate_history(
-        self, channels: str | Sequence[str], **options: Unpack[IterationOptions]
-    ) -> AsyncIterator[AnyEvent]:
+    def iterate_history(self, channels: Channels, **options: Unpack[IterationOptions[TypeT]]) -> AsyncIterator[EventT]:
         """Iterates over the stored events, oldest first, page after page, up to the present.
 
         Args:
@@ -154,22 +172,22 @@ class CourierClient:
         """
         return self._events_of(channels, Pages(**options))
 
-    async def _events_of(self, channels: str | Sequence[str], pages: Pages) -> AsyncIterator[AnyEvent]:
+    async def _events_of(self, channels: Channels, pages: Pages[TypeT]) -> AsyncIterator[EventT]:
         while pages.has_more:
             for event in pages.events_of(await self.history(channels, **pages.next)):
                 yield event
 
     def subscribe(
         self,
-        channels: str | Sequence[str],
+        channels: Channels,
         *,
         on_gap: OnGap,
-        types: str | Sequence[str] | None = None,
+        types: TypeT | Sequence[TypeT] | None = None,
         from_: Literal["now", "earliest"] = "now",
         last_event_id: str | None = None,
         cursor: Cursor | None = None,
         on_state: OnState | None = None,
-    ) -> Subscription:
+    ) -> Subscription[EventT]:
         """Subscribes to every later event that matches: each comes once, in order, through lost connections.
 
             async with client.subscribe("backtest.*", on_gap="fail") as subscription:
@@ -204,6 +222,7 @@ class CourierClient:
         self._assert_open()
         subscription = Subscription(
             self._connection_options,
+            self._gateway.contract,
             filter_of(channels, types, from_),
             self._subscriptions.discard,
             last_event_id=last_event_id,
@@ -250,4 +269,6 @@ class CourierClient:
                 response = await self._http.send(request)
         except httpx.RequestError as error:
             raise incoming.unreachable(self._gateway.address.base_url, error) from error
-        return incoming.read_answer(response.status_code, response.headers, response.content)
+        return incoming.read_answer(
+            response.status_code, response.headers, response.content, self._gateway.contract_hash
+        )

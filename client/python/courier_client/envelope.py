@@ -1,17 +1,16 @@
-"""The forms of events: as subscribers receive them, and as callers publish them."""
+"""The forms of events: as subscribers receive them, and as callers publish them, in every contract."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, ValidationError
 
-from ._model import Model
-from .errors import InvalidInputError, Issue, invalid_argument
-from .models import CourierGapData, EventMetadata
+from ._model import Model, matching
+from .errors import InvalidInputError, Issue
 
 Data = Mapping[str, Any] | BaseModel
 """The data of an event to publish: a mapping, or a model such as those of `courier_client.models`."""
@@ -21,8 +20,30 @@ DataT_co = TypeVar("DataT_co", covariant=True)
 ModelT = TypeVar("ModelT", bound=Model)
 
 
-class Event(Model, Generic[DataT]):
-    """An event as subscribers receive it. `courier_client.events` has a subclass for each type."""
+_Token = Annotated[str, Field(max_length=128, pattern="^[\\x21-\\x7e]+$")]
+_TRACEPARENT = (
+    r"^(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-[\x20-\x7e]*)?(?!\n)$"
+)
+_Traceparent = Annotated[str, Field(max_length=128), matching(_TRACEPARENT, _TRACEPARENT)]
+
+
+class EventMetadata(Model, frozen=True):
+    """The metadata of every event."""
+
+    timestamp: AwareDatetime
+    """When it happened: ISO 8601 in UTC."""
+    source: str
+    """Who published it: the `sub` of the publisher's token."""
+    correlation_id: _Token | None = None
+    """Ties together what belongs to one piece of work, across services."""
+    user_id: _Token | None = None
+    """The user on whose behalf it happened."""
+    traceparent: _Traceparent | None = None
+    """W3C trace context of the work that the event is part of."""
+
+
+class Event(Model, Generic[DataT], frozen=True):
+    """An event as subscribers receive it. A contract's module has a subclass for each type."""
 
     id: str
     """The event's position in the log, `<epoch>-<number>`; opaque. A subscription may resume after it."""
@@ -32,11 +53,62 @@ class Event(Model, Generic[DataT]):
     data: DataT
 
 
-class GenericEvent(Event[dict[str, Any]]):
-    """An event whose type this version does not know, or whose data does not match this version's model."""
+class GenericData(dict[str, Any]):
+    """The data of a GenericEvent, as the gateway sent it."""
+
+    def __getattr__(self, name: str) -> Any:
+        message = (
+            f"the data of this event is a dict without the attribute {name!r}: the contract of this client does not "
+            "know the type of the event, or the form of its data. Check for GenericEvent first, or update the contract"
+        )
+        raise AttributeError(message)
 
 
-class Receipt(Model):
+class GenericEvent(Event[Annotated[dict[str, Any], AfterValidator(GenericData)]], frozen=True):
+    """An event whose type this contract does not know, or whose data does not match this contract's model."""
+
+    if TYPE_CHECKING:
+        # Type checkers narrow a union by `type` only where every class declares other values. This is no value
+        # that occurs: it keeps GenericEvent apart from the types of every contract.
+        type: Literal["(a type or form of another contract)"]
+
+    @property
+    def type_name(self) -> str:
+        """The event's `type`, as a `str` for type checkers, to which `type` is no type of the contract."""
+        return self.type
+
+
+class CourierGapData(Model, frozen=True):
+    """Data of `courier.gap`: events are missing."""
+
+    # A later gateway may give other reasons, and this version must read them.
+    reason: str
+    """`expired`: older than retention. `epoch`: the position is of another log, or of a lost state of this one.
+    `ahead`: the position is past the end of this log."""
+    requested: str
+    """The position that was asked for."""
+    resumed_from: str
+    """Events after this position follow."""
+
+
+class CourierLiveData(Model, frozen=True):
+    """Data of `courier.live`: every stored event has been given."""
+
+    position: str
+    """Everything up to here has been given. From here on, events arrive as they happen."""
+    replayed: Annotated[int, Field(ge=0, le=9007199254740991)]
+    """How many events were given from the log; 0 when the notice comes again."""
+
+
+class CourierGapEvent(Event[CourierGapData], frozen=True):
+    type: Literal["courier.gap"]
+
+
+class CourierLiveEvent(Event[CourierLiveData], frozen=True):
+    type: Literal["courier.live"]
+
+
+class Receipt(Model, frozen=True):
     """The gateway's answer to a publish: the event is stored."""
 
     id: str
@@ -82,8 +154,12 @@ class EventDraft(Generic[DataT_co]):
 
 
 def checked(model: type[ModelT], fields: Mapping[str, Any]) -> ModelT:
-    """Makes a model of the fields that are not None. Raises InvalidInputError, whose `issues` name the fields."""
-    given = {name: value for name, value in fields.items() if value is not None}
+    """Makes a model. None means that an optional field is absent.
+
+    Raises InvalidInputError, whose `issues` name the fields.
+    """
+    known = model.model_fields
+    given = {name: value for name, value in fields.items() if value is not None or known[name].is_required()}
     try:
         return model.model_validate(given, by_name=True, by_alias=False)
     except ValidationError as error:
@@ -93,16 +169,3 @@ def checked(model: type[ModelT], fields: Mapping[str, Any]) -> ModelT:
         ]
         message = "; ".join(f"{issue.path}: {issue.message}" for issue in issues)
         raise InvalidInputError("INVALID_ARGUMENT", message, issues=issues) from error
-
-
-def channel_of(channel: str | None, form: str, identifier: str | None) -> str:
-    """Returns `channel`, or else the channel of `form` (`backtest.{backtest_id}`) with `identifier` in it.
-
-    Raises InvalidInputError when both are None.
-    """
-    if channel is not None:
-        return channel
-    prefix, field = form.rstrip("}").split("{")
-    if identifier is not None:
-        return f"{prefix}{identifier}"
-    raise invalid_argument(f"there is no channel: give `{field}` or `channel`", path="channel")

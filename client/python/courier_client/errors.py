@@ -10,7 +10,7 @@ from .codes import meaning_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .models import CourierGapData
+    from .envelope import CourierGapData
 
 
 @dataclass(frozen=True)

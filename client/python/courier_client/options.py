@@ -5,11 +5,17 @@ from __future__ import annotations
 import ssl
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Generic, Literal
 
-from typing_extensions import TypedDict
+from typing_extensions import TypedDict, TypeVar
 
 from .retry import Backoff
+
+if TYPE_CHECKING:
+    from .events import EventType
+
+TypeT = TypeVar("TypeT", default="EventType")
+"""The names of the event types of a contract."""
 
 
 class ClientOptions(TypedDict, total=False):
@@ -45,10 +51,10 @@ class EventOptions(TypedDict, total=False):
     """A publish that is repeated with the same key within 24 h is stored once. Made by the client by default."""
 
 
-class HistoryOptions(TypedDict, total=False):
+class HistoryOptions(TypedDict, Generic[TypeT], total=False):
     """Which page of the history to read."""
 
-    types: str | Sequence[str] | None
+    types: TypeT | Sequence[TypeT] | None
     """Only events of these types; all types by default."""
     order: Literal["oldest", "newest"]
     """Which events come first; the oldest by default."""
@@ -60,10 +66,10 @@ class HistoryOptions(TypedDict, total=False):
     """Events in the page, 1 to 1000; 100 by default."""
 
 
-class IterationOptions(TypedDict, total=False):
+class IterationOptions(TypedDict, Generic[TypeT], total=False):
     """Which events of the history to iterate over, oldest first."""
 
-    types: str | Sequence[str] | None
+    types: TypeT | Sequence[TypeT] | None
     """Only events of these types; all types by default."""
     after: str | None
     """A position. The iteration starts after it; at the oldest stored event by default."""

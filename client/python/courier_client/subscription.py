@@ -20,16 +20,18 @@ import inspect
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal
 
 import anyio
+from typing_extensions import TypeVar
 
 from ._connection import Connection, ConnectionOptions, SubscriptionState
 from ._filter import Filter
 from ._incoming import Notice, message_of
+from .contract import Contract
+from .envelope import CourierGapData, CourierGapEvent, CourierLiveEvent, Event
 from .errors import ClosedError, CourierError, GapError, invalid_argument
-from .events import AnyEvent, CourierGapEvent, CourierLiveEvent
-from .models import CourierGapData
+from .events import AnyEvent
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -44,7 +46,10 @@ OnState = Callable[[SubscriptionState], object]
 """A function that is called with each new state."""
 
 
-class Subscription:
+EventT = TypeVar("EventT", bound=Event[Any], default=AnyEvent)
+
+
+class Subscription(Generic[EventT]):
     """An async iterator of events, and an async context manager that closes it. For one consumer at a time.
 
     `CourierClient.subscribe` makes subscriptions, and describes their options and errors.
@@ -53,8 +58,9 @@ class Subscription:
     def __init__(
         self,
         connection: ConnectionOptions,
+        contract: Contract[EventT, Any, Any, Any, Any],
         filter_: Filter,
-        on_closed: Callable[[Subscription], None],
+        on_closed: Callable[[Subscription[Any]], None],
         *,
         last_event_id: str | None,
         on_gap: OnGap,
@@ -63,6 +69,7 @@ class Subscription:
     ) -> None:
         if not callable(on_gap) and on_gap not in {"continue", "fail"}:
             raise invalid_argument(f"on_gap must be 'continue', 'fail' or a function, not {on_gap!r}")
+        self._contract = contract
         self._on_closed = on_closed
         self._on_gap = on_gap
         self._on_state = on_state
@@ -70,7 +77,7 @@ class Subscription:
         self._must_load_cursor = cursor is not None and last_event_id is None
         # A new connection resumes after this position.
         self._position = last_event_id
-        self._pending: AnyEvent | Notice | None = None
+        self._pending: EventT | Notice | None = None
         self._unsaved_position: str | None = None
         self._state = SubscriptionState.IDLE
         self._entered = False
@@ -113,7 +120,7 @@ class Subscription:
     async def __aexit__(self, *_error: object) -> None:
         await self.aclose()
 
-    async def __aiter__(self) -> AsyncGenerator[AnyEvent, None]:
+    async def __aiter__(self) -> AsyncGenerator[EventT, None]:
         try:
             while True:
                 try:
@@ -126,7 +133,7 @@ class Subscription:
             if not self._entered:
                 await self.aclose()
 
-    async def __anext__(self) -> AnyEvent:
+    async def __anext__(self) -> EventT:
         if self._state is not SubscriptionState.CLOSED:
             async with self._consuming():
                 await self.commit()
@@ -191,17 +198,17 @@ class Subscription:
         if self._state is SubscriptionState.CLOSED:
             raise ClosedError("CLOSED", "the subscription was closed")
 
-    async def _receive(self) -> AnyEvent | Notice:
+    async def _receive(self) -> EventT | Notice:
         """Returns the pending message, or else the next one, which is pending then."""
         if self._must_load_cursor and self._cursor is not None:
             position = self._cursor.load()
             self._position = await position if inspect.isawaitable(position) else position
             self._must_load_cursor = False
         if self._pending is None:
-            self._pending = message_of(await self._connection.receive())
+            self._pending = message_of(await self._connection.receive(), self._contract)
         return self._pending
 
-    async def _handle(self, message: AnyEvent | Notice) -> AnyEvent | None:
+    async def _handle(self, message: EventT | Notice) -> EventT | None:
         """Handles the pending message. Returns an event to give to the consumer, and None for a notice."""
         if isinstance(message, CourierGapEvent):
             await self._report_gap(message.data)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Generic
 
 import httpx
-from typing_extensions import Unpack
+from typing_extensions import TypeVar, Unpack
 
 from . import _incoming as incoming
+from ._filter import Channels
 from ._gateway import Call, Gateway, ResultT
 from ._pages import Pages
 from ._tokens import SyncTokens, source_of
-from .envelope import Data, EventDraft, HistoryPage, Receipt
+from .contract import Channel, ContractModule
+from .envelope import Data, Event, EventDraft, HistoryPage, Receipt
 from .errors import ClosedError, CourierError, UnauthorizedError
-from .events import AnyEvent
+from .events import AnyEvent, EventType, Publish
 from .options import ClientOptions, EventOptions, HistoryOptions, IterationOptions
 
 if TYPE_CHECKING:
@@ -24,7 +26,12 @@ if TYPE_CHECKING:
     from .retry import Attempts
 
 
-class SyncCourierClient:
+EventT = TypeVar("EventT", bound=Event[Any], default=AnyEvent)
+TypeT = TypeVar("TypeT", bound=str, default=EventType)
+PublishT = TypeVar("PublishT", default=Publish[Receipt])
+
+
+class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
     """`CourierClient` without asyncio and without subscriptions. Several threads may share one.
 
     The methods take and raise what those of `CourierClient` take and raise.
@@ -35,10 +42,12 @@ class SyncCourierClient:
         base_url: str = "http://localhost:8766",
         service_name: str = "prophet",
         token: str | Callable[[], str] | None = None,
+        *,
+        contract: ContractModule[EventT, TypeT, Any, PublishT, Any] | None = None,
         **options: Unpack[ClientOptions],
     ) -> None:
         """As `CourierClient`. A function that returns tokens must not be async."""
-        self._gateway = Gateway(base_url, service_name, **options)
+        self._gateway: Gateway[EventT] = Gateway(base_url, service_name, contract, **options)
         self._tokens = SyncTokens(source_of(token))
         self._http = httpx.Client(headers=self._gateway.headers, verify=self._gateway.ssl_context or True)
 
@@ -52,9 +61,9 @@ class SyncCourierClient:
         """Closes the connections."""
         self._http.close()
 
-    def publish(
+    def _publish(
         self,
-        channel: str,
+        channel: str | Channel,
         event_type: str,
         data: Data,
         *,
@@ -62,8 +71,15 @@ class SyncCourierClient:
         **options: Unpack[EventOptions],
     ) -> Receipt:
         """As `CourierClient.publish`."""
-        draft = EventDraft(channel=channel, type=event_type, data=data, **options)
+        draft = EventDraft(channel=str(channel), type=event_type, data=data, **options)
         return self.publish_event(draft, timeout=timeout)
+
+    if TYPE_CHECKING:
+        publish: PublishT
+        """As `_publish`, with the channels and the data that the contract has for each event type."""
+
+    else:
+        publish = _publish
 
     def publish_event(self, event: EventDraft[Any], *, timeout: float | None = None) -> Receipt:
         """As `CourierClient.publish_event`."""
@@ -71,19 +87,19 @@ class SyncCourierClient:
 
     def history(
         self,
-        channels: str | Sequence[str],
+        channels: Channels,
         *,
         timeout: float | None = None,
-        **options: Unpack[HistoryOptions],
-    ) -> HistoryPage[AnyEvent]:
+        **options: Unpack[HistoryOptions[TypeT]],
+    ) -> HistoryPage[EventT]:
         """As `CourierClient.history`."""
         return self._send(self._gateway.history(channels, **options), timeout)
 
-    def iterate_history(self, channels: str | Sequence[str], **options: Unpack[IterationOptions]) -> Iterator[AnyEvent]:
+    def iterate_history(self, channels: Channels, **options: Unpack[IterationOptions[TypeT]]) -> Iterator[EventT]:
         """As `CourierClient.iterate_history`."""
         return self._events_of(channels, Pages(**options))
 
-    def _events_of(self, channels: str | Sequence[str], pages: Pages) -> Iterator[AnyEvent]:
+    def _events_of(self, channels: Channels, pages: Pages[TypeT]) -> Iterator[EventT]:
         while pages.has_more:
             yield from pages.events_of(self.history(channels, **pages.next))
 
@@ -122,4 +138,6 @@ class SyncCourierClient:
             response = self._http.send(request)
         except httpx.RequestError as error:
             raise incoming.unreachable(self._gateway.address.base_url, error) from error
-        return incoming.read_answer(response.status_code, response.headers, response.content)
+        return incoming.read_answer(
+            response.status_code, response.headers, response.content, self._gateway.contract_hash
+        )

@@ -27,6 +27,7 @@ from processes import Gateway, token
 from servers import deaf_server, free_port
 from waiting import until
 
+PROGRESS: events.BacktestProgressDict = {"backtest_id": "b1", "progress": 0.5}
 Told = list[tuple[type[Exception], Any]]
 
 
@@ -111,8 +112,9 @@ async def test_a_refused_event_does_not_delay_the_others(gateway: Gateway) -> No
         gateway.url, gateway.token(), on_error=lambda error, event: told.append((type(error), event.channel))
     ) as background:
         background.submit("backtest.refused", "backtest.progress", {"backtest_id": "refused", "progress": 2})
-        background.submit("backtest.cyclic", "backtest.progress", {"anything": object()})
-        background.submit("backtest.naive", "backtest.progress", {}, timestamp=datetime(2026, 1, 2))  # noqa: DTZ001
+        background.submit_event(EventDraft("backtest.cyclic", "backtest.progress", {"anything": object()}))
+        naive = datetime(2026, 1, 2)  # noqa: DTZ001 (the fault under test)
+        background.submit("backtest.naive", "backtest.progress", PROGRESS, timestamp=naive)
         background.submit_event(None)  # type: ignore[arg-type]
         background.submit_event(progress("refused", 1))
         assert await background.flush(10)
@@ -128,9 +130,18 @@ async def test_a_refused_event_does_not_delay_the_others(gateway: Gateway) -> No
     assert told[-1] == (UnauthorizedError, None)
 
 
+async def test_a_channel_that_there_is_not_is_refused() -> None:
+    told: list[str] = []
+    async with publisher("http://127.0.0.1:1", "t1", on_error=lambda error, _: told.append(str(error))) as background:
+        background.submit("nowhere.x", "backtest.progress", PROGRESS)
+        assert await background.flush(10)
+        assert counters(background) == {"submitted": 1, "refused": 1}
+    assert "backtest.{id}" in told[0]
+
+
 async def test_later_changes_of_submitted_data_have_no_effect(gateway: Gateway) -> None:
     async with publisher(gateway.url, gateway.token()) as background:
-        data: dict[str, Any] = {"backtest_id": "mutable", "progress": 0.5, "bars_processed": 1}
+        data: events.BacktestProgressDict = {"backtest_id": "mutable", "progress": 0.5, "bars_processed": 1}
         background.submit("backtest.mutable", "backtest.progress", data)
         data["bars_processed"] = 2
         assert await background.flush(10)

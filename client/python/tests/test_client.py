@@ -19,8 +19,11 @@ from courier_client import (
     UnauthorizedError,
     UnavailableError,
     __version__,
+    events,
 )
 from processes import Gateway, ScriptedServer
+
+PROGRESS: events.BacktestProgressDict = {"backtest_id": "b1", "progress": 0.5}
 
 WRONG_ADDRESSES = [
     "localhost:8766",
@@ -75,7 +78,7 @@ def test_a_wrong_service_name_is_refused_at_once() -> None:
 STORED = {
     "name": "stored",
     "why": "Who is it?",
-    "publish": {"channel": "backtest.b1", "type": "backtest.progress", "data": {}},
+    "publish": {"channel": "backtest.b1", "type": "backtest.progress", "data": PROGRESS},
     "answers": [{"receipt": "e1-1"}],
     "result": {"receipt": "e1-1"},
 }
@@ -84,7 +87,7 @@ STORED = {
 async def test_the_client_names_its_version_and_contract(scripted_server: ScriptedServer) -> None:
     # The address of a run has a path, as the address of a gateway behind a proxy may have.
     async with scripted_server.play(STORED) as run, CourierClient(f"{run.url}/", token="t1") as client:
-        await client.publish("backtest.b1", "backtest.progress", {})
+        await client.publish("backtest.b1", "backtest.progress", PROGRESS)
         (call,) = (await run.seen())["calls"]
     assert call["client"] == f"courier-client-python/{__version__}"
     assert call["contract"] == CONTRACT_HASH
@@ -96,7 +99,7 @@ async def test_the_token_may_come_from_the_environment(
     # A token from a file or a shell may end with a line break.
     monkeypatch.setenv("COURIER_TOKEN", "t1\n")
     async with scripted_server.play(STORED) as run, CourierClient(run.url) as client:
-        await client.publish("backtest.b1", "backtest.progress", {})
+        await client.publish("backtest.b1", "backtest.progress", PROGRESS)
 
 
 @pytest.mark.parametrize("token", [None, "", "two words"])
@@ -104,7 +107,7 @@ async def test_without_a_token_nothing_is_sent(token: str | None, monkeypatch: p
     monkeypatch.delenv("COURIER_TOKEN", raising=False)
     async with CourierClient("http://127.0.0.1:1", token=token) as client:
         with pytest.raises(UnauthorizedError, match="COURIER_TOKEN"):
-            await client.publish("backtest.b1", "backtest.progress", {})
+            await client.publish("backtest.b1", "backtest.progress", PROGRESS)
         with pytest.raises(UnauthorizedError):
             await anext(client.subscribe("**", on_gap="fail"))
 
@@ -116,7 +119,7 @@ async def test_a_token_function_that_hangs_times_out() -> None:
 
     async with CourierClient("http://127.0.0.1:1", token=token, timeout=0.05) as client:
         with pytest.raises(UnavailableError):
-            await client.publish("backtest.b1", "backtest.progress", {})
+            await client.publish("backtest.b1", "backtest.progress", PROGRESS)
         with pytest.raises(UnavailableError) as caught:
             await anext(client.subscribe("**", on_gap="fail"))
         assert caught.value.code == "TOKEN_UNAVAILABLE"
@@ -127,7 +130,7 @@ async def test_a_closed_client_raises() -> None:
     await client.aclose()
     await client.aclose()
     with pytest.raises(ClosedError):
-        await client.publish("backtest.b1", "backtest.progress", {})
+        await client.publish("backtest.b1", "backtest.progress", PROGRESS)
     with pytest.raises(ClosedError):
         client.subscribe("**", on_gap="fail")
 

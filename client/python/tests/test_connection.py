@@ -104,7 +104,7 @@ async def test_a_refused_subscription_ends(gateway: Gateway) -> None:
         with pytest.raises(InvalidInputError, match=r"a\.\.b"):
             await anext(client.subscribe("a..b", on_gap="fail"))
         with pytest.raises(InvalidInputError, match="types"):
-            await anext(client.subscribe("**", types="no.such.type", on_gap="fail"))
+            await anext(client.subscribe("**", types="no.such.type", on_gap="fail"))  # type: ignore[arg-type]
         with pytest.raises(InvalidInputError, match="position"):
             await anext(client.subscribe("**", last_event_id="yesterday!", on_gap="fail"))
         for nothing in ([], "", ["backtest.b1", ""]):

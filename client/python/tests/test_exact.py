@@ -102,13 +102,14 @@ async def test_a_background_publisher_refuses_it_at_once() -> None:
     told: list[Any] = []
     async with CourierClient("http://127.0.0.1:1", token="t1") as client:
         async with BackgroundPublisher(client, on_error=lambda error, _: told.append(error)) as background:
-            background.submit("strategy.s1", "strategy.generation.started", {"parameters": {"a": 2**53}})
+            background.submit(
+                "strategy.s1", "strategy.generation.started", {"strategy_id": "s1", "parameters": {"a": 2**53}}
+            )
             assert background.refused == 1
     assert [error.issues for error in told] == [(Issue("data.parameters.a", INEXACT),)]
 
 
 HALF: list[tuple[dict[str, Any], str]] = [
-    ({"channel": "strategy.\ud83d"}, "channel"),
     ({"type": "\ud83d"}, "type"),
     ({"correlation_id": "\ud83d"}, "metadata.correlation_id"),
     ({"user_id": "\ud83d"}, "metadata.user_id"),
@@ -128,6 +129,15 @@ async def test_the_rest_of_an_event_is_checked_too(fields: dict[str, Any], path:
         with pytest.raises(InvalidInputError) as caught:
             await client.publish_event(EventDraft(**{**sound, **fields}))
     assert caught.value.issues == (Issue(path, ILL_FORMED),)
+
+
+async def test_a_channel_with_half_a_character_is_no_channel() -> None:
+    async with CourierClient("http://127.0.0.1:1", token="t1") as client:
+        with pytest.raises(InvalidInputError, match=r"'strategy\.\\ud83d' is no channel") as caught:
+            await client.publish_event(
+                EventDraft("strategy.\ud83d", "strategy.generation.started", {"strategy_id": "s1"})
+            )
+    assert [issue.path for issue in caught.value.issues] == ["channel"]
 
 
 async def test_arguments_of_reads_and_subscriptions_are_checked_too() -> None:
@@ -154,7 +164,7 @@ async def test_what_is_exact_arrives_as_it_was_sent(gateway: Gateway) -> None:
     }
     async with CourierClient(gateway.url, token=gateway.token("prophet")) as client:
         data = {"strategy_id": "exact", "parameters": parameters}
-        await client.publish("strategy.exact", "strategy.generation.started", data)
+        await client.publish_event(EventDraft("strategy.exact", "strategy.generation.started", data))
         (event,) = (await client.history("strategy.exact")).events
     assert event.data.model_dump(exclude_unset=True)["parameters"] == {  # type: ignore[union-attr]
         **parameters,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -14,9 +15,11 @@ from conftest import FAST
 from courier_client import (
     CourierClient,
     CourierTimeoutError,
+    EventDraft,
     ForbiddenError,
     InvalidInputError,
     RateLimitedError,
+    SyncCourierClient,
     TooLargeError,
     UnauthorizedError,
     UnavailableError,
@@ -29,7 +32,7 @@ from processes import Gateway, ScriptedServer, token
 from servers import answering, deaf_server, free_port, tcp_server
 from waiting import until
 
-PROGRESS = {"backtest_id": "b1", "progress": 0.5}
+PROGRESS: events.BacktestProgressDict = {"backtest_id": "b1", "progress": 0.5}
 
 
 async def test_the_call_of_the_platform_works_as_it_is(gateway: Gateway) -> None:
@@ -79,12 +82,18 @@ async def test_the_options_of_an_event_arrive(gateway: Gateway) -> None:
 
 async def test_python_values_are_written_as_the_contract_has_them(gateway: Gateway) -> None:
     async with CourierClient(gateway.url, token=gateway.token()) as client:
-        data = {"backtest_id": "values", "from": date(2020, 1, 2), "bars_total": 3}
-        await client.publish("backtest.values", "backtest.started", data)
+        await client.publish(
+            "backtest.values",
+            "backtest.started",
+            {"backtest_id": "values", "from": date(2020, 1, 2), "bars_total": 3},
+        )
         (started,) = (await client.history("backtest.values")).events
     async with CourierClient(gateway.url, token=gateway.token("chevalier")) as client:
-        data = {"symbol": "SPX", "quantity": Decimal("1E+3"), "average_price": Decimal("12.50")}
-        await client.publish("strategy.values", "position.updated", data)
+        await client.publish(
+            "strategy.values",
+            "position.updated",
+            {"symbol": "SPX", "quantity": Decimal("1E+3"), "average_price": Decimal("12.50")},
+        )
         (updated,) = (await client.history("strategy.values", types="position.updated")).events
     assert isinstance(started, events.BacktestStartedEvent)
     assert started.data.from_ == date(2020, 1, 2)
@@ -121,6 +130,40 @@ async def test_refusals_name_the_fault(gateway: Gateway) -> None:
             await client.publish("backtest.b1", "backtest.progress", PROGRESS)
 
 
+async def test_refusals_are_told_in_the_words_of_no_language(gateway: Gateway) -> None:
+    wrong: dict[str, Any] = {"progress": None, "bars_total": 1.5, "bars_processed": -1, "message": "", "x": 1}
+    async with CourierClient(gateway.url, token=gateway.token()) as client:
+        with pytest.raises(InvalidInputError) as caught:
+            await client.publish_event(EventDraft("backtest.b1", "backtest.progress", wrong))
+        with pytest.raises(InvalidInputError) as limited:
+            await client.history("backtest.b1", limit=0)
+    assert {issue.path: issue.message for issue in caught.value.issues} == {
+        "data.backtest_id": "is required",
+        "data.progress": "must be a number",
+        "data.bars_processed": "must be at least 0",
+        "data.bars_total": "must be an integer",
+        "data.message": "must have at least 1 character",
+        "data.x": "is not a known key",
+    }
+    assert [issue.message for issue in limited.value.issues] == ["must be at least 1"]
+    assert not re.search("undefined|null|received|Invalid input:", str(caught.value) + str(limited.value))
+
+
+@pytest.mark.parametrize(
+    "channel", ["backtest", "backtest.", "backtest.a b", "backtest.a.b", "nowhere.x", "", "global\n"]
+)
+async def test_a_channel_that_there_is_not_is_refused_before_it_is_sent(channel: str) -> None:
+    forms = r"global, user\.\{id\}, strategy\.\{id\}, backtest\.\{id\}, forge\.job\.\{id\}"
+    async with CourierClient("http://127.0.0.1:1", token="t1") as client:
+        with pytest.raises(InvalidInputError, match=forms) as caught:
+            await client.publish(channel, "backtest.progress", PROGRESS)
+    assert [issue.path for issue in caught.value.issues] == ["channel"]
+    assert caught.value.code == "INVALID_ARGUMENT"
+    with SyncCourierClient("http://127.0.0.1:1", token="t1") as sync:
+        with pytest.raises(InvalidInputError, match=forms):
+            sync.publish(channel, "backtest.progress", PROGRESS)
+
+
 BAD_DATA: list[Any] = [
     {"text": object()},
     {"number": float("nan")},
@@ -135,7 +178,7 @@ BAD_DATA: list[Any] = [
 async def test_data_that_is_no_json_is_refused_before_it_is_sent(data: Any) -> None:
     async with CourierClient("http://127.0.0.1:1", token="t1") as client:
         with pytest.raises(InvalidInputError):
-            await client.publish("backtest.b1", "backtest.progress", data)
+            await client.publish_event(EventDraft("backtest.b1", "backtest.progress", data))
 
 
 async def test_a_time_without_a_zone_is_refused_before_it_is_sent() -> None:
@@ -146,7 +189,8 @@ async def test_a_time_without_a_zone_is_refused_before_it_is_sent() -> None:
 
 async def test_large_data_is_refused_before_it_is_sent(gateway: Gateway) -> None:
     # The name of the field, quotes, colon and braces are 13 bytes; é is two.
-    fits = {"parameters": {"x": "é" * ((100 * 1024 - 46) // 2)}, "strategy_id": "large"}
+    text = "é" * ((100 * 1024 - 46) // 2)
+    fits: events.StrategyGenerationStartedDict = {"parameters": {"x": text}, "strategy_id": "large"}
     async with CourierClient(gateway.url, token=gateway.token("prophet")) as client:
         await client.publish("strategy.large", "strategy.generation.started", fits)
     async with CourierClient("http://127.0.0.1:1", token="t1") as client:

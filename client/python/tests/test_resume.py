@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 
 from conftest import FAST
@@ -36,12 +37,14 @@ async def test_nothing_is_lost_or_repeated(start_gateway: Callable[..., Gateway]
                 assert isinstance(event, events.BacktestProgressEvent)
                 received.append(event.id)
 
+    def are_more_than(number: int) -> bool:
+        return min(len(acknowledged), len(received)) > number
+
     async with CourierClient(f"http://127.0.0.1:{port}", token=token("cartographe", "service"), retry=FAST) as client:
         consuming = asyncio.ensure_future(subscribe(client))
         publishing = [asyncio.ensure_future(publish(client)) for _ in range(PUBLISHERS)]
         for kill in range(1, KILLS + 1):
-            enough = kill * EVENTS_BETWEEN_KILLS
-            await until(lambda enough=enough: min(len(acknowledged), len(received)) > enough)  # type: ignore[misc]
+            await until(partial(are_more_than, kill * EVENTS_BETWEEN_KILLS))
             gateway.kill()
             gateway = start_gateway(port=port)
         stopped = True

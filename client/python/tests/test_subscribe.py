@@ -15,6 +15,7 @@ from courier_client import (
     AnyEvent,
     ClosedError,
     CourierClient,
+    EventType,
     SubscriptionState,
     events,
 )
@@ -38,7 +39,7 @@ async def test_events_that_are_published_inside_arrive(gateway: Gateway) -> None
 async def test_several_channels_and_types(gateway: Gateway) -> None:
     async with connected(gateway) as client:
         channels = ["backtest.several", "backtest.others", "user.several"]
-        types = ["backtest.progress", "backtest.failed"]
+        types: list[EventType] = ["backtest.progress", "backtest.failed"]
         async with client.subscribe(channels, types=types, on_gap="fail") as subscription:
             await client.publish_event(progress("several", 0.1))
             await client.publish_event(events.backtest_started(backtest_id="several"))

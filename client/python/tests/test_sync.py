@@ -23,14 +23,14 @@ from courier_client import (
 from processes import Gateway, ScriptedServer
 from servers import deaf_server, free_port
 
-PROGRESS = {"backtest_id": "b1", "progress": 0.5}
+PROGRESS: events.BacktestProgressDict = {"backtest_id": "b1", "progress": 0.5}
 
 
 def test_publish_and_read(gateway: Gateway) -> None:
     with SyncCourierClient(gateway.url, "script", gateway.token()) as client:
-        receipt = client.publish("backtest.sync", "backtest.progress", PROGRESS, correlation_id="run-7")
-        again = client.publish_event(events.backtest_progress(backtest_id="x", progress=1, channel="backtest.sync"))
-        page = client.history("backtest.sync")
+        receipt = client.publish("user.sync", "backtest.progress", PROGRESS, correlation_id="run-7")
+        again = client.publish_event(events.backtest_progress(backtest_id="x", progress=1, channel="user.sync"))
+        page = client.history("user.sync")
     assert [event.id for event in page.events] == [receipt.id, again.id]
     assert page.events[0].metadata.correlation_id == "run-7"
 
@@ -94,7 +94,7 @@ async def test_a_gateway_that_does_not_answer_times_out() -> None:
 
 def test_several_threads_may_share_it(gateway: Gateway) -> None:
     def publish(_: int) -> str:
-        return client.publish("backtest.threads", "backtest.progress", PROGRESS).id
+        return client.publish("user.threads", "backtest.progress", PROGRESS).id
 
     threads = threading.active_count()
     with SyncCourierClient(gateway.url, token=gateway.token) as client, ThreadPoolExecutor(4) as pool:

@@ -10,7 +10,7 @@ from conftest import FAST
 from courier_client import CourierClient, UnauthorizedError, UnavailableError, events
 from processes import Gateway
 
-PROGRESS = {"backtest_id": "b1", "progress": 0.5}
+PROGRESS: events.BacktestProgressDict = {"backtest_id": "b1", "progress": 0.5}
 
 
 class TokenFunction:

@@ -191,6 +191,6 @@ def comparable(value: Any, name: str = "") -> Any:
     return instant(value) if name == "timestamp" else value
 
 
-def instant(text: str) -> datetime:
+def instant(text: object) -> datetime:
     parsed = TypeAdapter(AwareDatetime).validate_python(text)
     return parsed.replace(microsecond=parsed.microsecond // 1000 * 1000)

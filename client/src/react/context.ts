@@ -1,8 +1,10 @@
 /** The client of a tree of components, and the state of its connection. */
 import { createContext, createElement, type ReactElement, type ReactNode, useContext, useSyncExternalStore } from 'react';
-import type { AnyCourierClient } from '../client.ts';
+import type { AnyCourierClient, CourierClient } from '../client.ts';
 import type { ConnectionState } from '../connection-state.ts';
+import type { Contract } from '../contract.ts';
 import { CourierError } from '../errors.ts';
+import type { AnyContract } from '../events.ts';
 
 const Context = createContext<AnyCourierClient | undefined>(undefined);
 
@@ -17,10 +19,15 @@ export function CourierProvider({ client, children }: CourierProviderProps): Rea
   return createElement(Context.Provider, { value: client }, children);
 }
 
-/** The client of the nearest CourierProvider. @throws {CourierError} INVALID_ARGUMENT when there is none. */
-export function useCourierClient(): AnyCourierClient {
+/**
+ * The client of the nearest CourierProvider.
+ *
+ * @typeParam C the contract of that client.
+ * @throws {CourierError} INVALID_ARGUMENT when there is none.
+ */
+export function useCourierClient<C extends AnyContract = Contract>(): CourierClient<C> {
   const client = useContext(Context);
-  if (client !== undefined) return client;
+  if (client !== undefined) return client as CourierClient<C>;
   throw new CourierError('INVALID_ARGUMENT', 'there is no CourierProvider above this component', {
     hint: 'put <CourierProvider client={client}> around what uses Courier',
   });

@@ -1,5 +1,6 @@
 /** `useChannel`, `useLatest`, and `useEvents`, on which all hooks of channels build. */
 import { useCallback, useInsertionEffect, useMemo, useRef, useSyncExternalStore } from 'react';
+import type { CourierClient } from '../client.ts';
 import type { Contract } from '../contract.ts';
 import type { AnyContract, Channels, CourierEvent, EventOn, Gap } from '../events.ts';
 import { channelNames } from '../filter.ts';
@@ -31,6 +32,8 @@ type ChannelsOrNone<P extends string, C extends AnyContract> = Channels<P, C> | 
 
 /** The hooks of a contract. */
 export interface CourierHooks<C extends AnyContract> {
+  /** The client of the nearest CourierProvider. */
+  useCourierClient(): CourierClient<C>;
   /**
    * Subscribes to channels as long as the component is mounted. Components with equal channels and options share one
    * subscription, and show the same events.
@@ -49,9 +52,10 @@ export interface CourierHooks<C extends AnyContract> {
   ): Selected<P, T, C> | undefined;
 }
 
-/** The hooks of another contract: `const { useChannel, useLatest } = courierHooks<typeof contract>()`. */
+/** The hooks of another contract: `const { useChannel, useLatest, useCourierClient } = courierHooks<typeof contract>()`. */
 export function courierHooks<C extends AnyContract>(): CourierHooks<C> {
   return {
+    useCourierClient: useCourierClient<C>,
     useChannel: (channels, options = {}) => useEvents(channelNames(channels ?? []), options, PAUSED),
     useLatest: <P extends string, T extends TypeOn<P, C>>(
       channels: ChannelsOrNone<P, C>,

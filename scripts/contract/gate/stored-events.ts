@@ -3,10 +3,11 @@
  * upcast of that version, and gives subscribers a notice in its place when there is none. So data that changes its form needs a
  * higher version, and each version of which events may be stored needs its upcast.
  */
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { Contract, EventTypeInfo } from '../../../src/contract/contract.ts';
 import type { ContractDocument, TypeOfEvents } from '../../../src/contract/document.ts';
 import type { JsonSchema } from '../../../src/contract/json-schema.ts';
+import { jsonSchemaOf } from '../../../src/contract/json-schema-of.ts';
 import { upcast } from '../../../src/contract/upcast.ts';
 import { type ContractChange, isBreaking, row } from '../change.ts';
 import { envelopeChanges } from '../compatibility.ts';
@@ -127,8 +128,7 @@ function examplesOf(document: ContractDocument, type: string): readonly unknown[
 function schemaOf(data: z.ZodType | undefined): JsonSchema | undefined {
   if (data === undefined) return undefined;
   try {
-    const { $schema: _, ...schema } = z.toJSONSchema(data, { io: 'input' });
-    return schema as JsonSchema;
+    return jsonSchemaOf(data, { io: 'input' });
   } catch {
     return undefined;
   }

@@ -18,6 +18,7 @@ const LOCKS = {
   dropPartitions: `${LOCK_SPACE}, 2`,
   // Its first key is another: instances of earlier versions, which may run beside this one, take it so.
   addRevocations: '1129270610, 3',
+  addContractClients: `${LOCK_SPACE}, 4`,
 };
 
 /** The keys as the functions of locks take them. */
@@ -87,6 +88,23 @@ ${appendFunction(false)}`,
 ${appendFunction(true)}`,
 ];
 
+/**
+ * Tables beside the log that instances of earlier versions do not miss. They have no version, so that such instances can still be
+ * started, beside this one or in its place.
+ */
+const BESIDE: Readonly<Record<string, string>> = {
+  courier_contract_client: `CREATE TABLE courier_contract_client (
+     role text NOT NULL,
+     sub text NOT NULL,
+     client text NOT NULL,
+     contract text NOT NULL,
+     uses jsonb NOT NULL,
+     last_day integer NOT NULL,
+     noted bigint NOT NULL,
+     PRIMARY KEY (role, sub, client, contract)
+   )`,
+};
+
 /** Brings the schema to this version; does nothing when it is. Returns the version. @throws {PostgresOpenError} */
 export async function migrate(client: ClientBase): Promise<number> {
   await transaction(client, async () => {
@@ -103,6 +121,7 @@ export async function migrate(client: ClientBase): Promise<number> {
       await client.query('DELETE FROM courier_schema');
       await client.query('INSERT INTO courier_schema VALUES ($1)', [MIGRATIONS.length]);
     }
+    for (const [table, statement] of Object.entries(BESIDE)) if (!(await isThere(client, table))) await client.query(statement);
   });
   return MIGRATIONS.length;
 }
@@ -119,9 +138,13 @@ export async function transaction(client: ClientBase, work: () => Promise<void>)
 }
 
 async function versionOf(client: ClientBase): Promise<number> {
-  const { rows } = await client.query<{ found: boolean }>("SELECT to_regclass('courier_schema') IS NOT NULL AS found");
-  if (rows[0]?.found !== true) return 0;
+  if (!(await isThere(client, 'courier_schema'))) return 0;
   return (await client.query<{ version: number }>('SELECT version FROM courier_schema')).rows[0]?.version ?? 0;
+}
+
+async function isThere(client: ClientBase, table: string): Promise<boolean> {
+  const { rows } = await client.query<{ found: boolean }>('SELECT to_regclass($1) IS NOT NULL AS found', [table]);
+  return rows[0]?.found === true;
 }
 
 /** What was acknowledged last is there, and nothing else, unless only a part was restored. @throws {PostgresOpenError} */

@@ -10,6 +10,8 @@ import { CourierClient, type CourierEvent, type Gap, type Subscription } from '.
 import {
   type ChannelState,
   CourierProvider,
+  courierHooks,
+  familyHook,
   useBacktestEvents,
   useChannel,
   useCourierConnection,
@@ -18,8 +20,14 @@ import {
   useStrategyEvents,
   useUserEvents,
 } from '../../../client/src/react.ts';
+import type { contract as harbour } from '../../harbour/contract.ts';
 
-const HOOKS = { useBacktestEvents, useChannel, useCourierConnection, useForgeJobEvents, useLatest, useStrategyEvents, useUserEvents };
+const { useChannel: useHarbourChannel, useLatest: useHarbourLatest } = courierHooks<typeof harbour>();
+const useVesselEvents = familyHook<typeof harbour, 'vessel'>('vessel');
+const useBlockEvents = familyHook<typeof harbour, 'yard.block'>('yard.block');
+const OF_HARBOUR = { useHarbourChannel, useHarbourLatest, useVesselEvents, useBlockEvents };
+const OWN = { useBacktestEvents, useChannel, useCourierConnection, useForgeJobEvents, useLatest, useStrategyEvents, useUserEvents };
+const HOOKS = { ...OWN, ...OF_HARBOUR };
 
 /** A component that calls one hook. */
 export interface View {

@@ -1,6 +1,8 @@
 /** What the browser tests of the hooks begin with: pages, signed in to gateways, and somebody who publishes. */
 import type { TRPCClient } from '@trpc/client';
 import { expect } from 'vitest';
+import type { Contract } from '../../../src/contract/contract.ts';
+import { contract as lumiere } from '../../../src/contracts/lumiere/contract.ts';
 import type { AppRouter } from '../../../src/router/index.ts';
 import { launchChromium } from '../../helpers/chromium.ts';
 import { startGateway, type TestGateway } from '../../helpers/gateway.ts';
@@ -22,8 +24,8 @@ export interface Stage extends AsyncDisposable {
   /** Of the pages, for COURIER_ALLOWED_ORIGINS. */
   readonly origin: string;
   open(react: ReactVersion): Promise<OpenPage>;
-  /** A page whose client has a token of a gateway of its own; an admin's by default. */
-  signedIn(react: ReactVersion, token?: (gateway: TestGateway) => Promise<string>): Promise<Scene>;
+  /** A page whose client has a token of a gateway of its own; an admin's by default. Lumiere's contract unless another is given. */
+  signedIn(react: ReactVersion, token?: (gateway: TestGateway) => Promise<string>, contract?: Contract): Promise<Scene>;
 }
 
 export async function setStage(): Promise<Stage> {
@@ -35,9 +37,9 @@ export async function setStage(): Promise<Stage> {
   return {
     origin: site.origin,
     open,
-    signedIn: async (react, token = (gateway) => gateway.token('ada', 'admin')) => {
+    signedIn: async (react, token = (gateway) => gateway.token('ada', 'admin'), contract = lumiere) => {
       await using own = new AsyncDisposableStack();
-      const gateway = own.use(await startGateway({ COURIER_ALLOWED_ORIGINS: site.origin }));
+      const gateway = own.use(await startGateway({ COURIER_ALLOWED_ORIGINS: site.origin }, {}, { contract }));
       const { trpc } = own.use(gateway.webSocketClient(await gateway.token('root', 'admin')));
       const page = own.use(await open(react));
       expect(page.version).toMatch(`${react}.`);

@@ -4,7 +4,7 @@ import { expect } from 'vitest';
 import type { ChannelSet } from '../../../src/contract/channels.ts';
 import { type EventLog, type LogPage, type StoredEvent, TRIM_GRAIN_MS } from '../../../src/log/log.ts';
 import { newEvent } from '../../helpers/events.ts';
-import { channelSetOf } from '../../helpers/lumiere.ts';
+import { contract, FAMILIES, worker } from '../../helpers/trade.ts';
 
 /** Makes logs for one test. Opening again gives the same log where it is durable. */
 export interface LogFactory extends AsyncDisposable {
@@ -20,7 +20,7 @@ export interface LogSuite {
 
 export const never = new AbortController().signal;
 export const DAY_MS = TRIM_GRAIN_MS;
-export const CHANNELS = ['global', 'user.u1', 'user.u2', 'strategy.s1', 'strategy.s2', 'backtest.b1', 'forge.job.j1', 'forge.job.j2'];
+export const CHANNELS = ['global', ...FAMILIES.slice(1).flatMap((family) => [`${family}.u1`, `${family}.u2`])];
 export const TYPES = ['a', 'b', 'c'];
 
 export const seqsOf = (events: readonly { seq: number }[]) => events.map(({ seq }) => seq);
@@ -66,5 +66,8 @@ export const arbitraryEvent = fc
   .map(([channel, type]) => newEvent(channel, { type }));
 export const arbitraryAppends = fc.array(fc.array(arbitraryEvent, { minLength: 1, maxLength: 5 }), { maxLength: 20 });
 export const arbitraryChannels = fc
-  .subarray([...CHANNELS, 'user.*', 'strategy.*', 'backtest.*', 'forge.**', '**', '*', 'user.nobody', '*.u1'], { minLength: 1 })
-  .map((patterns) => channelSetOf(patterns));
+  .subarray(
+    [...CHANNELS, ...FAMILIES.slice(1).map((family) => `${family}.*`), worker.everything, '**', '*', 'user.nobody', '*.u1', '**.u2'],
+    { minLength: 1 },
+  )
+  .map((patterns) => contract.channels.setOf(patterns));

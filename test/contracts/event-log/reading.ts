@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { familyIn, includesChannel } from '../../../src/contract/channels.ts';
 import { PAGE_BYTES, type StoredEvent } from '../../../src/log/log.ts';
 import { newEvent, newEvents } from '../../helpers/events.ts';
-import { channelSetOf, EVERYTHING, FAMILIES } from '../../helpers/lumiere.ts';
+import { channelSetOf, EVERYTHING, FAMILIES } from '../../helpers/trade.ts';
 import { arbitraryAppends, arbitraryChannels, CHANNELS, type LogSuite, never, range, readAll, readBack, seqsOf, TYPES } from './logs.ts';
 
 export function describeReading({ factory, runs }: Pick<LogSuite, 'factory' | 'runs'>): void {

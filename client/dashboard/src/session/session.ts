@@ -4,9 +4,8 @@
  */
 import { type ConnectionState, CourierClient, CourierError, type Identity, type Observable } from '@lumiere/courier-client';
 import { useSyncExternalStore } from 'react';
+import type { Client, ServedContract } from '../contract/served.ts';
 import { GATEWAY_URL, PAGE_PATH } from '../place.ts';
-
-export type Client = CourierClient<'continue'>;
 
 /**
  * - `signed-out`: `reason` says why, unless the user signed out.
@@ -40,7 +39,8 @@ class Session implements Observable<SessionState> {
   /** Ends the present session and signs in with `token`. The state has the outcome. */
   signIn(token: string): void {
     this.#leave();
-    const client = new CourierClient({ url: GATEWAY_URL, token, onGap: 'continue' });
+    // The page was built with no contract: it takes whichever the gateway has.
+    const client = new CourierClient<ServedContract>({ url: GATEWAY_URL, token, onGap: 'continue', contract: null });
     this.#set({ status: 'signing-in', client });
     client.connection.subscribe((connection) => this.#follow(client, token, connection));
     // The state of the connection has the outcome.

@@ -3,6 +3,7 @@ import type { ConnectionState } from '@lumiere/courier-client';
 import { useCourierClient, useCourierConnection } from '@lumiere/courier-client/react';
 import { Alert, Badge, Button, Group, Text } from '@mantine/core';
 import { type ReactElement, useEffect, useState } from 'react';
+import { useContract } from '../contract/use-contract.ts';
 import { Legible } from '../parts/legible.tsx';
 
 const LOOKS = {
@@ -23,11 +24,12 @@ export function ConnectionBadge(): ReactElement {
   );
 }
 
-/** While the gateway is away: the reason and the time of the next attempt. With another contract: the advice to reload. */
+/** While the gateway is away: the reason and the time of the next attempt. With another contract than the page shows: the advice to reload. */
 export function ConnectionNotice(): ReactElement | null {
   const connection = useCourierConnection();
+  const hash = useContract().data?.hash ?? null;
   if (connection.status === 'connecting') return <Away connection={connection} />;
-  if (connection.status === 'connected' && !connection.contract.same) return <Outdated />;
+  if (connection.status === 'connected' && hash !== null && connection.contract.gateway !== hash) return <Outdated />;
   return null;
 }
 
@@ -55,7 +57,7 @@ function Outdated(): ReactElement {
   return (
     <Alert color="orange" variant="outline" title="The gateway was updated" role="alert" mb="md">
       <Group justify="space-between">
-        <Text size="sm">Its contract is another than the one that this page was made for. Reload the page to see everything as it is.</Text>
+        <Text size="sm">Its contract is another than the one that this page shows. Reload the page to see everything as it is.</Text>
         <Button size="xs" variant="default" onClick={() => location.reload()}>
           Reload
         </Button>

@@ -4,6 +4,7 @@ import { useDisclosure } from '@mantine/hooks';
 import { Link, type LinkProps, Outlet, useLocation } from '@tanstack/react-router';
 import { type ReactElement, useEffect } from 'react';
 import { legible } from '../parts/legible.tsx';
+import { SourceColors } from '../parts/source-mark.tsx';
 import { ExpiryNotice } from '../session/expiry.tsx';
 import { session } from '../session/session.ts';
 import { useIdentity } from '../session/use-identity.ts';
@@ -76,7 +77,9 @@ export function Shell(): ReactElement {
       <AppShell.Main id="main" tabIndex={-1}>
         <ConnectionNotice />
         <ExpiryNotice />
-        <Outlet />
+        <SourceColors>
+          <Outlet />
+        </SourceColors>
       </AppShell.Main>
     </AppShell>
   );

@@ -3,6 +3,8 @@ import { Anchor, Stack, Text, Title } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import { type ReactElement, useState } from 'react';
 import type { ChannelActivity } from '../../../../../src/contract/admin.ts';
+import { familyToShow } from '../../contract/look-up.ts';
+import { useDocument } from '../../contract/use-contract.ts';
 import { column, DataTable } from '../../parts/data-table.tsx';
 import { count, rate, timeOf } from '../../parts/format.ts';
 import { useChannels } from '../../parts/queries.ts';
@@ -39,18 +41,19 @@ const COLUMNS = [
 export function ChannelsPage(): ReactElement {
   const [search, setSearch] = useState('');
   const channels = useChannels();
+  const family = familyToShow(useDocument());
   return (
     <Stack>
       <div>
         <Title order={1} size="h3">
           Channels
         </Title>
-        <Text size="sm" c="dimmed">
-          Those with subscribers, and those with events since this gateway was started. Subscribers of a whole family, such as backtest.*,
+        <Text size="sm" c="dimmed" style={{ overflowWrap: 'anywhere' }}>
+          Those with subscribers, and those with events since this gateway was started. Subscribers of a whole family, such as {family}.*,
           have a row of their own.
         </Text>
       </div>
-      <SearchField placeholder="backtest." value={search} onChange={setSearch} />
+      <SearchField placeholder={`${family}.`} value={search} onChange={setSearch} />
       <Loaded what="Channels" query={channels} rows={8}>
         {(rows) => (
           <>

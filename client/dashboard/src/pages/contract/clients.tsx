@@ -55,7 +55,7 @@ function ClientsTable({ clients, contract }: Pick<Stats, 'clients' | 'contract'>
 function ContractMark({ client, contract }: { readonly client: ClientCount; readonly contract: string }): ReactElement {
   if (client.contract === null)
     return (
-      <Badge variant="dot" color="gray" tt="none">
+      <Badge variant="dot" color="gray" tt="none" miw="max-content">
         unknown
       </Badge>
     );

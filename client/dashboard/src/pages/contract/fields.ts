@@ -18,12 +18,13 @@ export function fieldsOf({ properties = {}, required = [] }: JsonSchema, within 
 
 function fieldAndPartsOf(path: string, schema: JsonSchema, isRequired: boolean): Field[] {
   const field = { path, type: typeOf(schema), isRequired, constraints: constraintsOf(schema), description: schema.description };
-  if (schema.items === undefined) return [field, ...fieldsOf(schema, `${path}.`)];
+  // That of a tuple is false.
+  if (typeof schema.items !== 'object') return [field, ...fieldsOf(schema, `${path}.`)];
   return [field, ...fieldAndPartsOf(`${path}[]`, schema.items, true)];
 }
 
-function typeOf({ type, anyOf, format, properties }: JsonSchema): string {
-  if (anyOf !== undefined) return [...new Set(anyOf.map(typeOf))].join(' or ');
+function typeOf({ type, anyOf, oneOf = anyOf, format, properties }: JsonSchema): string {
+  if (oneOf !== undefined) return [...new Set(oneOf.map(typeOf))].join(' or ');
   if (type === undefined) return 'any JSON';
   if (type === 'object' && properties === undefined) return 'object of any keys';
   return `${[type].flat().join(' or ')}${format === undefined ? '' : ` (${format})`}`;

@@ -13,21 +13,31 @@ interface TypeCardProps {
   readonly type: string;
   /** The forms of the channels that carry the type. */
   readonly channels: readonly string[];
+  readonly description: string | undefined;
+  /** Of the form of the data; it counts the breaking changes. */
+  readonly version: number;
   readonly data: JsonSchema;
+  readonly examples: readonly unknown[];
   /** The whole schema. */
   readonly schema: JsonSchema;
   readonly canPublish: boolean;
 }
 
-export function TypeCard({ type, channels, data, schema, canPublish }: TypeCardProps): ReactElement {
-  const description = data.description ?? schema.description;
+export function TypeCard({ type, channels, description, version, data, examples, schema, canPublish }: TypeCardProps): ReactElement {
   return (
     <Card data-type={type}>
       <Stack gap="xs">
         <Group justify="space-between" gap="xs">
-          <Title order={4} size="h6" className="text">
-            {type}
-          </Title>
+          <Group gap="xs">
+            <Title order={4} size="h6" className="text">
+              {type}
+            </Title>
+            {version > 1 && (
+              <Badge variant="default" tt="none">
+                Version {version}
+              </Badge>
+            )}
+          </Group>
           {canPublish && (
             <Anchor
               size="sm"
@@ -43,7 +53,7 @@ export function TypeCard({ type, channels, data, schema, canPublish }: TypeCardP
             On
           </Text>
           {channels.map((form) => (
-            <Badge key={form} variant="default" tt="none">
+            <Badge key={form} variant="default" tt="none" maw="100%" title={form}>
               {form}
             </Badge>
           ))}
@@ -53,11 +63,24 @@ export function TypeCard({ type, channels, data, schema, canPublish }: TypeCardP
             <FieldItem key={field.path} field={field} />
           ))}
         </ul>
+        {examples.length > 0 && <Examples type={type} examples={examples} />}
         <Disclosure label="JSON Schema" of={type}>
           <CodeBlock name={`schema of ${type}`}>{JSON.stringify(schema, null, 2)}</CodeBlock>
         </Disclosure>
       </Stack>
     </Card>
+  );
+}
+
+function Examples({ type, examples }: Pick<TypeCardProps, 'type' | 'examples'>): ReactElement {
+  return (
+    <Disclosure label={examples.length === 1 ? 'Example' : 'Examples'} of={type}>
+      {examples.map((example) => (
+        <CodeBlock key={JSON.stringify(example)} name={`example of ${type}`}>
+          {JSON.stringify(example, null, 2)}
+        </CodeBlock>
+      ))}
+    </Disclosure>
   );
 }
 

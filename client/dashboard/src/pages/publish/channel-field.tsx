@@ -1,7 +1,7 @@
 /** The channel of the event: the one that its data suggests, or the one that the user typed. */
 import { Button, Group, Text, TextInput } from '@mantine/core';
 import { type ReactElement, type ReactNode, useRef } from 'react';
-import type { Family } from '../contract/look-up.ts';
+import type { Family } from '../../contract/look-up.ts';
 import { channelIn } from './draft.ts';
 
 interface ChannelFieldProps {

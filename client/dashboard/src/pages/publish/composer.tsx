@@ -4,11 +4,12 @@ import { Button, Group, Stack, Text } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { type ReactElement, type ReactNode, type Ref, useEffect, useRef, useState } from 'react';
 import type { ContractDocument } from '../../../../../src/contract/document.ts';
+import { sampleDraft } from '../../../../../src/contract/samples.ts';
+import { dataSchemaOf, draftSchemaOf, familiesOf, typeOf } from '../../contract/look-up.ts';
 import { Legible } from '../../parts/legible.tsx';
-import { dataSchemaOf, draftSchemaOf, familiesOf } from '../contract/look-up.ts';
 import { ChannelField } from './channel-field.tsx';
 import { DataField } from './data-field.tsx';
-import { channelOf, type Draft, dataOf, idFor } from './draft.ts';
+import { channelOf, contentOf, type Draft, dataOf, idFor } from './draft.ts';
 import { Failure } from './failure.tsx';
 import { fieldOf, messageAt } from './issues.ts';
 import { MetadataFields } from './metadata-fields.tsx';
@@ -18,7 +19,7 @@ interface ComposerProps {
   readonly document: ContractDocument;
   readonly draft: Draft;
   readonly onChange: (draft: Draft) => void;
-  readonly onPublished: (receipt: Receipt) => void;
+  readonly onPublished: (receipt: Receipt<string>) => void;
 }
 
 export function Composer({ document, draft, onChange, onPublished }: ComposerProps): ReactElement {
@@ -71,8 +72,13 @@ export function Composer({ document, draft, onChange, onPublished }: ComposerPro
         <DataField
           draft={draft}
           schema={schema}
+          examples={typeOf(document, draft.type)?.examples.map((example) => sampleDraft(document, draft.type, example)) ?? []}
           issues={refusal.issues.filter(({ path }) => path === 'data' || path.startsWith('data.'))}
           onChange={(changed, path) => change(changed, path)}
+          onExample={(example) => {
+            forget('channel');
+            change(contentOf(example, draft, schema, families), 'data');
+          }}
         />
         <MetadataFields
           metadata={draft.metadata}

@@ -3,21 +3,25 @@ import type { Issue } from '@lumiere/courier-client';
 import { Button, Group, SegmentedControl, Stack, Text, Textarea, Title } from '@mantine/core';
 import { type ReactElement, useState } from 'react';
 import type { JsonSchema } from '../../../../../src/contract/json-schema.ts';
+import type { SampleDraft } from '../../../../../src/contract/samples.ts';
 import { Legible } from '../../parts/legible.tsx';
 import { DataForm } from './data-form.tsx';
 import { type Draft, dataOf } from './draft.ts';
-import { isObject, misfit } from './form-data.ts';
+import { Examples } from './examples.tsx';
+import { held, isObject, misfit } from './form-data.ts';
 import { readJson } from './json-text.ts';
 
 interface DataFieldProps {
   readonly draft: Draft;
   readonly schema: JsonSchema;
+  readonly examples: readonly SampleDraft[];
   readonly issues: readonly Issue[];
   /** @param path of the changed field; undefined when it is unknown. */
   readonly onChange: (change: Pick<Draft, 'data' | 'json'>, path?: string) => void;
+  readonly onExample: (example: SampleDraft) => void;
 }
 
-export function DataField({ draft, schema, issues, onChange }: DataFieldProps): ReactElement {
+export function DataField({ draft, schema, examples, issues, onChange, onExample }: DataFieldProps): ReactElement {
   const { data, json } = draft;
   const [refusal, setRefusal] = useState<string>();
   const choose = (shown: string) => {
@@ -33,16 +37,25 @@ export function DataField({ draft, schema, issues, onChange }: DataFieldProps): 
         <Title order={2} size="h5">
           Data
         </Title>
-        <SegmentedControl
-          size="xs"
-          aria-label="How the data is written"
-          data={[
-            { value: 'form', label: 'Form' },
-            { value: 'json', label: 'JSON' },
-          ]}
-          value={json === undefined ? 'form' : 'json'}
-          onChange={choose}
-        />
+        <Group gap="xs">
+          <Examples
+            examples={examples}
+            onChoose={(example) => {
+              setRefusal(undefined);
+              onExample(example);
+            }}
+          />
+          <SegmentedControl
+            size="xs"
+            aria-label="How the data is written"
+            data={[
+              { value: 'form', label: 'Form' },
+              { value: 'json', label: 'JSON' },
+            ]}
+            value={json === undefined ? 'form' : 'json'}
+            onChange={choose}
+          />
+        </Group>
       </Group>
       {refusal !== undefined && (
         <Text size="sm" c="var(--mantine-color-error)" role="alert">
@@ -63,7 +76,7 @@ function formDataOf(json: string, schema: JsonSchema): { readonly data: Draft['d
   if ('fault' in read) return { fault: `the text ${read.fault}` };
   const path = misfit(read.value, schema, 'data');
   if (path !== undefined || !isObject(read.value)) return { fault: `${path ?? 'data'} is not what the field for it holds` };
-  return { data: read.value };
+  return { data: held(read.value, schema) as Draft['data'] };
 }
 
 interface DataTextProps {

@@ -13,7 +13,7 @@ import FieldTemplate from '@rjsf/mantine/lib/templates/FieldTemplate.js';
 import type { RJSFSchema, UiSchema, ValidatorType } from '@rjsf/utils';
 import { type ReactElement, useMemo } from 'react';
 import type { JsonSchema } from '../../../../../src/contract/json-schema.ts';
-import { type DataObject, isFreeForm } from './form-data.ts';
+import { type DataObject, elementsOf, isFreeForm } from './form-data.ts';
 import { AddButton, Description, GroupErrors, ListTitle, ObjectFields } from './form-templates.tsx';
 import { ChoiceField, FreeFormField, NumberField, TextField } from './form-widgets.tsx';
 import { formErrors } from './issues.ts';
@@ -52,6 +52,7 @@ interface DataFormProps {
 }
 
 export function DataForm({ schema, data, issues, onChange }: DataFormProps): ReactElement {
+  const shown = useMemo(() => shownSchema(schema), [schema]);
   const uiSchema = useMemo(() => ({ ...uiSchemaOf(schema), 'ui:submitButtonOptions': { norender: true } }), [schema]);
   const errors = useMemo(() => formErrors(issues, schema), [issues, schema]);
   return (
@@ -60,7 +61,7 @@ export function DataForm({ schema, data, issues, onChange }: DataFormProps): Rea
       className={classes['form'] ?? ''}
       idPrefix="data"
       idSeparator="."
-      schema={schema as unknown as RJSFSchema}
+      schema={shown as unknown as RJSFSchema}
       uiSchema={uiSchema}
       formData={data}
       extraErrors={errors}
@@ -73,12 +74,26 @@ export function DataForm({ schema, data, issues, onChange }: DataFormProps): Rea
   );
 }
 
+/** The schema without what the form does not ask about: the alternatives and references in parts that have one field for all of it. */
+function shownSchema(schema: JsonSchema): JsonSchema {
+  const { title, description, type, properties } = schema;
+  const elements = elementsOf(schema);
+  if (isFreeForm(schema)) return { ...(title && { title }), ...(description && { description }), ...(type === 'object' && { type }) };
+  if (elements !== undefined) return { ...schema, items: shownSchema(elements) };
+  if (properties === undefined) return schema;
+  return {
+    ...schema,
+    properties: Object.fromEntries(Object.entries(properties).map(([name, part]) => [name, shownSchema(part)])),
+  };
+}
+
 /** The widget of each part of the data, where it differs from that of its type. */
 function uiSchemaOf(schema: JsonSchema): UiSchema {
   if (isFreeForm(schema)) return { 'ui:field': FreeFormField };
   if (schema.enum !== undefined) return {};
   if (schema.type === 'number' || schema.type === 'integer') return { 'ui:widget': NumberField };
   if (schema.type === 'boolean') return { 'ui:widget': ChoiceField };
-  if (schema.items !== undefined) return { items: uiSchemaOf(schema.items) };
+  const elements = elementsOf(schema);
+  if (elements !== undefined) return { items: uiSchemaOf(elements) };
   return Object.fromEntries(Object.entries(schema.properties ?? {}).map(([name, part]) => [name, uiSchemaOf(part)]));
 }

@@ -1,8 +1,9 @@
 /** The draft on the page: an event that is not published yet. */
 import type { ContractDocument } from '../../../../../src/contract/document.ts';
 import type { JsonSchema } from '../../../../../src/contract/json-schema.ts';
-import { dataSchemaOf, type Family, familiesOf, hasChannel } from '../contract/look-up.ts';
-import { type DataObject, isObject, misfit, partOf, published } from './form-data.ts';
+import type { SampleDraft } from '../../../../../src/contract/samples.ts';
+import { dataSchemaOf, type Family, familiesOf, hasChannel } from '../../contract/look-up.ts';
+import { type DataObject, held, isObject, misfit, partOf, published } from './form-data.ts';
 import { readJson } from './json-text.ts';
 
 export interface Draft {
@@ -48,6 +49,23 @@ export function draftOfType(draft: Draft, type: string, document: ContractDocume
   };
 }
 
+export type DraftContent = Pick<Draft, 'channel' | 'data' | 'json'>;
+
+/**
+ * What an example puts into the draft. Its data is text where the user writes text, or where no form can show it. Its channel is
+ * left to follow from the data where it does.
+ */
+export function contentOf(example: SampleDraft, draft: Draft, schema: JsonSchema, families: readonly Family[]): DraftContent {
+  const data = isObject(example.data) ? example.data : {};
+  const isText = draft.json !== undefined || misfit(data, schema, 'data') !== undefined;
+  const isSuggested = channelOf({ ...draft, channel: undefined }, families, data) === example.channel;
+  return {
+    channel: isSuggested ? undefined : example.channel,
+    data: isText ? {} : (held(data, schema) as DataObject),
+    json: isText ? JSON.stringify(data, null, 2) : undefined,
+  };
+}
+
 /** The data of a draft; undefined while its text is not JSON. */
 export function dataOf({ data, json }: Draft, schema: JsonSchema): unknown {
   if (json === undefined) return published(data, schema);
@@ -70,10 +88,9 @@ export function channelIn({ form }: Family, id: string): string {
   return form.replace('{id}', id);
 }
 
-/** The id in the data that names the channel of a family: `job_id` for `forge.job`. Empty when there is none. */
-export function idFor({ name }: Family, { metadata }: Draft, data: unknown): string {
-  const key = `${name.slice(name.lastIndexOf('.') + 1)}_id`;
-  const id = isObject(data) ? data[key] : undefined;
+/** The id in the data that names the channel of a family. Empty when there is none. */
+export function idFor({ name, id: field }: Family, { metadata }: Draft, data: unknown): string {
+  const id = field !== undefined && isObject(data) ? data[field] : undefined;
   if (typeof id === 'string') return id;
   return name === 'user' ? metadata.user_id.trim() : '';
 }

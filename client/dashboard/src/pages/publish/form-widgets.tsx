@@ -67,7 +67,7 @@ export function ChoiceField({ label, value, onChange, options, ...props }: Widge
   );
 }
 
-/** Any JSON object. Text that is not JSON yet stays text. */
+/** Any JSON. Text that is not JSON yet stays text. */
 export function FreeFormField({ name, formData, onChange, fieldPathId, rawErrors, required, schema }: FieldProps): ReactElement {
   const [typed, setTyped] = useState('');
   const text = isSame(typed, formData) ? typed : textOf(formData);
@@ -79,7 +79,7 @@ export function FreeFormField({ name, formData, onChange, fieldPathId, rawErrors
     <Textarea
       {...inputProps({ id: fieldPathId.$id, schema, ...(required !== undefined && { required }), ...(rawErrors && { rawErrors }) })}
       label={name}
-      placeholder='{"key": "value"}'
+      placeholder={[schema.type].flat().includes('string') ? '"text"' : '{"key": "value"}'}
       value={text}
       onChange={(event) => change(event.currentTarget.value)}
       autosize

@@ -2,7 +2,7 @@
 import type { Issue } from '@lumiere/courier-client';
 import { type ErrorSchema, ErrorSchemaBuilder } from '@rjsf/utils';
 import type { JsonSchema } from '../../../../../src/contract/json-schema.ts';
-import { isFreeForm, partOf } from './form-data.ts';
+import { elementsOf, isFreeForm, partOf } from './form-data.ts';
 
 /** Fields beside the data, by their paths. */
 const OWN_FIELDS: ReadonlySet<string> = new Set([
@@ -24,7 +24,7 @@ export function fieldOf(path: string, schema: JsonSchema, isJson: boolean): stri
 
 function formField([name, ...rest]: readonly string[], schema: JsonSchema, path: string): string | undefined {
   if (name === undefined || isFreeForm(schema)) return path;
-  const part = schema.type === 'array' ? schema.items : partOf(schema, name);
+  const part = schema.type === 'array' ? elementsOf(schema) : partOf(schema, name);
   return part === undefined ? undefined : formField(rest, part, `${path}.${name}`);
 }
 

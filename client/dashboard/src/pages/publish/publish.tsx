@@ -4,11 +4,11 @@ import { Card, Grid, Stack, Title } from '@mantine/core';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { type ReactElement, useState } from 'react';
 import type { ContractDocument } from '../../../../../src/contract/document.ts';
+import { descriptionOf, serviceOf } from '../../contract/look-up.ts';
+import { useContract } from '../../contract/use-contract.ts';
 import { Legible } from '../../parts/legible.tsx';
 import { Empty, Loaded } from '../../parts/states.tsx';
 import { useIdentity } from '../../session/use-identity.ts';
-import { serviceOf } from '../contract/look-up.ts';
-import { useContract } from '../contract/use-contract.ts';
 import { Composer } from './composer.tsx';
 import { draftOfType, newDraft } from './draft.ts';
 import { type Result, Results } from './results.tsx';
@@ -40,7 +40,7 @@ function Publisher({ document }: { readonly document: ContractDocument }): React
   const services = servicesFor(document, role, sub);
   const isAllowed = type !== undefined && services.some(([, types]) => types.includes(type));
   if (isAllowed && draft.type !== type) setDraft(draftOfType(draft, type, document));
-  const keep = (receipt: Receipt) =>
+  const keep = (receipt: Receipt<string>) =>
     setResults((before) => [{ number: (before[0]?.number ?? 0) + 1, receipt }, ...before].slice(0, MAX_RESULTS));
   if (services.length === 0)
     return (
@@ -56,6 +56,7 @@ function Publisher({ document }: { readonly document: ContractDocument }): React
             <TypeChoice
               services={services}
               type={isAllowed ? type : undefined}
+              description={isAllowed ? descriptionOf(document, type) : undefined}
               onChange={(chosen) => void navigate({ search: (before) => ({ ...before, type: chosen }), replace: true })}
             />
             {isAllowed ? (

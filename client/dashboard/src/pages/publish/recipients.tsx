@@ -9,7 +9,7 @@ import { useRecipients } from '../../parts/queries.ts';
 import { Loaded } from '../../parts/states.tsx';
 import classes from './publish.module.css';
 
-export function RecipientList({ receipt }: { readonly receipt: Receipt }): ReactElement {
+export function RecipientList({ receipt }: { readonly receipt: Receipt<string> }): ReactElement {
   const recipients = useRecipients(receipt);
   return (
     <Loaded what="Who received it" query={recipients} rows={2}>

@@ -14,7 +14,7 @@ import { RecipientList } from './recipients.tsx';
 export interface Result {
   /** Names the result on this page: its position does not, as a duplicate has that of the event stored first. */
   readonly number: number;
-  readonly receipt: Receipt;
+  readonly receipt: Receipt<string>;
 }
 
 export function Results({ results }: { readonly results: readonly Result[] }): ReactElement {
@@ -31,7 +31,7 @@ export function Results({ results }: { readonly results: readonly Result[] }): R
   );
 }
 
-function ResultCard({ receipt, isNewest }: { readonly receipt: Receipt; readonly isNewest: boolean }): ReactElement {
+function ResultCard({ receipt, isNewest }: { readonly receipt: Receipt<string>; readonly isNewest: boolean }): ReactElement {
   const { id, channel, type, timestamp, duplicate } = receipt;
   return (
     <Card data-result={id}>
@@ -65,7 +65,7 @@ function ResultCard({ receipt, isNewest }: { readonly receipt: Receipt; readonly
 }
 
 /** Only the newest result queries its recipients by itself, so that ten results do not send ten queries again and again. */
-function Received({ receipt, isNewest }: { readonly receipt: Receipt; readonly isNewest: boolean }): ReactElement {
+function Received({ receipt, isNewest }: { readonly receipt: Receipt<string>; readonly isNewest: boolean }): ReactElement {
   const isAdmin = useIsAdmin();
   const [chosen, setChosen] = useState<boolean>();
   const isOpen = chosen ?? isNewest;

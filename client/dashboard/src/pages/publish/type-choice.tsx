@@ -2,6 +2,7 @@
 import { NativeSelect } from '@mantine/core';
 import type { ReactElement } from 'react';
 import type { ContractDocument } from '../../../../../src/contract/document.ts';
+import { legible } from '../../parts/legible.tsx';
 
 /** A service publishes its own types, an admin all. */
 export function servicesFor(
@@ -15,14 +16,17 @@ export function servicesFor(
 interface TypeChoiceProps {
   readonly services: ReturnType<typeof servicesFor>;
   readonly type: string | undefined;
+  /** What the chosen type is for. */
+  readonly description: string | undefined;
   readonly onChange: (type: string) => void;
 }
 
-export function TypeChoice({ services, type, onChange }: TypeChoiceProps): ReactElement {
+export function TypeChoice({ services, type, description, onChange }: TypeChoiceProps): ReactElement {
   return (
     <NativeSelect
       id="type"
       label="Type"
+      description={description === undefined ? undefined : legible(description)}
       value={type ?? ''}
       onChange={(event) => onChange(event.currentTarget.value)}
       data={[

@@ -1,9 +1,9 @@
 /** Publishes a draft, and keeps the faults of the last one. */
-import { CourierError, type EventType, type Issue, type PublishOptions, type Receipt } from '@lumiere/courier-client';
-import { useCourierClient } from '@lumiere/courier-client/react';
+import { CourierError, type Issue, type PublishOptions, type Receipt } from '@lumiere/courier-client';
 import { type UseMutationResult, useMutation } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { JsonSchema } from '../../../../../src/contract/json-schema.ts';
+import { useClient } from '../../contract/served.ts';
 import { type Draft, dataOf, type Metadata } from './draft.ts';
 import { unreadable } from './form-data.ts';
 import { readJson } from './json-text.ts';
@@ -22,7 +22,7 @@ interface Refusal {
 }
 
 export interface Publishing {
-  readonly mutation: UseMutationResult<Receipt, Error, Publication>;
+  readonly mutation: UseMutationResult<Receipt<string>, Error, Publication>;
   readonly refusal: Refusal;
   /** @param schema the schema of the whole draft. */
   readonly publish: (draft: Draft, channel: string, schema: JsonSchema) => void;
@@ -32,13 +32,13 @@ export interface Publishing {
   readonly forget: (path: string) => void;
 }
 
-export function usePublish(onPublished: (receipt: Receipt) => void): Publishing {
-  const client = useCourierClient();
+export function usePublish(onPublished: (receipt: Receipt<string>) => void): Publishing {
+  const client = useClient();
   const [refusal, setRefusal] = useState<Refusal>({ number: 0, issues: [] });
   const refuse = (issues: readonly Issue[]) => setRefusal(({ number }) => ({ number: number + 1, issues }));
-  const mutation = useMutation<Receipt, Error, Publication>({
+  const mutation = useMutation<Receipt<string>, Error, Publication>({
     // The compiler cannot check the draft; the gateway does, and explains a refusal.
-    mutationFn: ({ channel, type, data, options }) => client.publish(channel as never, type as EventType, data as never, options),
+    mutationFn: ({ channel, type, data, options }) => client.publish(channel as never, type, data as never, options),
     networkMode: 'always',
     onMutate: () => setRefusal(({ number }) => ({ number, issues: [] })),
     onSuccess: onPublished,

@@ -1,8 +1,9 @@
 /** One event: its details, links from it, and code that publishes the same event. */
-import type { CourierEvent } from '@lumiere/courier-client';
 import { Anchor, Button, Drawer, Group, Stack, Text, Title } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import { type ReactElement, useState } from 'react';
+import type { ServedEvent } from '../../contract/served.ts';
+import { useIsPackaged } from '../../contract/use-contract.ts';
 import { CodeBlock, CodeTabs, CopyText } from '../../parts/code.tsx';
 import { Facts } from '../../parts/facts.tsx';
 import { bytes, count } from '../../parts/format.ts';
@@ -15,7 +16,7 @@ import { publishCode } from './snippets.ts';
 const SHOWN = 20_000;
 
 interface EventDetailsProps {
-  readonly event: CourierEvent | undefined;
+  readonly event: ServedEvent | undefined;
   readonly onClose: () => void;
   readonly onFilter: (search: StreamSearch) => void;
 }
@@ -28,7 +29,8 @@ export function EventDetails({ event, onClose, onFilter }: EventDetailsProps): R
   );
 }
 
-function Details({ event, onFilter }: { readonly event: CourierEvent; readonly onFilter: EventDetailsProps['onFilter'] }): ReactElement {
+function Details({ event, onFilter }: { readonly event: ServedEvent; readonly onFilter: EventDetailsProps['onFilter'] }): ReactElement {
+  const isPackaged = useIsPackaged();
   const { id, type, channel, metadata } = event;
   const { source, correlation_id, user_id, timestamp, traceparent } = metadata;
   return (
@@ -69,7 +71,7 @@ function Details({ event, onFilter }: { readonly event: CourierEvent; readonly o
         <Title order={3} size="h6" mb={4}>
           Publish the same
         </Title>
-        <CodeTabs code={publishCode(event, GATEWAY_URL)} />
+        <CodeTabs code={publishCode(event, { url: GATEWAY_URL, isPackaged })} />
       </div>
     </Stack>
   );
@@ -83,7 +85,7 @@ function Follow({ id }: { readonly id: string }): ReactElement {
   );
 }
 
-function Json({ event }: { readonly event: CourierEvent }): ReactElement {
+function Json({ event }: { readonly event: ServedEvent }): ReactElement {
   const [isWhole, setWhole] = useState(false);
   const json = JSON.stringify(event, null, 2);
   const shown = isWhole ? json : json.slice(0, SHOWN);

@@ -1,9 +1,10 @@
 /** The events, newest first. */
-import type { CourierEvent } from '@lumiere/courier-client';
 import { Text, UnstyledButton } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
 import type { ReactElement, ReactNode } from 'react';
+import type { ServedEvent } from '../../contract/served.ts';
 import { momentOf } from '../../parts/format.ts';
+import { reasonOf } from '../../parts/gap-reason.ts';
 import { Legible } from '../../parts/legible.tsx';
 import { SourceMark } from '../../parts/source-mark.tsx';
 import { VirtualList } from '../../parts/virtual-list.tsx';
@@ -41,7 +42,7 @@ export function EventList({ rows, chosen, onChoose, onScroll, end }: EventListPr
       {(row) =>
         row.kind === 'gap' ? (
           <Text size="sm" c="var(--mantine-color-error)" className={classes['gap']}>
-            Events are missing here ({row.gap.reason}): those after {row.gap.requested}
+            Events are missing here, after {row.gap.requested}: {reasonOf(row.gap)}
           </Text>
         ) : (
           <UnstyledButton className={classes['event']} aria-pressed={row.id === chosen} onClick={() => onChoose(row.id)}>
@@ -53,7 +54,7 @@ export function EventList({ rows, chosen, onChoose, onScroll, end }: EventListPr
   );
 }
 
-function EventCells({ event }: { readonly event: CourierEvent }): ReactElement {
+function EventCells({ event }: { readonly event: ServedEvent }): ReactElement {
   const { channel, type, metadata, data } = event;
   return (
     <>

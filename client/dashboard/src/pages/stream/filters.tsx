@@ -1,14 +1,15 @@
 /** The filter of a stream. It applies when the user presses Enter or leaves a field, as each change restarts the stream. */
-import { EVENT_TYPES, type EventType } from '@lumiere/courier-client';
 import { Button, Collapse, Group, MultiSelect, TextInput } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { type FormEvent, type ReactElement, useEffect, useState } from 'react';
+import { typesOf } from '../../contract/look-up.ts';
+import { useDocument } from '../../contract/use-contract.ts';
 import type { StreamSearch } from './search.ts';
 
 const TEXTS = [
-  { key: 'source', label: 'Source', placeholder: 'cartographe' },
+  { key: 'source', label: 'Source', placeholder: 'service or user' },
   { key: 'user', label: 'User', placeholder: 'user id' },
-  { key: 'correlation', label: 'Correlation id', placeholder: 'research-1' },
+  { key: 'correlation', label: 'Correlation id', placeholder: 'of a piece of work' },
   { key: 'after', label: 'After event', placeholder: 'position' },
 ] as const;
 
@@ -21,12 +22,14 @@ interface FiltersProps {
 }
 
 export function Filters({ search, onChange }: FiltersProps): ReactElement {
+  const document = useDocument();
+  const types = document === undefined ? [] : typesOf(document);
   const [texts, setTexts] = useState(() => textsOf(search));
   const isNarrowed = TEXTS.some(({ key }) => search[key] !== undefined) || search.types !== undefined;
   const [isOpen, { toggle }] = useDisclosure(isNarrowed);
   useEffect(() => setTexts(textsOf(search)), [search]);
-  const apply = (types = search.types) => {
-    const next = searchOf(texts, types);
+  const apply = (chosen = search.types) => {
+    const next = searchOf(texts, chosen);
     if (JSON.stringify(next) !== JSON.stringify(searchOf(textsOf(search), search.types))) onChange(next);
   };
   const submit = (event: FormEvent) => {
@@ -63,9 +66,9 @@ export function Filters({ search, onChange }: FiltersProps): ReactElement {
           <MultiSelect
             label="Types"
             placeholder={search.types === undefined ? 'every type' : ''}
-            data={[...EVENT_TYPES]}
+            data={[...new Set([...types, ...(search.types ?? [])])]}
             value={[...(search.types ?? [])]}
-            onChange={(types) => apply(types.length === 0 ? undefined : (types as EventType[]))}
+            onChange={(chosen) => apply(chosen.length === 0 ? undefined : chosen)}
             searchable
             clearable
             clearButtonProps={{ 'aria-label': 'All types' }}
@@ -87,7 +90,7 @@ function textsOf({ channels = '', source = '', user = '', correlation = '', afte
   return { channels, source, user, correlation, after };
 }
 
-function searchOf(texts: Texts, types: readonly EventType[] | undefined): StreamSearch {
+function searchOf(texts: Texts, types: readonly string[] | undefined): StreamSearch {
   const given = Object.entries(texts).flatMap(([key, value]) => (value.trim() === '' ? [] : [[key, value.trim()]]));
   return { ...Object.fromEntries(given), ...(types !== undefined && { types }) };
 }

@@ -1,10 +1,10 @@
 /** The filter of a stream in the address, so that a link shows the same stream. */
-import { EVENT_TYPES, type EventType } from '@lumiere/courier-client';
 
 export interface StreamSearch {
   /** Channels and patterns, separated by commas; everything when absent. */
   readonly channels?: string;
-  readonly types?: readonly EventType[];
+  /** They may be none of the contract's: a link may be older than the contract. */
+  readonly types?: readonly string[];
   readonly source?: string;
   readonly user?: string;
   readonly correlation?: string;
@@ -14,8 +14,8 @@ export interface StreamSearch {
 
 /** Reads the known parameters of the address. */
 export function streamSearch(search: Record<string, unknown>): StreamSearch {
-  const listed = Array.isArray(search['types']) ? search['types'] : [];
-  const types = EVENT_TYPES.filter((type) => listed.includes(type));
+  const listed = [search['types']].flat().filter((type): type is string => typeof type === 'string' && type !== '');
+  const types = [...new Set(listed)];
   return {
     ...textOf(search, 'channels'),
     ...(types.length > 0 && { types }),

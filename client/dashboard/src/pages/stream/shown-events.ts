@@ -8,13 +8,14 @@
  *   pause of any length loses nothing, and costs bounded memory.
  */
 
-import { CourierError, type CourierEvent, type EventType, type Gap, type Subscription } from '@lumiere/courier-client';
+import { CourierError, type Gap, type Subscription } from '@lumiere/courier-client';
+import type { Client, ServedEvent } from '../../contract/served.ts';
 import { messageOf } from '../../parts/format.ts';
-import type { Client } from '../../session/session.ts';
+import { reasonOf } from '../../parts/gap-reason.ts';
 
 export interface ShownEventsOptions {
   readonly channels: readonly string[];
-  readonly types?: readonly EventType[] | undefined;
+  readonly types?: readonly string[] | undefined;
   /** Only events with this source in their metadata. It checks `source`, `user` and `correlation`; the gateway does not. */
   readonly source?: string | undefined;
   readonly user?: string | undefined;
@@ -26,7 +27,7 @@ export interface ShownEventsOptions {
 }
 
 export type Row =
-  | { readonly kind: 'event'; readonly id: string; readonly event: CourierEvent }
+  | { readonly kind: 'event'; readonly id: string; readonly event: ServedEvent }
   | { readonly kind: 'gap'; readonly id: string; readonly gap: Gap };
 
 export interface ShownEventsState {
@@ -149,9 +150,9 @@ export class ShownEvents {
       for (let looked = 0; looked < searchLimit && found < PAGE && this.#rows.length < MAX_ROWS; ) {
         const limit = isFiltered ? SEARCH_PAGE : PAGE;
         const page = await this.#client.history(channels, { order: 'newest', before: this.#before, types, limit, signal });
-        // The rows are of an earlier log, and the events of this one do not precede them.
-        if (page.gap !== null) throw new CourierError('GAP', `the log is another one (${page.gap.reason})`, { gap: page.gap });
         const rows = page.events.filter((event) => this.#selects(event)).map(rowOf);
+        const gap = this.#gapBefore(page.gap);
+        if (gap !== undefined) rows.unshift(gap);
         if (this.#status === 'loading') for (const { id } of rows) this.#known.add(id);
         this.#rows.unshift(...rows.reverse());
         this.#before = page.next;
@@ -168,6 +169,18 @@ export class ShownEvents {
       this.#earlier = { ...this.#earlier, status: 'failed', error: errorOf(thrown) };
     }
     this.#changed();
+  }
+
+  /**
+   * The gap between the shown events and the page of history before them.
+   *
+   * @throws {CourierError} GAP when the shown events are of another log: the events of this one do not precede them.
+   */
+  #gapBefore(gap: Gap | null): Row | undefined {
+    if (gap === null) return undefined;
+    if (gap.reason !== 'unreadable') throw new CourierError('GAP', `this page goes no further back: ${reasonOf(gap)}`, { gap });
+    // Of what comes after the newest event that can be read, the subscription tells.
+    return this.#status === 'loading' && this.#before === undefined ? undefined : gapRowOf(gap);
   }
 
   async #begin(signal: AbortSignal): Promise<void> {
@@ -195,7 +208,7 @@ export class ShownEvents {
       types,
       signal,
       whenRefused: 'wait',
-      onGap: (gap) => this.#take({ kind: 'gap', id: gap.resumed_from, gap }),
+      onGap: (gap) => this.#take(gapRowOf(gap)),
       onError: (error) => this.#fail(signal, error),
     });
     const live = () => {
@@ -208,7 +221,7 @@ export class ShownEvents {
   }
 
   /** @returns a promise that the client waits for before it gives more events, once it holds enough. */
-  #receive(event: CourierEvent): Promise<void> | undefined {
+  #receive(event: ServedEvent): Promise<void> | undefined {
     if (!this.#selects(event) || this.#known.has(event.id)) return undefined;
     this.#take(rowOf(event));
     return this.#held.length >= MAX_PAUSED_EVENTS ? this.#resumed?.promise : undefined;
@@ -229,7 +242,7 @@ export class ShownEvents {
     this.#earlier = { status: 'more' };
   }
 
-  #selects({ metadata }: CourierEvent): boolean {
+  #selects({ metadata }: ServedEvent): boolean {
     const { source, user, correlation } = this.#options;
     if (source !== undefined && metadata.source !== source) return false;
     if (user !== undefined && metadata.user_id !== user) return false;
@@ -260,8 +273,12 @@ export class ShownEvents {
   }
 }
 
-function rowOf(event: CourierEvent): Row {
+function rowOf(event: ServedEvent): Row {
   return { kind: 'event', id: event.id, event };
+}
+
+function gapRowOf(gap: Gap): Row {
+  return { kind: 'gap', id: gap.resumed_from, gap };
 }
 
 function errorOf(thrown: unknown): CourierError {

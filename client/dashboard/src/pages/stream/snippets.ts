@@ -1,10 +1,18 @@
 /** The page's events and subscriptions as programs. Every value may hold anything, so it is quoted for its language. */
-import type { CourierEvent } from '@lumiere/courier-client';
+import type { ServedEvent } from '../../contract/served.ts';
 import type { CodeIn } from '../../parts/code.tsx';
 import { channelsOf, type StreamSearch } from './search.ts';
 
+/** What a program has to know of the gateway. */
+export interface Target {
+  readonly url: string;
+  /** Whether the gateway serves the contract that the client packages bring along. */
+  readonly isPackaged: boolean;
+}
+
 /** Publishes an event with the same content. */
-export function publishCode({ type, channel, data, metadata }: CourierEvent, url: string): CodeIn {
+export function publishCode({ type, channel, data, metadata }: ServedEvent, target: Target): CodeIn {
+  const { url } = target;
   const { correlation_id, user_id } = metadata;
   const given = { ...(correlation_id !== undefined && { correlation_id }), ...(user_id !== undefined && { user_id }) };
   const hasMetadata = Object.keys(given).length > 0;
@@ -20,14 +28,14 @@ export function publishCode({ type, channel, data, metadata }: CourierEvent, url
       `  ${shell(`${url}/publish/${encodeURIComponent(channel)}`)}`,
     ].join('\n'),
     typescript: [
-      ...typescriptClient(url),
+      ...typescriptClient(target),
       `await courier.publish(${js(channel)}, ${js(type)}, ${js(data)}${options.length === 0 ? '' : `, { ${options.join(', ')} }`});`,
       'await courier.close();',
     ].join('\n'),
     python: [
-      ...PYTHON_IMPORTS,
+      ...pythonImports(target, ['asyncio', 'json']),
       'async def main() -> None:',
-      `    async with CourierClient(base_url=${python(url)}) as client:  # token: COURIER_TOKEN`,
+      `    async with ${pythonClient(target)} as client:  # token: COURIER_TOKEN`,
       '        await client.publish(',
       `            channel=${python(channel)},`,
       `            event_type=${python(type)},`,
@@ -42,7 +50,8 @@ export function publishCode({ type, channel, data, metadata }: CourierEvent, url
 }
 
 /** Subscribes to the events of a stream. */
-export function subscribeCode({ channels, types, after }: StreamSearch, url: string): CodeIn {
+export function subscribeCode({ channels, types, after }: StreamSearch, target: Target): CodeIn {
+  const { url } = target;
   const list = channelsOf(channels);
   const query = new URLSearchParams({ ...(after !== undefined && { after }), ...(types !== undefined && { types: types.join(',') }) });
   const path = `/events/${encodeURIComponent(list.join(','))}`;
@@ -62,15 +71,15 @@ export function subscribeCode({ channels, types, after }: StreamSearch, url: str
       `curl -H "Authorization: Bearer $COURIER_TOKEN" ${shell(`${url}${path}${query.size === 0 ? '' : `?${query}`}`)}`,
     ].join('\n'),
     typescript: [
-      ...typescriptClient(url),
+      ...typescriptClient(target),
       `for await (const event of courier.subscribe(${js(list.length === 1 ? list[0] : list)}, { ${typescriptOptions.join(', ')} })) {`,
       '  console.log(event.id, event.type, event.data);',
       '}',
     ].join('\n'),
     python: [
-      ...PYTHON_IMPORTS.filter((line) => line !== 'import json'),
+      ...pythonImports(target, ['asyncio']),
       'async def main() -> None:',
-      `    async with CourierClient(base_url=${python(url)}) as client:  # token: COURIER_TOKEN`,
+      `    async with ${pythonClient(target)} as client:  # token: COURIER_TOKEN`,
       `        async for event in client.subscribe(${python(list.length === 1 ? list[0] : list)}, ${pythonOptions.join(', ')}):`,
       '            print(event.id, event.type, event.data)',
       '',
@@ -79,15 +88,31 @@ export function subscribeCode({ channels, types, after }: StreamSearch, url: str
   };
 }
 
-function typescriptClient(url: string): string[] {
+function typescriptClient({ url, isPackaged }: Target): string[] {
+  const token = "token: process.env.COURIER_TOKEN ?? ''";
+  if (isPackaged)
+    return [
+      "import { CourierClient } from '@lumiere/courier-client';",
+      '',
+      `const courier = new CourierClient({ url: ${js(url)}, ${token} });`,
+    ];
   return [
     "import { CourierClient } from '@lumiere/courier-client';",
+    '// Written by: courier contract export --format typescript --output contract.ts',
+    "import { CONTRACT_HASH, type Contract } from './contract.ts';",
     '',
-    `const courier = new CourierClient({ url: ${js(url)}, token: process.env.COURIER_TOKEN ?? '' });`,
+    `const courier = new CourierClient<Contract>({ url: ${js(url)}, ${token}, contract: CONTRACT_HASH });`,
   ];
 }
 
-const PYTHON_IMPORTS = ['import asyncio', 'import json', '', 'from courier_client import CourierClient', ''];
+function pythonImports({ isPackaged }: Target, standard: readonly string[]): string[] {
+  const own = isPackaged ? [] : ["import contract  # the module that is generated from the gateway's contract"];
+  return [...standard.map((name) => `import ${name}`), '', ...own, 'from courier_client import CourierClient', ''];
+}
+
+function pythonClient({ url, isPackaged }: Target): string {
+  return `CourierClient(base_url=${python(url)}${isPackaged ? '' : ', contract=contract'})`;
+}
 
 /** In single quotes a shell interprets nothing. */
 function shell(text: string): string {

@@ -3,7 +3,10 @@ import type { Gap } from '@lumiere/courier-client';
 import { Alert, Badge, Button, Group, Stack, Text, Title } from '@mantine/core';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { type ReactElement, useRef, useState } from 'react';
+import { typeOf } from '../../contract/look-up.ts';
+import { useContract } from '../../contract/use-contract.ts';
 import { count } from '../../parts/format.ts';
+import { reasonOf } from '../../parts/gap-reason.ts';
 import { Legible } from '../../parts/legible.tsx';
 import { Empty, Failed, Loading } from '../../parts/states.tsx';
 import { Earlier } from './earlier.tsx';
@@ -28,7 +31,7 @@ export function StreamPage(): ReactElement {
         <SubscribeCode search={search} />
       </Group>
       <Filters search={search} onChange={show} />
-      <Stream key={JSON.stringify(search)} search={search} onFilter={show} />
+      <StreamOfKnown search={search} onFilter={show} />
     </Stack>
   );
 }
@@ -38,9 +41,35 @@ interface StreamProps {
   readonly onFilter: (search: StreamSearch) => void;
 }
 
-function Stream({ search, onFilter }: StreamProps): ReactElement {
+/** Shows the events of the types that the contract has. A link may name others, of which the gateway has nothing to give. */
+function StreamOfKnown({ search, onFilter }: StreamProps): ReactElement {
+  const contract = useContract();
+  const { types } = search;
+  if (types !== undefined && contract.isPending) return <Loading label="Events" rows={8} />;
+  const document = contract.data?.document;
+  const known = document === undefined ? types : types?.filter((type) => typeOf(document, type) !== undefined);
+  const unknown = types?.filter((type) => known?.includes(type) === false) ?? [];
+  return (
+    <>
+      {unknown.length > 0 && (
+        <Alert color="orange" variant="outline" title="No such type" role="alert" p="xs">
+          <Text size="sm">
+            The contract does not have <Legible>{unknown.join(', ')}</Legible>.
+          </Text>
+        </Alert>
+      )}
+      {known?.length === 0 ? (
+        <Empty title="Nothing can be shown">Choose types that the contract has, or clear the filters.</Empty>
+      ) : (
+        <Stream key={JSON.stringify([search, known])} search={search} types={known} onFilter={onFilter} />
+      )}
+    </>
+  );
+}
+
+function Stream({ search, types, onFilter }: StreamProps & { readonly types: readonly string[] | undefined }): ReactElement {
   const { channels, ...filter } = search;
-  const { shown, state } = useShownEvents({ channels: channelsOf(channels), ...filter });
+  const { shown, state } = useShownEvents({ channels: channelsOf(channels), ...filter, types });
   const [chosen, setChosen] = useState<string>();
   /** The stream resumes by itself only after it has paused by itself. */
   const isPausedByScroll = useRef(false);
@@ -124,7 +153,7 @@ function Toolbar({
       {lastGap !== undefined && (
         <Alert color="orange" variant="outline" title="Events are missing" role="alert" p="xs">
           <Text size="sm">
-            Those after <Legible>{lastGap.requested}</Legible> cannot be shown ({lastGap.reason}); it goes on after{' '}
+            Those after <Legible>{lastGap.requested}</Legible> cannot be shown: {reasonOf(lastGap)}. It goes on after{' '}
             <Legible>{lastGap.resumed_from}</Legible>.
           </Text>
         </Alert>

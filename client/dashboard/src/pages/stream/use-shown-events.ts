@@ -1,11 +1,10 @@
 /** The shown events of a component, open as long as it is mounted. */
-import { useCourierClient } from '@lumiere/courier-client/react';
 import { useEffect, useMemo, useSyncExternalStore } from 'react';
-import type { Client } from '../../session/session.ts';
+import { useClient } from '../../contract/served.ts';
 import { ShownEvents, type ShownEventsOptions, type ShownEventsState } from './shown-events.ts';
 
 export function useShownEvents(options: ShownEventsOptions): { readonly shown: ShownEvents; readonly state: ShownEventsState } {
-  const client = useCourierClient() as Client;
+  const client = useClient();
   const key = JSON.stringify(options);
   // Equal options keep the object.
   const shown = useMemo(() => new ShownEvents(client, JSON.parse(key) as ShownEventsOptions), [client, key]);

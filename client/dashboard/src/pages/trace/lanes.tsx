@@ -1,4 +1,4 @@
-/** Lanes on an axis: a bar from the first to the last event of a strategy, backtest, job or order, and a mark for each event. */
+/** Lanes on an axis: a bar from the first to the last event about one thing, and a mark for each event. */
 import { Group, Text, Tooltip } from '@mantine/core';
 import type { ReactElement } from 'react';
 import { count, milliseconds } from '../../parts/format.ts';

@@ -1,7 +1,7 @@
 /** The events of a piece of work in their order, each with the time since the first, or its number. */
-import type { CourierEvent } from '@lumiere/courier-client';
 import { Text, UnstyledButton } from '@mantine/core';
 import type { ReactElement } from 'react';
+import type { ServedEvent } from '../../contract/served.ts';
 import { count, milliseconds } from '../../parts/format.ts';
 import { SourceMark } from '../../parts/source-mark.tsx';
 import { VirtualList } from '../../parts/virtual-list.tsx';
@@ -13,7 +13,7 @@ const ROW_HEIGHT = 32;
 const MAX_IN_SIGHT = 14;
 
 interface StepsProps {
-  readonly events: readonly CourierEvent[];
+  readonly events: readonly ServedEvent[];
   readonly axis: Axis;
   readonly onChoose: (id: string) => void;
 }
@@ -34,7 +34,7 @@ export function Steps({ events, axis, onChoose }: StepsProps): ReactElement {
 }
 
 interface StepProps extends Omit<StepsProps, 'events'> {
-  readonly event: CourierEvent;
+  readonly event: ServedEvent;
 }
 
 function Step({ event, axis, onChoose }: StepProps): ReactElement {

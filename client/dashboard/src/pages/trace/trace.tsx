@@ -2,6 +2,7 @@
 import { Anchor, Badge, Card, Group, Stack, Text, Title } from '@mantine/core';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
 import { type ReactElement, useState } from 'react';
+import { useContract } from '../../contract/use-contract.ts';
 import { count, milliseconds } from '../../parts/format.ts';
 import { Legible } from '../../parts/legible.tsx';
 import { Empty, Failed, Loading } from '../../parts/states.tsx';
@@ -22,7 +23,8 @@ export function TracePage(): ReactElement {
   const [chosen, setChosen] = useState<string>();
   const events = state.rows.flatMap((row) => (row.kind === 'event' ? [row.event] : []));
   const axis = axisOf(events);
-  const lanes = lanesOf(events, axis);
+  const contract = useContract();
+  const lanes = lanesOf(events, axis, contract.data?.document);
   const services = [...new Set(lanes.map(({ source }) => source))];
   return (
     <Stack>
@@ -52,9 +54,7 @@ export function TracePage(): ReactElement {
                 : ', in the order of the log: their timestamps are not those of publishing'}
             </Text>
           </Group>
-          <Card>
-            <Lanes lanes={lanes} axis={axis} onChoose={setChosen} />
-          </Card>
+          <Card>{contract.isPending ? <Loading label="Lanes" /> : <Lanes lanes={lanes} axis={axis} onChoose={setChosen} />}</Card>
           <Card>
             <Steps events={events} axis={axis} onChoose={setChosen} />
           </Card>

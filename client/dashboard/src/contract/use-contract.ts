@@ -1,7 +1,8 @@
 /** The gateway's contract. The page asks for it once: after a change of the contract the user must reload the page. */
+import { CONTRACT_HASH } from '@lumiere/courier-client';
 import { type UseQueryResult, useQuery } from '@tanstack/react-query';
-import type { ContractDocument } from '../../../../../src/contract/document.ts';
-import { GATEWAY_URL } from '../../place.ts';
+import type { ContractDocument } from '../../../../src/contract/document.ts';
+import { GATEWAY_URL } from '../place.ts';
 
 export interface Contract {
   readonly document: ContractDocument;
@@ -11,6 +12,19 @@ export interface Contract {
 
 export function useContract(): UseQueryResult<Contract> {
   return useQuery({ queryKey: ['contract'], queryFn: ({ signal }) => askContract(signal), staleTime: Number.POSITIVE_INFINITY });
+}
+
+/** The document; undefined until it has come. What only looks better with it need not wait. */
+export function useDocument(): ContractDocument | undefined {
+  return useContract().data?.document;
+}
+
+/**
+ * Whether the gateway serves the contract that the client packages bring along. Programs of any other contract need what is exported
+ * from it.
+ */
+export function useIsPackaged(): boolean {
+  return useContract().data?.hash === CONTRACT_HASH;
 }
 
 async function askContract(signal: AbortSignal): Promise<Contract> {

@@ -1,0 +1,157 @@
+"""What the module of a contract is made of, which `courier contract export --format python` writes.
+
+The module of Courier's own contract is `courier_client.events`. A client takes the module of any other as `contract`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, Protocol
+
+from pydantic import Field
+from typing_extensions import NotRequired, Self, TypedDict, TypeVar, Unpack
+
+from ._model import NULLABLE, ExactDecimal, Instant, Model, PositiveDecimal, matching, one_of
+from .envelope import (
+    CourierGapData,
+    CourierGapEvent,
+    CourierLiveData,
+    CourierLiveEvent,
+    Event,
+    EventDraft,
+    EventMetadata,
+    GenericEvent,
+    Receipt,
+    checked,
+)
+from .errors import invalid_argument
+from .options import EventOptions
+
+__all__ = [
+    "NULLABLE",
+    "Channel",
+    "Contract",
+    "ContractModule",
+    "CourierGapData",
+    "CourierGapEvent",
+    "CourierLiveData",
+    "CourierLiveEvent",
+    "Event",
+    "EventDraft",
+    "EventMetadata",
+    "EventOptions",
+    "ExactDecimal",
+    "Field",
+    "GenericEvent",
+    "Instant",
+    "Model",
+    "NotRequired",
+    "PositiveDecimal",
+    "Receipt",
+    "ResultT_co",
+    "TypedDict",
+    "Unpack",
+    "channel_of",
+    "checked",
+    "matching",
+    "one_of",
+]
+
+EventT_co = TypeVar("EventT_co", covariant=True)
+TypeT_co = TypeVar("TypeT_co", covariant=True)
+PublishT_co = TypeVar("PublishT_co", covariant=True)
+PublishNowT_co = TypeVar("PublishNowT_co", covariant=True)
+SubmitT_co = TypeVar("SubmitT_co", covariant=True)
+ResultT_co = TypeVar("ResultT_co", covariant=True)
+
+
+class Channel:
+    """The name of one channel. The module of a contract has a subclass for each family of channels.
+
+    A family's subclass lets type checkers see which events the channel carries. `str(channel)` is the name.
+    """
+
+    FORM: ClassVar[str]
+    """The form of the family's names for people, such as `backtest.{id}`."""
+    NAME: ClassVar[str]
+    """A pattern of the family's names."""
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str) -> None:
+        """Raises InvalidInputError when the family has no channel of that name."""
+        if not self.has(name):
+            raise invalid_argument(f"channel {name!r} is malformed: {_expected([type(self)])}", path="channel")
+        self._name = name
+
+    @classmethod
+    def of(cls, identifier: str) -> Self:
+        """The family's channel with that id."""
+        return cls(cls.FORM.replace("{id}", str(identifier)))
+
+    @classmethod
+    def has(cls, name: str) -> bool:
+        """Whether the family has a channel of that name."""
+        return re.fullmatch(cls.NAME, name, re.ASCII) is not None
+
+    def __str__(self) -> str:
+        return self._name
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._name!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Channel) and other._name == self._name
+
+    def __hash__(self) -> int:
+        return hash(self._name)
+
+
+def _expected(families: Sequence[type[Channel]]) -> str:
+    forms = ", ".join(family.FORM for family in families)
+    return f"it must be {'one of ' if len(families) > 1 else ''}{forms}; an id is 1 to 64 of A-Z a-z 0-9 _ -"
+
+
+@dataclass(frozen=True)
+class Contract(Generic[EventT_co, TypeT_co, PublishT_co, PublishNowT_co, SubmitT_co]):
+    """A contract as a client uses it.
+
+    The parameters are types only: the union of the events, the names of their types, and how `publish` of both
+    clients and `submit` of a background publisher are called.
+    """
+
+    name: str
+    hash: str
+    """A gateway sends the hash of its own contract."""
+    events: Mapping[str, type[Event[Any]]]
+    """The class of each event type."""
+    families: Sequence[type[Channel]]
+
+    def check_channel(self, name: str) -> None:
+        """Raises InvalidInputError, whose `issues` name `channel`, when the contract has no channel of that name."""
+        if any(family.has(name) for family in self.families):
+            return
+        raise invalid_argument(
+            f"channel {name!r} is no channel of this contract: {_expected(self.families)}", path="channel"
+        )
+
+
+class ContractModule(Protocol[EventT_co, TypeT_co, PublishT_co, PublishNowT_co, SubmitT_co]):
+    """The module of a contract."""
+
+    @property
+    def CONTRACT(self) -> Contract[EventT_co, TypeT_co, PublishT_co, PublishNowT_co, SubmitT_co]: ...  # noqa: N802
+
+
+def channel_of(channel: str | Channel | None, family: type[Channel], identifier: object, field: str) -> str:
+    """Returns the name of `channel`, or else of the channel of `family` with `identifier` in it.
+
+    Raises InvalidInputError, naming `field`, when both are None.
+    """
+    if channel is not None:
+        return str(channel)
+    if identifier is not None or "{id}" not in family.FORM:
+        return family.FORM.replace("{id}", str(identifier))
+    raise invalid_argument(f"there is no channel: give `{field}` or `channel`", path="channel")

@@ -1,0 +1,179 @@
+/** The generated Python says what the schemas say, in the layout of Ruff, and equals the committed modules. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { pythonOf } from '../../../scripts/contract/python.ts';
+import { isCommonPattern, pythonPattern } from '../../../scripts/contract/python-patterns.ts';
+import type { ContractDocument } from '../../../src/contract/document.ts';
+import type { JsonSchema } from '../../../src/contract/json-schema.ts';
+import { CONTRACT_HASH, DOCUMENT } from '../../helpers/lumiere.ts';
+import { object, schema as randomSchema } from './random-schemas.ts';
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+const FOLDER = join(ROOT, 'client/python');
+const PYTHON = join(FOLDER, '.venv/bin/python');
+const read = (path: string) => readFileSync(join(FOLDER, path), 'utf8');
+const shop = (): ContractDocument => JSON.parse(read('tests/shop.json'));
+
+/** A contract with these event types, all on `global`. */
+function documentOf(types: Readonly<Record<string, JsonSchema>>): ContractDocument {
+  const global = { type: 'string', const: 'global' } as const;
+  const draft = (data: JsonSchema) => object({ channel: { anyOf: [global] }, data }, 'channel', 'data');
+  return {
+    ...DOCUMENT,
+    'x-drafts': Object.fromEntries(Object.entries(types).map(([type, data]) => [type, draft(data)])),
+    'x-types': {},
+    'x-channels': { global: { form: 'global', name: global, types: Object.keys(types) } },
+  };
+}
+
+const moduleOf = (data: JsonSchema) => pythonOf(documentOf({ 'test.happened': data }), 'hash');
+
+test('courier_client/events.py is what the contract gives: renew it with `npm run contract:renew`', () => {
+  expect(read('courier_client/events.py')).toBe(pythonOf(DOCUMENT, CONTRACT_HASH));
+});
+
+test("the module of another contract is what its document gives: renew it with vitest's --update", async () => {
+  await expect(pythonOf(shop(), '0123456789abcdef')).toMatchFileSnapshot(join(FOLDER, 'tests/shop.py'));
+});
+
+describe('a field', () => {
+  /** How the model and the typed dict declare it. */
+  function declared(schema: JsonSchema, ...required: string[]) {
+    const source = moduleOf(object({ a: schema }, ...required));
+    const line = (name: string) =>
+      new RegExp(`class TestHappened${name}\\([^]*?"""\\n\\n( {4}a: [^]*?)\\n\\n`).exec(source)?.[1]?.replaceAll(/\s+/g, ' ').trim();
+    return [line('Data'), line('Dict')];
+  }
+
+  test.each<[JsonSchema, model: string, dict: string]>([
+    [{ type: 'string' }, 'a: str', 'a: str'],
+    [{ type: 'string', minLength: 1, maxLength: 2 }, 'a: Annotated[str, Field(min_length=1, max_length=2)]', 'a: str'],
+    [{ type: 'string', pattern: '^a$' }, 'a: Annotated[str, Field(pattern="^a$")]', 'a: str'],
+    [{ type: 'string', pattern: '^\\d$' }, 'a: TestHappenedA', 'a: str'],
+    [{ type: 'string', format: 'date', pattern: 'x' }, 'a: dt.date', 'a: dt.date | str'],
+    [{ type: 'string', format: 'date-time' }, 'a: Instant', 'a: dt.datetime | str'],
+    [{ type: 'string', format: 'uuid' }, 'a: str', 'a: str'],
+    [{ type: 'integer', minimum: 0, exclusiveMaximum: 5 }, 'a: Annotated[int, Field(ge=0, lt=5)]', 'a: int'],
+    [
+      { type: 'number', exclusiveMinimum: 0, maximum: 5, multipleOf: 0.5 },
+      'a: Annotated[float, Field(gt=0, le=5, multiple_of=0.5)]',
+      'a: float',
+    ],
+    [{ type: 'boolean' }, 'a: bool', 'a: bool'],
+    [{ type: 'null' }, 'a: Annotated[None, NULLABLE]', 'a: None'],
+    [{ type: ['string', 'null'], maxLength: 3 }, 'a: Annotated[str | None, Field(max_length=3), NULLABLE]', 'a: str | None'],
+    [{ enum: ['a', "it's", 'b"', 1, true] }, 'a: Literal["a", "it\'s", \'b"\', 1, True]', 'a: Literal["a", "it\'s", \'b"\', 1, True]'],
+    [{ enum: ['a', null] }, 'a: Annotated[Literal["a"] | None, NULLABLE]', 'a: Literal["a"] | None'],
+    [{ const: 'a' }, 'a: Literal["a"]', 'a: Literal["a"]'],
+    [{ const: 1.5 }, 'a: TestHappenedA', 'a: Any'],
+    [{ const: { b: [null] } }, 'a: TestHappenedA', 'a: Any'],
+    [{ description: 'Anything.' }, 'a: Annotated[Any, NULLABLE] """Anything."""', 'a: Any'],
+    [{ anyOf: [{ type: 'string' }, { type: 'integer' }, { type: 'string' }] }, 'a: str | int', 'a: str | int'],
+    [{ type: 'array', items: { type: 'string' }, minItems: 1 }, 'a: Annotated[list[str], Field(min_length=1)]', 'a: Sequence[str]'],
+    [{ type: 'array', items: { type: 'integer', minimum: 1 } }, 'a: list[TestHappenedAItem]', 'a: Sequence[int]'],
+    [{ type: 'array' }, 'a: list[Any]', 'a: Sequence[Any]'],
+    [{ type: 'object', additionalProperties: {} }, 'a: dict[str, Any]', 'a: Mapping[str, Any]'],
+    [
+      { type: 'object', additionalProperties: { type: 'number' }, propertyNames: { maxLength: 3 } },
+      'a: dict[TestHappenedAKey, float]',
+      'a: Mapping[str, float]',
+    ],
+    [object({ b: object({ c: { type: 'null' } }) }), 'a: TestHappenedA', 'a: TestHappenedA | TestHappenedADict'],
+    [{ type: 'array', items: object({ b: {} }) }, 'a: list[TestHappenedAItem]', 'a: Sequence[TestHappenedAItemInput]'],
+  ])('%j', (schema, model, dict) => {
+    expect(declared(schema, 'a')).toEqual([model, dict]);
+  });
+
+  test('may be absent', () => {
+    expect(declared({ type: 'string', maxLength: 3 })).toEqual([
+      'a: Annotated[str | None, Field(max_length=3)] = None',
+      'a: NotRequired[str]',
+    ]);
+  });
+});
+
+test.each<[JsonSchema, string]>([
+  [{ type: 'string', contentEncoding: 'base64' }, 'test.happened: data.a says contentEncoding, for which no type is known'],
+  [{ type: 'array', items: { not: {} } }, 'test.happened: data.a[] says not, for which no type is known'],
+  [{ type: 'object', propertyNames: { enum: ['x'] } }, 'test.happened: data.a is no object of free keys'],
+  [{ type: 'object', properties: {}, additionalProperties: {} }, 'test.happened: data.a is no object of named fields'],
+  [{ minimum: 1 }, 'test.happened: data.a has no type'],
+  [{ type: 'string', anyOf: [] }, 'test.happened: data.a has no type'],
+  [{ anyOf: [{ type: 'string', pattern: '\\p{L}' }] }, 'test.happened: data.a[0] has a pattern that Python does not have: \\p'],
+])('%j is refused', (schema, message) => {
+  expect(() => moduleOf(object({ a: schema }))).toThrow(new TypeError(message));
+});
+
+test('names that would be equal are refused, of types and of families', () => {
+  const twice = { 'a.b': object({}), a_b: object({}) };
+  expect(() => pythonOf(documentOf(twice), 'hash')).toThrow(new TypeError('a_b: ABData would be called as that of a.b'));
+  expect(() => pythonOf(documentOf({}), 'hash')).toThrow('the contract has no event type');
+});
+
+test.each([
+  ['^a$', '^a\\Z'],
+  ['^[^$.]+$', '^[^$.]+\\Z'],
+  ['(?<x>a)\\k<x>', '(?P<x>a)(?P=x)'],
+  ['a.b', 'a[^\\n\\r\\u2028\\u2029]b'],
+  ['[[&|~]', '[\\[\\&\\|\\~]'],
+  ['[]|[^]', '(?!)|[\\s\\S]'],
+  ['a{,2}b{1,2}', 'a\\{,2}b{1,2}'],
+  ['\\u{1f600}\\z\\/', '\\U0001f600z\\/'],
+])('the pattern %s is %s in Python', (pattern, expected) => {
+  expect(pythonPattern(pattern, 'x')).toBe(expected);
+});
+
+test.each([
+  ['^[A-Za-z0-9_-]{1,64}$', true],
+  ['^[\\x21-\\x7e]+$', true],
+  ['^(?:a|b)\\.c$', true],
+  ['^\\d$', false],
+  ['^.$', false],
+  ['(?=a)', false],
+  ['(?<a>b)', false],
+  ['[[a]', false],
+  ['a\\b', false],
+])('whether pydantic reads %s as the gateway does: %s', (pattern, expected) => {
+  expect(isCommonPattern(pattern)).toBe(expected);
+});
+
+describe('any contract', () => {
+  beforeAll(() => {
+    const { status, stderr } = spawnSync(process.execPath, [join(ROOT, 'scripts/python.ts'), '--only', 'environment'], {
+      encoding: 'utf8',
+    });
+    expect(status, stderr).toBe(0);
+  }, 300_000);
+
+  test('has a module that Python imports, that Ruff would not change, and that mypy --strict accepts', () => {
+    const data = fc.dictionary(
+      fc.constantFrom('a', 'b', 'from', 'id', 'type', 'date', 'int', 'copy', 'channel', 'data', '_x'),
+      randomSchema,
+      { maxKeys: 4 },
+    );
+    const schemas = fc.sample(data, { numRuns: 60, seed: 7 });
+    const types = schemas.map((fields, index) => [`type${index}.happened`, object(fields, ...Object.keys(fields).slice(0, 1))] as const);
+    const folder = mkdtempSync(join(tmpdir(), 'courier-contract-'));
+    try {
+      const path = join(folder, 'contract_of_chance.py');
+      writeFileSync(path, pythonOf(documentOf(Object.fromEntries(types)), 'hash'));
+      const config = ['--config', join(FOLDER, 'pyproject.toml')];
+      for (const args of [
+        ['-W', 'error', path],
+        ['-m', 'ruff', 'format', '--diff', ...config, path],
+        ['-m', 'ruff', 'check', ...config, path],
+        ['-m', 'mypy', '--strict', '--cache-dir', join(folder, 'mypy'), path],
+      ]) {
+        const { status, stdout, stderr } = spawnSync(PYTHON, args, { cwd: folder, encoding: 'utf8' });
+        expect(status, `${args.join(' ')}\n${stdout}${stderr}`).toBe(0);
+      }
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  }, 120_000);
+});
