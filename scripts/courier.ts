@@ -13,7 +13,10 @@ import { VERSION } from '../src/version.ts';
 import { connections, revoke } from './cli/admin.ts';
 import { backup } from './cli/backup.ts';
 import type { ConnectionOptions } from './cli/connection.ts';
-import { CONTRACT_FORMATS, checkContract, EXIT_OUT_OF_DATE, exportContract, SNAPSHOT } from './cli/contract.ts';
+import { CONTRACT_FORMATS, exportContract } from './cli/contract.ts';
+import { checkContract, EXIT_OUT_OF_DATE } from './cli/contract-check.ts';
+import { initContract } from './cli/contract-init.ts';
+import { renewContract } from './cli/contract-renew.ts';
 import { contractUsers } from './cli/contract-users.ts';
 import { EXIT } from './cli/errors.ts';
 import { explain } from './cli/explain.ts';
@@ -51,6 +54,10 @@ function address(value: string): string {
   return `${given.protocol.replace('ws', 'http')}//${given.host}${given.pathname.replace(/\/+$/, '')}`;
 }
 
+// An empty variable counts as not set.
+for (const [name, value] of Object.entries(process.env))
+  if (name.startsWith('COURIER_') && value === '') Reflect.deleteProperty(process.env, name);
+
 const url = new Option('--url <address>', 'the gateway').env('COURIER_URL').argParser(address).default('http://127.0.0.1:8766');
 const token = new Option('--token <jwt>', 'a token; in development one is signed on the spot').env('COURIER_TOKEN');
 const json = new Option('--json', 'one JSON object a line');
@@ -58,6 +65,10 @@ const typeFilter = new Option('--types <list>', 'only these event types, separat
 const after = new Option('--after <position>', 'begin after this position (the id of an event)');
 
 const contractFile = new Option('--contract <file>', 'the file of the contract, as COURIER_CONTRACT names it').env('COURIER_CONTRACT');
+const retentionDays = new Option('--retention-days <days>', 'how long events are stored: so long an earlier version needs its upcast')
+  .env('COURIER_RETENTION_DAYS')
+  .argParser(count)
+  .default(7);
 /** What the help of commands names of the contract; without it where the contract cannot be loaded, which the commands that need it say. */
 const known = await loadContract(process.env['COURIER_CONTRACT'] || undefined).catch(() => undefined);
 const sample = known?.sampleOf(
@@ -114,22 +125,44 @@ contractCommand
 
 contractCommand
   .command('check')
-  .description('show what changed in the contract, and whether publishers and subscribers that know the earlier one can go on')
-  .option('--against <file or git ref>', `the earlier contract, where it is not ${SNAPSHOT}: another file, or that one as it was in git`)
+  .description('say whether a change of the contract may go in: whom it breaks, and whether the ledger says so')
+  .option(
+    '--against <file or git ref>',
+    'the earlier contract, where it is not that of the merge base with origin/main, or on main each commit since the last release',
+  )
   .addOption(contractFile)
+  .addOption(retentionDays)
   .addOption(new Option('--gateway <address>', 'name whom each breaking change breaks, of those who used this gateway').argParser(address))
   .addOption(token)
   .addOption(json)
   .addHelpText(
     'after',
     `
-Exit codes: ${EXIT.ok} nothing breaks, ${EXIT.failed} something does, ${EXIT.usage} there is nothing to compare with, ${EXIT_OUT_OF_DATE} nothing breaks, but the
-snapshot is out of date: courier contract export --output ${SNAPSHOT}
+A breaking change needs its line in the ledger, which \`courier contract renew --breaking "why"\` writes. Snapshot and ledger stand
+beside the contract's file: contract.ts has contract.snapshot.json and contract.ledger.jsonl.
+
+Exit codes: ${EXIT.ok} nothing breaks that the ledger does not say, ${EXIT.failed} something does, or stored events could not be read,
+${EXIT.usage} there is nothing to compare with, ${EXIT_OUT_OF_DATE} the snapshot is out of date: courier contract renew
 
 Example:
-  courier contract check --against origin/main`,
+  courier contract check --contract ./contract.ts`,
   )
   .action((options) => checkContract(options));
+
+contractCommand
+  .command('renew')
+  .description('take a change of the contract to its snapshot, which the check looks at; what breaks needs a reason')
+  .option('--breaking <why>', 'it breaks publishers or subscribers, and has to: why, for those whom it breaks')
+  .addOption(contractFile)
+  .addOption(retentionDays)
+  .addHelpText('after', '\nExample:\n  courier contract renew --breaking "Fees have a currency from now on."')
+  .action((options) => renewContract(options));
+
+contractCommand
+  .command('init')
+  .description('write the start of a contract of your own')
+  .argument('[file]', 'where to; nothing that is there is overwritten', 'contract.ts')
+  .action((file) => initContract(file));
 
 contractCommand
   .command('users')

@@ -32,6 +32,9 @@ import { SocketRoom } from './transport/socket-room.ts';
 import { UsageRecorder } from './usage/recorder.ts';
 import { contractHash, VERSION } from './version.ts';
 
+/** Makes the configuration of the gateway from variables as in the environment. */
+export { type Config, ConfigError, parseConfig } from './config.ts';
+
 /** How often revocations of other instances are looked for, in ms. */
 const REVOCATIONS_REFRESH_MS = 5000;
 

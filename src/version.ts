@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { findPackageJSON } from 'node:module';
 import { canonicalJson } from './contract/canonical.ts';
 import type { Contract } from './contract/contract.ts';
-import { contractDocument } from './contract/document.ts';
+import { type ContractDocument, contractDocument } from './contract/document.ts';
 
 /** The version of Courier, as its package says. */
 export const VERSION: string = JSON.parse(readFileSync(findPackageJSON(import.meta.url) as string, 'utf8')).version;
@@ -15,11 +15,13 @@ const hashes = new WeakMap<Contract, string>();
 export function contractHash(contract: Contract): string {
   let hash = hashes.get(contract);
   if (hash === undefined) {
-    hash = createHash('sha256')
-      .update(canonicalJson(contractDocument(contract)))
-      .digest('hex')
-      .slice(0, 16);
+    hash = documentHash(contractDocument(contract));
     hashes.set(contract, hash);
   }
   return hash;
+}
+
+/** The same of the contract for machines. */
+export function documentHash(document: ContractDocument): string {
+  return createHash('sha256').update(canonicalJson(document)).digest('hex').slice(0, 16);
 }

@@ -6,22 +6,12 @@
 import { z } from 'zod';
 import type { ContractDocument } from '../../src/contract/document.ts';
 import type { JsonSchema } from '../../src/contract/json-schema.ts';
+import { type ContractChange, row } from './change.ts';
 import { own } from './keywords.ts';
+import { documentChanges, familyPartChanges, typePartChanges } from './part-changes.ts';
 import { breaks, type Effect, fine, type SchemaChange, schemaChanges } from './schema-changes.ts';
 
-export interface ContractChange {
-  /** An event type, a family as its channels are written (`backtest.{id}`), or `contract`. */
-  readonly subject: string;
-  /** A path in the event, such as `data.progress`; null when the change concerns the subject itself. */
-  readonly path: string | null;
-  readonly change: string;
-  /** null when the change does not concern this side. */
-  readonly publishers: Verdict | null;
-  readonly subscribers: Verdict | null;
-  readonly reason: string;
-}
-
-export type Verdict = 'compatible' | 'breaking';
+export { type ContractChange, isBreaking, type Verdict } from './change.ts';
 
 const anySchemas = z.record(z.string(), z.looseObject({}));
 const documentForm = z.looseObject({
@@ -30,6 +20,7 @@ const documentForm = z.looseObject({
   'x-channels': z.record(z.string(), z.looseObject({ form: z.string(), name: z.looseObject({}), types: z.array(z.string()) })),
   'x-services': z.record(z.string(), z.array(z.string())),
   'x-notices': z.array(z.string()),
+  'x-types': z.record(z.string(), z.looseObject({ version: z.int().min(1), upcasts: z.array(z.int().min(1)).optional() })).optional(),
 });
 
 /**
@@ -55,27 +46,8 @@ export function contractChanges(before: ContractDocument, after: ContractDocumen
   ];
 }
 
-export function isBreaking({ publishers, subscribers }: ContractChange): boolean {
-  return publishers === 'breaking' || subscribers === 'breaking';
-}
-
 function namesIn(document: ContractDocument) {
   return { families: Object.keys(document['x-channels']), events: Object.keys(document['x-drafts']), notices: document['x-notices'] };
-}
-
-/** The parts of the document that the rest of this file compares, and the part that follows from them. */
-const COMPARED: ReadonlySet<string> = new Set(['oneOf', '$defs', 'x-drafts', 'x-channels', 'x-services', 'x-notices']);
-const WORDING: ReadonlySet<string> = new Set(['title', 'description']);
-
-function documentChanges(before: ContractDocument, after: ContractDocument): ContractChange[] {
-  const parts = (document: ContractDocument) => new Map<string, unknown>(Object.entries(document));
-  const [old, now] = [parts(before), parts(after)];
-  return union([...old.keys()], [...now.keys()])
-    .filter((part) => !COMPARED.has(part) && JSON.stringify(old.get(part)) !== JSON.stringify(now.get(part)))
-    .map((part) => {
-      if (WORDING.has(part)) return row('contract', part, 'reworded', fine('only the wording'), fine('only the wording'));
-      return row('contract', part, 'changed', breaks('cannot be judged'), breaks('cannot be judged'));
-    });
 }
 
 function familyChanges(family: string, before: ContractDocument, after: ContractDocument): ContractChange[] {
@@ -87,9 +59,10 @@ function familyChanges(family: string, before: ContractDocument, after: Contract
     return [row(old.form, null, 'channels removed', breaks('publishes there are refused'), breaks('subscriptions there are refused'))];
   }
   if (old === undefined || now === undefined) return [];
-  return schemaChanges(old.name, now.name).map(({ change, publishers, subscribers }) =>
-    row(now.form, null, change, publishers, subscribers),
-  );
+  return [
+    ...schemaChanges(old.name, now.name).map(({ change, publishers, subscribers }) => row(now.form, null, change, publishers, subscribers)),
+    ...familyPartChanges(family, before, after),
+  ];
 }
 
 function eventChanges(type: string, before: ContractDocument, after: ContractDocument): ContractChange[] {
@@ -100,7 +73,12 @@ function eventChanges(type: string, before: ContractDocument, after: ContractDoc
   if (now === undefined) {
     return [row(type, null, 'type removed', breaks('publishers of it are refused'), breaks('it comes no more; asking for it is refused'))];
   }
-  return [...serviceChanges(type, before, after), ...carrierChanges(type, before, after), ...envelopeChanges(type, before, after)];
+  return [
+    ...typePartChanges(type, before, after),
+    ...serviceChanges(type, before, after),
+    ...carrierChanges(type, before, after),
+    ...envelopeChanges(type, before, after),
+  ];
 }
 
 function serviceChanges(type: string, before: ContractDocument, after: ContractDocument): ContractChange[] {
@@ -124,7 +102,7 @@ function carrierChanges(type: string, before: ContractDocument, after: ContractD
 }
 
 /** A change of the draft concerns publishers, a change of the received event concerns subscribers, and a change of both concerns both. */
-function envelopeChanges(type: string, before: ContractDocument, after: ContractDocument): ContractChange[] {
+export function envelopeChanges(type: string, before: ContractDocument, after: ContractDocument): ContractChange[] {
   const changesIn = (part: '$defs' | 'x-drafts') =>
     schemaChanges(withoutChannel(strictIn(before, part, type)), withoutChannel(strictIn(after, part, type)));
   const [drafts, received] = [changesIn('x-drafts'), changesIn('$defs')];
@@ -173,25 +151,6 @@ function strict(schema: JsonSchema): JsonSchema {
 
 function schemaRow(type: string, { path, change }: SchemaChange, publishers: Effect | undefined, subscribers: Effect | undefined) {
   return row(type, path === '' ? null : path, change, publishers, subscribers);
-}
-
-/** Makes a change, with the reasons why it breaks somebody, or else the reasons why it breaks nobody. */
-function row(
-  subject: string,
-  path: string | null,
-  change: string,
-  publishers: Effect | undefined,
-  subscribers: Effect | undefined,
-): ContractChange {
-  const effects = [publishers, subscribers].filter((effect) => effect !== undefined);
-  const breaking = effects.filter((effect) => effect.breaking);
-  const reasons = new Set((breaking.length > 0 ? breaking : effects).map(({ reason }) => reason));
-  return { subject, path, change, publishers: verdict(publishers), subscribers: verdict(subscribers), reason: [...reasons].join('; ') };
-}
-
-function verdict(effect: Effect | undefined): Verdict | null {
-  if (effect === undefined) return null;
-  return effect.breaking ? 'breaking' : 'compatible';
 }
 
 function union(before: readonly string[], after: readonly string[]): string[] {

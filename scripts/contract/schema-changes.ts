@@ -9,6 +9,7 @@
  * A schema is a conjunction, so this file judges keywords one by one. It never calls a breaking change compatible. It may call
  * a compatible change breaking when two keywords only make sense together, or when it does not know a keyword.
  */
+import { createHash } from 'node:crypto';
 import type { JsonSchema } from '../../src/contract/json-schema.ts';
 import { own, strangeKeyword, typesOf, valuesOf } from './keywords.ts';
 
@@ -32,7 +33,7 @@ const TAKEN = fine('what was accepted still is');
 const REFUSED = breaks('values that were accepted are refused');
 const FORESEEN = fine('nothing comes that was ruled out');
 const UNFORESEEN = breaks('values may come that were ruled out');
-const UNCLEAR = breaks('cannot be judged');
+export const UNCLEAR = breaks('cannot be judged');
 const UNKNOWN = breaks('publishers that send it are refused');
 const MISSING = breaks('publishers that do not send it are refused');
 const MISSED = breaks('subscribers rely on it');
@@ -59,7 +60,10 @@ function wordingChanges(before: JsonSchema, after: JsonSchema, path: string): Sc
 function assertionChanges(before: JsonSchema, after: JsonSchema, path: string): SchemaChange[] {
   if (equal(assertionsOf(before), assertionsOf(after))) return [];
   const doubt = doubtAbout(before) ?? doubtAbout(after);
-  if (doubt !== undefined) return [{ path, change: `changed; ${doubt}`, publishers: UNCLEAR, subscribers: UNCLEAR }];
+  if (doubt !== undefined) {
+    const change = `changed (${fingerprint(before)} → ${fingerprint(after)}); ${doubt}`;
+    return [{ path, change, publishers: UNCLEAR, subscribers: UNCLEAR }];
+  }
   if (before.anyOf !== undefined || after.anyOf !== undefined) return alternativeChanges(before, after, path);
   const types = typeChanges(before, after, path);
   // Values of different types have nothing else to compare.
@@ -272,10 +276,15 @@ function listed(values: readonly unknown[]): string {
   return values.map(shown).join(', ');
 }
 
-/** Characters of a value or a pattern in a change, at most. */
-const SHOWN_LENGTH = 48;
-
+/** Values stand in full: the ledger tells changes apart by their text. */
 function shown(value: unknown): string {
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
-  return text.length <= SHOWN_LENGTH ? text : `${text.slice(0, SHOWN_LENGTH - 1)}…`;
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/** Tells apart what cannot be said in words. */
+export function fingerprint(value: unknown): string {
+  return createHash('sha256')
+    .update(JSON.stringify(value) ?? '')
+    .digest('hex')
+    .slice(0, 8);
 }

@@ -34,6 +34,8 @@ export interface TypeOfEvents {
   readonly subject?: string;
   /** Of the data's form: it counts the breaking changes. */
   readonly version: number;
+  /** The earlier versions whose stored events are brought to the present one; absent when there are none. */
+  readonly upcasts?: readonly number[];
   /** Data as publishers hand it in. */
   readonly examples: readonly unknown[];
 }
@@ -108,8 +110,9 @@ function channelsOf(contract: Contract, family: string): FamilyOfChannels {
   };
 }
 
-function about({ description, subject, version, examples }: EventTypeInfo): TypeOfEvents {
-  return { description, ...(subject !== undefined && { subject }), version, examples };
+function about({ description, subject, version, earlier, examples }: EventTypeInfo): TypeOfEvents {
+  const upcasts = [...earlier.keys()].sort((a, b) => a - b);
+  return { description, ...(subject !== undefined && { subject }), version, ...(upcasts.length > 0 && { upcasts }), examples };
 }
 
 function received(type: string, channel: z.ZodType, data: z.ZodType): JsonSchema {

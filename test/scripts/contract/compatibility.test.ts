@@ -140,14 +140,15 @@ describe('types, services, channels and notices', () => {
   });
 
   test('a family that carries a type', () => {
+    const type = 'strategy.generation.started';
     const narrowed = changed((document) => {
-      document['x-channels']['strategy']?.types.splice(0, 1);
+      const family = document['x-channels']['strategy'] as { types: string[] };
+      family.types = family.types.filter((each) => each !== type);
       for (const part of ['$defs', 'x-drafts'] as const) {
         const anyOf = own(document, part, 'strategy.generation.started').properties['channel']?.anyOf;
         anyOf?.splice(0, 1);
       }
     });
-    const type = 'strategy.generation.started';
     expect(summary(now, narrowed)).toEqual([[type, 'channel', 'strategy.{id} removed', BREAKS, BREAKS]]);
     expect(summary(narrowed, now)).toEqual([[type, 'channel', 'strategy.{id} added', ok, BREAKS]]);
   });
@@ -187,19 +188,80 @@ describe('types, services, channels and notices', () => {
     expect(summary(now, reasons)).toEqual([
       ['courier.gap', 'channel', 'values removed: courier', '-', ok],
       ['courier.gap', 'channel', 'values added: notices', '-', BREAKS],
-      ['courier.gap', 'data.reason', 'values removed: ahead', '-', ok],
+      ['courier.gap', 'data.reason', 'values removed: ahead, unreadable', '-', ok],
       ['courier.gap', 'data.reason', 'values added: behind', '-', BREAKS],
     ]);
   });
 });
 
+const changedOtherwise = expect.stringMatching(/^changed \([0-9a-f]{8} → [0-9a-f]{8}\)$/);
+
 test('parts of the document that are not known are not passed over', () => {
   const other = { ...now, $schema: 'https://json-schema.org/draft/next/schema', title: 'Other', 'x-later': 1 };
   expect(summary(now, other)).toEqual([
-    ['contract', '$schema', 'changed', BREAKS, BREAKS],
+    ['contract', '$schema', changedOtherwise, BREAKS, BREAKS],
     ['contract', 'title', 'reworded', ok, ok],
-    ['contract', 'x-later', 'changed', BREAKS, BREAKS],
+    ['contract', 'x-later', changedOtherwise, BREAKS, BREAKS],
   ]);
+  const within = changed((document) => {
+    Object.assign(document['x-channels']['strategy'] ?? {}, { later: 1 });
+    Object.assign(document['x-types']['order.placed'] ?? {}, { later: 1 });
+  });
+  expect(summary(now, within)).toEqual([
+    ['strategy.{id}', 'later', changedOtherwise, BREAKS, BREAKS],
+    ['order.placed', 'later', changedOtherwise, BREAKS, BREAKS],
+  ]);
+});
+
+describe('what the document says beside its schemas', () => {
+  test('names, titles, descriptions, subjects and examples are for people', () => {
+    const reworded = changed((document) => {
+      document['x-name'] = 'other';
+      Object.assign(document['x-channels']['strategy'] ?? {}, { title: 'Another title' });
+      Object.assign(document['x-types']['order.placed'] ?? {}, { description: 'Other words.', subject: 'symbol', examples: [{}] });
+    });
+    expect(summary(now, reworded)).toEqual([
+      ['contract', 'x-name', 'reworded', ok, ok],
+      ['strategy.{id}', 'title', 'reworded', ok, ok],
+      ['order.placed', 'description', 'reworded', ok, ok],
+      ['order.placed', 'subject', 'reworded', ok, ok],
+      ['order.placed', 'examples', 'reworded', ok, ok],
+    ]);
+  });
+
+  test('the id of a family binds publishers, and subscribers rely on it, where data has the field', () => {
+    const withId = (id: string | undefined) =>
+      changed((document) => {
+        const { id: _, ...family } = document['x-channels']['strategy'] as Writable<ContractDocument['x-channels'][string]>;
+        document['x-channels']['strategy'] = { ...family, ...(id !== undefined && { id }) };
+      });
+    const none = withId(undefined);
+    const row = (change: string, ...sides: string[]) => [['strategy.{id}', 'id', `field of the id ${change}`, ...sides]];
+    expect(summary(none, now)).toEqual(row('none → strategy_id', BREAKS, ok));
+    expect(summary(now, none)).toEqual(row('strategy_id → none', ok, BREAKS));
+    expect(summary(now, withId('order_id'))).toEqual(row('strategy_id → order_id', BREAKS, BREAKS));
+    expect(summary(none, withId('nothing_has_it'))).toEqual(row('none → nothing_has_it', ok, ok));
+  });
+
+  test('versions and upcasts alone break nobody', () => {
+    const next = (more: object) => changed((document) => Object.assign(document['x-types']['order.placed'] ?? {}, more));
+    expect(summary(now, next({ version: 2, upcasts: [1] }))).toEqual([
+      ['order.placed', 'version', 'version 1 → 2', ok, ok],
+      ['order.placed', 'upcasts', 'upcast from 1 added', ok, ok],
+    ]);
+    expect(summary(next({ version: 3, upcasts: [1, 2] }), next({ version: 3, upcasts: [2] }))).toEqual([
+      ['order.placed', 'upcasts', 'upcast from 1 removed', ok, ok],
+    ]);
+  });
+
+  test('a document that said nothing of types is compared in its other parts', () => {
+    const { 'x-types': _types, 'x-name': _name, ...old } = now;
+    expect(summary(old as ContractDocument, now)).toEqual([
+      ['contract', 'x-name', 'reworded', ok, ok],
+      ['contract', 'x-types', 'added', ok, ok],
+    ]);
+    expect(summary(now, old as ContractDocument)).toContainEqual(['contract', 'x-types', 'removed', BREAKS, BREAKS]);
+  });
 });
 
 test('the document of another version is read, and nothing else is', () => {

@@ -1,0 +1,76 @@
+/** `courier contract init`: writes the start of a contract of one's own. */
+import { existsSync, writeFileSync } from 'node:fs';
+import { extname, resolve } from 'node:path';
+import { filesOf } from '../contract/gate/files.ts';
+import { CliError, EXIT } from './errors.ts';
+import { print } from './output.ts';
+
+/** JavaScript that is TypeScript too. */
+const START = `/** What this platform says: its channels, and the events that its services publish. */
+import { defineContract, defineService, id, text, z } from '@lumiere/courier/contract';
+
+/** A service publishes its own events, and no other may. Its name below is the \`sub\` of its tokens. */
+const shop = defineService({
+  description: 'takes orders',
+  events: {
+    'order.placed': {
+      // The channels that carry it, those of its home first. Channels of users, and \`global\`, carry every event.
+      on: ['order'],
+      description: 'A customer has placed an order.',
+      // Publishers that send anything else are refused. Subscribers get what is written here, with its type.
+      data: z.strictObject({
+        order_id: id,
+        items: z
+          .array(z.strictObject({ article: text, quantity: z.int().min(1) }))
+          .min(1)
+          .max(100),
+        // Numbers are rounded somewhere; money is whole cents, or text.
+        total_cents: z.int().min(0).describe('What the customer pays, in cents.'),
+      }),
+      // The first stands in documents and forms, and the gate reads stored events with it.
+      examples: [{ order_id: 'o1', items: [{ article: 'Tea', quantity: 2 }], total_cents: 1190 }],
+    },
+    'order.shipped': {
+      on: ['order'],
+      description: 'An order is on its way.',
+      data: z.strictObject({ order_id: id, carrier: text.optional() }),
+      examples: [{ order_id: 'o1', carrier: 'Post' }],
+      // When data changes so that it breaks somebody, raise the version and say how stored events become the new form:
+      //   version: 2,
+      //   upcast: { 1: earlierVersion(z.strictObject({ order_id: id, carrier: text.optional() }), (old) => ({ ...old })) },
+    },
+  },
+});
+
+export default defineContract({
+  // Names the contract before people and clients.
+  name: 'shop',
+  // The family \`order\` has the channels \`order.{id}\`. Where an event's data has the field, it must be the id of the channel.
+  families: { order: { id: 'order_id', title: 'An order' } },
+  services: { shop },
+});
+`;
+
+/** @throws {CliError} when there is something already, or nothing can be written. */
+export async function initContract(file: string): Promise<void> {
+  if (!/^\.[cm]?[jt]s$/.test(extname(file))) throw new CliError(`${file} is no name of a module: call it contract.ts`, EXIT.usage);
+  const { snapshot } = filesOf(file);
+  if (existsSync(snapshot)) throw new CliError(`there is a contract of this name already, as ${snapshot} says`);
+  try {
+    writeFileSync(resolve(file), START, { flag: 'wx' });
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new CliError(code === 'EEXIST' ? `${file} is there already, and is not overwritten` : `${file} cannot be written: ${message}`);
+  }
+  const shown = /^[\w./-]+$/.test(file) ? file : JSON.stringify(file);
+  for (const line of [
+    `${file} is the start of a contract. Next:`,
+    '',
+    `  courier serve --contract ${shown} --check     look whether it is right`,
+    `  courier contract renew --contract ${shown}    write its snapshot, and commit both: what breaks is found from then on`,
+    `  courier serve --contract ${shown}             run a gateway that serves it`,
+    `  courier contract export --contract ${shown} --format typescript --output events.ts`,
+    '                                               the types of clients',
+  ])
+    await print(line);
+}

@@ -1,0 +1,107 @@
+/** `courier contract init`, in a project that has Courier as a package. */
+import { execFile, execFileSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CONTRACT_FORMATS } from '../../../scripts/cli/contract.ts';
+import { temporaryFolder } from '../../helpers/folder.ts';
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+const TSC = `${ROOT}node_modules/typescript/bin/tsc`;
+const PACKAGE = 'node_modules/@lumiere/courier';
+
+const PROGRAM = `import { createGateway, parseConfig } from '@lumiere/courier';
+import type { ContractTypes } from '@lumiere/courier/contract';
+import contract from './contract.ts';
+
+type Types = (typeof contract)['~types'] & ContractTypes;
+const type: keyof Types['data'] = 'order.placed';
+// @ts-expect-error there is no such type
+const other: keyof Types['data'] = 'order.lost';
+const config = parseConfig({ COURIER_LOG: 'memory:', COURIER_PORT: '0', COURIER_LOG_LEVEL: 'error' });
+await using gateway = await createGateway(config, { contract });
+const { 'x-name': name } = await (await fetch(\`\${gateway.url}/contract.json\`)).json() as { 'x-name': string };
+console.log(name, type, other);
+`;
+
+describe('a project with the package', { timeout: 120_000 }, () => {
+  const project = temporaryFolder();
+  afterAll(() => project[Symbol.dispose]());
+
+  beforeAll(() => {
+    mkdirSync(project.file(PACKAGE), { recursive: true });
+    copyFileSync(`${ROOT}package.json`, project.file(`${PACKAGE}/package.json`));
+    symlinkSync(`${ROOT}node_modules`, project.file(`${PACKAGE}/node_modules`));
+    execFileSync(process.execPath, [TSC, '-p', `${ROOT}tsconfig.build.json`, '--outDir', project.file(`${PACKAGE}/dist`)]);
+    writeFileSync(project.file('package.json'), '{"type":"module"}');
+  }, 120_000);
+
+  const node = (...args: string[]) =>
+    new Promise<{ code: number | string; stdout: string; stderr: string }>((resolve) => {
+      const options = { cwd: project.path, env: { PATH: process.env['PATH'], NO_COLOR: '1', COURIER_LOG: 'memory:' } };
+      execFile(process.execPath, args, options, (error, stdout, stderr) => resolve({ code: error?.code ?? 0, stdout, stderr }));
+    });
+  const courier = (...args: string[]) => node(`${PACKAGE}/dist/scripts/courier.js`, ...args);
+
+  test('gets a contract that is right, and is told what comes next', async () => {
+    const made = await courier('contract', 'init');
+    expect(made).toMatchObject({ code: 0, stderr: '' });
+    expect(made.stdout.match(/courier [a-z ]+--contract contract\.ts/g)).toHaveLength(4);
+    expect(await courier('serve', '--contract', './contract.ts', '--check')).toMatchObject({ code: 0 });
+    for (const format of CONTRACT_FORMATS)
+      expect(await courier('contract', 'export', '--contract', 'contract.ts', '--format', format)).toMatchObject({ code: 0, stderr: '' });
+    expect(await courier('contract', 'renew', '--contract', 'contract.ts')).toMatchObject({ code: 0 });
+    expect(await courier('contract', 'check', '--contract', 'contract.ts')).toMatchObject({ code: 0 });
+  });
+
+  test('has types of it, and can serve it from a program', async () => {
+    writeFileSync(project.file('program.ts'), PROGRAM);
+    symlinkSync(`${ROOT}node_modules/@types`, project.file('node_modules/@types'));
+    const flags = [
+      '--noEmit',
+      '--strict',
+      '--exactOptionalPropertyTypes',
+      '--noUnusedLocals',
+      '--module',
+      'nodenext',
+      '--target',
+      'es2024',
+    ];
+    const libraries = ['--lib', 'es2024,esnext', '--types', 'node', '--allowImportingTsExtensions', '--skipLibCheck'];
+    expect(await node(TSC, '--ignoreConfig', ...flags, ...libraries, 'program.ts', 'contract.ts')).toEqual({
+      code: 0,
+      stdout: '',
+      stderr: '',
+    });
+    expect(await node('program.ts')).toEqual({ code: 0, stdout: 'shop order.placed order.lost\n', stderr: '' });
+  });
+
+  test('loses nothing that is there', async () => {
+    const before = readFileSync(project.file('contract.ts'), 'utf8');
+    expect(await courier('contract', 'init')).toMatchObject({ code: 1, stderr: expect.stringContaining('contract') });
+    writeFileSync(project.file('mine.ts'), 'export {};');
+    expect(await courier('contract', 'init', 'mine.ts')).toMatchObject({
+      code: 1,
+      stderr: 'courier: mine.ts is there already, and is not overwritten\n',
+    });
+    expect(readFileSync(project.file('contract.ts'), 'utf8')).toBe(before);
+    expect(await courier('contract', 'init', 'contract.txt')).toMatchObject({ code: 2 });
+    expect(await courier('contract', 'init', 'nowhere/contract.ts')).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/cannot be written/),
+    });
+  });
+
+  test('gets what runs, and no tests or sources', () => {
+    const packed = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+      cwd: project.file(PACKAGE),
+      encoding: 'utf8',
+    });
+    const listed: unknown = JSON.parse(packed);
+    const [{ files }] = (Array.isArray(listed) ? listed : Object.values(listed as object)) as [{ files: { path: string }[] }];
+    const paths = files.map(({ path }) => path);
+    for (const path of ['dist/src/gateway.js', 'dist/src/gateway.d.ts', 'dist/src/contract/index.js', 'dist/scripts/courier.js'])
+      expect(paths).toContain(path);
+    expect(paths.filter((path) => !/^(dist\/.*(\.js|\.d\.ts)|package\.json)$/.test(path))).toEqual([]);
+  });
+});
