@@ -121,6 +121,8 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
       usage,
       retentionMs: config.retentionMs,
       onError: (error) => failures.report('log', 'the log cannot be read', error),
+      onUnreadable: ({ type, version, seq }) =>
+        logger.warn('an event cannot be brought to the present form of its type', { type, version, id: log.positions.at(seq) }),
     }),
   );
   const { audience, issuer, jwksUrl, maxLifetimeMs } = config.jwt;

@@ -4,7 +4,7 @@
  */
 import type { Broker } from '../broker/broker.ts';
 import type { Contract } from '../contract/contract.ts';
-import type { EventLog } from '../log/log.ts';
+import type { EventLog, StoredEvent } from '../log/log.ts';
 import type { Meter } from '../observe/meter.ts';
 import type { Tracing } from '../observe/tracing.ts';
 import type { Usage } from '../usage/usage.ts';
@@ -32,6 +32,8 @@ export interface PipelineOptions extends Pick<Pipeline, 'contract' | 'log' | 'dr
   readonly retentionMs: number;
   /** Told when the log cannot be read; the tail tries again. */
   readonly onError: (error: unknown) => void;
+  /** Told of each stored event that subscribers and readers are given a gap for, as it has no present form. */
+  readonly onUnreadable: (event: StoredEvent) => void;
 }
 
 /** A tenth of retention: a quiet subscriber's position is never older when it comes back. */
@@ -44,10 +46,13 @@ const QUIET_PART = 1 / 10;
  * @throws what the log throws.
  */
 export async function openPipeline(options: PipelineOptions): Promise<Pipeline & Disposable> {
-  const { contract, log, broker, draining, meter, tracing, usage, retentionMs, onError } = options;
+  const { contract, log, broker, draining, meter, tracing, usage, retentionMs, onError, onUnreadable } = options;
   using stack = new DisposableStack();
   const hub = new Hub({ meter, tracing });
-  const deliveryOf = presentDeliveries(contract, log.positions);
+  const deliveryOf = presentDeliveries(contract, log.positions, (event) => {
+    meter.gap('unreadable');
+    onUnreadable(event);
+  });
   const tail = stack.use(await Tail.start(log, hub, deliveryOf, { quietMs: retentionMs * QUIET_PART, onError }));
   const reads = stack.use(new SharedReads(log, deliveryOf));
   // Until the log is closed: what is stored late is told to the other instances all the same.

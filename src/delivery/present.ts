@@ -11,14 +11,17 @@ import { unreadableEvent } from './notices.ts';
 
 export type DeliveryOf = (event: StoredEvent) => Delivery;
 
-export function presentDeliveries(contract: Contract, positions: Positions): DeliveryOf {
+/** @param onUnreadable is told of each event that cannot be brought to the present form, whenever it is read. */
+export function presentDeliveries(contract: Contract, positions: Positions, onUnreadable?: (event: StoredEvent) => void): DeliveryOf {
   return (event) => {
     const { type, version, seq } = event;
     const present = contract.types.get(type)?.version;
     // Subscribers pass over a type that they do not know.
     if (present === undefined || present === version) return new Delivery(positions.at(seq), event);
     const body = presentBody(contract, event);
-    return body === undefined ? unreadableEvent(positions, event) : new Delivery(positions.at(seq), { ...event, body });
+    if (body !== undefined) return new Delivery(positions.at(seq), { ...event, body });
+    onUnreadable?.(event);
+    return unreadableEvent(positions, event);
   };
 }
 

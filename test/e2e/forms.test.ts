@@ -1,4 +1,7 @@
 /** Events in earlier forms of their types: readers get the present form on every surface, or are told that they cannot. */
+import { writeFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { EventSource } from 'eventsource';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
@@ -8,6 +11,7 @@ import { openSqliteLog } from '../../src/log/sqlite.ts';
 import { collect } from '../helpers/collect.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 import { startGateway, type TestGateway } from '../helpers/gateway.ts';
+import { processToken, startProcess } from '../helpers/process.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
 
 const families = { station: { id: 'station_id' } } as const;
@@ -219,6 +223,44 @@ test('a gateway of an earlier contract does not give out events of a form that i
     -9999,
     50,
     'unreadable',
+  ]);
+});
+
+const EARLIER = `import { defineContract, defineService, id, z } from '@lumiere/courier/contract';
+const stations = defineService({
+  events: {
+    'station.measured': {
+      on: ['station'],
+      description: 'A station has measured.',
+      data: z.strictObject({ station_id: id, fahrenheit: z.number() }),
+      examples: [{ station_id: 'oslo', fahrenheit: 32 }],
+    },
+  },
+});
+export default defineContract({ name: 'weather', families: { station: { id: 'station_id' } }, services: { stations } });
+`;
+
+test("an operator finds the event without a present form in the gateway's log and its metrics", async () => {
+  using folder = temporaryFolder();
+  await filledLog(folder.file('log.db'));
+  writeFileSync(folder.file('contract.ts'), EARLIER);
+  await using gateway = await startProcess({
+    COURIER_LOG: `sqlite:${folder.file('log.db')}`,
+    COURIER_CONTRACT: folder.file('contract.ts'),
+  });
+  const lines: string[] = [];
+  createInterface({ input: gateway.child.stdout as Readable }).on('line', (line) => lines.push(line));
+  const headers = { authorization: `Bearer ${await processToken('root', 'admin')}` };
+  const { gap } = (await (await fetch(`${gateway.url}/events/**?order=newest`, { headers })).json()) as Page;
+  expect(gap?.reason).toBe('unreadable');
+  expect(await (await fetch(`${gateway.url}/metrics`)).text()).toContain('courier_gaps_total{reason="unreadable"} 1');
+  await gateway.end('SIGTERM');
+  const warnings = lines.map((line) => JSON.parse(line)).filter(({ level }) => level === 'warn');
+  expect(warnings).toMatchObject([
+    {
+      message: 'an event cannot be brought to the present form of its type',
+      context: { type: 'station.measured', version: 2, id: gap?.resumed_from },
+    },
   ]);
 });
 

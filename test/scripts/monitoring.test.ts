@@ -62,6 +62,6 @@ if (canCheck) {
       encoding: 'utf8',
     });
     expect([status, stderr]).toEqual([0, '']);
-    expect(stdout).toContain('SUCCESS: 18 rules found');
+    expect(stdout).toContain('SUCCESS: 19 rules found');
   });
 }
