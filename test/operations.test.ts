@@ -168,6 +168,15 @@ test('whoever holds a lock is found', async () => {
   await Promise.all([holder.end(), looker.end()]);
 });
 
+test('who uses the contract is shown, and the contract checked', async () => {
+  using folder = temporaryFolder();
+  await using gateway = await startProcess({ COURIER_LOG: 'memory:' });
+  await publishSomething(gateway.url);
+  // What changed in the contract of this tree is told there.
+  const commands = block('courier contract users').replace('https://courier.example.com', `${gateway.url} 2> told.txt`);
+  expect(await run(commands, folder.path, { COURIER_URL: gateway.url })).toMatch(/^ {2}published +forge\.job\.progress$/m);
+});
+
 test('Prometheus takes the configuration', () => {
   using folder = temporaryFolder();
   const [, config = ''] = /```yaml\n([\s\S]*?)```/.exec(manual) ?? [];

@@ -7,15 +7,17 @@ import { expect, test } from 'vitest';
 import { DOCUMENTS, renewed } from '../scripts/docs.ts';
 import { temporaryFolder } from './helpers/folder.ts';
 import { startGateway } from './helpers/gateway.ts';
+import { processToken, startProcess } from './helpers/process.ts';
 
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
 
 /** The examples in the order of the README. The example with tRPC's own client reads what that with Courier's has published. */
 const EXAMPLES = ['scripts/demo/example.ts', 'scripts/demo/trpc.ts'];
+const CONTRACT = 'scripts/demo/contract.ts';
 
 test('the examples are the files, and run as shown', async () => {
   const shown = [...read('README.md').matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code]) => code);
-  expect(shown).toEqual(EXAMPLES.map(read));
+  expect(shown).toEqual([...EXAMPLES, CONTRACT].map(read));
   await using gateway = await startGateway();
   using folder = temporaryFolder();
   const token = await gateway.token('me', 'admin');
@@ -33,6 +35,13 @@ test('the examples are the files, and run as shown', async () => {
     });
     expect(await text(child.stdout)).toBe(`b1 is at 50% ${new Date().getFullYear()}\n`);
   }
+});
+
+test('the contract of another trade can be served', async () => {
+  await using gateway = await startProcess({ COURIER_LOG: 'memory:', COURIER_CONTRACT: CONTRACT });
+  const headers = { authorization: `Bearer ${await processToken('stations', 'service')}`, 'content-type': 'application/json' };
+  const body = JSON.stringify({ type: 'station.measured', data: { station_id: 'oslo', celsius: -3.5 } });
+  expect((await fetch(`${gateway.url}/publish/station.oslo`, { method: 'POST', headers, body })).status).toBe(201);
 });
 
 test.each(Object.entries(DOCUMENTS))('%s repeats the code as it is', (document, parts) => {

@@ -33,7 +33,7 @@ export const noUsage: Usage = { published: () => undefined, selected: () => unde
  */
 export type UseKind = 'published' | 'named' | 'followed' | 'channel';
 
-/** A use as one text: `published backtest.started`, `channel backtest`. */
+/** A use as one text: `published station.measured`, `channel station`. */
 export function textOf(kind: UseKind, name: string): string {
   return `${kind} ${name}`;
 }

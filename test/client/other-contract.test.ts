@@ -78,6 +78,32 @@ test('a gap is told, and events go on behind it', async () => {
   await expect(client.subscribe('yard.block.*', { lastEventId: 'another-7' }).next()).rejects.toMatchObject({ code: 'GAP' });
 });
 
+test('an event of an earlier version is read in the present form, and one that cannot be is a gap', async () => {
+  await using gateway = await startHarbour();
+  await using client = await clientOf(gateway, 'pilotage');
+  const stored = (data: object) => {
+    const [channel, type] = ['vessel.1', 'vessel.arriving'];
+    const metadata = { timestamp: new Date().toISOString(), source: 'pilotage' };
+    return { channel, family: 'vessel', type, version: 1, body: JSON.stringify({ channel, type, metadata, data }) };
+  };
+  await gateway.pipeline.log.append([stored({ imo: '1', draught_m: 14.5, tug: 'Bugsier 7' }), stored({ imo: '1', draught_m: 'deep' })]);
+  const present = await client.publish('vessel.1', 'vessel.arriving', { imo: '1', draught_cm: 1600 });
+  const gaps: string[] = [];
+  const seen: unknown[] = [];
+  for await (const event of client.subscribe('vessel.*', { from: 'earliest', onGap: ({ reason }) => void gaps.push(reason) })) {
+    seen.push(event.data);
+    if (event.id === present.id) break;
+  }
+  const tugs = [{ name: 'Bugsier 7', pull: 'stern' }];
+  expect(seen).toEqual([
+    { imo: '1', draught_cm: 1450, tugs },
+    { imo: '1', draught_cm: 1600 },
+  ]);
+  expect(gaps).toEqual(['unreadable']);
+  const page = await client.history('vessel.*');
+  expect(page.events[0]?.data).toEqual(seen[0]);
+});
+
 test('the publisher in the background publishes in order, and tells what is refused', async () => {
   await using gateway = await startHarbour();
   await using client = await clientOf(gateway, 'port_office');

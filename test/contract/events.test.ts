@@ -12,14 +12,13 @@ const issues = (draft: unknown) => {
 };
 const progress = SAMPLES['backtest.progress'];
 
-test('there are 17 types, each of one service', () => {
-  expect(EVENT_TYPES).toHaveLength(17);
+test('each type is of one service', () => {
   expect(EVENT_TYPES.map((type) => contract.serviceOf(type))).not.toContain(undefined);
   expect(contract.serviceOf('toString')).toBeUndefined();
 });
 
 test('the types of a family are those that may be published there', () => {
-  expect(contract.typesOn('backtest')).toEqual(['backtest.started', 'backtest.progress', 'backtest.completed', 'backtest.failed']);
+  expect(contract.typesOn('backtest')).toEqual(EVENT_TYPES.filter((type) => type.startsWith('backtest.')));
   expect(contract.typesOn('global')).toEqual(EVENT_TYPES);
 });
 

@@ -22,12 +22,16 @@ export interface GatewayProcess extends AsyncDisposable {
   peakRssBytes(): number;
 }
 
-/** Starts `src/main.ts` and resolves when it listens; rejects with its standard error when it ends before. `under`: a command to run it with. */
+/**
+ * Starts `src/main.ts` and resolves when it listens; rejects with its standard error when it ends before.
+ *
+ * @param options.under a command to run it with; `main` is that of another tree.
+ */
 export async function startProcess(
   env: Record<string, string>,
-  { under = [] }: { under?: readonly string[] } = {},
+  { under = [], main = MAIN }: { under?: readonly string[]; main?: string } = {},
 ): Promise<GatewayProcess> {
-  const [command = process.execPath, ...args] = [...under, process.execPath, MAIN];
+  const [command = process.execPath, ...args] = [...under, process.execPath, main];
   const child = spawn(command, args, {
     env: {
       PATH: process.env['PATH'],

@@ -36,16 +36,14 @@ export class Role {
   readonly all: string;
   /** The procedure that subscribes to a channel of the family. */
   readonly procedure: string;
-  readonly #idField: string;
-  readonly #types: readonly string[];
+  readonly idField: string;
 
   constructor(contract: Contract, { service, family }: Names) {
     this.service = service;
     this.family = family;
     this.all = `${family}.*`;
     this.procedure = procedureOf(family);
-    this.#idField = contract.families.get(family)?.id as string;
-    this.#types = contract.services.get(service) as readonly string[];
+    this.idField = contract.families.get(family)?.id as string;
   }
 
   channel(id: string): string {
@@ -54,16 +52,7 @@ export class Role {
 
   /** The data of an event on a channel, or the input of the family's procedure. */
   named(id: string, others: Data = {}): Data {
-    return { [this.#idField]: id, ...others };
-  }
-
-  /** Every type of the service. */
-  get types(): readonly string[] {
-    return this.#types;
-  }
-
-  get idField(): string {
-    return this.#idField;
+    return { [this.idField]: id, ...others };
   }
 
   /** The procedures of the service and of the family, as a client calls them. */

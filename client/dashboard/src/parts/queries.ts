@@ -1,7 +1,8 @@
 /** The queries of the pages, and their intervals. A hidden page sends no query. */
-import { useCourierClient, useCourierConnection } from '@lumiere/courier-client/react';
+import { useCourierConnection } from '@lumiere/courier-client/react';
 import { keepPreviousData, type UseQueryResult, useQuery } from '@tanstack/react-query';
 import type { ChannelActivity, Connections, Health, Recipients, Series, Stats } from '../../../../src/contract/admin.ts';
+import { type Client, useClient } from '../contract/served.ts';
 import { GATEWAY_URL } from '../place.ts';
 
 /** The interval of queries of figures, in ms. */
@@ -9,11 +10,11 @@ const FIGURES_MS = 2000;
 /** The interval of samples, in ms. */
 const SERIES_MS = 5000;
 
-type Trpc = ReturnType<typeof useCourierClient>['trpc'];
+type Trpc = Client['trpc'];
 
 /** Repeats a query as long as the page is visible and the gateway is connected. */
 function usePolled<T>(key: readonly unknown[], everyMs: number, ask: (trpc: Trpc, signal: AbortSignal) => Promise<T>): UseQueryResult<T> {
-  const { trpc } = useCourierClient();
+  const { trpc } = useClient();
   const isConnected = useCourierConnection().status === 'connected';
   return useQuery({
     queryKey: key,
