@@ -14,7 +14,7 @@ import { connections, revoke } from './cli/admin.ts';
 import { backup } from './cli/backup.ts';
 import type { ConnectionOptions } from './cli/connection.ts';
 import { CONTRACT_FORMATS, exportContract } from './cli/contract.ts';
-import { checkContract, EXIT_OUT_OF_DATE } from './cli/contract-check.ts';
+import { CHECK_HELP, checkContract } from './cli/contract-check.ts';
 import { initContract } from './cli/contract-init.ts';
 import { renewContract } from './cli/contract-renew.ts';
 import { contractUsers } from './cli/contract-users.ts';
@@ -135,18 +135,7 @@ contractCommand
   .addOption(new Option('--gateway <address>', 'name whom each breaking change breaks, of those who used this gateway').argParser(address))
   .addOption(token)
   .addOption(json)
-  .addHelpText(
-    'after',
-    `
-A breaking change needs its line in the ledger, which \`courier contract renew --breaking "why"\` writes. Snapshot and ledger stand
-beside the contract's file: contract.ts has contract.snapshot.json and contract.ledger.jsonl.
-
-Exit codes: ${EXIT.ok} nothing breaks that the ledger does not say, ${EXIT.failed} something does, or stored events could not be read,
-${EXIT.usage} there is nothing to compare with, ${EXIT_OUT_OF_DATE} the snapshot is out of date: courier contract renew
-
-Example:
-  courier contract check --contract ./contract.ts`,
-  )
+  .addHelpText('after', CHECK_HELP)
   .action((options) => checkContract(options));
 
 contractCommand

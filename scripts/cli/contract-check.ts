@@ -13,6 +13,17 @@ import { tell } from './output.ts';
 /** The exit code of a check that finds the snapshot out of date, and no change that is refused. */
 export const EXIT_OUT_OF_DATE = 4;
 
+/** What its help says beyond the options. */
+export const CHECK_HELP = `
+A breaking change needs its line in the ledger, which \`courier contract renew --breaking "why"\` writes. Snapshot and ledger stand
+beside the contract's file: contract.ts has contract.snapshot.json and contract.ledger.jsonl.
+
+Exit codes: ${EXIT.ok} nothing breaks that the ledger does not say, ${EXIT.failed} something does, or stored events could not be read,
+${EXIT.usage} there is nothing to compare with, ${EXIT_OUT_OF_DATE} the snapshot is out of date: courier contract renew
+
+Example:
+  courier contract check --contract ./contract.ts`;
+
 export interface CheckOptions extends JudgementOptions {
   readonly json?: boolean | undefined;
   /** The gateway that knows whom a change breaks, and a token for it. */

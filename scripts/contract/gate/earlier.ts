@@ -26,7 +26,7 @@ export interface Earlier {
   readonly steps: readonly Stage[];
   /** Since the last release, oldest first, with the steps: events may be stored of each. */
   readonly stages: readonly Stage[];
-  /** On a branch: its own commits, after the one where it left the main line, which are steps too if they are not squashed. */
+  /** On a branch: its own commits, and what was before the first, which are steps too if they are not squashed. */
   readonly commits?: readonly Stage[];
   /** What people should know of the comparison; undefined when it is as it should be. */
   readonly note?: string;
@@ -67,7 +67,7 @@ export function earlierContracts(files: ContractFiles, now: ContractDocument, ag
   const note = noteOn(repository, trunk, base);
   const last = stages.at(-1);
   if (last !== undefined && (base === undefined || base === head)) return { steps: stages, stages, repository, ...note };
-  if (last !== undefined) return { steps: [last], stages, commits: [last, ...history.between(base as string, head)], repository, ...note };
+  if (last !== undefined) return { steps: [last], stages, commits: history.between(base as string, head), repository, ...note };
   const isNew = 'no earlier commit has this contract: there is nothing that it could break';
   return { ...itself(files), repository, note: note?.note ?? isNew };
 }
@@ -132,9 +132,10 @@ class History {
     return this.#stages([...(from === undefined ? [] : [from]), ...this.#commits(from, commit), commit]);
   }
 
-  /** The contract in the commits after one up to another. */
+  /** The contract in the commits after one up to another, and before the first of them. */
   between(after: string, until: string): Stage[] {
-    return this.#stages(this.#commits(after, until));
+    const commits = this.#commits(after, until);
+    return commits.length === 0 ? [] : this.#stages([`${commits[0]}^`, ...commits]);
   }
 
   /** Those that may have changed the snapshot. */
