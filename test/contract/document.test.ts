@@ -73,7 +73,8 @@ test('a draft fits its schema just when the gateway takes it', () => {
           const names = [...Object.keys(target), 'added'].filter((name) => name !== 'type');
           const name = names[index % names.length] as string;
           if (value === undefined) delete target[name];
-          else target[name] = value;
+          // A copy, as a later change may be in it.
+          else target[name] = structuredClone(value);
         }
         const taken = gateway.safeParse(draft).success;
         // What a schema cannot say: the id in the channel and that in the data are one.
