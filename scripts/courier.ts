@@ -54,9 +54,9 @@ function address(value: string): string {
   return `${given.protocol.replace('ws', 'http')}//${given.host}${given.pathname.replace(/\/+$/, '')}`;
 }
 
-// An empty variable counts as not set.
+// An empty variable counts as not set, but for a token, which was meant to be there.
 for (const [name, value] of Object.entries(process.env))
-  if (name.startsWith('COURIER_') && value === '') Reflect.deleteProperty(process.env, name);
+  if (name.startsWith('COURIER_') && name !== 'COURIER_TOKEN' && value === '') Reflect.deleteProperty(process.env, name);
 
 const url = new Option('--url <address>', 'the gateway').env('COURIER_URL').argParser(address).default('http://127.0.0.1:8766');
 const token = new Option('--token <jwt>', 'a token; in development one is signed on the spot').env('COURIER_TOKEN');
