@@ -1,6 +1,5 @@
 /** Revocations: whose tokens they refuse, from when until when, and that they outlive a restart wherever they are kept. */
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, inject, test, vi } from 'vitest';
 import { createDatabase } from '../../scripts/servers.ts';
 import { type Principal, principalOf } from '../../src/auth/principal.ts';
@@ -9,6 +8,7 @@ import { revocationFile } from '../../src/auth/revocations-file.ts';
 import { postgresRevocations } from '../../src/auth/revocations-postgres.ts';
 import type { Role } from '../../src/contract/admin.ts';
 import { openPostgresLog } from '../../src/log/postgres.ts';
+import { execute, WITHOUT_FORMS } from '../helpers/databases.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 import { contract } from '../helpers/lumiere.ts';
 
@@ -176,11 +176,12 @@ describe('the file', () => {
 test('the table of an earlier version revokes every role, and takes one from then on', async () => {
   const url = await createDatabase(inject('postgresUrl'));
   await (await openPostgresLog({ url }))[Symbol.asyncDispose]();
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  await client.query('ALTER TABLE courier_revocation DROP COLUMN role; UPDATE courier_schema SET version = 1');
-  await client.query(`INSERT INTO courier_revocation (sub, jti, at_ms) VALUES ('ada', NULL, ${NOW}), (NULL, 'lost', ${NOW})`);
-  await client.end();
+  await execute(
+    url,
+    ...WITHOUT_FORMS,
+    'ALTER TABLE courier_revocation DROP COLUMN role; UPDATE courier_schema SET version = 1',
+    `INSERT INTO courier_revocation (sub, jti, at_ms) VALUES ('ada', NULL, ${NOW}), (NULL, 'lost', ${NOW})`,
+  );
   await using log = await openPostgresLog({ url });
   const revocations = await Revocations.open(postgresRevocations(log.database), MAX_LIFETIME_MS);
   await revocations.add({ sub: 'eve', role: 'admin' });

@@ -51,10 +51,10 @@ class Client {
   }
 
   #onMessage(message: string): void {
-    const { id, type, data } = JSON.parse(message) as { id: string; type: string; data: { job_id: string } };
+    const { id, type, data } = JSON.parse(message) as { id: string; type: string; data: { result: { text: string } } };
     this.#lastEventId = id;
     if (type.startsWith('courier.')) this.notices.push(type);
-    else this.received.push({ id, text: data.job_id });
+    else this.received.push({ id, text: data.result.text });
     if (id === this.#reached?.id) this.#reached.resolve();
   }
 }
@@ -76,7 +76,8 @@ test.for(FOUNDATIONS)(`${CLIENTS} clients resume at once: $name`, { timeout: 300
     await using load = startLoad({ url, token, ledger: new Ledger(), inFlight: 4, batch: 50, padding: 200 });
     for (let n = 0; n < count; n += 1) {
       const text = `wanted${wanted.length}`;
-      const draft = { type: 'forge.job.completed', channel: 'forge.job.herd', data: { job_id: text }, idempotency_key: text } as const;
+      const data = { job_id: 'herd', result: { text } };
+      const draft = { type: 'forge.job.completed', channel: 'forge.job.herd', data, idempotency_key: text } as const;
       const { id } = await publisher.trpc.forge.publish.mutate(draft);
       wanted.push({ id, text });
       await load.more(BETWEEN);

@@ -110,7 +110,7 @@ async function startTrimmed(path: string): Promise<{ gateway: GatewayProcess; id
     await using client = connect(gateway.url, token);
     for (let n = 0; n < EVENTS; n += 1) {
       const channel = CHANNELS[n % CHANNELS.length] as 'global';
-      const draft = { type: 'forge.job.started', channel, data: { job_id: 'j', kind: 'k' } } as const;
+      const draft = { type: 'forge.job.started', channel, data: { job_id: channel.split('.')[2] ?? 'j', kind: 'k' } } as const;
       ids.push((await client.trpc.forge.publish.mutate(draft)).id);
     }
     await gateway.end('SIGTERM');

@@ -11,6 +11,14 @@ export async function connected(url: string): Promise<pg.Client> {
   return client;
 }
 
+/** Takes back, in a log of this version, what the version with families and forms of events has brought. */
+export const WITHOUT_FORMS = [
+  'DROP TABLE courier_family',
+  'ALTER TABLE courier_event DROP COLUMN version',
+  'DROP FUNCTION courier_append(text, bigint, bigint, text[], smallint[], text[], smallint[], text[], text[], text[])',
+  'UPDATE courier_schema SET version = 2',
+];
+
 /** Runs statements as the owner of the database would. */
 export async function execute(url: string, ...statements: readonly string[]): Promise<pg.QueryResult> {
   const client = await connected(url);

@@ -2,20 +2,12 @@
 import { expect, test } from 'vitest';
 import { appendFunction } from '../../../src/log/postgres/append.ts';
 import { openPostgresLog } from '../../../src/log/postgres.ts';
-import { execute, newDatabase } from '../../helpers/databases.ts';
+import { execute, newDatabase, WITHOUT_FORMS } from '../../helpers/databases.ts';
 import { newEvent } from '../../helpers/events.ts';
 import { channelSetOf, contract } from '../../helpers/lumiere.ts';
 
 const never = new AbortController().signal;
 const FAMILIES = contract.channels.families;
-
-/** Takes back what the version with families and forms of events has brought. */
-const EARLIER = [
-  'DROP TABLE courier_family',
-  'ALTER TABLE courier_event DROP COLUMN version',
-  'DROP FUNCTION courier_append(text, bigint, bigint, text[], smallint[], text[], smallint[], text[], text[], text[])',
-  'UPDATE courier_schema SET version = 2',
-];
 
 /** Appends as an instance of the earlier version does, which numbers a family by its place in the contract. */
 function appendAsEarlier(url: string, channel: string, family: string) {
@@ -29,7 +21,7 @@ test('events keep their families, and new ones of both versions come together', 
     await using log = await openPostgresLog({ url, families: FAMILIES });
     await log.append(['backtest.b1', 'forge.job.j1', 'global'].map((channel) => newEvent(channel)));
   }
-  await execute(url, ...EARLIER);
+  await execute(url, ...WITHOUT_FORMS);
   await using log = await openPostgresLog({ url, families: FAMILIES });
   // Of a family that had no event before the upgrade, from either side first.
   await appendAsEarlier(url, 'strategy.s1', 'strategy');
