@@ -52,7 +52,7 @@ export async function serveContender(start: () => Promise<Contender>): Promise<v
       type: 'forge.job.completed',
       channel,
       metadata: { timestamp: new Date(), source: 'forge' },
-      data: { job_id: 'bench', result: { text } },
+      data: { job_id: channel.slice('forge.job.'.length), result: { text } },
     };
   };
   const turns: Turn[] = [];
