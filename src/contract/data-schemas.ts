@@ -3,7 +3,7 @@
  * neither changes what it checks nor takes what JSON cannot say.
  */
 import { z } from 'zod';
-import { findFault } from './json.ts';
+import { findFault, MAX_JSON_DEPTH } from './json.ts';
 
 /** The schemas of which a schema is made, each with where it stands in the data. */
 type Parts = readonly (readonly [path: string, schema: z.ZodType])[];
@@ -23,14 +23,32 @@ const KINDS: Readonly<Record<string, (schema: z.ZodType) => Parts>> = {
   nullable: (schema) => [['', innerOf(schema)]],
   array: (schema) => [['[]', (schema as z.ZodArray<z.ZodType>).element]],
   object: (schema) => Object.entries<z.ZodType>((schema as z.ZodObject).shape).map(([field, each]) => [`.${field}`, each]),
-  record: (schema) => [['.*', (schema as z.ZodRecord<z.ZodString, z.ZodType>).valueType]],
+  record: (schema) => {
+    const { keyType, valueType } = schema as z.ZodRecord<z.ZodString, z.ZodType>;
+    return [
+      [' (its keys)', keyType],
+      ['.*', valueType],
+    ];
+  },
   union: (schema) => (schema as z.ZodUnion<z.ZodType[]>).options.map((option) => ['', option]),
 };
 /** Kinds that give other data than they take. */
 const CHANGING: ReadonlySet<string> = new Set(['pipe', 'transform', 'default', 'prefault', 'catch']);
 
-/** What is wrong with the schema of an event's data, each with its place; none when it can be used. */
-export function schemaProblems(schema: z.ZodType, path = 'data'): string[] {
+/** Conditions that JSON Schema says, by the names that zod has for them; those of `refine`, which it does not say, are `custom`. */
+const CONDITIONS: ReadonlySet<string> = new Set([
+  ...['string_format', 'min_length', 'max_length', 'length_equals'],
+  ...['number_format', 'less_than', 'greater_than', 'multiple_of', 'custom'],
+]);
+
+/**
+ * What is wrong with the schema of an event's data, each with its place; none when it can be used.
+ *
+ * @param within the schemas that it is a part of.
+ */
+export function schemaProblems(schema: z.ZodType, path = 'data', within: readonly z.ZodType[] = []): string[] {
+  if (within.includes(schema)) return [`${path}: is a part of itself: give each level a schema of its own`];
+  if (within.length > MAX_JSON_DEPTH) return [`${path}: must not be nested deeper than ${MAX_JSON_DEPTH} levels`];
   const kind = schema.def.type;
   const parts = Object.hasOwn(KINDS, kind) ? KINDS[kind]?.(schema) : undefined;
   if (parts === undefined || changes(schema)) {
@@ -40,7 +58,7 @@ export function schemaProblems(schema: z.ZodType, path = 'data'): string[] {
   const problem = ownProblem(schema);
   return [
     ...(problem === undefined ? [] : [`${path}: ${problem}`]),
-    ...parts.flatMap(([step, part]) => schemaProblems(part, `${path}${step}`)),
+    ...parts.flatMap(([step, part]) => schemaProblems(part, `${path}${step}`, [...within, schema])),
   ];
 }
 
@@ -50,17 +68,45 @@ function innerOf(schema: z.ZodType): z.ZodType {
 
 /** Whether a schema of a kind that changes nothing was told to. */
 function changes(schema: z.ZodType): boolean {
-  const { coerce, checks = [] } = schema.def as { coerce?: boolean; checks?: z.core.$ZodCheck[] };
-  return coerce === true || checks.some(({ _zod: { def } }) => def.check === 'overwrite');
+  return (schema.def as { coerce?: boolean }).coerce === true || conditionsOf(schema).some(({ check }) => check === 'overwrite');
+}
+
+interface Condition {
+  readonly check: string;
+  readonly format?: string;
+  readonly pattern?: RegExp;
+}
+
+/** The conditions of a schema; a format such as `z.uuid()` is one itself. */
+function conditionsOf(schema: z.ZodType): Condition[] {
+  const def = schema.def as { check?: string; checks?: z.core.$ZodCheck[] };
+  const attached = (def.checks ?? []).map(({ _zod }) => _zod.def as Condition);
+  return def.check === undefined ? attached : [def as Condition, ...attached];
+}
+
+/** Why JSON Schema does not say the whole of a condition: two versions that differ there only would be taken for the same. */
+function unsaid({ check, format, pattern }: Condition): string | undefined {
+  if (!CONDITIONS.has(check)) return `the condition ${check} is not known to all clients`;
+  if (check !== 'string_format') return undefined;
+  if (format === 'url') return 'z.url() changes what publishers send: give it a z.string().regex(...)';
+  if (pattern === undefined) return `the format ${format} says no pattern to clients: give it a z.string().regex(...)`;
+  return /[^u]/.test(pattern.flags) ? `${pattern}: the flags of a regular expression are not known to all clients` : undefined;
 }
 
 function ownProblem(schema: z.ZodType): string | undefined {
+  const condition = conditionsOf(schema)
+    .map(unsaid)
+    .find((problem) => problem !== undefined);
+  if (condition !== undefined) return condition;
+  if (schema instanceof z.ZodUnion && schema.def.inclusive === false && !(schema instanceof z.ZodDiscriminatedUnion))
+    return 'must be a z.union: what one and only one must hold for is not known to all clients';
   if (schema instanceof z.ZodObject) {
     if (!(schema.def.catchall instanceof z.ZodNever)) return 'must be a z.strictObject';
     const refused = Object.keys(schema.shape).find((field) => findFault({ [field]: null }) !== undefined);
     return refused === undefined ? undefined : `no field can be called ${JSON.stringify(refused)}`;
   }
   if (schema instanceof z.ZodRecord && !(schema.keyType instanceof z.ZodString)) return 'keys must be a z.string';
+  if (schema instanceof z.ZodRecord && (schema.def as { mode?: string }).mode === 'loose') return 'must be a z.record';
   if (schema instanceof z.ZodLiteral && [...schema.values].some((value) => findFault({ value }) !== undefined)) return 'must be JSON';
   return undefined;
 }

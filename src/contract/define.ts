@@ -25,13 +25,28 @@ import type { ContractTypes } from './types.ts';
 
 type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
 
+type FieldsOf<T> = T extends unknown ? keyof T : never;
+
+/** What an upcast must make: data of the present form, without fields that it has not. */
+type CheckedUpcasts<E, Data> = E extends { readonly upcast: infer U }
+  ? {
+      readonly [V in keyof U]: U[V] extends EarlierVersion<infer Made>
+        ? Exclude<FieldsOf<Made>, keyof Data> extends infer Strange extends PropertyKey
+          ? [Strange] extends [never]
+            ? EarlierVersion<Data>
+            : EarlierVersion<Data & { readonly [K in Strange]?: never }>
+          : never
+        : EarlierVersion<Data>;
+    }
+  : undefined;
+
 /** What the compiler checks of each event against its schema. */
 type CheckedEvents<E> = {
   readonly [T in keyof E]: E[T] extends { readonly data: infer D extends z.ZodType }
     ? {
         readonly examples: readonly DeepReadonly<z.input<D>>[];
         readonly subject?: keyof z.output<D>;
-        readonly upcast?: Readonly<Record<number, EarlierVersion<DeepReadonly<z.input<D>>>>>;
+        readonly upcast?: CheckedUpcasts<E[T], DeepReadonly<z.input<D>>>;
       }
     : never;
 };

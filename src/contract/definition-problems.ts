@@ -2,10 +2,10 @@
 import { z } from 'zod';
 import { COMMON_FAMILIES, SEGMENT, USER_ID } from './channels.ts';
 import { schemaProblems } from './data-schemas.ts';
-import type { ContractDefinition, EventDefinition } from './definition.ts';
+import type { ContractDefinition, EarlierVersion, EventDefinition } from './definition.ts';
 import { FORBIDDEN_KEYS, findFault } from './json.ts';
 import { jsonSchemaProblems } from './json-schema-of.ts';
-import { pascalCase, procedureOf } from './names.ts';
+import { pascalCase } from './names.ts';
 
 const CONTRACT = /^[a-z][a-z0-9_-]{0,63}$/;
 const NAME = /^[a-z][a-z0-9_]{0,63}$/;
@@ -36,7 +36,7 @@ export function problemsOf({ name, families, services }: ContractDefinition): st
   }
   if (Object.keys(services).length === 0) problems.push('services: there is none');
   problems.push(
-    ...sameNames('family', Object.keys(families), procedureOf),
+    ...sameNames('family', Object.keys(families), pascalCase),
     ...sameNames(
       'event type',
       types.map(({ type }) => type),
@@ -82,8 +82,10 @@ function typeProblems(
     problems.push(...exampleProblems(data, example, idFields(on, families)).map((problem) => `examples[${index}]${problem}`));
   if (subject !== undefined && !(subject in data.shape)) problems.push(`subject: the data has no field ${JSON.stringify(subject)}`);
   if (!Number.isSafeInteger(version) || version < 1) problems.push('version: must be 1 or more');
-  for (const earlier of Object.keys(upcast)) {
+  for (const [earlier, { data: old, toPresent }] of Object.entries<Partial<EarlierVersion>>(upcast)) {
     if (!/^[1-9]\d*$/.test(earlier) || Number(earlier) >= version) problems.push(`upcast: ${earlier} is no version before ${version}`);
+    if (!(old instanceof z.ZodType) || typeof toPresent !== 'function')
+      problems.push(`upcast.${earlier}: must be an earlierVersion(schema, toPresent)`);
   }
   return problems;
 }

@@ -113,7 +113,10 @@ class Walk {
     for (const key in record) {
       if (FORBIDDEN_KEYS.has(key)) return this.#at(key, 'is a key that is not allowed');
       if (!key.isWellFormed()) return this.#at(key.toWellFormed(), 'is a key with half of a surrogate pair');
-      const fault = this.#count(comma + key.length + 3) ?? this.faultOf(record[key], depth);
+      const value = record[key];
+      // As JSON writes it: the field is absent.
+      if (value === undefined) continue;
+      const fault = this.#count(comma + key.length + 3) ?? this.faultOf(value, depth);
       if (fault !== undefined) return this.#at(key, fault);
       comma = 1;
     }

@@ -62,7 +62,7 @@ describe('is refused, with its place:', () => {
     ['a family that is always there', withFamily('user'), ['families.user: it is always there']],
     ["a family of Courier's own", withFamily('admin.x'), ["families.admin.x: the first part of the name is Courier's own, or tRPC's"]],
     ['a family that tRPC cannot call', withFamily('then'), ["families.then: the first part of the name is Courier's own, or tRPC's"]],
-    ...['Station', 'a..b', 'a.1', '.a', `${'a'.repeat(191)}`].map((name): [string, object, string[]] => [
+    ...['Ship', 'a..b', 'a.1', '.a', `${'a'.repeat(191)}`].map((name): [string, object, string[]] => [
       `the family ${name.slice(0, 10)}`,
       withFamily(name),
       [`families.${name}: the name must be parts of a-z 0-9 _ that begin with a letter, separated by dots, 190 characters at most`],
@@ -73,7 +73,12 @@ describe('is refused, with its place:', () => {
     [
       'families of one procedure',
       { ...whole, families: { ...whole.families, 'a.b_c': { id: 'x' }, 'a.b.c': { id: 'y' } } },
-      ['family a.b.c: code would call it a.onBC, as a.b_c'],
+      ['family a.b.c: code would call it ABC, as a.b_c'],
+    ],
+    [
+      'families of one hook',
+      { ...whole, families: { ...whole.families, a_b: { id: 'x' }, 'a.b': { id: 'y' } } },
+      ['family a.b: code would call it AB, as a_b'],
     ],
     [
       'types of one name',
@@ -108,7 +113,7 @@ describe('is refused, with its place:', () => {
     [
       'an example that is no JSON',
       withEvent({ examples: [{ station_id: 'oslo-1', celsius: undefined }] }),
-      [`${EVENT}examples[0].celsius: must be JSON, not undefined`],
+      [`${EVENT}examples[0].celsius: Invalid input: expected number, received undefined`],
     ],
     [
       'an example whose id is none',
@@ -144,6 +149,14 @@ describe('data cannot have', () => {
     `${EVENT}${at}: a schema of kind ${kind} that changes what publishers send cannot be in an event's data`;
   const unknown = (kind: string, at = 'data.x') =>
     `${EVENT}${at}: a schema of kind ${kind} that is not known to all clients cannot be in an event's data`;
+  const other = (what: string, at = 'data.x') => `${EVENT}${at}: ${what}`;
+  const FLAGS = '/^[a-z]+$/i: the flags of a regular expression are not known to all clients';
+  const OWN_PATTERN = 'give it a z.string().regex(...)';
+  const tree: z.ZodType = z.strictObject({
+    get children() {
+      return z.array(tree);
+    },
+  });
   test.each<[string, z.ZodType, string]>([
     ['a default', z.number().default(1), changed('default')],
     ['a default for what is wrong', z.number().catch(1), changed('catch')],
@@ -170,6 +183,29 @@ describe('data cannot have', () => {
     ['one of them in a list', z.array(z.date()), unknown('date', 'data.x[]')],
     ['one of them in an object', z.strictObject({ y: z.date().optional() }), unknown('date', 'data.x.y')],
     ['one of them in a record', z.record(z.string(), z.date().nullable()), unknown('date', 'data.x.*')],
+    ['a regular expression with flags', z.string().regex(/^[a-z]+$/i), other(FLAGS)],
+    ['such a one for keys', z.record(z.string().regex(/^[a-z]+$/i), z.number()), other(FLAGS, 'data.x (its keys)')],
+    ['keys that are changed', z.record(z.string().toLowerCase(), z.number()), changed('string', 'data.x (its keys)')],
+    ['keys that need not fit', z.looseRecord(z.string().regex(/^a/), z.number()), other('must be a z.record')],
+    ['an address', z.url(), other(`z.url() changes what publishers send: ${OWN_PATTERN}`)],
+    ['an address of a host', z.url({ hostname: /^a$/ }), other(`z.url() changes what publishers send: ${OWN_PATTERN}`)],
+    ['a format without a pattern', z.jwt({ alg: 'HS256' }), other(`the format jwt says no pattern to clients: ${OWN_PATTERN}`)],
+    [
+      'a format that is a function',
+      z.stringFormat('even', () => true),
+      other(`the format even says no pattern to clients: ${OWN_PATTERN}`),
+    ],
+    [
+      'one and only one of several',
+      z.xor([z.string(), z.number()]),
+      other('must be a z.union: what one and only one must hold for is not known to all clients'),
+    ],
+    [
+      'a condition on a property',
+      z.string().check(z.property('length', z.number())),
+      other('the condition property is not known to all clients'),
+    ],
+    ['a part of itself', tree, other('is a part of itself: give each level a schema of its own', 'data.x.children[]')],
     ['one of them in a union', z.union([z.string(), z.date()]), unknown('date')],
   ])('%s', (_what, schema, told) => {
     expect(problems(withEvent({ data: z.strictObject({ station_id: id, x: schema.optional() }) }))).toContain(told);
@@ -212,6 +248,13 @@ test('what the compiler sees to be wrong does not compile', () => {
   const wrong = earlierVersion(old, () => ({ station_id: 's', celsius: '1' }));
   // @ts-expect-error an upcast to a field of another type
   compiled(() => defineService({ events: { 'a.b': { ...event, version: 2, upcast: { 1: wrong } } } }));
+  const more = earlierVersion(old, () => ({ station_id: 's', celsius: 1, fahrenheit: 1 }));
+  // @ts-expect-error an upcast that leaves a field in
+  compiled(() => defineService({ events: { 'a.b': { ...event, version: 2, upcast: { 1: more } } } }));
+  const either = earlierVersion(old, ({ fahrenheit }) =>
+    fahrenheit > 0 ? { station_id: 's', celsius: 1 } : { station_id: 's', celsius: 1, sky: 'clear' as const },
+  );
+  compiled(() => defineService({ events: { 'a.b': { ...event, version: 2, upcast: { 1: either } } } }));
   // @ts-expect-error a field that the earlier version had not
   compiled(() => earlierVersion(old, ({ celsius }) => ({ celsius })));
   // @ts-expect-error a family that is not there

@@ -67,7 +67,8 @@ describe('bad input is refused with the path of the field', () => {
     expect(withParameters(nested(70)).join()).toMatch(/must not be nested deeper than 64 levels/);
     expect(withParameters({ at: new Date() }).join()).toMatch(/^data\.parameters\.at: must be JSON/);
     expect(withParameters({ n: Number.NaN }).join()).toMatch(/^data\.parameters\.n: must be a finite number/);
-    expect(withParameters({ u: undefined }).join()).toMatch(/^data\.parameters\.u: must be JSON, not undefined/);
+    expect(withParameters({ u: undefined, list: [{ u: undefined }] })).toEqual([]);
+    expect(withParameters({ list: [undefined] }).join()).toMatch(/^data\.parameters\.list\.0: must be JSON, not undefined/);
   });
 });
 

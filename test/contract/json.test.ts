@@ -115,6 +115,7 @@ test.each([
 
 test.each([
   ['undefined in a list', { a: [1, undefined] }, ['a', 1], 'must be JSON, not undefined'],
+  ['undefined', undefined, [], 'must be JSON, not undefined'],
   ['a function', { a: () => 1 }, ['a'], 'must be JSON, not function'],
   ['a bigint', 1n, [], 'must be JSON, not bigint'],
   ['infinity', [[Number.POSITIVE_INFINITY]], [0, 0], 'must be a finite number'],
