@@ -2,7 +2,7 @@
 import type { z } from 'zod';
 import { Channels, COMMON_FAMILIES, type CommonFamily, USER_ID } from './channels.ts';
 import type { ContractDefinition, EarlierVersion, EventDefinition, FamilyDefinition } from './definition.ts';
-import { type CheckedDraft, draftUnion, listWithPlainData, withPlainData } from './draft.ts';
+import { type CheckedDraft, draftUnion, listWithPlainData, strayId, withPlainData } from './draft.ts';
 import type { Draft } from './envelope.ts';
 import { typeListOf } from './fields.ts';
 import type { ContractTypes, TypedContract } from './types.ts';
@@ -51,6 +51,8 @@ export class Contract<T extends ContractTypes = ContractTypes> implements TypedC
   readonly draft: DraftSchema<CheckedDraft>;
   /** A list of such drafts. */
   readonly draftList: DraftSchema<CheckedDraft[]>;
+  /** By family: the field that is its id. */
+  readonly #idFields: ReadonlyMap<string, string>;
 
   /** @param definition one that is right: `defineContract` checks it. */
   constructor({ name, families, services }: ContractDefinition) {
@@ -60,6 +62,7 @@ export class Contract<T extends ContractTypes = ContractTypes> implements TypedC
       ...Object.entries(families).map(([family, { id, title }]: [string, FamilyDefinition]) => [family, { id, title }] as const),
     ]);
     this.channels = new Channels([...this.families.keys()]);
+    this.#idFields = new Map([...this.families].flatMap(([family, { id }]) => (id === undefined ? [] : [[family, id] as const])));
     this.services = new Map(Object.entries(services).map(([service, { events }]) => [service, Object.keys(events)]));
     const types = Object.entries(services).flatMap(([service, { events }]) =>
       Object.entries(events).map(([type, event]) => this.#infoOf(service, type, event)),
@@ -79,6 +82,11 @@ export class Contract<T extends ContractTypes = ContractTypes> implements TypedC
   mayCarry(channel: string, type: string): boolean {
     const family = this.channels.familyOf(channel);
     return family !== undefined && this.types.get(type)?.families.includes(family) === true;
+  }
+
+  /** The field of an event's data that should have the id in the channel's name, and has another; undefined when there is none. */
+  strayId(channel: string, data: Readonly<Record<string, unknown>>): string | undefined {
+    return strayId(this.#idFields, channel, data);
   }
 
   /** The types that channels of a family can carry. */
@@ -117,7 +125,6 @@ export class Contract<T extends ContractTypes = ContractTypes> implements TypedC
   }
 
   #union(types: readonly EventTypeInfo[]): z.ZodType<CheckedDraft, unknown> {
-    const ids = new Map([...this.families].flatMap(([family, { id }]) => (id === undefined ? [] : [[family, id] as const])));
-    return draftUnion(types, ids) as z.ZodType<CheckedDraft, unknown>;
+    return draftUnion(types, this.#idFields) as z.ZodType<CheckedDraft, unknown>;
   }
 }

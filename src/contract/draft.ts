@@ -1,6 +1,6 @@
 /** A draft: what a publisher hands in to publish an event, as schemas. */
 import { z } from 'zod';
-import { idIn } from './channels.ts';
+import { familyIn, idIn } from './channels.ts';
 import type { Draft } from './envelope.ts';
 import { channelIn } from './fields.ts';
 import { callBudget, type Fault, findFault, type NodeBudget } from './json.ts';
@@ -100,14 +100,14 @@ export function draftFields({ type, families, data }: DraftForm) {
   };
 }
 
-type DraftSchema = ReturnType<typeof draftSchema>;
+type FormSchema = ReturnType<typeof draftSchema>;
 
 /** The schema of a draft in one of several forms: a union discriminated by `type`. The data is not guarded. */
 export function draftUnion(
   forms: readonly DraftForm[],
   idFields: ReadonlyMap<string, string>,
 ): z.ZodType<CheckedDraft, Draft<string, string, unknown>> {
-  const [first, ...rest] = forms.map((form) => draftSchema(form, idFields)) as [DraftSchema, ...DraftSchema[]];
+  const [first, ...rest] = forms.map((form) => draftSchema(form, idFields)) as [FormSchema, ...FormSchema[]];
   const types = forms.map(({ type }) => type).join(', ');
   return z.discriminatedUnion('type', [first, ...rest], {
     error: (issue) => (issue.code === 'invalid_union' ? `must be one of ${types}` : undefined),
@@ -116,24 +116,23 @@ export function draftUnion(
 
 /** @param idFields by family: the field that is its id. Where the data has the field, it must be the id in the channel's name. */
 export function draftSchema(form: DraftForm, idFields: ReadonlyMap<string, string>) {
-  const fieldOf = new Map(
-    form.families.flatMap((family) => {
-      const field = idFields.get(family);
-      return field !== undefined && field in form.data.shape ? [[family, field] as const] : [];
-    }),
-  );
   const schema = z.strictObject(draftFields(form));
-  if (fieldOf.size === 0) return schema;
+  if (!form.families.some((family) => (idFields.get(family) ?? '') in form.data.shape)) return schema;
   return schema.check(({ value: { channel, data }, issues }) => {
-    const field = fieldOf.get(channel.slice(0, channel.lastIndexOf('.')));
+    const field = strayId(idFields, channel, data);
     if (field === undefined) return;
-    const id: unknown = data[field];
-    if (id === undefined || id === idIn(channel)) return;
-    issues.push({
-      code: 'custom',
-      input: id,
-      path: ['data', field],
-      message: `must be ${JSON.stringify(idIn(channel))}, the id in the channel ${channel}`,
-    });
+    const message = `must be ${JSON.stringify(idIn(channel))}, the id in the channel ${channel}`;
+    issues.push({ code: 'custom', input: data[field], path: ['data', field], message });
   });
+}
+
+/** The field of the data that should have the id in the channel's name, and has another; undefined when there is none. */
+export function strayId(
+  idFields: ReadonlyMap<string, string>,
+  channel: string,
+  data: Readonly<Record<string, unknown>>,
+): string | undefined {
+  const field = idFields.get(familyIn(channel) ?? '');
+  const id = field === undefined ? undefined : data[field];
+  return id === undefined || id === idIn(channel) ? undefined : field;
 }

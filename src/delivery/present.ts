@@ -25,8 +25,8 @@ export function presentDeliveries(contract: Contract, positions: Positions, onUn
   };
 }
 
-function presentBody(contract: Contract, { type, version, body }: StoredEvent): string | undefined {
+function presentBody(contract: Contract, { type, version, channel, body }: StoredEvent): string | undefined {
   const event: { readonly data: unknown } = JSON.parse(body);
-  const data = upcast(contract, type, version, event.data);
+  const data = upcast(contract, { type, version, channel, data: event.data });
   return data && JSON.stringify({ ...event, data });
 }

@@ -8,6 +8,7 @@ import type { Contract, EventTypeInfo } from '../../../src/contract/contract.ts'
 import type { ContractDocument, TypeOfEvents } from '../../../src/contract/document.ts';
 import type { JsonSchema } from '../../../src/contract/json-schema.ts';
 import { jsonSchemaOf } from '../../../src/contract/json-schema-of.ts';
+import { sampleDraft } from '../../../src/contract/samples.ts';
 import { upcast } from '../../../src/contract/upcast.ts';
 import { type ContractChange, isBreaking, row } from '../change.ts';
 import { envelopeChanges } from '../compatibility.ts';
@@ -116,7 +117,8 @@ function whatUpcastRefuses(
   const taken = schemaOf(earlier.get(from)?.data);
   const narrower = taken && schemaChanges(old, taken, 'data').find(({ publishers }) => publishers.breaking && publishers !== UNCLEAR);
   if (narrower) return `it refuses data that version ${from} had (${narrower.path}: ${narrower.change})`;
-  const lost = examplesOf(before, type).find((example) => upcast(contract, type, from, example) === undefined);
+  const isLost = (example: unknown) => upcast(contract, { ...sampleDraft(before, type, example), version: from }) === undefined;
+  const lost = examplesOf(before, type).find(isLost);
   return lost === undefined ? undefined : `it makes nothing of the example of version ${from}: ${JSON.stringify(lost)}`;
 }
 
