@@ -21,7 +21,15 @@ import type {
 import { channelNames } from './filter.ts';
 import { links } from './links.ts';
 import { callUser, type Observable } from './observable.ts';
-import type { CourierClientOptions, HandlerOptions, HistoryOptions, PublishOptions, Selected, Subscribe } from './options.ts';
+import type {
+  ClientOptionsOf,
+  CourierClientOptions,
+  HandlerOptions,
+  HistoryOptions,
+  PublishOptions,
+  Selected,
+  Subscribe,
+} from './options.ts';
 import { attempt, inTime, orAborted, RETRY_DEFAULTS, type RetryOptions, randomKey } from './retry.ts';
 import type { AppRouter, RouterOf } from './router.ts';
 import { SharedSubscriptions } from './shared-subscriptions.ts';
@@ -59,7 +67,7 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
   readonly #publishing = new Set<Promise<unknown>>();
 
   /** Connects when something needs a connection. @throws {CourierError} INVALID_ARGUMENT, naming what is wrong. */
-  constructor(options: CourierClientOptions) {
+  constructor(options: ClientOptionsOf<C>) {
     const url = endpointOf(options.url);
     assertTokenSource(options.token);
     assertOnGap(options.onGap);
@@ -67,8 +75,8 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
     this.#retry = { ...RETRY_DEFAULTS, ...options.retry };
     this.#tokens = new Tokens(options.token, Math.min(options.timeoutMs ?? DEFAULTS.timeoutMs, DEFAULTS.connectTimeoutMs));
     const onRetry = (error: CourierError) => this.#onRetry(error);
-    const { contract = CONTRACT_HASH } = options;
-    this.#connection = new Connection({ url, contract, tokens: this.#tokens, retry: this.#retry, trpc: () => this.#trpc, onRetry });
+    const { contractHash = CONTRACT_HASH } = options;
+    this.#connection = new Connection({ url, contractHash, tokens: this.#tokens, retry: this.#retry, trpc: () => this.#trpc, onRetry });
     this.#trpc = createTRPCClient<AppRouter>({ links: links(this.#connection) });
     // Which procedures there are is known to the compiler only.
     this.trpc = this.#trpc as unknown as TRPCClient<RouterOf<C>>;

@@ -24,7 +24,7 @@ export interface ConnectionOptions {
   readonly tokens: Tokens;
   readonly retry: RetryOptions;
   /** The hash of the contract that the program was built with; null where it is not known. */
-  readonly contract: string | null;
+  readonly contractHash: string | null;
   readonly trpc: () => TRPCClient<AppRouter>;
   /** Called with each failure after which the client tries again. */
   readonly onRetry: (error: CourierError) => void;
@@ -148,7 +148,7 @@ export class Connection {
       connectionParams: () => ({
         token: this.#token as string,
         client: `courier-client-typescript/${VERSION}`,
-        ...(this.#options.contract !== null && { contract: this.#options.contract }),
+        ...(this.#options.contractHash !== null && { contract: this.#options.contractHash }),
       }),
       WebSocket: CourierWebSocket,
       retryDelayMs: () => 0,
@@ -272,7 +272,7 @@ export class Connection {
     this.#lostAttempt = undefined;
     this.#error = undefined;
     this.#options.tokens.accepted();
-    const client = this.#options.contract;
+    const client = this.#options.contractHash;
     const match = { client, gateway: contract, same: client === null || contract === client };
     this.state.set({ status: 'connected', identity: { sub, role, expiresAt }, contract: match });
     if (!this.#isOutdated && !this.#options.tokens.renewable) return;

@@ -238,11 +238,11 @@ export interface StrategyGenerationFailedData {
 export interface CourierGapData {
   /**
    * expired: older than retention. epoch: the position is of another log, or of a state of this one that was lost, from
-   * behind resumed_from on. ahead: it is past the end of this log. unreadable: the one event between the two positions has a
-   * form that cannot be brought to the present one.
+   * behind resumed_from on. ahead: it is past the end of this log. unreadable: what lies between the two positions was
+   * stored in a form that cannot be brought to the present one; one event, but in a page of history.
    */
   reason: 'expired' | 'epoch' | 'ahead' | 'unreadable';
-  /** The position that was asked for. */
+  /** The position that was asked for; with unreadable, the one before what cannot be read. */
   requested: string;
   /** Events after this position follow. */
   resumed_from: string;

@@ -24,6 +24,7 @@ export type {
 } from './events.ts';
 export type { Observable } from './observable.ts';
 export type {
+  ClientOptionsOf,
   CourierClientOptions,
   HandlerOptions,
   HistoryOptions,

@@ -17,9 +17,9 @@ export interface CourierClientOptions {
   readonly onGap?: OnGap | undefined;
   /**
    * The hash of the contract that the program was built with: `CONTRACT_HASH` of what `courier contract export` wrote, or null where it
-   * is not known. That of the package's own contract by default.
+   * is not known. That of the package's own contract by default; a client of another must be given it.
    */
-  readonly contract?: string | null | undefined;
+  readonly contractHash?: string | null | undefined;
   /** The delays between attempts; by default 250 ms growing to 30 s, and a second more when the gateway asks for a delay. */
   readonly retry?: Partial<RetryOptions>;
   /** The time for all attempts of one publish, or of one read of the history; 30,000 by default. */
@@ -29,6 +29,10 @@ export interface CourierClientOptions {
   /** Called with each failure after which the client tries again. */
   readonly onRetry?: (error: CourierError) => void;
 }
+
+/** What a client of the contract `C` is made with. */
+export type ClientOptionsOf<C extends AnyContract> = CourierClientOptions &
+  (Contract extends C ? unknown : { readonly contractHash: string | null });
 
 /** Which events a subscription selects, and where it starts. */
 export interface FilterOptions<T extends string = TypeIn<Contract>> {

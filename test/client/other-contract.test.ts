@@ -13,7 +13,7 @@ type Harbour = typeof contract;
 
 const HASH = contractHash(contract);
 const startHarbour = () => startGateway({}, {}, { contract });
-const clientOf = async (gateway: TestGateway, service: string, options: { contract?: string | null } = { contract: HASH }) =>
+const clientOf = async (gateway: TestGateway, service: string, options: { contractHash: string | null } = { contractHash: HASH }) =>
   new CourierClient<Harbour>({ url: gateway.url, token: await gateway.token(service, 'service'), ...options });
 
 test('publishes, subscribes, reads the history from either end, and knows the contract of the gateway', async () => {
@@ -48,8 +48,8 @@ test('publishes, subscribes, reads the history from either end, and knows the co
 test('what is refused is told by the field, and by the two contracts when they differ', async () => {
   await using gateway = await startHarbour();
   await using client = await clientOf(gateway, 'yard');
-  await using other = await clientOf(gateway, 'yard', {});
-  await using unknown = await clientOf(gateway, 'yard', { contract: null });
+  await using other = await clientOf(gateway, 'yard', { contractHash: 'a1b2c3d4e5f60718' });
+  await using unknown = await clientOf(gateway, 'yard', { contractHash: null });
   const publish = (from: CourierClient<Harbour>) =>
     from.publish('yard.block.A7', 'yard.block.filled', { block: 'A7', filled: 2 }).catch((error: CourierError) => error);
   for (const each of [client, unknown]) {

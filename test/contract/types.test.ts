@@ -1,8 +1,10 @@
 /** The types of the contract and the router, checked by the compiler: a wrong type, field or channel does not compile. */
 import type { TRPCClient } from '@trpc/client';
-import type { inferRouterOutputs } from '@trpc/server';
+import type { inferRouterInputs, inferRouterOutputs } from '@trpc/server';
 import { expectTypeOf, test } from 'vitest';
 import type { FamilyOf, Matching } from '../../src/contract/types.ts';
+import type { adminRouter } from '../../src/router/admin.ts';
+import type { authRouter } from '../../src/router/auth.ts';
 import type { AppRouter } from '../../src/router/index.ts';
 import type { ChannelOf, CourierEvent, contract, EventData, EventDraft, EventOn, EventTypeOf, Received } from '../helpers/lumiere.ts';
 
@@ -73,4 +75,13 @@ test('a client receives what the family carries', () => {
   expectTypeOf<OfBacktest['data']>().toEqualTypeOf<Received<'backtest.*'>>();
   expectTypeOf<OfJob['data']>().toEqualTypeOf<Received<'forge.job.*'>>();
   expectTypeOf<OfJob['data']['type']>().toEqualTypeOf<EventTypeOf<'forge'> | 'courier.gap' | 'courier.live'>();
+});
+
+test('the procedures that every gateway has are of the types that they are declared with', () => {
+  type Admin = ReturnType<typeof adminRouter>;
+  type Auth = ReturnType<typeof authRouter>;
+  expectTypeOf<inferRouterInputs<AppRouter>['admin']>().toEqualTypeOf<inferRouterInputs<Admin>>();
+  expectTypeOf<inferRouterOutputs<AppRouter>['admin']>().toEqualTypeOf<inferRouterOutputs<Admin>>();
+  expectTypeOf<inferRouterInputs<AppRouter>['auth']>().toEqualTypeOf<inferRouterInputs<Auth>>();
+  expectTypeOf<inferRouterOutputs<AppRouter>['auth']>().toEqualTypeOf<inferRouterOutputs<Auth>>();
 });

@@ -115,6 +115,6 @@ export function startProcess(variables: Record<string, string>): Promise<process
 }
 
 /** The package's client, which was made with the contract. */
-export function clientOf(options: CourierClientOptions): CourierClient<TradeContract> {
-  return new CourierClient<TradeContract>({ contract: CONTRACT_HASH, ...options });
+export function clientOf(options: Omit<CourierClientOptions, 'contractHash'>): CourierClient<TradeContract> {
+  return new CourierClient<TradeContract>({ ...options, contractHash: CONTRACT_HASH });
 }

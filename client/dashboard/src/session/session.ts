@@ -40,7 +40,7 @@ class Session implements Observable<SessionState> {
   signIn(token: string): void {
     this.#leave();
     // The page was built with no contract: it takes whichever the gateway has.
-    const client = new CourierClient<ServedContract>({ url: GATEWAY_URL, token, onGap: 'continue', contract: null });
+    const client = new CourierClient<ServedContract>({ url: GATEWAY_URL, token, onGap: 'continue', contractHash: null });
     this.#set({ status: 'signing-in', client });
     client.connection.subscribe((connection) => this.#follow(client, token, connection));
     // The state of the connection has the outcome.

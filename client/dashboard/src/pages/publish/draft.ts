@@ -85,7 +85,7 @@ export function channelOf(draft: Draft, families: readonly Family[], data: unkno
 
 /** The channel of a family with an id; with an empty id, the beginning of the family's channels. */
 export function channelIn({ form }: Family, id: string): string {
-  return form.replace('{id}', id);
+  return form.replace('{id}', () => id);
 }
 
 /** The id in the data that names the channel of a family. Empty when there is none. */
