@@ -10,7 +10,7 @@ import { ContractError } from './contract/define.ts';
 /** What the file of a contract imports, wherever the file is: this Courier's own module. */
 const MODULE = '@lumiere/courier/contract';
 
-/** Where the contracts of the package itself are. */
+/** Where Lumiere's contract is. */
 export const LUMIERE = new URL(`./contracts/lumiere/contract${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
 
 /** @param path of a module whose default export is a contract, from the working directory. @throws {ConfigError} */
@@ -38,7 +38,7 @@ async function importWithCourier(url: URL): Promise<{ readonly default?: unknown
   }
 }
 
-/** The first line, without the colours and frames that compilers add. */
+/** In one line. */
 function messageOf(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).replaceAll(/\s+/g, ' ').trim();
 }

@@ -74,10 +74,13 @@ export async function history(
   }
 }
 
-/** The gap with an event at its end that cannot be read; undefined when the gap is of another kind. */
+/**
+ * The gap with an event at its end that cannot be read; undefined when it needs another gap. With the newest first a gap of another
+ * kind takes it in, as before the end of the log there is no position to ask for next.
+ */
 function withUnreadable(gap: Gap | null, positions: Positions, seq: number, newestFirst: boolean): Gap | undefined {
   if (gap === null) return { reason: 'unreadable', requested: positions.at(seq - 1), resumed_from: positions.at(seq) };
-  if (gap.reason !== 'unreadable') return undefined;
+  if (gap.reason !== 'unreadable') return newestFirst ? { ...gap, resumed_from: positions.at(seq - 1) } : undefined;
   return newestFirst ? { ...gap, requested: positions.at(seq - 1) } : { ...gap, resumed_from: positions.at(seq) };
 }
 

@@ -25,7 +25,8 @@ export async function history(patterns: readonly string[], options: HistoryOptio
     const page = await trpc.events.history.query({ channels: [...patterns], order, after, before, types, limit });
     if (page.gap !== null) {
       const { reason, requested, resumed_from } = page.gap;
-      if (newest) tell(`gap (${reason}): the log has no ${requested}; beginning at its head, ${resumed_from}`);
+      if (reason === 'unreadable') tell(`gap (${reason}): events after ${requested}, up to ${resumed_from}, have no present form`);
+      else if (newest) tell(`gap (${reason}): the log has no ${requested}; beginning at its head, ${resumed_from}`);
       else tell(`gap (${reason}): events after ${requested} are missing; going on after ${resumed_from}`);
     }
     for (const event of page.events) await print(options.json ? JSON.stringify(event) : eventLine(event));

@@ -49,7 +49,7 @@ export type GapReason = (typeof GAP_REASONS)[number];
 /** Events are missing: those after `requested`, up to `resumed_from`. */
 export interface Gap {
   reason: GapReason;
-  /** The position that was asked for. */
+  /** The position that was asked for; with `unreadable`, the one before the first event that has no present form. */
   requested: string;
   /** Events after this position follow. */
   resumed_from: string;

@@ -11,9 +11,9 @@ export const NOTICES = {
     reason: z
       .enum(GAP_REASONS)
       .describe(
-        'expired: older than retention. epoch: the position is of another log, or of a state of this one that was lost, from behind resumed_from on. ahead: it is past the end of this log. unreadable: the one event between the two positions has a form that cannot be brought to the present one.',
+        'expired: older than retention. epoch: the position is of another log, or of a state of this one that was lost, from behind resumed_from on. ahead: it is past the end of this log. unreadable: what lies between the two positions was stored in a form that cannot be brought to the present one; one event, but in a page of history.',
       ),
-    requested: position.describe('The position that was asked for.'),
+    requested: position.describe('The position that was asked for; with unreadable, the one before what cannot be read.'),
     resumed_from: position.describe('Events after this position follow.'),
   }) satisfies z.ZodType<Gap>,
   'courier.live': z.strictObject({

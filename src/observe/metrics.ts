@@ -95,7 +95,11 @@ export function createMetrics(sources: MetricSources): Metrics {
       for (const [service, count] of published) this.inc({ service }, count);
     },
   });
-  const gaps = counter('courier_gaps_total', 'Gap notices that were given to subscribers.', ['reason']);
+  const gaps = counter(
+    'courier_gaps_total',
+    'Gap notices that were given to subscribers, and readings of events that have no present form (unreadable).',
+    ['reason'],
+  );
   const publishSeconds = histogram(
     'courier_publish_request_duration_seconds',
     'Time from a publish call, once it was authenticated, to its answer, in seconds.',

@@ -1,5 +1,5 @@
 /** Uses of the contract that several instances keep together, beside their log in PostgreSQL. */
-import { ROLES, type Role } from '../contract/admin.ts';
+import { ROLES } from '../contract/admin.ts';
 import type { PostgresDatabase } from '../log/postgres/database.ts';
 import { lockKeys, transaction } from '../log/postgres/schema.ts';
 import { BOUNDS, CLIENT_BYTES, type ContractClient, KEPT_DAYS, KEPT_FIRST, type UsageStore } from './usage.ts';
@@ -49,7 +49,7 @@ export function usagePostgres(database: PostgresDatabase): UsageStore {
       ),
     load: async (today) => {
       const rows = await database.query(LOAD, [today]);
-      return rows.map((row) => fromRow(row, today));
+      return rows.flatMap((row) => fromRow(row, today));
     },
   };
 }
@@ -66,13 +66,19 @@ function columnsOf(clients: readonly ContractClient[], today: number): unknown[]
   ];
 }
 
-function fromRow({ role, sub, client, contract, uses }: Readonly<Record<string, unknown>>, today: number): ContractClient {
+/** None for a role of a later version. */
+function fromRow({ role: named, sub, client, contract, uses }: Readonly<Record<string, unknown>>, today: number): ContractClient[] {
+  const role = ROLES.find((known) => known === named);
+  if (role === undefined) return [];
   const days = Object.entries(uses as Readonly<Record<string, number>>).map(([use, day]) => [use, Math.min(day, today)] as const);
-  return {
-    role: ROLES.find((known) => known === role) as Role,
-    sub: String(sub),
-    client: client === '' ? null : String(client),
-    contract: contract === '' ? null : String(contract),
-    uses: new Map(days.filter(([, day]) => today - day <= KEPT_DAYS)),
-  };
+  const kept = new Map(days.filter(([, day]) => today - day <= KEPT_DAYS));
+  return [
+    {
+      role,
+      sub: String(sub),
+      client: client === '' ? null : String(client),
+      contract: contract === '' ? null : String(contract),
+      uses: kept,
+    },
+  ];
 }

@@ -182,6 +182,19 @@ describe('stored in an earlier form', () => {
     expect(numberOf(older.gap?.resumed_from)).toBe('4');
   });
 
+  test('from a position past the end, the newest first, reading comes to an end also where the newest cannot be read', async () => {
+    using folder = temporaryFolder();
+    await filledLog(folder.file('log.db'));
+    await using gateway = await at(before, folder.file('log.db'));
+    const { next } = await pageOf(gateway, '/events/**');
+    const ahead = `${next.split('-')[0]}-99`;
+    const newest = await pageOf(gateway, `/events/**?order=newest&limit=2&before=${ahead}`);
+    expect(newest.gap).toMatchObject({ reason: 'epoch', requested: ahead });
+    expect([numberOf(newest.gap?.resumed_from), newest.events.map(({ id }) => numberOf(id))]).toEqual(['5', ['5', '4']]);
+    const older = await pageOf(gateway, `/events/**?order=newest&before=${newest.next}`);
+    expect([older.events.map(({ id }) => numberOf(id)), older.has_more, older.gap]).toEqual([['3', '2', '1'], false, null]);
+  });
+
   test('the log keeps what was stored', async () => {
     using folder = temporaryFolder();
     await filledLog(folder.file('log.db'));
@@ -197,7 +210,11 @@ describe('stored in an earlier form', () => {
     using folder = temporaryFolder();
     await filledLog(folder.file('log.db'));
     await using gateway = await at(after, folder.file('log.db'));
-    await using client = new CourierClient<typeof after>({ url: gateway.url, token: await gateway.token('root', 'admin'), contract: null });
+    await using client = new CourierClient<typeof after>({
+      url: gateway.url,
+      token: await gateway.token('root', 'admin'),
+      contractHash: null,
+    });
     const gaps: string[] = [];
     const celsius: number[] = [];
     for await (const event of client.subscribe('station.*', { from: 'earliest', onGap: (gap) => gaps.push(gap.reason) })) {
