@@ -19,6 +19,7 @@ import { openPipeline, type Pipeline } from './delivery/pipeline.ts';
 import { startRetention } from './log/retention.ts';
 import { EventLoopDelay } from './observe/event-loop.ts';
 import { type ErrorHook, Failures } from './observe/failures.ts';
+import { foreignEventWarnings } from './observe/foreign-events.ts';
 import { createHealth, logConcerns } from './observe/health.ts';
 import { createLogger, type Logger } from './observe/logger.ts';
 import { noMeter } from './observe/meter.ts';
@@ -121,8 +122,7 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
       usage,
       retentionMs: config.retentionMs,
       onError: (error) => failures.report('log', 'the log cannot be read', error),
-      onUnreadable: ({ type, version, seq }) =>
-        logger.warn('an event cannot be brought to the present form of its type', { type, version, id: log.positions.at(seq) }),
+      present: foreignEventWarnings(contract, log, logger),
     }),
   );
   const { audience, issuer, jwksUrl, maxLifetimeMs } = config.jwt;

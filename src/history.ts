@@ -31,7 +31,7 @@ export interface HistoryRequest {
 }
 
 /**
- * Reads a page. It ends with the event that brings it to PAGE_BYTES of bodies, whatever its limit.
+ * Reads a page. It ends with the event that brings it to PAGE_BYTES, whatever its limit.
  *
  * @throws {CourierError} BAD_REQUEST for a malformed channel, pattern or position, or one of the other order; FORBIDDEN.
  */
@@ -56,19 +56,23 @@ export async function history(
     }
     for (const event of page.events) {
       const delivery = deliveryOf(event);
-      if (delivery.isReadable) events.push(delivery);
-      else {
+      if (delivery.isReadable) {
+        events.push(delivery);
+        // Its present form may be larger than what is stored.
+        bytes += Buffer.byteLength(delivery.json);
+        const has_more = newestFirst ? event.seq > page.first : event.seq < page.head;
+        if (bytes >= PAGE_BYTES) return { events, next: log.positions.at(event.seq), has_more, gap };
+      } else {
         const wider = events.length === 0 ? withUnreadable(gap, log.positions, event.seq, newestFirst) : undefined;
         // A page has one gap, before its events: the next begins here.
         if (wider === undefined) return { events, next: log.positions.at(event.seq + (newestFirst ? 1 : -1)), has_more: true, gap };
         gap = wider;
       }
     }
-    bytes += page.events.reduce((sum, { body }) => sum + Buffer.byteLength(body), 0);
     seq = page.endSeq;
     rows += want;
     const has_more = newestFirst ? seq > page.first : seq < page.head;
-    if (has_more && events.length < limit && rows < MAX_ROWS && bytes < PAGE_BYTES) continue;
+    if (has_more && events.length < limit && rows < MAX_ROWS) continue;
     // Where nothing is retained, the first number is one that was not given out yet: no position.
     return { events, next: log.positions.at(Math.min(seq, page.head)), has_more, gap };
   }

@@ -4,12 +4,12 @@
  */
 import type { Broker } from '../broker/broker.ts';
 import type { Contract } from '../contract/contract.ts';
-import type { EventLog, StoredEvent } from '../log/log.ts';
+import type { EventLog } from '../log/log.ts';
 import type { Meter } from '../observe/meter.ts';
 import type { Tracing } from '../observe/tracing.ts';
 import type { Usage } from '../usage/usage.ts';
 import { Hub } from './hub.ts';
-import { type DeliveryOf, presentDeliveries } from './present.ts';
+import { type DeliveryOf, type PresentOptions, presentDeliveries } from './present.ts';
 import { SharedReads } from './shared-reads.ts';
 import { Tail } from './tail.ts';
 
@@ -32,8 +32,7 @@ export interface PipelineOptions extends Pick<Pipeline, 'contract' | 'log' | 'dr
   readonly retentionMs: number;
   /** Told when the log cannot be read; the tail tries again. */
   readonly onError: (error: unknown) => void;
-  /** Told of each stored event that subscribers and readers are given a gap for, as it has no present form. */
-  readonly onUnreadable: (event: StoredEvent) => void;
+  readonly present: PresentOptions;
 }
 
 /** A tenth of retention: a quiet subscriber's position is never older when it comes back. */
@@ -46,12 +45,15 @@ const QUIET_PART = 1 / 10;
  * @throws what the log throws.
  */
 export async function openPipeline(options: PipelineOptions): Promise<Pipeline & Disposable> {
-  const { contract, log, broker, draining, meter, tracing, usage, retentionMs, onError, onUnreadable } = options;
+  const { contract, log, broker, draining, meter, tracing, usage, retentionMs, onError, present } = options;
   using stack = new DisposableStack();
   const hub = new Hub({ meter, tracing });
-  const deliveryOf = presentDeliveries(contract, log.positions, (event) => {
-    meter.gap('unreadable');
-    onUnreadable(event);
+  const deliveryOf = presentDeliveries(contract, log.positions, {
+    ...present,
+    onUnreadable: (event, problem) => {
+      meter.gap('unreadable');
+      present.onUnreadable?.(event, problem);
+    },
   });
   const tail = stack.use(await Tail.start(log, hub, deliveryOf, { quietMs: retentionMs * QUIET_PART, onError }));
   const reads = stack.use(new SharedReads(log, deliveryOf));

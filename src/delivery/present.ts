@@ -11,22 +11,24 @@ import { unreadableEvent } from './notices.ts';
 
 export type DeliveryOf = (event: StoredEvent) => Delivery;
 
-/** @param onUnreadable is told of each event that cannot be brought to the present form, whenever it is read. */
-export function presentDeliveries(contract: Contract, positions: Positions, onUnreadable?: (event: StoredEvent) => void): DeliveryOf {
-  return (event) => {
-    const { type, version, seq } = event;
-    const present = contract.types.get(type)?.version;
-    // Subscribers pass over a type that they do not know.
-    if (present === undefined || present === version) return new Delivery(positions.at(seq), event);
-    const body = presentBody(contract, event);
-    if (body !== undefined) return new Delivery(positions.at(seq), { ...event, body });
-    onUnreadable?.(event);
-    return unreadableEvent(positions, event);
-  };
+export interface PresentOptions {
+  /** Told of each event that cannot be brought to the present form, and why, whenever it is read. */
+  readonly onUnreadable?: (event: StoredEvent, problem: string) => void;
+  /** Told of each event whose type, or the family of whose channel, the contract does not have. */
+  readonly onForeign?: (event: StoredEvent) => void;
 }
 
-function presentBody(contract: Contract, { type, version, channel, body }: StoredEvent): string | undefined {
-  const event: { readonly data: unknown } = JSON.parse(body);
-  const data = upcast(contract, { type, version, channel, data: event.data });
-  return data && JSON.stringify({ ...event, data });
+export function presentDeliveries(contract: Contract, positions: Positions, { onUnreadable, onForeign }: PresentOptions = {}): DeliveryOf {
+  return (event) => {
+    const { type, version, channel, seq } = event;
+    const present = contract.types.get(type)?.version;
+    if (present === undefined || !contract.families.has(event.family)) onForeign?.(event);
+    // Subscribers pass over a type that they do not know.
+    if (present === undefined || present === version) return new Delivery(positions.at(seq), event);
+    const stored: { readonly data: unknown } = JSON.parse(event.body);
+    const made = upcast(contract, { type, version, channel, data: stored.data });
+    if ('data' in made) return new Delivery(positions.at(seq), { ...event, body: JSON.stringify({ ...stored, data: made.data }) });
+    onUnreadable?.(event, made.problem);
+    return unreadableEvent(positions, event);
+  };
 }

@@ -4,6 +4,7 @@ import { getHeapStatistics } from 'node:v8';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { ClientIdentity, Health, Transport } from '../contract/admin.ts';
 import type { Contract } from '../contract/contract.ts';
+import { GAP_REASONS } from '../contract/envelope.ts';
 import type { LogBounds } from '../log/log.ts';
 import { contractHash } from '../version.ts';
 import { countByClass } from './clients.ts';
@@ -100,6 +101,8 @@ export function createMetrics(sources: MetricSources): Metrics {
     'Gap notices that were given to subscribers, and readings of events that have no present form (unreadable).',
     ['reason'],
   );
+  // A series that begins with its first count shows no increase.
+  for (const reason of GAP_REASONS) gaps.inc({ reason }, 0);
   const publishSeconds = histogram(
     'courier_publish_request_duration_seconds',
     'Time from a publish call, once it was authenticated, to its answer, in seconds.',

@@ -27,8 +27,10 @@ function contractWith(toPresent: (old: { n: number }) => object) {
   return defineContract({ name: 'weather', families: { station: { id: 'station_id' } }, services: { stations } });
 }
 
-const made = (toPresent: (old: { n: number }) => object, data: unknown = { n: 1 }, version = 1) =>
-  upcast(contractWith(toPresent), { type: 'station.measured', version, channel: 'station.oslo', data });
+function made(toPresent: (old: { n: number }) => object, data: unknown = { n: 1 }, version = 1): unknown {
+  const result = upcast(contractWith(toPresent), { type: 'station.measured', version, channel: 'station.oslo', data });
+  return 'data' in result ? result.data : result.problem;
+}
 const circle: { self?: object } = {};
 circle.self = circle;
 
@@ -37,25 +39,33 @@ test('data of the present form', () => {
   expect(made(() => ({ extra: undefined }))).toEqual({});
 });
 
-test.each<[what: string, toPresent: (old: { n: number }) => object, data?: unknown, version?: number]>([
-  ['a bigint', ({ n }) => ({ extra: { n: BigInt(n) } })],
-  ['a circle', () => ({ extra: circle })],
-  ['a number that is none', () => ({ extra: Number.NaN })],
-  ['a number that is not exact', () => ({ extra: 2 ** 60 })],
-  ['half of a character', () => ({ extra: '\ud83d' })],
-  ['a key that breaks receivers', () => ({ more: { constructor: 1 } })],
-  ['a date', () => ({ extra: new Date(0) })],
-  ['a promise', async () => ({ extra: 1 })],
-  ['the id of another channel', () => ({ station_id: 'bergen' })],
-  ['a field that there is not', () => ({ celsius: 1 })],
+test.each<[what: string, problem: string, toPresent: (old: { n: number }) => object, data?: unknown, version?: number]>([
+  ['a bigint', 'its upcast makes data.extra.n, which must be JSON, not bigint', ({ n }) => ({ extra: { n: BigInt(n) } })],
+  ['a circle', 'its upcast makes data.extra.self.self', () => ({ extra: circle })],
+  ['a number that is none', 'its upcast makes data.extra, which must be a finite number', () => ({ extra: Number.NaN })],
+  ['a number that is not exact', 'its upcast makes data.extra, which must be ', () => ({ extra: 2 ** 60 })],
+  ['half of a character', 'its upcast makes data.extra, which ', () => ({ extra: '\ud83d' })],
+  [
+    'a key that breaks receivers',
+    'its upcast makes data.more.constructor, which is a key that is not allowed',
+    () => ({ more: { constructor: 1 } }),
+  ],
+  ['a date', 'its upcast makes data.extra, which must be JSON, not an instance of a class', () => ({ extra: new Date(0) })],
+  ['more than may be published', 'its upcast makes data, which must be at most 102400 bytes', () => ({ extra: 'x'.repeat(102_400) })],
+  ['a map', 'its upcast makes data, which must be JSON, not an instance of a class', () => new Map()],
+  ['a promise', 'its upcast makes a promise', () => Promise.resolve({ extra: 1 })],
+  ['a promise that is not kept', 'its upcast makes a promise', () => Promise.reject(new Error('later'))],
+  ['the id of another channel', 'its upcast makes data.station_id, which is not the id in the channel', () => ({ station_id: 'bergen' })],
+  ['a field that there is not', 'its upcast makes what the present schema refuses (data: unrecognized_keys)', () => ({ celsius: 1 })],
   [
     'an error',
+    'its upcast failed with RangeError',
     () => {
-      throw new RangeError('not this one');
+      throw new RangeError('with what is in the data');
     },
   ],
-  ['data that the version did not have', () => ({}), { n: '1' }],
-  ['a version that nothing is said of', () => ({}), { n: 1 }, 3],
-])('nothing, of %s', (_what, toPresent, data, version) => {
-  expect(made(toPresent, data, version)).toBeUndefined();
+  ['other data', 'it is not of the form that the contract says version 1 had (data.n: invalid_type)', () => ({}), { n: '1' }],
+  ['a later version', "it is of a later version than the contract's 2", () => ({}), { n: 1 }, 3],
+])('nothing, of %s', (_what, problem, toPresent, data, version) => {
+  expect(made(toPresent, data, version)).toEqual(expect.stringContaining(problem));
 });

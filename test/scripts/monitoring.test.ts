@@ -1,8 +1,9 @@
 /** The alert rules and the dashboard speak of metrics that exist, and every alert has its chapter. */
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { temporaryFolder } from '../helpers/folder.ts';
 import { startGateway } from '../helpers/gateway.ts';
 
 const path = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
@@ -63,5 +64,21 @@ if (canCheck) {
     });
     expect([status, stderr]).toEqual([0, '']);
     expect(stdout).toContain('SUCCESS: 19 rules found');
+  });
+
+  test('an event that cannot be read is told, also where it was read before the first look at the metrics', () => {
+    using folder = temporaryFolder();
+    const series = (values: string) => ({ series: 'courier_gaps_total{reason="unreadable",instance="a"}', values });
+    const summary = 'Stored events cannot be brought to the present form of their types';
+    const alert = { exp_labels: { severity: 'ticket' }, exp_annotations: { summary, runbook: 'OPERATIONS.md#couriereventsunreadable' } };
+    const told = (values: string, isTold: boolean) => ({
+      interval: '1m',
+      input_series: [series(values)],
+      alert_rule_test: [{ eval_time: '10m', alertname: 'CourierEventsUnreadable', exp_alerts: isTold ? [alert] : [] }],
+    });
+    const tests = [told('_x2 3x60', true), told('0x4 1x60', true), told('0x60', false)];
+    writeFileSync(folder.file('tests.json'), JSON.stringify({ rule_files: [path('scripts/monitoring/alerts.yml')], tests }));
+    const { status, stdout, stderr } = spawnSync('promtool', ['test', 'rules', folder.file('tests.json')], { encoding: 'utf8' });
+    expect([status, stdout + stderr]).toEqual([0, expect.stringContaining('SUCCESS')]);
   });
 }

@@ -117,9 +117,10 @@ function whatUpcastRefuses(
   const taken = schemaOf(earlier.get(from)?.data);
   const narrower = taken && schemaChanges(old, taken, 'data').find(({ publishers }) => publishers.breaking && publishers !== UNCLEAR);
   if (narrower) return `it refuses data that version ${from} had (${narrower.path}: ${narrower.change})`;
-  const isLost = (example: unknown) => upcast(contract, { ...sampleDraft(before, type, example), version: from }) === undefined;
-  const lost = examplesOf(before, type).find(isLost);
-  return lost === undefined ? undefined : `it makes nothing of the example of version ${from}: ${JSON.stringify(lost)}`;
+  return firstOf(examplesOf(before, type), (example) => {
+    const made = upcast(contract, { ...sampleDraft(before, type, example), version: from });
+    return 'data' in made ? undefined : `${made.problem}, from the example of version ${from}: ${JSON.stringify(example)}`;
+  });
 }
 
 function examplesOf(document: ContractDocument, type: string): readonly unknown[] {
