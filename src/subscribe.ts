@@ -79,7 +79,9 @@ export function readableFilter(
 
 /** The channels that `patterns` stand for, when the principal may read them all. */
 export function readableChannels(contract: Contract, principal: Principal, patterns: readonly string[]): ChannelSet {
-  const channels = channelSetFrom(contract, patterns);
+  const named = channelSetFrom(contract, patterns);
+  // To others `**` is what the contract has.
+  const channels = { ...named, everything: named.everything && principal.readable.everything };
   if (mayRead(principal, channels)) return channels;
   throw new CourierError(
     'FORBIDDEN',

@@ -51,6 +51,11 @@ export function familyPattern(family: string): string {
  * token all select such a set. Normal form: no single channel belongs to a family of the set.
  */
 export interface ChannelSet {
+  /**
+   * Whether `**` selects it. Then it has all families of the contract, and channels of families that another contract has: that of
+   * another instance, or of events that were stored before.
+   */
+  readonly everything: boolean;
   readonly families: ReadonlySet<string>;
   readonly singles: ReadonlySet<string>;
 }
@@ -66,7 +71,7 @@ export class Channels {
   constructor(families: readonly string[]) {
     this.families = families;
     this.#families = new Set(families);
-    this.everything = { families: this.#families, singles: new Set() };
+    this.everything = { everything: true, families: this.#families, singles: new Set() };
   }
 
   /** The family that `channel` belongs to; undefined when `channel` is not the name of a channel. */
@@ -99,7 +104,7 @@ export class Channels {
       const family = this.familyOf(channel);
       if (family !== undefined && families.has(family)) singles.delete(channel);
     }
-    return { families, singles };
+    return patterns.includes('**') ? this.everything : { everything: false, families, singles };
   }
 
   #add(pattern: string, families: Set<string>, singles: Set<string>): string | undefined {
@@ -141,14 +146,16 @@ function matchesSegments(pattern: readonly string[], name: readonly string[]): b
   return (head === '*' || head === name[0] || name[0] === ANY_ID) && matchesSegments(rest, name.slice(1));
 }
 
-/** Whether `channel`, which belongs to `family`, is in the set. */
+/** Whether `channel`, which belongs to `family`, is in the set. The contract need not have the family. */
 export function includesChannel(set: ChannelSet, family: string, channel: string): boolean {
-  return set.families.has(family) || set.singles.has(channel);
+  return set.everything || set.families.has(family) || set.singles.has(channel);
 }
 
 /** Whether `outer` includes every channel of `inner`. */
 export function includesAll(outer: ChannelSet, inner: ChannelSet): boolean {
-  for (const family of inner.families) if (!outer.families.has(family)) return false;
+  if (inner.everything && !outer.everything) return false;
+  // `global` is a family of one channel.
+  for (const family of inner.families) if (!outer.families.has(family) && !outer.singles.has(family)) return false;
   for (const channel of inner.singles) {
     const family = familyIn(channel);
     if (family === undefined || !includesChannel(outer, family, channel)) return false;

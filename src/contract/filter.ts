@@ -9,7 +9,7 @@ export interface Filter {
 
 /** A text that is the same for equal filters. */
 export function filterKey({ channels, types }: Filter): string {
-  return JSON.stringify([[...channels.families].sort(), [...channels.singles].sort(), types && [...types].sort()]);
+  return JSON.stringify([channels.everything, [...channels.families].sort(), [...channels.singles].sort(), types && [...types].sort()]);
 }
 
 /** Whether the filter selects an event. No filter selects a notice, which has no family. */

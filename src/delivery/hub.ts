@@ -27,6 +27,8 @@ export class Hub {
   readonly activeChannels = new ActiveChannels();
   readonly #byChannel = new Map<string, Set<SubscriberGroup>>();
   readonly #byFamily = new Map<string, Set<SubscriberGroup>>();
+  /** Of `**`. They are in every family of the contract, too. */
+  readonly #ofEverything = new Set<SubscriberGroup>();
   readonly #meter: Meter;
   readonly #tracing: Tracing;
   /** By the key of their filter. */
@@ -63,7 +65,9 @@ export class Hub {
   dispatch(delivery: Delivery): void {
     this.activeChannels.note(delivery);
     const ofChannel = this.#dispatchTo(this.#byChannel.get(delivery.channel), delivery);
-    const ofFamily = delivery.family === undefined ? 0 : this.#dispatchTo(this.#byFamily.get(delivery.family), delivery);
+    // With such groups only a family that the contract does not have is without any.
+    const groups = delivery.family === undefined ? undefined : (this.#byFamily.get(delivery.family) ?? this.#ofEverything);
+    const ofFamily = this.#dispatchTo(groups, delivery);
     if (ofChannel + ofFamily === 0) return;
     const onDelivered = this.#tracing.deliver(delivery, ofChannel + ofFamily);
     // The hand-over is a microtask, and asks for another that writes to the sockets: this one comes behind it.
@@ -159,6 +163,7 @@ export class Hub {
     this.#groups.set(key, group);
     for (const channel of filter.channels.singles) addTo(this.#byChannel, channel, group);
     for (const family of filter.channels.families) addTo(this.#byFamily, family, group);
+    if (filter.channels.everything) this.#ofEverything.add(group);
     return group;
   }
 
@@ -166,6 +171,7 @@ export class Hub {
     this.#groups.delete(key);
     for (const channel of group.filter.channels.singles) removeFrom(this.#byChannel, channel, group);
     for (const family of group.filter.channels.families) removeFrom(this.#byFamily, family, group);
+    this.#ofEverything.delete(group);
   }
 }
 

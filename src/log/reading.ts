@@ -25,7 +25,7 @@ export function lengthOf({ beginSeq, step, endSeq }: Span, { first, head }: LogB
 
 /** Whether every event is read, so that the numbers are dense. @param families of which the log has events. */
 export function isEverything(channels: ChannelSet | 'all', families: Iterable<string>): boolean {
-  if (channels === 'all') return true;
+  if (channels === 'all' || channels.everything) return true;
   for (const family of families) if (!channels.families.has(family)) return false;
   return true;
 }

@@ -61,7 +61,9 @@ describe('patterns', () => {
   );
 
   test('a channel that a listed family has already is not listed twice', () => {
-    expect(channelSetOf(['user.a', 'user.*', 'user.a', 'global'])).toEqual({ families: new Set(['user']), singles: new Set(['global']) });
+    const listed = { everything: false, families: new Set(['user']), singles: new Set(['global']) };
+    expect(channelSetOf(['user.a', 'user.*', 'user.a', 'global'])).toEqual(listed);
+    expect(channelSetOf(['user.a', '**'])).toEqual(EVERYTHING);
   });
 });
 

@@ -7,8 +7,8 @@ import type { LiveSubscriber } from '../../src/delivery/subscriber-group.ts';
 import { channelSetOf } from '../helpers/lumiere.ts';
 
 const filterOf = (patterns: string[], types?: string[]) => ({ channels: channelSetOf(patterns), types: types && new Set(types) });
-const event = (seq: number, { channel = 'user.a', type = 'a', size = 10 } = {}) =>
-  new Delivery(`e-${seq}`, { seq, channel, family: 'user', type, body: 'x'.repeat(size) });
+const event = (seq: number, { channel = 'user.a', type = 'a', size = 10, family = 'user' } = {}) =>
+  new Delivery(`e-${seq}`, { seq, channel, family, type, body: 'x'.repeat(size) });
 
 class TestSubscriber implements LiveSubscriber {
   readonly batches: Batch[] = [];
@@ -50,6 +50,21 @@ test('the events of one turn are handed over at once, the same batch to all subs
   let made = 0;
   const make = () => Buffer.from(String(++made));
   expect(first.batches[0]?.render('form', make)).toBe(second.batches[0]?.render('form', make));
+});
+
+test('of a family that the contract does not have, whoever selects everything gets the events, once', async () => {
+  const hub = new Hub();
+  const [everything, typed, known] = [new TestSubscriber(), new TestSubscriber(), new TestSubscriber()];
+  const groups = [hub.join(filterOf(['**']), everything, 0), hub.join(filterOf(['**'], ['b']), typed, 0)];
+  hub.join(filterOf(['*.*', 'forge.**', 'global']), known, 0);
+  for (const [seq, channel] of ['global', 'user.a', 'ship.s', 'ship.t'].entries())
+    hub.dispatch(event(seq + 1, { channel, family: channel.split('.')[0] as string, type: seq === 3 ? 'b' : 'a' }));
+  await Promise.resolve();
+  expect([everything, typed, known].map(({ seqs }) => seqs)).toEqual([[[1, 2, 3, 4]], [[4]], [[1, 2]]]);
+  for (const [index, group] of groups.entries()) group.leave([everything, typed][index] as TestSubscriber);
+  hub.dispatch(event(5, { channel: 'ship.s', family: 'ship' }));
+  await Promise.resolve();
+  expect(everything.seqs).toHaveLength(1);
 });
 
 test('many events of one turn are handed over in batches of a bounded size', async () => {

@@ -279,6 +279,61 @@ test("an operator finds the event without a present form in the gateway's log an
   });
 });
 
+describe('of a family that the contract does not have any more', () => {
+  const { families: _, ...rest } = { families, name: 'weather' };
+  const buoys = defineService({
+    events: {
+      'buoy.moved': { on: ['buoy'], description: 'A buoy drifts.', data: z.strictObject({ buoy_id: id }), examples: [{ buoy_id: 'b1' }] },
+    },
+  });
+  const stations = defineService({
+    events: { 'station.measured': { ...measured, data: FIRST, examples: [{ station_id: 'oslo', fahrenheit: 32 }] } },
+  });
+  const wider = defineContract({ ...rest, families: { ...families, buoy: { id: 'buoy_id' } }, services: { stations, buoys } });
+
+  async function withBuoys(path: string): Promise<void> {
+    await using gateway = await at(wider, path);
+    await publish(gateway, { fahrenheit: 1 });
+    const client = gateway.httpClient(await gateway.token('root', 'admin'));
+    for (const buoy_id of ['b1', 'b2'])
+      await client.events.publish.mutate({ type: 'buoy.moved', channel: `buoy.${buoy_id}`, data: { buoy_id } } as never);
+    await publish(gateway, { fahrenheit: 2 });
+  }
+  const types = (events: readonly Read[]) => events.filter(isEvent).map(({ type }) => type.split('.')[0]);
+  const ALL = ['station', 'buoy', 'buoy', 'station'];
+
+  test('events come as they were stored to whoever selects everything, on every surface', async () => {
+    using folder = temporaryFolder();
+    await withBuoys(folder.file('log.db'));
+    await using gateway = await at(before, folder.file('log.db'));
+    const token = await gateway.token('root', 'admin');
+    await using socket = await openSocket(`${gateway.url.replace('http', 'ws')}/ws/**?from=earliest&token=${token}`);
+    expect(types((await socket.count(5)).map((text) => JSON.parse(text) as Read))).toEqual(ALL);
+    expect(types((await pageOf(gateway, '/events/**')).events)).toEqual(ALL);
+    expect(types((await pageOf(gateway, '/events/**?order=newest')).events)).toEqual(ALL);
+    await using client = gateway.webSocketClient(token);
+    using events = collect<{ data: Read }>((observer) =>
+      client.trpc.events.subscribe.subscribe({ channels: ['global', '**'], from: 'earliest' }, observer as never),
+    );
+    expect(types((await events.count(5)).map(({ data }) => data))).toEqual(ALL);
+    expect(types((await pageOf(gateway, '/events/station.*')).events)).toEqual(['station', 'station']);
+  });
+
+  test('a user gets no event of channels that nothing grants', async () => {
+    using folder = temporaryFolder();
+    await withBuoys(folder.file('log.db'));
+    await using gateway = await at(before, folder.file('log.db'));
+    const ask = async (subscribe: string[]) => {
+      const token = await gateway.token('ada', 'user', { subscribe });
+      const response = await fetch(`${gateway.url}/events/**`, { headers: { authorization: `Bearer ${token}` } });
+      return response.status === 200 ? types(((await response.json()) as Page).events) : response.status;
+    };
+    expect(await ask(['station.*'])).toBe(403);
+    expect(await ask(['global', 'user.*', 'station.*'])).toEqual(['station', 'station']);
+    expect(await ask(['**'])).toEqual(ALL);
+  });
+});
+
 test('a live subscriber gets what is published now as it is, and a duplicate has the receipt of the first', async () => {
   await using gateway = await startGateway({}, {}, { contract: after });
   const token = await gateway.token('root', 'admin');

@@ -1,10 +1,11 @@
 /** What is guaranteed of the forms of events, and of families of channels that a log knows by name only. */
 import { describe, expect, test } from 'vitest';
+import { familyPattern } from '../../../src/contract/channels.ts';
 import { newEvent } from '../../helpers/events.ts';
-import { channelSetOf, EVERYTHING } from '../../helpers/lumiere.ts';
+import { channelSetOf, EVERYTHING, FAMILIES } from '../../helpers/lumiere.ts';
 import { type LogSuite, never, readAll, readBack } from './logs.ts';
 
-const ofFamily = (name: string) => ({ families: new Set([name]), singles: new Set<string>() });
+const ofFamily = (name: string) => ({ everything: false, families: new Set([name]), singles: new Set<string>() });
 
 export function describeForms({ factory }: Pick<LogSuite, 'factory'>): void {
   describe('forms and families', () => {
@@ -34,8 +35,11 @@ export function describeForms({ factory }: Pick<LogSuite, 'factory'>): void {
         'ship.hull.h2',
         'global',
       ]);
-      expect((await readAll(log, EVERYTHING)).map(({ seq }) => seq)).toEqual([1, 5]);
-      expect((await readBack(log, EVERYTHING)).map(({ seq }) => seq)).toEqual([5, 1]);
+      expect((await readAll(log, EVERYTHING)).map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5]);
+      expect((await readBack(log, EVERYTHING)).map(({ seq }) => seq)).toEqual([5, 4, 3, 2, 1]);
+      const known = channelSetOf(FAMILIES.map(familyPattern));
+      expect((await readAll(log, known)).map(({ seq }) => seq)).toEqual([1, 5]);
+      expect((await readBack(log, known)).map(({ seq }) => seq)).toEqual([5, 1]);
       expect((await readAll(log, ofFamily('ship.hull'))).map(({ seq, family }) => [seq, family])).toEqual([
         [2, 'ship.hull'],
         [4, 'ship.hull'],
