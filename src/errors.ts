@@ -76,10 +76,16 @@ function isErrorCode(code: string): code is ErrorCode {
 /**
  * `value` as `schema` reads it.
  *
- * @throws {CourierError} BAD_REQUEST with the path of each field that is wrong; PAYLOAD_TOO_LARGE.
+ * @throws {CourierError} BAD_REQUEST with the path of each field that is wrong; PAYLOAD_TOO_LARGE; INTERNAL_SERVER_ERROR where the
+ * schema itself fails, such as a condition of a contract.
  */
 export function validated<T>(schema: z.ZodType<T>, value: unknown): T {
-  const result = schema.safeParse(value, { error: issueMessage });
+  let result: z.ZodSafeParseResult<T>;
+  try {
+    result = schema.safeParse(value, { error: issueMessage });
+  } catch (cause) {
+    throw new CourierError('INTERNAL_SERVER_ERROR', 'internal error', { cause });
+  }
   if (result.success) return result.data;
   const { issues } = result.error;
   throw invalid(issues.some(isTooLarge) ? 'PAYLOAD_TOO_LARGE' : 'BAD_REQUEST', issues);

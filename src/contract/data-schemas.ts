@@ -32,6 +32,8 @@ const KINDS: Readonly<Record<string, (schema: z.ZodType) => Parts>> = {
   },
   union: (schema) => (schema as z.ZodUnion<z.ZodType[]>).options.map((option) => ['', option]),
 };
+/** What `meta` may say of a schema. */
+const WORDING: ReadonlySet<string> = new Set(['description', 'title', 'examples', 'deprecated']);
 /** Kinds that give other data than they take. */
 const CHANGING: ReadonlySet<string> = new Set(['pipe', 'transform', 'default', 'prefault', 'catch']);
 
@@ -73,19 +75,29 @@ function changes(schema: z.ZodType): boolean {
 
 interface Condition {
   readonly check: string;
-  readonly format?: string;
-  readonly pattern?: RegExp;
+  readonly format?: string | undefined;
+  readonly pattern?: RegExp | undefined;
+  readonly fn?: unknown;
+}
+
+/** Whether a function says of itself that it gives a promise. */
+export function isAsync(fn: unknown): boolean {
+  return typeof fn === 'function' && fn.constructor.name === 'AsyncFunction';
 }
 
 /** The conditions of a schema; a format such as `z.uuid()` is one itself. */
 function conditionsOf(schema: z.ZodType): Condition[] {
   const def = schema.def as { check?: string; checks?: z.core.$ZodCheck[] };
-  const attached = (def.checks ?? []).map(({ _zod }) => _zod.def as Condition);
+  const attached = (def.checks ?? []).map(({ _zod }): Condition => {
+    const { check, format, pattern, fn } = _zod.def as Condition;
+    return { check, format, pattern, fn: fn ?? _zod.check };
+  });
   return def.check === undefined ? attached : [def as Condition, ...attached];
 }
 
 /** Why JSON Schema does not say the whole of a condition: two versions that differ there only would be taken for the same. */
-function unsaid({ check, format, pattern }: Condition): string | undefined {
+function unsaid({ check, format, pattern, fn }: Condition): string | undefined {
+  if (isAsync(fn)) return 'a condition may not be async';
   if (!CONDITIONS.has(check)) return `the condition ${check} is not known to all clients`;
   if (check !== 'string_format') return undefined;
   if (format === 'url') return 'z.url() changes what publishers send: give it a z.string().regex(...)';
@@ -94,6 +106,8 @@ function unsaid({ check, format, pattern }: Condition): string | undefined {
 }
 
 function ownProblem(schema: z.ZodType): string | undefined {
+  const strange = Object.keys(z.globalRegistry.get(schema) ?? {}).find((key) => !WORDING.has(key));
+  if (strange !== undefined) return `no meta can be called ${JSON.stringify(strange)}: documents would have it in place of what is checked`;
   const condition = conditionsOf(schema)
     .map(unsaid)
     .find((problem) => problem !== undefined);
@@ -102,11 +116,14 @@ function ownProblem(schema: z.ZodType): string | undefined {
     return 'must be a z.union: what one and only one must hold for is not known to all clients';
   if (schema instanceof z.ZodObject) {
     if (!(schema.def.catchall instanceof z.ZodNever)) return 'must be a z.strictObject';
-    const refused = Object.keys(schema.shape).find((field) => findFault({ [field]: null }) !== undefined);
+    const refused = Object.keys(schema.shape).find((field) => field in Object.prototype || findFault({ [field]: null }) !== undefined);
     return refused === undefined ? undefined : `no field can be called ${JSON.stringify(refused)}`;
   }
   if (schema instanceof z.ZodRecord && !(schema.keyType instanceof z.ZodString)) return 'keys must be a z.string';
   if (schema instanceof z.ZodRecord && (schema.def as { mode?: string }).mode === 'loose') return 'must be a z.record';
-  if (schema instanceof z.ZodLiteral && [...schema.values].some((value) => findFault({ value }) !== undefined)) return 'must be JSON';
+  const values: readonly unknown[] | undefined =
+    schema instanceof z.ZodLiteral ? [...schema.values] : schema instanceof z.ZodEnum ? schema.options : undefined;
+  if (values?.some((value) => value === undefined || findFault({ value }) !== undefined)) return 'must be JSON';
+  if (values?.length === 0 || (schema instanceof z.ZodUnion && schema.options.length === 0)) return 'nothing can be of it';
   return undefined;
 }

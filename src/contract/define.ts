@@ -20,6 +20,9 @@ import type { z } from 'zod';
 import type { CommonFamily } from './channels.ts';
 import { Contract } from './contract.ts';
 import type { ContractDefinition, EarlierVersion, ServiceDefinition } from './definition.ts';
+
+export { earlierVersion } from './definition.ts';
+
 import { problemsOf } from './definition-problems.ts';
 import type { ContractTypes } from './types.ts';
 

@@ -1,24 +1,35 @@
 /** What is wrong with the definition of a contract, beyond what the compiler sees. */
 import { z } from 'zod';
 import { COMMON_FAMILIES, SEGMENT, USER_ID } from './channels.ts';
-import { schemaProblems } from './data-schemas.ts';
+import { isAsync, schemaProblems } from './data-schemas.ts';
 import type { ContractDefinition, EarlierVersion, EventDefinition } from './definition.ts';
+import { formProblems } from './definition-form.ts';
 import { FORBIDDEN_KEYS, findFault } from './json.ts';
 import { jsonSchemaProblems } from './json-schema-of.ts';
 import { pascalCase } from './names.ts';
 
 const CONTRACT = /^[a-z][a-z0-9_-]{0,63}$/;
 const NAME = /^[a-z][a-z0-9_]{0,63}$/;
-const DOTTED = /^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$/;
+/** A part of a channel's name has 64 characters at most. */
+const DOTTED = /^[a-z][a-z0-9_]{0,63}(\.[a-z][a-z0-9_]{0,63})*$/;
 /** Characters in a family's name and in a type's, at most: a channel's name has 255, and ends in a dot and an id of 64. */
 const [MAX_FAMILY_LENGTH, MAX_TYPE_LENGTH] = [190, 128];
 /** First parts of procedures' names that are Courier's own, or will be, and those that tRPC allows nobody. */
 const RESERVED: ReadonlySet<string> = new Set(['events', 'auth', 'admin', 'state', 'courier', 'then', 'call', 'apply']);
+/** What Courier itself calls in code made of a contract, or in the comparison of two. */
+const OWN_CODE_NAMES: ReadonlySet<string> = new Set(['Any', 'Generic', 'Typed', 'Contract', 'Global', 'CourierGap', 'CourierLive']);
+/** The highest version: logs keep it in 16 bits. */
+const MAX_VERSION = 32_767;
 /** What the procedure of a family is asked for beside the id. */
 const INPUT_FIELDS: ReadonlySet<string> = new Set(['channels', 'from', 'types']);
 
 /** One line each; none when the contract can be served. */
-export function problemsOf({ name, families, services }: ContractDefinition): string[] {
+export function problemsOf(definition: ContractDefinition): string[] {
+  const problems = formProblems(definition);
+  return problems.length > 0 ? problems : problemsWithin(definition);
+}
+
+function problemsWithin({ name, families, services }: ContractDefinition): string[] {
   const problems: string[] = [];
   if (!CONTRACT.test(name)) problems.push(`name: ${JSON.stringify(name)} must be 1 to 64 of a-z 0-9 _ -, and begin with a letter`);
   for (const [family, { id }] of Object.entries(families)) problems.push(...familyProblems(family, id));
@@ -68,6 +79,7 @@ function typeProblems(
   const problems: string[] = [];
   if (!DOTTED.test(type) || type.length > MAX_TYPE_LENGTH)
     problems.push(`the type must be parts of a-z 0-9 _ that begin with a letter, separated by dots, ${MAX_TYPE_LENGTH} characters at most`);
+  if (OWN_CODE_NAMES.has(pascalCase(type))) problems.push(`code would call the type ${pascalCase(type)}, as something of Courier's own`);
   if (type.startsWith('courier.')) problems.push("the type begins with courier., as Courier's own do");
   for (const family of on) {
     if (!Object.hasOwn(families, family) && !COMMON_FAMILIES.some((common) => common === family))
@@ -80,14 +92,22 @@ function typeProblems(
   if (examples.length === 0) problems.push('examples: there must be one');
   for (const [index, example] of examples.entries())
     problems.push(...exampleProblems(data, example, idFields(on, families)).map((problem) => `examples[${index}]${problem}`));
-  if (subject !== undefined && !(subject in data.shape)) problems.push(`subject: the data has no field ${JSON.stringify(subject)}`);
-  if (!Number.isSafeInteger(version) || version < 1) problems.push('version: must be 1 or more');
+  if (subject !== undefined && !Object.hasOwn(data.shape, subject))
+    problems.push(`subject: the data has no field ${JSON.stringify(subject)}`);
+  if (!Number.isSafeInteger(version) || version < 1 || version > MAX_VERSION) problems.push(`version: must be 1 to ${MAX_VERSION}`);
   for (const [earlier, { data: old, toPresent }] of Object.entries<Partial<EarlierVersion>>(upcast)) {
     if (!/^[1-9]\d*$/.test(earlier) || Number(earlier) >= version) problems.push(`upcast: ${earlier} is no version before ${version}`);
-    if (!(old instanceof z.ZodType) || typeof toPresent !== 'function')
-      problems.push(`upcast.${earlier}: must be an earlierVersion(schema, toPresent)`);
+    if (old instanceof z.ZodType && typeof toPresent === 'function') problems.push(...earlierProblems(`upcast.${earlier}`, old, toPresent));
+    else problems.push(`upcast.${earlier}: must be an earlierVersion(schema, toPresent)`);
   }
   return problems;
+}
+
+/** What was data of the type once is held to what data may be. */
+function earlierProblems(path: string, data: z.ZodType, toPresent: EarlierVersion['toPresent']): string[] {
+  if (isAsync(toPresent)) return [`${path}: toPresent may not be async`];
+  const unusable = schemaProblems(data, `${path}.data`);
+  return unusable.length > 0 ? unusable : jsonSchemaProblems(data).map((problem) => `${path}.${problem}`);
 }
 
 /** The fields that are ids in the names of the channels that carry a type. */

@@ -126,16 +126,66 @@ describe('is refused, with its place:', () => {
       [`${EVENT}examples[0].user_id: is no id: 1 to 64 of A-Z a-z 0-9 _ -`],
     ],
     ['a subject', withEvent({ subject: 'planet' }), [`${EVENT}subject: the data has no field "planet"`]],
-    ...[0, 1.5, -1].map((version): [string, object, string[]] => [
+    ...[0, 1.5, -1, 32_768].map((version): [string, object, string[]] => [
       `version ${version}`,
       withEvent({ version }),
-      [`${EVENT}version: must be 1 or more`],
+      [`${EVENT}version: must be 1 to 32767`],
     ]),
+    [
+      'an upcast that is async',
+      withEvent({ version: 2, upcast: { 1: earlierVersion(z.strictObject({}), async () => measured.examples[0]) } }),
+      [`${EVENT}upcast.1: toPresent may not be async`],
+    ],
+    [
+      'an earlier form that could not have been one',
+      withEvent({ version: 2, upcast: { 1: earlierVersion(z.strictObject({ a: z.string().regex(/a/).regex(/b/) }), () => ({})) } }),
+      [`${EVENT}upcast.1.data.a: has several conditions of one kind: declare one, such as one regular expression`],
+    ],
+    [
+      'an upcast that is only a function',
+      withEvent({ version: 2, upcast: { 1: (old: object) => old } }),
+      [`${EVENT}upcast.1: must be an earlierVersion(schema, toPresent)`],
+    ],
+    [
+      'a type that code has a name for',
+      withEvent({}, 'any'),
+      ["services.weather.events.any: code would call the type Any, as something of Courier's own"],
+    ],
+    [
+      'a part of a name that no channel may have',
+      withFamily(`a.${'b'.repeat(65)}`),
+      [
+        `families.a.${'b'.repeat(65)}: the name must be parts of a-z 0-9 _ that begin with a letter, separated by dots, 190 characters at most`,
+      ],
+    ],
     ...['0', '2', '1.5', 'x'].map((earlier): [string, object, string[]] => [
       `an upcast from ${earlier}`,
       withEvent({ version: 2, upcast: { [earlier]: earlierVersion(z.strictObject({}), () => measured.examples[0]) } }),
       [`${EVENT}upcast: ${earlier} is no version before 2`],
     ]),
+  ])('%s', (_what, definition, told) => expect(problems(definition)).toEqual(told));
+
+  test.each<[what: string, definition: object, told: string[]]>([
+    ['nothing', {}, ['name: must be a text', 'families: must be an object', 'services: must be an object']],
+    [
+      'null for each',
+      { name: null, families: null, services: null },
+      ['name: must be a text', 'families: must be an object', 'services: must be an object'],
+    ],
+    ['a family without an id', { ...whole, families: { station: {} } }, ['families.station.id: must be a text']],
+    ['a service without its events', { ...whole, services: { weather: {} } }, ['services.weather.events: must be an object']],
+    [
+      'a type without most of it',
+      { ...whole, services: { weather: { events: { 'station.measured': { data: measured.data, descripton: 'd', subject: 7 } } } } },
+      [
+        `${EVENT}on: must be a list`,
+        `${EVENT}description: must be a text`,
+        `${EVENT}examples: must be a list`,
+        `${EVENT}subject: must be a text`,
+        `${EVENT}there is no "descripton"`,
+      ],
+    ],
+    ['more than there is', { ...whole, version: 1 }, ['there is no "version"']],
   ])('%s', (_what, definition, told) => expect(problems(definition)).toEqual(told));
 
   test('all that is wrong, at once', () => {
@@ -205,6 +255,17 @@ describe('data cannot have', () => {
       z.string().check(z.property('length', z.number())),
       other('the condition property is not known to all clients'),
     ],
+    ['a condition that is async', z.string().refine(async () => true), other('a condition may not be async')],
+    ['such a check', z.string().check(async () => undefined), other('a condition may not be async')],
+    [
+      'a note for documents that says something else than the schema',
+      z.string().max(3).meta({ maxLength: 1000 }),
+      other('no meta can be called "maxLength": documents would have it in place of what is checked'),
+    ],
+    ['a field that every object has', z.strictObject({ toString: z.string().optional() }), other('no field can be called "toString"')],
+    ['one of no values', z.enum([]), other('nothing can be of it')],
+    ['one of no alternatives', z.union([]), other('nothing can be of it')],
+    ['half of a character for a value', z.enum(['\ud800']), other('must be JSON')],
     ['a part of itself', tree, other('is a part of itself: give each level a schema of its own', 'data.x.children[]')],
     ['one of them in a union', z.union([z.string(), z.date()]), unknown('date')],
   ])('%s', (_what, schema, told) => {
