@@ -3,6 +3,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { ConfigError, parseConfig, unknownVariables } from '../src/config.ts';
 /** The command line of Courier: what the commands are called and what they take. Their work is in cli/. */
 import { ROLES } from '../src/contract/admin.ts';
+import { familyIn, familyPattern } from '../src/contract/channels.ts';
 import { loadContract } from '../src/contract-file.ts';
 import type { EventType } from '../src/contracts/lumiere/contract.ts';
 import { printable } from '../src/errors.ts';
@@ -69,11 +70,15 @@ const retentionDays = new Option('--retention-days <days>', 'how long events are
   .env('COURIER_RETENTION_DAYS')
   .argParser(count)
   .default(7);
-/** What the help of commands names of the contract; without it where the contract cannot be loaded, which the commands that need it say. */
-const known = await loadContract(process.env['COURIER_CONTRACT'] || undefined).catch(() => undefined);
+/** What help names of the contract; without it where the contract cannot be loaded, which the commands that need it say. */
+const isHelp = process.argv.some((argument) => ['--help', '-h', 'help'].includes(argument));
+const known = isHelp ? await loadContract(process.env['COURIER_CONTRACT']).catch(() => undefined) : undefined;
 const sample = known?.sampleOf(
   [...known.types.keys()].find((type) => type.endsWith('.progress')) ?? ([...known.types.keys()][0] as string),
 );
+/** A pattern that the contract has, for examples. */
+const family = sample && familyIn(sample.channel);
+const pattern = family === undefined ? '**' : familyPattern(family);
 
 const program = new Command('courier')
   .description('Courier, a typed event gateway.')
@@ -81,7 +86,17 @@ const program = new Command('courier')
   .exitOverride()
   .configureHelp({ showGlobalOptions: true })
   // Arguments are shown as they were given: nothing in them may move the cursor, and no password is repeated.
-  .configureOutput({ outputError: (text, write) => write(`${printable(text.trimEnd()).replace(/\/\/[^/@\s]*@/g, '//…@')}\n`) })
+  .configureOutput({
+    outputError: (text, write) =>
+      write(
+        `${text
+          .trimEnd()
+          .split('\n')
+          .map(printable)
+          .join('\n')
+          .replace(/\/\/[^/@\s]*@/g, '//…@')}\n`,
+      ),
+  })
   .addHelpText(
     'after',
     `
@@ -176,7 +191,7 @@ program
   )
   .option('--subscribe <pattern...>', 'channels it may read beyond the default of its role')
   .option('--publish <pattern...>', 'channels it may write beyond the default of its role')
-  .addHelpText('after', '\nExample:\n  courier token --sub ada --subscribe "strategy.*" --expires 12h')
+  .addHelpText('after', `\nExample:\n  courier token --sub ada --subscribe "${pattern}" --expires 12h`)
   .action((options) => printToken(options));
 
 program
@@ -205,7 +220,7 @@ program
   .addOption(json)
   .addOption(url)
   .addOption(token)
-  .addHelpText('after', `\nExample:\n  courier tail 'backtest.*' strategy.s1 --from earliest`)
+  .addHelpText('after', `\nExample:\n  courier tail '${pattern}' global --from earliest`)
   .action((patterns, options) => tail(patterns, options));
 
 program
@@ -254,7 +269,7 @@ program
   .addOption(json)
   .addOption(url)
   .addOption(token)
-  .addHelpText('after', '\nExample:\n  courier revoke --sub forge --role service')
+  .addHelpText('after', '\nExample:\n  courier revoke --sub ada --role user')
   .action(({ sub, role, jti, ...options }, command: Command) => {
     if (sub !== undefined) return revoke({ sub, role }, options);
     if (jti !== undefined) return revoke({ jti }, options);
@@ -303,3 +318,7 @@ try {
     process.exitCode = exitCode;
   }
 }
+
+// A contract's module may keep something open that the command has no use for.
+await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));
+setTimeout(() => process.exit(), 1000).unref();

@@ -1,5 +1,5 @@
 /** The contract that a gateway serves: that of a file, or Lumiere's. */
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -16,29 +16,40 @@ export const LUMIERE = new URL(`./contracts/lumiere/contract${import.meta.url.en
 /** @param path of a module whose default export is a contract, from the working directory. @throws {ConfigError} */
 export async function loadContract(path: string | undefined): Promise<Contract> {
   const url = path === undefined ? LUMIERE : pathToFileURL(resolve(path));
-  const refusal = (reason: string, cause?: unknown) => new ConfigError(`COURIER_CONTRACT ${path}: ${reason}`, { cause });
-  if (path !== undefined && !existsSync(url)) throw refusal('there is no such file');
-  const loaded: { readonly default?: unknown } = await importWithCourier(url).catch((error: unknown) => {
-    if (error instanceof ContractError) throw new ConfigError(error.message.split('\n').map((line) => `COURIER_CONTRACT ${path}: ${line}`));
-    throw refusal(`cannot be loaded: ${messageOf(error)}`, error);
+  const what = path === undefined ? "Lumiere's contract" : `COURIER_CONTRACT ${path}`;
+  const refusal = (reason: string, cause?: unknown) => new ConfigError(`${what}: ${reason}`, { cause });
+  if (!statSync(url, { throwIfNoEntry: false })?.isFile()) throw refusal('there is no such file');
+  const loaded: { readonly default?: unknown } = await importWithCourier(url, what).catch((error: unknown) => {
+    if (error instanceof ContractError) throw new ConfigError(error.message.split('\n').map((line) => `${what}: ${line}`));
+    throw refusal(`cannot be loaded: ${messageOf(error, url)}`, error);
   });
   if (loaded.default instanceof Contract) return loaded.default;
   throw refusal('its default export is no contract: export default defineContract({ ... })');
 }
 
-async function importWithCourier(url: URL): Promise<{ readonly default?: unknown }> {
+async function importWithCourier(url: URL, what: string): Promise<{ readonly default?: unknown }> {
   const contract = new URL(`./contract/index${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url).href;
   const hooks = registerHooks({
     resolve: (specifier, context, next) => (specifier === MODULE ? { url: contract, shortCircuit: true } : next(specifier, context)),
   });
+  // A module that ends the process, or waits for what never comes.
+  const onExit = () => {
+    process.stderr.write(`courier: ${what}: the process ended while it was loaded\n`);
+    process.exitCode = 2;
+  };
+  process.once('exit', onExit);
   try {
     return await import(url.href);
   } finally {
+    process.off('exit', onExit);
     hooks.deregister();
   }
 }
 
-/** In one line. */
-function messageOf(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).replaceAll(/\s+/g, ' ').trim();
+/** In one line, with the line of the file where that is known. */
+function messageOf(error: unknown, { href }: URL): string {
+  if (!(error instanceof Error)) return String(error);
+  const { stack = '' } = error;
+  const line = /^:(\d+)/.exec(stack.slice(stack.indexOf(href) + href.length))?.[1];
+  return `${error.message.replaceAll(/\s+/g, ' ').trim()}${stack.includes(href) && line !== undefined ? ` (line ${line})` : ''}`;
 }

@@ -109,4 +109,8 @@ function firstSignal(): Promise<NodeJS.Signals> {
   });
 }
 
-if (import.meta.main) process.exitCode = await serve(process.env);
+if (import.meta.main) {
+  process.exitCode = await serve(process.env);
+  // A contract's module may keep something open.
+  setTimeout(() => process.exit(), 1000).unref();
+}

@@ -89,7 +89,7 @@ export async function httpClient(options: ConnectionOptions): Promise<TRPCClient
 export async function webSocketClient(options: ConnectionOptions): Promise<CourierClient> {
   // Only here, so that what the client is made of can be made anew by a command that does not load it.
   const { CourierClient } = await import('../../client/src/index.ts');
-  return new CourierClient({ url: options.url, token: await tokenFor(options), onGap: 'continue' });
+  return new CourierClient({ url: options.url, token: await tokenFor(options), onGap: 'continue', contractHash: null });
 }
 
 /** GET of a plain path that answers JSON. `ok` is false for an answer that reports trouble and still has a body. */
