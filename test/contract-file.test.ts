@@ -68,7 +68,7 @@ describe('refused in lines that name the file', () => {
     ],
     ['nothing for a default', 'export const contract = 1;', ['its default export is no contract: export default defineContract({ ... })']],
     ['what is no program', 'export default {', [/^cannot be loaded: /]],
-    ['what throws', 'throw new Error("not today");', ['cannot be loaded: not today']],
+    ['what throws', 'throw new Error("not today");', ['cannot be loaded: not today (line 1)']],
     ['an import that is not there', "import './nowhere.ts';", [/^cannot be loaded: Cannot find module .*nowhere\.ts/]],
     [
       'a definition with faults',
