@@ -87,8 +87,10 @@ class Channel:
         self._name = name
 
     @classmethod
-    def of(cls, identifier: str) -> Self:
-        """The family's channel with that id."""
+    def of(cls, identifier: object) -> Self:
+        """The family's channel with that id. Raises InvalidInputError when it has none."""
+        if identifier is None:
+            raise invalid_argument(f"there is no id for {cls.FORM}", path="channel")
         return cls(cls.FORM.replace("{id}", str(identifier)))
 
     @classmethod
@@ -148,10 +150,10 @@ class ContractModule(Protocol[EventT_co, TypeT_co, PublishT_co, PublishNowT_co, 
 def channel_of(channel: str | Channel | None, family: type[Channel], identifier: object, field: str) -> str:
     """Returns the name of `channel`, or else of the channel of `family` with `identifier` in it.
 
-    Raises InvalidInputError, naming `field`, when both are None.
+    Raises InvalidInputError when the family has no such channel, and, naming `field`, when both are None.
     """
     if channel is not None:
         return str(channel)
     if identifier is not None or "{id}" not in family.FORM:
-        return family.FORM.replace("{id}", str(identifier))
+        return str(family.of(identifier))
     raise invalid_argument(f"there is no channel: give `{field}` or `channel`", path="channel")

@@ -84,7 +84,8 @@ class CourierGapData(Model, frozen=True):
     # A later gateway may give other reasons, and this version must read them.
     reason: str
     """`expired`: older than retention. `epoch`: the position is of another log, or of a lost state of this one.
-    `ahead`: the position is past the end of this log."""
+    `ahead`: the position is past the end of this log. `unreadable`: the one event between the two positions has a form
+    that cannot be brought to the present one."""
     requested: str
     """The position that was asked for."""
     resumed_from: str

@@ -232,6 +232,23 @@ def test_channels_know_the_forms_of_their_names() -> None:
         shop.channels.cart("a.b")
 
 
+def test_a_builder_makes_the_channels_that_the_family_has() -> None:
+    right: dict[str, Any] = {"id": "i", "from_": 1}
+    assert shop.stock_item_counted(**right, sku="s1").channel == "stock.item.s1"
+    for sku in ("", "a.b", "s1\n", "*", "x" * 65):
+        with pytest.raises(InvalidInputError, match=r"must be stock\.item\.\{id\}") as caught:
+            shop.stock_item_counted(**right, sku=sku)
+        assert [issue.path for issue in caught.value.issues] == ["channel"]
+        with pytest.raises(InvalidInputError) as made:
+            shop.channels.stock_item(sku)
+        assert str(made.value) == str(caught.value)
+
+
+def test_nothing_is_no_id() -> None:
+    with pytest.raises(InvalidInputError, match=r"^there is no id for cart\.\{id\}"):
+        shop.channels.cart(None)  # type: ignore[arg-type]
+
+
 def test_the_descriptions_are_in_the_module() -> None:
     assert shop.CartCheckedOutEvent.__doc__ == 'A customer has "paid" for a cart.'
     said = shop.StockItemCountedData.model_fields["from_"].description or ""

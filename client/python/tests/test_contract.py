@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from datetime import date, datetime, timezone
 from decimal import Decimal
@@ -201,6 +202,12 @@ def test_builders_check_the_fields() -> None:
         events.strategy_generation_completed(**STRATEGY, score=float("inf"))
     with pytest.raises(ValidationError, match="Extra inputs"):
         models.BacktestProgressData(backtest_id="b1", progress=0.5, speed=1)  # type: ignore[call-arg]
+
+
+def test_the_reasons_of_a_gap_are_those_of_the_contract() -> None:
+    (reasons,) = of_the_gateway("contract/envelope.ts", "GAP_REASONS")
+    said = models.CourierGapData.model_fields["reason"].description or ""
+    assert re.findall(r"`(\w+)`:", said) == reasons
 
 
 def test_builders_need_a_channel() -> None:
