@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
+from ._model import AS_RECEIVED
 from .codes import CLOSE_CODES, SERVER_CODES
 from .contract import Contract
 from .envelope import (
@@ -133,7 +134,7 @@ def _seconds(retry_after: str | None) -> float | None:
 
 def receipt_of(document: Any) -> Receipt:
     try:
-        return Receipt.model_validate(document, extra="ignore")
+        return Receipt.model_validate(document, extra="ignore", context=AS_RECEIVED)
     except ValidationError as error:
         raise _unexpected("receipt", error) from error
 
@@ -158,7 +159,7 @@ def message_of(text: str | bytes, contract: Contract[EventT, Any, Any, Any, Any]
     if notice is None:
         return event_of(document, contract)
     try:
-        return notice.model_validate(document, extra="allow")
+        return notice.model_validate(document, extra="allow", context=AS_RECEIVED)
     except ValidationError as error:
         raise _unexpected("notice", error) from error
 
@@ -174,11 +175,11 @@ def event_of(document: Any, contract: Contract[EventT, Any, Any, Any, Any]) -> E
     kind = contract.events.get(str(document.get("type"))) if isinstance(document, dict) else None
     if kind is not None:
         try:
-            return cast("EventT", kind.model_validate(document, extra="allow"))
+            return cast("EventT", kind.model_validate(document, extra="allow", context=AS_RECEIVED))
         except ValidationError as error:
             logger.warning("an event of another contract is given as a GenericEvent: %s", error)
     try:
-        return cast("EventT", GenericEvent.model_validate(document, extra="allow"))
+        return cast("EventT", GenericEvent.model_validate(document, extra="allow", context=AS_RECEIVED))
     except ValidationError as error:
         raise _unexpected("event", error) from error
 

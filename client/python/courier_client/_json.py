@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
-from datetime import date, datetime, timezone
+from datetime import date, datetime
 from decimal import Decimal
 from math import isfinite
 from numbers import Integral, Real
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 
+from ._instant import instant_text
 from .errors import InvalidInputError, Issue, invalid_argument
 
 MAX_EXACT = 2**53 - 1
@@ -29,6 +30,10 @@ _ILL_FORMED = "must be well-formed Unicode, without half of a surrogate pair"
 _ILL_FORMED_KEY = "is a key with half of a surrogate pair"
 _TOO_DEEP = f"must not be nested deeper than {MAX_DEPTH} levels"
 
+# Only values of Python have these faults.
+_ROUNDED = "must be a number that a double holds exactly: send it as a string"
+_REPEATED_KEY = "is the form in JSON of two keys"
+
 
 def is_well_formed(text: str) -> bool:
     """Whether the text can be written in UTF-8: it has no half of a surrogate pair."""
@@ -43,68 +48,59 @@ def require_well_formed(argument: str, text: str) -> None:
 
 def json_of(value: Any, *path: str) -> bytes:
     """The value at `path` as JSON in UTF-8. Raises InvalidInputError with the path of its first fault."""
-    fault = _fault_of(value, 0) or _written(value)
-    if isinstance(fault, bytes):
-        return fault
-    where, problem = ".".join(str(key) for key in (*path, *fault[0])), fault[1]
-    raise InvalidInputError("BAD_REQUEST", f"{where}: {problem}", issues=[Issue(where, problem)])
-
-
-def _plain(value: Any) -> Any:
-    """Converts what `json` cannot write: models, decimals, dates, and numbers such as those of NumPy."""
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json", by_alias=True, exclude_none=True)
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    if isinstance(value, datetime):
-        return _instant(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, Integral):
-        return int(value)
-    if isinstance(value, Real):
-        return float(value)
-    message = f"must be JSON, not {type(value).__name__}"
-    raise TypeError(message)
-
-
-def _instant(timestamp: datetime) -> str:
-    if timestamp.utcoffset() is None:
-        message = "has no time zone: use datetime.now(timezone.utc)"
-        raise ValueError(message)
-    utc = timestamp.astimezone(timezone.utc).isoformat(timespec="milliseconds")
-    return utc.replace("+00:00", "Z")
-
-
-Fault = tuple[tuple[str | int, ...], str]
-"""Where in a value something is wrong, and what."""
-
-
-def _written(value: Any) -> bytes | Fault:
     try:
-        text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=_plain)
-        return text.encode()
-    except (TypeError, ValueError) as error:
-        # Keys of other types than text are left to `json`.
-        return (), f"cannot be written as JSON: {error}"
+        plain = _plain(value, 0)
+    except _FaultError as fault:
+        where = ".".join(str(key) for key in (*path, *reversed(fault.path_back)))
+        raise InvalidInputError(
+            "BAD_REQUEST", f"{where}: {fault.problem}", issues=[Issue(where, fault.problem)]
+        ) from fault.__cause__
+    return json.dumps(plain, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _fault_of(value: Any, depth: int) -> Fault | None:
-    """The first fault of a value that is `depth` levels below the root."""
-    if isinstance(value, (str, int, float)) or value is None:
+class _FaultError(Exception):
+    """What is wrong with a part of a value. The keys of `path_back` lead from the part up to the root."""
+
+    def __init__(self, problem: str, *path_back: str | int) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.path_back = [*path_back]
+
+
+def _plain(value: Any, depth: int) -> Any:
+    """The value, `depth` levels below the root, as `json` can write it."""
+    if value is None or isinstance(value, (str, int, float)):
         problem = _problem_with(value)
-        return None if problem is None else ((), problem)
-    if isinstance(value, (dict, list, tuple)):
-        if depth >= MAX_DEPTH:
-            return (), _TOO_DEEP
-        children = value.items() if isinstance(value, dict) else enumerate(value)
-        return _fault_within(children, depth + 1)
-    given = value.model_dump(by_alias=True, exclude_none=True) if isinstance(value, BaseModel) else None
+        if problem is not None:
+            raise _FaultError(problem)
+        return value
+    if isinstance(value, BaseModel):
+        return _plain(_written(value, depth), depth)
+    if not isinstance(value, (dict, list, tuple)):
+        return _plain(_converted(value), depth)
+    if depth >= MAX_DEPTH:
+        raise _FaultError(_TOO_DEEP)
+    if isinstance(value, dict):
+        return _plain_dict(value, depth + 1)
+    return [_plain_child(index, child, depth + 1) for index, child in enumerate(value)]
+
+
+def _plain_dict(given: dict[Any, Any], depth: int) -> dict[str, Any]:
+    plain: dict[str, Any] = {}
+    for key, child in given.items():
+        name = _name_of(key)
+        if name in plain:
+            raise _FaultError(_REPEATED_KEY, name)
+        plain[name] = _plain_child(name, child, depth)
+    return plain
+
+
+def _plain_child(key: str | int, child: Any, depth: int) -> Any:
     try:
-        written = _plain(value)
-    except (TypeError, ValueError) as error:
-        return _fault_of(given, depth) or ((), str(error))
-    return _fault_of(written, depth) or _fault_of_change(given, written)
+        return _plain(child, depth)
+    except _FaultError as fault:
+        fault.path_back.append(key)
+        raise
 
 
 def _problem_with(value: str | float | None) -> str | None:
@@ -115,38 +111,99 @@ def _problem_with(value: str | float | None) -> str | None:
     return _INEXACT if isinstance(value, int) or isfinite(value) else _NOT_FINITE
 
 
-def _fault_within(children: Iterable[tuple[Any, Any]], depth: int) -> Fault | None:
-    for key, child in children:
-        if isinstance(key, str) and not is_well_formed(key):
-            return _fault_of_key(key)
-        fault = _fault_of(child, depth)
-        if fault is not None:
-            return (key, *fault[0]), fault[1]
-    return None
+def _name_of(key: Any) -> str:
+    """The text of a key, as `json` writes it. The same text may be that of several keys: 1 and "1"."""
+    if isinstance(key, str):
+        # Not every terminal and log can print half of a pair.
+        if not is_well_formed(key):
+            raise _FaultError(_ILL_FORMED_KEY, _SURROGATE.sub(_REPLACEMENT, key))
+        return str.__str__(key)
+    try:
+        if key is None or isinstance(key, (int, float)):
+            return json.dumps(key, allow_nan=False)
+    except ValueError:
+        pass  # It is no finite number, or longer than Python writes.
+    raise _FaultError(f"has a key of type {type(key).__name__} that JSON has no form for: keys must be strings")
 
 
-def _fault_of_key(key: str) -> Fault:
-    # Not every terminal and log can print half of a pair.
-    return (_SURROGATE.sub(_REPLACEMENT, key),), _ILL_FORMED_KEY
+def _converted(value: Any) -> Any:
+    """What the client sends for what `json` cannot write: decimals, dates, and numbers such as those of NumPy."""
+    if isinstance(value, Decimal):
+        if not value.is_finite():
+            raise _FaultError(_NOT_FINITE)
+        return format(value, "f")
+    if isinstance(value, datetime):
+        try:
+            return instant_text(value)
+        except ValueError as error:
+            raise _FaultError(str(error)) from error
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return _double(value)
+    raise _FaultError(f"must be JSON, not {type(value).__name__}")
 
 
-def _fault_of_change(given: Any, written: Any) -> Fault | None:
-    """The first change that pydantic made silently as it wrote a model: to a number, or to half of a pair in a key."""
+def _double(value: Real) -> float:
+    try:
+        number = float(value)
+    except OverflowError:
+        raise _FaultError(_INEXACT) from None
+    if abs(number) <= MAX_EXACT and number != value:
+        raise _FaultError(_ROUNDED)
+    return number
+
+
+def _written(model: BaseModel, depth: int) -> Any:
+    """What a model writes of itself, with what pydantic would write in another way than the client as it was given."""
+    given = model.model_dump(by_alias=True, exclude_none=True)
+    try:
+        written = model.model_dump(mode="json", by_alias=True, exclude_none=True)
+    except (TypeError, ValueError) as error:
+        # The part that cannot be written may have a fault of its own, which says more.
+        _plain(given, depth)
+        raise _FaultError(str(error)) from error
+    return _as_given(given, written)
+
+
+def _as_given(given: Any, written: Any) -> Any:
+    """`written`, with what pydantic changes silently, or writes by itself in another way than the client, as `given`.
+
+    A part that the model writes in a way of its own stays so.
+    """
     if isinstance(given, float) and written is None:
-        return None if isfinite(given) else ((), _NOT_FINITE)
+        return given
+    if isinstance(given, (datetime, Decimal)):
+        return given if written == to_jsonable_python(given) else written
     if isinstance(given, dict) and isinstance(written, dict):
-        halved = next((key for key in given if isinstance(key, str) and not is_well_formed(key)), None)
-        if halved is not None:
-            return _fault_of_key(halved)
-        children: Iterable[tuple[Any, Any]] = (
-            (key, (field, written[key])) for key, field in given.items() if key in written
-        )
-    elif isinstance(given, (list, tuple)) and isinstance(written, list):
-        children = enumerate(zip(given, written, strict=False))
-    else:
-        return None
-    for key, forms in children:
-        fault = _fault_of_change(*forms)
-        if fault is not None:
-            return (key, *fault[0]), fault[1]
-    return None
+        return _dict_as_given(given, written)
+    if isinstance(given, (list, tuple)) and isinstance(written, list) and len(given) == len(written):
+        pairs = enumerate(zip(given, written, strict=True))
+        return [_as_given_child(index, *forms) for index, forms in pairs]
+    return written
+
+
+def _as_given_child(key: str | int, given: Any, written: Any) -> Any:
+    try:
+        return _as_given(given, written)
+    except _FaultError as fault:
+        fault.path_back.append(key)
+        raise
+
+
+def _dict_as_given(given: dict[Any, Any], written: dict[str, Any]) -> dict[Any, Any]:
+    if len(given) == len(written):
+        return {
+            # Pydantic puts other characters in place of half of a pair.
+            key if isinstance(key, str) and not is_well_formed(key) else name: _as_given_child(name, child, form)
+            for (key, child), (name, form) in zip(given.items(), written.items(), strict=True)
+        }
+    names: set[str] = set()
+    for key in given:
+        (name,) = to_jsonable_python({key: None})
+        if name in names:
+            raise _FaultError(_REPEATED_KEY, name)
+        names.add(name)
+    return {name: _as_given_child(name, given[name], form) if name in given else form for name, form in written.items()}

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import datetime, timezone
+from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -17,11 +20,14 @@ from pydantic import (
     GetJsonSchemaHandler,
     PlainSerializer,
     SerializerFunctionWrapHandler,
+    ValidationInfo,
     WithJsonSchema,
     model_serializer,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from ._instant import TOO_FINE, instant_text
 
 
 class Nullable:
@@ -65,15 +71,18 @@ class Model(BaseModel, frozen=True):
         cls.nullable_fields_ = {name: field.alias or name for name, field in fields if NULLABLE in field.metadata}
 
 
+def _refusal(message: str) -> PydanticCustomError:
+    """The error that pydantic reports in exactly these words."""
+    return PydanticCustomError("refused", "{message}", {"message": message})
+
+
 def _exact(form: re.Pattern[str]) -> BeforeValidator:
     def read(value: Any) -> Decimal:
         if isinstance(value, float):
-            message = "a float is not exact: give a str or a Decimal"
-            raise ValueError(message)  # noqa: TRY004 (pydantic reports this kind only)
+            raise _refusal("a float is not exact: give a str or a Decimal")
         text = format(value, "f") if isinstance(value, Decimal) else str(value)
         if isinstance(value, bool) or form.fullmatch(text) is None:
-            message = f"must be a decimal number such as 12.50, and match {form.pattern}"
-            raise ValueError(message)
+            raise _refusal(f"must be a decimal number such as 12.50, and match {form.pattern}")
         return Decimal(text)
 
     return BeforeValidator(read)
@@ -101,12 +110,32 @@ PositiveDecimal = Annotated[
 """An ExactDecimal above 0."""
 
 
-def _in_utc(instant: datetime) -> str:
-    return instant.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
+AS_RECEIVED: Mapping[str, Any] = MappingProxyType({"received": True})
+"""The context in which what the gateway sent is read: with the digits of instants that a datetime has no room for."""
+_CUT = re.compile(r"\.\d{6}\d*[1-9]")
 
 
-Instant = Annotated[AwareDatetime, PlainSerializer(_in_utc, return_type=str, when_used="json")]
-"""A date and time with a time zone; in UTC on the wire."""
+def _uncut(value: Any, info: ValidationInfo) -> Any:
+    if isinstance(value, str) and info.context is not AS_RECEIVED and _CUT.search(value) is not None:
+        raise _refusal(TOO_FINE)
+    return value
+
+
+def _within_years(instant: datetime) -> datetime:
+    try:
+        instant_text(instant)
+    except ValueError as error:
+        raise _refusal(str(error)) from error
+    return instant
+
+
+Instant = Annotated[
+    AwareDatetime,
+    BeforeValidator(_uncut),
+    AfterValidator(_within_years),
+    PlainSerializer(instant_text, return_type=str, when_used="json"),
+]
+"""A date and time with a time zone; in UTC on the wire, with milliseconds, or microseconds where there are any."""
 
 
 class _Matching:
@@ -124,8 +153,7 @@ class _Matching:
 
     def _checked(self, value: str) -> str:
         if self._form.search(value) is None:
-            message = f"must match {self._said}"
-            raise ValueError(message)
+            raise _refusal(f"must match {self._said}")
         return value
 
 
@@ -140,8 +168,7 @@ def one_of(*values: Any) -> BeforeValidator:
 
     def check(value: Any) -> Any:
         if json.dumps(value, sort_keys=True, default=repr) not in texts:
-            message = f"must be one of {', '.join(map(repr, values))}"
-            raise ValueError(message)
+            raise _refusal(f"must be one of {', '.join(map(repr, values))}")
         return value
 
     return BeforeValidator(check)

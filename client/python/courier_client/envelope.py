@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
-from ._model import Model, matching
+from ._model import Instant, Model, matching
 from .errors import InvalidInputError, Issue
 
 Data = Mapping[str, Any] | BaseModel
@@ -30,7 +30,7 @@ _Traceparent = Annotated[str, Field(max_length=128), matching(_TRACEPARENT, _TRA
 class EventMetadata(Model, frozen=True):
     """The metadata of every event."""
 
-    timestamp: AwareDatetime
+    timestamp: Instant
     """When it happened: ISO 8601 in UTC."""
     source: str
     """Who published it: the `sub` of the publisher's token."""
@@ -116,7 +116,7 @@ class Receipt(Model, frozen=True):
     """The event's position."""
     channel: str
     type: str
-    timestamp: AwareDatetime
+    timestamp: Instant
     duplicate: bool
     """Whether an event with the same idempotency key was stored before. The receipt is that event's."""
 

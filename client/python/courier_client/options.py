@@ -44,7 +44,10 @@ class EventOptions(TypedDict, total=False):
     user_id: str | None
     """The user on whose behalf the event happened."""
     timestamp: datetime | None
-    """When the event happened, with a time zone; the time of publishing by default."""
+    """When the event happened, with a time zone; the time of publishing by default.
+
+    The gateway keeps its milliseconds.
+    """
     traceparent: str | None
     """The W3C trace context of the work that the event is part of."""
     idempotency_key: str | None

@@ -24,6 +24,7 @@ from courier_client import (
     GenericEvent,
     HistoryPage,
     InvalidInputError,
+    Issue,
     Receipt,
     SyncCourierClient,
     channels,
@@ -137,10 +138,33 @@ def test_values_are_written_as_the_contract_has_them() -> None:
         "cart": "c1",
         "lines": [LINE],
         "coupon": None,
-        "placed_at": "2026-01-01T00:00:00Z",
+        "placed_at": "2026-01-01T00:00:00.000Z",
         "payment": {"kind": "card", "last4": "1234"},
         "address": {"street": "x", "geo": {"lat": 1, "lon": 2.5}},
     }
+
+
+def test_an_instant_is_written_with_all_its_digits() -> None:
+    assert written(shop.cart_checked_out(**CART, placed_at="2026-01-01T00:00:00.123456Z"))["placed_at"] == (
+        "2026-01-01T00:00:00.123456Z"
+    )
+    for text, message in (
+        ("2026-01-01T00:00:00.1234567Z", "must have at most 6 digits after the seconds, as many as a datetime holds"),
+        ("9999-12-31T23:59:59-01:00", "must be within the years 1 to 9999"),
+    ):
+        with pytest.raises(InvalidInputError) as caught:
+            shop.cart_checked_out(**CART, placed_at=text)
+        assert caught.value.issues == (Issue("data.placed_at", message),)
+
+
+async def test_an_instant_with_more_digits_than_python_holds_is_read(scripted_server: ScriptedServer) -> None:
+    nanoseconds = stored(1, "cart.checked-out", {**CART, "placed_at": "2026-01-01T00:00:00.123456789Z"})
+    page = {"page": {"events": [nanoseconds], "next": "e1-1", "has_more": False}}
+    async with scripted_server.play({**READ, "answers": [page], "result": {"events": [nanoseconds]}}) as run:
+        async with CourierClient(run.url, token="t1", contract=shop) as client:
+            (event,) = (await client.history("cart.c1")).events
+    assert isinstance(event, shop.CartCheckedOutEvent)
+    assert event.data.placed_at == datetime(2026, 1, 1, microsecond=123_456, tzinfo=timezone.utc)
 
 
 def test_names_that_python_does_not_take_are_those_of_the_contract_on_the_wire() -> None:

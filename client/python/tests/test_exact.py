@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 import json
 from collections import OrderedDict
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
 from typing import Annotated, Any
@@ -26,17 +26,27 @@ from courier_client import (
     models,
 )
 from courier_client._json import json_of
+from courier_client._outgoing import publish_body
 from processes import Gateway
 
 INEXACT = "must be from -9007199254740991 to 9007199254740991: send a larger number as a string"
 ILL_FORMED = "must be well-formed Unicode, without half of a surrogate pair"
 HALVED_KEY = "is a key with half of a surrogate pair"
 NOT_FINITE = "must be a finite number"
+ROUNDED = "must be a number that a double holds exactly: send it as a string"
+REPEATED_KEY = "is the form in JSON of two keys"
+NO_KEY = "has a key of type {} that JSON has no form for: keys must be strings"
 NAN, INFINITY = float("nan"), float("inf")
 
 
 class Size(enum.IntEnum):
     HUGE = 2**60
+
+
+class Timestamp(datetime):
+    """An instant such as that of Pandas."""
+
+    nanosecond = 7
 
 
 class Free(BaseModel):
@@ -81,6 +91,34 @@ FAULTS: dict[str, tuple[Any, str, str]] = {
     ),
     "a key in a model's mapping": (Free(counts={"x\ud83d": 1}), "data.counts.x\ufffd", HALVED_KEY),
     "a key in a model's object": (Free(anything={"x\ud83d": 1}), "data.anything.x\ufffd", HALVED_KEY),
+    "a decimal that is no number": ({"a": [Decimal("NaN")]}, "data.a.0", NOT_FINITE),
+    "a decimal that signals": ({"a": Decimal("sNaN")}, "data.a", NOT_FINITE),
+    "an infinite decimal": ({"a": Decimal("-Infinity")}, "data.a", NOT_FINITE),
+    "a decimal in a model": (Free(anything=[Decimal("NaN")]), "data.anything.0", NOT_FINITE),
+    "a fraction that no double is": ({"a": Fraction(1, 3)}, "data.a", ROUNDED),
+    "a fraction that is too large": ({"a": Fraction(10**400)}, "data.a", INEXACT),
+    "a key twice": ({"a": [{1: "a", "1": "b"}]}, "data.a.0.1", REPEATED_KEY),
+    "a truth as a key": ({"a": {True: 1, "true": 2}}, "data.a.true", REPEATED_KEY),
+    "nothing as a key": ({None: 1, "null": 2}, "data.null", REPEATED_KEY),
+    "a key twice in a model": (Free(anything=[{1: "a", "1": "b"}]), "data.anything.0.1", REPEATED_KEY),
+    "not a number below a number": (Free(anything={1: NAN}), "data.anything.1", NOT_FINITE),
+    "a key that is a tuple": ({"a": {(1, 2): 3}}, "data.a", NO_KEY.format("tuple")),
+    "a key that is not a number": ({"a": {NAN: 3}}, "data.a", NO_KEY.format("float")),
+    "a time without a zone in a model": (
+        Free(anything=[datetime(2026, 1, 2)]),  # noqa: DTZ001 (the fault under test)
+        "data.anything.0",
+        "has no time zone: use datetime.now(timezone.utc)",
+    ),
+    "a time with nanoseconds": (
+        {"a": Timestamp(2026, 1, 2, tzinfo=timezone.utc)},
+        "data.a",
+        "must have at most 6 digits after the seconds, as many as a datetime holds",
+    ),
+    "a time after all years": (
+        {"a": datetime.max.replace(tzinfo=timezone(-timedelta(hours=1)))},
+        "data.a",
+        "must be within the years 1 to 9999",
+    ),
 }
 FAULTY = [pytest.param(*fault, id=name) for name, fault in FAULTS.items()]
 
@@ -181,13 +219,57 @@ def test_how_a_model_writes_a_value_decides() -> None:
     assert json.loads(json_of(Exact(id=2**70, keys={1: 0.5}), "data")) == {"id": str(2**70), "keys": {"1": 0.5}}
 
 
+IN_BERLIN = timezone(timedelta(hours=1))
+
+
+@pytest.mark.parametrize(
+    ("instant", "text"),
+    [
+        (datetime(2026, 1, 31, 12, tzinfo=timezone.utc), "2026-01-31T12:00:00.000Z"),
+        (datetime(2026, 1, 31, 13, 0, 0, 120_000, tzinfo=IN_BERLIN), "2026-01-31T12:00:00.120Z"),
+        (datetime(2026, 1, 31, 12, 0, 0, 123_456, tzinfo=timezone.utc), "2026-01-31T12:00:00.123456Z"),
+    ],
+)
+def test_an_instant_has_one_form_wherever_it_stands(instant: datetime, text: str) -> None:
+    metadata = models.EventMetadata(timestamp=instant, source="forge")
+    wherever = {"in a dict": instant, "in a model": Free(anything=[instant]), "of a field": metadata}
+    assert json.loads(json_of(wherever)) == {
+        "in a dict": text,
+        "in a model": {"anything": [text], "number": 0.0, "counts": {}},
+        "of a field": {"timestamp": text, "source": "forge"},
+    }
+    draft = EventDraft("strategy.s1", "strategy.generation.started", {"strategy_id": "s1"}, timestamp=instant)
+    assert json.loads(publish_body(draft, "k1"))["metadata"] == {"timestamp": text}
+    assert metadata.model_dump(mode="json", exclude_none=True)["timestamp"] == text
+
+
+async def test_the_gateway_takes_all_digits_of_an_instant(gateway: Gateway) -> None:
+    at = datetime(2026, 1, 31, 12, 0, 0, 123_456, tzinfo=timezone.utc)
+    data = {"strategy_id": "instants", "parameters": {"at": at}}
+    async with CourierClient(gateway.url, token=gateway.token("prophet")) as client:
+        draft = EventDraft("strategy.instants", "strategy.generation.started", data, timestamp=at)
+        receipt = await client.publish_event(draft)
+        (event,) = (await client.history("strategy.instants")).events
+    # Of when it happened the gateway keeps milliseconds.
+    assert receipt.timestamp == event.metadata.timestamp == at.replace(microsecond=123_000)
+    assert event.data.parameters == {"at": "2026-01-31T12:00:00.123456Z"}  # type: ignore[union-attr]
+
+
+def test_a_decimal_has_one_form_wherever_it_stands() -> None:
+    large = Decimal("1E+5")
+    assert json.loads(json_of([large, Free(anything=large)])) == [
+        "100000",
+        {"anything": "100000", "number": 0.0, "counts": {}},
+    ]
+
+
 def test_cycles_end_and_keys_that_json_has_not_are_refused() -> None:
     cycle: dict[str, Any] = {}
     cycle["again"] = cycle
     for value, message in (
         (cycle, "deeper than 64 levels"),
         ({(1, 2): 3}, "keys must be"),
-        ({NAN: 1}, "written as JSON"),
+        ({NAN: 1}, "keys must be"),
     ):
         with pytest.raises(InvalidInputError, match=message):
             json_of(value, "data")
