@@ -2,17 +2,23 @@
  * Writes JSON Schema as Python: the models and their annotations, which check values, and typed dicts, which let type checkers
  * check a literal. This file refuses a schema that it cannot express.
  */
+import { z } from 'zod';
 import type { JsonSchema, JsonType } from '../../src/contract/json-schema.ts';
 import { strangeKeyword, typesOf, valuesOf } from './keywords.ts';
 import { classOf, type Field, type Names, typedDict } from './python-classes.ts';
 import { isCommonPattern, pythonPattern } from './python-patterns.ts';
 import { type Code, className, docstring, flat, identifier, laidOut, list, literal, quoted, union } from './python-text.ts';
 
-/** The types of `courier_client.contract` for strings of these patterns. */
-const DECIMALS: Readonly<Record<string, string>> = {
-  '^-?(0|[1-9][0-9]{0,17})(\\.[0-9]{1,18})?$': 'ExactDecimal',
-  '^(?=.*[1-9])(0|[1-9][0-9]{0,17})(\\.[0-9]{1,18})?$': 'PositiveDecimal',
-};
+/**
+ * The types that stand for strings of exactly these patterns, and what callers may give. A date and time with an offset or of a
+ * given precision is a `str`: of one that becomes a `datetime`, the offset or the digits would change on the way.
+ */
+const TYPES_OF_PATTERNS: ReadonlyMap<string | undefined, readonly [model: string, ...inputs: string[]]> = new Map([
+  ['^-?(0|[1-9][0-9]{0,17})(\\.[0-9]{1,18})?$', ['ExactDecimal', 'Decimal', 'str', 'int']],
+  ['^(?=.*[1-9])(0|[1-9][0-9]{0,17})(\\.[0-9]{1,18})?$', ['PositiveDecimal', 'Decimal', 'str', 'int']],
+  [z.toJSONSchema(z.iso.date()).pattern, ['dt.date', 'dt.date', 'str']],
+  [z.toJSONSchema(z.iso.datetime()).pattern, ['Instant', 'dt.datetime', 'str']],
+]);
 
 /** Names that the annotations of fields use, and those that every pydantic model has. No field may be called so. */
 const NO_FIELDS: ReadonlySet<string> = new Set(
@@ -205,13 +211,12 @@ export class TypeWriter {
   }
 
   #string(schema: JsonSchema, path: string, name: string): Type {
-    const { minLength, maxLength, pattern, format } = schema;
+    const { minLength, maxLength, pattern } = schema;
     const plain = (model: string, ...inputs: readonly string[]): Type => ({ models: [model], constraints: [], inputs, nullable: false });
-    const decimal = pattern === undefined ? undefined : DECIMALS[pattern];
-    if (decimal !== undefined) return plain(decimal, 'Decimal', 'str', 'int');
-    if (format === 'date') return plain('dt.date', 'dt.date', 'str');
-    if (format === 'date-time') return plain('Instant', 'dt.datetime', 'str');
     const lengths = { min_length: minLength, max_length: maxLength };
+    const isBounded = minLength !== undefined || maxLength !== undefined;
+    const known = pattern === undefined || isBounded ? undefined : TYPES_OF_PATTERNS.get(pattern);
+    if (known !== undefined) return plain(...known);
     if (pattern === undefined || isCommonPattern(pattern)) {
       return { models: ['str'], constraints: fieldCall({ ...lengths, pattern }), inputs: ['str'], nullable: false };
     }

@@ -79,12 +79,14 @@ __all__ = [
     "CartCheckedOutLinesItemOptionsItemInput",
     "CartCheckedOutLinesItemOptionsItemValue",
     "CartCheckedOutLinesItemOptionsItemValue2",
+    "CartCheckedOutPaidAt",
     "CartCheckedOutPayment",
     "CartCheckedOutPayment2",
     "CartCheckedOutPaymentDict",
     "CartCheckedOutPaymentDict2",
     "CartCheckedOutPaymentInput",
     "CartCheckedOutPaymentLast4",
+    "CartCheckedOutPickedAt",
     "Channels",
     "Client",
     "CourierGapData",
@@ -294,6 +296,22 @@ CartCheckedOutPaymentInput: TypeAlias = Union[
     CartCheckedOutPaymentDict2,
 ]
 
+CartCheckedOutPaidAt: TypeAlias = Annotated[
+    str,
+    matching(
+        "^(?:(?:\\d\\d[2468][048]|\\d\\d[13579][26]|\\d\\d0[48]|[02468][048]00|[13579][26]00)-02-29|\\d{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\\d|30)|(?:02)-(?:0[1-9]|1\\d|2[0-8])))T(?:(?:[01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d\\.\\d{3}(?:Z))\\Z",
+        "^(?:(?:\\d\\d[2468][048]|\\d\\d[13579][26]|\\d\\d0[48]|[02468][048]00|[13579][26]00)-02-29|\\d{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\\d|30)|(?:02)-(?:0[1-9]|1\\d|2[0-8])))T(?:(?:[01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d\\.\\d{3}(?:Z))$",
+    ),
+]
+
+CartCheckedOutPickedAt: TypeAlias = Annotated[
+    str,
+    matching(
+        "^(?:(?:\\d\\d[2468][048]|\\d\\d[13579][26]|\\d\\d0[48]|[02468][048]00|[13579][26]00)-02-29|\\d{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\\d|30)|(?:02)-(?:0[1-9]|1\\d|2[0-8])))T(?:(?:[01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(?:\\.\\d+)?(?:Z|([+-](?:[01]\\d|2[0-3]):[0-5]\\d)))\\Z",
+        "^(?:(?:\\d\\d[2468][048]|\\d\\d[13579][26]|\\d\\d0[48]|[02468][048]00|[13579][26]00)-02-29|\\d{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\\d|30)|(?:02)-(?:0[1-9]|1\\d|2[0-8])))T(?:(?:[01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(?:\\.\\d+)?(?:Z|([+-](?:[01]\\d|2[0-3]):[0-5]\\d)))$",
+    ),
+]
+
 
 class CartCheckedOutData(Model, frozen=True):
     """Data of `cart.checked-out`."""
@@ -309,6 +327,8 @@ class CartCheckedOutData(Model, frozen=True):
     payment: CartCheckedOutPayment | CartCheckedOutPayment2 | None = None
     placed_at: Instant | None = None
     due: dt.date | None = None
+    paid_at: CartCheckedOutPaidAt | None = None
+    picked_at: CartCheckedOutPickedAt | None = None
 
 
 class CartCheckedOutDict(TypedDict):
@@ -322,6 +342,8 @@ class CartCheckedOutDict(TypedDict):
     payment: NotRequired[CartCheckedOutPaymentInput]
     placed_at: NotRequired[dt.datetime | str]
     due: NotRequired[dt.date | str]
+    paid_at: NotRequired[str]
+    picked_at: NotRequired[str]
 
 
 class CartCheckedOutEvent(Event[CartCheckedOutData], frozen=True):
@@ -553,6 +575,8 @@ def cart_checked_out(
     payment: CartCheckedOutPaymentInput | None = None,
     placed_at: dt.datetime | str | None = None,
     due: dt.date | str | None = None,
+    paid_at: str | None = None,
+    picked_at: str | None = None,
     channel: CartCheckedOutChannels | None = None,
     **options: Unpack[EventOptions],
 ) -> EventDraft[CartCheckedOutData]:
@@ -576,6 +600,8 @@ def cart_checked_out(
             "payment": payment,
             "placed_at": placed_at,
             "due": due,
+            "paid_at": paid_at,
+            "picked_at": picked_at,
         },
     )
     return EventDraft(

@@ -130,6 +130,8 @@ def test_values_are_written_as_the_contract_has_them() -> None:
         lines=[{"sku": "s1", "count": 2, "price": Decimal("1.50"), "options": [{"name": "gift", "value": None}]}],
         coupon=None,
         placed_at=at,
+        paid_at="2026-01-01T00:00:00.000Z",
+        picked_at="2026-01-01T01:00:00+01:00",
         payment={"kind": "card", "last4": "1234"},
         address={"street": "x", "geo": {"lat": 1, "lon": 2.5}},
     )
@@ -139,9 +141,19 @@ def test_values_are_written_as_the_contract_has_them() -> None:
         "lines": [LINE],
         "coupon": None,
         "placed_at": "2026-01-01T00:00:00.000Z",
+        "paid_at": "2026-01-01T00:00:00.000Z",
+        "picked_at": "2026-01-01T01:00:00+01:00",
         "payment": {"kind": "card", "last4": "1234"},
         "address": {"street": "x", "geo": {"lat": 1, "lon": 2.5}},
     }
+
+
+@pytest.mark.parametrize("text", ["2026-01-01T00:00:00Z", "2026-01-01T00:00:00.123456Z"])
+def test_an_instant_of_another_precision_than_the_contract_has_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        shop.cart_checked_out(**CART, paid_at=text)
+    assert [issue.path for issue in caught.value.issues] == ["data.paid_at"]
+    assert caught.value.issues[0].message.startswith("must match ^(?:")
 
 
 def test_an_instant_is_written_with_all_its_digits() -> None:

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { z } from 'zod';
 import { pythonOf } from '../../../scripts/contract/python.ts';
 import { isCommonPattern, pythonPattern } from '../../../scripts/contract/python-patterns.ts';
 import type { ContractDocument } from '../../../src/contract/document.ts';
@@ -31,6 +32,15 @@ function documentOf(types: Readonly<Record<string, JsonSchema>>): ContractDocume
   };
 }
 
+const pattern = (schema: z.ZodType) => z.toJSONSchema(schema).pattern as string;
+const ISO = {
+  date: pattern(z.iso.date()),
+  instant: pattern(z.iso.datetime()),
+  withMilliseconds: pattern(z.iso.datetime({ precision: 3 })),
+  withOffset: pattern(z.iso.datetime({ offset: true })),
+};
+const EXACT = '^-?(0|[1-9][0-9]{0,17})(\\.[0-9]{1,18})?$';
+
 const moduleOf = (data: JsonSchema) => pythonOf(documentOf({ 'test.happened': data }), 'hash');
 
 test('courier_client/events.py is what the contract gives: renew it with `npm run contract:renew`', () => {
@@ -53,10 +63,18 @@ describe('a field', () => {
   test.each<[JsonSchema, model: string, dict: string]>([
     [{ type: 'string' }, 'a: str', 'a: str'],
     [{ type: 'string', minLength: 1, maxLength: 2 }, 'a: Annotated[str, Field(min_length=1, max_length=2)]', 'a: str'],
+    [{ type: 'string', minLength: 1, pattern: '^a$' }, 'a: Annotated[str, Field(min_length=1, pattern="^a$")]', 'a: str'],
     [{ type: 'string', pattern: '^a$' }, 'a: Annotated[str, Field(pattern="^a$")]', 'a: str'],
     [{ type: 'string', pattern: '^\\d$' }, 'a: TestHappenedA', 'a: str'],
-    [{ type: 'string', format: 'date', pattern: 'x' }, 'a: dt.date', 'a: dt.date | str'],
-    [{ type: 'string', format: 'date-time' }, 'a: Instant', 'a: dt.datetime | str'],
+    [{ type: 'string', pattern: ISO.date }, 'a: dt.date', 'a: dt.date | str'],
+    [{ type: 'string', format: 'date', pattern: 'x' }, 'a: Annotated[str, Field(pattern="x")]', 'a: str'],
+    [{ type: 'string', format: 'date-time', pattern: ISO.instant }, 'a: Instant', 'a: dt.datetime | str'],
+    [{ type: 'string', format: 'date-time', pattern: ISO.withMilliseconds }, 'a: TestHappenedA', 'a: str'],
+    [{ type: 'string', format: 'date-time', pattern: ISO.withOffset }, 'a: TestHappenedA', 'a: str'],
+    [{ type: 'string', format: 'date-time', pattern: ISO.instant, maxLength: 24 }, 'a: TestHappenedA', 'a: str'],
+    [{ type: 'string', format: 'date-time' }, 'a: str', 'a: str'],
+    [{ type: 'string', pattern: EXACT }, 'a: ExactDecimal', 'a: Decimal | str | int'],
+    [{ type: 'string', pattern: ISO.date, maxLength: 5 }, 'a: TestHappenedA', 'a: str'],
     [{ type: 'string', format: 'uuid' }, 'a: str', 'a: str'],
     [{ type: 'integer', minimum: 0, exclusiveMaximum: 5 }, 'a: Annotated[int, Field(ge=0, lt=5)]', 'a: int'],
     [
