@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
+from ._issues import issues_of
 from ._model import Instant, Model, matching
-from .errors import InvalidInputError, Issue
+from .errors import InvalidInputError
 
 Data = Mapping[str, Any] | BaseModel
 """The data of an event to publish: a mapping, or a model such as those of `courier_client.models`."""
@@ -164,9 +165,6 @@ def checked(model: type[ModelT], fields: Mapping[str, Any]) -> ModelT:
     try:
         return model.model_validate(given, by_name=True, by_alias=False)
     except ValidationError as error:
-        issues = [
-            Issue(".".join(map(str, ("data", *found["loc"]))), found["msg"])
-            for found in error.errors(include_url=False, include_input=False)
-        ]
+        issues = issues_of(error, "data")
         message = "; ".join(f"{issue.path}: {issue.message}" for issue in issues)
         raise InvalidInputError("INVALID_ARGUMENT", message, issues=issues) from error

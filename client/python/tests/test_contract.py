@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from courier_client import CourierClient, EventDraft, InvalidInputError, events, models
+from courier_client import CourierClient, EventDraft, InvalidInputError, Issue, events, models
 from courier_client.codes import CLOSE_CODES, SERVER_CODES
 from courier_client.events import EVENTS
 from processes import NODE, REPOSITORY, Gateway
@@ -202,6 +202,64 @@ def test_builders_check_the_fields() -> None:
         events.strategy_generation_completed(**STRATEGY, score=float("inf"))
     with pytest.raises(ValidationError, match="Extra inputs"):
         models.BacktestProgressData(backtest_id="b1", progress=0.5, speed=1)  # type: ignore[call-arg]
+
+
+def test_builders_say_what_is_wrong_in_the_words_of_the_gateway() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        events.backtest_completed(
+            backtest_id=5,  # type: ignore[arg-type]
+            metrics={"total_retrn": 0.5, "max_drawdown": 0.1, "trades": 1.5, "win_rate": None, "sharpe_ratio": "x"},
+            strategy_id="a b",
+            duration_ms=-1,
+        )
+    assert {issue.path: issue.message for issue in caught.value.issues} == {
+        "data.backtest_id": "must be a string",
+        "data.strategy_id": "must match ^[A-Za-z0-9_-]{1,64}$",
+        "data.metrics.total_return": "is required",
+        "data.metrics.total_retrn": "is not a known key",
+        "data.metrics.trades": "must be an integer",
+        "data.metrics.sharpe_ratio": "must be a number",
+        "data.duration_ms": "must be at least 0",
+    }
+    with pytest.raises(InvalidInputError, match=r"^data\.progress: must be at most 1 "):
+        events.backtest_progress(backtest_id="b1", progress=1.5)
+    with pytest.raises(InvalidInputError) as caught:
+        events.order_placed(**{**ORDER, "side": "bye", "symbol": ""}, order_type="limit", limit_price=0, **STRATEGY)
+    assert {issue.path: issue.message for issue in caught.value.issues} == {
+        "data.side": "must be 'buy' or 'sell'",
+        "data.symbol": "must have at least 1 character",
+        "data.limit_price": "must be a decimal number such as 12.50, and match "
+        r"^(?=.*[1-9])(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?$",
+    }
+
+
+@pytest.mark.parametrize(
+    ("symbol", "message"),
+    [
+        ("\U0001f600" * 32, None),
+        ("e\u0301" * 16, None),
+        ("\U0001f600" * 33, "must have at most 32 characters"),
+        ("e\u0301" * 17, "must have at most 32 characters"),
+        ("", "must have at least 1 character"),
+    ],
+)
+async def test_a_length_is_the_same_to_a_builder_and_to_the_gateway(
+    gateway: Gateway, symbol: str, message: str | None
+) -> None:
+    fields: dict[str, Any] = {"order_id": "o1", "symbol": symbol, "reason": "expired"}
+    draft = EventDraft("user.lengths", "order.cancelled", fields)
+    async with CourierClient(gateway.url, token=gateway.token("root", "admin")) as client:
+        if message is None:
+            await client.publish_event(draft)
+            await client.publish_event(events.order_cancelled(**fields, channel="user.lengths"))
+            newest = await client.history("user.lengths", order="newest", limit=2)
+            assert [type(event) for event in newest.events] == [events.OrderCancelledEvent] * 2
+            return
+        with pytest.raises(InvalidInputError) as ours:
+            events.order_cancelled(**fields)
+        with pytest.raises(InvalidInputError) as theirs:
+            await client.publish_event(draft)
+    assert ours.value.issues == theirs.value.issues == (Issue("data.symbol", message),)
 
 
 def test_the_reasons_of_a_gap_are_those_of_the_contract() -> None:
