@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,18 +36,20 @@ def filter_of(
 
 
 def channel_names(channels: Channels) -> list[str]:
-    given = [channels] if isinstance(channels, str | Channel) else channels
-    return _names("channels", [str(channel) for channel in given])
+    return _names("channels", str(channels) if isinstance(channels, Channel) else channels)
 
 
 def type_names(types: str | Sequence[str] | None) -> list[str] | None:
     return None if types is None else _names("types", types)
 
 
-def _names(argument: str, given: str | Sequence[str]) -> list[str]:
-    names = [given] if isinstance(given, str) else list(given)
-    if not names or not all(names):
+def _names(argument: str, given: str | Sequence[str | Channel]) -> list[str]:
+    if not isinstance(given, Iterable):
+        raise invalid_argument(f"{argument} must be a name or a list of names, not {given!r}", path=argument)
+    all_given = [given] if isinstance(given, str) else list(given)
+    if not all_given or not all(all_given):
         raise invalid_argument(f"{argument} must name at least one, and no empty one", path=argument)
+    names = [str(name) for name in all_given]
     for name in names:
         require_well_formed(argument, name)
     return names

@@ -15,7 +15,7 @@ from ._address import Address
 from ._filter import Channels
 from .contract import Contract, ContractModule, EventT_co
 from .envelope import EventDraft, HistoryPage, Receipt
-from .errors import CourierError
+from .errors import CourierError, invalid_argument
 from .options import HistoryOptions
 from .retry import Attempts, Backoff
 
@@ -69,10 +69,13 @@ class Gateway(Generic[EventT_co]):
         retry: Backoff | None = None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
-        """Takes `ClientOptions`. Raises InvalidInputError, naming `base_url` or `service_name`."""
+        """Takes `ClientOptions`. Raises InvalidInputError, naming `base_url`, `service_name` or `contract`."""
         self.address = Address(base_url)
         # Without a module, the type of the events is the default: that of this package's own.
         module = cast("ContractModule[EventT_co, Any, Any, Any, Any]", events) if contract is None else contract
+        if not isinstance(getattr(module, "CONTRACT", None), Contract):
+            message = "contract must be a module that `courier contract export --format python` writes"
+            raise invalid_argument(f"{message}, not {contract!r}", path="contract")
         self.contract: Contract[EventT_co, Any, Any, Any, Any] = module.CONTRACT
         self.headers = outgoing.identity_headers(service_name, self.contract.hash)
         self.timeout = timeout

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Generic, Literal, TypeVar
 
 from .envelope import HistoryPage
-from .errors import GapError
+from .errors import GapError, require_choice
 from .options import HistoryOptions, TypeT
 
 EventT = TypeVar("EventT")
@@ -23,7 +23,8 @@ class Pages(Generic[TypeT]):
         page_size: int | None = None,
         on_gap: Literal["continue", "fail"] = "fail",
     ) -> None:
-        """Takes `IterationOptions`."""
+        """Takes `IterationOptions`. Raises InvalidInputError, naming `on_gap`."""
+        require_choice("on_gap", on_gap, "continue", "fail")
         self._on_gap = on_gap
         self.has_more = True
         self.next: HistoryOptions[TypeT] = {"types": types, "after": after, "limit": page_size}

@@ -17,7 +17,7 @@ from typing_extensions import TypeVar, Unpack
 from ._outgoing import snapshot
 from .contract import Channel
 from .envelope import Data, EventDraft
-from .errors import ClosedError, CourierError, QueueFullError, invalid_argument
+from .errors import ClosedError, CourierError, QueueFullError, invalid_argument, require_choice
 from .events import Submit
 from .options import EventOptions
 from .retry import Backoff
@@ -64,10 +64,11 @@ class BackgroundPublisher(Generic[SubmitT]):
                 takes up to the client's `timeout`.
 
         Raises:
-            InvalidInputError: `max_events` is less than 1.
+            InvalidInputError: `max_events` is less than 1, or `when_full` is neither of its values.
         """
         if max_events < 1:
-            raise invalid_argument(f"max_events must be 1 or more, not {max_events}")
+            raise invalid_argument(f"max_events must be 1 or more, not {max_events}", path="max_events")
+        require_choice("when_full", when_full, "drop-oldest", "drop-newest")
         self._client = client
         self._max_events = max_events
         self._when_full = when_full

@@ -73,7 +73,7 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
                 `ssl_context`: see `ClientOptions`.
 
         Raises:
-            InvalidInputError: naming `base_url` or `service_name`.
+            InvalidInputError: naming `base_url`, `service_name` or `contract`.
         """
         self._gateway: Gateway[EventT] = Gateway(base_url, service_name, contract, **options)
         self._tokens = Tokens(source_of(token), self._gateway.timeout)

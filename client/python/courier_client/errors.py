@@ -161,6 +161,12 @@ def error_of(code: str, message: str, **details: Any) -> CourierError:
     return _KINDS.get(code, UnavailableError)(code, message, **details)
 
 
+def require_choice(argument: str, given: object, *choices: str) -> None:
+    """Raises InvalidInputError, naming the argument, unless it is one of the choices."""
+    if given not in choices:
+        raise invalid_argument(f"{argument} must be {' or '.join(map(repr, choices))}, not {given!r}", path=argument)
+
+
 def invalid_argument(message: str, *, path: str | None = None, hint: str | None = None) -> InvalidInputError:
     """The error for an argument that cannot be used. `path` is the field that `issues` names."""
     issues = () if path is None else (Issue(path, message),)

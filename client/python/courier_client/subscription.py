@@ -68,7 +68,7 @@ class Subscription(Generic[EventT]):
         on_state: OnState | None,
     ) -> None:
         if not callable(on_gap) and on_gap not in {"continue", "fail"}:
-            raise invalid_argument(f"on_gap must be 'continue', 'fail' or a function, not {on_gap!r}")
+            raise invalid_argument(f"on_gap must be 'continue', 'fail' or a function, not {on_gap!r}", path="on_gap")
         self._contract = contract
         self._on_closed = on_closed
         self._on_gap = on_gap

@@ -139,6 +139,12 @@ async def test_a_channel_that_there_is_not_is_refused() -> None:
     assert "backtest.{id}" in told[0]
 
 
+async def test_a_misspelt_choice_is_refused() -> None:
+    async with CourierClient("http://127.0.0.1:1", token="t1") as client:
+        with pytest.raises(InvalidInputError, match=r"^when_full must be 'drop-oldest' or 'drop-newest', not 'drop'"):
+            BackgroundPublisher(client, when_full="drop")  # type: ignore[arg-type]
+
+
 async def test_later_changes_of_submitted_data_have_no_effect(gateway: Gateway) -> None:
     async with publisher(gateway.url, gateway.token()) as background:
         data: events.BacktestProgressDict = {"backtest_id": "mutable", "progress": 0.5, "bars_processed": 1}

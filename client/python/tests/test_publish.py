@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import time
 from datetime import date, datetime, timedelta, timezone
@@ -25,6 +26,7 @@ from courier_client import (
     UnavailableError,
     UnexpectedAnswerError,
     UnreachableError,
+    channels,
     events,
     models,
 )
@@ -147,6 +149,34 @@ async def test_refusals_are_told_in_the_words_of_no_language(gateway: Gateway) -
     }
     assert [issue.message for issue in limited.value.issues] == ["must be at least 1"]
     assert not re.search("undefined|null|received|Invalid input:", str(caught.value) + str(limited.value))
+
+
+async def test_a_misspelt_name_is_told(gateway: Gateway) -> None:
+    async with CourierClient(gateway.url, token=gateway.token("root", "admin")) as client:
+        for channel, kind, data, message in (
+            ("backtset.b1", "backtest.progress", PROGRESS, "channel 'backtset.b1' is no channel of this contract"),
+            ("backtest.b1", "backtest.progres", PROGRESS, "type: must be one of backtest.started"),
+            ("backtest.b1", "backtest.progress", {**PROGRESS, "mesage": "x"}, "data.mesage: is not a known key"),
+        ):
+            with pytest.raises(InvalidInputError, match=f"^{re.escape(message)}"):
+                await client.publish_event(EventDraft(channel, kind, data))
+        with pytest.raises(TypeError, match="'corelation_id'"):
+            await client.publish("backtest.b1", "backtest.progress", PROGRESS, corelation_id="c")  # type: ignore[call-overload]
+        for types, selected, message in (
+            ("backtest.progres", "backtest.*", 'types.0: must be one of "backtest.started"'),
+            (None, "backtset.*", '"backtset.*" can match no channel; channels are global'),
+            (None, None, "channels must be a name or a list of names, not None"),
+            (5, "backtest.*", "types must be a name or a list of names, not 5"),
+        ):
+            with pytest.raises(InvalidInputError, match=f"^{re.escape(message)}"):
+                await client.history(selected, types=types)  # type: ignore[arg-type]
+        with pytest.raises(InvalidInputError, match=r"^on_gap must be 'continue' or 'fail', not 'contineu'") as caught:
+            client.iterate_history("**", on_gap="contineu")  # type: ignore[arg-type]
+        assert [issue.path for issue in caught.value.issues] == ["on_gap"]
+    with pytest.raises(InvalidInputError, match=r"^contract must be a module that `courier contract export"):
+        CourierClient(contract=json)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInputError, match=r"^there is no id for backtest\.\{id\}"):
+        channels.backtest(None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
