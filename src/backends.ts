@@ -1,6 +1,6 @@
 /** What a gateway stands on, as its configuration has it: the only place, with `gateway.ts`, that knows implementations. */
 import { randomUUID } from 'node:crypto';
-import { dirname, join } from 'node:path';
+import { join, parse } from 'node:path';
 import type { RevocationStore } from './auth/revocations.ts';
 import { revocationFile } from './auth/revocations-file.ts';
 import { postgresRevocations } from './auth/revocations-postgres.ts';
@@ -64,16 +64,28 @@ export async function openBackends(config: Config, { contract, failures, logger,
 
 type Beside = Omit<Backends, 'log' | keyof AsyncDisposable>;
 
+/** What is kept beside a log's file: under names of its own, as several logs may lie in one directory. Those of `courier.db` are short. */
+function filesBeside(path: string) {
+  const { dir, base } = parse(path);
+  const own = (file: string) => join(dir, base === 'courier.db' ? file : `${base}.${file}`);
+  return {
+    revocations: own('revocations.json'),
+    contractUsers: own('contract-users.json'),
+    /** Earlier versions kept those of any log there. */
+    earlierRevocations: join(dir, 'revocations.json'),
+  };
+}
+
 /** For one instance. */
 function openOwn({ log: target }: Config, log: EventLog | SharedLog, failures: Failures, stack: AsyncDisposableStack): Beside {
-  const besideLog = (name: string) => (target.kind === 'sqlite' ? join(dirname(target.path), name) : undefined);
+  const files = target.kind === 'sqlite' ? filesBeside(target.path) : undefined;
   const onUsageError = (error: unknown) => failures.report('log', 'who used the contract cannot be read', error);
   return {
     broker: stack.use(localBroker()),
     limiter: stack.use(memoryLimiter()),
     connections: stack.use(memoryConnectionCounts()),
-    revocations: 'database' in log ? postgresRevocations(log.database) : revocationFile(besideLog('revocations.json')),
-    usage: 'database' in log ? usagePostgres(log.database) : usageFile(besideLog('contract-users.json'), onUsageError),
+    revocations: 'database' in log ? postgresRevocations(log.database) : revocationFile(files?.revocations, files?.earlierRevocations),
+    usage: 'database' in log ? usagePostgres(log.database) : usageFile(files?.contractUsers, onUsageError),
     peers: noPeers,
   };
 }

@@ -4,14 +4,18 @@ import { dirname } from 'node:path';
 import { z } from 'zod';
 import { type Revocation, type RevocationStore, revocation } from './revocations.ts';
 
-/** @param path where; undefined keeps them as long as the process lives. */
-export function revocationFile(path: string | undefined): RevocationStore {
+/**
+ * @param path where; undefined keeps them as long as the process lives.
+ * @param earlier where earlier versions kept them: read while there is nothing at `path`, and never written.
+ */
+export function revocationFile(path: string | undefined, earlier?: string): RevocationStore {
   let isLoaded = false;
   return {
     load: async (since) => {
       if (isLoaded || path === undefined) return [];
       isLoaded = true;
-      return read(path).filter(({ at }) => at > since);
+      const kept = read(path) ?? (earlier === undefined ? undefined : read(earlier)) ?? [];
+      return kept.filter(({ at }) => at > since);
     },
     add: async (_one, kept) => {
       if (path === undefined) return;
@@ -22,12 +26,13 @@ export function revocationFile(path: string | undefined): RevocationStore {
   };
 }
 
-function read(path: string): Revocation[] {
+/** Undefined where there is no such file. */
+function read(path: string): Revocation[] | undefined {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;
   }
   try {

@@ -72,6 +72,30 @@ test('of one token leaves the others, and outlives a restart', async () => {
   expect(await whoami(gateway, kept)).toMatchObject({ sub: 'ada' });
 });
 
+test('outlives restarts of gateways whose logs lie in one directory, and those of an earlier version count for each', async () => {
+  using folder = temporaryFolder();
+  const start = (log: string) => startGateway({ COURIER_LOG: `sqlite:${folder.file(log)}` });
+  const revoke = async (gateway: TestGateway, sub: string) =>
+    gateway.httpClient(await gateway.token('root', 'admin')).admin.revoke.mutate({ sub });
+  const tokens = await Promise.all(['ada', 'eve', 'mal'].map((sub) => signToken(TOKENS, { sub, role: 'user', expiresInSeconds: 300 })));
+  const admitted = async (gateway: TestGateway) =>
+    Promise.all(
+      tokens.map(async (token) => (await fetch(`${gateway.url}/events/global`, { headers: { authorization: `Bearer ${token}` } })).status),
+    );
+  {
+    await using first = await start('courier.db');
+    await revoke(first, 'ada');
+    await using second = await start('weather.db');
+    expect(await admitted(second)).toEqual([401, 200, 200]);
+    await revoke(second, 'eve');
+    await revoke(first, 'mal');
+  }
+  await using first = await start('courier.db');
+  expect(await admitted(first)).toEqual([401, 200, 401]);
+  await using second = await start('weather.db');
+  expect(await admitted(second)).toEqual([401, 401, 200]);
+});
+
 test('that cannot be stored acts here, and says so', async () => {
   using folder = temporaryFolder();
   await using gateway = await startGateway({ COURIER_LOG: `sqlite:${folder.file('courier.db')}` });
