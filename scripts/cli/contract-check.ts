@@ -19,7 +19,9 @@ A breaking change needs its line in the ledger, which \`courier contract renew -
 beside the contract's file: contract.ts has contract.snapshot.json and contract.ledger.jsonl.
 
 Exit codes: ${EXIT.ok} nothing breaks that the ledger does not say, ${EXIT.failed} something does, or stored events could not be read,
-${EXIT.usage} there is nothing to compare with, ${EXIT_OUT_OF_DATE} the snapshot is out of date: courier contract renew
+${EXIT.usage} there is nothing to compare with, or not the history to know, ${EXIT_OUT_OF_DATE} the snapshot is out of date: courier contract renew
+
+It needs the git history: a shallow clone is refused that lacks some of it (git fetch --unshallow; fetch-depth: 0 in GitHub's checkout).
 
 Example:
   courier contract check --contract ./contract.ts`;
@@ -31,7 +33,7 @@ export interface CheckOptions extends JudgementOptions {
   readonly token?: string | undefined;
 }
 
-/** @throws {CliError} with EXIT.failed for what may not go in, EXIT_OUT_OF_DATE, or EXIT.usage for nothing to compare with. */
+/** @throws {CliError} with EXIT.failed for what may not go in, EXIT_OUT_OF_DATE, or EXIT.usage for nothing to compare with, or no history to know. */
 export async function checkContract(options: CheckOptions): Promise<void> {
   const { contract, files, earlier, judgement } = await judged(options);
   const renew = renewal(files);

@@ -3,10 +3,12 @@ import type { Contract } from '../../src/contract/contract.ts';
 import { contractDocument } from '../../src/contract/document.ts';
 import { loadContract } from '../../src/contract-file.ts';
 import { type ContractChange, isBreaking } from '../contract/change.ts';
-import { type Earlier, earlierContracts, NoEarlierContract } from '../contract/gate/earlier.ts';
+import { type Earlier, earlierContracts } from '../contract/gate/earlier.ts';
 import { type ContractFiles, filesOf, textOf } from '../contract/gate/files.ts';
+import { UnreadableRepository } from '../contract/gate/git.ts';
 import { type Judgement, judge, type PlacedChange } from '../contract/gate/judge.ts';
 import { nameOf } from '../contract/gate/ledger.ts';
+import { NoEarlierContract } from '../contract/gate/stage.ts';
 import { CliError, EXIT } from './errors.ts';
 import type { Line } from './line.ts';
 import { print } from './output.ts';
@@ -26,16 +28,17 @@ export interface Judged {
   readonly judgement: Judgement;
 }
 
-/** @throws {CliError} with EXIT.usage where `against` names nothing to compare with. */
+/** @throws {CliError} with EXIT.usage where there is nothing to compare with, or not the history to know. */
 export async function judged({ contract: path, against, retentionDays }: JudgementOptions): Promise<Judged> {
   const contract = await loadContract(path);
   const files = filesOf(path);
   try {
-    const earlier = earlierContracts(files, contractDocument(contract), against);
+    const earlier = earlierContracts({ files, now: contractDocument(contract), against });
     const ledgerPath = earlier.repository?.pathOf(files.ledger);
     return { contract, files, earlier, judgement: judge({ contract, earlier, ledger: textOf(files.ledger), retentionDays, ledgerPath }) };
   } catch (error) {
-    throw error instanceof NoEarlierContract ? new CliError(error.message, EXIT.usage) : error;
+    const isExplained = error instanceof NoEarlierContract || error instanceof UnreadableRepository;
+    throw isExplained ? new CliError(error.message, EXIT.usage) : error;
   }
 }
 

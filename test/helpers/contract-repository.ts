@@ -45,6 +45,8 @@ export const OTHER_BREAK = [
   "on: ['order', 'desk'],\n      description: 'An order is on",
   "on: ['order'],\n      description: 'An order is on",
 ] as const;
+/** `date` of so many days ago. */
+export const ago = (days: number) => new Date(Date.now() - days * 86_400_000).toISOString().slice(0, 10);
 /** One that breaks nobody. */
 export const COMPATIBLE = ['note: text.optional()', 'note: text.optional(), gift: z.boolean().optional()'] as const;
 
@@ -87,6 +89,12 @@ function repositoryIn(folder: ReturnType<typeof temporaryFolder>) {
   const git = (...args: string[]) => {
     const identity = ['-c', 'user.name=t', '-c', 'user.email=t@localhost', '-c', 'init.defaultBranch=main'];
     return execFileSync('git', ['-C', folder.path, ...identity, ...args], { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  };
+  /** @param date of what it makes; now when undefined */
+  const gitOn = (date: string | undefined, ...args: string[]) => {
+    if (date !== undefined) Object.assign(env, { GIT_COMMITTER_DATE: `${date}T12:00:00Z` });
+    git(...args);
+    Reflect.deleteProperty(env, 'GIT_COMMITTER_DATE');
   };
   const courier = (args: readonly string[], cwd = folder.path, more: Record<string, string> = {}) =>
     new Promise<Result>((resolve) => {
@@ -137,9 +145,14 @@ function repositoryIn(folder: ReturnType<typeof temporaryFolder>) {
     },
     commit: (message: string, date?: string) => {
       git('add', '--all');
-      if (date !== undefined) Object.assign(env, { GIT_COMMITTER_DATE: `${date}T12:00:00Z` });
-      git('commit', '--quiet', '--allow-empty', '-m', message);
-      Reflect.deleteProperty(env, 'GIT_COMMITTER_DATE');
+      gitOn(date, 'commit', '--quiet', '--allow-empty', '-m', message);
+    },
+    /** Tags what is checked out; the tag says when. */
+    release: (version: string, date?: string) => gitOn(date, 'tag', '--annotate', '-m', version, version),
+    /** A clone of the repository within it, as `git clone` makes it with these options. */
+    clone: (...options: string[]) => {
+      git('clone', '--quiet', ...options, `file://${folder.path}`, folder.file('clone'));
+      return repositoryIn({ path: folder.file('clone'), file: (path) => folder.file(`clone/${path}`), [Symbol.dispose]: () => {} });
     },
     branch: (name: string) => git('switch', '--quiet', '-c', name),
     /** Makes what is checked out what everybody has. */

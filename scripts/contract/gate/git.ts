@@ -1,5 +1,5 @@
 /** What the gate asks git. Nothing here changes a repository. */
-import { type ExecFileSyncOptionsWithStringEncoding, execFileSync } from 'node:child_process';
+import { type ExecFileSyncOptionsWithStringEncoding, execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, relative, sep } from 'node:path';
 
@@ -8,6 +8,18 @@ const MAX_BYTES = 256 * 1024 * 1024;
 
 const QUIET: ExecFileSyncOptionsWithStringEncoding = { encoding: 'utf8', maxBuffer: MAX_BYTES, stdio: ['ignore', 'pipe', 'ignore'] };
 
+/** There is a repository, and git cannot read it. */
+export class UnreadableRepository extends Error {
+  override readonly name = 'UnreadableRepository';
+
+  constructor(reason: string) {
+    super(`the git history cannot be read: ${reason}`);
+  }
+}
+
+/** Of a repository that is there and broken git says where it is. */
+const NO_REPOSITORY = /not a git repository \(or any /;
+
 export class Repository {
   readonly #root: string;
 
@@ -15,15 +27,18 @@ export class Repository {
     this.#root = root;
   }
 
-  /** The repository that a file is in; undefined where there is none, or none with a commit. */
+  /**
+   * The repository that a file is in; undefined where there is none, or none with a commit, or no git.
+   *
+   * @throws {UnreadableRepository} where git refuses to look at it, as it does with what belongs to another user
+   */
   static of(file: string): Repository | undefined {
-    try {
-      const root = execFileSync('git', ['-C', dirname(file), 'rev-parse', '--show-toplevel'], QUIET).trimEnd();
-      const repository = new Repository(realpathSync(root));
-      return repository.commit('HEAD') === undefined ? undefined : repository;
-    } catch {
-      return undefined;
-    }
+    const args = ['-C', dirname(file), 'rev-parse', '--show-toplevel'];
+    const { stdout, stderr, status, error } = spawnSync('git', args, { encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' } });
+    if ((error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT' || NO_REPOSITORY.test(stderr)) return undefined;
+    if (status !== 0) throw new UnreadableRepository(firstLine(stderr));
+    const repository = new Repository(realpathSync(stdout.trimEnd()));
+    return repository.commit('HEAD') === undefined ? undefined : repository;
   }
 
   /** The path of a file as git writes it. */
@@ -49,23 +64,40 @@ export class Repository {
     return this.#line('merge-base', a, b);
   }
 
-  /** The last tag such as `v1.2.0` before `commit`. */
-  releaseBefore(commit: string): string | undefined {
-    return this.#line('describe', '--tags', '--abbrev=0', '--match', 'v[0-9]*', `${commit}^`);
+  /** The commit of the last tag such as `v1.2.0` at `ref` or before it. */
+  releaseUpTo(ref: string): string | undefined {
+    const tag = this.#line('describe', '--tags', '--abbrev=0', '--match', 'v[0-9]*', ref);
+    return tag && this.commit(`refs/tags/${tag}`);
   }
 
-  /** The newest `limit` commits of the first parents' line from `after` to `until` that touch one of `pathspecs`, oldest first. */
-  commits(after: string | undefined, until: string, pathspecs: readonly string[], limit: number): string[] {
-    const range = after === undefined ? [until] : [until, `^${after}`];
-    const text = this.#text('rev-list', '--first-parent', '--reverse', `--max-count=${limit}`, ...range, '--', ...pathspecs);
-    return text?.split('\n').filter((line) => line !== '') ?? [];
+  /** The commits of the first parents' line from `after` to `until` that touch one of `pathspecs`, oldest first. */
+  commits(after: string | undefined, until: string, pathspecs: readonly string[]): string[] {
+    return this.#revisions('--reverse', ...rangeOf(after, until), '--', ...pathspecs);
+  }
+
+  /** The first commit from `after` to `until` that adds `text` to a JSON file, or takes it away. */
+  firstWith(text: string, after: string | undefined, until: string): string | undefined {
+    const log = ['log', '--first-parent', '-m', '--format=%H', '--no-patch', '--no-renames', '--no-show-signature', `-S${text}`];
+    return linesIn(this.#bytes([...log, ...rangeOf(after, until), '--', '*.json'])).at(-1);
+  }
+
+  /** Whether the first parents' line from `after` to `until` has a commit whose parents a shallow clone left out. */
+  isCutOff(after: string | undefined, until: string): boolean {
+    const first = this.#revisions('--max-parents=0', ...rangeOf(after, until));
+    return first.some((commit) => /^parent /m.test(this.#text('cat-file', 'commit', commit)?.split('\n\n', 1)[0] ?? ''));
+  }
+
+  /** The names of the contents of `<commit>:<path>`s; undefined where there is no such file. */
+  objects(names: readonly string[]): (string | undefined)[] {
+    if (names.length === 0) return [];
+    const lines = this.#bytes(['cat-file', '--batch-check'], linesOf(names)).toString().trimEnd().split('\n');
+    return lines.map((line) => /^([0-9a-f]{40,64}) blob \d+$/.exec(line)?.[1]);
   }
 
   /** The contents of `<commit>:<path>`s; undefined where there is no such file. */
   contents(names: readonly string[]): (string | undefined)[] {
     if (names.length === 0) return [];
-    const input = names.map((name) => `${name}\n`).join('');
-    let rest: Buffer = execFileSync('git', ['-C', this.#root, 'cat-file', '--batch'], { input, maxBuffer: MAX_BYTES });
+    let rest = this.#bytes(['cat-file', '--batch'], linesOf(names));
     return names.map(() => {
       const end = rest.indexOf(10);
       const [, kind, size] = rest.toString('utf8', 0, end).split(' ');
@@ -108,6 +140,17 @@ export class Repository {
     return this.#line('log', '-1', '--format=%h %s', commit) ?? commit.slice(0, 12);
   }
 
+  #revisions(...args: string[]): string[] {
+    return linesIn(this.#bytes(['rev-list', '--first-parent', ...args]));
+  }
+
+  /** @throws {UnreadableRepository} as what is asked for is there, unless the history is not. */
+  #bytes(args: readonly string[], input = ''): Buffer {
+    const { stdout, stderr, status, error } = spawnSync('git', ['-C', this.#root, ...args], { input, maxBuffer: MAX_BYTES });
+    if (status !== 0) throw new UnreadableRepository(error?.message ?? firstLine(stderr.toString()));
+    return stdout;
+  }
+
   #line(...args: string[]): string | undefined {
     return this.#text(...args)?.split('\n', 1)[0] || undefined;
   }
@@ -119,4 +162,23 @@ export class Repository {
       return undefined;
     }
   }
+}
+
+function linesIn(output: Buffer): string[] {
+  return output
+    .toString()
+    .split('\n')
+    .filter((line) => line !== '');
+}
+
+function linesOf(names: readonly string[]): string {
+  return names.map((name) => `${name}\n`).join('');
+}
+
+function firstLine(text: string): string {
+  return text.trim().split('\n', 1)[0] as string;
+}
+
+function rangeOf(after: string | undefined, until: string): string[] {
+  return after === undefined ? [until] : [until, `^${after}`];
 }

@@ -4,8 +4,9 @@ import { type ContractDocument, contractDocument } from '../../../src/contract/d
 import { type ContractChange, isBreaking, row } from '../change.ts';
 import { contractChanges } from '../compatibility.ts';
 import { breaks } from '../schema-changes.ts';
-import type { Earlier, Stage } from './earlier.ts';
+import type { Earlier } from './earlier.ts';
 import { compareLedgers, isNamed, type LedgerLine, linesOf, nameOf } from './ledger.ts';
+import type { Stage } from './stage.ts';
 import { needlessVersions, unreadableEvents } from './stored-events.ts';
 
 /** A change, and where it was made; undefined when the working tree makes it. */

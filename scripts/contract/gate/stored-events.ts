@@ -15,7 +15,7 @@ import { envelopeChanges } from '../compatibility.ts';
 import { own } from '../keywords.ts';
 import { aboutType } from '../part-changes.ts';
 import { breaks, schemaChanges, UNCLEAR } from '../schema-changes.ts';
-import type { Stage } from './earlier.ts';
+import type { Stage } from './stage.ts';
 
 export interface StoredEventsOptions {
   readonly contract: Contract;

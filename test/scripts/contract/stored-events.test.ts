@@ -1,6 +1,6 @@
 /** Changes after which stored events could not be read: the gate refuses them, whatever the ledger says. */
 import { describe, expect, test } from 'vitest';
-import { BREAK, COMPATIBLE, contractRepository, type Repository } from '../../helpers/contract-repository.ts';
+import { ago, BREAK, COMPATIBLE, contractRepository, type Repository } from '../../helpers/contract-repository.ts';
 
 const PASSED = { code: 0 };
 const WHY = ['--breaking', 'Shares are of a whole that may be two.'] as const;
@@ -150,8 +150,6 @@ describe('a version', () => {
 });
 
 describe('an upcast', () => {
-  const ago = (days: number) => new Date(Date.now() - days * 86_400_000).toISOString().slice(0, 10);
-
   /** Version 2 since so many days, by the ledger and by git. */
   async function raised(said: number, committed: number): Promise<Repository> {
     const repository = await contractRepository();

@@ -1,0 +1,127 @@
+/**
+ * The contract in the commits of a repository. What is asked of commits that a shallow clone does not have is an error, as nothing
+ * must pass because it was not looked at.
+ */
+import type { ContractDocument } from '../../../src/contract/document.ts';
+import { type ContractFiles, ledgerBeside } from './files.ts';
+import type { Repository } from './git.ts';
+import { linesOf } from './ledger.ts';
+import { NoEarlierContract, parsedOrNothing, type Stage } from './stage.ts';
+
+/** Different contracts that are compared with each other, at most: all of them are in memory. */
+const MAX_STAGES = 1000;
+
+/** What every snapshot contains. */
+const DRAFTS = '"x-drafts"';
+
+/** What a shallow clone lacks, and how it gets it. */
+export const SHALLOW =
+  'this clone is shallow, and the commits that the contract has to be compared with are not in it: git fetch --unshallow, ' +
+  "or fetch-depth: 0 in GitHub's checkout; the check can also be told what to compare with by --against";
+
+export class History {
+  readonly #repository: Repository;
+  readonly #path: string;
+  readonly #now: ContractDocument;
+  readonly #known = new Map<string, Stage | undefined>();
+
+  constructor(repository: Repository, files: ContractFiles, now: ContractDocument) {
+    this.#repository = repository;
+    this.#path = repository.pathOf(files.snapshot);
+    this.#now = now;
+  }
+
+  /** The contract since the last release before `commit`. A commit without a snapshot is passed over: that the file was gone for a while changes nothing. */
+  sinceRelease(commit: string): Stage[] {
+    return this.#stages(this.#since(this.#repository.releaseUpTo(`${commit}^`), commit));
+  }
+
+  /** The contract in the commits after one up to another, and before the first of them. */
+  between(after: string, until: string): Stage[] {
+    const commits = this.#commits(after, until);
+    return commits.length === 0 ? [] : this.#stages([`${commits[0]}^`, ...commits]);
+  }
+
+  /** `from`, or the first commit that there is, to `until`. */
+  #since(from: string | undefined, until: string): string[] {
+    if (this.#repository.isCutOff(from, until)) throw new NoEarlierContract(SHALLOW);
+    return [...(from === undefined ? [] : [from]), ...this.#commits(from, until), until];
+  }
+
+  /** Those that may have changed the snapshot, from the first commit with a contract on: other files are called like snapshots too. */
+  #commits(after: string | undefined, until: string): string[] {
+    const pathspecs = [this.#path, ledgerBeside(this.#path), '*snapshot.json', '*.ledger.jsonl'];
+    if (after !== undefined && this.#repository.filesWith(DRAFTS, after).length > 0) {
+      return this.#repository.commits(after, until, pathspecs);
+    }
+    const first = this.#repository.firstWith(DRAFTS, after, until);
+    return first === undefined ? [] : this.#repository.commits(this.#repository.commit(`${first}^`), until, pathspecs);
+  }
+
+  /** One for each commit that has another contract or ledger than the one before it. */
+  #stages(commits: readonly string[]): Stage[] {
+    const all = [...new Set(commits)];
+    const snapshots = this.#repository.objects(all.map((each) => `${each}:${this.#path}`));
+    const ledgers = this.#repository.objects(all.map((each) => `${each}:${ledgerBeside(this.#path)}`));
+    const isSame = (a: number, b: number) => snapshots[a] !== undefined && snapshots[a] === snapshots[b] && ledgers[a] === ledgers[b];
+    const different = all.flatMap((commit, index) =>
+      isSame(index, index - 1) ? [] : [{ commit, isThere: snapshots[index] !== undefined }],
+    );
+    if (different.length > MAX_STAGES) {
+      throw new NoEarlierContract(
+        `more than ${MAX_STAGES} commits changed the contract since the last release, which is too much to compare: tag a release ` +
+          '(v1.0.0) where one was made; the check can also be told what to compare with by --against',
+      );
+    }
+    return different.flatMap(({ commit, isThere }) => {
+      const stage = isThere ? this.at(commit, this.#path) : this.at(commit);
+      return stage === undefined ? [] : [stage];
+    });
+  }
+
+  /** @param path where the snapshot is known to be */
+  at(commit: string, path?: string): Stage | undefined {
+    const key = `${commit}:${path ?? ''}`;
+    if (!this.#known.has(key)) this.#known.set(key, this.#read(commit, path ?? this.#find(commit)));
+    return this.#known.get(key);
+  }
+
+  #read(commit: string, path: string | undefined): Stage | undefined {
+    if (path === undefined) return undefined;
+    const [text, ledger] = this.#repository.contents([`${commit}:${path}`, `${commit}:${ledgerBeside(path)}`]);
+    const document = text === undefined ? undefined : parsedOrNothing(text);
+    const repository = this.#repository;
+    return (
+      document && {
+        get name() {
+          return repository.titleOf(commit);
+        },
+        document,
+        ledger: linesOf(ledger),
+      }
+    );
+  }
+
+  /**
+   * Where the snapshot was. It may have been elsewhere, under another name: there, where a contract of the present one's name was, or
+   * the one that is no longer where it was.
+   */
+  #find(commit: string): string | undefined {
+    const paths = this.#repository.filesWith(DRAFTS, commit);
+    if (paths.includes(this.#path)) return this.#path;
+    const contents = this.#repository.contents(paths.map((path) => `${commit}:${path}`));
+    const documents = paths.flatMap((path, index) => {
+      const document = parsedOrNothing(contents[index] ?? '');
+      return document === undefined ? [] : [{ path, name: document['x-name'] as string | undefined }];
+    });
+    const named = documents.filter(({ name }) => name === this.#now['x-name']);
+    const candidates = named.length > 0 ? named : documents.filter(({ path }) => !this.#repository.isPresent(path));
+    if (candidates.length < 2) return candidates[0]?.path;
+    const known = this.#repository.earlierPathOf(this.#path, commit);
+    if (candidates.some(({ path }) => path === known)) return known;
+    const all = candidates.map(({ path }) => path).join(', ');
+    throw new NoEarlierContract(
+      `${this.#path} may have been any of these in ${commit.slice(0, 12)}: ${all}; say which with --against <commit>:<path>`,
+    );
+  }
+}
