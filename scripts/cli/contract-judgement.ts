@@ -14,6 +14,8 @@ import type { Line } from './line.ts';
 import { print } from './output.ts';
 import { rowLines } from './table.ts';
 
+const DAY_MS = 86_400_000;
+
 export interface JudgementOptions {
   readonly contract?: string | undefined;
   readonly against?: string | undefined;
@@ -32,10 +34,12 @@ export interface Judged {
 export async function judged({ contract: path, against, retentionDays }: JudgementOptions): Promise<Judged> {
   const contract = await loadContract(path);
   const files = filesOf(path);
+  // A day more, as the ledger has whole days.
+  const storedSince = Date.now() - (retentionDays + 1) * DAY_MS;
   try {
-    const earlier = earlierContracts({ files, now: contractDocument(contract), against });
+    const earlier = earlierContracts({ files, now: contractDocument(contract), against, storedSince });
     const ledgerPath = earlier.repository?.pathOf(files.ledger);
-    return { contract, files, earlier, judgement: judge({ contract, earlier, ledger: textOf(files.ledger), retentionDays, ledgerPath }) };
+    return { contract, files, earlier, judgement: judge({ contract, earlier, ledger: textOf(files.ledger), storedSince, ledgerPath }) };
   } catch (error) {
     const isExplained = error instanceof NoEarlierContract || error instanceof UnreadableRepository;
     throw isExplained ? new CliError(error.message, EXIT.usage) : error;

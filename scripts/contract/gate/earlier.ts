@@ -5,6 +5,8 @@
  * - On a branch: where the branch left the main line.
  * - On the main line: commit by commit since the last release, so that a change is found that was renewed in the commit that made it.
  * - Where there is no main line, as in a clone of one branch: as on the main line.
+ *
+ * For stored events it looks further back, as they outlive the release that they were published with.
  */
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -19,8 +21,10 @@ import { NoEarlierContract, type Stage } from './stage.ts';
 export interface Earlier {
   /** Each is compared with the next one, the last with the present contract: no breaking change may be without its line. */
   readonly steps: readonly Stage[];
-  /** Since the last release, oldest first, with the steps: events may be stored of each. */
+  /** Since the last release, oldest first, with the steps. */
   readonly stages: readonly Stage[];
+  /** Those of which events may be stored, oldest first, with the stages. */
+  readonly stored: readonly Stage[];
   /** On a branch: its own commits, and what was before the first, which are steps too if they are not squashed. */
   readonly commits?: readonly Stage[];
   /** What people should know of the comparison; undefined when it is as it should be. */
@@ -39,6 +43,8 @@ export interface EarlierOptions {
   readonly now: ContractDocument;
   /** A file or a git ref to compare with instead. */
   readonly against: string | undefined;
+  /** No event is stored that is older; in milliseconds. */
+  readonly storedSince: number;
 }
 
 /**
@@ -58,21 +64,23 @@ export function earlierContracts(options: EarlierOptions): Earlier {
   return earlierIn(repository, options);
 }
 
-function earlierIn(repository: Repository, { files, now }: EarlierOptions): Earlier {
+function earlierIn(repository: Repository, { files, now, storedSince }: EarlierOptions): Earlier {
   const head = repository.commit('HEAD') as string;
   const trunk = TRUNKS.find((ref) => repository.commit(ref) !== undefined);
   const base = trunk === undefined ? head : repository.mergeBase('HEAD', trunk);
   if (base === undefined && repository.isShallow) throw new NoEarlierContract(SHALLOW);
   const history = new History(repository, files, now);
   const until = base ?? head;
-  const stages = history.sinceRelease(until);
+  const [stages, stored] = [history.sinceRelease(until), history.storedSince(storedSince, until)];
   const last = stages.at(-1);
   const note = noteOn(trunk, base);
   if (last === undefined) {
+    const found = itself(files);
     const isNew = 'no earlier commit has this contract: there is nothing that it could break';
-    return { ...itself(files), repository, note: note ?? isNew };
+    const isAgain = 'no commit since the last release has this contract: there is nothing but stored events that it could break';
+    return { ...found, stored: [...stored, ...found.stages], repository, note: note ?? (stored.length === 0 ? isNew : isAgain) };
   }
-  const all = { stages, repository, ...(note !== undefined && { note }) };
+  const all = { stages, stored, repository, ...(note !== undefined && { note }) };
   return until === head ? { ...all, steps: stages } : { ...all, steps: [last], commits: history.between(until, head) };
 }
 
@@ -84,7 +92,7 @@ function noteOn(trunk: string | undefined, base: string | undefined): string | u
 
 /** The one contract that there is to compare with. */
 function only(...stages: readonly Stage[]): Earlier {
-  return { steps: stages, stages };
+  return { steps: stages, stages, stored: stages };
 }
 
 /** Where nothing tells what was, the snapshot itself. */

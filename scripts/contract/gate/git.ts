@@ -8,6 +8,13 @@ const MAX_BYTES = 256 * 1024 * 1024;
 
 const QUIET: ExecFileSyncOptionsWithStringEncoding = { encoding: 'utf8', maxBuffer: MAX_BYTES, stdio: ['ignore', 'pipe', 'ignore'] };
 
+/** A commit with a tag such as `v1.2.0`. */
+export interface Release {
+  readonly commit: string;
+  /** When an annotated tag says that it was made; of another, when its commit was; in milliseconds. */
+  readonly madeAt: number;
+}
+
 /** There is a repository, and git cannot read it. */
 export class UnreadableRepository extends Error {
   override readonly name = 'UnreadableRepository';
@@ -64,10 +71,17 @@ export class Repository {
     return this.#line('merge-base', a, b);
   }
 
-  /** The commit of the last tag such as `v1.2.0` at `ref` or before it. */
-  releaseUpTo(ref: string): string | undefined {
+  /** The last release at `ref` or before it. */
+  releaseUpTo(ref: string): Release | undefined {
     const tag = this.#line('describe', '--tags', '--abbrev=0', '--match', 'v[0-9]*', ref);
-    return tag && this.commit(`refs/tags/${tag}`);
+    const commit = tag && this.commit(`refs/tags/${tag}`);
+    const madeAt = commit && this.#line('for-each-ref', '--format=%(creatordate:unix)', `refs/tags/${tag}`);
+    return commit && madeAt ? { commit, madeAt: Number(madeAt) * 1000 } : undefined;
+  }
+
+  /** The last commit of the first parents' line to `until` that was there at a time; undefined when the line began later. */
+  commitAt(time: number, until: string): string | undefined {
+    return this.#line('rev-list', '--first-parent', '--max-count=1', `--before=${new Date(time).toISOString()}`, until);
   }
 
   /** The commits of the first parents' line from `after` to `until` that touch one of `pathspecs`, oldest first. */

@@ -4,7 +4,7 @@
  */
 import type { ContractDocument } from '../../../src/contract/document.ts';
 import { type ContractFiles, ledgerBeside } from './files.ts';
-import type { Repository } from './git.ts';
+import type { Release, Repository } from './git.ts';
 import { linesOf } from './ledger.ts';
 import { NoEarlierContract, parsedOrNothing, type Stage } from './stage.ts';
 
@@ -33,13 +33,41 @@ export class History {
 
   /** The contract since the last release before `commit`. A commit without a snapshot is passed over: that the file was gone for a while changes nothing. */
   sinceRelease(commit: string): Stage[] {
-    return this.#stages(this.#since(this.#repository.releaseUpTo(`${commit}^`), commit));
+    return this.#stages(this.#sinceRelease(commit));
+  }
+
+  /**
+   * The contracts of which events may be stored: those since the last release, and those since `time`. The latter begin with the
+   * release that ran then, as it ran until the next one was made, or where there was none yet with the last commit of then.
+   */
+  storedSince(time: number, commit: string): Stage[] {
+    const releases = this.#releasesSince(time, commit);
+    const oldest = releases.at(-1);
+    if (oldest === undefined) return this.sinceRelease(commit);
+    const from = oldest.madeAt <= time ? oldest.commit : this.#repository.commitAt(time, commit);
+    const released = releases.map((release) => release.commit).reverse();
+    return this.#stages([...this.#since(from, commit), ...released, ...this.#sinceRelease(commit)]);
   }
 
   /** The contract in the commits after one up to another, and before the first of them. */
   between(after: string, until: string): Stage[] {
     const commits = this.#commits(after, until);
     return commits.length === 0 ? [] : this.#stages([`${commits[0]}^`, ...commits]);
+  }
+
+  #sinceRelease(commit: string): string[] {
+    return this.#since(this.#repository.releaseUpTo(`${commit}^`)?.commit, commit);
+  }
+
+  #releasesSince(time: number, commit: string): Release[] {
+    const releases: Release[] = [];
+    let release = this.#repository.releaseUpTo(commit);
+    while (release !== undefined) {
+      releases.push(release);
+      if (release.madeAt <= time) break;
+      release = this.#repository.releaseUpTo(`${release.commit}^`);
+    }
+    return releases;
   }
 
   /** `from`, or the first commit that there is, to `until`. */

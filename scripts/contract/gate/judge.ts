@@ -29,12 +29,11 @@ export interface JudgementOptions {
   readonly earlier: Earlier;
   /** The text of the present ledger. */
   readonly ledger: string | undefined;
-  readonly retentionDays: number;
+  /** No event is stored that is older; in milliseconds. */
+  readonly storedSince: number;
   /** Where git knows the ledger. */
   readonly ledgerPath: string | undefined;
 }
-
-const DAY_MS = 86_400_000;
 
 export function judge(options: JudgementOptions): Judgement {
   const { contract, earlier } = options;
@@ -43,18 +42,19 @@ export function judge(options: JudgementOptions): Judgement {
   const ledger = lines.filter((line) => 'changes' in line);
   const last = earlier.steps.at(-1);
   const unnamed = [...unnamedInSteps(earlier.steps, now, ledger), ...unnamedSinceRelease(earlier.stages, now, ledger)];
-  const stages = { contract, now, stages: earlier.stages };
   return {
     changes: last === undefined ? [] : contractChanges(last.document, now),
     unnamed: unnamed.filter((change, index) => unnamed.findIndex((other) => nameOf(other) === nameOf(change)) === index),
     refused: [
       ...ledgerProblems(earlier, lines),
-      ...unreadableEvents({ ...stages, isGone: (type, version) => isGone(type, version, ledger, options) }),
+      ...unreadableEvents({ contract, now, stages: earlier.stored, isGone: (type, version) => isGone(type, version, ledger, options) }),
     ],
     notes: [
       ...(earlier.note === undefined ? [] : [earlier.note]),
       ...unsquashed(earlier, now, ledger),
-      ...needlessVersions(stages).map((type) => `${type}: its version went up, and nothing of its data breaks`),
+      ...needlessVersions({ contract, now, stages: earlier.stages }).map(
+        (type) => `${type}: its version went up, and nothing of its data breaks`,
+      ),
     ],
   };
 }
@@ -127,7 +127,7 @@ function isGone(
   type: string,
   version: number,
   ledger: readonly LedgerLine[],
-  { earlier, ledgerPath, retentionDays }: JudgementOptions,
+  { earlier, ledgerPath, storedSince }: JudgementOptions,
 ): boolean {
   // It is published still.
   if (version >= (earlier.steps.at(-1)?.document['x-types']?.[type]?.version ?? 1)) return false;
@@ -138,7 +138,7 @@ function isGone(
     return raises ? [[date, merged?.get(text) ?? new Date().toISOString().slice(0, 10)].sort().at(-1) as string] : [];
   });
   const last = dates.sort().at(-1);
-  return last !== undefined && Date.now() - Date.parse(last) > (retentionDays + 1) * DAY_MS;
+  return last !== undefined && Date.parse(last) < storedSince;
 }
 
 function isWithin(version: number, change: string): boolean {

@@ -20,7 +20,7 @@ import type { Stage } from './stage.ts';
 export interface StoredEventsOptions {
   readonly contract: Contract;
   readonly now: ContractDocument;
-  /** The contracts since the last release, oldest first. */
+  /** The contracts that are looked back at, oldest first. */
   readonly stages: readonly Stage[];
   /** Whether no event of the version can be stored any more. */
   readonly isGone: (type: string, version: number) => boolean;

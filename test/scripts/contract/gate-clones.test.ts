@@ -1,7 +1,7 @@
 /** What a machine of continuous integration has of the history: the gate finds what is there, and passes nothing that it cannot see. */
 import { execFileSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
-import { BREAK, COMPATIBLE, CONTRACT, contractRepository, type Repository } from '../../helpers/contract-repository.ts';
+import { ago, BREAK, COMPATIBLE, CONTRACT, contractRepository, type Repository } from '../../helpers/contract-repository.ts';
 
 const PASSED = { code: 0 };
 const SAME = { code: 0, stdout: '', stderr: 'the contract is the same\n' };
@@ -65,6 +65,23 @@ describe('a shallow clone', () => {
     await repository.overwriteSnapshot();
     repository.commit('Let desks see orders');
     expect(await repository.clone('--depth', '1', '--no-single-branch').check()).toMatchObject(UNSEEN);
+  });
+
+  test('does where it reaches to the release that served when the oldest event was stored', async () => {
+    using repository = await contractRepository();
+    repository.release('v1.0.0', ago(90));
+    repository.commit('Before');
+    repository.release('v1.1.0', ago(30));
+    for (const name of ['One', 'Two']) repository.commit(name);
+    expect(await repository.clone('--depth', '2').check()).toMatchObject(UNSEEN);
+    repository.remove('clone');
+    const clone = repository.clone('--depth', '3');
+    expect(await clone.check()).toEqual(SAME);
+    expect(await clone.check('--retention-days', '60')).toMatchObject(UNSEEN);
+    clone.change(BREAK);
+    await clone.overwriteSnapshot();
+    clone.commit('Let desks see orders');
+    expect(await clone.check()).toMatchObject(REFUSED);
   });
 });
 

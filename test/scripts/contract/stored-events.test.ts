@@ -203,3 +203,68 @@ describe('an upcast', () => {
     expect(await repository.check()).toMatchObject(PASSED);
   });
 });
+
+describe('a type that comes again', () => {
+  const REMOVED = / {4}'order\.placed': \{[\s\S]*?\n {4}\},\n/;
+
+  /** Removed with its line, and released without it so many days ago. */
+  async function removed(days: number, ...releases: readonly string[]): Promise<Repository> {
+    const repository = await contractRepository();
+    for (const release of releases) repository.release(release, ago(90));
+    const source = repository.read('contract.ts');
+    repository.write('contract.ts', source.replace(REMOVED, ''));
+    expect(await repository.renew('--breaking', 'Orders only ship.')).toMatchObject(PASSED);
+    repository.commit('Place no orders');
+    repository.push();
+    repository.release('v1.1.0', ago(days));
+    repository.commit('Go on');
+    repository.push();
+    repository.write('contract.ts', source);
+    return repository;
+  }
+
+  const other = (repository: Repository) => {
+    repository.edit('contract.ts', 'share: z.number().min(0).max(1)', 'share: z.string()');
+    repository.edit('contract.ts', 'share: 0.5', "share: '0.5'");
+  };
+
+  test.each([
+    ['a release', ['v1.0.0']],
+    ['commits before the first release', []],
+  ])('is read with events of %s in the log', async (_, releases) => {
+    using repository = await removed(3, ...releases);
+    expect(await repository.renew()).toMatchObject(PASSED);
+    expect(await repository.check()).toMatchObject(PASSED);
+    other(repository);
+    expect(await repository.renew()).toMatchObject({ code: 1, stdout: expect.stringContaining('still version 1') });
+    await repository.overwriteSnapshot();
+    expect(await repository.check()).toMatchObject({ code: 1, stdout: expect.stringContaining('still version 1') });
+    repository.edit('contract.ts', "share: '0.5' }],", "share: '0.5' }], version: 2, upcast: {},");
+    expect((await repository.check()).stdout).toContain('no upcast from 1');
+    repository.edit('contract.ts', 'upcast: {}', `upcast: { ${from(1, OLD, '(old) => ({ ...old, share: String(old.share) })')} }`);
+    expect(await repository.renew()).toMatchObject(PASSED);
+    expect(await repository.check()).toMatchObject(PASSED);
+  });
+
+  test('is a new one when retention can hold no event of it any more', async () => {
+    using repository = await removed(10, 'v1.0.0');
+    other(repository);
+    expect(await repository.renew('--retention-days', '30')).toMatchObject({ code: 1, stdout: expect.stringContaining('still version 1') });
+    expect(await repository.renew()).toMatchObject(PASSED);
+    expect(await repository.check()).toMatchObject(PASSED);
+  });
+
+  test('is read though the whole contract was away', async () => {
+    using repository = await contractRepository();
+    const files = ['contract.ts', 'contract.snapshot.json'].map((path) => [path, repository.read(path)] as const);
+    for (const [path] of files) repository.remove(path);
+    repository.commit('No contract');
+    repository.release('v1.0.0');
+    repository.commit('Go on');
+    repository.push();
+    for (const [path, text] of files) repository.write(path, text);
+    expect(await repository.check()).toMatchObject({ code: 0, stderr: expect.stringContaining('nothing but stored events') });
+    other(repository);
+    expect(await refusal(repository)).toContain('still version 1');
+  });
+});
