@@ -14,7 +14,7 @@ import type { ContractDocument } from '../../../src/contract/document.ts';
 import { parseContractDocument } from '../compatibility.ts';
 import { type ContractFiles, ledgerBeside, shown, textOf } from './files.ts';
 import { Repository } from './git.ts';
-import { History, SHALLOW } from './history.ts';
+import { History, type ReleasedStage, SHALLOW } from './history.ts';
 import { linesOf } from './ledger.ts';
 import { NoEarlierContract, type Stage } from './stage.ts';
 
@@ -25,6 +25,8 @@ export interface Earlier {
   readonly stages: readonly Stage[];
   /** Those of which events may be stored, oldest first, with the stages. */
   readonly stored: readonly Stage[];
+  /** The releases that may have served since the oldest event was stored, the last first. */
+  readonly released: () => readonly ReleasedStage[];
   /** On a branch: its own commits, and what was before the first, which are steps too if they are not squashed. */
   readonly commits?: readonly Stage[];
   /** What people should know of the comparison; undefined when it is as it should be. */
@@ -52,11 +54,12 @@ export interface EarlierOptions {
  * @throws {UnreadableRepository}
  */
 export function earlierContracts(options: EarlierOptions): Earlier {
-  const { files, now, against } = options;
+  const { files, now, against, storedSince } = options;
   const repository = Repository.of(files.contract);
   if (against !== undefined) {
     const stage = isFile(against) ? stageOfFile(against) : stageOfRef(against, files, now, repository);
-    return { ...only(stage), repository };
+    const released = () => (repository === undefined ? [] : new History(repository, files, now).releasedSince(storedSince, 'HEAD'));
+    return { ...only(stage), released, repository };
   }
   if (repository === undefined) {
     return { ...itself(files), note: 'there is no git history: the contract is compared with its snapshot, which any change may renew' };
@@ -74,13 +77,14 @@ function earlierIn(repository: Repository, { files, now, storedSince }: EarlierO
   const [stages, stored] = [history.sinceRelease(until), history.storedSince(storedSince, until)];
   const last = stages.at(-1);
   const note = noteOn(trunk, base);
+  const released = () => history.releasedSince(storedSince, until);
   if (last === undefined) {
     const found = itself(files);
     const isNew = 'no earlier commit has this contract: there is nothing that it could break';
     const isAgain = 'no commit since the last release has this contract: there is nothing but stored events that it could break';
-    return { ...found, stored: [...stored, ...found.stages], repository, note: note ?? (stored.length === 0 ? isNew : isAgain) };
+    return { ...found, stored: [...stored, ...found.stages], released, repository, note: note ?? (stored.length === 0 ? isNew : isAgain) };
   }
-  const all = { stages, stored, repository, ...(note !== undefined && { note }) };
+  const all = { stages, stored, released, repository, ...(note !== undefined && { note }) };
   return until === head ? { ...all, steps: stages } : { ...all, steps: [last], commits: history.between(until, head) };
 }
 
@@ -92,7 +96,7 @@ function noteOn(trunk: string | undefined, base: string | undefined): string | u
 
 /** The one contract that there is to compare with. */
 function only(...stages: readonly Stage[]): Earlier {
-  return { steps: stages, stages, stored: stages };
+  return { steps: stages, stages, stored: stages, released: () => [] };
 }
 
 /** Where nothing tells what was, the snapshot itself. */

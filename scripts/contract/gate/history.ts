@@ -19,6 +19,14 @@ export const SHALLOW =
   'this clone is shallow, and the commits that the contract has to be compared with are not in it: git fetch --unshallow, ' +
   "or fetch-depth: 0 in GitHub's checkout; the check can also be told what to compare with by --against";
 
+/** A release, and the contract that it serves. */
+export interface ReleasedStage {
+  /** As a tag says, or the commit of a tag that does not; in milliseconds. */
+  readonly madeAt: number;
+  /** Undefined when the release had no contract. */
+  readonly stage: Stage | undefined;
+}
+
 export class History {
   readonly #repository: Repository;
   readonly #path: string;
@@ -47,6 +55,11 @@ export class History {
     const from = oldest.madeAt <= time ? oldest.commit : this.#repository.commitAt(time, commit);
     const released = releases.map((release) => release.commit).reverse();
     return this.#stages([...this.#since(from, commit), ...released, ...this.#sinceRelease(commit)]);
+  }
+
+  /** The releases up to `commit` that ran since `time`, the last first: but for the oldest, each was made later. */
+  releasedSince(time: number, commit: string): ReleasedStage[] {
+    return this.#releasesSince(time, commit).map((release) => ({ madeAt: release.madeAt, stage: this.at(release.commit) }));
   }
 
   /** The contract in the commits after one up to another, and before the first of them. */

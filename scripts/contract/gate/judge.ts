@@ -3,6 +3,8 @@ import type { Contract } from '../../../src/contract/contract.ts';
 import { type ContractDocument, contractDocument } from '../../../src/contract/document.ts';
 import { type ContractChange, isBreaking, row } from '../change.ts';
 import { contractChanges } from '../compatibility.ts';
+import { own } from '../keywords.ts';
+import { aboutType } from '../part-changes.ts';
 import { breaks } from '../schema-changes.ts';
 import type { Earlier } from './earlier.ts';
 import { compareLedgers, isNamed, type LedgerLine, linesOf, nameOf } from './ledger.ts';
@@ -122,7 +124,10 @@ function ledgerProblems({ steps, stages }: Earlier, lines: ReturnType<typeof lin
   ];
 }
 
-/** Whether retention has removed every event of the version: the ledger tells when the next one came. */
+/**
+ * Whether retention has removed every event of the version. The ledger tells when the next one came, and releases tell when it was
+ * served: a release publishes the earlier one until the next release takes its place.
+ */
 function isGone(
   type: string,
   version: number,
@@ -138,7 +143,19 @@ function isGone(
     return raises ? [[date, merged?.get(text) ?? new Date().toISOString().slice(0, 10)].sort().at(-1) as string] : [];
   });
   const last = dates.sort().at(-1);
-  return last !== undefined && Date.parse(last) < storedSince;
+  return last !== undefined && Date.parse(last) < storedSince && !isReleased(type, version, earlier, storedSince);
+}
+
+/** Whether a release may have taken the version since then. Without any release, the main line is what is served. */
+function isReleased(type: string, version: number, { released }: Earlier, since: number): boolean {
+  const releases = released();
+  const oldest = releases.at(-1);
+  if (oldest === undefined) return false;
+  // Nobody knows what was served before the first release.
+  if (oldest.madeAt > since) return true;
+  return releases.some(({ stage }) => {
+    return stage !== undefined && own(stage.document['x-drafts'], type) !== undefined && aboutType(stage.document, type).version <= version;
+  });
 }
 
 function isWithin(version: number, change: string): boolean {

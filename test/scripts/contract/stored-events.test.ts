@@ -150,7 +150,7 @@ describe('a version', () => {
 });
 
 describe('an upcast', () => {
-  /** Version 2 since so many days, by the ledger and by git. */
+  /** Version 2 since so many days, by the ledger and by git; released at once. */
   async function raised(said: number, committed: number): Promise<Repository> {
     const repository = await contractRepository();
     repository.git('tag', 'v1.0.0');
@@ -160,6 +160,7 @@ describe('an upcast', () => {
     repository.write('contract.ledger.jsonl', repository.read('contract.ledger.jsonl').replace(/"date":"[^"]*"/, `"date":"${ago(said)}"`));
     repository.commit('Let shares be more', ago(committed));
     repository.push();
+    repository.git('tag', 'v2.0.0');
     raise(repository, 2);
     return repository;
   }
@@ -201,6 +202,31 @@ describe('an upcast', () => {
     raise(repository, 3, from(1), from(2, OLD.replace('max(1)', 'max(2)')));
     expect(await repository.renew()).toMatchObject(PASSED);
     expect(await repository.check()).toMatchObject(PASSED);
+  });
+
+  test('may not go while the last release publishes its version, and then counts from the release that does not', async () => {
+    using repository = await raised(60, 60);
+    repository.git('tag', '--delete', 'v2.0.0');
+    const refused = { code: 1, stdout: expect.stringContaining('no upcast from 1') };
+    expect(await repository.renew()).toMatchObject(refused);
+    repository.git('stash', '--quiet');
+    repository.release('v2.0.0', ago(3));
+    repository.git('stash', 'pop', '--quiet');
+    expect(await repository.renew()).toMatchObject(refused);
+    repository.git('tag', '--delete', 'v2.0.0');
+    repository.release('v2.0.0', ago(10));
+    expect(await repository.renew('--retention-days', '30')).toMatchObject(refused);
+    expect(await repository.renew()).toMatchObject(PASSED);
+    expect(await repository.check()).toMatchObject(PASSED);
+  });
+
+  test('counts from the line where nothing was released, and not from before the first release', async () => {
+    using repository = await raised(60, 60);
+    repository.git('tag', '--delete', 'v1.0.0', 'v2.0.0');
+    expect(await repository.renew()).toMatchObject(PASSED);
+    repository.release('v1.0.0', ago(3));
+    await repository.overwriteSnapshot();
+    expect(await repository.check()).toMatchObject({ code: 1, stdout: expect.stringContaining('no upcast from 1') });
   });
 });
 
