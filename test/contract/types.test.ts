@@ -25,11 +25,14 @@ test('a channel or a pattern knows its events', () => {
   expectTypeOf<EventOn<'backtest.*'>['type']>().toEqualTypeOf<BacktestType>();
   expectTypeOf<EventOn<'forge.**'>['type']>().toEqualTypeOf<EventTypeOf<'forge'>>();
   expectTypeOf<EventOn<'backtest.abc'>['channel']>().toEqualTypeOf<`backtest.${string}`>();
-  expectTypeOf<EventOn<'strategy.s'>['type']>().toEqualTypeOf<EventTypeOf<'prophet' | 'cartographe' | 'chevalier'>>();
+  // Services and families may be added.
+  expectTypeOf<EventTypeOf<'prophet' | 'cartographe' | 'chevalier'>>().toExtend<EventOn<'strategy.s'>['type']>();
+  expectTypeOf<Extract<EventOn<'strategy.s'>['type'], EventTypeOf<'forge'>>>().toBeNever();
   expectTypeOf<EventOn<'**'>['type']>().toEqualTypeOf<CourierEvent['type']>();
   expectTypeOf<EventOn<string>['type']>().toEqualTypeOf<CourierEvent['type']>();
   expectTypeOf<Matching<Lumiere, '*'>>().toEqualTypeOf<'global'>();
-  expectTypeOf<Matching<Lumiere, '*.x'>>().toEqualTypeOf<'user' | 'strategy' | 'backtest'>();
+  expectTypeOf<'user' | 'strategy' | 'backtest'>().toExtend<Matching<Lumiere, '*.x'>>();
+  expectTypeOf<Extract<Matching<Lumiere, '*.x'>, 'global' | 'forge.job'>>().toBeNever();
   expectTypeOf<Matching<Lumiere, 'forge.job.x' | 'global'>>().toEqualTypeOf<'forge.job' | 'global'>();
   expectTypeOf<Matching<Lumiere, 'nope.x'>>().toBeNever();
   expectTypeOf<Extract<Received<'global'>, { type: 'courier.gap' }>['data']['reason']>().toEqualTypeOf<

@@ -127,6 +127,11 @@ export const hook = () => usePortfolioEvents('p1', { types: ['risk.limit_breache
   run('npx', 'tsc', '-p', 'tsconfig.client.json', '--noEmit');
 });
 
+test('whatever is in the tree compiles as it stands', { timeout: 120_000 }, () => {
+  run('npm', 'run', '-s', 'build');
+  run('npx', 'tsc');
+});
+
 test('what a Python program may write has changed', () => {
   const python = `${ROOT}client/python/.venv/bin/python`;
   run(process.execPath, `${ROOT}scripts/python.ts`, '--only', 'environment');
