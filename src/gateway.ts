@@ -108,6 +108,7 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
       contract,
       subscribed: () => connections.open,
       onError: (error) => failures.report('log', 'who uses the contract cannot be stored; that is tried again each minute', error),
+      onRecovered: () => logger.info('who uses the contract is stored again'),
     }),
   );
   const draining = new AbortController();

@@ -1,4 +1,6 @@
 /** `courier history`, `courier stats`, `courier health`: what the gateway has and how it is. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { TRPCClientError } from '@trpc/client';
 import type { EventType } from '../../src/contracts/lumiere/contract.ts';
 import { type ConnectionOptions, getJson, httpClient } from './connection.ts';
 import { CliError } from './errors.ts';
@@ -21,8 +23,13 @@ export async function history(patterns: readonly string[], options: HistoryOptio
   const { newest, types, limit } = options;
   let { after, before } = options;
   for (;;) {
-    const order = newest ? 'newest' : 'oldest';
-    const page = await trpc.events.history.query({ channels: [...patterns], order, after, before, types, limit });
+    const from = { order: newest ? 'newest' : 'oldest', after, before } as const;
+    const page = await trpc.events.history.query({ channels: [...patterns], ...from, types, limit }).catch(async (error: unknown) => {
+      const pauseMs = options.all ? pauseOf(error) : undefined;
+      if (pauseMs === undefined) throw error;
+      await sleep(pauseMs);
+    });
+    if (page === undefined) continue;
     if (page.gap !== null) {
       const { reason, requested, resumed_from } = page.gap;
       if (reason === 'unreadable') tell(`gap (${reason}): events after ${requested}, up to ${resumed_from}, have no present form`);
@@ -36,6 +43,12 @@ export async function history(patterns: readonly string[], options: HistoryOptio
     if (page.has_more) tell({ style: 'dim', text: `there is more: ${newest ? '--before' : '--after'} ${page.next}, or --all` });
     return;
   }
+}
+
+/** How long a limit asks to wait, in ms; undefined for another error. */
+function pauseOf(error: unknown): number | undefined {
+  const data = error instanceof TRPCClientError ? (error.data as { code?: string; retryAfterMs?: number } | null) : null;
+  return data?.code === 'TOO_MANY_REQUESTS' ? data.retryAfterMs : undefined;
 }
 
 export async function stats(options: ConnectionOptions & { readonly json?: boolean | undefined }): Promise<void> {

@@ -110,7 +110,11 @@ export function draftUnion(
   const [first, ...rest] = forms.map((form) => draftSchema(form, idFields)) as [FormSchema, ...FormSchema[]];
   const types = forms.map(({ type }) => type).join(', ');
   return z.discriminatedUnion('type', [first, ...rest], {
-    error: (issue) => (issue.code === 'invalid_union' ? `must be one of ${types}` : undefined),
+    error: ({ code, input }) => {
+      if (code !== 'invalid_union') return undefined;
+      const isMissing = (input as { readonly type?: unknown }).type === undefined;
+      return isMissing ? `is missing: one of ${types}` : `must be one of ${types}`;
+    },
   });
 }
 

@@ -11,6 +11,8 @@ export class KeptClients {
   readonly #bySub: Readonly<Record<Role, Map<string, Map<string, KeptClient>>>> = { user: new Map(), service: new Map(), admin: new Map() };
   /** The one that was added to longest ago first. */
   readonly #inOrder: Readonly<Record<Role, Set<KeptClient>>> = { user: new Set(), service: new Set(), admin: new Set() };
+  /** The day of all uses of a client that has as many as are kept. */
+  readonly #fullOn = new WeakMap<KeptClient, number>();
   #bytes = 0;
 
   get size(): number {
@@ -36,9 +38,11 @@ export class KeptClients {
   note(client: Client, use: string, day: number): void {
     const kept = this.#keep(client);
     const known = kept.uses.get(use);
-    if (known === undefined) this.#bytes += bytesOf(use);
+    if (known === undefined) {
+      if (kept.uses.size === BOUNDS.uses && !this.#makeRoom(kept, day)) return;
+      this.#bytes += bytesOf(use);
+    }
     kept.uses.set(use, Math.max(day, known ?? day));
-    if (kept.uses.size > BOUNDS.uses) this.#forget(kept, oldestOf(kept.uses));
     this.#dropSurplus();
   }
 
@@ -75,6 +79,18 @@ export class KeptClients {
     this.#inOrder[role].add(kept);
     if (own.size > BOUNDS.ofPrincipal) this.#drop(own.values().next().value as KeptClient);
     return kept;
+  }
+
+  /** Forgets the oldest use of a client that has as many as are kept. False when none is older than `day`. */
+  #makeRoom(kept: KeptClient, day: number): boolean {
+    if (this.#fullOn.get(kept) === day) return false;
+    const oldest = oldestOf(kept.uses);
+    if ((kept.uses.get(oldest) ?? day) >= day) {
+      this.#fullOn.set(kept, day);
+      return false;
+    }
+    this.#forget(kept, oldest);
+    return true;
   }
 
   #dropSurplus(): void {

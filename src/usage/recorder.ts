@@ -21,8 +21,10 @@ export interface UsageDeps {
   readonly contract: Contract;
   /** Who subscribes to something now. What lasts is noted anew each day. */
   readonly subscribed: () => readonly (Caller & { readonly subscriptions: readonly { readonly filter: Filter }[] })[];
-  /** Told when uses cannot be stored, until they can again. */
+  /** Told once when uses cannot be stored. */
   readonly onError: (error: unknown) => void;
+  /** Told when they can be again. */
+  readonly onRecovered?: () => void;
   /** In ms since 1970. */
   readonly now?: () => number;
 }
@@ -121,6 +123,7 @@ export class UsageRecorder implements Usage, AsyncDisposable {
     this.#pending = new KeptClients();
     try {
       await this.#deps.store.add(written.all, today);
+      if (this.#isFailing) this.#deps.onRecovered?.();
       this.#isFailing = false;
     } catch (error) {
       for (const client of written.all) this.#pending.add(client, today);

@@ -25,7 +25,7 @@ test('the types of a family are those that may be published there', () => {
 describe('bad input is refused with the path of the field', () => {
   test.each([
     ['an unknown type', { ...progress, type: 'backtest.exploded' }, /^type: must be one of backtest\.started, /],
-    ['no type', { channel: 'global' }, /^type: /],
+    ['no type', { channel: 'global' }, /^type: is missing: one of backtest\.started, /],
     [
       'a channel outside the grammar',
       { ...progress, channel: 'backtest.a.b' },

@@ -334,6 +334,48 @@ describe('of a family that the contract does not have any more', () => {
   });
 });
 
+test("a condition of a contract that fails is the gateway's own failure, without its words, on every surface", async () => {
+  const failing = defineContract({
+    name: 'weather',
+    families,
+    services: {
+      stations: defineService({
+        events: {
+          'station.measured': {
+            ...measured,
+            data: z.strictObject({
+              station_id: id,
+              note: z
+                .string()
+                .refine((note) => {
+                  if (note === 'boom') throw new Error('what nobody else may read');
+                  return true;
+                })
+                .optional(),
+            }),
+            examples: [{ station_id: 'oslo' }],
+          },
+        },
+      }),
+    },
+  });
+  const errors: unknown[] = [];
+  await using gateway = await startGateway({}, {}, { contract: failing, onError: (error) => errors.push(error) });
+  const token = await gateway.token('root', 'admin');
+  const draft = { type: 'station.measured', channel: 'station.oslo', data: { station_id: 'oslo', note: 'boom' } };
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+  const plain = await fetch(`${gateway.url}/publish`, { method: 'POST', headers, body: JSON.stringify(draft) });
+  expect([plain.status, await plain.json()]).toEqual([500, expect.objectContaining({ detail: 'internal error' })]);
+  await using ws = gateway.webSocketClient(token);
+  for (const client of [gateway.httpClient(token), ws.trpc]) {
+    await expect(client.events.publish.mutate(draft as never)).rejects.toMatchObject({
+      message: 'internal error',
+      data: { code: 'INTERNAL_SERVER_ERROR' },
+    });
+  }
+  expect(errors).toHaveLength(3);
+});
+
 test('a live subscriber gets what is published now as it is, and a duplicate has the receipt of the first', async () => {
   await using gateway = await startGateway({}, {}, { contract: after });
   const token = await gateway.token('root', 'admin');

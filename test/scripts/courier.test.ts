@@ -206,6 +206,17 @@ describe('trouble is one line and an exit code', () => {
     expect(nameless.stderr).toEqual([expect.stringMatching(/^courier: cannot reach the gateway at http:\/\/nohost\.invalid: [a-z ]*name/)]);
   });
 
+  test('a limit, which history waits for where it reads page after page', async () => {
+    await using gateway = await startGateway({ COURIER_LIMITS: '{"admin": {"queriesPerSecond": 1}}' });
+    const admin = gateway.httpClient(await gateway.token('root', 'admin'));
+    const events = ['a', 'b', 'c'].map(
+      (job_id) => ({ type: 'forge.job.started', channel: 'global', data: { job_id, kind: 'k' } }) as const,
+    );
+    await admin.events.publishBatch.mutate(events);
+    await using all = runCli(['history', '**', '--all', '--limit', '1', '--json'], forGateway(gateway));
+    expect([await all.exit, all.stdout.length]).toEqual([0, 3]);
+  });
+
   test('an empty token, which is not the same as none', async () => {
     await using gateway = await startGateway();
     await using variable = runCli(['stats'], { ...forGateway(gateway), COURIER_TOKEN: '' });
