@@ -18,7 +18,7 @@ export function Types({ document }: { readonly document: ContractDocument }): Re
     .map(([service, types]) => ({ service, types: types.filter(isFound) }))
     .filter(({ types }) => types.length > 0);
   const notices = document['x-notices'].filter(isFound);
-  const found = services.reduce((sum, { types }) => sum + types.length, notices.length);
+  const found = services.reduce((sum, { types }) => sum + types.length, 0);
   return (
     <>
       <Title order={2} size="h5">
@@ -28,9 +28,10 @@ export function Types({ document }: { readonly document: ContractDocument }): Re
         <SearchField placeholder={`${typesOf(document)[0]?.split('.', 1)[0]}.`} value={search} onChange={setSearch} />
         <Text size="sm" c="dimmed" role="status" mt={4}>
           {count(found)} {found === 1 ? 'type' : 'types'}
+          {notices.length > 0 && `, and ${count(notices.length)} ${notices.length === 1 ? 'notice' : 'notices'}`}
         </Text>
       </div>
-      {found === 0 && <Empty title="No type is found">None has this in its name.</Empty>}
+      {found + notices.length === 0 && <Empty title="No type is found">None has this in its name.</Empty>}
       {services.map(({ service, types }) => (
         <Stack key={service} gap="xs" data-service={service}>
           <Title order={3} size="h6" className="text">
