@@ -49,7 +49,7 @@ test('connections are listed with who, since when, over what, how many subscript
       role: 'service',
       transport: 'plain',
       subscriptions: 1,
-      channels: [...families, 'global'],
+      channels: ['global', ...families],
     }),
   ]);
   expect(connections[0]?.since.getTime()).toBeGreaterThanOrEqual(before.getTime());
