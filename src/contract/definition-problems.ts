@@ -10,8 +10,9 @@ import { pascalCase } from './names.ts';
 
 const CONTRACT = /^[a-z][a-z0-9_-]{0,63}$/;
 const NAME = /^[a-z][a-z0-9_]{0,63}$/;
-/** A part of a channel's name has 64 characters at most. */
-const DOTTED = /^[a-z][a-z0-9_]{0,63}(\.[a-z][a-z0-9_]{0,63})*$/;
+const DOTTED = /^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$/;
+/** A segment of a channel's name, and of a pattern, has 64 characters at most. */
+const LONG_SEGMENT = /[^.]{65}/;
 /** Characters in a family's name and in a type's, at most: a channel's name has 255, and ends in a dot and an id of 64. */
 const [MAX_FAMILY_LENGTH, MAX_TYPE_LENGTH] = [190, 128];
 /** First parts of procedures' names that are Courier's own, or will be, and those that tRPC allows nobody. */
@@ -60,9 +61,9 @@ function problemsWithin({ name, families, services }: ContractDefinition): strin
 function familyProblems(family: string, id: string): string[] {
   const at = `families.${family}`;
   const problems: string[] = [];
-  if (!DOTTED.test(family) || family.length > MAX_FAMILY_LENGTH)
+  if (!DOTTED.test(family) || family.length > MAX_FAMILY_LENGTH || LONG_SEGMENT.test(family))
     problems.push(
-      `${at}: the name must be parts of a-z 0-9 _ that begin with a letter, separated by dots, ${MAX_FAMILY_LENGTH} characters at most`,
+      `${at}: the name must be parts of 1 to 64 of a-z 0-9 _ that begin with a letter, separated by dots, ${MAX_FAMILY_LENGTH} characters at most`,
     );
   else if (COMMON_FAMILIES.some((common) => common === family)) problems.push(`${at}: it is always there`);
   else if (RESERVED.has(family.split('.', 1)[0] as string)) problems.push(`${at}: the first part of the name is Courier's own, or tRPC's`);

@@ -37,7 +37,7 @@ same<EventOn<'**', Contract>, EventOn<'**', Harbour>>((value) => value, (value) 
 same<EventDraft<Contract>, EventDraft<Harbour>>((value) => value, (value) => value);
 same<keyof TRPCClient<RouterOf<Contract>>, keyof TRPCClient<RouterOf<Harbour>>>((value) => value, (value) => value);
 
-export const client = new CourierClient<Contract>({ url: 'http://127.0.0.1:1', token: 't', contract: CONTRACT_HASH });
+export const client = new CourierClient<Contract>({ url: 'http://127.0.0.1:1', token: 't', contractHash: CONTRACT_HASH });
 export const publisher = new BackgroundPublisher<Contract>(client);
 export const trpc = createTRPCClient<RouterOf<Contract>>({ links: [] });
 export const types: readonly EventData<Contract, 'container.stowed'>['block'][] = EVENT_TYPES;

@@ -65,7 +65,9 @@ describe('is refused, with its place:', () => {
     ...['Ship', 'a..b', 'a.1', '.a', `${'a'.repeat(191)}`].map((name): [string, object, string[]] => [
       `the family ${name.slice(0, 10)}`,
       withFamily(name),
-      [`families.${name}: the name must be parts of a-z 0-9 _ that begin with a letter, separated by dots, 190 characters at most`],
+      [
+        `families.${name}: the name must be parts of 1 to 64 of a-z 0-9 _ that begin with a letter, separated by dots, 190 characters at most`,
+      ],
     ]),
     ['an id', withFamily('a', 'theId'), ['families.a.id: "theId" must be the name of a field, of a-z 0-9 _']],
     ['an id that JavaScript has', withFamily('a', 'constructor'), ['families.a.id: no id can be called "constructor"']],
@@ -155,7 +157,7 @@ describe('is refused, with its place:', () => {
       'a part of a name that no channel may have',
       withFamily(`a.${'b'.repeat(65)}`),
       [
-        `families.a.${'b'.repeat(65)}: the name must be parts of a-z 0-9 _ that begin with a letter, separated by dots, 190 characters at most`,
+        `families.a.${'b'.repeat(65)}: the name must be parts of 1 to 64 of a-z 0-9 _ that begin with a letter, separated by dots, 190 characters at most`,
       ],
     ],
     ...['0', '2', '1.5', 'x'].map((earlier): [string, object, string[]] => [

@@ -60,9 +60,9 @@ describe('data of another form', () => {
     [
       'makes nothing of it',
       from(1, OLD, '() => { throw new Error(); }'),
-      'it makes nothing of the example of version 1: {"order_id":"o1","share":0.5}',
+      'its upcast failed with Error, from the example of version 1: {"order_id":"o1","share":0.5}',
     ],
-    ['makes what is refused', from(1, OLD, "(old) => ({ ...old, share: '1' } as never)"), 'it makes nothing of the example'],
+    ['makes what is refused', from(1, OLD, "(old) => ({ ...old, share: '1' } as never)"), 'refuses (data.share: invalid_type)'],
   ])('needs one that does not only look like a way: it %s', async (_, upcast, reason) => {
     using repository = await contractRepository();
     repository.change(WIDER);

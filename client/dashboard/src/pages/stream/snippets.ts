@@ -101,7 +101,7 @@ function typescriptClient({ url, isPackaged }: Target): string[] {
     '// Written by: courier contract export --format typescript --output contract.ts',
     "import { CONTRACT_HASH, type Contract } from './contract.ts';",
     '',
-    `const courier = new CourierClient<Contract>({ url: ${js(url)}, ${token}, contract: CONTRACT_HASH });`,
+    `const courier = new CourierClient<Contract>({ url: ${js(url)}, ${token}, contractHash: CONTRACT_HASH });`,
   ];
 }
 
