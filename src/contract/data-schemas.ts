@@ -78,6 +78,16 @@ interface Condition {
   readonly format?: string | undefined;
   readonly pattern?: RegExp | undefined;
   readonly fn?: unknown;
+  /** The bound of a length, or of a number. */
+  readonly bound?: number | undefined;
+}
+
+/** What conditions call their bounds. */
+interface Bounds {
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly length?: number;
+  readonly value?: number;
 }
 
 /** Whether a function says of itself that it gives a promise. */
@@ -89,16 +99,19 @@ export function isAsync(fn: unknown): boolean {
 function conditionsOf(schema: z.ZodType): Condition[] {
   const def = schema.def as { check?: string; checks?: z.core.$ZodCheck[] };
   const attached = (def.checks ?? []).map(({ _zod }): Condition => {
-    const { check, format, pattern, fn } = _zod.def as Condition;
-    return { check, format, pattern, fn: fn ?? _zod.check };
+    const { check, format, pattern, fn, minimum, maximum, length, value } = _zod.def as Condition & Bounds;
+    return { check, format, pattern, fn: fn ?? _zod.check, bound: minimum ?? maximum ?? length ?? value };
   });
   return def.check === undefined ? attached : [def as Condition, ...attached];
 }
 
 /** Why JSON Schema does not say the whole of a condition: two versions that differ there only would be taken for the same. */
-function unsaid({ check, format, pattern, fn }: Condition): string | undefined {
+function unsaid({ check, format, pattern, fn, bound }: Condition): string | undefined {
   if (isAsync(fn)) return 'a condition may not be async';
   if (!CONDITIONS.has(check)) return `the condition ${check} is not known to all clients`;
+  if (check === 'multiple_of' && bound === 0) return 'nothing is a multiple of 0';
+  if (bound !== undefined && !Number.isFinite(bound)) return `${bound} is no bound: leave it out`;
+  if (bound !== undefined && check.includes('length') && !(Number.isSafeInteger(bound) && bound >= 0)) return `${bound} is no length`;
   if (check !== 'string_format') return undefined;
   if (format === 'url') return 'z.url() changes what publishers send: give it a z.string().regex(...)';
   if (pattern === undefined) return `the format ${format} says no pattern to clients: give it a z.string().regex(...)`;

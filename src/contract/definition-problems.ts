@@ -48,7 +48,7 @@ function problemsWithin({ name, families, services }: ContractDefinition): strin
   }
   if (Object.keys(services).length === 0) problems.push('services: there is none');
   problems.push(
-    ...sameNames('family', Object.keys(families), pascalCase),
+    ...sameNames('family', [...new Set([...COMMON_FAMILIES, ...Object.keys(families)])], pascalCase),
     ...sameNames(
       'event type',
       types.map(({ type }) => type),

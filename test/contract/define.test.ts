@@ -83,6 +83,11 @@ describe('is refused, with its place:', () => {
       ['family a.b: code would call it AB, as a_b'],
     ],
     [
+      'a family of the hook of one that is always there',
+      { ...whole, families: { ...whole.families, user_: { id: 'x' } } },
+      ['family user_: code would call it User, as user'],
+    ],
+    [
       'types of one name',
       withService('other', { 'station.measured': measured }),
       ['event type station.measured: code would call it StationMeasured, as station.measured'],
@@ -265,6 +270,10 @@ describe('data cannot have', () => {
       other('no meta can be called "maxLength": documents would have it in place of what is checked'),
     ],
     ['a field that every object has', z.strictObject({ toString: z.string().optional() }), other('no field can be called "toString"')],
+    ['a bound without an end', z.number().max(Infinity), other('Infinity is no bound: leave it out')],
+    ['a length below 0', z.string().max(-1), other('-1 is no length')],
+    ['a part of a length', z.array(z.string()).min(0.5), other('0.5 is no length')],
+    ['a multiple of 0', z.number().multipleOf(0), other('nothing is a multiple of 0')],
     ['one of no values', z.enum([]), other('nothing can be of it')],
     ['one of no alternatives', z.union([]), other('nothing can be of it')],
     ['half of a character for a value', z.enum(['\ud800']), other('must be JSON')],
