@@ -66,7 +66,7 @@ export function asyncApiDocument(document: ContractDocument, { version, contract
   return {
     asyncapi: '3.1.0',
     info: {
-      title: 'Courier',
+      title: `Courier: ${document['x-name']}`,
       version,
       description:
         'A typed event gateway, seen from its clients: services send drafts of events over HTTP, subscribers receive events over WebSocket. ' +
