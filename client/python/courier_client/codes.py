@@ -78,7 +78,7 @@ CLOSE_CODES: dict[int, CloseMeaning] = {
     4400: CloseMeaning(
         "BAD_REQUEST",
         "no",
-        "A channel, a type or the position is not one of Courier: mend it.",
+        "A channel, a type or the position is none that the gateway has: mend what the message names.",
     ),
     4408: CloseMeaning("UNAUTHORIZED", "no", "Check that nothing on the way drops the headers."),
     4429: CloseMeaning("TOO_MANY_REQUESTS", "after-delay", "Keep to the limits."),

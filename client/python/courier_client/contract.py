@@ -26,7 +26,7 @@ from .envelope import (
     Receipt,
     checked,
 )
-from .errors import invalid_argument
+from .errors import Issue, invalid_argument
 from .options import EventOptions
 
 __all__ = [
@@ -65,6 +65,9 @@ PublishT_co = TypeVar("PublishT_co", covariant=True)
 PublishNowT_co = TypeVar("PublishNowT_co", covariant=True)
 SubmitT_co = TypeVar("SubmitT_co", covariant=True)
 ResultT_co = TypeVar("ResultT_co", covariant=True)
+
+MAX_NAMED_TYPES = 20
+"""Types that the message of an error lists."""
 
 
 class Channel:
@@ -138,6 +141,17 @@ class Contract(Generic[EventT_co, TypeT_co, PublishT_co, PublishNowT_co, SubmitT
         raise invalid_argument(
             f"channel {name!r} is no channel of this contract: {_expected(self.families)}", path="channel"
         )
+
+    def issues_of_types(self, names: Sequence[str]) -> list[Issue]:
+        """One for each name that is no type of this contract. A gateway with a newer contract may know it."""
+        known = list(self.events)
+        more = len(known) - MAX_NAMED_TYPES
+        expected = ", ".join(known[:MAX_NAMED_TYPES]) + (f" or {more} more" if more > 0 else "")
+        return [
+            Issue(f"types.{index}", f"type {name!r} is no type of this contract: it must be one of {expected}")
+            for index, name in enumerate(names)
+            if name not in self.events
+        ]
 
 
 class ContractModule(Protocol[EventT_co, TypeT_co, PublishT_co, PublishNowT_co, SubmitT_co]):

@@ -30,7 +30,7 @@ from ._filter import Filter
 from ._incoming import Notice, message_of
 from .contract import Contract
 from .envelope import CourierGapData, CourierGapEvent, CourierLiveEvent, Event
-from .errors import ClosedError, CourierError, GapError, invalid_argument
+from .errors import ClosedError, CourierError, GapError, InvalidInputError, invalid_argument
 from .events import AnyEvent
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class Subscription(Generic[EventT]):
         if not callable(on_gap) and on_gap not in {"continue", "fail"}:
             raise invalid_argument(f"on_gap must be 'continue', 'fail' or a function, not {on_gap!r}", path="on_gap")
         self._contract = contract
+        self._types = filter_.types or ()
         self._on_closed = on_closed
         self._on_gap = on_gap
         self._on_state = on_state
@@ -205,8 +206,19 @@ class Subscription(Generic[EventT]):
             self._position = await position if inspect.isawaitable(position) else position
             self._must_load_cursor = False
         if self._pending is None:
-            self._pending = message_of(await self._connection.receive(), self._contract)
+            try:
+                message = await self._connection.receive()
+            except InvalidInputError as refusal:
+                self._explain(refusal)
+                raise
+            self._pending = message_of(message, self._contract)
         return self._pending
+
+    def _explain(self, refusal: InvalidInputError) -> None:
+        """Names the types that are wrong: the gateway's own words are cut off, as a close frame holds 123 bytes."""
+        issues = self._contract.issues_of_types(self._types) if refusal.message.startswith("types") else []
+        if issues:
+            refusal.message, refusal.issues = issues[0].message, tuple(issues)
 
     async def _handle(self, message: EventT | Notice) -> EventT | None:
         """Handles the pending message. Returns an event to give to the consumer, and None for a notice."""

@@ -103,8 +103,14 @@ async def test_a_refused_subscription_ends(gateway: Gateway) -> None:
     async with connected(gateway) as client:
         with pytest.raises(InvalidInputError, match=r"a\.\.b"):
             await anext(client.subscribe("a..b", on_gap="fail"))
-        with pytest.raises(InvalidInputError, match="types"):
+        with pytest.raises(InvalidInputError, match="type") as caught:
             await anext(client.subscribe("**", types="no.such.type", on_gap="fail"))  # type: ignore[arg-type]
+        assert [issue.path for issue in caught.value.issues] == ["types.0"]
+        assert caught.value.message == caught.value.issues[0].message
+        assert caught.value.message.startswith(
+            "type 'no.such.type' is no type of this contract: it must be one of backtest.started, "
+        )
+        assert "not one of Courier" not in str(caught.value)
         with pytest.raises(InvalidInputError, match="position"):
             await anext(client.subscribe("**", last_event_id="yesterday!", on_gap="fail"))
         for nothing in ([], "", ["backtest.b1", ""]):
