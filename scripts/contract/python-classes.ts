@@ -4,6 +4,12 @@ import { docstring, laidOut, list, quoted } from './python-text.ts';
 /** The names of the classes and aliases of a module. */
 export class Names {
   readonly #owners = new Map<string, string>();
+  readonly #fields: ReadonlySet<string>;
+
+  /** @param fields of models: within its model, a field hides what the module calls the same. */
+  constructor(fields: readonly string[]) {
+    this.#fields = new Set(fields);
+  }
 
   has(name: string): boolean {
     return this.#owners.has(name);
@@ -17,10 +23,10 @@ export class Names {
     return name;
   }
 
-  /** The name, with a number when it is taken. */
+  /** The name, with a number when it is taken, or when a field has it. */
   free(name: string, owner: string): string {
     let free = name;
-    for (let number = 2; this.has(free); number++) free = `${name}${number}`;
+    for (let number = 2; this.has(free) || this.#fields.has(free); number++) free = `${name}${number}`;
     return this.claim(free, owner);
   }
 

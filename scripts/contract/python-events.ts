@@ -19,6 +19,9 @@ import {
 } from './python-text.ts';
 import type { ObjectClasses } from './python-types.ts';
 
+/** Names that the class of the channels uses itself. */
+const NO_METHODS: ReadonlySet<string> = new Set(['staticmethod', 'str']);
+
 /** A channel family. */
 export interface Family {
   readonly name: string;
@@ -54,7 +57,7 @@ const NO_PARAMETERS: ReadonlySet<string> = new Set(
 /** Names of the module, which no builder may have. */
 export const NO_BUILDERS: ReadonlySet<string> = new Set([
   ...BUILTINS,
-  ...'channels checked channel_of matching one_of overload dt'.split(' '),
+  ...'annotations channels checked channel_of matching multiple_of one_of overload dt'.split(' '),
 ]);
 
 export function familiesOf(document: ContractDocument, names: Names): Family[] {
@@ -66,9 +69,10 @@ export function familiesOf(document: ContractDocument, names: Names): Family[] {
 }
 
 function patternOf({ pattern, const: only }: JsonSchema, family: string): string {
-  if (pattern !== undefined) return pythonPattern(pattern, `the channels of ${family}`);
+  const known = pattern === undefined ? undefined : pythonPattern(pattern);
+  if (known !== undefined) return known;
   if (typeof only === 'string') return only.replace(/[^A-Za-z0-9_]/g, '\\$&');
-  throw new TypeError(`the channels of ${family} have no pattern`);
+  throw new TypeError(`the channels of ${family} have no pattern that Python has`);
 }
 
 /** The family that a draft's first channel belongs to. */
@@ -90,7 +94,7 @@ export function channelClasses(families: readonly Family[]): string[] {
     const parameter = id === undefined ? undefined : identifier(id);
     const body = parameter === undefined ? `${channel}(${channel}.FORM)` : `${channel}.of(${parameter})`;
     const head = laidOut(
-      `    def ${functionName(name)}`,
+      `    def ${identifier(functionName(name), NO_METHODS)}`,
       list('(', parameter === undefined ? [] : [`${parameter}: str`], ')'),
       ` -> ${channel}:`,
     );

@@ -62,6 +62,11 @@ export function quoted(text: string): string {
   return `'${json.replaceAll('\\"', '"').replaceAll("'", "\\'")}'`;
 }
 
+/** Text for a comment on one line. */
+export function ascii(text: string): string {
+  return text.replaceAll(/[^\x20-\x7e]/gu, escaped);
+}
+
 /** A literal for any value of JSON. */
 export function literal(value: unknown): Code {
   if (value === null || value === undefined) return 'None';

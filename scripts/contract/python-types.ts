@@ -7,7 +7,7 @@ import type { JsonSchema, JsonType } from '../../src/contract/json-schema.ts';
 import { strangeKeyword, typesOf, valuesOf } from './keywords.ts';
 import { classOf, type Field, type Names, typedDict } from './python-classes.ts';
 import { isCommonPattern, pythonPattern } from './python-patterns.ts';
-import { type Code, className, docstring, flat, identifier, laidOut, list, literal, quoted, union } from './python-text.ts';
+import { ascii, type Code, className, docstring, flat, identifier, laidOut, list, literal, quoted, union } from './python-text.ts';
 
 /**
  * The types that stand for strings of exactly these patterns, and what callers may give. A date and time with an offset or of a
@@ -55,6 +55,8 @@ interface Type {
 export class TypeWriter {
   readonly #names: Names;
   readonly #source: string[] = [];
+  /** The patterns in the present field that the module does not check. */
+  readonly #unchecked: string[] = [];
 
   constructor(names: Names) {
     this.#names = names;
@@ -77,13 +79,15 @@ export class TypeWriter {
     const taken = new Set<string>();
     const lines: string[] = [];
     const fields = Object.entries(properties).map(([wire, property]): Field => {
-      const python = fieldName(wire, { has: (name) => taken.has(name) || NO_FIELDS.has(name) || this.#names.has(name) });
+      // A model takes a field by its name in Python too, which must not be that of another on the wire.
+      const isOfAnother = (name: string) => taken.has(name) || (name !== wire && Object.hasOwn(properties, name));
+      const python = fieldName(wire, { has: (name) => isOfAnother(name) || NO_FIELDS.has(name) || this.#names.has(name) });
       taken.add(python);
       const name = nestedName(names.base, wire);
       const type = this.#typeOf(property, `${path}.${wire}`, name);
       const { description } = property;
       const isRequired = required.includes(wire);
-      lines.push(modelField(python, wire, type, isRequired));
+      lines.push(...this.#unchecked.splice(0).map(uncheckedPattern), modelField(python, wire, type, isRequired));
       if (description !== undefined && description.trim() !== '') lines.push(docstring('    ', description));
       const none = type.nullable ? ['None'] : [];
       const input = this.#short([...type.inputs, ...none], `${name}Input`, path, roomFor(wire));
@@ -182,17 +186,16 @@ export class TypeWriter {
       inputs: [input],
       nullable: false,
     });
-    const { minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf, minItems, maxItems } = schema;
-    const bounds = fieldCall({ ge: minimum, gt: exclusiveMinimum, le: maximum, lt: exclusiveMaximum, multiple_of: multipleOf });
+    const { minItems, maxItems } = schema;
     switch (type) {
       case 'null':
         return { models: [], constraints: [], inputs: [], nullable: true };
       case 'boolean':
         return plain('bool', []);
       case 'integer':
-        return plain('int', bounds);
+        return this.#number('int', wholeBounds(schema), path, name);
       case 'number':
-        return plain('float', bounds);
+        return this.#number('float', schema, path, name);
       case 'string':
         return this.#string(schema, path, name);
       case 'array': {
@@ -210,6 +213,14 @@ export class TypeWriter {
     }
   }
 
+  #number(model: 'int' | 'float', schema: JsonSchema, path: string, name: string): Type {
+    const { minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf } = schema;
+    const bounds = fieldCall({ ge: minimum, gt: exclusiveMinimum, le: maximum, lt: exclusiveMaximum });
+    if (multipleOf === undefined) return { models: [model], constraints: bounds, inputs: [model], nullable: false };
+    const code = list('Annotated[', [model, ...bounds, `multiple_of(${multipleOf})`], ']');
+    return { models: [this.#alias(name, code, path)], constraints: [], inputs: [model], nullable: false };
+  }
+
   #string(schema: JsonSchema, path: string, name: string): Type {
     const { minLength, maxLength, pattern } = schema;
     const plain = (model: string, ...inputs: readonly string[]): Type => ({ models: [model], constraints: [], inputs, nullable: false });
@@ -220,7 +231,12 @@ export class TypeWriter {
     if (pattern === undefined || isCommonPattern(pattern)) {
       return { models: ['str'], constraints: fieldCall({ ...lengths, pattern }), inputs: ['str'], nullable: false };
     }
-    const match = list('matching(', [quoted(pythonPattern(pattern, path)), quoted(pattern)], ')');
+    const python = pythonPattern(pattern);
+    if (python === undefined) {
+      this.#unchecked.push(pattern);
+      return { models: ['str'], constraints: fieldCall(lengths), inputs: ['str'], nullable: false };
+    }
+    const match = list('matching(', [quoted(python), quoted(pattern)], ')');
     return plain(this.#alias(name, list('Annotated[', ['str', ...fieldCall(lengths), match], ']'), path), 'str');
   }
 
@@ -236,13 +252,38 @@ export class TypeWriter {
   }
 }
 
+/** The bounds of an integer as integers, which are all that pydantic takes. */
+function wholeBounds(schema: JsonSchema): JsonSchema {
+  const rounded = (name: string, round: (bound: number) => number) => {
+    const bound = schema[name];
+    return typeof bound === 'number' && { [name]: round(bound) };
+  };
+  return {
+    ...schema,
+    ...rounded('minimum', Math.ceil),
+    ...rounded('maximum', Math.floor),
+    ...rounded('exclusiveMinimum', Math.floor),
+    ...rounded('exclusiveMaximum', Math.ceil),
+  };
+}
+
+function uncheckedPattern(pattern: string): string {
+  return `    # The gateway alone checks the pattern, which Python cannot be known to read alike: ${ascii(pattern)}`;
+}
+
 /** `Field(...)` of the arguments that there are; nothing when there are none. */
 function fieldCall(given: Readonly<Record<string, number | string | undefined>>): Code[] {
   const items = Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${flat(literal(value))}`]));
   return items.length === 0 ? [] : [list('Field(', items, ')')];
 }
 
-function fieldName(wire: string, taken: { has(name: string): boolean }): string {
+/** What Python calls the fields of all objects in a schema, where no other name stands in the way. */
+export function fieldNamesIn({ properties = {}, items, anyOf = [], additionalProperties }: JsonSchema): string[] {
+  const within = [...Object.values(properties), ...anyOf, ...[items, additionalProperties].filter((each) => typeof each === 'object')];
+  return [...Object.keys(properties).map((wire) => fieldName(wire)), ...within.flatMap(fieldNamesIn)];
+}
+
+function fieldName(wire: string, taken?: { has(name: string): boolean }): string {
   // Pydantic keeps these beginnings to itself.
   return identifier(/^model_(validate|dump)/.test(wire) ? `field_${wire}` : wire, taken);
 }

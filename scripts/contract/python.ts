@@ -5,6 +5,7 @@
  */
 
 import type { ContractDocument } from '../../src/contract/document.ts';
+import type { JsonSchema } from '../../src/contract/json-schema.ts';
 import { Names } from './python-classes.ts';
 import {
   builderOf,
@@ -20,7 +21,7 @@ import {
   NO_BUILDERS,
 } from './python-events.ts';
 import { BUILTINS, className, docstring, functionName, identifier, laidOut, list, quoted, sorted, union } from './python-text.ts';
-import { TypeWriter } from './python-types.ts';
+import { fieldNamesIn, TypeWriter } from './python-types.ts';
 
 /** Classes and aliases that the module imports or has besides those of the contract. */
 const OWN_NAMES = ['AnyEvent', 'AsyncPublish', 'Channels', 'Client', 'EventType', 'Publish', 'Publisher', 'Submit', 'SyncClient'];
@@ -36,7 +37,7 @@ const IMPORTS: readonly (readonly [module: string, names: readonly string[]])[] 
     [
       'NULLABLE', 'Channel', 'Contract', 'CourierGapData', 'CourierGapEvent', 'CourierLiveData', 'CourierLiveEvent', 'Event',
       'EventDraft', 'EventMetadata', 'EventOptions', 'ExactDecimal', 'Field', 'GenericEvent', 'Instant', 'Model', 'NotRequired',
-      'PositiveDecimal', 'Receipt', 'ResultT_co', 'TypedDict', 'Unpack', 'channel_of', 'checked', 'matching', 'one_of',
+      'PositiveDecimal', 'Receipt', 'ResultT_co', 'TypedDict', 'Unpack', 'channel_of', 'checked', 'matching', 'multiple_of', 'one_of',
     ],
   ],
 ];
@@ -47,7 +48,7 @@ const CLIENTS = ['BackgroundPublisher', 'CourierClient', 'SyncCourierClient'];
  * @throws {TypeError} naming the path of what Python cannot express
  */
 export function pythonOf(document: ContractDocument, contractHash: string): string {
-  const names = new Names();
+  const names = new Names(Object.values(document['x-drafts']).flatMap((draft) => fieldNamesIn(dataOf(draft))));
   for (const name of [...OWN_NAMES, ...CLIENTS, ...IMPORTS.flatMap(([, imported]) => imported)]) names.claim(name, 'the module itself');
   const families = familiesOf(document, names);
   const types = eventTypes(document, families, names);
@@ -74,13 +75,14 @@ function isImported(name: string): boolean {
 
 function eventTypes(document: ContractDocument, families: readonly Family[], names: Names): EventType[] {
   const builders = new Set<string>();
-  return Object.entries(document['x-drafts']).map(([name, draft]) => {
+  // All types have their names before what is within any of them gets one.
+  const named = Object.entries(document['x-drafts']).map(([name, draft]) => {
     const base = className(name);
-    const [model = '', dict = '', event = '', channels = ''] = ['Data', 'Dict', 'Event', 'Channels'].map((part) =>
-      names.claim(`${base}${part}`, name),
-    );
-    const data = draft.properties?.['data'] ?? {};
-    const { source, fields } = new TypeWriter(names).object(data, `${name}: data`, { model, dict, base }, `Data of \`${name}\`.`);
+    const parts = ['Data', 'Dict', 'Event', 'Channels'].map((part) => names.claim(`${base}${part}`, name));
+    return { name, draft, base, parts };
+  });
+  return named.map(({ name, draft, base, parts: [model = '', dict = '', event = '', channels = ''] }) => {
+    const { source, fields } = new TypeWriter(names).object(dataOf(draft), `${name}: data`, { model, dict, base }, `Data of \`${name}\`.`);
     const builder = identifier(functionName(name), { has: (other) => builders.has(other) || NO_BUILDERS.has(other) });
     builders.add(builder);
     const description = document['x-types'][name]?.description;
@@ -88,6 +90,10 @@ function eventTypes(document: ContractDocument, families: readonly Family[], nam
     const carriers = families.filter((family) => family.types.includes(name));
     return { name, model, dict, event, channels, builder, description, source, fields, home, families: carriers };
   });
+}
+
+function dataOf(draft: JsonSchema): JsonSchema {
+  return draft.properties?.['data'] ?? {};
 }
 
 /** What all event types are together. */
@@ -148,7 +154,10 @@ function clients(): string[] {
 
 /** The docstring, the exceptions for linters, and the imports of what the source uses. */
 function head(source: string): string {
-  const code = source.replaceAll(/"""[\s\S]*?"""/g, '').replaceAll(/"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'/g, '""');
+  // In one pass: what begins a docstring or a comment may be within a literal.
+  const code = source.replaceAll(/("""[\s\S]*?"""|#.*)|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'/g, (_all, said) =>
+    said === undefined ? '""' : '',
+  );
   const exported = /__all__ = \[[\s\S]*?\]/.exec(source)?.[0] ?? '';
   const isUsed = (name: string) => new RegExp(`\\b${name}\\b`).test(code) || exported.includes(`"${name}"`);
   const imports = [...(code.includes('dt.') ? ['import datetime as dt'] : [])];
@@ -185,11 +194,14 @@ function importOf(module: string, names: readonly string[]): string {
 
 /** The rules of Ruff that names and texts of the contract may break. */
 function linterCodes(source: string, code: string): string[] {
-  const parameters = [...code.matchAll(/^ {4}(\w+): .*,$/gm)].map(([, name = '']) => name);
+  const parameters = [...code.matchAll(/(?:^ {4}|^ {4}def \w+\()(\w+): (?:.*,$|str\))/gm)].map(([, name = '']) => name);
   const fields = [...code.matchAll(/^ {4}(\w+): .*(?<!,)$/gm)].map(([, name = '']) => name);
   const found = {
     A002: parameters.some((name) => BUILTINS.has(name)),
-    E501: source.split('\n').some((line) => [...line].length > 120),
+    // Ruff lets a word be as long as it is.
+    E501: source.split('\n').some((line) => [...line].length > 120 && /\s/.test(line.trim())),
+    E741: [...parameters, ...fields].some((name) => /^[lOI]$/.test(name)),
+    E743: /^ *def [lOI]\(/m.test(code),
     N803: parameters.some((name) => /[A-Z]/.test(name)),
     N815: fields.some((name) => /^[a-z].*[A-Z]/.test(name)),
     UP007: code.includes('Union['),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+import sys
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -68,7 +70,9 @@ class Model(BaseModel, frozen=True):
     @classmethod
     def __pydantic_init_subclass__(cls, **_options: Any) -> None:
         fields = cls.model_fields.items()
-        cls.nullable_fields_ = {name: field.alias or name for name, field in fields if NULLABLE in field.metadata}
+        cls.nullable_fields_ = {
+            name: name if field.alias is None else field.alias for name, field in fields if NULLABLE in field.metadata
+        }
 
 
 def _refusal(message: str) -> PydanticCustomError:
@@ -152,14 +156,51 @@ class _Matching:
         return {**handler(schema), "pattern": self._said}
 
     def _checked(self, value: str) -> str:
-        if self._form.search(value) is None:
+        if self._form.search(value) is None and self._form.search(_in_halves(value)) is None:
             raise _refusal(f"must match {self._said}")
         return value
+
+
+def _in_halves(text: str) -> str:
+    """The text as a pattern without the flag `u` sees it: a character beyond U+FFFF is two.
+
+    The contract does not tell the flag.
+    """
+    if text.isascii():
+        return text
+    units = text.encode("utf-16-le", "surrogatepass")
+    return "".join(chr(int.from_bytes(units[at : at + 2], "little")) for at in range(0, len(units), 2))
 
 
 def matching(pattern: str, said: str) -> Any:
     """An annotation that checks a string with `pattern`. `said` is the contract's pattern, in JavaScript."""
     return _Matching(pattern, said)
+
+
+class _MultipleOf:
+    """Checks a number with the tolerance of the gateway: 0.3 is a multiple of 0.1, although neither is exact."""
+
+    def __init__(self, step: float) -> None:
+        self._step = step
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(schema), "multipleOf": self._step}
+
+    def _checked(self, value: float) -> float:
+        ratio = value / self._step
+        # The tolerance of zod 4: `floatSafeRemainder`.
+        tolerance = 4 * sys.float_info.epsilon * max(abs(ratio), 1)
+        if not math.isfinite(ratio) or abs(ratio - round(ratio)) >= tolerance:
+            raise _refusal(f"must be a multiple of {self._step}")
+        return value
+
+
+def multiple_of(step: float) -> Any:
+    """An annotation that checks that a number is a multiple of `step`."""
+    return _MultipleOf(step)
 
 
 def one_of(*values: Any) -> BeforeValidator:

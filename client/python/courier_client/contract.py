@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Generic, Protocol
 from pydantic import Field
 from typing_extensions import NotRequired, Self, TypedDict, TypeVar, Unpack
 
-from ._model import NULLABLE, ExactDecimal, Instant, Model, PositiveDecimal, matching, one_of
+from ._model import NULLABLE, ExactDecimal, Instant, Model, PositiveDecimal, matching, multiple_of, one_of
 from .envelope import (
     CourierGapData,
     CourierGapEvent,
@@ -56,6 +56,7 @@ __all__ = [
     "channel_of",
     "checked",
     "matching",
+    "multiple_of",
     "one_of",
 ]
 

@@ -50,6 +50,7 @@ from courier_client.contract import (
     channel_of,
     checked,
     matching,
+    multiple_of,
     one_of,
 )
 
@@ -108,6 +109,7 @@ __all__ = [
     "StockItemCountedData",
     "StockItemCountedDict",
     "StockItemCountedEvent",
+    "StockItemCountedFloat",
     "StockItemCountedMatch",
     "StockItemLiteralsAVeryLongName",
     "StockItemLiteralsAVeryLongName2",
@@ -354,6 +356,8 @@ class CartCheckedOutEvent(Event[CartCheckedOutData], frozen=True):
 
 CartCheckedOutChannels: TypeAlias = str | GlobalChannel | CartChannel
 
+StockItemCountedFloat: TypeAlias = Annotated[float, multiple_of(0.5)]
+
 StockItemCountedMatch: TypeAlias = Annotated[
     str,
     matching(
@@ -379,11 +383,11 @@ class StockItemCountedData(Model, frozen=True):
     date: dt.date | None = None
     str_: Annotated[str | None, Field(alias="str")] = None
     list_: Annotated[list[Any] | None, Field(alias="list")] = None
-    float_: Annotated[float | None, Field(multiple_of=0.5), Field(alias="float")] = None
+    float_: Annotated[StockItemCountedFloat | None, Field(alias="float")] = None
     field_hidden: Annotated[str | None, Field(alias="_hidden")] = None
     field_1st: Annotated[str | None, Field(alias="1st")] = None
-    a_b: Annotated[str | None, Field(alias="a-b")] = None
-    a_b_: Annotated[str | None, Field(alias="a_b")] = None
+    a_b_: Annotated[str | None, Field(alias="a-b")] = None
+    a_b: str | None = None
     camelCase: bool | None = None
     options: Annotated[Any, NULLABLE] = None
     json_: Annotated[dict[str, Any] | None, Field(alias="json")] = None
@@ -628,8 +632,8 @@ def stock_item_counted(
     float_: float | None = None,
     field_hidden: str | None = None,
     field_1st: str | None = None,
-    a_b: str | None = None,
     a_b_: str | None = None,
+    a_b: str | None = None,
     camelCase: bool | None = None,
     options_: Any = None,
     json_: Mapping[str, Any] | None = None,
@@ -665,8 +669,8 @@ def stock_item_counted(
             "float_": float_,
             "field_hidden": field_hidden,
             "field_1st": field_1st,
-            "a_b": a_b,
             "a_b_": a_b_,
+            "a_b": a_b,
             "camelCase": camelCase,
             "options": options_,
             "json_": json_,

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from typing_extensions import assert_type
 
 import shop
@@ -31,6 +31,7 @@ from courier_client import (
     events,
 )
 from courier_client._outgoing import publish_body
+from courier_client.contract import Contract, matching, multiple_of
 from processes import ScriptedServer
 
 LINE: dict[str, Any] = {"sku": "s1", "count": 2, "price": "1.50", "options": [{"name": "gift", "value": None}]}
@@ -194,8 +195,8 @@ def test_names_that_python_does_not_take_are_those_of_the_contract_on_the_wire()
         "float_": 1.5,
         "field_hidden": "h",
         "field_1st": "1",
-        "a_b": "-",
-        "a_b_": "_",
+        "a_b_": "-",
+        "a_b": "_",
         "json_": {"a": None},
         "data_": "x",
     }
@@ -259,6 +260,43 @@ def test_patterns_mean_what_they_mean_to_the_gateway(text: str, *, fits: bool) -
         return
     with pytest.raises(ValidationError, match="match"):
         shop.StockItemCountedData.model_validate(fields)
+
+
+@pytest.mark.parametrize(
+    ("step", "value", "fits"),
+    [
+        (0.1, 0.3, True),
+        (0.1, 1e-17, True),
+        (0.1, 0.35, False),
+        (0.1, 1e308, False),
+        (10, 9_007_199_254_740_991, True),
+        (10, 25, False),
+    ],
+)
+def test_multiples_have_the_tolerance_of_the_gateway(step: float, value: float, *, fits: bool) -> None:
+    number = TypeAdapter(Annotated[float, multiple_of(step)])
+    if fits:
+        assert number.validate_python(value) == value
+        return
+    with pytest.raises(ValidationError, match=f"must be a multiple of {step}"):
+        number.validate_python(value)
+
+
+def test_a_pattern_sees_characters_as_the_gateway_may() -> None:
+    text = TypeAdapter(Annotated[str, matching(r"^[^x]{2}\Z", "^[^x]{2}$")])
+    for fits in ("\U0001f600", "\U0001f600\U0001f600", "\u00e9a"):
+        assert text.validate_python(fits) == fits
+    for too_long in ("abc", "\U0001f600aa\U0001f600"):
+        with pytest.raises(ValidationError):
+            text.validate_python(too_long)
+
+
+def test_a_wrong_type_is_named_with_those_of_the_contract() -> None:
+    (issue,) = shop.CONTRACT.issues_of_types(["cart.checked-out", "cart.burnt"])
+    assert issue.path == "types.1"
+    assert issue.message.startswith("type 'cart.burnt' is no type of this contract: it must be one of cart.checked-out")
+    many = Contract[Any, Any, Any, Any, Any]("many", "h", dict.fromkeys(map(str, range(23)), shop.DayClosedEvent), ())
+    assert many.issues_of_types(["x"])[0].message.endswith(", 18, 19 or 3 more")
 
 
 def test_channels_know_the_forms_of_their_names() -> None:
