@@ -40,7 +40,7 @@ function expectDescribed(document: ContractDocument, drafts: readonly TradeDraft
   typescriptOf(document, HASH);
   reactHooksOf(document, { contract: './contract.ts', hooks: '@lumiere/courier-client/react' });
   asyncApiDocument(document, { version: '1', contractHash: HASH });
-  const ajv = formats.default(new Ajv2020({ allowUnionTypes: true, strict: false }));
+  const ajv = formats.default(new Ajv2020({ allowUnionTypes: true, strict: false, multipleOfPrecision: 9 }));
   for (const [type, schema] of Object.entries(document['x-drafts'])) {
     const fits = ajv.compile(schema);
     for (const draft of drafts.filter((each) => each.type === type)) expect([draft, fits(draft), fits.errors]).toEqual([draft, true, null]);

@@ -30,11 +30,67 @@ const part = fc.oneof(
     'from',
   ),
 );
-const dotted = (max: number) => fc.array(part, { minLength: 1, maxLength: max }).map((parts) => parts.join('.'));
+/** Names from which code makes the same, when what is within `a` is called after its field `b`. */
+const nested = fc.constantFrom('a', 'b', 'a_b', 'b_data', 'b_dict', 'item');
+/** Names of fields that mean something to the languages of the clients. */
+const ofLanguages = fc.constantFrom(
+  ...[
+    '',
+    '1',
+    'é',
+    '_x',
+    '__x',
+    'a-b',
+    'a b',
+    "it's",
+    '"quoted"',
+    'back\\slash',
+    '*/',
+    'TB',
+    'AB',
+    'ABData',
+    'BItem',
+    'AnyEvent',
+    'Channel',
+  ],
+  ...['self', 'cls', 'str', 'int', 'list', 'None', 'True', 'class', 'Config', 'copy', 'dict', 'json', 'schema', 'dt', 'Any', 'Literal'],
+  ...['model_config', 'model_fields', 'model_dump', 'model_validate_x', 'multiple_of', 'matching', 'checked', 'options', 'events'],
+);
+const dotted = (max: number) =>
+  fc.array(fc.oneof({ weight: 3, arbitrary: part }, nested), { minLength: 1, maxLength: max }).map((parts) => parts.join('.'));
 const anId = fc.stringMatching(/^[A-Za-z0-9_-]{1,64}$/);
 const anyText = fc.string({ unit: 'grapheme', maxLength: 8 });
 const anyJson = fc.jsonValue({ maxDepth: 2 }).map((value) => JSON.parse(JSON.stringify(value)) as unknown);
 const always = (schema: z.ZodType) => (value: unknown) => ({ schema, value });
+
+/** Strings that the languages of the clients write in another way, or check in another way. */
+const texts = fc.constantFrom<Sample>(
+  ...['"""', "'''", '"""a', '#', '\\', '\n', '`', '\u2028', '*/'].map((value) => ({ schema: z.enum([value, 'x']), value })),
+  ...(
+    [
+      [/^\p{L}+$/u, 'é'],
+      [/(?<=a)b/, 'ab'],
+      [/\cA/, '\u0001'],
+      [/^(?:a|(b))\1$/, 'a'],
+      [/^(?<x>a)\k<x>$/, 'aa'],
+      [/^[^x]{2}$/u, 'é😀'],
+      [/^.\S\B$/, 'a-'],
+      [/^[\w.-]{1,9}\b/, 'a-b'],
+      [/^[\s\S]*$/, '\n'],
+    ] as const
+  ).map(([pattern, value]) => ({ schema: z.string().regex(pattern), value })),
+  { schema: z.emoji(), value: '😀' },
+  { schema: z.email(), value: 'a@b.cd' },
+  { schema: z.ipv6(), value: '::1' },
+  { schema: z.iso.duration(), value: 'P1DT2H' },
+  { schema: z.base64(), value: 'aGk=' },
+);
+const numbers = fc.constantFrom<Sample>(
+  { schema: z.number().multipleOf(0.1), value: 0.3 },
+  { schema: z.number().multipleOf(0.01).gt(-0.5), value: 4.35 },
+  { schema: z.int().multipleOf(0.5).min(0.5).lt(7.5), value: 7 },
+  { schema: z.int32(), value: -1 },
+);
 
 /** Every kind of schema that data may have. */
 const { sample } = fc.letrec<{ sample: Sample }>((tie) => ({
@@ -42,7 +98,9 @@ const { sample } = fc.letrec<{ sample: Sample }>((tie) => ({
     { depthSize: 'small', maxDepth: 3 },
     anyText.map(always(z.string())),
     fc.stringMatching(/^[A-Z]{2}[0-9]{3}$/).map(always(z.string().regex(/^[A-Z]{2}[0-9]{3}$/))),
-    fc.constant('2026-01-02T03:04:05Z').map(always(z.iso.datetime())),
+    texts,
+    numbers,
+    fc.constant('2026-01-02T03:04:05.000Z').map(always(z.iso.datetime())),
     fc.constant('2026-01-02').map(always(z.iso.date())),
     fc.integer({ min: 0, max: 1000 }).map(always(z.int().min(0).max(1000))),
     fc.double({ min: -1000, max: 1000, noNaN: true }).map((value) => always(z.number())(value === 0 ? 0 : value)),
@@ -70,7 +128,7 @@ const { sample } = fc.letrec<{ sample: Sample }>((tie) => ({
 /** An object whose fields are there, absent, or optional and there. */
 function fieldsOf(each: fc.Arbitrary<Sample>): fc.Arbitrary<Sample & { readonly schema: z.ZodObject }> {
   const field = fc.tuple(each, fc.constantFrom('needed', 'given', 'absent'));
-  return fc.dictionary(part, field, { maxKeys: 4, noNullPrototype: true }).map((fields) => {
+  return fc.dictionary(fc.oneof(part, nested, ofLanguages), field, { maxKeys: 4, noNullPrototype: true }).map((fields) => {
     const shape = Object.entries(fields).map(([name, [{ schema }, how]]) => [name, how === 'needed' ? schema : schema.optional()] as const);
     const given = Object.entries(fields).flatMap(([name, [{ value }, how]]) => (how === 'absent' ? [] : [[name, value] as const]));
     return { schema: z.strictObject(Object.fromEntries(shape)), value: Object.fromEntries(given) };
