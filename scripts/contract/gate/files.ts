@@ -32,6 +32,11 @@ export function ledgerBeside(snapshot: string): string {
   return `${snapshot.replace(/(\.snapshot)?\.json$/, '')}.ledger.jsonl`;
 }
 
+/** Where the contract may be to which a snapshot belongs. */
+export function contractsOf(snapshot: string): string[] {
+  return ['ts', 'mts', 'cts', 'js', 'mjs', 'cjs'].map((extension) => snapshot.replace(/(\.snapshot)?\.json$/, `.${extension}`));
+}
+
 /** The text of a file; undefined when there is none. */
 export function textOf(file: string): string | undefined {
   return existsSync(file) ? readFileSync(file, 'utf8') : undefined;

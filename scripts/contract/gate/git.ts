@@ -1,6 +1,7 @@
 /** What the gate asks git. Nothing here changes a repository. */
 import { type ExecFileSyncOptionsWithStringEncoding, execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, realpathSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { basename, dirname, join, relative, sep } from 'node:path';
 
 /** A bound that no contract reaches. */
@@ -14,6 +15,14 @@ export interface Release {
   /** When an annotated tag says that it was made; of another, when its commit was; in milliseconds. */
   readonly madeAt: number;
 }
+
+export interface Rename {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** How git tells renames: of files that have so much in common. */
+const RENAMES = ['--name-status', '--find-renames=30%'];
 
 /** There is a repository, and git cannot read it. */
 export class UnreadableRepository extends Error {
@@ -53,9 +62,14 @@ export class Repository {
     return relative(this.#root, join(realpathSync(dirname(file)), basename(file))).replaceAll(sep, '/');
   }
 
+  /** The file at a path as git writes it. */
+  file(path: string): string {
+    return join(this.#root, path);
+  }
+
   /** Whether the working tree has the file. */
   isPresent(path: string): boolean {
-    return existsSync(join(this.#root, path));
+    return existsSync(this.file(path));
   }
 
   /** The commit that `ref` names. */
@@ -89,10 +103,10 @@ export class Repository {
     return this.#revisions('--reverse', ...rangeOf(after, until), '--', ...pathspecs);
   }
 
-  /** The first commit from `after` to `until` that adds `text` to a JSON file, or takes it away. */
-  firstWith(text: string, after: string | undefined, until: string): string | undefined {
+  /** The first commit from `after` to `until` that adds `text` to a file of `pathspec`, or takes it away. */
+  firstWith(text: string, after: string | undefined, until: string, pathspec: string): string | undefined {
     const log = ['log', '--first-parent', '-m', '--format=%H', '--no-patch', '--no-renames', '--no-show-signature', `-S${text}`];
-    return linesIn(this.#bytes([...log, ...rangeOf(after, until), '--', '*.json'])).at(-1);
+    return linesIn(this.#bytes([...log, ...rangeOf(after, until), '--', pathspec])).at(-1);
   }
 
   /** Whether the first parents' line from `after` to `until` has a commit whose parents a shallow clone left out. */
@@ -122,18 +136,23 @@ export class Repository {
     });
   }
 
-  /** The JSON files of a commit that contain `text`. */
-  filesWith(text: string, commit: string): string[] {
-    const found = this.#text('grep', '--name-only', '-z', '--fixed-strings', '-e', text, commit, '--', '*.json');
+  /** The files of `pathspec` in a commit that contain `text`. */
+  filesWith(text: string, commit: string, pathspec: string): string[] {
+    const found = this.#text('grep', '--name-only', '-z', '--fixed-strings', '-e', text, commit, '--', pathspec);
     return (found ?? '').split('\0').flatMap((name) => (name === '' ? [] : [name.slice(commit.length + 1)]));
   }
 
-  /** Where git thinks that the file at `path` was in `commit`, when it was moved since. */
-  earlierPathOf(path: string, commit: string): string | undefined {
-    const text = this.#text('diff', '--name-status', '-z', '--find-renames=30%', '--diff-filter=R', commit, 'HEAD', '--', '*.json');
-    const parts = (text ?? '').split('\0');
-    const index = parts.indexOf(path);
-    return index > 1 && parts[index - 2]?.startsWith('R') ? parts[index - 1] : undefined;
+  /** The files of `pathspec` in the working tree, but for those that git is told to ignore. */
+  presentFiles(pathspec: string): string[] {
+    const args = ['ls-files', '-z', '--cached', '--others', '--exclude-standard', '--', pathspec];
+    const files = new Set(this.#bytes(args).toString().split('\0'));
+    return [...files].filter((path) => path !== '' && this.isPresent(path));
+  }
+
+  /** The renames among the files of `pathspec` on the first parents' line to HEAD, the last first. */
+  renames(pathspec: string): Rename[] {
+    const log = ['log', '-z', '--first-parent', '-m', '--format=', '--no-show-signature', '--diff-filter=R'];
+    return renamesIn(this.#bytes([...log, ...RENAMES, 'HEAD', '--', pathspec]));
   }
 
   /** When each line of a file of HEAD came onto the first parents' line, by its text: `2026-11-29`. */
@@ -176,6 +195,35 @@ export class Repository {
       return undefined;
     }
   }
+}
+
+/** Which files of one set git takes for files of another under new names. Both are texts by path. */
+export function renamesBetween(before: ReadonlyMap<string, string>, now: ReadonlyMap<string, string>): Rename[] {
+  const folder = mkdtempSync(join(tmpdir(), 'courier-contract-'));
+  try {
+    for (const [side, texts] of Object.entries({ before, now })) {
+      for (const [path, text] of texts) {
+        const file = join(folder, side, path);
+        mkdirSync(dirname(file), { recursive: true });
+        writeFileSync(file, text);
+      }
+    }
+    const { stdout, status, error } = spawnSync('git', ['diff', '-z', '--no-index', '--diff-filter=R', ...RENAMES, 'before', 'now'], {
+      cwd: folder,
+    });
+    if (error !== undefined || (status ?? 2) > 1) throw new UnreadableRepository(error?.message ?? 'git diff --no-index fails');
+    const pathIn = (path: string) => path.slice(path.indexOf('/') + 1);
+    return renamesIn(stdout).map(({ from, to }) => ({ from: pathIn(from), to: pathIn(to) }));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function renamesIn(output: Buffer): Rename[] {
+  const parts = output.toString().split('\0');
+  return parts.flatMap((part, index) =>
+    /^\n?R\d+$/.test(part) ? [{ from: parts[index + 1] as string, to: parts[index + 2] as string }] : [],
+  );
 }
 
 function linesIn(output: Buffer): string[] {

@@ -7,12 +7,10 @@ import { type ContractFiles, ledgerBeside } from './files.ts';
 import type { Release, Repository } from './git.ts';
 import { linesOf } from './ledger.ts';
 import { NoEarlierContract, parsedOrNothing, type Stage } from './stage.ts';
+import { DRAFTS, SNAPSHOTS, Whereabouts } from './whereabouts.ts';
 
 /** Different contracts that are compared with each other, at most: all of them are in memory. */
 const MAX_STAGES = 1000;
-
-/** What every snapshot contains. */
-const DRAFTS = '"x-drafts"';
 
 /** What a shallow clone lacks, and how it gets it. */
 export const SHALLOW =
@@ -30,13 +28,13 @@ export interface ReleasedStage {
 export class History {
   readonly #repository: Repository;
   readonly #path: string;
-  readonly #now: ContractDocument;
+  readonly #whereabouts: Whereabouts;
   readonly #known = new Map<string, Stage | undefined>();
 
   constructor(repository: Repository, files: ContractFiles, now: ContractDocument) {
     this.#repository = repository;
     this.#path = repository.pathOf(files.snapshot);
-    this.#now = now;
+    this.#whereabouts = new Whereabouts(repository, this.#path, now);
   }
 
   /** The contract since the last release before `commit`. A commit without a snapshot is passed over: that the file was gone for a while changes nothing. */
@@ -91,11 +89,11 @@ export class History {
 
   /** Those that may have changed the snapshot, from the first commit with a contract on: other files are called like snapshots too. */
   #commits(after: string | undefined, until: string): string[] {
-    const pathspecs = [this.#path, ledgerBeside(this.#path), '*snapshot.json', '*.ledger.jsonl'];
-    if (after !== undefined && this.#repository.filesWith(DRAFTS, after).length > 0) {
+    const pathspecs = [this.#path, ledgerBeside(this.#path), SNAPSHOTS, '*.ledger.jsonl'];
+    if (after !== undefined && this.#repository.filesWith(DRAFTS, after, SNAPSHOTS).length > 0) {
       return this.#repository.commits(after, until, pathspecs);
     }
-    const first = this.#repository.firstWith(DRAFTS, after, until);
+    const first = this.#repository.firstWith(DRAFTS, after, until, SNAPSHOTS);
     return first === undefined ? [] : this.#repository.commits(this.#repository.commit(`${first}^`), until, pathspecs);
   }
 
@@ -123,7 +121,7 @@ export class History {
   /** @param path where the snapshot is known to be */
   at(commit: string, path?: string): Stage | undefined {
     const key = `${commit}:${path ?? ''}`;
-    if (!this.#known.has(key)) this.#known.set(key, this.#read(commit, path ?? this.#find(commit)));
+    if (!this.#known.has(key)) this.#known.set(key, this.#read(commit, path ?? this.#whereabouts.pathIn(commit)));
     return this.#known.get(key);
   }
 
@@ -140,29 +138,6 @@ export class History {
         document,
         ledger: linesOf(ledger),
       }
-    );
-  }
-
-  /**
-   * Where the snapshot was. It may have been elsewhere, under another name: there, where a contract of the present one's name was, or
-   * the one that is no longer where it was.
-   */
-  #find(commit: string): string | undefined {
-    const paths = this.#repository.filesWith(DRAFTS, commit);
-    if (paths.includes(this.#path)) return this.#path;
-    const contents = this.#repository.contents(paths.map((path) => `${commit}:${path}`));
-    const documents = paths.flatMap((path, index) => {
-      const document = parsedOrNothing(contents[index] ?? '');
-      return document === undefined ? [] : [{ path, name: document['x-name'] as string | undefined }];
-    });
-    const named = documents.filter(({ name }) => name === this.#now['x-name']);
-    const candidates = named.length > 0 ? named : documents.filter(({ path }) => !this.#repository.isPresent(path));
-    if (candidates.length < 2) return candidates[0]?.path;
-    const known = this.#repository.earlierPathOf(this.#path, commit);
-    if (candidates.some(({ path }) => path === known)) return known;
-    const all = candidates.map(({ path }) => path).join(', ');
-    throw new NoEarlierContract(
-      `${this.#path} may have been any of these in ${commit.slice(0, 12)}: ${all}; say which with --against <commit>:<path>`,
     );
   }
 }

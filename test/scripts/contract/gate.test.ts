@@ -94,51 +94,6 @@ describe('on a branch', () => {
     expect(await repository.check()).toMatchObject(PASSED);
   });
 
-  test.each([
-    ['moved', 'contracts/contract.ts', (text: string) => text],
-    ['moved and called otherwise', 'other.ts', (text: string) => text.replace("name: 'shop'", "name: 'store'")],
-  ])('a contract that was %s is still the same', async (_, path, renamed) => {
-    using repository = await contractRepository();
-    repository.branch('move');
-    repository.write(path, renamed(repository.read('contract.ts').replace(...BREAK)));
-    repository.remove('contract.ts');
-    repository.remove('contract.snapshot.json');
-    const of = (command: string, ...args: string[]) => repository.courier([command, '--contract', path, ...args]);
-    const { stdout } = await of('export');
-    repository.write(path.replace('.ts', '.snapshot.json'), stdout);
-    expect(await of('check')).toMatchObject(REFUSED);
-    repository.commit('Move the contract');
-    expect(await of('check')).toMatchObject(REFUSED);
-    expect(await of('renew', ...WHY)).toMatchObject(PASSED);
-    repository.commit('Say why');
-    expect(await of('check')).toMatchObject(PASSED);
-    repository.push();
-    expect(await of('check')).toMatchObject(PASSED);
-  });
-
-  test('a copy that keeps its name is the same contract, and another contract beside it is not', async () => {
-    using repository = await contractRepository();
-    repository.branch('copy');
-    repository.write('copy.ts', repository.read('contract.ts').replace(...BREAK));
-    repository.write(
-      'news.ts',
-      repository
-        .read('contract.ts')
-        .replace("name: 'shop'", "name: 'news'")
-        .replace(...BREAK),
-    );
-    for (const name of ['copy', 'news']) {
-      const { stdout } = await repository.courier(['export', '--contract', `${name}.ts`]);
-      repository.write(`${name}.snapshot.json`, stdout);
-    }
-    repository.commit('Two more');
-    expect(await repository.courier(['check', '--contract', 'copy.ts'])).toMatchObject(REFUSED);
-    expect(await repository.courier(['check', '--contract', 'news.ts'])).toMatchObject({
-      code: 0,
-      stderr: 'courier: no earlier commit has this contract: there is nothing that it could break\nthe contract is the same\n',
-    });
-  });
-
   test('without its snapshot no contract passes', async () => {
     using repository = await contractRepository();
     repository.branch('none');
