@@ -3,10 +3,9 @@
  * upcast of that version, and gives subscribers a notice in its place when there is none. So data that changes its form needs a
  * higher version, and each version of which events may be stored needs its upcast.
  */
-import type { z } from 'zod';
 import type { Contract, EventTypeInfo } from '../../../src/contract/contract.ts';
+import type { EarlierVersion } from '../../../src/contract/definition.ts';
 import type { ContractDocument, TypeOfEvents } from '../../../src/contract/document.ts';
-import type { JsonSchema } from '../../../src/contract/json-schema.ts';
 import { jsonSchemaOf } from '../../../src/contract/json-schema-of.ts';
 import { sampleDraft } from '../../../src/contract/samples.ts';
 import { upcast } from '../../../src/contract/upcast.ts';
@@ -113,10 +112,14 @@ function whatUpcastRefuses(
   before: ContractDocument,
   contract: Contract,
 ): string | undefined {
+  const asItWas = `: give earlierVersion the schema that version ${from} had, as it was written`;
   const old = own(before['x-drafts'], type)?.properties?.['data'] ?? {};
-  const taken = schemaOf(earlier.get(from)?.data);
-  const narrower = taken && schemaChanges(old, taken, 'data').find(({ publishers }) => publishers.breaking && publishers !== UNCLEAR);
-  if (narrower) return `it refuses data that version ${from} had (${narrower.path}: ${narrower.change})`;
+  const taken = jsonSchemaOf((earlier.get(from) as EarlierVersion).data, { io: 'input' });
+  const narrower = schemaChanges(old, taken, 'data').filter(({ publishers }) => publishers.breaking);
+  const known = narrower.find(({ publishers }) => publishers !== UNCLEAR);
+  if (known) return `it refuses data that version ${from} had (${known.path}: ${known.change})`;
+  if (narrower[0])
+    return `whether it takes the data of version ${from} cannot be judged (${narrower[0].path}: ${narrower[0].change})${asItWas}`;
   return firstOf(examplesOf(before, type), (example) => {
     const made = upcast(contract, { ...sampleDraft(before, type, example), version: from });
     return 'data' in made ? undefined : `${made.problem}, from the example of version ${from}: ${JSON.stringify(example)}`;
@@ -125,14 +128,4 @@ function whatUpcastRefuses(
 
 function examplesOf(document: ContractDocument, type: string): readonly unknown[] {
   return own<Partial<TypeOfEvents>>(document['x-types'] ?? {}, type)?.examples ?? [];
-}
-
-/** The schema of what is handed in; undefined where JSON Schema cannot say it. */
-function schemaOf(data: z.ZodType | undefined): JsonSchema | undefined {
-  if (data === undefined) return undefined;
-  try {
-    return jsonSchemaOf(data, { io: 'input' });
-  } catch {
-    return undefined;
-  }
 }
