@@ -85,12 +85,22 @@ export class Repository {
     return this.#line('merge-base', a, b);
   }
 
-  /** The last release at `ref` or before it. */
-  releaseUpTo(ref: string): Release | undefined {
-    const tag = this.#line('describe', '--tags', '--abbrev=0', '--match', 'v[0-9]*', ref);
-    const commit = tag && this.commit(`refs/tags/${tag}`);
-    const madeAt = commit && this.#line('for-each-ref', '--format=%(creatordate:unix)', `refs/tags/${tag}`);
-    return commit && madeAt ? { commit, madeAt: Number(madeAt) * 1000 } : undefined;
+  /** The commit of the last release on the first parents' line to `ref`: a tag on what was merged says nothing of what else was. */
+  lastRelease(ref: string): string | undefined {
+    const tag = this.#line('describe', '--tags', '--first-parent', '--abbrev=0', '--match', 'v[0-9]*', ref);
+    return tag && this.commit(`refs/tags/${tag}`);
+  }
+
+  /** The releases at `ref` and before it, also those of branches that were merged, the last first. */
+  releases(ref: string): Release[] {
+    const order = ['--sort=-version:refname', '--sort=-creatordate'];
+    const format = '--format=%(creatordate:unix) %(refname)';
+    const lines = linesIn(this.#bytes(['for-each-ref', `--merged=${ref}`, ...order, format, 'refs/tags/v[0-9]*']));
+    return lines.flatMap((line) => {
+      const [madeAt, name] = line.split(' ', 2) as [string, string];
+      const commit = this.commit(name);
+      return commit === undefined ? [] : [{ commit, madeAt: Number(madeAt) * 1000 }];
+    });
   }
 
   /** The last commit of the first parents' line to `until` that was there at a time; undefined when the line began later. */

@@ -67,18 +67,13 @@ export class History {
   }
 
   #sinceRelease(commit: string): string[] {
-    return this.#since(this.#repository.releaseUpTo(`${commit}^`)?.commit, commit);
+    return this.#since(this.#repository.lastRelease(`${commit}^`), commit);
   }
 
   #releasesSince(time: number, commit: string): Release[] {
-    const releases: Release[] = [];
-    let release = this.#repository.releaseUpTo(commit);
-    while (release !== undefined) {
-      releases.push(release);
-      if (release.madeAt <= time) break;
-      release = this.#repository.releaseUpTo(`${release.commit}^`);
-    }
-    return releases;
+    const releases = this.#repository.releases(commit);
+    const oldest = releases.findIndex(({ madeAt }) => madeAt <= time);
+    return oldest === -1 ? releases : releases.slice(0, oldest + 1);
   }
 
   /** `from`, or the first commit that there is, to `until`. */

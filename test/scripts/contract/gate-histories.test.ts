@@ -43,6 +43,22 @@ describe('histories', () => {
     expect(await repository.check()).toMatchObject(PASSED);
   });
 
+  test('a release of a branch that is merged does not end it', async () => {
+    using repository = await contractRepository();
+    repository.branch('side');
+    repository.change(BREAK);
+    await repository.overwriteSnapshot();
+    repository.commit('Let desks see orders');
+    repository.git('tag', 'v9.0.0');
+    repository.git('switch', '--quiet', 'main');
+    repository.git('merge', '--quiet', '--no-ff', '-m', 'Merge the side', 'side');
+    repository.commit('Go on');
+    repository.push();
+    const refused = await repository.check();
+    expect(refused).toMatchObject(REFUSED);
+    expect(refused.stdout).toContain('Merge the side');
+  });
+
   test('no tag is taken for the main line, and none for a release that is not called like one', async () => {
     using repository = await contractRepository();
     repository.branch('desks');

@@ -9,7 +9,7 @@ describe('an upcast', () => {
   /** Version 2 since so many days, by the ledger and by git; released at once. */
   async function raised(said: number, committed: number): Promise<Repository> {
     const repository = await contractRepository();
-    repository.git('tag', 'v1.0.0');
+    repository.release('v1.0.0', ago(90));
     repository.change(WIDER);
     raise(repository, 2, from(1));
     await repository.renew(...WHY);
@@ -74,6 +74,19 @@ describe('an upcast', () => {
     expect(await repository.renew('--retention-days', '30')).toMatchObject(refused);
     expect(await repository.renew()).toMatchObject(PASSED);
     expect(await repository.check()).toMatchObject(PASSED);
+  });
+
+  test('may not go while a release of a branch that was merged publishes its version', async () => {
+    using repository = await raised(60, 60);
+    repository.git('stash', '--quiet');
+    repository.git('switch', '--quiet', '-c', 'mended', 'v1.0.0');
+    repository.commit('Mend the first release');
+    repository.release('v1.0.1', ago(3));
+    repository.git('switch', '--quiet', 'main');
+    repository.git('merge', '--quiet', '--no-ff', '--strategy=ours', '-m', 'Merge what was mended', 'mended');
+    repository.push();
+    repository.git('stash', 'pop', '--quiet');
+    expect(await repository.renew()).toMatchObject({ code: 1, stdout: expect.stringContaining('no upcast from 1') });
   });
 
   test('counts from the line where nothing was released, and not from before the first release', async () => {
