@@ -130,11 +130,34 @@ describe('check --gateway', { timeout: 60_000 }, () => {
     });
   });
 
-  test('asks no gateway where nothing breaks, and says when there is none to ask', async () => {
+  test('asks no gateway where nothing breaks', async () => {
     using folder = temporaryFolder();
-    const nobody = ['--gateway', 'http://127.0.0.1:1', '--token', 'x'];
-    expect((await run(['check', ...nobody])).stderr.join()).not.toContain('cannot reach');
-    const { code, stderr } = await run(['check', '--against', earlierContract(folder.file('earlier.json')), ...nobody]);
-    expect([code, stderr]).toEqual([1, [expect.stringMatching(/^courier: cannot reach the gateway at http:\/\/127\.0\.0\.1:1: /)]]);
+    const same = folder.file('same.json');
+    writeFileSync(same, JSON.stringify(DOCUMENT));
+    const { stderr } = await run(['check', '--against', same, '--gateway', 'http://127.0.0.1:1', '--token', 'x']);
+    expect(stderr.join()).not.toContain('could not be asked');
+  });
+
+  test('says its verdict, and then whether a gateway could be asked', async () => {
+    using folder = temporaryFolder();
+    await using gateway = await startGateway();
+    const file = folder.file('contract.ts');
+    writeFileSync(file, `export { default } from '${new URL('../../src/contracts/lumiere/contract.ts', import.meta.url)}';`);
+    // No stored event has to be read for it.
+    const before = structuredClone(DOCUMENT) as unknown as { 'x-channels': Record<'strategy', { types: string[] }> };
+    before['x-channels'].strategy.types.push('forge.job.started');
+    const earlier = folder.file('earlier.json');
+    for (const path of [earlier, folder.file('contract.snapshot.json')]) writeFileSync(path, JSON.stringify(before));
+    const check = (url: string) => run(['check', '--contract', file, '--against', earlier, '--gateway', url, '--token', 'x']);
+    const verdict = expect.stringMatching(/^courier: breaking changes: 1; /);
+    const away = expect.stringMatching(
+      /^courier: the gateway could not be asked whom it breaks: cannot reach the gateway at http:\/\/127\.0\.0\.1:1: /,
+    );
+    const refused = expect.stringMatching(/^courier: the gateway could not be asked whom it breaks: /);
+    expect(await check('http://127.0.0.1:1')).toMatchObject({ code: 1, stderr: [verdict, away] });
+    expect(await check(gateway.url)).toMatchObject({ code: 1, stderr: [verdict, refused] });
+    expect(await run(['renew', '--contract', file, '--breaking', 'Strategies have no jobs.'])).toMatchObject({ code: 0 });
+    const passed = { code: 5, stderr: ['breaking changes: 1, all of them in the ledger; compatible: 0', away] };
+    expect(await check('http://127.0.0.1:1')).toMatchObject(passed);
   });
 });
