@@ -9,8 +9,6 @@ export interface AffectedUsers {
   readonly users: readonly ContractUser[];
 }
 
-/** The subject of a change of all of the contract. */
-const WHOLE = 'contract';
 /** A type came to, or left, the channels of a family. */
 const CARRIED = /^(\S+) (?:added|removed)$/;
 
@@ -29,13 +27,13 @@ export function affectedBy(changes: readonly ContractChange[], users: readonly C
 function isBrokenBy(change: ContractChange, user: ContractUser): boolean {
   const { subject, path, publishers, subscribers } = change;
   const subscribes = user.subscribed.length > 0;
-  if (subject === WHOLE) return true;
-  if (isFamily(subject)) {
+  const kind = kindOf(subject);
+  if (kind === 'contract') return true;
+  if (kind === 'family') {
     if (!usesFamily(user, subject)) return false;
     return (publishers === 'breaking' && user.published.length > 0) || (subscribers === 'breaking' && subscribes);
   }
-  const isEvent = publishers !== null;
-  if (!isEvent) return subscribes;
+  if (kind === 'notice') return subscribes;
   const family = path === 'channel' ? CARRIED.exec(change.change)?.[1] : undefined;
   if (family !== undefined && !usesFamily(user, family)) return false;
   if (publishers === 'breaking' && user.published.includes(subject)) return true;
@@ -44,9 +42,14 @@ function isBrokenBy(change: ContractChange, user: ContractUser): boolean {
   return subscribers === 'breaking' && (isNew ? subscribes : user.subscribed.includes(subject));
 }
 
-/** A family is named by the form of its channels; a type has no braces, and none is called `global`. */
-function isFamily(subject: string): boolean {
-  return subject === 'global' || subject.endsWith('.{id}');
+/**
+ * What a change is of. No name is of two kinds: families are named by the form of their channels, notices begin with `courier.`, and
+ * `defineContract` refuses types that do, that have braces, or that are called `contract` or `global`.
+ */
+function kindOf(subject: string): 'contract' | 'family' | 'notice' | 'type' {
+  if (subject === 'contract') return 'contract';
+  if (subject === 'global' || subject.endsWith('.{id}')) return 'family';
+  return subject.startsWith('courier.') ? 'notice' : 'type';
 }
 
 function usesFamily({ channels }: ContractUser, form: string): boolean {

@@ -4,6 +4,8 @@ import { type ContractChange, contractChanges } from '../../../scripts/contract/
 import { affectedBy, affectedLine } from '../../../scripts/contract/users.ts';
 import type { ContractUser } from '../../../src/contract/admin.ts';
 import type { ContractDocument } from '../../../src/contract/document.ts';
+import { contractDocument } from '../../../src/contract/document.ts';
+import { ContractError, defineContract, id, z } from '../../../src/contract/index.ts';
 import { DOCUMENT } from '../../helpers/lumiere.ts';
 
 const NEW = 'f'.repeat(16);
@@ -40,7 +42,8 @@ describe('whom a change breaks', () => {
     ['of a type, for subscribers', { subscribers: 'breaking' }, ['subscriber']],
     ['of a type, for both', { publishers: 'breaking', subscribers: 'breaking' }, ['publisher', 'subscriber']],
     ['of a type that nobody used', { subject: 'order.placed', publishers: 'breaking', subscribers: 'breaking' }, []],
-    ['of a type that is received only', { publishers: null, subscribers: 'breaking', subject: 'courier.gap' }, ['subscriber', 'other']],
+    ['of a notice', { publishers: null, subscribers: 'breaking', subject: 'courier.gap' }, ['subscriber', 'other']],
+    ['of a type, as it is received only', { publishers: null, subscribers: 'breaking' }, ['subscriber']],
     ['of a family, for both', { subject: 'backtest.{id}', publishers: 'breaking', subscribers: 'breaking' }, ['publisher', 'subscriber']],
     ['of a family, for publishers', { subject: 'backtest.{id}', publishers: 'breaking' }, ['publisher']],
     ['of a family, for subscribers', { subject: 'strategy.{id}', subscribers: 'breaking' }, ['subscriber']],
@@ -69,6 +72,18 @@ describe('whom a change breaks', () => {
     ]);
     expect(affectedBy([none], USERS, NEW)).toEqual([]);
   });
+});
+
+test('no type is called as what else a change may be of', () => {
+  const contractWith = (type: string) => {
+    const event = { on: ['desk'], description: 'N', data: z.strictObject({ desk_id: id }), examples: [{ desk_id: 'd1' }] } as const;
+    return defineContract({ name: 'shop', families: { desk: { id: 'desk_id' } }, services: { shop: { events: { [type]: event } } } });
+  };
+  const { 'x-channels': families, 'x-notices': notices, 'x-drafts': drafts } = contractDocument(contractWith('order.placed'));
+  expect(Object.keys(drafts)).toEqual(['order.placed']);
+  const forms = Object.values(families).map(({ form }) => form);
+  expect(forms).toEqual(expect.arrayContaining(['global', 'user.{id}', 'desk.{id}']));
+  for (const name of ['contract', ...forms, ...notices]) expect(() => contractWith(name), name).toThrow(ContractError);
 });
 
 describe('how it reads', () => {
