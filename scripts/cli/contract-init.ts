@@ -1,7 +1,7 @@
 /** `courier contract init`: writes the start of a contract of one's own. */
 import { existsSync, writeFileSync } from 'node:fs';
-import { extname, resolve } from 'node:path';
-import { filesOf } from '../contract/gate/files.ts';
+import { dirname, extname, resolve } from 'node:path';
+import { filesOf, quoted } from '../contract/gate/files.ts';
 import { CliError, EXIT } from './errors.ts';
 import { print } from './output.ts';
 
@@ -33,11 +33,19 @@ const shop = defineService({
     'order.shipped': {
       on: ['order'],
       description: 'An order is on its way.',
-      data: z.strictObject({ order_id: id, carrier: text.optional() }),
+      data: z.strictObject({ order_id: id, carrier: text, note: text.optional() }),
       examples: [{ order_id: 'o1', carrier: 'Post' }],
-      // When data changes so that it breaks somebody, raise the version and say how stored events become the new form:
+      // When data changes so that it breaks somebody, raise the version, and say with the schema that it had how stored events become
+      // the new form. With earlierVersion among the imports above, and a carrier that is called company from now on:
+      //   data: z.strictObject({ order_id: id, company: text, note: text.optional() }),
+      //   examples: [{ order_id: 'o1', company: 'Post' }],
       //   version: 2,
-      //   upcast: { 1: earlierVersion(z.strictObject({ order_id: id, carrier: text.optional() }), (old) => ({ ...old })) },
+      //   upcast: {
+      //     1: earlierVersion(
+      //       z.strictObject({ order_id: id, carrier: text, note: text.optional() }),
+      //       ({ carrier, ...rest }) => ({ ...rest, company: carrier }),
+      //     ),
+      //   },
     },
   },
 });
@@ -60,9 +68,10 @@ export async function initContract(file: string): Promise<void> {
     writeFileSync(resolve(file), START, { flag: 'wx' });
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    throw new CliError(code === 'EEXIST' ? `${file} is there already, and is not overwritten` : `${file} cannot be written: ${message}`);
+    if (code === 'EEXIST') throw new CliError(`${file} is there already, and is not overwritten`);
+    throw new CliError(`${file} cannot be written: ${code === 'ENOENT' ? `there is no folder ${dirname(file)}` : message}`);
   }
-  const shown = /^[\w./-]+$/.test(file) ? file : JSON.stringify(file);
+  const shown = quoted(file);
   for (const line of [
     `${file} is the start of a contract. Next:`,
     '',

@@ -25,10 +25,10 @@ function run(command: string, ...args: string[]): string {
   return stdout;
 }
 
-/** The code of the recipes, in their order: a type's entry, a service's line, a family's line. */
+/** The code of the recipes, in their order: a type's entry, a service's line, a family's line, a type's entry in another version. */
 function recipes(): string[] {
   const [, section = ''] = read('CONTRIBUTING.md').split('## Changing the contract\n');
-  return [...(section.split('\n## ')[0] ?? '').matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code = '']) => code);
+  return [...(section.split('\n## ')[0] ?? '').matchAll(/```ts\n([\s\S]*?) *```/g)].map(([, code = '']) => code);
 }
 
 const SENTINEL = `/** Sentinel watches what is held. */
@@ -197,4 +197,16 @@ test('no test of the contract has to be told of it', { timeout: 120_000 }, () =>
     'test/scripts/contract/typescript.test.ts',
   );
   expect(output).toMatch(/\d+ passed, 0 failed, 0 skipped/);
+});
+
+test('a field is called otherwise, and stored events become the new form', () => {
+  const [, , , later = ''] = recipes();
+  const forge = read(`${LUMIERE}forge.ts`);
+  const changed = forge
+    .replace(/ {4}'forge\.job\.started': \{[\s\S]*?\n {4}\},\n/, later)
+    .replace('import { defineService }', 'import { defineService, earlierVersion }');
+  expect(changed).toContain('earlierVersion(');
+  writeFileSync(at(`${LUMIERE}forge.ts`), changed);
+  run('npm', 'run', '-s', 'contract:renew', '--', '--breaking', 'It is a sort.');
+  run('npm', 'run', '-s', 'contract:check');
 });

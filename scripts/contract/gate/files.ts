@@ -23,8 +23,13 @@ export function filesOf(path: string | undefined): ContractFiles {
     contract,
     snapshot: `${stem}.snapshot.json`,
     ledger: `${stem}.ledger.jsonl`,
-    option: path === undefined ? '' : ` --contract ${/^[\w./-]+$/.test(path) ? path : JSON.stringify(path)}`,
+    option: path === undefined ? '' : ` --contract ${quoted(path)}`,
   };
+}
+
+/** A path as a POSIX shell takes it for itself. */
+export function quoted(path: string): string {
+  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }
 
 /** The ledger that belongs to a snapshot. */

@@ -43,6 +43,21 @@ describe('a project with the package', { timeout: 120_000 }, () => {
     });
   const courier = (...args: string[]) => node(`${PACKAGE}/dist/scripts/courier.js`, ...args);
 
+  const compile = (...files: string[]) => {
+    const flags = [
+      '--noEmit',
+      '--strict',
+      '--exactOptionalPropertyTypes',
+      '--noUnusedLocals',
+      '--module',
+      'nodenext',
+      '--target',
+      'es2024',
+    ];
+    const libraries = ['--lib', 'es2024,esnext', '--types', 'node', '--allowImportingTsExtensions', '--skipLibCheck'];
+    return node(TSC, '--ignoreConfig', ...flags, ...libraries, ...files);
+  };
+
   test('gets a contract that is right, and is told what comes next', async () => {
     const made = await courier('contract', 'init');
     expect(made).toMatchObject({ code: 0, stderr: '' });
@@ -57,23 +72,31 @@ describe('a project with the package', { timeout: 120_000 }, () => {
   test('has types of it, and can serve it from a program', async () => {
     writeFileSync(project.file('program.ts'), PROGRAM);
     symlinkSync(`${ROOT}node_modules/@types`, project.file('node_modules/@types'));
-    const flags = [
-      '--noEmit',
-      '--strict',
-      '--exactOptionalPropertyTypes',
-      '--noUnusedLocals',
-      '--module',
-      'nodenext',
-      '--target',
-      'es2024',
-    ];
-    const libraries = ['--lib', 'es2024,esnext', '--types', 'node', '--allowImportingTsExtensions', '--skipLibCheck'];
-    expect(await node(TSC, '--ignoreConfig', ...flags, ...libraries, 'program.ts', 'contract.ts')).toEqual({
-      code: 0,
-      stdout: '',
-      stderr: '',
-    });
+    expect(await compile('program.ts', 'contract.ts')).toEqual({ code: 0, stdout: '', stderr: '' });
     expect(await node('program.ts')).toEqual({ code: 0, stdout: 'shop order.placed order.lost\n', stderr: '' });
+  });
+
+  test('says by example how stored events become another form', async () => {
+    const source = readFileSync(project.file('contract.ts'), 'utf8');
+    const example = [...source.matchAll(/^ {6}\/\/ {3}(.*)$/gm)].map(([, line]) => line).join('\n');
+    const changed = source
+      .replace('defineService, id', 'defineService, earlierVersion, id')
+      .replace(/ {6}data: .*carrier.*\n {6}examples: .*carrier.*\n/, `${example}\n`);
+    expect(changed).not.toBe(source);
+    writeFileSync(project.file('later.ts'), changed);
+    copyFileSync(project.file('contract.snapshot.json'), project.file('later.snapshot.json'));
+    expect(await compile('later.ts')).toEqual({ code: 0, stdout: '', stderr: '' });
+    expect(await courier('contract', 'renew', '--contract', 'later.ts', '--breaking', 'It is a company.')).toMatchObject({ code: 0 });
+  });
+
+  test('quotes names for the shell', async () => {
+    const { stdout } = await courier('contract', 'init', "$(id) it's.ts");
+    expect(stdout).toContain("courier serve --contract '$(id) it'\\''s.ts' --check ");
+    copyFileSync(project.file('contract.ts'), project.file('$(id).ts'));
+    expect(await courier('contract', 'check', '--contract', '$(id).ts')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(": courier contract renew --contract '$(id).ts'\n"),
+    });
   });
 
   test('loses nothing that is there', async () => {
@@ -88,7 +111,7 @@ describe('a project with the package', { timeout: 120_000 }, () => {
     expect(await courier('contract', 'init', 'contract.txt')).toMatchObject({ code: 2 });
     expect(await courier('contract', 'init', 'nowhere/contract.ts')).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/cannot be written/),
+      stderr: 'courier: nowhere/contract.ts cannot be written: there is no folder nowhere\n',
     });
   });
 
