@@ -128,6 +128,10 @@ program
     await print(`version ${await migratePostgres(target.url)}`);
   });
 
+const against = new Option(
+  '--against <file or git ref>',
+  'the earlier contract, where it is not that of the merge base with origin/main, or on main each commit since the last release',
+);
 const contractCommand = program.command('contract').description('the contract for machines');
 
 contractCommand
@@ -141,10 +145,7 @@ contractCommand
 contractCommand
   .command('check')
   .description('say whether a change of the contract may go in: whom it breaks, and whether the ledger says so')
-  .option(
-    '--against <file or git ref>',
-    'the earlier contract, where it is not that of the merge base with origin/main, or on main each commit since the last release',
-  )
+  .addOption(against)
   .addOption(contractFile)
   .addOption(retentionDays)
   .addOption(new Option('--gateway <address>', 'name whom each breaking change breaks, of those who used this gateway').argParser(address))
@@ -156,6 +157,7 @@ contractCommand
 contractCommand
   .command('renew')
   .description('take a change of the contract to its snapshot, which the check looks at; what breaks needs a reason')
+  .addOption(against)
   .option('--breaking <why>', 'it breaks publishers or subscribers, and has to: why, for those whom it breaks')
   .addOption(contractFile)
   .addOption(retentionDays)

@@ -7,13 +7,11 @@ import { contractChanges, parseContractDocument } from '../contract/compatibilit
 import { shown, textOf } from '../contract/gate/files.ts';
 import { compareLedgers, isNamed, isReason, ledgerLine, linesOf, nameOf, toName } from '../contract/gate/ledger.ts';
 import { snapshotText } from './contract.ts';
-import { type Judged, judged, printChanges, renewal } from './contract-judgement.ts';
+import { type Judged, type JudgementOptions, judged, printChanges, renewal } from './contract-judgement.ts';
 import { CliError, EXIT } from './errors.ts';
 import { tell } from './output.ts';
 
-export interface RenewOptions {
-  readonly contract?: string | undefined;
-  readonly retentionDays: number;
+export interface RenewOptions extends JudgementOptions {
   /** Why something breaks that is meant to. */
   readonly breaking?: string | undefined;
 }

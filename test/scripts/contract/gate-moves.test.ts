@@ -145,5 +145,6 @@ describe('a repository of several contracts', () => {
       code: 2,
       stderr: expect.stringMatching(/^courier: a\.snapshot\.json or b\.snapshot\.json may have been contract\.snapshot\.json in /),
     });
+    expect(await at(repository, 'a.ts').renew('--against', 'HEAD:contract.snapshot.json')).toMatchObject(PASSED);
   });
 });
