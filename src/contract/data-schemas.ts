@@ -105,6 +105,14 @@ function conditionsOf(schema: z.ZodType): Condition[] {
   return def.check === undefined ? attached : [def as Condition, ...attached];
 }
 
+function isUnicode({ source }: RegExp): boolean {
+  try {
+    return new RegExp(source, 'u') instanceof RegExp;
+  } catch {
+    return false;
+  }
+}
+
 /** Why JSON Schema does not say the whole of a condition: two versions that differ there only would be taken for the same. */
 function unsaid({ check, format, pattern, fn, bound }: Condition): string | undefined {
   if (isAsync(fn)) return 'a condition may not be async';
@@ -115,6 +123,7 @@ function unsaid({ check, format, pattern, fn, bound }: Condition): string | unde
   if (check !== 'string_format') return undefined;
   if (format === 'url') return 'z.url() changes what publishers send: give it a z.string().regex(...)';
   if (pattern === undefined) return `the format ${format} says no pattern to clients: give it a z.string().regex(...)`;
+  if (!isUnicode(pattern)) return `${pattern}: is none with the flag u, with which documents are read`;
   return /[^u]/.test(pattern.flags) ? `${pattern}: the flags of a regular expression are not known to all clients` : undefined;
 }
 

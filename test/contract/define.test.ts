@@ -241,6 +241,7 @@ describe('data cannot have', () => {
     ['one of them in an object', z.strictObject({ y: z.date().optional() }), unknown('date', 'data.x.y')],
     ['one of them in a record', z.record(z.string(), z.date().nullable()), unknown('date', 'data.x.*')],
     ['a regular expression with flags', z.string().regex(/^[a-z]+$/i), other(FLAGS)],
+    ['one that documents cannot have', z.string().regex(/a]/), other('/a]/: is none with the flag u, with which documents are read')],
     ['such a one for keys', z.record(z.string().regex(/^[a-z]+$/i), z.number()), other(FLAGS, 'data.x (its keys)')],
     ['keys that are changed', z.record(z.string().toLowerCase(), z.number()), changed('string', 'data.x (its keys)')],
     ['keys that need not fit', z.looseRecord(z.string().regex(/^a/), z.number()), other('must be a z.record')],

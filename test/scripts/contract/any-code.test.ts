@@ -109,10 +109,10 @@ const text = fc.string({
 
 /** Whether a string fits a pattern, with the flag `u` or without it. */
 function fits(pattern: string, value: string): boolean {
-  return new RegExp(pattern).test(value) || (isPattern(pattern, 'u') && new RegExp(pattern, 'u').test(value));
+  return new RegExp(pattern).test(value) || new RegExp(pattern, 'u').test(value);
 }
 
-function isPattern(pattern: string, flags = ''): boolean {
+function isPattern(pattern: string, flags: string): boolean {
   try {
     return new RegExp(pattern, flags) instanceof RegExp;
   } catch {
@@ -141,7 +141,8 @@ test('Python takes the strings that JavaScript takes, and no others, for every p
   const pattern = fc
     .array(token, { minLength: 1, maxLength: 8 })
     .map((parts) => parts.join(''))
-    .filter((each) => isPattern(each));
+    // No other is taken.
+    .filter((each) => isPattern(each, 'u'));
   const pairs = fc.sample(fc.tuple(pattern, fc.array(text, { minLength: 4, maxLength: 12 })), { numRuns: 4000 });
   const known = pairs.flatMap(([each, texts]) => {
     const python = pythonPattern(each);
