@@ -66,11 +66,11 @@ export function asyncApiDocument(document: ContractDocument, { version, contract
   return {
     asyncapi: '3.1.0',
     info: {
-      title: `Courier: ${document['x-name']}`,
+      title: 'Courier',
       version,
       description:
         'A typed event gateway, seen from its clients: services send drafts of events over HTTP, subscribers receive events over WebSocket. ' +
-        'Receivers pass over fields and types that they do not know.',
+        `Receivers pass over fields and types that they do not know. The contract is ${document['x-name']}.`,
       license: { name: 'MIT' },
       'x-contract-hash': contractHash,
     },
