@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { configDefaults, defineConfig } from 'vitest/config';
 import type { Reporter, TestModule } from 'vitest/node';
 import { faultTable } from './test/faults/table.ts';
@@ -11,6 +12,9 @@ const closingLine: Reporter = {
     process.stdout.write(`\n${count('passed')} passed, ${count('failed') + broken} failed, ${count('skipped')} skipped\n`);
   },
 };
+
+/** Programs that tests start, and that end in order, leave here what Node.js made of their source. */
+const env = { NODE_COMPILE_CACHE: fileURLToPath(new URL('node_modules/.cache/node', import.meta.url)) };
 
 /** What is true of any contract: these files run with Lumiere's, and again with the one of `test/harbour`. */
 const ANY_CONTRACT = [
@@ -31,14 +35,17 @@ export default defineConfig({
     // Tests start gateways and databases of their own: more at once than there are cores only makes them slow.
     maxWorkers: 2,
     projects: [
-      { extends: true, test: { name: 'lumiere', include: ['test/**/*.test.ts'], exclude: [...configDefaults.exclude, ...OTHER_CONTRACT] } },
+      {
+        extends: true,
+        test: { name: 'lumiere', env, include: ['test/**/*.test.ts'], exclude: [...configDefaults.exclude, ...OTHER_CONTRACT] },
+      },
       {
         extends: true,
         test: {
           name: 'harbour',
           include: [...ANY_CONTRACT, ...OTHER_CONTRACT],
           benchmark: { include: [] },
-          env: { COURIER_TEST_TRADE: 'harbour' },
+          env: { ...env, COURIER_TEST_TRADE: 'harbour' },
         },
       },
     ],

@@ -11,6 +11,7 @@ import { expect, inject, test } from 'vitest';
 import { createDatabase } from '../scripts/servers.ts';
 import { openPostgresLog } from '../src/log/postgres.ts';
 import { openSqliteLog } from '../src/log/sqlite.ts';
+import { ENVIRONMENT } from './helpers/environment.ts';
 import { newEvent, newEvents } from './helpers/events.ts';
 import { temporaryFolder } from './helpers/folder.ts';
 import { SECRET } from './helpers/gateway.ts';
@@ -37,7 +38,7 @@ function block(part: string): string {
 async function run(commands: string, folder: string, env: Record<string, string> = {}): Promise<string> {
   const child = spawn('bash', ['-euo', 'pipefail', '-c', `courier() { '${process.execPath}' '${cli}' "$@"; }\n${commands}`], {
     cwd: folder,
-    env: { PATH: process.env['PATH'], HOME: folder, COURIER_JWT_SECRET: SECRET, COURIER_PORT: '0', ...env },
+    env: { ...ENVIRONMENT, HOME: folder, COURIER_JWT_SECRET: SECRET, COURIER_PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const [[code], out, err] = await Promise.all([once(child, 'close'), text(child.stdout), text(child.stderr)]);
@@ -73,7 +74,7 @@ async function starts(commands: string, folder: string, env: Record<string, stri
   using home = temporaryFolder();
   const child = spawn('bash', ['-euo', 'pipefail', '-c', `courier() { exec '${process.execPath}' '${cli}' "$@"; }\n${commands}`], {
     cwd: folder,
-    env: { PATH: process.env['PATH'], HOME: home.path, COURIER_JWT_SECRET: SECRET, COURIER_PORT: '0', COURIER_LOG_FORMAT: 'json', ...env },
+    env: { ...ENVIRONMENT, HOME: home.path, COURIER_JWT_SECRET: SECRET, COURIER_PORT: '0', COURIER_LOG_FORMAT: 'json', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let out = '';

@@ -58,7 +58,7 @@ export function mayRead(principal: Principal, channels: ChannelSet): boolean {
 export function mayPublish(contract: Contract, principal: Principal, type: string, channel: string): boolean {
   if (principal.role === 'admin') return true;
   const family = contract.channels.familyOf(channel);
-  if (family === undefined || !contract.mayCarry(channel, type)) return false;
+  if (family === undefined || !contract.carries(family, type)) return false;
   if (principal.role === 'service') return contract.serviceOf(type) === principal.sub;
   return includesChannel(principal.writable, family, channel);
 }

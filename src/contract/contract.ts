@@ -81,7 +81,12 @@ export class Contract<T extends ContractTypes = ContractTypes> implements TypedC
   /** Whether there is the channel, and it may carry the type. */
   mayCarry(channel: string, type: string): boolean {
     const family = this.channels.familyOf(channel);
-    return family !== undefined && this.types.get(type)?.families.includes(family) === true;
+    return family !== undefined && this.carries(family, type);
+  }
+
+  /** Whether channels of the family may carry the type. */
+  carries(family: string, type: string): boolean {
+    return this.types.get(type)?.families.includes(family) === true;
   }
 
   /** The field of an event's data that should have the id in the channel's name, and has another; undefined when there is none. */

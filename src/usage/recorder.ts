@@ -34,6 +34,8 @@ export class UsageRecorder implements Usage, AsyncDisposable {
   readonly #now: () => number;
   /** What was noted, and need not be again on the same day. */
   #noted = new KeptClients();
+  /** What callers published today, by type the family last used: most publish the same again and again. */
+  readonly #publishedBy = new WeakMap<Caller, { readonly day: number; readonly families: Map<string, string> }>();
   /** The day of the last use. */
   #lastDay: number;
   /** What has yet to be written. */
@@ -53,8 +55,16 @@ export class UsageRecorder implements Usage, AsyncDisposable {
   }
 
   published(caller: Caller, events: readonly { readonly family: string; readonly type: string }[]): void {
-    const note = this.#noting(caller);
+    const day = dayOf(this.#now());
+    let known = this.#publishedBy.get(caller);
+    if (known?.day !== day) {
+      known = { day, families: new Map() };
+      this.#publishedBy.set(caller, known);
+    }
     for (const { family, type } of events) {
+      if (known.families.get(type) === family) continue;
+      known.families.set(type, family);
+      const note = this.#noting(caller);
       note(textOf('published', type));
       note(textOf('channel', family));
     }

@@ -11,7 +11,7 @@ export const DAY_MS = 24 * 60 * 60 * 1000;
 /** How many days ago the last of a client's uses may be. */
 export const KEPT_DAYS = 30;
 
-/** Whoever publishes, subscribes or reads. One within the gateway's own process has no identity. */
+/** Whoever publishes, subscribes or reads: for as long as it lives the same one. One within the gateway's own process has no identity. */
 export interface Caller {
   readonly principal: Pick<Principal, 'sub' | 'role'>;
   readonly identity?: ClientIdentity | undefined;

@@ -5,6 +5,7 @@ import { request } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { ENVIRONMENT } from '../helpers/environment.ts';
 import { httpClient, SECRET, UNLIMITED, webSocketClient } from '../helpers/gateway.ts';
 import { Peer } from '../helpers/peer.ts';
 import { processToken, startProcess } from '../helpers/process.ts';
@@ -55,7 +56,7 @@ test.each(['json', 'pretty'])(
 async function startDeaf(env: Record<string, string>) {
   const port = await freePort();
   const child = spawn(process.execPath, [fileURLToPath(new URL('../../src/main.ts', import.meta.url))], {
-    env: { PATH: process.env['PATH'], COURIER_PORT: String(port), COURIER_JWT_SECRET: SECRET, COURIER_LIMITS: UNLIMITED, ...env },
+    env: { ...ENVIRONMENT, COURIER_PORT: String(port), COURIER_JWT_SECRET: SECRET, COURIER_LIMITS: UNLIMITED, ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const ended = once(child, 'exit');

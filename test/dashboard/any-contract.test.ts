@@ -143,6 +143,7 @@ test('an example fills the form, of several the chosen one, and can be published
   await seen(page.getByText('Published on ship.example'));
   await page.getByText('JSON', { exact: true }).click();
   await fill.click();
+  await seen(page.getByRole('menuitem', { name: 'tug=Terrier' }));
   expect(await seriousFindings(page)).toEqual([]);
   await page.getByRole('menuitem', { name: 'tug=Terrier' }).click();
   await eventually(() => page.getByLabel('Data as JSON').inputValue()).toBe(JSON.stringify({ tug: 'Terrier', ship_id: 'aurora' }, null, 2));

@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { launchChromium } from '../helpers/chromium.ts';
+import { ENVIRONMENT } from '../helpers/environment.ts';
 import { eventually, openDashboard, picture, seen } from './stage.ts';
 
 const DEMO = fileURLToPath(new URL('../../scripts/demo/run.ts', import.meta.url));
@@ -12,7 +13,7 @@ const DEMO = fileURLToPath(new URL('../../scripts/demo/run.ts', import.meta.url)
 test('the link that the demo prints signs in, and shows its work from the job to the trades', { timeout: 60_000 }, async () => {
   await using browser = await launchChromium();
   const demo = spawn(process.execPath, [DEMO, '--keep'], {
-    env: { PATH: process.env['PATH'], NO_COLOR: '1' },
+    env: { ...ENVIRONMENT, NO_COLOR: '1' },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const exited = once(demo, 'exit');

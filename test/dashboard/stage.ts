@@ -64,8 +64,21 @@ export async function gone(locator: Locator): Promise<void> {
   await locator.first().waitFor({ state: 'detached', timeout: POLL.timeout });
 }
 
-/** What axe finds that is serious, as `rule: where`. */
+/** Resolves once nothing has moved for a few frames, but for what moves without an end. */
+const STILL = `new Promise((resolve) => {
+  let still = 0;
+  const look = () => {
+    const moves = document.getAnimations().some(({ playState, effect }) => playState === 'running' && effect.getComputedTiming().endTime !== Infinity);
+    still = moves ? 0 : still + 1;
+    if (still > 5) resolve();
+    else requestAnimationFrame(look);
+  };
+  look();
+})`;
+
+/** What axe finds that is serious, as `rule: where`. What fades in has no colours to judge yet. */
 export async function seriousFindings(page: Page): Promise<string[]> {
+  await page.evaluate(STILL);
   // The page's policy lets nobody put scripts into it; a debugger may evaluate them.
   await page.evaluate(AXE);
   const results = (await page.evaluate('axe.run(document, { resultTypes: ["violations"] })')) as AxeResults;

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { ENVIRONMENT } from './environment.ts';
 
 const CLI = fileURLToPath(new URL('../../scripts/courier.ts', import.meta.url));
 
@@ -18,7 +19,7 @@ export interface CliRun extends AsyncDisposable {
 
 export function runCli(args: readonly string[], env: Record<string, string> = {}, input?: string): CliRun {
   const child = spawn(process.execPath, [CLI, ...args], {
-    env: { PATH: process.env['PATH'], NO_COLOR: '1', COURIER_LOG: 'memory:', ...env },
+    env: { ...ENVIRONMENT, NO_COLOR: '1', COURIER_LOG: 'memory:', ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   child.stdin.end(input ?? '');

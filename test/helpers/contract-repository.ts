@@ -4,6 +4,7 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect } from 'vitest';
+import { ENVIRONMENT } from './environment.ts';
 import { temporaryFolder } from './folder.ts';
 
 const CLI = fileURLToPath(new URL('../../scripts/courier.ts', import.meta.url));
@@ -66,14 +67,10 @@ export function copyOf({ path }: { readonly path: string }): Repository {
   return repositoryIn(folder);
 }
 
-/** The repository that all others of a test file are copies of, and what Node.js has compiled. */
+/** The repository that all others of a test file are copies of. */
 const first = temporaryFolder();
-const compiled = temporaryFolder();
 let made: Promise<void> | undefined;
-afterAll(() => {
-  first[Symbol.dispose]();
-  compiled[Symbol.dispose]();
-});
+afterAll(() => first[Symbol.dispose]());
 
 async function makeFirst(): Promise<void> {
   const repository = repositoryIn(first);
@@ -85,7 +82,7 @@ async function makeFirst(): Promise<void> {
 }
 
 function repositoryIn(folder: ReturnType<typeof temporaryFolder>) {
-  const env = { PATH: process.env['PATH'], NO_COLOR: '1', GIT_CONFIG_GLOBAL: '/dev/null', NODE_COMPILE_CACHE: compiled.path };
+  const env = { ...ENVIRONMENT, NO_COLOR: '1', GIT_CONFIG_GLOBAL: '/dev/null' };
   const git = (...args: string[]) => {
     const identity = ['-c', 'user.name=t', '-c', 'user.email=t@localhost', '-c', 'init.defaultBranch=main'];
     return execFileSync('git', ['-C', folder.path, ...identity, ...args], { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { signToken } from '../../src/auth/tokens.ts';
 import type { Role } from '../../src/contract/admin.ts';
+import { ENVIRONMENT } from './environment.ts';
 import { SECRET, TOKENS, UNLIMITED } from './gateway.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
@@ -34,7 +35,7 @@ export async function startProcess(
   const [command = process.execPath, ...args] = [...under, process.execPath, main];
   const child = spawn(command, args, {
     env: {
-      PATH: process.env['PATH'],
+      ...ENVIRONMENT,
       COURIER_PORT: '0',
       COURIER_JWT_SECRET: SECRET,
       COURIER_LOG_FORMAT: 'json',

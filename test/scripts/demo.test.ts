@@ -7,13 +7,14 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { readBars } from '../../scripts/demo/bars.ts';
 import { backtest, type Result, untestable } from '../../scripts/demo/moving-average.ts';
+import { ENVIRONMENT } from '../helpers/environment.ts';
 import { httpClient } from '../helpers/gateway.ts';
 
 const DEMO = fileURLToPath(new URL('../../scripts/demo/run.ts', import.meta.url));
 
 async function runDemo(...args: string[]): Promise<{ code: unknown; stdout: string; stderr: string }> {
   const child = spawn(process.execPath, [DEMO, ...args], {
-    env: { PATH: process.env['PATH'], NO_COLOR: '1' },
+    env: { ...ENVIRONMENT, NO_COLOR: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]);
@@ -85,7 +86,7 @@ interface KeptDemo extends AsyncDisposable {
 
 function keepDemo(): KeptDemo {
   const child = spawn(process.execPath, [DEMO, '--keep'], {
-    env: { PATH: process.env['PATH'], NO_COLOR: '1' },
+    env: { ...ENVIRONMENT, NO_COLOR: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });

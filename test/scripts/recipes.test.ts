@@ -5,6 +5,7 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { AsyncApiDocument } from '../../src/contract/asyncapi.ts';
+import { ENVIRONMENT } from '../helpers/environment.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 import { processToken, startProcess } from '../helpers/process.ts';
 
@@ -16,7 +17,7 @@ const at = (path: string) => folder.file(path);
 const read = (path: string) => readFileSync(at(path), 'utf8');
 /** Where npm keeps its own files. */
 const home = temporaryFolder();
-const env = { PATH: process.env['PATH'], NO_COLOR: '1', HOME: home.path };
+const env = { ...ENVIRONMENT, NO_COLOR: '1', HOME: home.path };
 
 /** Runs a command in the copy. */
 function run(command: string, ...args: string[]): string {

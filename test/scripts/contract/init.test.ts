@@ -4,6 +4,7 @@ import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } fro
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CONTRACT_FORMATS } from '../../../scripts/cli/contract.ts';
+import { ENVIRONMENT } from '../../helpers/environment.ts';
 import { temporaryFolder } from '../../helpers/folder.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
@@ -38,7 +39,7 @@ describe('a project with the package', { timeout: 120_000 }, () => {
 
   const node = (...args: string[]) =>
     new Promise<{ code: number | string; stdout: string; stderr: string }>((resolve) => {
-      const options = { cwd: project.path, env: { PATH: process.env['PATH'], NO_COLOR: '1', COURIER_LOG: 'memory:' } };
+      const options = { cwd: project.path, env: { ...ENVIRONMENT, NO_COLOR: '1', COURIER_LOG: 'memory:' } };
       execFile(process.execPath, args, options, (error, stdout, stderr) => resolve({ code: error?.code ?? 0, stdout, stderr }));
     });
   const courier = (...args: string[]) => node(`${PACKAGE}/dist/scripts/courier.js`, ...args);
