@@ -93,7 +93,8 @@ export class Upgrades {
 
   async #take(req: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
     socket.on('error', destroy);
-    const refuse = (error: CourierError) => this.#refuse(req, socket, error);
+    const requestId = requestIdOf(req);
+    const refuse = (error: CourierError) => this.#refuse(socket, error, requestId);
     let route: Route;
     try {
       route = this.#routeOf(req, socket);
@@ -106,7 +107,7 @@ export class Upgrades {
     const onGone = () => connection.closed(1006);
     socket.once('close', onGone);
     connection.carriedBy(new UnansweredUpgrade(socket, refuse));
-    const opened = await this.#letIn(connection, req, route);
+    const opened = await this.#letIn(connection, req, route, requestId);
     if (connection.ending !== undefined || connection.state === 'closed') return;
     this.#server.handleUpgrade(req, socket, head, (ws) => {
       socket.off('close', onGone);
@@ -118,7 +119,12 @@ export class Upgrades {
    * Admits a connection, and opens it where its request says who speaks. What refuses it ends it here where the client can read a
    * status that says so; else it is for the transport to tell.
    */
-  async #letIn(connection: Connection, req: IncomingMessage, { target, credentials }: Route): Promise<Opened | undefined> {
+  async #letIn(
+    connection: Connection,
+    req: IncomingMessage,
+    { target, credentials }: Route,
+    requestId: string,
+  ): Promise<Opened | undefined> {
     const { connections, failures } = this.#deps;
     const readsStatus = req.headers.origin === undefined;
     if (readsStatus && connections.isFull) {
@@ -133,7 +139,7 @@ export class Upgrades {
     const opening = connection.open(credentials, identityOf(req));
     await opening.catch((error: unknown) => {
       if (!readsStatus || !NOT_NOW.has(meaningOf(tellable(error).code).status)) return;
-      const context = { request_id: requestIdOf(req), connection_id: connection.id };
+      const context = { request_id: requestId, connection_id: connection.id };
       connection.end(endingOf(failures.answer('websocket', error, context)));
     });
     return () => opening;
@@ -164,8 +170,7 @@ export class Upgrades {
   }
 
   /** Answers with a problem document, and waits for nothing that comes after it. */
-  #refuse(req: IncomingMessage, socket: Socket, error: CourierError): void {
-    const requestId = requestIdOf(req);
+  #refuse(socket: Socket, error: CourierError, requestId: string): void {
     const { status, headers, body } = problemOf(error, requestId);
     const all = { connection: 'close', ...headers, 'content-length': Buffer.byteLength(body), 'x-request-id': requestId };
     const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}`);
