@@ -106,14 +106,14 @@ describe('a channel', () => {
   });
 
   test('that is full gives back a thousand refused publishes a minute, and not those of who never ceases', async () => {
-    await using gateway = await limited({ user: perMinute(5), channels: { [worker.channel('full')]: perMinute(1) } });
+    await using gateway = await limited({ user: perMinute(100), channels: { [worker.channel('full')]: perMinute(1) } });
     await using socket = gateway.webSocketClient(await publisher(gateway));
     const publish = () => socket.trpc.events.publish.mutate(on('full')).then(() => 'stored', String);
-    let refusals = 0;
-    expect(await publish()).toBe('stored');
-    while ((await publish()).includes('the limit of the channel')) refusals += 1;
-    expect(refusals).toBeGreaterThanOrEqual(1000);
-    expect(await publish()).toContain('the limit of "ada"');
+    const outcomes = [await publish()];
+    // Fewer at once than the publisher may: its own limit is reached only once nothing is given back.
+    while (!outcomes.some((outcome) => outcome.includes('the limit of "ada"')))
+      outcomes.push(...(await Promise.all(Array.from({ length: 90 }, publish))));
+    expect(outcomes.filter((outcome) => outcome.includes('the limit of the channel')).length).toBeGreaterThanOrEqual(1000);
   });
 
   test('has one count on all instances', async () => {

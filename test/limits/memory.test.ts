@@ -23,17 +23,17 @@ function heldBytes(): number {
   return process.memoryUsage().heapUsed;
 }
 
-test('a million channels take no more memory than there is, and those that are charged again and again are kept', () => {
-  using limiter = memoryLimiter({ maxBytes: 8 * MIB });
+test('channels without end take no more memory than there is, and those that are charged again and again are kept', () => {
+  using limiter = memoryLimiter({ maxBytes: 2 * MIB });
   const publish = (channel: string, cost = 1) => limiter.charge([{ key: `channel:${channel}`, rates: hourly, cost }]);
   publish('global');
   const before = heldBytes();
-  for (let n = 0; n < 1_000_000; n += 1) {
+  for (let n = 0; n < 200_000; n += 1) {
     publish(`backtest.${n}`);
-    if (n % 10_000 === 0) publish('global', 0);
+    if (n % 1000 === 0) publish('global', 0);
   }
-  expect(heldBytes() - before).toBeLessThan(12 * MIB);
+  expect(heldBytes() - before).toBeLessThan(4 * MIB);
   expect(publish('global')).toMatchObject({ refusal: { index: 0 } });
-  expect(publish('backtest.999999')).toMatchObject({ refusal: { index: 0 } });
+  expect(publish('backtest.199999')).toMatchObject({ refusal: { index: 0 } });
   expect(publish('backtest.0')).toMatchObject({ refusal: undefined });
 });
