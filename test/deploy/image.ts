@@ -69,11 +69,12 @@ export interface Container extends AsyncDisposable {
 export async function buildImage(): Promise<Image> {
   const [program, bwrap] = [await programFrom('buildah'), await programFrom('bubblewrap', 'bwrap')];
   await using stack = new AsyncDisposableStack();
+  // In memory: twenty thousand files are written once, and read once.
   const folder = stack.use(temporaryFolder('/dev/shm'));
   const storage = ['--root', folder.file('storage'), '--runroot', folder.file('run'), '--storage-driver', 'overlay'];
   const buildah: Run = async (...args) => (await promisify(execFile)(program, [...storage, ...args], { maxBuffer: 2 ** 24 })).stdout.trim();
   // What is mounted could not be removed.
-  stack.defer(() => void buildah('rm', '--all'));
+  stack.defer(async () => void (await buildah('rm', '--all')));
   await buildBase(buildah);
   const how = ['--pull-never', '--isolation', 'chroot', '--layers=false', '--format', 'docker', '--volume', `${NPM_CACHE}:/root/.npm:O`];
   await buildah('build', ...how, '--file', 'scripts/deploy/Dockerfile', '--tag', 'courier', REPOSITORY);
