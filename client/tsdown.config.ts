@@ -1,5 +1,8 @@
 import { defineConfig } from 'tsdown';
 
+/** Which packages of tRPC the client's code and types use. */
+const TRPC = [/^@trpc\//];
+
 export default defineConfig({
   entry: { index: 'src/index.ts', react: 'src/react.ts' },
   platform: 'neutral',
@@ -7,6 +10,15 @@ export default defineConfig({
   target: 'es2022',
   dts: true,
   sourcemap: true,
+  deps: {
+    // The connection relies on how one version of tRPC's client connects and closes; earlier ones lose calls when a connection
+    // is refused. So the package brings that version, and its types are those of whichever version the project has.
+    alwaysBundle: TRPC,
+    dts: { neverBundle: TRPC },
+    onlyBundle: TRPC,
+  },
+  // The licence of what is bundled.
+  copy: [{ from: '../node_modules/@trpc/client/LICENSE', to: 'dist', rename: 'LICENSE-trpc' }],
   // Whoever publishes a package that others cannot use should hear it from the build.
   publint: { strict: true },
   attw: { profile: 'esm-only', level: 'error' },
