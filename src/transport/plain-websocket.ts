@@ -11,7 +11,6 @@ import type { Failures } from '../observe/failures.ts';
 import type { Meter } from '../observe/meter.ts';
 import { subscribe } from '../subscribe.ts';
 import { credentialsOf, identityOf, tokenIn } from './caller.ts';
-import { requestIdOf } from './http-exchange.ts';
 import { plainSubscription } from './plain-address.ts';
 import type { RequestTarget } from './request-target.ts';
 import { type Upgraded, WebSocketWire, type WebSocketWireOptions } from './web-socket-wire.ts';
@@ -39,8 +38,8 @@ export async function servePlainWebSocket(
     const request = plainSubscription(deps.pipeline.contract, connection.principal, target, '/ws/');
     await subscribe(deps.pipeline, connection, request).attach(wire.sink(deps.pipeline.meter), connection.signal);
   } catch (error) {
-    const context = { request_id: requestIdOf(req), connection_id: connection.id };
-    if (connection.ending === undefined) connection.end(endingOf(deps.failures.answer('websocket', error, context)));
+    const context = { request_id: connection.requestId, connection_id: connection.id };
+    if (connection.ending === undefined) connection.end(endingOf(deps.failures.answer('websocket', error, context, connection)));
   }
 }
 

@@ -52,7 +52,7 @@ export async function serveTrpcSse(deps: TrpcDeps, exchange: TrpcExchange, stall
   } catch (thrown) {
     if (connection.ending !== undefined) return;
     const context = { request_id: requestId, connection_id: connection.id, procedure: path };
-    connection.end(endingOf(failures.answer('trpc', thrown, context)));
+    connection.end(endingOf(failures.answer('trpc', thrown, context, connection)));
   }
 }
 

@@ -11,16 +11,16 @@ import { CLOSING_MS, type Ending } from '../connections/wire.ts';
 import type { Transport } from '../contract/admin.ts';
 import { meaningOf } from '../contract/codes.ts';
 import { CourierError } from '../errors.ts';
-import type { Logger } from '../observe/logger.ts';
 import { contractHash } from '../version.ts';
 import { credentialsOf, tokenIn } from './caller.ts';
+import { pathOf, requestIdOf, requireHost } from './http-exchange.ts';
 import { OneWayWire } from './http-requests.ts';
 import { type PlainWebSocketDeps, servePlainWebSocket } from './plain-websocket.ts';
 import { type RequestTarget, requestTarget } from './request-target.ts';
 import { type TrpcEndpoint, trpcEndpoint } from './trpc-endpoint.ts';
 import type { TrpcDeps } from './trpc-http.ts';
 import { TrpcWire } from './trpc-wire.ts';
-import type { Upgraded } from './web-socket-wire.ts';
+import type { Upgraded, WebSocketWireOptions } from './web-socket-wire.ts';
 
 /** Bytes of one WebSocket message from a client, at most: what a thousand publishes that waited take. */
 const MAX_MESSAGE_BYTES = 1024 * 1024;
@@ -31,11 +31,18 @@ const CLOSING = { closeTimeout: CLOSING_MS };
 
 export interface UpgradesDeps extends TrpcDeps, Omit<PlainWebSocketDeps, 'onSocketError'> {
   readonly connections: Connections;
-  readonly logger: Logger;
   readonly basePath: string;
-  /** Whether the gateway takes nothing new of this socket. */
-  readonly isRefused: (socket: Socket) => boolean;
+  /** Why the gateway takes nothing new of this socket; undefined while it does. */
+  readonly refusalOf: (socket: Socket) => CourierError | undefined;
 }
+
+/** As many as may have yet to authenticate. */
+const CROWDED = new CourierError('TOO_MANY_REQUESTS', 'too many connections have yet to authenticate', { retryAfterMs: 1000 });
+
+/** Why the gateway closes a WebSocket on which a client breaks the protocol, or its bounds. */
+const MALFORMED = new CourierError('PARSE_ERROR', 'this is no message of the WebSocket protocol');
+const TOO_LARGE = new CourierError('PAYLOAD_TOO_LARGE', 'a message, or what it was cut into, is too large');
+const IS_TOO_LARGE: ReadonlySet<string | undefined> = new Set(['WS_ERR_UNSUPPORTED_MESSAGE_LENGTH', 'WS_ERR_TOO_MANY_BUFFERED_PARTS']);
 
 type Serve = (connection: Connection, upgraded: Upgraded) => void;
 
@@ -65,9 +72,9 @@ export class Upgrades {
   constructor(deps: UpgradesDeps) {
     this.#deps = deps;
     this.#contractHeader = `X-Courier-Contract: ${contractHash(deps.pipeline.contract)}`;
-    const onSocketError = (error: Error) => {
-      deps.pipeline.meter.invalid('websocket');
-      deps.logger.debug('a WebSocket failed', { error });
+    const onSocketError: WebSocketWireOptions['onSocketError'] = ({ code }, { id, requestId, address, sub }) => {
+      const error = IS_TOO_LARGE.has(code) ? TOO_LARGE : MALFORMED;
+      deps.failures.answer('websocket', error, { request_id: requestId, connection_id: id, reason: code }, { address, sub });
     };
     this.#trpc = trpcEndpoint({ ...deps, onSocketError });
     this.#plain = { ...deps, onSocketError };
@@ -84,18 +91,21 @@ export class Upgrades {
 
   async #take(req: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
     socket.on('error', destroy);
-    const route = this.#routeOf(req, socket);
-    if (typeof route === 'number') {
-      refuse(socket, route, this.#contractHeader);
+    const requestId = requestIdOf(req);
+    const { connections } = this.#deps;
+    let route: Route;
+    try {
+      route = this.#routeOf(req, socket);
+    } catch (error) {
+      this.#refuse(error, req, socket, requestId);
       return;
     }
-    const { connections } = this.#deps;
-    const connection = connections.arrive(req, route.transport);
+    const connection = connections.arrive(req, route.transport, requestId);
     const onGone = () => connection.closed(1006);
     socket.once('close', onGone);
     connection.carriedBy(new UnansweredUpgrade(socket, this.#contractHeader));
     if (!(await connections.admit(connection, credentialsOf(req, tokenIn(route.target))))) {
-      if (connection.ending === undefined) refuse(socket, 429, this.#contractHeader);
+      if (connection.state === 'opening') this.#refuse(CROWDED, req, socket, requestId);
       return;
     }
     this.#server.handleUpgrade(req, socket, head, (ws) => {
@@ -104,30 +114,35 @@ export class Upgrades {
     });
   }
 
-  /** What serves an upgrade, or the status that refuses it. */
-  #routeOf(req: IncomingMessage, socket: Socket): Route | number {
-    if (this.#deps.isRefused(socket)) return 503;
-    if (!this.#deps.connections.allowsOrigin(req)) return 403;
-    try {
-      const target = requestTarget(req.url ?? '', this.#deps.basePath);
-      if (target.path === '/trpc') {
-        const announced = new URLSearchParams(target.search).get('connectionParams') === '1';
-        return {
-          transport: 'trpc',
-          target,
-          serve: (connection, upgraded) => void new TrpcWire(this.#trpc, connection, upgraded, { req, announced }),
-        };
-      }
-      if (!target.path.startsWith('/ws/')) return 404;
+  /** Answers an upgrade that no connection came of. */
+  #refuse(thrown: unknown, req: IncomingMessage, socket: Socket, requestId: string): void {
+    const context = { request_id: requestId, method: req.method, path: pathOf(req) };
+    const refused = { address: this.#deps.connections.addressOf(req), origin: req.headers.origin };
+    const { code } = this.#deps.failures.answer('websocket', thrown, context, refused);
+    refuse(socket, meaningOf(code).status, this.#contractHeader);
+  }
+
+  /** What serves an upgrade. @throws {CourierError} why nothing does. */
+  #routeOf(req: IncomingMessage, socket: Socket): Route {
+    const refusal = this.#deps.refusalOf(socket);
+    if (refusal !== undefined) throw refusal;
+    requireHost(req);
+    if (!this.#deps.connections.allowsOrigin(req)) throw new CourierError('FORBIDDEN', 'pages of this origin may not use the gateway');
+    const target = requestTarget(req.url ?? '', this.#deps.basePath);
+    if (target.path === '/trpc') {
+      const announced = new URLSearchParams(target.search).get('connectionParams') === '1';
       return {
-        transport: 'plain',
+        transport: 'trpc',
         target,
-        serve: (connection, upgraded) => void servePlainWebSocket(this.#plain, connection, upgraded, { req, target }),
+        serve: (connection, upgraded) => void new TrpcWire(this.#trpc, connection, upgraded, { req, announced }),
       };
-    } catch (error) {
-      if (error instanceof CourierError) return meaningOf(error.code).status;
-      throw error;
     }
+    if (!target.path.startsWith('/ws/')) throw new CourierError('NOT_FOUND', 'there is no WebSocket at this path');
+    return {
+      transport: 'plain',
+      target,
+      serve: (connection, upgraded) => void servePlainWebSocket(this.#plain, connection, upgraded, { req, target }),
+    };
   }
 }
 

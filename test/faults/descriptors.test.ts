@@ -63,7 +63,7 @@ test('all descriptors are taken by sockets that say nothing', { timeout: 60_000 
   await expect.poll(health).toMatchObject({ status: 'healthy' });
   expect((await publish()).status).toBe(201);
   const told = lines.filter(({ message }) => message === 'running out of descriptors');
-  expect(told).toMatchObject([{ level: 'warn', context: { action: expect.stringContaining('ulimit -n') } }]);
+  expect(told).toMatchObject([{ level: 'WARN', context: { action: expect.stringContaining('ulimit -n') } }]);
   report(task, 31, `${CLIENTS} sockets that say nothing, ${DESCRIPTORS} descriptors`, { 'told in the log': told.length, refused: 503 });
   expect(await gateway.end('SIGTERM')).toBe(0);
 });
