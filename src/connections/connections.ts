@@ -258,9 +258,9 @@ export class Connections {
     return this.#deps.logger.named(isWebSocket ? 'websocket' : 'http');
   }
 
-  /** A WebSocket that ends before it is open was refused, unless its client has gone, the gateway goes, or something failed. */
+  /** A WebSocket that ends before it is open was refused, unless its client has gone or something failed. */
   #logRefused({ ending, transport, id, requestId, address }: Connection): void {
-    if (ending === undefined || ending === DRAINING || ending.error.code === 'INTERNAL_SERVER_ERROR') return;
+    if (ending === undefined || ending.error.code === 'INTERNAL_SERVER_ERROR') return;
     const context = { request_id: requestId, connection_id: id, close: ending.close };
     logRefusal(this.#deps.logger, transport === 'trpc' ? 'trpc' : 'websocket', ending.error, context, { address });
   }

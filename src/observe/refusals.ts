@@ -2,6 +2,7 @@
  * What the log tells of a refusal: its code, where the input was wrong, and who was refused. Never why in words, nor the input
  * itself, which are the caller's.
  */
+import { DRAINING } from '../connections/wire.ts';
 import type { ErrorCode } from '../contract/codes.ts';
 import { type CourierError, cut } from '../errors.ts';
 import type { LogContext, Logger, LogPart } from './logger.ts';
@@ -27,11 +28,13 @@ const PARTS: Partial<Record<ErrorCode, LogPart>> = { UNAUTHORIZED: 'auth', FORBI
 export function logRefusal(
   logger: Logger,
   surface: Surface,
-  { code, issues = [] }: CourierError,
+  error: CourierError,
   context: LogContext,
   { address, sub, origin, isToldByItsEnd = false }: Refused,
 ): void {
-  if (isToldByItsEnd) return;
+  // That the gateway drains is in the log.
+  if (isToldByItsEnd || error === DRAINING.error) return;
+  const { code, issues = [] } = error;
   const paths = issues.flatMap(({ path }) => (path === '' ? [] : cut(path, MAX_PATH_UNITS)));
   logger.named(PARTS[code] ?? surface).warn(`refused: ${code}`, {
     ...context,

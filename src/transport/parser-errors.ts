@@ -27,6 +27,12 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
     detail: 'the extensions of the chunks of the body are too large',
     hint: 'send the body without chunk extensions',
   },
+  HPE_INVALID_EOF_STATE: {
+    status: 400,
+    code: 'BAD_REQUEST',
+    detail: 'the request was cut off',
+    hint: 'send it again, whole: does the length that was announced fit its body?',
+  },
   ERR_HTTP_REQUEST_TIMEOUT: {
     status: 408,
     code: 'BAD_REQUEST',
@@ -40,6 +46,7 @@ const MALFORMED: Refusal = {
   detail: 'this is no request of HTTP/1.1',
   hint: 'use http or ws as the gateway is configured: does the client speak TLS or HTTP/2 to it?',
 };
+const CUT_OFF = 'HPE_INVALID_EOF_STATE';
 /** The other end has gone, and there is nobody to answer. */
 const GONE: ReadonlySet<unknown> = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT']);
 
@@ -53,7 +60,8 @@ export function answerParserError(failures: Failures, error: Error & { code?: st
   const requestId = newId();
   // There are no headers to tell a proxy from its clients.
   const refused = { address: socket.remoteAddress ?? 'unknown' };
-  failures.answer('http', new CourierError(code, detail), { request_id: requestId, status }, refused);
+  // A client that leaves in the middle of a request ends it like this.
+  if (error.code !== CUT_OFF) failures.answer('http', new CourierError(code, detail), { request_id: requestId, status }, refused);
   if (isAnswering) {
     socket.destroy();
     return;

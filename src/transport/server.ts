@@ -61,6 +61,7 @@ export async function listen(deps: ServerDeps, address: { host: string; port: nu
     http.server.once('error', reject);
     http.server.listen({ ...address, backlog: BACKLOG }, () => {
       http.server.off('error', reject);
+      http.server.on('error', (error) => deps.failures.report('request', 'a connection could not be accepted', error));
       resolve();
     });
   });
