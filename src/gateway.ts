@@ -170,7 +170,8 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
   });
   const health = createHealth({
     ...about,
-    failures: () => metrics.failuresLastMinute(),
+    channels: () => pipeline.hub.topics,
+    lastMinute: () => metrics.lastMinute(),
     draining: () => draining.signal.aborted,
     serverProblem: () => room.problem,
     lateMs: () => eventLoop.lateMs,

@@ -277,6 +277,7 @@ export class Connections {
 
   #charge(connection: Connection, action: LimitedAction, cost: number): Promise<void> | undefined {
     const { principal } = connection;
+    this.#deps.meter.called();
     return this.#charges.charge(principal, action, cost, () => {
       for (const own of [...this.#places.of(principalKey(principal)), connection]) if (own.transport !== undefined) own.end(TOO_GREEDY);
     });
