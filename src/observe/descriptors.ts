@@ -17,6 +17,8 @@ export const OUT_OF_DESCRIPTORS =
 export function isOutOfDescriptors(error: unknown, depth = 0): boolean {
   if (!(error instanceof Error) || depth > MAX_DEPTH) return false;
   if ('code' in error && CODES.has(error.code)) return true;
+  // SQLite does not say why.
+  if (error.message.includes('unable to open database file')) return !canOpen();
   const causes = error instanceof AggregateError ? [error.cause, ...error.errors.slice(0, MAX_DEPTH)] : [error.cause];
   return causes.some((cause) => isOutOfDescriptors(cause, depth + 1));
 }
