@@ -171,15 +171,13 @@ class Lines {
 
   #write(level: Level, part: LogPart, message: string, { request_id, correlation_id, error, ...given }: LogContext = {}): void {
     const context = error === undefined ? given : { ...given, error: describeError(error) };
-    this.#target[level](
-      {
-        logger: `courier.${part}`,
-        ...(request_id && { request_id }),
-        ...(correlation_id && { correlation_id }),
-        ...(Object.keys(context).length > 0 && { context }),
-      },
+    this.#target[level]({
+      logger: `courier.${part}`,
       message,
-    );
+      ...(Object.keys(context).length > 0 && { context }),
+      ...(request_id && { request_id }),
+      ...(correlation_id && { correlation_id }),
+    });
   }
 
   #flush(): void {

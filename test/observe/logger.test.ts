@@ -115,7 +115,7 @@ test('for people a line says the same', async () => {
     .poll(() => log.lines)
     .toEqual([
       expect.stringMatching(
-        /^\[\d\d:\d\d:\d\d\.\d{3}\] WARN: courier\.websocket: refused: FORBIDDEN \{"request_id":"r1","context":\{"code":"FORBIDDEN"\}\}$/,
+        /^\[\d\d:\d\d:\d\d\.\d{3}\] WARN: courier\.websocket: refused: FORBIDDEN \{"context":\{"code":"FORBIDDEN"\},"request_id":"r1"\}$/,
       ),
     ]);
 });
