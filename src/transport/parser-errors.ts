@@ -44,19 +44,23 @@ const MALFORMED: Refusal = {
   status: 400,
   code: 'PARSE_ERROR',
   detail: 'this is no request of HTTP/1.1',
-  hint: 'use http or ws as the gateway is configured: does the client speak TLS or HTTP/2 to it?',
+  hint: 'mend the request; does the client speak TLS or HTTP/2, where the gateway is reached over http and ws?',
 };
 const CUT_OFF = 'HPE_INVALID_EOF_STATE';
 /** The other end has gone, and there is nobody to answer. */
 const GONE: ReadonlySet<unknown> = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT']);
 
+/** `reason` is one of few texts of the parser's. */
+type ParserError = Error & { readonly code?: string; readonly reason?: string };
+
 /** @param isAnswering an answer has begun on the socket, and this one would be taken for its rest. */
-export function answerParserError(failures: Failures, error: Error & { code?: string }, socket: Socket, isAnswering: boolean): void {
+export function answerParserError(failures: Failures, error: ParserError, socket: Socket, isAnswering: boolean): void {
   if (!socket.writable || GONE.has(error.code)) {
     socket.destroy();
     return;
   }
-  const { status, code, detail, hint } = REFUSALS[error.code ?? ''] ?? MALFORMED;
+  const { status, code, detail: what, hint } = REFUSALS[error.code ?? ''] ?? MALFORMED;
+  const detail = error.reason === undefined ? what : `${what}: ${error.reason}`;
   const requestId = newId();
   // There are no headers to tell a proxy from its clients.
   const refused = { address: socket.remoteAddress ?? 'unknown' };
