@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { AnyTRPCRouter, TRPCError } from '@trpc/server';
 import type { Connection } from '../connections/connection.ts';
+import { cut } from '../errors.ts';
 import type { Meter } from '../observe/meter.ts';
 import { Context } from '../router/trpc.ts';
 import { type ConnectionParams, credentialsOf, identityOf } from './caller.ts';
@@ -50,7 +51,7 @@ export function trpcEndpoint({ router, pipeline, administration, failures, ...wi
     },
     onError: ({ error, path, ctx, connection }) => {
       const requestId = ctx?.requestId ?? connection.requestId;
-      failures.answer('trpc', error, { request_id: requestId, connection_id: connection.id, procedure: path }, connection);
+      failures.answer('trpc', error, { request_id: requestId, connection_id: connection.id, procedure: path && cut(path) }, connection);
     },
     meter: pipeline.meter,
     maxSubscriptions: MAX_SUBSCRIPTIONS,

@@ -5,7 +5,7 @@ import { type AnyTRPCRouter, getTRPCErrorShape, transformTRPCResponse } from '@t
 import { resolveResponse } from '@trpc/server/http';
 import type { Administration } from '../administration.ts';
 import type { Pipeline } from '../delivery/pipeline.ts';
-import { CourierError, tellable } from '../errors.ts';
+import { CourierError, cut, tellable } from '../errors.ts';
 import type { Failures } from '../observe/failures.ts';
 import { isProcedure } from '../router/index.ts';
 import { Context } from '../router/trpc.ts';
@@ -42,7 +42,7 @@ export async function handleTrpcHttp(deps: TrpcDeps, exchange: TrpcExchange): Pr
     const error = tellable(thrown);
     if (told.has(error)) return error;
     told.add(error);
-    return deps.failures.answer('trpc', thrown, { request_id: requestId, procedure }, connection);
+    return deps.failures.answer('trpc', thrown, { request_id: requestId, procedure: procedure && cut(procedure) }, connection);
   };
   try {
     const response = await respond(deps, exchange, await bodyOf(deps.router, exchange), tell);

@@ -119,11 +119,6 @@ const CASES: readonly Case[] = [
     told: ['auth UNAUTHORIZED forge'],
   },
   {
-    name: 'tRPC WebSocket: nobody says who it is',
-    act: ({ socket }) => closed(socket('/trpc?connectionParams=1')),
-    told: ['auth UNAUTHORIZED'],
-  },
-  {
     name: 'tRPC HTTP: a batch, each of its calls',
     act: async ({ post, service }) => {
       const body = { 0: { json: invalid }, 1: { json: jobStarted() }, 2: { json: { ...invalid, channel: CANARY } } };
@@ -222,7 +217,7 @@ function summaryOf({ logger, context }: Line): string {
 
 test('each refusal is one line, on every transport', { timeout: 60_000 }, async () => {
   const log = capture();
-  await using gateway = await startGateway({ COURIER_LIMITS: LIMITS }, {}, { logger: log.logger, timings: { openingMs: 300 } });
+  await using gateway = await startGateway({ COURIER_LIMITS: LIMITS }, {}, { logger: log.logger });
   const [service, user] = await Promise.all([gateway.token('forge', 'service'), gateway.token('ada', 'user')]);
   for (const [index, { name, act, told }] of CASES.entries()) {
     const requestId = `case-${index}`;
@@ -257,6 +252,15 @@ test('each refusal is one line, on every transport', { timeout: 60_000 }, async 
   expect(log.text).toContain('"origin":"https://evil.example"');
 });
 
+test('who does not say in time who it is, is refused', async () => {
+  const log = capture();
+  await using gateway = await startGateway({}, {}, { logger: log.logger, timings: { openingMs: 100 } });
+  await closed(openSocket(`${gateway.url.replace('http', 'ws')}/trpc?connectionParams=1`, { headers: { 'x-request-id': 'late' } }));
+  await expect
+    .poll(() => log.refusals)
+    .toMatchObject([{ logger: 'courier.auth', request_id: 'late', context: { code: 'UNAUTHORIZED', close: 4408, address: '127.0.0.1' } }]);
+});
+
 test('a caller that leaves is not refused', async () => {
   const log = capture();
   await using gateway = await startGateway({}, {}, { logger: log.logger });
@@ -285,7 +289,7 @@ test('a caller that leaves is not refused', async () => {
   await expect.poll(() => log.refusals.map(({ context }) => context.code)).toEqual(['NOT_FOUND']);
 });
 
-test('names of fields that a caller invents take bounded room', async () => {
+test('names of fields and procedures that a caller invents take bounded room', async () => {
   const log = capture();
   await using gateway = await startGateway({}, {}, { logger: log.logger });
   const invented = Object.fromEntries(Array.from({ length: 1000 }, (_, n) => [`${n}${'x'.repeat(500)}`, n]));
@@ -299,6 +303,18 @@ test('names of fields that a caller invents take bounded room', async () => {
   const [line] = log.refusals;
   expect(line?.context.paths).toHaveLength(5);
   expect(JSON.stringify(line).length).toBeLessThan(800);
+  const procedure = 'x'.repeat(100_000);
+  const { port } = gateway;
+  await using ws = await openSocket(`ws://127.0.0.1:${port}/trpc`, {
+    headers: { authorization: `Bearer ${await gateway.token('forge')}` },
+  });
+  ws.send({ id: 1, method: 'query', params: { path: procedure } });
+  await ws.count(1);
+  await fetch(`${gateway.url}/trpc/${procedure.slice(0, 10_000)}`, {
+    headers: { authorization: `Bearer ${await gateway.token('forge')}` },
+  });
+  await expect.poll(() => log.refusals.length).toBe(3);
+  for (const refusal of log.refusals.slice(1)) expect(JSON.stringify(refusal).length).toBeLessThan(800);
 });
 
 test('a flood of strangers is cut, and counted to the last', { timeout: 60_000 }, async () => {
