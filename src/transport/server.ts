@@ -86,13 +86,16 @@ class HttpServer {
     const upgrades = new Upgrades({ ...deps, stallMs, refusalOf: (socket) => this.#refusalOf(socket) });
     this.#requests = new HttpRequests(deps.connections, deps.failures);
     this.#dashboard = openDashboard(deps.dashboardFolder);
+    const onRequest = (req: IncomingMessage, res: ServerResponse) => void this.#answer({ req, res, requestId: requestIdOf(req) });
     this.server = createServer(
       // The gateway itself refuses a request without a host, with an answer that says so.
       { ...TIMEOUTS, shouldUpgradeCallback: isWebSocketUpgrade, requireHostHeader: false },
-      (req, res) => void this.#answer({ req, res, requestId: requestIdOf(req) }),
+      onRequest,
     );
     // For clients that do not read their answers. The gateway's own part of a request takes less than that.
     this.server.timeout = stallMs;
+    // An expectation that the gateway does not know is passed over (RFC 9110, section 10.1.1), and not refused without a word.
+    this.server.on('checkExpectation', onRequest);
     this.server.on('connection', (socket) => deps.room.enter(socket));
     this.server.on('clientError', (error, socket) => {
       answerParserError(deps.failures, error, socket as Socket, this.#requests.isAnswering(socket as Socket));
@@ -180,7 +183,9 @@ class HttpServer {
   #tell(surface: 'http' | 'trpc', error: unknown, { req, res, requestId }: Exchange): CourierError {
     const { failures, connections } = this.#deps;
     const { sub, isToldByItsEnd = false } = this.#requests.connectionOf(res) ?? {};
-    const refused: Refused = { address: connections.addressOf(req), sub, origin: req.headers.origin, isToldByItsEnd };
+    // The rest of a request may be refused by the parser before its beginning is.
+    const isTold = isToldByItsEnd || !req.socket.writable;
+    const refused: Refused = { address: connections.addressOf(req), sub, origin: req.headers.origin, isToldByItsEnd: isTold };
     return failures.answer(surface, error, { request_id: requestId, method: req.method, path: pathOf(req) }, refused);
   }
 }

@@ -36,7 +36,7 @@ async function startLogged() {
     logged
       .split('\n')
       .filter(Boolean)
-      .map((line) => JSON.parse(line) as { request_id: string; context: object });
+      .map((line) => JSON.parse(line) as { message: string; request_id: string; context: object });
   return { gateway, lines };
 }
 
@@ -69,6 +69,21 @@ test('a request that names no host is told so', async () => {
   const { head, body } = await exchange(gateway, 'GET /health HTTP/1.1\r\nConnection: close\r\n\r\n');
   expect(head).toMatch(/^HTTP\/1\.1 400 /);
   expect(JSON.parse(/\{.*\}/.exec(body)?.[0] ?? '')).toMatchObject({ code: 'BAD_REQUEST', detail: 'the header Host is missing' });
+});
+
+test('an expectation that nobody knows is passed over', async () => {
+  await using gateway = await startGateway();
+  const { head } = await exchange(gateway, 'GET /livez HTTP/1.1\r\nHost: x\r\nExpect: a miracle\r\nConnection: close\r\n\r\n');
+  expect(head).toMatch(/^HTTP\/1\.1 200 /);
+});
+
+test('a request is refused once, though its rest is no HTTP', async () => {
+  const { gateway, lines } = await startLogged();
+  await using _ = gateway;
+  await exchange(gateway, 'POST /publish HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n');
+  // Behind what the first one may have left.
+  await fetch(`${gateway.url}/nowhere`);
+  await expect.poll(() => lines().map(({ message }) => message)).toEqual(['refused: PARSE_ERROR', 'refused: NOT_FOUND']);
 });
 
 test('headers that do not come in time: 408', { timeout: 60_000 }, async () => {
