@@ -98,14 +98,15 @@ function capture() {
   const stream = new PassThrough();
   const lines: Line[] = [];
   stream.on('data', (line) => lines.push(JSON.parse(String(line)) as Line));
-  const log = new PublicationLog(createLogger({ logLevel: 'info', logFormat: 'json' }, stream));
+  const logger = createLogger({ logLevel: 'info', logFormat: 'json' }, stream);
+  const log = new PublicationLog(logger);
   let seq = 0;
   const publish = (source: string, type = 'forge.job.started', duplicate = false) => {
     seq += 1;
     const receipt = { id: `e-${seq}`, channel: 'forge.job.j', type, timestamp: new Date(), duplicate };
     log.stored({ source, requestId: 'r' }, [receipt], [undefined]);
   };
-  return { log, lines, publish };
+  return { logger, log, lines, publish };
 }
 
 test('counts are by type and source, with duplicates apart', () => {
@@ -132,6 +133,18 @@ test('as many sources as one likes take one line of bounded length, and are all 
   expect(lines).toHaveLength(101);
   const { counts = [], others, events } = lines.at(-1)?.context ?? {};
   expect([counts.length, others, events, sumOf(lines)]).toEqual([100, 9800, 9900, 10_000]);
+});
+
+test('what was counted is told before the level changes, and nothing of what comes while it is higher', () => {
+  const { logger, log, lines, publish } = capture();
+  for (let n = 0; n < 150; n += 1) publish('forge');
+  logger.setLevel('warn');
+  for (let n = 0; n < 70; n += 1) publish('forge');
+  vi.advanceTimersByTime(5000);
+  logger.setLevel('info');
+  publish('forge');
+  log[Symbol.dispose]();
+  expect(lines.map(({ context }) => context.events ?? 1)).toEqual([...Array(100).fill(1), 50, 1]);
 });
 
 test('a wall clock that jumps changes nothing', () => {
