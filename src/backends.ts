@@ -54,7 +54,7 @@ export async function openBackends(config: Config, { contract, failures, logger,
   const log = stack.use(await openLog(config, { contract, failures, logger, onBroken }));
   const backends =
     config.broker.kind === 'redis' && 'database' in log
-      ? await openShared(config.broker.url, log, logger, stack).catch((error: unknown) => {
+      ? await openShared(config.broker.url, log, logger.named('broker'), stack).catch((error: unknown) => {
           throw error instanceof RedisOpenError ? new ConfigError(`COURIER_BROKER: ${error.message}`, { cause: error }) : error;
         })
       : openOwn(config, log, failures, stack);
@@ -128,7 +128,9 @@ async function openLog({ log: target }: Config, { contract, failures, logger, on
   });
   if (target.kind === 'sqlite') {
     const onClockJump = (by_ms: number) =>
-      logger.warn('the clock jumped: what is retained is measured by the time before, until the new one has stood for an hour', { by_ms });
+      logger
+        .named('log')
+        .warn('the clock jumped: what is retained is measured by the time before, until the new one has stood for an hour', { by_ms });
     const { path, mustExist } = target;
     return openSqliteLog({ path, mustExist, onClockJump, ...told('the worker of the event log failed') }).catch((error: unknown) => {
       throw error instanceof LogOpenError ? new LogOpenError(`COURIER_LOG: ${error.message}`, { cause: error }) : error;

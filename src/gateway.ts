@@ -25,6 +25,7 @@ import { createHealth, logConcerns } from './observe/health.ts';
 import { createLogger, type Logger } from './observe/logger.ts';
 import { noMeter } from './observe/meter.ts';
 import { createMetrics } from './observe/metrics.ts';
+import { PublicationLog } from './observe/publications.ts';
 import { Rates } from './observe/rates.ts';
 import { collectStats } from './observe/stats.ts';
 import { createTracing } from './observe/tracing.ts';
@@ -110,7 +111,7 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
       contract,
       subscribed: () => connections.open,
       onError: (error) => failures.report('log', 'who uses the contract cannot be stored; that is tried again each minute', error),
-      onRecovered: () => logger.info('who uses the contract is stored again'),
+      onRecovered: () => logger.named('usage').info('who uses the contract is stored again'),
     }),
   );
   const draining = new AbortController();
@@ -121,11 +122,12 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
       broker,
       draining: draining.signal,
       meter,
-      tracing: createTracing(logger),
+      publications: stack.use(new PublicationLog(logger.named('publish'))),
+      tracing: createTracing(logger.named('delivery')),
       usage,
       retentionMs: config.retentionMs,
       onError: (error) => failures.report('log', 'the log cannot be read', error),
-      present: foreignEventWarnings(contract, log, logger),
+      present: foreignEventWarnings(contract, log, logger.named('contract')),
     }),
   );
   const { audience, issuer, jwksUrl, maxLifetimeMs } = config.jwt;
@@ -146,7 +148,7 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
     meter,
     logger,
   });
-  stack.use(logConcerns(() => log.concerns, logger));
+  stack.use(logConcerns(() => log.concerns, logger.named('log')));
   stack.use(refreshRevocations(connections, failures));
   const room = new SocketRoom(logger);
   const eventLoop = stack.use(new EventLoopDelay());
@@ -171,7 +173,8 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
   });
   const health = createHealth({
     ...about,
-    failures: () => metrics.failuresLastMinute(),
+    channels: () => pipeline.hub.topics,
+    lastMinute: () => metrics.lastMinute(),
     draining: () => draining.signal.aborted,
     serverProblem: () => room.problem,
     lateMs: () => eventLoop.lateMs,

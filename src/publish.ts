@@ -51,6 +51,11 @@ export async function publish(pipeline: Pipeline, call: PublishCall, drafts: rea
       seconds(),
     );
     trace?.stored(receipts);
+    pipeline.publications.stored(
+      { source: call.connection.principal.sub, requestId: call.requestId },
+      receipts,
+      drafts.map(({ metadata }) => metadata?.correlation_id),
+    );
     return receipts;
   } catch (error) {
     pipeline.meter.publishFailed(seconds());

@@ -2,13 +2,14 @@
 import type { RawSocket } from './raw-socket.ts';
 
 export const CONTENDERS = ['courier', 'stock-trpc', 'socket-io', 'ws-send', 'ws-shared'] as const;
-/** `courier-unmetered` is compared with Courier alone. */
-export type ContenderName = (typeof CONTENDERS)[number] | 'courier-unmetered';
+/** `courier-unmetered` and `courier-quiet` are compared with Courier alone. */
+export type ContenderName = (typeof CONTENDERS)[number] | 'courier-unmetered' | 'courier-quiet';
 
 /** As they are called in tables. */
 export const TITLES: Readonly<Record<ContenderName, string>> = {
   courier: 'Courier',
   'courier-unmetered': 'Courier, counting nothing',
+  'courier-quiet': 'Courier, logging from warn on',
   'stock-trpc': 'tRPC, stock adapter',
   'socket-io': 'socket.io 4, rooms',
   'ws-send': 'ws, send per socket',
@@ -48,6 +49,7 @@ const plain: Protocol = {
 export const PROTOCOLS: Readonly<Record<ContenderName, Protocol>> = {
   courier: trpc('courier.live'),
   'courier-unmetered': trpc('courier.live'),
+  'courier-quiet': trpc('courier.live'),
   'stock-trpc': trpc('ready'),
   'socket-io': {
     path: () => '/socket.io/?EIO=4&transport=websocket',

@@ -54,6 +54,7 @@ function formatFigure(figure: number | undefined): string {
 const COLOURS: Readonly<Record<ContenderName, string>> = {
   courier: '#d6336c',
   'courier-unmetered': '#f783ac',
+  'courier-quiet': '#faa2c1',
   'stock-trpc': '#1971c2',
   'socket-io': '#2f9e44',
   'ws-send': '#e8590c',

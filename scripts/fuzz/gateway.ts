@@ -50,7 +50,7 @@ export async function startFuzzedGateway(): Promise<FuzzedGateway> {
   const listening = Promise.withResolvers<string>();
   createInterface({ input: child.stdout as Readable }).on('line', (line) => {
     // Most lines tell of connections, and there are many.
-    if (line.includes('"level":"error"') || line.includes('"level":"fatal"')) errors.push(line);
+    if (line.includes('"level":"ERROR"')) errors.push(line);
     else if (line.includes('draining')) {
       isEnding = true;
       errors.push(line);

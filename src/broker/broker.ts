@@ -18,6 +18,8 @@ export interface Broker extends AsyncDisposable {
    * Events then arrive with the tail's look at the log's head at the latest.
    */
   readonly problem: string | undefined;
+  /** Asks its server for an answer. Rejects where that is away. Absent where there is no server. */
+  ping?(): Promise<void>;
   /** Tells the other instances of one commit. Never throws and never waits; what cannot be sent is dropped. */
   publish(events: readonly StoredEvent[]): void;
   /** Returns the function that ends it. */

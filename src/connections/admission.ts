@@ -99,7 +99,7 @@ export class Admission {
     const principal = await verified.catch((error: unknown) => {
       const reason = failureOf(error);
       this.#deps.meter.authFailed(reason);
-      if (reason === 'unavailable') this.#deps.logger.warn('a token cannot be checked', { error });
+      if (reason === 'unavailable') this.#deps.logger.named('auth').warn('a token cannot be checked', { error });
       throw error;
     });
     if (!this.isRevoked(principal)) return principal;

@@ -56,6 +56,8 @@ export interface ConnectionHost {
 
 export interface ConnectionOptions {
   readonly id: string;
+  /** Names the request that it came with in the log. */
+  readonly requestId: string;
   /** Absent for one request, which has no place of its own and is listed nowhere. */
   readonly transport: Transport | undefined;
   /** The client's. */
@@ -66,6 +68,7 @@ export interface ConnectionOptions {
 
 export class Connection {
   readonly id: string;
+  readonly requestId: string;
   readonly transport: Transport | undefined;
   readonly address: string;
   /** When it came, in ms since 1970. */
@@ -93,9 +96,10 @@ export class Connection {
   /** Rejects what `open` waits for. */
   #abandon: ((error: CourierError) => void) | undefined;
 
-  constructor(host: ConnectionHost, { id, transport, address, openingMs }: ConnectionOptions) {
+  constructor(host: ConnectionHost, { id, requestId, transport, address, openingMs }: ConnectionOptions) {
     this.#host = host;
     this.id = id;
+    this.requestId = requestId;
     this.transport = transport;
     this.address = address;
     if (transport !== undefined) this.#deadline(openingMs, () => this.end(this.#awaitsClient ? NO_AUTHENTICATION : UNCHECKED));
@@ -127,6 +131,21 @@ export class Connection {
   get principal(): Principal {
     if (this.#principal === undefined) throw new Error('nobody has authenticated');
     return this.#principal;
+  }
+
+  /** Of its principal; undefined before it is open. */
+  get sub(): string | undefined {
+    return this.#principal?.sub;
+  }
+
+  get isWebSocket(): boolean {
+    return this.transport === 'trpc' || this.transport === 'plain';
+  }
+
+  /** The log tells of its end, and so of what that interrupts: that a client has gone, or that a WebSocket was ended or not let in. */
+  get isToldByItsEnd(): boolean {
+    const hasGone = this.#state === 'closed' && this.#ending === undefined;
+    return hasGone || (this.isWebSocket && this.#state !== 'open');
   }
 
   get subscriptions(): readonly Subscription[] {

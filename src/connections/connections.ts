@@ -10,6 +10,8 @@ import type { Transport } from '../contract/admin.ts';
 import { CourierError } from '../errors.ts';
 import type { LimitedAction } from '../limits/limits.ts';
 import { Turns } from '../limits/turns.ts';
+import type { Logger } from '../observe/logger.ts';
+import { logRefusal } from '../observe/refusals.ts';
 import { Admission, type AdmissionDeps } from './admission.ts';
 import { ByteQuota, CHANNEL_QUOTA, REQUEST_QUOTA } from './byte-quota.ts';
 import { Charges, type ChargesDeps } from './charges.ts';
@@ -89,9 +91,10 @@ export class Connections {
   }
 
   /** One request, for its duration. */
-  request(req: IncomingMessage, id: string): Connection {
+  request(req: IncomingMessage, requestId: string): Connection {
     const connection = new Connection(this.#host, {
-      id,
+      id: requestId,
+      requestId,
       transport: undefined,
       address: this.addressOf(req),
       openingMs: this.#deps.timings.openingMs,
@@ -101,9 +104,10 @@ export class Connections {
   }
 
   /** A WebSocket or a stream of server-sent events has come. */
-  arrive(req: IncomingMessage, transport: Transport): Connection {
+  arrive(req: IncomingMessage, transport: Transport, requestId: string): Connection {
     const connection = new Connection(this.#host, {
       id: newId(),
+      requestId,
       transport,
       address: this.addressOf(req),
       openingMs: this.#deps.timings.openingMs,
@@ -154,7 +158,7 @@ export class Connections {
     try {
       await this.#deps.revocations.add(revoked);
     } catch (error) {
-      this.#deps.logger.error('a revocation could not be stored', { error });
+      this.#deps.logger.named('auth').error('a revocation could not be stored', { error });
       this.#endRevoked();
       throw new CourierError('SERVICE_UNAVAILABLE', 'refused here from now on, but that could not be stored: revoke again', {
         retryAfterMs: 1000,
@@ -232,12 +236,14 @@ export class Connections {
     onOpen: (connection) => {
       this.#admission.end(connection);
       if (connection.transport === undefined) return;
-      this.#deps.logger.info('connected', describe(connection));
+      this.#loggerOf(connection).info('connected', describe(connection));
     },
     onClosing: (connection, wasOpen) => {
       this.#places.release(connection);
       this.#claimed.delete(connection);
-      if (wasOpen && connection.transport !== undefined) this.#deps.logger.info('disconnected', describe(connection));
+      if (connection.transport === undefined) return;
+      if (wasOpen) this.#loggerOf(connection).info('disconnected', { ...describe(connection), ...reasonOf(connection) });
+      else if (connection.isWebSocket) this.#logRefused(connection);
     },
     onClosed: (connection, code) => {
       const { transport } = connection;
@@ -255,6 +261,17 @@ export class Connections {
     },
   };
 
+  #loggerOf({ isWebSocket }: Connection): Logger {
+    return this.#deps.logger.named(isWebSocket ? 'websocket' : 'http');
+  }
+
+  /** A WebSocket that ends before it is open was refused, unless its client has gone or something failed. */
+  #logRefused({ ending, transport, id, requestId, address }: Connection): void {
+    if (ending === undefined || ending.error.code === 'INTERNAL_SERVER_ERROR') return;
+    const context = { request_id: requestId, connection_id: id, close: ending.close };
+    logRefusal(this.#deps.logger, transport === 'trpc' ? 'trpc' : 'websocket', ending.error, context, { address });
+  }
+
   async #claim(connection: Connection, principal: Principal): Promise<void> {
     // Looked at before a stream elsewhere gives up its place for nothing, and again for connections that came meanwhile.
     if (this.isFull) throw FULL.error;
@@ -265,9 +282,10 @@ export class Connections {
   }
 
   #charge(connection: Connection, action: LimitedAction, cost: number): Promise<void> | undefined {
+    const { principal } = connection;
+    this.#deps.meter.called();
     return this.#charges.charge(connection, action, cost, () => {
-      for (const own of [...this.#places.of(principalKey(connection.principal)), connection])
-        if (own.transport !== undefined) own.end(TOO_GREEDY);
+      for (const own of [...this.#places.of(principalKey(principal)), connection]) if (own.transport !== undefined) own.end(TOO_GREEDY);
     });
   }
 }
@@ -277,6 +295,11 @@ async function drainConnection(connection: Connection, signal: AbortSignal): Pro
   for (const { subscriber } of connection.subscriptions) subscriber.tellPosition();
   if (connection.isOpen) await connection.wire?.drain?.(signal);
   connection.end(DRAINING);
+}
+
+/** Why the gateway has ended a connection, for the log. */
+function reasonOf({ ending }: Connection) {
+  return ending === undefined ? {} : { code: ending.error.code, close: ending.close };
 }
 
 /** A connection, for the log. */

@@ -173,5 +173,33 @@ export interface Health {
   /** Seconds since the start of the instance. */
   readonly uptime: number;
   readonly version: string;
-  readonly components: Readonly<Record<string, Component>>;
+  readonly components: HealthComponents;
+}
+
+/** The parts by name, with their figures. */
+export type HealthComponents = Readonly<Record<string, Component>> & {
+  readonly websocket_server: Component & {
+    readonly connections: number;
+    readonly active_connections: number;
+    /** Single channels and families that somebody subscribes to. */
+    readonly active_channels: number;
+    readonly event_loop_late_ms: number;
+  };
+  /** With PostgreSQL, `pool`: the connections to it, and those who wait for one. */
+  readonly event_log: Component & { readonly pool?: PoolFigures };
+  readonly broker: Component & { readonly kind: 'local' | 'redis' };
+  /** Present where Redis is configured. Its last round trip took `latency_ms`, or has taken so long already; absent while it is away. */
+  readonly redis?: Component & { readonly latency_ms?: number };
+  /** What is used of the limit that is nearer: that of the heap, or of the container. */
+  readonly memory: Component & { readonly usage_mb: number; readonly limit_mb: number };
+  /** Failures that are no caller's fault in the last minute, and how many those are for each call. */
+  readonly errors: Component & { readonly last_minute: number; readonly share_of_calls: number };
+};
+
+/** Connections to a server of which several are kept. */
+export interface PoolFigures {
+  readonly total: number;
+  readonly idle: number;
+  /** Queries that wait for a connection. */
+  readonly waiting: number;
 }

@@ -6,6 +6,7 @@ import type { Broker } from '../broker/broker.ts';
 import type { Contract } from '../contract/contract.ts';
 import type { EventLog } from '../log/log.ts';
 import type { Meter } from '../observe/meter.ts';
+import type { Publications } from '../observe/publications.ts';
 import type { Tracing } from '../observe/tracing.ts';
 import type { Usage } from '../usage/usage.ts';
 import { Hub } from './hub.ts';
@@ -23,11 +24,12 @@ export interface Pipeline {
   /** Aborted when the gateway begins to drain: nothing more is published here. */
   readonly draining: AbortSignal;
   readonly meter: Meter;
+  readonly publications: Publications;
   readonly tracing: Tracing;
   readonly usage: Usage;
 }
 
-export interface PipelineOptions extends Pick<Pipeline, 'contract' | 'log' | 'draining' | 'meter' | 'tracing' | 'usage'> {
+export interface PipelineOptions extends Pick<Pipeline, 'contract' | 'log' | 'draining' | 'meter' | 'publications' | 'tracing' | 'usage'> {
   readonly broker: Broker;
   readonly retentionMs: number;
   /** Told when the log cannot be read; the tail tries again. */
@@ -45,7 +47,7 @@ const QUIET_PART = 1 / 10;
  * @throws what the log throws.
  */
 export async function openPipeline(options: PipelineOptions): Promise<Pipeline & Disposable> {
-  const { contract, log, broker, draining, meter, tracing, usage, retentionMs, onError, present } = options;
+  const { contract, log, broker, draining, meter, publications, tracing, usage, retentionMs, onError, present } = options;
   using stack = new DisposableStack();
   const hub = new Hub({ meter, tracing });
   const deliveryOf = presentDeliveries(contract, log.positions, {
@@ -64,5 +66,6 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline &
   });
   stack.defer(broker.listen({ onEvents: (events) => tail.offer(events), onHint: () => tail.checkHead() }));
   const resources = stack.move();
-  return { contract, log, deliveryOf, reads, tail, hub, draining, meter, tracing, usage, [Symbol.dispose]: () => resources.dispose() };
+  const watchers = { meter, publications, tracing, usage };
+  return { contract, log, deliveryOf, reads, tail, hub, draining, ...watchers, [Symbol.dispose]: () => resources.dispose() };
 }

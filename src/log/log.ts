@@ -16,6 +16,7 @@
  * - **Recognisable.** A position of another log, or of this one in a state that was lost, is never taken for one of now.
  */
 import type { Readable } from 'node:stream';
+import type { PoolFigures } from '../contract/admin.ts';
 import type { ChannelSet } from '../contract/channels.ts';
 import type { Positions } from './positions.ts';
 
@@ -157,6 +158,9 @@ export interface EventLog extends AsyncDisposable {
 
   /** Bytes that are left for it where it is stored; undefined where that is not known. */
   readonly freeBytes: number | undefined;
+
+  /** The connections to its server; undefined where there is none. */
+  readonly pool: PoolFigures | undefined;
 
   /** What an operator should see to though the log works. */
   readonly concerns: readonly Concern[];

@@ -40,6 +40,7 @@ export function openMemoryLog(options: MemoryLogOptions = {}): EventLog {
 
 class MemoryLog implements EventLog {
   readonly freeBytes = undefined;
+  readonly pool = undefined;
   readonly concerns = [];
   readonly positions = new Positions([{ name: newEpochName(), first: 1 }]);
   readonly #now: () => Moment;

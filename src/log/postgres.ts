@@ -6,6 +6,7 @@
  * says that it is broken.
  */
 import pg from 'pg';
+import type { PoolFigures } from '../contract/admin.ts';
 import { CourierError } from '../errors.ts';
 import { CommitListeners, unavailable } from './answers.ts';
 import { bytesOf, GroupCommit, MAX_IN_FLIGHT_BYTES } from './group-commit.ts';
@@ -128,6 +129,10 @@ class PostgresLog implements SharedLog {
 
   get problem(): string | undefined {
     return this.#problem ?? this.#server.problem?.message;
+  }
+
+  get pool(): PoolFigures {
+    return this.database.pool;
   }
 
   get concerns(): readonly Concern[] {

@@ -65,6 +65,7 @@ export async function openSqliteLog(options: SqliteLogOptions): Promise<EventLog
 
 class SqliteLog implements EventLog {
   readonly positions: Positions;
+  readonly pool = undefined;
   readonly #worker: Worker;
   readonly #options: SqliteLogOptions;
   readonly #now: () => Moment;

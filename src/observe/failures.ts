@@ -1,17 +1,26 @@
 /**
- * Collects everything that went wrong, wherever it was noticed: in a call, a socket, a timer, a worker, or nowhere.
+ * Collects everything that went wrong or was refused, wherever it was noticed: in a call, a socket, a timer, a worker, or nowhere.
  * Here it is decided what is counted, what is logged and passed on, and what the caller may be told.
  */
 import { TRPCError } from '@trpc/server';
 import { isInvalid } from '../contract/codes.ts';
 import { type CourierError, tellable } from '../errors.ts';
-import type { LogContext, Logger } from './logger.ts';
+import type { LogContext, Logger, LogPart } from './logger.ts';
 import type { FailureKind, Meter, Surface } from './meter.ts';
+import { logRefusal, type Refused } from './refusals.ts';
 
 /** Told of every failure that is no caller's fault; it must not throw. */
 export type ErrorHook = (error: unknown, kind: FailureKind, context: LogContext) => void;
 
 const KIND_OF = { trpc: 'call', http: 'request', websocket: 'websocket' } as const satisfies Record<Surface, FailureKind>;
+const PART_OF = {
+  call: 'trpc',
+  request: 'http',
+  websocket: 'websocket',
+  log: 'log',
+  worker: 'log',
+  process: 'gateway',
+} as const satisfies Record<FailureKind, LogPart>;
 
 export class Failures {
   readonly #meter: Meter;
@@ -26,11 +35,12 @@ export class Failures {
     this.#hook = hook;
   }
 
-  /** A caller's work ended with `thrown`. Returns what the caller may be told. */
-  answer(surface: Surface, thrown: unknown, context: LogContext): CourierError {
+  /** A caller's work ended with `thrown`. Returns what the caller may be told. To be called once for each refusal. */
+  answer(surface: Surface, thrown: unknown, context: LogContext, refused: Refused): CourierError {
     const error = tellable(thrown);
     if (isInvalid(error.code)) this.#meter.invalid(surface);
     if (error.code === 'INTERNAL_SERVER_ERROR') this.report(KIND_OF[surface], 'a call failed', unwrapped(thrown), context);
+    else logRefusal(this.#logger, surface, error, context, refused);
     return error;
   }
 
@@ -41,7 +51,7 @@ export class Failures {
       this.#reported.add(error);
     }
     this.#meter.failed(kind);
-    this.#logger.error(message, { ...context, kind, error });
+    this.#logger.named(PART_OF[kind]).error(message, { ...context, kind, error });
     this.#hook?.(error, kind, context);
   }
 }

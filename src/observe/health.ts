@@ -3,7 +3,7 @@
 import { totalmem } from 'node:os';
 import { getHeapStatistics } from 'node:v8';
 import type { Broker } from '../broker/broker.ts';
-import type { Component, Health, HealthStatus, Transport } from '../contract/admin.ts';
+import type { Component, Health, HealthComponents, HealthStatus, Transport } from '../contract/admin.ts';
 import type { Concern, EventLog } from '../log/log.ts';
 import type { Logger } from './logger.ts';
 
@@ -11,10 +11,11 @@ export interface HealthSources {
   readonly version: string;
   readonly startedAt: number;
   readonly log: EventLog;
-  readonly broker: Pick<Broker, 'kind' | 'problem'>;
+  readonly broker: Pick<Broker, 'kind' | 'problem' | 'ping'>;
   readonly connections: () => Readonly<Record<Transport, number>>;
-  /** Failures in the last minute that were no caller's fault. */
-  readonly failures: () => number;
+  readonly channels: () => number;
+  /** Failures that were no caller's fault, and calls. */
+  readonly lastMinute: () => { readonly failures: number; readonly calls: number };
   readonly draining: () => boolean;
   /** Why not all who come can be let in; undefined while they can. */
   readonly serverProblem: () => string | undefined;
@@ -22,8 +23,8 @@ export interface HealthSources {
   readonly lateMs: () => number;
 }
 
-/** How long the log may take to answer, in ms: a check must not wait for what it checks. */
-const LOG_ANSWER_MS = 40;
+/** How long the log and Redis may take to answer, in ms: a check must not wait for what it checks. */
+const ANSWER_MS = 40;
 /** From then on it counts as gone, in ms. */
 const LOG_GONE_MS = 3000;
 /** From this share of a memory limit on, the gateway is degraded. */
@@ -38,18 +39,23 @@ export const SEVERITY: readonly HealthStatus[] = ['healthy', 'degraded', 'unheal
 
 /** Returns what checks the health now. */
 export function createHealth(sources: HealthSources): () => Promise<Health> {
-  const probe = new LogProbe(sources.log);
-  return () => checkHealth(sources, probe);
+  const log = new LogProbe(sources.log);
+  const { broker } = sources;
+  const redis = broker.ping === undefined ? undefined : new RedisProbe(broker as RedisBroker);
+  return () => checkHealth(sources, log, redis);
 }
 
-async function checkHealth(sources: HealthSources, probe: LogProbe): Promise<Health> {
-  const components = {
+async function checkHealth(sources: HealthSources, logProbe: LogProbe, redisProbe: RedisProbe | undefined): Promise<Health> {
+  const [log, redis] = await Promise.all([logProbe.check(), redisProbe?.check()]);
+  const { pool } = sources.log;
+  const components: HealthComponents = {
     websocket_server: checkServer(sources),
-    event_log: await probe.check(),
+    event_log: { ...log, ...(pool !== undefined && { pool }) },
     broker: checkBroker(sources.broker),
+    ...(redis !== undefined && { redis }),
     memory: checkMemory(),
-    errors: checkErrors(sources.failures()),
-  } satisfies Record<string, Component>;
+    errors: checkErrors(sources.lastMinute()),
+  };
   const worst = Math.max(...Object.values(components).map(({ status }) => SEVERITY.indexOf(status)));
   return {
     status: SEVERITY[worst] as HealthStatus,
@@ -60,10 +66,11 @@ async function checkHealth(sources: HealthSources, probe: LogProbe): Promise<Hea
   };
 }
 
-function checkServer({ draining, connections, serverProblem, lateMs }: HealthSources): Component {
+function checkServer({ draining, connections, channels, serverProblem, lateMs }: HealthSources): HealthComponents['websocket_server'] {
   const { trpc, plain, sse } = connections();
   const late = lateMs();
-  const figures = { connections: trpc + plain + sse, event_loop_late_ms: late };
+  const active = trpc + plain + sse;
+  const figures = { connections: active, active_connections: active, active_channels: channels(), event_loop_late_ms: late };
   if (draining()) return { status: 'shutting_down', ...figures, action: 'nothing: it drains and ends; send work elsewhere' };
   const problem = serverProblem();
   if (problem !== undefined) return { status: 'degraded', ...figures, action: problem };
@@ -75,7 +82,7 @@ function checkServer({ draining, connections, serverProblem, lateMs }: HealthSou
   };
 }
 
-function checkBroker({ kind, problem }: HealthSources['broker']): Component {
+function checkBroker({ kind, problem }: HealthSources['broker']): HealthComponents['broker'] {
   if (problem === undefined) return { status: 'healthy', kind };
   return {
     status: 'degraded',
@@ -85,13 +92,21 @@ function checkBroker({ kind, problem }: HealthSources['broker']): Component {
 }
 
 /** The heap against its limit, and the process against that of its container, where it has one. */
-function checkMemory(): Component {
+function checkMemory(): HealthComponents['memory'] {
   const { heap_size_limit: heapLimit, used_heap_size: heapUsed } = getHeapStatistics();
   const rss = process.memoryUsage.rss();
   const containerLimit = process.constrainedMemory();
-  const figures = { heap_used_bytes: heapUsed, heap_limit_bytes: heapLimit, rss_bytes: rss };
   const isContained = containerLimit > 0 && containerLimit < totalmem();
-  const share = Math.max(heapUsed / heapLimit, isContained ? rss / containerLimit : 0);
+  const isContainerNearer = isContained && rss / containerLimit > heapUsed / heapLimit;
+  const [used, limit] = isContainerNearer ? [rss, containerLimit] : [heapUsed, heapLimit];
+  const share = used / limit;
+  const figures = {
+    usage_mb: megabytes(used),
+    limit_mb: megabytes(limit),
+    heap_used_bytes: heapUsed,
+    heap_limit_bytes: heapLimit,
+    rss_bytes: rss,
+  };
   if (share < MEMORY_SHARE) return { status: 'healthy', ...figures };
   return {
     status: 'degraded',
@@ -100,11 +115,18 @@ function checkMemory(): Component {
   };
 }
 
-function checkErrors(lastMinute: number): Component {
-  if (lastMinute < FAILURES_PER_MINUTE) return { status: 'healthy', last_minute: lastMinute };
+function megabytes(bytes: number): number {
+  return Math.round(bytes / 1024 / 1024);
+}
+
+function checkErrors({ failures, calls }: ReturnType<HealthSources['lastMinute']>): HealthComponents['errors'] {
+  // Not every failure is that of a call.
+  const share = failures === 0 ? 0 : Math.min(1, failures / Math.max(1, calls));
+  const figures = { last_minute: failures, share_of_calls: Math.round(share * 10_000) / 10_000 };
+  if (failures < FAILURES_PER_MINUTE) return { status: 'healthy', ...figures };
   return {
     status: 'degraded',
-    last_minute: lastMinute,
+    ...figures,
     action: 'something fails again and again: the log has each failure with its stack',
   };
 }
@@ -127,17 +149,14 @@ class LogProbe {
   async check(): Promise<Component> {
     this.#asked ??= { at: performance.now(), answer: this.#ask() };
     const { at, answer } = this.#asked;
-    const late = Promise.withResolvers<undefined>();
-    const timer = setTimeout(late.resolve, LOG_ANSWER_MS, undefined);
-    const component = await Promise.race([answer, late.promise]);
-    clearTimeout(timer);
+    const component = await inTime(answer);
     if (component !== undefined) return component;
     const waited = performance.now() - at;
     if (this.#lastFailure !== undefined) return unhealthyLog(this.#lastFailure);
     if (waited >= LOG_GONE_MS) return unhealthyLog(`nothing for ${Math.round(waited)} ms`);
     const { problem } = this.#log;
     if (problem !== undefined) return refusing(problem);
-    return { status: 'degraded', action: `the event log takes longer than ${LOG_ANSWER_MS} ms to answer: check its disk` };
+    return { status: 'degraded', action: `the event log takes longer than ${ANSWER_MS} ms to answer: check its disk` };
   }
 
   async #ask(): Promise<Component> {
@@ -156,6 +175,52 @@ class LogProbe {
     } finally {
       this.#asked = undefined;
     }
+  }
+}
+
+type RedisBroker = HealthSources['broker'] & Required<Pick<Broker, 'ping'>>;
+
+/** Measures how long Redis takes to answer, one question at a time. */
+class RedisProbe {
+  readonly #broker: RedisBroker;
+  #asked: { readonly at: number; readonly tookMs: Promise<number | undefined> } | undefined;
+
+  constructor(broker: RedisBroker) {
+    this.#broker = broker;
+  }
+
+  async check(): Promise<NonNullable<HealthComponents['redis']>> {
+    this.#asked ??= { at: performance.now(), tookMs: this.#measure() };
+    const { at, tookMs } = this.#asked;
+    const isAnswered = await inTime(tookMs.then(() => true));
+    const latencyMs = isAnswered ? await tookMs : performance.now() - at;
+    const figures = latencyMs === undefined ? {} : { latency_ms: Math.round(latencyMs * 100) / 100 };
+    const { problem } = this.#broker;
+    return problem === undefined ? { status: 'healthy', ...figures } : { status: 'degraded', ...figures, action: problem };
+  }
+
+  /** Undefined when Redis is away. */
+  async #measure(): Promise<number | undefined> {
+    const at = performance.now();
+    try {
+      await this.#broker.ping();
+      return performance.now() - at;
+    } catch {
+      return undefined;
+    } finally {
+      this.#asked = undefined;
+    }
+  }
+}
+
+/** What `answer` gives, or undefined when that takes too long. */
+async function inTime<T>(answer: Promise<T>): Promise<T | undefined> {
+  const late = Promise.withResolvers<undefined>();
+  const timer = setTimeout(late.resolve, ANSWER_MS, undefined);
+  try {
+    return await Promise.race([answer, late.promise]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

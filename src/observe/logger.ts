@@ -1,6 +1,6 @@
 /**
  * Logs: one line each, `{timestamp, level, logger, message, context, request_id, correlation_id}` as JSON in production, readable in
- * development. Neither tokens nor event data are ever passed to it.
+ * development. Neither tokens nor event data are ever passed to it. Floods are cut, and what is left out is counted and told.
  */
 
 import { once } from 'node:events';
@@ -9,14 +9,31 @@ import { pino } from 'pino';
 import pretty from 'pino-pretty';
 import type { Config } from '../config.ts';
 import type { LogLevel } from '../contract/admin.ts';
+import { DescriptorOutage, isOutOfDescriptors, OUT_OF_DESCRIPTORS } from './descriptors.ts';
+import { Flood } from './flood.ts';
 
 /** Bytes of lines that wait for the program that reads the log; further lines are dropped, as waiting for it would stop the gateway. */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 /** How long the program that reads the log may take at the end, in ms. */
 const FLUSH_MS = 1000;
-/** Equal warnings and errors that are logged within REPEAT_WINDOW_MS; the rest of them are counted. */
+/** Equal warnings and errors of a part that are logged within REPEAT_WINDOW_MS; the rest of them are counted. */
 const MAX_REPEATS = 20;
 const REPEAT_WINDOW_MS = 10_000;
+
+/** The parts of the gateway, by which its lines are told apart: `courier.log`. */
+export type LogPart =
+  | 'auth'
+  | 'broker'
+  | 'contract'
+  | 'delivery'
+  | 'gateway'
+  | 'http'
+  | 'limits'
+  | 'log'
+  | 'publish'
+  | 'trpc'
+  | 'usage'
+  | 'websocket';
 
 export interface LogContext {
   readonly request_id?: string;
@@ -29,13 +46,18 @@ export interface LogContext {
 export interface Logger {
   debug(message: string, context?: LogContext): void;
   info(message: string, context?: LogContext): void;
+  /** Equal warnings and errors are floods when they are many: their messages are few, and never of a caller's making. */
   warn(message: string, context?: LogContext): void;
   error(message: string, context?: LogContext): void;
   isEnabled(level: LogLevel): boolean;
-  /** Logs from this level on. */
+  /** Logs from this level on. What was counted before is told before. */
   setLevel(level: LogLevel): void;
-  /** A logger for a part of the gateway. */
-  named(name: string): Logger;
+  /** The logger of a part of the gateway. */
+  named(part: LogPart): Logger;
+  /** Calls `tell` whenever what was counted is to be told at once, until the function that it returns is called. */
+  onFlush(tell: () => void): () => void;
+  /** Tells what was counted and not told yet. */
+  flush(): void;
   /** Logs nothing any more. Resolves to true when what was logged is written, and to false when its reader takes too long. */
   close(): Promise<boolean>;
 }
@@ -47,7 +69,7 @@ export function createLogger(config: Pick<Config, 'logLevel' | 'logFormat'>, des
     base: null,
     messageKey: 'message',
     timestamp: () => `,"timestamp":"${new Date().toISOString()}"`,
-    formatters: { level: (level: string) => ({ level }) },
+    formatters: { level: (level: string) => ({ level: level.toUpperCase() }) },
   };
   // Node.js writes to a pipe that was looked at without waiting for its reader, which would delay the end of the process.
   if (destination === undefined) void process.stdout;
@@ -73,58 +95,95 @@ export function createLogger(config: Pick<Config, 'logLevel' | 'logFormat'>, des
     over.abort();
     return isWritten;
   };
-  return wrap(pino(options, stream), 'gateway', close);
+  return new Lines(pino(options, stream), close).named('gateway');
 }
 
-/** Keeps a failure that comes again and again from filling the log. */
-class Repeats {
-  readonly #windows = new Map<string, { startedAt: number; count: number }>();
+type Level = 'debug' | 'info' | 'warn' | 'error';
 
-  /** How many like it were left out since the last one that was not; undefined when it is to be left out too. */
-  admit(message: string): number | undefined {
-    const now = performance.now();
-    const window = this.#windows.get(message);
-    if (window === undefined || now - window.startedAt >= REPEAT_WINDOW_MS) {
-      this.#windows.set(message, { startedAt: now, count: 1 });
-      return Math.max(0, (window?.count ?? 0) - MAX_REPEATS);
-    }
-    window.count += 1;
-    return window.count > MAX_REPEATS ? undefined : 0;
+/** Equal warnings or errors, of which many were left out. */
+interface Repeats {
+  readonly flood: Flood;
+  leftOut: number;
+}
+
+/** What is written, and counted, for the loggers of all parts. */
+class Lines {
+  readonly #target: pino.Logger;
+  readonly #close: () => Promise<boolean>;
+  readonly #repeats = new Map<string, Repeats>();
+  readonly #tellers = new Set<() => void>();
+  readonly #descriptors = new DescriptorOutage(() => this.#write('info', 'gateway', 'descriptors are free again'));
+
+  constructor(target: pino.Logger, close: () => Promise<boolean>) {
+    this.#target = target;
+    this.#close = close;
   }
-}
 
-function wrap(target: pino.Logger, name: string, close: () => Promise<boolean>, repeats = new Repeats()): Logger {
-  const at =
-    (level: 'debug' | 'info' | 'warn' | 'error') =>
-    (message: string, fields: LogContext = {}) => {
-      const suppressed = level === 'warn' || level === 'error' ? repeats.admit(message) : 0;
-      if (suppressed === undefined) return;
-      const { request_id, correlation_id, error, ...given } = fields;
-      const context = suppressed === 0 ? given : { ...given, suppressed };
-      const details = error === undefined ? context : { ...context, error: describeError(error) };
-      target[level](
-        {
-          logger: name,
-          ...(request_id && { request_id }),
-          ...(correlation_id && { correlation_id }),
-          ...(Object.keys(details).length > 0 && { context: details }),
-        },
-        message,
-      );
+  named(part: LogPart): Logger {
+    const at = (level: Level) => (message: string, context?: LogContext) => this.#log(level, part, message, context);
+    return {
+      debug: at('debug'),
+      info: at('info'),
+      warn: at('warn'),
+      error: at('error'),
+      isEnabled: (level) => this.#target.isLevelEnabled(level),
+      setLevel: (level) => {
+        this.#flush();
+        this.#target.level = level;
+      },
+      named: (other) => this.named(other),
+      onFlush: (tell) => {
+        this.#tellers.add(tell);
+        return () => this.#tellers.delete(tell);
+      },
+      flush: () => this.#flush(),
+      close: () => {
+        this.#flush();
+        return this.#close();
+      },
     };
-  const setLevel = (level: LogLevel) => {
-    target.level = level;
-  };
-  return {
-    isEnabled: (level) => target.isLevelEnabled(level),
-    setLevel,
-    debug: at('debug'),
-    info: at('info'),
-    warn: at('warn'),
-    error: at('error'),
-    named: (inner) => wrap(target, inner, close, repeats),
-    close,
-  };
+  }
+
+  #log(level: Level, part: LogPart, message: string, context: LogContext = {}): void {
+    if (!this.#target.isLevelEnabled(level)) return;
+    if (level === 'debug' || level === 'info') this.#write(level, part, message, context);
+    else if (isOutOfDescriptors(context.error)) {
+      if (this.#descriptors.meet()) this.#write(level, part, message, { ...context, action: OUT_OF_DESCRIPTORS });
+    } else {
+      const repeats = this.#repeatsOf(level, part, message);
+      if (repeats.flood.admit()) this.#write(level, part, message, context);
+      else repeats.leftOut += 1;
+    }
+  }
+
+  #repeatsOf(level: Level, part: LogPart, message: string): Repeats {
+    const key = `${level} ${part} ${message}`;
+    const known = this.#repeats.get(key);
+    if (known !== undefined) return known;
+    const onLeftOut = () => {
+      this.#write(level, part, message, { suppressed: made.leftOut });
+      made.leftOut = 0;
+    };
+    const made: Repeats = { flood: new Flood({ most: MAX_REPEATS, windowMs: REPEAT_WINDOW_MS, onLeftOut }), leftOut: 0 };
+    this.#repeats.set(key, made);
+    return made;
+  }
+
+  #write(level: Level, part: LogPart, message: string, { request_id, correlation_id, error, ...given }: LogContext = {}): void {
+    const context = error === undefined ? given : { ...given, error: describeError(error) };
+    this.#target[level]({
+      logger: `courier.${part}`,
+      message,
+      ...(Object.keys(context).length > 0 && { context }),
+      ...(request_id && { request_id }),
+      ...(correlation_id && { correlation_id }),
+    });
+  }
+
+  #flush(): void {
+    for (const tell of this.#tellers) tell();
+    for (const { flood } of this.#repeats.values()) flood.flush();
+  }
 }
 
 function describeError(error: unknown): unknown {

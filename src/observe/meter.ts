@@ -13,6 +13,8 @@ export interface Meter {
   connectionClosed(transport: Transport, code: number): void;
   /** A token was refused, or could not be checked. */
   authFailed(reason: 'invalid' | 'revoked' | 'unknown_key' | 'unavailable'): void;
+  /** A call is made, by somebody who is known. */
+  called(): void;
   /** A call was refused because of a limit. */
   limited(limit: LimitedAction | 'channel' | 'connections' | 'address'): void;
   /** An input was refused because of its form. */
@@ -42,6 +44,7 @@ export const noMeter: Meter = {
   connectionOpened: nothing,
   connectionClosed: nothing,
   authFailed: nothing,
+  called: nothing,
   limited: nothing,
   invalid: nothing,
   published: nothing,

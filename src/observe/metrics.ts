@@ -11,6 +11,7 @@ import { countByClass } from './clients.ts';
 import { SEVERITY } from './health.ts';
 import { LatencyCounter } from './latencies.ts';
 import type { Meter } from './meter.ts';
+import { MinuteCount } from './minute-count.ts';
 import type { Counted } from './rates.ts';
 
 /** What is asked for when the metrics are. */
@@ -33,8 +34,6 @@ export interface MetricSources {
 
 /** Close codes that have a label of their own: the gateway's, and the common ones of clients. */
 const CLOSE_CODES = new Set([1000, 1001, 1002, 1005, 1006, 1007, 1008, 1009, 1011, 1013, 4400, 4408, 4429, 4509]);
-/** Moments of failure that are kept. */
-const MAX_REMEMBERED_FAILURES = 1000;
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 const BYTES = [64, 256, 1024, 4096, 16_384, 65_536, 262_144];
 
@@ -44,8 +43,8 @@ export interface Metrics extends Meter {
   text(): Promise<string>;
   /** What was counted since the start, and is connected now. */
   counted(): Counted;
-  /** Failures within the last minute. */
-  failuresLastMinute(): number;
+  /** Failures that were no caller's fault, and calls, within the last minute. */
+  lastMinute(): { readonly failures: number; readonly calls: number };
 }
 
 export function createMetrics(sources: MetricSources): Metrics {
@@ -127,8 +126,8 @@ export function createMetrics(sources: MetricSources): Metrics {
   let replayed = 0;
   let refused = 0;
   let catchingUp = 0;
-  /** On the monotonic clock, in ms. */
-  const failedAt: number[] = [];
+  const failuresOfMinute = new MinuteCount();
+  const callsOfMinute = new MinuteCount();
   collected('courier_messages_delivered_total', 'Copies of events that were handed to subscribers.', () => delivered);
   collected('courier_replayed_events_total', 'Copies of events that were handed to subscribers while they caught up.', () => replayed);
   collected('courier_log_reads_total', 'Pages that were read from the log for subscribers.', sources.logReads);
@@ -210,6 +209,7 @@ export function createMetrics(sources: MetricSources): Metrics {
       authFailures.inc({ reason });
       refused += 1;
     },
+    called: () => callsOfMinute.add(),
     limited: (limit) => {
       limitHits.inc({ limit });
       refused += 1;
@@ -246,8 +246,7 @@ export function createMetrics(sources: MetricSources): Metrics {
     failed: (kind) => {
       errors.inc({ kind });
       failures += 1;
-      failedAt.push(performance.now());
-      if (failedAt.length > MAX_REMEMBERED_FAILURES) failedAt.shift();
+      failuresOfMinute.add();
     },
     counted: () => {
       const { trpc, plain, sse } = sources.connections();
@@ -259,6 +258,6 @@ export function createMetrics(sources: MetricSources): Metrics {
         subscriptions: sources.subscriptions(),
       };
     },
-    failuresLastMinute: () => failedAt.filter((at) => at > performance.now() - 60_000).length,
+    lastMinute: () => ({ failures: failuresOfMinute.total, calls: callsOfMinute.total }),
   };
 }

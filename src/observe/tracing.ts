@@ -1,6 +1,6 @@
 /**
- * Follows an event on its way through the gateway, for people: by spans where an OpenTelemetry SDK is registered, and by lines
- * in the log at level `debug`. Where neither is on, it costs a look at a flag.
+ * Follows an event on its way through the gateway, for people: by spans where an OpenTelemetry SDK is registered, and its delivery
+ * by a line in the log at level `debug`. Where neither is on, it costs a look at a flag.
  *
  * A span `publish` has a child `append`; the span `deliver`, on every instance that delivers the event, is a child of what
  * the event's `traceparent` names. That is what the publisher sent, or else the span `publish`.
@@ -31,25 +31,17 @@ export interface TracedCall {
   readonly traceparent: string | undefined;
 }
 
-/** An event once it is stored. */
-interface PublishedEvent {
-  readonly id: string;
-  readonly channel: string;
-  readonly type: string;
-  readonly duplicate: boolean;
-}
-
 /** Follows one publish. */
 export interface PublishTrace {
   /** Of the gateway's span, for events whose publisher sent none. */
   readonly traceparent: string | undefined;
   append<T>(work: () => Promise<T>): Promise<T>;
-  stored(events: readonly PublishedEvent[]): void;
+  stored(events: readonly { readonly id: string }[]): void;
   failed(error: unknown): void;
 }
 
 export interface Tracing {
-  /** A publish begins; without drafts, one that was refused unread. Undefined when tracing is off. */
+  /** A publish begins; without drafts, one that was refused unread. Undefined when there are no spans. */
   publish(call: TracedCall, drafts: readonly CheckedDraft[]): PublishTrace | undefined;
   /** An event goes out to live subscribers. Returns the function to call when all of them have it; undefined when tracing is off. */
   deliver(event: { readonly json: string }, subscribers: number): (() => void) | undefined;
@@ -58,13 +50,13 @@ export interface Tracing {
 /** Tracing that is off. */
 export const noTracing: Tracing = { publish: () => undefined, deliver: () => undefined };
 
-/** @param logger takes a line for each step. An SDK that is to get spans must be registered before. */
+/** @param logger takes a line for each delivery. An SDK that is to get spans must be registered before. */
 export function createTracing(logger: Logger): Tracing {
   const tracer = registeredTracer();
-  const isOn = () => tracer !== undefined || logger.isEnabled('debug');
+  const isDelivery = () => tracer !== undefined || logger.isEnabled('debug');
   return {
-    publish: (call, drafts) => (isOn() ? tracePublish(tracer, logger, call, drafts) : undefined),
-    deliver: (event, subscribers) => (isOn() ? traceDelivery(tracer, logger, event, subscribers) : undefined),
+    publish: (call, drafts) => tracer && tracePublish(tracer, call, drafts),
+    deliver: (event, subscribers) => (isDelivery() ? traceDelivery(tracer, logger, event, subscribers) : undefined),
   };
 }
 
@@ -74,17 +66,11 @@ function registeredTracer(): Tracer | undefined {
   return isSpanContextValid(tracer.startSpan('start').spanContext()) ? tracer : undefined;
 }
 
-function tracePublish(
-  tracer: Tracer | undefined,
-  logger: Logger,
-  { requestId, traceparent }: TracedCall,
-  drafts: readonly CheckedDraft[],
-): PublishTrace {
+function tracePublish(tracer: Tracer, { requestId, traceparent }: TracedCall, drafts: readonly CheckedDraft[]): PublishTrace {
   const [first] = drafts;
   const own = drafts.flatMap(({ metadata }) => metadata?.traceparent ?? []);
-  const correlationIds = drafts.map(({ metadata }) => metadata?.correlation_id);
   const parent = parentContextOf(traceparent ?? (drafts.length === 1 ? own[0] : undefined));
-  const span = tracer?.startSpan(
+  const span = tracer.startSpan(
     nameOf(drafts),
     {
       kind: SpanKind.SERVER,
@@ -94,44 +80,32 @@ function tracePublish(
         'messaging.operation.type': 'send',
         'messaging.batch.message_count': drafts.length,
         'courier.request_id': requestId,
-        ...(drafts.length === 1 && first !== undefined && attributesOf(first.channel, first.type, correlationIds[0])),
+        ...(drafts.length === 1 && first !== undefined && attributesOf(first.channel, first.type, first.metadata?.correlation_id)),
       },
       links: drafts.length === 1 ? [] : own.flatMap(linkTo),
     },
     parent,
   );
   const end = (error?: unknown) => {
-    if (error !== undefined) span?.setStatus({ code: SpanStatusCode.ERROR, message: tellable(error).message });
-    span?.end();
+    if (error !== undefined) span.setStatus({ code: SpanStatusCode.ERROR, message: tellable(error).message });
+    span.end();
   };
   return {
-    traceparent: span && formatTraceparent(span.spanContext()),
+    traceparent: formatTraceparent(span.spanContext()),
     append: async (work) => {
-      const step = span && tracer?.startSpan('append', { kind: SpanKind.INTERNAL }, trace.setSpan(parent, span));
+      const step = tracer.startSpan('append', { kind: SpanKind.INTERNAL }, trace.setSpan(parent, span));
       try {
         return await work();
       } finally {
-        step?.end();
+        step.end();
       }
     },
     stored: (events) => {
-      for (const [index, { id, channel, type, duplicate }] of events.entries()) {
-        logger.debug('published', { request_id: requestId, correlation_id: correlationIds[index], id, channel, type, duplicate });
-      }
-      if (events.length === 1) span?.setAttribute('messaging.message.id', (events[0] as PublishedEvent).id);
+      const [only] = events;
+      if (only !== undefined && events.length === 1) span.setAttribute('messaging.message.id', only.id);
       end();
     },
-    failed: (error) => {
-      const { code, message } = tellable(error);
-      logger.debug('not published', {
-        request_id: requestId,
-        correlation_id: correlationIds[0],
-        events: drafts.length,
-        code,
-        reason: message,
-      });
-      end(error);
-    },
+    failed: end,
   };
 }
 

@@ -16,6 +16,19 @@ export function requestIdOf(req: IncomingMessage): string {
   return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : newId();
 }
 
+/** UTF-16 units of a request's path in the log, at most. */
+const MAX_LOGGED_PATH_UNITS = 300;
+
+/** The path of a request, for the log. */
+export function pathOf({ url = '' }: IncomingMessage): string {
+  return (url.split('?', 1)[0] as string).slice(0, MAX_LOGGED_PATH_UNITS);
+}
+
+/** Refuses a request of HTTP/1.1 that does not say to which host it goes. @throws {CourierError} BAD_REQUEST */
+export function requireHost({ headers, httpVersion }: IncomingMessage): void {
+  if (headers.host === undefined && httpVersion === '1.1') throw new CourierError('BAD_REQUEST', 'the header Host is missing');
+}
+
 /** The trace that the request is part of. A header that is malformed counts as none, as the standard has it. */
 export function traceparentFrom(req: IncomingMessage): string | undefined {
   const given = headerOf(req, 'traceparent');

@@ -32,6 +32,7 @@ export class HttpRequests {
   readonly #failures: Failures;
   /** For each socket the requests that have yet to be answered, and what to do when each of them is over. */
   readonly #underWay = new WeakMap<Socket, Map<ServerResponse, (() => void)[]>>();
+  readonly #connectionOf = new WeakMap<ServerResponse, Connection>();
 
   constructor(connections: Connections, failures: Failures) {
     this.#connections = connections;
@@ -52,28 +53,43 @@ export class HttpRequests {
     return true;
   }
 
+  /** The connection of the request that `res` answers, once it has one. */
+  connectionOf(res: ServerResponse): Connection | undefined {
+    return this.#connectionOf.get(res);
+  }
+
+  /** Whether an answer has begun on the socket, and has yet to end. */
+  isAnswering(socket: Socket): boolean {
+    return [...(this.#underWay.get(socket)?.keys() ?? [])].some(({ headersSent }) => headersSent);
+  }
+
   /** Makes a connection that lasts for its request. */
   request({ req, res, requestId }: Exchange): Connection {
     const connection = this.#connections.request(req, requestId);
+    this.#connectionOf.set(res, connection);
     connection.carriedBy(new RequestWire(req, res, connection));
     this.#whenOver(req.socket, res, () => connection.closed());
     return connection;
   }
 
   /** Makes a connection that lasts as long as its stream. @throws what `serve` throws, before the stream has begun. */
-  async stream({ req, res }: Exchange, serve: (connection: Connection) => Promise<void>): Promise<void> {
-    const connection = this.#connections.arrive(req, 'sse');
+  async stream({ req, res, requestId }: Exchange, serve: (connection: Connection) => Promise<void>): Promise<void> {
+    const connection = this.#connections.arrive(req, 'sse', requestId);
+    this.#connectionOf.set(res, connection);
     this.#whenOver(req.socket, res, () => connection.closed());
     // Until the stream begins it is a request, and ends with its socket.
     connection.carriedBy(new RequestWire(req, res, connection));
     try {
       await serve(connection);
     } catch (error) {
-      const wasBegun = res.headersSent;
-      const answer = connection.ending?.error ?? error;
-      // What is refused before the stream begins is told, and counted, where it is answered.
-      connection.end(endingOf(wasBegun ? this.#failures.answer('http', answer, { connection_id: connection.id }) : tellable(answer)));
-      if (!wasBegun) throw answer;
+      if (!res.headersSent) {
+        // What is refused before the stream begins is told, and counted, where it is answered.
+        const answer = connection.ending?.error ?? error;
+        connection.end(endingOf(tellable(answer)));
+        throw answer;
+      }
+      const context = { request_id: requestId, connection_id: connection.id };
+      if (connection.ending === undefined) connection.end(endingOf(this.#failures.answer('http', error, context, connection)));
     }
   }
 

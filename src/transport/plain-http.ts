@@ -193,7 +193,8 @@ async function handleBackup({ pipeline, logger, timings }: PlainHttpDeps, exchan
   const { sub, role } = await caller(exchange, 'query');
   if (role !== 'admin') throw new CourierError('FORBIDDEN', 'backups are for admins');
   const about = { user_id: sub, request_id: exchange.requestId };
-  logger.info('a backup is being made', about);
+  const ofLog = logger.named('log');
+  ofLog.info('a backup is being made', about);
   const bytes = await sendCopy(pipeline.log, { ...exchange, timings });
-  logger.info('a backup was sent', { ...about, bytes });
+  ofLog.info('a backup was sent', { ...about, bytes });
 }

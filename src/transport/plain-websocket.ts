@@ -2,7 +2,6 @@
  * WebSocket without tRPC: `/ws/{channels}?token=&last_event_id=&from=&types=`. Each text frame is one event in JSON; clients
  * have nothing to send. Errors close the connection, with the reason as text.
  */
-import type { IncomingMessage } from 'node:http';
 import type { Connection } from '../connections/connection.ts';
 import { type Ending, endingOf } from '../connections/wire.ts';
 import type { Sink } from '../delivery/batch.ts';
@@ -10,7 +9,6 @@ import type { Pipeline } from '../delivery/pipeline.ts';
 import type { Failures } from '../observe/failures.ts';
 import type { Meter } from '../observe/meter.ts';
 import { subscribe } from '../subscribe.ts';
-import { requestIdOf } from './http-exchange.ts';
 import { plainSubscription } from './plain-address.ts';
 import type { RequestTarget } from './request-target.ts';
 import { type Opened, type Upgraded, WebSocketWire, type WebSocketWireOptions } from './web-socket-wire.ts';
@@ -25,7 +23,7 @@ export async function servePlainWebSocket(
   deps: PlainWebSocketDeps,
   connection: Connection,
   upgraded: Upgraded,
-  { req, target, opened }: { readonly req: IncomingMessage; readonly target: RequestTarget; readonly opened: Opened | undefined },
+  { target, opened }: { readonly target: RequestTarget; readonly opened: Opened | undefined },
 ): Promise<void> {
   const wire = new PlainWire(connection, upgraded, deps);
   connection.carriedBy(wire);
@@ -38,8 +36,8 @@ export async function servePlainWebSocket(
     const request = plainSubscription(deps.pipeline.contract, connection.principal, target, '/ws/');
     await subscribe(deps.pipeline, connection, request).attach(wire.sink(deps.pipeline.meter), connection.signal);
   } catch (error) {
-    const context = { request_id: requestIdOf(req), connection_id: connection.id };
-    if (connection.ending === undefined) connection.end(endingOf(deps.failures.answer('websocket', error, context)));
+    const context = { request_id: connection.requestId, connection_id: connection.id };
+    if (connection.ending === undefined) connection.end(endingOf(deps.failures.answer('websocket', error, context, connection)));
   }
 }
 

@@ -7,12 +7,14 @@ import type { Connections } from '../connections/connections.ts';
 import { DRAINING, FULL } from '../connections/wire.ts';
 import { CourierError } from '../errors.ts';
 import type { Failures } from '../observe/failures.ts';
+import type { Refused } from '../observe/refusals.ts';
 import { isSubscription } from '../router/index.ts';
 import { contractHash } from '../version.ts';
 import { answerPreflight, letPagesRead, markData } from './browser-headers.ts';
 import { type Dashboard, isOfDashboard, openDashboard } from './dashboard.ts';
-import { requestIdOf, sendProblem } from './http-exchange.ts';
+import { pathOf, requestIdOf, requireHost, sendProblem } from './http-exchange.ts';
 import { type Exchange, HttpRequests } from './http-requests.ts';
+import { answerParserError } from './parser-errors.ts';
 import { handlePlainHttp, type PlainHttpDeps } from './plain-http.ts';
 import { SSE_PREFIX, servePlainSse } from './plain-sse.ts';
 import { decodeSegment, type RequestTarget, requestTarget } from './request-target.ts';
@@ -39,8 +41,6 @@ export interface ServerDeps extends PlainHttpDeps {
 const TIMEOUTS = { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 2000, keepAliveTimeout: 75_000 };
 /** Connections that may wait to be taken, where the system lets so many: as all clients come back at once after a restart. */
 const BACKLOG = 4096;
-/** UTF-16 units of a request's path in the log, at most. */
-const MAX_LOGGED_PATH_UNITS = 300;
 const TRPC_PREFIX = '/trpc/';
 
 export interface Listener {
@@ -61,6 +61,7 @@ export async function listen(deps: ServerDeps, address: { host: string; port: nu
     http.server.once('error', reject);
     http.server.listen({ ...address, backlog: BACKLOG }, () => {
       http.server.off('error', reject);
+      http.server.on('error', (error) => deps.failures.report('request', 'a connection could not be accepted', error));
       resolve();
     });
   });
@@ -85,13 +86,20 @@ class HttpServer {
     const upgrades = new Upgrades({ ...deps, stallMs, refusalOf: (socket) => this.#refusalOf(socket) });
     this.#requests = new HttpRequests(deps.connections, deps.failures);
     this.#dashboard = openDashboard(deps.dashboardFolder);
+    const onRequest = (req: IncomingMessage, res: ServerResponse) => void this.#answer({ req, res, requestId: requestIdOf(req) });
     this.server = createServer(
-      { ...TIMEOUTS, shouldUpgradeCallback: isWebSocketUpgrade },
-      (req, res) => void this.#answer({ req, res, requestId: requestIdOf(req) }),
+      // The gateway itself refuses a request without a host, with an answer that says so.
+      { ...TIMEOUTS, shouldUpgradeCallback: isWebSocketUpgrade, requireHostHeader: false },
+      onRequest,
     );
     // For clients that do not read their answers. The gateway's own part of a request takes less than that.
     this.server.timeout = stallMs;
+    // An expectation that the gateway does not know is passed over (RFC 9110, section 10.1.1), and not refused without a word.
+    this.server.on('checkExpectation', onRequest);
     this.server.on('connection', (socket) => deps.room.enter(socket));
+    this.server.on('clientError', (error, socket) => {
+      answerParserError(deps.failures, error, socket as Socket, this.#requests.isAnswering(socket as Socket));
+    });
     this.server.on('upgrade', (req, socket, head) => upgrades.take(req, socket as Socket, head));
   }
 
@@ -111,6 +119,7 @@ class HttpServer {
       markData(res);
       res.setHeader('x-courier-contract', contractHash(this.#deps.pipeline.contract));
       res.setHeader('x-request-id', requestId);
+      requireHost(req);
       const target = requestTarget(req.url ?? '', this.#deps.basePath);
       const forDashboard = isOfDashboard(target);
       if (!forDashboard && this.#answerBrowser(req, res)) return;
@@ -119,6 +128,7 @@ class HttpServer {
       if (refusal !== undefined) res.setHeader('connection', 'close');
       if (refusal !== undefined && isStream(this.#deps.router, req, target)) {
         // An EventSource takes an answer that is no stream for the end, and comes back after none.
+        this.#tell('http', refusal, exchange);
         res.destroy();
         return;
       }
@@ -128,7 +138,7 @@ class HttpServer {
         await this.#dashboard({ ...exchange, target });
       } else await this.#serve(exchange, target);
     } catch (error) {
-      sendProblem(req, res, this.#deps.failures.answer('http', error, this.#context(exchange)), requestId);
+      sendProblem(req, res, this.#tell('http', error, exchange), requestId);
     }
   }
 
@@ -146,7 +156,7 @@ class HttpServer {
     } else if (path !== undefined && exchange.req.method === 'GET' && isSubscription(router, path)) {
       await this.#requests
         .stream(exchange, (connection) => serveTrpcSse(this.#deps, { ...exchange, target, path, connection }, timings.stallMs))
-        .catch((error: unknown) => sendTrpcError(router, exchange, this.#deps.failures.answer('trpc', error, this.#context(exchange))));
+        .catch((error: unknown) => sendTrpcError(router, exchange, this.#tell('trpc', error, exchange)));
     } else {
       const connection = this.#requests.request(exchange);
       if (path === undefined) await handlePlainHttp(this.#deps, { ...exchange, target, connection });
@@ -169,8 +179,14 @@ class HttpServer {
     return asks;
   }
 
-  #context({ req, requestId }: Exchange) {
-    return { request_id: requestId, method: req.method, path: req.url?.split('?', 1)[0]?.slice(0, MAX_LOGGED_PATH_UNITS) };
+  /** Counts and logs what an exchange ended with. Returns what its caller may be told. */
+  #tell(surface: 'http' | 'trpc', error: unknown, { req, res, requestId }: Exchange): CourierError {
+    const { failures, connections } = this.#deps;
+    const { sub, isToldByItsEnd = false } = this.#requests.connectionOf(res) ?? {};
+    // The rest of a request may be refused by the parser before its beginning is.
+    const isTold = isToldByItsEnd || !req.socket.writable;
+    const refused: Refused = { address: connections.addressOf(req), sub, origin: req.headers.origin, isToldByItsEnd: isTold };
+    return failures.answer(surface, error, { request_id: requestId, method: req.method, path: pathOf(req) }, refused);
   }
 }
 

@@ -2,10 +2,10 @@
 import type { IncomingMessage } from 'node:http';
 import type { AnyTRPCRouter, TRPCError } from '@trpc/server';
 import type { Connection } from '../connections/connection.ts';
+import { cut } from '../errors.ts';
 import type { Meter } from '../observe/meter.ts';
 import { Context } from '../router/trpc.ts';
 import { type ConnectionParams, credentialsOf, identityOf } from './caller.ts';
-import { requestIdOf } from './http-exchange.ts';
 import type { TrpcDeps } from './trpc-http.ts';
 import type { Opened, WebSocketWireOptions } from './web-socket-wire.ts';
 
@@ -30,6 +30,7 @@ export interface TrpcEndpoint extends WebSocketWireOptions {
     readonly path: string | undefined;
     readonly type: 'query' | 'mutation' | 'subscription' | 'unknown';
     readonly ctx: CallContext | undefined;
+    readonly connection: Connection;
   }) => void;
   readonly meter: Pick<Meter, 'message'>;
   /** On one connection. */
@@ -49,12 +50,13 @@ export function trpcEndpoint({ router, pipeline, administration, failures, ...wi
     open: async (connection, req, params, opened) => {
       await (opened?.() ?? connection.open(credentialsOf(req, params?.['token']), identityOf(req, params)));
       const { id: connectionId } = connection;
-      const requestId = requestIdOf(req);
+      const { requestId } = connection;
       const context = new Context({ connection, administration, pipeline, connectionId, requestId, traceparent: undefined });
       return (id) => context.ofCall(`${requestId}/${isPlain(id) ? id : 'call'}`);
     },
-    onError: ({ error, path, ctx }) => {
-      failures.answer('trpc', error, { ...(ctx && { request_id: ctx.requestId, connection_id: ctx.connectionId }), procedure: path });
+    onError: ({ error, path, ctx, connection }) => {
+      const requestId = ctx?.requestId ?? connection.requestId;
+      failures.answer('trpc', error, { request_id: requestId, connection_id: connection.id, procedure: path && cut(path) }, connection);
     },
     meter: pipeline.meter,
     maxSubscriptions: MAX_SUBSCRIPTIONS,

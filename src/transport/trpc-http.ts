@@ -5,7 +5,7 @@ import { type AnyTRPCRouter, getTRPCErrorShape, transformTRPCResponse } from '@t
 import { resolveResponse } from '@trpc/server/http';
 import type { Administration } from '../administration.ts';
 import type { Pipeline } from '../delivery/pipeline.ts';
-import { CourierError, tellable } from '../errors.ts';
+import { CourierError, cut, tellable } from '../errors.ts';
 import type { Failures } from '../observe/failures.ts';
 import { isProcedure } from '../router/index.ts';
 import { Context } from '../router/trpc.ts';
@@ -37,14 +37,21 @@ export interface TrpcExchange extends RoutedExchange {
 export async function handleTrpcHttp(deps: TrpcDeps, exchange: TrpcExchange): Promise<void> {
   const { req, res, connection, requestId } = exchange;
   requireMethod(req, res, METHODS);
-  const refuse = (error: unknown) => sendTrpcError(deps.router, exchange, deps.failures.answer('trpc', error, { request_id: requestId }));
+  const told = new Set<CourierError>();
+  /** One error may end a call, and then the whole request. */
+  const tell = (thrown: unknown, procedure?: string): CourierError => {
+    const error = tellable(thrown);
+    if (told.has(error)) return error;
+    told.add(error);
+    return deps.failures.answer('trpc', thrown, { request_id: requestId, procedure: procedure && cut(procedure) }, connection);
+  };
   try {
-    const response = await respond(deps, exchange, await bodyOf(deps.router, exchange));
+    const response = await respond(deps, exchange, await bodyOf(deps.router, exchange), tell);
     // What was done is done; a caller whose connection was ended is not told of it.
     connection.assertOpen();
     await send(exchange, response);
   } catch (error) {
-    refuse(connection.ending?.error ?? error);
+    sendTrpcError(deps.router, exchange, tell(connection.ending?.error ?? error));
   }
 }
 
@@ -61,8 +68,13 @@ async function bodyOf(router: AnyTRPCRouter, { req, target, path, connection }: 
   return body;
 }
 
-function respond(deps: TrpcDeps, { req, target, path, connection, requestId }: TrpcExchange, body: string | undefined): Promise<Response> {
-  const { router, administration, pipeline, failures } = deps;
+function respond(
+  deps: TrpcDeps,
+  { req, target, path, connection, requestId }: TrpcExchange,
+  body: string | undefined,
+  tell: (error: unknown, procedure: string | undefined) => void,
+): Promise<Response> {
+  const { router, administration, pipeline } = deps;
   const headers = new Headers();
   for (const name of ['content-type', 'accept', 'trpc-accept']) {
     const value = headerOf(req, name);
@@ -86,9 +98,7 @@ function respond(deps: TrpcDeps, { req, target, path, connection, requestId }: T
       const waits = errors.flatMap((error) => tellable(error).retryAfterMs ?? []);
       return waits.length === 0 ? {} : { headers: new Headers(retryAfter(Math.max(...waits))) };
     },
-    onError: ({ error, path: procedure }) => {
-      failures.answer('trpc', error, { request_id: requestId, procedure });
-    },
+    onError: ({ error, path: procedure }) => tell(error, procedure),
   });
 }
 

@@ -2,6 +2,7 @@
 import { getTRPCErrorFromUnknown, getTRPCErrorShape, TRPCError, transformTRPCResponse } from '@trpc/server';
 import { parseConnectionParamsFromUnknown } from '@trpc/server/http';
 import { parseTRPCMessage, TRPC_ERROR_CODES_BY_KEY, type TRPCErrorShape, type TRPCResponseMessage } from '@trpc/server/rpc';
+import type { Connection } from '../connections/connection.ts';
 import type { Delivery } from '../delivery/batch.ts';
 import type { ConnectionParams } from './caller.ts';
 import type { CallContext, RequestId, TrpcEndpoint } from './trpc-endpoint.ts';
@@ -112,10 +113,12 @@ export interface RunningCall {
 /** Answers the calls of one connection, in tRPC's form. */
 export class TrpcReplies {
   readonly #endpoint: Pick<TrpcEndpoint, 'router' | 'onError'>;
+  readonly #connection: Connection;
   readonly #writer: WebSocketWriter;
 
-  constructor(endpoint: Pick<TrpcEndpoint, 'router' | 'onError'>, writer: WebSocketWriter) {
+  constructor(endpoint: Pick<TrpcEndpoint, 'router' | 'onError'>, connection: Connection, writer: WebSocketWriter) {
     this.#endpoint = endpoint;
+    this.#connection = connection;
     this.#writer = writer;
   }
 
@@ -155,7 +158,7 @@ export class TrpcReplies {
 
   report(cause: unknown, running?: RunningCall): void {
     const { type = 'unknown', path } = running?.call ?? {};
-    this.#endpoint.onError({ error: getTRPCErrorFromUnknown(cause), path, type, ctx: running?.ctx });
+    this.#endpoint.onError({ error: getTRPCErrorFromUnknown(cause), path, type, ctx: running?.ctx, connection: this.#connection });
   }
 }
 

@@ -3,7 +3,7 @@ import { callTRPCProcedure, getTRPCErrorShape } from '@trpc/server';
 import { endingOf } from '../connections/wire.ts';
 import type { Delivery } from '../delivery/batch.ts';
 import { isEventStream } from '../delivery/event-stream.ts';
-import { CourierError } from '../errors.ts';
+import { CourierError, cut } from '../errors.ts';
 import { Context } from '../router/trpc.ts';
 import { withLastEventId } from '../router/unread-input.ts';
 import { connectionParamsIn, credentialsOf, identityOf } from './caller.ts';
@@ -51,8 +51,8 @@ export async function serveTrpcSse(deps: TrpcDeps, exchange: TrpcExchange, stall
     await events.attach(stream.sink, signal);
   } catch (thrown) {
     if (connection.ending !== undefined) return;
-    const context = { request_id: requestId, connection_id: connection.id, procedure: path };
-    connection.end(endingOf(failures.answer('trpc', thrown, context)));
+    const context = { request_id: requestId, connection_id: connection.id, procedure: cut(path) };
+    connection.end(endingOf(failures.answer('trpc', thrown, context, connection)));
   }
 }
 

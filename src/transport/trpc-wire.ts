@@ -61,7 +61,7 @@ export class TrpcWire extends WebSocketWire implements MessageHandler {
   ) {
     super(connection, upgraded, endpoint);
     this.#endpoint = endpoint;
-    this.#replies = new TrpcReplies(endpoint, this.writer);
+    this.#replies = new TrpcReplies(endpoint, connection, this.writer);
     this.#incoming = new IncomingMessages({ connection, writer: this.writer, meter: endpoint.meter, handler: this });
     this.#awaitsParams = announced ? req : undefined;
     connection.carriedBy(this);

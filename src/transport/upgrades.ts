@@ -13,17 +13,16 @@ import { CLOSING_MS, type Ending, endingOf, FULL, TOO_MANY_WAIT } from '../conne
 import type { Transport } from '../contract/admin.ts';
 import { meaningOf } from '../contract/codes.ts';
 import { CourierError, tellable } from '../errors.ts';
-import type { Logger } from '../observe/logger.ts';
 import { contractHash } from '../version.ts';
 import { credentialsOf, identityOf, tokenIn } from './caller.ts';
-import { problemOf, requestIdOf } from './http-exchange.ts';
+import { pathOf, problemOf, requestIdOf, requireHost } from './http-exchange.ts';
 import { OneWayWire } from './http-requests.ts';
 import { type PlainWebSocketDeps, servePlainWebSocket } from './plain-websocket.ts';
 import { type RequestTarget, requestTarget } from './request-target.ts';
 import { type TrpcEndpoint, trpcEndpoint } from './trpc-endpoint.ts';
 import type { TrpcDeps } from './trpc-http.ts';
 import { TrpcWire } from './trpc-wire.ts';
-import type { Opened, Upgraded } from './web-socket-wire.ts';
+import type { Opened, Upgraded, WebSocketWireOptions } from './web-socket-wire.ts';
 
 /** Bytes of one WebSocket message from a client, at most: what a thousand publishes that waited take. */
 const MAX_MESSAGE_BYTES = 1024 * 1024;
@@ -34,11 +33,15 @@ const CLOSING = { closeTimeout: CLOSING_MS };
 
 export interface UpgradesDeps extends TrpcDeps, Omit<PlainWebSocketDeps, 'onSocketError'> {
   readonly connections: Connections;
-  readonly logger: Logger;
   readonly basePath: string;
   /** Why the gateway takes nothing new of this socket; undefined where it does. */
   readonly refusalOf: (socket: Socket) => CourierError | undefined;
 }
+
+/** Why the gateway closes a WebSocket on which a client breaks the protocol, or its bounds. */
+const MALFORMED = new CourierError('PARSE_ERROR', 'this is no message of the WebSocket protocol');
+const TOO_LARGE = new CourierError('PAYLOAD_TOO_LARGE', 'a message, or what it was cut into, is too large');
+const IS_TOO_LARGE: ReadonlySet<string | undefined> = new Set(['WS_ERR_UNSUPPORTED_MESSAGE_LENGTH', 'WS_ERR_TOO_MANY_BUFFERED_PARTS']);
 
 /** @param opened undefined where the client has yet to say who it is. */
 type Serve = (connection: Connection, upgraded: Upgraded, opened: Opened | undefined) => void;
@@ -74,9 +77,9 @@ export class Upgrades {
   constructor(deps: UpgradesDeps) {
     this.#deps = deps;
     this.#contractHeader = `X-Courier-Contract: ${contractHash(deps.pipeline.contract)}`;
-    const onSocketError = (error: Error) => {
-      deps.pipeline.meter.invalid('websocket');
-      deps.logger.debug('a WebSocket failed', { error });
+    const onSocketError: WebSocketWireOptions['onSocketError'] = ({ code }, { id, requestId, address, sub }) => {
+      const error = IS_TOO_LARGE.has(code) ? TOO_LARGE : MALFORMED;
+      deps.failures.answer('websocket', error, { request_id: requestId, connection_id: id, reason: code }, { address, sub });
     };
     this.#trpc = trpcEndpoint({ ...deps, onSocketError });
     this.#plain = { ...deps, onSocketError };
@@ -99,15 +102,16 @@ export class Upgrades {
     try {
       route = this.#routeOf(req, socket);
     } catch (error) {
-      if (!(error instanceof CourierError)) throw error;
-      refuse(error);
+      const context = { request_id: requestId, method: req.method, path: pathOf(req) };
+      const refused = { address: this.#deps.connections.addressOf(req), origin: req.headers.origin };
+      refuse(this.#deps.failures.answer('websocket', error, context, refused));
       return;
     }
-    const connection = this.#deps.connections.arrive(req, route.transport);
+    const connection = this.#deps.connections.arrive(req, route.transport, requestId);
     const onGone = () => connection.closed(1006);
     socket.once('close', onGone);
     connection.carriedBy(new UnansweredUpgrade(socket, refuse));
-    const opened = await this.#letIn(connection, req, route, requestId);
+    const opened = await this.#letIn(connection, req, route);
     if (connection.ending !== undefined || connection.state === 'closed') return;
     this.#server.handleUpgrade(req, socket, head, (ws) => {
       socket.off('close', onGone);
@@ -119,13 +123,8 @@ export class Upgrades {
    * Admits a connection, and opens it where its request says who speaks. What refuses it ends it here where the client can read a
    * status that says so; else it is for the transport to tell.
    */
-  async #letIn(
-    connection: Connection,
-    req: IncomingMessage,
-    { target, credentials }: Route,
-    requestId: string,
-  ): Promise<Opened | undefined> {
-    const { connections, failures } = this.#deps;
+  async #letIn(connection: Connection, req: IncomingMessage, { target, credentials }: Route): Promise<Opened | undefined> {
+    const { connections } = this.#deps;
     const readsStatus = req.headers.origin === undefined;
     if (readsStatus && connections.isFull) {
       connection.end(FULL);
@@ -139,8 +138,7 @@ export class Upgrades {
     const opening = connection.open(credentials, identityOf(req));
     await opening.catch((error: unknown) => {
       if (!readsStatus || !NOT_NOW.has(meaningOf(tellable(error).code).status)) return;
-      const context = { request_id: requestId, connection_id: connection.id };
-      connection.end(endingOf(failures.answer('websocket', error, context)));
+      connection.end(endingOf(tellable(error)));
     });
     return () => opening;
   }
@@ -149,6 +147,7 @@ export class Upgrades {
   #routeOf(req: IncomingMessage, socket: Socket): Route {
     const refusal = this.#deps.refusalOf(socket);
     if (refusal !== undefined) throw refusal;
+    requireHost(req);
     if (!this.#deps.connections.allowsOrigin(req)) throw new CourierError('FORBIDDEN', 'pages of this origin may not use the gateway');
     const target = requestTarget(req.url ?? '', this.#deps.basePath);
     if (target.path === '/trpc') {
@@ -165,7 +164,7 @@ export class Upgrades {
       transport: 'plain',
       target,
       credentials: credentialsOf(req, tokenIn(target)),
-      serve: (connection, upgraded, opened) => void servePlainWebSocket(this.#plain, connection, upgraded, { req, target, opened }),
+      serve: (connection, upgraded, opened) => void servePlainWebSocket(this.#plain, connection, upgraded, { target, opened }),
     };
   }
 

@@ -19,8 +19,8 @@ export type Opened = () => Promise<Principal>;
 export interface WebSocketWireOptions {
   readonly highWaterBytes?: number;
   readonly stallMs: number;
-  /** Told when a client breaks the WebSocket protocol, or its connection breaks. */
-  readonly onSocketError: (error: Error) => void;
+  /** Told when a client breaks the WebSocket protocol. */
+  readonly onSocketError: (error: Error & { readonly code?: string }, connection: Connection) => void;
 }
 
 /** Bytes that the gateway reads of a client that it refuses: its calls, to be answered, and its part in the closing handshake. */
@@ -46,7 +46,7 @@ export abstract class WebSocketWire implements Wire {
     socket.on('data', this.#countUnauthenticated);
     ws.on('ping', (data) => this.writer.pong(data));
     ws.on('pong', () => this.writer.ponged());
-    ws.on('error', onSocketError);
+    ws.on('error', (error) => onSocketError(error, connection));
     ws.once('close', (code) => {
       this.writer.end();
       this.onClose();

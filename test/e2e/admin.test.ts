@@ -229,16 +229,16 @@ test('the log level changes while it runs', async () => {
     logged += String(chunk);
   });
   await using admin = connect(gateway.url, await processToken('root', 'admin'));
-  const breakSomething = async () => {
-    await using socket = await openSocket(`${gateway.url.replace('http', 'ws')}/trpc?connectionParams=1`);
-    (socket.ws as unknown as { _socket: { write(bytes: Buffer): void } })._socket.write(Buffer.from([0xff, 0xff]));
-    await socket.closed;
+  const come = async (name: string) => {
+    await using socket = await openSocket(`${gateway.url.replace('http', 'ws')}/ws/global?token=${await processToken(name, 'user')}`);
+    await socket.count(1);
   };
-  await breakSomething();
-  expect(await admin.trpc.admin.setLogLevel.mutate({ level: 'debug' })).toEqual({ level: 'debug' });
-  expect(logged).not.toContain('a WebSocket failed');
-  await breakSomething();
-  await expect.poll(() => logged).toContain('a WebSocket failed');
+  expect(await admin.trpc.admin.setLogLevel.mutate({ level: 'warn' })).toEqual({ level: 'warn' });
+  await come('ada');
+  await admin.trpc.admin.setLogLevel.mutate({ level: 'info' });
+  await come('bob');
+  await expect.poll(() => logged).toContain('"user_id":"bob"');
+  expect(logged).not.toContain('"user_id":"ada"');
 });
 
 test('services are told figures, and users nothing', async () => {

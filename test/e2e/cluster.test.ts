@@ -236,11 +236,19 @@ test('while Redis is away events arrive from the log, limits are shared out, and
   await using cluster = await startCluster({ COURIER_BROKER: redis.url, COURIER_LIMITS: JSON.stringify(limits) });
   const [one, two] = cluster.gateways;
   const health = async (gateway: TestGateway) =>
-    (await (await fetch(`${gateway.url}/health`)).json()) as { status: string; components: { broker: object } };
+    (await (await fetch(`${gateway.url}/health`)).json()) as {
+      status: string;
+      components: { broker: object; redis: object; event_log: object };
+    };
   const { admin } = one.httpClient(await one.token('root', 'admin'));
   await expect.poll(async () => (await admin.stats.query()).instances, { timeout: 10_000 }).toBe(2);
   await using reader = await openSocket(`${two.url.replace('http', 'ws')}/ws/**?token=${await two.token('ada', 'admin')}`);
   await reader.count(1);
+  const figure = expect.any(Number);
+  expect((await health(one)).components).toMatchObject({
+    redis: { status: 'healthy', latency_ms: figure },
+    event_log: { status: 'healthy', pool: { total: figure, idle: figure, waiting: 0 } },
+  });
   await redis.kill();
   await expect.poll(async () => (await health(one)).status).toBe('degraded');
   expect((await health(one)).components.broker).toMatchObject({
@@ -248,6 +256,7 @@ test('while Redis is away events arrive from the log, limits are shared out, and
     status: 'degraded',
     action: expect.stringContaining('away'),
   });
+  expect((await health(one)).components.redis).toEqual({ status: 'degraded', action: expect.stringContaining('away') });
   const metrics = await (await fetch(`${one.url}/metrics`)).text();
   expect(metrics).toContain('courier_broker_up 0\n');
   expect(metrics).toContain('courier_instances 2\n');

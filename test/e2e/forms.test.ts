@@ -272,7 +272,7 @@ test("an operator finds the event without a present form in the gateway's log an
   expect(gap?.reason).toBe('unreadable');
   expect(await (await fetch(`${gateway.url}/metrics`)).text()).toMatch(/courier_gaps_total\{reason="unreadable"\} [1-9]/);
   await gateway.end('SIGTERM');
-  const warnings = lines.map((line) => JSON.parse(line)).filter(({ level }) => level === 'warn');
+  const warnings = lines.map((line) => JSON.parse(line)).filter(({ level }) => level === 'WARN');
   expect(warnings.at(-1)).toMatchObject({
     message: 'an event cannot be brought to the present form of its type',
     context: { type: 'station.measured', version: 2, id: gap?.resumed_from },

@@ -1,4 +1,5 @@
 /** A process that may open few files: who comes too late is told to come back, and the health is answered all the same. */
+import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { expect, test } from 'vitest';
 import { temporaryFolder } from '../helpers/folder.ts';
@@ -6,6 +7,7 @@ import { Peer } from '../helpers/peer.ts';
 import { processToken, startProcess } from '../helpers/process.ts';
 import { UPGRADE } from '../helpers/transports.ts';
 import { report } from './ledger.ts';
+import { connect as connectTrpc } from './load.ts';
 
 const DESCRIPTORS = 150;
 const CLIENTS = 400;
@@ -63,7 +65,50 @@ test('all descriptors are taken by sockets that say nothing', { timeout: 60_000 
   await expect.poll(health).toMatchObject({ status: 'healthy' });
   expect((await publish()).status).toBe(201);
   const told = lines.filter(({ message }) => message === 'running out of descriptors');
-  expect(told).toMatchObject([{ level: 'warn', context: { action: expect.stringContaining('ulimit -n') } }]);
+  expect(told).toMatchObject([{ level: 'WARN', context: { action: expect.stringContaining('ulimit -n') } }]);
   report(task, 31, `${CLIENTS} sockets that say nothing, ${DESCRIPTORS} descriptors`, { 'told in the log': told.length, refused: 503 });
+  expect(await gateway.end('SIGTERM')).toBe(0);
+});
+
+test('no descriptor is left for anything: told once, whatever meets it, and again only after it was over', {
+  timeout: 60_000,
+}, async () => {
+  using folder = temporaryFolder();
+  const env = {
+    COURIER_LOG: `sqlite:${folder.file('courier.db')}`,
+    NODE_OPTIONS: `--import=${new URL('../observe/hog.ts', import.meta.url)}`,
+  };
+  await using gateway = await startProcess(env, { under: ['bash', '-c', `ulimit -n ${DESCRIPTORS}; exec "$@"`, 'limited'] });
+  let logged = '';
+  gateway.child.stdout?.on('data', (chunk) => {
+    logged += String(chunk);
+  });
+  const troubles = () =>
+    logged
+      .split('\n')
+      .filter((line) => line.includes('"action":"no more files') || line.includes('descriptors are free again'))
+      .map((line) => (JSON.parse(line) as Line).level);
+  const hog = async () => {
+    gateway.child.kill('SIGUSR2');
+    await once(gateway.child.stderr as NodeJS.ReadableStream, 'data');
+  };
+  await using admin = connectTrpc(gateway.url, await processToken('root', 'admin'));
+  const revoke = (sub: string) => admin.trpc.admin.revoke.mutate({ sub });
+  await revoke('first');
+  await hog();
+  for (let n = 0; n < 30; n += 1) await expect(revoke(`s-${n}`)).rejects.toMatchObject({ data: { code: 'SERVICE_UNAVAILABLE' } });
+  // Nobody can come in, and that ends nothing.
+  await expect(fetch(`${gateway.url}/livez`)).rejects.toThrow();
+  expect(
+    await admin.trpc.forge.publish.mutate({ type: 'forge.job.progress', channel: 'forge.job.j', data: { job_id: 'j', progress: 1 } }),
+  ).toMatchObject({ duplicate: false });
+  expect(troubles()).toEqual(['ERROR']);
+  await hog();
+  await revoke('after');
+  await expect.poll(troubles, { timeout: 15_000 }).toEqual(['ERROR', 'INFO']);
+  await hog();
+  await expect(revoke('again')).rejects.toThrow();
+  await expect.poll(troubles).toEqual(['ERROR', 'INFO', 'ERROR']);
+  await hog();
   expect(await gateway.end('SIGTERM')).toBe(0);
 });

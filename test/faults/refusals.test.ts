@@ -148,8 +148,8 @@ test.each(REFUSALS)('Redis $name', { timeout: 60_000 }, async ({ args = [], prep
     await expect.poll(() => brokerOf(gateway), SOON).toEqual({ status: 'healthy', kind: 'redis' });
     expect(await metricsOf(gateway)).toContain('courier_broker_up 1\n');
     const messages = () => lines.filter(({ message }) => message.startsWith('Redis ')).map(({ level, message }) => [level, message]);
-    await expect.poll(() => messages().at(-1)).toEqual(['info', 'Redis is back']);
-    expect(messages().filter(([level]) => level === 'warn')).toEqual([['warn', 'Redis cannot be used']]);
+    await expect.poll(() => messages().at(-1)).toEqual(['INFO', 'Redis is back']);
+    expect(messages().filter(([level]) => level === 'WARN')).toEqual([['WARN', 'Redis cannot be used']]);
     // Between them at most one line more, where it was away at first.
     expect(messages().length).toBeLessThanOrEqual(3);
     expect(messages().filter(([, message]) => message === 'Redis is back')).toHaveLength(1);
@@ -212,7 +212,7 @@ test('a Redis that is full at the start keeps no gateway from starting', { timeo
   const { gateway: started, lines } = await watchedGateway({ ...(await sharedEnv()), COURIER_BROKER: redis.url });
   await using gateway = started;
   expect(await brokerOf(gateway)).toMatchObject({ status: 'degraded', action: expect.stringMatching(/^Redis is full: /) });
-  expect(lines.filter(({ level }) => level === 'warn').map(({ message }) => message)).toEqual(['Redis cannot be used']);
+  expect(lines.filter(({ level }) => level === 'WARN').map(({ message }) => message)).toEqual(['Redis cannot be used']);
   await adminOf(redis, (admin) => admin('CONFIG', 'SET', 'maxmemory', '0'));
   await expect.poll(() => brokerOf(gateway), SOON).toEqual({ status: 'healthy', kind: 'redis' });
 });

@@ -8,6 +8,7 @@ import { Tail, type TailOptions } from '../../src/delivery/tail.ts';
 import type { EventLog, StoredEvent } from '../../src/log/log.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
 import { noMeter } from '../../src/observe/meter.ts';
+import { noPublications } from '../../src/observe/publications.ts';
 import { noTracing } from '../../src/observe/tracing.ts';
 import { noUsage } from '../../src/usage/usage.ts';
 import { newEvents } from './events.ts';
@@ -41,6 +42,7 @@ export async function startPipeline(
     tail,
     draining: new AbortController().signal,
     meter: noMeter,
+    publications: noPublications,
     tracing: noTracing,
     usage: noUsage,
     append: async (channel, count = 1, type = 'a') => {

@@ -96,7 +96,7 @@ export async function courierServer({ maxSubscriptions = 100, timings = {} }: Co
   server.on('upgrade', (req: IncomingMessage, socket: Socket, head) => {
     const announced = req.url?.includes('connectionParams=1') === true;
     wss.handleUpgrade(req, socket, head, (ws) => {
-      new TrpcWire(endpoint, connections.arrive(req, 'trpc'), { ws, socket }, { req, announced });
+      new TrpcWire(endpoint, connections.arrive(req, 'trpc', 'r'), { ws, socket }, { req, announced });
     });
   });
   server.listen(0, '127.0.0.1');

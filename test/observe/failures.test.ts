@@ -43,8 +43,12 @@ test('an error is reported once, however many notice it', () => {
     hook: (error, kind, context) => passed.push([error, kind, context]),
   });
   const defect = new Error('secret detail');
-  expect(failures.answer('trpc', defect, { request_id: 'r' })).toMatchObject({ code: 'INTERNAL_SERVER_ERROR', message: 'internal error' });
-  failures.answer('http', defect, {});
+  const somebody = { address: '192.0.2.1' };
+  expect(failures.answer('trpc', defect, { request_id: 'r' }, somebody)).toMatchObject({
+    code: 'INTERNAL_SERVER_ERROR',
+    message: 'internal error',
+  });
+  failures.answer('http', defect, {}, somebody);
   failures.report('log', 'again', defect);
   failures.report('log', 'a string', 'thrown');
   expect(counted).toEqual(['call', 'log']);
@@ -87,8 +91,8 @@ test('a defect is told on no surface, and found in the log by its request id', a
   );
   expect(replies.map(({ error }) => error.json.data.requestId)).toEqual(['req-ws/1', 'req-ws/a-2', 'req-ws/call']);
   for (const reply of replies) expect(JSON.stringify(reply)).not.toMatch(/secret|stack|\.ts/);
-  await expect.poll(() => lines.filter(({ level }) => level === 'error').length).toBe(5);
-  const failed = lines.filter(({ level }) => level === 'error');
+  await expect.poll(() => lines.filter(({ level }) => level === 'ERROR').length).toBe(5);
+  const failed = lines.filter(({ level }) => level === 'ERROR');
   expect(failed.map(({ request_id }) => request_id)).toEqual(['req-http', 'req-plain', 'req-ws/1', 'req-ws/a-2', 'req-ws/call']);
   expect(failed[0]?.context).toMatchObject({ kind: 'call', procedure: 'events.history' });
   expect(failed[1]?.context).toMatchObject({ kind: 'request', method: 'GET', path: '/events/global' });
@@ -144,7 +148,7 @@ test('neither tokens nor event data are in the log, at any level', { timeout: 60
   expect((await publish(`{"${secret}`)).status).toBe(400);
   expect((await publish(draft({ job_id: 'j', kind: secret }), wrong)).status).toBe(401);
   trpc.send({ id: 2, method: 'mutation', params: { path: 'auth.refresh', input: { json: { token: wrong } } } });
-  trpc.send({ id: 3, method: 'mutation', params: { path: 'forge.publish', input: { json: { [secret]: secret } } } });
+  trpc.send({ id: 3, method: 'mutation', params: { path: 'forge.publish', input: { json: { invented: secret } } } });
   await Promise.all([plain.count(2), trpc.count(5)]);
   await using refused = await openSocket(`${ws}/ws/global?token=${wrong}`);
   await refused.closed;

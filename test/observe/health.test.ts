@@ -5,12 +5,13 @@ import { localBroker } from '../../src/broker/broker.ts';
 import type { EventLog } from '../../src/log/log.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
 import { openSqliteLog } from '../../src/log/sqlite.ts';
-import { createHealth } from '../../src/observe/health.ts';
+import { createHealth, type HealthSources } from '../../src/observe/health.ts';
 import { Ledger } from '../faults/ledger.ts';
 import { startLoad, storedEvents } from '../faults/load.ts';
 import { newEvent } from '../helpers/events.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 import { processToken, startProcess } from '../helpers/process.ts';
+import { openSocket } from '../helpers/raw-socket.ts';
 
 interface Health {
   readonly status: string;
@@ -41,18 +42,88 @@ test('degraded when the memory is nearly full, and served all the same', { timeo
   expect((await fetch(`${gateway.url}/readyz`)).status).toBe(200);
 });
 
+test('every component has its figures', async () => {
+  await using gateway = await startProcess({ COURIER_LOG: 'memory:' });
+  await using socket = await openSocket(`${gateway.url.replace('http', 'ws')}/ws/global?token=${await processToken('ada', 'user')}`);
+  await socket.count(1);
+  const { components } = (await healthOf(gateway.url)).health;
+  const count = expect.any(Number);
+  expect(components).toEqual({
+    websocket_server: { status: 'healthy', connections: 1, active_connections: 1, active_channels: 1, event_loop_late_ms: count },
+    event_log: { status: 'healthy', head: 0, first_retained: 1 },
+    broker: { status: 'healthy', kind: 'local' },
+    memory: {
+      status: 'healthy',
+      usage_mb: count,
+      limit_mb: count,
+      heap_used_bytes: count,
+      heap_limit_bytes: count,
+      rss_bytes: count,
+    },
+    errors: { status: 'healthy', last_minute: 0, share_of_calls: 0 },
+  });
+  const { usage_mb, limit_mb } = components['memory'] as unknown as { usage_mb: number; limit_mb: number };
+  expect(usage_mb).toBeGreaterThan(0);
+  expect(usage_mb).toBeLessThan(limit_mb);
+});
+
+test('Redis that does not answer is not waited for, and how long it takes is told', async () => {
+  const asked: PromiseWithResolvers<void>[] = [];
+  const ping = () => {
+    const answer = Promise.withResolvers<void>();
+    asked.push(answer);
+    return answer.promise;
+  };
+  let problem: string | undefined;
+  const broker = {
+    kind: 'redis',
+    ping,
+    get problem() {
+      return problem;
+    },
+  } as const;
+  const check = healthOfParts({ log: openMemoryLog(), broker });
+  const redis = async () => (await check()).components.redis as { status: string; latency_ms?: number };
+  const startedAt = performance.now();
+  expect((await redis()).latency_ms).toBeGreaterThanOrEqual(39);
+  expect(performance.now() - startedAt).toBeLessThan(1000);
+  expect((await redis()).latency_ms).toBeGreaterThanOrEqual(78);
+  expect(asked).toHaveLength(1);
+  asked[0]?.resolve();
+  await asked[0]?.promise;
+  const fast = redis();
+  asked[1]?.resolve();
+  expect((await fast).latency_ms).toBeLessThan(39);
+  problem = 'Redis is away';
+  const gone = redis();
+  asked[2]?.reject(new Error('away'));
+  expect(await gone).toEqual({ status: 'degraded', action: 'Redis is away' });
+});
+
+test('failures are told by the minute and by call', async () => {
+  const share = async (failures: number, calls: number) =>
+    (await healthOfParts({ log: openMemoryLog(), lastMinute: () => ({ failures, calls }) })()).components.errors;
+  expect(await share(0, 0)).toEqual({ status: 'healthy', last_minute: 0, share_of_calls: 0 });
+  expect(await share(3, 400)).toEqual({ status: 'healthy', last_minute: 3, share_of_calls: 0.0075 });
+  expect(await share(20, 2)).toMatchObject({ status: 'degraded', last_minute: 20, share_of_calls: 1 });
+});
+
 /** What checks the health of a log alone. */
-const healthOfLog = (log: EventLog) =>
+const healthOfLog = (log: EventLog) => healthOfParts({ log });
+
+/** What checks the health of these parts; everything else is well. */
+const healthOfParts = (parts: Pick<HealthSources, 'log'> & Partial<HealthSources>) =>
   createHealth({
     version: '0',
     startedAt: 0,
-    log,
     broker: localBroker(),
     connections: () => ({ trpc: 0, plain: 0, sse: 0 }),
-    failures: () => 0,
+    channels: () => 0,
+    lastMinute: () => ({ failures: 0, calls: 0 }),
     draining: () => false,
     serverProblem: () => undefined,
     lateMs: () => 0,
+    ...parts,
   });
 
 test('unhealthy when the log is gone', async () => {

@@ -1,8 +1,8 @@
 /** Logs: what a line looks like, that a flood of equal ones is cut, and that nobody waits for whoever reads them. */
 import { createInterface } from 'node:readline';
 import { PassThrough, type Readable } from 'node:stream';
-import { expect, test } from 'vitest';
-import { createLogger } from '../../src/observe/logger.ts';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { createLogger, type Logger } from '../../src/observe/logger.ts';
 import { processToken, startProcess } from '../helpers/process.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
 
@@ -34,9 +34,9 @@ test('a line is JSON with the fields of the documentation, and no other', async 
   await expect.poll(() => log.lines.length).toBe(2);
   const [first = '', second = ''] = log.lines;
   expect(JSON.parse(first)).toEqual({
-    level: 'error',
+    level: 'ERROR',
     timestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
-    logger: 'log',
+    logger: 'courier.log',
     message: 'it failed',
     request_id: 'r1',
     context: {
@@ -49,7 +49,7 @@ test('a line is JSON with the fields of the documentation, and no other', async 
       },
     },
   });
-  expect(JSON.parse(second)).toEqual({ level: 'info', timestamp: expect.any(String), logger: 'gateway', message: 'plain' });
+  expect(JSON.parse(second)).toEqual({ level: 'INFO', timestamp: expect.any(String), logger: 'courier.gateway', message: 'plain' });
 });
 
 test('line breaks and colours that a caller sent stay within their string', async () => {
@@ -64,17 +64,80 @@ test('the level changes while it runs', async () => {
   const log = capture();
   log.logger.setLevel('error');
   log.logger.info('hidden');
-  log.logger.named('part').error('shown');
+  log.logger.named('auth').error('shown');
   await expect.poll(() => log.lines.map((line) => JSON.parse(line).message)).toEqual(['shown']);
 });
 
-test('equal warnings and errors are cut after twenty, others are not', async () => {
+test('equal warnings and errors of a part are cut after twenty, others are not', async () => {
   const log = capture();
   for (let n = 0; n < 100; n += 1) log.logger.error('again', { n });
   log.logger.warn('something else');
+  log.logger.named('auth').error('again');
   for (let n = 0; n < 50; n += 1) log.logger.info('no warning');
-  await expect.poll(() => log.lines.length).toBe(71);
-  expect(log.lines.filter((line) => line.includes('"again"'))).toHaveLength(20);
+  await expect.poll(() => log.lines.length).toBe(72);
+  expect(log.lines.filter((line) => line.includes('"again"'))).toHaveLength(21);
+});
+
+const suppressedIn = (lines: readonly string[]) => lines.flatMap((line) => JSON.parse(line).context?.suppressed ?? []);
+
+test.each([
+  ['when the time is over', (_logger: Logger) => vi.advanceTimersByTime(10_000)],
+  ['before the level changes', (logger: Logger) => logger.setLevel('silent')],
+  ['before it ends', (logger: Logger) => void logger.close()],
+])('what was left out is told %s, though nothing more comes', (_when, end) => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const log = capture();
+  for (let n = 0; n < 100; n += 1) log.logger.error('again');
+  end(log.logger);
+  expect(suppressedIn(log.lines)).toEqual([80]);
+  log.logger.flush();
+  expect(suppressedIn(log.lines)).toEqual([80]);
+});
+
+test('a flood that goes on is told once in each window', () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const log = capture();
+  for (let n = 0; n < 3000; n += 1) {
+    log.logger.warn('again');
+    vi.advanceTimersByTime(10);
+  }
+  log.logger.flush();
+  expect(suppressedIn(log.lines)).toEqual([980, 980, 980]);
+  expect(log.lines).toHaveLength(3 * 21);
+});
+
+test('for people a line says the same', async () => {
+  const log = capture('pretty');
+  log.logger.named('websocket').warn('refused: FORBIDDEN', { request_id: 'r1', code: 'FORBIDDEN' });
+  await expect
+    .poll(() => log.lines)
+    .toEqual([
+      expect.stringMatching(
+        /^\[\d\d:\d\d:\d\d\.\d{3}\] WARN: courier\.websocket: refused: FORBIDDEN \{"context":\{"code":"FORBIDDEN"\},"request_id":"r1"\}$/,
+      ),
+    ]);
+});
+
+test('no descriptors are told once, whatever met them, and again once that was over', () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const log = capture();
+  const said = () => log.lines.map((line) => JSON.parse(line)).map(({ message, context }) => [message, context?.action !== undefined]);
+  const met = Object.assign(new Error('too many open files'), { code: 'EMFILE' });
+  log.logger.named('log').error('the event log failed', { error: new Error('unavailable', { cause: new AggregateError([met]) }) });
+  log.logger.named('http').warn('something else', { error: met });
+  vi.advanceTimersByTime(4000);
+  log.logger.named('http').warn('something else', { error: met });
+  vi.advanceTimersByTime(4000);
+  expect(said()).toEqual([['the event log failed', true]]);
+  vi.advanceTimersByTime(2000);
+  log.logger.named('http').error('something else', { error: met });
+  expect(said().slice(1)).toEqual([
+    ['descriptors are free again', false],
+    ['something else', true],
+  ]);
 });
 
 test('every connection is logged with who it is', async () => {
@@ -103,14 +166,13 @@ test('every connection is logged with who it is', async () => {
 });
 
 test('a log that nobody reads does not stop the gateway', { timeout: 60_000 }, async () => {
-  await using gateway = await startProcess({ COURIER_LOG: 'memory:', COURIER_LOG_LEVEL: 'debug' });
+  await using gateway = await startProcess({ COURIER_LOG: 'memory:' });
   gateway.child.stdout?.pause();
-  const url = `${gateway.url.replace('http', 'ws')}/trpc?connectionParams=1`;
-  // Each logs a line of about 1 KB; a pipe holds 64 KB.
+  const url = `${gateway.url.replace('http', 'ws')}/ws/global?token=${await processToken('ada', 'user')}`;
+  // Each logs two lines of about 300 bytes; a pipe holds 64 KB.
   for (let n = 0; n < 300; n += 1) {
     await using socket = await openSocket(url);
-    (socket.ws as unknown as { _socket: { write(bytes: Buffer): void } })._socket.write(Buffer.from([0xff, 0xff]));
-    await socket.closed;
+    await socket.count(1);
   }
   expect((await fetch(`${gateway.url}/health`)).status).toBe(200);
   // What waits is written once somebody reads, and before the end.

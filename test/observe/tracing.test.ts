@@ -147,7 +147,7 @@ test('trace context comes in by header or metadata and goes out in metadata, ove
   ]);
 });
 
-test('at level debug the log follows an event by its correlation id, and at level info it does not', async () => {
+test('at level debug the log follows an event by its correlation id to its delivery, and at level info to its publication', async () => {
   await using gateway = await startProcess({ COURIER_LOG: 'memory:', COURIER_LOG_LEVEL: 'debug' });
   const lines: { message: string; request_id?: string; correlation_id?: string; context?: Record<string, unknown> }[] = [];
   createInterface({ input: gateway.child.stdout as Readable }).on('line', (line) => lines.push(JSON.parse(line)));
@@ -160,14 +160,17 @@ test('at level debug the log follows an event by its correlation id, and at leve
   await expect.poll(() => ofEvent().map(({ message }) => message)).toEqual(['delivered', 'published']);
   const [delivered, published] = ofEvent();
   const where = { id: receipt.id, channel: 'forge.job.j', type: 'forge.job.started' };
-  expect(published).toMatchObject({ request_id: expect.stringMatching(/^[0-9a-f-]{36}\/\d+$/), context: { ...where, duplicate: false } });
+  expect(published).toMatchObject({
+    request_id: expect.stringMatching(/^[0-9a-f-]{36}\/\d+$/),
+    context: { ...where, source: 'forge', duplicate: false },
+  });
   expect(delivered?.context).toEqual({ ...where, subscribers: 1 });
   await using admin = connect(gateway.url, await processToken('root', 'admin'));
   await admin.trpc.admin.setLogLevel.mutate({ level: 'info' });
   await client.trpc.forge.publish.mutate({ ...DRAFT, metadata: { correlation_id: 'work-8' } });
   await items.count(3);
   await gateway.end('SIGTERM');
-  expect(lines.filter(({ correlation_id }) => correlation_id === 'work-8')).toEqual([]);
+  expect(lines.filter(({ correlation_id }) => correlation_id === 'work-8').map(({ message }) => message)).toEqual(['published']);
 });
 
 test('spans reach a collector by the script of the manual', { timeout: 60_000 }, async () => {

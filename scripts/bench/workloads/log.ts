@@ -15,7 +15,7 @@ import { inTurn, type Row, type Settings, thousands, type Workload } from './wor
 
 const DAY_MS = 86_400_000;
 
-interface GatewayStage extends AsyncDisposable {
+export interface GatewayStage extends AsyncDisposable {
   readonly port: number;
   readonly token: string;
   readonly load: Worker<LoadQuestion, LoadAnswer>;
@@ -23,7 +23,7 @@ interface GatewayStage extends AsyncDisposable {
 }
 
 /** A gateway in a process of its own on a new SQLite log, which `fill` may write to before. */
-async function startGatewayStage(fill?: (path: string) => Promise<void>, env: Record<string, string> = {}): Promise<GatewayStage> {
+export async function startGatewayStage(fill?: (path: string) => Promise<void>, env: Record<string, string> = {}): Promise<GatewayStage> {
   await using stack = new AsyncDisposableStack();
   const folder = mkdtempSync(join(tmpdir(), 'courier-bench-'));
   stack.defer(() => rmSync(folder, { recursive: true, force: true }));

@@ -1,5 +1,7 @@
-/** What it costs to watch the gateway: counting, and answers to health checks while it is busy. */
+/** What it costs to watch the gateway: counting, logging, and answers to health checks while it is busy. */
 import { setTimeout as wait } from 'node:timers/promises';
+import { TRANSPORTS } from '../publishers.ts';
+import { type GatewayStage, startGatewayStage } from './log.ts';
 import { measureThroughput, startStage } from './stage.ts';
 import { inTurn, type Row, type Settings, thousands, type Workload } from './workload.ts';
 
@@ -8,6 +10,8 @@ const TRAFFIC = { perTurn: 20, bytes: 300, channels: [CHANNEL] };
 /** Rounds, at least: the difference is about the noise of one. */
 const MIN_ROUNDS = 5;
 const HEALTH_PAUSE_MS = 20;
+/** Publishes in flight while logging is measured: as many as the gateway can take. */
+const IN_FLIGHT = 128;
 
 async function metrics(settings: Settings): Promise<Row[]> {
   const subscribers = 200;
@@ -19,6 +23,44 @@ async function metrics(settings: Settings): Promise<Row[]> {
     const { deliveriesPerSecond, cpuMicrosPerDelivery } = await measureThroughput(stage, traffic, settings.seconds);
     return { 'deliveries/s': deliveriesPerSecond, 'CPU µs/delivery': cpuMicrosPerDelivery };
   });
+}
+
+/** One gateway, whose level changes between the rounds: its log goes through a pipe, of which each line is read. */
+async function logging(settings: Settings): Promise<Row[]> {
+  const rounds = Math.max(MIN_ROUNDS, settings.rounds);
+  const rows: Row[] = [];
+  for (const transport of TRANSPORTS) {
+    await using stage = await startGatewayStage();
+    const { port, token, load } = stage;
+    const publish = (seconds: number) => load.ask({ kind: 'publish', transport, port, token, inFlight: IN_FLIGHT, seconds }, 'published');
+    await publish(settings.seconds);
+    const title = `${transport}, ${IN_FLIGHT} in flight`;
+    const measured = await inTurn({ ...settings, rounds }, title, ['courier', 'courier-quiet'], async (name) => {
+      await setLogLevel(stage, name === 'courier' ? 'info' : 'warn');
+      const before = await cpuSeconds(stage);
+      const startedAt = performance.now();
+      const { acksPerSecond, p50Ms } = await publish(settings.seconds);
+      const events = (acksPerSecond * (performance.now() - startedAt)) / 1000;
+      return { 'CPU µs/event': ((await cpuSeconds(stage)) - before) * (1e6 / events), 'acks/s': acksPerSecond, 'p50 ms': p50Ms };
+    });
+    rows.push(...measured);
+  }
+  return rows;
+}
+
+async function setLogLevel({ port, token }: GatewayStage, level: string): Promise<void> {
+  const response = await fetch(`http://127.0.0.1:${port}/trpc/admin.setLogLevel`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ json: { level } }),
+  });
+  if (!response.ok) throw new Error(`the level cannot be set: ${await response.text()}`);
+}
+
+/** What the gateway has used of its processors. */
+async function cpuSeconds({ port }: GatewayStage): Promise<number> {
+  const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  return Number(/^process_cpu_seconds_total (\S+)$/m.exec(metrics)?.[1]);
 }
 
 /** As much as the gateway can deliver, and somebody who asks how it is. */
@@ -50,5 +92,6 @@ async function health(settings: Settings): Promise<Row[]> {
 
 export const operationsWorkloads: readonly Workload[] = [
   { name: 'metrics', title: 'What counting for /metrics costs', run: metrics },
+  { name: 'logging', title: 'What it costs to log each publication', run: logging },
   { name: 'health', title: 'Health checks under load', run: health },
 ];

@@ -4,6 +4,7 @@
  */
 import { Socket } from 'node:net';
 import pg from 'pg';
+import type { PoolFigures } from '../../contract/admin.ts';
 import type { Row } from '../reading.ts';
 import type { PostgresAddress } from './address.ts';
 import { checkServer, LOCK_MS, PostgresOpenError, prepareSession, STATEMENT_MS } from './server.ts';
@@ -126,6 +127,11 @@ export class PostgresDatabase implements AsyncDisposable {
         if (routine === WAIT_FOR_STANDBY) this.#unreplicated.add(client);
       });
     });
+  }
+
+  get pool(): PoolFigures {
+    const { totalCount, idleCount, waitingCount } = this.#pool;
+    return { total: totalCount, idle: idleCount, waiting: waitingCount };
   }
 
   /** @throws also where what was committed may not be on the standby that it was to wait for. */

@@ -12,6 +12,7 @@ const NAMES: Readonly<Record<string, string>> = {
   websocket_server: 'WebSocket server',
   event_log: 'Event log',
   broker: 'Broker',
+  redis: 'Redis',
   memory: 'Memory',
   errors: 'Errors',
 };
@@ -71,6 +72,7 @@ function Health({ status }: { readonly status: HealthStatus }): ReactElement {
 
 function figureOf([name, value]: [string, unknown]): string {
   const label = name.replace(/_bytes$/, '').replaceAll('_', ' ');
+  if (typeof value === 'object' && value !== null) return `${label}: ${Object.entries(value).map(figureOf).join(', ')}`;
   if (typeof value !== 'number') return `${label} ${String(value)}`;
   return `${label} ${name.endsWith('_bytes') ? bytes(value) : count(value)}`;
 }

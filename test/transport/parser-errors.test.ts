@@ -1,0 +1,109 @@
+/** What Node's HTTP parser refuses: answered with a problem document, and told in the log once. */
+import { connect } from 'node:net';
+import { PassThrough } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { expect, test } from 'vitest';
+import { createLogger } from '../../src/observe/logger.ts';
+import { startGateway, type TestGateway } from '../helpers/gateway.ts';
+
+interface Problem {
+  readonly status: number;
+  readonly code: string;
+  readonly detail: string;
+  readonly hint?: string;
+  readonly request_id: string;
+}
+
+/** Sends bytes, and others once something was answered. Resolves to all that comes back before the gateway ends the connection. */
+async function exchange({ port }: TestGateway, bytes: string, later?: string): Promise<{ head: string; body: string }> {
+  const socket = connect({ port, host: '127.0.0.1' });
+  socket.on('error', () => undefined);
+  socket.write(bytes);
+  if (later !== undefined) socket.once('data', () => socket.write(later));
+  const answer = await text(socket);
+  const end = answer.indexOf('\r\n\r\n');
+  return { head: answer.slice(0, end), body: answer.slice(end + 4) };
+}
+
+async function startLogged() {
+  const stream = new PassThrough();
+  let logged = '';
+  stream.on('data', (chunk) => {
+    logged += String(chunk);
+  });
+  const gateway = await startGateway({}, {}, { logger: createLogger({ logLevel: 'warn', logFormat: 'json' }, stream) });
+  const lines = () =>
+    logged
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line) as { message: string; request_id: string; context: object });
+  return { gateway, lines };
+}
+
+const CHUNKED = 'POST /publish HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer TOKEN\r\nTransfer-Encoding: chunked\r\n\r\n';
+
+test.each([
+  ['headers of 100 KB', 431, 'PAYLOAD_TOO_LARGE', `GET /health HTTP/1.1\r\nHost: x\r\nCookie: ${'c'.repeat(100_000)}\r\n\r\n`],
+  ['an address of 100 KB', 431, 'PAYLOAD_TOO_LARGE', `GET /${'a'.repeat(100_000)} HTTP/1.1\r\nHost: x\r\n\r\n`],
+  ['no HTTP', 400, 'PARSE_ERROR', '\u0016\u0003\u0001 hello\r\n\r\n'],
+  ['a malformed header', 400, 'PARSE_ERROR', 'GET /health HTTP/1.1\r\nHost x\r\n\r\n'],
+  ['two lengths', 400, 'PARSE_ERROR', 'POST /publish HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n'],
+  ['extensions of chunks of 20 KB', 413, 'PAYLOAD_TOO_LARGE', `${CHUNKED}1;${'e'.repeat(20_000)}\r\n`],
+])('%s: %i %s', async (_name, status, code, bytes) => {
+  const { gateway, lines } = await startLogged();
+  await using _ = gateway;
+  const { head, body } = await exchange(gateway, bytes.replace('TOKEN', await gateway.token('forge', 'service')));
+  expect(head).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+  expect(head.toLowerCase()).toContain('content-type: application/problem+json');
+  expect(head.toLowerCase()).toContain('connection: close');
+  const problem = JSON.parse(body) as Problem;
+  expect(problem).toMatchObject({ status, code, detail: expect.any(String), hint: expect.any(String) });
+  await expect.poll(() => lines().length).toBe(1);
+  expect(lines()).toMatchObject([
+    { message: `refused: ${code}`, request_id: problem.request_id, context: { code, status, address: '127.0.0.1' } },
+  ]);
+});
+
+test('a request that names no host is told so', async () => {
+  await using gateway = await startGateway();
+  const { head, body } = await exchange(gateway, 'GET /health HTTP/1.1\r\nConnection: close\r\n\r\n');
+  expect(head).toMatch(/^HTTP\/1\.1 400 /);
+  expect(JSON.parse(/\{.*\}/.exec(body)?.[0] ?? '')).toMatchObject({ code: 'BAD_REQUEST', detail: 'the header Host is missing' });
+});
+
+test('an expectation that nobody knows is passed over', async () => {
+  await using gateway = await startGateway();
+  const { head } = await exchange(gateway, 'GET /livez HTTP/1.1\r\nHost: x\r\nExpect: a miracle\r\nConnection: close\r\n\r\n');
+  expect(head).toMatch(/^HTTP\/1\.1 200 /);
+});
+
+test('a request is refused once, though its rest is no HTTP', async () => {
+  const { gateway, lines } = await startLogged();
+  await using _ = gateway;
+  await exchange(gateway, 'POST /publish HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n');
+  // Behind what the first one may have left.
+  await fetch(`${gateway.url}/nowhere`);
+  await expect.poll(() => lines().map(({ message }) => message)).toEqual(['refused: PARSE_ERROR', 'refused: NOT_FOUND']);
+});
+
+test('headers that do not come in time: 408', { timeout: 60_000 }, async () => {
+  const { gateway, lines } = await startLogged();
+  await using _ = gateway;
+  const { head, body } = await exchange(gateway, 'GET /health HTTP/1.1\r\nHost: x\r\nX-Slow:');
+  expect(head).toMatch(/^HTTP\/1\.1 408 /);
+  expect(JSON.parse(body)).toMatchObject({
+    status: 408,
+    code: 'BAD_REQUEST',
+    detail: 'the request did not come in time',
+    hint: expect.any(String),
+  });
+  expect(lines()).toHaveLength(1);
+});
+
+test('nothing is written into an answer that has begun', async () => {
+  await using gateway = await startGateway();
+  const token = await gateway.token('reader', 'service');
+  const { body } = await exchange(gateway, `GET /sse/global?token=${token} HTTP/1.1\r\nHost: x\r\n\r\n`, 'no HTTP\r\n\r\n');
+  expect(body).not.toContain('HTTP/1.1');
+  expect(body).not.toContain('PARSE_ERROR');
+});
