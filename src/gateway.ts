@@ -8,7 +8,7 @@ import { developmentSecret } from './auth/development-secret.ts';
 import { Revocations } from './auth/revocations.ts';
 import { type TokenSettings, tokenVerifier } from './auth/tokens.ts';
 import { openBackends } from './backends.ts';
-import { type Config, ConfigError } from './config.ts';
+import type { Config } from './config.ts';
 import { clientAddress } from './connections/client-address.ts';
 import type { Connection } from './connections/connection.ts';
 import { type Census, Connections } from './connections/connections.ts';
@@ -58,6 +58,8 @@ export interface GatewayOptions {
   /** What it serves. */
   readonly contract: Contract;
   readonly logger?: Logger;
+  /** Ends a start that waits for something. */
+  readonly signal?: AbortSignal;
   /** Told of every failure that is no caller's fault. */
   readonly onError?: ErrorHook | undefined;
   /** How long clients may take. */
@@ -72,7 +74,8 @@ export interface GatewayOptions {
  * Starts a gateway. Disposing it drains it: what is in flight is finished, every connection closed with 1001, the log
  * closed last.
  *
- * @throws {ConfigError} when a server cannot be used or the address not be listened on; what the log throws. Nothing is left open then.
+ * @throws an error whose message is one line, when the log cannot be opened or the address not be listened on; why `signal` was aborted.
+ * Nothing is left open then.
  */
 export async function createGateway(config: Config, options: GatewayOptions): Promise<Gateway> {
   const { contract } = options;
@@ -98,7 +101,13 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
   const failures = new Failures({ meter, logger, hook: options.onError });
   const broken = Promise.withResolvers<void>();
   const { log, broker, peers, ...backends } = stack.use(
-    await openBackends(config, { contract, failures, logger, onBroken: broken.resolve }),
+    await openBackends(config, {
+      contract,
+      failures,
+      logger,
+      onBroken: broken.resolve,
+      signal: options.signal ?? new AbortController().signal,
+    }),
   );
   const retention = { retentionMs: config.retentionMs, onError: (error: unknown) => failures.report('log', 'retention failed', error) };
   stack.use(startRetention(log, retention));
@@ -215,9 +224,9 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
   };
 }
 
-/** Why it cannot listen where it was to, as far as that is a matter of configuration. */
+/** Why it cannot listen where it was to, in words that name the variable. */
 function listenProblem({ host, port }: Config, cause: unknown): unknown {
-  const problem = (message: string) => new ConfigError(message, { cause });
+  const problem = (message: string) => new Error(message, { cause });
   switch (cause instanceof Error && 'code' in cause ? cause.code : undefined) {
     case 'EADDRINUSE':
       return problem(

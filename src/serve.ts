@@ -1,14 +1,15 @@
-/** The process: reads the environment, starts the gateway, and turns signals into an orderly end and an exit code. */
+/** Reads the environment, starts the gateway, and turns signals into an orderly end and an exit code. */
 import { developmentSecretPath } from './auth/development-secret.ts';
+import { brokerLabel, logLabel } from './config/labels.ts';
 import { type Config, ConfigError, parseConfig } from './config.ts';
 import { loadContract } from './contract-file.ts';
 import { createGateway, type Gateway } from './gateway.ts';
 import type { Failures } from './observe/failures.ts';
-import { createLogger } from './observe/logger.ts';
+import { createLogger, type LogContext } from './observe/logger.ts';
 import { connectSentry, type ErrorTracker } from './observe/sentry.ts';
 import { contractHash } from './version.ts';
 
-/** Exit codes: 0 after an orderly end, 1 when it could not start or failed, 2 for a wrong configuration. */
+/** Exit codes: 0 after an orderly end, 1 when something cannot be had or failed, 2 for a wrong value. */
 const EXIT = { done: 0, failed: 1, misconfigured: 2 } as const;
 
 /**
@@ -26,23 +27,25 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
   const logger = createLogger(config);
   // From here on: a supervisor that is told that it listens may end it at once.
   const signal = firstSignal();
+  const starting = new AbortController();
+  void signal.then((name) => starting.abort(name));
   let gateway: Gateway;
   let tracker: ErrorTracker | undefined;
   try {
     if (config.sentryDsn !== undefined) tracker = await connectSentry(config.sentryDsn, config.production ? 'production' : 'development');
     const contract = await loadContract(config.contract);
-    gateway = await createGateway(config, { contract, logger, onError: tracker?.onError });
+    gateway = await createGateway(config, { contract, logger, onError: tracker?.onError, signal: starting.signal });
   } catch (error) {
     if (error instanceof ConfigError) return refuse(error);
+    if (error === starting.signal.reason) {
+      logger.info(`${starting.signal.reason}: ended before it listened`);
+      await logger.close();
+      return EXIT.done;
+    }
     process.stderr.write(`courier: cannot start: ${error instanceof Error ? error.message : String(error)}\n`);
     return EXIT.failed;
   }
-  const { contract } = gateway.pipeline;
-  logger.info(`listening on ${gateway.url}`, {
-    url: gateway.url,
-    port: gateway.port,
-    contract: `${contract.name} ${contractHash(contract)}`,
-  });
+  logger.info(`listening on ${gateway.url}`, aboutGateway(config, gateway));
   if (!config.production && config.jwt.jwksUrl === undefined && config.jwt.secrets.length === 0) {
     const kept = developmentSecretPath(config.log);
     const how = 'get a token with `npm run -s courier -- token --sub me --role admin`';
@@ -71,6 +74,18 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
   logger.info('stopped');
   if (!(await logger.close())) exit(code);
   return code;
+}
+
+/** What it is and stands on, without a password. */
+function aboutGateway(config: Config, { url, port, pipeline: { contract } }: Gateway): LogContext {
+  return {
+    url,
+    port,
+    base_path: config.basePath || '/',
+    contract: `${contract.name} ${contractHash(contract)}`,
+    log: logLabel(config.log),
+    broker: brokerLabel(config.broker),
+  };
 }
 
 /** Ends the process at once, though nobody reads what it has logged: what is to be done when a process exits would wait for that. */
@@ -107,10 +122,4 @@ function firstSignal(): Promise<NodeJS.Signals> {
       });
     }
   });
-}
-
-if (import.meta.main) {
-  process.exitCode = await serve(process.env);
-  // A contract's module may keep something open.
-  setTimeout(() => process.exit(), 1000).unref();
 }

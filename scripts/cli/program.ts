@@ -1,32 +1,31 @@
-#!/usr/bin/env node
+/** The command line of Courier: what the commands are called and what they take. Their work is in the files beside this one. */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { ConfigError, parseConfig, unknownVariables } from '../src/config.ts';
-/** The command line of Courier: what the commands are called and what they take. Their work is in cli/. */
-import { ROLES } from '../src/contract/admin.ts';
-import { familyIn, familyPattern } from '../src/contract/channels.ts';
-import { loadContract } from '../src/contract-file.ts';
-import type { EventType } from '../src/contracts/lumiere/contract.ts';
-import { printable } from '../src/errors.ts';
-import { PostgresOpenError } from '../src/log/postgres/server.ts';
-import { migratePostgres } from '../src/log/postgres.ts';
-import { serve } from '../src/main.ts';
-import { VERSION } from '../src/version.ts';
-import { connections, revoke } from './cli/admin.ts';
-import { backup } from './cli/backup.ts';
-import type { ConnectionOptions } from './cli/connection.ts';
-import { CONTRACT_FORMATS, exportContract } from './cli/contract.ts';
-import { CHECK_HELP, checkContract } from './cli/contract-check.ts';
-import { initContract } from './cli/contract-init.ts';
-import { renewContract } from './cli/contract-renew.ts';
-import { contractUsers } from './cli/contract-users.ts';
-import { EXIT } from './cli/errors.ts';
-import { explain } from './cli/explain.ts';
-import { print, tell } from './cli/output.ts';
-import { publish } from './cli/publish.ts';
-import { health, history, stats } from './cli/read.ts';
-import { variablesHelp } from './cli/serve-help.ts';
-import { tail } from './cli/tail.ts';
-import { printToken } from './cli/token.ts';
+import { ConfigError, parseConfig, unknownVariables } from '../../src/config.ts';
+import { ROLES } from '../../src/contract/admin.ts';
+import { familyIn, familyPattern } from '../../src/contract/channels.ts';
+import { loadContract } from '../../src/contract-file.ts';
+import type { EventType } from '../../src/contracts/lumiere/contract.ts';
+import { printable } from '../../src/errors.ts';
+import { onceThere } from '../../src/log/postgres/waiting.ts';
+import { migratePostgres } from '../../src/log/postgres.ts';
+import { serve } from '../../src/serve.ts';
+import { VERSION } from '../../src/version.ts';
+import { connections, revoke } from './admin.ts';
+import { backup } from './backup.ts';
+import type { ConnectionOptions } from './connection.ts';
+import { CONTRACT_FORMATS, exportContract } from './contract.ts';
+import { CHECK_HELP, checkContract } from './contract-check.ts';
+import { initContract } from './contract-init.ts';
+import { renewContract } from './contract-renew.ts';
+import { contractUsers } from './contract-users.ts';
+import { EXIT } from './errors.ts';
+import { explain } from './explain.ts';
+import { print, tell } from './output.ts';
+import { publish } from './publish.ts';
+import { health, history, stats } from './read.ts';
+import { variablesHelp } from './serve-help.ts';
+import { tail } from './tail.ts';
+import { printToken } from './token.ts';
 
 const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
 
@@ -122,10 +121,12 @@ program
   .command('migrate')
   .description('bring the tables of COURIER_LOG in PostgreSQL to this version, and end; `serve` does so by itself')
   .action(async () => {
-    const target = parseConfig({ ...process.env, NODE_ENV: 'development' }, { unknown: 'pass-over' }).log;
+    const { log: target, startMs } = parseConfig({ ...process.env, NODE_ENV: 'development' }, { unknown: 'pass-over' });
     if (target.kind !== 'postgres')
       throw new ConfigError('COURIER_LOG must be postgres://... to be migrated; other logs are when they are opened');
-    await print(`version ${await migratePostgres(target.url)}`);
+    const onWait = (reason: string) => tell(`PostgreSQL is away: waiting for it, up to ${startMs / 1000} s: ${reason}`);
+    const { signal } = new AbortController();
+    await print(`version ${await onceThere(() => migratePostgres(target.url), { startMs, onWait, signal })}`);
   });
 
 const against = new Option(
@@ -311,8 +312,8 @@ try {
 } catch (error) {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-  } else if (error instanceof ConfigError || error instanceof PostgresOpenError) {
-    for (const problem of error instanceof ConfigError ? error.problems : [error.message]) tell(`courier: ${problem}`);
+  } else if (error instanceof ConfigError) {
+    for (const problem of error.problems) tell(`courier: ${problem}`);
     process.exitCode = EXIT.usage;
   } else {
     const { message, exitCode } = explain(error, connection);

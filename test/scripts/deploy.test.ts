@@ -166,5 +166,5 @@ test('what the other examples set is a configuration, and the same path', () => 
   expect(parseConfig({ COURIER_BASE_PATH: basePath, COURIER_TRUSTED_PROXIES: compose }).trustedProxies).not.toEqual([]);
   expect(parseConfig(kubernetes)).toMatchObject({ basePath, drainMs: 30_000, trustedProxies: [expect.anything()] });
   const probed = [...read('kubernetes.yaml').matchAll(/path: (\S+?),? /g)].map(([, path]) => path);
-  expect(probed).toEqual(['/courier/metrics', '/courier/livez', '/courier/readyz']);
+  expect(probed).toEqual(['/courier/metrics', '/courier/livez', '/courier/livez', '/courier/readyz']);
 });

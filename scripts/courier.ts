@@ -1,0 +1,5 @@
+#!/usr/bin/env node
+/** The command `courier`. */
+import '../src/require-node.js';
+
+await import('./cli/program.ts');
