@@ -10,6 +10,7 @@ import { onceThere } from '../../src/log/postgres/waiting.ts';
 import { migratePostgres } from '../../src/log/postgres.ts';
 import { serve } from '../../src/serve.ts';
 import { VERSION } from '../../src/version.ts';
+import { defaultAddress } from './address.ts';
 import { connections, revoke } from './admin.ts';
 import { backup } from './backup.ts';
 import type { ConnectionOptions } from './connection.ts';
@@ -58,7 +59,9 @@ function address(value: string): string {
 for (const [name, value] of Object.entries(process.env))
   if (name.startsWith('COURIER_') && name !== 'COURIER_TOKEN' && value === '') Reflect.deleteProperty(process.env, name);
 
-const url = new Option('--url <address>', 'the gateway').env('COURIER_URL').argParser(address).default('http://127.0.0.1:8766');
+const url = new Option('--url <address>', 'the gateway; else where one of COURIER_HOST, COURIER_PORT and COURIER_BASE_PATH is')
+  .env('COURIER_URL')
+  .argParser(address);
 const token = new Option('--token <jwt>', 'a token; in development one is signed on the spot').env('COURIER_TOKEN');
 const json = new Option('--json', 'one JSON object a line');
 const typeFilter = new Option('--types <list>', 'only these event types, separated by commas').argParser(types);
@@ -301,6 +304,8 @@ Example:
 
 let connection: Partial<ConnectionOptions> = {};
 program.hook('preAction', (_program, command) => {
+  if (command.options.includes(url) && command.opts()['url'] === undefined && !command.opts()['stopped'])
+    command.setOptionValueWithSource('url', defaultAddress(process.env), 'default');
   const { gateway, ...given } = command.opts();
   connection = { url: gateway, ...given };
   // A gateway refuses them; a command goes on, as a backup must not wait for somebody who knows what they were for.
