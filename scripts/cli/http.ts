@@ -96,8 +96,11 @@ function unreachable(url: string, error: unknown): CliError {
   return new CliError(`cannot reach the gateway at ${url}: ${reason}`, EXIT.failed, passing(code, error));
 }
 
-/** Errors of the system name its call; those of TLS do not. */
+/** Errors of the system name its call; those of TLS do not, nor does an answer that broke off. */
 function passing(code: string, error: unknown): Passing | undefined {
-  if (code === 'ECONNRESET' || code === 'EPIPE') return 'unavailable';
-  return error instanceof Error && 'syscall' in error ? 'unreachable' : undefined;
+  // Of a name with several addresses each has failed.
+  if (error instanceof AggregateError) return passing(code, error.errors[0]);
+  const call = error instanceof Error && 'syscall' in error ? error.syscall : undefined;
+  if (call === 'connect' || call === 'getaddrinfo') return 'unreachable';
+  return code === 'ECONNRESET' || call !== undefined ? 'unavailable' : undefined;
 }

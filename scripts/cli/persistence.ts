@@ -25,15 +25,22 @@ export class Persistence {
   readonly #patienceMs: number;
   /** Whether anything was answered. Before that an address that nobody answers is most likely a wrong one. */
   #isAnswered = false;
+  #isUnknown = false;
 
   constructor({ onWait, patienceMs = PATIENCE_MS }: PersistenceOptions) {
     this.#onWait = onWait;
     this.#patienceMs = patienceMs;
   }
 
+  /** Whether the call that failed may have been done all the same, as an answer was lost. */
+  get isUnknown(): boolean {
+    return this.#isUnknown;
+  }
+
   /** @throws what the call does when that does not pass, or not in time. */
   async run<T>(call: () => Promise<T>): Promise<T> {
     let failingSince = performance.now();
+    this.#isUnknown = false;
     for (let attempts = 1; ; attempts += 1) {
       try {
         const result = await call();
@@ -41,6 +48,7 @@ export class Persistence {
         return result;
       } catch (error) {
         const told = retryAfterOf(error);
+        this.#isUnknown ||= isPassing(error) && !isUnreachable(error);
         const isLate = performance.now() - failingSince >= this.#patienceMs;
         if (told === undefined && (isLate || !(isPassing(error) && (this.#isAnswered || !isUnreachable(error))))) throw error;
         if (attempts === 1 && told === undefined) this.#onWait(error instanceof Error ? error.message : String(error));
@@ -60,7 +68,7 @@ function retryAfterOf(error: unknown): number | undefined {
 }
 
 /** Whether the same call may succeed later. */
-export function isPassing(error: unknown): boolean {
+function isPassing(error: unknown): boolean {
   const { code } = dataOf(error);
   if (code !== undefined) return code !== 'TOO_MANY_REQUESTS' && meaningOf(code).retry;
   return causeOf(error)?.passes !== undefined;

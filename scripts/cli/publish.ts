@@ -8,7 +8,7 @@ import { type ConnectionOptions, httpClient } from './connection.ts';
 import { CliError, EXIT } from './errors.ts';
 import { InputLines } from './input-lines.ts';
 import { print, tell } from './output.ts';
-import { isPassing, Persistence } from './persistence.ts';
+import { Persistence } from './persistence.ts';
 
 export interface PublishOptions extends ConnectionOptions {
   readonly file?: string | undefined;
@@ -60,7 +60,7 @@ export async function publish(
     }
   } catch (error) {
     clearProgress();
-    tell(await progressLine(published, lines, isPassing(error)));
+    tell(await progressLine(published, lines, persistence.isUnknown));
     throw error;
   }
   if (published === 0)

@@ -44,7 +44,8 @@ async function startFateful({ port }: TestGateway, fates: readonly Fate[]) {
     }
   }
   return {
-    env: { COURIER_URL: `http://127.0.0.1:${own}`, COURIER_JWT_SECRET: SECRET },
+    // A name, which may have several addresses.
+    env: { COURIER_URL: `http://localhost:${own}`, COURIER_JWT_SECRET: SECRET },
     get count() {
       return count;
     },
@@ -76,7 +77,18 @@ test('an address that nobody answers at first is most likely a wrong one', async
   expect([await publish.exit, publish.stdout, publish.stderr]).toEqual([
     1,
     [],
-    ['0 of 3 published; of those after them some may be stored too', expect.stringMatching(/^courier: cannot reach .*ECONNREFUSED/)],
+    ['0 of 3 published', expect.stringMatching(/^courier: cannot reach .*ECONNREFUSED/)],
+  ]);
+});
+
+test('what was under way when it failed may be stored, which is told', async () => {
+  await using gateway = await startGateway();
+  using proxy = await startFateful(gateway, ['pass', 'lose', 404]);
+  await using publish = runCli(PUBLISH, proxy.env, lines(150).join('\n'));
+  expect([await publish.exit, publish.stdout.length, await stored(gateway)]).toEqual([1, 100, 150]);
+  expect(publish.stderr.slice(1)).toEqual([
+    '100 of 150 published; of those after them some may be stored too',
+    expect.stringMatching(/^courier: what answers at .* is no gateway \(HTTP 404\)/),
   ]);
 });
 
