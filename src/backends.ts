@@ -8,7 +8,7 @@ import { type Broker, localBroker } from './broker/broker.ts';
 import { redisBroker } from './broker/redis.ts';
 import { noPeers, type Peers } from './cluster/peers.ts';
 import { redisPeers } from './cluster/redis.ts';
-import { type Config, ConfigError } from './config.ts';
+import type { Config } from './config.ts';
 import type { Contract } from './contract/contract.ts';
 import type { ConnectionCounts, Limiter } from './limits/limiter.ts';
 import { memoryConnectionCounts, memoryLimiter } from './limits/memory.ts';
@@ -16,12 +16,13 @@ import { redisConnectionCounts, redisLimiter } from './limits/redis.ts';
 import type { EventLog } from './log/log.ts';
 import { openMemoryLog } from './log/memory.ts';
 import { PostgresOpenError } from './log/postgres/server.ts';
+import { onceThere } from './log/postgres/waiting.ts';
 import { openPostgresLog, type SharedLog } from './log/postgres.ts';
 import { LogOpenError } from './log/sqlite/schema.ts';
 import { openSqliteLog } from './log/sqlite.ts';
 import type { Failures } from './observe/failures.ts';
 import type { Logger } from './observe/logger.ts';
-import { RedisConnection, RedisOpenError } from './redis/connection.ts';
+import { RedisConnection } from './redis/connection.ts';
 import type { Trouble } from './redis/trouble.ts';
 import type { UsageStore } from './usage/usage.ts';
 import { usageFile } from './usage/usage-file.ts';
@@ -43,21 +44,21 @@ interface BackendsDeps {
   readonly logger: Logger;
   /** Told when the log is beyond repair. */
   readonly onBroken: () => void;
+  /** Ends what is waited for. */
+  readonly signal: AbortSignal;
 }
 
 /**
- * Opens everything.
- * @throws {ConfigError} when a server cannot be used; what the log throws.
+ * Opens everything. Redis may be away: what needs it goes on without, as it does later.
+ * @throws what the log throws; why `signal` was aborted.
  */
-export async function openBackends(config: Config, { contract, failures, logger, onBroken }: BackendsDeps): Promise<Backends> {
+export async function openBackends(config: Config, deps: BackendsDeps): Promise<Backends> {
   await using stack = new AsyncDisposableStack();
-  const log = stack.use(await openLog(config, { contract, failures, logger, onBroken }));
+  const log = stack.use(await openLog(config, deps));
   const backends =
     config.broker.kind === 'redis' && 'database' in log
-      ? await openShared(config.broker.url, log, logger.named('broker'), stack).catch((error: unknown) => {
-          throw error instanceof RedisOpenError ? new ConfigError(`COURIER_BROKER: ${error.message}`, { cause: error }) : error;
-        })
-      : openOwn(config, log, failures, stack);
+      ? await openShared(config.broker.url, log, { ...deps, logger: deps.logger.named('broker') }, stack)
+      : openOwn(config, log, deps.failures, stack);
   const resources = stack.move();
   return { ...backends, log, [Symbol.asyncDispose]: () => resources.disposeAsync() };
 }
@@ -91,7 +92,7 @@ function openOwn({ log: target }: Config, log: EventLog | SharedLog, failures: F
 }
 
 /** For several. */
-async function openShared(url: string, log: SharedLog, logger: Logger, stack: AsyncDisposableStack): Promise<Beside> {
+async function openShared(url: string, log: SharedLog, { logger, signal }: BackendsDeps, stack: AsyncDisposableStack): Promise<Beside> {
   let isTroubled = false;
   const onTrouble = ({ words, answer }: Trouble) => {
     const context = { reason: words, ...(answer !== undefined && { answer }) };
@@ -99,7 +100,7 @@ async function openShared(url: string, log: SharedLog, logger: Logger, stack: As
     else logger.warn('Redis cannot be used', context);
     isTroubled = true;
   };
-  const redis = stack.use(await RedisConnection.open(url, log.identity, onTrouble));
+  const redis = stack.use(await RedisConnection.open(url, log.identity, onTrouble, signal));
   redis.onReconnect(() => {
     isTroubled = false;
     logger.info('Redis is back');
@@ -117,7 +118,10 @@ async function openShared(url: string, log: SharedLog, logger: Logger, stack: As
   };
 }
 
-async function openLog({ log: target }: Config, { contract, failures, logger, onBroken }: BackendsDeps): Promise<EventLog | SharedLog> {
+async function openLog(
+  { log: target, startMs }: Config,
+  { contract, failures, logger, onBroken, signal }: BackendsDeps,
+): Promise<EventLog | SharedLog> {
   if (target.kind === 'memory') return openMemoryLog();
   const told = (what: string) => ({
     onError: (error: unknown, operation: string) => failures.report('log', 'the event log failed', error, { operation }),
@@ -136,9 +140,9 @@ async function openLog({ log: target }: Config, { contract, failures, logger, on
       throw error instanceof LogOpenError ? new LogOpenError(`COURIER_LOG: ${error.message}`, { cause: error }) : error;
     });
   }
-  return openPostgresLog({ url: target.url, families: contract.channels.families, ...told('the event log is another one') }).catch(
-    (error: unknown) => {
-      throw error instanceof PostgresOpenError ? new ConfigError(`COURIER_LOG: ${error.message}`, { cause: error }) : error;
-    },
-  );
+  const onWait = (reason: string) => logger.warn(`PostgreSQL is away: waiting for it, up to ${startMs / 1000} s`, { reason });
+  const options = { url: target.url, families: contract.channels.families, signal, ...told('the event log is another one') };
+  return onceThere(() => openPostgresLog(options), { startMs, onWait, signal }).catch((error: unknown) => {
+    throw error instanceof PostgresOpenError ? new PostgresOpenError(`COURIER_LOG: ${error.message}`, { cause: error }) : error;
+  });
 }

@@ -64,6 +64,8 @@ const configuration = environment
         limits: env.COURIER_LIMITS,
         logLevel: env.COURIER_LOG_LEVEL,
         logFormat: env.COURIER_LOG_FORMAT ?? (isProduction(env) ? 'json' : 'pretty'),
+        /** How long a server of the log that is away is waited for at the start. */
+        startMs: env.COURIER_START_SECONDS * 1000,
         drainMs: env.COURIER_DRAIN_SECONDS * 1000,
         /** Where failures are passed on to, if anywhere. */
         sentryDsn: env.COURIER_SENTRY_DSN,

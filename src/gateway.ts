@@ -60,6 +60,8 @@ export interface GatewayOptions {
   /** What it serves. */
   readonly contract: Contract;
   readonly logger?: Logger;
+  /** Ends a start that waits for something. */
+  readonly signal?: AbortSignal;
   /** Told of every failure that is no caller's fault. */
   readonly onError?: ErrorHook | undefined;
   /** How long clients may take. */
@@ -74,7 +76,8 @@ export interface GatewayOptions {
  * Starts a gateway. Disposing it drains it: what is in flight is finished, every connection closed with 1001, the log
  * closed last.
  *
- * @throws {ConfigError} when a server cannot be used or the address not be listened on; what the log throws. Nothing is left open then.
+ * @throws an error whose message is one line, when the log cannot be opened or the address not be listened on; why `signal` was aborted.
+ * Nothing is left open then.
  */
 export async function createGateway(config: Config, options: GatewayOptions): Promise<Gateway> {
   const { contract } = options;
@@ -101,7 +104,13 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
   const failures = new Failures({ meter, logger, hook: options.onError });
   const broken = Promise.withResolvers<void>();
   const { log, broker, peers, ...backends } = stack.use(
-    await openBackends(config, { contract, failures, logger, onBroken: broken.resolve }),
+    await openBackends(config, {
+      contract,
+      failures,
+      logger,
+      onBroken: broken.resolve,
+      signal: options.signal ?? new AbortController().signal,
+    }),
   );
   const retention = { retentionMs: config.retentionMs, onError: (error: unknown) => failures.report('log', 'retention failed', error) };
   stack.use(startRetention(log, retention));
@@ -231,9 +240,9 @@ function limitsOfChannels({ limits }: Config, { channels }: Contract): ChannelRa
   }
 }
 
-/** Why it cannot listen where it was to, as far as that is a matter of configuration. */
+/** Why it cannot listen where it was to, in words that name the variable. */
 function listenProblem({ host, port }: Config, cause: unknown): unknown {
-  const problem = (message: string) => new ConfigError(message, { cause });
+  const problem = (message: string) => new Error(message, { cause });
   switch (cause instanceof Error && 'code' in cause ? cause.code : undefined) {
     case 'EADDRINUSE':
       return problem(

@@ -22,6 +22,7 @@ test('the defaults are those of the documentation', () => {
     logLevel: 'info',
     logFormat: 'pretty',
     broker: { kind: 'local' },
+    startMs: 30_000,
     drainMs: 30_000,
   });
   expect(parseConfig({ NODE_ENV: 'production', COURIER_JWT_SECRET: 'x'.repeat(32) }).logFormat).toBe('json');
@@ -283,16 +284,16 @@ describe('a wrong value is one line that names the variable', () => {
     );
   });
 
-  test('an address that cannot be had is one line that names its variable, and exit code 2', async () => {
+  test('an address that cannot be had is one line that names its variable, and exit code 1', async () => {
     await using running = await startProcess({ COURIER_LOG: 'memory:' });
     const { port } = new URL(running.url);
     await expect(startProcess({ COURIER_LOG: 'memory:', COURIER_PORT: port })).rejects.toThrow(
-      `the gateway ended with 2: courier: COURIER_PORT ${port} of 127.0.0.1 is in use: end what listens there, or set COURIER_PORT to another (0 is any free one)`,
+      `the gateway ended with 1: courier: cannot start: COURIER_PORT ${port} of 127.0.0.1 is in use: end what listens there, or set COURIER_PORT to another (0 is any free one)`,
     );
     // One name that nobody has, and one address that is kept for examples.
     for (const host of ['nohost.invalid', '192.0.2.1']) {
       await expect(startProcess({ COURIER_LOG: 'memory:', COURIER_HOST: host })).rejects.toThrow(
-        `the gateway ended with 2: courier: COURIER_HOST "${host}" is no address of this machine: `,
+        `the gateway ended with 1: courier: cannot start: COURIER_HOST "${host}" is no address of this machine: `,
       );
     }
   });

@@ -13,6 +13,13 @@ const MAX_BATCH_BYTES = 512 * 1024;
 /** Bytes of UTF-8 for one UTF-16 unit, at most. */
 const MAX_BYTES_OF_UNIT = 3;
 
+// The class below would end with a ReferenceError, which does not say what is missing.
+if (typeof WebSocket === 'undefined') {
+  const { process } = globalThis as { readonly process?: { readonly versions?: { readonly node?: string } } };
+  const here = process?.versions?.node === undefined ? 'this is something else' : `this is Node.js ${process.versions.node}`;
+  throw new Error(`the Courier client needs WebSocket, which browsers and Node.js 22 or later have, and ${here}`);
+}
+
 export class CourierWebSocket extends WebSocket {
   /** True from the `open` event to the `close` event. */
   #isOpen = false;

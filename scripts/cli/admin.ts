@@ -14,6 +14,7 @@ export async function connections(options: ConnectionsOptions): Promise<void> {
   const { total, connections: rows } = await trpc.admin.connections.query({ sub: options.sub });
   const lines = options.json ? rows.map((row) => JSON.stringify(row)) : rowLines(rows);
   for (const line of lines) await print(line);
+  if (total === 0) tell('none');
   if (total > rows.length) tell(`${total - rows.length} more are not shown`);
 }
 

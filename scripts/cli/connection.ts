@@ -113,7 +113,13 @@ async function told(url: string, answer: Answer): Promise<Record<string, unknown
   if (!/^application\/(problem\+)?json$/.test(answer.contentType)) return {};
   const body = (await readJson(url, answer)) as Record<string, unknown>;
   if (body['detail'] === undefined) return body;
-  throw new CliError(String(body['detail']), answer.status === 401 || answer.status === 403 ? EXIT.refused : EXIT.failed);
+  const { status } = answer;
+  const isPassing = status === 429 || (status >= 502 && status <= 504);
+  throw new CliError(
+    String(body['detail']),
+    status === 401 || status === 403 ? EXIT.refused : EXIT.failed,
+    isPassing ? 'unavailable' : undefined,
+  );
 }
 
 /** A proxy's page; or what a gateway answers elsewhere, which may be a stream without an end. */

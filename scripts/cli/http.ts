@@ -5,7 +5,7 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { text } from 'node:stream/consumers';
-import { CliError } from './errors.ts';
+import { CliError, EXIT, type Passing } from './errors.ts';
 
 export interface HttpRequest {
   readonly method?: string | undefined;
@@ -71,7 +71,8 @@ function problemOf(url: string, { statusCode = 0, headers }: IncomingMessage, co
 
 /** What answers is something else, or a proxy. */
 export function noGateway(url: string, status: number, location?: string): CliError {
-  if (status >= 502 && status <= 504) return new CliError(`the proxy at ${url} does not reach the gateway (HTTP ${status})`);
+  if (status >= 502 && status <= 504)
+    return new CliError(`the proxy at ${url} does not reach the gateway (HTTP ${status})`, EXIT.failed, 'unavailable');
   const advice = location === undefined ? 'check the address' : `it sends callers on to ${location}: give the address of the gateway there`;
   return new CliError(`what answers at ${url} is no gateway (HTTP ${status}): ${advice}`);
 }
@@ -92,5 +93,14 @@ function unreachable(url: string, error: unknown): CliError {
   if (url.startsWith('https:') && NOT_TLS.test(code))
     return new CliError(`what answers at ${url} does not speak https: is it ${url.replace('https:', 'http:')}?`);
   const reason = WORDS[code] ?? (error instanceof Error ? error.message : String(error));
-  return new CliError(`cannot reach the gateway at ${url}: ${reason}`);
+  return new CliError(`cannot reach the gateway at ${url}: ${reason}`, EXIT.failed, passing(code, error));
+}
+
+/** Errors of the system name its call; those of TLS do not, nor does an answer that broke off. */
+function passing(code: string, error: unknown): Passing | undefined {
+  // Of a name with several addresses each has failed.
+  if (error instanceof AggregateError) return passing(code, error.errors[0]);
+  const call = error instanceof Error && 'syscall' in error ? error.syscall : undefined;
+  if (call === 'connect' || call === 'getaddrinfo') return 'unreachable';
+  return code === 'ECONNRESET' || call !== undefined ? 'unavailable' : undefined;
 }

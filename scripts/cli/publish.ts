@@ -1,13 +1,14 @@
 /** `courier publish`: one event from the command line, or many from a file or standard input, a JSON object a line. */
 import { randomUUID } from 'node:crypto';
 import { open } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { TRPCClientError } from '@trpc/client';
 import type { EventDraft } from '../../src/contracts/lumiere/contract.ts';
 import { type ConnectionOptions, httpClient } from './connection.ts';
 import { CliError, EXIT } from './errors.ts';
+import { InputLines } from './input-lines.ts';
 import { print, tell } from './output.ts';
+import { Persistence } from './persistence.ts';
 
 export interface PublishOptions extends ConnectionOptions {
   readonly file?: string | undefined;
@@ -45,20 +46,28 @@ export async function publish(
   }
   const started = performance.now();
   let published = 0;
-  const input = await openInput(options);
-  for await (const batch of batches(input, channel, type, options)) {
-    const send = (some: readonly Item[]) => withRetry(() => trpc.events.publishBatch.mutate(some.map(({ draft }) => draft)));
-    for await (const receipt of publishItems(batch, send, type !== undefined)) {
-      await printReceipt(receipt, options);
-      published += 1;
+  const lines = new InputLines(await openInput(options));
+  const persistence = new Persistence({ onWait: (reason) => tell({ style: 'yellow', text: `trying again: ${reason}` }) });
+  // Every event has a key, so a batch whose answer was lost may be sent again.
+  const send = (some: readonly Item[]) => persistence.run(() => trpc.events.publishBatch.mutate(some.map(({ draft }) => draft)));
+  try {
+    for await (const batch of batches(lines, channel, type, options)) {
+      for await (const receipt of publishItems(batch, send, type !== undefined)) {
+        await printReceipt(receipt, options);
+        published += 1;
+      }
+      showProgress(published);
     }
-    showProgress(published);
+  } catch (error) {
+    clearProgress();
+    tell(await progressLine(published, lines, persistence.isUnknown));
+    throw error;
   }
   if (published === 0)
     throw usage(
       `nothing came ${options.file === undefined || options.file === STDIN ? 'on standard input' : `from ${options.file}`}: ${FORMS}`,
     );
-  if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
+  clearProgress();
   tell(`published ${published} events in ${((performance.now() - started) / 1000).toFixed(1)} s`);
 }
 
@@ -67,6 +76,17 @@ function showProgress(published: number): void {
   if (!process.stderr.isTTY || performance.now() - lastShown < PROGRESS_INTERVAL_MS) return;
   lastShown = performance.now();
   process.stderr.write(`\rpublished ${published} …`);
+}
+
+function clearProgress(): void {
+  if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
+}
+
+/** How far it came when it failed. @param isUnknown whether what was under way may have been stored. */
+async function progressLine(published: number, lines: InputLines, isUnknown: boolean): Promise<string> {
+  const total = await lines.countRest();
+  const far = total === undefined ? `${published} published, and the input goes on` : `${published} of ${total} published`;
+  return isUnknown ? `${far}; of those after them some may be stored too` : far;
 }
 
 /** Refuses what would be taken for something else than was meant. @throws {CliError} */
@@ -113,20 +133,18 @@ function readProblem(error: unknown): string {
 
 /** Drafts from the input's lines. A line that is wrong stops it, with its number; what came before is published. */
 async function* batches(
-  input: Readable,
+  lines: InputLines,
   channel: string | undefined,
   type: string | undefined,
   options: PublishOptions,
 ): AsyncGenerator<Item[]> {
   const run = randomUUID();
   let batch: Item[] = [];
-  let number = 0;
   let failure: unknown;
   try {
-    for await (const line of createInterface({ input })) {
-      number += 1;
-      if (line.trim() === '') continue;
-      const value = parse(line, `line ${number}`);
+    for (let line = await lines.next(); line !== undefined; line = await lines.next()) {
+      const { text, number } = line;
+      const value = parse(text, `line ${number}`);
       const fields = channel === undefined ? (value as Record<string, unknown>) : { channel, type, data: value };
       batch.push({ draft: toDraft(fields, options, `${run}-${number}`), where: `line ${number}` });
       if (batch.length === BATCH) {
@@ -195,17 +213,6 @@ function explainInput(error: unknown, where: string, isTypeGiven: boolean, prefi
   const text = own.map(({ path, message }) => `${path || 'event'}: ${message}`).join('; ');
   if (isTypeGiven && own.some(({ path }) => path === 'type' || path === 'channel')) throw usage(text);
   throw new CliError(`${where} is not a valid event: ${text}`);
-}
-
-/** Every event has a key, so a batch whose answer was lost may be sent again. */
-async function withRetry<T>(call: () => Promise<T>, attempts = 3): Promise<T> {
-  try {
-    return await call();
-  } catch (error) {
-    const answered = error instanceof Error && 'data' in error && error.data !== undefined && error.data !== null;
-    if (answered || attempts <= 1) throw error;
-    return withRetry(call, attempts - 1);
-  }
 }
 
 interface ShownReceipt {

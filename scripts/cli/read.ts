@@ -1,11 +1,10 @@
 /** `courier history`, `courier stats`, `courier health`: what the gateway has and how it is. */
-import { setTimeout as sleep } from 'node:timers/promises';
-import { TRPCClientError } from '@trpc/client';
 import type { EventType } from '../../src/contracts/lumiere/contract.ts';
 import { type ConnectionOptions, getJson, httpClient } from './connection.ts';
 import { CliError } from './errors.ts';
 import { eventLine } from './format.ts';
 import { print, tell } from './output.ts';
+import { Persistence } from './persistence.ts';
 import { fieldLines } from './table.ts';
 
 export interface HistoryOptions extends ConnectionOptions {
@@ -22,14 +21,18 @@ export async function history(patterns: readonly string[], options: HistoryOptio
   const trpc = await httpClient(options);
   const { newest, types, limit } = options;
   let { after, before } = options;
-  for (;;) {
+  let shown = 0;
+  const persistence = new Persistence({ onWait: (reason) => tell({ style: 'yellow', text: `trying again: ${reason}` }) });
+  const read = () => {
     const from = { order: newest ? 'newest' : 'oldest', after, before } as const;
-    const page = await trpc.events.history.query({ channels: [...patterns], ...from, types, limit }).catch(async (error: unknown) => {
-      const pauseMs = options.all ? pauseOf(error) : undefined;
-      if (pauseMs === undefined) throw error;
-      await sleep(pauseMs);
+    return trpc.events.history.query({ channels: [...patterns], ...from, types, limit });
+  };
+  for (;;) {
+    const page = await (options.all ? persistence.run(read) : read()).catch((error: unknown) => {
+      const position = newest ? before : after;
+      if (shown > 0) tell(`${shown} events shown; to go on: ${newest ? '--before' : '--after'} ${position}`);
+      throw error;
     });
-    if (page === undefined) continue;
     if (page.gap !== null) {
       const { reason, requested, resumed_from } = page.gap;
       if (reason === 'unreadable') tell(`gap (${reason}): events after ${requested}, up to ${resumed_from}, have no present form`);
@@ -37,18 +40,14 @@ export async function history(patterns: readonly string[], options: HistoryOptio
       else tell(`gap (${reason}): events after ${requested} are missing; going on after ${resumed_from}`);
     }
     for (const event of page.events) await print(options.json ? JSON.stringify(event) : eventLine(event));
+    shown += page.events.length;
     if (newest) before = page.next;
     else after = page.next;
     if (page.has_more && options.all) continue;
+    if (shown === 0 && page.gap === null) tell('none');
     if (page.has_more) tell({ style: 'dim', text: `there is more: ${newest ? '--before' : '--after'} ${page.next}, or --all` });
     return;
   }
-}
-
-/** How long a limit asks to wait, in ms; undefined for another error. */
-function pauseOf(error: unknown): number | undefined {
-  const data = error instanceof TRPCClientError ? (error.data as { code?: string; retryAfterMs?: number } | null) : null;
-  return data?.code === 'TOO_MANY_REQUESTS' ? data.retryAfterMs : undefined;
 }
 
 export async function stats(options: ConnectionOptions & { readonly json?: boolean | undefined }): Promise<void> {

@@ -40,7 +40,7 @@ export function claimsReader(contract: Contract, maxLifetimeMs: number): (payloa
   return (payload) => {
     const read = claims.parse(payload, { error: issueMessage });
     const problem = serviceProblem(contract, read) ?? lifetimeProblem(read, maxLifetimeMs, Date.now());
-    if (problem !== undefined) throw new z.ZodError([{ code: 'custom', input: payload, ...problem }]);
+    if (problem !== undefined) throw new z.ZodRealError([{ code: 'custom', input: payload, ...problem }]);
     const { sub, role, exp, iat, jti, subscribe, publish } = read;
     const principal = principalOf(contract, sub, role, { subscribe, publish }, exp * 1000);
     return { ...principal, ...(iat !== undefined && { issuedAt: iat * 1000 }), ...(jti !== undefined && { jti }) };

@@ -118,6 +118,10 @@ export const environment = z.object({
   COURIER_LOG_FORMAT: optional(oneOf(['json', 'pretty']), 'json in production, else pretty', {
     description: 'How log lines are written: as JSON, or for people.',
   }),
+  COURIER_START_SECONDS: withDefault(wholeNumber(0, 3600), '30', {
+    description: 'How many seconds the gateway waits, at the start, for PostgreSQL while that is away; 0 does not wait.',
+    more: 'OPERATIONS.md#start-and-stop',
+  }),
   COURIER_DRAIN_SECONDS: withDefault(wholeNumber(0, 3600), '30', {
     description: 'How many seconds a drain, the orderly end of the gateway, may take.',
     more: 'OPERATIONS.md#start-and-stop',

@@ -27,6 +27,8 @@ export interface PostgresLogOptions {
   readonly url: string;
   /** Of channels, in an order that every instance of the contract has: instances of earlier versions number them by it. */
   readonly families?: readonly string[];
+  /** Ends the opening, whatever it waits for. */
+  readonly signal?: AbortSignal;
   /** The clock, in ms since 1970; the database's when absent. */
   readonly now?: () => number;
   /** How often the server's settings are looked at again, in ms. */
@@ -52,15 +54,17 @@ const STANDBY_AWAY = 'it waits for a standby (synchronous_standby_names) that do
 
 /** Brings the schema to this version and returns it. @throws {PostgresOpenError} */
 export function migratePostgres(url: string): Promise<number> {
-  return withClient(new PostgresAddress(url), migrate);
+  return withClient(new PostgresAddress(url), new PostgresSockets(), migrate);
 }
 
-/** Opens the log, making its tables where there are none. @throws {PostgresOpenError} when it cannot be had. */
+/** Opens the log, making its tables where there are none. @throws {PostgresOpenError} when it cannot be had, or `signal` was aborted. */
 export async function openPostgresLog(options: PostgresLogOptions): Promise<SharedLog> {
   await using stack = new AsyncDisposableStack();
   const address = new PostgresAddress(options.url);
   const sockets = new PostgresSockets();
-  await withClient(address, async (client) => {
+  options.signal?.addEventListener('abort', sockets.cut);
+  stack.defer(() => options.signal?.removeEventListener('abort', sockets.cut));
+  await withClient(address, sockets, async (client) => {
     const other = await connect(address, sockets);
     await checkSessions(client, other).finally(() => other.end());
     await migrate(client);
@@ -72,6 +76,7 @@ export async function openPostgresLog(options: PostgresLogOptions): Promise<Shar
     const found = { ...(await findLog(guard)), standbys: await checkServer(guard) };
     await ensurePartitions(guard, options.now?.());
     const families = await numberFamilies(guard, options.families ?? []);
+    options.signal?.removeEventListener('abort', sockets.cut);
     stack.move();
     return new PostgresLog(options, address, guard, sockets, { ...found, families });
   } catch (error) {

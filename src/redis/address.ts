@@ -40,12 +40,13 @@ export function parseRedisAddress(text: string): RedisAddress {
   const { tls, sentinel, user = '', hosts = '', path = '', query } = ADDRESS.exec(text)?.groups ?? {};
   const port = sentinel === undefined ? 6379 : 26_379;
   const servers = hosts.split(',').map((host) => serverOf(host, port));
+  const label = `redis${tls}${sentinel ?? ''}://${hosts}${path}`;
   const shared = { servers, tls: tls === 's', credentials: credentials(...userinfo(user)) };
   const name = decoded(path.slice(1));
   if (sentinel === undefined) {
     if (servers.length > 1) throw new RangeError(`may name several hosts only as Sentinels: ${SENTINELS}`);
     if (query !== undefined) throw new RangeError('may have no parameters: the database is the path, such as /1');
-    return { ...shared, label: `Redis at ${hosts}`, master: undefined, sentinelCredentials: {}, database: databaseOf(name) };
+    return { ...shared, label, master: undefined, sentinelCredentials: {}, database: databaseOf(name) };
   }
   if (name === '') throw new RangeError('must end with the name that the Sentinels have for the master, such as /mymaster');
   const parameters = new URLSearchParams(query);
@@ -56,7 +57,7 @@ export function parseRedisAddress(text: string): RedisAddress {
     );
   return {
     ...shared,
-    label: `Redis ${name} of the Sentinels at ${hosts}`,
+    label,
     master: name,
     sentinelCredentials: credentials(parameters.get('sentinel_user'), parameters.get('sentinel_password')),
     database: databaseOf(parameters.get('db') ?? ''),

@@ -5,10 +5,10 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseRedisAddress, type RedisAddress, type RedisServer } from './address.ts';
-import { RedisLink } from './link.ts';
+import { before, RedisLink } from './link.ts';
 import { RedisProbe } from './probe.ts';
 import { Sentinels } from './sentinels.ts';
-import { isPassing, type Trouble, troubleOf } from './trouble.ts';
+import { type Trouble, troubleOf } from './trouble.ts';
 
 /** How long a command may take before it counts as failed, in ms. */
 const COMMAND_MS = 1000;
@@ -24,11 +24,6 @@ interface Probed {
   readonly probe: RedisProbe;
 }
 
-/** Why Redis cannot be used; one line. */
-export class RedisOpenError extends Error {
-  override readonly name = 'RedisOpenError';
-}
-
 export class RedisConnection implements AsyncDisposable {
   readonly #address: RedisAddress;
   readonly #findServer: (signal: AbortSignal) => Promise<RedisServer>;
@@ -39,7 +34,8 @@ export class RedisConnection implements AsyncDisposable {
   readonly #closing = new AbortController();
   #link: RedisLink | undefined;
   #trouble: Trouble | undefined;
-  #kept: Promise<void> | undefined;
+  readonly #tried = Promise.withResolvers<void>();
+  readonly #kept: Promise<void>;
 
   private constructor(address: RedisAddress, namespace: string, onTrouble: (trouble: Trouble) => void) {
     this.#address = address;
@@ -48,28 +44,28 @@ export class RedisConnection implements AsyncDisposable {
     const sentinels = new Sentinels(address);
     this.#findServer = async (signal) =>
       address.master === undefined ? (address.servers[0] as RedisServer) : sentinels.findMaster(signal);
+    this.#kept = this.#keep();
   }
 
   /**
-   * Opens what can be used, or will be by itself, such as a Redis that is full.
+   * Resolves once Redis was tried for the first time. Whatever the trouble is then, it is as later: it is told, and Redis is used
+   * as soon as it can be.
    *
    * @param namespace stands before every key and channel.
    * @param onTrouble told once whenever Redis cannot be used any more, and when that is for another reason than before.
-   * @throws {RedisOpenError}
+   * @throws why `signal` was aborted.
    */
-  static async open(url: string, namespace: string, onTrouble: (trouble: Trouble) => void = () => undefined): Promise<RedisConnection> {
-    const connection = new RedisConnection(parseRedisAddress(url), namespace, onTrouble);
-    try {
-      const probed = await connection.#connect();
-      const trouble = await probed.probe.run();
-      if (trouble !== undefined && !isPassing(trouble)) throw connection.#unusable(trouble);
-      if (trouble !== undefined) connection.#suffer(trouble);
-      connection.#kept = connection.#keep(probed);
-      return connection;
-    } catch (error) {
-      await connection[Symbol.asyncDispose]();
-      throw error instanceof RedisOpenError ? error : connection.#unusable(troubleOf(error));
-    }
+  static async open(
+    url: string,
+    namespace: string,
+    onTrouble: (trouble: Trouble) => void = () => undefined,
+    signal: AbortSignal = new AbortController().signal,
+  ): Promise<RedisConnection> {
+    await using stack = new AsyncDisposableStack();
+    const connection = stack.use(new RedisConnection(parseRedisAddress(url), namespace, onTrouble));
+    await before(signal, connection.#tried.promise);
+    stack.move();
+    return connection;
   }
 
   /** Whether everything works. */
@@ -92,18 +88,13 @@ export class RedisConnection implements AsyncDisposable {
     return this.#link.send<T>(args, COMMAND_MS);
   }
 
-  /**
-   * @param listener is given each message as the JSON object that it is; undefined for one that is none.
-   * @throws {RedisOpenError} when Redis refuses the channel.
-   */
+  /** @param listener is given each message as the JSON object that it is; undefined for one that is none. */
   async subscribe(channel: string, listener: (message: object | undefined) => void): Promise<void> {
     const hear = (text: string) => listener(parsed(text));
     this.#listeners.set(this.key(channel), hear);
-    try {
-      await this.#link?.subscribe(this.key(channel), hear);
-    } catch (error) {
-      throw this.#unusable(troubleOf(error));
-    }
+    const link = this.#link;
+    // The next link is subscribed with it, where this one is not.
+    await link?.subscribe(this.key(channel), hear).catch((error: unknown) => link.leave(error));
   }
 
   /** Called whenever Redis can be used again after an interruption: messages may have been missed. */
@@ -128,18 +119,19 @@ export class RedisConnection implements AsyncDisposable {
     return { link, probe: await RedisProbe.on(link, this.#prefix) };
   }
 
-  /** Keeps a link until it is closed: tries it, leaves it when it is of no use, makes another. Never rejects. */
-  async #keep(first: Probed): Promise<void> {
+  /** Keeps a link until it is closed: makes it, tries it, leaves it when it is of no use, makes another. Never rejects. */
+  async #keep(): Promise<void> {
     const { signal } = this.#closing;
     let failures = 0;
-    for (let probed: Probed | undefined = first; !signal.aborted; probed = undefined) {
+    while (!signal.aborted) {
       try {
-        await this.#watch(probed ?? (await this.#connect()), () => {
+        await this.#watch(await this.#connect(), () => {
           failures = 0;
         });
       } catch (error) {
         if (!signal.aborted) this.#suffer(troubleOf(error));
       }
+      this.#tried.resolve();
       this.#link?.[Symbol.dispose]();
       this.#link = undefined;
       const pauseMs = Math.min(50 * 2 ** failures, MAX_PAUSE_MS) * (0.5 + Math.random() / 2);
@@ -165,6 +157,7 @@ export class RedisConnection implements AsyncDisposable {
     if (this.#closing.signal.aborted) return trouble;
     if (trouble === undefined) this.#recover();
     else this.#suffer(trouble);
+    this.#tried.resolve();
     return trouble;
   }
 
@@ -178,10 +171,6 @@ export class RedisConnection implements AsyncDisposable {
     if (this.#trouble === undefined) return;
     this.#trouble = undefined;
     for (const listener of this.#reconnected) listener();
-  }
-
-  #unusable({ words }: Trouble): RedisOpenError {
-    return new RedisOpenError(`${this.#address.label} cannot be used: ${words}`);
   }
 }
 

@@ -61,6 +61,12 @@ export class RedisLink implements Disposable {
     await before(deadline, this.#listening.subscribe(channel, listener));
   }
 
+  /** Closes it; `reason` is why it is lost. */
+  leave(reason: unknown): void {
+    this.#lost.abort(reason);
+    this[Symbol.dispose]();
+  }
+
   [Symbol.dispose](): void {
     this.#lost.abort(new Error('it was closed'));
     this.#commands.destroy();

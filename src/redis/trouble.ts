@@ -56,20 +56,18 @@ const REFUSALS = {
     answers: /max number of clients/,
     words: 'Redis takes no more connections: raise its maxclients',
   },
+  old: {
+    answers: /^(NOPROTO\b|ERR unknown command)/i,
+    words: 'Redis does not know a command that Courier needs: it must be Redis 6.2 or later, or Valkey, with no command renamed',
+  },
 } satisfies Record<string, Refusal>;
 
-/** Trouble that passes without a change of the gateway, which can hear others meanwhile: a gateway starts in spite of it. */
-const PASSING: readonly Trouble['kind'][] = ['full', 'unreplicated', 'unsaved', 'loading'];
 /** Characters of an answer that go to the log, at most. */
 const MAX_ANSWER_CHARACTERS = 200;
 
 /** Something is wrong with the Sentinels, which is said in plain words. */
 export class SentinelError extends Error {
   override readonly name = 'SentinelError';
-}
-
-export function isPassing({ kind }: Trouble): boolean {
-  return PASSING.includes(kind);
 }
 
 /** What an error of a command or a connection means. */

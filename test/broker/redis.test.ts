@@ -96,13 +96,34 @@ test('a Redis that does not answer any more counts as away', { timeout: 60_000 }
   await expect.poll(() => broker.problem, { timeout: 15_000 }).toBeUndefined();
 });
 
-test('what cannot be used is one line', async () => {
+test('a connection says at once what is wrong, and hears what was subscribed to meanwhile once it can', { timeout: 60_000 }, async () => {
   await using guarded = await startRedis(['--requirepass', 'right']);
   const open = (url: string) => RedisConnection.open(url, 'x');
   const address = guarded.url.replace('redis://', '');
-  await expect(open(guarded.url)).rejects.toThrow(/^Redis at 127\.0\.0\.1:\d+ cannot be used: Redis refuses the password: /);
-  await expect(open(`redis://:wrong@${address}`)).rejects.toThrow(/cannot be used: Redis refuses the password: /);
-  await expect(open('redis://127.0.0.1:1')).rejects.toThrow(/^Redis at 127\.0\.0\.1:1 cannot be used: .*ECONNREFUSED/);
   await using allowed = await open(`redis://:right@${address}`);
-  expect(allowed.ready).toBe(true);
+  expect([allowed.ready, allowed.problem]).toEqual([true, undefined]);
+  await using none = await open('redis://127.0.0.1:1');
+  expect([none.ready, none.problem]).toEqual([false, expect.stringMatching(/^Redis is away \(ECONNREFUSED\): /)]);
+  await using missing = await open(guarded.url);
+  await using wrong = await open(`redis://:wrong@${address}`);
+  let heard = 0;
+  for (const refused of [missing, wrong]) {
+    expect([refused.ready, refused.problem]).toEqual([false, expect.stringMatching(/^Redis refuses the password: /)]);
+    await refused.subscribe('channel', () => {
+      heard += 1;
+    });
+  }
+  await allowed.send(['CONFIG', 'SET', 'requirepass', 'wrong']);
+  await expect.poll(() => wrong.ready, { timeout: 10_000 }).toBe(true);
+  await wrong.send(['PUBLISH', wrong.key('channel'), '{}']);
+  await expect.poll(() => heard).toBe(1);
+  expect(missing.ready).toBe(false);
+});
+
+test('whoever waits for a server that does not answer can be told not to', async () => {
+  await using server = await startRedis();
+  server.signal('SIGSTOP');
+  const reason = new Error('enough');
+  const opening = RedisConnection.open(server.url, 'x', undefined, AbortSignal.abort(reason));
+  await expect(opening).rejects.toBe(reason);
 });

@@ -145,18 +145,31 @@ test('while the gateway cannot be reached nobody is signed in, and the page says
   await gateway[Symbol.asyncDispose]();
 });
 
-test('a gateway of another contract asks for a reload', async () => {
+test('a gateway of another contract asks for a reload, once that gets the other', async () => {
   await using gateway = await startGateway();
+  const body = await (await fetch(`${gateway.url}/contract.json`)).text();
+  const other = '0123456789abcdef';
+  /** What whoever answers a reload serves; and how often that was asked for. */
+  let served = CONTRACT_HASH;
+  let asked = 0;
   await using dashboard = await openDashboard(browser, gateway.url, {
     token: await gateway.token('root', 'admin'),
-    prepare: (page) =>
-      page.routeWebSocket(/\/trpc/, (ws) => {
+    prepare: async (page) => {
+      await page.routeWebSocket(/\/trpc/, (ws) => {
         const server = ws.connectToServer();
         ws.onMessage((message) => server.send(message));
-        server.onMessage((message) => ws.send(String(message).replaceAll(CONTRACT_HASH, '0123456789abcdef')));
-      }),
+        server.onMessage((message) => ws.send(String(message).replaceAll(CONTRACT_HASH, other)));
+      });
+      await page.route(/\/contract\.json$/, (route) => {
+        asked += 1;
+        return route.fulfill({ body, contentType: 'application/json', headers: { 'x-courier-contract': served } });
+      });
+    },
   });
   const { page } = dashboard;
+  await eventually(() => asked).toBeGreaterThan(2);
+  expect(await page.getByText('The gateway was updated').count()).toBe(0);
+  served = other;
   await seen(page.getByText('The gateway was updated'));
   await picture(page, 'outdated');
   await Promise.all([page.waitForEvent('load'), page.getByRole('button', { name: 'Reload' }).click()]);

@@ -12,7 +12,7 @@ import { sharedEnv, startClusterOf } from '../helpers/cluster.ts';
 import { collect } from '../helpers/collect.ts';
 import { UNLIMITED } from '../helpers/gateway.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
-import { startGateway, startProcess, type TestGateway, worker } from '../helpers/trade.ts';
+import { startGateway, type TestGateway, worker } from '../helpers/trade.ts';
 
 type Item = { id: string; data: { type: string } };
 
@@ -270,22 +270,6 @@ test('while Redis is away events arrive from the log, limits are shared out, and
   expect((await reader.closed).code).toBe(1008);
   await redis.restart();
   await expect.poll(async () => (await health(one)).status, { timeout: 10_000 }).toBe('healthy');
-});
-
-test.each([
-  [
-    'wrong address',
-    'postgres://127.0.0.1:1/x',
-    'redis://127.0.0.1:1',
-    /^.*2: courier: COURIER_LOG: the event log 127.0.0.1:1\/x cannot be opened: .*ECONNREFUSED/,
-  ],
-  ['database that is not there', '/nowhere', 'redis://127.0.0.1:1', /COURIER_LOG: .*database "nowhere" does not exist$/],
-  ['Redis that is not there', '', 'redis://127.0.0.1:1', /2: courier: COURIER_BROKER: Redis at 127.0.0.1:1 cannot be used: .*ECONNREFUSED/],
-])('%s: one line and exit code 2', async (_name, log, broker, message) => {
-  const database = log.startsWith('postgres:') ? log : await createDatabase(inject('postgresUrl'));
-  const url = new URL(database);
-  if (log.startsWith('/')) url.pathname = log;
-  await expect(startProcess({ COURIER_LOG: url.href, COURIER_BROKER: broker })).rejects.toThrow(message);
 });
 
 test('one instance on PostgreSQL needs no Redis', async () => {

@@ -4,7 +4,7 @@ import { parseRedisAddress } from '../../src/redis/address.ts';
 
 test('one server, with and without what may be left out', () => {
   expect(parseRedisAddress('rediss://ada:a%40b@[::1]:7000/2')).toEqual({
-    label: 'Redis at [::1]:7000',
+    label: 'rediss://[::1]:7000/2',
     servers: [{ host: '::1', port: 7000 }],
     master: undefined,
     tls: true,
@@ -19,7 +19,7 @@ test('one server, with and without what may be left out', () => {
 test('Sentinels, whose passwords are not that of Redis', () => {
   const text = 'rediss+sentinel://ada:secret@a,b:7000/mymaster?db=3&sentinel_user=eve&sentinel_password=p%25';
   expect(parseRedisAddress(text)).toEqual({
-    label: 'Redis mymaster of the Sentinels at a,b:7000',
+    label: 'rediss+sentinel://a,b:7000/mymaster',
     servers: [
       { host: 'a', port: 26_379 },
       { host: 'b', port: 7000 },

@@ -1,6 +1,6 @@
 /** The dashboard's files over HTTP, from a small build in a temporary folder. */
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { type IncomingHttpHeaders, request } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { brotliCompressSync, brotliDecompressSync, gunzipSync, gzipSync } from 'node:zlib';
@@ -8,6 +8,7 @@ import { describe, expect, test } from 'vitest';
 import { signToken } from '../../src/auth/tokens.ts';
 import { parseConfig } from '../../src/config.ts';
 import { createGateway, type Gateway } from '../../src/gateway.ts';
+import { isStale } from '../../src/transport/dashboard-build.ts';
 import { collect } from '../helpers/collect.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 import { SECRET, TOKENS, webSocketClient } from '../helpers/gateway.ts';
@@ -15,8 +16,8 @@ import { contract } from '../helpers/lumiere.ts';
 
 const PAGE = pageAt('./');
 const SCRIPT = 'console.log("the dashboard");'.repeat(100);
-/** More than sockets of the loopback keep for a client that takes nothing. */
-const LARGE_BYTES = 32 * 1024 * 1024;
+/** More than a build may have. */
+const LARGE_BYTES = 16 * 1024 * 1024 + 1;
 const DATA_POLICY = "default-src 'none'; frame-ancestors 'none'";
 const PAGE_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; " +
@@ -33,8 +34,14 @@ interface Built extends AsyncDisposable {
   readonly folder: string;
 }
 
+interface DashboardOptions {
+  readonly built?: boolean;
+  /** Changes the build before the gateway starts. */
+  readonly spoil?: (folder: string) => void;
+}
+
 /** A gateway with a build of the dashboard, beside which lies a file that is none of it. */
-async function startWithDashboard({ built = true }: { built?: boolean } = {}): Promise<Built> {
+async function startWithDashboard({ built = true, spoil = () => undefined }: DashboardOptions = {}): Promise<Built> {
   const root = temporaryFolder();
   const folder = root.file('dist');
   writeFileSync(root.file('secret.txt'), SECRET_TEXT);
@@ -49,7 +56,7 @@ async function startWithDashboard({ built = true }: { built?: boolean } = {}): P
       writeFileSync(`${folder}/${name}.gz`, gzipSync(content));
     }
     writeFileSync(`${folder}/assets/small-abc123.css`, 'body{}');
-    writeFileSync(`${folder}/assets/large-abc123.js`, Buffer.alloc(LARGE_BYTES, ' '));
+    spoil(folder);
   }
   const env = { COURIER_PORT: '0', COURIER_LOG: 'memory:', COURIER_JWT_SECRET: SECRET, COURIER_LOG_LEVEL: 'silent' };
   const gateway = await createGateway(parseConfig(env), { contract, dashboardFolder: folder });
@@ -192,34 +199,59 @@ describe('assets', () => {
     }
   });
 
-  test.runIf(process.platform === 'linux')('are closed when the client has gone', async () => {
+  test('come in no encoding that is refused', async () => {
     await using built = await startWithDashboard();
-    const large = `${built.folder}/assets/large-abc123.js`;
-    const isOpen = () => readdirSync('/proc/self/fd').some((fd) => linkOf(`/proc/self/fd/${fd}`) === large);
-    const req = request({ host: '127.0.0.1', port: built.gateway.port, path: '/admin/assets/large-abc123.js', agent: false }).end();
-    req.on('error', () => undefined);
-    const [res] = await once(req, 'response');
-    await once(res, 'readable');
-    expect(isOpen()).toBe(true);
-    res.destroy();
-    await expect.poll(isOpen).toBe(false);
+    const { headers } = await ask(built.gateway, path, { headers: { 'accept-encoding': 'br;q=0, gzip;q=0.5' } });
+    expect(headers['content-encoding']).toBe('gzip');
   });
 
-  test('that cannot be read end their own answer, and are reported', async () => {
+  test('are not sent again to who has them', async () => {
     await using built = await startWithDashboard();
+    const { headers } = await ask(built.gateway, path, { headers: { 'accept-encoding': 'br' } });
+    const known = { 'accept-encoding': 'br', 'if-none-match': String(headers.etag) };
+    expect(await ask(built.gateway, path, { headers: known })).toMatchObject({ status: 304, body: Buffer.alloc(0) });
+    expect((await ask(built.gateway, path, { headers: { 'if-none-match': String(headers.etag) } })).status).toBe(200);
+  });
+
+  test('and the page are those of the start, whatever another build does to the folder meanwhile', async () => {
+    await using built = await startWithDashboard();
+    writeFileSync(`${built.folder}/assets/index-abc123.js`, 'console.log("another build")');
+    expect((await ask(built.gateway, path)).body.toString()).toBe(SCRIPT);
     rmSync(built.folder, { recursive: true });
-    await expect(ask(built.gateway, path)).rejects.toThrow('socket hang up');
-    expect((await ask(built.gateway, '/metrics')).body.toString()).toContain('courier_errors_total{kind="request"} 1');
+    expect((await ask(built.gateway, path)).body.toString()).toBe(SCRIPT);
+    expect((await ask(built.gateway, '/admin/')).body.toString()).toBe(pageAt(''));
   });
 });
 
-function linkOf(path: string): string | undefined {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return undefined;
-  }
-}
+test('a build that is not whole, or too large, is not served, and it says so', async () => {
+  const spoilt = async (spoil: (folder: string) => void) => {
+    await using built = await startWithDashboard({ spoil });
+    return problem(await ask(built.gateway, '/admin/'));
+  };
+  expect(await spoilt((folder) => rmSync(`${folder}/assets/index-abc123.js`))).toMatchObject({
+    status: 404,
+    detail: 'the dashboard was being built when the gateway started: start it again',
+  });
+  expect(await spoilt((folder) => writeFileSync(`${folder}/assets/large.js`, Buffer.alloc(LARGE_BYTES)))).toMatchObject({
+    status: 404,
+    detail: "the dashboard's files have more than 16 MiB",
+  });
+});
+
+test('a build is stale once something that it is made of was changed after it', () => {
+  using root = temporaryFolder();
+  expect(isStale(root.path)).toBe(false);
+  mkdirSync(root.file('client/dashboard/dist'), { recursive: true });
+  mkdirSync(root.file('client/dashboard/src/pages'), { recursive: true });
+  writeFileSync(root.file('client/dashboard/dist/index.html'), PAGE);
+  const source = root.file('client/dashboard/src/pages/x.tsx');
+  writeFileSync(source, '');
+  const later = Date.now() / 1000 + 1000;
+  utimesSync(root.file('client/dashboard/dist/index.html'), later, later);
+  expect(isStale(root.path)).toBe(false);
+  utimesSync(source, later + 1, later + 1);
+  expect(isStale(root.path)).toBe(true);
+});
 
 test.each([
   '/admin/..%2f..%2fsecret.txt',

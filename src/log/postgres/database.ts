@@ -7,7 +7,7 @@ import pg from 'pg';
 import type { PoolFigures } from '../../contract/admin.ts';
 import type { Row } from '../reading.ts';
 import type { PostgresAddress } from './address.ts';
-import { checkServer, LOCK_MS, PostgresOpenError, prepareSession, STATEMENT_MS } from './server.ts';
+import { checkServer, LOCK_MS, PostgresOpenError, prepareSession, STATEMENT_MS, StandbyError } from './server.ts';
 
 /** Connections at once. */
 const MAX_CONNECTIONS = 10;
@@ -25,18 +25,24 @@ const CLOSE_MS = 500;
 /** The sockets of connections, which can be cut where the server does not hear any more. */
 export class PostgresSockets {
   readonly #open = new Set<Socket>();
+  #isCut = false;
 
   readonly make = (): Socket => {
+    if (this.#isCut) throw new Error('connections are made no more');
     const socket = new Socket();
     this.#open.add(socket);
     return socket.once('close', () => this.#open.delete(socket));
   };
 
+  /** Ends all there are, and makes no others. */
+  readonly cut = (): void => {
+    this.#isCut = true;
+    for (const socket of this.#open) socket.destroy();
+  };
+
   /** Waits for connections to be closed, and cuts them when that takes too long. */
   async closed(closing: Promise<unknown>): Promise<void> {
-    const timer = setTimeout(() => {
-      for (const socket of this.#open) socket.destroy();
-    }, CLOSE_MS);
+    const timer = setTimeout(this.cut, CLOSE_MS);
     await closing.catch(() => undefined);
     clearTimeout(timer);
   }
@@ -204,6 +210,20 @@ const REASONS: ReadonlyMap<string | undefined, string> = new Map([
 ]);
 
 const NO_ANSWER = 'the database does not answer in time; behind a pooler, has that connections enough?';
+
+/** SQLSTATEs of a server that is shutting down, starting or recovering, that has no connection left, or whose connection broke. */
+const AWAY = /^(57P0[1-3]|53300|08...)$/;
+/** What pg says of connections that come to nothing. */
+const NO_CONNECTION = /^(timeout expired|Query read timeout|Connection terminated.*)$/;
+
+/** Whether the database may be there later by itself; of several servers each must be such a one. */
+export function isAway(error: unknown): boolean {
+  if (error instanceof AggregateError) return error.errors.every(isAway);
+  if (error instanceof pg.DatabaseError) return AWAY.test(error.code ?? '');
+  if (error instanceof PostgresOpenError) return error instanceof StandbyError;
+  // Errors of the system, such as ECONNREFUSED and ENOTFOUND, name its call; those of TLS do not.
+  return error instanceof Error && ('syscall' in error || NO_CONNECTION.test(error.message));
+}
 
 /** What went wrong, for callers: without names, addresses and data, which the error itself may have. */
 export function reasonOf(error: unknown): string {

@@ -5,9 +5,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type pg from 'pg';
 import type { PostgresAddress } from './address.ts';
-import { connect, detailOf, PostgresSockets } from './database.ts';
+import { connect, detailOf, isAway, type PostgresSockets } from './database.ts';
 import { beginEpoch, LOCK_SPACE } from './schema.ts';
-import { PostgresOpenError } from './server.ts';
+import { PostgresAwayError, PostgresOpenError } from './server.ts';
 
 const PAUSE_MS = 500;
 
@@ -38,10 +38,14 @@ function endOf(client: pg.Client, signal: AbortSignal): Promise<void> {
 }
 
 /** @throws {PostgresOpenError} */
-export async function withClient<T>(address: PostgresAddress, work: (client: pg.Client) => Promise<T>): Promise<T> {
+export async function withClient<T>(
+  address: PostgresAddress,
+  sockets: PostgresSockets,
+  work: (client: pg.Client) => Promise<T>,
+): Promise<T> {
   let client: pg.Client | undefined;
   try {
-    client = await connect(address, new PostgresSockets());
+    client = await connect(address, sockets);
     return await work(client);
   } catch (error) {
     throw openError(address, error);
@@ -93,5 +97,6 @@ async function lockLog(client: pg.Client, call: string): Promise<boolean> {
 
 export function openError({ label }: PostgresAddress, error: unknown): PostgresOpenError {
   if (error instanceof PostgresOpenError && error.cause !== undefined) return error;
-  return new PostgresOpenError(`the event log ${label} cannot be opened: ${detailOf(error)}`, { cause: error });
+  const Kind = isAway(error) ? PostgresAwayError : PostgresOpenError;
+  return new Kind(`the event log ${label} cannot be opened: ${detailOf(error)}`, { cause: error });
 }

@@ -14,6 +14,9 @@ export class PostgresOpenError extends Error {
   override readonly name = 'PostgresOpenError';
 }
 
+/** The server may be there later, without anybody's changing a setting. */
+export class PostgresAwayError extends PostgresOpenError {}
+
 /** Another server takes the writes, or is about to. */
 export class StandbyError extends PostgresOpenError {}
 

@@ -124,7 +124,7 @@ describe('a project with the package', { timeout: 120_000 }, () => {
     const listed: unknown = JSON.parse(packed);
     const [{ files }] = (Array.isArray(listed) ? listed : Object.values(listed as object)) as [{ files: { path: string }[] }];
     const paths = files.map(({ path }) => path);
-    for (const path of ['dist/src/gateway.js', 'dist/src/gateway.d.ts', 'dist/src/contract/index.js', 'dist/scripts/courier.js'])
+    for (const path of ['dist/src/index.js', 'dist/src/index.d.ts', 'dist/src/contract/index.js', 'dist/scripts/courier.js'])
       expect(paths).toContain(path);
     expect(paths.filter((path) => !/^(dist\/.*(\.js|\.d\.ts)|package\.json)$/.test(path))).toEqual([]);
   });

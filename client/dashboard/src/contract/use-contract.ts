@@ -4,6 +4,9 @@ import { type UseQueryResult, useQuery } from '@tanstack/react-query';
 import type { ContractDocument } from '../../../../src/contract/document.ts';
 import { GATEWAY_URL } from '../place.ts';
 
+/** How often it is asked again what a reload would show, in ms. */
+const LOOK_AGAIN_MS = 5000;
+
 export interface Contract {
   readonly document: ContractDocument;
   /** The hash of the contract; null when a proxy has removed the header. */
@@ -25,6 +28,23 @@ export function useDocument(): ContractDocument | undefined {
  */
 export function useIsPackaged(): boolean {
   return useContract().data?.hash === CONTRACT_HASH;
+}
+
+/**
+ * Whether a reload would show another contract than this page does. `connected` is that of the gateway that the page is connected to;
+ * behind a balancer another one may answer, which still serves the contract of this page.
+ */
+export function useIsOutdated(connected: string | undefined): boolean {
+  const shown = useContract().data?.hash ?? null;
+  const isOther = shown !== null && connected !== undefined && connected !== shown;
+  const served = useQuery({
+    queryKey: ['served contract', connected],
+    queryFn: async ({ signal }) => (await askContract(signal)).hash,
+    enabled: isOther,
+    refetchInterval: LOOK_AGAIN_MS,
+  });
+  const hash = served.data ?? shown;
+  return isOther && hash !== shown;
 }
 
 async function askContract(signal: AbortSignal): Promise<Contract> {

@@ -3,7 +3,7 @@ import type { ConnectionState } from '@lumiere/courier-client';
 import { useCourierClient, useCourierConnection } from '@lumiere/courier-client/react';
 import { Alert, Badge, Button, Group, Text } from '@mantine/core';
 import { type ReactElement, useEffect, useState } from 'react';
-import { useContract } from '../contract/use-contract.ts';
+import { useIsOutdated } from '../contract/use-contract.ts';
 import { Legible } from '../parts/legible.tsx';
 
 const LOOKS = {
@@ -24,13 +24,12 @@ export function ConnectionBadge(): ReactElement {
   );
 }
 
-/** While the gateway is away: the reason and the time of the next attempt. With another contract than the page shows: the advice to reload. */
+/** While the gateway is away: the reason and the time of the next attempt. Where a reload would show another contract: the advice to do so. */
 export function ConnectionNotice(): ReactElement | null {
   const connection = useCourierConnection();
-  const hash = useContract().data?.hash ?? null;
+  const isOutdated = useIsOutdated(connection.status === 'connected' ? connection.contract.gateway : undefined);
   if (connection.status === 'connecting') return <Away connection={connection} />;
-  if (connection.status === 'connected' && hash !== null && connection.contract.gateway !== hash) return <Outdated />;
-  return null;
+  return isOutdated ? <Outdated /> : null;
 }
 
 function Away({ connection }: { readonly connection: Extract<ConnectionState, { status: 'connecting' }> }): ReactElement {
