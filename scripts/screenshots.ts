@@ -1,6 +1,6 @@
 /**
- * Pictures of the dashboard for the README, of the demo's own data: `npm run screenshots`. Needs Chromium; they are left
- * in `client/dashboard/screenshots`.
+ * Pictures of the dashboard and of the demo's page for the README, of the demo's own data: `npm run screenshots`. Needs
+ * Chromium; they are left in `client/dashboard/screenshots`, and beside the page.
  */
 
 import { spawn } from 'node:child_process';
@@ -12,6 +12,7 @@ import type { Page } from 'playwright-core';
 import { launchChromium } from '../test/helpers/chromium.ts';
 
 const FOLDER = fileURLToPath(new URL('../client/dashboard/screenshots/', import.meta.url));
+const PAGE_PICTURE = fileURLToPath(new URL('../client/examples/frontend/page.png', import.meta.url));
 const DEMO = fileURLToPath(new URL('./demo/run.ts', import.meta.url));
 /** How long the demo runs first, so that the charts have something to show, in ms. */
 const WARM_UP_MS = 60_000;
@@ -39,10 +40,12 @@ mkdirSync(FOLDER, { recursive: true });
 const demo = spawn(process.execPath, [DEMO, '--keep'], { stdio: ['ignore', 'pipe', 'inherit'] });
 const exited = once(demo, 'exit');
 try {
-  const link = await new Promise<string>((resolve) => {
+  const [link, address] = await new Promise<readonly [string, string]>((resolve) => {
+    let dashboard = '';
     createInterface({ input: demo.stdout }).on('line', (line) => {
-      const [, found] = /^dashboard: (\S+)$/.exec(line) ?? [];
-      if (found !== undefined) resolve(found);
+      const [, what, found = ''] = /^(dashboard|page): (\S+)$/.exec(line) ?? [];
+      if (what === 'dashboard') dashboard = found;
+      if (what === 'page') resolve([dashboard, found]);
     });
   });
   await using browser = await launchChromium();
@@ -60,6 +63,10 @@ try {
     await page.screenshot({ path: `${FOLDER}${name}.png` });
     console.log(`${FOLDER}${name}.png`);
   }
+  await page.goto(address);
+  await page.locator('[data-panel="Positions"] [data-row]').first().waitFor();
+  await page.screenshot({ path: PAGE_PICTURE });
+  console.log(PAGE_PICTURE);
 } finally {
   demo.kill('SIGINT');
   await exited;

@@ -56,7 +56,9 @@ test('the guides show the files that they name', () => {
     'client/python/examples/cartographe.py',
     'client/examples/chevalier.ts',
     'client/examples/forge.ts',
-    'client/examples/frontend.tsx',
+    'client/examples/frontend/src/main.tsx',
+    'client/examples/frontend/src/backtests.tsx',
+    'client/examples/frontend/src/panel.tsx',
   ]);
   for (const [, path, code] of shown) expect(code).toBe(read(path as string));
 });

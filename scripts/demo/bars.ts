@@ -10,12 +10,12 @@ export interface Bar {
   readonly close: number;
 }
 
+/** The file that they are in. */
+export const BARS = join(dirname(dirname(createRequire(import.meta.url).resolve('vega-datasets'))), 'data', 'sp500-2000.csv');
+
 /** Reads the bars, oldest first. */
 export function readBars(): Bar[] {
-  const root = dirname(dirname(createRequire(import.meta.url).resolve('vega-datasets')));
-  const [header = '', ...lines] = readFileSync(join(root, 'data', 'sp500-2000.csv'), 'utf8')
-    .trim()
-    .split('\n');
+  const [header = '', ...lines] = readFileSync(BARS, 'utf8').trim().split('\n');
   const columns = header.trim().split(',');
   const [date, open, close] = ['date', 'open', 'close'].map((name) => columns.indexOf(name)) as [number, number, number];
   return lines.map((line) => {

@@ -57,6 +57,8 @@ export async function runService(
     if (command.kind === 'begin') begin(service, command).catch(fail);
     else tellCount().catch(fail);
   });
+  // Keeps the process, also while it has no connection.
+  process.channel?.ref();
   await prepare(service);
   tell({ kind: 'ready' });
 }

@@ -1,16 +1,19 @@
 /** The demo, run as its user runs it, and the arithmetic that it shows. */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { createInterface } from 'node:readline';
+import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { readBars } from '../../scripts/demo/bars.ts';
 import { backtest, type Result, untestable } from '../../scripts/demo/moving-average.ts';
 import { ENVIRONMENT } from '../helpers/environment.ts';
+import { temporaryFolder } from '../helpers/folder.ts';
 import { httpClient } from '../helpers/gateway.ts';
+import { DEMO, type KeptDemo, keepDemo, type Running, startedBy, stillRunning } from './kept-demo.ts';
 
-const DEMO = fileURLToPath(new URL('../../scripts/demo/run.ts', import.meta.url));
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 async function runDemo(...args: string[]): Promise<{ code: unknown; stdout: string; stderr: string }> {
   const child = spawn(process.execPath, [DEMO, ...args], {
@@ -21,7 +24,7 @@ async function runDemo(...args: string[]): Promise<{ code: unknown; stdout: stri
   return { code, stdout, stderr };
 }
 
-test('the demo ends well, loses nothing, shows every outcome, and gives the same results twice', async () => {
+test('the demo ends well, loses nothing, shows every outcome, and gives the same results twice', { timeout: 120_000 }, async () => {
   const [first, second] = [await runDemo(), await runDemo()];
   for (const { code, stdout, stderr } of [first, second]) {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -37,19 +40,52 @@ test('the demo ends well, loses nothing, shows every outcome, and gives the same
       expect(stdout).toContain(outcome);
     }
   }
-  const results = ({ stdout }: { stdout: string }) => stdout.match(/^(sma-|winner).*$/gm);
-  expect(results(first)).toHaveLength(5);
+  expect(results(first)).toHaveLength(8);
   expect(results(second)).toEqual(results(first));
 });
 
-test('with two gateways, one of them killed half-way, nothing is lost either', { timeout: 60_000 }, async () => {
+/** What came of the research: the figures, the failures and the winner. */
+function results({ stdout }: { readonly stdout: string }): string[] {
+  return (stdout.match(/^(sma-|winner|(strategy|backtest|forge)\.\S+: ).*$/gm) ?? []).sort();
+}
+
+test('with two of the services in Python the results are the same, on one gateway and on two', { timeout: 180_000 }, async () => {
+  execFileSync(process.execPath, [join(ROOT, 'scripts/python.ts'), '--only', 'environment'], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const expected = results(await runDemo());
+  for (const args of [['--python'], ['--python', '--cluster']]) {
+    const ended = await runDemo(...args);
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+    expect(ended.stdout).toMatch(/published 138, stored 138, delivered 138, lost 0, duplicated 0, in the order of the log/);
+    expect(results(ended)).toEqual(expected);
+  }
+});
+
+test.for(['no Python', 'a Python without venv'])('with %s it says what to install', { timeout: 60_000 }, async (which) => {
+  using folder = temporaryFolder();
+  // The repository as it is before its first use of Python.
+  for (const name of ['scripts', 'src', 'node_modules', 'package.json']) symlinkSync(join(ROOT, name), folder.file(name));
+  mkdirSync(folder.file('client/python'), { recursive: true });
+  copyFileSync(join(ROOT, 'client/python/requirements-dev.txt'), folder.file('client/python/requirements-dev.txt'));
+  if (which !== 'no Python') writeFileSync(folder.file('python3'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ['--preserve-symlinks', '--preserve-symlinks-main', folder.file('scripts/demo/run.ts'), '--python'],
+    { env: { PATH: folder.file('') }, encoding: 'utf8' },
+  );
+  expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+  expect(stderr).toMatch(
+    /^demo: there is no Python 3\.10 or later with venv .*: install it \(.*python3 and python3-venv\), or name it in \S+\n$/,
+  );
+});
+
+test('with two gateways, one of them killed half-way, nothing is lost either', { timeout: 120_000 }, async () => {
   const { code, stdout, stderr } = await runDemo('--cluster');
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   expect(stdout).toMatch(/^http:\/\/127\.0\.0\.1:\d+ was killed$/m);
   expect(stdout).toMatch(/published (\d+), stored \1, delivered \1, lost 0, duplicated 0, in the order of the log/);
 });
 
-test('with --keep it goes on with other candidates, for the link that it prints to look at, until Ctrl-C', async () => {
+test('with --keep it goes on with other candidates, for the link that it prints to look at', { timeout: 120_000 }, async () => {
   await using demo = keepDemo();
   const [, url = '', token = ''] = await demo.line(/^dashboard: (http:\/\/127\.0\.0\.1:\d+)\/admin\/#token=(\S+)$/);
   const trpc = httpClient(url, token);
@@ -62,13 +98,12 @@ test('with --keep it goes on with other candidates, for the link that it prints 
   const [first, second, third] = ['research-2000-2020', 'research-2', 'research-3'].map(proposedIn);
   expect([first?.length, second?.length, third?.length]).toEqual([6, 4, 4]);
   expect(third?.filter((strategy) => second?.includes(strategy))).toEqual([]);
-  expect(await demo.interrupt()).toEqual({ code: 0, stderr: '' });
 });
 
-test('it says what its options are, and refuses others', async () => {
+test('it says what its options are, and refuses others', { timeout: 60_000 }, async () => {
   const help = await runDemo('--help');
   expect(help).toMatchObject({ code: 0, stderr: '' });
-  for (const option of ['--cluster', '--keep', '--help']) expect(help.stdout).toContain(`  ${option}`);
+  for (const option of ['--cluster', '--python', '--keep', '--help']) expect(help.stdout).toContain(`  ${option}`);
   for (const wrong of ['--kep', 'keep', '--keep=yes']) {
     const { code, stdout, stderr } = await runDemo(wrong);
     expect([code, stdout]).toEqual([2, '']);
@@ -77,47 +112,77 @@ test('it says what its options are, and refuses others', async () => {
   }
 });
 
-interface KeptDemo extends AsyncDisposable {
-  /** Resolves to the match once a line matches; rejects when the demo ends before. */
-  line(pattern: RegExp): Promise<RegExpExecArray>;
-  /** What Ctrl-C does: SIGINT to the demo and to all that it started. Resolves to how it ended. */
-  interrupt(): Promise<{ code: unknown; stderr: string }>;
-}
+/** The ways to end the demo, and its exit code. */
+test.for<readonly [string, (demo: KeptDemo) => unknown, number | null]>([
+  [
+    'Ctrl-C, which npm passes on,',
+    (demo) => {
+      process.kill(-demo.pid, 'SIGINT');
+      demo.signal('SIGINT');
+    },
+    0,
+  ],
+  ['SIGINT', (demo) => demo.signal('SIGINT'), 0],
+  ['SIGTERM', (demo) => demo.signal('SIGTERM'), 0],
+  ['SIGKILL', (demo) => demo.signal('SIGKILL'), null],
+])('%s ends all that the demo has started', { timeout: 90_000 }, async ([, end, code]) => {
+  await using demo = keepDemo();
+  await demo.line(/^still running, until Ctrl-C$/);
+  const started = startedBy(demo.pid);
+  expect(started.map(({ command }) => /(\w+)\.ts$/.exec(command)?.[1]).sort()).toEqual([
+    'cartographe',
+    'chevalier',
+    'forge',
+    'main',
+    'prophet',
+  ]);
+  end(demo);
+  expect(await demo.exited).toBe(code);
+  await nothingLeft(started);
+  expect(await demo.complaints).toBe('');
+});
 
-function keepDemo(): KeptDemo {
-  const child = spawn(process.execPath, [DEMO, '--keep'], {
-    env: { ...ENVIRONMENT, NO_COLOR: '1' },
-    stdio: ['ignore', 'pipe', 'pipe'],
-    detached: true,
-  });
-  const stderr = text(child.stderr);
-  const exited = once(child, 'exit');
-  const lines = createInterface({ input: child.stdout });
-  const seen: string[] = [];
-  lines.on('line', (line) => seen.push(line));
-  const signal = (name: NodeJS.Signals) => process.kill(-(child.pid as number), name);
-  return {
-    line: async (pattern) => {
-      for (;;) {
-        const [match] = seen.map((line) => pattern.exec(line)).filter((found) => found !== null);
-        if (match !== undefined) return match;
-        const ended = exited.then(async () => {
-          throw new Error(`the demo ended: ${await stderr}`);
-        });
-        await Promise.race([once(lines, 'line'), ended]);
-      }
-    },
-    interrupt: async () => {
-      signal('SIGINT');
-      const [code] = await exited;
-      return { code, stderr: await stderr };
-    },
-    [Symbol.asyncDispose]: async () => {
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      signal('SIGKILL');
-      await exited;
-    },
-  };
+test('a second Ctrl-C ends it all too, without waiting for the gateway', { timeout: 90_000 }, async () => {
+  await using demo = keepDemo();
+  await demo.line(/^still running, until Ctrl-C$/);
+  const started = startedBy(demo.pid);
+  const gateway = started.find(({ command }) => command.endsWith('main.ts')) as Running;
+  // It cannot end in order.
+  process.kill(gateway.pid, 'SIGSTOP');
+  demo.signal('SIGINT');
+  await nothingLeft(started.filter((one) => one !== gateway));
+  const impatience = setInterval(() => demo.signal('SIGINT'), 100);
+  expect(await demo.exited).toBe(1);
+  clearInterval(impatience);
+  process.kill(gateway.pid, 'SIGCONT');
+  await nothingLeft(started);
+});
+
+test('a signal while it starts ends it all', { timeout: 90_000 }, async () => {
+  await using demo = keepDemo();
+  await demo.line(/^gateway on /);
+  const started = startedBy(demo.pid);
+  demo.signal('SIGTERM');
+  expect(await demo.exited).toBe(1);
+  await nothingLeft(started);
+  expect(await demo.complaints).toBe('demo: SIGTERM\n');
+});
+
+test('SIGKILL ends PostgreSQL, Redis and the services in Python too', { timeout: 120_000 }, async () => {
+  await using demo = keepDemo('--cluster', '--python');
+  await demo.line(/^still running, until Ctrl-C$/);
+  const started = startedBy(demo.pid);
+  for (const program of [/\/postgres -D/, /(redis|valkey)-server/, /python \S+prophet\.py$/, /python \S+cartographe\.py /, /main\.ts$/]) {
+    expect(started.filter(({ command }) => program.test(command))).not.toEqual([]);
+  }
+  demo.signal('SIGKILL');
+  expect(await demo.exited).toBeNull();
+  await nothingLeft(started);
+});
+
+/** What the demo has not ended itself notices that it has gone. */
+async function nothingLeft(started: readonly Running[]): Promise<void> {
+  await expect.poll(() => stillRunning(started), { timeout: 20_000, interval: 50 }).toEqual([]);
 }
 
 describe('the moving-average crossover', () => {

@@ -1,22 +1,61 @@
 """Cartographe: backtests every strategy that is completed, also those that came while it was not running."""
 
+import argparse
 import asyncio
 import logging
+import math
 import os
+from pathlib import Path
 
-from courier_client import BackgroundPublisher, CourierClient, FileCursor, UnavailableError, events
+from courier_client import BackgroundPublisher, CourierClient, EventOptions, FileCursor, UnavailableError, events
+from demo import Demo, demo_of
+from moving_average import Backtest, Bar, Candidate, read_bars
 
 logger = logging.getLogger("cartographe")
+STEPS = 5
+"""Progress events a backtest."""
 
 
-async def backtest(strategy_id: str, courier: BackgroundPublisher) -> None:
-    backtest_id = f"bt_{strategy_id}"
-    courier.submit_event(events.backtest_started(backtest_id=backtest_id, strategy_id=strategy_id))
-    metrics = {"total_return": 0.25, "max_drawdown": 0.1, "trades": 42}  # here is the work
-    courier.submit_event(events.backtest_completed(backtest_id=backtest_id, strategy_id=strategy_id, metrics=metrics))
+async def backtest(
+    event: events.StrategyGenerationCompletedEvent, bars: list[Bar], courier: BackgroundPublisher
+) -> None:
+    strategy_id, total = event.data.strategy_id, len(bars)
+    backtest_id = f"bt-{strategy_id}"
+    options: EventOptions = {"correlation_id": event.metadata.correlation_id}
+    started = events.backtest_started(
+        backtest_id=backtest_id,
+        strategy_id=strategy_id,
+        symbol="SPX",
+        from_=bars[0].date,
+        to=bars[-1].date,
+        bars_total=total,
+        **options,
+    )
+    courier.submit_event(started)
+    parameters = event.data.parameters or {}
+    candidate = Candidate(parameters["fast"], parameters["slow"])
+    if candidate.slow >= total:
+        message = f"a window of {candidate.slow} bars needs more than the {total} there are"
+        failed = events.backtest_failed(
+            backtest_id=backtest_id, code="too_few_bars", message=message, retryable=False, **options
+        )
+        courier.submit_event(failed)
+        return
+    work = Backtest(candidate, bars)
+    for done in work.run():
+        if done % math.ceil(total / STEPS) == 0:
+            progress = events.backtest_progress(
+                backtest_id=backtest_id, progress=done / total, bars_processed=done, bars_total=total, **options
+            )
+            courier.submit_event(progress)
+            await asyncio.sleep(0)
+    completed = events.backtest_completed(
+        backtest_id=backtest_id, strategy_id=strategy_id, metrics=work.metrics(), **options
+    )
+    courier.submit_event(completed)
 
 
-async def work(client: CourierClient, courier: BackgroundPublisher) -> None:
+async def work(client: CourierClient, courier: BackgroundPublisher, bars: list[Bar], demo: Demo) -> None:
     # If Cartographe was away for longer than events are kept, it goes on with what there is; the log says so.
     subscription = client.subscribe(
         "strategy.*",
@@ -25,20 +64,27 @@ async def work(client: CourierClient, courier: BackgroundPublisher) -> None:
         cursor=FileCursor("cartographe.position"),
     )
     async with subscription:
+        demo.ready()
         async for event in subscription:
             if isinstance(event, events.StrategyGenerationCompletedEvent):
-                await backtest(event.data.strategy_id, courier)
+                await backtest(event, bars, courier)
 
 
-async def main() -> None:
+async def main(bars: list[Bar]) -> None:
     url = os.environ.get("COURIER_URL", "http://localhost:8766")
-    async with CourierClient(url, "cartographe") as client, BackgroundPublisher(client) as courier:
+    async with (
+        CourierClient(url, "cartographe") as client,
+        BackgroundPublisher(client) as courier,
+        demo_of(courier) as demo,
+    ):
         while True:
             try:
-                await work(client, courier)
+                await work(client, courier, bars, demo)
             except UnavailableError as error:
                 logger.warning("the gateway has been away for long, and is tried again: %s", error)
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("bars", type=Path, help="a CSV file of daily bars: date, open, close")
+    asyncio.run(main(read_bars(parser.parse_args().bars)))

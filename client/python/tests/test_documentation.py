@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
+import json
+import os
 import re
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from courier_client import CourierClient, events
 from processes import REPOSITORY, Gateway
-from waiting import until
 
 FOLDER = REPOSITORY / "client" / "python"
 README = (FOLDER / "README.md").read_text("utf-8")
@@ -60,28 +61,67 @@ def run_script(script: str, url: str) -> str:
     return ran.stdout + ran.stderr
 
 
-def example(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, FOLDER / "examples" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@asynccontextmanager
+async def example(name: str, token: str, *arguments: str) -> AsyncIterator[Demo]:
+    """Runs an example as the demo does, until the demo goes."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        program = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(FOLDER / "examples" / f"{name}.py"),
+            *arguments,
+            env={**os.environ, "COURIER_TOKEN": token, "NODE_CHANNEL_FD": str(theirs.fileno())},
+            pass_fds=[theirs.fileno()],
+        )
+    try:
+        reader, writer = await asyncio.open_connection(sock=ours)
+        demo = Demo(reader, writer)
+        assert await demo.hear() == {"kind": "ready"}
+        yield demo
+        writer.close()
+        await writer.wait_closed()
+        assert await asyncio.wait_for(program.wait(), timeout=20) == 0
+    finally:
+        if program.returncode is None:
+            program.kill()
+            await program.wait()
 
 
-async def test_prophet_and_cartographe(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    async with CourierClient(gateway.url, token=gateway.token()) as client:
-        async with client.subscribe("backtest.bt_strat_abc", on_gap="fail") as subscription:
-            cartographe = asyncio.ensure_future(example("cartographe").main())
-            await until((tmp_path / "cartographe.position").exists)
-            monkeypatch.setenv("COURIER_TOKEN", gateway.token("prophet"))
-            await example("prophet").main()
-            assert capsys.readouterr().out == "6 published, 0 dropped, 0 refused\n"
-            started, completed = await anext(subscription), await anext(subscription)
-            cartographe.cancel()
-            await asyncio.wait([cartographe])
-    assert isinstance(started, events.BacktestStartedEvent)
-    assert isinstance(completed, events.BacktestCompletedEvent)
-    assert completed.data.strategy_id == "strat_abc"
+class Demo:
+    """The demo's end of the channel to an example."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def hear(self) -> object:
+        return json.loads(await asyncio.wait_for(self._reader.readline(), timeout=20))
+
+    async def count(self) -> object:
+        self._writer.write(b'{"kind":"count"}\n')
+        return await self.hear()
+
+
+async def test_prophet_and_cartographe(gateway: Gateway) -> None:
+    bars = REPOSITORY / "node_modules" / "vega-datasets" / "data" / "sp500-2000.csv"
+    async with CourierClient(gateway.url, token=gateway.token("forge")) as client:
+        async with (
+            client.subscribe("backtest.*", types=["backtest.completed", "backtest.failed"], on_gap="fail") as backtests,
+            example("cartographe", gateway.token("cartographe"), str(bars)) as cartographe,
+            example("prophet", gateway.token("prophet")) as prophet,
+        ):
+            for job_id in ("research-long", "research-short"):
+                await client.publish_event(events.forge_job_started(job_id=job_id, kind="strategy research"))
+            first, *others = [await anext(backtests) for _ in range(5)]
+            # Of six strategies, of which one makes no sense and one cannot be tested.
+            assert await prophet.count() == {"kind": "counted", "acknowledged": 18}
+            assert await cartographe.count() == {"kind": "counted", "acknowledged": 30}
+    assert isinstance(first, events.BacktestFailedEvent)
+    assert first.data.message == "a window of 6000 bars needs more than the 5105 there are"
+    best = others[-1]
+    assert isinstance(best, events.BacktestCompletedEvent)
+    assert (best.data.strategy_id, best.data.metrics.total_return, best.data.metrics.trades) == (
+        "sma-50-200",
+        1.7383,
+        10,
+    )

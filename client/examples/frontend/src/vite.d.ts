@@ -1,0 +1,2 @@
+/** The gateway's address, which `vite.config.ts` defines. */
+declare const COURIER_URL: string;
