@@ -9,10 +9,10 @@ type Check = (value: unknown) => string | undefined;
 type Checks = Readonly<Record<string, Check>>;
 
 /** @throws {CourierError} INVALID_ARGUMENT, naming the first option that is wrong. */
-export function assertOptions(options: object, checks: Checks): void {
-  if (typeof options !== 'object' || options === null) throw invalidArgument('options', `must be an object, and is ${shown(options)}`);
+export function assertOptions(options: unknown, checks: Checks): void {
+  if (!isObject(options)) throw invalidArgument('options', `must be an object, and is ${shown(options)}`);
   for (const [name, check] of Object.entries(checks)) {
-    const value = (options as Record<string, unknown>)[name];
+    const value = options[name];
     if (value !== undefined) assertArgument(name, value, check);
   }
 }
@@ -34,6 +34,7 @@ export const isDelay = must('a finite number of ms, 0 or more', (value) => Numbe
 export const isCount = must('a whole number, 1 or more', (value) => Number.isSafeInteger(value) && (value as number) >= 1);
 export const isText = must('a text', (value) => typeof value === 'string' && value !== '');
 export const isTexts = must('a list of texts', (value) => Array.isArray(value) && value.every((each) => typeof each === 'string'));
+export const isObjects = must('a list of objects', (value) => Array.isArray(value) && value.every((each) => isObject(each)));
 export const isFunction = must('a function', (value) => typeof value === 'function');
 export const isDate = must('a valid Date', (value) => value instanceof Date && !Number.isNaN(value.getTime()));
 export const isSignal = must('an AbortSignal', (value) => value instanceof AbortSignal);
@@ -51,14 +52,16 @@ export function isOneOf(...choices: readonly string[]): Check {
 }
 
 function hasFunctions(value: unknown, ...names: readonly string[]): boolean {
-  return (
-    typeof value === 'object' && value !== null && names.every((name) => typeof (value as Record<string, unknown>)[name] === 'function')
-  );
+  return isObject(value) && names.every((name) => typeof value[name] === 'function');
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
 }
 
 function shown(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value);
-  return typeof value === 'object' && value !== null ? `${value.constructor?.name ?? 'an object'}` : String(value);
+  return isObject(value) ? 'an object' : String(value);
 }
 
 /** The time limit of a call, and the signal that ends it. */

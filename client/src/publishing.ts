@@ -4,7 +4,7 @@
  * Order: on each channel, what is published directly comes after the background events that were submitted before, and
  * background events come after what was published directly before. Direct publishes do not wait for each other.
  */
-import { assertFitsMessage, assertOptions, CALL_CHECKS, jsonOf } from './arguments.ts';
+import { assertArgument, assertFitsMessage, assertOptions, CALL_CHECKS, isObjects, jsonOf } from './arguments.ts';
 import type { CallOptions, Calls } from './calls.ts';
 import { ChannelTails } from './channel-tails.ts';
 import type { Connection } from './connection.ts';
@@ -36,7 +36,7 @@ export class Publishing {
 
   async batch(drafts: readonly EventDraft[], options: CallOptions): Promise<Receipt[]> {
     assertOptions(options, CALL_CHECKS);
-    if (!Array.isArray(drafts)) throw invalidArgument('drafts', 'must be a list of events');
+    assertArgument('drafts', drafts, isObjects);
     return this.#directly(drafts, options, this.#sendBatch);
   }
 

@@ -1,4 +1,4 @@
-/** A gateway that stores what is published as a test says, and shows what reached it. */
+/** A gateway that stores what is published as a test says, shows what reached it, and never renews a token. */
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { WebSocketServer } from 'ws';
@@ -38,6 +38,7 @@ export async function gatewayThat(verdict: (published: Published) => ScriptedErr
   };
   const answer = async ({ id, params: { path, input } }: Call): Promise<string> => {
     if (path === 'auth.whoami') return resultText(id, IDENTITY);
+    if (path === 'auth.refresh') await new Promise(() => undefined);
     const drafts = [input?.json ?? []].flat();
     const error = await publish(drafts);
     if (error !== undefined) return JSON.stringify({ id, error: errorShape(error, id, path) });

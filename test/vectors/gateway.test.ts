@@ -5,14 +5,7 @@ import type { EventDraft } from '../helpers/lumiere.ts';
 import { progressOf } from '../helpers/samples.ts';
 import { type Json, overHttp, overPlainWebSocket, overTrpc, overUpgrade } from './conversations.ts';
 import { startScriptedServer } from './server.ts';
-import {
-  allVectors,
-  type Failure,
-  receiptOf,
-  type ScriptedConnection,
-  type SubscribeVector,
-  type WireEvent,
-} from './vector.ts';
+import { allVectors, type Failure, receiptOf, type ScriptedConnection, type SubscribeVector, type WireEvent } from './vector.ts';
 
 const CHANNEL = 'backtest.b1';
 const DRAFT: EventDraft = { channel: CHANNEL, type: 'backtest.progress', data: progressOf() };

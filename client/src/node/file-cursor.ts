@@ -21,6 +21,7 @@ export interface FileCursorOptions {
 
 /** A cursor in a file. Each subscription needs a file of its own, as two would overwrite each other's position. */
 export interface FileCursor extends Cursor, AsyncDisposable {
+  load(): string | null;
   /** Syncs the last position. */
   close(): Promise<void>;
 }
