@@ -32,6 +32,7 @@ export const isTime = must('a number of ms from 0 to Infinity', (value) => typeo
 /** How long to wait. */
 export const isDelay = must('a finite number of ms, 0 or more', (value) => Number.isFinite(value) && (value as number) >= 0);
 export const isCount = must('a whole number, 1 or more', (value) => Number.isSafeInteger(value) && (value as number) >= 1);
+export const isNumberOfEvents = must('a number of events', (value) => Number.isSafeInteger(value) && (value as number) >= 0);
 export const isText = must('a text', (value) => typeof value === 'string' && value !== '');
 export const isTexts = must('a list of texts', (value) => Array.isArray(value) && value.every((each) => typeof each === 'string'));
 export const isObjects = must('a list of objects', (value) => Array.isArray(value) && value.every((each) => isObject(each)));
@@ -64,6 +65,8 @@ function shown(value: unknown): string {
   return isObject(value) ? 'an object' : String(value);
 }
 
+/** Which events a subscription selects, and where it starts. */
+export const FILTER_CHECKS = { types: isTexts, from: isOneOf('now', 'earliest'), lastEventId: isText } satisfies Checks;
 /** The time limit of a call, and the signal that ends it. */
 export const CALL_CHECKS = { signal: isSignal, timeoutMs: isTime } satisfies Checks;
 

@@ -5,6 +5,7 @@ import {
   assertOptions,
   CALL_CHECKS,
   endpointOf,
+  FILTER_CHECKS,
   isChannels,
   isCount,
   isCursor,
@@ -85,9 +86,7 @@ const PUBLISH_CHECKS = {
 };
 const READ_CHECKS = { ...CALL_CHECKS, types: isTexts, after: isText };
 const SUBSCRIBE_CHECKS = {
-  types: isTexts,
-  from: isOneOf('now', 'earliest'),
-  lastEventId: isText,
+  ...FILTER_CHECKS,
   onGap: isOnGap,
   cursor: isCursor,
   signal: CALL_CHECKS.signal,

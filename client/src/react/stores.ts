@@ -1,6 +1,6 @@
 /** The stores of a client: components with equal options share one, from the first subscriber to the last. */
+import { assertArgument, assertOptions, FILTER_CHECKS, isChannels, isFunction, isNumberOfEvents } from '../arguments.ts';
 import type { AnyCourierClient } from '../client.ts';
-import { invalidArgument } from '../errors.ts';
 import { sortedFilter } from '../filter.ts';
 import type { FilterOptions } from '../options.ts';
 import { ChannelStore, type StoreOptions, type Subscriber } from './channel-store.ts';
@@ -13,12 +13,16 @@ const DEFAULT_HISTORY = 100;
 /** The options of a store as JSON, which is the same for equal options. */
 export type StoreKey = string;
 
-/** @throws {CourierError} INVALID_ARGUMENT when the history has no bound. */
+const CHECKS = { ...FILTER_CHECKS, history: isNumberOfEvents, onEvent: isFunction, onGap: isFunction };
+
+/** @throws {CourierError} INVALID_ARGUMENT, naming the option that is wrong. */
 export function storeKey(
   channels: readonly string[],
-  { types, from = 'now', lastEventId, history = DEFAULT_HISTORY }: FilterOptions<string> & { readonly history?: number | undefined },
+  options: FilterOptions<string> & { readonly history?: number | undefined },
 ): StoreKey {
-  if (!Number.isSafeInteger(history) || history < 0) throw invalidArgument('history', `must be a number of events, and is ${history}`);
+  assertArgument('channels', channels, isChannels);
+  assertOptions(options, CHECKS);
+  const { types, from = 'now', lastEventId, history = DEFAULT_HISTORY } = options;
   return JSON.stringify({ ...sortedFilter({ channels, types, from }), lastEventId, history } satisfies StoreOptions);
 }
 
