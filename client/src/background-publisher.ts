@@ -6,11 +6,12 @@
  * with it. At most `maxQueued` events wait, besides the batch that is being published. When more come, the publisher drops events,
  * counts them, and reports each to `onError`. By default it drops the oldest, so that recent events get through.
  */
-import { assertOptions, bytesOf, isCount, isDate, isFunction, isOneOf, isTime, jsonOf, MAX_CALL_BYTES } from './arguments.ts';
+import { bytesOf, jsonOf, MAX_CALL_BYTES } from './arguments.ts';
 import type { CourierClient } from './client.ts';
 import type { Contract } from './contract.ts';
 import { CourierError, courierErrorFrom, invalidArgument, messageOf } from './errors.ts';
 import type { AnyContract, EventDraft, TypeIn } from './events.ts';
+import { assertOptions, BACKGROUND_CHECKS, CLOSE_CHECKS, METADATA_CHECKS } from './option-checks.ts';
 import { type Publishing, publishingOf } from './publishing.ts';
 import { inTime, orAborted, randomKey, sleep } from './retry.ts';
 
@@ -73,7 +74,7 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
    * @throws {CourierError} INVALID_ARGUMENT, naming what is wrong.
    */
   constructor(client: CourierClient<C>, options: BackgroundPublisherOptions<C> = {}) {
-    assertOptions(options, { maxQueued: isCount, whenFull: isOneOf('drop-oldest', 'drop-newest'), onError: isFunction });
+    assertOptions(options, BACKGROUND_CHECKS);
     this.#publishing = publishingOf(client);
     this.#options = options;
   }
@@ -131,7 +132,7 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
 
   #queued(given: Submitted<C>): Queued<C> {
     const { promise, resolve: settle } = Promise.withResolvers<void>();
-    assertOptions(given.metadata ?? {}, { timestamp: isDate });
+    assertOptions(given.metadata ?? {}, METADATA_CHECKS);
     const json = jsonOf(given.data);
     // The event happened now, however late it is published.
     const metadata = { ...given.metadata, timestamp: new Date(given.metadata?.timestamp ?? Date.now()) };
@@ -229,7 +230,7 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
 }
 
 function flushTimeout(options: { readonly timeoutMs?: number | undefined }): number {
-  assertOptions(options, { timeoutMs: isTime });
+  assertOptions(options, CLOSE_CHECKS);
   return options.timeoutMs ?? FLUSH_TIMEOUT_MS;
 }
 

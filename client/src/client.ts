@@ -1,29 +1,11 @@
 /** The client: one connection, the subscriptions and publishes over it, and the typed tRPC client beneath. */
 import { createTRPCClient, type TRPCClient } from '@trpc/client';
-import {
-  assertArgument,
-  assertOptions,
-  CALL_CHECKS,
-  endpointOf,
-  FILTER_CHECKS,
-  isChannels,
-  isCount,
-  isCursor,
-  isDate,
-  isDelay,
-  isFunction,
-  isHash,
-  isOneOf,
-  isOnGap,
-  isText,
-  isTexts,
-  isTime,
-  isTokenSource,
-} from './arguments.ts';
+import { endpointOf } from './arguments.ts';
 import { Calls } from './calls.ts';
 import { Connection } from './connection.ts';
 import type { ConnectionState } from './connection-state.ts';
 import { Consumer, gapError, type OnGap } from './consumer.ts';
+import { endWith, failWhenAway } from './consumer-ends.ts';
 import { CONTRACT_HASH, type Contract } from './contract.ts';
 import { CourierError, clientClosed } from './errors.ts';
 import type {
@@ -41,6 +23,21 @@ import type {
 import { channelNames } from './filter.ts';
 import { links } from './links.ts';
 import { callUser, type Observable } from './observable.ts';
+import {
+  assertArgument,
+  assertOptions,
+  CALL_CHECKS,
+  CLIENT_CHECKS,
+  CLOSE_CHECKS,
+  HISTORY_CHECKS,
+  ITERATION_CHECKS,
+  isChannels,
+  isFunction,
+  isTokenSource,
+  PUBLISH_CHECKS,
+  RETRY_CHECKS,
+  SUBSCRIBE_CHECKS,
+} from './option-checks.ts';
 import type {
   CallOptions,
   ClientOptionsOf,
@@ -65,34 +62,6 @@ const DEFAULTS = {
   maxBufferedEvents: 10_000,
   connectTimeoutMs: 10_000,
   closeTimeoutMs: 5000,
-};
-
-const CLIENT_CHECKS = {
-  onGap: isOnGap,
-  contractHash: isHash,
-  timeoutMs: isTime,
-  giveUpAfter: isTime,
-  maxPendingPublishes: isCount,
-  onRetry: isFunction,
-};
-const RETRY_CHECKS = { minDelayMs: isDelay, maxDelayMs: isDelay, busyDelayMs: isDelay };
-const PUBLISH_CHECKS = {
-  ...CALL_CHECKS,
-  timestamp: isDate,
-  correlationId: isText,
-  userId: isText,
-  traceparent: isText,
-  idempotencyKey: isText,
-};
-const READ_CHECKS = { ...CALL_CHECKS, types: isTexts, after: isText };
-const SUBSCRIBE_CHECKS = {
-  ...FILTER_CHECKS,
-  onGap: isOnGap,
-  cursor: isCursor,
-  signal: CALL_CHECKS.signal,
-  maxBufferedEvents: isCount,
-  whenRefused: isOneOf('end', 'wait'),
-  onError: isFunction,
 };
 
 /**
@@ -236,7 +205,7 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
     options: HistoryOptions<T> = {},
   ): Promise<HistoryPage<Selected<P, T, C>>> {
     assertArgument('channels', channels, isChannels);
-    assertOptions(options, { ...READ_CHECKS, order: isOneOf('oldest', 'newest'), before: isText, limit: isCount });
+    assertOptions(options, HISTORY_CHECKS);
     const { types, order, after, before, limit } = options;
     const input = {
       channels: [...channelNames(channels)],
@@ -262,7 +231,7 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
     options: IterationOptions<T> = {},
   ): AsyncGenerator<Selected<P, T, C>, void, undefined> {
     assertArgument('channels', channels, isChannels);
-    assertOptions(options, { ...READ_CHECKS, pageSize: isCount, onGap: isOnGap });
+    assertOptions(options, ITERATION_CHECKS);
     const { pageSize: limit, onGap = this.#onGap, ...rest } = options;
     return this.#pages(channels, { ...rest, limit }, onGap);
   }
@@ -272,7 +241,7 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
    * within `timeoutMs` (5,000 by default) fails with CLOSED. Close a background publisher first: what waits there is dropped.
    */
   async close(options: { readonly timeoutMs?: number | undefined } = {}): Promise<void> {
-    assertOptions(options, { timeoutMs: isTime });
+    assertOptions(options, CLOSE_CHECKS);
     this.#closing.abort(clientClosed());
     for (const consumer of [...this.#consumers]) consumer.end();
     await this.#publishing.settled(options.timeoutMs ?? DEFAULTS.closeTimeoutMs);
@@ -333,33 +302,3 @@ export type AnyCourierClient = CourierClient<any>;
 
 type Handler = (event: never) => unknown;
 type AnySubscribeOptions = HandlerOptions<string>;
-
-/** Calls `end` when the signal aborts, or at once when it has aborted, unless the consumer ends first. */
-function endWith(consumer: Consumer, signal: AbortSignal | undefined, end: () => void): void {
-  if (signal === undefined) return;
-  if (signal.aborted) {
-    end();
-    return;
-  }
-  signal.addEventListener('abort', end, { once: true });
-  consumer.onEnd(() => signal.removeEventListener('abort', end));
-}
-
-/** Fails the consumer once the gateway has not answered for so long. A gateway that refuses the client answers. */
-function failWhenAway(consumer: Consumer, connection: Connection, giveUpAfter: number): void {
-  let stopWaiting: (() => void) | undefined;
-  const follow = ({ status }: ConnectionState) => {
-    if (status === 'idle' || status === 'connecting') {
-      stopWaiting ??= after(giveUpAfter, () => consumer.fail(connection.outOfTime('subscription', giveUpAfter, false)));
-    } else {
-      stopWaiting?.();
-      stopWaiting = undefined;
-    }
-  };
-  const stop = connection.state.subscribe(follow);
-  follow(connection.state.get());
-  consumer.onEnd(() => {
-    stop();
-    stopWaiting?.();
-  });
-}

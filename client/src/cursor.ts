@@ -1,6 +1,6 @@
 /** Cursors: how far a subscription has come, as a position that outlives the process. */
-import { assertArgument, isText } from './arguments.ts';
 import { CourierError, invalidArgument, messageOf } from './errors.ts';
+import { assertArgument, isText } from './option-checks.ts';
 
 export interface Cursor {
   /** The position to resume after; null or undefined when there is none yet. */

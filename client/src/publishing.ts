@@ -4,12 +4,13 @@
  * Order: on each channel, what is published directly comes after the background events that were submitted before, and
  * background events come after what was published directly before. Direct publishes do not wait for each other.
  */
-import { assertArgument, assertFitsMessage, assertOptions, CALL_CHECKS, isObjects, jsonOf } from './arguments.ts';
+import { assertFitsMessage, jsonOf } from './arguments.ts';
 import type { CallOptions, Calls } from './calls.ts';
 import { ChannelTails } from './channel-tails.ts';
 import type { Connection } from './connection.ts';
 import { CourierError, invalidArgument } from './errors.ts';
 import type { EventDraft, Receipt } from './events.ts';
+import { assertArgument, assertOptions, CALL_CHECKS, isObjects } from './option-checks.ts';
 import { inTime, randomKey } from './retry.ts';
 
 type Send = (drafts: readonly EventDraft[], signal: AbortSignal) => Promise<Receipt[]>;

@@ -163,7 +163,7 @@ test('without a choice a gap ends the subscription; the client may choose for al
   await using decided = new CourierClient({ url: gateway.url, token: await gateway.token('ada', 'admin'), onGap: 'continue' });
   await decided.subscribe('backtest.b1', () => undefined, { lastEventId: ahead }).live;
   const wrong = { url: gateway.url, token: 't', onGap: 'ignore' } as unknown as CourierClientOptions;
-  expect(() => new CourierClient(wrong)).toThrow(/onGap: choose/);
+  expect(() => new CourierClient(wrong)).toThrow(/onGap: must be 'continue'/);
 });
 
 test('a gap is told, in the way that was chosen, before what follows', async () => {

@@ -10,9 +10,10 @@ import { randomUUID } from 'node:crypto';
 import { accessSync, closeSync, constants, mkdirSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { assertArgument, assertOptions, isText, isTime } from '../arguments.ts';
+
 import { type Cursor, cursorUnavailable, positionIn } from '../cursor.ts';
 import { CourierError, invalidArgument, messageOf } from '../errors.ts';
+import { assertArgument, assertOptions, FILE_CURSOR_CHECKS, isText } from '../option-checks.ts';
 
 export interface FileCursorOptions {
   /** The shortest time between two syncs, in ms; 1,000 by default. 0: each position is synced. */
@@ -41,7 +42,7 @@ const FILE_BYTES = 64;
  */
 export function fileCursor(path: string, options: FileCursorOptions = {}): FileCursor {
   assertArgument('path', path, isText);
-  assertOptions(options, { syncEveryMs: isTime });
+  assertOptions(options, FILE_CURSOR_CHECKS);
   return new PositionFile(resolve(path), options.syncEveryMs ?? SYNC_EVERY_MS);
 }
 

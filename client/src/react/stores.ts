@@ -1,7 +1,7 @@
 /** The stores of a client: components with equal options share one, from the first subscriber to the last. */
-import { assertArgument, assertOptions, FILTER_CHECKS, isChannels, isFunction, isNumberOfEvents } from '../arguments.ts';
 import type { AnyCourierClient } from '../client.ts';
 import { sortedFilter } from '../filter.ts';
+import { assertArgument, assertOptions, HOOK_CHECKS, isChannels } from '../option-checks.ts';
 import type { FilterOptions } from '../options.ts';
 import { ChannelStore, type StoreOptions, type Subscriber } from './channel-store.ts';
 import { CONNECTING, type Snapshot } from './state.ts';
@@ -13,15 +13,13 @@ const DEFAULT_HISTORY = 100;
 /** The options of a store as JSON, which is the same for equal options. */
 export type StoreKey = string;
 
-const CHECKS = { ...FILTER_CHECKS, history: isNumberOfEvents, onEvent: isFunction, onGap: isFunction };
-
 /** @throws {CourierError} INVALID_ARGUMENT, naming the option that is wrong. */
 export function storeKey(
   channels: readonly string[],
   options: FilterOptions<string> & { readonly history?: number | undefined },
 ): StoreKey {
   assertArgument('channels', channels, isChannels);
-  assertOptions(options, CHECKS);
+  assertOptions(options, HOOK_CHECKS);
   const { types, from = 'now', lastEventId, history = DEFAULT_HISTORY } = options;
   return JSON.stringify({ ...sortedFilter({ channels, types, from }), lastEventId, history } satisfies StoreOptions);
 }
