@@ -6,7 +6,6 @@
  * which has the same length, so that the file holds a whole position at any moment: after a crash of the process the last one,
  * after a crash of the machine that of the last sync or a later one.
  */
-import { randomUUID } from 'node:crypto';
 import { accessSync, closeSync, constants, mkdirSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -109,7 +108,7 @@ class PositionFile implements FileCursor {
 
   async #sync(position: string): Promise<void> {
     const folder = dirname(this.#path);
-    const temporary = join(folder, `.${basename(this.#path)}.${randomUUID()}`);
+    const temporary = join(folder, `.${basename(this.#path)}.tmp`);
     try {
       await writeSynced(temporary, padded(position));
       await rename(temporary, this.#path);
@@ -128,7 +127,7 @@ function padded(position: string): string {
 }
 
 async function writeSynced(path: string, text: string): Promise<void> {
-  await using file = await open(path, 'wx');
+  await using file = await open(path, 'w');
   await file.writeFile(text);
   await file.sync();
 }
