@@ -189,6 +189,7 @@ test('a direct publish that waits for background events is told in time that it 
   await client.connect();
   const publisher = new BackgroundPublisher(client);
   publisher.submit(progress(1));
+  await expect.poll(() => gateway.calls).toEqual([[1]]);
   const published = client.publish('backtest.b1', 'backtest.progress', progressOf(), { timeoutMs: 50, idempotencyKey: 'k' });
   await expect(published).rejects.toMatchObject({
     code: 'UNREACHABLE',
