@@ -204,7 +204,6 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
     channels: Channels<P, C> | readonly Channels<P, C>[],
     options: HistoryOptions<T> = {},
   ): Promise<HistoryPage<Selected<P, T, C>>> {
-    assertArgument('channels', channels, isChannels);
     assertOptions(options, HISTORY_CHECKS);
     const { types, order, after, before, limit } = options;
     const input = {
@@ -276,7 +275,6 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
 
   #consume(channels: string | readonly string[], options: AnySubscribeOptions = {}): Consumer {
     this.#closing.signal.throwIfAborted();
-    assertArgument('channels', channels, isChannels);
     assertOptions(options, SUBSCRIBE_CHECKS);
     const { types, from = 'now', lastEventId, onGap = this.#onGap, cursor, signal } = options;
     const { maxBufferedEvents = DEFAULTS.maxBufferedEvents } = options;

@@ -218,7 +218,7 @@ test.each([
   ['onGap', { onGap: 'continue' }],
 ])('a hook refuses a wrong option by its name: %s', (option, { channels = 'backtest.b1', ...options }: Record<string, unknown>) => {
   const client = new CourierClient({ url: 'http://127.0.0.1:9', token: 't' });
-  const Component = () => createElement('p', null, useChannel([channels].flat() as never, options as never).status);
+  const Component = () => createElement('p', null, useChannel(channels as never, options as never).status);
   const tree = createElement(CourierProvider, { client }, createElement(Component));
   expect(() => renderToString(tree)).toThrow(
     expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringMatching(`^${option}: `) }),

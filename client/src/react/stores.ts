@@ -1,7 +1,7 @@
 /** The stores of a client: components with equal options share one, from the first subscriber to the last. */
 import type { AnyCourierClient } from '../client.ts';
 import { sortedFilter } from '../filter.ts';
-import { assertArgument, assertOptions, HOOK_CHECKS, isChannels } from '../option-checks.ts';
+import { assertOptions, HOOK_CHECKS } from '../option-checks.ts';
 import type { FilterOptions } from '../options.ts';
 import { ChannelStore, type StoreOptions, type Subscriber } from './channel-store.ts';
 import { CONNECTING, type Snapshot } from './state.ts';
@@ -18,7 +18,6 @@ export function storeKey(
   channels: readonly string[],
   options: FilterOptions<string> & { readonly history?: number | undefined },
 ): StoreKey {
-  assertArgument('channels', channels, isChannels);
   assertOptions(options, HOOK_CHECKS);
   const { types, from = 'now', lastEventId, history = DEFAULT_HISTORY } = options;
   return JSON.stringify({ ...sortedFilter({ channels, types, from }), lastEventId, history } satisfies StoreOptions);
