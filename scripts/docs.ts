@@ -44,9 +44,9 @@ function rowOf({ name, description, form = 'any text', more, ...variable }: Vari
 }
 
 function limitsBlock(): string {
-  const lines = Object.entries(DEFAULT_LIMITS).map(
-    ([role, limits]) => `  "${role}": ${JSON.stringify(limits, null, 1).replaceAll(/\n\s*/g, ' ')}`,
-  );
+  const { users, channels, ...limits } = DEFAULT_LIMITS;
+  const all = { ...limits, users: Object.fromEntries(users), channels: Object.fromEntries(channels) };
+  const lines = Object.entries(all).map(([name, own]) => `  "${name}": ${JSON.stringify(own, null, 1).replaceAll(/\n\s*/g, ' ')}`);
   return ['```json', '{', lines.join(',\n'), '}', '```'].join('\n');
 }
 

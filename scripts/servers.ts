@@ -113,9 +113,7 @@ export async function startPgBouncer(
   poolMode: 'session' | 'transaction' | 'statement',
   more: Readonly<Record<string, number>> = {},
 ): Promise<Server> {
-  const find = () => which('pgbouncer', [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin']);
-  const program = find() ?? (await installed('pgbouncer', find));
-  if (program === undefined) throw new Error('PgBouncer is missing: install it (Debian: apt-get install pgbouncer)');
+  const program = await programFrom('pgbouncer');
   const folder = mkdtempSync(join(tmpdir(), 'courier-pgbouncer-'));
   // It refuses to run as root too.
   const as = process.getuid?.() === 0 ? ownerOf('postgres') : undefined;
@@ -211,10 +209,7 @@ export interface NginxServer extends Server {
 
 /** Starts nginx with one file of its configuration, as distributions include it from `conf.d`. @throws when there is none to be had. */
 export async function startNginx(site: (place: { readonly port: number; readonly folder: string }) => string): Promise<NginxServer> {
-  const find = () => which('nginx', [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin']);
-  const program = find() ?? (await installed('nginx-light', find));
-  if (program === undefined)
-    throw new Error('nginx is missing: install it (Debian: apt-get install nginx-light; macOS: brew install nginx)');
+  const program = await programFrom('nginx-light', 'nginx');
   const folder = mkdtempSync(join(tmpdir(), 'courier-nginx-'));
   const config = join(folder, 'nginx.conf');
   const server = await startServer(folder, (port) => {
@@ -341,6 +336,14 @@ function findPostgres(): string | undefined {
 function ownerOf(user: string): { readonly uid: number; readonly gid: number } {
   const id = (flag: string) => Number(execFileSync('id', [flag, user], { encoding: 'utf8' }));
   return { uid: id('-u'), gid: id('-g') };
+}
+
+/** The path of a program of a package, which is installed where that can be done. @throws when the program is not there. */
+export async function programFrom(packageName: string, name = packageName): Promise<string> {
+  const find = () => which(name, [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin']);
+  const program = find() ?? (await installed(packageName, find));
+  if (program === undefined) throw new Error(`${name} is missing: install it (Debian: apt-get install ${packageName})`);
+  return program;
 }
 
 /** Installs a package where that can be done, and looks again. */

@@ -4,7 +4,7 @@
  */
 import { TRPCError } from '@trpc/server';
 import type { z } from 'zod';
-import { ERROR_CODES, type ErrorCode } from './contract/codes.ts';
+import { type CloseCode, ERROR_CODES, type ErrorCode } from './contract/codes.ts';
 import { issueMessage } from './issue-messages.ts';
 
 /** One thing that is wrong with an input. */
@@ -21,12 +21,19 @@ export class CourierError extends TRPCError {
   readonly issues: readonly Issue[] | undefined;
   /** After how many ms the same call may succeed; set for errors of the moment. */
   readonly retryAfterMs: number | undefined;
+  /** The close code of a connection that ends with it, where that is not the one of its code. */
+  readonly close: CloseCode | undefined;
 
-  constructor(code: ErrorCode, message: string, options: { issues?: readonly Issue[]; retryAfterMs?: number; cause?: unknown } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { issues?: readonly Issue[]; retryAfterMs?: number; close?: CloseCode; cause?: unknown } = {},
+  ) {
     super({ code, message, cause: options.cause });
     this.code = code;
     this.issues = options.issues;
     this.retryAfterMs = options.retryAfterMs;
+    this.close = options.close;
   }
 }
 

@@ -16,6 +16,7 @@ import { TIMINGS, type Timings } from './connections/timings.ts';
 import type { ClientIdentity } from './contract/admin.ts';
 import type { Contract } from './contract/contract.ts';
 import { openPipeline, type Pipeline } from './delivery/pipeline.ts';
+import { type ChannelRates, channelRates } from './limits/channels.ts';
 import { startRetention } from './log/retention.ts';
 import { EventLoopDelay } from './observe/event-loop.ts';
 import { type ErrorHook, Failures } from './observe/failures.ts';
@@ -76,6 +77,7 @@ export interface GatewayOptions {
  */
 export async function createGateway(config: Config, options: GatewayOptions): Promise<Gateway> {
   const { contract } = options;
+  const ratesOfChannels = limitsOfChannels(config, contract);
   const logger = options.logger ?? createLogger(config);
   const startedAt = Date.now();
   await using stack = new AsyncDisposableStack();
@@ -136,6 +138,7 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
     limiter: backends.limiter,
     counts: backends.connections,
     limits: config.limits,
+    channelRates: ratesOfChannels,
     allowedOrigins: config.allowedOrigins,
     addressOf: clientAddress(config.trustedProxies),
     yieldElsewhere: async (principal) => (await peers.ask('yieldPlace', { principal })).includes(true),
@@ -213,6 +216,16 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
     tokens,
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
+}
+
+/** @throws {ConfigError} naming each limit whose channels the contract does not have. */
+function limitsOfChannels({ limits }: Config, { channels }: Contract): ChannelRates | undefined {
+  try {
+    return channelRates(channels, limits.channels);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new ConfigError(`COURIER_LIMITS ${error.message}`, { cause: error });
+  }
 }
 
 /** Why it cannot listen where it was to, as far as that is a matter of configuration. */

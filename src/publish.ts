@@ -1,4 +1,4 @@
-/** The way of an event from a caller into the log: authorise, encode, append, acknowledge. */
+/** The way of an event from a caller into the log: authorise, encode, charge to its channel, append, acknowledge. */
 import { type Principal, principalKey } from './auth/principal.ts';
 import { requireRight, requireRights, requireSomeRight } from './auth/publish-rights.ts';
 import type { Connection } from './connections/connection.ts';
@@ -14,7 +14,7 @@ import type { PublishTrace, TracedCall } from './observe/tracing.ts';
 
 /** The call that publishes. */
 export interface PublishCall extends TracedCall {
-  readonly connection: Pick<Connection, 'principal' | 'assertOpen'> & Partial<Pick<Connection, 'identity'>>;
+  readonly connection: Pick<Connection, 'principal' | 'assertOpen'> & Partial<Pick<Connection, 'identity' | 'chargeChannels'>>;
 }
 
 /**
@@ -37,8 +37,8 @@ export function authorise(pipeline: Pipeline, call: PublishCall, drafts: readonl
 /**
  * Publishes validated events, all or none, in their order.
  *
- * @throws {CourierError} FORBIDDEN, BAD_REQUEST, PAYLOAD_TOO_LARGE, or SERVICE_UNAVAILABLE (may be repeated with the same keys);
- * what the connection was ended with.
+ * @throws {CourierError} FORBIDDEN, BAD_REQUEST, PAYLOAD_TOO_LARGE; TOO_MANY_REQUESTS or SERVICE_UNAVAILABLE (may be repeated with
+ * the same keys); what the connection was ended with.
  */
 export async function publish(pipeline: Pipeline, call: PublishCall, drafts: readonly CheckedDraft[]): Promise<Receipt[]> {
   const startedAt = performance.now();
@@ -71,6 +71,9 @@ async function store(
   for (const [index, { type, channel }] of drafts.entries()) requireRight(contract, principal, type, channel, index);
   const given = { contract, principal, timestamp: now, traceparent: traceparent ?? trace?.traceparent };
   const encoded = drafts.map((draft, index) => encode(draft, given, drafts.length > 1 ? `${index}.data` : 'data'));
+  // What is wrong or not granted takes nothing of a channel that others share.
+  const charged = connection.chargeChannels?.(drafts);
+  if (charged !== undefined) await charged;
   const append = () => {
     // The last moment: what is appended stays.
     connection.assertOpen();

@@ -226,6 +226,13 @@ describe('a wrong value is one line that names the variable', () => {
     [{ COURIER_LIMITS: '{' }, /^COURIER_LIMITS must be a JSON object$/],
     [{ COURIER_LIMITS: '{"user":{"conections":1}}' }, /^COURIER_LIMITS user: .*conections/],
     [{ COURIER_LIMITS: '{"user":{"connections":-1}}' }, /^COURIER_LIMITS user.connections: /],
+    [{ COURIER_LIMITS: '{"users":[]}' }, /^COURIER_LIMITS users: must be an object$/],
+    [{ COURIER_LIMITS: '{"users":{"ada":{"connections":0}}}' }, /^COURIER_LIMITS users.ada.connections: /],
+    [{ COURIER_LIMITS: '{"users":{"__proto__":{"conections":1}}}' }, /^COURIER_LIMITS users.__proto__: .*conections/],
+    [{ COURIER_LIMITS: '{"users":{"a b":{}}}' }, /^COURIER_LIMITS users.a b: must be 1 to 128 printable ASCII characters$/],
+    [{ COURIER_LIMITS: '{"channels":{"global":{"publishPerSecond":0}}}' }, /^COURIER_LIMITS channels.global.publishPerSecond: /],
+    [{ COURIER_LIMITS: '{"channels":{"global":{"connections":1}}}' }, /^COURIER_LIMITS channels.global: .*connections/],
+    [{ COURIER_LIMITS: '{"channels":{"global":5}}' }, /^COURIER_LIMITS channels.global: /],
   ])('%j', (env, message) => {
     expect(() => parseConfig(env)).toThrow(ConfigError);
     expect(() => parseConfig(env)).toThrow(message);

@@ -2,7 +2,6 @@
 import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { DOCUMENTS, renewed } from '../scripts/docs.ts';
 import { temporaryFolder } from './helpers/folder.ts';
@@ -21,13 +20,11 @@ test('the examples are the files, and run as shown', async () => {
   await using gateway = await startGateway();
   using folder = temporaryFolder();
   const token = await gateway.token('me', 'admin');
-  const here = fileURLToPath(new URL('../', import.meta.url));
   for (const example of EXAMPLES) {
     // The examples name the default port; the test must not depend on that being free.
     const source = read(example)
       .replace('//127.0.0.1:8766', `//127.0.0.1:${gateway.port}`)
-      .replace(/from '(@trpc\/client|@lumiere\/courier-client|superjson)'/g, (_all, name: string) => `from '${import.meta.resolve(name)}'`)
-      .replace('../../src', `${here}src`);
+      .replace(/from '(@trpc\/client|@lumiere\/courier-client|superjson)'/g, (_all, name: string) => `from '${import.meta.resolve(name)}'`);
     writeFileSync(folder.file('example.ts'), source);
     const child = spawn(process.execPath, [folder.file('example.ts')], {
       env: { COURIER_TOKEN: token },

@@ -9,12 +9,22 @@
 import { createWSClient, type TRPCClient } from '@trpc/client';
 import { ERROR_CODES } from '../../src/contract/codes.ts';
 import type { ConnectionState } from './connection-state.ts';
-import { CourierError, clientClosed, closeError, closeMeaning, closeOf, courierErrorFrom, throwCourierError } from './errors.ts';
+import {
+  CourierError,
+  clientClosed,
+  closeError,
+  closeMeaning,
+  closeOf,
+  courierErrorFrom,
+  throwCourierError,
+  upgradeError,
+} from './errors.ts';
 import { Value } from './observable.ts';
 import { renewAfter, renewalDelayMs } from './renewal.ts';
 import { jitter, orAborted, type RetryOptions, retryDelayMs, sleep } from './retry.ts';
 import type { AppRouter, WhoAmI } from './router.ts';
 import type { Tokens } from './token.ts';
+import type { UpgradeRefusal } from './upgrade-refusal.ts';
 import { VERSION } from './version.ts';
 import { CourierWebSocket } from './web-socket.ts';
 
@@ -217,7 +227,7 @@ export class Connection {
     }
   }
 
-  /** Waits with full jitter before every attempt but the first. A gateway that asks a connected client to move paces that itself. */
+  /** Waits with full jitter before every attempt but the first, and for as long as the gateway asked. A gateway that asks a connected client to move paces that itself. */
   async #delay(): Promise<void> {
     const { retry } = this.#options;
     const attempt = this.#attempt;
@@ -225,7 +235,7 @@ export class Connection {
     this.#attempt += 1;
     if (attempt === 0 && error === undefined) return;
     const isBusy = closeMeaning(error?.closeCode)?.reconnect === 'after-delay';
-    const delayMs = (isBusy ? retry.busyDelayMs : 0) + jitter(retry, attempt);
+    const delayMs = Math.max(isBusy ? retry.busyDelayMs : 0, error?.retryAfterMs ?? 0) + jitter(retry, attempt);
     this.#connecting({ attempt, error, retryAt: Date.now() + delayMs });
     this.#hurry = new AbortController();
     await sleep(delayMs, AbortSignal.any([this.#hurry.signal, this.#closed.signal])).catch(() => undefined);
@@ -247,7 +257,9 @@ export class Connection {
     this.#lostAttempt = this.#attempt;
     this.#current.abort();
     const { code, reason } = closeOf(event);
-    const error = closeError(code, reason, this.#options.url);
+    const refusal = refusalOf(event);
+    const { url } = this.#options;
+    const error = refusal === undefined ? closeError(code, reason, url) : upgradeError(refusal, url);
     this.#error = error;
     const reconnect = closeMeaning(code)?.reconnect;
     const isOver =
@@ -321,4 +333,10 @@ export class Connection {
     this.#accepted(answer, this.#current.signal);
     return true;
   }
+}
+
+/** How the attempt was refused whose end this is, as far as that is known. */
+function refusalOf(event: unknown): UpgradeRefusal | undefined {
+  const target = event instanceof Event ? event.target : undefined;
+  return target instanceof CourierWebSocket ? target.refusal : undefined;
 }

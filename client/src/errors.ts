@@ -2,6 +2,7 @@
 import { TRPCClientError } from '@trpc/client';
 import { CLOSE_CODES, type CloseCode, type CloseMeaning, ERROR_CODES, type ErrorCode } from '../../src/contract/codes.ts';
 import type { Gap } from './events.ts';
+import type { UpgradeRefusal } from './upgrade-refusal.ts';
 
 const ONE_VERSION = 'check that client and gateway are of one version';
 
@@ -145,6 +146,13 @@ export function closeError(closeCode: number, reason: string, url: string): Cour
   }
   const code = CODE_OF_CLOSE[closeCode as CloseCode] ?? 'SERVICE_UNAVAILABLE';
   return new CourierError(code, reason === '' ? meaning.reason : reason, { closeCode, hint: meaning.advice });
+}
+
+/** The error of an attempt to connect whose upgrade was refused. */
+export function upgradeError({ status, retryAfterMs }: UpgradeRefusal, url: string): CourierError {
+  const code = status === ERROR_CODES.TOO_MANY_REQUESTS.status ? 'TOO_MANY_REQUESTS' : 'SERVICE_UNAVAILABLE';
+  const isNotNow = status === ERROR_CODES[code].status;
+  return new CourierError(isNotNow ? code : 'UNREACHABLE', `no connection to ${url} (HTTP ${status})`, { retryAfterMs });
 }
 
 /** A mistake in a call. @param argument the name of the argument that is wrong. */

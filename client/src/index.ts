@@ -1,4 +1,7 @@
 /** The typed client of Courier. */
+
+/** The class of what fails through `client.trpc`. */
+export { TRPCClientError } from '@trpc/client';
 export { BackgroundPublisher, type BackgroundPublisherCounts, type BackgroundPublisherOptions } from './background-publisher.ts';
 export { CourierClient } from './client.ts';
 export type { ConnectionState, ContractMatch, Identity } from './connection-state.ts';

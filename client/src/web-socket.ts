@@ -1,4 +1,8 @@
-/** The platform's WebSocket, with a time limit for each attempt and each close, and a size limit for each message. */
+/**
+ * The platform's WebSocket, with a time limit for each attempt and each close, and a size limit for each message. Where the platform
+ * tells how an attempt was refused, it has that.
+ */
+import { onUpgradeRefused, type UpgradeRefusal } from './upgrade-refusal.ts';
 
 /** The time limit of an attempt, in ms. */
 const ATTEMPT_TIMEOUT_MS = 10_000;
@@ -12,24 +16,35 @@ const MAX_BYTES_OF_UNIT = 3;
 export class CourierWebSocket extends WebSocket {
   /** True from the `open` event to the `close` event. */
   #isOpen = false;
+  #refusal: UpgradeRefusal | undefined;
 
   constructor(url: string | URL) {
     super(url);
+    const stopHearing = onUpgradeRefused(url, (refusal) => {
+      this.#refusal = refusal;
+    });
     const timer = setTimeout(() => this.close(), ATTEMPT_TIMEOUT_MS);
     let hasOpened = false;
     this.addEventListener('open', () => {
       this.#isOpen = true;
       hasOpened = true;
+      stopHearing();
       clearTimeout(timer);
     });
     this.addEventListener('close', () => {
       this.#isOpen = false;
+      stopHearing();
       clearTimeout(timer);
     });
     // Node.js refuses some ports before a listener can be added, so the error is dispatched again; listeners may hear it twice.
     setTimeout(() => {
       if (!hasOpened && this.readyState === WebSocket.CLOSED) this.dispatchEvent(new Event('error'));
     });
+  }
+
+  /** How the attempt was refused, as far as that is known. */
+  get refusal(): UpgradeRefusal | undefined {
+    return this.#refusal;
   }
 
   /**

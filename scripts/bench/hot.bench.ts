@@ -82,7 +82,7 @@ test('counting a call', async ({ bench }) => {
     { limit: 1e9, periodMs: 60_000 },
   ];
   await bench('two rates', () => {
-    limiter.charge({ key: 'publish:forge', rates, cost: 1 });
+    limiter.charge([{ key: 'publish:forge', rates, cost: 1 }]);
   }).run();
 });
 

@@ -1,6 +1,6 @@
+import type { AppRouter } from '@lumiere/courier-client';
 import { createTRPCClient, createWSClient, wsLink } from '@trpc/client';
 import superjson from 'superjson';
-import type { AppRouter } from '../../src/router/index.ts';
 
 const ws = createWSClient({ url: 'ws://127.0.0.1:8766/trpc', connectionParams: { token: process.env['COURIER_TOKEN'] ?? '' } });
 const trpc = createTRPCClient<AppRouter>({ links: [wsLink({ client: ws, transformer: superjson })] });

@@ -109,7 +109,7 @@ export const environment = z.object({
   }),
   COURIER_LIMITS: withDefault(limits, '{}', {
     description:
-      'Limits that replace the standard ones, for each role and for the gateway: `{"user": {"connections": 20}}` allows a user 20 connections, `null` is no limit.',
+      'Limits that replace the standard ones, for each role, for single users, for channels and for the gateway: `{"user": {"connections": 20}}` allows a user 20 connections, `null` is no limit.',
     more: 'SECURITY.md#limits',
   }),
   COURIER_LOG_LEVEL: withDefault(oneOf(LOG_LEVELS), 'info', {

@@ -1,10 +1,12 @@
-/** Charges what callers do to their limits: calls to the principal, wrong tokens to the address. */
+/** Charges what callers do to their limits: calls to the principal, events to their channels, wrong tokens to the address. */
 import { type Principal, principalKey } from '../auth/principal.ts';
 import type { Role } from '../contract/admin.ts';
 import { CourierError } from '../errors.ts';
-import type { Rate } from '../limits/gcra.ts';
-import type { Limiter, RetryAfterMs } from '../limits/limiter.ts';
-import { type LimitedAction, type Limits, rate, ratesOf } from '../limits/limits.ts';
+import type { AllowanceScope } from '../limits/allowances.ts';
+import type { ChannelRates } from '../limits/channels.ts';
+import type { Level, Rate } from '../limits/gcra.ts';
+import type { Charge, Limiter, Outcome, Refusal } from '../limits/limiter.ts';
+import { type LimitedAction, type Limits, limitsOf, mapRoles, rate, ratesOf } from '../limits/limits.ts';
 import type { Meter } from '../observe/meter.ts';
 
 /** Refused calls that a principal may have in a minute before its connections are ended: at least so many, and ten seconds' worth of publishes. */
@@ -16,17 +18,31 @@ const MIN_RETRY_AFTER_MS = 1000;
 export interface ChargesDeps {
   readonly limiter: Limiter;
   readonly limits: Limits;
+  /** Undefined where no channel has a limit. */
+  readonly channelRates: ChannelRates | undefined;
   readonly meter: Meter;
 }
 
+/** Whom calls are charged to. */
+export interface Charged {
+  readonly principal: Principal;
+  /** Told what a limit of publishing leaves, after each charge. */
+  noteAllowance(scope: AllowanceScope, rates: readonly Rate[], levels: readonly Level[]): void;
+}
+
+type RatesOfRoles = Readonly<Record<Role, Readonly<Record<LimitedAction, readonly Rate[]>>>>;
+
 export class Charges {
   readonly #deps: ChargesDeps;
-  readonly #rates: Readonly<Record<Role, Readonly<Record<LimitedAction, readonly Rate[]>>>>;
+  readonly #rates: RatesOfRoles;
+  /** By `sub`. */
+  readonly #ratesOfUsers: ReadonlyMap<string, RatesOfRoles>;
 
   constructor(deps: ChargesDeps) {
     this.#deps = deps;
-    const { user, service, admin } = deps.limits;
-    this.#rates = { user: ratesOf(user), service: ratesOf(service), admin: ratesOf(admin) };
+    const { limits } = deps;
+    this.#rates = mapRoles((role) => ratesOf(limits[role]));
+    this.#ratesOfUsers = new Map([...limits.users].map(([sub, own]) => [sub, mapRoles((role) => ratesOf(own[role]))]));
   }
 
   /**
@@ -35,12 +51,35 @@ export class Charges {
    * @param onTooMany called when the principal has not heeded refusals for long.
    * @throws {CourierError} TOO_MANY_REQUESTS with `retryAfterMs`; BAD_REQUEST for what no waiting would let through.
    */
-  charge(principal: Principal, action: LimitedAction, cost: number, onTooMany: () => void): Promise<void> | undefined {
-    const rates = this.#rates[principal.role][action];
-    if (rates.length === 0) return undefined;
-    const verdict = this.#deps.limiter.charge({ key: `${action}:${principalKey(principal)}`, rates, cost });
-    if (verdict === undefined) return undefined;
-    return this.#refuse({ principal, action, cost, rates, onTooMany }, verdict);
+  charge(charged: Charged, action: LimitedAction, cost: number, onTooMany: () => void): Promise<void> | undefined {
+    const charge = this.#chargeOf(charged.principal, action, cost);
+    if (charge.rates.length === 0) return undefined;
+    const outcome = this.#deps.limiter.charge([charge]);
+    const call: ChargedCall = { charged, action, charge, onTooMany };
+    return outcome instanceof Promise ? outcome.then((later) => this.#settle(call, later)) : this.#settle(call, outcome);
+  }
+
+  /**
+   * Counts events with their channels, all or none. A publish that its channels refuse is given back to its principal, and is none of
+   * the refusals that `charge` counts: others may have taken what the channel had. It costs the gateway more than one that is refused
+   * unread; beyond as many in a minute as `charge` forgives, nothing is given back.
+   *
+   * @throws {CourierError} as `charge`.
+   */
+  chargeChannels(charged: Charged, events: readonly { readonly channel: string }[]): Promise<void> | undefined {
+    const { channelRates, limiter } = this.#deps;
+    if (channelRates === undefined) return undefined;
+    const charges = chargesOf(events, channelRates);
+    if (charges.length === 0) return undefined;
+    const outcome = limiter.charge(charges.map(({ charge }) => charge));
+    return Promise.resolve(outcome).then(async ({ refusal, levels }) => {
+      noteTightest(charged, charges, levels);
+      if (refusal === undefined) return;
+      const { channel, charge } = charges[refusal.index] as ChannelCharge;
+      this.#deps.meter.limited('channel');
+      await this.#giveBack(charged, events.length);
+      throw refused(refusal, charge, 'publish', `the channel ${channel}`);
+    });
   }
 
   /**
@@ -50,38 +89,84 @@ export class Charges {
    */
   async wrongToken(address: string): Promise<void> {
     const rates = rate(this.#deps.limits.gateway.failedAuthenticationsPerMinute, 60_000);
-    const retryAfterMs = await this.#deps.limiter.charge({ key: `address:${address}`, rates, cost: 1 });
-    if (retryAfterMs === undefined) return;
+    if (rates.length === 0) return;
+    const { refusal } = await this.#deps.limiter.charge([{ key: `address:${address}`, rates, cost: 1 }]);
+    if (refusal === undefined) return;
     this.#deps.meter.limited('address');
-    throw new CourierError('TOO_MANY_REQUESTS', 'too many wrong tokens from this address', { retryAfterMs });
+    throw new CourierError('TOO_MANY_REQUESTS', 'too many wrong tokens from this address', { retryAfterMs: refusal.retryAfterMs });
   }
 
-  async #refuse({ principal, action, cost, rates, onTooMany }: RefusedCall, verdict: RetryAfterMs | Promise<RetryAfterMs>): Promise<void> {
-    const retryAfterMs = await verdict;
-    if (retryAfterMs === undefined) return;
+  #chargeOf(principal: Principal, action: LimitedAction, cost: number): Charge {
+    const rates = (this.#ratesOfUsers.get(principal.sub) ?? this.#rates)[principal.role][action];
+    return { key: `${action}:${principalKey(principal)}`, rates, cost };
+  }
+
+  #settle(call: ChargedCall, { refusal, levels: [levels = []] }: Outcome): Promise<void> | undefined {
+    const { charged, action, charge } = call;
+    if (action === 'publish') charged.noteAllowance('publish', charge.rates, levels);
+    return refusal === undefined ? undefined : this.#refuse(call, refusal);
+  }
+
+  async #refuse({ charged: { principal }, action, charge, onTooMany }: ChargedCall, refusal: Refusal): Promise<never> {
     this.#deps.meter.limited(action);
-    if (await this.#isTooGreedy(principal)) onTooMany();
-    if (retryAfterMs === Number.POSITIVE_INFINITY) {
-      const most = Math.min(...rates.map(({ limit }) => limit));
-      throw new CourierError('BAD_REQUEST', `${cost} events at once are more than the limit of ${most} lets through at any time`);
-    }
-    throw new CourierError('TOO_MANY_REQUESTS', `${action}: the limit of ${JSON.stringify(principal.sub)} is reached`, {
-      retryAfterMs: Math.max(MIN_RETRY_AFTER_MS, retryAfterMs),
-    });
+    if (!(await this.#forgives(principal, 'refusals'))) onTooMany();
+    throw refused(refusal, charge, action, JSON.stringify(principal.sub));
   }
 
-  async #isTooGreedy(principal: Principal): Promise<boolean> {
-    const publishPerSecond = this.#deps.limits[principal.role].publishPerSecond ?? 0;
+  async #giveBack(charged: Charged, cost: number): Promise<void> {
+    const charge = this.#chargeOf(charged.principal, 'publish', -cost);
+    if (charge.rates.length === 0 || !(await this.#forgives(charged.principal, 'channel-refusals'))) return;
+    const { levels } = await this.#deps.limiter.charge([charge]);
+    charged.noteAllowance('publish', charge.rates, levels[0] ?? []);
+  }
+
+  /** Counts a refused call. Resolves to whether the principal may have so many. */
+  async #forgives(principal: Principal, kind: 'refusals' | 'channel-refusals'): Promise<boolean> {
+    const publishPerSecond = limitsOf(this.#deps.limits, principal).publishPerSecond ?? 0;
     const most = Math.max(MIN_REFUSALS_PER_MINUTE, REFUSED_SECONDS_PER_MINUTE * publishPerSecond);
-    const charge = { key: `refusals:${principalKey(principal)}`, rates: rate(most, 60_000), cost: 1 };
-    return (await this.#deps.limiter.charge(charge)) !== undefined;
+    const charge = { key: `${kind}:${principalKey(principal)}`, rates: rate(most, 60_000), cost: 1 };
+    return (await this.#deps.limiter.charge([charge])).refusal === undefined;
   }
 }
 
-interface RefusedCall {
-  readonly principal: Principal;
+interface ChargedCall {
+  readonly charged: Charged;
   readonly action: LimitedAction;
-  readonly cost: number;
-  readonly rates: readonly Rate[];
+  readonly charge: Charge;
   readonly onTooMany: () => void;
+}
+
+interface ChannelCharge {
+  readonly channel: string;
+  readonly charge: Charge;
+}
+
+/** A charge for each channel that has a limit. */
+function chargesOf(events: readonly { readonly channel: string }[], ratesOfChannel: ChannelRates): readonly ChannelCharge[] {
+  const costs = new Map<string, number>();
+  for (const { channel } of events) costs.set(channel, (costs.get(channel) ?? 0) + 1);
+  return [...costs].flatMap(([channel, cost]) => {
+    const rates = ratesOfChannel(channel);
+    return rates.length === 0 ? [] : [{ channel, charge: { key: `channel:${channel}`, rates, cost } }];
+  });
+}
+
+/** Of several channels, that of which the least is left. */
+function noteTightest(charged: Charged, charges: readonly ChannelCharge[], levels: Outcome['levels']): void {
+  const left = levels.map((own) => Math.min(...own.map(({ remaining }) => remaining)));
+  const index = left.indexOf(Math.min(...left));
+  charged.noteAllowance('channel', (charges[index] as ChannelCharge).charge.rates, levels[index] ?? []);
+}
+
+function refused({ retryAfterMs }: Refusal, { rates, cost }: Charge, action: LimitedAction, whose: string): CourierError {
+  if (retryAfterMs === Number.POSITIVE_INFINITY) {
+    const most = Math.min(...rates.map((each) => each.limit));
+    return new CourierError(
+      'BAD_REQUEST',
+      `${cost} events at once are more than the limit of ${most} of ${whose} lets through at any time`,
+    );
+  }
+  return new CourierError('TOO_MANY_REQUESTS', `${action}: the limit of ${whose} is reached`, {
+    retryAfterMs: Math.max(MIN_RETRY_AFTER_MS, retryAfterMs),
+  });
 }

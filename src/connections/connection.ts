@@ -16,6 +16,8 @@ import type { Credentials } from '../auth/tokens.ts';
 import type { ClientIdentity, Transport } from '../contract/admin.ts';
 import type { Filter } from '../contract/filter.ts';
 import { CourierError } from '../errors.ts';
+import { type AllowanceScope, Allowances } from '../limits/allowances.ts';
+import type { Level, Rate } from '../limits/gcra.ts';
 import type { LimitedAction } from '../limits/limits.ts';
 import type { ByteQuota } from './byte-quota.ts';
 import { msUntilExpiry, msUntilTooLate } from './expiry.ts';
@@ -31,7 +33,7 @@ export type ConnectionState = 'opening' | 'open' | 'closing' | 'closed';
 export interface ConnectionHost {
   /** @throws {CourierError} UNAUTHORIZED; TOO_MANY_REQUESTS for an address with too many wrong tokens; SERVICE_UNAVAILABLE */
   authenticate(credentials: Credentials, address: string): Promise<Principal>;
-  /** Takes one of the principal's places for it. @throws {CourierError} SERVICE_UNAVAILABLE when there is none. */
+  /** Takes one of the principal's places for it. @throws {CourierError} TOO_MANY_REQUESTS, SERVICE_UNAVAILABLE when there is none. */
   claim(connection: Connection, principal: Principal): Promise<void>;
   isRevoked(principal: Principal): boolean;
   /** Memory for requests and their answers. */
@@ -43,6 +45,8 @@ export interface ConnectionHost {
   verify(token: string): Promise<Principal>;
   /** @throws {CourierError} TOO_MANY_REQUESTS with `retryAfterMs`. */
   charge(connection: Connection, action: LimitedAction, cost: number): Promise<void> | undefined;
+  /** @throws {CourierError} TOO_MANY_REQUESTS with `retryAfterMs`. */
+  chargeChannels(connection: Connection, events: readonly { readonly channel: string }[]): Promise<void> | undefined;
   onOpen(connection: Connection): void;
   /** Its places are to be given back. `wasOpen`: it had a principal. */
   onClosing(connection: Connection, wasOpen: boolean): void;
@@ -83,6 +87,7 @@ export class Connection {
   /** True while the client has yet to send its token; false while the token is checked. */
   #awaitsClient = false;
   #subscriptions: Subscriptions | undefined;
+  #allowances: Allowances | undefined;
   #abort: AbortController | undefined;
   #timer: NodeJS.Timeout | undefined;
   /** Rejects what `open` waits for. */
@@ -126,6 +131,11 @@ export class Connection {
 
   get subscriptions(): readonly Subscription[] {
     return this.#subscriptions?.list ?? [];
+  }
+
+  /** What limits of publishing leave, for the answer of a request. */
+  get allowances(): Allowances | undefined {
+    return this.#allowances;
   }
 
   get wire(): Wire | undefined {
@@ -187,6 +197,23 @@ export class Connection {
   /** Counts a call. @throws {CourierError} TOO_MANY_REQUESTS with `retryAfterMs`; what it was ended with meanwhile. */
   charge(action: LimitedAction, cost = 1): Promise<void> | undefined {
     return this.#host.charge(this, action, cost)?.then(() => this.assertOpen());
+  }
+
+  /**
+   * Counts events with their channels, all or none: the last step before they are stored. What is refused here is given back to the
+   * principal.
+   *
+   * @throws {CourierError} TOO_MANY_REQUESTS with `retryAfterMs`; BAD_REQUEST for what no waiting would let through.
+   */
+  chargeChannels(events: readonly { readonly channel: string }[]): Promise<void> | undefined {
+    return this.#host.chargeChannels(this, events);
+  }
+
+  /** Notes what a limit leaves, for the answer of a request; calls over a lasting connection are told of a refusal only. */
+  noteAllowance(scope: AllowanceScope, rates: readonly Rate[], levels: readonly Level[]): void {
+    if (this.transport !== undefined) return;
+    this.#allowances ??= new Allowances();
+    this.#allowances.note(scope, rates, levels);
   }
 
   /**

@@ -77,6 +77,12 @@ export class Connections {
     return this.#admission.allowsOrigin(req);
   }
 
+  /** Whether as many are let in as the gateway takes. */
+  get isFull(): boolean {
+    const { connections: most } = this.#deps.limits.gateway;
+    return most !== null && this.#claimed.size >= most;
+  }
+
   /** Counts a connection until it is open. Resolves to whether there was room. */
   admit(connection: Connection, credentials: Credentials): Promise<boolean> {
     return this.#admission.admit(connection, credentials);
@@ -222,6 +228,7 @@ export class Connections {
     turn: (bytes) => this.#turns.take(bytes),
     verify: (token) => this.#admission.verify(token),
     charge: (connection, action, cost) => this.#charge(connection, action, cost),
+    chargeChannels: (connection, events) => this.#charges.chargeChannels(connection, events),
     onOpen: (connection) => {
       this.#admission.end(connection);
       if (connection.transport === undefined) return;
@@ -249,19 +256,18 @@ export class Connections {
   };
 
   async #claim(connection: Connection, principal: Principal): Promise<void> {
-    const most = this.#deps.limits.gateway.connections ?? Number.POSITIVE_INFINITY;
     // Looked at before a stream elsewhere gives up its place for nothing, and again for connections that came meanwhile.
-    if (this.#claimed.size >= most) throw FULL.error;
+    if (this.isFull) throw FULL.error;
     await this.#places.take(connection, principal);
     if (connection.state !== 'opening') return;
-    if (this.#claimed.size >= most) throw FULL.error;
+    if (this.isFull) throw FULL.error;
     this.#claimed.add(connection);
   }
 
   #charge(connection: Connection, action: LimitedAction, cost: number): Promise<void> | undefined {
-    const { principal } = connection;
-    return this.#charges.charge(principal, action, cost, () => {
-      for (const own of [...this.#places.of(principalKey(principal)), connection]) if (own.transport !== undefined) own.end(TOO_GREEDY);
+    return this.#charges.charge(connection, action, cost, () => {
+      for (const own of [...this.#places.of(principalKey(connection.principal)), connection])
+        if (own.transport !== undefined) own.end(TOO_GREEDY);
     });
   }
 }

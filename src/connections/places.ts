@@ -2,7 +2,7 @@
 import { type Principal, principalKey } from '../auth/principal.ts';
 import { CourierError } from '../errors.ts';
 import type { ConnectionCounts } from '../limits/limiter.ts';
-import type { Limits } from '../limits/limits.ts';
+import { type Limits, limitsOf } from '../limits/limits.ts';
 import type { Meter } from '../observe/meter.ts';
 import type { Connection } from './connection.ts';
 import { type Ending, endingOf } from './wire.ts';
@@ -39,16 +39,17 @@ export class Places {
   /**
    * Takes a place for a connection that is being opened. Where there is none, a stream of server-sent events is ended for it.
    *
-   * @throws {CourierError} SERVICE_UNAVAILABLE when there is none.
+   * @throws {CourierError} TOO_MANY_REQUESTS when there is none.
    */
   async take(connection: Connection, principal: Principal): Promise<void> {
-    const most = this.#deps.limits[principal.role].connections;
+    const most = limitsOf(this.#deps.limits, principal).connections;
     const key = principalKey(principal);
     const open = most === null ? undefined : await this.#claim(key, connection.id, most);
     if (open !== undefined) {
       this.#deps.meter.limited('connections');
-      throw new CourierError('SERVICE_UNAVAILABLE', `${JSON.stringify(principal.sub)} has ${open} connections, and may have ${most}`, {
+      throw new CourierError('TOO_MANY_REQUESTS', `${JSON.stringify(principal.sub)} has ${open} connections, and may have ${most}`, {
         retryAfterMs: 1000,
+        close: 1013,
       });
     }
     connection.placeOf = key;

@@ -15,7 +15,7 @@ export interface Ending {
 
 /** The end that an error means. */
 export function endingOf(error: CourierError): Ending {
-  return { close: meaningOf(error.code).close, error };
+  return { close: error.close ?? meaningOf(error.code).close, error };
 }
 
 export const DRAINING: Ending = {
@@ -25,6 +25,13 @@ export const DRAINING: Ending = {
 export const NO_AUTHENTICATION: Ending = { close: 4408, error: new CourierError('UNAUTHORIZED', 'no authentication in time') };
 /** There are as many connections as the gateway takes. */
 export const FULL: Ending = endingOf(new CourierError('SERVICE_UNAVAILABLE', 'the gateway is full', { retryAfterMs: 1000 }));
+/** As many of its address wait as may. */
+export const TOO_MANY_WAIT: Ending = endingOf(
+  new CourierError('TOO_MANY_REQUESTS', 'too many connections of this address have yet to authenticate', {
+    retryAfterMs: 1000,
+    close: 1013,
+  }),
+);
 /** Not the client's fault: it may come back. */
 export const UNCHECKED = endingOf(
   new CourierError('SERVICE_UNAVAILABLE', 'the token could not be checked in time', { retryAfterMs: 1000 }),

@@ -1,7 +1,7 @@
 /**
  * Every error code and every WebSocket close code, and what a client should do about each. The transports answer
- * calls from these tables. What refuses or ends a whole connection names its code itself: `transport/upgrades.ts` the status of a
- * refused upgrade, `connections/wire.ts` the close code of an ending that no error stands for.
+ * calls, and refuse upgrades, from these tables. An ending whose close code is not that of its error names the code itself
+ * (`connections/wire.ts`).
  */
 
 /** What an error means to the caller. */

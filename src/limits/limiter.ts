@@ -1,25 +1,39 @@
 /** What counts what principals do against their limits: calls against rates, and connections at once. */
-import type { Rate } from './gcra.ts';
+import type { Level, Rate } from './gcra.ts';
 
 export interface Charge {
-  /** Whose bucket: a principal and what it does, or an address. */
+  /** Whose bucket: a principal and what it does, a channel, or an address. */
   readonly key: string;
   readonly rates: readonly Rate[];
+  /** A negative cost gives back what was charged before. */
   readonly cost: number;
 }
 
-/** Undefined when it is admitted, else how long to wait in ms; Infinity when it never will be. */
-export type RetryAfterMs = number | undefined;
+export interface Refusal {
+  /** Which of the charges was refused; of several, the one that takes the longest. */
+  readonly index: number;
+  /** How long to wait; Infinity when it never will be admitted. */
+  readonly retryAfterMs: number;
+}
+
+/** What came of charges. */
+export interface Outcome {
+  /** Undefined when they were admitted. */
+  readonly refusal: Refusal | undefined;
+  /** What is left now, for each charge and each of its rates. */
+  readonly levels: readonly (readonly Level[])[];
+}
 
 /**
  * Charges calls to rates.
  *
  * What every implementation guarantees: for each key and rate, what is admitted in any interval is at most the rate's
- * burst and what is refilled in the interval; a call is charged to all of its rates or to none; a caller that waits for
- * `retryAfterMs` and is alone is admitted.
+ * burst and what is refilled in the interval; charges of one call, each of another key, are made all or none, to all of their
+ * rates; a caller that waits for `retryAfterMs` and is alone is admitted. Its memory has a bound: beyond it the buckets that were
+ * not charged for the longest are forgotten.
  */
 export interface Limiter extends Disposable {
-  charge(charge: Charge): RetryAfterMs | Promise<RetryAfterMs>;
+  charge(charges: readonly Charge[]): Outcome | Promise<Outcome>;
 }
 
 /** Counts the connections that principals have at once, by the key of the principal. */

@@ -4,54 +4,82 @@
  */
 import type { RedisConnection } from '../redis/connection.ts';
 import { RedisScript } from '../redis/script.ts';
-import type { Charge, ConnectionCounts, Limiter, RetryAfterMs } from './limiter.ts';
+import { levelIn } from './gcra.ts';
+import type { Charge, ConnectionCounts, Limiter, Outcome } from './limiter.ts';
 
-/** As `take` in gcra.ts, for several rates at once: all are charged, or none. */
+/**
+ * As `take` in gcra.ts, for several rates at once: all are charged, or none. Answers with how long to wait (empty when admitted),
+ * with which rate refuses for the longest, and with the ms until each bucket is full again.
+ */
 const TAKE = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
-local cost = tonumber(ARGV[1])
-local wait = -1
-local states = {}
+local wait, refusing = 0, 0
+local before, after = {}, {}
 for i = 1, #KEYS do
-  local limit = tonumber(ARGV[2 * i])
-  local period = tonumber(ARGV[2 * i + 1])
-  local full = math.max(tonumber(redis.call('GET', KEYS[i]) or now), now) + cost * period / limit
-  local left = full - now - period
-  if cost > limit then return 'never' end
-  if left > 0.001 then wait = math.max(wait, math.ceil(left)) end
-  states[i] = full
+  local cost, limit, period = tonumber(ARGV[3 * i - 2]), tonumber(ARGV[3 * i - 1]), tonumber(ARGV[3 * i])
+  before[i] = math.max(tonumber(redis.call('GET', KEYS[i]) or now), now)
+  after[i] = before[i] + cost * period / limit
+  local left = after[i] - now - period
+  if cost > limit then left = math.huge end
+  if left > 0.001 and left > wait then wait, refusing = left, i end
 end
-if wait >= 0 then return tostring(wait) end
+local told = ''
+if wait == math.huge then told = 'never' elseif wait > 0 then told = tostring(math.ceil(wait)) end
+local answer = { told, refusing }
 for i = 1, #KEYS do
-  redis.call('SET', KEYS[i], string.format('%.3f', states[i]), 'PX', math.ceil(states[i] - now) + 1)
+  local state = before[i]
+  if refusing == 0 then
+    state = after[i]
+    redis.call('SET', KEYS[i], string.format('%.3f', state), 'PX', math.max(0, math.ceil(state - now)) + 1)
+  end
+  answer[i + 2] = string.format('%.6f', state - now)
 end
-return 'admitted'`;
+return answer`;
 
 /** @param fallback keeps what one instance may admit by itself; `instances` were last seen. */
 export function redisLimiter(redis: RedisConnection, fallback: Limiter, instances: () => number): Limiter {
   const take = new RedisScript(redis, TAKE);
-  const alone = (charge: Charge): RetryAfterMs | Promise<RetryAfterMs> => {
-    const { cost } = charge;
-    if (charge.rates.some(({ limit }) => cost > limit)) return Number.POSITIVE_INFINITY;
+  const alone = (charges: readonly Charge[]): Outcome | Promise<Outcome> => {
+    const never = charges.findIndex(({ rates, cost }) => rates.some(({ limit }) => cost > limit));
     const share = instances();
-    // What would pass at all passes here too, if seldom.
-    const rates = charge.rates.map(({ limit, periodMs }) => ({ limit: Math.max(cost, limit / share), periodMs }));
-    return fallback.charge({ ...charge, rates });
+    const own = charges.map(({ key, rates, cost }) => {
+      const taken = never < 0 ? cost : 0;
+      // What would pass at all passes here too, if seldom.
+      return { key, cost: taken, rates: rates.map(({ limit, periodMs }) => ({ limit: Math.max(taken, limit / share), periodMs })) };
+    });
+    const outcome = fallback.charge(own);
+    return never < 0 ? outcome : refusedForEver(never, outcome);
   };
   return {
-    charge: (charge) => {
-      const { key, rates, cost } = charge;
-      if (rates.length === 0) return undefined;
-      if (!redis.ready) return alone(charge);
-      const keys = rates.map((_rate, index) => redis.key(`limit:${index}:${key}`));
-      return take.run<string>(keys, [cost, ...rates.flatMap(({ limit, periodMs }) => [limit, periodMs])]).then(
-        (verdict) => (verdict === 'admitted' ? undefined : verdict === 'never' ? Number.POSITIVE_INFINITY : Number(verdict)),
-        () => alone(charge),
+    charge: (charges) => {
+      if (!redis.ready) return alone(charges);
+      const all = charges.flatMap(({ key, rates, cost }, index) =>
+        rates.map((rate, place) => ({ index, key: redis.key(`limit:${place}:${key}`), args: [cost, rate.limit, rate.periodMs] })),
       );
+      const keys = all.map(({ key }) => key);
+      return take
+        .run<(string | number)[]>(
+          keys,
+          all.flatMap(({ args }) => args),
+        )
+        .then(
+          ([wait, refusing, ...fullInMs]) => {
+            const retryAfterMs = wait === 'never' ? Number.POSITIVE_INFINITY : Number(wait);
+            const index = all[Number(refusing) - 1]?.index;
+            let next = 0;
+            const levels = charges.map(({ rates }) => rates.map((rate) => levelIn(Number(fullInMs[next++]), rate)));
+            return { refusal: index === undefined ? undefined : { index, retryAfterMs }, levels };
+          },
+          () => alone(charges),
+        );
     },
     [Symbol.dispose]: () => fallback[Symbol.dispose](),
   };
+}
+
+async function refusedForEver(index: number, outcome: Outcome | Promise<Outcome>): Promise<Outcome> {
+  return { ...(await outcome), refusal: { index, retryAfterMs: Number.POSITIVE_INFINITY } };
 }
 
 /** How long a connection counts after its instance was last heard of, and how often that is renewed, in ms. */

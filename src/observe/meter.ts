@@ -14,7 +14,7 @@ export interface Meter {
   /** A token was refused, or could not be checked. */
   authFailed(reason: 'invalid' | 'revoked' | 'unknown_key' | 'unavailable'): void;
   /** A call was refused because of a limit. */
-  limited(limit: LimitedAction | 'connections' | 'address'): void;
+  limited(limit: LimitedAction | 'channel' | 'connections' | 'address'): void;
   /** An input was refused because of its form. */
   invalid(surface: Surface): void;
   /** A publish ended: with events of these types stored, or with none. */

@@ -16,7 +16,7 @@ const ALLOWED_HEADERS = [
   'x-request-id',
 ].join(', ');
 /** Headers of answers that pages may read. */
-const EXPOSED_HEADERS = 'retry-after, x-courier-contract, x-request-id';
+const EXPOSED_HEADERS = 'ratelimit, ratelimit-policy, retry-after, x-courier-contract, x-request-id';
 /** Styles may be inline, since Mantine puts its own into the page; scripts may not. `self` covers WebSockets too. */
 const PAGE_POLICY = [
   "default-src 'none'",

@@ -128,33 +128,29 @@ export function retryAfter(ms: number | undefined): { readonly 'retry-after'?: s
   return ms === undefined ? {} : { 'retry-after': String(Math.ceil(ms / 1000)) };
 }
 
+/** What an error means: a problem document. */
+export function problemOf({ code, message, issues, retryAfterMs }: CourierError, requestId: string) {
+  const { status, title } = meaningOf(code);
+  const headers = {
+    'content-type': 'application/problem+json; charset=utf-8',
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    ...(status === 401 && { 'www-authenticate': 'Bearer' }),
+    ...retryAfter(retryAfterMs),
+  };
+  const body = JSON.stringify({ type: 'about:blank', title, status, code, detail: message, request_id: requestId, issues });
+  return { status, headers, body };
+}
+
 /** Answers with what an error means. */
 export function sendProblem(req: IncomingMessage, res: ServerResponse, error: CourierError, requestId: string): void {
   if (res.headersSent) {
     res.destroy();
     return;
   }
-  const { code, message, issues, retryAfterMs } = error;
-  const { status, title } = meaningOf(code);
+  const { status, headers, body } = problemOf(error, requestId);
   endUnread(req, res, error);
-  res.writeHead(status, {
-    'content-type': 'application/problem+json; charset=utf-8',
-    'cache-control': 'no-store',
-    'x-content-type-options': 'nosniff',
-    ...(status === 401 && { 'www-authenticate': 'Bearer' }),
-    ...retryAfter(retryAfterMs),
-  });
-  res.end(
-    JSON.stringify({
-      type: 'about:blank',
-      title,
-      status,
-      code,
-      detail: message,
-      request_id: requestId,
-      issues,
-    }),
-  );
+  res.writeHead(status, headers).end(body);
 }
 
 /**

@@ -8,6 +8,7 @@ import type { Health } from '../contract/admin.ts';
 import { asyncApiDocument } from '../contract/asyncapi.ts';
 import type { Contract } from '../contract/contract.ts';
 import { contractDocument } from '../contract/document.ts';
+import type { Receipt } from '../contract/types.ts';
 import type { Pipeline } from '../delivery/pipeline.ts';
 import { CourierError, invalidField, validated } from '../errors.ts';
 import { HISTORY_ORDERS, history, MAX_HISTORY_LIMIT } from '../history.ts';
@@ -21,6 +22,7 @@ import { credentialsOf, identityOf } from './caller.ts';
 import { headerOf, readJson, requireMethod, sendJson, traceparentFrom } from './http-exchange.ts';
 import type { RoutedExchange } from './http-requests.ts';
 import { readableChannelList, typesInAddress } from './plain-address.ts';
+import { tellAllowances } from './rate-headers.ts';
 import { decodeSegment } from './request-target.ts';
 
 export interface PlainHttpDeps {
@@ -70,6 +72,12 @@ async function caller({ req, connection }: RoutedExchange, action: LimitedAction
 }
 
 async function handlePublish(deps: PlainHttpDeps, exchange: RoutedExchange, channel: string | undefined): Promise<void> {
+  const { res, connection } = exchange;
+  const receipt = await publishFrom(deps, exchange, channel).finally(() => tellAllowances(res, connection));
+  sendJson(res, 201, JSON.stringify(receipt));
+}
+
+async function publishFrom(deps: PlainHttpDeps, exchange: RoutedExchange, channel: string | undefined): Promise<Receipt> {
   await caller(exchange, 'publish');
   const { req, requestId, connection } = exchange;
   const call = { connection, requestId, traceparent: traceparentFrom(req) };
@@ -77,7 +85,7 @@ async function handlePublish(deps: PlainHttpDeps, exchange: RoutedExchange, chan
   const draft = draftFrom(req, await readJson(req, connection), channel);
   authorise(deps.pipeline, call, [draft]);
   const [receipt] = await publish(deps.pipeline, call, [validated(deps.pipeline.contract.draft, draft)]);
-  sendJson(exchange.res, 201, JSON.stringify(receipt));
+  return receipt as Receipt;
 }
 
 /** What is to be published: the body, and what the address and the headers say where it is silent. */

@@ -10,11 +10,10 @@ import type { Pipeline } from '../delivery/pipeline.ts';
 import type { Failures } from '../observe/failures.ts';
 import type { Meter } from '../observe/meter.ts';
 import { subscribe } from '../subscribe.ts';
-import { credentialsOf, identityOf, tokenIn } from './caller.ts';
 import { requestIdOf } from './http-exchange.ts';
 import { plainSubscription } from './plain-address.ts';
 import type { RequestTarget } from './request-target.ts';
-import { type Upgraded, WebSocketWire, type WebSocketWireOptions } from './web-socket-wire.ts';
+import { type Opened, type Upgraded, WebSocketWire, type WebSocketWireOptions } from './web-socket-wire.ts';
 
 export interface PlainWebSocketDeps extends WebSocketWireOptions {
   readonly pipeline: Pipeline;
@@ -26,14 +25,14 @@ export async function servePlainWebSocket(
   deps: PlainWebSocketDeps,
   connection: Connection,
   upgraded: Upgraded,
-  { req, target }: { readonly req: IncomingMessage; readonly target: RequestTarget },
+  { req, target, opened }: { readonly req: IncomingMessage; readonly target: RequestTarget; readonly opened: Opened | undefined },
 ): Promise<void> {
   const wire = new PlainWire(connection, upgraded, deps);
   connection.carriedBy(wire);
   // The client may say nothing before it is let in.
   upgraded.ws.pause();
   try {
-    await connection.open(credentialsOf(req, tokenIn(target)), identityOf(req));
+    await opened?.();
     upgraded.ws.resume();
     await connection.charge('subscribe');
     const request = plainSubscription(deps.pipeline.contract, connection.principal, target, '/ws/');

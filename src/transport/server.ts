@@ -82,7 +82,7 @@ class HttpServer {
   constructor(deps: ServerDeps) {
     this.#deps = deps;
     const { stallMs } = deps.timings;
-    const upgrades = new Upgrades({ ...deps, stallMs, isRefused: (socket) => this.#refusalOf(socket) !== undefined });
+    const upgrades = new Upgrades({ ...deps, stallMs, refusalOf: (socket) => this.#refusalOf(socket) });
     this.#requests = new HttpRequests(deps.connections, deps.failures);
     this.#dashboard = openDashboard(deps.dashboardFolder);
     this.server = createServer(

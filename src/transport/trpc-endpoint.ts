@@ -7,7 +7,7 @@ import { Context } from '../router/trpc.ts';
 import { type ConnectionParams, credentialsOf, identityOf } from './caller.ts';
 import { requestIdOf } from './http-exchange.ts';
 import type { TrpcDeps } from './trpc-http.ts';
-import type { WebSocketWireOptions } from './web-socket-wire.ts';
+import type { Opened, WebSocketWireOptions } from './web-socket-wire.ts';
 
 export type RequestId = string | number;
 /** What errors are told with. The router may need more of the context of a call. */
@@ -16,10 +16,15 @@ export type CallContext = Pick<Context, 'requestId' | 'connectionId'>;
 export interface TrpcEndpoint extends WebSocketWireOptions {
   readonly router: AnyTRPCRouter;
   /**
-   * Opens the connection, once; resolves to what makes the context of each call. An error refuses the connection: the
+   * Opens the connection, once, unless it is `opened`; resolves to what makes the context of each call. An error refuses the connection: the
    * client's calls are answered with the error, and it is closed with the error's close code.
    */
-  readonly open: (connection: Connection, req: IncomingMessage, params: ConnectionParams) => Promise<(id: RequestId) => CallContext>;
+  readonly open: (
+    connection: Connection,
+    req: IncomingMessage,
+    params: ConnectionParams,
+    opened: Opened | undefined,
+  ) => Promise<(id: RequestId) => CallContext>;
   readonly onError: (info: {
     readonly error: TRPCError;
     readonly path: string | undefined;
@@ -41,8 +46,8 @@ export function trpcEndpoint({ router, pipeline, administration, failures, ...wi
   return {
     ...wire,
     router,
-    open: async (connection, req, params) => {
-      await connection.open(credentialsOf(req, params?.['token']), identityOf(req, params));
+    open: async (connection, req, params, opened) => {
+      await (opened?.() ?? connection.open(credentialsOf(req, params?.['token']), identityOf(req, params)));
       const { id: connectionId } = connection;
       const requestId = requestIdOf(req);
       const context = new Context({ connection, administration, pipeline, connectionId, requestId, traceparent: undefined });

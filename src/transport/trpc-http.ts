@@ -12,6 +12,7 @@ import { Context } from '../router/trpc.ts';
 import { connectionParamsIn, credentialsOf, identityOf } from './caller.ts';
 import { endUnread, headerOf, readText, requireJsonInUtf8, requireMethod, retryAfter, traceparentFrom } from './http-exchange.ts';
 import type { Exchange, RoutedExchange } from './http-requests.ts';
+import { tellAllowances } from './rate-headers.ts';
 
 /** Bytes of a batch's body, at most. */
 const MAX_BATCH_BYTES = 1024 * 1024;
@@ -98,6 +99,8 @@ async function send({ req, res, connection }: TrpcExchange, response: Response):
   // What a mutation did is told; its answer is small, and its body is counted already.
   if (req.method === 'GET') connection.reserve(Buffer.byteLength(text));
   for (const [name, value] of response.headers) res.setHeader(name, value);
+  // The headers of a streamed answer go before its calls are charged.
+  if (!isStreamed) tellAllowances(res, connection);
   endUnread(req, res);
   res.statusCode = response.status;
   if (isStreamed) await pipeline(Readable.fromWeb(response.body as never), res, { signal: connection.signal }).catch(() => res.destroy());

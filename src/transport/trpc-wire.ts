@@ -18,7 +18,7 @@ import { IncomingMessages, type MessageHandler, type RawMessage } from './messag
 import { TrpcCalls } from './trpc-calls.ts';
 import type { TrpcEndpoint } from './trpc-endpoint.ts';
 import { connectionParamsFrom, type Message, readMessages, TrpcReplies } from './trpc-messages.ts';
-import { type Upgraded, WebSocketWire } from './web-socket-wire.ts';
+import { type Opened, type Upgraded, WebSocketWire } from './web-socket-wire.ts';
 import { textFrames } from './web-socket-writer.ts';
 
 /** The texts by which tRPC asks whether somebody is there. */
@@ -52,12 +52,12 @@ export class TrpcWire extends WebSocketWire implements MessageHandler {
   /** Told when nothing waits and every call was answered. */
   #onIdle: (() => void) | undefined;
 
-  /** @param announced the client has said that it will send connection parameters. */
+  /** @param announced the client has said that it will send connection parameters, which open its connection. */
   constructor(
     endpoint: TrpcEndpoint,
     connection: Connection,
     upgraded: Upgraded,
-    { req, announced }: { readonly req: IncomingMessage; readonly announced: boolean },
+    { req, announced, opened }: { readonly req: IncomingMessage; readonly announced: boolean; readonly opened?: Opened | undefined },
   ) {
     super(connection, upgraded, endpoint);
     this.#endpoint = endpoint;
@@ -66,7 +66,7 @@ export class TrpcWire extends WebSocketWire implements MessageHandler {
     this.#awaitsParams = announced ? req : undefined;
     connection.carriedBy(this);
     if (announced) connection.expectClient();
-    else void this.#open(req, () => null);
+    else void this.#open(req, () => null, opened);
   }
 
   protected override onMessage(data: Buffer, isBinary: boolean): void {
@@ -97,13 +97,13 @@ export class TrpcWire extends WebSocketWire implements MessageHandler {
     void this.#open(req, () => connectionParamsFrom(String(data), isBinary));
   }
 
-  async #open(req: IncomingMessage, params: () => ConnectionParams): Promise<void> {
+  async #open(req: IncomingMessage, params: () => ConnectionParams, opened?: Opened): Promise<void> {
     this.#pauseReading();
     const endpoint = this.#endpoint;
     const { connection, writer } = this;
     const replies = this.#replies;
     try {
-      const contextOf = await endpoint.open(connection, req, params());
+      const contextOf = await endpoint.open(connection, req, params(), opened);
       this.#calls = new TrpcCalls({ endpoint, connection, writer, replies, contextOf, onAnswered: this.#onAnswered });
     } catch (cause) {
       if (connection.state !== 'opening') return;

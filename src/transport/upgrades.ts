@@ -1,26 +1,29 @@
 /**
  * WebSockets, from their upgrade on. The gateway looks at what the request itself says of who speaks before it answers the
- * handshake: a client with a valid token is let in however many others wait to authenticate.
+ * handshake: a client with a valid token is let in however many others wait to authenticate, and one for which there is no room is
+ * told so by the status. A page cannot read that: it is told by the close code, after the handshake.
  */
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { WebSocketServer } from 'ws';
+import type { Credentials } from '../auth/tokens.ts';
 import type { Connection } from '../connections/connection.ts';
 import type { Connections } from '../connections/connections.ts';
-import { CLOSING_MS, type Ending } from '../connections/wire.ts';
+import { CLOSING_MS, type Ending, endingOf, FULL, TOO_MANY_WAIT } from '../connections/wire.ts';
 import type { Transport } from '../contract/admin.ts';
 import { meaningOf } from '../contract/codes.ts';
-import { CourierError } from '../errors.ts';
+import { CourierError, tellable } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
 import { contractHash } from '../version.ts';
-import { credentialsOf, tokenIn } from './caller.ts';
+import { credentialsOf, identityOf, tokenIn } from './caller.ts';
+import { problemOf, requestIdOf } from './http-exchange.ts';
 import { OneWayWire } from './http-requests.ts';
 import { type PlainWebSocketDeps, servePlainWebSocket } from './plain-websocket.ts';
 import { type RequestTarget, requestTarget } from './request-target.ts';
 import { type TrpcEndpoint, trpcEndpoint } from './trpc-endpoint.ts';
 import type { TrpcDeps } from './trpc-http.ts';
 import { TrpcWire } from './trpc-wire.ts';
-import type { Upgraded } from './web-socket-wire.ts';
+import type { Opened, Upgraded } from './web-socket-wire.ts';
 
 /** Bytes of one WebSocket message from a client, at most: what a thousand publishes that waited take. */
 const MAX_MESSAGE_BYTES = 1024 * 1024;
@@ -33,17 +36,23 @@ export interface UpgradesDeps extends TrpcDeps, Omit<PlainWebSocketDeps, 'onSock
   readonly connections: Connections;
   readonly logger: Logger;
   readonly basePath: string;
-  /** Whether the gateway takes nothing new of this socket. */
-  readonly isRefused: (socket: Socket) => boolean;
+  /** Why the gateway takes nothing new of this socket; undefined where it does. */
+  readonly refusalOf: (socket: Socket) => CourierError | undefined;
 }
 
-type Serve = (connection: Connection, upgraded: Upgraded) => void;
+/** @param opened undefined where the client has yet to say who it is. */
+type Serve = (connection: Connection, upgraded: Upgraded, opened: Opened | undefined) => void;
 
 interface Route {
   readonly transport: Transport;
   readonly target: RequestTarget;
+  /** Undefined where the client has announced that it will send some. */
+  readonly credentials: Credentials | undefined;
   readonly serve: Serve;
 }
+
+/** Statuses that say: not now. */
+const NOT_NOW: ReadonlySet<number> = new Set([429, 503]);
 
 export class Upgrades {
   readonly #deps: UpgradesDeps;
@@ -84,66 +93,105 @@ export class Upgrades {
 
   async #take(req: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
     socket.on('error', destroy);
-    const route = this.#routeOf(req, socket);
-    if (typeof route === 'number') {
-      refuse(socket, route, this.#contractHeader);
+    const requestId = requestIdOf(req);
+    const refuse = (error: CourierError) => this.#refuse(socket, error, requestId);
+    let route: Route;
+    try {
+      route = this.#routeOf(req, socket);
+    } catch (error) {
+      if (!(error instanceof CourierError)) throw error;
+      refuse(error);
       return;
     }
-    const { connections } = this.#deps;
-    const connection = connections.arrive(req, route.transport);
+    const connection = this.#deps.connections.arrive(req, route.transport);
     const onGone = () => connection.closed(1006);
     socket.once('close', onGone);
-    connection.carriedBy(new UnansweredUpgrade(socket, this.#contractHeader));
-    if (!(await connections.admit(connection, credentialsOf(req, tokenIn(route.target))))) {
-      if (connection.ending === undefined) refuse(socket, 429, this.#contractHeader);
-      return;
-    }
+    connection.carriedBy(new UnansweredUpgrade(socket, refuse));
+    const opened = await this.#letIn(connection, req, route, requestId);
+    if (connection.ending !== undefined || connection.state === 'closed') return;
     this.#server.handleUpgrade(req, socket, head, (ws) => {
       socket.off('close', onGone);
-      route.serve(connection, { ws, socket });
+      route.serve(connection, { ws, socket }, opened);
     });
   }
 
-  /** What serves an upgrade, or the status that refuses it. */
-  #routeOf(req: IncomingMessage, socket: Socket): Route | number {
-    if (this.#deps.isRefused(socket)) return 503;
-    if (!this.#deps.connections.allowsOrigin(req)) return 403;
-    try {
-      const target = requestTarget(req.url ?? '', this.#deps.basePath);
-      if (target.path === '/trpc') {
-        const announced = new URLSearchParams(target.search).get('connectionParams') === '1';
-        return {
-          transport: 'trpc',
-          target,
-          serve: (connection, upgraded) => void new TrpcWire(this.#trpc, connection, upgraded, { req, announced }),
-        };
-      }
-      if (!target.path.startsWith('/ws/')) return 404;
-      return {
-        transport: 'plain',
-        target,
-        serve: (connection, upgraded) => void servePlainWebSocket(this.#plain, connection, upgraded, { req, target }),
-      };
-    } catch (error) {
-      if (error instanceof CourierError) return meaningOf(error.code).status;
-      throw error;
+  /**
+   * Admits a connection, and opens it where its request says who speaks. What refuses it ends it here where the client can read a
+   * status that says so; else it is for the transport to tell.
+   */
+  async #letIn(
+    connection: Connection,
+    req: IncomingMessage,
+    { target, credentials }: Route,
+    requestId: string,
+  ): Promise<Opened | undefined> {
+    const { connections, failures } = this.#deps;
+    const readsStatus = req.headers.origin === undefined;
+    if (readsStatus && connections.isFull) {
+      connection.end(FULL);
+      return undefined;
     }
+    if (!(await connections.admit(connection, credentialsOf(req, tokenIn(target))))) {
+      connection.end(TOO_MANY_WAIT);
+      return undefined;
+    }
+    if (credentials === undefined) return undefined;
+    const opening = connection.open(credentials, identityOf(req));
+    await opening.catch((error: unknown) => {
+      if (!readsStatus || !NOT_NOW.has(meaningOf(tellable(error).code).status)) return;
+      const context = { request_id: requestId, connection_id: connection.id };
+      connection.end(endingOf(failures.answer('websocket', error, context)));
+    });
+    return () => opening;
+  }
+
+  /** What serves an upgrade. @throws {CourierError} what refuses it. */
+  #routeOf(req: IncomingMessage, socket: Socket): Route {
+    const refusal = this.#deps.refusalOf(socket);
+    if (refusal !== undefined) throw refusal;
+    if (!this.#deps.connections.allowsOrigin(req)) throw new CourierError('FORBIDDEN', 'pages of this origin may not use the gateway');
+    const target = requestTarget(req.url ?? '', this.#deps.basePath);
+    if (target.path === '/trpc') {
+      const announced = new URLSearchParams(target.search).get('connectionParams') === '1';
+      return {
+        transport: 'trpc',
+        target,
+        credentials: announced ? undefined : credentialsOf(req),
+        serve: (connection, upgraded, opened) => void new TrpcWire(this.#trpc, connection, upgraded, { req, announced, opened }),
+      };
+    }
+    if (!target.path.startsWith('/ws/')) throw new CourierError('NOT_FOUND', 'there is no WebSocket at this path');
+    return {
+      transport: 'plain',
+      target,
+      credentials: credentialsOf(req, tokenIn(target)),
+      serve: (connection, upgraded, opened) => void servePlainWebSocket(this.#plain, connection, upgraded, { req, target, opened }),
+    };
+  }
+
+  /** Answers with a problem document, and waits for nothing that comes after it. */
+  #refuse(socket: Socket, error: CourierError, requestId: string): void {
+    const { status, headers, body } = problemOf(error, requestId);
+    const all = { connection: 'close', ...headers, 'content-length': Buffer.byteLength(body), 'x-request-id': requestId };
+    const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}`);
+    socket.write([`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, this.#contractHeader, ...lines, '', body].join('\r\n'));
+    socket.destroySoon();
   }
 }
 
 /** An upgrade whose handshake has yet to be answered. */
 class UnansweredUpgrade extends OneWayWire {
   readonly #socket: Socket;
-  readonly #header: string;
+  readonly #refuse: (error: CourierError) => void;
 
-  constructor(socket: Socket, header: string) {
+  constructor(socket: Socket, refuse: (error: CourierError) => void) {
     super();
     this.#socket = socket;
-    this.#header = header;
+    this.#refuse = refuse;
   }
 
   override goodbye({ error }: Ending): void {
-    refuse(this.#socket, meaningOf(error.code).status, this.#header);
+    this.#refuse(error);
   }
 
   override destroy(): void {
@@ -154,11 +202,4 @@ class UnansweredUpgrade extends OneWayWire {
 /** Not a closure: it stays as long as the socket, and would keep the request. */
 function destroy(this: Socket): void {
   this.destroy();
-}
-
-/** Answers with a status, and waits for nothing that comes after it. */
-function refuse(socket: Socket, status: number, header: string): void {
-  const retry = status === 503 || status === 429 ? 'Retry-After: 1\r\n' : '';
-  socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n${header}\r\n${retry}\r\n`);
-  socket.destroySoon();
 }

@@ -1,6 +1,7 @@
 /** What WebSockets with and without tRPC have in common: the socket, its control frames, its end. */
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
+import type { Principal } from '../auth/principal.ts';
 import type { Connection } from '../connections/connection.ts';
 import { type Ending, STALLED, type Wire } from '../connections/wire.ts';
 import { CourierError } from '../errors.ts';
@@ -11,6 +12,9 @@ export interface Upgraded {
   readonly ws: WebSocket;
   readonly socket: Socket;
 }
+
+/** What came of opening a connection whose request says who speaks, before its handshake. */
+export type Opened = () => Promise<Principal>;
 
 export interface WebSocketWireOptions {
   readonly highWaterBytes?: number;

@@ -178,7 +178,7 @@ describe('the contract of the gateway', () => {
       expect.arrayContaining(['x-courier-client', 'x-courier-contract', 'authorization', 'traceparent']),
     );
     const exposed = list((await ask()).headers.get('access-control-expose-headers'));
-    expect(exposed.sort()).toEqual(['retry-after', 'x-courier-contract', 'x-request-id']);
+    expect(exposed.sort()).toEqual(['ratelimit', 'ratelimit-policy', 'retry-after', 'x-courier-contract', 'x-request-id']);
   });
 
   test('comes with whoami and refresh, as does the time that is left', async () => {

@@ -67,6 +67,8 @@ export class Peer {
   goodbye: Goodbye | undefined;
   /** How long a stream of server-sent events asks its client to wait before it comes back. */
   retryMs: number | undefined;
+  /** Of an answer that is neither a WebSocket nor a stream. */
+  body = '';
   /** Pings that came. */
   pings = 0;
   isGone = false;
@@ -214,8 +216,9 @@ export class Peer {
   /** An error instead of a stream stands for the close code that a WebSocket would be closed with. */
   #readRefusal(): void {
     if (this.status === undefined || this.status === 101 || this.#isStream) return;
-    const [, code] = /"code":"(\w+)"/.exec(this.#rest.toString()) ?? [];
-    const [, reason = ''] = /"(?:detail|message)":"((?:[^"\\]|\\.)*)"/.exec(this.#rest.toString()) ?? [];
+    this.body = this.#rest.toString();
+    const [, code] = /"code":"(\w+)"/.exec(this.body) ?? [];
+    const [, reason = ''] = /"(?:detail|message)":"((?:[^"\\]|\\.)*)"/.exec(this.body) ?? [];
     if (code !== undefined) this.goodbye ??= { code: meaningOf(code as ErrorCode).close, reason: JSON.parse(`"${reason}"`) };
   }
 }

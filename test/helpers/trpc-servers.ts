@@ -11,7 +11,7 @@ import { revocationFile } from '../../src/auth/revocations-file.ts';
 import { Connections } from '../../src/connections/connections.ts';
 import { TIMINGS, type Timings } from '../../src/connections/timings.ts';
 import { parseLimits } from '../../src/limits/limits.ts';
-import { memoryConnectionCounts } from '../../src/limits/memory.ts';
+import { memoryConnectionCounts, memoryLimiter } from '../../src/limits/memory.ts';
 import { createLogger } from '../../src/observe/logger.ts';
 import { noMeter } from '../../src/observe/meter.ts';
 import type { TrpcEndpoint } from '../../src/transport/trpc-endpoint.ts';
@@ -120,7 +120,8 @@ async function openConnections(timings: Timings): Promise<Connections> {
   return new Connections({
     verify: async (name) => principalOf(contract, name, 'admin', { subscribe: [], publish: [] }, Date.now() + 3_600_000),
     revocations: await Revocations.open(revocationFile(undefined), 3_600_000),
-    limiter: { charge: () => undefined, [Symbol.dispose]: () => undefined },
+    limiter: memoryLimiter(),
+    channelRates: undefined,
     counts: memoryConnectionCounts(),
     limits: parseLimits('{"admin":{"connections":null,"publishPerSecond":null,"subscribePerSecond":null,"queriesPerSecond":null}}'),
     meter: noMeter,

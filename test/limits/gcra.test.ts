@@ -1,6 +1,7 @@
 /** Rates: never more than the burst and what is refilled, wherever an interval begins; and nobody waits in vain. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import type { Charge, Limiter, Outcome } from '../../src/limits/limiter.ts';
 import { DEFAULT_LIMITS, parseLimits, ratesOf } from '../../src/limits/limits.ts';
 import { memoryLimiter } from '../../src/limits/memory.ts';
 
@@ -8,6 +9,8 @@ const rates = fc.array(fc.record({ limit: fc.integer({ min: 1, max: 50 }), perio
   minLength: 1,
   maxLength: 2,
 });
+/** How long to wait; undefined when it was admitted. */
+const refusalOf = (limiter: Limiter, charge: Charge) => (limiter.charge([charge]) as Outcome).refusal?.retryAfterMs;
 const requests = fc.array(
   fc.record({ afterMs: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 3000 })), cost: fc.integer({ min: 1, max: 5 }) }),
   {
@@ -23,7 +26,7 @@ test('admissions in any interval never exceed the burst and what is refilled in 
       const admitted: { at: number; cost: number }[] = [];
       for (const { afterMs, cost } of sequence) {
         time += afterMs;
-        if (limiter.charge({ key: 'k', rates: limits, cost }) === undefined) admitted.push({ at: time, cost });
+        if (refusalOf(limiter, { key: 'k', rates: limits, cost }) === undefined) admitted.push({ at: time, cost });
       }
       for (const { limit, periodMs } of limits) {
         for (const [first, { at: from }] of admitted.entries()) {
@@ -47,7 +50,7 @@ test('whoever waits as long as it was told is admitted, and waiting less does no
       for (const { afterMs, cost } of sequence) {
         time += afterMs;
         const charge = { key: 'k', rates: limits, cost };
-        const wait = limiter.charge(charge);
+        const wait = refusalOf(limiter, charge);
         if (wait === undefined) continue;
         if (wait === Number.POSITIVE_INFINITY) {
           expect(cost).toBeGreaterThan(Math.min(...limits.map(({ limit }) => limit)));
@@ -55,9 +58,9 @@ test('whoever waits as long as it was told is admitted, and waiting less does no
         }
         const before = time;
         time = before + Number(wait) - 1;
-        expect(limiter.charge(charge)).toBeDefined();
+        expect(refusalOf(limiter, charge)).toBeDefined();
         time = before + Number(wait);
-        expect(limiter.charge(charge)).toBeUndefined();
+        expect(refusalOf(limiter, charge)).toBeUndefined();
       }
     }),
     { numRuns: 300 },
@@ -69,7 +72,7 @@ test('what is refused by one rate takes nothing of the other', () => {
   using limiter = memoryLimiter({ now: () => time });
   const perSecond = { limit: 2, periodMs: 1000 };
   const perMinute = { limit: 3, periodMs: 60_000 };
-  const take = () => limiter.charge({ key: 'k', rates: [perSecond, perMinute], cost: 1 });
+  const take = () => refusalOf(limiter, { key: 'k', rates: [perSecond, perMinute], cost: 1 });
   expect([take(), take()]).toEqual([undefined, undefined]);
   for (let n = 0; n < 10; n += 1) expect(take()).toBe(500);
   time = 1000;
@@ -80,9 +83,9 @@ test('what is refused by one rate takes nothing of the other', () => {
 test('keys have buckets of their own', () => {
   using limiter = memoryLimiter({ now: () => 0 });
   const only = [{ limit: 1, periodMs: 1000 }];
-  expect(limiter.charge({ key: 'a', rates: only, cost: 1 })).toBeUndefined();
-  expect(limiter.charge({ key: 'b', rates: only, cost: 1 })).toBeUndefined();
-  expect(limiter.charge({ key: 'a', rates: only, cost: 1 })).toBe(1000);
+  expect(refusalOf(limiter, { key: 'a', rates: only, cost: 1 })).toBeUndefined();
+  expect(refusalOf(limiter, { key: 'b', rates: only, cost: 1 })).toBeUndefined();
+  expect(refusalOf(limiter, { key: 'a', rates: only, cost: 1 })).toBe(1000);
 });
 
 test('limits that are given replace the defaults, one by one; null is none', () => {

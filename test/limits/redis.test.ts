@@ -3,12 +3,19 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, inject, test } from 'vitest';
 import { startRedis } from '../../scripts/servers.ts';
+import type { Charge, Limiter } from '../../src/limits/limiter.ts';
 import { memoryConnectionCounts, memoryLimiter } from '../../src/limits/memory.ts';
 import { redisConnectionCounts, redisLimiter } from '../../src/limits/redis.ts';
 import { RedisConnection } from '../../src/redis/connection.ts';
+import { describeLimiter } from '../contracts/limiter.ts';
 
 const SECOND = { limit: 10, periodMs: 1000 };
 const HOUR = { limit: 10, periodMs: 3_600_000 };
+
+/** How long to wait; undefined when it was admitted. */
+async function refusalOf(limiter: Limiter | undefined, charge: Charge): Promise<number | undefined> {
+  return (await limiter?.charge([charge]))?.refusal?.retryAfterMs;
+}
 
 async function limiters(url: string, count: number) {
   const stack = new AsyncDisposableStack();
@@ -21,17 +28,32 @@ async function limiters(url: string, count: number) {
   return { all, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
+describeLimiter('Redis', {
+  open: async () => {
+    const own = await limiters(inject('redisUrl'), 1);
+    return { ...(own.all[0] as Limiter), [Symbol.asyncDispose]: () => own[Symbol.asyncDispose]() };
+  },
+});
+
+describeLimiter('the fallback of one instance without Redis', {
+  open: async () => {
+    const redis = { ready: false } as RedisConnection;
+    const limiter = redisLimiter(redis, memoryLimiter(), () => 1);
+    return { ...limiter, [Symbol.asyncDispose]: async () => limiter[Symbol.dispose]() };
+  },
+});
+
 test('together they admit what one bucket would', async () => {
   await using pair = await limiters(inject('redisUrl'), 2);
   const charge = { key: 'publish:ada', rates: [HOUR], cost: 1 };
-  const verdicts = await Promise.all(Array.from({ length: 30 }, (_, index) => pair.all[index % 2]?.charge(charge)));
+  const verdicts = await Promise.all(Array.from({ length: 30 }, (_, index) => refusalOf(pair.all[index % 2], charge)));
   expect(verdicts.filter((verdict) => verdict === undefined)).toHaveLength(10);
   for (const verdict of verdicts.filter((one) => one !== undefined)) {
     expect(verdict).toBeGreaterThan(300_000);
     expect(verdict).toBeLessThanOrEqual(360_000);
   }
-  expect(await pair.all[0]?.charge({ ...charge, key: 'publish:eve', cost: 11 })).toBe(Number.POSITIVE_INFINITY);
-  expect(await pair.all[0]?.charge({ ...charge, key: 'publish:eve', cost: 10 })).toBeUndefined();
+  expect(await refusalOf(pair.all[0], { ...charge, key: 'publish:eve', cost: 11 })).toBe(Number.POSITIVE_INFINITY);
+  expect(await refusalOf(pair.all[0], { ...charge, key: 'publish:eve', cost: 10 })).toBeUndefined();
 });
 
 test('a charge that one of its rates refuses is charged to none', async () => {
@@ -39,24 +61,24 @@ test('a charge that one of its rates refuses is charged to none', async () => {
   const [limiter] = pair.all;
   const narrow = { limit: 2, periodMs: 3_600_000 };
   const both = { key: 'publish:ada', rates: [HOUR, narrow], cost: 1 };
-  expect(await Promise.all([both, both, both].map((charge) => limiter?.charge(charge)))).toEqual([
+  expect(await Promise.all([both, both, both].map((charge) => refusalOf(limiter, charge)))).toEqual([
     undefined,
     undefined,
     expect.any(Number),
   ]);
-  expect(await limiter?.charge({ key: 'publish:ada', rates: [HOUR], cost: 8 })).toBeUndefined();
-  expect(await limiter?.charge({ key: 'publish:ada', rates: [HOUR], cost: 1 })).toBeDefined();
+  expect(await refusalOf(limiter, { key: 'publish:ada', rates: [HOUR], cost: 8 })).toBeUndefined();
+  expect(await refusalOf(limiter, { key: 'publish:ada', rates: [HOUR], cost: 1 })).toBeDefined();
 });
 
 test('who waits as long as told is admitted', async () => {
   await using pair = await limiters(inject('redisUrl'), 1);
   const [limiter] = pair.all;
   const charge = { key: 'query:ada', rates: [SECOND], cost: 10 };
-  expect(await limiter?.charge(charge)).toBeUndefined();
-  const retryAfterMs = (await limiter?.charge({ ...charge, cost: 5 })) ?? Number.NaN;
+  expect(await refusalOf(limiter, charge)).toBeUndefined();
+  const retryAfterMs = (await refusalOf(limiter, { ...charge, cost: 5 })) ?? Number.NaN;
   expect(retryAfterMs).toBeLessThanOrEqual(500);
   await wait(retryAfterMs);
-  expect(await limiter?.charge({ ...charge, cost: 5 })).toBeUndefined();
+  expect(await refusalOf(limiter, { ...charge, cost: 5 })).toBeUndefined();
 });
 
 test('while Redis is away each admits its share', { timeout: 60_000 }, async () => {
@@ -64,11 +86,11 @@ test('while Redis is away each admits its share', { timeout: 60_000 }, async () 
   await using pair = await limiters(redis.url, 2);
   await redis.kill();
   const charge = { key: 'publish:ada', rates: [HOUR], cost: 1 };
-  const verdicts = await Promise.all(Array.from({ length: 30 }, (_, index) => pair.all[index % 2]?.charge(charge)));
+  const verdicts = await Promise.all(Array.from({ length: 30 }, (_, index) => refusalOf(pair.all[index % 2], charge)));
   expect(verdicts.filter((verdict) => verdict === undefined)).toHaveLength(10);
   // What is more than the limit of all together never passes; what is more than a share does.
-  expect(await pair.all[0]?.charge({ ...charge, key: 'publish:eve', cost: 11 })).toBe(Number.POSITIVE_INFINITY);
-  expect(await pair.all[0]?.charge({ ...charge, key: 'publish:eve', cost: 9 })).toBeUndefined();
+  expect(await refusalOf(pair.all[0], { ...charge, key: 'publish:eve', cost: 11 })).toBe(Number.POSITIVE_INFINITY);
+  expect(await refusalOf(pair.all[0], { ...charge, key: 'publish:eve', cost: 9 })).toBeUndefined();
 });
 
 test('connections of an instance that crashed are forgotten, those of others are not', async () => {

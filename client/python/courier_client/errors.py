@@ -105,7 +105,7 @@ class UnavailableError(CourierError):
 
 
 class RateLimitedError(UnavailableError):
-    """The caller exceeds its limits."""
+    """A limit is reached: the caller's, or that of the channel."""
 
 
 class UnreachableError(UnavailableError, ConnectionError):

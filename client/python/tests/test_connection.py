@@ -15,6 +15,7 @@ from courier_client import (
     CourierClient,
     CourierError,
     InvalidInputError,
+    RateLimitedError,
     SubscriptionState,
     UnauthorizedError,
     UnavailableError,
@@ -97,6 +98,34 @@ async def test_a_gateway_that_is_away_for_long(start_gateway: Any) -> None:
             with pytest.raises(UnavailableError, match="It was tried for"):
                 await anext(subscription)
             assert subscription.state is SubscriptionState.CLOSED
+
+
+async def test_a_gateway_that_is_full_is_tried_again_after_the_time_that_it_told() -> None:
+    with Gateway(COURIER_LIMITS='{"gateway": {"connections": 1}}') as gateway:
+        async with connected(gateway) as first, connected(gateway) as second:
+            async with first.subscribe("backtest.b1", on_gap="fail"):
+                late = second.subscribe("backtest.b1", on_gap="fail")
+                waiting = asyncio.ensure_future(anext(late))
+                await until(lambda: late.last_error is not None)
+                began = time.monotonic()
+                assert isinstance(late.last_error, UnavailableError)
+                assert late.last_error.message == "the gateway is full"
+                assert late.last_error.retry_after == 1.0
+            await until(lambda: late.state is SubscriptionState.LIVE)
+            assert time.monotonic() - began > 0.9
+            await first.publish_event(progress("b1", 0.5))
+            assert progress_of(await waiting) == 0.5
+
+
+async def test_too_many_connections_of_one_user_are_told_apart() -> None:
+    with Gateway(COURIER_LIMITS='{"service": {"connections": 1}}') as gateway:
+        async with connected(gateway) as client, client.subscribe("backtest.b1", on_gap="fail"):
+            late = client.subscribe("backtest.b1", on_gap="fail")
+            waiting = asyncio.ensure_future(anext(late))
+            await until(lambda: late.last_error is not None)
+            assert isinstance(late.last_error, RateLimitedError)
+            assert late.last_error.message == '"cartographe" has 1 connections, and may have 1'
+            waiting.cancel()
 
 
 async def test_a_refused_subscription_ends(gateway: Gateway) -> None:

@@ -1,0 +1,39 @@
+/** The limiter of one instance: the guarantees of every limiter, and a bound of its memory. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { expect, test } from 'vitest';
+import { memoryLimiter } from '../../src/limits/memory.ts';
+import { describeLimiter } from '../contracts/limiter.ts';
+
+describeLimiter('memory', {
+  open: async () => {
+    const limiter = memoryLimiter();
+    return { ...limiter, [Symbol.asyncDispose]: async () => limiter[Symbol.dispose]() };
+  },
+});
+
+const hourly = [{ limit: 1, periodMs: 3_600_000 }];
+const MIB = 1024 * 1024;
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+
+/** Bytes of the heap that something is in. */
+function heldBytes(): number {
+  collect();
+  return process.memoryUsage().heapUsed;
+}
+
+test('channels without end take no more memory than there is, and those that are charged again and again are kept', () => {
+  using limiter = memoryLimiter({ maxBytes: 2 * MIB });
+  const publish = (channel: string, cost = 1) => limiter.charge([{ key: `channel:${channel}`, rates: hourly, cost }]);
+  publish('global');
+  const before = heldBytes();
+  for (let n = 0; n < 200_000; n += 1) {
+    publish(`backtest.${n}`);
+    if (n % 1000 === 0) publish('global', 0);
+  }
+  expect(heldBytes() - before).toBeLessThan(4 * MIB);
+  expect(publish('global')).toMatchObject({ refusal: { index: 0 } });
+  expect(publish('backtest.199999')).toMatchObject({ refusal: { index: 0 } });
+  expect(publish('backtest.0')).toMatchObject({ refusal: undefined });
+});
