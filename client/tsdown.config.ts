@@ -4,9 +4,9 @@ import { defineConfig } from 'tsdown';
 const TRPC = [/^@trpc\//];
 
 export default defineConfig({
-  entry: { index: 'src/index.ts', react: 'src/react.ts' },
+  entry: { index: 'src/index.ts', node: 'src/node.ts', react: 'src/react.ts' },
   platform: 'neutral',
-  tsconfig: '../tsconfig.client.json',
+  tsconfig: '../tsconfig.client-build.json',
   target: 'es2022',
   dts: true,
   sourcemap: true,
@@ -14,6 +14,7 @@ export default defineConfig({
     // The connection relies on how one version of tRPC's client connects and closes; earlier ones lose calls when a connection
     // is refused. So the package brings that version, and its types are those of whichever version the project has.
     alwaysBundle: TRPC,
+    neverBundle: [/^node:/],
     dts: { neverBundle: TRPC },
     onlyBundle: TRPC,
   },

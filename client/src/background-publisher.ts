@@ -1,86 +1,128 @@
 /**
  * Publishes in the background, so that a slow or absent gateway never delays or breaks the service that publishes.
  *
- * The publisher publishes events one after another, in the order of `submit`, and repeats each until the gateway stores or
- * refuses it. At most `maxQueued` events wait. When more come, the publisher drops events, counts them, and reports each to
- * `onError`. By default it drops the oldest, so that recent events get through.
+ * The publisher publishes events in the order of `submit`, and repeats each until the gateway stores or refuses it. What waits
+ * goes in batches, one after another; a batch that is refused goes again in halves, so that a refused event does not take others
+ * with it. At most `maxQueued` events wait, besides the batch that is being published. When more come, the publisher drops events,
+ * counts them, and reports each to `onError`. By default it drops the oldest, so that recent events get through.
  */
+import { bytesOf, jsonOf, MAX_CALL_BYTES } from './arguments.ts';
 import type { CourierClient } from './client.ts';
 import type { Contract } from './contract.ts';
-import { CourierError } from './errors.ts';
+import { CourierError, courierErrorFrom, invalidArgument, messageOf } from './errors.ts';
 import type { AnyContract, EventDraft, TypeIn } from './events.ts';
-import { inTime, randomKey, sleep } from './retry.ts';
+import { assertOptions, BACKGROUND_CHECKS, CLOSE_CHECKS, METADATA_CHECKS } from './option-checks.ts';
+import { type Publishing, publishingOf } from './publishing.ts';
+import { inTime, orAborted, randomKey, sleep } from './retry.ts';
 
 /** The shortest pause before the publisher repeats a publish that failed. */
 const MIN_PAUSE_MS = 1000;
+/** Events of a batch, at most: the gateway takes no more. */
+const MAX_BATCH = 500;
+const FLUSH_TIMEOUT_MS = 5000;
 
-/** What the publisher queues. */
-type Queued<C extends AnyContract> = EventDraft<TypeIn<C>, C>;
+/** What a caller submits. */
+type Submitted<C extends AnyContract> = EventDraft<TypeIn<C>, C>;
+
+/** An event that waits. */
+interface Queued<C extends AnyContract> {
+  /** What `submit` was given, as it was then. */
+  readonly event: Submitted<C>;
+  /** Its size in a message. */
+  readonly bytes: number;
+  /** What was published directly before, while it is under way. */
+  before: Promise<unknown> | undefined;
+  /** Tells that it is stored, refused or dropped. */
+  readonly settle: () => void;
+}
 
 export interface BackgroundPublisherOptions<C extends AnyContract = Contract> {
   /** Events that may wait; 1,000 by default. */
-  readonly maxQueued?: number;
+  readonly maxQueued?: number | undefined;
   /** Which events to drop when more would wait; the oldest by default. */
-  readonly whenFull?: 'drop-oldest' | 'drop-newest';
+  readonly whenFull?: 'drop-oldest' | 'drop-newest' | undefined;
   /** Called with every event that was dropped (QUEUE_FULL, CLOSED) or refused (BAD_REQUEST, FORBIDDEN ...). Its errors are ignored. */
-  readonly onError?: (error: CourierError, event: Queued<C>) => void;
+  readonly onError?: ((error: CourierError, event: Submitted<C>) => void) | undefined;
 }
 
 export interface BackgroundPublisherCounts {
+  /** Events that the gateway has stored. */
   readonly published: number;
+  /** Events that were dropped, because too many waited or the publisher was closed. */
   readonly dropped: number;
+  /** Events that are invalid, or that the gateway refused for good. */
   readonly refused: number;
-  readonly queued: number;
+  /** Events that wait, with those that are being published. */
+  readonly pending: number;
 }
 
 /** @typeParam C the contract of the client. */
 export class BackgroundPublisher<C extends AnyContract = Contract> implements AsyncDisposable {
-  readonly #client: CourierClient<C>;
+  readonly #publishing: Publishing;
   readonly #options: BackgroundPublisherOptions<C>;
   readonly #queue: Queued<C>[] = [];
   readonly #closed = new AbortController();
+  #isClosing = false;
   #sending: Promise<void> | undefined;
+  #submitted = 0;
   #published = 0;
   #dropped = 0;
   #refused = 0;
 
+  /**
+   * @param client publishes the events; the publisher does not close it. Give the events of a channel to one publisher.
+   * @throws {CourierError} INVALID_ARGUMENT, naming what is wrong.
+   */
   constructor(client: CourierClient<C>, options: BackgroundPublisherOptions<C> = {}) {
-    this.#client = client;
+    assertOptions(options, BACKGROUND_CHECKS);
+    this.#publishing = publishingOf(client);
     this.#options = options;
   }
 
   get counts(): BackgroundPublisherCounts {
-    return { published: this.#published, dropped: this.#dropped, refused: this.#refused, queued: this.#queue.length };
+    const [published, dropped, refused] = [this.#published, this.#dropped, this.#refused];
+    return { published, dropped, refused, pending: this.#submitted - published - dropped - refused };
   }
 
-  /** Queues an event. It never throws and never waits. */
-  submit(event: Queued<C>): void {
-    const { maxQueued = 1000, whenFull = 'drop-oldest' } = this.#options;
-    if (this.#closed.signal.aborted) {
+  /** Queues a copy of an event. It never throws and never waits. */
+  submit(event: Submitted<C>): void {
+    this.#submitted += 1;
+    if (this.#isClosing) {
       this.#drop(event, publisherClosed());
       return;
     }
-    // The event happened now, however late it is published.
-    const metadata = { timestamp: new Date(), ...event.metadata };
-    this.#queue.push({ ...event, metadata, idempotency_key: event.idempotency_key ?? randomKey() });
+    try {
+      this.#queue.push(this.#queued(event));
+    } catch (error) {
+      this.#refuse(event, error instanceof CourierError ? error : invalidArgument('event', messageOf(error), error));
+      return;
+    }
+    const { maxQueued = 1000, whenFull = 'drop-oldest' } = this.#options;
     if (this.#queue.length > maxQueued) {
-      const lost = whenFull === 'drop-oldest' ? this.#queue.shift() : this.#queue.pop();
-      this.#drop(lost as Queued<C>, new CourierError('QUEUE_FULL', `${maxQueued} events wait to be published`));
+      const lost = (whenFull === 'drop-oldest' ? this.#queue.shift() : this.#queue.pop()) as Queued<C>;
+      lost.settle();
+      this.#drop(lost.event, new CourierError('QUEUE_FULL', `${maxQueued} events wait to be published`));
     }
     this.#sending ??= this.#send();
   }
 
-  /** Resolves once no event waits, or after `timeoutMs`, to whether no event waits. */
-  async flush({ timeoutMs = 5000 }: { timeoutMs?: number } = {}): Promise<boolean> {
+  /**
+   * Resolves once no event waits and none is being published, or after `timeoutMs` (5,000 by default), to whether that is so.
+   *
+   * @throws {CourierError} INVALID_ARGUMENT
+   */
+  async flush(options: { readonly timeoutMs?: number | undefined } = {}): Promise<boolean> {
+    const timeoutMs = flushTimeout(options);
     if (this.#sending !== undefined) await inTime(this.#sending, timeoutMs, () => undefined).catch(() => undefined);
     return this.#sending === undefined;
   }
 
-  /** Publishes the events that wait, for up to `timeoutMs`, and drops the rest. The client stays open. */
-  async close({ timeoutMs = 5000 }: { timeoutMs?: number } = {}): Promise<void> {
+  /** Takes no more events, publishes those that wait, for up to `timeoutMs` as `flush`, and drops the rest. The client stays open. */
+  async close(options: { readonly timeoutMs?: number | undefined } = {}): Promise<void> {
+    const timeoutMs = flushTimeout(options);
+    this.#isClosing = true;
     await this.flush({ timeoutMs });
-    this.#closed.abort();
-    for (const event of this.#queue.splice(0)) this.#drop(event, publisherClosed());
+    this.#closed.abort(publisherClosed());
     await this.#sending;
   }
 
@@ -88,48 +130,108 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
     await this.close();
   }
 
+  #queued(given: Submitted<C>): Queued<C> {
+    const { promise, resolve: settle } = Promise.withResolvers<void>();
+    assertOptions(given.metadata ?? {}, METADATA_CHECKS);
+    const json = jsonOf(given.data);
+    // The event happened now, however late it is published.
+    const metadata = { ...given.metadata, timestamp: new Date(given.metadata?.timestamp ?? Date.now()) };
+    const event = { ...given, data: JSON.parse(json), metadata, idempotency_key: given.idempotency_key ?? randomKey() };
+    const bytes = bytesOf(JSON.stringify(event));
+    const before = this.#publishing.hold(event.channel, promise);
+    const queued: Queued<C> = { event, bytes, before, settle };
+    before?.then(() => (queued.before = undefined));
+    return queued;
+  }
+
   async #send(): Promise<void> {
-    for (let event = this.#queue.shift(); event !== undefined; event = this.#queue.shift()) await this.#publish(event);
+    // Events that are submitted together go together.
+    await Promise.resolve();
+    const { signal } = this.#closed;
+    while (this.#queue.length > 0 && !signal.aborted) {
+      const batch = this.#nextBatch();
+      if (batch.length > 0) await this.#publish(batch);
+      else await orAborted(this.#queue[0]?.before as Promise<unknown>, signal).catch(() => undefined);
+    }
+    for (const queued of this.#queue.splice(0)) this.#dropUnstored(queued);
     this.#sending = undefined;
   }
 
-  /** Publishes an event, for as long as it takes: a publish of the client gives up earlier. */
-  async #publish(event: Queued<C>): Promise<void> {
+  /** Takes the first events that wait for nothing and fit one message. */
+  #nextBatch(): Queued<C>[] {
+    let bytes = 0;
+    let count = 0;
+    for (const queued of this.#queue.slice(0, MAX_BATCH)) {
+      // The brackets around the events, and a comma behind each.
+      bytes += queued.bytes + 1;
+      if (queued.before !== undefined || (count > 0 && bytes + 2 > MAX_CALL_BYTES)) break;
+      count += 1;
+    }
+    return this.#queue.splice(0, count);
+  }
+
+  /** Resolves once each event is stored, refused or, when the publisher is closed, dropped. */
+  async #publish(batch: readonly Queued<C>[]): Promise<void> {
+    const error = await this.#stored(batch);
+    if (error === undefined) {
+      this.#published += batch.length;
+      for (const { settle } of batch) settle();
+    } else if (error.code === 'CLOSED') for (const queued of batch) this.#dropUnstored(queued);
+    else if (batch.length > 1) {
+      const half = Math.ceil(batch.length / 2);
+      await this.#publish(batch.slice(0, half));
+      await this.#publish(batch.slice(half));
+    } else {
+      const [{ event, settle }] = batch as [Queued<C>];
+      settle();
+      this.#refuse(event, error);
+    }
+  }
+
+  /** Publishes events for as long as it takes: a publish of the client gives up earlier. Returns why they will not be stored. */
+  async #stored(batch: readonly Queued<C>[]): Promise<CourierError | undefined> {
     const { signal } = this.#closed;
+    const drafts = batch.map(({ event }) => event) as readonly unknown[] as readonly EventDraft[];
     for (;;) {
       try {
-        await this.#client.publishBatch([event], { signal });
-        this.#published += 1;
-        return;
+        signal.throwIfAborted();
+        await this.#publishing.held(drafts, signal);
+        return undefined;
       } catch (thrown) {
-        const error = thrown instanceof CourierError ? thrown : publisherClosed();
-        if (!error.retryable && error.code !== 'TIMEOUT' && error.code !== 'QUEUE_FULL') {
-          this.#fail(event, error);
-          return;
-        }
+        const error = courierErrorFrom(thrown);
+        if (!error.retryable) return error;
         await sleep(Math.max(MIN_PAUSE_MS, error.retryAfterMs ?? 0), signal).catch(() => undefined);
       }
     }
   }
 
-  #fail(event: Queued<C>, error: CourierError): void {
-    if (error.code === 'CLOSED') this.#dropped += 1;
-    else this.#refused += 1;
-    this.#tell(error, event);
+  #dropUnstored({ event, settle }: Queued<C>): void {
+    settle();
+    this.#drop(event, publisherClosed());
   }
 
-  #drop(event: Queued<C>, error: CourierError): void {
+  #drop(event: Submitted<C>, error: CourierError): void {
     this.#dropped += 1;
     this.#tell(error, event);
   }
 
-  #tell(error: CourierError, event: Queued<C>): void {
+  #refuse(event: Submitted<C>, error: CourierError): void {
+    this.#refused += 1;
+    this.#tell(error, event);
+  }
+
+  #tell(error: CourierError, event: Submitted<C>): void {
     try {
       this.#options.onError?.(error, event);
     } catch {
       // The service must not fail for its events.
     }
   }
+}
+
+function flushTimeout(options: { readonly timeoutMs?: number | undefined }): number {
+  assertOptions(options, CLOSE_CHECKS);
+  return options.timeoutMs ?? FLUSH_TIMEOUT_MS;
 }
 
 function publisherClosed(): CourierError {

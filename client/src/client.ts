@@ -1,11 +1,13 @@
 /** The client: one connection, the subscriptions and publishes over it, and the typed tRPC client beneath. */
 import { createTRPCClient, type TRPCClient } from '@trpc/client';
-import { assertFitsMessage, assertOnGap, assertSendable, assertTokenSource, endpointOf } from './arguments.ts';
+import { endpointOf } from './arguments.ts';
+import { Calls } from './calls.ts';
 import { Connection } from './connection.ts';
 import type { ConnectionState } from './connection-state.ts';
-import { Consumer } from './consumer.ts';
+import { Consumer, gapError, type OnGap } from './consumer.ts';
+import { endWith, failWhenAway } from './consumer-ends.ts';
 import { CONTRACT_HASH, type Contract } from './contract.ts';
-import { CourierError, clientClosed, throwCourierError } from './errors.ts';
+import { CourierError, clientClosed } from './errors.ts';
 import type {
   AnyContract,
   ChannelOf,
@@ -21,16 +23,34 @@ import type {
 import { channelNames } from './filter.ts';
 import { links } from './links.ts';
 import { callUser, type Observable } from './observable.ts';
+import {
+  assertArgument,
+  assertOptions,
+  CALL_CHECKS,
+  CLIENT_CHECKS,
+  CLOSE_CHECKS,
+  HISTORY_CHECKS,
+  ITERATION_CHECKS,
+  isChannels,
+  isFunction,
+  isTokenSource,
+  PUBLISH_CHECKS,
+  RETRY_CHECKS,
+  SUBSCRIBE_CHECKS,
+} from './option-checks.ts';
 import type {
+  CallOptions,
   ClientOptionsOf,
   CourierClientOptions,
   HandlerOptions,
   HistoryOptions,
+  IterationOptions,
   PublishOptions,
   Selected,
   Subscribe,
 } from './options.ts';
-import { attempt, inTime, orAborted, RETRY_DEFAULTS, type RetryOptions, randomKey } from './retry.ts';
+import { keepPublishing, Publishing } from './publishing.ts';
+import { after, orAborted, RETRY_DEFAULTS } from './retry.ts';
 import type { AppRouter, RouterOf } from './router.ts';
 import { SharedSubscriptions } from './shared-subscriptions.ts';
 import { EventIterator, subscriptionOf } from './subscription.ts';
@@ -48,39 +68,42 @@ const DEFAULTS = {
  * A client of Courier.
  *
  * Subscriptions survive lost connections. Each receives every event once, in order, or reports a gap. An event whose publish
- * resolved is stored; a publish that failed or timed out may be repeated with its idempotency key.
+ * resolved is stored; a publish that failed or timed out may be repeated with its idempotency key. An option that is wrong is refused
+ * with INVALID_ARGUMENT, which names it.
  *
  * @typeParam C the contract of the gateway, such as `typeof contract`; the package's own by default.
  */
 export class CourierClient<C extends AnyContract = Contract> implements AsyncDisposable {
   /** tRPC's own client, over the same connection: every procedure of the router, typed. */
   readonly trpc: TRPCClient<RouterOf<C>>;
-  /** The same, for what the client itself calls. */
-  readonly #trpc: TRPCClient<AppRouter>;
   readonly #options: CourierClientOptions;
-  readonly #retry: RetryOptions;
   readonly #tokens: Tokens;
   readonly #connection: Connection;
   readonly #subscriptions: SharedSubscriptions;
   readonly #consumers = new Set<Consumer>();
   readonly #closing = new AbortController();
-  readonly #publishing = new Set<Promise<unknown>>();
+  readonly #calls: Calls;
+  readonly #publishing: Publishing;
 
   /** Connects when something needs a connection. @throws {CourierError} INVALID_ARGUMENT, naming what is wrong. */
   constructor(options: ClientOptionsOf<C>) {
+    assertOptions(options, CLIENT_CHECKS);
     const url = endpointOf(options.url);
-    assertTokenSource(options.token);
-    assertOnGap(options.onGap);
+    assertArgument('token', options.token, isTokenSource);
+    assertOptions(options.retry ?? {}, RETRY_CHECKS);
     this.#options = options;
-    this.#retry = { ...RETRY_DEFAULTS, ...options.retry };
-    this.#tokens = new Tokens(options.token, Math.min(options.timeoutMs ?? DEFAULTS.timeoutMs, DEFAULTS.connectTimeoutMs));
-    const onRetry = (error: CourierError) => this.#onRetry(error);
-    const { contractHash = CONTRACT_HASH } = options;
-    this.#connection = new Connection({ url, contractHash, tokens: this.#tokens, retry: this.#retry, trpc: () => this.#trpc, onRetry });
-    this.#trpc = createTRPCClient<AppRouter>({ links: links(this.#connection) });
+    const { timeoutMs = DEFAULTS.timeoutMs, maxPendingPublishes = DEFAULTS.maxPendingPublishes, contractHash = CONTRACT_HASH } = options;
+    const retry = { ...RETRY_DEFAULTS, ...options.retry };
+    const onRetry = (error: CourierError) => callUser(() => options.onRetry?.(error));
+    this.#tokens = new Tokens(options.token, Math.min(timeoutMs, DEFAULTS.connectTimeoutMs));
+    this.#connection = new Connection({ url, contractHash, tokens: this.#tokens, retry, trpc: () => trpc, onRetry });
+    const trpc = createTRPCClient<AppRouter>({ links: links(this.#connection) });
     // Which procedures there are is known to the compiler only.
-    this.trpc = this.#trpc as unknown as TRPCClient<RouterOf<C>>;
-    this.#subscriptions = new SharedSubscriptions({ trpc: this.#trpc, retry: this.#retry, onRetry });
+    this.trpc = trpc as unknown as TRPCClient<RouterOf<C>>;
+    this.#subscriptions = new SharedSubscriptions({ trpc, retry, onRetry });
+    this.#calls = new Calls({ connection: this.#connection, trpc, retry, timeoutMs, closing: this.#closing.signal, onRetry });
+    this.#publishing = new Publishing(this.#calls, this.#connection, maxPendingPublishes);
+    keepPublishing(this, this.#publishing);
   }
 
   /** The state of the connection. */
@@ -91,14 +114,18 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
   /**
    * Connects now: ends a delay before the next attempt, and lifts a refusal.
    *
+   * @param options `timeoutMs`: 10,000 by default.
    * @returns when the gateway has accepted the client.
-   * @throws {CourierError} the gateway's refusal; UNREACHABLE when the client did not reach the gateway in time, and keeps trying
-   * until `close()`; CLOSED. Or the signal's reason.
+   * @throws {CourierError} the gateway's refusal; UNREACHABLE when the client did not reach the gateway in time, TIMEOUT when the
+   * gateway did not answer in time; it keeps trying until `close()`. CLOSED. Or the signal's reason.
    */
-  async connect({ timeoutMs = DEFAULTS.connectTimeoutMs, signal }: { timeoutMs?: number; signal?: AbortSignal } = {}): Promise<void> {
+  async connect(options: CallOptions = {}): Promise<void> {
+    assertOptions(options, CALL_CHECKS);
+    const { timeoutMs = DEFAULTS.connectTimeoutMs, signal } = options;
+    const wasReached = this.#connection.watch();
     this.#connection.connect();
     const settled = Promise.withResolvers<void>();
-    const timer = setTimeout(() => settled.reject(this.#unreached(timeoutMs)), timeoutMs);
+    const stopWaiting = after(timeoutMs, () => settled.reject(this.#connection.outOfTime('connect', timeoutMs, wasReached())));
     const check = (state: ConnectionState) => {
       if (state.status === 'connected') settled.resolve();
       else if (state.status === 'refused') settled.reject(state.error);
@@ -109,20 +136,23 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
     try {
       await (signal === undefined ? settled.promise : orAborted(settled.promise, signal));
     } finally {
-      clearTimeout(timer);
+      stopWaiting();
       stop();
     }
   }
 
   /**
-   * Gives the connection another token, and reconnects after a refusal.
+   * Gives the connection another token, and reconnects after a refusal. Without a connection, the next one has the token.
    *
-   * @throws {CourierError} UNAUTHORIZED when the gateway does not accept the token for this connection: it is invalid, or of another `sub`.
+   * @throws {CourierError} UNAUTHORIZED when the gateway does not accept the token for this connection: it is invalid, or of another
+   * `sub`; TIMEOUT, CLOSED. Or the signal's reason.
    */
-  async setToken(token: TokenSource): Promise<void> {
+  async setToken(token: TokenSource, options: CallOptions = {}): Promise<void> {
+    assertArgument('token', token, isTokenSource);
+    assertOptions(options, CALL_CHECKS);
     const before = this.#tokens.reset(token);
     try {
-      await this.#connection.renew();
+      await this.#calls.attempt('setToken', options, () => this.#connection.renew());
     } catch (error) {
       // The next connection must not use a token that the gateway has refused.
       if (error instanceof CourierError && !error.retryable) this.#tokens.reset(before);
@@ -133,6 +163,7 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
   /** Subscribes; see `Subscribe`. */
   readonly subscribe: Subscribe<C> = ((channels: string | readonly string[], ...rest: unknown[]) => {
     const [first, options] = rest as [first?: Handler | AnySubscribeOptions, options?: AnySubscribeOptions];
+    if (options !== undefined) assertArgument('handler', first, isFunction);
     if (typeof first !== 'function') return new EventIterator(this.#consume(channels, first));
     return subscriptionOf(this.#consume(channels, options), first, options?.onError);
   }) as unknown as Subscribe<C>;
@@ -143,7 +174,7 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
    *
    * @returns the receipt: the event is stored.
    * @throws {CourierError} BAD_REQUEST, FORBIDDEN, PAYLOAD_TOO_LARGE, UNAUTHORIZED; TIMEOUT (repeat it with its
-   * `idempotencyKey`); QUEUE_FULL, CLOSED. Or the signal's reason.
+   * `idempotencyKey`), UNREACHABLE (nothing was stored); QUEUE_FULL, CLOSED. Or the signal's reason.
    */
   async publish<const T extends TypeIn<C>>(
     channel: ChannelOf<T, C>,
@@ -151,24 +182,17 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
     data: EventInput<T, C>,
     options: PublishOptions = {},
   ): Promise<Receipt<T>> {
+    assertOptions(options, PUBLISH_CHECKS);
     const { timestamp, correlationId, userId, traceparent, idempotencyKey } = options;
     const metadata: DraftMetadata = { timestamp, correlation_id: correlationId, user_id: userId, traceparent };
     const draft = { channel, type, data, metadata, idempotency_key: idempotencyKey } as unknown as EventDraft;
-    const [receipt] = await this.#publish([draft], options, async ([keyed], signal) => [
-      await this.#trpc.events.publish.mutate(keyed as EventDraft, { signal }),
-    ]);
-    return receipt as Receipt<string> as Receipt<T>;
+    return (await this.#publishing.one(draft, options)) as Receipt<string> as Receipt<T>;
   }
 
   /** Publishes up to 500 events, all or none, in their order. Otherwise it does what `publish` does. */
-  async publishBatch(
-    drafts: readonly EventDraft<TypeIn<C>, C>[],
-    options: Pick<PublishOptions, 'signal' | 'timeoutMs'> = {},
-  ): Promise<Receipt<TypeIn<C>>[]> {
-    const send = (keyed: readonly EventDraft[], signal: AbortSignal) => this.#trpc.events.publishBatch.mutate([...keyed], { signal });
-    return (await this.#publish(drafts as readonly unknown[] as readonly EventDraft[], options, send)) as Receipt<string>[] as Receipt<
-      TypeIn<C>
-    >[];
+  async publishBatch(drafts: readonly EventDraft<TypeIn<C>, C>[], options: CallOptions = {}): Promise<Receipt<TypeIn<C>>[]> {
+    const receipts = await this.#publishing.batch(drafts as readonly unknown[] as readonly EventDraft[], options);
+    return receipts as Receipt<string>[] as Receipt<TypeIn<C>>[];
   }
 
   /**
@@ -178,8 +202,10 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
    */
   async history<const P extends string, const T extends EventOn<P, C>['type'] = EventOn<P, C>['type']>(
     channels: Channels<P, C> | readonly Channels<P, C>[],
-    { types, order, after, before, limit, signal }: HistoryOptions<T> = {},
+    options: HistoryOptions<T> = {},
   ): Promise<HistoryPage<Selected<P, T, C>>> {
+    assertOptions(options, HISTORY_CHECKS);
+    const { types, order, after, before, limit } = options;
     const input = {
       channels: [...channelNames(channels)],
       types: types && ([...types] as string[] as TypeIn<Contract>[]),
@@ -188,18 +214,36 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
       before,
       limit,
     };
-    const page = await this.#attempt('history', { signal }, (ended) => this.#trpc.events.history.query(input, { signal: ended }));
+    const { trpc } = this.#calls;
+    const page = await this.#calls.attempt('history', options, (signal) => trpc.events.history.query(input, { signal }));
     return page as unknown as HistoryPage<Selected<P, T, C>>;
   }
 
   /**
-   * Ends the subscriptions, waits for the answers to running publishes, and closes the connection. A publish without an answer
-   * within `timeoutMs` fails with CLOSED.
+   * Iterates over the stored events, oldest first, page after page, up to the present.
+   *
+   * @throws {CourierError} INVALID_ARGUMENT, at once. The iterator throws GAP when events are missing and `onGap` is 'fail', and
+   * what `history` throws.
    */
-  async close({ timeoutMs = DEFAULTS.closeTimeoutMs }: { timeoutMs?: number } = {}): Promise<void> {
+  iterateHistory<const P extends string, const T extends EventOn<P, C>['type'] = EventOn<P, C>['type']>(
+    channels: Channels<P, C> | readonly Channels<P, C>[],
+    options: IterationOptions<T> = {},
+  ): AsyncGenerator<Selected<P, T, C>, void, undefined> {
+    assertArgument('channels', channels, isChannels);
+    assertOptions(options, ITERATION_CHECKS);
+    const { pageSize: limit, onGap = this.#onGap, ...rest } = options;
+    return this.#pages(channels, { ...rest, limit }, onGap);
+  }
+
+  /**
+   * Ends the subscriptions, waits for the answers to running publishes, and closes the connection. A publish without an answer
+   * within `timeoutMs` (5,000 by default) fails with CLOSED. Close a background publisher first: what waits there is dropped.
+   */
+  async close(options: { readonly timeoutMs?: number | undefined } = {}): Promise<void> {
+    assertOptions(options, CLOSE_CHECKS);
     this.#closing.abort(clientClosed());
     for (const consumer of [...this.#consumers]) consumer.end();
-    await inTime(Promise.allSettled(this.#publishing), timeoutMs, clientClosed).catch(() => undefined);
+    await this.#publishing.settled(options.timeoutMs ?? DEFAULTS.closeTimeoutMs);
     await this.#connection.close();
   }
 
@@ -207,11 +251,33 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
     await this.close();
   }
 
+  /** What to do about gaps where nobody has chosen for a single subscription. */
+  get #onGap(): OnGap {
+    return this.#options.onGap ?? 'fail';
+  }
+
+  async *#pages<const P extends string, const T extends EventOn<P, C>['type']>(
+    channels: Channels<P, C> | readonly Channels<P, C>[],
+    options: HistoryOptions<T>,
+    onGap: OnGap,
+  ): AsyncGenerator<Selected<P, T, C>, void, undefined> {
+    let { after } = options;
+    for (let hasMore = true; hasMore; ) {
+      const page = await this.history<P, T>(channels, { ...options, after });
+      if (page.gap !== null) {
+        if (onGap === 'fail') throw gapError(page.gap);
+        if (onGap !== 'continue') await onGap(page.gap);
+      }
+      yield* page.events;
+      ({ next: after, has_more: hasMore } = page);
+    }
+  }
+
   #consume(channels: string | readonly string[], options: AnySubscribeOptions = {}): Consumer {
     this.#closing.signal.throwIfAborted();
-    const onGap = options.onGap ?? this.#options.onGap ?? 'fail';
-    assertOnGap(onGap);
-    const { types, from = 'now', lastEventId, cursor, signal, maxBufferedEvents = DEFAULTS.maxBufferedEvents } = options;
+    assertOptions(options, SUBSCRIBE_CHECKS);
+    const { types, from = 'now', lastEventId, onGap = this.#onGap, cursor, signal } = options;
+    const { maxBufferedEvents = DEFAULTS.maxBufferedEvents } = options;
     const filter = { channels: channelNames(channels), types, from };
     const attach = (consumer: Consumer) => this.#subscriptions.attach(consumer);
     const consumer = new Consumer({ filter, onGap, lastEventId, cursor, maxBufferedEvents, attach });
@@ -222,73 +288,9 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
       const { refusal } = this.#connection;
       endWith(consumer, refusal, () => consumer.fail(refusal.reason));
     }
+    const { giveUpAfter = Number.POSITIVE_INFINITY } = this.#options;
+    failWhenAway(consumer, this.#connection, giveUpAfter);
     return consumer;
-  }
-
-  async #publish(
-    drafts: readonly EventDraft[],
-    { signal, timeoutMs }: Pick<PublishOptions, 'signal' | 'timeoutMs'>,
-    send: (keyed: readonly EventDraft[], signal: AbortSignal) => Promise<Receipt[]>,
-  ): Promise<Receipt[]> {
-    for (const draft of drafts) assertSendable(draft.data);
-    const keyed = drafts.map((draft) => ({ ...draft, idempotency_key: draft.idempotency_key ?? randomKey() }));
-    assertFitsMessage(keyed);
-    const idempotencyKey = keyed.length === 1 ? keyed[0]?.idempotency_key : undefined;
-    const { maxPendingPublishes = DEFAULTS.maxPendingPublishes } = this.#options;
-    if (this.#publishing.size >= maxPendingPublishes) {
-      throw new CourierError('QUEUE_FULL', `${maxPendingPublishes} publishes wait for their answers`);
-    }
-    const publishing = this.#attempt('publish', { signal, timeoutMs }, (ended) => send(keyed, ended));
-    this.#publishing.add(publishing);
-    try {
-      return await publishing;
-    } catch (error) {
-      throw error instanceof CourierError ? this.#explained(error, idempotencyKey) : error;
-    } finally {
-      this.#publishing.delete(publishing);
-    }
-  }
-
-  #attempt<T>(
-    what: string,
-    { signal, timeoutMs = this.#options.timeoutMs ?? DEFAULTS.timeoutMs }: Pick<PublishOptions, 'signal' | 'timeoutMs'>,
-    call: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
-    const once = (ended: AbortSignal) => call(ended).catch(throwCourierError);
-    return attempt(once, {
-      what,
-      timeoutMs,
-      retry: this.#retry,
-      signal,
-      giveUp: this.#closing.signal,
-      obstacle: () => this.#obstacle(),
-      onRetry: (error) => this.#onRetry(error),
-    });
-  }
-
-  #onRetry(error: CourierError): void {
-    callUser(() => this.#options.onRetry?.(error));
-  }
-
-  /** Explains a refused input: its form may be right in the client's version of the contract. */
-  #explained(error: CourierError, idempotencyKey: string | undefined): CourierError {
-    const state = this.#connection.state.get();
-    if (error.code !== 'BAD_REQUEST' || state.status !== 'connected' || state.contract.same) return error.with({ idempotencyKey });
-    const { client, gateway } = state.contract;
-    const hint = `mend what \`issues\` names; this client was made from contract ${client}, the gateway from ${gateway}: bring both to one version`;
-    return error.with({ idempotencyKey, hint });
-  }
-
-  /** The reason why there is no connection. */
-  #obstacle(): CourierError | undefined {
-    const state = this.#connection.state.get();
-    return state.status === 'connecting' ? state.error : undefined;
-  }
-
-  #unreached(timeoutMs: number): CourierError {
-    const cause = this.#obstacle();
-    const why = cause === undefined ? '' : `: ${cause.message}`;
-    return new CourierError('UNREACHABLE', `not connected within ${timeoutMs} ms${why}`, { cause });
   }
 }
 
@@ -298,14 +300,3 @@ export type AnyCourierClient = CourierClient<any>;
 
 type Handler = (event: never) => unknown;
 type AnySubscribeOptions = HandlerOptions<string>;
-
-/** Calls `end` when the signal aborts, or at once when it has aborted, unless the consumer ends first. */
-function endWith(consumer: Consumer, signal: AbortSignal | undefined, end: () => void): void {
-  if (signal === undefined) return;
-  if (signal.aborted) {
-    end();
-    return;
-  }
-  signal.addEventListener('abort', end, { once: true });
-  consumer.onEnd(() => signal.removeEventListener('abort', end));
-}

@@ -10,7 +10,7 @@ import { createWSClient, type TRPCClient } from '@trpc/client';
 import { ERROR_CODES } from '../../src/contract/codes.ts';
 import type { ConnectionState } from './connection-state.ts';
 import {
-  type CourierError,
+  CourierError,
   clientClosed,
   closeError,
   closeMeaning,
@@ -54,6 +54,8 @@ export class Connection {
   readonly state = new Value<ConnectionState>({ status: 'idle' });
   readonly #options: ConnectionOptions;
   #socket: SocketClient | undefined;
+  /** How often a socket has opened. */
+  #openings = 0;
   /** Attempts since the gateway last accepted the client. */
   #attempt = 0;
   /** The last attempt whose failure, or whose lost connection, was noted. */
@@ -79,6 +81,28 @@ export class Connection {
   /** Aborts with a CourierError when the gateway refuses the client, or the client is closed. */
   get refusal(): AbortSignal {
     return this.#refusal.signal;
+  }
+
+  /** Begins to watch whether anything may be sent. Returns the function that says whether the socket was open since. */
+  watch(): () => boolean {
+    const openings = this.#openings;
+    const wasOpen = this.#socket?.connection?.ws.readyState === WebSocket.OPEN;
+    return () => wasOpen || this.#openings > openings;
+  }
+
+  /**
+   * The error of what had no answer in time.
+   *
+   * @param wasReached whether the gateway may have had the call: TIMEOUT; otherwise UNREACHABLE.
+   */
+  outOfTime(what: string, timeoutMs: number, wasReached: boolean, last?: CourierError): CourierError {
+    const state = this.state.get();
+    const cause = (state.status === 'connecting' ? state.error : undefined) ?? last;
+    // An UNREACHABLE says no more than the message does.
+    const why = cause === undefined || cause.code === 'UNREACHABLE' ? '' : `: ${cause.message}`;
+    const { url } = this.#options;
+    if (wasReached) return new CourierError('TIMEOUT', `${what}: no answer from ${url} within ${timeoutMs} ms${why}`, { cause });
+    return new CourierError('UNREACHABLE', `${what}: ${url} was not reached within ${timeoutMs} ms${why}`, { cause });
   }
 
   /** tRPC's client; opens the connection when there is none yet. @throws {CourierError} CLOSED */
@@ -163,7 +187,10 @@ export class Connection {
       WebSocket: CourierWebSocket,
       retryDelayMs: () => 0,
       keepAlive: KEEP_ALIVE,
-      onOpen: () => void this.#introduce(),
+      onOpen: () => {
+        this.#openings += 1;
+        void this.#introduce();
+      },
     });
     socket.connectionState.subscribe({
       next: ({ state, error }) => {

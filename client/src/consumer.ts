@@ -165,10 +165,8 @@ export class Consumer {
 
   async #gap(gap: Gap): Promise<void> {
     const { onGap } = this.#options;
-    if (onGap === 'fail') {
-      const message = `events after ${gap.requested} are missing (${gap.reason}); what follows begins after ${gap.resumed_from}`;
-      this.abandon(new CourierError('GAP', message, { gap }));
-    } else if (onGap !== 'continue') await this.#own(() => onGap(gap));
+    if (onGap === 'fail') this.abandon(gapError(gap));
+    else if (onGap !== 'continue') await this.#own(() => onGap(gap));
   }
 
   /** Saves the position, also of a consumer that has ended: nobody may receive a handled event again. */
@@ -190,4 +188,9 @@ export class Consumer {
     this.#wake?.();
     this.#wake = undefined;
   }
+}
+
+export function gapError(gap: Gap): CourierError {
+  const message = `events after ${gap.requested} are missing (${gap.reason}); what follows begins after ${gap.resumed_from}`;
+  return new CourierError('GAP', message, { gap });
 }

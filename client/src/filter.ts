@@ -1,4 +1,5 @@
 /** What a subscription selects, and where it starts without a position. Subscriptions with equal filters share their work. */
+import { assertArgument, isChannels } from './option-checks.ts';
 
 export interface Filter {
   /** Names and patterns. */
@@ -8,7 +9,9 @@ export interface Filter {
   readonly from: 'now' | 'earliest';
 }
 
+/** @throws {CourierError} INVALID_ARGUMENT */
 export function channelNames(channels: string | readonly string[]): readonly string[] {
+  assertArgument('channels', channels, isChannels);
   return typeof channels === 'string' ? [channels] : [...channels];
 }
 

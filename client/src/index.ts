@@ -27,10 +27,12 @@ export type {
 } from './events.ts';
 export type { Observable } from './observable.ts';
 export type {
+  CallOptions,
   ClientOptionsOf,
   CourierClientOptions,
   HandlerOptions,
   HistoryOptions,
+  IterationOptions,
   PublishOptions,
   Subscribe,
   SubscribeOptions,

@@ -21,13 +21,18 @@ export interface CourierClientOptions {
    */
   readonly contractHash?: string | null | undefined;
   /** The delays between attempts; by default 250 ms growing to 30 s, and a second more when the gateway asks for a delay. */
-  readonly retry?: Partial<RetryOptions>;
-  /** The time for all attempts of one publish, or of one read of the history; 30,000 by default. */
-  readonly timeoutMs?: number;
+  readonly retry?: Partial<RetryOptions> | undefined;
+  /** The time for all attempts of one publish, read of the history, or `setToken`; 30,000 by default. Infinity: no limit. */
+  readonly timeoutMs?: number | undefined;
+  /**
+   * How long subscriptions wait for a gateway that does not answer, in ms, before they end with UNREACHABLE; for ever by default.
+   * It counts from the loss of the connection, or from `subscribe` where there is none.
+   */
+  readonly giveUpAfter?: number | undefined;
   /** Publishes that may wait for answers; the client refuses more with QUEUE_FULL. 1,000 by default. */
-  readonly maxPendingPublishes?: number;
+  readonly maxPendingPublishes?: number | undefined;
   /** Called with each failure after which the client tries again. */
-  readonly onRetry?: (error: CourierError) => void;
+  readonly onRetry?: ((error: CourierError) => void) | undefined;
 }
 
 /** What a client of the contract `C` is made with. */
@@ -86,7 +91,14 @@ export interface Subscribe<C extends AnyContract = Contract> {
   ): EventIterator<Selected<P, T, C>>;
 }
 
-export interface PublishOptions {
+export interface CallOptions {
+  /** Ends the wait for the answer; the gateway may do what it was asked to all the same. */
+  readonly signal?: AbortSignal | undefined;
+  /** The time for all attempts together, in ms; the client's by default. Infinity: no limit. */
+  readonly timeoutMs?: number | undefined;
+}
+
+export interface PublishOptions extends CallOptions {
   /** When the event happened; the time of publishing when absent. */
   readonly timestamp?: Date | undefined;
   /** Groups the events of one piece of work, across services. */
@@ -97,13 +109,9 @@ export interface PublishOptions {
   readonly traceparent?: string | undefined;
   /** A publish that is repeated with the same key within 24 h is stored once. Made by the client when absent. */
   readonly idempotencyKey?: string | undefined;
-  /** Ends the wait for the answer; the gateway may store the event all the same. */
-  readonly signal?: AbortSignal | undefined;
-  /** The time for all attempts together; the client's by default. */
-  readonly timeoutMs?: number | undefined;
 }
 
-export interface HistoryOptions<T extends string = TypeIn<Contract>> {
+export interface HistoryOptions<T extends string = TypeIn<Contract>> extends CallOptions {
   readonly types?: readonly T[] | undefined;
   /** Which events come first; the oldest by default. */
   readonly order?: 'oldest' | 'newest' | undefined;
@@ -113,5 +121,15 @@ export interface HistoryOptions<T extends string = TypeIn<Contract>> {
   readonly before?: string | undefined;
   /** Events in the page, 100 by default and 1,000 at most. */
   readonly limit?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
+}
+
+/** `timeoutMs` is for each page. */
+export interface IterationOptions<T extends string = TypeIn<Contract>> extends CallOptions {
+  readonly types?: readonly T[] | undefined;
+  /** A position. The iteration starts after it; at the oldest stored event when absent. */
+  readonly after?: string | undefined;
+  /** Events that are read at once, 100 by default and 1,000 at most. */
+  readonly pageSize?: number | undefined;
+  /** What to do when events are missing: what the client's option says by default. */
+  readonly onGap?: OnGap | undefined;
 }

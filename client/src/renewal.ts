@@ -1,14 +1,12 @@
 /** Renews a token before it expires, and repeats an attempt that failed. */
 import { type CourierError, courierErrorFrom } from './errors.ts';
-import { jitter, type RetryOptions, sleep } from './retry.ts';
+import { jitter, MAX_TIMER_MS, type RetryOptions, sleep } from './retry.ts';
 import type { Tokens } from './token.ts';
 
 /** The part of a token's time that is left when the client renews it. */
 const RENEWAL_SHARE = 0.2;
 /** The earliest renewal before a token's end, in ms. */
 const MAX_RENEWAL_MS = 60_000;
-/** The longest delay of a timer, in ms. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export interface RenewalOptions {
   readonly tokens: Pick<Tokens, 'renewable'>;

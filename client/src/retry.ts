@@ -28,6 +28,16 @@ export function randomKey(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
+/** The longest delay of a timer, in ms: 24.8 days. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** Calls `late` after `ms`, and never for more than a timer can wait. Returns the function that prevents the call. */
+export function after(ms: number, late: () => void): () => void {
+  if (ms > MAX_TIMER_MS) return () => undefined;
+  const timer = setTimeout(late, ms);
+  return () => clearTimeout(timer);
+}
+
 /** Resolves after `ms`; rejects with the signal's reason as soon as it aborts. */
 export function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -39,10 +49,13 @@ export function sleep(ms: number, signal: AbortSignal): Promise<void> {
       clearTimeout(timer);
       reject(signal.reason);
     };
-    const timer = setTimeout(() => {
-      signal.removeEventListener('abort', onAbort);
-      resolve();
-    }, ms);
+    const timer = setTimeout(
+      () => {
+        signal.removeEventListener('abort', onAbort);
+        resolve();
+      },
+      Math.min(ms, MAX_TIMER_MS),
+    );
     signal.addEventListener('abort', onAbort, { once: true });
   });
 }
@@ -60,11 +73,11 @@ export function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<
 /** Rejects with the reason that `late` gives when `promise` does not settle in time. */
 export async function inTime<T>(promise: Promise<T>, timeoutMs: number, late: () => unknown): Promise<T> {
   const timeUp = new AbortController();
-  const timer = setTimeout(() => timeUp.abort(late()), timeoutMs);
+  const stop = after(timeoutMs, () => timeUp.abort(late()));
   try {
     return await orAborted(promise, timeUp.signal);
   } finally {
-    clearTimeout(timer);
+    stop();
   }
 }
 
@@ -76,10 +89,8 @@ export interface AttemptOptions {
   readonly signal: AbortSignal | undefined;
   /** Forbids further attempts; the running one may finish. */
   readonly giveUp: AbortSignal;
-  /** The name of the call, for errors. */
-  readonly what: string;
-  /** The reason why the client cannot send anything at the moment. */
-  readonly obstacle: () => CourierError | undefined;
+  /** The error when the time is over, or would be before the next attempt. @param last the failure of the last attempt. */
+  readonly outOfTime: (last: CourierError | undefined) => CourierError;
   /** Called with each failure after which the client tries again. */
   readonly onRetry: (error: CourierError) => void;
 }
@@ -88,19 +99,15 @@ export interface AttemptOptions {
  * Repeats `call` until it succeeds, as long as its errors are retryable.
  *
  * @param call makes one attempt; it must hear the signal, and fail with CourierErrors.
- * @throws {CourierError} the error that is not retryable, or not in time; TIMEOUT, whose cause is the obstacle or the last failure. Or a
- * signal's reason.
+ * @throws {CourierError} the error that is not retryable; what the gateway answered last, when the next attempt would be too late;
+ * `outOfTime`. Or a signal's reason.
  */
 export async function attempt<T>(call: (signal: AbortSignal) => Promise<T>, options: AttemptOptions): Promise<T> {
-  const { retry, timeoutMs, giveUp, what, obstacle, onRetry } = options;
+  const { retry, timeoutMs, giveUp, outOfTime, onRetry } = options;
   const deadline = performance.now() + timeoutMs;
   const timeout = new AbortController();
   let last: CourierError | undefined;
-  const timer = setTimeout(() => {
-    const cause = obstacle() ?? last;
-    const why = cause === undefined ? '' : `: ${cause.message}`;
-    timeout.abort(new CourierError('TIMEOUT', `${what}: no answer within ${timeoutMs} ms${why}`, { cause }));
-  }, timeoutMs);
+  const stop = after(timeoutMs, () => timeout.abort(outOfTime(last)));
   const signal = options.signal === undefined ? timeout.signal : AbortSignal.any([options.signal, timeout.signal]);
   const mayWait = AbortSignal.any([signal, giveUp]);
   try {
@@ -112,13 +119,12 @@ export async function attempt<T>(call: (signal: AbortSignal) => Promise<T>, opti
         if (signal.aborted || !(error instanceof CourierError) || !error.retryable) throw error;
         last = error;
         const delayMs = retryDelayMs(error, retry, count);
-        // The next attempt would be too late.
-        if (performance.now() + delayMs >= deadline) throw error;
+        if (performance.now() + delayMs >= deadline) throw error.code === 'UNREACHABLE' ? outOfTime(error) : error;
         if (!giveUp.aborted) onRetry(error);
         await sleep(delayMs, mayWait);
       }
     }
   } finally {
-    clearTimeout(timer);
+    stop();
   }
 }

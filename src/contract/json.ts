@@ -51,6 +51,13 @@ export function findFault(value: unknown, budget: NodeBudget = callBudget()): Fa
   return { path: tooLarge ? [] : walk.pathBack.reverse(), message, tooLarge };
 }
 
+/** Is the fault a value that JSON has no form for, which no message can carry? */
+export function isNoJson({ message }: Fault): boolean {
+  return message === NOT_FINITE || message.startsWith(NOT_JSON);
+}
+
+const NOT_JSON = 'must be JSON';
+const NOT_FINITE = 'must be a finite number';
 const TOO_LARGE = `must be at most ${MAX_DATA_BYTES} bytes as JSON`;
 const TOO_MANY = `brings the call to more than ${MAX_CALL_NODES} values`;
 const TOO_DEEP = `must not be nested deeper than ${MAX_JSON_DEPTH} levels`;
@@ -84,11 +91,11 @@ class Walk {
         return this.#count(4);
       case 'number':
         if (Math.abs(value) <= Number.MAX_SAFE_INTEGER) return this.#count(1);
-        return Number.isFinite(value) ? INEXACT : 'must be a finite number';
+        return Number.isFinite(value) ? INEXACT : NOT_FINITE;
       case 'object':
         return value === null ? this.#count(4) : this.#faultWithin(value, depth);
       default:
-        return `must be JSON, not ${typeof value}`;
+        return `${NOT_JSON}, not ${typeof value}`;
     }
   }
 
@@ -96,7 +103,7 @@ class Walk {
     if (depth >= MAX_JSON_DEPTH) return TOO_DEEP;
     if (Array.isArray(value)) return this.#count(2) ?? this.#faultInList(value, depth + 1);
     const prototype: unknown = Object.getPrototypeOf(value);
-    if (prototype !== Object.prototype && prototype !== null) return 'must be JSON, not an instance of a class';
+    if (prototype !== Object.prototype && prototype !== null) return `${NOT_JSON}, not an instance of a class`;
     return this.#count(2) ?? this.#faultInRecord(value as Readonly<Record<string, unknown>>, depth + 1);
   }
 

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { BackgroundPublisher, CourierClient, type CourierError, type EventDraft } from '../../client/src/index.ts';
 import { startGateway } from '../helpers/gateway.ts';
 import { progressOf } from '../helpers/samples.ts';
+import { gatewayThat } from './publishes.ts';
 
 const QUICK = { minDelayMs: 5, maxDelayMs: 20, busyDelayMs: 5 };
 
@@ -34,7 +35,7 @@ test('publishes in order, with the time at which events were handed in', async (
   for (let bar = 0; bar < 50; bar += 1) publisher.submit(progress(bar));
   const after = Date.now();
   expect(await publisher.flush()).toBe(true);
-  expect(publisher.counts).toEqual({ published: 50, dropped: 0, refused: 0, queued: 0 });
+  expect(publisher.counts).toEqual({ published: 50, dropped: 0, refused: 0, pending: 0 });
   const { events } = await client.history('backtest.b1');
   expect(events.map(({ data }) => 'bars_processed' in data && data.bars_processed)).toEqual(Array.from({ length: 50 }, (_, bar) => bar));
   const times = events.map(({ metadata }) => metadata.timestamp.getTime());
@@ -63,21 +64,18 @@ test('while the gateway is away the oldest events are dropped beyond the bound, 
   {
     const { client, lost, publisher } = away({ maxQueued: 3 });
     for (let bar = 0; bar < 6; bar += 1) publisher.submit(progress(bar));
-    // The first is being published.
-    expect(lost).toEqual([
-      { code: 'QUEUE_FULL', bars: 1 },
-      { code: 'QUEUE_FULL', bars: 2 },
-    ]);
+    expect(lost).toEqual([0, 1, 2].map((bars) => ({ code: 'QUEUE_FULL', bars })));
+    expect(publisher.counts).toEqual({ published: 0, dropped: 3, refused: 0, pending: 3 });
     expect(await publisher.flush({ timeoutMs: 30 })).toBe(false);
     await publisher.close({ timeoutMs: 1 });
-    expect(publisher.counts).toEqual({ published: 0, dropped: 6, refused: 0, queued: 0 });
+    expect(publisher.counts).toEqual({ published: 0, dropped: 6, refused: 0, pending: 0 });
     publisher.submit(progress(7));
-    expect(lost.slice(2).map(({ code }) => code)).toEqual(Array(5).fill('CLOSED'));
+    expect(lost.slice(3).map(({ code }) => code)).toEqual(Array(4).fill('CLOSED'));
     await client.close();
   }
   const { client, lost, publisher } = away({ maxQueued: 3, whenFull: 'drop-newest' });
   for (let bar = 0; bar < 6; bar += 1) publisher.submit(progress(bar));
-  expect(lost.map(({ bars }) => bars)).toEqual([4, 5]);
+  expect(lost.map(({ bars }) => bars)).toEqual([3, 4, 5]);
   await publisher.close({ timeoutMs: 1 });
   await client.close();
 });
@@ -100,4 +98,165 @@ test('what waited for the gateway is published once it is there', async () => {
   expect(await publisher.flush({ timeoutMs: 20_000 })).toBe(true);
   expect(publisher.counts).toMatchObject({ published: 10, dropped: 0 });
   expect(second.pipeline.tail.seq).toBe(10);
+});
+
+const numbers = (count: number) => Array.from({ length: count }, (_, bar) => bar);
+
+test('what waits goes in batches, each no larger than the gateway takes', async () => {
+  await using gateway = await gatewayThat(() => undefined);
+  await using client = new CourierClient({ url: gateway.url, token: 't', retry: QUICK });
+  await using publisher = new BackgroundPublisher(client, { maxQueued: 2000 });
+  for (const bar of numbers(1200)) publisher.submit(progress(bar));
+  expect(await publisher.flush()).toBe(true);
+  expect(gateway.calls.map(({ length }) => length)).toEqual([500, 500, 200]);
+  expect(gateway.stored).toEqual(numbers(1200));
+});
+
+test('large events go in as many messages as they need', async () => {
+  await using gateway = await startGateway();
+  await using client = new CourierClient({ url: gateway.url, token: await gateway.token('ada', 'admin'), retry: QUICK });
+  const refused: string[] = [];
+  await using publisher = new BackgroundPublisher(client, { onError: ({ message }) => refused.push(message) });
+  for (const job of numbers(25)) {
+    const data = { job_id: `j${job}`, result: { text: '€'.repeat(30_000) } };
+    publisher.submit({ type: 'forge.job.completed', channel: `forge.job.j${job}`, data });
+  }
+  expect(await publisher.flush({ timeoutMs: 20_000 })).toBe(true);
+  expect(refused).toEqual([]);
+  expect(publisher.counts).toEqual({ published: 25, dropped: 0, refused: 0, pending: 0 });
+  expect(client.connection.get().status).toBe('connected');
+});
+
+test('events that the gateway refuses do not take those of the same batch with them', async () => {
+  const wrong = new Set([0, 41, 42, 99]);
+  const tooBig = (published: readonly unknown[]) => published.length > 30;
+  await using gateway = await gatewayThat((published) => {
+    // As the gateway answers a batch that is larger than a limit admits.
+    if (tooBig(published)) return { code: 'BAD_REQUEST', message: 'more events than the limit admits at once' };
+    return published.some((bar) => wrong.has(bar as number)) ? { code: 'FORBIDDEN', message: 'one of them' } : undefined;
+  });
+  await using client = new CourierClient({ url: gateway.url, token: 't', retry: QUICK });
+  const refused: unknown[] = [];
+  await using publisher = new BackgroundPublisher(client, {
+    onError: ({ code }, { data }) => refused.push([code, 'bars_processed' in data && data.bars_processed]),
+  });
+  for (const bar of numbers(100)) publisher.submit(progress(bar));
+  expect(await publisher.flush()).toBe(true);
+  expect(gateway.stored).toEqual(numbers(100).filter((bar) => !wrong.has(bar)));
+  expect(refused).toEqual([...wrong].map((bar) => ['FORBIDDEN', bar]));
+  expect(publisher.counts).toEqual({ published: 96, dropped: 0, refused: 4, pending: 0 });
+});
+
+test('more events than a limit admits at once are stored all the same, in order', async () => {
+  await using gateway = await startGateway({ COURIER_LIMITS: JSON.stringify({ service: { publishPerSecond: 50 } }) });
+  await using client = new CourierClient({ url: gateway.url, token: await gateway.token('cartographe', 'service'), retry: QUICK });
+  await using publisher = new BackgroundPublisher(client);
+  for (const bar of numbers(120)) publisher.submit(progress(bar));
+  expect(await publisher.flush({ timeoutMs: 30_000 })).toBe(true);
+  expect(publisher.counts).toEqual({ published: 120, dropped: 0, refused: 0, pending: 0 });
+  const { events } = await client.history('backtest.b1', { limit: 200 });
+  expect(events.map(({ data }) => 'bars_processed' in data && data.bars_processed)).toEqual(numbers(120));
+});
+
+test('what is published directly and in the background keeps one order on its channel', async () => {
+  const first = Promise.withResolvers<undefined>();
+  const second = Promise.withResolvers<undefined>();
+  await using gateway = await gatewayThat(([bar]) => (bar === 1 ? first.promise : bar === 2 ? second.promise : undefined));
+  await using client = new CourierClient({ url: gateway.url, token: 't', retry: QUICK });
+  await using publisher = new BackgroundPublisher(client);
+  const publish = (bar: number, id = 'b1') =>
+    client.publish(`backtest.${id}`, 'backtest.progress', { backtest_id: id, progress: 0, bars_processed: bar });
+  publisher.submit(progress(1));
+  const published = publish(2);
+  publisher.submit(progress(3));
+  const elsewhere = publish(4, 'b2');
+  await elsewhere;
+  // The other channel's event has overtaken them; of this one's, only the first was sent.
+  await expect.poll(() => gateway.calls).toEqual(expect.arrayContaining([[1], [4]]));
+  expect(gateway.calls).toHaveLength(2);
+  first.resolve(undefined);
+  await expect.poll(() => gateway.calls.at(-1)).toEqual([2]);
+  second.resolve(undefined);
+  await published;
+  expect(await publisher.flush()).toBe(true);
+  expect(gateway.stored).toEqual([4, 1, 2, 3]);
+});
+
+test('a direct publish that waits for background events is told in time that it was not sent', async () => {
+  const never = Promise.withResolvers<undefined>();
+  await using gateway = await gatewayThat(() => never.promise);
+  await using client = new CourierClient({ url: gateway.url, token: 't', retry: QUICK });
+  await client.connect();
+  const publisher = new BackgroundPublisher(client);
+  publisher.submit(progress(1));
+  await expect.poll(() => gateway.calls).toEqual([[1]]);
+  const published = client.publish('backtest.b1', 'backtest.progress', progressOf(), { timeoutMs: 50, idempotencyKey: 'k' });
+  await expect(published).rejects.toMatchObject({
+    code: 'UNREACHABLE',
+    idempotencyKey: 'k',
+    message: expect.stringContaining('not sent within 50 ms'),
+  });
+  await publisher.close({ timeoutMs: 0 });
+  expect(publisher.counts).toEqual({ published: 0, dropped: 1, refused: 0, pending: 0 });
+  expect(gateway.calls).toEqual([[1]]);
+});
+
+test('an event is stored as it was when it was submitted', async () => {
+  await using gateway = await startGateway();
+  await using client = new CourierClient({ url: gateway.url, token: await gateway.token('ada', 'admin'), retry: QUICK });
+  await using publisher = new BackgroundPublisher(client);
+  const timestamp = new Date('2026-01-02T03:04:05.678Z');
+  const data = { strategy_id: 's1', parameters: { deep: { list: [1] } } };
+  const event = { type: 'strategy.generation.started', channel: 'strategy.s1', data, metadata: { timestamp, user_id: 'ada' } };
+  publisher.submit(event as EventDraft);
+  data.parameters.deep.list.push(2);
+  timestamp.setTime(0);
+  event.metadata.user_id = 'eve';
+  event.channel = 'strategy.s2';
+  expect(await publisher.flush()).toBe(true);
+  const [stored] = (await client.history('strategy.*')).events;
+  expect(stored).toMatchObject({ channel: 'strategy.s1', data: { parameters: { deep: { list: [1] } } } });
+  expect(stored?.metadata).toMatchObject({ timestamp: new Date('2026-01-02T03:04:05.678Z'), user_id: 'ada' });
+});
+
+test('what is no event is refused at once, and never thrown', async () => {
+  await using client = new CourierClient({ url: 'http://127.0.0.1:9', token: 't' });
+  const refused: string[] = [];
+  await using publisher = new BackgroundPublisher(client, { onError: ({ code, message }) => refused.push(`${code} ${message}`) });
+  publisher.submit({ type: 'backtest.progress', channel: 'backtest.b1', data: progressOf(Number.NaN) });
+  publisher.submit({ ...progress(1), metadata: { timestamp: new Date(Number.NaN) } });
+  publisher.submit(null as unknown as EventDraft);
+  expect(refused).toEqual([
+    'INVALID_ARGUMENT data.progress: must be a finite number',
+    expect.stringMatching(/^INVALID_ARGUMENT timestamp: must be a valid Date/),
+    expect.stringMatching(/^INVALID_ARGUMENT event: /),
+  ]);
+  expect(publisher.counts).toEqual({ published: 0, dropped: 0, refused: 3, pending: 0 });
+});
+
+test('close publishes what waits, takes no more, and waits for what is being published', async () => {
+  const answered = Promise.withResolvers<undefined>();
+  await using gateway = await gatewayThat(() => answered.promise);
+  await using client = new CourierClient({ url: gateway.url, token: 't', retry: QUICK });
+  const publisher = new BackgroundPublisher(client);
+  publisher.submit(progress(1));
+  await expect.poll(() => gateway.calls).toEqual([[1]]);
+  publisher.submit(progress(2));
+  const closed = publisher.close();
+  publisher.submit(progress(3));
+  expect(publisher.counts).toEqual({ published: 0, dropped: 1, refused: 0, pending: 2 });
+  answered.resolve(undefined);
+  await closed;
+  expect(gateway.stored).toEqual([1, 2]);
+  expect(publisher.counts).toEqual({ published: 2, dropped: 1, refused: 0, pending: 0 });
+});
+
+test('after the client has closed, events are dropped', async () => {
+  await using gateway = await gatewayThat(() => undefined);
+  const client = new CourierClient({ url: gateway.url, token: 't', retry: QUICK });
+  await using publisher = new BackgroundPublisher(client);
+  await client.close();
+  publisher.submit(progress(1));
+  expect(await publisher.flush()).toBe(true);
+  expect(publisher.counts).toEqual({ published: 0, dropped: 1, refused: 0, pending: 0 });
 });

@@ -1,7 +1,15 @@
 /** The TypeScript client against real gateways: what it promises, in good and bad days. */
 import { createServer } from 'node:net';
 import { expect, test, vi } from 'vitest';
-import type { ConnectionState, CourierClientOptions, CourierError, Cursor, Subscription } from '../../client/src/index.ts';
+import type {
+  ConnectionState,
+  CourierClientOptions,
+  CourierError,
+  Cursor,
+  EventOn,
+  IterationOptions,
+  Subscription,
+} from '../../client/src/index.ts';
 import { CONTRACT_HASH, CourierClient } from '../../client/src/index.ts';
 import { startGateway, type TestGateway } from '../helpers/gateway.ts';
 import { progressOf } from '../helpers/samples.ts';
@@ -88,6 +96,51 @@ test('history is read from either end, page by page', async () => {
   });
 });
 
+test('history is iterated over to its end, and a gap is told in the way that was chosen', async () => {
+  await using gateway = await startGateway();
+  await using client = clientOf(gateway, await gateway.token('ada', 'admin'));
+  const ids: string[] = [];
+  for (const fraction of [0.1, 0.2, 0.3, 0.4, 0.5]) {
+    ids.push((await client.publish('backtest.b1', 'backtest.progress', progressOf(fraction))).id);
+  }
+  const all = async (options: IterationOptions<EventOn<'backtest.b1'>['type']>) => {
+    const read: string[] = [];
+    for await (const { id } of client.iterateHistory('backtest.b1', options)) read.push(id);
+    return read;
+  };
+  expect(await all({ pageSize: 2 })).toEqual(ids);
+  expect(await all({ pageSize: 1000, after: ids[1] })).toEqual(ids.slice(2));
+  expect(await all({ types: ['backtest.failed'] })).toEqual([]);
+  const elsewhere = 'anotherepoch-7';
+  const gap = { code: 'GAP', gap: { reason: 'epoch', requested: elsewhere } };
+  expect(await failure(all({ after: elsewhere }))).toMatchObject(gap);
+  expect(await all({ after: elsewhere, onGap: 'continue' })).toEqual(ids);
+  const order: string[] = [];
+  const told = client.iterateHistory('backtest.b1', { after: elsewhere, onGap: async ({ reason }) => void order.push(reason) });
+  for await (const { id } of told) order.push(id);
+  expect(order).toEqual(['epoch', ...ids]);
+  await using decided = new CourierClient({ url: gateway.url, token: await gateway.token('ada', 'admin'), onGap: 'continue' });
+  expect((await decided.iterateHistory('backtest.b1', { after: elsewhere }).next()).value?.id).toBe(ids[0]);
+  const abort = new AbortController();
+  const aborted = client.iterateHistory('backtest.b1', { pageSize: 1, signal: abort.signal });
+  await aborted.next();
+  abort.abort(new Error('enough'));
+  expect(await failure(aborted.next())).toMatchObject({ message: 'enough' });
+});
+
+test('the shortest program works as it stands', async () => {
+  await using gateway = await startGateway();
+  const { port } = new URL(gateway.url);
+  const token = await gateway.token('ada', 'admin');
+  await using client = new CourierClient({ url: `ws://localhost:${port}`, token });
+  await client.connect();
+  const received = Promise.withResolvers<string>();
+  const subscription = client.subscribe('backtest.abc', (event) => received.resolve(event.id));
+  await subscription.live;
+  const { id } = await client.publish('backtest.abc', 'backtest.progress', { backtest_id: 'abc', progress: 0.5 });
+  expect(await received.promise).toBe(id);
+});
+
 async function take<T>(events: AsyncIterable<T>, count: number): Promise<T[]> {
   const taken: T[] = [];
   if (count === 0) return taken;
@@ -110,7 +163,7 @@ test('without a choice a gap ends the subscription; the client may choose for al
   await using decided = new CourierClient({ url: gateway.url, token: await gateway.token('ada', 'admin'), onGap: 'continue' });
   await decided.subscribe('backtest.b1', () => undefined, { lastEventId: ahead }).live;
   const wrong = { url: gateway.url, token: 't', onGap: 'ignore' } as unknown as CourierClientOptions;
-  expect(() => new CourierClient(wrong)).toThrow(/onGap: choose/);
+  expect(() => new CourierClient(wrong)).toThrow(/onGap: must be 'continue'/);
 });
 
 test('a gap is told, in the way that was chosen, before what follows', async () => {
@@ -405,7 +458,11 @@ test('a gateway that is away is told within the time, and reached when it is the
   abort.abort(new Error('enough'));
   expect(await aborted).toMatchObject({ message: 'enough' });
   const late = await failure(client.publish('backtest.b1', 'backtest.progress', progressOf(0), { timeoutMs: 50 }));
-  expect(late).toMatchObject({ code: 'TIMEOUT', idempotencyKey: expect.any(String), message: expect.stringContaining('no connection to') });
+  expect(late).toMatchObject({
+    code: 'UNREACHABLE',
+    idempotencyKey: expect.any(String),
+    message: expect.stringContaining(`127.0.0.1:${port}`),
+  });
   const published = client.publish('backtest.b1', 'backtest.progress', progressOf(0), { idempotencyKey: late.idempotencyKey });
   await using gateway = await startGateway({ COURIER_PORT: String(port) });
   token.value = await gateway.token('ada', 'admin');

@@ -105,7 +105,10 @@ describe.each(REACT_VERSIONS)('React %s', (react) => {
   });
 });
 
-test('what is published while the gateway is away appears once it is back', async () => {
+test.each([
+  ['a client that never gives up', undefined, 'connecting'],
+  ['one that gives up, and begins again', 200, 'failed'],
+])('what is published while the gateway is away appears once it is back: %s', async (_of, giveUpAfter, status) => {
   using folder = temporaryFolder();
   const env = { COURIER_LOG: `sqlite:${folder.file('courier.db')}`, COURIER_ALLOWED_ORIGINS: stage.origin };
   const token = await processToken('root', 'admin');
@@ -120,14 +123,14 @@ test('what is published while the gateway is away appears once it is back', asyn
   for (const react of REACT_VERSIONS) {
     const page = stack.use(await stage.open(react));
     pages.push(page);
-    await page.drive.start({ url: first.url, token });
+    await page.drive.start({ url: first.url, token, giveUpAfter });
     await page.drive.render([channelView('view', 'backtest.b1')]);
     await shown(page, 'view').toMatchObject({ status: 'live' });
   }
   await publish(first, [1, 2]);
   for (const page of pages) await shownBars(page, 'view').toEqual([1, 2]);
   await first.end('SIGKILL');
-  for (const page of pages) await shown(page, 'view').toMatchObject({ status: 'connecting', error: { code: 'UNREACHABLE' } });
+  for (const page of pages) await shown(page, 'view').toMatchObject({ status, error: { code: 'UNREACHABLE' } });
   // Where the pages do not look for it.
   const elsewhere = await launch();
   await publish(elsewhere, [3, 4, 5]);

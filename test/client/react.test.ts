@@ -207,3 +207,20 @@ test('what is used wrongly says so', () => {
     expect(() => renderToString(tree)).toThrow(`history: must be a number of events, and is ${history}`);
   }
 });
+
+test.each([
+  ['channels', { channels: 5 }],
+  ['types', { types: 'backtest.progress' }],
+  ['from', { from: 'then' }],
+  ['lastEventId', { lastEventId: 5 }],
+  ['history', { history: Number.NaN }],
+  ['onEvent', { onEvent: 'f' }],
+  ['onGap', { onGap: 'continue' }],
+])('a hook refuses a wrong option by its name: %s', (option, { channels = 'backtest.b1', ...options }: Record<string, unknown>) => {
+  const client = new CourierClient({ url: 'http://127.0.0.1:9', token: 't' });
+  const Component = () => createElement('p', null, useChannel(channels as never, options as never).status);
+  const tree = createElement(CourierProvider, { client }, createElement(Component));
+  expect(() => renderToString(tree)).toThrow(
+    expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringMatching(`^${option}: `) }),
+  );
+});

@@ -70,6 +70,11 @@ test('a channel, a pattern or a list decides what a handler is given', () => {
   );
   compiled(() => client.subscribe(['global'] as string[], (event) => expectTypeOf(event.type).toEqualTypeOf<EventType>()));
   compiled(async () => expectTypeOf((await client.history('user.*')).events).toEqualTypeOf<EventOn<'user.*'>[]>());
+  compiled(async () => {
+    for await (const event of client.iterateHistory('user.*')) expectTypeOf(event).toEqualTypeOf<EventOn<'user.*'>>();
+    for await (const { type } of client.iterateHistory('strategy.s', { types: ['trade.executed'] }))
+      expectTypeOf(type).toEqualTypeOf<'trade.executed'>();
+  });
 });
 
 test('a choice for gaps is one that there is', () => {
@@ -81,6 +86,9 @@ test('a choice for gaps is one that there is', () => {
   );
   // @ts-expect-error no such choice
   compiled(() => client.subscribe('global', () => undefined, { onGap: 'ignore' }));
+  compiled(() => client.iterateHistory('global', { onGap: 'continue' }));
+  // @ts-expect-error no such choice
+  compiled(() => client.iterateHistory('global', { onGap: 'ignore' }));
 });
 
 test('a wrong channel, type, field or value does not compile', () => {

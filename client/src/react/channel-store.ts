@@ -149,10 +149,13 @@ export class ChannelStore {
     this.#changed();
   }
 
-  /** Subscribes again with each token that the gateway accepts, when the rights of an earlier token did not suffice. */
+  /**
+   * Subscribes again once the gateway that was away is back, and with each token that the gateway accepts, when the rights of an
+   * earlier token did not suffice.
+   */
   #follow({ status }: ConnectionState): void {
     this.#changed();
-    const mayPass = this.#failure?.code === 'FORBIDDEN' || this.#failure?.code === 'UNAUTHORIZED';
+    const mayPass = ['FORBIDDEN', 'UNAUTHORIZED', 'UNREACHABLE'].includes(this.#failure?.code ?? '');
     if (status === 'connected' && mayPass && this.#subscription === undefined) this.#subscribe();
   }
 

@@ -9,7 +9,7 @@ import type { CourierEvent, Gap } from '../events.ts';
  * - `live`: connected, and every event stored at the start has come. Events that a lost connection missed may still follow.
  * - `paused`: the component has no channel to subscribe to.
  * - `failed`: no event comes; `error` has the reason. After UNAUTHORIZED and FORBIDDEN the subscription resumes once the client
- *   has a token with the right.
+ *   has a token with the right; after UNREACHABLE (`giveUpAfter`), once the gateway is back.
  */
 export type ChannelStatus = 'connecting' | 'live' | 'paused' | 'failed';
 

@@ -1,7 +1,7 @@
 /** The stores of a client: components with equal options share one, from the first subscriber to the last. */
 import type { AnyCourierClient } from '../client.ts';
-import { invalidArgument } from '../errors.ts';
 import { sortedFilter } from '../filter.ts';
+import { assertOptions, HOOK_CHECKS } from '../option-checks.ts';
 import type { FilterOptions } from '../options.ts';
 import { ChannelStore, type StoreOptions, type Subscriber } from './channel-store.ts';
 import { CONNECTING, type Snapshot } from './state.ts';
@@ -13,12 +13,13 @@ const DEFAULT_HISTORY = 100;
 /** The options of a store as JSON, which is the same for equal options. */
 export type StoreKey = string;
 
-/** @throws {CourierError} INVALID_ARGUMENT when the history has no bound. */
+/** @throws {CourierError} INVALID_ARGUMENT, naming the option that is wrong. */
 export function storeKey(
   channels: readonly string[],
-  { types, from = 'now', lastEventId, history = DEFAULT_HISTORY }: FilterOptions<string> & { readonly history?: number | undefined },
+  options: FilterOptions<string> & { readonly history?: number | undefined },
 ): StoreKey {
-  if (!Number.isSafeInteger(history) || history < 0) throw invalidArgument('history', `must be a number of events, and is ${history}`);
+  assertOptions(options, HOOK_CHECKS);
+  const { types, from = 'now', lastEventId, history = DEFAULT_HISTORY } = options;
   return JSON.stringify({ ...sortedFilter({ channels, types, from }), lastEventId, history } satisfies StoreOptions);
 }
 

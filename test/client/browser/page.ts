@@ -151,7 +151,7 @@ function turn(): Promise<void> {
 const driver = {
   /** The version of React. */
   version,
-  start(options: { url: string; token: string }): void {
+  start(options: { url: string; token: string; giveUpAfter?: number | undefined }): void {
     client = counted(new CourierClient({ ...options, retry: { minDelayMs: 20, maxDelayMs: 200, busyDelayMs: 20 } }));
   },
   render(views: readonly View[]): void {

@@ -12,7 +12,7 @@ const TITLES: Readonly<Partial<Record<CourierErrorCode, string>>> = {
   TOO_MANY_REQUESTS: 'Too much was published',
 };
 /** After these codes the event may be stored or not. A publish repeated with its key stores it once. */
-const OUTCOME_UNKNOWN: readonly CourierErrorCode[] = ['TIMEOUT', 'UNREACHABLE', 'INTERNAL_SERVER_ERROR', 'SERVICE_UNAVAILABLE'];
+const OUTCOME_UNKNOWN: readonly CourierErrorCode[] = ['TIMEOUT', 'INTERNAL_SERVER_ERROR', 'SERVICE_UNAVAILABLE'];
 
 interface FailureProps {
   readonly error: Error;

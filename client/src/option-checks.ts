@@ -1,0 +1,116 @@
+/** The form of every option, and the errors that name the one that is wrong. */
+import { invalidArgument } from './errors.ts';
+
+/** What is wrong with a value; undefined when nothing is. */
+type Check = (value: unknown) => string | undefined;
+
+/** The form of each option. An option that is undefined is absent. */
+type Checks = Readonly<Record<string, Check>>;
+
+/** @throws {CourierError} INVALID_ARGUMENT, naming the first option that is wrong. */
+export function assertOptions(options: unknown, checks: Checks): void {
+  if (!isObject(options)) throw invalidArgument('options', `must be an object, and is ${shown(options)}`);
+  for (const [name, check] of Object.entries(checks)) {
+    const value = options[name];
+    if (value !== undefined) assertArgument(name, value, check);
+  }
+}
+
+/** As `assertOptions`, for an argument that must be there. */
+export function assertArgument(name: string, value: unknown, check: Check): void {
+  const problem = check(value);
+  if (problem !== undefined) throw invalidArgument(name, `${problem}, and is ${shown(value)}`);
+}
+
+function must(be: string, isSo: (value: unknown) => boolean): Check {
+  return (value) => (isSo(value) ? undefined : `must be ${be}`);
+}
+
+/** The time that something may take. */
+const isTime = must('a number of ms from 0 to Infinity', (value) => typeof value === 'number' && value >= 0);
+/** How long to wait. */
+const isDelay = must('a finite number of ms, 0 or more', (value) => Number.isFinite(value) && (value as number) >= 0);
+const isCount = must('a whole number, 1 or more', (value) => Number.isSafeInteger(value) && (value as number) >= 1);
+const isNumberOfEvents = must('a number of events', (value) => Number.isSafeInteger(value) && (value as number) >= 0);
+export const isText = must('a text', (value) => typeof value === 'string' && value !== '');
+const isTexts = must('a list of texts', (value) => Array.isArray(value) && value.every((each) => typeof each === 'string'));
+export const isObjects = must('a list of objects', (value) => Array.isArray(value) && value.every((each) => isObject(each)));
+export const isFunction = must('a function', (value) => typeof value === 'function');
+const isDate = must('a valid Date', (value) => value instanceof Date && !Number.isNaN(value.getTime()));
+const isSignal = must('an AbortSignal', (value) => hasFunctions(value, 'addEventListener') && 'aborted' in (value as object));
+export const isChannels: Check = (value) => (typeof value === 'string' ? undefined : isTexts(value) && 'must be a channel, or a list');
+const isHash = must('a text, or null', (value) => value === null || typeof value === 'string');
+export const isTokenSource = must('a text, or a function that gives one', (value) => ['string', 'function'].includes(typeof value));
+const isCursor = must('an object with the functions load and save', (value) => hasFunctions(value, 'load', 'save'));
+const isOnGap = must(
+  "'continue', 'fail' or a function",
+  (value) => ['continue', 'fail'].includes(value as string) || typeof value === 'function',
+);
+
+function isOneOf(...choices: readonly string[]): Check {
+  return must(choices.map((choice) => `'${choice}'`).join(' or '), (value) => choices.includes(value as string));
+}
+
+function hasFunctions(value: unknown, ...names: readonly string[]): boolean {
+  return isObject(value) && names.every((name) => typeof value[name] === 'function');
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}
+
+function shown(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  return isObject(value) ? 'an object' : String(value);
+}
+
+/** The time limit of a call, and the signal that ends it. */
+export const CALL_CHECKS = { signal: isSignal, timeoutMs: isTime } satisfies Checks;
+/** What waits for something to end. */
+export const CLOSE_CHECKS = { timeoutMs: isTime } satisfies Checks;
+/** Which events a subscription selects, and where it starts. */
+export const FILTER_CHECKS = { types: isTexts, from: isOneOf('now', 'earliest'), lastEventId: isText } satisfies Checks;
+
+export const CLIENT_CHECKS = {
+  onGap: isOnGap,
+  contractHash: isHash,
+  timeoutMs: isTime,
+  giveUpAfter: isTime,
+  maxPendingPublishes: isCount,
+  onRetry: isFunction,
+} satisfies Checks;
+export const RETRY_CHECKS = { minDelayMs: isDelay, maxDelayMs: isDelay, busyDelayMs: isDelay } satisfies Checks;
+export const PUBLISH_CHECKS = {
+  ...CALL_CHECKS,
+  timestamp: isDate,
+  correlationId: isText,
+  userId: isText,
+  traceparent: isText,
+  idempotencyKey: isText,
+} satisfies Checks;
+export const METADATA_CHECKS = { timestamp: isDate } satisfies Checks;
+export const HISTORY_CHECKS = {
+  ...CALL_CHECKS,
+  types: isTexts,
+  order: isOneOf('oldest', 'newest'),
+  after: isText,
+  before: isText,
+  limit: isCount,
+} satisfies Checks;
+export const ITERATION_CHECKS = { ...CALL_CHECKS, types: isTexts, after: isText, pageSize: isCount, onGap: isOnGap } satisfies Checks;
+export const SUBSCRIBE_CHECKS = {
+  ...FILTER_CHECKS,
+  onGap: isOnGap,
+  cursor: isCursor,
+  signal: isSignal,
+  maxBufferedEvents: isCount,
+  whenRefused: isOneOf('end', 'wait'),
+  onError: isFunction,
+} satisfies Checks;
+export const BACKGROUND_CHECKS = {
+  maxQueued: isCount,
+  whenFull: isOneOf('drop-oldest', 'drop-newest'),
+  onError: isFunction,
+} satisfies Checks;
+export const HOOK_CHECKS = { ...FILTER_CHECKS, history: isNumberOfEvents, onEvent: isFunction, onGap: isFunction } satisfies Checks;
+export const FILE_CURSOR_CHECKS = { syncEveryMs: isTime } satisfies Checks;

@@ -1,0 +1,115 @@
+/**
+ * Publishing for one client: directly, or in the background.
+ *
+ * Order: on each channel, what is published directly comes after the background events that were submitted before, and
+ * background events come after what was published directly before. Direct publishes do not wait for each other.
+ */
+import { assertFitsMessage, jsonOf } from './arguments.ts';
+import type { CallOptions, Calls } from './calls.ts';
+import { ChannelTails } from './channel-tails.ts';
+import type { Connection } from './connection.ts';
+import { CourierError, invalidArgument } from './errors.ts';
+import type { EventDraft, Receipt } from './events.ts';
+import { assertArgument, assertOptions, CALL_CHECKS, isObjects } from './option-checks.ts';
+import { inTime, randomKey } from './retry.ts';
+
+type Send = (drafts: readonly EventDraft[], signal: AbortSignal) => Promise<Receipt[]>;
+
+export class Publishing {
+  readonly #calls: Calls;
+  readonly #connection: Connection;
+  readonly #maxPending: number;
+  /** Direct publishes that wait for their answers. */
+  readonly #pending = new Set<Promise<unknown>>();
+  readonly #direct = new ChannelTails();
+  readonly #background = new ChannelTails();
+
+  constructor(calls: Calls, connection: Connection, maxPending: number) {
+    this.#calls = calls;
+    this.#connection = connection;
+    this.#maxPending = maxPending;
+  }
+
+  async one(draft: EventDraft, options: CallOptions): Promise<Receipt> {
+    const [receipt] = await this.#directly([draft], options, this.#sendOne);
+    return receipt as Receipt;
+  }
+
+  async batch(drafts: readonly EventDraft[], options: CallOptions): Promise<Receipt[]> {
+    assertOptions(options, CALL_CHECKS);
+    assertArgument('drafts', drafts, isObjects);
+    return this.#directly(drafts, options, this.#sendBatch);
+  }
+
+  /** Notes an event that a background publisher holds until `settled`. Returns what the event must wait for. */
+  hold(channel: string, settled: Promise<unknown>): Promise<unknown> | undefined {
+    const before = this.#direct.of([channel]);
+    this.#background.add([channel], settled);
+    return before;
+  }
+
+  /** Publishes events that a background publisher holds, which it has checked, and given keys. */
+  async held(drafts: readonly EventDraft[], signal: AbortSignal): Promise<void> {
+    const send = drafts.length === 1 ? this.#sendOne : this.#sendBatch;
+    try {
+      await this.#calls.attempt('publish', { signal }, (ended) => send(drafts, ended));
+    } catch (error) {
+      throw this.#explained(error, drafts);
+    }
+  }
+
+  /** Waits for the answers to direct publishes, for up to `timeoutMs`. */
+  async settled(timeoutMs: number): Promise<void> {
+    await inTime(Promise.allSettled(this.#pending), timeoutMs, () => undefined).catch(() => undefined);
+  }
+
+  /** Its errors have the paths of the event, not of a list. */
+  readonly #sendOne: Send = async ([draft], signal) => [await this.#calls.trpc.events.publish.mutate(draft as EventDraft, { signal })];
+
+  readonly #sendBatch: Send = (drafts, signal) => this.#calls.trpc.events.publishBatch.mutate([...drafts], { signal });
+
+  async #directly(drafts: readonly EventDraft[], options: CallOptions, send: Send): Promise<Receipt[]> {
+    for (const draft of drafts) jsonOf(draft.data);
+    const keyed = drafts.map((draft) => ({ ...draft, idempotency_key: draft.idempotency_key ?? randomKey() }));
+    assertFitsMessage(keyed);
+    if (this.#pending.size >= this.#maxPending) {
+      throw new CourierError('QUEUE_FULL', `${this.#maxPending} publishes wait for their answers`);
+    }
+    const channels = keyed.map(({ channel }) => channel);
+    const ready = this.#background.of(channels);
+    const publishing = this.#calls.attempt('publish', { ...options, ready }, (signal) => send(keyed, signal));
+    this.#pending.add(publishing);
+    this.#direct.add(channels, publishing);
+    try {
+      return await publishing;
+    } catch (error) {
+      throw this.#explained(error, keyed);
+    } finally {
+      this.#pending.delete(publishing);
+    }
+  }
+
+  /** Adds the key of a single event, and explains a refused input: its form may be right in the client's version of the contract. */
+  #explained(error: unknown, drafts: readonly EventDraft[]): unknown {
+    if (!(error instanceof CourierError)) return error;
+    const idempotencyKey = drafts.length === 1 ? drafts[0]?.idempotency_key : undefined;
+    const state = this.#connection.state.get();
+    if (error.code !== 'BAD_REQUEST' || state.status !== 'connected' || state.contract.same) return error.with({ idempotencyKey });
+    const { client, gateway } = state.contract;
+    const hint = `mend what \`issues\` names; this client was made from contract ${client}, the gateway from ${gateway}: bring both to one version`;
+    return error.with({ idempotencyKey, hint });
+  }
+}
+
+const publishings = new WeakMap<object, Publishing>();
+
+export function keepPublishing(client: object, publishing: Publishing): void {
+  publishings.set(client, publishing);
+}
+
+/** What background publishers of a client publish with. @throws {CourierError} INVALID_ARGUMENT when it is no client. */
+export function publishingOf(client: object): Publishing {
+  const publishing = publishings.get(client);
+  if (publishing === undefined) throw invalidArgument('client', 'must be a CourierClient');
+  return publishing;
+}

@@ -1,0 +1,207 @@
+/** The cursors of the TypeScript client: they fail when they are made, and lose no position. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { pathToFileURL } from 'node:url';
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { CourierClient, CourierError, localStorageCursor } from '../../client/src/index.ts';
+import { fileCursor } from '../../client/src/node.ts';
+import { temporaryFolder } from '../helpers/folder.ts';
+import { startGateway } from '../helpers/gateway.ts';
+import { progressOf } from '../helpers/samples.ts';
+
+function refusal(call: () => unknown): unknown {
+  try {
+    call();
+  } catch (error) {
+    return error;
+  }
+  throw new Error('it was not refused');
+}
+
+const wrong = (argument: string, message: RegExp | string = '') => ({
+  code: 'INVALID_ARGUMENT',
+  message: expect.stringMatching(new RegExp(`^${argument}: .*${typeof message === 'string' ? message : message.source}`, 's')),
+});
+/** A path in a folder that is gone after the test. */
+function file(...names: string[]): string {
+  const folder = temporaryFolder();
+  onTestFinished(() => folder[Symbol.dispose]());
+  return join(folder.path, ...names);
+}
+
+describe('a cursor in a file', () => {
+  test('makes its folder, and keeps the last position', async () => {
+    const path = file('a', 'b', 'position');
+    {
+      await using cursor = fileCursor(path);
+      expect(cursor.load()).toBeNull();
+      await cursor.save('e1-1');
+      await cursor.save('e1-2');
+      expect(cursor.load()).toBe('e1-2');
+    }
+    expect(fileCursor(path).load()).toBe('e1-2');
+    expect(readdirSync(join(path, '..'))).toEqual(['position']);
+  });
+
+  test('fails when it is made, naming what is wrong', () => {
+    const taken = file('taken');
+    writeFileSync(taken, 'e1-1\n');
+    expect(refusal(() => fileCursor(join(taken, 'below')))).toMatchObject(wrong('path'));
+    expect(refusal(() => fileCursor(join(taken, '..')))).toMatchObject(wrong('path', 'is no file'));
+    const other = file('other');
+    writeFileSync(other, 'something else');
+    expect(refusal(() => fileCursor(other))).toMatchObject(wrong('path', 'holds no position of Courier'));
+    writeFileSync(other, '');
+    expect(refusal(() => fileCursor(other))).toMatchObject(wrong('path', 'holds no position of Courier'));
+    for (const path of [undefined, null, '', 5] as never[]) expect(refusal(() => fileCursor(path))).toMatchObject(wrong('path'));
+    for (const syncEveryMs of [-1, Number.NaN, '5', null] as never[]) {
+      expect(refusal(() => fileCursor(taken, { syncEveryMs }))).toMatchObject(wrong('syncEveryMs'));
+    }
+  });
+
+  test('syncs at most every so often, by another file in its place, and at the end', async () => {
+    const path = file('position');
+    const id = () => statSync(path, { bigint: true }).ino;
+    const cursor = fileCursor(path, { syncEveryMs: Number.POSITIVE_INFINITY });
+    await cursor.save('e1-1');
+    const first = id();
+    for (const position of ['e1-2', 'abcdefghij-123456', 'e1-3']) {
+      await cursor.save(position);
+      expect(cursor.load()).toBe(position);
+      expect(readFileSync(path)).toHaveLength(64);
+    }
+    expect(id()).toBe(first);
+    await cursor.close();
+    expect(id()).not.toBe(first);
+    const closed = id();
+    // There is nothing to sync any more.
+    await cursor.close();
+    expect(id()).toBe(closed);
+    expect(fileCursor(path).load()).toBe('e1-3');
+    const always = fileCursor(path, { syncEveryMs: 0 });
+    await always.save('e1-4');
+    const before = id();
+    await always.save('e1-5');
+    expect(id()).not.toBe(before);
+  });
+
+  test('is made again when somebody removes it', async () => {
+    const path = file('position');
+    const cursor = fileCursor(path, { syncEveryMs: Number.POSITIVE_INFINITY });
+    await cursor.save('e1-1');
+    rmSync(path);
+    await cursor.save('e1-2');
+    expect(fileCursor(path).load()).toBe('e1-2');
+  });
+
+  test('throws only CourierErrors, and keeps what it had', async () => {
+    const path = file('folder', 'position');
+    const cursor = fileCursor(path, { syncEveryMs: 0 });
+    await cursor.save('e1-1');
+    rmSync(join(path, '..'), { recursive: true });
+    const error = await Promise.resolve(cursor.save('e1-2')).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(CourierError);
+    expect(error).toMatchObject({ code: 'CURSOR_UNAVAILABLE', retryable: true, message: expect.stringContaining(path) });
+    await expect(cursor.close()).rejects.toMatchObject({ code: 'CURSOR_UNAVAILABLE' });
+    mkdirSync(join(path, '..'));
+    await cursor.close();
+    expect(fileCursor(path).load()).toBe('e1-2');
+    rmSync(path);
+    mkdirSync(path);
+    expect(refusal(() => cursor.load())).toMatchObject({ code: 'CURSOR_UNAVAILABLE' });
+  });
+
+  test('loses nothing with a process that is killed', async () => {
+    const path = file('position');
+    const entry = pathToFileURL(new URL('../../client/src/node.ts', import.meta.url).pathname).href;
+    const script = `
+      import { fileCursor } from ${JSON.stringify(entry)};
+      const cursor = fileCursor(${JSON.stringify(path)});
+      for (let seq = 1; ; seq += 1) {
+        await cursor.save('e1-' + seq);
+        if (!process.stdout.write(seq + '\\n')) await new Promise((resolve) => process.stdout.once('drain', resolve));
+      }`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let last = 0;
+    for await (const line of createInterface({ input: child.stdout })) {
+      last = Number(line);
+      if (last === 500) child.kill('SIGKILL');
+    }
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+    const saved = Number(fileCursor(path).load()?.split('-')[1]);
+    expect(saved).toBeGreaterThanOrEqual(last);
+    expect(saved).toBeLessThanOrEqual(last + 100_000);
+    expect(last).toBeGreaterThanOrEqual(500);
+  });
+
+  test('lets another client go on where the first has stopped', async () => {
+    await using gateway = await startGateway();
+    await using client = new CourierClient({ url: gateway.url, token: await gateway.token('ada', 'admin') });
+    const ids: string[] = [];
+    for (const fraction of [0.1, 0.2, 0.3]) ids.push((await client.publish('backtest.b1', 'backtest.progress', progressOf(fraction))).id);
+    const path = file('position');
+    const take = async (count: number) => {
+      await using cursor = fileCursor(path);
+      const taken: string[] = [];
+      for await (const { id } of client.subscribe('backtest.*', { from: 'earliest', cursor })) {
+        taken.push(id);
+        if (taken.length === count) break;
+      }
+      return taken;
+    };
+    expect(await take(2)).toEqual(ids.slice(0, 2));
+    // The second was given, and nobody said that it was handled.
+    expect(await take(2)).toEqual(ids.slice(1));
+  });
+
+  test.skipIf(process.getuid?.() === 0)('fails when it is made in a folder that nobody may write to', () => {
+    const folder = file('folder');
+    mkdirSync(folder);
+    chmodSync(folder, 0o500);
+    expect(refusal(() => fileCursor(join(folder, 'position')))).toMatchObject(wrong('path'));
+    expect(existsSync(join(folder, 'position'))).toBe(false);
+  });
+});
+
+describe('a cursor in localStorage', () => {
+  afterEach(() => vi.unstubAllGlobals());
+
+  function storage(items: Record<string, string> = {}) {
+    return {
+      getItem: (key: string) => items[key] ?? null,
+      setItem: (key: string, value: string) => {
+        items[key] = value;
+      },
+    };
+  }
+
+  test('keeps the last position', () => {
+    vi.stubGlobal('localStorage', storage());
+    const cursor = localStorageCursor('a');
+    expect(cursor.load()).toBeNull();
+    cursor.save('e1-1');
+    expect(localStorageCursor('a').load()).toBe('e1-1');
+    expect(localStorageCursor('b').load()).toBeNull();
+  });
+
+  test('fails when it is made, naming what is wrong', () => {
+    vi.stubGlobal('localStorage', undefined);
+    expect(refusal(() => localStorageCursor('a'))).toMatchObject(wrong('key', 'localStorage'));
+    vi.stubGlobal('localStorage', storage({ a: 'something else' }));
+    expect(refusal(() => localStorageCursor('a'))).toMatchObject(wrong('key', 'holds no position of Courier'));
+    for (const key of [undefined, null, '', 5] as never[]) expect(refusal(() => localStorageCursor(key))).toMatchObject(wrong('key'));
+  });
+
+  test('throws only CourierErrors', () => {
+    const full = () => {
+      throw new DOMException('the quota is exceeded', 'QuotaExceededError');
+    };
+    vi.stubGlobal('localStorage', { ...storage(), setItem: full });
+    const error = refusal(() => localStorageCursor('a').save('e1-1'));
+    expect(error).toBeInstanceOf(CourierError);
+    expect(error).toMatchObject({ code: 'CURSOR_UNAVAILABLE', message: expect.stringContaining('the quota is exceeded') });
+  });
+});

@@ -1,0 +1,133 @@
+/** The TypeScript client without an answer: whether anything may have been sent decides between UNREACHABLE and TIMEOUT. */
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { expect, test } from 'vitest';
+import { WebSocketServer } from 'ws';
+import { CourierClient, type CourierError } from '../../client/src/index.ts';
+import { startGateway } from '../helpers/gateway.ts';
+import { progressOf } from '../helpers/samples.ts';
+import { gatewayThat } from './publishes.ts';
+
+const QUICK = { minDelayMs: 5, maxDelayMs: 20, busyDelayMs: 5 };
+/** Long enough for a connection on a busy machine. */
+const LIMIT = { timeoutMs: 1500 };
+
+const failure = (promise: Promise<unknown>): Promise<CourierError | undefined> =>
+  promise.then(
+    () => undefined,
+    (error: CourierError) => error,
+  );
+
+const CALLS: readonly [name: string, call: (client: CourierClient) => Promise<unknown>][] = [
+  ['connect', (client) => client.connect(LIMIT)],
+  ['publish', (client) => client.publish('backtest.b1', 'backtest.progress', progressOf(), { ...LIMIT, idempotencyKey: 'k' })],
+  ['publishBatch', (client) => client.publishBatch([{ channel: 'backtest.b1', type: 'backtest.progress', data: progressOf() }], LIMIT)],
+  ['history', (client) => client.history('backtest.b1', LIMIT)],
+  ['iterateHistory', (client) => client.iterateHistory('backtest.b1', LIMIT).next()],
+];
+
+async function listening(server: Server) {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** Takes connections and says nothing. */
+async function mute() {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => sockets.add(socket.on('error', () => undefined)));
+  return {
+    host: await listening(server),
+    [Symbol.asyncDispose]: async () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+/** Opens WebSockets and answers nothing. @param dropFirst ends the first one when a call has come. */
+async function silent({ dropFirst = false } = {}) {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+  await once(server, 'listening');
+  server.once('connection', (ws) => {
+    let messages = 0;
+    ws.on('message', () => {
+      messages += 1;
+      if (dropFirst && messages === 2) {
+        server.close();
+        ws.terminate();
+      }
+    });
+  });
+  return {
+    host: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    [Symbol.asyncDispose]: async () => {
+      for (const ws of server.clients) ws.terminate();
+      server.close();
+      await once(server, 'close').catch(() => undefined);
+    },
+  };
+}
+
+test.concurrent.each(CALLS)('%s is UNREACHABLE where nothing listens', async (name, call) => {
+  await using client = new CourierClient({ url: 'ws://127.0.0.1:9', token: 't', retry: QUICK });
+  const error = await failure(call(client));
+  expect(error).toMatchObject({ code: 'UNREACHABLE', retryable: true, message: expect.stringContaining('ws://127.0.0.1:9/trpc') });
+  if (name === 'publish') expect(error).toMatchObject({ idempotencyKey: 'k' });
+});
+
+test.concurrent.each(CALLS)('%s is UNREACHABLE where no WebSocket opens', async (_name, call) => {
+  await using server = await mute();
+  await using client = new CourierClient({ url: `http://${server.host}`, token: 't', retry: QUICK });
+  expect(await failure(call(client))).toMatchObject({ code: 'UNREACHABLE', message: expect.stringContaining(server.host) });
+});
+
+test.concurrent.each(CALLS)('%s is UNREACHABLE while there is no token', async (_name, call) => {
+  await using gateway = await startGateway();
+  const token = () => Promise.reject(new Error('the identity provider is away'));
+  await using client = new CourierClient({ url: gateway.url, token, retry: QUICK });
+  expect(await failure(call(client))).toMatchObject({
+    code: 'UNREACHABLE',
+    message: expect.stringContaining('the identity provider is away'),
+    cause: { code: 'TOKEN_UNAVAILABLE' },
+  });
+});
+
+test.concurrent.each(CALLS)('%s is TIMEOUT where the gateway does not answer', async (name, call) => {
+  await using server = await silent();
+  await using client = new CourierClient({ url: `http://${server.host}`, token: 't', retry: QUICK });
+  const error = await failure(call(client));
+  expect(error).toMatchObject({ code: 'TIMEOUT', retryable: true, message: expect.stringContaining(server.host) });
+  if (name === 'publish') expect(error).toMatchObject({ idempotencyKey: 'k', hint: expect.stringContaining('key') });
+});
+
+test.concurrent.each(CALLS)('%s is TIMEOUT after a connection that was lost, and a gateway that stays away', async (_name, call) => {
+  await using server = await silent({ dropFirst: true });
+  await using client = new CourierClient({ url: `http://${server.host}`, token: 't', retry: QUICK });
+  expect(await failure(call(client))).toMatchObject({ code: 'TIMEOUT' });
+});
+
+test.concurrent.each(CALLS)('%s is UNREACHABLE once the gateway that was there is gone', async (_name, call) => {
+  const gateway = await startGateway();
+  await using client = new CourierClient({ url: gateway.url, token: await gateway.token('ada', 'admin'), retry: QUICK });
+  await client.connect();
+  const lost = new Promise<void>((resolve) => client.connection.subscribe(({ status }) => status === 'connecting' && resolve()));
+  await gateway[Symbol.asyncDispose]();
+  await lost;
+  expect(await failure(call(client))).toMatchObject({ code: 'UNREACHABLE' });
+});
+
+test('setToken is TIMEOUT where the gateway does not answer, and waits for nothing where there is no connection', async () => {
+  await using gateway = await gatewayThat(() => undefined);
+  await using client = new CourierClient({ url: gateway.url, token: 't', retry: QUICK });
+  await client.connect();
+  expect(await failure(client.setToken('u', LIMIT))).toMatchObject({
+    code: 'TIMEOUT',
+    message: expect.stringMatching(/^setToken: /),
+  });
+  const aborted = AbortSignal.abort(new Error('enough'));
+  expect(await failure(client.setToken('t', { signal: aborted }))).toMatchObject({ message: 'enough' });
+  await using idle = new CourierClient({ url: 'http://127.0.0.1:9', token: 't', retry: QUICK });
+  await idle.setToken('u', LIMIT);
+});
