@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Generic, Literal, TypeVar
 
+from ._gateway import CLIENT_TIMEOUT
 from .envelope import HistoryPage
 from .errors import GapError, require_choice
 from .options import HistoryOptions, TypeT
@@ -22,10 +23,12 @@ class Pages(Generic[TypeT]):
         after: str | None = None,
         page_size: int | None = None,
         on_gap: Literal["continue", "fail"] = "fail",
+        timeout: float | None = CLIENT_TIMEOUT,
     ) -> None:
         """Takes `IterationOptions`. Raises InvalidInputError, naming `on_gap`."""
         require_choice("on_gap", on_gap, "continue", "fail")
         self._on_gap = on_gap
+        self.timeout = timeout
         self.has_more = True
         self.next: HistoryOptions[TypeT] = {"types": types, "after": after, "limit": page_size}
         """The options that read the next page."""

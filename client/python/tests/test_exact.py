@@ -26,7 +26,7 @@ from courier_client import (
     models,
 )
 from courier_client._json import json_of
-from courier_client._outgoing import publish_body
+from courier_client._outgoing import outgoing
 from processes import Gateway
 
 INEXACT = "must be from -9007199254740991 to 9007199254740991: send a larger number as a string"
@@ -239,7 +239,7 @@ def test_an_instant_has_one_form_wherever_it_stands(instant: datetime, text: str
         "of a field": {"timestamp": text, "source": "forge"},
     }
     draft = EventDraft("strategy.s1", "strategy.generation.started", {"strategy_id": "s1"}, timestamp=instant)
-    assert json.loads(publish_body(draft, "k1"))["metadata"] == {"timestamp": text}
+    assert json.loads(outgoing(draft).body)["metadata"] == {"timestamp": text}
     assert metadata.model_dump(mode="json", exclude_none=True)["timestamp"] == text
 
 
