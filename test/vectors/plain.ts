@@ -1,12 +1,14 @@
 /** The scripted server's side of plain HTTP and plain WebSocket, after a script. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import superjson from 'superjson';
 import { type ErrorCode, meaningOf } from '../../src/contract/codes.ts';
 import { CourierError } from '../../src/errors.ts';
 import { headerOf, readJson, sendJson, sendProblem } from '../../src/transport/http-exchange.ts';
 import type { Run, SeenConnection } from './run.ts';
 import { clientOf, deliver, type Line, refused } from './script.ts';
 import type { ScriptedSocket } from './socket.ts';
-import { eventOf, receiptOf, type ScriptedConnection, type ScriptedError } from './vector.ts';
+import { errorShape, publishOf, withDate } from './trpc-messages.ts';
+import { eventOf, type NoAnswer, receiptOf, type ScriptedConnection, type ScriptedError } from './vector.ts';
 
 /** What `/ws/{list}` may be asked with. */
 const WS_PARAMETERS: ReadonlySet<string> = new Set(['token', 'last_event_id', 'from', 'types']);
@@ -98,12 +100,30 @@ export async function answerPublish(run: Run, { req, res }: Exchange, channel: s
   const answer = run.nextPublish();
   run.sawPublish(clientOf('plain', req), seen, answer);
   // Plain HTTP has no close codes: what closes a WebSocket cuts the request off.
-  if (answer === 'drop' || (answer !== undefined && 'close' in answer)) res.destroy();
+  if (typeof answer === 'string') leaveUnanswered(run, res, answer);
+  else if (answer !== undefined && 'close' in answer) res.destroy();
   else if (answer === undefined) sendError(run, req, res, { code: 'BAD_REQUEST', message: 'the script has no such publish' });
   else if ('error' in answer) sendError(run, req, res, answer.error);
   else if ('receipt' in answer) sendJson(res, 201, JSON.stringify(receiptOf(answer.receipt)));
   else if ('half' in answer) sendHalf(res, JSON.stringify(receiptOf(answer.half)));
   else res.writeHead(answer.status, { 'content-type': 'text/html' }).end('<h1>This is the proxy speaking</h1>');
+  if (answer !== undefined) run.played();
+}
+
+/** `POST /trpc/events.publishBatch`: plain HTTP has no address for a batch, and tRPC's over HTTP is one request too. */
+export async function answerBatch(run: Run, { req, res }: Exchange): Promise<void> {
+  const input = (await readJson(req, NEVER)) as Parameters<typeof superjson.deserialize>[0];
+  const answer = run.nextBatch();
+  run.sawBatch(clientOf('plain', req), superjson.deserialize<Record<string, unknown>[]>(input).map(publishOf), answer);
+  if (typeof answer === 'string') leaveUnanswered(run, res, answer);
+  else if (answer !== undefined && 'receipts' in answer) {
+    const receipts = answer.receipts.map((form) => withDate(receiptOf(form)));
+    sendJson(res, 200, JSON.stringify({ result: { data: superjson.serialize(receipts) } }));
+  } else {
+    const error = answer?.error ?? { code: 'BAD_REQUEST', message: 'the script has no such batch' };
+    run.toldToWait(error.retry_after_ms);
+    sendJson(res, error.status ?? meaningOf(error.code).status, JSON.stringify({ error: errorShape(error, '1', 'events.publishBatch') }));
+  }
   if (answer !== undefined) run.played();
 }
 
@@ -119,7 +139,7 @@ export function answerHistory(run: Run, { req, res, url }: Exchange, list: strin
   };
   const answer = run.nextHistory();
   run.sawHistory(clientOf('plain', req), asked, answer);
-  if (answer === 'drop') res.destroy();
+  if (typeof answer === 'string') leaveUnanswered(run, res, answer);
   else if (answer === undefined) sendError(run, req, res, { code: 'BAD_REQUEST', message: 'the script has no such read' });
   else if ('error' in answer) sendError(run, req, res, answer.error);
   else {
@@ -127,6 +147,11 @@ export function answerHistory(run: Run, { req, res, url }: Exchange, list: strin
     sendJson(res, 200, JSON.stringify({ events: events.map(eventOf), ...page, gap }));
   }
   if (answer !== undefined) run.played();
+}
+
+function leaveUnanswered(run: Run, res: ServerResponse, how: NoAnswer): void {
+  if (how === 'away') run.leave();
+  if (how !== 'silence') res.destroy();
 }
 
 /** A problem document, as the gateway writes it; one with a code that the gateway does not have yet, as a later one would. */

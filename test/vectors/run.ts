@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { CONTRACT_HASH } from '../helpers/lumiere.ts';
-import type { HistoryAnswer, Protocol, PublishAnswer, ScriptedConnection, Vector } from './vector.ts';
+import type { BatchAnswer, Draft, HistoryAnswer, NoAnswer, Protocol, PublishAnswer, ScriptedConnection, Vector } from './vector.ts';
 
 /** How much earlier than asked a timer may fire and the clocks of two processes may differ, in ms. */
 const TIMER_SLACK_MS = 5;
@@ -28,9 +28,10 @@ export interface SeenConnection extends SeenClient {
 }
 
 export interface SeenCall extends SeenClient {
-  call: 'publish' | 'history' | 'refresh';
+  call: 'publish' | 'publish_batch' | 'history' | 'refresh';
+  /** Of a batch, that of its first event. */
   idempotency_key: string | null;
-  /** A publish without its key; what a page was asked for with; the token that a connection was renewed with. */
+  /** A publish without its key; the events of a batch; what a page was asked for with; the token that a connection was renewed with. */
   body: Record<string, unknown>;
 }
 
@@ -60,6 +61,8 @@ export interface SeenHistory {
 
 export class Run {
   readonly vector: Vector;
+  /** Names the run in its address. */
+  readonly id: string;
   /** What has to happen before the next subscription is confirmed. */
   beforeNextStart: (() => Promise<void>) | undefined;
   readonly #connections: SeenConnection[] = [];
@@ -71,13 +74,15 @@ export class Run {
   #played = 0;
   /** When the client may try again at the earliest, as it was told; by `performance.now()`. */
   #notBefore = 0;
-  /** Of the publish, from its first attempt on. */
-  #key: string | null = null;
+  /** Of each event that is published, from its first attempt on. */
+  readonly #keys: (string | null)[] = [];
+  #isAway = false;
   /** Where the last page ended. */
   #after: string | undefined;
 
-  constructor(vector: Vector) {
+  constructor(vector: Vector, id: string) {
     this.vector = vector;
+    this.id = id;
   }
 
   /** The hash of the contract that the gateway says it has. */
@@ -99,6 +104,16 @@ export class Run {
   async done(): Promise<Seen> {
     while (!this.seen.complete && this.#mismatches.length === 0) await new Promise<void>((resolve) => this.#waiting.add(resolve));
     return this.seen;
+  }
+
+  /** Whether nothing reaches the gateway any more. */
+  get isAway(): boolean {
+    return this.#isAway;
+  }
+
+  /** From now on nothing reaches the gateway. */
+  leave(): void {
+    this.#isAway = true;
   }
 
   /** Tells that an entry of the script has been played. */
@@ -124,6 +139,10 @@ export class Run {
 
   nextPublish(): PublishAnswer | undefined {
     return this.#next('publish' in this.vector ? this.vector.answers : undefined, 'a publish');
+  }
+
+  nextBatch(): BatchAnswer | undefined {
+    return this.#next('publish_batch' in this.vector ? this.vector.answers : undefined, 'a batch');
   }
 
   nextHistory(): HistoryAnswer | undefined {
@@ -162,17 +181,35 @@ export class Run {
     const { idempotency_key, ...body } = publish;
     this.#calls.push({ call: 'publish', ...client, idempotency_key, body });
     if (answer === undefined || !('publish' in this.vector)) return;
-    const { channel, type, data, options = {} } = this.vector.publish;
-    const { idempotency_key: key = this.#key, ...metadata } = options;
     const what = `publish ${this.#begun}`;
-    this.#compareToken(what, client, answer === 'drop' ? undefined : answer.expect?.token);
+    this.#compareToken(what, client, tokenFor(answer));
+    this.#comparePublish(what, publish, this.vector.publish, 0);
+  }
+
+  /** As `sawPublish`, for a batch. */
+  sawBatch(client: SeenClient, events: readonly SeenPublish[], answer: BatchAnswer | undefined): void {
+    this.#calls.push({ call: 'publish_batch', ...client, idempotency_key: events[0]?.idempotency_key ?? null, body: { events } });
+    if (answer === undefined || !('publish_batch' in this.vector)) return;
+    const { publish_batch: drafts } = this.vector;
+    const what = `batch ${this.#begun}`;
+    this.#compareToken(what, client, tokenFor(answer));
+    this.#compare(`${what}: events`, events.length, drafts.length);
+    for (const [index, draft] of drafts.entries()) {
+      const event = events[index];
+      if (event !== undefined) this.#comparePublish(`${what}: ${index}`, event, draft, index);
+    }
+  }
+
+  #comparePublish(what: string, publish: SeenPublish, { channel, type, data, options = {} }: Draft, index: number): void {
+    const { idempotency_key } = publish;
+    const { idempotency_key: key = this.#keys[index] ?? null, ...metadata } = options;
     this.#compare(`${what}: channel`, publish.channel, channel);
     this.#compare(`${what}: type`, publish.type, type);
     this.#compare(`${what}: data`, publish.data, data);
     this.#compare(`${what}: metadata`, inUtc(publish.metadata), inUtc(metadata));
     if (idempotency_key === null) this.mismatch(`${what}: it has no idempotency key, so that it could not be repeated`);
     else if (key !== null) this.#compare(`${what}: idempotency_key`, idempotency_key, key);
-    this.#key ??= idempotency_key;
+    this.#keys[index] ??= idempotency_key;
   }
 
   /** As `sawConnection`, for a page of history. */
@@ -181,12 +218,12 @@ export class Run {
     if (answer === undefined || !('history' in this.vector)) return;
     const { history } = this.vector;
     const what = `read ${this.#begun}`;
-    this.#compareToken(what, client, answer === 'drop' ? undefined : answer.expect?.token);
+    this.#compareToken(what, client, tokenFor(answer));
     this.#compare(`${what}: channels`, [...asked.channels].sort(), [...history.channels].sort());
     this.#compare(`${what}: types`, sorted(asked.types), sorted(history.types));
     this.#compare(`${what}: after`, asked.after, this.#after ?? history.after ?? null);
     if (history.limit !== undefined) this.#compare(`${what}: limit`, asked.limit, history.limit);
-    if (answer !== 'drop' && 'page' in answer) this.#after = answer.page.next;
+    if (typeof answer === 'object' && 'page' in answer) this.#after = answer.page.next;
   }
 
   sawRefresh(client: SeenClient, token: string | null): void {
@@ -207,6 +244,11 @@ export class Run {
     this.#waiting.clear();
     for (const resolve of waiting) resolve();
   }
+}
+
+/** The token that an attempt must have, where it is not the vector's. */
+function tokenFor(answer: NoAnswer | { expect?: { token?: string } }): string | undefined {
+  return typeof answer === 'object' ? answer.expect?.token : undefined;
 }
 
 function sorted(list: readonly string[] | null | undefined): string[] | null {

@@ -35,7 +35,8 @@ export async function deliver(run: Run, { send = [], end = 'stay' }: ScriptedCon
     } else texts.push(line.textOf(jsonOf(item)));
   }
   flush();
-  if (end === 'drop') line.socket.drop();
+  if (end === 'away') run.leave();
+  if (end === 'drop' || end === 'away') line.socket.drop();
   else if (end !== 'stay') {
     if ('close' in end) line.socket.close(end.close, end.reason);
     else if ('drain' in end) line.drain((end.drain.meanwhile ?? []).map(jsonOf));

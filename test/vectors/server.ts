@@ -9,12 +9,15 @@ import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import { CourierError, tellable } from '../../src/errors.ts';
 import { readJson, sendJson, sendProblem } from '../../src/transport/http-exchange.ts';
-import { answerHistory, answerPublish, type Exchange, NEVER, plainConnectionOf, servePlain } from './plain.ts';
+import { answerBatch, answerHistory, answerPublish, type Exchange, NEVER, plainConnectionOf, servePlain } from './plain.ts';
 import { Run, type Seen } from './run.ts';
 import { clientOf } from './script.ts';
 import { ScriptedSocket } from './socket.ts';
 import { serveTrpc } from './trpc.ts';
 import { type ScriptedConnection, type Vector, vectorOf } from './vector.ts';
+
+/** Where nothing listens: the server's port is taken, and the server listens on 127.0.0.1 only. */
+const AWAY = '127.0.0.2';
 
 /** A vector that is being played. */
 export interface PlayedVector {
@@ -37,12 +40,12 @@ export async function startScriptedServer(): Promise<ScriptedServer> {
   const runs = new Runs();
   runs.server.listen(0, '127.0.0.1');
   await once(runs.server, 'listening');
-  const url = `http://127.0.0.1:${(runs.server.address() as AddressInfo).port}`;
+  const { url } = runs;
   return {
     url,
     play: (given) => {
-      const { id, run } = runs.begin(given);
-      return { url: `${url}/runs/${id}`, vector: run.vector, seen: () => run.seen, done: () => run.done() };
+      const run = runs.begin(given);
+      return { url: runs.addressesOf(run).url, vector: run.vector, seen: () => run.seen, done: () => run.done() };
     },
     [Symbol.asyncDispose]: () => runs.close(),
   };
@@ -68,11 +71,20 @@ class Runs {
     });
   }
 
-  begin(given: unknown): { id: string; run: Run } {
-    const run = new Run(vectorOf(given));
-    const id = String(this.#runs.size + 1);
-    this.#runs.set(id, run);
-    return { id, run };
+  get url(): string {
+    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+  }
+
+  begin(given: unknown): Run {
+    const run = new Run(vectorOf(given), String(this.#runs.size + 1));
+    this.#runs.set(run.id, run);
+    return run;
+  }
+
+  /** What the client takes for the gateway's address, and where the server says what it has seen. */
+  addressesOf({ id, vector }: Run): { readonly url: string; readonly run: string } {
+    const run = `${this.url}/runs/${id}`;
+    return { url: vector.gateway?.away ? run.replace('127.0.0.1', AWAY) : run, run };
   }
 
   async close(): Promise<void> {
@@ -95,13 +107,14 @@ class Runs {
     else if (target === undefined) res.writeHead(404).end();
     else if (target.path[0] === 'seen') sendJson(res, 200, JSON.stringify(target.run.seen));
     else if (target.path[0] === 'done') sendJson(res, 200, JSON.stringify(await target.run.done()));
+    else if (target.run.isAway) res.destroy();
     else await answer(target.run, { req, res, url: target.url }, target.path);
   }
 
   async #begin(req: IncomingMessage, res: ServerResponse): Promise<void> {
     try {
       const { vector } = (await readJson(req, NEVER)) as { vector: unknown };
-      sendJson(res, 201, JSON.stringify({ url: `http://${req.headers.host}/runs/${this.begin(vector).id}` }));
+      sendJson(res, 201, JSON.stringify(this.addressesOf(this.begin(vector))));
     } catch (error) {
       sendJson(res, 400, JSON.stringify({ error: String(error) }));
     }
@@ -110,6 +123,10 @@ class Runs {
   #upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => socket.destroy());
     const target = this.#targetOf(req);
+    if (target?.run.isAway) {
+      socket.destroy();
+      return;
+    }
     const [kind, list, ...rest] = target?.path ?? [];
     const isTrpc = kind === 'trpc' && list === undefined;
     if (target === undefined || rest.length > 0 || !(isTrpc || (kind === 'ws' && list !== undefined))) {
@@ -155,6 +172,7 @@ async function answer(run: Run, exchange: Exchange, [kind, rest]: readonly strin
   res.setHeader('x-courier-contract', run.contract);
   try {
     if (req.method === 'POST' && kind === 'publish') await answerPublish(run, exchange, rest && decodeURIComponent(rest));
+    else if (req.method === 'POST' && kind === 'trpc' && rest === 'events.publishBatch') await answerBatch(run, exchange);
     else if (req.method === 'GET' && kind === 'events' && rest !== undefined) answerHistory(run, exchange, rest);
     else throw new CourierError('NOT_FOUND', 'no vector is about this');
   } catch (error) {

@@ -2,6 +2,7 @@
 import { TRPC_ERROR_CODES_BY_KEY } from '@trpc/server/rpc';
 import superjson from 'superjson';
 import { meaningOf } from '../../src/contract/codes.ts';
+import type { SeenPublish } from './run.ts';
 import type { ScriptedError, WireEvent } from './vector.ts';
 
 export type RequestId = string | number;
@@ -21,6 +22,11 @@ export function resultText(id: RequestId, value: object): string {
 /** A receipt, or metadata, as tRPC's clients get it. */
 export function withDate<T extends { timestamp: string }>(value: T): object {
   return { ...value, timestamp: new Date(value.timestamp) };
+}
+
+/** The input of a publish. */
+export function publishOf({ channel, type, data, metadata = {}, idempotency_key = null }: Record<string, unknown>): SeenPublish {
+  return { channel, type, data, metadata: metadata as Record<string, unknown>, idempotency_key: idempotency_key as string | null };
 }
 
 export function eventWithDate(event: WireEvent): object {

@@ -5,8 +5,17 @@ import { meaningOf } from '../../src/contract/codes.ts';
 import type { Run, SeenClient } from './run.ts';
 import { clientOf, deliver, type Line, refused } from './script.ts';
 import type { ScriptedSocket } from './socket.ts';
-import { errorShape, eventWithDate, itemText, type RequestId, resultText, withDate } from './trpc-messages.ts';
-import { eventOf, type HistoryAnswer, type PublishAnswer, receiptOf, type ScriptedConnection, type ScriptedError } from './vector.ts';
+import { errorShape, eventWithDate, itemText, publishOf, type RequestId, resultText, withDate } from './trpc-messages.ts';
+import {
+  type BatchAnswer,
+  eventOf,
+  type HistoryAnswer,
+  type NoAnswer,
+  type PublishAnswer,
+  receiptOf,
+  type ScriptedConnection,
+  type ScriptedError,
+} from './vector.ts';
 
 interface Message {
   readonly id: RequestId;
@@ -125,6 +134,7 @@ class TrpcConnection {
       const resumed = { ...given, ...(lastEventId !== undefined && { lastEventId }) };
       this.#subscribe(id, resumed).catch((error: unknown) => this.#giveUp(error));
     } else if (path === 'events.publish') this.#publish(id, given ?? {});
+    else if (path === 'events.publishBatch') this.#publishBatch(id, (given ?? []) as unknown as Record<string, unknown>[]);
     else if (path === 'events.history') this.#history(id, given ?? {});
     else if (path === 'auth.whoami') this.#result(id, this.#whoami());
     else if (path === 'auth.refresh') this.#refresh(id, given ?? {});
@@ -168,17 +178,15 @@ class TrpcConnection {
     this.#socket.send([JSON.stringify({ id: null, method: 'reconnect' })]);
   }
 
-  #publish(id: RequestId, { metadata = {}, idempotency_key = null, ...draft }: Record<string, unknown>): void {
+  #publish(id: RequestId, draft: Record<string, unknown>): void {
     const answer = this.#run.nextPublish();
-    const { channel, type, data } = draft;
-    const seen = { channel, type, data, metadata: metadata as Record<string, unknown>, idempotency_key: idempotency_key as string | null };
-    this.#run.sawPublish(this.#client, seen, answer);
+    this.#run.sawPublish(this.#client, publishOf(draft), answer);
     if (answer === undefined) this.fail(id, 'events.publish', { code: 'BAD_REQUEST', message: 'the script has no such publish' });
     else this.#answerPublish(id, answer).catch((error: unknown) => this.#giveUp(error));
   }
 
   async #answerPublish(id: RequestId, answer: PublishAnswer): Promise<void> {
-    if (answer === 'drop') this.#socket.drop();
+    if (typeof answer === 'string') this.#leaveUnanswered(answer);
     else if ('close' in answer) this.#socket.close(answer.close);
     else if ('error' in answer) await this.#refusePublish(id, answer.error);
     else if ('receipt' in answer) this.#result(id, withDate(receiptOf(answer.receipt)));
@@ -187,6 +195,27 @@ class TrpcConnection {
       this.#socket.drop();
     } else throw new RangeError('a WebSocket has no status');
     this.#run.played();
+  }
+
+  #publishBatch(id: RequestId, drafts: readonly Record<string, unknown>[]): void {
+    const answer: BatchAnswer | undefined = this.#run.nextBatch();
+    this.#run.sawBatch(this.#client, drafts.map(publishOf), answer);
+    if (answer === undefined) this.fail(id, 'events.publishBatch', { code: 'BAD_REQUEST', message: 'the script has no such batch' });
+    else {
+      if (typeof answer === 'string') this.#leaveUnanswered(answer);
+      else if ('error' in answer) this.fail(id, 'events.publishBatch', answer.error);
+      else
+        this.#result(
+          id,
+          answer.receipts.map((form) => withDate(receiptOf(form))),
+        );
+      this.#run.played();
+    }
+  }
+
+  #leaveUnanswered(how: NoAnswer): void {
+    if (how === 'away') this.#run.leave();
+    if (how !== 'silence') this.#socket.drop();
   }
 
   async #refusePublish(id: RequestId, error: ScriptedError): Promise<void> {
@@ -206,7 +235,7 @@ class TrpcConnection {
   }
 
   #answerHistory(id: RequestId, answer: HistoryAnswer): void {
-    if (answer === 'drop') this.#socket.drop();
+    if (typeof answer === 'string') this.#leaveUnanswered(answer);
     else if ('error' in answer) this.fail(id, 'events.history', answer.error);
     else {
       const { events, next, has_more, gap = null } = answer.page;

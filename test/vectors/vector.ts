@@ -33,6 +33,18 @@ export interface ScriptedError {
   status?: number;
 }
 
+/** The error that the application gets. */
+export interface Failure {
+  code: string;
+  message?: string;
+  issues?: { path: string; message: string }[];
+  retry_after_ms?: number;
+  retryable?: boolean;
+  idempotency_key?: string;
+}
+
+export type OnGap = 'continue' | 'fail' | 'collect';
+
 /** Something that the server sends to a subscription, or waits for on its connection. */
 export type Item =
   | { event: EventForm }
@@ -46,6 +58,7 @@ export type Item =
 export type Ending =
   | 'stay'
   | 'drop'
+  | 'away'
   | { drain: { meanwhile?: { event: EventForm }[] } }
   | { close: number; reason?: string }
   | { error: ScriptedError };
@@ -62,17 +75,23 @@ interface AnyAnswer {
   expect?: { token?: string };
 }
 
+/** An attempt that is not answered: the connection ends, stays as it is, or ends and cannot be opened again. */
+export type NoAnswer = 'drop' | 'silence' | 'away';
+
 /** What becomes of one attempt to publish. */
 export type PublishAnswer =
-  | 'drop'
+  | NoAnswer
   | ({ receipt: string | Receipt } & AnyAnswer)
   | ({ error: ScriptedError } & AnyAnswer)
   | ({ close: number } & AnyAnswer)
   | ({ half: string | Receipt } & AnyAnswer)
   | ({ status: number } & AnyAnswer);
 
+/** What becomes of one attempt to publish a batch. */
+export type BatchAnswer = NoAnswer | ({ receipts: (string | Receipt)[] } & AnyAnswer) | ({ error: ScriptedError } & AnyAnswer);
+
 export type HistoryAnswer =
-  | 'drop'
+  | NoAnswer
   | ({ page: { events: EventForm[]; next: string; has_more: boolean; gap?: Gap } } & AnyAnswer)
   | ({ error: ScriptedError } & AnyAnswer);
 
@@ -88,8 +107,8 @@ interface AnyVector {
   name: string;
   why: string;
   only?: Protocol;
-  client?: { token?: string | string[] };
-  gateway?: { contract?: string; expires_in_ms?: number };
+  client?: { token?: string | string[]; on_gap?: OnGap; timeout_ms?: number; give_up_after_ms?: number };
+  gateway?: { contract?: string; expires_in_ms?: number; away?: true };
 }
 
 export interface SubscribeVector extends AnyVector {
@@ -98,30 +117,45 @@ export interface SubscribeVector extends AnyVector {
     types?: string[];
     from?: 'now' | 'earliest';
     last_event_id?: string;
-    on_gap?: 'continue' | 'fail' | 'collect';
+    on_gap?: OnGap;
   };
   connections: ScriptedConnection[];
-  result: { events: EventForm[]; gaps?: Gap[]; ends: null | { code: string | Record<Protocol, string>; message?: string } };
+  result: {
+    events: EventForm[];
+    handled?: (string | null)[];
+    gaps?: Gap[];
+    ends: null | { code: string | Record<Protocol, string>; message?: string };
+  };
+}
+
+export interface Draft {
+  channel: string;
+  type: string;
+  data: Record<string, unknown>;
+  /** Numbers in the data that JSON has no form for. */
+  not_json?: Record<string, 'NaN' | 'Infinity' | '-Infinity'>;
+  options?: { idempotency_key?: string; timestamp?: string; correlation_id?: string; user_id?: string; traceparent?: string };
 }
 
 export interface PublishVector extends AnyVector {
-  publish: {
-    channel: string;
-    type: string;
-    data: Record<string, unknown>;
-    options?: { idempotency_key?: string; timestamp?: string; correlation_id?: string; user_id?: string; traceparent?: string };
-  };
+  publish: Draft;
   answers: PublishAnswer[];
-  result: { receipt: string | Receipt } | { error: ScriptedError };
+  result: { receipt: string | Receipt } | { error: Failure };
+}
+
+export interface BatchVector extends AnyVector {
+  publish_batch: Draft[];
+  answers: BatchAnswer[];
+  result: { receipts: (string | Receipt)[] } | { error: Failure };
 }
 
 export interface HistoryVector extends AnyVector {
   history: { channels: string[]; types?: string[]; after?: string; limit?: number };
   answers: HistoryAnswer[];
-  result: { events: EventForm[]; gaps?: Gap[]; next?: string } | { error: ScriptedError };
+  result: { events: EventForm[]; gaps?: Gap[]; next?: string } | { error: Failure };
 }
 
-export type Vector = SubscribeVector | PublishVector | HistoryVector;
+export type Vector = SubscribeVector | PublishVector | BatchVector | HistoryVector;
 
 const FOLDER = new URL('./', import.meta.url);
 const SCHEMA_NAME = 'vector.schema.json';
@@ -198,7 +232,7 @@ export function resultEvents(vector: SubscribeVector | HistoryVector): WireEvent
 /** Every event that the server sends in a vector. */
 export function sentEvents(vector: SubscribeVector | HistoryVector): WireEvent[] {
   if ('history' in vector) {
-    return vector.answers.flatMap((answer) => (answer !== 'drop' && 'page' in answer ? answer.page.events.map(eventOf) : []));
+    return vector.answers.flatMap((answer) => (typeof answer === 'object' && 'page' in answer ? answer.page.events.map(eventOf) : []));
   }
   const items = vector.connections.flatMap(({ send = [], end }) => [
     ...send,
