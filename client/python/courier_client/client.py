@@ -130,6 +130,8 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
 
     async def publish_submitted(self, events: Sequence[Outgoing]) -> list[Receipt]:
         """For the background publishers of this client, which keep the order themselves. Otherwise as `publish_batch`."""
+        if len(events) == 1:
+            return [await self._send(self._gateway.publish(events[0]))]
         return await self._send(self._gateway.publish_batch(events))
 
     def after_fork(self) -> None:

@@ -120,7 +120,7 @@ async def test_a_refused_event_does_not_delay_the_others(gateway: Gateway) -> No
         assert await background.flush(10)
         assert counters(background) == {"submitted": 5, "published": 1, "refused": 4}
     assert [
-        (InvalidInputError, channel) for channel in ("backtest.cyclic", "backtest.refused", "backtest.naive")
+        (InvalidInputError, channel) for channel in ("backtest.cyclic", "backtest.naive", "backtest.refused")
     ] == told
     async with publisher(
         gateway.url, "wrong", on_error=lambda error, _: told.append((type(error), None))

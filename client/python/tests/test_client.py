@@ -117,7 +117,7 @@ async def test_a_token_function_that_hangs_times_out() -> None:
         await asyncio.Event().wait()
         return "t1"
 
-    async with CourierClient("http://127.0.0.1:1", token=token, timeout=0.05) as client:
+    async with CourierClient("http://127.0.0.1:1", token=token, timeout=0.05, give_up_after=0.1) as client:
         with pytest.raises(UnavailableError):
             await client.publish("backtest.b1", "backtest.progress", PROGRESS)
         with pytest.raises(UnavailableError) as caught:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from conftest import FAST
-from courier_client import CourierClient, FileCursor, InvalidInputError, events
+from courier_client import CourierClient, CursorError, FileCursor, InvalidInputError, events
 from processes import Gateway
 from waiting import until
 
@@ -96,35 +96,110 @@ async def test_a_file_keeps_the_position(gateway: Gateway, tmp_path: Path) -> No
     assert [*tmp_path.iterdir()] == [path]
 
 
-async def test_a_file_that_cannot_be_written_raises(tmp_path: Path) -> None:
-    cursor = FileCursor(tmp_path / "no" / "such" / "folder")
+async def test_a_file_cursor_makes_its_folder(tmp_path: Path) -> None:
+    path = tmp_path / "no" / "such" / "folder" / "position"
+    cursor = FileCursor(path)
     assert await cursor.load() is None
-    with pytest.raises(FileNotFoundError):
-        await cursor.save("e1-1")
+    await cursor.save("e1-1")
+    assert path.read_text() == "e1-1\n"
 
 
-@pytest.mark.parametrize("content", ["", "yesterday", "e1-1\ne1-2"])
-async def test_a_file_without_a_position_is_refused(content: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"", b"yesterday", b"e1-1\ne1-2", b"\xff\xfe"])
+def test_a_file_without_a_position_is_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "position"
-    path.write_text(content)
-    with pytest.raises(InvalidInputError, match="position"):
-        await FileCursor(path).load()
+    path.write_bytes(content)
+    with pytest.raises(InvalidInputError, match=r"^path '.*position' holds no position"):
+        FileCursor(path)
+
+
+def test_a_place_where_nobody_may_write_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file" / "position", "/proc/courier.position", tmp_path, "nul\0", 5):
+        with pytest.raises(InvalidInputError) as caught:
+            FileCursor(path)  # type: ignore[arg-type]
+        assert [issue.path for issue in caught.value.issues] == ["path"]
+    for wrong in (-1, float("nan"), float("inf"), "1", None):
+        with pytest.raises(InvalidInputError, match="sync_interval"):
+            FileCursor(tmp_path / "position", sync_interval=wrong)  # type: ignore[arg-type]
+
+
+async def test_positions_are_stored_once_in_an_interval_and_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "position"
+    cursor = FileCursor(path, sync_interval=3600)
+    for number in range(1, 1001):
+        await cursor.save(f"e1-{number}")
+    assert path.read_text() == "e1-1\n"
+    assert await cursor.load() == "e1-1000"
+    await cursor.flush()
+    assert path.read_text() == "e1-1000\n"
+
+
+async def test_the_last_position_is_stored_without_another_save(tmp_path: Path) -> None:
+    path = tmp_path / "position"
+    cursor = FileCursor(path, sync_interval=0.05)
+    await cursor.save("e1-1")
+    await cursor.save("e1-2")
+    await until(lambda: path.read_text() == "e1-2\n")
+
+
+async def test_the_end_of_a_subscription_stores_what_was_handled(gateway: Gateway, tmp_path: Path) -> None:
+    path = tmp_path / "position"
+    async with CourierClient(gateway.url, token=gateway.token()) as client:
+        cursor = FileCursor(path, sync_interval=3600)
+        async with client.subscribe("backtest.end", cursor=cursor) as subscription:
+            first, second, third = await publish(client, "end", 3)
+            for position in (first, second, third):
+                assert (await anext(subscription)).id == position
+            assert subscription.last_event_id == second
+            assert path.read_text() != f"{second}\n"
+        assert path.read_text() == f"{second}\n"
+        cursor = FileCursor(path, sync_interval=3600)
+        async with client.subscribe("backtest.end", cursor=cursor) as subscription:
+            assert (await anext(subscription)).id == third
+            await subscription.commit()
+            assert subscription.last_event_id == third
+            assert path.read_text() == f"{third}\n"
 
 
 async def test_the_old_position_stays_until_the_new_one_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cursor = FileCursor(tmp_path / "position")
+    cursor = FileCursor(tmp_path / "position", sync_interval=0)
     await cursor.save("e1-1")
 
     def full_disk(_handle: Any) -> None:
         raise OSError("no space left on device")
 
     monkeypatch.setattr("os.fsync", full_disk)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(CursorError, match="no space"):
         await cursor.save("e1-2")
-    assert await cursor.load() == "e1-1"
+    assert (tmp_path / "position").read_text() == "e1-1\n"
     assert len([*tmp_path.iterdir()]) == 1
+
+
+async def test_what_fails_between_two_saves_is_raised_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cursor = FileCursor(tmp_path / "position", sync_interval=0.01)
+    await cursor.save("e1-1")
+    failed = asyncio.Event()
+
+    def full_disk(_handle: Any) -> None:
+        loop.call_soon_threadsafe(failed.set)
+        raise OSError("no space left on device")
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr("os.fsync", full_disk)
+    cursor_waits = cursor.save("e1-2")
+    try:
+        await cursor_waits
+        await failed.wait()
+        for _ in range(1000):
+            await cursor.save("e1-3")
+    except CursorError as error:
+        assert error.code == "CURSOR_FAILED"
+    else:
+        pytest.fail("nothing was raised")
 
 
 async def test_a_cursor_that_fails_ends_the_subscription_and_loses_nothing(gateway: Gateway) -> None:
