@@ -1,4 +1,4 @@
-"""One order for each channel: of what is published, and of what is submitted to background publishers of the same client.
+"""One order for each channel, of what a client publishes and what is submitted to its background publishers.
 
 An event waits only for those that were there before it: a publish for the events that were submitted to its channel, a
 submitted event for the publishes on its channel. So no two wait for each other. Publishes do not wait for one another.

@@ -1,7 +1,7 @@
 """Which proxy leads to the gateway. One rule for what publishes and what subscribes.
 
-`http_proxy` is for http and ws, `https_proxy` for https and wss, `all_proxy` for both where theirs is not set, and `no_proxy`
-names what is reached without one. Lower case goes before upper case.
+`http_proxy` is for http and ws, `https_proxy` for https and wss, `all_proxy` for both where theirs is not set, and
+`no_proxy` names what is reached without one. Lower case goes before upper case.
 """
 
 from __future__ import annotations

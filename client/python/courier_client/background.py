@@ -1,7 +1,7 @@
 """Publishing in the background: a gateway that is away neither breaks nor slows the service that publishes.
 
-What waits is sent in batches. The gateway stores all events of a batch or none, so a batch that it refuses is sent again in
-smaller ones, until the event that is refused is alone.
+What waits is sent in batches. The gateway stores all events of a batch or none, so a batch that it refuses is sent
+again in smaller ones, until the event that is refused is alone.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
         self._gateway: Gateway[EventT] = Gateway(base_url, service_name, contract, **options)
         self._source = TokenSource(token)
         check_on_gap(on_gap)
-        self._on_gap = on_gap
+        self._on_gap: OnGap = on_gap
         self._give_up_after = seconds("give_up_after", give_up_after)
         self._loops: dict[asyncio.AbstractEventLoop, LoopConnections] = {}
         self._closed = False
@@ -129,7 +129,7 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
         return self._here().order
 
     async def publish_submitted(self, events: Sequence[Outgoing]) -> list[Receipt]:
-        """For the background publishers of this client, which keep the order themselves. Otherwise as `publish_batch`."""
+        """For the background publishers of this client, which keep the order themselves: as `publish_batch`."""
         if len(events) == 1:
             return [await self._send(self._gateway.publish(events[0]))]
         return await self._send(self._gateway.publish_batch(events))
@@ -193,8 +193,8 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
         To repeat a batch after a CourierTimeoutError, give each draft an `idempotency_key` of its own.
 
         Raises:
-            TooLargeError: the drafts are more than 960 KiB as JSON. Otherwise what `publish` raises; `issues` begin with
-                the index of a draft.
+            TooLargeError: the drafts are more than 960 KiB as JSON. Otherwise what `publish` raises; the gateway's
+                `issues` begin with the index of a draft.
         """
         batch = [self._gateway.outgoing(event) for event in events]
         return await self._in_order(self._gateway.publish_batch(batch), timeout)

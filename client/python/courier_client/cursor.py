@@ -45,14 +45,14 @@ class BufferedCursor(Cursor, Protocol):
     """A cursor that stores positions later than it is given them."""
 
     def flush(self) -> object:
-        """Stores the last position now. `Subscription.commit` and the end of the subscription call it; it may be async."""
+        """Stores the last position now. `Subscription.commit` and the end of a subscription call it. May be async."""
         ...
 
 
 class FileCursor:
     """Stores a position in a file, every `sync_interval` seconds at most, and when the subscription ends.
 
-    After a crash of the process or of the machine, the events of up to the last `sync_interval` come again; none is left
+    After a crash of the process or of the machine, the events of the last `sync_interval` come again; none is left
     out. With 0, each position is on the disk before the next event is given, which is slow: a few hundred to a few
     thousand events per second.
 

@@ -129,7 +129,8 @@ async def test_a_fault_is_refused_before_it_is_sent(data: Any, path: str, messag
         with pytest.raises(InvalidInputError) as caught:
             await client.publish("strategy.s1", "strategy.generation.started", data)
     assert caught.value.issues == (Issue(path, message),)
-    assert caught.value.code == "BAD_REQUEST"
+    # JSON has no form for a number that is not finite: the gateway cannot be asked.
+    assert caught.value.code == ("INVALID_ARGUMENT" if message == "must be a finite number" else "BAD_REQUEST")
     assert str(caught.value).encode().startswith(f"{path}: {message}".encode())
     with SyncCourierClient("http://127.0.0.1:1", token="t1") as sync_client, pytest.raises(InvalidInputError) as caught:
         sync_client.publish("strategy.s1", "strategy.generation.started", data)
