@@ -22,7 +22,10 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has
 
 def draft(channel: str, process: int, number: int) -> EventDraft[Any]:
     return events.backtest_progress(
-        backtest_id=channel, progress=0.5, bars_processed=process * 1000 + number, idempotency_key=f"{process}-{number}"
+        backtest_id=channel,
+        progress=0.5,
+        bars_processed=process * 1000 + number,
+        idempotency_key=f"{channel}-{process}-{number}",
     )
 
 
@@ -87,7 +90,9 @@ async def test_an_asynchronous_client_after_a_fork(gateway: Gateway) -> None:
                 for number in range(EACH):
                     await client.publish_event(draft("forked", process, number))
 
-            children = [forked(lambda process=process: asyncio.run(publish(process))) for process in range(1, PROCESSES)]
+            children = [
+                forked(lambda process=process: asyncio.run(publish(process))) for process in range(1, PROCESSES)
+            ]
             await publish(0)
             await asyncio.to_thread(wait_for, children)
             background.submit_event(draft("submitted", 0, 0))
