@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import NoneType
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
 from ._arguments import of_type
 from ._filter import Channels, channel_names, type_names
 from ._json import require_well_formed
-from .errors import invalid_argument
+from .errors import invalid_argument, require_choice
 
 if TYPE_CHECKING:
     from ._filter import Filter
@@ -42,6 +43,10 @@ class Address:
         limit: int | None = None,
     ) -> str:
         """Takes `HistoryOptions`. Raises InvalidInputError, whose `issues` name the argument."""
+        require_choice("order", order, "oldest", "newest")
+        of_type("after", after, (str, NoneType), "a position")
+        of_type("before", before, (str, NoneType), "a position")
+        of_type("limit", limit, (int, NoneType), "an integer")
         segment = _segment(channel_names(channels))
         query = _query(
             types=_list(type_names(types)),

@@ -135,6 +135,11 @@ class Gateway(Generic[EventT_co]):
             event.key,
         )
 
+    def batch(self, events: Sequence[EventDraft[Any]]) -> list[Outgoing]:
+        """Raises as `outgoing`."""
+        of_type("events", events, Sequence, "a list of EventDraft")
+        return [self.outgoing(event) for event in events]
+
     def publish_batch(self, batch: Sequence[Outgoing]) -> Call[list[Receipt]]:
         """Raises InvalidInputError or TooLargeError."""
         body = outgoing.batch_body(batch)

@@ -12,7 +12,9 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, TypeVar, cast
 
+import httpx
 from pydantic import ValidationError
+from websockets.exceptions import InvalidProxyStatus
 
 from ._model import AS_RECEIVED
 from .codes import CLOSE_CODES, SERVER_CODES
@@ -235,7 +237,20 @@ def unreachable(base_url: str, error: Exception) -> CourierError:
             f"the certificate of {base_url} is not trusted: {reason}",
             hint="Pass `ca_file` or `ssl_context` with the authority that signed it.",
         )
+    if _is_refused_by_proxy(error):
+        return UnexpectedAnswerError(
+            "UNEXPECTED_ANSWER",
+            f"the proxy before {base_url} asks who you are: {reason}",
+            hint="Put the user name and the password into the address of the proxy.",
+        )
     return error_of("UNREACHABLE", f"no answer from {base_url}: {reason}")
+
+
+def _is_refused_by_proxy(error: Exception) -> bool:
+    if isinstance(error, InvalidProxyStatus):
+        return error.response.status_code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
+    # HTTPX has the status in the message only.
+    return isinstance(error, httpx.ProxyError) and str(error).startswith("407")
 
 
 def _is_certificate_error(error: BaseException | None) -> bool:

@@ -32,7 +32,7 @@ class TokenSource:
         """Raises InvalidInputError, naming `token`."""
         if not isinstance(given, str) and not callable(given):
             raise invalid_argument(
-                f"token must be a string, or a function that returns one, not {type(given).__name__}"
+                f"token must be a string, or a function that returns one, not {type(given).__name__}", path="token"
             )
         self.given = given
         self.token = None

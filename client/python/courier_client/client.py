@@ -196,8 +196,7 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
             TooLargeError: the drafts are more than 960 KiB as JSON. Otherwise what `publish` raises; the gateway's
                 `issues` begin with the index of a draft.
         """
-        batch = [self._gateway.outgoing(event) for event in events]
-        return await self._in_order(self._gateway.publish_batch(batch), timeout)
+        return await self._in_order(self._gateway.publish_batch(self._gateway.batch(events)), timeout)
 
     async def history(
         self,

@@ -171,7 +171,7 @@ def error_of(code: str, message: str, **details: Any) -> CourierError:
 
 def require_choice(argument: str, given: object, *choices: str) -> None:
     """Raises InvalidInputError, naming the argument, unless it is one of the choices."""
-    if given not in choices:
+    if given not in list(choices):
         raise invalid_argument(f"{argument} must be {' or '.join(map(repr, choices))}, not {given!r}", path=argument)
 
 

@@ -141,8 +141,7 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
         self, events: Sequence[EventDraft[Any]], *, timeout: float | None = CLIENT_TIMEOUT
     ) -> list[Receipt]:
         """As `CourierClient.publish_batch`."""
-        batch = [self._gateway.outgoing(event) for event in events]
-        return self._send(self._gateway.publish_batch(batch), timeout)
+        return self._send(self._gateway.publish_batch(self._gateway.batch(events)), timeout)
 
     def history(
         self,

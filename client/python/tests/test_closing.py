@@ -79,7 +79,7 @@ async def test_a_call_that_waits_for_an_answer_is_cut_off(waits: Callable[[Couri
         began = time.monotonic()
         await client.aclose(timeout=0.05)
         assert time.monotonic() - began < 2
-        with pytest.raises(ClosedError, match="the outcome of the .* is unknown"):
+        with pytest.raises(ClosedError, match=r"the outcome of the .* is unknown"):
             await call
 
 
@@ -94,7 +94,7 @@ async def test_a_call_that_waits_for_another_attempt_ends_at_once(
     began = time.monotonic()
     await client.close(timeout=None)
     assert time.monotonic() - began < 2
-    with pytest.raises(ClosedError, match="^the client was closed \\("):
+    with pytest.raises(ClosedError, match=r"^the client was closed \("):
         await call
 
 

@@ -36,7 +36,7 @@ def forked(work: Any) -> int:
         return child
     try:
         work()
-    except BaseException:
+    except BaseException:  # noqa: BLE001 (the parent must hear of everything)
         import traceback  # noqa: PLC0415 (only a child that fails needs it)
 
         traceback.print_exc()
