@@ -45,3 +45,9 @@ def function(option: str, given: object) -> None:
     """Raises InvalidInputError, naming the option, unless it is None or can be called."""
     if given is not None and not callable(given):
         raise invalid_argument(f"{option} must be a function, not {given!r}", path=option)
+
+
+def check_on_gap(on_gap: object) -> None:
+    """Raises InvalidInputError, naming `on_gap`."""
+    if not callable(on_gap) and on_gap not in ("continue", "fail"):
+        raise invalid_argument(f"on_gap must be 'continue', 'fail' or a function, not {on_gap!r}", path="on_gap")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator, Sequence
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Generic, Literal
@@ -12,7 +13,7 @@ import httpx
 from typing_extensions import TypeVar, Unpack
 
 from . import _incoming as incoming
-from ._arguments import function, of_type, seconds
+from ._arguments import check_on_gap, function, of_type, seconds
 from ._filter import Channels, filter_of
 from ._fork import leave_to_parent, watch_forks
 from ._gateway import CLIENT_TIMEOUT, Call, Gateway, ResultT
@@ -23,8 +24,8 @@ from .contract import Channel, ContractModule
 from .envelope import Data, Event, EventDraft, HistoryPage, Receipt
 from .errors import ClosedError, CourierError, UnauthorizedError, invalid_argument, require_choice
 from .events import AnyEvent, EventType, Publish, Submit
-from .options import ClientOptions, EventOptions, HistoryOptions, IterationOptions
-from .subscription import OnGap, OnState, Subscription, check_on_gap
+from .options import ClientOptions, EventOptions, HistoryOptions, IterationOptions, OnGap
+from .subscription import OnState, Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -70,7 +71,8 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
             contract: The module of the gateway's contract, which `courier contract export --format python`
                 writes; by default `courier_client.events`. Events are of its classes, and type checkers
                 check what is published with it.
-            on_gap: What a subscription does that does not choose for itself when events are missing: see `subscribe`.
+            on_gap: What happens when events are missing, where a subscription or an iteration does not choose for
+                itself: see `subscribe`.
             give_up_after: Seconds that a subscription may be without the gateway, at the start too, before it ends
                 with an error; None waits for ever.
             **options: `timeout`, `attempt_timeout` and `connect_timeout` in seconds, `retry`,
@@ -228,11 +230,15 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
         Raises:
             GapError: events are missing, and `on_gap` is `fail`. Other errors are those of `history`.
         """
-        return self._events_of(channels, Pages(**options))
+        return self._events_of(channels, Pages(self._on_gap, **options))
 
     async def _events_of(self, channels: Channels, pages: Pages[TypeT]) -> AsyncIterator[EventT]:
         while pages.has_more:
-            for event in pages.events_of(await self.history(channels, timeout=pages.timeout, **pages.next)):
+            page = await self.history(channels, timeout=pages.timeout, **pages.next)
+            reported = pages.gap_reported(page)
+            if inspect.isawaitable(reported):
+                await reported
+            for event in pages.events_of(page):
                 yield event
 
     def subscribe(

@@ -14,10 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from ._arguments import duration
-from ._fork import leave_to_parent, watch_forks
+from ._arguments import of_type, seconds
+from ._fork import watch_forks
 from .errors import CursorError, InvalidInputError, invalid_argument
 
+FILE_BYTES = 64
+"""The longest position has 49. One sector of a disk, which is written whole or not at all, has 512 or more."""
 _POSITION = re.compile(r"[a-z0-9]{1,32}-[0-9]{1,16}")
 
 
@@ -42,95 +44,76 @@ class Cursor(Protocol):
 
 @runtime_checkable
 class BufferedCursor(Cursor, Protocol):
-    """A cursor that stores positions later than it is given them."""
+    """A cursor for which a position is safe only later than it was saved."""
 
     def flush(self) -> object:
-        """Stores the last position now. `Subscription.commit` and the end of a subscription call it. May be async."""
+        """Makes the last position safe. `Subscription.commit` and the end of a subscription call it. May be async."""
         ...
 
 
 class FileCursor:
-    """Stores a position in a file, every `sync_interval` seconds at most, and when the subscription ends.
+    """Stores a position in a file. One subscription to a file: two would overwrite each other's position.
 
-    After a crash of the process or of the machine, the events of the last `sync_interval` come again; none is left
-    out. With 0, each position is on the disk before the next event is given, which is slow: a few hundred to a few
-    thousand events per second.
+    At most every `sync_every` seconds, and when the subscription ends, the position goes to a temporary file, which is
+    synced to the disk and then renamed over the file. In between it is written over the one in the file, which has the
+    same length, so that the file holds a whole position at any moment.
 
-    The file is replaced as a whole: it contains the old position or the new one. One subscription to a file: two would
-    overwrite each other's position. In a child process, the cursor begins with what is in the file.
+    What a crash costs: after one of the process, the event that was being handled comes again; after one of the
+    machine, the events since the last sync come again. No event is left out.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, sync_interval: float = 1.0) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, sync_every: float | None = 1.0) -> None:
         """Makes the folder of the file.
 
+        Args:
+            path: Of the file.
+            sync_every: The shortest time between two syncs, in seconds. With 0 each position is synced before the next
+                event is given, which takes about a millisecond. With None only the last one is.
+
         Raises:
-            InvalidInputError: `sync_interval` or `path` is wrong: the file contains something else, or nobody may write
-                there.
+            InvalidInputError: `sync_every` or `path` is wrong: the file holds something else, or cannot be written.
         """
-        self._interval = duration("sync_interval", sync_interval)
-        if not isinstance(path, str | os.PathLike):
-            raise invalid_argument(f"path must be a path, not {path!r}", path="path")
+        self._sync_every = seconds("sync_every", sync_every)
+        of_type("path", path, (str, os.PathLike), "a path")
         self._path = Path(path)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=self._path.parent).close()
-            self._stored = self._read()
+            self._read()
+        except InvalidInputError:
+            raise
         except (OSError, CursorError, ValueError) as error:
-            if isinstance(error, InvalidInputError):
-                raise
             raise invalid_argument(f"path {str(self._path)!r} cannot be a cursor: {error}", path="path") from error
-        self._position = self._stored
-        self._stored_at = -math.inf
-        self._later: asyncio.Task[None] | None = None
-        self._failure: CursorError | None = None
+        self._synced_at = -math.inf
+        self._unsynced: str | None = None
         self._writing = threading.Lock()
         watch_forks(self)
 
     async def load(self) -> str | None:
-        """Returns the last position; None when there is none.
+        """Returns the stored position; None without a file.
 
         Raises:
-            InvalidInputError: the file contains something else.
+            InvalidInputError: the file holds something else.
             CursorError: the file cannot be read.
         """
-        if self._position == self._stored:
-            self._position = self._stored = await asyncio.to_thread(self._read)
-        return self._position
+        return await asyncio.to_thread(self._read)
 
     async def save(self, position: str, /) -> None:
-        """Raises CursorError when the file could not be written; it then contains an earlier position."""
-        self._position = position
-        if self._failure is not None:
+        """Raises CursorError when the file cannot be written; it then contains an earlier position."""
+        self._unsynced = position
+        is_due = time.monotonic() - self._synced_at >= self._sync_every
+        # A write to the memory of the system takes less time than to wait for a thread that does it.
+        if is_due or not self._overwrite(position):
             await self.flush()
-        wait = self._stored_at + self._interval - time.monotonic()
-        if wait <= 0:
-            await self.flush()
-        elif self._later is None or self._later.done():
-            self._later = asyncio.create_task(self._flush_after(wait), name="courier-file-cursor")
 
     async def flush(self) -> None:
-        """Stores the last position now. Raises what `save` raises."""
-        later, self._later = self._later, None
-        if later is not None and later is not asyncio.current_task():
-            later.cancel()
-        self._failure = None
-        await asyncio.to_thread(self._store)
+        """Syncs the last position. Raises what `save` raises."""
+        await asyncio.to_thread(self._sync)
 
     def after_fork(self) -> None:
-        """Is called in a child process: the position that is not stored yet is the parent's."""
-        leave_to_parent(self._later)
-        self._later = self._failure = None
+        """Is called in a child process: what is not synced yet is the parent's."""
+        self._unsynced = None
         self._writing = threading.Lock()
-        self._position = self._stored = None
-        self._stored_at = -math.inf
-
-    async def _flush_after(self, wait: float) -> None:
-        await asyncio.sleep(wait)
-        try:
-            await self.flush()
-        except CursorError as error:
-            # The next `save` tries again, and raises what is then wrong.
-            self._failure = error
 
     def _read(self) -> str | None:
         with self._as_cursor_error():
@@ -146,30 +129,48 @@ class FileCursor:
             hint="Delete it to begin anew, or name another file.",
         )
 
-    def _store(self) -> None:
+    def _overwrite(self, position: str) -> bool:
+        """Returns False when there is no file of ours yet."""
         with self._writing, self._as_cursor_error():
-            position = self._position
-            if position is not None and position != self._stored:
-                self._write(position)
-                self._stored = position
-            self._stored_at = time.monotonic()
+            try:
+                handle = os.open(self._path, os.O_WRONLY | getattr(os, "O_BINARY", 0))
+            except FileNotFoundError:
+                return False
+            try:
+                if os.fstat(handle).st_size != FILE_BYTES:
+                    return False
+                os.write(handle, _padded(position))
+            finally:
+                os.close(handle)
+            return True
+
+    def _sync(self) -> None:
+        with self._writing, self._as_cursor_error():
+            position = self._unsynced
+            if position is None:
+                return
+            handle, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(_padded(position))
+                    file.flush()
+                    # After a power cut, a file that was renamed before its content reached the disk would be empty.
+                    os.fsync(file.fileno())
+                Path(temporary).replace(self._path)
+            except BaseException:
+                Path(temporary).unlink(missing_ok=True)
+                raise
+            self._synced_at = time.monotonic()
+            if self._unsynced == position:
+                self._unsynced = None
 
     @contextmanager
     def _as_cursor_error(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            raise CursorError("CURSOR_FAILED", f"{self._path}: {error}") from error
+            raise CursorError("CURSOR_UNAVAILABLE", f"{self._path}: {error}") from error
 
-    def _write(self, position: str) -> None:
-        handle, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(f"{position}\n")
-                file.flush()
-                # After a power cut, a file that was renamed before its content reached the disk would be empty.
-                os.fsync(file.fileno())
-            Path(temporary).replace(self._path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+
+def _padded(position: str) -> bytes:
+    return position.ljust(FILE_BYTES - 1).encode() + b"\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Generic, Literal
 
@@ -13,10 +13,15 @@ from typing_extensions import TypedDict, TypeVar
 from .retry import Backoff
 
 if TYPE_CHECKING:
+    from .envelope import CourierGapData
     from .events import EventType
 
 TypeT = TypeVar("TypeT", default="EventType")
 """The names of the event types of a contract."""
+
+
+OnGap = Literal["continue", "fail"] | Callable[["CourierGapData"], Awaitable[object] | object]
+"""What to do when events are missing: give the next ones, raise GapError, or call a function and give the next ones."""
 
 
 class ClientOptions(TypedDict, total=False):
@@ -85,5 +90,5 @@ class IterationOptions(TypedDict, Generic[TypeT], total=False):
     """Events that are read at once, 1 to 1000; 100 by default."""
     timeout: float | None
     """Seconds that one page may take; the client's `timeout` by default."""
-    on_gap: Literal["continue", "fail"]
-    """What to do when events are missing: `fail` with a GapError (the default), or `continue` with the next ones."""
+    on_gap: OnGap | None
+    """What to do when events are missing; the `on_gap` of the client by default."""

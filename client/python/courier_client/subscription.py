@@ -19,13 +19,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Generic, Literal
+from typing import TYPE_CHECKING, Any, Generic
 
 import anyio
 from typing_extensions import TypeVar
 
+from ._arguments import check_on_gap
 from ._connection import Connection, SubscriptionState
 from ._filter import Filter
 from ._incoming import Notice, message_of
@@ -33,6 +34,7 @@ from .cursor import BufferedCursor
 from .envelope import CourierGapData, CourierGapEvent, CourierLiveEvent, Event
 from .errors import ClosedError, CourierError, GapError, InvalidInputError, invalid_argument
 from .events import AnyEvent
+from .options import OnGap
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -43,19 +45,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("courier_client")
 
-OnGap = Literal["continue", "fail"] | Callable[[CourierGapData], Awaitable[object] | object]
-"""What to do when events are missing: give the next ones, raise GapError, or call a function and give the next ones."""
 OnState = Callable[[SubscriptionState], object]
 """A function that is called with each new state."""
 
 
 EventT = TypeVar("EventT", bound=Event[Any], default=AnyEvent)
-
-
-def check_on_gap(on_gap: object) -> None:
-    """Raises InvalidInputError, naming `on_gap`."""
-    if not callable(on_gap) and on_gap not in ("continue", "fail"):
-        raise invalid_argument(f"on_gap must be 'continue', 'fail' or a function, not {on_gap!r}", path="on_gap")
 
 
 class Subscription(Generic[EventT]):

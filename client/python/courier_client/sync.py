@@ -14,7 +14,7 @@ import httpx
 from typing_extensions import TypeVar, Unpack
 
 from . import _incoming as incoming
-from ._arguments import seconds
+from ._arguments import check_on_gap, seconds
 from ._filter import Channels
 from ._fork import leave_to_parent, watch_forks
 from ._gateway import CLIENT_TIMEOUT, Call, Gateway, ResultT
@@ -24,7 +24,7 @@ from .contract import Channel, ContractModule
 from .envelope import Data, Event, EventDraft, HistoryPage, Receipt
 from .errors import ClosedError, CourierError, UnauthorizedError
 from .events import AnyEvent, EventType, Publish
-from .options import ClientOptions, EventOptions, HistoryOptions, IterationOptions
+from .options import ClientOptions, EventOptions, HistoryOptions, IterationOptions, OnGap
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -52,9 +52,12 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
         token: str | Callable[[], str] | None = None,
         *,
         contract: ContractModule[EventT, TypeT, Any, PublishT, Any] | None = None,
+        on_gap: OnGap = "fail",
         **options: Unpack[ClientOptions],
     ) -> None:
-        """As `CourierClient`. A function that returns tokens must not be async."""
+        """As `CourierClient`. The functions `token` and `on_gap` must not be async."""
+        check_on_gap(on_gap)
+        self._on_gap: OnGap = on_gap
         self._gateway: Gateway[EventT] = Gateway(base_url, service_name, contract, **options)
         require_plain(token)
         self._source = TokenSource(token)
@@ -155,11 +158,13 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
 
     def iterate_history(self, channels: Channels, **options: Unpack[IterationOptions[TypeT]]) -> Iterator[EventT]:
         """As `CourierClient.iterate_history`."""
-        return self._events_of(channels, Pages(**options))
+        return self._events_of(channels, Pages(self._on_gap, **options))
 
     def _events_of(self, channels: Channels, pages: Pages[TypeT]) -> Iterator[EventT]:
         while pages.has_more:
-            yield from pages.events_of(self.history(channels, timeout=pages.timeout, **pages.next))
+            page = self.history(channels, timeout=pages.timeout, **pages.next)
+            pages.gap_reported(page)
+            yield from pages.events_of(page)
 
     def _send(self, call: Call[ResultT], timeout: float | None) -> ResultT:
         """Makes attempts until the gateway answers, or the time is over. Returns the result of the call."""

@@ -23,19 +23,25 @@ from servers import deaf_server
 
 DRAFT = events.backtest_progress(backtest_id="b1", progress=0.5)
 NO_SECONDS: list[Any] = [math.nan, -1, -math.inf, "5", True, [], 5j]
-CLIENT: list[tuple[str, Any]] = [
-    *[(name, value) for name in ("timeout", "attempt_timeout", "connect_timeout") for value in NO_SECONDS],
-    *[("retry", value) for value in (5, "fast", FAST.initial)],
-    *[("token", value) for value in (5, b"t1", ["t1"])],
-    *[("service_name", value) for value in (5, "", "a b", "x" * 65)],
-    *[("base_url", value) for value in (5, None, b"http://localhost")],
-    ("contract", 5),
-    ("ca_file", 5),
+
+
+def each(name: str, *values: Any) -> list[tuple[str, Any]]:
+    return [(name, value) for value in values]
+
+
+CLIENT = [
+    *each("timeout", *NO_SECONDS),
+    *each("attempt_timeout", *NO_SECONDS),
+    *each("connect_timeout", *NO_SECONDS),
+    *each("retry", 5, "fast", FAST.initial),
+    *each("token", 5, b"t1", ["t1"]),
+    *each("service_name", 5, "", "a b", "x" * 65),
+    *each("base_url", 5, None, b"http://localhost"),
+    *each("on_gap", 5, "ignore", []),
+    *each("contract", 5),
+    *each("ca_file", 5),
 ]
-ASYNC_ONLY: list[tuple[str, Any]] = [
-    *[("give_up_after", value) for value in NO_SECONDS],
-    *[("on_gap", value) for value in (5, "ignore", [])],
-]
+ASYNC_ONLY = each("give_up_after", *NO_SECONDS)
 
 
 @pytest.mark.parametrize(

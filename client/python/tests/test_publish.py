@@ -170,7 +170,9 @@ async def test_a_misspelt_name_is_told(gateway: Gateway) -> None:
         ):
             with pytest.raises(InvalidInputError, match=f"^{re.escape(message)}"):
                 await client.history(selected, types=types)  # type: ignore[arg-type]
-        with pytest.raises(InvalidInputError, match=r"^on_gap must be 'continue' or 'fail', not 'contineu'") as caught:
+        with pytest.raises(
+            InvalidInputError, match=r"^on_gap must be 'continue', 'fail' or a function, not 'contineu'"
+        ) as caught:
             client.iterate_history("**", on_gap="contineu")  # type: ignore[arg-type]
         assert [issue.path for issue in caught.value.issues] == ["on_gap"]
     with pytest.raises(InvalidInputError, match=r"^contract must be a module that `courier contract export"):
