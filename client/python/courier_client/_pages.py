@@ -28,7 +28,7 @@ class Pages(Generic[TypeT]):
         on_gap: OnGap | None = None,
         timeout: float | None = CLIENT_TIMEOUT,
     ) -> None:
-        """Takes the `on_gap` of the client, and `IterationOptions`. Raises InvalidInputError, naming `on_gap` or `page_size`."""
+        """Takes the `on_gap` of the client, and `IterationOptions`. Raises InvalidInputError, naming the option."""
         check_on_gap("fail" if on_gap is None else on_gap)
         of_type("page_size", page_size, (int, NoneType), "an integer")
         self._on_gap = gap_choice if on_gap is None else on_gap
@@ -38,7 +38,7 @@ class Pages(Generic[TypeT]):
         """The options that read the next page."""
 
     def gap_reported(self, page: HistoryPage[Any]) -> Any:
-        """Calls the function for the gap before the page, if there are both, and returns its result. Raises GapError."""
+        """Calls the function for a gap before the page, if there is one, and returns its result. Raises GapError."""
         if page.gap is None:
             return None
         if self._on_gap == "fail":

@@ -61,6 +61,11 @@ class _Waiting:
     """Publishes on its channel that began before it was submitted."""
 
     @property
+    def is_next(self) -> bool:
+        """Whether it waits for nothing. What it waits for may itself wait for the event before it."""
+        return all(place.done() for place in self.earlier)
+
+    @property
     def size(self) -> int:
         # A comma separates the events of a batch.
         return len(self.event.body) + 1
@@ -301,7 +306,10 @@ class BackgroundPublisher(Generic[SubmitT]):
                 await self._filled.wait()
                 while self._queue:
                     batch = self._next_batch()
-                    await self._publish(batch)
+                    if batch:
+                        await self._publish(batch)
+                    else:
+                        await asyncio.wait(self._queue[0].earlier)
                 self._overflowing = False
                 self._filled.clear()
                 self._settled.set()
@@ -315,21 +323,18 @@ class BackgroundPublisher(Generic[SubmitT]):
             self._settled.set()
 
     def _next_batch(self) -> list[_Waiting]:
-        """Takes the next events: at least one, and no more than fit into one call."""
-        batch = [self._queue.popleft()]
-        size = batch[0].size
-        while self._queue and len(batch) < self._batch_events:
+        """Takes the next events that wait for nothing, and that fit into one call."""
+        batch: list[_Waiting] = []
+        size = BATCH_FRAME_BYTES
+        while self._queue and len(batch) < self._batch_events and self._queue[0].is_next:
             size += self._queue[0].size
-            if size > MAX_BATCH_BYTES - BATCH_FRAME_BYTES:
+            if batch and size > MAX_BATCH_BYTES:
                 break
             batch.append(self._queue.popleft())
         return batch
 
     async def _publish(self, batch: Sequence[_Waiting]) -> None:
         """Returns once the events are stored or refused, or are in the queue again."""
-        for waiting in batch:
-            for place in waiting.earlier:
-                await asyncio.wait([place])
         failures = 0
         while (error := await self._attempt(batch)) is not None:
             delay = self._retry.delay_after(error, failures)

@@ -1,12 +1,9 @@
 """Cartographe: backtests every strategy that is completed, also those that came while it was not running."""
 
 import asyncio
-import logging
 import os
 
-from courier_client import BackgroundPublisher, CourierClient, FileCursor, UnavailableError, events
-
-logger = logging.getLogger("cartographe")
+from courier_client import BackgroundPublisher, CourierClient, FileCursor, events
 
 
 async def backtest(strategy_id: str, courier: BackgroundPublisher) -> None:
@@ -33,11 +30,8 @@ async def work(client: CourierClient, courier: BackgroundPublisher) -> None:
 async def main() -> None:
     url = os.environ.get("COURIER_URL", "http://localhost:8766")
     async with CourierClient(url, "cartographe") as client, BackgroundPublisher(client) as courier:
-        while True:
-            try:
-                await work(client, courier)
-            except UnavailableError as error:
-                logger.warning("the gateway has been away for long, and is tried again: %s", error)
+        # A gateway that is away is waited for, however long.
+        await work(client, courier)
 
 
 if __name__ == "__main__":
