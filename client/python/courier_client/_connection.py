@@ -42,8 +42,8 @@ MAX_MESSAGE_BYTES = 1024 * 1024
 PING_INTERVAL_SECONDS = 20.0
 PONG_TIMEOUT_SECONDS = 20.0
 CLOSE_TIMEOUT_SECONDS = 1.0
-MIN_OPEN_SECONDS = 0.1
-"""The last attempt has this long, however little of `give_up_after` is left."""
+MIN_OPEN_SECONDS = 1.0
+"""An attempt has this long, however little of `give_up_after` is left: less is none on a busy machine."""
 
 
 class SubscriptionState(str, Enum):
