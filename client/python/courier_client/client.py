@@ -327,13 +327,8 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
         with call.adding_key():
             here = self._here()
             attempts = self._gateway.attempts(call, timeout)
-
-            async def trace(step: str, _details: object) -> None:
-                attempts.sent = attempts.sent or step.endswith("send_request_headers.started")
-
-            request = here.http.build_request(
-                call.method, call.url, content=call.body, headers=call.headers, extensions={"trace": trace}
-            )
+            request = here.http.build_request(call.method, call.url, content=call.body, headers=call.headers)
+            request.stream = _Body(call.body or b"", attempts)
             with here.running(attempts.remaining):
                 for place in earlier:
                     await asyncio.wait([place])
@@ -369,6 +364,19 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
         return incoming.read_answer(
             response.status_code, response.headers, response.content, self._gateway.contract_hash
         )
+
+
+class _Body(httpx.AsyncByteStream):
+    """The body of a request, which HTTPX asks for when it has sent the headers: from then on the attempt is sent."""
+
+    def __init__(self, content: bytes, attempts: Attempts) -> None:
+        self._content = content
+        self._attempts = attempts
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self._attempts.sent = True
+        if self._content:
+            yield self._content
 
 
 def _forget(loops: dict[asyncio.AbstractEventLoop, LoopConnections], loop: asyncio.AbstractEventLoop) -> None:
