@@ -2,7 +2,7 @@
 
 from courier_client import CourierClient, events
 
-    async with CourierClient("http://localhost:8766", "prophet") as client:
+    async with CourierClient("http://localhost:8766") as client:
         await client.publish_event(events.backtest_progress(backtest_id="b1", progress=0.5))
 """
 
@@ -13,12 +13,13 @@ from ._version import __version__
 from .background import BackgroundPublisher
 from .client import CourierClient
 from .contract import Channel, Contract, ContractModule
-from .cursor import Cursor, FileCursor
+from .cursor import BufferedCursor, Cursor, FileCursor
 from .envelope import Event, EventDraft, GenericEvent, HistoryPage, Receipt
 from .errors import (
     ClosedError,
     CourierError,
     CourierTimeoutError,
+    CursorError,
     ForbiddenError,
     GapError,
     InvalidInputError,
@@ -42,6 +43,7 @@ __all__ = [
     "AnyEvent",
     "BackgroundPublisher",
     "Backoff",
+    "BufferedCursor",
     "Channel",
     "ClientOptions",
     "ClosedError",
@@ -51,6 +53,7 @@ __all__ = [
     "CourierError",
     "CourierTimeoutError",
     "Cursor",
+    "CursorError",
     "Event",
     "EventDraft",
     "EventOptions",

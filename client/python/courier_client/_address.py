@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import NoneType
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
+from ._arguments import of_type
 from ._filter import Channels, channel_names, type_names
 from ._json import require_well_formed
-from .errors import invalid_argument
+from .errors import invalid_argument, require_choice
 
 if TYPE_CHECKING:
     from ._filter import Filter
@@ -25,6 +27,11 @@ class Address:
     def publish(self) -> str:
         return f"{self.base_url}/publish"
 
+    @property
+    def publish_batch(self) -> str:
+        """Of tRPC over HTTP: plain HTTP has no address for several events."""
+        return f"{self.base_url}/trpc/events.publishBatch"
+
     def history(
         self,
         channels: Channels,
@@ -36,6 +43,10 @@ class Address:
         limit: int | None = None,
     ) -> str:
         """Takes `HistoryOptions`. Raises InvalidInputError, whose `issues` name the argument."""
+        require_choice("order", order, "oldest", "newest")
+        of_type("after", after, (str, NoneType), "a position")
+        of_type("before", before, (str, NoneType), "a position")
+        of_type("limit", limit, (int, NoneType), "an integer")
         segment = _segment(channel_names(channels))
         query = _query(
             types=_list(type_names(types)),
@@ -53,11 +64,13 @@ class Address:
 
 
 def _normal(base_url: str) -> str:
+    of_type("base_url", base_url, str, "a URL")
     problem = _problem_with(base_url)
     if problem is None:
         parts = urlsplit(base_url)
         return parts._replace(scheme=parts.scheme.replace("ws", "http")).geturl().rstrip("/")
-    raise invalid_argument(f"base_url {base_url!r} {problem}", hint="Give an address such as http://localhost:8766.")
+    hint = "Give an address such as http://localhost:8766."
+    raise invalid_argument(f"base_url {base_url!r} {problem}", path="base_url", hint=hint)
 
 
 def _problem_with(base_url: str) -> str | None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +21,11 @@ from websockets.exceptions import (
     InvalidHandshake,
     InvalidMessage,
     InvalidStatus,
+    ProxyError,
 )
 
 from . import _incoming as incoming
+from ._fork import leave_to_parent
 from .codes import CLOSE_CODES, Reconnect
 from .errors import CourierError, UnauthorizedError, UnavailableError, UnexpectedAnswerError
 
@@ -40,6 +42,8 @@ MAX_MESSAGE_BYTES = 1024 * 1024
 PING_INTERVAL_SECONDS = 20.0
 PONG_TIMEOUT_SECONDS = 20.0
 CLOSE_TIMEOUT_SECONDS = 1.0
+MIN_OPEN_SECONDS = 1.0
+"""An attempt has this long, however little of `give_up_after` is left: less is none on a busy machine."""
 
 
 class SubscriptionState(str, Enum):
@@ -59,38 +63,31 @@ class SubscriptionState(str, Enum):
     """It has ended, by `aclose` or with an error."""
 
 
-@dataclass(frozen=True)
-class ConnectionOptions:
-    """What the connections of one client share."""
-
-    gateway: Gateway[Any]
-    tokens: Tokens
-    give_up_after: float | None
-    """Seconds that a gateway that was reached before may be away; None waits for ever."""
-
-
 class Connection:
     """Receives the messages of one subscription, from one WebSocket after another."""
 
     def __init__(
         self,
-        options: ConnectionOptions,
+        gateway: Gateway[Any],
+        give_up_after: float,
         url: Callable[[], str],
         on_state: Callable[[SubscriptionState], None],
     ) -> None:
         """Connects when the first message is asked for.
 
         Args:
-            options: Where the gateway is, and how long to try.
+            gateway: Where it is.
+            give_up_after: Seconds that it may be away.
             url: Returns the address of the next WebSocket, which says where the subscription resumes.
             on_state: Called with each state up to CATCHING_UP.
         """
-        self._gateway = options.gateway
-        self._tokens = options.tokens
-        self._give_up_after = options.give_up_after
+        self._gateway = gateway
+        self._give_up_after = give_up_after
         self._url = url
         self._on_state = on_state
         self.last_error: CourierError | None = None
+        self.tokens: Tokens
+        """Those of the event loop that the next message is asked for in."""
         self._socket: ClientConnection | None = None
         self._token = ""
         self._accepted_at: float | None = None
@@ -137,6 +134,12 @@ class Connection:
         finally:
             socket.transport.abort()
 
+    def leave(self) -> None:
+        """Forgets the WebSocket, which belongs to another event loop, or to a parent process."""
+        leave_to_parent(self._socket)
+        self._socket = None
+        self._accepted_at = None
+
     async def _connected(self) -> ClientConnection:
         while self._socket is None:
             self._away_since = self._away_since or time.monotonic()
@@ -156,8 +159,8 @@ class Connection:
     async def _next_token(self) -> str:
         """A token that was not refused. Raises UnauthorizedError when the client has none."""
         if self._refusal is None:
-            return await self._tokens.get()
-        token = await self._tokens.another_than(self._refused_token)
+            return await self.tokens.get()
+        token = await self.tokens.another_than(self._refused_token)
         if token is None:
             raise self._refusal
         return token
@@ -167,29 +170,40 @@ class Connection:
         headers = {**gateway.headers, "Authorization": f"Bearer {token}"}
         user_agent = headers.pop("User-Agent")
         url = self._url()
+        proxy_options: Any = {}
+        if gateway.proxy is not None and gateway.proxy.startswith("https:"):
+            proxy_options = {"proxy_ssl": gateway.ssl_context}
         try:
             return await connect(
                 url,
                 additional_headers=headers,
                 user_agent_header=user_agent,
                 compression=None,
-                open_timeout=gateway.connect_timeout,
+                proxy=gateway.proxy,
+                open_timeout=self._open_timeout(),
                 ping_interval=PING_INTERVAL_SECONDS,
                 ping_timeout=PONG_TIMEOUT_SECONDS,
                 close_timeout=CLOSE_TIMEOUT_SECONDS,
                 max_size=MAX_MESSAGE_BYTES,
                 max_queue=BUFFERED_MESSAGES,
-                ssl=(gateway.ssl_context or True) if url.startswith("wss:") else None,
+                ssl=gateway.ssl_context if url.startswith("wss:") else None,
+                **proxy_options,
             )
         except InvalidStatus as error:
             response = error.response
             body = bytes(response.body or b"")
             raise incoming.answer_error(response.status_code, response.headers, body, gateway.contract_hash) from error
-        except (OSError, InvalidMessage) as error:
+        except (OSError, InvalidMessage, ProxyError) as error:
             raise incoming.unreachable(gateway.address.base_url, error) from error
         except InvalidHandshake as error:
             message = f"{gateway.address.base_url} does not speak WebSocket: {error}"
             raise UnexpectedAnswerError("UNEXPECTED_ANSWER", message) from error
+
+    def _open_timeout(self) -> float | None:
+        """Seconds that the next attempt may take: no longer than the gateway may still be away."""
+        away = 0.0 if self._away_since is None else time.monotonic() - self._away_since
+        limit = min(self._gateway.connect_timeout, max(MIN_OPEN_SECONDS, self._give_up_after - away))
+        return None if limit == math.inf else limit
 
     def _accept(self) -> None:
         if self._accepted_at is not None:
@@ -234,9 +248,8 @@ class Connection:
 
     def _give_up_in_time(self, error: CourierError) -> None:
         """Raises `error` when the gateway would be away for too long by the next attempt."""
-        limit = self._give_up_after if self._was_accepted else self._gateway.timeout
         self._away_since = self._away_since or time.monotonic()
-        if limit is not None and self._next_attempt_at - self._away_since > limit:
+        if self._next_attempt_at - self._away_since > self._give_up_after:
             error.hint = f"{error.hint} It was tried for {time.monotonic() - self._away_since:.1f} s."
             raise error
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
+
+import httpx
 
 from . import _incoming as incoming
 from . import _outgoing as outgoing
 from . import events
 from ._address import Address
+from ._arguments import of_type, seconds
 from ._filter import Channels
+from ._outgoing import Outgoing
+from ._proxy import proxy_for
+from ._tls import trust
 from .contract import Contract, ContractModule, EventT_co
 from .envelope import EventDraft, HistoryPage, Receipt
 from .errors import CourierError, invalid_argument
@@ -26,6 +33,9 @@ if TYPE_CHECKING:
 
 ResultT = TypeVar("ResultT")
 
+CLIENT_TIMEOUT: Any = object()
+"""Stands for the `timeout` of the client, where a call has none of its own."""
+
 
 @dataclass(frozen=True)
 class Call(Generic[ResultT]):
@@ -37,6 +47,8 @@ class Call(Generic[ResultT]):
     url: str
     read: Callable[[Any], ResultT]
     """Makes the result of the answer's JSON. Raises UnexpectedAnswerError."""
+    channels: tuple[str, ...] = ()
+    """The channels that it publishes on."""
     body: bytes | None = None
     idempotency_key: str | None = None
 
@@ -60,16 +72,18 @@ class Gateway(Generic[EventT_co]):
     def __init__(
         self,
         base_url: str,
-        service_name: str,
+        service_name: str | None,
         contract: ContractModule[EventT_co, Any, Any, Any, Any] | None,
         *,
-        timeout: float = 30.0,
-        attempt_timeout: float = 10.0,
-        connect_timeout: float = 5.0,
+        timeout: float | None = 30.0,
+        attempt_timeout: float | None = 10.0,
+        connect_timeout: float | None = 5.0,
         retry: Backoff | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        ca_file: str | os.PathLike[str] | None = None,
+        proxy: str | None = None,
     ) -> None:
-        """Takes `ClientOptions`. Raises InvalidInputError, naming `base_url`, `service_name` or `contract`."""
+        """Takes `ClientOptions`. Raises InvalidInputError, naming the option that is wrong."""
         self.address = Address(base_url)
         # Without a module, the type of the events is the default: that of this package's own.
         module = cast("ContractModule[EventT_co, Any, Any, Any, Any]", events) if contract is None else contract
@@ -78,27 +92,65 @@ class Gateway(Generic[EventT_co]):
             raise invalid_argument(f"{message}, not {contract!r}", path="contract")
         self.contract: Contract[EventT_co, Any, Any, Any, Any] = module.CONTRACT
         self.headers = outgoing.identity_headers(service_name, self.contract.hash)
-        self.timeout = timeout
-        self.attempt_timeout = attempt_timeout
-        self.connect_timeout = connect_timeout
+        self.timeout = seconds("timeout", timeout)
+        self.attempt_timeout = seconds("attempt_timeout", attempt_timeout)
+        self.connect_timeout = seconds("connect_timeout", connect_timeout)
+        of_type("retry", retry, (Backoff, NoneType), "a Backoff")
         self.retry = retry or Backoff()
-        self.ssl_context = ssl_context
+        self.proxy = proxy_for(self.address.base_url, proxy)
+        needed = any(address.startswith("https:") for address in (self.address.base_url, self.proxy or ""))
+        self.ssl_context = trust(ssl_context, ca_file, needed=needed)
 
     @property
     def contract_hash(self) -> str:
         return self.contract.hash
 
-    def publish(self, event: EventDraft[Any]) -> Call[Receipt]:
+    @property
+    def http_proxy(self) -> httpx.Proxy | None:
+        """The proxy as HTTPX takes it."""
+        if self.proxy is None:
+            return None
+        return httpx.Proxy(self.proxy, ssl_context=self.ssl_context if self.proxy.startswith("https:") else None)
+
+    @property
+    def token_timeout(self) -> float:
+        """Seconds that a function may take to return a token."""
+        return min(self.timeout, self.attempt_timeout)
+
+    def outgoing(self, event: EventDraft[Any]) -> Outgoing:
         """Raises InvalidInputError or TooLargeError."""
+        of_type("event", event, EventDraft, "an EventDraft")
         self.contract.check_channel(event.channel)
-        key = event.idempotency_key or uuid.uuid4().hex
+        return outgoing.outgoing(event)
+
+    def publish(self, event: Outgoing) -> Call[Receipt]:
+        draft = event.draft
         return Call(
-            f"publish of {event.type} on {event.channel}",
+            f"publish of {draft.type} on {draft.channel}",
             "POST",
             self.address.publish,
             incoming.receipt_of,
-            outgoing.publish_body(event, key),
-            key,
+            (draft.channel,),
+            event.body,
+            event.key,
+        )
+
+    def batch(self, events: Sequence[EventDraft[Any]]) -> list[Outgoing]:
+        """Raises as `outgoing`."""
+        of_type("events", events, Sequence, "a list of EventDraft")
+        return [self.outgoing(event) for event in events]
+
+    def publish_batch(self, batch: Sequence[Outgoing]) -> Call[list[Receipt]]:
+        """Raises InvalidInputError or TooLargeError."""
+        body = outgoing.batch_body(batch)
+        return Call(
+            f"publish of {len(batch)} events",
+            "POST",
+            self.address.publish_batch,
+            incoming.receipts_of,
+            tuple({event.draft.channel: None for event in batch}),
+            body,
+            batch[0].key if len(batch) == 1 else None,
         )
 
     def history(self, channels: Channels, **options: Unpack[HistoryOptions[str]]) -> Call[HistoryPage[EventT_co]]:
@@ -107,5 +159,6 @@ class Gateway(Generic[EventT_co]):
         return Call("history", "GET", url, lambda document: incoming.page_of(document, self.contract))
 
     def attempts(self, call: Call[Any], timeout: float | None) -> Attempts:
-        """The attempts at one call, for `timeout` seconds instead of the client's."""
-        return Attempts(call.name, self.timeout if timeout is None else timeout, self.retry)
+        """The attempts at one call. Raises InvalidInputError, naming `timeout`."""
+        limit = self.timeout if timeout is CLIENT_TIMEOUT else seconds("timeout", timeout)
+        return Attempts(call.name, self.address.base_url, limit, self.retry)

@@ -12,7 +12,9 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, TypeVar, cast
 
+import httpx
 from pydantic import ValidationError
+from websockets.exceptions import InvalidProxyStatus
 
 from ._model import AS_RECEIVED
 from .codes import CLOSE_CODES, SERVER_CODES
@@ -59,10 +61,13 @@ def answer_error(status: int, headers: Mapping[str, str], content: bytes, contra
     document = _read_json(content)
     if not isinstance(document, dict):
         document = {}
+    if "error" in document:
+        document = _problem_of(document)
     code = document.get("code")
+    told = document.get("retry_after_ms")
     details: dict[str, Any] = {
         "request_id": document.get("request_id") or headers.get("x-request-id"),
-        "retry_after": _seconds(headers.get("retry-after")),
+        "retry_after": told / 1000 if isinstance(told, int | float) else _seconds(headers.get("retry-after")),
     }
     if not isinstance(code, str):
         return _proxy_error(status, headers, details)
@@ -77,6 +82,22 @@ def answer_error(status: int, headers: Mapping[str, str], content: bytes, contra
         details["hint"] = _contract_hint(headers, contract_hash)
     known = code if code in SERVER_CODES else "INTERNAL_SERVER_ERROR"
     return error_of(known, str(document.get("detail") or code), **details)
+
+
+def _problem_of(document: Any) -> dict[str, Any]:
+    """An error of tRPC as a problem document; an empty one for something else."""
+    try:
+        error = document["error"]["json"]
+        data = error["data"]
+        return {
+            "code": data["code"],
+            "detail": error["message"],
+            "issues": data.get("issues"),
+            "request_id": data.get("requestId"),
+            "retry_after_ms": data.get("retryAfterMs"),
+        }
+    except (KeyError, TypeError, AttributeError):
+        return {}
 
 
 _CODE_OF_STATUS: dict[int, str] = {
@@ -137,6 +158,15 @@ def receipt_of(document: Any) -> Receipt:
         return Receipt.model_validate(document, extra="ignore", context=AS_RECEIVED)
     except ValidationError as error:
         raise _unexpected("receipt", error) from error
+
+
+def receipts_of(document: Any) -> list[Receipt]:
+    """The receipts in the answer of `events.publishBatch`."""
+    try:
+        receipts = document["result"]["data"]["json"]
+        return [receipt_of(receipt) for receipt in receipts]
+    except (KeyError, TypeError) as error:
+        raise _unexpected("list of receipts", error) from error
 
 
 def page_of(document: Any, contract: Contract[EventT, Any, Any, Any, Any]) -> HistoryPage[EventT]:
@@ -205,9 +235,22 @@ def unreachable(base_url: str, error: Exception) -> CourierError:
         return UnexpectedAnswerError(
             "UNEXPECTED_ANSWER",
             f"the certificate of {base_url} is not trusted: {reason}",
-            hint="Pass `ssl_context` with the authority that signed it.",
+            hint="Pass `ca_file` or `ssl_context` with the authority that signed it.",
+        )
+    if _is_refused_by_proxy(error):
+        return UnexpectedAnswerError(
+            "UNEXPECTED_ANSWER",
+            f"the proxy before {base_url} asks who you are: {reason}",
+            hint="Put the user name and the password into the address of the proxy.",
         )
     return error_of("UNREACHABLE", f"no answer from {base_url}: {reason}")
+
+
+def _is_refused_by_proxy(error: Exception) -> bool:
+    if isinstance(error, InvalidProxyStatus):
+        return error.response.status_code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
+    # HTTPX has the status in the message only.
+    return isinstance(error, httpx.ProxyError) and str(error).startswith("407")
 
 
 def _is_certificate_error(error: BaseException | None) -> bool:

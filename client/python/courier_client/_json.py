@@ -52,8 +52,10 @@ def json_of(value: Any, *path: str) -> bytes:
         plain = _plain(value, 0)
     except _FaultError as fault:
         where = ".".join(str(key) for key in (*path, *reversed(fault.path_back)))
+        # The gateway would answer BAD_REQUEST, had JSON a form in which to ask it.
+        code = "INVALID_ARGUMENT" if fault.problem == _NOT_FINITE else "BAD_REQUEST"
         raise InvalidInputError(
-            "BAD_REQUEST", f"{where}: {fault.problem}", issues=[Issue(where, fault.problem)]
+            code, f"{where}: {fault.problem}", issues=[Issue(where, fault.problem)]
         ) from fault.__cause__
     return json.dumps(plain, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import replace
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel
@@ -18,31 +19,68 @@ from .errors import Issue, TooLargeError, invalid_argument
 MAX_DATA_BYTES = 100 * 1024
 """The largest data of an event, in bytes of JSON in UTF-8."""
 
+MAX_BATCH_EVENTS = 500
+"""Events of one batch, at most: the gateway takes no more."""
+MAX_BATCH_BYTES = 960 * 1024
+"""The events of one batch, in bytes of JSON in UTF-8: the gateway takes 1 MiB."""
+
 CLIENT_NAME = f"courier-client-python/{__version__}"
 _SERVICE_NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
 
-def identity_headers(service_name: str, contract_hash: str) -> dict[str, str]:
+def identity_headers(service_name: str | None, contract_hash: str) -> dict[str, str]:
     """Headers that name the caller in the gateway's metrics and logs. The token alone decides what it may do.
 
     Raises InvalidInputError, naming `service_name`.
     """
-    if _SERVICE_NAME.fullmatch(service_name) is None:
-        raise invalid_argument(f"service_name {service_name!r} is not 1 to 64 of A-Z a-z 0-9 _ . -")
+    named = isinstance(service_name, str) and _SERVICE_NAME.fullmatch(service_name) is not None
+    if service_name is not None and not named:
+        raise invalid_argument(
+            f"service_name {service_name!r} is not 1 to 64 of A-Z a-z 0-9 _ . -", path="service_name"
+        )
     return {
-        "User-Agent": f"{CLIENT_NAME} ({service_name})",
+        "User-Agent": CLIENT_NAME if service_name is None else f"{CLIENT_NAME} ({service_name})",
         "X-Courier-Client": CLIENT_NAME,
         "X-Courier-Contract": contract_hash,
     }
 
 
-def snapshot(draft: EventDraft[Any]) -> EventDraft[Any]:
-    """A copy of the event whose data does not change with the caller's objects. Raises InvalidInputError."""
-    return replace(draft, data=json.loads(_data_json(draft.data)))
+@dataclass(frozen=True)
+class Outgoing:
+    """An event in the form in which it is sent. Later changes of the caller's objects have no effect on it."""
+
+    draft: EventDraft[Any]
+    """With the idempotency key. Its data is the caller's."""
+    body: bytes
+
+    @property
+    def key(self) -> str:
+        return str(self.draft.idempotency_key)
+
+    def as_sent(self) -> EventDraft[Any]:
+        """The draft with the data that is sent."""
+        return replace(self.draft, data=json.loads(self.body)["data"])
 
 
-def publish_body(draft: EventDraft[Any], idempotency_key: str) -> bytes:
-    """The body of `POST /publish`. Raises InvalidInputError or TooLargeError."""
+def outgoing(draft: EventDraft[Any]) -> Outgoing:
+    """Gives the event a key when it has none. Raises InvalidInputError or TooLargeError."""
+    keyed = replace(draft, idempotency_key=draft.idempotency_key or uuid.uuid4().hex)
+    return Outgoing(keyed, _body(keyed))
+
+
+def batch_body(events: Sequence[Outgoing]) -> bytes:
+    """The body of `events.publishBatch`. Raises InvalidInputError or TooLargeError, naming `events`."""
+    if not 1 <= len(events) <= MAX_BATCH_EVENTS:
+        raise invalid_argument(f"events must be 1 to {MAX_BATCH_EVENTS}, and are {len(events)}", path="events")
+    body = b'{"json":[' + b",".join(event.body for event in events) + b"]}"
+    if len(body) > MAX_BATCH_BYTES:
+        message = f"events must be at most {MAX_BATCH_BYTES} bytes as JSON, and are {len(body)}"
+        hint = "Publish them in smaller batches."
+        raise TooLargeError("PAYLOAD_TOO_LARGE", message, issues=[Issue("events", message)], hint=hint)
+    return body
+
+
+def _body(draft: EventDraft[Any]) -> bytes:
     data = _data_json(draft.data)
     if len(data) > MAX_DATA_BYTES:
         message = f"data must be at most {MAX_DATA_BYTES} bytes as JSON, and is {len(data)}"
@@ -57,7 +95,7 @@ def publish_body(draft: EventDraft[Any], idempotency_key: str) -> bytes:
         "type": draft.type,
         "channel": draft.channel,
         "metadata": {name: value for name, value in metadata.items() if value is not None},
-        "idempotency_key": idempotency_key,
+        "idempotency_key": draft.idempotency_key,
     }
     return json_of(head)[:-1] + b',"data":' + data + b"}"
 

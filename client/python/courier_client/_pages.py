@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Generic, Literal, TypeVar
+from types import NoneType
+from typing import Any, Generic, TypeVar
 
+from ._arguments import check_on_gap, of_type
+from ._gateway import CLIENT_TIMEOUT
 from .envelope import HistoryPage
-from .errors import GapError, require_choice
-from .options import HistoryOptions, TypeT
+from .errors import GapError
+from .options import HistoryOptions, OnGap, TypeT
 
 EventT = TypeVar("EventT")
 
@@ -17,23 +20,33 @@ class Pages(Generic[TypeT]):
 
     def __init__(
         self,
+        gap_choice: OnGap,
         *,
         types: TypeT | Sequence[TypeT] | None = None,
         after: str | None = None,
         page_size: int | None = None,
-        on_gap: Literal["continue", "fail"] = "fail",
+        on_gap: OnGap | None = None,
+        timeout: float | None = CLIENT_TIMEOUT,
     ) -> None:
-        """Takes `IterationOptions`. Raises InvalidInputError, naming `on_gap`."""
-        require_choice("on_gap", on_gap, "continue", "fail")
-        self._on_gap = on_gap
+        """Takes the `on_gap` of the client, and `IterationOptions`. Raises InvalidInputError, naming the option."""
+        check_on_gap("fail" if on_gap is None else on_gap)
+        of_type("page_size", page_size, (int, NoneType), "an integer")
+        self._on_gap = gap_choice if on_gap is None else on_gap
         self.has_more = True
+        self.timeout = timeout
         self.next: HistoryOptions[TypeT] = {"types": types, "after": after, "limit": page_size}
         """The options that read the next page."""
 
-    def events_of(self, page: HistoryPage[EventT]) -> tuple[EventT, ...]:
-        """The events of the page that was read last. Raises GapError."""
-        if page.gap is not None and self._on_gap == "fail":
+    def gap_reported(self, page: HistoryPage[Any]) -> Any:
+        """Calls the function for a gap before the page, if there is one, and returns its result. Raises GapError."""
+        if page.gap is None:
+            return None
+        if self._on_gap == "fail":
             raise GapError(page.gap)
+        return self._on_gap(page.gap) if callable(self._on_gap) else None
+
+    def events_of(self, page: HistoryPage[EventT]) -> tuple[EventT, ...]:
+        """The events of the page that was read last."""
         self.has_more = page.has_more
         self.next["after"] = page.next
         return page.events

@@ -17,9 +17,36 @@ Token = str | Callable[[], str | Awaitable[str]]
 """A token, or a function that returns one. It is called for the first token, and when the gateway refused the last."""
 
 
-def source_of(token: Any) -> Any:
-    """Returns the argument, or else the value that COURIER_TOKEN has now."""
-    return os.environ.get("COURIER_TOKEN") if token is None else token
+class TokenSource:
+    """Where a client gets its tokens, and the token that it uses. All of the client's event loops share it."""
+
+    def __init__(self, given: Any) -> None:
+        """Without an argument, the source is the value that COURIER_TOKEN has now."""
+        self.token: str | None = None
+        if given is None:
+            self.given = os.environ.get("COURIER_TOKEN")
+        else:
+            self.set(given)
+
+    def set(self, given: Any) -> None:
+        """Raises InvalidInputError, naming `token`."""
+        if not isinstance(given, str) and not callable(given):
+            raise invalid_argument(
+                f"token must be a string, or a function that returns one, not {type(given).__name__}", path="token"
+            )
+        self.given = given
+        self.token = None
+
+    def must_ask(self, refused: str | None) -> bool:
+        """Whether the client has no token, or one that was refused where there may be another."""
+        return self.token is None or (self.token == refused and callable(self.given))
+
+    def take(self, answer: Any, given: Any) -> str:
+        """The token that `given` has answered. It is kept, unless another source was set meanwhile."""
+        token = _usable(answer)
+        if self.given is given:
+            self.token = token
+        return token
 
 
 def _usable(token: Any) -> str:
@@ -35,68 +62,77 @@ def _failed(error: Exception) -> UnavailableError:
 
 
 class Tokens:
-    """The tokens of an asynchronous client, whose function may be async."""
+    """The tokens of an asynchronous client in one event loop. The function may be async."""
 
-    def __init__(self, source: Any, timeout: float) -> None:
+    def __init__(self, source: TokenSource, timeout: float) -> None:
         """The function may take `timeout` seconds."""
         self._source = source
         self._timeout = timeout
-        self._token: str | None = None
         self._asking = asyncio.Lock()
 
     async def get(self) -> str:
         """Raises UnauthorizedError when there is none, UnavailableError (TOKEN_UNAVAILABLE) when the function fails."""
-        async with self._asking:
-            if self._token is None:
-                self._token = _usable(await self._ask())
-            return self._token
+        return await self._renewed(None)
 
     async def another_than(self, refused: str) -> str | None:
         """A token other than `refused`; None when the source has no other. Raises what `get` raises."""
-        async with self._asking:
-            if self._token == refused and callable(self._source):
-                self._token = _usable(await self._ask())
-            return None if self._token == refused else self._token
+        token = await self._renewed(refused)
+        return None if token == refused else token
 
-    async def _ask(self) -> Any:
-        if not callable(self._source):
-            return self._source
+    async def _renewed(self, refused: str | None) -> str:
+        async with self._asking:
+            source = self._source
+            if source.token is not None and not source.must_ask(refused):
+                return source.token
+            given = source.given
+            return source.take(await self._ask(given), given)
+
+    async def _ask(self, given: Any) -> Any:
+        if not callable(given):
+            return given
         try:
             with anyio.fail_after(self._timeout):
-                token = self._source()
+                token = given()
                 return await token if inspect.isawaitable(token) else token
         except Exception as error:
             raise _failed(error) from error
 
 
 class SyncTokens:
-    """The tokens of a synchronous client."""
+    """The tokens of a synchronous client in one process."""
 
-    def __init__(self, source: Any) -> None:
-        if inspect.iscoroutinefunction(source):
-            raise invalid_argument("token is an async function: give SyncCourierClient a plain one")
+    def __init__(self, source: TokenSource) -> None:
         self._source = source
-        self._token: str | None = None
         self._asking = threading.Lock()
 
     def get(self) -> str:
         """As `Tokens.get`."""
-        with self._asking:
-            if self._token is None:
-                self._token = _usable(self._ask())
-            return self._token
+        return self._renewed(None)
 
     def another_than(self, refused: str) -> str | None:
         """As `Tokens.another_than`."""
-        with self._asking:
-            if self._token == refused and callable(self._source):
-                self._token = _usable(self._ask())
-            return None if self._token == refused else self._token
+        token = self._renewed(refused)
+        return None if token == refused else token
 
-    def _ask(self) -> Any:
-        if not callable(self._source):
-            return self._source
-        try:
-            return self._source()
-        except Exception as error:
-            raise _failed(error) from error
+    def _renewed(self, refused: str | None) -> str:
+        with self._asking:
+            source = self._source
+            if source.token is not None and not source.must_ask(refused):
+                return source.token
+            given = source.given
+            return source.take(_ask(given), given)
+
+
+def _ask(given: Any) -> Any:
+    if not callable(given):
+        return given
+    try:
+        return given()
+    except Exception as error:
+        raise _failed(error) from error
+
+
+def require_plain(token: Any) -> None:
+    """Raises InvalidInputError for an async function."""
+    if inspect.iscoroutinefunction(token):
+        raise invalid_argument("token is an async function: give SyncCourierClient a plain one", path="token")

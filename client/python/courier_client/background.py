@@ -1,23 +1,36 @@
-"""Publishing in the background: a gateway that is away neither breaks nor slows the service that publishes."""
+"""Publishing in the background: a gateway that is away neither breaks nor slows the service that publishes.
+
+What waits is sent in batches. The gateway stores all events of a batch or none, so a batch that it refuses is sent
+again in smaller ones, until the event that is refused is alone.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from collections import deque
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Generic, Literal
 
 import anyio
 from typing_extensions import TypeVar, Unpack
 
-from ._outgoing import snapshot
+from ._arguments import count, function, of_type, seconds
+from ._fork import leave_to_parent, watch_forks
+from ._order import Place
+from ._outgoing import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Outgoing
 from .contract import Channel
 from .envelope import Data, EventDraft
-from .errors import ClosedError, CourierError, QueueFullError, invalid_argument, require_choice
+from .errors import (
+    ClosedError,
+    CourierError,
+    QueueFullError,
+    UnauthorizedError,
+    require_choice,
+)
 from .events import Submit
 from .options import EventOptions
 from .retry import Backoff
@@ -29,6 +42,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("courier_client")
 
+BATCH_FRAME_BYTES = len(b'{"json":[]}')
+
 OnError = Callable[[Exception, EventDraft[Any]], object]
 """A function that is called with each event that will not be stored, and the error that says why."""
 
@@ -36,12 +51,36 @@ OnError = Callable[[Exception, EventDraft[Any]], object]
 SubmitT = TypeVar("SubmitT", default=Submit)
 
 
-class BackgroundPublisher(Generic[SubmitT]):
-    """Publishes events one after another, in the order in which they were submitted.
+@dataclass(frozen=True)
+class _Waiting:
+    """An event that is not settled: neither stored, nor dropped, nor refused."""
 
-    A publish that fails for a while is repeated until the event is stored. An event that the gateway
-    refuses is counted and reported to `on_error`. When `max_events` wait, the publisher drops an event
-    for each new one: by default the oldest.
+    event: Outgoing
+    place: Place
+    earlier: Sequence[Place]
+    """Publishes on its channel that began before it was submitted."""
+
+    @property
+    def is_next(self) -> bool:
+        """Whether it waits for nothing. What it waits for may itself wait for the event before it."""
+        return all(place.done() for place in self.earlier)
+
+    @property
+    def size(self) -> int:
+        # A comma separates the events of a batch.
+        return len(self.event.body) + 1
+
+
+class BackgroundPublisher(Generic[SubmitT]):
+    """Publishes events in the order in which they were submitted, as many at once as the gateway takes.
+
+    On one channel, they keep that order with what the client publishes itself. A publish that fails for a while is
+    repeated until the events are stored. An event that the gateway refuses is counted and reported to `on_error`; the
+    events beside it are stored. When `max_events` wait, the publisher drops an event for each new one: by default the
+    oldest.
+
+    In a child process, the publisher begins with nothing, in the event loop that first submits or flushes: the parent
+    publishes what waits there.
     """
 
     def __init__(
@@ -60,29 +99,41 @@ class BackgroundPublisher(Generic[SubmitT]):
             max_events: The most events that may wait; 1 or more.
             when_full: Which event to drop when `max_events` wait: the oldest, or the new one.
             on_error: Called, in the event loop, for every event that will not be stored.
-            retry: The delays before an event is published again; `Backoff()` by default. Each publish
+            retry: The delays before events are published again; `Backoff()` by default. Each publish
                 takes up to the client's `timeout`.
 
         Raises:
-            InvalidInputError: `max_events` is less than 1, or `when_full` is neither of its values.
+            InvalidInputError: an option is wrong. It names the option.
         """
-        if max_events < 1:
-            raise invalid_argument(f"max_events must be 1 or more, not {max_events}", path="max_events")
+        self._max_events = count("max_events", max_events)
         require_choice("when_full", when_full, "drop-oldest", "drop-newest")
+        function("on_error", on_error)
+        of_type("retry", retry, (Backoff, NoneType), "a Backoff")
         self._client = client
-        self._max_events = max_events
         self._when_full = when_full
         self._on_error = on_error
         self._retry = retry or Backoff()
-        self._queue: deque[EventDraft[Any]] = deque()
-        self._loop = asyncio.get_running_loop()
+        self._closed = False
+        self._begin(asyncio.get_running_loop())
+        watch_forks(self)
+
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._queue: deque[_Waiting] = deque()
+        self._batch_events = MAX_BATCH_EVENTS
+        """Events of the next batch, at most: fewer after one was refused, and more again after one was stored."""
+        self._overflowing = False
+        self._submitted = self._published = self._dropped = self._refused = 0
+        self._loop: asyncio.AbstractEventLoop | None = loop
+        self._order = self._client.order()
         self._filled = asyncio.Event()
         self._settled = asyncio.Event()
         self._settled.set()
-        self._closed = False
-        self._overflowing = False
-        self._submitted = self._published = self._dropped = self._refused = 0
-        self._worker = self._loop.create_task(self._work(), name="courier-background-publisher")
+        self._worker = loop.create_task(self._work(), name="courier-background-publisher")
+
+    def after_fork(self) -> None:
+        """Is called in a child process, which has an event loop of its own."""
+        leave_to_parent(self._loop, self._worker, self._queue)
+        self._loop = None
 
     @property
     def submitted(self) -> int:
@@ -106,7 +157,7 @@ class BackgroundPublisher(Generic[SubmitT]):
 
     @property
     def pending(self) -> int:
-        """Events that wait, including the one that is being published."""
+        """Events that wait, including those that are being published."""
         return self._submitted - self._published - self._dropped - self._refused
 
     async def __aenter__(self) -> Self:
@@ -147,61 +198,85 @@ class BackgroundPublisher(Generic[SubmitT]):
         try:
             # The event happened now, with the data of now, however late it is published.
             timestamp = event.timestamp or datetime.now(timezone.utc)
-            key = event.idempotency_key or uuid.uuid4().hex
-            complete = snapshot(replace(event, timestamp=timestamp, idempotency_key=key))
+            complete = self._client.outgoing(replace(event, timestamp=timestamp))
         except Exception as error:  # noqa: BLE001 (submitting never raises)
             self._in_loop(self._refuse_at_once, event, error)
         else:
             self._in_loop(self._enqueue, complete)
 
-    async def flush(self, timeout: float | None = None) -> bool:
+    async def flush(self, timeout: float | None = 5.0) -> bool:
         """Waits until no event is pending. Returns False when that takes longer than `timeout` seconds."""
-        with anyio.move_on_after(timeout):
+        limit = seconds("timeout", timeout)
+        self._adopt(asyncio.get_running_loop())
+        with anyio.move_on_after(limit):
             await self._settled.wait()
         return self._settled.is_set()
 
-    async def aclose(self, timeout: float = 5.0) -> None:
+    async def aclose(self, timeout: float | None = 5.0) -> None:
         """Waits up to `timeout` seconds for pending events, drops the rest, and closes the publisher."""
+        limit = seconds("timeout", timeout)
         self._closed = True
-        await self.flush(timeout)
+        await self.flush(limit)
         while not self._worker.done():
             # On Python 3.10 a timeout that expires at the same moment swallows the cancellation: cancel again.
             self._worker.cancel()
             await asyncio.wait([self._worker], timeout=0.1)
 
+    close = aclose
+    """The same: `aclose` is its name for `contextlib.aclosing`."""
+
+    def _adopt(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._loop is None:
+            self._begin(loop)
+
     def _in_loop(self, call: Callable[..., None], *arguments: Any) -> None:
         """Calls a function in the event loop: now, or soon when this is another thread."""
-        if _running_loop() is self._loop:
+        running = _running_loop()
+        if running is not None:
+            self._adopt(running)
+        if running is self._loop and running is not None:
             call(*arguments)
-            return
-        try:
-            self._loop.call_soon_threadsafe(call, *arguments)
-        except RuntimeError:
-            # The event loop has ended: nothing else counts any more.
-            self._submitted += 1
-            self._dropped += 1
+        elif self._loop is None:
+            self._count_lost()
+        else:
+            try:
+                self._loop.call_soon_threadsafe(call, *arguments)
+            except RuntimeError:
+                self._count_lost()
 
-    def _enqueue(self, event: EventDraft[Any]) -> None:
+    def _count_lost(self) -> None:
+        """Counts an event for which there is no event loop: it has ended, or this process has none yet."""
+        self._submitted += 1
+        self._dropped += 1
+
+    def _enqueue(self, event: Outgoing) -> None:
         self._submitted += 1
         if self._closed:
             self._drop(event, ClosedError("CLOSED", "the publisher was closed"))
             return
         if len(self._queue) >= self._max_events:
-            self._make_room_for(event)
-        else:
-            self._queue.append(event)
+            dropped = self._make_room_for(event)
+            self._drop(dropped, QueueFullError("QUEUE_FULL", f"{self._max_events} events wait"))
+            if dropped is event:
+                return
+        place: Place = asyncio.get_running_loop().create_future()
+        self._queue.append(_Waiting(event, place, self._order.submit(event.draft.channel, place)))
         self._settled.clear()
         self._filled.set()
 
-    def _make_room_for(self, event: EventDraft[Any]) -> None:
+    def _make_room_for(self, event: Outgoing) -> Outgoing:
+        """Returns the event to drop."""
         if not self._overflowing:
             logger.warning("%d events wait to be published: dropping some", self._max_events)
             self._overflowing = True
-        dropped = event
-        if self._when_full == "drop-oldest":
-            dropped = self._queue.popleft()
-            self._queue.append(event)
-        self._drop(dropped, QueueFullError("QUEUE_FULL", f"{self._max_events} events wait"))
+        if self._when_full == "drop-newest":
+            return event
+        oldest = self._queue.popleft()
+        self._leave(oldest)
+        return oldest.event
+
+    def _leave(self, waiting: _Waiting) -> None:
+        self._order.settle(waiting.event.draft.channel, waiting.place)
 
     def _refuse_at_once(self, event: EventDraft[Any], error: Exception) -> None:
         self._submitted += 1
@@ -212,9 +287,9 @@ class BackgroundPublisher(Generic[SubmitT]):
         logger.error("an event was refused: %s", error)
         self._report(event, error)
 
-    def _drop(self, event: EventDraft[Any], error: Exception) -> None:
+    def _drop(self, event: Outgoing, error: Exception) -> None:
         self._dropped += 1
-        self._report(event, error)
+        self._report(event.as_sent(), error)
 
     def _report(self, event: EventDraft[Any], error: Exception) -> None:
         if self._on_error is None:
@@ -225,47 +300,75 @@ class BackgroundPublisher(Generic[SubmitT]):
             logger.exception("on_error failed")
 
     async def _work(self) -> None:
+        batch: list[_Waiting] = []
         try:
             while True:
                 await self._filled.wait()
                 while self._queue:
-                    await self._publish(self._queue.popleft())
+                    batch = self._next_batch()
+                    if batch:
+                        await self._publish(batch)
+                    else:
+                        await asyncio.wait(self._queue[0].earlier)
                 self._overflowing = False
                 self._filled.clear()
                 self._settled.set()
         finally:
             self._closed = True
-            while self._queue:
-                self._drop_unstored(self._queue.popleft())
+            for waiting in (*batch, *self._queue):
+                if not waiting.place.done():
+                    self._leave(waiting)
+                    self._drop(waiting.event, ClosedError("CLOSED", "the publisher was closed before it was stored"))
+            self._queue.clear()
             self._settled.set()
 
-    async def _publish(self, event: EventDraft[Any]) -> None:
-        """Returns once the event is stored or refused."""
-        failures = 0
-        try:
-            while (error := await self._attempt(event)) is not None:
-                delay = self._retry.delay_after(error, failures)
-                failures += 1
-                logger.warning("%s; %d events wait", error, self.pending)
-                await anyio.sleep(delay)
-        except asyncio.CancelledError:
-            self._drop_unstored(event)
-            raise
+    def _next_batch(self) -> list[_Waiting]:
+        """Takes the next events that wait for nothing, and that fit into one call."""
+        batch: list[_Waiting] = []
+        size = BATCH_FRAME_BYTES
+        while self._queue and len(batch) < self._batch_events and self._queue[0].is_next:
+            size += self._queue[0].size
+            if batch and size > MAX_BATCH_BYTES:
+                break
+            batch.append(self._queue.popleft())
+        return batch
 
-    async def _attempt(self, event: EventDraft[Any]) -> CourierError | None:
-        """Publishes the event once. Returns the error when the same publish may succeed later."""
+    async def _publish(self, batch: Sequence[_Waiting]) -> None:
+        """Returns once the events are stored or refused, or are in the queue again."""
+        failures = 0
+        while (error := await self._attempt(batch)) is not None:
+            delay = self._retry.delay_after(error, failures)
+            failures += 1
+            logger.warning("%s; %d events wait", error, self.pending)
+            await anyio.sleep(delay)
+
+    async def _attempt(self, batch: Sequence[_Waiting]) -> CourierError | None:
+        """Publishes the events once. Returns the error when the same publish may succeed later."""
         try:
-            await self._client.publish_event(event)
+            await self._client.publish_submitted([waiting.event for waiting in batch])
+        except ClosedError as error:
+            for waiting in batch:
+                self._leave(waiting)
+                self._drop(waiting.event, error)
         except Exception as error:  # noqa: BLE001 (one event's error must not end the worker)
             if isinstance(error, CourierError) and error.retryable:
                 return error
-            self._refuse(event, error)
+            self._refused_together(batch, error)
         else:
-            self._published += 1
+            self._published += len(batch)
+            self._batch_events = min(MAX_BATCH_EVENTS, self._batch_events * 2)
+            for waiting in batch:
+                self._leave(waiting)
         return None
 
-    def _drop_unstored(self, event: EventDraft[Any]) -> None:
-        self._drop(event, ClosedError("CLOSED", "the publisher was closed before it was stored"))
+    def _refused_together(self, batch: Sequence[_Waiting], error: Exception) -> None:
+        if len(batch) > 1 and not isinstance(error, UnauthorizedError):
+            self._batch_events = len(batch) // 2
+            self._queue.extendleft(reversed(batch))
+            return
+        for waiting in batch:
+            self._leave(waiting)
+            self._refuse(waiting.event.as_sent(), error)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

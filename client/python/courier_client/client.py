@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator, Sequence
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Generic, Literal
 
 import anyio
@@ -11,29 +13,29 @@ import httpx
 from typing_extensions import TypeVar, Unpack
 
 from . import _incoming as incoming
-from ._connection import ConnectionOptions
+from ._arguments import check_on_gap, function, of_type, seconds
 from ._filter import Channels, filter_of
-from ._gateway import Call, Gateway, ResultT
+from ._fork import leave_to_parent, watch_forks
+from ._gateway import CLIENT_TIMEOUT, Call, Gateway, ResultT
+from ._loop import LoopConnections
 from ._pages import Pages
-from ._tokens import Token, Tokens, source_of
+from ._tokens import Token, TokenSource
 from .contract import Channel, ContractModule
 from .envelope import Data, Event, EventDraft, HistoryPage, Receipt
-from .errors import ClosedError, CourierError, UnauthorizedError
+from .errors import ClosedError, CourierError, UnauthorizedError, invalid_argument, require_choice
 from .events import AnyEvent, EventType, Publish, Submit
-from .options import ClientOptions, EventOptions, HistoryOptions, IterationOptions
-from .subscription import OnGap, OnState, Subscription
+from .options import ClientOptions, EventOptions, HistoryOptions, IterationOptions, OnGap
+from .subscription import OnState, Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from typing_extensions import Self
 
+    from ._order import ChannelOrder, Place
+    from ._outgoing import Outgoing
     from .cursor import Cursor
     from .retry import Attempts
-
-MAX_REQUESTS = 100
-"""Requests at a time: as many as HTTPX keeps connections. Requests that wait inside HTTPX slow each other down."""
-
 
 EventT = TypeVar("EventT", bound=Event[Any], default=AnyEvent)
 TypeT = TypeVar("TypeT", bound=str, default=EventType)
@@ -42,49 +44,51 @@ SubmitT = TypeVar("SubmitT", default=Submit)
 
 
 class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
-    """Speaks to one gateway, in one event loop. Make one and share it: it reuses connections.
+    """Speaks to one gateway. Make one and share it: it reuses connections.
 
-    Every call that fails raises a CourierError within its `timeout`.
+    Each event loop and each process that uses it has connections of its own, which are closed when the loop ends. Every
+    call that fails raises a CourierError within its `timeout`.
     """
 
     def __init__(
         self,
         base_url: str = "http://localhost:8766",
-        service_name: str = "prophet",
+        service_name: str | None = None,
         token: Token | None = None,
         *,
         contract: ContractModule[EventT, TypeT, PublishT, Any, SubmitT] | None = None,
-        give_up_after: float | None = 300.0,
+        on_gap: OnGap = "fail",
+        give_up_after: float | None = None,
         **options: Unpack[ClientOptions],
     ) -> None:
         """Opens no connection yet.
 
         Args:
             base_url: The address of the gateway: http, https, ws or wss, perhaps with a path.
-            service_name: Names the caller in the gateway's metrics. The token alone decides what it may do.
+            service_name: Names the caller in the gateway's log. The token alone decides what it may do.
             token: A token, or a function (async or not) that returns one whenever another is needed.
                 Without it, the client uses the value that COURIER_TOKEN has now.
             contract: The module of the gateway's contract, which `courier contract export --format python`
                 writes; by default `courier_client.events`. Events are of its classes, and type checkers
                 check what is published with it.
-            give_up_after: Seconds that the gateway may be away before a subscription that had
-                reached it ends with an error; None waits for ever.
+            on_gap: What happens when events are missing, where a subscription or an iteration does not choose for
+                itself: see `subscribe`.
+            give_up_after: Seconds that a subscription may be without the gateway, at the start too, before it ends
+                with an error; None waits for ever.
             **options: `timeout`, `attempt_timeout` and `connect_timeout` in seconds, `retry`,
-                `ssl_context`: see `ClientOptions`.
+                `ssl_context`, `ca_file`, `proxy`: see `ClientOptions`.
 
         Raises:
-            InvalidInputError: naming `base_url`, `service_name` or `contract`.
+            InvalidInputError: an option is wrong. It names the option.
         """
         self._gateway: Gateway[EventT] = Gateway(base_url, service_name, contract, **options)
-        self._tokens = Tokens(source_of(token), self._gateway.timeout)
-        self._connection_options = ConnectionOptions(self._gateway, self._tokens, give_up_after)
-        self._subscriptions: set[Subscription[Any]] = set()
-        self._slots = asyncio.Semaphore(MAX_REQUESTS)
-        self._http = httpx.AsyncClient(
-            headers=self._gateway.headers,
-            timeout=httpx.Timeout(self._gateway.attempt_timeout, connect=self._gateway.connect_timeout),
-            verify=self._gateway.ssl_context or True,
-        )
+        self._source = TokenSource(token)
+        check_on_gap(on_gap)
+        self._on_gap: OnGap = on_gap
+        self._give_up_after = seconds("give_up_after", give_up_after)
+        self._loops: dict[asyncio.AbstractEventLoop, LoopConnections] = {}
+        self._closed = False
+        watch_forks(self)
 
     async def __aenter__(self) -> Self:
         return self
@@ -92,11 +96,50 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
     async def __aexit__(self, *_error: object) -> None:
         await self.aclose()
 
-    async def aclose(self) -> None:
-        """Closes the subscriptions, then the connections."""
-        for subscription in [*self._subscriptions]:
-            await subscription.aclose()
-        await self._http.aclose()
+    async def aclose(self, timeout: float | None = 5.0) -> None:
+        """Ends the subscriptions, waits for the running calls, and closes the connections.
+
+        Calls that take longer than `timeout` seconds more raise ClosedError. Those of another event loop raise it with
+        their next attempt.
+        """
+        limit = seconds("timeout", timeout)
+        self._closed = True
+        here = self._loops.get(asyncio.get_running_loop())
+        if here is not None:
+            await here.close(limit)
+
+    close = aclose
+    """The same: `aclose` is its name for `contextlib.aclosing`."""
+
+    def set_token(self, token: Token) -> None:
+        """Takes another token, or another function that returns tokens.
+
+        The next call uses it. A subscription keeps its connection until the gateway ends that for the old token, and
+        then resumes with the new one.
+
+        Raises:
+            InvalidInputError: naming `token`.
+        """
+        self._source.set(token)
+
+    def outgoing(self, event: EventDraft[Any]) -> Outgoing:
+        """For the background publishers of this client: the event as it is sent. Raises as `publish_event`."""
+        return self._gateway.outgoing(event)
+
+    def order(self) -> ChannelOrder:
+        """For the background publishers of this client: the order of its channels in the running event loop."""
+        return self._here().order
+
+    async def publish_submitted(self, events: Sequence[Outgoing]) -> list[Receipt]:
+        """For the background publishers of this client, which keep the order themselves: as `publish_batch`."""
+        if len(events) == 1:
+            return [await self._send(self._gateway.publish(events[0]))]
+        return await self._send(self._gateway.publish_batch(events))
+
+    def after_fork(self) -> None:
+        """Is called in a child process, which has connections of its own."""
+        leave_to_parent(self._loops)
+        self._loops = {}
 
     async def _publish(
         self,
@@ -104,7 +147,7 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
         event_type: str,
         data: Data,
         *,
-        timeout: float | None = None,
+        timeout: float | None = CLIENT_TIMEOUT,
         **options: Unpack[EventOptions],
     ) -> Receipt:
         """Publishes an event. When this returns, the event is stored.
@@ -116,15 +159,19 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
             channel: A name such as `backtest.b1`, or one that `courier_client.channels` makes.
             event_type: Such as `backtest.progress`.
             data: A mapping or one of `courier_client.models`; at most 100 KiB as JSON.
-            timeout: Seconds, instead of the client's.
+            timeout: Seconds, instead of the client's; None for no limit.
             **options: `correlation_id`, `user_id`, `timestamp`, `traceparent`, `idempotency_key`:
                 see `EventOptions`.
 
         Raises:
             InvalidInputError, TooLargeError, UnauthorizedError, ForbiddenError: the event was refused.
-            UnavailableError: the event could not be stored in time, and may be published again with
-                the `idempotency_key` of the error. RateLimitedError, UnreachableError and
-                CourierTimeoutError say why.
+            UnreachableError: no attempt reached the gateway in time. Nothing was stored.
+            CourierTimeoutError: an attempt was sent, and none was answered in time. The event may have been stored:
+                publish it again with the `idempotency_key` of the error.
+            UnavailableError, RateLimitedError: the gateway did not take the event in time.
+            ClosedError: the client was closed.
+
+        On one channel, events that a BackgroundPublisher of this client was given before are stored before.
         """
         draft = EventDraft(channel=str(channel), type=event_type, data=data, **options)
         return await self.publish_event(draft, timeout=timeout)
@@ -136,27 +183,40 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
     else:
         publish = _publish
 
-    async def publish_event(self, event: EventDraft[Any], *, timeout: float | None = None) -> Receipt:
+    async def publish_event(self, event: EventDraft[Any], *, timeout: float | None = CLIENT_TIMEOUT) -> Receipt:
         """Publishes a draft, which the functions of `courier_client.events` make. Otherwise as `publish`."""
-        return await self._send(self._gateway.publish(event), timeout)
+        return await self._in_order(self._gateway.publish(self._gateway.outgoing(event)), timeout)
+
+    async def publish_batch(
+        self, events: Sequence[EventDraft[Any]], *, timeout: float | None = CLIENT_TIMEOUT
+    ) -> list[Receipt]:
+        """Publishes 1 to 500 drafts, all or none, in their order. Returns their receipts. Otherwise as `publish`.
+
+        To repeat a batch after a CourierTimeoutError, give each draft an `idempotency_key` of its own.
+
+        Raises:
+            TooLargeError: the drafts are more than 960 KiB as JSON. Otherwise what `publish` raises; the gateway's
+                `issues` begin with the index of a draft.
+        """
+        return await self._in_order(self._gateway.publish_batch(self._gateway.batch(events)), timeout)
 
     async def history(
         self,
         channels: Channels,
         *,
-        timeout: float | None = None,
+        timeout: float | None = CLIENT_TIMEOUT,
         **options: Unpack[HistoryOptions[TypeT]],
     ) -> HistoryPage[EventT]:
         """Reads one page of the stored events.
 
         Args:
             channels: A channel or a pattern, or several.
-            timeout: Seconds, instead of the client's.
+            timeout: Seconds, instead of the client's; None for no limit.
             **options: `types`, `order`, `after`, `before`, `limit`: see `HistoryOptions`.
 
         Raises:
             InvalidInputError, UnauthorizedError, ForbiddenError: the read was refused.
-            UnavailableError: the gateway did not answer in time.
+            UnreachableError, CourierTimeoutError: the gateway was not reached, or did not answer, in time.
         """
         return await self._send(self._gateway.history(channels, **options), timeout)
 
@@ -165,23 +225,27 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
 
         Args:
             channels: A channel or a pattern, or several.
-            **options: `types`, `after`, `page_size`, `on_gap`: see `IterationOptions`.
+            **options: `types`, `after`, `page_size`, `on_gap`, `timeout`: see `IterationOptions`.
 
         Raises:
             GapError: events are missing, and `on_gap` is `fail`. Other errors are those of `history`.
         """
-        return self._events_of(channels, Pages(**options))
+        return self._events_of(channels, Pages(self._on_gap, **options))
 
     async def _events_of(self, channels: Channels, pages: Pages[TypeT]) -> AsyncIterator[EventT]:
         while pages.has_more:
-            for event in pages.events_of(await self.history(channels, **pages.next)):
+            page = await self.history(channels, timeout=pages.timeout, **pages.next)
+            reported = pages.gap_reported(page)
+            if inspect.isawaitable(reported):
+                await reported
+            for event in pages.events_of(page):
                 yield event
 
     def subscribe(
         self,
         channels: Channels,
         *,
-        on_gap: OnGap,
+        on_gap: OnGap | None = None,
         types: TypeT | Sequence[TypeT] | None = None,
         from_: Literal["now", "earliest"] = "now",
         last_event_id: str | None = None,
@@ -190,18 +254,20 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
     ) -> Subscription[EventT]:
         """Subscribes to every later event that matches: each comes once, in order, through lost connections.
 
-            async with client.subscribe("backtest.*", on_gap="fail") as subscription:
+            async with client.subscribe("backtest.*") as subscription:
                 async for event in subscription:
                     ...
 
         Entering the `async with` waits until the gateway has accepted the subscription: events that
-        are published from then on arrive. Without it, the subscription starts when the first event
-        is asked for.
+        are published from then on arrive. It waits as long as the subscription itself does for the gateway, see
+        `give_up_after` of the client; put it into `asyncio.timeout` to wait less. Without the `async with`, the
+        subscription starts when the first event is asked for.
 
         Args:
             channels: A channel or a pattern (`*` is one segment, `**` one or more), or several.
-            on_gap: What to do when events are missing: `continue` with the next ones, `fail` with a
-                GapError, or call a function (async or not) with the `CourierGapData`, then continue.
+            on_gap: What to do when events are missing: `fail` with a GapError, `continue` with the next ones,
+                or call a function (async or not) with the `CourierGapData`, then continue. By default the
+                `on_gap` of the client, which is `fail` by default.
             types: Only events of these types; all types by default.
             from_: Where to start without a position: `now`, or at the `earliest` stored event.
             last_event_id: A position. The subscription starts after it, and does not ask the cursor.
@@ -216,59 +282,106 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
         Entering the subscription and asking it for an event raise:
             InvalidInputError: the gateway refused an argument.
             UnauthorizedError: the token is missing or was refused, or does not grant this.
-            UnavailableError: the gateway is away for too long.
+            UnavailableError: the gateway is away for longer than `give_up_after`.
             GapError: events are missing, and `on_gap` is `fail`.
         """
-        self._assert_open()
-        subscription = Subscription(
-            self._connection_options,
-            self._gateway.contract,
+        if self._closed:
+            raise _closed()
+        require_choice("from_", from_, "now", "earliest")
+        of_type("last_event_id", last_event_id, (str, NoneType), "a position")
+        function("on_state", on_state)
+        if cursor is not None and not (hasattr(cursor, "load") and hasattr(cursor, "save")):
+            raise invalid_argument(f"cursor must have load() and save(position), not {cursor!r}", path="cursor")
+        return Subscription(
+            self._gateway,
+            self._here,
             filter_of(channels, types, from_),
-            self._subscriptions.discard,
             last_event_id=last_event_id,
-            on_gap=on_gap,
+            on_gap=self._on_gap if on_gap is None else on_gap,
             cursor=cursor,
             on_state=on_state,
+            give_up_after=self._give_up_after,
         )
-        self._subscriptions.add(subscription)
-        return subscription
 
-    def _assert_open(self) -> None:
-        if self._http.is_closed:
-            raise ClosedError("CLOSED", "the client was closed")
+    def _here(self) -> LoopConnections:
+        """The connections in the running event loop. Raises ClosedError."""
+        if self._closed:
+            raise _closed()
+        loop = asyncio.get_running_loop()
+        here = self._loops.get(loop)
+        if here is None:
+            # A loop that was not ended in order has left its connections.
+            self._loops = {other: its for other, its in self._loops.items() if not other.is_closed()}
+            here = self._loops[loop] = LoopConnections(self._gateway, self._source, lambda: _forget(self._loops, loop))
+        return here
 
-    async def _send(self, call: Call[ResultT], timeout: float | None) -> ResultT:
+    async def _in_order(self, call: Call[ResultT], timeout: float | None) -> ResultT:
+        """Sends a publish once the events that were submitted to its channels before are settled."""
+        with call.adding_key(), self._here().order.publishing(call.channels) as earlier:
+            return await self._send(call, timeout, earlier)
+
+    async def _send(
+        self, call: Call[ResultT], timeout: float | None = CLIENT_TIMEOUT, earlier: Sequence[Place] = ()
+    ) -> ResultT:
         """Makes attempts until the gateway answers, or the time is over. Returns the result of the call."""
         with call.adding_key():
-            self._assert_open()
+            here = self._here()
             attempts = self._gateway.attempts(call, timeout)
-            request = self._http.build_request(call.method, call.url, content=call.body, headers=call.headers)
-            with anyio.move_on_after(attempts.remaining):
-                return call.read(await self._attempt_until_answered(request, attempts))
-            raise attempts.out_of_time()
+            request = here.http.build_request(call.method, call.url, content=call.body, headers=call.headers)
+            request.stream = _Body(call.body or b"", attempts)
+            with here.running(attempts.remaining):
+                for place in earlier:
+                    await asyncio.wait([place])
+                return call.read(await self._attempt_until_answered(here, request, attempts))
+            raise attempts.closed() if here.closing.is_set() else attempts.out_of_time()
 
-    async def _attempt_until_answered(self, request: httpx.Request, attempts: Attempts) -> Any:
+    async def _attempt_until_answered(self, here: LoopConnections, request: httpx.Request, attempts: Attempts) -> Any:
         renewed = False
         while True:
             try:
-                token = await self._tokens.get()
+                token = await here.tokens.get()
                 try:
-                    return await self._attempt(request, token)
+                    return await self._attempt(here, request, token)
                 except UnauthorizedError:
                     # One other token is tried. When the gateway refuses that too, it would refuse a third.
-                    if renewed or await self._tokens.another_than(token) is None:
+                    if renewed or await here.tokens.another_than(token) is None:
                         raise
                     renewed = True
             except CourierError as error:
-                await anyio.sleep(attempts.delay_after(error))
+                delay = attempts.delay_after(error)
+                with anyio.move_on_after(delay):
+                    await here.closing.wait()
+                if here.closing.is_set():
+                    raise attempts.closed() from error
 
-    async def _attempt(self, request: httpx.Request, token: str) -> Any:
+    async def _attempt(self, here: LoopConnections, request: httpx.Request, token: str) -> Any:
         request.headers["Authorization"] = f"Bearer {token}"
         try:
-            async with self._slots:
-                response = await self._http.send(request)
+            async with here.slots:
+                response = await here.http.send(request)
         except httpx.RequestError as error:
             raise incoming.unreachable(self._gateway.address.base_url, error) from error
         return incoming.read_answer(
             response.status_code, response.headers, response.content, self._gateway.contract_hash
         )
+
+
+class _Body(httpx.AsyncByteStream):
+    """The body of a request, which HTTPX asks for when it has sent the headers: from then on the attempt is sent."""
+
+    def __init__(self, content: bytes, attempts: Attempts) -> None:
+        self._content = content
+        self._attempts = attempts
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self._attempts.sent = True
+        if self._content:
+            yield self._content
+
+
+def _forget(loops: dict[asyncio.AbstractEventLoop, LoopConnections], loop: asyncio.AbstractEventLoop) -> None:
+    loops.pop(loop, None)
+
+
+def _closed() -> ClosedError:
+    return ClosedError("CLOSED", "the client was closed")

@@ -61,6 +61,7 @@ CLIENT_CODES: dict[str, CodeMeaning] = {
         retry=False,
         hint="Read what is missing from where it is kept, then subscribe from `gap.resumed_from`.",
     ),
+    "CURSOR_UNAVAILABLE": CodeMeaning(retry=True, hint="Look at the cause: the position could not be read or saved."),
     "CLOSED": CodeMeaning(retry=False, hint="It was closed: make another."),
 }
 """The codes of failures that only a client sees."""

@@ -109,11 +109,14 @@ class RateLimitedError(UnavailableError):
 
 
 class UnreachableError(UnavailableError, ConnectionError):
-    """The gateway could not be reached for the whole time that it was tried."""
+    """No attempt reached the gateway for the whole time that it was tried. Nothing was stored."""
 
 
 class CourierTimeoutError(UnavailableError, TimeoutError):
-    """The gateway did not answer in time. A publish may have been stored: repeat it with `idempotency_key`."""
+    """An attempt was sent, and none was answered in time.
+
+    A publish may have been stored: repeat it with `idempotency_key`.
+    """
 
 
 class UnexpectedAnswerError(CourierError):
@@ -126,6 +129,10 @@ class QueueFullError(CourierError):
 
 class ClosedError(CourierError):
     """The client, the subscription or the background publisher was closed."""
+
+
+class CursorError(CourierError):
+    """A cursor could not read or write its file."""
 
 
 class GapError(CourierError):
@@ -153,6 +160,7 @@ _KINDS: dict[str, type[CourierError]] = {
     "FORBIDDEN": ForbiddenError,
     "TOO_MANY_REQUESTS": RateLimitedError,
     "UNREACHABLE": UnreachableError,
+    "TIMEOUT": CourierTimeoutError,
 }
 
 
@@ -163,7 +171,7 @@ def error_of(code: str, message: str, **details: Any) -> CourierError:
 
 def require_choice(argument: str, given: object, *choices: str) -> None:
     """Raises InvalidInputError, naming the argument, unless it is one of the choices."""
-    if given not in choices:
+    if given not in list(choices):
         raise invalid_argument(f"{argument} must be {' or '.join(map(repr, choices))}, not {given!r}", path=argument)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import ssl
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Generic, Literal
 
@@ -12,28 +13,37 @@ from typing_extensions import TypedDict, TypeVar
 from .retry import Backoff
 
 if TYPE_CHECKING:
+    from .envelope import CourierGapData
     from .events import EventType
 
 TypeT = TypeVar("TypeT", default="EventType")
 """The names of the event types of a contract."""
 
 
+OnGap = Literal["continue", "fail"] | Callable[["CourierGapData"], Awaitable[object] | object]
+"""What to do when events are missing: give the next ones, raise GapError, or call a function and give the next ones."""
+
+
 class ClientOptions(TypedDict, total=False):
-    """How a client reaches its gateway, and how long it tries."""
+    """How a client reaches its gateway, and how long it tries. A time limit of None or `math.inf` is none."""
 
-    timeout: float
-    """Seconds that one call may take, all attempts together; 30 by default.
-
-    It also bounds how long a subscription may take to reach the gateway for the first time.
-    """
-    attempt_timeout: float
+    timeout: float | None
+    """Seconds that one call may take, all attempts together; 30 by default."""
+    attempt_timeout: float | None
     """Seconds that the gateway may take to answer one attempt; 10 by default."""
-    connect_timeout: float
+    connect_timeout: float | None
     """Seconds that opening a connection may take; 5 by default."""
     retry: Backoff | None
     """The delays between attempts, and before a subscription connects again; `Backoff()` by default."""
     ssl_context: ssl.SSLContext | None
-    """The certificates to trust; those of the public authorities by default."""
+    """The certificates to trust; by default those of SSL_CERT_FILE or SSL_CERT_DIR, or of the public authorities."""
+    ca_file: str | os.PathLike[str] | None
+    """A file with the certificates of the authorities to trust, in PEM: instead of `ssl_context`."""
+    proxy: str | None
+    """The address of a proxy: `http`, `https`, `socks5` or `socks5h`. "" stands for none.
+
+    By default HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY decide, which are read when the client is made.
+    """
 
 
 class EventOptions(TypedDict, total=False):
@@ -78,5 +88,7 @@ class IterationOptions(TypedDict, Generic[TypeT], total=False):
     """A position. The iteration starts after it; at the oldest stored event by default."""
     page_size: int | None
     """Events that are read at once, 1 to 1000; 100 by default."""
-    on_gap: Literal["continue", "fail"]
-    """What to do when events are missing: `fail` with a GapError (the default), or `continue` with the next ones."""
+    timeout: float | None
+    """Seconds that one page may take; the client's `timeout` by default."""
+    on_gap: OnGap | None
+    """What to do when events are missing; the `on_gap` of the client by default."""

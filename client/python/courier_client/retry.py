@@ -8,7 +8,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .errors import CourierTimeoutError
+from ._arguments import duration, seconds
+from .errors import ClosedError, UnreachableError, error_of
 
 if TYPE_CHECKING:
     from .errors import CourierError
@@ -27,6 +28,12 @@ class Backoff:
     busy: float = 1.0
     """The least delay before connecting again to a gateway that closed a connection with "after a delay"."""
 
+    def __post_init__(self) -> None:
+        """Raises InvalidInputError, naming the field."""
+        duration("initial", self.initial)
+        seconds("maximum", self.maximum)
+        duration("busy", self.busy)
+
     def jitter(self, attempt: int) -> float:
         """The delay before an attempt that follows `attempt` others."""
         return random.uniform(0, min(self.maximum, self.initial * 2 ** min(attempt, 30)))
@@ -42,35 +49,47 @@ class Attempts:
     All attempts together take at most `timeout` seconds. A delay that would exceed it is not waited for.
     """
 
-    def __init__(self, what: str, timeout: float, backoff: Backoff) -> None:
+    def __init__(self, what: str, base_url: str, timeout: float, backoff: Backoff) -> None:
         """`what` names the call in errors."""
         self._what = what
+        self._base_url = base_url
         self._timeout = timeout
         self._backoff = backoff
         self._deadline = time.monotonic() + timeout
         self._failures = 0
         self._last_error: CourierError | None = None
+        self.sent = False
+        """Whether an attempt was sent, at least in part: the gateway may have done what was asked for."""
 
     @property
     def remaining(self) -> float:
-        """Seconds that are left."""
+        """Seconds that are left; infinite without a limit."""
         return max(0.0, self._deadline - time.monotonic())
 
     def delay_after(self, error: CourierError) -> float:
-        """Seconds to wait before the next attempt. Raises `error` when no attempt may follow."""
+        """Seconds to wait before the next attempt. Raises the error of the call when no attempt may follow."""
         if not error.retryable:
             raise error
-        if self.remaining == 0:
-            raise self.out_of_time() from error
         delay = self._backoff.delay_after(error, self._failures)
         self._failures += 1
         self._last_error = error
         if delay >= self.remaining:
-            raise error
+            raise self.out_of_time() if isinstance(error, UnreachableError) else error
         logger.info("%s; trying again in %.2f s", error, delay)
         return delay
 
-    def out_of_time(self) -> CourierTimeoutError:
-        """The error for an attempt that was given up because no time was left."""
-        why = "" if self._last_error is None else f"; before that: {self._last_error.message}"
-        return CourierTimeoutError("TIMEOUT", f"{self._what}: no answer within {self._timeout:g} s{why}")
+    def out_of_time(self) -> CourierError:
+        """The error for a call whose time is over."""
+        last = self._last_error
+        why = "" if last is None else f": {last.message}"
+        if self.sent:
+            return error_of("TIMEOUT", f"{self._what}: no answer within {self._timeout:g} s{why}")
+        if last is not None and not isinstance(last, UnreachableError):
+            return last
+        message = f"{self._what}: {self._base_url} was not reached within {self._timeout:g} s{why}"
+        return error_of("UNREACHABLE", message)
+
+    def closed(self) -> ClosedError:
+        """The error for a call that the end of the client has cut off."""
+        message = "the client was closed"
+        return ClosedError("CLOSED", f"{message}; the outcome of the {self._what} is unknown" if self.sent else message)

@@ -5,9 +5,10 @@ Each message passes three phases:
 1. *received*: the consumer asks for an event, and the subscription receives the next message, which
    is pending from then on. Nothing is received ahead of the consumer, so a slow consumer makes the
    connection wait, and in the end the gateway.
-2. *handled*: the subscription gives an event to the consumer, reports a gap to `on_gap`, or notes
+2. *given*: the subscription gives an event to the consumer, reports a gap to `on_gap`, or notes
    that it is live. From then on a new connection resumes after the message's id.
-3. *saved*: the consumer asks for the next event, and the cursor saves the message's id.
+3. *handled*: the consumer asks for the next event. The message's id is the position of the subscription from then
+   on, and the cursor saves it.
 
 Invariant: a cancellation or a lost connection between two phases repeats the later phase. No
 message skips a phase.
@@ -18,30 +19,32 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Generic, Literal
+from typing import TYPE_CHECKING, Any, Generic
 
 import anyio
 from typing_extensions import TypeVar
 
-from ._connection import Connection, ConnectionOptions, SubscriptionState
+from ._arguments import check_on_gap
+from ._connection import Connection, SubscriptionState
 from ._filter import Filter
 from ._incoming import Notice, message_of
-from .contract import Contract
+from .cursor import BufferedCursor
 from .envelope import CourierGapData, CourierGapEvent, CourierLiveEvent, Event
 from .errors import ClosedError, CourierError, GapError, InvalidInputError, invalid_argument
 from .events import AnyEvent
+from .options import OnGap
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from ._gateway import Gateway
+    from ._loop import LoopConnections
     from .cursor import Cursor
 
 logger = logging.getLogger("courier_client")
 
-OnGap = Literal["continue", "fail"] | Callable[[CourierGapData], Awaitable[object] | object]
-"""What to do when events are missing: give the next ones, raise GapError, or call a function and give the next ones."""
 OnState = Callable[[SubscriptionState], object]
 """A function that is called with each new state."""
 
@@ -57,27 +60,29 @@ class Subscription(Generic[EventT]):
 
     def __init__(
         self,
-        connection: ConnectionOptions,
-        contract: Contract[EventT, Any, Any, Any, Any],
+        gateway: Gateway[EventT],
+        connections: Callable[[], LoopConnections],
         filter_: Filter,
-        on_closed: Callable[[Subscription[Any]], None],
         *,
         last_event_id: str | None,
         on_gap: OnGap,
         cursor: Cursor | None,
         on_state: OnState | None,
+        give_up_after: float,
     ) -> None:
-        if not callable(on_gap) and on_gap not in {"continue", "fail"}:
-            raise invalid_argument(f"on_gap must be 'continue', 'fail' or a function, not {on_gap!r}", path="on_gap")
-        self._contract = contract
+        """`connections` returns those of the running event loop."""
+        check_on_gap(on_gap)
+        self._contract = gateway.contract
         self._types = filter_.types or ()
-        self._on_closed = on_closed
+        self._connections = connections
+        self._here: LoopConnections | None = None
         self._on_gap = on_gap
         self._on_state = on_state
         self._cursor = cursor
         self._must_load_cursor = cursor is not None and last_event_id is None
+        self._handled = last_event_id
         # A new connection resumes after this position.
-        self._position = last_event_id
+        self._given = last_event_id
         self._pending: EventT | Notice | None = None
         self._unsaved_position: str | None = None
         self._state = SubscriptionState.IDLE
@@ -86,8 +91,9 @@ class Subscription(Generic[EventT]):
         self._scope: anyio.CancelScope | None = None
         self._consumer_left = asyncio.Event()
         self._connection = Connection(
-            connection,
-            lambda: connection.gateway.address.subscription(filter_, self._position),
+            gateway,
+            give_up_after,
+            lambda: gateway.address.subscription(filter_, self._given),
             self._set_state,
         )
 
@@ -98,11 +104,12 @@ class Subscription(Generic[EventT]):
 
     @property
     def last_event_id(self) -> str | None:
-        """The position of the last event that was given, or of a later notice. The subscription resumes after it.
+        """The position of the last event that was handled, or of a later notice: start another subscription after it.
 
-        None before the first one, unless the subscription started with a position.
+        An event is handled when the next one is asked for, or with `commit`. None before the first one, unless the
+        subscription started with a position.
         """
-        return self._position
+        return self._handled
 
     @property
     def last_error(self) -> CourierError | None:
@@ -137,7 +144,7 @@ class Subscription(Generic[EventT]):
     async def __anext__(self) -> EventT:
         if self._state is not SubscriptionState.CLOSED:
             async with self._consuming():
-                await self.commit()
+                await self._save()
                 while True:
                     event = await self._handle(await self._receive())
                     if event is not None:
@@ -145,36 +152,52 @@ class Subscription(Generic[EventT]):
         raise StopAsyncIteration
 
     async def commit(self) -> None:
-        """Saves the position of the last event in the cursor now, not when the next event is asked for.
+        """Says that the last event is handled, and saves its position now, not when the next event is asked for.
 
         Raises what the cursor raises.
         """
+        await self._save()
+        await self._flush_cursor()
+
+    async def _save(self) -> None:
         position = self._unsaved_position
         if position is None:
             return
+        self._handled = position
         if self._cursor is not None:
-            saved = self._cursor.save(position)
-            if inspect.isawaitable(saved):
-                await saved
+            await _done(self._cursor.save(position))
         self._unsaved_position = None
 
+    async def _flush_cursor(self) -> None:
+        if isinstance(self._cursor, BufferedCursor):
+            await _done(self._cursor.flush())
+
     async def aclose(self) -> None:
-        """Closes the subscription. The iteration of a consumer that waits for an event ends."""
+        """Closes the subscription. The iteration of a consumer that waits for an event ends.
+
+        Raises what the cursor raises.
+        """
+        was_open = self._state is not SubscriptionState.CLOSED
         self._set_state(SubscriptionState.CLOSED)
-        self._on_closed(self)
+        if self._here is not None:
+            self._here.subscriptions.discard(self)
         if self._scope is not None:
             self._scope.cancel()
         with anyio.CancelScope(shield=True):
             if self._consumer not in {None, asyncio.current_task()}:
                 await self._consumer_left.wait()
-            await self._connection.close()
+            try:
+                if was_open:
+                    await self._flush_cursor()
+            finally:
+                await self._connection.close()
 
     @asynccontextmanager
     async def _consuming(self) -> AsyncIterator[None]:
         """Surrounds every wait of the consumer: `aclose` cancels the wait, and an error closes the subscription."""
+        self._enter_loop()
         if self._consumer is not None:
-            message = "a subscription is for one consumer, and another one waits for an event"
-            raise RuntimeError(message)
+            raise invalid_argument("a subscription is for one consumer, and another one waits for an event")
         self._consumer = asyncio.current_task()
         self._consumer_left.clear()
         try:
@@ -182,11 +205,28 @@ class Subscription(Generic[EventT]):
                 yield
         except Exception:
             self._consumer = None
-            await self.aclose()
+            try:
+                await self.aclose()
+            except Exception:
+                # What ended the subscription says more than that its position could not be saved then.
+                logger.exception("the cursor failed")
             raise
         finally:
             self._consumer = None
             self._consumer_left.set()
+
+    def _enter_loop(self) -> None:
+        """Begins anew in another event loop or process: the connection and the consumer were those of the other."""
+        here = self._connections()
+        if here is self._here:
+            return
+        if self._here is not None:
+            self._connection.leave()
+            self._consumer = self._scope = None
+            self._consumer_left = asyncio.Event()
+        self._here = here
+        here.subscriptions.add(self)
+        self._connection.tokens = here.tokens
 
     async def _establish(self) -> None:
         """Waits until the gateway has accepted the subscription. The first event stays pending."""
@@ -202,8 +242,7 @@ class Subscription(Generic[EventT]):
     async def _receive(self) -> EventT | Notice:
         """Returns the pending message, or else the next one, which is pending then."""
         if self._must_load_cursor and self._cursor is not None:
-            position = self._cursor.load()
-            self._position = await position if inspect.isawaitable(position) else position
+            self._handled = self._given = await _done(self._cursor.load())
             self._must_load_cursor = False
         if self._pending is None:
             try:
@@ -225,13 +264,13 @@ class Subscription(Generic[EventT]):
         if isinstance(message, CourierGapEvent):
             await self._report_gap(message.data)
         self._pending = None
-        self._position = message.id
+        self._given = message.id
         self._unsaved_position = message.id
         if not isinstance(message, CourierGapEvent | CourierLiveEvent):
             return message
         if isinstance(message, CourierLiveEvent):
             self._set_state(SubscriptionState.LIVE)
-        await self.commit()
+        await self._save()
         return None
 
     async def _report_gap(self, gap: CourierGapData) -> None:
@@ -239,9 +278,7 @@ class Subscription(Generic[EventT]):
             raise GapError(gap)
         logger.warning("%s", GapError(gap).message)
         if callable(self._on_gap):
-            reported = self._on_gap(gap)
-            if inspect.isawaitable(reported):
-                await reported
+            await _done(self._on_gap(gap))
 
     def _set_state(self, state: SubscriptionState) -> None:
         if state is self._state or self._state is SubscriptionState.CLOSED:
@@ -253,3 +290,8 @@ class Subscription(Generic[EventT]):
             self._on_state(state)
         except Exception:
             logger.exception("on_state failed")
+
+
+async def _done(result: Any) -> Any:
+    """The result of a function that may be async."""
+    return await result if inspect.isawaitable(result) else result

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+import math
+import socket
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Generic
 
 import httpx
 from typing_extensions import TypeVar, Unpack
 
 from . import _incoming as incoming
+from ._arguments import check_on_gap, seconds
 from ._filter import Channels
-from ._gateway import Call, Gateway, ResultT
+from ._fork import leave_to_parent, watch_forks
+from ._gateway import CLIENT_TIMEOUT, Call, Gateway, ResultT
 from ._pages import Pages
-from ._tokens import SyncTokens, source_of
+from ._tokens import SyncTokens, TokenSource, require_plain
 from .contract import Channel, ContractModule
 from .envelope import Data, Event, EventDraft, HistoryPage, Receipt
 from .errors import ClosedError, CourierError, UnauthorizedError
 from .events import AnyEvent, EventType, Publish
-from .options import ClientOptions, EventOptions, HistoryOptions, IterationOptions
+from .options import ClientOptions, EventOptions, HistoryOptions, IterationOptions, OnGap
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from .retry import Attempts
 
+CLOSE_SECONDS = 1.0
+"""How long the threads whose calls were cut off may take to return."""
 
 EventT = TypeVar("EventT", bound=Event[Any], default=AnyEvent)
 TypeT = TypeVar("TypeT", bound=str, default=EventType)
@@ -40,16 +48,41 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
     def __init__(
         self,
         base_url: str = "http://localhost:8766",
-        service_name: str = "prophet",
+        service_name: str | None = None,
         token: str | Callable[[], str] | None = None,
         *,
         contract: ContractModule[EventT, TypeT, Any, PublishT, Any] | None = None,
+        on_gap: OnGap = "fail",
         **options: Unpack[ClientOptions],
     ) -> None:
-        """As `CourierClient`. A function that returns tokens must not be async."""
+        """As `CourierClient`. The functions `token` and `on_gap` must not be async."""
+        check_on_gap(on_gap)
+        self._on_gap: OnGap = on_gap
         self._gateway: Gateway[EventT] = Gateway(base_url, service_name, contract, **options)
-        self._tokens = SyncTokens(source_of(token))
-        self._http = httpx.Client(headers=self._gateway.headers, verify=self._gateway.ssl_context or True)
+        require_plain(token)
+        self._source = TokenSource(token)
+        self._closed = False
+        self._open()
+        watch_forks(self)
+
+    def _open(self) -> None:
+        """Makes what belongs to this process: connections and locks."""
+        self._tokens = SyncTokens(self._source)
+        self._http = httpx.Client(
+            headers=self._gateway.headers,
+            verify=self._gateway.ssl_context,
+            proxy=self._gateway.http_proxy,
+            trust_env=False,
+        )
+        self._streams: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._closing = threading.Event()
+        self._running = 0
+        self._changed = threading.Condition()
+
+    def after_fork(self) -> None:
+        """Is called in a child process, which has connections of its own."""
+        leave_to_parent(self._http)
+        self._open()
 
     def __enter__(self) -> Self:
         return self
@@ -57,9 +90,31 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
     def __exit__(self, *_error: object) -> None:
         self.close()
 
-    def close(self) -> None:
-        """Closes the connections."""
+    def close(self, timeout: float | None = 5.0) -> None:
+        """Waits for the running calls of other threads, and closes the connections.
+
+        Calls that take longer than `timeout` seconds more raise ClosedError.
+        """
+        limit = seconds("timeout", timeout)
+        self._closed = True
+        self._closing.set()
+        if not self._wait_for_calls(limit):
+            # A thread that waits for an answer notices no other end of its connection.
+            for stream in [*self._streams]:
+                with suppress(OSError):
+                    socket.socket.shutdown(stream.get_extra_info("socket"), socket.SHUT_RDWR)
+            self._wait_for_calls(CLOSE_SECONDS)
         self._http.close()
+
+    def _wait_for_calls(self, timeout: float) -> bool:
+        with self._changed:
+            limit = None if timeout == math.inf else timeout
+            return self._changed.wait_for(lambda: self._running == 0, limit)
+
+    def set_token(self, token: str | Callable[[], str]) -> None:
+        """As `CourierClient.set_token`."""
+        require_plain(token)
+        self._source.set(token)
 
     def _publish(
         self,
@@ -67,7 +122,7 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
         event_type: str,
         data: Data,
         *,
-        timeout: float | None = None,
+        timeout: float | None = CLIENT_TIMEOUT,
         **options: Unpack[EventOptions],
     ) -> Receipt:
         """As `CourierClient.publish`."""
@@ -81,15 +136,21 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
     else:
         publish = _publish
 
-    def publish_event(self, event: EventDraft[Any], *, timeout: float | None = None) -> Receipt:
+    def publish_event(self, event: EventDraft[Any], *, timeout: float | None = CLIENT_TIMEOUT) -> Receipt:
         """As `CourierClient.publish_event`."""
-        return self._send(self._gateway.publish(event), timeout)
+        return self._send(self._gateway.publish(self._gateway.outgoing(event)), timeout)
+
+    def publish_batch(
+        self, events: Sequence[EventDraft[Any]], *, timeout: float | None = CLIENT_TIMEOUT
+    ) -> list[Receipt]:
+        """As `CourierClient.publish_batch`."""
+        return self._send(self._gateway.publish_batch(self._gateway.batch(events)), timeout)
 
     def history(
         self,
         channels: Channels,
         *,
-        timeout: float | None = None,
+        timeout: float | None = CLIENT_TIMEOUT,
         **options: Unpack[HistoryOptions[TypeT]],
     ) -> HistoryPage[EventT]:
         """As `CourierClient.history`."""
@@ -97,20 +158,44 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
 
     def iterate_history(self, channels: Channels, **options: Unpack[IterationOptions[TypeT]]) -> Iterator[EventT]:
         """As `CourierClient.iterate_history`."""
-        return self._events_of(channels, Pages(**options))
+        return self._events_of(channels, Pages(self._on_gap, **options))
 
     def _events_of(self, channels: Channels, pages: Pages[TypeT]) -> Iterator[EventT]:
         while pages.has_more:
-            yield from pages.events_of(self.history(channels, **pages.next))
+            page = self.history(channels, timeout=pages.timeout, **pages.next)
+            pages.gap_reported(page)
+            yield from pages.events_of(page)
 
     def _send(self, call: Call[ResultT], timeout: float | None) -> ResultT:
         """Makes attempts until the gateway answers, or the time is over. Returns the result of the call."""
-        with call.adding_key():
-            if self._http.is_closed:
-                raise ClosedError("CLOSED", "the client was closed")
+        with call.adding_key(), self._calling():
             attempts = self._gateway.attempts(call, timeout)
-            request = self._http.build_request(call.method, call.url, content=call.body, headers=call.headers)
+            streams = self._streams
+
+            def trace(step: str, details: dict[str, Any]) -> None:
+                attempts.sent = attempts.sent or step.endswith("send_request_headers.started")
+                if step.endswith(_OPENED):
+                    streams.add(details["return_value"])
+
+            request = self._http.build_request(
+                call.method, call.url, content=call.body, headers=call.headers, extensions={"trace": trace}
+            )
             return call.read(self._attempt_until_answered(request, attempts))
+
+    @contextmanager
+    def _calling(self) -> Iterator[None]:
+        """Surrounds a call, for which `close` waits."""
+        changed = self._changed
+        with changed:
+            if self._closed:
+                raise ClosedError("CLOSED", "the client was closed")
+            self._running += 1
+        try:
+            yield
+        finally:
+            with changed:
+                self._running -= 1
+                changed.notify_all()
 
     def _attempt_until_answered(self, request: httpx.Request, attempts: Attempts) -> Any:
         renewed = False
@@ -125,14 +210,17 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
                         raise
                     renewed = True
             except CourierError as error:
-                time.sleep(attempts.delay_after(error))
+                if self._closing.is_set() and error.retryable:
+                    raise attempts.closed() from error
+                if self._closing.wait(attempts.delay_after(error)):
+                    raise attempts.closed() from error
 
     def _attempt(self, request: httpx.Request, token: str, attempts: Attempts) -> Any:
         request.headers["Authorization"] = f"Bearer {token}"
         if attempts.remaining == 0:
             raise attempts.out_of_time()
         wait = min(self._gateway.attempt_timeout, attempts.remaining)
-        limits = httpx.Timeout(wait, connect=min(wait, self._gateway.connect_timeout))
+        limits = httpx.Timeout(_limit(wait), connect=_limit(min(wait, self._gateway.connect_timeout)))
         request.extensions["timeout"] = limits.as_dict()
         try:
             response = self._http.send(request)
@@ -141,3 +229,10 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
         return incoming.read_answer(
             response.status_code, response.headers, response.content, self._gateway.contract_hash
         )
+
+
+_OPENED = ("connect_tcp.complete", "start_tls.complete")
+
+
+def _limit(seconds: float) -> float | None:
+    return None if seconds == math.inf else seconds

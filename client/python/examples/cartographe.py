@@ -2,16 +2,14 @@
 
 import argparse
 import asyncio
-import logging
 import math
 import os
 from pathlib import Path
 
-from courier_client import BackgroundPublisher, CourierClient, EventOptions, FileCursor, UnavailableError, events
+from courier_client import BackgroundPublisher, CourierClient, EventOptions, FileCursor, events
 from demo import Demo, demo_of
 from moving_average import Backtest, Bar, Candidate, read_bars
 
-logger = logging.getLogger("cartographe")
 STEPS = 5
 """Progress events a backtest."""
 
@@ -77,11 +75,8 @@ async def main(bars: list[Bar]) -> None:
         BackgroundPublisher(client) as courier,
         demo_of(courier) as demo,
     ):
-        while True:
-            try:
-                await work(client, courier, bars, demo)
-            except UnavailableError as error:
-                logger.warning("the gateway has been away for long, and is tried again: %s", error)
+        # A gateway that is away is waited for, however long.
+        await work(client, courier, bars, demo)
 
 
 if __name__ == "__main__":

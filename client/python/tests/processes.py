@@ -110,7 +110,8 @@ class ScriptedServer(Process):
         async with httpx.AsyncClient(verify=False, timeout=10) as http:  # noqa: S501 (the server has no TLS)
             answer = await http.post(f"{self._url}/runs", json={"vector": vector})
             assert answer.status_code == httpx.codes.CREATED, answer.text
-            run = Run(http, answer.json()["url"])
+            made = answer.json()
+            run = Run(http, made["run"], made["url"])
             yield run
             seen = await run.seen()
             assert seen["mismatches"] == []
@@ -120,15 +121,16 @@ class ScriptedServer(Process):
 class Run:
     """One run of a vector."""
 
-    def __init__(self, http: httpx.AsyncClient, url: str) -> None:
+    def __init__(self, http: httpx.AsyncClient, run: str, url: str) -> None:
         self._http = http
+        self._run = run
         self.url = url
         """The address that a client takes for a gateway's."""
 
     async def seen(self) -> Any:
         """Returns what the server has seen of the client so far."""
-        return (await self._http.get(f"{self.url}/seen")).json()
+        return (await self._http.get(f"{self._run}/seen")).json()
 
     async def done(self) -> Any:
         """Returns what `seen` returns, once all of the vector was played or the client differed from it."""
-        return (await self._http.get(f"{self.url}/done")).json()
+        return (await self._http.get(f"{self._run}/done")).json()

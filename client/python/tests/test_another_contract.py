@@ -30,7 +30,7 @@ from courier_client import (
     channels,
     events,
 )
-from courier_client._outgoing import publish_body
+from courier_client._outgoing import outgoing
 from courier_client.contract import Contract, matching, multiple_of
 from processes import ScriptedServer
 
@@ -121,7 +121,7 @@ async def calls(client: shop.Client, sync: shop.SyncClient, background: shop.Pub
 
 
 def written(draft: EventDraft[Any]) -> Any:
-    return json.loads(publish_body(draft, "k1"))["data"]
+    return json.loads(outgoing(draft).body)["data"]
 
 
 def test_values_are_written_as_the_contract_has_them() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -21,10 +22,11 @@ from courier_client import (
     InvalidInputError,
     QueueFullError,
     UnauthorizedError,
+    UnreachableError,
     events,
 )
 from processes import Gateway, token
-from servers import deaf_server, free_port
+from servers import deaf_server, free_port, tcp_server
 from waiting import until
 
 PROGRESS: events.BacktestProgressDict = {"backtest_id": "b1", "progress": 0.5}
@@ -120,7 +122,7 @@ async def test_a_refused_event_does_not_delay_the_others(gateway: Gateway) -> No
         assert await background.flush(10)
         assert counters(background) == {"submitted": 5, "published": 1, "refused": 4}
     assert [
-        (InvalidInputError, channel) for channel in ("backtest.cyclic", "backtest.refused", "backtest.naive")
+        (InvalidInputError, channel) for channel in ("backtest.cyclic", "backtest.naive", "backtest.refused")
     ] == told
     async with publisher(
         gateway.url, "wrong", on_error=lambda error, _: told.append((type(error), None))
@@ -187,3 +189,116 @@ async def test_closing_leaves_no_task_or_thread(gateway: Gateway) -> None:
         background.submit_event(progress("nothing", 1))
     assert asyncio.all_tasks() == tasks
     assert threading.active_count() == threads
+
+
+async def test_what_waits_is_sent_in_batches() -> None:
+    sizes: list[int] = []
+    async with counting_gateway(sizes) as address, publisher(address, "t1", max_events=2000) as background:
+        for number in range(1200):
+            background.submit_event(progress("many", number))
+        assert await background.flush(10)
+        assert background.published == 1200
+    assert sizes == [500, 500, 200]
+
+
+async def test_large_events_are_sent_in_smaller_batches(gateway: Gateway) -> None:
+    async with publisher(gateway.url, gateway.token("prophet")) as background:
+        for number in range(40):
+            background.submit(
+                "strategy.large",
+                "strategy.generation.started",
+                {"strategy_id": "large", "name": f"s{number}", "parameters": {"text": "x" * 90_000}},
+            )
+        assert await background.flush(30)
+        assert counters(background) == {"submitted": 40, "published": 40}
+    async with CourierClient(gateway.url, token=gateway.token()) as client:
+        stored = [event.model_dump()["data"]["name"] async for event in client.iterate_history("strategy.large")]
+    assert stored == [f"s{number}" for number in range(40)]
+
+
+async def test_a_refused_event_takes_no_other_with_it(gateway: Gateway) -> None:
+    told: list[int] = []
+    wrong = {0, 7, 8, 250, 599}
+
+    def on_error(error: Exception, event: EventDraft[Any]) -> None:
+        assert isinstance(error, InvalidInputError)
+        assert [issue.path for issue in error.issues] == ["data.progress"]
+        told.append(event.data["bars_processed"])
+
+    async with publisher(gateway.url, gateway.token(), on_error=on_error) as background:
+        for number in range(600):
+            data = {"backtest_id": "wrong", "progress": 2 if number in wrong else 0.5, "bars_processed": number}
+            background.submit_event(EventDraft("backtest.wrong", "backtest.progress", data))
+        assert await background.flush(30)
+        assert counters(background) == {"submitted": 600, "published": 595, "refused": 5}
+    assert told == sorted(wrong)
+    assert await numbers_on(gateway, "backtest.wrong") == [number for number in range(600) if number not in wrong]
+
+
+async def test_a_batch_beyond_a_limit_is_sent_in_parts(gateway: Gateway) -> None:
+    # Users may publish once a second here: no batch of two can ever pass.
+    user = gateway.token("parts", "user", publish=["backtest.parts"])
+    async with CourierClient(gateway.url, token=user) as client, BackgroundPublisher(client, retry=FAST) as background:
+        for number in range(3):
+            background.submit_event(progress("parts", number))
+        assert await background.flush(30)
+        assert counters(background) == {"submitted": 3, "published": 3}
+    assert await numbers_on(gateway, "backtest.parts") == [0, 1, 2]
+
+
+async def test_publishes_and_submitted_events_keep_one_order(gateway: Gateway) -> None:
+    async with CourierClient(gateway.url, token=gateway.token()) as client, BackgroundPublisher(client) as background:
+        publishing: list[asyncio.Future[Any]] = []
+        for number in range(0, 60, 3):
+            background.submit_event(progress("mixed", number))
+            background.submit_event(progress("mixed", number + 1))
+            publishing.append(asyncio.ensure_future(client.publish_event(progress("mixed", number + 2))))
+            await asyncio.sleep(0)
+        await asyncio.gather(*publishing)
+        assert await background.flush(10)
+    assert await numbers_on(gateway, "backtest.mixed") == [*range(60)]
+
+
+async def test_a_publish_waits_for_what_was_submitted_while_the_gateway_is_away() -> None:
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    async with CourierClient(address, token=token("cartographe", "service"), retry=FAST) as client:
+        async with BackgroundPublisher(client, retry=FAST) as background:
+            background.submit_event(progress("late", 0))
+            with pytest.raises(UnreachableError):
+                await client.publish_event(progress("late", 9), timeout=0.05)
+            # A publish on another channel waits for the gateway only, and a batch for its last channel too.
+            batch = asyncio.ensure_future(client.publish_batch([progress("other", 0), progress("late", 1)]))
+            await asyncio.sleep(0)
+            background.submit_event(progress("late", 2))
+            with Gateway(port=port) as gateway:
+                await batch
+                assert await background.flush(20)
+                assert await numbers_on(gateway, "backtest.late") == [0, 1, 2]
+
+
+@asynccontextmanager
+async def counting_gateway(sizes: list[int]) -> AsyncIterator[str]:
+    """A server that takes batches, and notes how many events each has."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+            events = json.loads(await reader.readexactly(length))["json"]
+            sizes.append(len(events))
+            receipts = [
+                {
+                    "id": f"e1-{number}",
+                    "channel": event["channel"],
+                    "type": event["type"],
+                    "timestamp": "2026-01-02T03:04:05.678Z",
+                    "duplicate": False,
+                }
+                for number, event in enumerate(events)
+            ]
+            answer = json.dumps({"result": {"data": {"json": receipts}}})
+            writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(answer)}\r\n\r\n{answer}".encode())
+            await writer.drain()
+
+    async with tcp_server(serve) as address:
+        yield address

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,7 @@ from courier_client import (
     ClosedError,
     CourierClient,
     CourierError,
+    ForbiddenError,
     InvalidInputError,
     RateLimitedError,
     SyncCourierClient,
@@ -22,6 +24,7 @@ from courier_client import (
     events,
 )
 from processes import Gateway, ScriptedServer
+from servers import tcp_server
 
 PROGRESS: events.BacktestProgressDict = {"backtest_id": "b1", "progress": 0.5}
 
@@ -93,6 +96,24 @@ async def test_the_client_names_its_version_and_contract(scripted_server: Script
     assert call["contract"] == CONTRACT_HASH
 
 
+@pytest.mark.parametrize(("name", "agent"), [(None, ""), ("my-service", " (my-service)")])
+async def test_nobody_is_named_who_is_not_given(name: str | None, agent: str) -> None:
+    agents: list[str] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        agents.extend(re.findall(r"(?im)^user-agent: (.*?)\r$", head))
+        writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+
+    async with tcp_server(serve) as address, CourierClient(address, name, "t1") as client:
+        with pytest.raises(ForbiddenError):
+            await client.publish("backtest.b1", "backtest.progress", PROGRESS)
+        with pytest.raises(ForbiddenError):
+            await anext(client.subscribe("**"))
+    assert agents == [f"courier-client-python/{__version__}{agent}"] * 2
+
+
 async def test_the_token_may_come_from_the_environment(
     scripted_server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,7 +138,7 @@ async def test_a_token_function_that_hangs_times_out() -> None:
         await asyncio.Event().wait()
         return "t1"
 
-    async with CourierClient("http://127.0.0.1:1", token=token, timeout=0.05) as client:
+    async with CourierClient("http://127.0.0.1:1", token=token, timeout=0.05, give_up_after=0.1) as client:
         with pytest.raises(UnavailableError):
             await client.publish("backtest.b1", "backtest.progress", PROGRESS)
         with pytest.raises(UnavailableError) as caught:

@@ -62,7 +62,7 @@ async def test_states_are_reported(start_gateway: Any) -> None:
 
 async def test_a_gateway_that_is_away_at_the_start() -> None:
     address = f"http://127.0.0.1:{free_port()}"
-    async with CourierClient(address, token="t1", retry=FAST, timeout=0.1) as client:
+    async with CourierClient(address, token="t1", retry=FAST, give_up_after=0.1) as client:
         began = time.monotonic()
         with pytest.raises(UnavailableError, match=address):
             async with client.subscribe("backtest.b1", on_gap="fail"):
@@ -78,7 +78,7 @@ async def test_asking_again_and_again_does_not_connect_again_and_again() -> None
         connections += 1
 
     slow = Backoff(initial=10_000, maximum=10_000)
-    async with tcp_server(serve) as address, CourierClient(address, token="t1", retry=slow, timeout=20_000) as client:
+    async with tcp_server(serve) as address, CourierClient(address, token="t1", retry=slow) as client:
         subscription = client.subscribe("backtest.b1", on_gap="fail")
         while subscription.last_error is None:
             with pytest.raises(asyncio.TimeoutError):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from conftest import FAST
-from courier_client import CourierClient, FileCursor, InvalidInputError, events
+from courier_client import CourierClient, CursorError, FileCursor, InvalidInputError, events
 from processes import Gateway
 from waiting import until
 
@@ -89,41 +89,113 @@ async def test_a_file_keeps_the_position(gateway: Gateway, tmp_path: Path) -> No
             assert (await anext(subscription)).id == first
             waiting = asyncio.ensure_future(anext(subscription))
             assert (await waiting).id == second
-        assert path.read_text() == f"{first}\n"
+        assert path.read_text().strip() == first
         async with client.subscribe("backtest.file", on_gap="fail", cursor=FileCursor(path)) as subscription:
             assert (await anext(subscription)).id == second
     # No temporary file is left.
     assert [*tmp_path.iterdir()] == [path]
 
 
-async def test_a_file_that_cannot_be_written_raises(tmp_path: Path) -> None:
-    cursor = FileCursor(tmp_path / "no" / "such" / "folder")
+async def test_a_file_cursor_makes_its_folder(tmp_path: Path) -> None:
+    path = tmp_path / "no" / "such" / "folder" / "position"
+    cursor = FileCursor(path)
     assert await cursor.load() is None
-    with pytest.raises(FileNotFoundError):
-        await cursor.save("e1-1")
+    await cursor.save("e1-1")
+    assert path.read_text().strip() == "e1-1"
 
 
-@pytest.mark.parametrize("content", ["", "yesterday", "e1-1\ne1-2"])
-async def test_a_file_without_a_position_is_refused(content: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"", b"yesterday", b"e1-1\ne1-2", b"\xff\xfe"])
+def test_a_file_without_a_position_is_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "position"
-    path.write_text(content)
-    with pytest.raises(InvalidInputError, match="position"):
-        await FileCursor(path).load()
+    path.write_bytes(content)
+    with pytest.raises(InvalidInputError, match=r"^path '.*position' holds no position"):
+        FileCursor(path)
+
+
+def test_a_place_where_nobody_may_write_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file" / "position", "/proc/courier.position", tmp_path, "nul\0", 5):
+        with pytest.raises(InvalidInputError) as caught:
+            FileCursor(path)  # type: ignore[arg-type]
+        assert [issue.path for issue in caught.value.issues] == ["path"]
+    for wrong in (-1, float("nan"), "1", True):
+        with pytest.raises(InvalidInputError, match="sync_every"):
+            FileCursor(tmp_path / "position", sync_every=wrong)  # type: ignore[arg-type]
+
+
+async def test_positions_are_synced_once_in_an_interval_and_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr("os.fsync", synced.append)
+    path = tmp_path / "position"
+    cursor = FileCursor(path, sync_every=3600)
+    for number in range(1, 1001):
+        await cursor.save(f"e1-{number}")
+        # After a crash of the process, nothing comes again that was handled.
+        assert await FileCursor(path).load() == f"e1-{number}"
+    assert len(synced) == 1
+    await cursor.flush()
+    await cursor.flush()
+    assert len(synced) == 2
+    assert [*tmp_path.iterdir()] == [path]
+    for number in range(10):
+        await FileCursor(path, sync_every=0).save(f"e2-{number}")
+    assert len(synced) == 12
+
+
+@pytest.mark.parametrize("how", ["removed", "short"])
+async def test_a_file_that_somebody_else_changes_is_made_again(how: str, tmp_path: Path) -> None:
+    path = tmp_path / "position"
+    cursor = FileCursor(path)
+    await cursor.save("e1-1")
+    path.unlink()
+    if how == "short":
+        path.write_text("e1-1\n")
+    await cursor.save("e1-12345")
+    assert await FileCursor(path).load() == "e1-12345"
+
+
+async def test_the_end_of_a_subscription_syncs_what_was_handled(
+    gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr("os.fsync", synced.append)
+    path = tmp_path / "position"
+    async with CourierClient(gateway.url, token=gateway.token()) as client:
+        cursor = FileCursor(path, sync_every=None)
+        async with client.subscribe("backtest.end", cursor=cursor) as subscription:
+            first, second, third = await publish(client, "end", 3)
+            for position in (first, second, third):
+                assert (await anext(subscription)).id == position
+            assert subscription.last_event_id == second
+            assert await cursor.load() == second
+            before = len(synced)
+        assert len(synced) == before + 1
+        assert await cursor.load() == second
+        async with client.subscribe("backtest.end", cursor=cursor) as subscription:
+            assert (await anext(subscription)).id == third
+            before = len(synced)
+            await subscription.commit()
+            assert len(synced) == before + 1
+            assert subscription.last_event_id == third
+            assert await cursor.load() == third
 
 
 async def test_the_old_position_stays_until_the_new_one_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cursor = FileCursor(tmp_path / "position")
+    cursor = FileCursor(tmp_path / "position", sync_every=0)
     await cursor.save("e1-1")
 
     def full_disk(_handle: Any) -> None:
         raise OSError("no space left on device")
 
     monkeypatch.setattr("os.fsync", full_disk)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(CursorError, match="no space") as caught:
         await cursor.save("e1-2")
-    assert await cursor.load() == "e1-1"
+    assert (caught.value.code, caught.value.retryable) == ("CURSOR_UNAVAILABLE", True)
+    assert (tmp_path / "position").read_text().strip() == "e1-1"
     assert len([*tmp_path.iterdir()]) == 1
 
 

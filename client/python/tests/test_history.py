@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from courier_client import CourierClient, GapError, InvalidInputError, SyncCourierClient, events
+from courier_client.models import CourierGapData
 from processes import Gateway
 
 
@@ -77,6 +78,25 @@ async def test_a_gap_is_not_silent(client: CourierClient, gateway: Gateway, stor
         with pytest.raises(GapError):
             next(iter(sync.iterate_history(**options)))
         assert [event.id for event in sync.iterate_history(**options, on_gap="continue")] == stored
+
+
+async def test_the_client_chooses_what_a_gap_does_to_an_iteration(gateway: Gateway, stored: list[str]) -> None:
+    options: dict[str, Any] = {
+        "channels": "backtest.test_the_client_chooses_what_a_gap_does_to_an_iteration",
+        "after": "another-7",
+    }
+    told: list[str] = []
+
+    async def on_gap(gap: CourierGapData) -> None:
+        told.append(gap.reason)
+
+    async with CourierClient(gateway.url, token=gateway.token(), on_gap=on_gap) as client:
+        assert [event.id async for event in client.iterate_history(**options)] == stored
+        with pytest.raises(GapError):
+            await anext(aiter(client.iterate_history(**options, on_gap="fail")))
+    with SyncCourierClient(gateway.url, token=gateway.token(), on_gap=lambda gap: told.append(gap.reason)) as sync:
+        assert [event.id for event in sync.iterate_history(**options)] == stored
+    assert told == ["epoch", "epoch"]
 
 
 async def test_refusals_name_the_fault(client: CourierClient) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import time
+from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -170,7 +171,9 @@ async def test_a_misspelt_name_is_told(gateway: Gateway) -> None:
         ):
             with pytest.raises(InvalidInputError, match=f"^{re.escape(message)}"):
                 await client.history(selected, types=types)  # type: ignore[arg-type]
-        with pytest.raises(InvalidInputError, match=r"^on_gap must be 'continue' or 'fail', not 'contineu'") as caught:
+        with pytest.raises(
+            InvalidInputError, match=r"^on_gap must be 'continue', 'fail' or a function, not 'contineu'"
+        ) as caught:
             client.iterate_history("**", on_gap="contineu")  # type: ignore[arg-type]
         assert [issue.path for issue in caught.value.issues] == ["on_gap"]
     with pytest.raises(InvalidInputError, match=r"^contract must be a module that `courier contract export"):
@@ -333,3 +336,49 @@ async def test_a_cancelled_publish_closes_its_connection() -> None:
             assert publishing.cancelled()
         await until(lambda: connections == 0)
     assert asyncio.all_tasks() == before
+
+
+async def test_nothing_was_sent_to_a_gateway_that_was_lost(start_gateway: Callable[..., Gateway]) -> None:
+    gateway = start_gateway()
+    async with CourierClient(gateway.url, token=gateway.token(), retry=FAST) as client:
+        with SyncCourierClient(gateway.url, token=gateway.token(), retry=FAST) as sync:
+            await client.publish("backtest.b1", "backtest.progress", PROGRESS)
+            sync.publish("backtest.b1", "backtest.progress", PROGRESS)
+            gateway.kill()
+            with pytest.raises(UnreachableError, match=re.escape(gateway.url)):
+                await client.publish("backtest.b1", "backtest.progress", PROGRESS, timeout=0.2)
+            with pytest.raises(UnreachableError, match=re.escape(gateway.url)):
+                sync.publish("backtest.b1", "backtest.progress", PROGRESS, timeout=0.2)
+
+
+async def test_what_was_sent_may_have_been_stored() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        server.close()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with CourierClient(address, token="t1", retry=FAST) as client:
+        # The first attempt is sent and not answered; the others find nobody.
+        with pytest.raises(CourierTimeoutError, match=re.escape(address)) as caught:
+            await client.publish("backtest.b1", "backtest.progress", PROGRESS, timeout=0.3, idempotency_key="k1")
+    assert (caught.value.retryable, caught.value.idempotency_key) == (True, "k1")
+
+
+async def test_a_batch_is_stored_as_a_whole_or_not_at_all(gateway: Gateway) -> None:
+    drafts = [events.backtest_progress(backtest_id="batch", progress=number / 4) for number in range(4)]
+    async with CourierClient(gateway.url, token=gateway.token()) as client:
+        receipts = await client.publish_batch(drafts)
+        wrong = EventDraft("backtest.batch", "backtest.progress", {"backtest_id": "batch", "progress": 2})
+        with pytest.raises(InvalidInputError) as caught:
+            await client.publish_batch([*drafts, wrong])
+        assert [issue.path for issue in caught.value.issues] == ["4.data.progress"]
+        assert caught.value.request_id is not None
+        large = EventDraft("backtest.batch", "backtest.progress", {"text": "x" * 100_000})
+        with pytest.raises(TooLargeError, match=r"^events must be at most 983040 bytes"):
+            await client.publish_batch([large] * 10)
+        page = await client.history("backtest.batch")
+    assert [event.id for event in page.events] == [receipt.id for receipt in receipts]
+    with SyncCourierClient(gateway.url, token=gateway.token()) as sync:
+        assert len(sync.publish_batch(tuple(drafts))) == 4

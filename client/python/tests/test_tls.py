@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 import subprocess
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from conftest import FAST
-from courier_client import CourierClient, CourierError, SyncCourierClient, UnexpectedAnswerError, events
+from courier_client import (
+    CourierClient,
+    CourierError,
+    InvalidInputError,
+    SyncCourierClient,
+    UnexpectedAnswerError,
+    events,
+)
 from processes import Gateway
-from servers import Serve, tcp_server
+from servers import Serve, pump, tcp_server
 
 
 @pytest.fixture(scope="module")
@@ -36,16 +43,6 @@ def relay_to(port: int) -> Serve:
         await asyncio.gather(pump(reader, inner_writer), pump(inner_reader, writer))
 
     return serve
-
-
-async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
-    with suppress(OSError):
-        await writer.wait_closed()
 
 
 async def test_a_certificate_that_is_trusted(gateway: Gateway, certificate: Path) -> None:
@@ -74,3 +71,42 @@ async def test_a_certificate_that_is_not_trusted_is_not_tried_again(gateway: Gat
                     await attempt
                 errors.append(caught.value)
     assert all("not trusted" in error.message for error in errors)
+
+
+async def test_a_certificate_of_an_authority_in_a_file(
+    gateway: Gateway, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(certificate)
+    draft = events.backtest_progress(backtest_id="tls-file", progress=0.5)
+
+    async def publish_and_receive(client: CourierClient) -> None:
+        async with client, client.subscribe("backtest.tls-file") as subscription:
+            receipt = await client.publish_event(draft)
+            assert (await anext(subscription)).id == receipt.id
+
+    async with tcp_server(relay_to(gateway.port), server) as address:
+        await publish_and_receive(CourierClient(address, token=gateway.token(), ca_file=certificate))
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        await publish_and_receive(CourierClient(address, token=gateway.token()))
+
+
+@pytest.mark.parametrize("kind", [CourierClient, SyncCourierClient])
+def test_a_file_without_certificates_is_refused_at_once(
+    kind: type[CourierClient | SyncCourierClient], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    none = tmp_path / "none.pem"
+    none.write_text("no certificate")
+    for path in (none, tmp_path / "missing.pem", tmp_path):
+        with pytest.raises(InvalidInputError, match=f"^ca_file {re.escape(repr(str(path)))} cannot be read") as caught:
+            kind("https://localhost:8766", token="t1", ca_file=path)
+        assert [issue.path for issue in caught.value.issues] == ["ca_file"]
+        monkeypatch.setenv("SSL_CERT_FILE", str(path))
+        with pytest.raises(InvalidInputError, match=r"^SSL_CERT_FILE "):
+            kind("wss://localhost:8766", token="t1")
+        # Nobody needs it for an address without TLS.
+        kind("http://localhost:8766", token="t1")
+    with pytest.raises(InvalidInputError, match="ssl_context or ca_file"):
+        kind(token="t1", ssl_context=ssl.create_default_context(), ca_file=none)
+    with pytest.raises(InvalidInputError, match=r"^ssl_context must be"):
+        kind(token="t1", ssl_context="ca.pem")  # type: ignore[arg-type]

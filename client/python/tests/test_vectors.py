@@ -13,7 +13,7 @@ import pytest
 from pydantic import AwareDatetime, TypeAdapter
 
 from conftest import FAST
-from courier_client import AnyEvent, CourierClient, CourierError, GapError
+from courier_client import AnyEvent, CourierClient, CourierError, EventDraft, GapError, Receipt
 from courier_client.models import CourierGapData
 from processes import VECTORS, Run, ScriptedServer
 
@@ -24,25 +24,50 @@ def vectors() -> list[Any]:
     found: list[Any] = []
     for path in sorted(VECTORS.glob("*.json")):
         found += [
-            pytest.param(vector, id=f"{path.name}#{vector['name']}")
+            pytest.param(vector, reader, id=f"{path.name}#{vector['name']}-{reader}")
             for vector in json.loads(path.read_text("utf-8")).get("vectors", [])
             if vector.get("only", "plain") == "plain"
+            for reader in (("pages", "iterator") if "history" in vector else ("",))
         ]
     return found
 
 
-@pytest.mark.parametrize("vector", vectors())
-async def test_vector(vector: Vector, request: pytest.FixtureRequest, scripted_server: ScriptedServer) -> None:
+@pytest.mark.parametrize(("vector", "reader"), vectors())
+async def test_vector(
+    vector: Vector, reader: str, request: pytest.FixtureRequest, scripted_server: ScriptedServer
+) -> None:
+    gaps: list[CourierGapData] = []
     async with (
-        scripted_server.play(request.node.callspec.id) as run,
-        CourierClient(run.url, "tests", token_of(vector), retry=FAST) as client,
+        scripted_server.play(request.node.callspec.id.removesuffix(f"-{reader}")) as run,
+        make_client(run, vector, gaps) as client,
     ):
         if "subscribe" in vector:
-            await subscribe(client, run, vector)
+            await subscribe(client, run, vector, gaps)
         elif "publish" in vector:
             await publish(client, vector)
+        elif "publish_batch" in vector:
+            await publish_batch(client, vector)
         else:
-            await read(client, vector)
+            await READERS[reader](client, vector)
+
+
+def make_client(run: Run, vector: Vector, gaps: list[CourierGapData]) -> CourierClient:
+    given = vector.get("client", {})
+    options: dict[str, Any] = {
+        "timeout": milliseconds(given.get("timeout_ms", 30_000)),
+        "give_up_after": milliseconds(given.get("give_up_after_ms")),
+    }
+    if "on_gap" in given:
+        options["on_gap"] = choice(given["on_gap"], gaps)
+    return CourierClient(run.url, "tests", token_of(vector), retry=FAST, **options)
+
+
+def milliseconds(given: float | None) -> float | None:
+    return None if given is None else given / 1000
+
+
+def choice(on_gap: Any, gaps: list[CourierGapData]) -> Any:
+    return gaps.append if on_gap == "collect" else on_gap
 
 
 def token_of(vector: Vector) -> Any:
@@ -54,22 +79,22 @@ def token_of(vector: Vector) -> Any:
     return lambda: next(rest, token[-1])
 
 
-async def subscribe(client: CourierClient, run: Run, vector: Vector) -> None:
+async def subscribe(client: CourierClient, run: Run, vector: Vector, gaps: list[CourierGapData]) -> None:
     asked, result = vector["subscribe"], vector["result"]
-    gaps: list[CourierGapData] = []
-    on_gap = asked.get("on_gap", "fail")
     subscription = client.subscribe(
         asked["channels"],
         types=asked.get("types"),
         from_=asked.get("from", "now"),
         last_event_id=asked.get("last_event_id"),
-        on_gap=gaps.append if on_gap == "collect" else on_gap,
+        on_gap=choice(asked.get("on_gap"), gaps),
     )
     got: list[AnyEvent] = []
+    handled: list[str | None] = []
     ended: CourierError | None = None
     try:
         while result["ends"] is not None or len(got) < len(result["events"]):
             got.append(await anext(subscription))
+            handled.append(subscription.last_event_id)
         # The server must play the rest of the vector, and the application must receive nothing of it.
         rest = asyncio.ensure_future(anext(subscription))
         await run.done()
@@ -79,6 +104,7 @@ async def subscribe(client: CourierClient, run: Run, vector: Vector) -> None:
     except CourierError as error:
         ended = error
     expect_events(vector, got)
+    assert handled == result.get("handled", handled)
     if isinstance(ended, GapError):
         gaps.append(ended.gap)
     if "gaps" in result:
@@ -94,22 +120,41 @@ def expect_end(expected: Any, ended: CourierError | None) -> None:
         assert expected.get("message", "") in ended.message
 
 
-async def publish(client: CourierClient, vector: Vector) -> None:
-    asked, result = vector["publish"], vector["result"]
+def draft_of(asked: Any) -> EventDraft[Any]:
     options = dict(asked.get("options", {}))
     if "timestamp" in options:
         options["timestamp"] = instant(options["timestamp"])
+    not_json = {name: float(number) for name, number in asked.get("not_json", {}).items()}
+    return EventDraft(asked["channel"], asked["type"], {**asked["data"], **not_json}, **options)
+
+
+async def publish(client: CourierClient, vector: Vector) -> None:
+    result = vector["result"]
     try:
-        receipt = await client.publish(asked["channel"], asked["type"], asked["data"], **options)
+        receipt = await client.publish_event(draft_of(vector["publish"]))
     except CourierError as error:
         expect_error(result.get("error"), error)
     else:
-        expected = result["receipt"]
-        if isinstance(expected, str):
-            standard = standard_event(expected)
-            expected = {name: standard[name] for name in ("id", "channel", "type")}
-            expected.update(timestamp=STANDARD_TIMESTAMP, duplicate=False)
-        assert comparable(receipt.model_dump(mode="json")) == comparable(expected)
+        expect_receipt(result["receipt"], receipt)
+
+
+async def publish_batch(client: CourierClient, vector: Vector) -> None:
+    result = vector["result"]
+    try:
+        receipts = await client.publish_batch([draft_of(draft) for draft in vector["publish_batch"]])
+    except CourierError as error:
+        expect_error(result.get("error"), error)
+    else:
+        for expected, receipt in zip(result["receipts"], receipts, strict=True):
+            expect_receipt(expected, receipt)
+
+
+def expect_receipt(expected: Any, receipt: Receipt) -> None:
+    if isinstance(expected, str):
+        standard = standard_event(expected)
+        expected = {name: standard[name] for name in ("id", "channel", "type")}
+        expected.update(timestamp=STANDARD_TIMESTAMP, duplicate=False)
+    assert comparable(receipt.model_dump(mode="json")) == comparable(expected)
 
 
 async def read(client: CourierClient, vector: Vector) -> None:
@@ -134,12 +179,36 @@ async def read(client: CourierClient, vector: Vector) -> None:
         assert [gap.model_dump() for gap in gaps] == result["gaps"]
 
 
+async def iterate(client: CourierClient, vector: Vector) -> None:
+    asked, result = vector["history"], vector["result"]
+    got: list[AnyEvent] = []
+    pages = client.iterate_history(
+        asked["channels"],
+        types=asked.get("types"),
+        after=asked.get("after"),
+        page_size=asked.get("limit"),
+        on_gap="continue",
+    )
+    try:
+        async for event in pages:
+            got.append(event)  # noqa: PERF401 (what came before an error counts)
+    except CourierError as error:
+        expect_error(result.get("error"), error)
+        return
+    expect_events(vector, got)
+
+
+READERS = {"pages": read, "iterator": iterate}
+
+
 def expect_error(expected: Any, error: CourierError) -> None:
     assert expected is not None, error
     assert error.code == expected["code"]
     assert expected.get("message", error.message) == error.message
     if "issues" in expected:
         assert [{"path": issue.path, "message": issue.message} for issue in error.issues] == expected["issues"]
+    assert expected.get("retryable", error.retryable) == error.retryable
+    assert expected.get("idempotency_key", error.idempotency_key) == error.idempotency_key
     if "retry_after_ms" in expected:
         assert error.retry_after == math.ceil(expected["retry_after_ms"] / 1000)
 

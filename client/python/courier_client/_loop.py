@@ -1,0 +1,106 @@
+"""What a client has in one event loop: connections, tasks and locks belong to the loop in which they were made."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import httpx
+
+from ._order import ChannelOrder
+from ._tokens import Tokens, TokenSource
+
+if TYPE_CHECKING:
+    from ._gateway import Gateway
+    from .subscription import Subscription
+
+MAX_REQUESTS = 100
+"""Requests at a time: as many as HTTPX keeps connections. Requests that wait inside HTTPX slow each other down."""
+
+
+class LoopConnections:
+    """The connections of one client in the running event loop. They are closed with the client, or with the loop."""
+
+    def __init__(self, gateway: Gateway[Any], source: TokenSource, on_closed: Callable[[], None]) -> None:
+        self.tokens = Tokens(source, gateway.token_timeout)
+        self.slots = asyncio.Semaphore(MAX_REQUESTS)
+        self.order = ChannelOrder()
+        self.subscriptions: set[Subscription[Any]] = set()
+        self.closing = asyncio.Event()
+        """Set when the client is being closed: no call begins another attempt."""
+        self._running: set[anyio.CancelScope] = set()
+        self._idle = asyncio.Event()
+        self._on_closed = on_closed
+        self.http = httpx.AsyncClient(
+            headers=gateway.headers,
+            timeout=httpx.Timeout(_limit(gateway.attempt_timeout), connect=_limit(gateway.connect_timeout)),
+            verify=gateway.ssl_context,
+            proxy=gateway.http_proxy,
+            trust_env=False,
+        )
+        # An event loop that ends closes the generators that were begun in it. Nothing else tells us that it ends.
+        self._keeper = self._kept_open()
+        with suppress(StopIteration):
+            self._keeper.__anext__().send(None)
+
+    @contextmanager
+    def running(self, timeout: float) -> Iterator[None]:
+        """Surrounds a call, which is cut off after `timeout` seconds, and when the client is closed."""
+        with anyio.move_on_after(timeout) as scope:
+            self._running.add(scope)
+            try:
+                yield
+            finally:
+                self._running.discard(scope)
+                if not self._running:
+                    self._idle.set()
+
+    async def close(self, timeout: float) -> None:
+        """Ends the subscriptions, waits for the running calls, cuts them off after `timeout` seconds, and disconnects.
+
+        Raises what a cursor raises.
+        """
+        self.closing.set()
+        try:
+            await self._close_subscriptions()
+            with anyio.move_on_after(timeout):
+                await self._calls_ended()
+            for scope in [*self._running]:
+                scope.cancel()
+            await self._calls_ended()
+        finally:
+            await self._keeper.aclose()
+
+    async def _close_subscriptions(self) -> None:
+        failure: Exception | None = None
+        for subscription in [*self.subscriptions]:
+            try:
+                await subscription.aclose()
+            except Exception as error:  # noqa: BLE001 (a cursor that fails must not keep the others open)
+                failure = failure or error
+        if failure is not None:
+            raise failure
+
+    async def _calls_ended(self) -> None:
+        while self._running:
+            self._idle.clear()
+            await self._idle.wait()
+
+    async def _kept_open(self) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            self.closing.set()
+            self._on_closed()
+            with anyio.CancelScope(shield=True):
+                try:
+                    await self._close_subscriptions()
+                finally:
+                    await self.http.aclose()
+
+
+def _limit(seconds: float) -> float | None:
+    return None if seconds == float("inf") else seconds
