@@ -24,7 +24,7 @@ test('a gateway waits for PostgreSQL that is away, says so once, and starts when
   await postgres.kill();
   await using gateway = serve({ COURIER_LOG: log });
   expect(JSON.parse(await gateway.line(AWAY))).toMatchObject({
-    level: 'warn',
+    level: 'WARN',
     message: 'PostgreSQL is away: waiting for it, up to 30 s',
     context: { reason: expect.stringMatching(/ECONNREFUSED/) },
   });

@@ -182,7 +182,7 @@ test.each(
   const { gateway: started, lines } = await watchedGateway({ ...(await sharedEnv()), COURIER_BROKER: brokerUrl(redis) });
   await using gateway = started;
   expect(await brokerOf(gateway)).toMatchObject({ status: 'degraded', action: expect.stringMatching(words) });
-  expect(lines.filter(({ level }) => level === 'warn').map(({ message }) => message)).toEqual(['Redis cannot be used']);
+  expect(lines.filter(({ level }) => level === 'WARN').map(({ message }) => message)).toEqual(['Redis cannot be used']);
   await adminOf(redis, async (admin) => end?.(admin, redis, ''));
   await expect.poll(() => brokerOf(gateway), SOON).toEqual({ status: 'healthy', kind: 'redis' });
 });
