@@ -61,7 +61,7 @@ const READ_AND_WRITE = `
 import importlib, json, logging, sys
 from courier_client import EventDraft
 from courier_client._incoming import event_of
-from courier_client._outgoing import publish_body
+from courier_client._outgoing import outgoing
 logging.basicConfig()
 for line in sys.stdin:
     name, draft = json.loads(line)
@@ -70,7 +70,7 @@ for line in sys.stdin:
     event = event_of(stored, contract)
     assert isinstance(event, contract.events[draft["type"]]), line
     data = event.data
-    print(json.dumps(json.loads(publish_body(EventDraft(draft["channel"], draft["type"], data), "k1"))["data"]))
+    print(json.dumps(json.loads(outgoing(EventDraft(draft["channel"], draft["type"], data)).body)["data"]))
 `;
 
 test('Python imports the module, and every event is the same when it is read and published', () => {
