@@ -62,6 +62,8 @@ export interface ConnectionOptions {
   readonly transport: Transport | undefined;
   /** The client's. */
   readonly address: string;
+  /** The page that it is of, if any. */
+  readonly origin?: string | undefined;
   /** How long the client may take to say who it is, in ms. */
   readonly openingMs: number;
 }
@@ -71,6 +73,7 @@ export class Connection {
   readonly requestId: string;
   readonly transport: Transport | undefined;
   readonly address: string;
+  readonly origin: string | undefined;
   /** When it came, in ms since 1970. */
   readonly since = Date.now();
   /** What the client says that it is. */
@@ -86,6 +89,7 @@ export class Connection {
   #wire: Wire | undefined;
   #state: ConnectionState = 'opening';
   #principal: Principal | undefined;
+  #sub: string | undefined;
   #ending: Ending | undefined;
   /** True while the client has yet to send its token; false while the token is checked. */
   #awaitsClient = false;
@@ -96,12 +100,13 @@ export class Connection {
   /** Rejects what `open` waits for. */
   #abandon: ((error: CourierError) => void) | undefined;
 
-  constructor(host: ConnectionHost, { id, requestId, transport, address, openingMs }: ConnectionOptions) {
+  constructor(host: ConnectionHost, { id, requestId, transport, address, origin, openingMs }: ConnectionOptions) {
     this.#host = host;
     this.id = id;
     this.requestId = requestId;
     this.transport = transport;
     this.address = address;
+    this.origin = origin;
     if (transport !== undefined) this.#deadline(openingMs, () => this.end(this.#awaitsClient ? NO_AUTHENTICATION : UNCHECKED));
   }
 
@@ -133,9 +138,9 @@ export class Connection {
     return this.#principal;
   }
 
-  /** Of its principal; undefined before it is open. */
+  /** Whose token it has; undefined until that is known. */
   get sub(): string | undefined {
-    return this.#principal?.sub;
+    return this.#sub;
   }
 
   get isWebSocket(): boolean {
@@ -180,6 +185,7 @@ export class Connection {
   async open(credentials: Credentials, identity?: ClientIdentity): Promise<Principal> {
     this.#awaitsClient = false;
     const principal = await this.#unlessEnded(this.#host.authenticate(credentials, this.address));
+    this.#sub = principal.sub;
     if (this.transport !== undefined) await this.#unlessEnded(this.#host.claim(this, principal));
     // Counting may have taken its time.
     if (this.#host.isRevoked(principal)) throw new CourierError('UNAUTHORIZED', 'the token was revoked');

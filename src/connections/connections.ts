@@ -110,6 +110,7 @@ export class Connections {
       requestId,
       transport,
       address: this.addressOf(req),
+      origin: req.headers.origin,
       openingMs: this.#deps.timings.openingMs,
     });
     this.#all.add(connection);
@@ -266,10 +267,10 @@ export class Connections {
   }
 
   /** A WebSocket that ends before it is open was refused, unless its client has gone or something failed. */
-  #logRefused({ ending, transport, id, requestId, address }: Connection): void {
+  #logRefused({ ending, transport, id, requestId, address, sub, origin }: Connection): void {
     if (ending === undefined || ending.error.code === 'INTERNAL_SERVER_ERROR') return;
     const context = { request_id: requestId, connection_id: id, close: ending.close };
-    logRefusal(this.#deps.logger, transport === 'trpc' ? 'trpc' : 'websocket', ending.error, context, { address });
+    logRefusal(this.#deps.logger, transport === 'trpc' ? 'trpc' : 'websocket', ending.error, context, { address, sub, origin });
   }
 
   async #claim(connection: Connection, principal: Principal): Promise<void> {

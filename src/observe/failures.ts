@@ -5,6 +5,7 @@
 import { TRPCError } from '@trpc/server';
 import { isInvalid } from '../contract/codes.ts';
 import { type CourierError, tellable } from '../errors.ts';
+import { legibly } from './legible.ts';
 import type { LogContext, Logger, LogPart } from './logger.ts';
 import type { FailureKind, Meter, Surface } from './meter.ts';
 import { logRefusal, type Refused } from './refusals.ts';
@@ -39,7 +40,7 @@ export class Failures {
   answer(surface: Surface, thrown: unknown, context: LogContext, refused: Refused): CourierError {
     const error = tellable(thrown);
     if (isInvalid(error.code)) this.#meter.invalid(surface);
-    if (error.code === 'INTERNAL_SERVER_ERROR') this.report(KIND_OF[surface], 'a call failed', unwrapped(thrown), context);
+    if (error.code === 'INTERNAL_SERVER_ERROR') this.report(KIND_OF[surface], 'a call failed', unwrapped(thrown), legibly(context));
     else logRefusal(this.#logger, surface, error, context, refused);
     return error;
   }

@@ -4,7 +4,8 @@
  */
 import { DRAINING } from '../connections/wire.ts';
 import type { ErrorCode } from '../contract/codes.ts';
-import { type CourierError, cut } from '../errors.ts';
+import type { CourierError } from '../errors.ts';
+import { legible, legibly } from './legible.ts';
 import type { LogContext, Logger, LogPart } from './logger.ts';
 import type { Surface } from './meter.ts';
 
@@ -35,13 +36,13 @@ export function logRefusal(
   // That the gateway drains is in the log.
   if (isToldByItsEnd || error === DRAINING.error) return;
   const { code, issues = [] } = error;
-  const paths = issues.flatMap(({ path }) => (path === '' ? [] : cut(path, MAX_PATH_UNITS)));
+  const paths = issues.flatMap(({ path }) => (path === '' ? [] : legible(path, MAX_PATH_UNITS)));
   logger.named(PARTS[code] ?? surface).warn(`refused: ${code}`, {
-    ...context,
+    ...legibly(context),
     code,
     ...(paths.length > 0 && { paths: paths.slice(0, MAX_PATHS) }),
     ...(sub !== undefined && { user_id: sub }),
     address,
-    ...(origin !== undefined && { origin: cut(origin) }),
+    ...(origin !== undefined && { origin: legible(origin) }),
   });
 }

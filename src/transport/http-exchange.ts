@@ -16,12 +16,9 @@ export function requestIdOf(req: IncomingMessage): string {
   return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : newId();
 }
 
-/** UTF-16 units of a request's path in the log, at most. */
-const MAX_LOGGED_PATH_UNITS = 300;
-
-/** The path of a request, for the log. */
+/** The path of a request, as the client wrote it. */
 export function pathOf({ url = '' }: IncomingMessage): string {
-  return (url.split('?', 1)[0] as string).slice(0, MAX_LOGGED_PATH_UNITS);
+  return url.split('?', 1)[0] as string;
 }
 
 /** Refuses a request of HTTP/1.1 that does not say to which host it goes. @throws {CourierError} BAD_REQUEST */

@@ -1,4 +1,5 @@
 /** What the log tells of refusals: one line for each, on every transport, with who and where, and never with what was sent. */
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { expect, test } from 'vitest';
@@ -326,4 +327,43 @@ test('a flood of strangers is cut, and counted to the last', { timeout: 60_000 }
   await expect.poll(() => log.refusals.at(-1)?.context['suppressed']).toBeGreaterThan(0);
   const suppressed = log.refusals.reduce((sum, { context }) => sum + Number(context['suppressed'] ?? 0), 0);
   expect(log.refusals.filter(({ context }) => context['suppressed'] === undefined).length + suppressed).toBe(300);
+});
+
+test('no token, password or control is told, wherever a caller has put it', async () => {
+  const log = capture();
+  await using gateway = await startGateway({}, {}, { logger: log.logger });
+  const token = await gateway.token('ada');
+  const paths = [
+    `/sse/global&token=${token}`,
+    `/events/${token}`,
+    `/admin/#token=${token}`,
+    'http://ada:hunter2@host/nowhere',
+    `/trpc/${token}`,
+  ];
+  for (const path of paths) {
+    await using raw = connect(gateway.port, '127.0.0.1');
+    raw.write(`GET ${path} HTTP/1.1\r\nHost: h\r\nOrigin: http://e\x9b2J\r\nConnection: close\r\n\r\n`, 'latin1');
+    await once(raw.resume(), 'close');
+  }
+  const invented = JSON.stringify({ ...jobStarted(), [token]: 1, '\u009b31m\u202e': 1 });
+  const headers = { authorization: `Bearer ${await gateway.token('forge', 'service')}`, 'content-type': 'application/json' };
+  await fetch(`${gateway.url}/publish`, { method: 'POST', headers, body: invented });
+  await expect.poll(() => log.refusals.length).toBe(paths.length + 1);
+  expect(log.text).not.toContain(token.slice(0, 22));
+  expect(log.text).not.toContain('hunter2');
+  expect(log.text).not.toMatch(/[\u007f-\u009f\u202a-\u202e]/);
+});
+
+test('a WebSocket that is not let in is told of with whose token it had', async () => {
+  const log = capture();
+  const env = { COURIER_LIMITS: JSON.stringify({ user: { connections: 1 } }) };
+  await using gateway = await startGateway(env, {}, { logger: log.logger });
+  const headers = { authorization: `Bearer ${await gateway.token('ada')}`, origin: gateway.url };
+  await using first = await openSocket(`${gateway.url.replace('http', 'ws')}/ws/global`, { headers });
+  await using second = await openSocket(`${gateway.url.replace('http', 'ws')}/ws/global`, { headers });
+  await second.closed;
+  await expect
+    .poll(() => log.refusals)
+    .toMatchObject([{ logger: 'courier.limits', context: { code: 'TOO_MANY_REQUESTS', user_id: 'ada', origin: gateway.url } }]);
+  expect(first.ws.readyState).toBe(first.ws.OPEN);
 });
