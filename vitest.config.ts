@@ -32,8 +32,8 @@ export default defineConfig({
     globalSetup: ['test/helpers/servers.ts'],
     testTimeout: 30_000,
     hookTimeout: 30_000,
-    // Tests start gateways and databases of their own: more at once than there are cores only makes them slow.
-    maxWorkers: 2,
+    // Tests start gateways and databases of their own, and wait for them a third of the time.
+    maxWorkers: 3,
     projects: [
       {
         extends: true,
