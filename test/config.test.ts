@@ -84,6 +84,12 @@ describe('a log that is expected, and is not there, is no new one', () => {
     );
   });
 
+  test.each(['/proc/x/y', '/dev/null/x'])('a folder that cannot be made: %s', async (path) => {
+    await expect(startProcess({ COURIER_LOG: `sqlite:${path}/courier.db` })).rejects.toThrow(
+      `ended with 1: courier: cannot start: COURIER_LOG: the folder of the event log ${path}/courier.db cannot be made: E`,
+    );
+  });
+
   test('a missing folder', async () => {
     expect(await refusal(() => undefined, 'missing/courier.db')).toContain(`it is not there, ${EXPECTED}`);
   });

@@ -1,6 +1,6 @@
 /** The embedded log: an SQLite file, owned by one worker thread. The default for one instance. */
 import { once } from 'node:events';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -50,7 +50,7 @@ interface Pending {
 /** Opens the log, making the file when there is none. @throws {LogOpenError} when it is damaged, in use, or no log of ours. */
 export async function openSqliteLog(options: SqliteLogOptions): Promise<EventLog> {
   const { path, mustExist = false, maxBytes } = options;
-  if (!mustExist) mkdirSync(dirname(path), { recursive: true });
+  if (!mustExist) makeFolder(path);
   const settings: WorkerSettings = { path, mustExist, maxBytes };
   // Sources run as they are, packages as JavaScript.
   const file = new URL(`./sqlite/worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
@@ -61,6 +61,22 @@ export async function openSqliteLog(options: SqliteLogOptions): Promise<EventLog
   ])) as [Reply];
   if (reply.kind !== 'opened') throw new LogOpenError(reply.kind === 'refused' ? reply.message : 'the worker does not answer');
   return new SqliteLog(worker, new Positions(reply.epochs), clockOf(options, reply.knownMs), options);
+}
+
+/** @throws {LogOpenError} */
+function makeFolder(path: string): void {
+  try {
+    makeWithParents(dirname(path));
+  } catch (cause) {
+    throw new LogOpenError(`the folder of the event log ${path} cannot be made: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** Node.js' own `recursive` never ends below a folder, such as /proc, that takes none and says that there is no such. */
+function makeWithParents(folder: string): void {
+  if (existsSync(folder)) return;
+  makeWithParents(dirname(folder));
+  mkdirSync(folder);
 }
 
 class SqliteLog implements EventLog {
