@@ -95,8 +95,8 @@ export class CourierError extends Error {
   }
 
   /** The same error with more details. */
-  with(details: CourierErrorDetails): CourierError {
-    const { code, message, hint, issues, retryAfterMs, requestId, closeCode, idempotencyKey, mayBeStored, gap, cause } = this;
+  with({ message = this.message, ...details }: CourierErrorDetails & { readonly message?: string | undefined }): CourierError {
+    const { code, hint, issues, retryAfterMs, requestId, closeCode, idempotencyKey, mayBeStored, gap, cause } = this;
     const own = { hint, issues, retryAfterMs, requestId, closeCode, idempotencyKey, mayBeStored, gap, cause };
     return new CourierError(code, message, { ...own, ...details });
   }

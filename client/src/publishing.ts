@@ -13,8 +13,6 @@ import type { EventDraft, Receipt } from './events.ts';
 import { assertArgument, assertOptions, CALL_CHECKS, isObjects } from './option-checks.ts';
 import { inTime, randomKey } from './retry.ts';
 
-const MAY_BE_STORED = 'the event may have been stored by an attempt without an answer: repeat it with the same idempotency key only';
-
 type Send = (drafts: readonly EventDraft[], signal: AbortSignal) => Promise<Receipt[]>;
 
 export class Publishing {
@@ -50,10 +48,14 @@ export class Publishing {
     return before;
   }
 
-  /** Publishes events that a background publisher holds, which it has checked, and given keys. */
-  async held(drafts: readonly EventDraft[], signal: AbortSignal): Promise<void> {
+  /**
+   * Publishes events that a background publisher holds, which it has checked, and given keys.
+   *
+   * @param mayBeStored whether an earlier call may have stored them.
+   */
+  async held(drafts: readonly EventDraft[], signal: AbortSignal, mayBeStored: boolean): Promise<void> {
     const send = drafts.length === 1 ? this.#sendOne : this.#sendBatch;
-    await this.#attempt(drafts, { signal }, send);
+    await this.#attempt(drafts, { signal }, send, mayBeStored);
   }
 
   /** Waits for the answers to direct publishes, for up to `timeoutMs`. */
@@ -86,8 +88,8 @@ export class Publishing {
   }
 
   /** Makes attempts, and keeps in mind whether one of them may have been stored: a later answer speaks only of its own attempt. */
-  async #attempt(drafts: readonly EventDraft[], options: CallOptions, send: Send): Promise<Receipt[]> {
-    let mayBeStored = false;
+  async #attempt(drafts: readonly EventDraft[], options: CallOptions, send: Send, mayBeAlready = false): Promise<Receipt[]> {
+    let mayBeStored = mayBeAlready;
     let wasSent: (() => boolean) | undefined;
     const once = async (signal: AbortSignal) => {
       const isSent = this.#connection.watch();
@@ -117,13 +119,17 @@ export class Publishing {
   #explained(error: CourierError, drafts: readonly EventDraft[], mayBeStored: boolean): CourierError {
     const idempotencyKey = drafts.length === 1 ? drafts[0]?.idempotency_key : undefined;
     const state = this.#connection.state.get();
-    let { hint } = error;
+    let { hint, message } = error;
     if (error.code === 'BAD_REQUEST' && state.status === 'connected' && !state.contract.same) {
       const { client, gateway } = state.contract;
       hint = `mend what \`issues\` names; this client was made from contract ${client}, the gateway from ${gateway}: bring both to one version`;
     }
-    if (mayBeStored && !error.retryable) hint = `${hint}; ${MAY_BE_STORED}`;
-    return error.with({ idempotencyKey, mayBeStored, hint });
+    // Other errors say it already.
+    if (mayBeStored && !error.retryable) {
+      message = `${message} (the event may have been stored: an attempt had no answer)`;
+      hint = `${hint}; publish the event again with the same idempotency key only`;
+    }
+    return error.with({ message, idempotencyKey, mayBeStored, hint });
   }
 }
 
