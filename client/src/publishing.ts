@@ -5,12 +5,13 @@
  * background events come after what was published directly before. Direct publishes do not wait for each other.
  */
 import { assertFitsMessage, jsonOf } from './arguments.ts';
-import type { CallOptions, Calls } from './calls.ts';
+import type { Calls, ReadyCallOptions } from './calls.ts';
 import { ChannelTails } from './channel-tails.ts';
 import type { Connection } from './connection.ts';
 import { CourierError, courierErrorFrom, invalidArgument, leavesOpen } from './errors.ts';
 import type { EventDraft, Receipt } from './events.ts';
 import { assertArgument, assertOptions, CALL_CHECKS, isObjects } from './option-checks.ts';
+import type { CallOptions } from './options.ts';
 import { inTime, randomKey } from './retry.ts';
 
 type Send = (drafts: readonly EventDraft[], signal: AbortSignal) => Promise<Receipt[]>;
@@ -88,7 +89,7 @@ export class Publishing {
   }
 
   /** Makes attempts, and keeps in mind whether one of them may have been stored: a later answer speaks only of its own attempt. */
-  async #attempt(drafts: readonly EventDraft[], options: CallOptions, send: Send, mayBeAlready = false): Promise<Receipt[]> {
+  async #attempt(drafts: readonly EventDraft[], options: ReadyCallOptions, send: Send, mayBeAlready = false): Promise<Receipt[]> {
     let mayBeStored = mayBeAlready;
     let wasSent: (() => boolean) | undefined;
     const once = async (signal: AbortSignal) => {
