@@ -247,16 +247,16 @@ test('a batch is refused as a whole while the gateway refuses the client', async
   await using gateway = await startGateway();
   await using client = new CourierClient({ url: gateway.url, token: 'no token', retry: QUICK });
   const token = await gateway.token('cartographe', 'service');
-  const refused: string[] = [];
+  const refused: unknown[] = [];
   await using publisher = new BackgroundPublisher(client, {
-    onError: ({ code }) => {
-      refused.push(code);
+    onError: ({ code, mayBeStored }) => {
+      refused.push([code, mayBeStored]);
       void client.setToken(token);
     },
   });
   for (const bar of numbers(4)) publisher.submit(progress(bar));
   expect(await publisher.flush()).toBe(true);
-  expect(refused).toEqual(Array(4).fill('UNAUTHORIZED'));
+  expect(refused).toEqual(Array(4).fill(['UNAUTHORIZED', false]));
   publisher.submit(progress(5));
   expect(await publisher.flush()).toBe(true);
   expect(publisher.counts).toEqual({ published: 1, dropped: 0, refused: 4, pending: 0 });
