@@ -12,6 +12,10 @@ const VENV = join(PYTHON_FOLDER, '.venv');
 export const PYTHON = join(VENV, 'bin', 'python');
 /** Says what is installed. */
 const STAMP = join(VENV, 'requirements.sha256');
+/** Has the id of the process that makes it. */
+const TURN = join(PYTHON_FOLDER, '.venv.turn');
+/** How often a process that waits looks again, in ms. */
+const LOOK_MS = 200;
 const LEAST_PYTHON = [3, 10] as const;
 
 /** Runs Python in the folder of the client. */
@@ -19,11 +23,45 @@ export function python(...args: string[]): void {
   run(PYTHON, args, { cwd: PYTHON_FOLDER });
 }
 
-/** Makes the environment, or brings it to what the requirements say. */
+/** Makes the environment, or brings it to what the requirements say; waits where another process does so. */
 export function preparePython(): void {
   const requirements = readFileSync(join(PYTHON_FOLDER, 'requirements-dev.txt'), 'utf8');
   const wanted = createHash('sha256').update(requirements).digest('hex');
-  if (existsSync(STAMP) && readFileSync(STAMP, 'utf8') === wanted && existsSync(PYTHON)) return;
+  const isReady = () => existsSync(STAMP) && readFileSync(STAMP, 'utf8') === wanted && existsSync(PYTHON);
+  while (!isReady()) {
+    if (!takeTurn()) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LOOK_MS);
+    else {
+      try {
+        if (!isReady()) make(wanted);
+      } finally {
+        rmSync(TURN);
+      }
+    }
+  }
+}
+
+/** Whether it is this process that makes the environment. */
+function takeTurn(): boolean {
+  try {
+    writeFileSync(TURN, String(process.pid), { flag: 'wx' });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    if (!isTaken()) rmSync(TURN, { force: true });
+    return false;
+  }
+}
+
+/** Whether the process whose turn it is runs. One that has yet to write its id has the 0 of this group, which does. */
+function isTaken(): boolean {
+  try {
+    return process.kill(Number(readFileSync(TURN, 'utf8')), 0);
+  } catch {
+    return false;
+  }
+}
+
+function make(wanted: string): void {
   rmSync(VENV, { recursive: true, force: true });
   run(findPython(), ['-m', 'venv', VENV], { cwd: PYTHON_FOLDER });
   const install = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'];

@@ -174,7 +174,10 @@ test('the client says where a bigint stands', async () => {
   await withClient(gateway, async (client) => {
     const error = await thrown(client.publish(CHANNEL, TYPE, worker.named('j', { [FREE]: { list: [{ id: 1n }] } })));
     expect(error).toBeInstanceOf(CourierError);
-    expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', issues: [{ path: `data.${FREE}.list.0.id`, message: 'must be JSON, not bigint' }] });
+    expect(error).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      issues: [{ path: `data.${FREE}.list.0.id`, message: 'must be JSON, not bigint' }],
+    });
   });
 });
 
