@@ -13,6 +13,8 @@ interface Refusal {
   readonly detail: string;
 }
 
+const TIMEOUT = 'ERR_HTTP_REQUEST_TIMEOUT';
+
 /** By the code of the parser's error. */
 const REFUSALS: Readonly<Record<string, Refusal>> = {
   HPE_HEADER_OVERFLOW: {
@@ -28,7 +30,7 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
     code: 'BAD_REQUEST',
     detail: 'the request was cut off: does the length that was announced fit its body?',
   },
-  ERR_HTTP_REQUEST_TIMEOUT: {
+  [TIMEOUT]: {
     status: 408,
     code: 'BAD_REQUEST',
     detail: 'the request did not come in time: is the network slow, or the length that was announced too large?',
@@ -58,7 +60,9 @@ export function answerParserError(
   socket: Socket,
   isAnswering: boolean,
 ): void {
-  if (!socket.writable || GONE.has(error.code)) {
+  // Browsers open connections ahead of requests, and load balancers try whether one can be opened.
+  const isUnused = error.code === TIMEOUT && socket.bytesRead === 0;
+  if (isUnused || !socket.writable || GONE.has(error.code)) {
     socket.destroy();
     return;
   }

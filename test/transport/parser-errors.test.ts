@@ -95,10 +95,14 @@ test('a request is refused once, though its rest is no HTTP', async () => {
   await expect.poll(() => lines().map(({ message }) => message)).toEqual(['refused: PARSE_ERROR', 'refused: NOT_FOUND']);
 });
 
-test('headers that do not come in time: 408', { timeout: 60_000 }, async () => {
+test('headers that do not come in time: 408; of a connection on which nothing came nothing is said', { timeout: 60_000 }, async () => {
   const { gateway, lines } = await startLogged();
   await using _ = gateway;
-  const { head, body } = await exchange(gateway, 'GET /health HTTP/1.1\r\nHost: x\r\nX-Slow:');
+  const [unused, { head, body }] = await Promise.all([
+    exchange(gateway, ''),
+    exchange(gateway, 'GET /health HTTP/1.1\r\nHost: x\r\nX-Slow:'),
+  ]);
+  expect(unused).toEqual({ head: '', body: '' });
   expect(head).toMatch(/^HTTP\/1\.1 408 /);
   const problem = JSON.parse(body) as Problem;
   expect(problem).toMatchObject({
@@ -107,6 +111,9 @@ test('headers that do not come in time: 408', { timeout: 60_000 }, async () => {
     detail: expect.stringMatching(/^the request did not come in time/),
   });
   expect(lines()).toMatchObject([{ request_id: problem.request_id }]);
+  const token = await gateway.token('root', 'admin');
+  const metrics = await (await fetch(`${gateway.url}/metrics`, { headers: { authorization: `Bearer ${token}` } })).text();
+  expect(metrics).toMatch(/^courier_validation_failures_total\{surface="http"\} 1$/m);
 });
 
 test('nothing is written into an answer that has begun', async () => {
