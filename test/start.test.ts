@@ -177,6 +177,16 @@ test('a log in PostgreSQL is not opened once the signal was aborted', async () =
   mute.close();
 });
 
+test.each<[string, Record<string, string>, number]>([
+  ['a contract that cannot be had', { COURIER_CONTRACT: '/nowhere/contract.ts' }, 2],
+  ['a log that cannot be had', { COURIER_LOG: 'postgres://127.0.0.1:1/x', COURIER_START_SECONDS: '0' }, 1],
+])('the error tracker is closed after a start that failed: %s', async (_what, env, code) => {
+  const options = `--import=${new URL('./observe/telling-sentry.ts', import.meta.url)}`;
+  await using gateway = serve({ COURIER_SENTRY_DSN: 'https://key@sentry.example.org/1', NODE_OPTIONS: options, ...env });
+  expect(await gateway.exit).toBe(code);
+  expect(gateway.stderr).toEqual(['tracker: closed', expect.stringMatching(/^courier: /)]);
+});
+
 test('what waiting does not mend ends it at once: a wrong password, no such database, no rights', LONG, async () => {
   await using postgres = await startPostgres();
   const right = new URL(await postgres.createDatabase());
