@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage, request, type ServerResponse } from
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { TRPCClientError } from '@trpc/client';
 import { expect, test } from 'vitest';
 import { CliError } from '../../scripts/cli/errors.ts';
 import { Persistence } from '../../scripts/cli/persistence.ts';
@@ -154,4 +155,31 @@ test('patience has an end, and does not try what cannot succeed', async () => {
   await expect(persistence.run(failing(unreachable))).rejects.toBe(unreachable);
   expect(calls).toBeGreaterThan(3);
   expect(told).toEqual(['nobody there']);
+});
+
+/** Ends as it is told, one after another. */
+function ending(...ends: (Error | 'well')[]) {
+  return () => {
+    const end = ends.shift();
+    return end instanceof Error ? Promise.reject(end) : Promise.resolve();
+  };
+}
+const LIMIT = TRPCClientError.from({
+  error: { message: 'the limit is reached', code: -32_029, data: { code: 'TOO_MANY_REQUESTS', retryAfterMs: 1 } },
+});
+const AWAY = new CliError('its answer was lost', 1, 'unavailable');
+
+test('an answer that was lost makes nothing unknown once the call was repeated', async () => {
+  const persistence = new Persistence({ onWait: () => undefined });
+  await persistence.run(ending(AWAY, 'well'));
+  expect(persistence.isUnknown).toBe(false);
+  await expect(persistence.run(ending(AWAY, new CliError('no')))).rejects.toThrow('no');
+  expect(persistence.isUnknown).toBe(true);
+});
+
+test('a failure behind a limit that was reached is told', async () => {
+  const told: string[] = [];
+  const persistence = new Persistence({ onWait: (reason) => told.push(reason) });
+  await persistence.run(ending(LIMIT, AWAY, AWAY, 'well'));
+  expect(told).toEqual(['its answer was lost']);
 });
