@@ -183,3 +183,23 @@ test('a failure behind a limit that was reached is told', async () => {
   await persistence.run(ending(LIMIT, AWAY, AWAY, 'well'));
   expect(told).toEqual(['its answer was lost']);
 });
+
+/** What this user may publish at once is less than the command sends at once. */
+const FEW = JSON.stringify({ user: { publishPerSecond: 10, publishPerMinute: null } });
+
+test('where a limit lets fewer through at once, lines go in smaller parts, in order', LONG, async () => {
+  await using gateway = await startGateway({ COURIER_LIMITS: FEW });
+  const token = await gateway.token('ada', 'user', { publish: ['forge.job.*'] });
+  await using publish = runCli(PUBLISH, { COURIER_URL: gateway.url, COURIER_TOKEN: token }, lines(30).join('\n'));
+  expect([await publish.exit, publish.stdout.length, publish.stderr]).toEqual([0, 30, [expect.stringMatching(/^published 30 events/)]]);
+  const { events } = await gateway.httpClient(await gateway.token('root', 'admin')).events.history.query({ channels: ['**'] });
+  expect(events.map(({ data }) => JSON.stringify(data))).toEqual(lines(30));
+});
+
+test('lines that are too large together go in smaller parts', LONG, async () => {
+  await using gateway = await startGateway();
+  using proxy = await startFateful(gateway, []);
+  const done = JSON.stringify({ job_id: 'j1', result: { report: 'r'.repeat(90_000) } });
+  await using publish = runCli(['publish', 'forge.job.j1', 'forge.job.completed'], proxy.env, Array(30).fill(done).join('\n'));
+  expect([await publish.exit, publish.stdout.length, publish.stderr]).toEqual([0, 30, [expect.stringMatching(/^published 30 events/)]]);
+});
