@@ -36,10 +36,7 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
     detail: 'the request did not come in time: is the network slow, or the length that was announced too large?',
   },
 };
-const MALFORMED: Refusal = {
-  code: 'PARSE_ERROR',
-  detail: 'this is no request of HTTP/1.1 (the gateway is reached over http and ws: TLS and HTTP/2 end before it)',
-};
+const MALFORMED = 'this is no request of HTTP/1.1 (the gateway is reached over http and ws: TLS and HTTP/2 end before it)';
 const CUT_OFF = 'HPE_INVALID_EOF_STATE';
 /** The other end has gone, and there is nobody to answer. */
 const GONE: ReadonlySet<unknown> = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT']);
@@ -66,8 +63,8 @@ export function answerParserError(
     socket.destroy();
     return;
   }
-  const { code, detail, status = meaningOf(code).status } = REFUSALS[error.code ?? ''] ?? MALFORMED;
-  const refusal = new CourierError(code, error.reason === undefined ? detail : `${detail}: ${error.reason}`);
+  const { code, detail, status = meaningOf(code).status } = REFUSALS[error.code ?? ''] ?? malformed(error);
+  const refusal = new CourierError(code, detail);
   const requestId = newId();
   // There are no headers to tell a proxy from its clients.
   const refused = { address: socket.remoteAddress ?? 'unknown' };
@@ -75,4 +72,8 @@ export function answerParserError(
   if (error.code !== CUT_OFF) failures.answer('http', refusal, { request_id: requestId, status }, refused);
   if (isAnswering) socket.destroy();
   else refuseSocket(socket, refusal, { requestId, contract, status });
+}
+
+function malformed({ reason }: ParserError): Refusal {
+  return { code: 'PARSE_ERROR', detail: reason === undefined ? MALFORMED : `${MALFORMED}: ${reason}` };
 }

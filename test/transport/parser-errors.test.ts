@@ -65,6 +65,8 @@ test.each([
     detail: expect.any(String),
     request_id: expect.any(String),
   });
+  // The parser's own words are told where there are none that say more.
+  expect(/: [A-Z]/.test(problem.detail)).toBe(code === 'PARSE_ERROR');
   expect(head.toLowerCase()).toContain(`x-courier-contract: ${CONTRACT_HASH}`);
   expect(head.toLowerCase()).toContain(`x-request-id: ${problem.request_id}`);
   await expect.poll(() => lines().length).toBe(1);
