@@ -8,6 +8,7 @@ import { developmentSecret } from './auth/development-secret.ts';
 import { Revocations } from './auth/revocations.ts';
 import { type TokenSettings, tokenVerifier } from './auth/tokens.ts';
 import { openBackends } from './backends.ts';
+import { before } from './before.ts';
 import { type Config, ConfigError } from './config.ts';
 import { clientAddress } from './connections/client-address.ts';
 import type { Connection } from './connections/connection.ts';
@@ -80,7 +81,8 @@ export interface GatewayOptions {
  * Nothing is left open then.
  */
 export async function createGateway(config: Config, options: GatewayOptions): Promise<Gateway> {
-  const { contract } = options;
+  const { contract, signal = new AbortController().signal } = options;
+  signal.throwIfAborted();
   const ratesOfChannels = limitsOfChannels(config, contract);
   const logger = options.logger ?? createLogger(config);
   const startedAt = Date.now();
@@ -104,13 +106,7 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
   const failures = new Failures({ meter, logger, hook: options.onError });
   const broken = Promise.withResolvers<void>();
   const { log, broker, peers, ...backends } = stack.use(
-    await openBackends(config, {
-      contract,
-      failures,
-      logger,
-      onBroken: broken.resolve,
-      signal: options.signal ?? new AbortController().signal,
-    }),
+    await openBackends(config, { contract, failures, logger, onBroken: broken.resolve, signal }),
   );
   const retention = { retentionMs: config.retentionMs, onError: (error: unknown) => failures.report('log', 'retention failed', error) };
   stack.use(startRetention(log, retention));
@@ -125,19 +121,22 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
   );
   const draining = new AbortController();
   const pipeline = stack.use(
-    await openPipeline({
-      contract,
-      log,
-      broker,
-      draining: draining.signal,
-      meter,
-      publications: stack.use(new PublicationLog(logger.named('publish'))),
-      tracing: createTracing(logger.named('delivery')),
-      usage,
-      retentionMs: config.retentionMs,
-      onError: (error) => failures.report('log', 'the log cannot be read', error),
-      present: foreignEventWarnings(contract, log, logger.named('contract')),
-    }),
+    await openedBefore(
+      signal,
+      openPipeline({
+        contract,
+        log,
+        broker,
+        draining: draining.signal,
+        meter,
+        publications: stack.use(new PublicationLog(logger.named('publish'))),
+        tracing: createTracing(logger.named('delivery')),
+        usage,
+        retentionMs: config.retentionMs,
+        onError: (error) => failures.report('log', 'the log cannot be read', error),
+        present: foreignEventWarnings(contract, log, logger.named('contract')),
+      }),
+    ),
   );
   const { audience, issuer, jwksUrl, maxLifetimeMs } = config.jwt;
   const secrets = jwksUrl !== undefined || config.jwt.secrets.length > 0 ? config.jwt.secrets : [developmentSecret(config.log)];
@@ -145,7 +144,7 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
   const timings = { ...TIMINGS, ...options.timings };
   const connections = new Connections({
     verify,
-    revocations: await Revocations.open(backends.revocations, maxLifetimeMs),
+    revocations: await before(signal, Revocations.open(backends.revocations, maxLifetimeMs)),
     limiter: backends.limiter,
     counts: backends.connections,
     limits: config.limits,
@@ -213,6 +212,7 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
     draining.abort();
     await listener.close(config.drainMs);
   });
+  signal.throwIfAborted();
   const resources = stack.move();
   const [secret] = secrets;
   const tokens = secret === undefined ? undefined : { secret, audience, issuer };
@@ -228,6 +228,19 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
     tokens,
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
+}
+
+/** What is opened; what comes too late is closed at once. @throws why `signal` was aborted, when that is earlier. */
+async function openedBefore<T extends Disposable>(signal: AbortSignal, opening: Promise<T>): Promise<T> {
+  try {
+    return await before(signal, opening);
+  } catch (error) {
+    void opening.then(
+      (late) => late[Symbol.dispose](),
+      () => undefined,
+    );
+    throw error;
+  }
 }
 
 /** @throws {ConfigError} naming each limit whose channels the contract does not have. */

@@ -5,7 +5,7 @@ import { type Config, ConfigError, parseConfig } from './config.ts';
 import { loadContract } from './contract-file.ts';
 import { createGateway, type Gateway } from './gateway.ts';
 import type { Failures } from './observe/failures.ts';
-import { createLogger, type LogContext } from './observe/logger.ts';
+import { createLogger, type LogContext, type Logger } from './observe/logger.ts';
 import { connectSentry, type ErrorTracker } from './observe/sentry.ts';
 import { isStale } from './transport/dashboard-build.ts';
 import { contractHash } from './version.ts';
@@ -37,14 +37,12 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
     const contract = await loadContract(config.contract);
     gateway = await createGateway(config, { contract, logger, onError: tracker?.onError, signal: starting.signal });
   } catch (error) {
-    if (error instanceof ConfigError) return refuse(error);
-    if (error === starting.signal.reason) {
+    await tracker?.[Symbol.asyncDispose]();
+    if (starting.signal.aborted && error === starting.signal.reason) {
       logger.info(`${starting.signal.reason}: ended before it listened`);
-      await logger.close();
-      return EXIT.done;
+      return closed(logger, EXIT.done);
     }
-    process.stderr.write(`courier: cannot start: ${error instanceof Error ? error.message : String(error)}\n`);
-    return EXIT.failed;
+    return closed(logger, error instanceof ConfigError ? refuse(error) : fail(error));
   }
   logger.info(`listening on ${gateway.url}`, aboutGateway(config, gateway));
   if (isStale()) logger.warn('the dashboard is older than what it is made of: run `npm run build:dashboard`, and start the gateway again');
@@ -74,6 +72,11 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
   await tracker?.[Symbol.asyncDispose]();
   clearTimeout(overdue);
   logger.info('stopped');
+  return closed(logger, code);
+}
+
+/** Closes the log. Returns `code`, unless nobody reads the log: the process has ended with it then. */
+async function closed(logger: Logger, code: number): Promise<number> {
   if (!(await logger.close())) exit(code);
   return code;
 }
@@ -99,6 +102,11 @@ function exit(code: number): never {
 function refuse({ problems }: ConfigError): number {
   for (const problem of problems) process.stderr.write(`courier: ${problem}\n`);
   return EXIT.misconfigured;
+}
+
+function fail(error: unknown): number {
+  process.stderr.write(`courier: cannot start: ${error instanceof Error ? error.message : String(error)}\n`);
+  return EXIT.failed;
 }
 
 /** What nobody caught has left something in a state that nobody knows: the gateway drains and ends. */

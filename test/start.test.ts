@@ -1,9 +1,13 @@
 /** What a gateway does at its start when something that it needs cannot be had, what it exits with, and what it says of itself. */
 import { once } from 'node:events';
-import { createServer, type Socket } from 'node:net';
-import { expect, inject, test } from 'vitest';
+import { existsSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { expect, inject, test, vi } from 'vitest';
 import { CONTRACT_HASH } from '../client/src/contract.ts';
 import { createDatabase, startPostgres, startRedis, startStandby } from '../scripts/servers.ts';
+import { LUMIERE } from '../src/contract-file.ts';
+import { onceThere } from '../src/log/postgres/waiting.ts';
+import { openPostgresLog } from '../src/log/postgres.ts';
 import { runCli } from './helpers/cli.ts';
 import { temporaryFolder } from './helpers/folder.ts';
 import { SECRET } from './helpers/gateway.ts';
@@ -91,6 +95,96 @@ test('SIGTERM ends the waiting at once, in order: for a name that is not known, 
     expect(performance.now() - from).toBeLessThan(2500);
     expect(gateway.stdout.at(-1)).toContain('SIGTERM: ended before it listened');
   }
+});
+
+/** Before a PostgreSQL server: from the first statement on that `mutes` tells, nothing comes back any more. */
+async function startMuting(url: string, mutes: string) {
+  const muted = Promise.withResolvers<void>();
+  const sockets = new Set<Socket>();
+  const { hostname, port } = new URL(url);
+  const server = createServer((client) => {
+    const upstream = connect({ host: hostname, port: Number(port) });
+    for (const socket of [client, upstream]) sockets.add(socket.on('error', () => undefined));
+    client
+      .on('close', () => upstream.destroy())
+      .on('data', (bytes) => {
+        if (bytes.includes(mutes)) muted.resolve();
+        else upstream.write(bytes);
+      });
+    upstream.on('close', () => client.destroy()).pipe(client);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const through = new URL(url);
+  through.hostname = '127.0.0.1';
+  through.port = String((server.address() as AddressInfo).port);
+  return {
+    url: through.href,
+    muted: muted.promise,
+    [Symbol.dispose]: () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    },
+  };
+}
+
+test.each(['SELECT epoch, head, trimmed_through, extract', 'FROM courier_revocation'])(
+  'SIGTERM ends a start that waits for the answer to %s',
+  LONG,
+  async (statement) => {
+    using log = await startMuting(await createDatabase(inject('postgresUrl')), statement);
+    await using gateway = serve({ COURIER_LOG: log.url });
+    await log.muted;
+    const from = performance.now();
+    gateway.kill('SIGTERM');
+    expect([await gateway.exit, gateway.stderr]).toEqual([0, []]);
+    // A statement may take longer than that.
+    expect(performance.now() - from).toBeLessThan(3000);
+    expect(gateway.stdout).toEqual([expect.stringContaining('SIGTERM: ended before it listened')]);
+  },
+);
+
+test('SIGTERM while the contract is loaded ends the start before anything is opened', async () => {
+  using folder = temporaryFolder();
+  const contract = folder.file('contract.ts');
+  writeFileSync(
+    contract,
+    `const alive = setInterval(() => undefined, 1000);
+     const signalled = new Promise((resolve) => process.once('SIGTERM', resolve));
+     console.error('loading');
+     await signalled;
+     clearInterval(alive);
+     export { contract as default } from ${JSON.stringify(LUMIERE.href)};`,
+  );
+  const log = folder.file('courier.db');
+  await using gateway = serve({ COURIER_CONTRACT: contract, COURIER_LOG: `sqlite:${log}` });
+  await gateway.line(/^loading$/);
+  gateway.kill('SIGTERM');
+  expect([await gateway.exit, gateway.stderr]).toEqual([0, ['loading']]);
+  expect(gateway.stdout).toEqual([expect.stringContaining('SIGTERM: ended before it listened')]);
+  expect(existsSync(log)).toBe(false);
+});
+
+test('a log in PostgreSQL is not opened once the signal was aborted', async () => {
+  const mute = createServer().listen(0, '127.0.0.1');
+  await once(mute, 'listening');
+  const connected = vi.fn<() => void>();
+  mute.on('connection', connected);
+  const url = `postgres://127.0.0.1:${(mute.address() as AddressInfo).port}/x`;
+  const signal = AbortSignal.abort('SIGTERM');
+  const opening = onceThere(() => openPostgresLog({ url, signal }), { startMs: 30_000, onWait: expect.unreachable, signal });
+  await expect(opening).rejects.toBe('SIGTERM');
+  expect(connected).not.toHaveBeenCalled();
+  mute.close();
+});
+
+test.each<[string, Record<string, string>, number]>([
+  ['a contract that cannot be had', { COURIER_CONTRACT: '/nowhere/contract.ts' }, 2],
+  ['a log that cannot be had', { COURIER_LOG: 'postgres://127.0.0.1:1/x', COURIER_START_SECONDS: '0' }, 1],
+])('the error tracker is closed after a start that failed: %s', async (_what, env, code) => {
+  const options = `--import=${new URL('./observe/telling-sentry.ts', import.meta.url)}`;
+  await using gateway = serve({ COURIER_SENTRY_DSN: 'https://key@sentry.example.org/1', NODE_OPTIONS: options, ...env });
+  expect(await gateway.exit).toBe(code);
+  expect(gateway.stderr).toEqual(['tracker: closed', expect.stringMatching(/^courier: /)]);
 });
 
 test('what waiting does not mend ends it at once: a wrong password, no such database, no rights', LONG, async () => {

@@ -14,7 +14,7 @@ const MIN_PAUSE_MS = 200;
 const MAX_PAUSE_MS = 5000;
 
 export interface PersistenceOptions {
-  /** Told once of each failure that is followed by another attempt, until a call succeeds again. */
+  /** Told of the first of several failures that are followed by another attempt. */
   readonly onWait: (reason: string) => void;
   readonly patienceMs?: number;
 }
@@ -32,7 +32,7 @@ export class Persistence {
     this.#patienceMs = patienceMs;
   }
 
-  /** Whether the call that failed may have been done all the same, as an answer was lost. */
+  /** Whether the last call has failed, and may have been done all the same, as an answer was lost. */
   get isUnknown(): boolean {
     return this.#isUnknown;
   }
@@ -40,22 +40,29 @@ export class Persistence {
   /** @throws what the call does when that does not pass, or not in time. */
   async run<T>(call: () => Promise<T>): Promise<T> {
     let failingSince = performance.now();
+    let failures = 0;
     this.#isUnknown = false;
-    for (let attempts = 1; ; attempts += 1) {
+    for (;;) {
       try {
         const result = await call();
         this.#isAnswered = true;
+        this.#isUnknown = false;
         return result;
       } catch (error) {
         const told = retryAfterOf(error);
         this.#isUnknown ||= isPassing(error) && !isUnreachable(error);
         const isLate = performance.now() - failingSince >= this.#patienceMs;
         if (told === undefined && (isLate || !(isPassing(error) && (this.#isAnswered || !isUnreachable(error))))) throw error;
-        if (attempts === 1 && told === undefined) this.#onWait(error instanceof Error ? error.message : String(error));
-        const pauseMs = Math.min(MAX_PAUSE_MS, MIN_PAUSE_MS * 2 ** (attempts - 1)) * (0.5 + Math.random() / 2);
-        await wait(told ?? pauseMs);
-        // A limit that is reached is no failure.
-        if (told !== undefined) failingSince = performance.now();
+        if (told === undefined) {
+          failures += 1;
+          if (failures === 1) this.#onWait(error instanceof Error ? error.message : String(error));
+          await wait(Math.min(MAX_PAUSE_MS, MIN_PAUSE_MS * 2 ** (failures - 1)) * (0.5 + Math.random() / 2));
+        } else {
+          await wait(told);
+          // A limit that is reached is no failure.
+          failures = 0;
+          failingSince = performance.now();
+        }
       }
     }
   }

@@ -174,20 +174,35 @@ function toDraft(fields: Record<string, unknown>, { correlationId }: PublishOpti
 
 type Send = (items: readonly Item[]) => Promise<readonly ShownReceipt[]>;
 
-/** Publishes items. When the gateway refuses one for its form, it publishes those before it, and fails with the item's line. */
+/**
+ * Publishes items, in halves where the gateway takes fewer at once. When it refuses one for its form, this publishes those before it, and
+ * fails with the item's line.
+ */
 async function* publishItems(items: readonly Item[], send: Send, isTypeGiven: boolean): AsyncGenerator<ShownReceipt> {
   try {
     yield* await send(items);
   } catch (error) {
     const [issue] = issuesOf(error);
+    if (issue === undefined && items.length > 1 && isTooMany(error)) {
+      const half = Math.ceil(items.length / 2);
+      yield* publishItems(items.slice(0, half), send, isTypeGiven);
+      yield* publishItems(items.slice(half), send, isTypeGiven);
+      return;
+    }
     const place = /^(\d+)\./.exec(issue?.path ?? '')?.[1];
     // A list of one may be told as the one.
     const index = place === undefined && items.length === 1 && issue !== undefined ? 0 : Number(place);
     const wrong = items[index];
     if (wrong === undefined) throw error;
-    if (index > 0) yield* await send(items.slice(0, index));
+    if (index > 0) yield* publishItems(items.slice(0, index), send, isTypeGiven);
     explainInput(error, wrong.where, isTypeGiven, place === undefined ? '' : `${index}.`);
   }
+}
+
+/** Whether fewer may be taken: a limit lets so many never through at once, or they are too large together. */
+function isTooMany(error: unknown): boolean {
+  const code = error instanceof TRPCClientError ? error.data?.code : undefined;
+  return code === 'BAD_REQUEST' || code === 'PAYLOAD_TOO_LARGE';
 }
 
 interface ShownIssue {

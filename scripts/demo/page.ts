@@ -25,7 +25,14 @@ export interface Site {
 export async function startSite(folder: string, signToken: () => Promise<string>, stack: AsyncDisposableStack): Promise<Site> {
   const outDir = join(folder, 'page');
   let files: ReturnType<typeof sirv> | undefined;
+  let own: URL | undefined;
   const server = createServer(async (request, response) => {
+    const { host, origin = own?.origin } = request.headers;
+    // A page of another site may have its name lead to this machine, and would read the token.
+    if (host !== own?.host || origin !== own?.origin) {
+      response.writeHead(421, HEADERS).end();
+      return;
+    }
     if (request.url === '/session/courier-token' && request.method === 'GET') {
       response.writeHead(200, { ...HEADERS, 'content-type': 'text/plain' }).end(await signToken());
       return;
@@ -39,8 +46,9 @@ export async function startSite(folder: string, signToken: () => Promise<string>
     server.close();
     server.closeAllConnections();
   });
+  own = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
   return {
-    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    origin: own.origin,
     open: async (gateway) => {
       const { build } = await import('vite');
       const define = { COURIER_URL: JSON.stringify(gateway) };

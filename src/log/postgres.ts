@@ -63,6 +63,7 @@ export async function openPostgresLog(options: PostgresLogOptions): Promise<Shar
   const address = new PostgresAddress(options.url);
   const sockets = new PostgresSockets();
   options.signal?.addEventListener('abort', sockets.cut);
+  if (options.signal?.aborted) sockets.cut();
   stack.defer(() => options.signal?.removeEventListener('abort', sockets.cut));
   await withClient(address, sockets, async (client) => {
     const other = await connect(address, sockets);

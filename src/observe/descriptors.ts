@@ -23,7 +23,7 @@ export function isOutOfDescriptors(error: unknown, depth = 0): boolean {
   return causes.some((cause) => isOutOfDescriptors(cause, depth + 1));
 }
 
-export class DescriptorOutage {
+export class DescriptorOutage implements Disposable {
   readonly #onOver: () => void;
   #metAt = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -42,9 +42,14 @@ export class DescriptorOutage {
 
   #look(): void {
     if (performance.now() - this.#metAt < QUIET_MS || !canOpen()) return;
+    this[Symbol.dispose]();
+    this.#onOver();
+  }
+
+  /** Whether it is over is looked at no more. */
+  [Symbol.dispose](): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
-    this.#onOver();
   }
 }
 

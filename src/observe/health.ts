@@ -41,12 +41,12 @@ export const SEVERITY: readonly HealthStatus[] = ['healthy', 'degraded', 'unheal
 export function createHealth(sources: HealthSources): () => Promise<Health> {
   const log = new LogProbe(sources.log);
   const { broker } = sources;
-  const redis = broker.ping === undefined ? undefined : new RedisProbe(broker as RedisBroker);
+  const redis = broker.ping === undefined ? undefined : new RedisLatency(broker as RedisBroker);
   return () => checkHealth(sources, log, redis);
 }
 
-async function checkHealth(sources: HealthSources, logProbe: LogProbe, redisProbe: RedisProbe | undefined): Promise<Health> {
-  const [log, redis] = await Promise.all([logProbe.check(), redisProbe?.check()]);
+async function checkHealth(sources: HealthSources, logProbe: LogProbe, redisLatency: RedisLatency | undefined): Promise<Health> {
+  const [log, redis] = await Promise.all([logProbe.check(), redisLatency?.check()]);
   const { pool } = sources.log;
   const components: HealthComponents = {
     websocket_server: checkServer(sources),
@@ -181,7 +181,7 @@ class LogProbe {
 type RedisBroker = HealthSources['broker'] & Required<Pick<Broker, 'ping'>>;
 
 /** Measures how long Redis takes to answer, one question at a time. */
-class RedisProbe {
+class RedisLatency {
   readonly #broker: RedisBroker;
   #asked: { readonly at: number; readonly tookMs: Promise<number | undefined> } | undefined;
 

@@ -112,6 +112,8 @@ class Lines {
   readonly #close: () => Promise<boolean>;
   readonly #repeats = new Map<string, Repeats>();
   readonly #tellers = new Set<() => void>();
+  /** Whether all was written in time; undefined until it is closed. */
+  #closed: Promise<boolean> | undefined;
   readonly #descriptors = new DescriptorOutage(() => this.#write('info', 'gateway', 'descriptors are free again'));
 
   constructor(target: pino.Logger, close: () => Promise<boolean>) {
@@ -126,7 +128,7 @@ class Lines {
       info: at('info'),
       warn: at('warn'),
       error: at('error'),
-      isEnabled: (level) => this.#target.isLevelEnabled(level),
+      isEnabled: (level) => this.#isEnabled(level),
       setLevel: (level) => {
         this.#flush();
         this.#target.level = level;
@@ -138,14 +140,14 @@ class Lines {
       },
       flush: () => this.#flush(),
       close: () => {
-        this.#flush();
-        return this.#close();
+        this.#closed ??= this.#end();
+        return this.#closed;
       },
     };
   }
 
   #log(level: Level, part: LogPart, message: string, context: LogContext = {}): void {
-    if (!this.#target.isLevelEnabled(level)) return;
+    if (!this.#isEnabled(level)) return;
     if (level === 'debug' || level === 'info') this.#write(level, part, message, context);
     else if (isOutOfDescriptors(context.error)) {
       if (this.#descriptors.meet()) this.#write(level, part, message, { ...context, action: OUT_OF_DESCRIPTORS });
@@ -178,6 +180,16 @@ class Lines {
       ...(request_id && { request_id }),
       ...(correlation_id && { correlation_id }),
     });
+  }
+
+  #isEnabled(level: LogLevel): boolean {
+    return this.#closed === undefined && this.#target.isLevelEnabled(level);
+  }
+
+  #end(): Promise<boolean> {
+    this.#flush();
+    this.#descriptors[Symbol.dispose]();
+    return this.#close();
   }
 
   #flush(): void {

@@ -4,8 +4,9 @@
  * the master, by then. While there is no link, commands fail at once. Nobody has to do anything when Redis can be used again.
  */
 import { setTimeout as wait } from 'node:timers/promises';
+import { before } from '../before.ts';
 import { parseRedisAddress, type RedisAddress, type RedisServer } from './address.ts';
-import { before, RedisLink } from './link.ts';
+import { RedisLink } from './link.ts';
 import { RedisProbe } from './probe.ts';
 import { Sentinels } from './sentinels.ts';
 import { type Trouble, troubleOf } from './trouble.ts';

@@ -3,6 +3,7 @@
  * an instance publishes to the server that it hears. A link that is lost stays lost.
  */
 import { createClient } from 'redis';
+import { before } from '../before.ts';
 import type { RedisAddress, RedisServer } from './address.ts';
 
 /** How long it may take to be made, and to be subscribed with, in ms. */
@@ -92,17 +93,4 @@ export function connectionOptions(server: RedisServer, tls: boolean, connectMs: 
     disableClientInfo: true,
     socket: { ...server, ...(tls && { tls }), connectTimeout: connectMs, reconnectStrategy: false },
   } as const;
-}
-
-/** @returns what `work` comes to. @throws why `signal` was aborted, when that is earlier; `work` then goes on unheard. */
-export async function before<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  const onAbort = () => aborted.reject(signal.reason);
-  if (signal.aborted) onAbort();
-  signal.addEventListener('abort', onAbort);
-  try {
-    return await Promise.race([work, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
 }

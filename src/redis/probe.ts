@@ -1,7 +1,8 @@
 /** Tries on a link everything that Courier needs of Redis: that it takes writes, and that what is published is heard. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
-import { before, type RedisLink } from './link.ts';
+import { before } from '../before.ts';
+import type { RedisLink } from './link.ts';
 import { RedisScript } from './script.ts';
 import { type Trouble, troubleOf } from './trouble.ts';
 

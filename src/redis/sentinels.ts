@@ -1,7 +1,8 @@
 /** Asks Redis' Sentinels which server is the master now. */
 import { createClient, ErrorReply } from 'redis';
+import { before } from '../before.ts';
 import type { RedisAddress, RedisServer } from './address.ts';
-import { before, connectionOptions } from './link.ts';
+import { connectionOptions } from './link.ts';
 import { awayReason, SentinelError } from './trouble.ts';
 
 /** How long one of them may take, in ms. */

@@ -1,5 +1,6 @@
 /** One plain HTTP exchange: reading what came, answering JSON or a problem document (RFC 9457). */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
 import { newId } from '../connections/ids.ts';
 import { meaningOf } from '../contract/codes.ts';
 import { parseTraceparent } from '../contract/traceparent.ts';
@@ -139,8 +140,8 @@ export function retryAfter(ms: number | undefined): { readonly 'retry-after'?: s
 }
 
 /** What an error means: a problem document. */
-export function problemOf({ code, message, issues, retryAfterMs }: CourierError, requestId: string) {
-  const { status, title } = meaningOf(code);
+function problemOf({ code, message, issues, retryAfterMs }: CourierError, requestId: string, status = meaningOf(code).status) {
+  const { title } = meaningOf(code);
   const headers = {
     'content-type': 'application/problem+json; charset=utf-8',
     'cache-control': 'no-store',
@@ -150,6 +151,28 @@ export function problemOf({ code, message, issues, retryAfterMs }: CourierError,
   };
   const body = JSON.stringify({ type: 'about:blank', title, status, code, detail: message, request_id: requestId, issues });
   return { status, headers, body };
+}
+
+interface SocketRefusal {
+  readonly requestId: string;
+  /** The hash of the gateway's contract. */
+  readonly contract: string;
+  /** In place of that of the error's code. */
+  readonly status?: number;
+}
+
+/** Answers with what an error means where there is no response to send it with, and waits for nothing that comes after it. */
+export function refuseSocket(socket: Socket, error: CourierError, refusal: SocketRefusal): void {
+  const { status, headers, body } = problemOf(error, refusal.requestId, refusal.status);
+  const lines = Object.entries({
+    connection: 'close',
+    ...headers,
+    'content-length': Buffer.byteLength(body),
+    'x-courier-contract': refusal.contract,
+    'x-request-id': refusal.requestId,
+  }).map(([name, value]) => `${name}: ${value}`);
+  socket.write([`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...lines, '', body].join('\r\n'));
+  socket.destroySoon();
 }
 
 /** Answers with what an error means. */

@@ -76,12 +76,15 @@ export async function listen(deps: ServerDeps, address: { host: string; port: nu
 class HttpServer {
   readonly server: Server;
   readonly #deps: ServerDeps;
+  /** Its hash. */
+  readonly #contract: string;
   readonly #requests: HttpRequests;
   readonly #dashboard: Dashboard;
   #isDraining = false;
 
   constructor(deps: ServerDeps) {
     this.#deps = deps;
+    this.#contract = contractHash(deps.pipeline.contract);
     const { stallMs } = deps.timings;
     const upgrades = new Upgrades({ ...deps, stallMs, refusalOf: (socket) => this.#refusalOf(socket) });
     this.#requests = new HttpRequests(deps.connections, deps.failures);
@@ -97,8 +100,9 @@ class HttpServer {
     // An expectation that the gateway does not know is passed over (RFC 9110, section 10.1.1), and not refused without a word.
     this.server.on('checkExpectation', onRequest);
     this.server.on('connection', (socket) => deps.room.enter(socket));
+    const told = { failures: deps.failures, contract: this.#contract };
     this.server.on('clientError', (error, socket) => {
-      answerParserError(deps.failures, error, socket as Socket, this.#requests.isAnswering(socket as Socket));
+      answerParserError(told, error, socket as Socket, this.#requests.isAnswering(socket as Socket));
     });
     this.server.on('upgrade', (req, socket, head) => upgrades.take(req, socket as Socket, head));
   }
@@ -117,7 +121,7 @@ class HttpServer {
     if (!this.#requests.enter(exchange)) return;
     try {
       markData(res);
-      res.setHeader('x-courier-contract', contractHash(this.#deps.pipeline.contract));
+      res.setHeader('x-courier-contract', this.#contract);
       res.setHeader('x-request-id', requestId);
       requireHost(req);
       const target = requestTarget(req.url ?? '', this.#deps.basePath);

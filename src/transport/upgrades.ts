@@ -3,7 +3,7 @@
  * handshake: a client with a valid token is let in however many others wait to authenticate, and one for which there is no room is
  * told so by the status. A page cannot read that: it is told by the close code, after the handshake.
  */
-import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { WebSocketServer } from 'ws';
 import type { Credentials } from '../auth/tokens.ts';
@@ -15,7 +15,7 @@ import { meaningOf } from '../contract/codes.ts';
 import { CourierError, tellable } from '../errors.ts';
 import { contractHash } from '../version.ts';
 import { credentialsOf, identityOf, tokenIn } from './caller.ts';
-import { pathOf, problemOf, requestIdOf, requireHost } from './http-exchange.ts';
+import { pathOf, refuseSocket, requestIdOf, requireHost } from './http-exchange.ts';
 import { OneWayWire } from './http-requests.ts';
 import { type PlainWebSocketDeps, servePlainWebSocket } from './plain-websocket.ts';
 import { type RequestTarget, requestTarget } from './request-target.ts';
@@ -59,7 +59,7 @@ const NOT_NOW: ReadonlySet<number> = new Set([429, 503]);
 
 export class Upgrades {
   readonly #deps: UpgradesDeps;
-  readonly #contractHeader: string;
+  readonly #contract: string;
   readonly #trpc: TrpcEndpoint;
   readonly #plain: PlainWebSocketDeps;
   readonly #server = new WebSocketServer({
@@ -76,14 +76,14 @@ export class Upgrades {
 
   constructor(deps: UpgradesDeps) {
     this.#deps = deps;
-    this.#contractHeader = `X-Courier-Contract: ${contractHash(deps.pipeline.contract)}`;
+    this.#contract = contractHash(deps.pipeline.contract);
     const onSocketError: WebSocketWireOptions['onSocketError'] = ({ code }, { id, requestId, address, sub }) => {
       const error = IS_TOO_LARGE.has(code) ? TOO_LARGE : MALFORMED;
       deps.failures.answer('websocket', error, { request_id: requestId, connection_id: id, reason: code }, { address, sub });
     };
     this.#trpc = trpcEndpoint({ ...deps, onSocketError });
     this.#plain = { ...deps, onSocketError };
-    this.#server.on('headers', (headers) => headers.push(this.#contractHeader));
+    this.#server.on('headers', (headers) => headers.push(`X-Courier-Contract: ${this.#contract}`));
   }
 
   /** Takes one upgrade. */
@@ -97,7 +97,7 @@ export class Upgrades {
   async #take(req: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
     socket.on('error', destroy);
     const requestId = requestIdOf(req);
-    const refuse = (error: CourierError) => this.#refuse(socket, error, requestId);
+    const refuse = (error: CourierError) => refuseSocket(socket, error, { requestId, contract: this.#contract });
     let route: Route;
     try {
       route = this.#routeOf(req, socket);
@@ -166,15 +166,6 @@ export class Upgrades {
       credentials: credentialsOf(req, tokenIn(target)),
       serve: (connection, upgraded, opened) => void servePlainWebSocket(this.#plain, connection, upgraded, { target, opened }),
     };
-  }
-
-  /** Answers with a problem document, and waits for nothing that comes after it. */
-  #refuse(socket: Socket, error: CourierError, requestId: string): void {
-    const { status, headers, body } = problemOf(error, requestId);
-    const all = { connection: 'close', ...headers, 'content-length': Buffer.byteLength(body), 'x-request-id': requestId };
-    const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}`);
-    socket.write([`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, this.#contractHeader, ...lines, '', body].join('\r\n'));
-    socket.destroySoon();
   }
 }
 

@@ -140,6 +140,20 @@ test('no descriptors are told once, whatever met them, and again once that was o
   ]);
 });
 
+test('once it is closed nothing is logged, not even that an outage is over', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const log = capture();
+  log.logger.error('met', { error: Object.assign(new Error('too many open files'), { code: 'EMFILE' }) });
+  expect(await log.logger.close()).toBe(true);
+  vi.advanceTimersByTime(10_000);
+  log.logger.info('after');
+  log.logger.named('http').error('after');
+  log.logger.flush();
+  expect(log.logger.isEnabled('error')).toBe(false);
+  expect(log.lines.map((line) => JSON.parse(line).message)).toEqual(['met']);
+});
+
 test('every connection is logged with who it is', async () => {
   await using gateway = await startProcess({ COURIER_LOG: 'memory:' });
   const lines: { message: string; context: object }[] = [];

@@ -1,4 +1,7 @@
 /** The page that the demo serves, looked at in a browser while the demo works, and while its gateway is away. */
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
+import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import { startSite } from '../../scripts/demo/page.ts';
 import { overflow, picture, seen, seriousFindings } from '../dashboard/stage.ts';
@@ -110,6 +113,26 @@ test('the page shows all that happens, also through a restart of the gateway', {
     }
   }
   expect(complaints).toEqual([]);
+});
+
+test('it gives its token to no other site, nor under the name of one', async () => {
+  await using stack = new AsyncDisposableStack();
+  using folder = temporaryFolder();
+  const site = await startSite(folder.path, async () => 'a token', stack);
+  const { host, port, origin } = new URL(site.origin);
+  const ask = async (headers: Record<string, string>) => {
+    const sent = request({ host: '127.0.0.1', port, path: '/session/courier-token', headers }).end();
+    const [answer] = (await once(sent, 'response')) as [IncomingMessage];
+    return [answer.statusCode, await text(answer)];
+  };
+  for (const headers of [{ host }, { host, origin }]) expect(await ask(headers)).toEqual([200, 'a token']);
+  for (const headers of [
+    { host: `evil.example:${port}` },
+    { host: `127.0.0.1` },
+    { host, origin: 'http://evil.example' },
+    { host, origin: 'null' },
+  ])
+    expect(await ask(headers)).toEqual([421, '']);
 });
 
 test('it says what it cannot show, and what is missing', { timeout: 120_000 }, async () => {

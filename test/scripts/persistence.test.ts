@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage, request, type ServerResponse } from
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { TRPCClientError } from '@trpc/client';
 import { expect, test } from 'vitest';
 import { CliError } from '../../scripts/cli/errors.ts';
 import { Persistence } from '../../scripts/cli/persistence.ts';
@@ -154,4 +155,51 @@ test('patience has an end, and does not try what cannot succeed', async () => {
   await expect(persistence.run(failing(unreachable))).rejects.toBe(unreachable);
   expect(calls).toBeGreaterThan(3);
   expect(told).toEqual(['nobody there']);
+});
+
+/** Ends as it is told, one after another. */
+function ending(...ends: (Error | 'well')[]) {
+  return () => {
+    const end = ends.shift();
+    return end instanceof Error ? Promise.reject(end) : Promise.resolve();
+  };
+}
+const LIMIT = TRPCClientError.from({
+  error: { message: 'the limit is reached', code: -32_029, data: { code: 'TOO_MANY_REQUESTS', retryAfterMs: 1 } },
+});
+const AWAY = new CliError('its answer was lost', 1, 'unavailable');
+
+test('an answer that was lost makes nothing unknown once the call was repeated', async () => {
+  const persistence = new Persistence({ onWait: () => undefined });
+  await persistence.run(ending(AWAY, 'well'));
+  expect(persistence.isUnknown).toBe(false);
+  await expect(persistence.run(ending(AWAY, new CliError('no')))).rejects.toThrow('no');
+  expect(persistence.isUnknown).toBe(true);
+});
+
+test('a failure behind a limit that was reached is told', async () => {
+  const told: string[] = [];
+  const persistence = new Persistence({ onWait: (reason) => told.push(reason) });
+  await persistence.run(ending(LIMIT, AWAY, AWAY, 'well'));
+  expect(told).toEqual(['its answer was lost']);
+});
+
+/** What this user may publish at once is less than the command sends at once. */
+const FEW = JSON.stringify({ user: { publishPerSecond: 10, publishPerMinute: null } });
+
+test('where a limit lets fewer through at once, lines go in smaller parts, in order', LONG, async () => {
+  await using gateway = await startGateway({ COURIER_LIMITS: FEW });
+  const token = await gateway.token('ada', 'user', { publish: ['forge.job.*'] });
+  await using publish = runCli(PUBLISH, { COURIER_URL: gateway.url, COURIER_TOKEN: token }, lines(30).join('\n'));
+  expect([await publish.exit, publish.stdout.length, publish.stderr]).toEqual([0, 30, [expect.stringMatching(/^published 30 events/)]]);
+  const { events } = await gateway.httpClient(await gateway.token('root', 'admin')).events.history.query({ channels: ['**'] });
+  expect(events.map(({ data }) => JSON.stringify(data))).toEqual(lines(30));
+});
+
+test('lines that are too large together go in smaller parts', LONG, async () => {
+  await using gateway = await startGateway();
+  using proxy = await startFateful(gateway, []);
+  const done = JSON.stringify({ job_id: 'j1', result: { report: 'r'.repeat(90_000) } });
+  await using publish = runCli(['publish', 'forge.job.j1', 'forge.job.completed'], proxy.env, Array(30).fill(done).join('\n'));
+  expect([await publish.exit, publish.stdout.length, publish.stderr]).toEqual([0, 30, [expect.stringMatching(/^published 30 events/)]]);
 });
