@@ -5,7 +5,9 @@
 import type { z } from 'zod';
 import { isOfGateway, nearestName } from './config/names.ts';
 import { environment } from './config/variables.ts';
+import type { Contract } from './contract/contract.ts';
 import { printable } from './errors.ts';
+import { type ChannelRates, channelRates } from './limits/channels.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
@@ -116,4 +118,14 @@ export function unknownVariables(env: Environment): string[] {
   const known = Object.keys(environment.shape);
   const names = Object.keys(env).filter((name) => env[name] && isOfGateway(name, env[name]) && !known.includes(name));
   return names.map((name) => `${name} is no variable of Courier: is ${nearestName(name, known)} meant? Otherwise unset it`);
+}
+
+/** The limits of channels, for those of the contract. @throws {ConfigError} naming each whose channels it does not have. */
+export function limitsOfChannels({ limits }: Pick<Config, 'limits'>, { channels }: Contract): ChannelRates | undefined {
+  try {
+    return channelRates(channels, limits.channels);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new ConfigError(`COURIER_LIMITS ${error.message}`, { cause: error });
+  }
 }

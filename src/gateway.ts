@@ -9,7 +9,7 @@ import { Revocations } from './auth/revocations.ts';
 import { type TokenSettings, tokenVerifier } from './auth/tokens.ts';
 import { openBackends } from './backends.ts';
 import { before } from './before.ts';
-import { type Config, ConfigError } from './config.ts';
+import { type Config, limitsOfChannels } from './config.ts';
 import { clientAddress } from './connections/client-address.ts';
 import type { Connection } from './connections/connection.ts';
 import { type Census, Connections } from './connections/connections.ts';
@@ -17,7 +17,6 @@ import { TIMINGS, type Timings } from './connections/timings.ts';
 import type { ClientIdentity } from './contract/admin.ts';
 import type { Contract } from './contract/contract.ts';
 import { openPipeline, type Pipeline } from './delivery/pipeline.ts';
-import { type ChannelRates, channelRates } from './limits/channels.ts';
 import { startRetention } from './log/retention.ts';
 import { EventLoopDelay } from './observe/event-loop.ts';
 import { type ErrorHook, Failures } from './observe/failures.ts';
@@ -240,16 +239,6 @@ async function openedBefore<T extends Disposable>(signal: AbortSignal, opening: 
       () => undefined,
     );
     throw error;
-  }
-}
-
-/** @throws {ConfigError} naming each limit whose channels the contract does not have. */
-function limitsOfChannels({ limits }: Config, { channels }: Contract): ChannelRates | undefined {
-  try {
-    return channelRates(channels, limits.channels);
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    throw new ConfigError(`COURIER_LIMITS ${error.message}`, { cause: error });
   }
 }
 

@@ -1,6 +1,6 @@
 /** The command line of Courier: what the commands are called and what they take. Their work is in the files beside this one. */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { ConfigError, parseConfig, unknownVariables } from '../../src/config.ts';
+import { ConfigError, limitsOfChannels, parseConfig, unknownVariables } from '../../src/config.ts';
 import { ROLES } from '../../src/contract/admin.ts';
 import { familyIn, familyPattern } from '../../src/contract/channels.ts';
 import { loadContract } from '../../src/contract-file.ts';
@@ -115,7 +115,8 @@ program
     const env = { ...process.env, ...(contract && { COURIER_CONTRACT: contract }) };
     if (check !== true) process.exitCode = await serve(env);
     else {
-      await loadContract(parseConfig(env).contract);
+      const config = parseConfig(env);
+      limitsOfChannels(config, await loadContract(config.contract));
       await print('the configuration is right');
     }
   });

@@ -32,7 +32,8 @@ const REFUSALS: Readonly<Record<string, Refusal>> = {
   },
   [TIMEOUT]: {
     status: 408,
-    code: 'BAD_REQUEST',
+    // Clients may send it again.
+    code: 'SERVICE_UNAVAILABLE',
     detail: 'the request did not come in time: is the network slow, or the length that was announced too large?',
   },
 };

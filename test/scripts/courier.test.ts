@@ -356,6 +356,11 @@ describe('trouble is one line and an exit code', () => {
   test.each([
     [{ COURIER_LOG: 'memory:' }, 0, 'the configuration is right'],
     [{ COURIER_LOGG: 'memory:' }, 2, 'courier: COURIER_LOGG is no variable of Courier: is COURIER_LOG meant? Otherwise unset it'],
+    [
+      { COURIER_LIMITS: '{"channels":{"backtst.*":{"publishPerSecond":5}}}' },
+      2,
+      expect.stringMatching(/^courier: COURIER_LIMITS channels\.backtst\.\*: "backtst\.\*" can match no channel/),
+    ],
   ])('a configuration that is only to be looked at: %j', async (env, code, line) => {
     await using check = runCli(['serve', '--check'], env);
     expect(await check.exit).toBe(code);
