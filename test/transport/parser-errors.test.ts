@@ -115,7 +115,7 @@ test('headers that do not come in time: 408; of a connection on which nothing ca
   expect(lines()).toMatchObject([{ request_id: problem.request_id }]);
   const token = await gateway.token('root', 'admin');
   const metrics = await (await fetch(`${gateway.url}/metrics`, { headers: { authorization: `Bearer ${token}` } })).text();
-  expect(metrics).toMatch(/^courier_validation_failures_total\{surface="http"\} 0$/m);
+  expect(metrics).not.toContain('courier_validation_failures_total{surface="http"}');
 });
 
 test('nothing is written into an answer that has begun', async () => {
