@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Generic, Literal
 
@@ -321,7 +321,7 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
             return await self._send(call, timeout, earlier)
 
     async def _send(
-        self, call: Call[ResultT], timeout: float | None = CLIENT_TIMEOUT, earlier: Sequence[Place] = ()
+        self, call: Call[ResultT], timeout: float | None = CLIENT_TIMEOUT, earlier: Collection[Place] = ()
     ) -> ResultT:
         """Makes attempts until the gateway answers, or the time is over. Returns the result of the call."""
         with call.adding_key():
@@ -330,8 +330,8 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
             request = here.http.build_request(call.method, call.url, content=call.body, headers=call.headers)
             request.stream = _Body(call.body or b"", attempts)
             with here.running(attempts.remaining):
-                for place in earlier:
-                    await asyncio.wait([place])
+                if earlier:
+                    await asyncio.wait(earlier)
                 return call.read(await self._attempt_until_answered(here, request, attempts))
             raise attempts.closed() if here.closing.is_set() else attempts.out_of_time()
 
