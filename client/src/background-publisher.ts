@@ -3,8 +3,9 @@
  *
  * The publisher publishes events in the order of `submit`, and repeats each until the gateway stores or refuses it. What waits
  * goes in batches, one after another; a batch that is refused goes again in halves, so that a refused event does not take others
- * with it. At most `maxQueued` events wait, besides the batch that is being published. When more come, the publisher drops events,
- * counts them, and reports each to `onError`. By default it drops the oldest, so that recent events get through.
+ * with it; UNAUTHORIZED refuses the client, and so the whole batch. At most `maxQueued` events wait, besides the batch that is being
+ * published. When more come, the publisher drops events, counts them, and reports each to `onError`. By default it drops the oldest,
+ * so that recent events get through.
  */
 import { bytesOf, jsonOf, MAX_CALL_BYTES } from './arguments.ts';
 import type { CourierClient } from './client.ts';
@@ -48,7 +49,7 @@ export interface BackgroundPublisherOptions<C extends AnyContract = Contract> {
 export interface BackgroundPublisherCounts {
   /** Events that the gateway has stored. */
   readonly published: number;
-  /** Events that were dropped, because too many waited or the publisher was closed. */
+  /** Events that were dropped, because too many waited or the publisher was closed. What was on its way then may have been stored. */
   readonly dropped: number;
   /** Events that are invalid, or that the gateway refused for good. */
   readonly refused: number;
@@ -153,7 +154,7 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
       if (batch.length > 0) await this.#publish(batch);
       else await orAborted(this.#queue[0]?.before as Promise<unknown>, signal).catch(() => undefined);
     }
-    for (const queued of this.#queue.splice(0)) this.#dropUnstored(queued);
+    for (const queued of this.#queue.splice(0)) this.#dropUnstored(queued, publisherClosed());
     this.#sending = undefined;
   }
 
@@ -170,44 +171,45 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
     return this.#queue.splice(0, count);
   }
 
-  /** Resolves once each event is stored, refused or, when the publisher is closed, dropped. */
-  async #publish(batch: readonly Queued<C>[]): Promise<void> {
-    const error = await this.#stored(batch);
+  /** Resolves once each event is stored, refused or, when the publisher or its client is closed, dropped. */
+  async #publish(batch: readonly Queued<C>[], mayBeStored = false): Promise<void> {
+    const error = await this.#stored(batch, mayBeStored);
     if (error === undefined) {
       this.#published += batch.length;
       for (const { settle } of batch) settle();
-    } else if (error.code === 'CLOSED') for (const queued of batch) this.#dropUnstored(queued);
-    else if (batch.length > 1) {
+    } else if (error.code === 'CLOSED') for (const queued of batch) this.#dropUnstored(queued, error);
+    else if (batch.length > 1 && error.code !== 'UNAUTHORIZED') {
       const half = Math.ceil(batch.length / 2);
-      await this.#publish(batch.slice(0, half));
-      await this.#publish(batch.slice(half));
+      await this.#publish(batch.slice(0, half), error.mayBeStored);
+      await this.#publish(batch.slice(half), error.mayBeStored);
     } else {
-      const [{ event, settle }] = batch as [Queued<C>];
-      settle();
-      this.#refuse(event, error);
+      for (const { event, settle } of batch) {
+        settle();
+        this.#refuse(event, error);
+      }
     }
   }
 
   /** Publishes events for as long as it takes: a publish of the client gives up earlier. Returns why they will not be stored. */
-  async #stored(batch: readonly Queued<C>[]): Promise<CourierError | undefined> {
+  async #stored(batch: readonly Queued<C>[], mayBeAlready: boolean): Promise<CourierError | undefined> {
     const { signal } = this.#closed;
     const drafts = batch.map(({ event }) => event) as readonly unknown[] as readonly EventDraft[];
-    for (;;) {
+    for (let mayBeStored = mayBeAlready; ; ) {
       try {
-        signal.throwIfAborted();
-        await this.#publishing.held(drafts, signal);
+        await this.#publishing.held(drafts, signal, mayBeStored);
         return undefined;
       } catch (thrown) {
         const error = courierErrorFrom(thrown);
         if (!error.retryable) return error;
+        ({ mayBeStored } = error);
         await sleep(Math.max(MIN_PAUSE_MS, error.retryAfterMs ?? 0), signal).catch(() => undefined);
       }
     }
   }
 
-  #dropUnstored({ event, settle }: Queued<C>): void {
+  #dropUnstored({ event, settle }: Queued<C>, error: CourierError): void {
     settle();
-    this.#drop(event, publisherClosed());
+    this.#drop(event, error);
   }
 
   #drop(event: Submitted<C>, error: CourierError): void {
@@ -235,5 +237,5 @@ function flushTimeout(options: { readonly timeoutMs?: number | undefined }): num
 }
 
 function publisherClosed(): CourierError {
-  return new CourierError('CLOSED', 'the publisher was closed');
+  return new CourierError('CLOSED', 'the publisher was closed', { hint: 'make another publisher' });
 }

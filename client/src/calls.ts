@@ -2,6 +2,7 @@
 import type { TRPCClient } from '@trpc/client';
 import type { Connection } from './connection.ts';
 import { CourierError, throwCourierError } from './errors.ts';
+import type { CallOptions } from './options.ts';
 import { attempt, orAborted, type RetryOptions } from './retry.ts';
 import type { AppRouter } from './router.ts';
 
@@ -17,9 +18,7 @@ export interface CallsOptions {
   readonly onRetry: (error: CourierError) => void;
 }
 
-export interface CallOptions {
-  readonly signal?: AbortSignal | undefined;
-  readonly timeoutMs?: number | undefined;
+export interface ReadyCallOptions extends CallOptions {
   /** What the first attempt waits for; it resolves. */
   readonly ready?: Promise<unknown> | undefined;
 }
@@ -49,7 +48,7 @@ export class Calls {
    */
   async attempt<T>(
     what: string,
-    { signal, timeoutMs = this.#options.timeoutMs, ready }: CallOptions,
+    { signal, timeoutMs = this.#options.timeoutMs, ready }: ReadyCallOptions,
     call: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const { connection, retry, closing, onRetry } = this.#options;

@@ -174,7 +174,8 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
    *
    * @returns the receipt: the event is stored.
    * @throws {CourierError} BAD_REQUEST, FORBIDDEN, PAYLOAD_TOO_LARGE, UNAUTHORIZED; TIMEOUT (repeat it with its
-   * `idempotencyKey`), UNREACHABLE (nothing was stored); QUEUE_FULL, CLOSED. Or the signal's reason.
+   * `idempotencyKey`), UNREACHABLE (nothing was stored); QUEUE_FULL, CLOSED. Where `mayBeStored` is true, the event may have been stored
+   * all the same. Or the signal's reason.
    */
   async publish<const T extends TypeIn<C>>(
     channel: ChannelOf<T, C>,
@@ -237,7 +238,8 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
 
   /**
    * Ends the subscriptions, waits for the answers to running publishes, and closes the connection. A publish without an answer
-   * within `timeoutMs` (5,000 by default) fails with CLOSED. Close a background publisher first: what waits there is dropped.
+   * within `timeoutMs` (5,000 by default) fails with CLOSED, and its event may have been stored. Close a background publisher first: what
+   * waits there is dropped.
    */
   async close(options: { readonly timeoutMs?: number | undefined } = {}): Promise<void> {
     assertOptions(options, CLOSE_CHECKS);

@@ -50,6 +50,7 @@ export interface CourierErrorDetails {
   readonly requestId?: string | undefined;
   readonly closeCode?: number | undefined;
   readonly idempotencyKey?: string | undefined;
+  readonly mayBeStored?: boolean | undefined;
   readonly gap?: Gap | undefined;
   readonly hint?: string | undefined;
   readonly cause?: unknown;
@@ -70,6 +71,8 @@ export class CourierError extends Error {
   readonly closeCode: number | undefined;
   /** The key of a publish that failed: repeat the publish with it, and the event is stored once. */
   readonly idempotencyKey: string | undefined;
+  /** Whether the event of a publish that failed may have been stored: an attempt had no answer that says. */
+  readonly mayBeStored: boolean;
   /** The events that are missing. */
   readonly gap: Gap | undefined;
 
@@ -82,6 +85,7 @@ export class CourierError extends Error {
     this.requestId = details.requestId;
     this.closeCode = details.closeCode;
     this.idempotencyKey = details.idempotencyKey;
+    this.mayBeStored = details.mayBeStored ?? false;
     this.gap = details.gap;
   }
 
@@ -91,9 +95,10 @@ export class CourierError extends Error {
   }
 
   /** The same error with more details. */
-  with(details: CourierErrorDetails): CourierError {
-    const { code, message, hint, issues, retryAfterMs, requestId, closeCode, idempotencyKey, gap, cause } = this;
-    return new CourierError(code, message, { hint, issues, retryAfterMs, requestId, closeCode, idempotencyKey, gap, cause, ...details });
+  with({ message = this.message, ...details }: CourierErrorDetails & { readonly message?: string | undefined }): CourierError {
+    const { code, hint, issues, retryAfterMs, requestId, closeCode, idempotencyKey, mayBeStored, gap, cause } = this;
+    const own = { hint, issues, retryAfterMs, requestId, closeCode, idempotencyKey, mayBeStored, gap, cause };
+    return new CourierError(code, message, { ...own, ...details });
   }
 }
 
@@ -115,6 +120,13 @@ export function courierErrorFrom(thrown: unknown): CourierError {
     requestId,
     cause: thrown,
   });
+}
+
+/** Whether the failure of a call that was sent leaves open what the gateway did. */
+export function leavesOpen({ code, cause }: CourierError): boolean {
+  // A connection is also lost after its calls were answered with UNAUTHORIZED.
+  if (code === 'UNREACHABLE') return !(cause instanceof TRPCClientError && typeof cause.data?.code === 'string');
+  return code === 'INTERNAL_SERVER_ERROR' || code === 'CLOSED';
 }
 
 /** The close code and the reason of a connection; 1006 for one that was lost. @param event a CloseEvent, an Event, or what was thrown. */

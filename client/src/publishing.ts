@@ -5,12 +5,13 @@
  * background events come after what was published directly before. Direct publishes do not wait for each other.
  */
 import { assertFitsMessage, jsonOf } from './arguments.ts';
-import type { CallOptions, Calls } from './calls.ts';
+import type { Calls, ReadyCallOptions } from './calls.ts';
 import { ChannelTails } from './channel-tails.ts';
 import type { Connection } from './connection.ts';
-import { CourierError, invalidArgument } from './errors.ts';
+import { CourierError, courierErrorFrom, invalidArgument, leavesOpen } from './errors.ts';
 import type { EventDraft, Receipt } from './events.ts';
 import { assertArgument, assertOptions, CALL_CHECKS, isObjects } from './option-checks.ts';
+import type { CallOptions } from './options.ts';
 import { inTime, randomKey } from './retry.ts';
 
 type Send = (drafts: readonly EventDraft[], signal: AbortSignal) => Promise<Receipt[]>;
@@ -48,14 +49,14 @@ export class Publishing {
     return before;
   }
 
-  /** Publishes events that a background publisher holds, which it has checked, and given keys. */
-  async held(drafts: readonly EventDraft[], signal: AbortSignal): Promise<void> {
+  /**
+   * Publishes events that a background publisher holds, which it has checked, and given keys.
+   *
+   * @param mayBeStored whether an earlier call may have stored them.
+   */
+  async held(drafts: readonly EventDraft[], signal: AbortSignal, mayBeStored: boolean): Promise<void> {
     const send = drafts.length === 1 ? this.#sendOne : this.#sendBatch;
-    try {
-      await this.#calls.attempt('publish', { signal }, (ended) => send(drafts, ended));
-    } catch (error) {
-      throw this.#explained(error, drafts);
-    }
+    await this.#attempt(drafts, { signal }, send, mayBeStored);
   }
 
   /** Waits for the answers to direct publishes, for up to `timeoutMs`. */
@@ -77,27 +78,59 @@ export class Publishing {
     }
     const channels = keyed.map(({ channel }) => channel);
     const ready = this.#background.of(channels);
-    const publishing = this.#calls.attempt('publish', { ...options, ready }, (signal) => send(keyed, signal));
+    const publishing = this.#attempt(keyed, { ...options, ready }, send);
     this.#pending.add(publishing);
     this.#direct.add(channels, publishing);
     try {
       return await publishing;
-    } catch (error) {
-      throw this.#explained(error, keyed);
     } finally {
       this.#pending.delete(publishing);
     }
   }
 
-  /** Adds the key of a single event, and explains a refused input: its form may be right in the client's version of the contract. */
-  #explained(error: unknown, drafts: readonly EventDraft[]): unknown {
-    if (!(error instanceof CourierError)) return error;
+  /** Makes attempts, and keeps in mind whether one of them may have been stored: a later answer speaks only of its own attempt. */
+  async #attempt(drafts: readonly EventDraft[], options: ReadyCallOptions, send: Send, mayBeAlready = false): Promise<Receipt[]> {
+    let mayBeStored = mayBeAlready;
+    let wasSent: (() => boolean) | undefined;
+    const once = async (signal: AbortSignal) => {
+      const isSent = this.#connection.watch();
+      wasSent = isSent;
+      try {
+        return await send(drafts, signal);
+      } catch (thrown) {
+        const error = courierErrorFrom(thrown);
+        const earlier = mayBeStored;
+        mayBeStored ||= leavesOpen(error) && isSent();
+        wasSent = undefined;
+        throw error.with({ mayBeStored: earlier });
+      }
+    };
+    try {
+      return await this.#calls.attempt('publish', options, once);
+    } catch (error) {
+      if (!(error instanceof CourierError)) throw error;
+      throw this.#explained(error, drafts, mayBeStored || wasSent?.() === true);
+    }
+  }
+
+  /**
+   * Adds the key of a single event, and explains an event that may have been stored, and a refused input: its form may be right in the
+   * client's version of the contract.
+   */
+  #explained(error: CourierError, drafts: readonly EventDraft[], mayBeStored: boolean): CourierError {
     const idempotencyKey = drafts.length === 1 ? drafts[0]?.idempotency_key : undefined;
     const state = this.#connection.state.get();
-    if (error.code !== 'BAD_REQUEST' || state.status !== 'connected' || state.contract.same) return error.with({ idempotencyKey });
-    const { client, gateway } = state.contract;
-    const hint = `mend what \`issues\` names; this client was made from contract ${client}, the gateway from ${gateway}: bring both to one version`;
-    return error.with({ idempotencyKey, hint });
+    let { hint, message } = error;
+    if (error.code === 'BAD_REQUEST' && state.status === 'connected' && !state.contract.same) {
+      const { client, gateway } = state.contract;
+      hint = `mend what \`issues\` names; this client was made from contract ${client}, the gateway from ${gateway}: bring both to one version`;
+    }
+    // Other errors say it already.
+    if (mayBeStored && !error.retryable) {
+      message = `${message} (the event may have been stored: an attempt had no answer)`;
+      hint = `${hint}; publish the event again with the same idempotency key only`;
+    }
+    return error.with({ message, idempotencyKey, mayBeStored, hint });
   }
 }
 

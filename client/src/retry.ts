@@ -99,8 +99,8 @@ export interface AttemptOptions {
  * Repeats `call` until it succeeds, as long as its errors are retryable.
  *
  * @param call makes one attempt; it must hear the signal, and fail with CourierErrors.
- * @throws {CourierError} the error that is not retryable; what the gateway answered last, when the next attempt would be too late;
- * `outOfTime`. Or a signal's reason.
+ * @throws {CourierError} the error that is not retryable; what the gateway answered last, when the next attempt would be too late
+ * and no attempt may have had its effect; `outOfTime`. Or a signal's reason.
  */
 export async function attempt<T>(call: (signal: AbortSignal) => Promise<T>, options: AttemptOptions): Promise<T> {
   const { retry, timeoutMs, giveUp, outOfTime, onRetry } = options;
@@ -119,7 +119,7 @@ export async function attempt<T>(call: (signal: AbortSignal) => Promise<T>, opti
         if (signal.aborted || !(error instanceof CourierError) || !error.retryable) throw error;
         last = error;
         const delayMs = retryDelayMs(error, retry, count);
-        if (performance.now() + delayMs >= deadline) throw error.code === 'UNREACHABLE' ? outOfTime(error) : error;
+        if (performance.now() + delayMs >= deadline) throw error.code === 'UNREACHABLE' || error.mayBeStored ? outOfTime(error) : error;
         if (!giveUp.aborted) onRetry(error);
         await sleep(delayMs, mayWait);
       }

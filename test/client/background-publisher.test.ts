@@ -201,6 +201,67 @@ test('a direct publish that waits for background events is told in time that it 
   expect(gateway.calls).toEqual([[1]]);
 });
 
+test.each([
+  ['the publisher', (publisher: BackgroundPublisher, _client: CourierClient) => publisher.close({ timeoutMs: 0 })],
+  ['the client', (_publisher: BackgroundPublisher, client: CourierClient) => client.close()],
+])('when %s closes, an event on its way is told apart from one that was never sent', async (closed, close) => {
+  const never = Promise.withResolvers<undefined>();
+  await using gateway = await gatewayThat(() => never.promise);
+  await using client = new CourierClient({ url: gateway.url, token: 't', retry: QUICK });
+  const dropped: unknown[] = [];
+  const publisher = new BackgroundPublisher(client, {
+    onError: ({ code, message, mayBeStored }, { data }) =>
+      dropped.push([code, message, mayBeStored, 'bars_processed' in data && data.bars_processed]),
+  });
+  publisher.submit(progress(1));
+  await expect.poll(() => gateway.calls).toEqual([[1]]);
+  publisher.submit(progress(2));
+  await close(publisher, client);
+  await publisher.close();
+  expect(dropped).toEqual([
+    ['CLOSED', `${closed} was closed (the event may have been stored: an attempt had no answer)`, true, 1],
+    ['CLOSED', `${closed} was closed`, false, 2],
+  ]);
+});
+
+test('an event whose answer was lost may have been stored, whatever refuses it later', async () => {
+  const attempts: unknown[] = [];
+  await using gateway = await gatewayThat((published) => {
+    attempts.push(published);
+    return attempts.length === 1 ? { code: 'INTERNAL_SERVER_ERROR' } : { code: 'FORBIDDEN', message: 'not any more' };
+  });
+  await using client = new CourierClient({ url: gateway.url, token: 't', retry: QUICK });
+  const refused: unknown[] = [];
+  await using publisher = new BackgroundPublisher(client, { onError: ({ code, mayBeStored }) => refused.push([code, mayBeStored]) });
+  publisher.submit(progress(1));
+  publisher.submit(progress(2));
+  expect(await publisher.flush()).toBe(true);
+  expect(attempts).toEqual([[1, 2], [1, 2], [1], [2]]);
+  expect(refused).toEqual([
+    ['FORBIDDEN', true],
+    ['FORBIDDEN', true],
+  ]);
+});
+
+test('a batch is refused as a whole while the gateway refuses the client', async () => {
+  await using gateway = await startGateway();
+  await using client = new CourierClient({ url: gateway.url, token: 'no token', retry: QUICK });
+  const token = await gateway.token('cartographe', 'service');
+  const refused: unknown[] = [];
+  await using publisher = new BackgroundPublisher(client, {
+    onError: ({ code, mayBeStored }) => {
+      refused.push([code, mayBeStored]);
+      void client.setToken(token);
+    },
+  });
+  for (const bar of numbers(4)) publisher.submit(progress(bar));
+  expect(await publisher.flush()).toBe(true);
+  expect(refused).toEqual(Array(4).fill(['UNAUTHORIZED', false]));
+  publisher.submit(progress(5));
+  expect(await publisher.flush()).toBe(true);
+  expect(publisher.counts).toEqual({ published: 1, dropped: 0, refused: 4, pending: 0 });
+});
+
 test('an event is stored as it was when it was submitted', async () => {
   await using gateway = await startGateway();
   await using client = new CourierClient({ url: gateway.url, token: await gateway.token('ada', 'admin'), retry: QUICK });

@@ -88,6 +88,33 @@ describe('a cursor in a file', () => {
     expect(id()).not.toBe(before);
   });
 
+  test('keeps what is saved while it closes, and later', async () => {
+    const path = file('position');
+    const cursor = fileCursor(path);
+    await cursor.save('e1-1');
+    await cursor.save('e1-2');
+    const closing = cursor.close();
+    await Promise.all([cursor.save('e1-3'), closing]);
+    expect(cursor.load()).toBe('e1-3');
+    const id = () => statSync(path, { bigint: true }).ino;
+    const closed = id();
+    await cursor.save('e1-4');
+    expect(cursor.load()).toBe('e1-4');
+    expect(id()).not.toBe(closed);
+  });
+
+  test.each([0, Number.POSITIVE_INFINITY])(
+    'takes positions that do not wait for each other, with a sync every %d ms',
+    async (syncEveryMs) => {
+      const path = file('position');
+      const cursor = fileCursor(path, { syncEveryMs });
+      const saved = Array.from({ length: 20 }, (_, seq) => cursor.save(`e1-${seq}`));
+      await Promise.all([...saved, cursor.close(), cursor.save('e1-20'), cursor.close()]);
+      expect(fileCursor(path).load()).toBe('e1-20');
+      expect(readdirSync(join(path, '..'))).toEqual(['position']);
+    },
+  );
+
   test('is made again when somebody removes it', async () => {
     const path = file('position');
     const cursor = fileCursor(path, { syncEveryMs: Number.POSITIVE_INFINITY });

@@ -131,3 +131,22 @@ test('setToken is TIMEOUT where the gateway does not answer, and waits for nothi
   await using idle = new CourierClient({ url: 'http://127.0.0.1:9', token: 't', retry: QUICK });
   await idle.setToken('u', LIMIT);
 });
+
+test('a publish that waits for its answer when the client closes may have been stored', async () => {
+  const arrived = Promise.withResolvers<void>();
+  const never = Promise.withResolvers<undefined>();
+  await using gateway = await gatewayThat(() => {
+    arrived.resolve();
+    return never.promise;
+  });
+  await using client = new CourierClient({ url: gateway.url, token: 't', retry: QUICK });
+  const published = failure(client.publish('backtest.b1', 'backtest.progress', progressOf(), { idempotencyKey: 'k' }));
+  await arrived.promise;
+  await client.close({ timeoutMs: 0 });
+  expect(await published).toMatchObject({
+    code: 'CLOSED',
+    message: expect.stringMatching(/^the client was closed .*may have been stored/),
+    mayBeStored: true,
+    idempotencyKey: 'k',
+  });
+});

@@ -166,7 +166,7 @@ async function iterateHistory(client: CourierClient, vector: HistoryVector): Pro
 }
 
 function errorOf({ code, message = '', ...rest }: Failure): object {
-  const { issues, retry_after_ms: retryAfterMs, retryable, idempotency_key: idempotencyKey } = rest;
+  const { issues, retry_after_ms: retryAfterMs, retryable, idempotency_key: idempotencyKey, may_be_stored: mayBeStored } = rest;
   return {
     code,
     message: expect.stringContaining(message),
@@ -174,6 +174,7 @@ function errorOf({ code, message = '', ...rest }: Failure): object {
     ...(retryAfterMs && { retryAfterMs }),
     ...(retryable !== undefined && { retryable }),
     ...(idempotencyKey && { idempotencyKey }),
+    ...(mayBeStored !== undefined && { mayBeStored }),
   };
 }
 

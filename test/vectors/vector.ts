@@ -41,6 +41,7 @@ export interface Failure {
   retry_after_ms?: number;
   retryable?: boolean;
   idempotency_key?: string;
+  may_be_stored?: boolean;
 }
 
 export type OnGap = 'continue' | 'fail' | 'collect';

@@ -5,6 +5,9 @@
  * a temporary file, which is synced to the disk and then renamed over the file. In between it is written over the one in the file,
  * which has the same length, so that the file holds a whole position at any moment: after a crash of the process the last one,
  * after a crash of the machine that of the last sync or a later one.
+ *
+ * There is one writer. A sync begins when the one before has ended, and takes the newest position then; while one is under way,
+ * nothing is written over the file, as the rename would put an older position in its place.
  */
 import { accessSync, closeSync, constants, mkdirSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
@@ -22,7 +25,7 @@ export interface FileCursorOptions {
 /** A cursor in a file. Each subscription needs a file of its own, as two would overwrite each other's position. */
 export interface FileCursor extends Cursor, AsyncDisposable {
   load(): string | null;
-  /** Syncs the last position. */
+  /** Syncs the last position. Each position that is saved later is synced too. */
   close(): Promise<void>;
 }
 
@@ -49,8 +52,11 @@ class PositionFile implements FileCursor {
   readonly #path: string;
   readonly #syncEveryMs: number;
   #syncedAt = Number.NEGATIVE_INFINITY;
-  /** The position that is written and not synced. */
+  /** The newest position, while it is not synced. */
   #unsynced: string | undefined;
+  /** The last of the syncs that are under way. It does not reject. */
+  #syncing: Promise<void> | undefined;
+  #isClosed = false;
 
   constructor(path: string, syncEveryMs: number) {
     this.#path = path;
@@ -78,18 +84,20 @@ class PositionFile implements FileCursor {
 
   save(position: string): void | Promise<void> {
     this.#unsynced = position;
-    if (performance.now() - this.#syncedAt >= this.#syncEveryMs) return this.#sync(position);
+    const isDue = this.#isClosed || performance.now() - this.#syncedAt >= this.#syncEveryMs;
+    if (isDue || this.#syncing !== undefined) return this.#sync();
     try {
       this.#overwrite(position);
     } catch (cause) {
       // Somebody has removed the file.
-      if (isMissing(cause)) return this.#sync(position);
+      if (isMissing(cause)) return this.#sync();
       throw cursorUnavailable(this.#path, cause);
     }
   }
 
   async close(): Promise<void> {
-    if (this.#unsynced !== undefined) await this.#sync(this.#unsynced);
+    this.#isClosed = true;
+    await this.#sync();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -106,7 +114,21 @@ class PositionFile implements FileCursor {
     }
   }
 
-  async #sync(position: string): Promise<void> {
+  /** Resolves once the newest position is synced. */
+  async #sync(): Promise<void> {
+    const synced = (this.#syncing ?? Promise.resolve()).then(() => this.#syncNewest());
+    const syncing = synced.catch(() => undefined);
+    this.#syncing = syncing;
+    try {
+      await synced;
+    } finally {
+      if (this.#syncing === syncing) this.#syncing = undefined;
+    }
+  }
+
+  async #syncNewest(): Promise<void> {
+    const position = this.#unsynced;
+    if (position === undefined) return;
     const folder = dirname(this.#path);
     const temporary = join(folder, `.${basename(this.#path)}.tmp`);
     try {
