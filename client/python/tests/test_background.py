@@ -183,6 +183,32 @@ def test_events_submitted_after_closing_are_counted() -> None:
     assert counters(background) == {"submitted": 2, "dropped": 2}
 
 
+def test_every_event_that_is_lost_with_its_event_loop_is_told() -> None:
+    told: Told = []
+
+    async def main() -> BackgroundPublisher:
+        client = CourierClient("http://127.0.0.1:1", token="t1")
+        background = BackgroundPublisher(
+            client, on_error=lambda error, event: told.append((type(error), event.data["bars_processed"]))
+        )
+        # The event loop ends before the publisher has done anything.
+        background.submit_event(progress("lost", 1))
+        return background
+
+    background = asyncio.run(main())
+    assert told == [(ClosedError, 1)]
+
+    async def submit() -> None:
+        background.submit_event(progress("lost", 2))
+        assert await background.flush()
+        await background.aclose()
+
+    asyncio.run(submit())
+    background.submit_event(progress("lost", 3))
+    assert told == [(ClosedError, 1), (ClosedError, 2), (ClosedError, 3)]
+    assert counters(background) == {"submitted": 3, "dropped": 3}
+
+
 async def test_closing_leaves_no_task_or_thread(gateway: Gateway) -> None:
     tasks, threads = asyncio.all_tasks(), threading.active_count()
     async with publisher(gateway.url, gateway.token()) as background:
@@ -233,6 +259,28 @@ async def test_a_refused_event_takes_no_other_with_it(gateway: Gateway) -> None:
         assert counters(background) == {"submitted": 600, "published": 595, "refused": 5}
     assert told == sorted(wrong)
     assert await numbers_on(gateway, "backtest.wrong") == [number for number in range(600) if number not in wrong]
+
+
+async def test_a_refused_batch_is_neither_dropped_nor_makes_the_queue_longer(gateway: Gateway) -> None:
+    told: list[int] = []
+    async with publisher(
+        gateway.url, gateway.token(), max_events=2, on_error=lambda _, event: told.append(event.data["bars_processed"])
+    ) as background:
+
+        def submit(*numbers: int) -> None:
+            for number in numbers:
+                data = {"backtest_id": "full", "progress": 2 if number == 0 else 0.5, "bars_processed": number}
+                background.submit_event(EventDraft("backtest.full", "backtest.progress", data))
+
+        submit(0, 1)
+        # The worker takes both, and is told below that they were refused together.
+        await asyncio.sleep(0)
+        submit(2, 3)
+        await until(lambda: background.refused == 1)
+        assert await background.flush(10)
+        assert counters(background) == {"submitted": 4, "published": 3, "refused": 1}
+    assert told == [0]
+    assert await numbers_on(gateway, "backtest.full") == [1, 2, 3]
 
 
 async def test_a_batch_beyond_a_limit_is_sent_in_parts(gateway: Gateway) -> None:
