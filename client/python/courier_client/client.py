@@ -99,8 +99,8 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
     async def aclose(self, timeout: float | None = 5.0) -> None:
         """Ends the subscriptions, waits for the running calls, and closes the connections.
 
-        Calls that take longer than `timeout` seconds more raise ClosedError. Those of another event loop raise it with
-        their next attempt.
+        All together takes `timeout` seconds, and up to one more to cut off what is left: a call raises ClosedError, and
+        a cursor is not waited for. Calls of another event loop raise it with their next attempt.
         """
         limit = seconds("timeout", timeout)
         self._closed = True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -129,6 +128,29 @@ async def test_a_subscription_that_waits_ends(gateway: Gateway) -> None:
     assert got == []
 
 
+async def test_cursors_that_hang_are_cut_off_together(gateway: Gateway, caplog: pytest.LogCaptureFixture) -> None:
+    class Hanging:
+        def load(self) -> None:
+            return None
+
+        def save(self, position: str, /) -> None:
+            pass
+
+        async def flush(self) -> None:
+            await asyncio.Event().wait()
+
+    client = CourierClient(gateway.url, token=gateway.token())
+    subscriptions = [client.subscribe("backtest.hanging", cursor=Hanging()) for _ in range(3)]
+    for subscription in subscriptions:
+        await subscription.__aenter__()
+    tasks = asyncio.all_tasks()
+    await asyncio.wait_for(client.aclose(timeout=0.05), 5)
+    assert {subscription.state for subscription in subscriptions} == {SubscriptionState.CLOSED}
+    assert caplog.text.count("cut off") == 3
+    # The connections have ended too.
+    await until(lambda: asyncio.all_tasks() < tasks)
+
+
 async def test_a_subscription_that_never_reached_the_gateway_ends() -> None:
     client = CourierClient(f"http://127.0.0.1:{free_port()}", token="t1", retry=FAST)
     subscription = client.subscribe("backtest.closing")
@@ -182,21 +204,13 @@ async def test_a_synchronous_client_waits_for_the_answer_of_another_thread() -> 
         assert (await publishing).id == "e1-1"
 
 
-def test_a_synchronous_client_that_waits_for_another_attempt_ends_at_once(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_synchronous_client_that_waits_for_another_attempt_ends_at_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     caplog.set_level("INFO", "courier_client")
     client = SyncCourierClient(f"http://127.0.0.1:{free_port()}", token="t1", timeout=None)
-    failed: list[Exception] = []
-
-    def publish() -> None:
-        try:
-            client.publish_event(DRAFT)
-        except ClosedError as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=publish)
-    thread.start()
-    while "trying again" not in caplog.text:
-        time.sleep(0.005)
-    client.close()
-    thread.join(2)
-    assert len(failed) == 1
+    publishing = asyncio.ensure_future(asyncio.to_thread(client.publish_event, DRAFT))
+    await until(lambda: "trying again" in caplog.text)
+    await asyncio.to_thread(client.close)
+    with pytest.raises(ClosedError):
+        await asyncio.wait_for(publishing, 2)
