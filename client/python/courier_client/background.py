@@ -128,6 +128,8 @@ class BackgroundPublisher(Generic[SubmitT]):
         self._queue: deque[_Waiting] = deque()
         self._taken: deque[_Waiting] = deque()
         """Events that were taken from the queue, to be published: none of them is dropped for a new one."""
+        self._may_be_stored = False
+        """Whether an attempt may have stored those: a later one that is refused does not say."""
         self._handed_over: deque[Callable[[], None]] = deque()
         """What other threads have submitted, for the event loop to take."""
         self._batch_events = MAX_BATCH_EVENTS
@@ -286,9 +288,10 @@ class BackgroundPublisher(Generic[SubmitT]):
         self._settled.set()
 
     def _drop_all(self) -> None:
-        for events in (self._taken, self._queue):
-            for waiting in _each(events):
-                self._drop(waiting.event, _never_stored())
+        for waiting in _each(self._taken):
+            self._drop(waiting.event, _never_stored(may_be_stored=True))
+        for waiting in _each(self._queue):
+            self._drop(waiting.event, _never_stored())
         self._take_over()
 
     def _enqueue(self, event: Outgoing) -> None:
@@ -364,6 +367,7 @@ class BackgroundPublisher(Generic[SubmitT]):
 
     def _take(self) -> None:
         """Takes the next events that wait for nothing, and that fit into one call."""
+        self._may_be_stored = False
         size = BATCH_FRAME_BYTES
         while self._queue and len(self._taken) < self._batch_events and self._queue[0].is_next:
             size += self._queue[0].size
@@ -383,13 +387,16 @@ class BackgroundPublisher(Generic[SubmitT]):
     async def _attempt(self, batch: Sequence[_Waiting]) -> CourierError | None:
         """Publishes the events once. Returns the error when the same publish may succeed later."""
         try:
-            await self._client.publish_submitted([waiting.event for waiting in batch])
+            events = [waiting.event for waiting in batch]
+            await self._client.publish_submitted(events, may_be_stored=self._may_be_stored)
         except ClosedError as error:
             for waiting in self._settle(batch):
                 self._drop(waiting.event, error)
         except Exception as error:  # noqa: BLE001 (one event's error must not end the worker)
-            if isinstance(error, CourierError) and error.retryable:
-                return error
+            if isinstance(error, CourierError):
+                self._may_be_stored = error.may_be_stored
+                if error.retryable:
+                    return error
             self._refused_together(batch, error)
         else:
             self._published += len(batch)
@@ -415,8 +422,9 @@ def _each(things: deque[T]) -> Iterator[T]:
         yield thing
 
 
-def _never_stored() -> ClosedError:
-    return ClosedError("CLOSED", "the publisher was closed, or its event loop has ended, before it was stored")
+def _never_stored(*, may_be_stored: bool = False) -> ClosedError:
+    message = "the publisher was closed, or its event loop has ended"
+    return ClosedError("CLOSED", message, may_be_stored=may_be_stored)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

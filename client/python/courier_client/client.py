@@ -130,11 +130,14 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
         """For the background publishers of this client: the order of its channels in the running event loop."""
         return self._here().order
 
-    async def publish_submitted(self, events: Sequence[Outgoing]) -> list[Receipt]:
-        """For the background publishers of this client, which keep the order themselves: as `publish_batch`."""
+    async def publish_submitted(self, events: Sequence[Outgoing], *, may_be_stored: bool) -> list[Receipt]:
+        """For the background publishers of this client, which keep the order themselves: as `publish_batch`.
+
+        `may_be_stored` says whether an earlier call may have stored the events.
+        """
         if len(events) == 1:
-            return [await self._send(self._gateway.publish(events[0]))]
-        return await self._send(self._gateway.publish_batch(events))
+            return [await self._send(self._gateway.publish(events[0]), may_be_stored=may_be_stored)]
+        return await self._send(self._gateway.publish_batch(events), may_be_stored=may_be_stored)
 
     def after_fork(self) -> None:
         """Is called in a child process, which has connections of its own."""
@@ -321,12 +324,17 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
             return await self._send(call, timeout, earlier)
 
     async def _send(
-        self, call: Call[ResultT], timeout: float | None = CLIENT_TIMEOUT, earlier: Collection[Place] = ()
+        self,
+        call: Call[ResultT],
+        timeout: float | None = CLIENT_TIMEOUT,
+        earlier: Collection[Place] = (),
+        *,
+        may_be_stored: bool = False,
     ) -> ResultT:
         """Makes attempts until the gateway answers, or the time is over. Returns the result of the call."""
         with call.adding_key():
             here = self._here()
-            attempts = self._gateway.attempts(call, timeout)
+            attempts = self._gateway.attempts(call, timeout, may_be_stored=may_be_stored)
             request = here.http.build_request(call.method, call.url, content=call.body, headers=call.headers)
             request.stream = _Body(call.body or b"", attempts)
             with here.running(attempts.remaining):
@@ -341,6 +349,7 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
             try:
                 token = await here.tokens.get()
                 try:
+                    attempts.begin()
                     return await self._attempt(here, request, token)
                 except UnauthorizedError:
                     # One other token is tried. When the gateway refuses that too, it would refuse a third.
@@ -374,7 +383,7 @@ class _Body(httpx.AsyncByteStream):
         self._attempts = attempts
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        self._attempts.sent = True
+        self._attempts.sending()
         if self._content:
             yield self._content
 
