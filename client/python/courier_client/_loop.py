@@ -41,6 +41,7 @@ class LoopConnections:
         self.closing = asyncio.Event()
         """Set when the client is being closed: no call begins another attempt."""
         self._running: set[anyio.CancelScope] = set()
+        self._interrupted_by_closing: set[anyio.CancelScope] = set()
         self._idle = asyncio.Event()
         self._on_closed = on_closed
         self.http = httpx.AsyncClient(
@@ -67,13 +68,30 @@ class LoopConnections:
                 if not self._running:
                     self._idle.set()
 
+    @contextmanager
+    def until_closing(self) -> Iterator[None]:
+        """Surrounds what a call waits for before an attempt. It ends at once when the client is closed."""
+        with anyio.CancelScope() as scope:
+            self._interrupted_by_closing.add(scope)
+            if self.closing.is_set():
+                scope.cancel()
+            try:
+                yield
+            finally:
+                self._interrupted_by_closing.discard(scope)
+
+    def _begin_closing(self) -> None:
+        self.closing.set()
+        for scope in self._interrupted_by_closing:
+            scope.cancel()
+
     async def close(self, timeout: float) -> None:
         """Ends the subscriptions, waits for the running calls, cuts off all after `timeout` seconds, and disconnects.
 
         Raises what a cursor raises.
         """
         deadline = time.monotonic() + timeout
-        self.closing.set()
+        self._begin_closing()
         try:
             failure = await self._close_subscriptions(timeout)
             with anyio.move_on_after(max(0.0, deadline - time.monotonic())):
@@ -108,7 +126,7 @@ class LoopConnections:
         try:
             yield
         finally:
-            self.closing.set()
+            self._begin_closing()
             self._on_closed()
             with anyio.CancelScope(shield=True):
                 try:

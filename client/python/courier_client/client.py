@@ -337,11 +337,18 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
             attempts = self._gateway.attempts(call, timeout, may_be_stored=may_be_stored)
             request = here.http.build_request(call.method, call.url, content=call.body, headers=call.headers)
             request.stream = _Body(call.body or b"", attempts)
+            held_back = bool(earlier)
             with here.running(attempts.remaining):
-                if earlier:
-                    await asyncio.wait(earlier)
+                if held_back:
+                    with here.until_closing():
+                        await asyncio.wait(earlier)
+                    if here.closing.is_set():
+                        raise attempts.closed()
+                    held_back = False
                 return call.read(await self._attempt_until_answered(here, request, attempts))
-            raise attempts.closed() if here.closing.is_set() else attempts.out_of_time()
+            if here.closing.is_set():
+                raise attempts.closed()
+            raise attempts.held_back() if held_back else attempts.out_of_time()
 
     async def _attempt_until_answered(self, here: LoopConnections, request: httpx.Request, attempts: Attempts) -> Any:
         renewed = False
@@ -358,8 +365,8 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
                     renewed = True
             except CourierError as error:
                 delay = attempts.delay_after(error)
-                with anyio.move_on_after(delay):
-                    await here.closing.wait()
+                with here.until_closing():
+                    await anyio.sleep(delay)
                 if here.closing.is_set():
                     raise attempts.closed() from error
 

@@ -116,6 +116,11 @@ class Attempts:
         message = f"{self._what}: {self._base_url} was not reached within {self._timeout:g} s{why}"
         return error_of("UNREACHABLE", message)
 
+    def held_back(self) -> CourierError:
+        """The error for a call whose time was over before its first attempt."""
+        why = "as earlier events of a background publisher wait"
+        return error_of("UNREACHABLE", f"{self._what}: not sent within {self._timeout:g} s, {why}")
+
     def closed(self) -> ClosedError:
         """The error for a call that the end of the client has cut off."""
         message = "the client was closed"

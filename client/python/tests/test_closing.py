@@ -97,6 +97,28 @@ async def test_a_call_that_waits_for_another_attempt_ends_at_once(
         await call
 
 
+async def test_a_call_that_fails_while_the_client_closes_is_not_repeated() -> None:
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await answer.wait()
+        writer.write(b"HTTP/1.1 503 Busy\r\nRetry-After: 3600\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+
+    async with tcp_server(serve) as address:
+        client = CourierClient(address, token="t1", timeout=None)
+        call = asyncio.ensure_future(client.history("backtest.b1"))
+        await asked.wait()
+        closing = asyncio.ensure_future(client.aclose(timeout=None))
+        await asyncio.sleep(0)
+        answer.set()
+        await asyncio.wait_for(closing, 5)
+        with pytest.raises(ClosedError):
+            await call
+
+
 async def test_closing_waits_for_the_answer_to_a_publish() -> None:
     server = SlowServer()
     async with server.listening() as address:

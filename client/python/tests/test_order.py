@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from courier_client import BackgroundPublisher, CourierClient, EventDraft, UnreachableError, events
+from courier_client import BackgroundPublisher, ClosedError, CourierClient, EventDraft, UnreachableError, events
 from servers import tcp_server
 from waiting import until
 
@@ -65,8 +65,29 @@ async def test_a_publish_waits_for_the_events_of_every_publisher() -> None:
         two.submit_event(progress(1))
         publishing = asyncio.ensure_future(client.publish_event(progress(2)))
         assert await two.flush()
-        with pytest.raises(UnreachableError):
+        with pytest.raises(UnreachableError, match=r"not sent within 0\.05 s, as earlier events .* wait"):
             await client.publish_event(progress(3), timeout=0.05)
         server.release.set()
         await publishing
     assert server.stored == [1, HELD, 2]
+
+
+async def test_closing_ends_a_publish_that_waits_for_earlier_events() -> None:
+    server = HoldingServer()
+    async with server.listening() as address:
+        client = CourierClient(address, token="t1")
+        background = BackgroundPublisher(client)
+        background.submit_event(progress(HELD))
+        await until(lambda: server.asked == [HELD])
+        publishing = asyncio.ensure_future(client.publish_event(progress(1)))
+        await asyncio.sleep(0)
+        closing = asyncio.ensure_future(client.aclose(timeout=None))
+        # The client still waits for the answer to the event that was submitted.
+        with pytest.raises(ClosedError, match=r"^the client was closed \("):
+            await asyncio.wait_for(publishing, 5)
+        assert not closing.done()
+        server.release.set()
+        await closing
+        assert await background.flush()
+        await background.aclose()
+    assert server.stored == [HELD]
