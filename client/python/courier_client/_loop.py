@@ -91,6 +91,7 @@ class LoopConnections:
         Raises what a cursor raises.
         """
         deadline = time.monotonic() + timeout
+        failure: BaseException | None = None
         self._begin_closing()
         try:
             failure = await self._close_subscriptions(timeout)
@@ -126,6 +127,7 @@ class LoopConnections:
         try:
             yield
         finally:
+            failure: BaseException | None = None
             self._begin_closing()
             self._on_closed()
             with anyio.CancelScope(shield=True):
