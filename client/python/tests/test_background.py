@@ -262,25 +262,29 @@ async def test_a_refused_event_takes_no_other_with_it(gateway: Gateway) -> None:
 
 
 async def test_a_refused_batch_is_neither_dropped_nor_makes_the_queue_longer(gateway: Gateway) -> None:
-    told: list[int] = []
-    async with publisher(
-        gateway.url, gateway.token(), max_events=2, on_error=lambda _, event: told.append(event.data["bars_processed"])
-    ) as background:
+    told: list[tuple[str, int]] = []
 
-        def submit(*numbers: int) -> None:
-            for number in numbers:
-                data = {"backtest_id": "full", "progress": 2 if number == 0 else 0.5, "bars_processed": number}
-                background.submit_event(EventDraft("backtest.full", "backtest.progress", data))
+    def submit(*numbers: int) -> None:
+        for number in numbers:
+            data = {"backtest_id": "bound", "progress": 2 if number == 0 else 0.5, "bars_processed": number}
+            background.submit_event(EventDraft("backtest.bound", "backtest.progress", data))
 
+    def on_error(error: Exception, event: EventDraft[Any]) -> None:
+        told.append((type(error).__name__, event.data["bars_processed"]))
+        if isinstance(error, InvalidInputError):
+            # The first of the batch was refused, the second is still to be published, and the queue is full.
+            submit(4)
+
+    async with publisher(gateway.url, gateway.token(), max_events=2, on_error=on_error) as background:
         submit(0, 1)
-        # The worker takes both, and is told below that they were refused together.
+        # The publisher takes both for one batch.
         await asyncio.sleep(0)
         submit(2, 3)
         await until(lambda: background.refused == 1)
         assert await background.flush(10)
-        assert counters(background) == {"submitted": 4, "published": 3, "refused": 1}
-    assert told == [0]
-    assert await numbers_on(gateway, "backtest.full") == [1, 2, 3]
+        assert counters(background) == {"submitted": 5, "published": 3, "dropped": 1, "refused": 1}
+    assert told == [("InvalidInputError", 0), ("QueueFullError", 2)]
+    assert await numbers_on(gateway, "backtest.bound") == [1, 3, 4]
 
 
 async def test_a_batch_beyond_a_limit_is_sent_in_parts(gateway: Gateway) -> None:
