@@ -19,8 +19,10 @@ from courier_client import (
     ClosedError,
     CourierClient,
     EventDraft,
+    ForbiddenError,
     InvalidInputError,
     QueueFullError,
+    SyncCourierClient,
     UnauthorizedError,
     UnreachableError,
     events,
@@ -285,6 +287,40 @@ async def test_a_refused_batch_is_neither_dropped_nor_makes_the_queue_longer(gat
         assert counters(background) == {"submitted": 5, "published": 3, "dropped": 1, "refused": 1}
     assert told == [("InvalidInputError", 0), ("QueueFullError", 2)]
     assert await numbers_on(gateway, "backtest.bound") == [1, 3, 4]
+
+
+@pytest.mark.parametrize("how", ["background", "synchronous"])
+async def test_a_refusal_after_a_lost_answer_says_that_the_event_may_be_stored(how: str) -> None:
+    answers = iter(
+        (
+            b"",
+            # Longer than the call takes: the publisher makes another call.
+            b"HTTP/1.1 503 Busy\r\nRetry-After: 60\r\nContent-Length: 0\r\n\r\n" if how == "background" else b"",
+            b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
+        )
+    )
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(next(answers))
+        await writer.drain()
+
+    told: list[Exception] = []
+    async with tcp_server(serve) as address:
+        if how == "background":
+            async with publisher(address, "t1", on_error=lambda error, _: told.append(error)) as background:
+                background.submit_event(progress("unknown", 1))
+                assert await background.flush(10)
+        else:
+            with SyncCourierClient(address, token="t1", retry=FAST) as client:
+                try:
+                    await asyncio.to_thread(client.publish_event, progress("unknown", 1))
+                except ForbiddenError as error:
+                    told.append(error)
+    (refusal,) = told
+    assert isinstance(refusal, ForbiddenError)
+    assert refusal.may_be_stored
+    assert "may have been stored" in refusal.message
 
 
 async def test_a_batch_beyond_a_limit_is_sent_in_parts(gateway: Gateway) -> None:
