@@ -117,7 +117,8 @@ def _proxy_error(status: int, headers: Mapping[str, str], details: dict[str, Any
     """The error of an answer without Courier's code. A proxy gave it, or another server."""
     message = f"something that is no Courier gateway answered {status}"
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return error_of("SERVICE_UNAVAILABLE", message, **details)
+        # A proxy may have passed the request on.
+        return error_of("SERVICE_UNAVAILABLE", message, may_be_stored=True, **details)
     code = _CODE_OF_STATUS.get(status)
     if code is not None:
         return error_of(code, message, **details)

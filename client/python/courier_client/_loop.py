@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -17,8 +19,15 @@ if TYPE_CHECKING:
     from ._gateway import Gateway
     from .subscription import Subscription
 
+logger = logging.getLogger("courier_client")
+
 MAX_REQUESTS = 100
 """Requests at a time: as many as HTTPX keeps connections. Requests that wait inside HTTPX slow each other down."""
+
+END_SECONDS = 5.0
+"""How long the subscriptions may take to end with their event loop."""
+CUT_OFF_SECONDS = 1.0
+"""How long a subscription that was cut off may take to end."""
 
 
 class LoopConnections:
@@ -32,6 +41,7 @@ class LoopConnections:
         self.closing = asyncio.Event()
         """Set when the client is being closed: no call begins another attempt."""
         self._running: set[anyio.CancelScope] = set()
+        self._interrupted_by_closing: set[anyio.CancelScope] = set()
         self._idle = asyncio.Event()
         self._on_closed = on_closed
         self.http = httpx.AsyncClient(
@@ -58,31 +68,55 @@ class LoopConnections:
                 if not self._running:
                     self._idle.set()
 
+    @contextmanager
+    def until_closing(self) -> Iterator[None]:
+        """Surrounds what a call waits for before an attempt. It ends at once when the client is closed."""
+        with anyio.CancelScope() as scope:
+            self._interrupted_by_closing.add(scope)
+            if self.closing.is_set():
+                scope.cancel()
+            try:
+                yield
+            finally:
+                self._interrupted_by_closing.discard(scope)
+
+    def _begin_closing(self) -> None:
+        self.closing.set()
+        for scope in self._interrupted_by_closing:
+            scope.cancel()
+
     async def close(self, timeout: float) -> None:
-        """Ends the subscriptions, waits for the running calls, cuts them off after `timeout` seconds, and disconnects.
+        """Ends the subscriptions, waits for the running calls, cuts off all after `timeout` seconds, and disconnects.
 
         Raises what a cursor raises.
         """
-        self.closing.set()
+        deadline = time.monotonic() + timeout
+        failure: BaseException | None = None
+        self._begin_closing()
         try:
-            await self._close_subscriptions()
-            with anyio.move_on_after(timeout):
+            failure = await self._close_subscriptions(timeout)
+            with anyio.move_on_after(max(0.0, deadline - time.monotonic())):
                 await self._calls_ended()
             for scope in [*self._running]:
                 scope.cancel()
             await self._calls_ended()
         finally:
             await self._keeper.aclose()
-
-    async def _close_subscriptions(self) -> None:
-        failure: Exception | None = None
-        for subscription in [*self.subscriptions]:
-            try:
-                await subscription.aclose()
-            except Exception as error:  # noqa: BLE001 (a cursor that fails must not keep the others open)
-                failure = failure or error
         if failure is not None:
             raise failure
+
+    async def _close_subscriptions(self, timeout: float) -> BaseException | None:
+        """Closes them together, and cuts off what takes longer than `timeout` seconds. Returns what a cursor raised."""
+        if not self.subscriptions:
+            return None
+        closing = [asyncio.ensure_future(subscription.aclose()) for subscription in [*self.subscriptions]]
+        await asyncio.wait(closing, timeout=_limit(timeout))
+        for ending in closing:
+            if ending.cancel():
+                logger.warning("a subscription was cut off before its cursor was done: events may come again")
+        closed, _ = await asyncio.wait(closing, timeout=CUT_OFF_SECONDS)
+        failures = [ending.exception() for ending in closing if ending in closed and not ending.cancelled()]
+        return next((failure for failure in failures if failure is not None), None)
 
     async def _calls_ended(self) -> None:
         while self._running:
@@ -93,13 +127,16 @@ class LoopConnections:
         try:
             yield
         finally:
-            self.closing.set()
+            failure: BaseException | None = None
+            self._begin_closing()
             self._on_closed()
             with anyio.CancelScope(shield=True):
                 try:
-                    await self._close_subscriptions()
+                    failure = await self._close_subscriptions(END_SECONDS)
                 finally:
                     await self.http.aclose()
+            if failure is not None:
+                raise failure
 
 
 def _limit(seconds: float) -> float | None:

@@ -19,32 +19,39 @@ class ChannelOrder:
 
     def __init__(self) -> None:
         self._publishing: dict[str, set[Place]] = {}
-        self._submitted: dict[str, Place] = {}
+        # All of a channel, not its last one only: several publishers may have one, and the last may be settled first.
+        self._submitted: dict[str, set[Place]] = {}
 
     @contextmanager
-    def publishing(self, channels: Iterable[str]) -> Iterator[list[Place]]:
+    def publishing(self, channels: Iterable[str]) -> Iterator[set[Place]]:
         """Surrounds a publish. Gives the places that it must wait for."""
         place: Place = asyncio.get_running_loop().create_future()
-        earlier = [self._submitted[channel] for channel in channels if channel in self._submitted]
+        earlier = {other for channel in channels for other in self._submitted.get(channel, ())}
         for channel in channels:
-            self._publishing.setdefault(channel, set()).add(place)
+            _add(self._publishing, channel, place)
         try:
             yield earlier
         finally:
             place.set_result(None)
             for channel in channels:
-                self._publishing[channel].discard(place)
-                if not self._publishing[channel]:
-                    del self._publishing[channel]
+                _remove(self._publishing, channel, place)
 
     def submit(self, channel: str, place: Place) -> tuple[Place, ...]:
         """Takes the place of a submitted event. Returns the places that the event must wait for."""
-        self._submitted[channel] = place
+        _add(self._submitted, channel, place)
         return tuple(self._publishing.get(channel, ()))
 
     def settle(self, channel: str, place: Place) -> None:
         """Gives up the place: the event is stored, or never will be."""
-        if not place.done():
-            place.set_result(None)
-        if self._submitted.get(channel) is place:
-            del self._submitted[channel]
+        place.set_result(None)
+        _remove(self._submitted, channel, place)
+
+
+def _add(places: dict[str, set[Place]], channel: str, place: Place) -> None:
+    places.setdefault(channel, set()).add(place)
+
+
+def _remove(places: dict[str, set[Place]], channel: str, place: Place) -> None:
+    places[channel].discard(place)
+    if not places[channel]:
+        del places[channel]

@@ -9,9 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import partial
+from itertools import islice
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Generic, Literal
 
@@ -49,6 +52,7 @@ OnError = Callable[[Exception, EventDraft[Any]], object]
 
 
 SubmitT = TypeVar("SubmitT", default=Submit)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,8 @@ class BackgroundPublisher(Generic[SubmitT]):
             client: Publishes the events. The publisher does not close it.
             max_events: The most events that may wait; 1 or more.
             when_full: Which event to drop when `max_events` wait: the oldest, or the new one.
-            on_error: Called, in the event loop, for every event that will not be stored.
+            on_error: Called for every event that will not be stored: in the event loop, or in the thread that
+                submits where that loop has ended.
             retry: The delays before events are published again; `Backoff()` by default. Each publish
                 takes up to the client's `timeout`.
 
@@ -114,26 +119,44 @@ class BackgroundPublisher(Generic[SubmitT]):
         self._on_error = on_error
         self._retry = retry or Backoff()
         self._closed = False
+        self._empty()
         self._begin(asyncio.get_running_loop())
         watch_forks(self)
 
-    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _empty(self) -> None:
+        """Begins with nothing, and in no event loop yet."""
         self._queue: deque[_Waiting] = deque()
+        self._taken: deque[_Waiting] = deque()
+        """Events that were taken from the queue, to be published: none of them is dropped for a new one."""
+        self._may_be_stored = False
+        """Whether an attempt may have stored those: a later one that is refused does not say."""
+        self._handed_over: deque[Callable[[], None]] = deque()
+        """What other threads have submitted, for the event loop to take."""
         self._batch_events = MAX_BATCH_EVENTS
         """Events of the next batch, at most: fewer after one was refused, and more again after one was stored."""
         self._overflowing = False
         self._submitted = self._published = self._dropped = self._refused = 0
-        self._loop: asyncio.AbstractEventLoop | None = loop
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._worker: asyncio.Task[None] | None = None
+        self._ended = True
+        """Whether nobody publishes: the event loop has ended, or there is none yet."""
+
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Raises ClosedError when the client was closed."""
         self._order = self._client.order()
         self._filled = asyncio.Event()
         self._settled = asyncio.Event()
         self._settled.set()
+        self._loop = loop
+        self._ended = False
         self._worker = loop.create_task(self._work(), name="courier-background-publisher")
+        # A task that is cancelled before its first step executes nothing, no `finally` either.
+        self._worker.add_done_callback(self._end)
 
     def after_fork(self) -> None:
         """Is called in a child process, which has an event loop of its own."""
-        leave_to_parent(self._loop, self._worker, self._queue)
-        self._loop = None
+        leave_to_parent(self._loop, self._worker, self._queue, self._taken)
+        self._empty()
 
     @property
     def submitted(self) -> int:
@@ -200,14 +223,16 @@ class BackgroundPublisher(Generic[SubmitT]):
             timestamp = event.timestamp or datetime.now(timezone.utc)
             complete = self._client.outgoing(replace(event, timestamp=timestamp))
         except Exception as error:  # noqa: BLE001 (submitting never raises)
-            self._in_loop(self._refuse_at_once, event, error)
+            self._in_loop(partial(self._refuse_at_once, event, error))
         else:
-            self._in_loop(self._enqueue, complete)
+            self._in_loop(partial(self._enqueue, complete))
 
     async def flush(self, timeout: float | None = 5.0) -> bool:
         """Waits until no event is pending. Returns False when that takes longer than `timeout` seconds."""
         limit = seconds("timeout", timeout)
         self._adopt(asyncio.get_running_loop())
+        if self._ended:
+            return True
         with anyio.move_on_after(limit):
             await self._settled.wait()
         return self._settled.is_set()
@@ -217,7 +242,7 @@ class BackgroundPublisher(Generic[SubmitT]):
         limit = seconds("timeout", timeout)
         self._closed = True
         await self.flush(limit)
-        while not self._worker.done():
+        while self._worker is not None and not self._worker.done():
             # On Python 3.10 a timeout that expires at the same moment swallows the cancellation: cancel again.
             self._worker.cancel()
             await asyncio.wait([self._worker], timeout=0.1)
@@ -226,33 +251,53 @@ class BackgroundPublisher(Generic[SubmitT]):
     """The same: `aclose` is its name for `contextlib.aclosing`."""
 
     def _adopt(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._loop is None:
-            self._begin(loop)
+        """Begins in the first event loop of a child process, unless the client or the publisher is closed."""
+        if self._loop is None and not self._closed:
+            with suppress(ClosedError):
+                self._begin(loop)
 
-    def _in_loop(self, call: Callable[..., None], *arguments: Any) -> None:
-        """Calls a function in the event loop: now, or soon when this is another thread."""
+    def _in_loop(self, step: Callable[[], None]) -> None:
+        """Calls a function in the event loop: now, or soon when this is another thread. Here when it has ended."""
         running = _running_loop()
         if running is not None:
             self._adopt(running)
-        if running is self._loop and running is not None:
-            call(*arguments)
-        elif self._loop is None:
-            self._count_lost()
-        else:
-            try:
-                self._loop.call_soon_threadsafe(call, *arguments)
-            except RuntimeError:
-                self._count_lost()
+        if running is not None and running is self._loop:
+            step()
+            return
+        # First handed over, then asked: either the loop that ends takes it, or this thread does.
+        self._handed_over.append(step)
+        if self._ended or self._loop is None:
+            self._take_over()
+            return
+        try:
+            self._loop.call_soon_threadsafe(self._take_over)
+        except RuntimeError:
+            # The loop was closed without ending its tasks.
+            self._ended = True
+            self._drop_all()
 
-    def _count_lost(self) -> None:
-        """Counts an event for which there is no event loop: it has ended, or this process has none yet."""
-        self._submitted += 1
-        self._dropped += 1
+    def _take_over(self) -> None:
+        for step in _each(self._handed_over):
+            step()
+
+    def _end(self, _worker: asyncio.Task[None]) -> None:
+        self._ended = True
+        for waiting in (*self._taken, *self._queue):
+            self._leave(waiting)
+        self._drop_all()
+        self._settled.set()
+
+    def _drop_all(self) -> None:
+        for waiting in _each(self._taken):
+            self._drop(waiting.event, _never_stored(may_be_stored=True))
+        for waiting in _each(self._queue):
+            self._drop(waiting.event, _never_stored())
+        self._take_over()
 
     def _enqueue(self, event: Outgoing) -> None:
         self._submitted += 1
-        if self._closed:
-            self._drop(event, ClosedError("CLOSED", "the publisher was closed"))
+        if self._closed or self._ended:
+            self._drop(event, _never_stored())
             return
         if len(self._queue) >= self._max_events:
             dropped = self._make_room_for(event)
@@ -274,6 +319,13 @@ class BackgroundPublisher(Generic[SubmitT]):
         oldest = self._queue.popleft()
         self._leave(oldest)
         return oldest.event
+
+    def _settle(self, batch: Sequence[_Waiting]) -> Sequence[_Waiting]:
+        """Forgets the events, which are those that were taken first. Returns them."""
+        for waiting in batch:
+            self._taken.popleft()
+            self._leave(waiting)
+        return batch
 
     def _leave(self, waiting: _Waiting) -> None:
         self._order.settle(waiting.event.draft.channel, waiting.place)
@@ -300,41 +352,31 @@ class BackgroundPublisher(Generic[SubmitT]):
             logger.exception("on_error failed")
 
     async def _work(self) -> None:
-        batch: list[_Waiting] = []
-        try:
-            while True:
-                await self._filled.wait()
-                while self._queue:
-                    batch = self._next_batch()
-                    if batch:
-                        await self._publish(batch)
-                    else:
-                        await asyncio.wait(self._queue[0].earlier)
-                self._overflowing = False
-                self._filled.clear()
-                self._settled.set()
-        finally:
-            self._closed = True
-            for waiting in (*batch, *self._queue):
-                if not waiting.place.done():
-                    self._leave(waiting)
-                    self._drop(waiting.event, ClosedError("CLOSED", "the publisher was closed before it was stored"))
-            self._queue.clear()
+        while True:
+            await self._filled.wait()
+            while self._taken or self._queue:
+                if not self._taken:
+                    self._take()
+                if self._taken:
+                    await self._publish([*islice(self._taken, self._batch_events)])
+                else:
+                    await asyncio.wait(self._queue[0].earlier)
+            self._overflowing = False
+            self._filled.clear()
             self._settled.set()
 
-    def _next_batch(self) -> list[_Waiting]:
+    def _take(self) -> None:
         """Takes the next events that wait for nothing, and that fit into one call."""
-        batch: list[_Waiting] = []
+        self._may_be_stored = False
         size = BATCH_FRAME_BYTES
-        while self._queue and len(batch) < self._batch_events and self._queue[0].is_next:
+        while self._queue and len(self._taken) < self._batch_events and self._queue[0].is_next:
             size += self._queue[0].size
-            if batch and size > MAX_BATCH_BYTES:
+            if self._taken and size > MAX_BATCH_BYTES:
                 break
-            batch.append(self._queue.popleft())
-        return batch
+            self._taken.append(self._queue.popleft())
 
     async def _publish(self, batch: Sequence[_Waiting]) -> None:
-        """Returns once the events are stored or refused, or are in the queue again."""
+        """Returns once the events are stored or refused, or are to be published in smaller batches."""
         failures = 0
         while (error := await self._attempt(batch)) is not None:
             delay = self._retry.delay_after(error, failures)
@@ -345,30 +387,44 @@ class BackgroundPublisher(Generic[SubmitT]):
     async def _attempt(self, batch: Sequence[_Waiting]) -> CourierError | None:
         """Publishes the events once. Returns the error when the same publish may succeed later."""
         try:
-            await self._client.publish_submitted([waiting.event for waiting in batch])
+            events = [waiting.event for waiting in batch]
+            await self._client.publish_submitted(events, may_be_stored=self._may_be_stored)
         except ClosedError as error:
-            for waiting in batch:
-                self._leave(waiting)
+            for waiting in self._settle(batch):
                 self._drop(waiting.event, error)
         except Exception as error:  # noqa: BLE001 (one event's error must not end the worker)
-            if isinstance(error, CourierError) and error.retryable:
-                return error
+            if isinstance(error, CourierError):
+                self._may_be_stored = error.may_be_stored
+                if error.retryable:
+                    return error
             self._refused_together(batch, error)
         else:
             self._published += len(batch)
             self._batch_events = min(MAX_BATCH_EVENTS, self._batch_events * 2)
-            for waiting in batch:
-                self._leave(waiting)
+            self._settle(batch)
         return None
 
     def _refused_together(self, batch: Sequence[_Waiting], error: Exception) -> None:
         if len(batch) > 1 and not isinstance(error, UnauthorizedError):
             self._batch_events = len(batch) // 2
-            self._queue.extendleft(reversed(batch))
             return
-        for waiting in batch:
-            self._leave(waiting)
+        for waiting in self._settle(batch):
             self._refuse(waiting.event.as_sent(), error)
+
+
+def _each(things: deque[T]) -> Iterator[T]:
+    """Takes all. When several threads do so at the same time, each thing is for one of them."""
+    while True:
+        try:
+            thing = things.popleft()
+        except IndexError:
+            return
+        yield thing
+
+
+def _never_stored(*, may_be_stored: bool = False) -> ClosedError:
+    message = "the publisher was closed, or its event loop has ended"
+    return ClosedError("CLOSED", message, may_be_stored=may_be_stored)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Generic, Literal
 
@@ -99,8 +99,8 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
     async def aclose(self, timeout: float | None = 5.0) -> None:
         """Ends the subscriptions, waits for the running calls, and closes the connections.
 
-        Calls that take longer than `timeout` seconds more raise ClosedError. Those of another event loop raise it with
-        their next attempt.
+        All together takes `timeout` seconds, and up to one more to cut off what is left: a call raises ClosedError, and
+        a cursor is not waited for. Calls of another event loop raise it with their next attempt.
         """
         limit = seconds("timeout", timeout)
         self._closed = True
@@ -130,11 +130,14 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
         """For the background publishers of this client: the order of its channels in the running event loop."""
         return self._here().order
 
-    async def publish_submitted(self, events: Sequence[Outgoing]) -> list[Receipt]:
-        """For the background publishers of this client, which keep the order themselves: as `publish_batch`."""
+    async def publish_submitted(self, events: Sequence[Outgoing], *, may_be_stored: bool) -> list[Receipt]:
+        """For the background publishers of this client, which keep the order themselves: as `publish_batch`.
+
+        `may_be_stored` says whether an earlier call may have stored the events.
+        """
         if len(events) == 1:
-            return [await self._send(self._gateway.publish(events[0]))]
-        return await self._send(self._gateway.publish_batch(events))
+            return [await self._send(self._gateway.publish(events[0]), may_be_stored=may_be_stored)]
+        return await self._send(self._gateway.publish_batch(events), may_be_stored=may_be_stored)
 
     def after_fork(self) -> None:
         """Is called in a child process, which has connections of its own."""
@@ -321,19 +324,31 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
             return await self._send(call, timeout, earlier)
 
     async def _send(
-        self, call: Call[ResultT], timeout: float | None = CLIENT_TIMEOUT, earlier: Sequence[Place] = ()
+        self,
+        call: Call[ResultT],
+        timeout: float | None = CLIENT_TIMEOUT,
+        earlier: Collection[Place] = (),
+        *,
+        may_be_stored: bool = False,
     ) -> ResultT:
         """Makes attempts until the gateway answers, or the time is over. Returns the result of the call."""
         with call.adding_key():
             here = self._here()
-            attempts = self._gateway.attempts(call, timeout)
+            attempts = self._gateway.attempts(call, timeout, may_be_stored=may_be_stored)
             request = here.http.build_request(call.method, call.url, content=call.body, headers=call.headers)
             request.stream = _Body(call.body or b"", attempts)
+            held_back = bool(earlier)
             with here.running(attempts.remaining):
-                for place in earlier:
-                    await asyncio.wait([place])
+                if held_back:
+                    with here.until_closing():
+                        await asyncio.wait(earlier)
+                    if here.closing.is_set():
+                        raise attempts.closed()
+                    held_back = False
                 return call.read(await self._attempt_until_answered(here, request, attempts))
-            raise attempts.closed() if here.closing.is_set() else attempts.out_of_time()
+            if here.closing.is_set():
+                raise attempts.closed()
+            raise attempts.held_back() if held_back else attempts.out_of_time()
 
     async def _attempt_until_answered(self, here: LoopConnections, request: httpx.Request, attempts: Attempts) -> Any:
         renewed = False
@@ -341,6 +356,7 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
             try:
                 token = await here.tokens.get()
                 try:
+                    attempts.begin()
                     return await self._attempt(here, request, token)
                 except UnauthorizedError:
                     # One other token is tried. When the gateway refuses that too, it would refuse a third.
@@ -349,8 +365,8 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
                     renewed = True
             except CourierError as error:
                 delay = attempts.delay_after(error)
-                with anyio.move_on_after(delay):
-                    await here.closing.wait()
+                with here.until_closing():
+                    await anyio.sleep(delay)
                 if here.closing.is_set():
                     raise attempts.closed() from error
 
@@ -374,7 +390,7 @@ class _Body(httpx.AsyncByteStream):
         self._attempts = attempts
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        self._attempts.sent = True
+        self._attempts.sending()
         if self._content:
             yield self._content
 

@@ -68,7 +68,7 @@ class FileCursor:
         Args:
             path: Of the file.
             sync_every: The shortest time between two syncs, in seconds. With 0 each position is synced before the next
-                event is given, which takes about a millisecond. With None only the last one is.
+                event is given, which takes about a millisecond. With None the first and the last one are.
 
         Raises:
             InvalidInputError: `sync_every` or `path` is wrong: the file holds something else, or cannot be written.
@@ -157,6 +157,7 @@ class FileCursor:
                     # After a power cut, a file that was renamed before its content reached the disk would be empty.
                     os.fsync(file.fileno())
                 Path(temporary).replace(self._path)
+                _sync_folder(self._path.parent)
             except BaseException:
                 Path(temporary).unlink(missing_ok=True)
                 raise
@@ -170,6 +171,18 @@ class FileCursor:
             yield
         except OSError as error:
             raise CursorError("CURSOR_UNAVAILABLE", f"{self._path}: {error}") from error
+
+
+def _sync_folder(path: Path) -> None:
+    """Syncs the name of a file that was renamed."""
+    # Windows opens no folders, and syncs names by itself.
+    if os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _padded(position: str) -> bytes:

@@ -40,6 +40,8 @@ class CourierError(Exception):
     """The WebSocket close code. None when no WebSocket was closed."""
     idempotency_key: str | None
     """The key of the publish that failed. A publish repeated with it is stored once. None for other calls."""
+    may_be_stored: bool
+    """Whether the event of a publish that failed may have been stored: an attempt had no answer that says."""
 
     def __init__(
         self,
@@ -52,6 +54,7 @@ class CourierError(Exception):
         hint: str | None = None,
         close_code: int | None = None,
         idempotency_key: str | None = None,
+        may_be_stored: bool = False,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -62,6 +65,7 @@ class CourierError(Exception):
         self.hint = hint if hint is not None else meaning_of(code).hint
         self.close_code = close_code
         self.idempotency_key = idempotency_key
+        self.may_be_stored = may_be_stored
 
     @property
     def retryable(self) -> bool:

@@ -49,8 +49,10 @@ class Attempts:
     All attempts together take at most `timeout` seconds. A delay that would exceed it is not waited for.
     """
 
-    def __init__(self, what: str, base_url: str, timeout: float, backoff: Backoff) -> None:
-        """`what` names the call in errors."""
+    def __init__(
+        self, what: str, base_url: str, timeout: float, backoff: Backoff, *, publishes: bool, may_be_stored: bool
+    ) -> None:
+        """`what` names the call in errors. `may_be_stored` says whether an earlier call may have had its effect."""
         self._what = what
         self._base_url = base_url
         self._timeout = timeout
@@ -58,23 +60,47 @@ class Attempts:
         self._deadline = time.monotonic() + timeout
         self._failures = 0
         self._last_error: CourierError | None = None
-        self.sent = False
-        """Whether an attempt was sent, at least in part: the gateway may have done what was asked for."""
+        self._publishes = publishes
+        self._sent = False
+        """Whether an attempt was sent, at least in part."""
+        self._unanswered = False
+        """Whether the present attempt was."""
+        self._left_open = may_be_stored
+        """Whether an attempt had no answer that says what the gateway did. A later answer speaks of its own attempt."""
 
     @property
     def remaining(self) -> float:
         """Seconds that are left; infinite without a limit."""
         return max(0.0, self._deadline - time.monotonic())
 
+    @property
+    def _may_be_stored(self) -> bool:
+        return self._publishes and (self._left_open or self._unanswered)
+
+    def begin(self) -> None:
+        """Begins an attempt."""
+        self._unanswered = False
+
+    def sending(self) -> None:
+        """Notes that the present attempt is sent from now on: the gateway may do what it asks for."""
+        self._sent = self._unanswered = True
+
     def delay_after(self, error: CourierError) -> float:
         """Seconds to wait before the next attempt. Raises the error of the call when no attempt may follow."""
+        was_left_open = self._left_open
+        self._left_open = was_left_open or (self._unanswered and _leaves_open(error))
+        self._unanswered = False
+        error.may_be_stored = self._may_be_stored
         if not error.retryable:
+            if error.may_be_stored:
+                error.message += " (the event may have been stored: an attempt had no answer)"
+                error.hint += " Publish the event again with the same idempotency key only."
             raise error
         delay = self._backoff.delay_after(error, self._failures)
         self._failures += 1
         self._last_error = error
         if delay >= self.remaining:
-            raise self.out_of_time() if isinstance(error, UnreachableError) else error
+            raise self.out_of_time() if isinstance(error, UnreachableError) or was_left_open else error
         logger.info("%s; trying again in %.2f s", error, delay)
         return delay
 
@@ -82,14 +108,27 @@ class Attempts:
         """The error for a call whose time is over."""
         last = self._last_error
         why = "" if last is None else f": {last.message}"
-        if self.sent:
-            return error_of("TIMEOUT", f"{self._what}: no answer within {self._timeout:g} s{why}")
+        if self._sent:
+            message = f"{self._what}: no answer within {self._timeout:g} s{why}"
+            return error_of("TIMEOUT", message, may_be_stored=self._may_be_stored)
         if last is not None and not isinstance(last, UnreachableError):
             return last
         message = f"{self._what}: {self._base_url} was not reached within {self._timeout:g} s{why}"
         return error_of("UNREACHABLE", message)
 
+    def held_back(self) -> CourierError:
+        """The error for a call whose time was over before its first attempt."""
+        why = "as earlier events of a background publisher wait"
+        return error_of("UNREACHABLE", f"{self._what}: not sent within {self._timeout:g} s, {why}")
+
     def closed(self) -> ClosedError:
         """The error for a call that the end of the client has cut off."""
         message = "the client was closed"
-        return ClosedError("CLOSED", f"{message}; the outcome of the {self._what} is unknown" if self.sent else message)
+        if self._left_open or self._unanswered:
+            message += f"; the outcome of the {self._what} is unknown"
+        return ClosedError("CLOSED", message, may_be_stored=self._may_be_stored)
+
+
+def _leaves_open(error: CourierError) -> bool:
+    """Whether the failure of an attempt that was sent does not say what the gateway did."""
+    return isinstance(error, UnreachableError) or error.code == "INTERNAL_SERVER_ERROR" or error.may_be_stored

@@ -184,9 +184,9 @@ class Subscription(Generic[EventT]):
         if self._scope is not None:
             self._scope.cancel()
         with anyio.CancelScope(shield=True):
-            if self._consumer not in {None, asyncio.current_task()}:
-                await self._consumer_left.wait()
             try:
+                if self._consumer not in {None, asyncio.current_task()}:
+                    await self._consumer_left.wait()
                 if was_open:
                     await self._flush_cursor()
             finally:

@@ -173,7 +173,8 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
             streams = self._streams
 
             def trace(step: str, details: dict[str, Any]) -> None:
-                attempts.sent = attempts.sent or step.endswith("send_request_headers.started")
+                if step.endswith("send_request_headers.started"):
+                    attempts.sending()
                 if step.endswith(_OPENED):
                     streams.add(details["return_value"])
 
@@ -203,6 +204,7 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
             try:
                 token = self._tokens.get()
                 try:
+                    attempts.begin()
                     return self._attempt(request, token, attempts)
                 except UnauthorizedError:
                     # One other token is tried. When the gateway refuses that too, it would refuse a third.

@@ -19,8 +19,10 @@ from courier_client import (
     ClosedError,
     CourierClient,
     EventDraft,
+    ForbiddenError,
     InvalidInputError,
     QueueFullError,
+    SyncCourierClient,
     UnauthorizedError,
     UnreachableError,
     events,
@@ -183,6 +185,32 @@ def test_events_submitted_after_closing_are_counted() -> None:
     assert counters(background) == {"submitted": 2, "dropped": 2}
 
 
+def test_every_event_that_is_lost_with_its_event_loop_is_told() -> None:
+    told: Told = []
+
+    async def main() -> BackgroundPublisher:
+        client = CourierClient("http://127.0.0.1:1", token="t1")
+        background = BackgroundPublisher(
+            client, on_error=lambda error, event: told.append((type(error), event.data["bars_processed"]))
+        )
+        # The event loop ends before the publisher has done anything.
+        background.submit_event(progress("lost", 1))
+        return background
+
+    background = asyncio.run(main())
+    assert told == [(ClosedError, 1)]
+
+    async def submit() -> None:
+        background.submit_event(progress("lost", 2))
+        assert await background.flush()
+        await background.aclose()
+
+    asyncio.run(submit())
+    background.submit_event(progress("lost", 3))
+    assert told == [(ClosedError, 1), (ClosedError, 2), (ClosedError, 3)]
+    assert counters(background) == {"submitted": 3, "dropped": 3}
+
+
 async def test_closing_leaves_no_task_or_thread(gateway: Gateway) -> None:
     tasks, threads = asyncio.all_tasks(), threading.active_count()
     async with publisher(gateway.url, gateway.token()) as background:
@@ -233,6 +261,66 @@ async def test_a_refused_event_takes_no_other_with_it(gateway: Gateway) -> None:
         assert counters(background) == {"submitted": 600, "published": 595, "refused": 5}
     assert told == sorted(wrong)
     assert await numbers_on(gateway, "backtest.wrong") == [number for number in range(600) if number not in wrong]
+
+
+async def test_a_refused_batch_is_neither_dropped_nor_makes_the_queue_longer(gateway: Gateway) -> None:
+    told: list[tuple[str, int]] = []
+
+    def submit(*numbers: int) -> None:
+        for number in numbers:
+            data = {"backtest_id": "bound", "progress": 2 if number == 0 else 0.5, "bars_processed": number}
+            background.submit_event(EventDraft("backtest.bound", "backtest.progress", data))
+
+    def on_error(error: Exception, event: EventDraft[Any]) -> None:
+        told.append((type(error).__name__, event.data["bars_processed"]))
+        if isinstance(error, InvalidInputError):
+            # The first of the batch was refused, the second is still to be published, and the queue is full.
+            submit(4)
+
+    async with publisher(gateway.url, gateway.token(), max_events=2, on_error=on_error) as background:
+        submit(0, 1)
+        # The publisher takes both for one batch.
+        await asyncio.sleep(0)
+        submit(2, 3)
+        await until(lambda: background.refused == 1)
+        assert await background.flush(10)
+        assert counters(background) == {"submitted": 5, "published": 3, "dropped": 1, "refused": 1}
+    assert told == [("InvalidInputError", 0), ("QueueFullError", 2)]
+    assert await numbers_on(gateway, "backtest.bound") == [1, 3, 4]
+
+
+@pytest.mark.parametrize("how", ["background", "synchronous"])
+async def test_a_refusal_after_a_lost_answer_says_that_the_event_may_be_stored(how: str) -> None:
+    answers = iter(
+        (
+            b"",
+            # Longer than the call takes: the publisher makes another call.
+            b"HTTP/1.1 503 Busy\r\nRetry-After: 60\r\nContent-Length: 0\r\n\r\n" if how == "background" else b"",
+            b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
+        )
+    )
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(next(answers))
+        await writer.drain()
+
+    told: list[Exception] = []
+    async with tcp_server(serve) as address:
+        if how == "background":
+            async with publisher(address, "t1", on_error=lambda error, _: told.append(error)) as background:
+                background.submit_event(progress("unknown", 1))
+                assert await background.flush(10)
+        else:
+            with SyncCourierClient(address, token="t1", retry=FAST) as client:
+                try:
+                    await asyncio.to_thread(client.publish_event, progress("unknown", 1))
+                except ForbiddenError as error:
+                    told.append(error)
+    (refusal,) = told
+    assert isinstance(refusal, ForbiddenError)
+    assert refusal.may_be_stored
+    assert "may have been stored" in refusal.message
 
 
 async def test_a_batch_beyond_a_limit_is_sent_in_parts(gateway: Gateway) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -98,6 +97,28 @@ async def test_a_call_that_waits_for_another_attempt_ends_at_once(
         await call
 
 
+async def test_a_call_that_fails_while_the_client_closes_is_not_repeated() -> None:
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await answer.wait()
+        writer.write(b"HTTP/1.1 503 Busy\r\nRetry-After: 3600\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+
+    async with tcp_server(serve) as address:
+        client = CourierClient(address, token="t1", timeout=None)
+        call = asyncio.ensure_future(client.history("backtest.b1"))
+        await asked.wait()
+        closing = asyncio.ensure_future(client.aclose(timeout=None))
+        await asyncio.sleep(0)
+        answer.set()
+        await asyncio.wait_for(closing, 5)
+        with pytest.raises(ClosedError):
+            await call
+
+
 async def test_closing_waits_for_the_answer_to_a_publish() -> None:
     server = SlowServer()
     async with server.listening() as address:
@@ -127,6 +148,29 @@ async def test_a_subscription_that_waits_ends(gateway: Gateway) -> None:
     await client.aclose()
     await consuming
     assert got == []
+
+
+async def test_cursors_that_hang_are_cut_off_together(gateway: Gateway, caplog: pytest.LogCaptureFixture) -> None:
+    class Hanging:
+        def load(self) -> None:
+            return None
+
+        def save(self, position: str, /) -> None:
+            pass
+
+        async def flush(self) -> None:
+            await asyncio.Event().wait()
+
+    client = CourierClient(gateway.url, token=gateway.token())
+    subscriptions = [client.subscribe("backtest.hanging", cursor=Hanging()) for _ in range(3)]
+    for subscription in subscriptions:
+        await subscription.__aenter__()
+    tasks = asyncio.all_tasks()
+    await asyncio.wait_for(client.aclose(timeout=0.05), 5)
+    assert {subscription.state for subscription in subscriptions} == {SubscriptionState.CLOSED}
+    assert caplog.text.count("cut off") == 3
+    # The connections have ended too.
+    await until(lambda: asyncio.all_tasks() < tasks)
 
 
 async def test_a_subscription_that_never_reached_the_gateway_ends() -> None:
@@ -182,21 +226,13 @@ async def test_a_synchronous_client_waits_for_the_answer_of_another_thread() -> 
         assert (await publishing).id == "e1-1"
 
 
-def test_a_synchronous_client_that_waits_for_another_attempt_ends_at_once(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_synchronous_client_that_waits_for_another_attempt_ends_at_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     caplog.set_level("INFO", "courier_client")
     client = SyncCourierClient(f"http://127.0.0.1:{free_port()}", token="t1", timeout=None)
-    failed: list[Exception] = []
-
-    def publish() -> None:
-        try:
-            client.publish_event(DRAFT)
-        except ClosedError as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=publish)
-    thread.start()
-    while "trying again" not in caplog.text:
-        time.sleep(0.005)
-    client.close()
-    thread.join(2)
-    assert len(failed) == 1
+    publishing = asyncio.ensure_future(asyncio.to_thread(client.publish_event, DRAFT))
+    await until(lambda: "trying again" in caplog.text)
+    await asyncio.to_thread(client.close)
+    with pytest.raises(ClosedError):
+        await asyncio.wait_for(publishing, 2)

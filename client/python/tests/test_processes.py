@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
-import time
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +136,24 @@ async def test_a_background_publisher_without_an_event_loop_counts_what_is_lost(
         assert background.submitted == 0
 
 
+async def test_submitting_after_a_fork_to_a_client_that_is_closed_drops(gateway: Gateway) -> None:
+    told: list[str] = []
+    async with (
+        CourierClient(gateway.url, token=gateway.token()) as client,
+        BackgroundPublisher(client, on_error=lambda error, _: told.append(type(error).__name__)) as background,
+    ):
+
+        async def work() -> None:
+            await client.aclose()
+            for number in range(2):
+                background.submit_event(draft("closed", 1, number))
+            assert (background.submitted, background.dropped, told) == (2, 2, ["ClosedError"] * 2)
+            assert await background.flush()
+            await background.aclose()
+
+        await asyncio.to_thread(wait_for, [forked(lambda: asyncio.run(work()))])
+
+
 async def test_a_cursor_after_a_fork(tmp_path: Path) -> None:
     cursor = FileCursor(tmp_path / "position", sync_every=None)
     await cursor.save("e1-1")
@@ -188,15 +206,21 @@ def test_multiprocessing_with_fork(gateway: Gateway) -> None:
 
 
 def test_a_fork_while_another_thread_holds_the_locks(gateway: Gateway) -> None:
+    parent = os.getpid()
+    asked, forked_meanwhile = threading.Event(), threading.Event()
+
     def slow() -> str:
-        time.sleep(0.2)
+        if os.getpid() == parent:
+            asked.set()
+            forked_meanwhile.wait(30)
         return gateway.token()
 
     async def main() -> None:
         with SyncCourierClient(gateway.url, token=slow) as client:
             asking = asyncio.ensure_future(asyncio.to_thread(client.publish_event, draft("locks", 0, 0)))
-            await asyncio.sleep(0.05)
+            assert await asyncio.to_thread(asked.wait, 30)
             child = forked(lambda: client.publish_event(draft("locks", 1, 0)))
+            forked_meanwhile.set()
             await asyncio.to_thread(wait_for, [child])
             await asking
 

@@ -204,7 +204,8 @@ READERS = {"pages": read, "iterator": iterate}
 def expect_error(expected: Any, error: CourierError) -> None:
     assert expected is not None, error
     assert error.code == expected["code"]
-    assert expected.get("message", error.message) == error.message
+    assert expected.get("message", error.message) in error.message
+    assert expected.get("may_be_stored", error.may_be_stored) == error.may_be_stored
     if "issues" in expected:
         assert [{"path": issue.path, "message": issue.message} for issue in error.issues] == expected["issues"]
     assert expected.get("retryable", error.retryable) == error.retryable
