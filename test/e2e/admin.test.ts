@@ -229,9 +229,13 @@ test('the log level changes while it runs', async () => {
     logged += String(chunk);
   });
   await using admin = connect(gateway.url, await processToken('root', 'admin'));
+  /** Until its end is in the log, if it is to be. */
   const come = async (name: string) => {
-    await using socket = await openSocket(`${gateway.url.replace('http', 'ws')}/ws/global?token=${await processToken(name, 'user')}`);
-    await socket.count(1);
+    {
+      await using socket = await openSocket(`${gateway.url.replace('http', 'ws')}/ws/global?token=${await processToken(name, 'user')}`);
+      await socket.count(1);
+    }
+    await expect.poll(async () => JSON.stringify(await admin.trpc.admin.connections.query())).not.toContain(`"${name}"`);
   };
   expect(await admin.trpc.admin.setLogLevel.mutate({ level: 'warn' })).toEqual({ level: 'warn' });
   await come('ada');
