@@ -28,7 +28,10 @@ export async function runRounds(client: CourierClient, forge: ServiceProcess, si
     },
     { types: ['forge.job.completed', 'forge.job.failed'], signal },
   );
-  await subscription.live;
-  begin();
+  await subscription.live.catch((error: unknown) => {
+    // A subscription that is ended before it is live never will be.
+    if (!signal.aborted) throw error;
+  });
+  if (!signal.aborted) begin();
   await subscription.ended;
 }
