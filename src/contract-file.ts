@@ -30,7 +30,12 @@ export async function loadContract(path: string | undefined): Promise<Contract> 
 async function importWithCourier(url: URL, what: string): Promise<{ readonly default?: unknown }> {
   const contract = new URL(`./contract/index${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url).href;
   const hooks = registerHooks({
-    resolve: (specifier, context, next) => (specifier === MODULE ? { url: contract, shortCircuit: true } : next(specifier, context)),
+    resolve: (specifier, context, next) => {
+      if (specifier === MODULE) return { url: contract, shortCircuit: true };
+      const found = next(specifier, context);
+      // TypeScript of a contract is a module, also where a package says that its files are none, as `npm init` writes.
+      return found.format === 'commonjs-typescript' ? { ...found, format: 'module-typescript' } : found;
+    },
   });
   // A module that ends the process, or waits for what never comes.
   const onExit = () => {

@@ -39,6 +39,14 @@ async function refusal(path: string): Promise<readonly string[]> {
   return stderr.map((line) => line.replace(`courier: COURIER_CONTRACT ${path}: `, ''));
 }
 
+test('it is a module, as are those that it imports, also in a package whose files are none', async () => {
+  using folder = temporaryFolder();
+  written(folder, 'package.json', '{"type":"commonjs"}');
+  written(folder, 'weather.ts', WEATHER);
+  const path = written(folder, 'contract.ts', "import weather from './weather.ts';\nexport default weather;\n");
+  expect(await check('--contract', path)).toEqual([0, ['the configuration is right'], []]);
+});
+
 test('without a file it is the contract of the platform', async () => {
   expect(await loadContract(undefined)).toBe(lumiere);
 });
