@@ -21,18 +21,21 @@ export class CourierError extends TRPCError {
   readonly issues: readonly Issue[] | undefined;
   /** After how many ms the same call may succeed; set for errors of the moment. */
   readonly retryAfterMs: number | undefined;
+  /** The channel whose limit is reached; absent where it is the caller's own. */
+  readonly channel: string | undefined;
   /** The close code of a connection that ends with it, where that is not the one of its code. */
   readonly close: CloseCode | undefined;
 
   constructor(
     code: ErrorCode,
     message: string,
-    options: { issues?: readonly Issue[]; retryAfterMs?: number; close?: CloseCode; cause?: unknown } = {},
+    options: { issues?: readonly Issue[]; retryAfterMs?: number; channel?: string; close?: CloseCode; cause?: unknown } = {},
   ) {
     super({ code, message, cause: options.cause });
     this.code = code;
     this.issues = options.issues;
     this.retryAfterMs = options.retryAfterMs;
+    this.channel = options.channel;
     this.close = options.close;
   }
 }

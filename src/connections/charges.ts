@@ -78,7 +78,7 @@ export class Charges {
       const { channel, charge } = charges[refusal.index] as ChannelCharge;
       this.#deps.meter.limited('channel');
       await this.#giveBack(charged, events.length);
-      throw refused(refusal, charge, 'publish', `the channel ${channel}`);
+      throw refused(refusal, charge, 'publish', `the channel ${channel}`, channel);
     });
   }
 
@@ -158,7 +158,7 @@ function noteTightest(charged: Charged, charges: readonly ChannelCharge[], level
   charged.noteAllowance('channel', (charges[index] as ChannelCharge).charge.rates, levels[index] ?? []);
 }
 
-function refused({ retryAfterMs }: Refusal, { rates, cost }: Charge, action: LimitedAction, whose: string): CourierError {
+function refused({ retryAfterMs }: Refusal, { rates, cost }: Charge, action: LimitedAction, whose: string, channel?: string): CourierError {
   if (retryAfterMs === Number.POSITIVE_INFINITY) {
     const most = Math.min(...rates.map((each) => each.limit));
     return new CourierError(
@@ -168,5 +168,6 @@ function refused({ retryAfterMs }: Refusal, { rates, cost }: Charge, action: Lim
   }
   return new CourierError('TOO_MANY_REQUESTS', `${action}: the limit of ${whose} is reached`, {
     retryAfterMs: Math.max(MIN_RETRY_AFTER_MS, retryAfterMs),
+    ...(channel !== undefined && { channel }),
   });
 }

@@ -42,6 +42,8 @@ export interface ErrorShape extends TRPCDefaultErrorShape {
     issues?: readonly Issue[];
     /** After how many ms the same call may succeed. */
     retryAfterMs?: number;
+    /** The channel whose limit is reached; absent where it is the caller's own. */
+    channel?: string;
     /** Names the call in the gateway's log. */
     requestId?: string;
   };

@@ -67,7 +67,7 @@ const t = initTRPC.context<Context>().create({
   // No answer has a stack trace, whatever NODE_ENV is.
   isDev: false,
   errorFormatter: ({ shape, error, ctx }) => {
-    const { code, message, issues, retryAfterMs } = tellable(error);
+    const { code, message, issues, retryAfterMs, channel } = tellable(error);
     const told = withCode(shape, code);
     return {
       ...told,
@@ -76,6 +76,7 @@ const t = initTRPC.context<Context>().create({
         ...told.data,
         ...(issues && { issues }),
         ...(retryAfterMs !== undefined && { retryAfterMs }),
+        ...(channel !== undefined && { channel }),
         ...(ctx && { requestId: ctx.requestId }),
       },
     };

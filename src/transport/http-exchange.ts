@@ -140,7 +140,7 @@ export function retryAfter(ms: number | undefined): { readonly 'retry-after'?: s
 }
 
 /** What an error means: a problem document. */
-function problemOf({ code, message, issues, retryAfterMs }: CourierError, requestId: string, status = meaningOf(code).status) {
+function problemOf({ code, message, issues, retryAfterMs, channel }: CourierError, requestId: string, status = meaningOf(code).status) {
   const { title } = meaningOf(code);
   const headers = {
     'content-type': 'application/problem+json; charset=utf-8',
@@ -149,7 +149,7 @@ function problemOf({ code, message, issues, retryAfterMs }: CourierError, reques
     ...(status === 401 && { 'www-authenticate': 'Bearer' }),
     ...retryAfter(retryAfterMs),
   };
-  const body = JSON.stringify({ type: 'about:blank', title, status, code, detail: message, request_id: requestId, issues });
+  const body = JSON.stringify({ type: 'about:blank', title, status, code, detail: message, request_id: requestId, issues, channel });
   return { status, headers, body };
 }
 

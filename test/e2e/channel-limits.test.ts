@@ -13,7 +13,7 @@ const on = (id: string) => worker.note('k', id);
 const publisher = (gateway: TestGateway, sub = 'ada') => gateway.token(sub, 'user', { publish: [worker.all] });
 const reached = (id: string) => ({
   message: `publish: the limit of the channel ${worker.channel(id)} is reached`,
-  data: { code: 'TOO_MANY_REQUESTS', httpStatus: 429, retryAfterMs: expect.any(Number) },
+  data: { code: 'TOO_MANY_REQUESTS', httpStatus: 429, retryAfterMs: expect.any(Number), channel: worker.channel(id) },
 });
 
 function post(gateway: TestGateway, token: string, draft: TradeDraft): Promise<Response> {
@@ -40,7 +40,11 @@ describe('a channel', () => {
     await expect(worker.over(gateway.httpClient(service)).publish.mutate(on('a'))).rejects.toMatchObject(reached('a'));
     const refused = await post(gateway, service, on('a'));
     expect([refused.status, Number(refused.headers.get('retry-after'))]).toEqual([429, expect.closeTo(20, -1)]);
-    expect(await refused.json()).toMatchObject({ code: 'TOO_MANY_REQUESTS', detail: reached('a').message });
+    expect(await refused.json()).toMatchObject({
+      code: 'TOO_MANY_REQUESTS',
+      detail: reached('a').message,
+      channel: worker.channel('a'),
+    });
     await socket.trpc.events.publish.mutate(on('b'));
     expect(await metric(gateway, 'limit="channel"')).toBe(4);
     expect(await metric(gateway, 'limit="publish"')).toBe(0);

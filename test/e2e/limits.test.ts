@@ -23,7 +23,9 @@ describe('publishing', () => {
     const refused = await publish();
     expect(refused.status).toBe(429);
     expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(20);
-    expect(await refused.json()).toMatchObject({ code: 'TOO_MANY_REQUESTS', detail: 'publish: the limit of "ada" is reached' });
+    const problem: unknown = await refused.json();
+    expect(problem).toMatchObject({ code: 'TOO_MANY_REQUESTS', detail: 'publish: the limit of "ada" is reached' });
+    expect(problem).not.toHaveProperty('channel');
   });
 
   test('is counted by principal, over all of its connections, before anything else is looked at', async () => {
