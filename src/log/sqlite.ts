@@ -10,7 +10,8 @@ import { bytesOf, MAX_IN_FLIGHT_BYTES } from './group-commit.ts';
 import type { Appended, Concern, EventLog, LogBounds, LogCopy, LogPage, LogQuery, NewEvent, StoredEvent } from './log.ts';
 import { Positions } from './positions.ts';
 import { openCopy, removeCopy } from './sqlite/copy.ts';
-import type { Answers, Disk, Placement, Question, Reply, Request, WorkerSettings } from './sqlite/messages.ts';
+import type { Answers, Disk, Question, Reply, Request, WorkerSettings } from './sqlite/messages.ts';
+import { type Packed, pack } from './sqlite/packing.ts';
 import { LogOpenError, messageOf } from './sqlite/schema.ts';
 import { clockOf, type Moment } from './steady-clock.ts';
 
@@ -39,12 +40,19 @@ const MIN_FREE_BYTES = 5 * 1024 * MEBIBYTE;
 /** Bytes of the disk that a copy leaves free, at least: what is published meanwhile needs room too. */
 const SPARE_BYTES = 64 * MEBIBYTE;
 
-/** What settles a request. */
+/** What settles a question. */
 interface Pending {
   resolve(value: never): void;
   reject(error: unknown): void;
-  /** Of an append. */
-  readonly events?: readonly NewEvent[];
+}
+
+/** An append that has yet to be stored. */
+interface PendingAppend {
+  readonly events: readonly NewEvent[];
+  /** Of memory. */
+  readonly bytes: number;
+  resolve(appended: readonly Appended[]): void;
+  reject(error: unknown): void;
 }
 
 /** Opens the log, making the file when there is none. @throws {LogOpenError} when it is damaged, in use, or no log of ours. */
@@ -87,6 +95,10 @@ class SqliteLog implements EventLog {
   readonly #now: () => Moment;
   readonly #maxInFlightBytes: number;
   readonly #pending = new Map<number, Pending>();
+  /** In the order in which the worker gets them. */
+  readonly #appends: PendingAppend[] = [];
+  /** Those of this turn of the event loop, which go together. */
+  #outgoing: Packed = [];
   readonly #listeners = new CommitListeners();
   readonly onCommit = this.#listeners.add;
   #nextId = 1;
@@ -123,13 +135,16 @@ class SqliteLog implements EventLog {
     return [{ about: 'disk', action }];
   }
 
-  async append(events: readonly NewEvent[]): Promise<readonly Appended[]> {
-    if (events.length === 0) return [];
+  append(events: readonly NewEvent[]): Promise<readonly Appended[]> {
+    if (events.length === 0) return Promise.resolve([]);
+    if (this.#ended !== undefined) return Promise.reject(unavailable(this.#ended));
     const bytes = bytesOf(events);
-    if (this.#inFlightBytes + bytes > this.#maxInFlightBytes) throw unavailable('too much is waiting to be stored');
+    if (this.#inFlightBytes + bytes > this.#maxInFlightBytes) return Promise.reject(unavailable('too much is waiting to be stored'));
     this.#inFlightBytes += bytes;
-    return this.#request({ kind: 'append', events, now: this.#now() }).finally(() => {
-      this.#inFlightBytes -= bytes;
+    if (this.#outgoing.length === 0) setImmediate(this.#sendAppends);
+    pack(this.#outgoing, { events, now: this.#now() });
+    return new Promise((resolve, reject) => {
+      this.#appends.push({ events, bytes, resolve, reject });
     });
   }
 
@@ -185,7 +200,7 @@ class SqliteLog implements EventLog {
   async #makeCopy(signal: AbortSignal): Promise<string> {
     const id = this.#nextId;
     const made = this.#request({ kind: 'copy' });
-    const abandon = () => this.#worker.postMessage({ kind: 'abandon-copy', id } satisfies Request);
+    const abandon = () => this.#post({ kind: 'abandon-copy', id });
     signal.addEventListener('abort', abandon, { once: true });
     if (signal.aborted) abandon();
     const path = await made.finally(() => signal.removeEventListener('abort', abandon));
@@ -213,39 +228,65 @@ class SqliteLog implements EventLog {
     if (this.#ended !== undefined) return Promise.reject(unavailable(this.#ended));
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
-      this.#pending.set(id, { resolve, reject, ...('events' in question && { events: question.events }) });
-      this.#worker.postMessage({ ...question, id });
+      this.#pending.set(id, { resolve, reject });
+      // What was appended before is stored before.
+      this.#sendAppends();
+      this.#post({ ...question, id });
     });
   }
 
+  readonly #sendAppends = (): void => {
+    if (this.#outgoing.length === 0) return;
+    this.#post({ kind: 'append', packed: this.#outgoing });
+    this.#outgoing = [];
+  };
+
+  #post(request: Request): void {
+    this.#worker.postMessage(request);
+  }
+
   #settle(reply: Reply): void {
-    if (reply.kind === 'committed') this.#settleCommit(reply.appends);
+    if (reply.kind === 'committed') this.#settleCommit(reply);
     else if (reply.kind === 'failed') this.#fail(reply);
     else if (reply.kind === 'answer') this.#take(reply.id)?.resolve(reply.value as never);
   }
 
-  #settleCommit(appends: readonly { readonly id: number; readonly placements: readonly Placement[] }[]): void {
+  #settleCommit({ appends, first, duplicates }: Extract<Reply, { kind: 'committed' }>): void {
     this.problem = undefined;
+    const stored = this.#takeAppends(appends);
+    const known = new Map(duplicates.map(({ index, event }) => [index, event]));
     const fresh: StoredEvent[] = [];
-    const settled = appends.map(({ id, placements }) => {
-      const pending = this.#take(id);
-      const appended = placements.map((placement, index): Appended => {
-        if (typeof placement !== 'number') return { event: placement, duplicate: true };
-        const event = numbered(pending?.events?.[index] as NewEvent, placement);
+    let index = 0;
+    const settled = stored.map(({ events }) =>
+      events.map((given): Appended => {
+        const before = known.get(index);
+        index += 1;
+        if (before !== undefined) return { event: before, duplicate: true };
+        const event = numbered(given, first + fresh.length);
         fresh.push(event);
         return { event, duplicate: false };
-      });
-      return () => pending?.resolve(appended as never);
-    });
+      }),
+    );
     this.#listeners.tell(fresh);
-    for (const resolve of settled) resolve();
+    for (const [at, { resolve }] of stored.entries()) resolve(settled[at] as readonly Appended[]);
   }
 
-  #fail({ ids, of, reason, detail }: Extract<Reply, { kind: 'failed' }>): void {
-    if (of === 'append') this.problem = reason;
+  #fail({ reason, detail, ...of }: Extract<Reply, { kind: 'failed' }>): void {
     const error = unavailable(reason, new Error(detail));
-    this.#options.onError?.(error, of);
-    for (const id of ids) this.#take(id)?.reject(error);
+    if ('id' in of) {
+      this.#options.onError?.(error, of.of);
+      this.#take(of.id)?.reject(error);
+      return;
+    }
+    this.problem = reason;
+    this.#options.onError?.(error, 'append');
+    for (const { reject } of this.#takeAppends(of.appends)) reject(error);
+  }
+
+  #takeAppends(count: number): PendingAppend[] {
+    const taken = this.#appends.splice(0, count);
+    for (const { bytes } of taken) this.#inFlightBytes -= bytes;
+    return taken;
   }
 
   #take(id: number): Pending | undefined {
@@ -256,8 +297,9 @@ class SqliteLog implements EventLog {
 
   #end(reason: string): void {
     this.#ended ??= reason;
-    for (const { reject } of this.#pending.values()) reject(unavailable(this.#ended));
+    const all = [...this.#takeAppends(this.#appends.length), ...this.#pending.values()];
     this.#pending.clear();
+    for (const { reject } of all) reject(unavailable(this.#ended));
   }
 }
 

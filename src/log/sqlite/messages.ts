@@ -1,8 +1,9 @@
 /** What the SQLite log's main thread and its worker say to each other. */
 import type { ChannelSet } from '../../contract/channels.ts';
-import type { Appended, LogBounds, LogPage, LogStart, NewEvent, StoredEvent } from '../log.ts';
+import type { LogBounds, LogPage, LogStart, StoredEvent } from '../log.ts';
 import type { Epoch } from '../positions.ts';
 import type { Moment } from '../steady-clock.ts';
+import type { Packed } from './packing.ts';
 
 export interface WorkerSettings {
   readonly path: string;
@@ -12,8 +13,8 @@ export interface WorkerSettings {
   readonly maxBytes: number | undefined;
 }
 
+/** Each has an answer of its own. */
 export type Question =
-  | { readonly kind: 'append'; readonly events: readonly NewEvent[]; readonly now: Moment }
   | {
       readonly kind: 'read';
       readonly start: LogStart;
@@ -25,11 +26,10 @@ export type Question =
   /** `abandon-copy` has no answer of its own, and the `id` of the copy. */
   | { readonly kind: 'bounds' | 'bytes' | 'copy' | 'abandon-copy' | 'close' };
 
-/** `id` names the request in its reply. */
-export type Request = Question & { readonly id: number };
+/** `id` names the question in its reply. Appends have no ids: they are settled in the order in which they were sent. */
+export type Request = (Question & { readonly id: number }) | { readonly kind: 'append'; readonly packed: Packed };
 
 export interface Answers {
-  append: readonly Appended[];
   read: LogPage;
   bounds: { readonly bounds: LogBounds; readonly disk: Disk };
   bytes: number;
@@ -46,8 +46,11 @@ export interface Disk {
   readonly freeBytes: number;
 }
 
-/** Where one new event is: its number, or the event that was stored under its key before. */
-export type Placement = number | StoredEvent;
+/** What a commit stored nothing for: the event with this index in it, as its key had `event` stored before. */
+export interface Duplicate {
+  readonly index: number;
+  readonly event: StoredEvent;
+}
 
 export type Reply =
   | {
@@ -57,13 +60,19 @@ export type Reply =
       readonly knownMs: number | undefined;
     }
   | { readonly kind: 'refused'; readonly message: string }
-  /** One commit: the placements of every append in it, in order. */
-  | { readonly kind: 'committed'; readonly appends: readonly { readonly id: number; readonly placements: readonly Placement[] }[] }
-  | { readonly kind: 'answer'; readonly id: number; readonly value: Answers[keyof Answers] }
+  /** The next so many appends were stored: their events, but for the duplicates, under the numbers from `first` on. */
   | {
-      readonly kind: 'failed';
-      readonly ids: readonly number[];
-      readonly of: Request['kind'];
-      readonly reason: string;
-      readonly detail: string;
-    };
+      readonly kind: 'committed';
+      readonly appends: number;
+      readonly first: number;
+      readonly duplicates: readonly Duplicate[];
+    }
+  | { readonly kind: 'answer'; readonly id: number; readonly value: Answers[keyof Answers] }
+  /** Of the next so many appends, or of one question. */
+  | ({ readonly kind: 'failed' } & Failure & ({ readonly appends: number } | { readonly id: number; readonly of: Question['kind'] }));
+
+/** What went wrong: `reason` in words that callers may read, `detail` in SQLite's own, which may have more in them. */
+export interface Failure {
+  readonly reason: string;
+  readonly detail: string;
+}

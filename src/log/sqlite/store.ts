@@ -8,8 +8,9 @@ import { fillPage, isEverything, type Row, spanOf } from '../reading.ts';
 import type { Moment } from '../steady-clock.ts';
 import { type CopyOptions, copyDatabase, copyPathOf, removeCopy } from './copy.ts';
 import { FamilyNumbers } from './families.ts';
-import type { Answers, Placement, Request, WorkerSettings } from './messages.ts';
+import type { Answers, Duplicate, Request, WorkerSettings } from './messages.ts';
 import { openFile } from './open.ts';
+import type { Append } from './packing.ts';
 import { PlacedFiles } from './placed-files.ts';
 import { checksumOf, EVENT_COLUMNS, epochsOf, intactEvent, transaction } from './schema.ts';
 import { Trimming } from './trimming.ts';
@@ -80,13 +81,27 @@ export class SqliteStore {
     return { bounds: this.bounds, disk: { bytes: blocks * bsize, freeBytes: bavail * bsize } };
   }
 
-  /** Writes all appends in one transaction; when this returns they are durable. */
-  append(appends: readonly { readonly events: readonly NewEvent[]; readonly now: Moment }[]): Placement[][] {
+  /**
+   * Writes all appends in one transaction; when this returns they are durable. Returns the number of the first new event, and the
+   * events that were stored before.
+   */
+  append(appends: readonly Append[]): { readonly first: number; readonly duplicates: readonly Duplicate[] } {
     this.#files.check();
     return this.#transaction(() => {
       const last = appends.at(-1);
       if (last !== undefined) this.#noteBelieved(last.now);
-      return appends.map(({ events, now }) => events.map((event) => this.#place(event, now)));
+      const first = this.#head + 1;
+      const duplicates: Duplicate[] = [];
+      let index = 0;
+      for (const { events, now } of appends) {
+        for (const each of events) {
+          const event = this.#knownUnder(each, now);
+          if (event === undefined) this.#insertNext(each, now);
+          else duplicates.push({ index, event });
+          index += 1;
+        }
+      }
+      return { first, duplicates };
     });
   }
 
@@ -98,19 +113,20 @@ export class SqliteStore {
     this.#wasInDoubt = isInDoubt;
   }
 
-  #place(event: NewEvent, { earliest, latest }: Moment): Placement {
-    const { idempotency } = event;
-    if (idempotency !== undefined) {
-      const known = this.#findKey.get(idempotency.principal, idempotency.key);
-      if (known !== undefined && earliest - Number(known['keyed_ms']) < IDEMPOTENCY_WINDOW_MS) return eventOf(known);
-    }
+  /** What was stored under the event's key. */
+  #knownUnder({ idempotency }: NewEvent, { earliest }: Moment): StoredEvent | undefined {
+    if (idempotency === undefined) return undefined;
+    const known = this.#findKey.get(idempotency.principal, idempotency.key);
+    return known !== undefined && earliest - Number(known['keyed_ms']) < IDEMPOTENCY_WINDOW_MS ? eventOf(known) : undefined;
+  }
+
+  #insertNext(event: NewEvent, { latest }: Moment): void {
     const seq = this.#head + 1;
-    const { channel, type, version, body } = event;
+    const { channel, type, version, body, idempotency } = event;
     const family = this.#families.numberOf(event.family);
     this.#insert.run(seq, channel, family, type, version, body, latest, checksumOf({ seq, channel, type, version, body }, family));
     if (idempotency !== undefined) this.#putKey.run(idempotency.principal, idempotency.key, seq, latest);
     this.#head = seq;
-    return seq;
   }
 
   /** Reads a page. One statement is one snapshot, and nothing else writes between it and the bounds. */

@@ -6,13 +6,13 @@
 import type { BackupProgressInfo } from 'node:sqlite';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { commitSize } from '../group-commit.ts';
-import type { Answers, Reply, Request, WorkerSettings } from './messages.ts';
+import type { Answers, Failure, Reply, Request, WorkerSettings } from './messages.ts';
+import { type Append, unpack } from './packing.ts';
 import { isReadOnly, READ_ONLY } from './rights.ts';
 import { messageOf } from './schema.ts';
 import { SqliteStore } from './store.ts';
 
-type Append = Extract<Request, { kind: 'append' }>;
-type Other = Exclude<Request, Append>;
+type Other = Exclude<Request, { kind: 'append' }>;
 
 /** A copy that is being made. */
 interface Copying {
@@ -55,7 +55,7 @@ try {
 }
 
 function enqueue(request: Request): void {
-  if (request.kind === 'append') appends.push(request);
+  if (request.kind === 'append') for (const append of unpack(request.packed)) appends.push(append);
   else others.push(request);
 }
 
@@ -79,10 +79,9 @@ function takeTurn(store: SqliteStore): void {
 
 function commit(store: SqliteStore, batch: readonly Append[]): void {
   try {
-    const placements = store.append(batch);
-    reply({ kind: 'committed', appends: batch.map(({ id }, index) => ({ id, placements: placements[index] ?? [] })) });
+    reply({ kind: 'committed', appends: batch.length, ...store.append(batch) });
   } catch (error) {
-    reply({ kind: 'failed', ids: batch.map(({ id }) => id), of: 'append', ...failureOf(error) });
+    reply({ kind: 'failed', appends: batch.length, ...failureOf(error) });
   }
 }
 
@@ -97,7 +96,7 @@ function serve(store: SqliteStore, request: Other): void {
     else if (kind === 'close') void close(store, id);
     else if (kind === 'abandon-copy' && copying?.id === id) copying.abandon.abort();
   } catch (error) {
-    reply({ kind: 'failed', ids: [id], of: kind, ...failureOf(error) });
+    reply({ kind: 'failed', id, of: kind, ...failureOf(error) });
   }
 }
 
@@ -125,7 +124,7 @@ function beginCopy(store: SqliteStore, id: number): Copying {
     .then((path) => answer<'copy'>(id, path))
     .catch((error: unknown) => {
       if (signal.aborted) answer<'copy'>(id, undefined);
-      else reply({ kind: 'failed', ids: [id], of: 'copy', ...failureOf(error) });
+      else reply({ kind: 'failed', id, of: 'copy', ...failureOf(error) });
     })
     .finally(() => {
       copying = undefined;
@@ -142,8 +141,7 @@ async function close(store: SqliteStore, id: number): Promise<void> {
   port.close();
 }
 
-/** What went wrong: `reason` in words that callers may read, `detail` in SQLite's own, which may have more in them. */
-function failureOf(error: unknown): { readonly reason: string; readonly detail: string } {
+function failureOf(error: unknown): Failure {
   const detail = messageOf(error);
   if (!(error instanceof Error && 'code' in error)) return { reason: detail, detail };
   if (isReadOnly(path)) return { reason: READ_ONLY, detail };

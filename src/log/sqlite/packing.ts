@@ -1,0 +1,47 @@
+/**
+ * Appends on their way to the worker. What threads say to each other is copied value by value: a flat list of texts and numbers
+ * costs a tenth of what the same objects cost.
+ */
+import type { NewEvent } from '../log.ts';
+import type { Moment } from '../steady-clock.ts';
+
+/** The events of one append, and when it was made. */
+export interface Append {
+  readonly events: readonly NewEvent[];
+  readonly now: Moment;
+}
+
+/** For each append: how many events, its moment, and the events' fields one after another. */
+export type Packed = (string | number | undefined)[];
+
+export function pack(packed: Packed, { events, now }: Append): void {
+  packed.push(events.length, now.earliest, now.latest);
+  for (const { channel, family, type, version, body, idempotency } of events)
+    packed.push(channel, family, type, version, body, idempotency?.principal, idempotency?.key);
+}
+
+export function unpack(packed: Packed): Append[] {
+  const appends: Append[] = [];
+  for (let at = 0; at < packed.length; ) {
+    const [count, earliest, latest] = [packed[at], packed[at + 1], packed[at + 2]] as [number, number, number];
+    at += 3;
+    const events: NewEvent[] = [];
+    for (; events.length < count; at += FIELDS) events.push(eventAt(packed, at));
+    appends.push({ events, now: { earliest, latest } });
+  }
+  return appends;
+}
+
+const FIELDS = 7;
+
+function eventAt(packed: Packed, at: number): NewEvent {
+  const [principal, key] = [packed[at + 5], packed[at + 6]] as [string | undefined, string | undefined];
+  return {
+    channel: packed[at] as string,
+    family: packed[at + 1] as string,
+    type: packed[at + 2] as string,
+    version: packed[at + 3] as number,
+    body: packed[at + 4] as string,
+    idempotency: principal === undefined || key === undefined ? undefined : { principal, key },
+  };
+}
