@@ -9,6 +9,7 @@ import { authRouter } from './auth.ts';
 import { familyEvents } from './channels.ts';
 import { eventsRouter, servicePublish } from './events.ts';
 import type { RouterOf } from './routes.ts';
+import { runWithoutCopies } from './running.ts';
 import { router } from './trpc.ts';
 
 export type { RouterOf } from './routes.ts';
@@ -31,6 +32,7 @@ export function createRouter<C extends TypedContract>(contract: C & Contract): R
     auth: authRouter(contract),
     admin: adminRouter(contract),
   });
+  runWithoutCopies(made);
   // The procedures were made in loops, which the compiler cannot follow.
   return made as unknown as RouterOf<C>;
 }
