@@ -86,7 +86,7 @@ async function store(
   };
   const appended = await (trace === undefined ? append() : trace.append(append));
   usage.published(connection, encoded);
-  return appended.map((result, index) => receipt(log.positions, result, drafts[index]?.metadata?.timestamp ?? now));
+  return appended.map((result, index) => receipt(log.positions, result, drafts[index]?.metadata?.timestamp ?? new Date(now)));
 }
 
 /**

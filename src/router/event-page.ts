@@ -1,5 +1,4 @@
-/** Pages of events as answers: how many one answer may hold, and their serialisation. */
-import superjson, { type SuperJSONResult } from 'superjson';
+/** Pages of events as answers: how many one answer may hold. */
 import type { HistoryPage } from '../contract/types.ts';
 import type { Delivery } from '../delivery/batch.ts';
 import { eventOf } from '../delivery/event-stream.ts';
@@ -18,7 +17,7 @@ export interface AnswerSize {
   units: number;
 }
 
-/** The pages that `serialize` need not walk. */
+/** Those that were made here. */
 const pages = new WeakSet<object>();
 
 /** Makes the page for a caller. @throws {CourierError} PAYLOAD_TOO_LARGE when the answer is full. */
@@ -33,14 +32,7 @@ export function pageFor(answer: AnswerSize, page: HistoryPage<Delivery>): Histor
   return made;
 }
 
-/** Serialises as superjson does. It does not walk a page, as an event has nothing but its timestamp that is not plain JSON. */
-export function serialize(value: unknown): SuperJSONResult {
-  if (!isPage(value)) return superjson.serialize(value);
-  if (value.events.length === 0) return { json: value as never };
-  const values = Object.fromEntries(value.events.map((_, index) => [`events.${index}.metadata.timestamp`, ['Date'] as ['Date']]));
-  return { json: value as never, meta: { values, v: 1 } };
-}
-
-function isPage(value: unknown): value is HistoryPage<unknown> {
+/** Is it a page that was made here? An event of it has nothing but its timestamp that is not plain JSON. */
+export function isPage(value: unknown): value is HistoryPage<unknown> {
   return typeof value === 'object' && value !== null && pages.has(value);
 }

@@ -2,7 +2,7 @@
  * Runs procedures: their middlewares in order, as tRPC does. tRPC copies the call for each middleware, twice and field by field,
  * which takes a fifth of the time of a publish; here each gets an object of its own that is made at once.
  */
-import { type AnyTRPCProcedure, type AnyTRPCRouter, getTRPCErrorFromUnknown, TRPCError } from '@trpc/server';
+import { type AnyTRPCProcedure, type AnyTRPCRouter, getTRPCErrorFromUnknown, type TRPCError } from '@trpc/server';
 
 /** What a procedure is called with. */
 interface CallOptions {

@@ -12,7 +12,8 @@ import type { Pipeline } from '../delivery/pipeline.ts';
 import { CourierError, cut, tellable, validated } from '../errors.ts';
 import type { LimitedAction } from '../limits/limits.ts';
 import { authorise } from '../publish.ts';
-import { type AnswerSize, serialize } from './event-page.ts';
+import type { AnswerSize } from './event-page.ts';
+import { serialize } from './serialize.ts';
 import { read, unread } from './unread-input.ts';
 
 /** The parts of a caller's context. */

@@ -108,7 +108,7 @@ export class TrpcCalls {
       }
       // A client whose connection ends is told what was stored, and nothing else.
       if (call.type === 'query' && connection.ending !== undefined) throw connection.ending.error;
-      replies.send({ ...call.envelope, result: { type: 'data', data: result } });
+      replies.sendResult(call, result);
     } catch (cause) {
       // What the end interrupted failed for the reason of the end.
       replies.fail(running, connection.ending?.error ?? cause);

@@ -122,6 +122,12 @@ export class TrpcReplies {
     this.#writer = writer;
   }
 
+  /** Answers a call with what it gave. Throws what the transformer or the result itself throws. */
+  sendResult({ envelope }: Call, data: unknown): void {
+    const answer = JSON.stringify(this.#endpoint.router._def._config.transformer.output.serialize(data));
+    this.#writer.writeText(`${JSON.stringify(envelope).slice(0, -1)},"result":{"type":"data","data":${answer}}}`);
+  }
+
   /** Sends a reply. Throws what the transformer or the result itself throws. */
   send(message: TRPCResponseMessage): void {
     this.#writer.writeText(JSON.stringify(transformTRPCResponse(this.#endpoint.router._def._config, message)));

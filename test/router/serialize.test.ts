@@ -1,0 +1,32 @@
+/** Answers are serialised as superjson does it, whichever way they take. */
+import fc from 'fast-check';
+import superjson from 'superjson';
+import { expect, test } from 'vitest';
+import { serialize } from '../../src/router/serialize.ts';
+
+const key = fc.oneof(fc.constantFrom('id', 'timestamp', 'a.b', 'c\\d', 'ä', ''), fc.string());
+const shared = new Date(0);
+const date = fc.oneof(fc.date(), fc.constant(shared), fc.constant(new Date(Number.NaN)));
+const field = fc.oneof(fc.string(), fc.boolean(), fc.double(), fc.constantFrom(null, undefined, -0, 1n), date, fc.jsonValue());
+const object = fc.dictionary(key, field, { noNullPrototype: true });
+const one: unknown = { id: 'x' };
+
+test.each([
+  ['an object', object],
+  ['a list', fc.array(fc.oneof(object, fc.constant(one)))],
+  ['anything', fc.anything({ withDate: true, withMap: true, withSet: true, withBigInt: true })],
+])('%s', (_, values) => {
+  fc.assert(
+    fc.property(values as fc.Arbitrary<unknown>, (value) => {
+      const written = (write: (value: unknown) => unknown) => {
+        try {
+          return JSON.stringify(write(value));
+        } catch (error) {
+          return String(error);
+        }
+      };
+      expect(written(serialize)).toBe(written((given) => superjson.serialize(given)));
+    }),
+    { numRuns: 2000 },
+  );
+});
