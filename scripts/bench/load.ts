@@ -76,19 +76,19 @@ const sockets: RawSocket[] = [];
 
 async function connectAll({ contender, port, token, channels }: Extract<LoadQuestion, { kind: 'connect' }>): Promise<void> {
   const protocol = PROTOCOLS[contender];
-  const open = async (channel: string) => {
+  const open = async (channel: string, index: number) => {
     const socket = await RawSocket.open({
       port,
       path: protocol.path(channel),
       counter,
       answer: protocol.answer,
-      hello: protocol.hello(channel, token),
+      hello: protocol.hello(channel, token, index),
       untilReady: protocol.untilReady(channel, token),
     });
     sockets.push(socket);
   };
   for (let start = 0; start < channels.length; start += CONNECTING_AT_ONCE) {
-    await Promise.all(channels.slice(start, start + CONNECTING_AT_ONCE).map(open));
+    await Promise.all(channels.slice(start, start + CONNECTING_AT_ONCE).map((channel, index) => open(channel, start + index)));
   }
 }
 

@@ -20,17 +20,18 @@ export interface Protocol {
   path(channel: string): string;
   /** Handles what comes before the subscription stands; true when it does. */
   untilReady(channel: string, token: string): (text: string, socket: RawSocket) => boolean;
-  /** What to send first. */
-  hello(channel: string, token: string): string[];
+  /** What to send first. @param index of the subscriber. */
+  hello(channel: string, token: string, index: number): string[];
   answer(text: string): string | undefined;
 }
 
 const trpc = (ready: string): Protocol => ({
   path: () => '/trpc?connectionParams=1',
-  hello: (channel, token) => [
+  // Clients that have made other calls before: each has an id of its own.
+  hello: (channel, token, index) => [
     JSON.stringify({ method: 'connectionParams', data: { token } }),
     JSON.stringify({
-      id: 1,
+      id: index + 1,
       method: 'subscription',
       params: { path: 'events.subscribe', input: { json: { channels: [channel] } } },
     }),

@@ -4,8 +4,21 @@ import type { StoredEvent } from '../log/log.ts';
 
 /** UTF-16 units of event bodies that are handed over at once, about: a fraction of what a socket takes before it is full. */
 export const BATCH_UNITS = 64 * 1024;
-/** Distinct forms kept with one batch, at most; further ones are made for each use. */
+/** Distinct forms kept with one batch, at most; further ones are copies of one that is like them, or made for each use. */
 const MAX_FORMS = 8;
+/** Forms that are kept to be copied, at most. */
+const MAX_TEMPLATES = 4;
+
+/** The bytes of deliveries for some sinks. */
+export interface Form {
+  /** Forms with the same name are the same bytes. */
+  readonly name: string;
+  make(deliveries: readonly Delivery[]): Buffer;
+  /** The form that this one differs from in a few bytes only. */
+  readonly template?: Form | undefined;
+  /** The bytes of this form, as a changed copy of those of its template. */
+  fromTemplate?(bytes: Buffer): Buffer;
+}
 
 /** What a delivery is made of. */
 interface Deliverable extends Pick<StoredEvent, 'seq' | 'channel' | 'type' | 'body'> {
@@ -89,18 +102,27 @@ export class Batch {
     return rest.length === 0 ? undefined : new Batch(rest);
   }
 
-  /** The bytes that `make` gives; made on the first call for `form` and shared by all later ones. */
-  render(form: string, make: (deliveries: readonly Delivery[]) => Buffer): Buffer {
+  /** The bytes of `form`, shared with all who ask for the same; of many forms that are alike each has a copy of its own. */
+  render(form: Form): Buffer {
+    const known = this.#forms?.get(form.name);
+    if (known !== undefined) return known;
+    const { template } = form;
+    if (template === undefined || form.fromTemplate === undefined || this.#kept < MAX_FORMS) return this.#make(form, MAX_FORMS);
+    return form.fromTemplate(this.#forms?.get(template.name) ?? this.#make(template, MAX_FORMS + MAX_TEMPLATES));
+  }
+
+  get #kept(): number {
+    return this.#forms?.size ?? 0;
+  }
+
+  /** Makes the bytes of a form, and keeps them while there are fewer than `most`. */
+  #make(form: Form, most: number): Buffer {
+    const made = form.make(this.deliveries);
+    if (this.#kept >= most) return made;
     this.#forms ??= new Map();
-    let rendered = this.#forms.get(form);
-    if (rendered === undefined) {
-      rendered = make(this.deliveries);
-      if (this.#forms.size < MAX_FORMS) {
-        this.#forms.set(form, rendered);
-        this.onGrown?.(rendered.length);
-      }
-    }
-    return rendered;
+    this.#forms.set(form.name, made);
+    this.onGrown?.(made.length);
+    return made;
   }
 }
 

@@ -5,7 +5,7 @@
  * Where there are many sockets to write to, the event loop gets its turns in between.
  */
 import type { Duplex } from 'node:stream';
-import type { Delivery, Sink } from '../delivery/batch.ts';
+import type { Form, Sink } from '../delivery/batch.ts';
 import { upTo } from '../limits/bytes.ts';
 
 export interface SocketWriterOptions {
@@ -83,14 +83,14 @@ export class SocketWriter {
     this.#queuedBytes += frames.length;
   }
 
-  /** Takes events as the bytes that `make` gives, which all writers share that take events in the same form. */
-  sink(form: string, make: (deliveries: readonly Delivery[]) => Buffer): Sink {
+  /** Takes events in a form, whose bytes it shares with other writers. */
+  sink(form: Form): Sink {
     const writer = this;
     return {
       get writable() {
         return writer.writable;
       },
-      deliver: (batch) => writer.write(batch.render(form, make)),
+      deliver: (batch) => writer.write(batch.render(form)),
       drained: (signal) => writer.drained(signal),
     };
   }

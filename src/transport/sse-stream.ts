@@ -74,10 +74,13 @@ export class SseStream extends OneWayWire {
     this.#writer = new SocketWriter(socket, { stallMs, onStalled: () => connection.end(STALLED) });
     socket.once('close', () => this.#writer.end());
     this.#writer.write(Buffer.from(dialect.opening));
-    this.sink = this.#writer.sink(dialect.name, (deliveries) => {
-      const bytes = Buffer.from(deliveries.map((delivery) => dialect.event(delivery)).join(''));
-      meter.message('out', bytes.length);
-      return bytes;
+    this.sink = this.#writer.sink({
+      name: dialect.name,
+      make: (deliveries) => {
+        const bytes = Buffer.from(deliveries.map((delivery) => dialect.event(delivery)).join(''));
+        meter.message('out', bytes.length);
+        return bytes;
+      },
     });
   }
 

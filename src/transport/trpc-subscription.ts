@@ -5,11 +5,11 @@
 import { getTRPCErrorFromUnknown, isTrackedEnvelope, TRPCError } from '@trpc/server';
 import { isObservable, observableToAsyncIterable } from '@trpc/server/observable';
 import type { Connection } from '../connections/connection.ts';
-import type { Sink } from '../delivery/batch.ts';
+import type { Form } from '../delivery/batch.ts';
 import { isEventStream } from '../delivery/event-stream.ts';
 import type { Meter } from '../observe/meter.ts';
 import { type Envelope, encodeTracked, type RunningCall, type TrpcReplies } from './trpc-messages.ts';
-import type { WebSocketWriter } from './web-socket-writer.ts';
+import { patchedFrames, textForm, type WebSocketWriter } from './web-socket-writer.ts';
 
 export interface TrpcSubscription {
   readonly connection: Connection;
@@ -62,7 +62,7 @@ async function deliver(subscription: TrpcSubscription, onStart: () => void): Pro
   if (isEventStream(result)) {
     if (signal.aborted) return;
     onStart();
-    await result.attach(trackedSink(writer, call.envelope, meter), signal);
+    await result.attach(writer.sink(trackedForm(call.envelope, meter)), signal);
   } else if (isObservable(result)) {
     // Converting an observable subscribes to it.
     if (!signal.aborted) await deliverIterable(subscription, observableToAsyncIterable(result, signal), onStart);
@@ -74,11 +74,49 @@ async function deliver(subscription: TrpcSubscription, onStart: () => void): Pro
   }
 }
 
-/** Delivers events as frames, which all subscriptions with the same request id share. */
-function trackedSink(writer: WebSocketWriter, envelope: Envelope, meter: Pick<Meter, 'message'>): Sink {
-  const head = `${JSON.stringify(envelope).slice(0, -1)},"result":{"type":"data","data":`;
-  return writer.textSink(head, (delivery) => `${head}${encodeTracked(delivery)},"id":"${delivery.id}"}}`, meter);
+type MessageMeter = Pick<Meter, 'message'>;
+
+/** Events as frames, which all subscriptions with the same request id share. */
+function trackedForm(envelope: Envelope, meter: MessageMeter): Form {
+  const { id } = envelope;
+  const json = JSON.stringify(envelope);
+  return typeof id === 'number' && /^\d+$/.test(`${id}`) ? new NumberedForm(json, `${id}`, meter) : formWith(json, meter);
 }
+
+function formWith(envelope: string, meter: MessageMeter): Form {
+  const head = `${envelope.slice(0, -1)},"result":{"type":"data","data":`;
+  return textForm(head, (delivery) => `${head}${encodeTracked(delivery)},"id":"${delivery.id}"}}`, meter);
+}
+
+/** Frames with ids of as many digits differ in those only. */
+class NumberedForm implements Form {
+  readonly name: string;
+  readonly make: Form['make'];
+  readonly #envelope: string;
+  readonly #digits: string;
+  readonly #meter: MessageMeter;
+  #template: Form | undefined;
+
+  constructor(envelope: string, digits: string, meter: MessageMeter) {
+    ({ name: this.name, make: this.make } = formWith(envelope, meter));
+    this.#envelope = envelope;
+    this.#digits = digits;
+    this.#meter = meter;
+  }
+
+  get template(): Form {
+    const { length } = this.#digits;
+    this.#template ??= formWith(`${ID_KEY}${'0'.repeat(length)}${this.#envelope.slice(ID_KEY.length + length)}`, this.#meter);
+    return this.#template;
+  }
+
+  fromTemplate(frames: Buffer): Buffer {
+    return patchedFrames(frames, ID_KEY.length, this.#digits);
+  }
+}
+
+/** What a message begins with. */
+const ID_KEY = '{"id":';
 
 /**
  * Delivers an iterable's items, asking for the next only when the socket can take it, until it ends or is stopped. One that is

@@ -5,7 +5,7 @@
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import type { CloseCode } from '../contract/codes.ts';
-import type { Delivery, Sink } from '../delivery/batch.ts';
+import type { Delivery, Form } from '../delivery/batch.ts';
 import type { Meter } from '../observe/meter.ts';
 import { SocketWriter, type SocketWriterOptions } from './socket-writer.ts';
 
@@ -57,6 +57,30 @@ function writeHeader(bytes: Buffer, offset: number, length: number): number {
   return offset + header;
 }
 
+/** Events as text messages, each counted once for all writers. */
+export function textForm(name: string, textOf: (delivery: Delivery) => string, meter: Pick<Meter, 'message'>): Form {
+  return { name, make: (deliveries) => textFrames(deliveries.map(textOf), meter) };
+}
+
+/** A copy of text messages with another text (ASCII) in each of them, from its byte `offset` on. */
+export function patchedFrames(frames: Buffer, offset: number, text: string): Buffer {
+  const patched = Buffer.from(frames);
+  for (let at = 0; at < patched.length; ) {
+    const length = payloadLength(patched, at);
+    const payload = at + headerLength(length);
+    for (let index = 0; index < text.length; index += 1) patched[payload + offset + index] = text.charCodeAt(index);
+    at = payload + length;
+  }
+  return patched;
+}
+
+/** Of the frame that begins at `at`. */
+function payloadLength(frames: Buffer, at: number): number {
+  const short = frames[at + 1] as number;
+  if (short < 126) return short;
+  return short === 126 ? frames.readUInt16BE(at + 2) : Number(frames.readBigUInt64BE(at + 2));
+}
+
 export class WebSocketWriter extends SocketWriter {
   readonly #ws: WebSocket;
   #bytesSincePing = 0;
@@ -75,11 +99,6 @@ export class WebSocketWriter extends SocketWriter {
 
   protected override get progress(): number {
     return this.#pongs;
-  }
-
-  /** Takes events as text messages, and counts each of them once for all writers. */
-  textSink(form: string, textOf: (delivery: Delivery) => string, meter: Pick<Meter, 'message'>): Sink {
-    return this.sink(form, (deliveries) => textFrames(deliveries.map(textOf), meter));
   }
 
   writeText(text: string): void {

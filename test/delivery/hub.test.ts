@@ -49,7 +49,7 @@ test('the events of one turn are handed over at once, the same batch to all subs
   expect(filtered.seqs).toEqual([[4]]);
   let made = 0;
   const make = () => Buffer.from(String(++made));
-  expect(first.batches[0]?.render('form', make)).toBe(second.batches[0]?.render('form', make));
+  expect(first.batches[0]?.render({ name: 'form', make })).toBe(second.batches[0]?.render({ name: 'form', make }));
 });
 
 test('of a family that the contract does not have, whoever selects everything gets the events, once', async () => {
