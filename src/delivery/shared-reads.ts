@@ -2,7 +2,7 @@
  * Reading the log for subscribers that catch up. Subscribers with equal filters share reads: their sweep reads one page at a
  * time upwards through the numbers that they wait for, and each page serves every subscriber whose cursor it covers. Pages
  * stay in memory for a moment, for those that come to the same place a little later. A crowd that comes back at once costs
- * as many reads as there are pages to read, not as there are subscribers.
+ * as many reads as there are pages to read, not as there are subscribers. While a page is on its way to sockets the next one is read.
  */
 import { type Filter, filterKey } from '../contract/filter.ts';
 import { bytesInMemory, upTo } from '../limits/bytes.ts';
@@ -17,6 +17,8 @@ export interface SharedPage {
   readonly endSeq: number;
   /** The first number that was still retained. */
   readonly first: number;
+  /** There were events behind it. */
+  readonly leadsOn: boolean;
 }
 
 /** Rows read from the log at once. */
@@ -42,6 +44,8 @@ interface Sweep {
   readonly waiting: Set<WaitingRead>;
   /** Where the last page ended. */
   endSeq: number;
+  /** After which number a page is read though nobody waits for it. */
+  aheadSeq: number | undefined;
 }
 
 export class SharedReads implements Disposable {
@@ -76,7 +80,10 @@ export class SharedReads implements Disposable {
     signal.throwIfAborted();
     const key = filterKey(filter);
     const cached = this.#cache.get(key, afterSeq);
-    if (cached !== undefined) return Promise.resolve(cached);
+    if (cached !== undefined) {
+      this.#readAhead(key, filter, cached);
+      return Promise.resolve(cached);
+    }
     return new Promise<SharedPage>((resolve, reject) => {
       const sweep = this.#sweepFor(key, filter);
       const onAbort = () => {
@@ -108,11 +115,18 @@ export class SharedReads implements Disposable {
   #sweepFor(key: string, filter: Filter): Sweep {
     let sweep = this.#sweeps.get(key);
     if (sweep === undefined) {
-      sweep = { key, filter, waiting: new Set(), endSeq: 0 };
+      sweep = { key, filter, waiting: new Set(), endSeq: 0, aheadSeq: undefined };
       this.#sweeps.set(key, sweep);
       this.#ready.push(sweep);
     }
     return sweep;
+  }
+
+  /** Reads what follows a page that is used, unless that is known, or as many others read as may at once. */
+  #readAhead(key: string, filter: Filter, { leadsOn, endSeq }: SharedPage): void {
+    if (!leadsOn || this.#sweeps.size > MAX_READS_IN_FLIGHT || this.#cache.get(key, endSeq) !== undefined) return;
+    this.#sweepFor(key, filter).aheadSeq = endSeq;
+    this.#next();
   }
 
   /** Begins reads while there may be more of them. */
@@ -123,7 +137,7 @@ export class SharedReads implements Disposable {
       this.#inFlight += 1;
       void this.#readFor(sweep).finally(() => {
         this.#inFlight -= 1;
-        if (sweep.waiting.size > 0) this.#ready.push(sweep);
+        if (sweep.waiting.size > 0 || sweep.aheadSeq !== undefined) this.#ready.push(sweep);
         else this.#sweeps.delete(sweep.key);
         this.#next();
       });
@@ -131,19 +145,24 @@ export class SharedReads implements Disposable {
   }
 
   async #readFor(sweep: Sweep): Promise<void> {
-    const afterSeq = nextSeq(sweep);
+    const afterSeq = nextSeq(sweep) ?? sweep.aheadSeq;
+    sweep.aheadSeq = undefined;
     if (afterSeq === undefined) return;
     try {
       this.#count += 1;
       const { events, first, head, endSeq } = await this.#log.read({ afterSeq, ...sweep.filter, limit: PAGE_ROWS }, this.#stop.signal);
-      const page = { batches: [...batchesOf(events.map(this.#deliveryOf), this.#batchUnits)], afterSeq, endSeq, first };
+      const batches = [...batchesOf(events.map(this.#deliveryOf), this.#batchUnits)];
+      const page = { batches, afterSeq, endSeq, first, leadsOn: endSeq < head };
       this.#cache.put(sweep.key, page);
       sweep.endSeq = endSeq;
+      let isUsed = false;
       for (const waiting of [...sweep.waiting]) {
         if (waiting.afterSeq < afterSeq || (waiting.afterSeq >= endSeq && endSeq < head)) continue;
         sweep.waiting.delete(waiting);
         waiting.resolve(page);
+        isUsed = true;
       }
+      if (isUsed) this.#readAhead(sweep.key, sweep.filter, page);
     } catch (error) {
       for (const waiting of sweep.waiting) waiting.reject(error);
       sweep.waiting.clear();

@@ -11,7 +11,7 @@ import type { Appended, Concern, EventLog, LogBounds, LogCopy, LogPage, LogQuery
 import { Positions } from './positions.ts';
 import { openCopy, removeCopy } from './sqlite/copy.ts';
 import type { Answers, Disk, Question, Reply, Request, WorkerSettings } from './sqlite/messages.ts';
-import { type Packed, pack } from './sqlite/packing.ts';
+import { type Packed, pack, unpackPage } from './sqlite/packing.ts';
 import { LogOpenError, messageOf } from './sqlite/schema.ts';
 import { clockOf, type Moment } from './steady-clock.ts';
 
@@ -152,7 +152,7 @@ class SqliteLog implements EventLog {
     signal.throwIfAborted();
     const page = await this.#request({ kind: 'read', start, channels, types, limit });
     signal.throwIfAborted();
-    return page;
+    return unpackPage(page);
   }
 
   bytes(): Promise<number> {

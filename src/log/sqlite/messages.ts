@@ -1,9 +1,9 @@
 /** What the SQLite log's main thread and its worker say to each other. */
 import type { ChannelSet } from '../../contract/channels.ts';
-import type { LogBounds, LogPage, LogStart, StoredEvent } from '../log.ts';
+import type { LogBounds, LogStart, StoredEvent } from '../log.ts';
 import type { Epoch } from '../positions.ts';
 import type { Moment } from '../steady-clock.ts';
-import type { Packed } from './packing.ts';
+import type { Packed, PackedPage } from './packing.ts';
 
 export interface WorkerSettings {
   readonly path: string;
@@ -30,7 +30,7 @@ export type Question =
 export type Request = (Question & { readonly id: number }) | { readonly kind: 'append'; readonly packed: Packed };
 
 export interface Answers {
-  read: LogPage;
+  read: PackedPage;
   bounds: { readonly bounds: LogBounds; readonly disk: Disk };
   bytes: number;
   trim: boolean;

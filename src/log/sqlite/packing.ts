@@ -1,8 +1,8 @@
 /**
- * Appends on their way to the worker. What threads say to each other is copied value by value: a flat list of texts and numbers
+ * Events on their way between the threads. What threads say to each other is copied value by value: a flat list of texts and numbers
  * costs a tenth of what the same objects cost.
  */
-import type { NewEvent } from '../log.ts';
+import type { LogPage, NewEvent, StoredEvent } from '../log.ts';
 import type { Moment } from '../steady-clock.ts';
 
 /** The events of one append, and when it was made. */
@@ -11,8 +11,10 @@ export interface Append {
   readonly now: Moment;
 }
 
-/** For each append: how many events, its moment, and the events' fields one after another. */
+/** The fields of things, one after another. */
 export type Packed = (string | number | undefined)[];
+
+/** Appends: of each how many events, its moment, and the fields of the events. */
 
 export function pack(packed: Packed, { events, now }: Append): void {
   packed.push(events.length, now.earliest, now.latest);
@@ -44,4 +46,28 @@ function eventAt(packed: Packed, at: number): NewEvent {
     body: packed[at + 4] as string,
     idempotency: principal === undefined || key === undefined ? undefined : { principal, key },
   };
+}
+
+/** A page, whose events are fields: seq, channel, family, type, version, body. */
+export type PackedPage = Omit<LogPage, 'events'> & { readonly packed: Packed };
+
+export function packPage({ events, ...bounds }: LogPage): PackedPage {
+  const packed: Packed = [];
+  for (const { seq, channel, family, type, version, body } of events) packed.push(seq, channel, family, type, version, body);
+  return { packed, ...bounds };
+}
+
+export function unpackPage({ packed, ...bounds }: PackedPage): LogPage {
+  const events: StoredEvent[] = [];
+  for (let at = 0; at < packed.length; at += 6) {
+    events.push({
+      seq: packed[at] as number,
+      channel: packed[at + 1] as string,
+      family: packed[at + 2] as string,
+      type: packed[at + 3] as string,
+      version: packed[at + 4] as number,
+      body: packed[at + 5] as string,
+    });
+  }
+  return { events, ...bounds };
 }

@@ -5,7 +5,7 @@ import { crc32 } from 'node:zlib';
 import { familyIn } from '../../contract/channels.ts';
 import type { StoredEvent } from '../log.ts';
 import { type Epoch, newEpochName, Positions } from '../positions.ts';
-import { type Row, storedEvent } from '../reading.ts';
+import { storedEvent } from '../reading.ts';
 
 /** Marks the file as a log of Courier: "COUR" in ASCII. */
 const APPLICATION_ID = 0x434f5552;
@@ -139,10 +139,10 @@ export function checksumOf({ seq, channel, type, version, body }: Omit<StoredEve
   return crc32(body, crc32(head));
 }
 
-/** The event of a row that has all EVENT_COLUMNS; undefined when it is not what was stored. */
-export function intactEvent(row: Row): StoredEvent | undefined {
-  const event = storedEvent(row);
-  return row['checksum'] === checksumOf(event, Number(row['family'])) ? event : undefined;
+/** The event of a row whose fields are EVENT_COLUMNS; undefined when it is not what was stored. */
+export function intactEvent([seq, channel, family, type, version, body, checksum]: readonly unknown[]): StoredEvent | undefined {
+  const event = storedEvent({ seq, channel, type, version, body });
+  return checksum === checksumOf(event, Number(family)) ? event : undefined;
 }
 
 function checkIntegrity(db: DatabaseSync): void {
@@ -210,8 +210,10 @@ function inspect(db: DatabaseSync): LogFile {
   checkPages(db);
   const firstSeq = Number(db.prepare('SELECT trimmed_through FROM log').get()?.['trimmed_through']) + 1;
   let nextSeq = firstSeq;
-  for (const row of db.prepare(`SELECT ${EVENT_COLUMNS} FROM event ORDER BY seq`).iterate()) {
-    if (row['seq'] !== nextSeq) throw new LogOpenError(`it is damaged: event ${nextSeq} is missing`);
+  const statement = db.prepare(`SELECT ${EVENT_COLUMNS} FROM event ORDER BY seq`);
+  statement.setReturnArrays(true);
+  for (const row of statement.iterate() as Iterable<unknown> as Iterable<readonly unknown[]>) {
+    if (row[0] !== nextSeq) throw new LogOpenError(`it is damaged: event ${nextSeq} is missing`);
     if (intactEvent(row) === undefined) throw new LogOpenError(`it is damaged: event ${nextSeq} is not what was stored`);
     nextSeq += 1;
   }

@@ -7,7 +7,7 @@ import type { BackupProgressInfo } from 'node:sqlite';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { commitSize } from '../group-commit.ts';
 import type { Answers, Failure, Reply, Request, WorkerSettings } from './messages.ts';
-import { type Append, unpack } from './packing.ts';
+import { type Append, packPage, unpack } from './packing.ts';
 import { isReadOnly, READ_ONLY } from './rights.ts';
 import { messageOf } from './schema.ts';
 import { SqliteStore } from './store.ts';
@@ -88,7 +88,7 @@ function commit(store: SqliteStore, batch: readonly Append[]): void {
 function serve(store: SqliteStore, request: Other): void {
   const { id, kind } = request;
   try {
-    if (request.kind === 'read') answer<'read'>(id, store.read(request));
+    if (request.kind === 'read') answer<'read'>(id, packPage(store.read(request)));
     else if (request.kind === 'trim') answer<'trim'>(id, store.trim(request.keepMs, request.limit, request.now));
     else if (kind === 'bounds') answer<'bounds'>(id, store.look());
     else if (kind === 'bytes') answer<'bytes'>(id, store.bytes);
