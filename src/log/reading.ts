@@ -35,13 +35,18 @@ export interface PageOptions extends Pick<LogQuery, 'limit' | 'types'> {
   readonly bounds: LogBounds;
   /** Makes the error for an event that is not there, where everything is read. */
   readonly missing?: ((seq: number) => Error) | undefined;
+  /** Asked now and then: the page ends where it is when others wait for their turn. */
+  readonly isWaitedFor?: (() => boolean) | undefined;
 }
+
+/** Rows between two looks at who waits. */
+const ROWS_BETWEEN_LOOKS = 64;
 
 /** The page that ends with the last of `rows`, or before it is too large. @param rows all that the span has, in its order. */
 export function fillPage<R>(
   rows: Iterable<R>,
   eventOf: (row: R) => StoredEvent,
-  { span, bounds, limit, types, missing }: PageOptions,
+  { span, bounds, limit, types, missing, isWaitedFor }: PageOptions,
 ): LogPage {
   const { beginSeq, step } = span;
   const events: StoredEvent[] = [];
@@ -55,7 +60,7 @@ export function fillPage<R>(
     count += 1;
     bytes += Buffer.byteLength(event.body);
     if (selectsType(types, event.type)) events.push(event);
-    if (count === limit || bytes > PAGE_BYTES) {
+    if (count === limit || bytes > PAGE_BYTES || (count % ROWS_BETWEEN_LOOKS === 0 && isWaitedFor?.() === true)) {
       endSeq = event.seq;
       break;
     }

@@ -131,8 +131,12 @@ export class SqliteStore {
     this.#head = seq;
   }
 
-  /** Reads a page. One statement is one snapshot, and nothing else writes between it and the bounds. */
-  read(request: ReadRequest): LogPage {
+  /**
+   * Reads a page. One statement is one snapshot, and nothing else writes between it and the bounds.
+   *
+   * @param isWaitedFor ends the page early.
+   */
+  read(request: ReadRequest, isWaitedFor: () => boolean): LogPage {
     const { bounds } = this;
     const isDense = isEverything(request.channels, this.#families.names);
     return fillPage(this.#rows(isDense ? { ...request, channels: 'all' } : request), eventOf, {
@@ -141,6 +145,7 @@ export class SqliteStore {
       limit: request.limit,
       types: request.types,
       missing: isDense ? (seq) => damaged(seq, 'is missing') : undefined,
+      isWaitedFor,
     });
   }
 

@@ -1,7 +1,7 @@
 /**
  * The worker that owns the SQLite file. Whatever appends are waiting go into one transaction, and its one sync
- * acknowledges them all. Commits and everything else take turns, one page at the most between two commits, so that
- * neither a replay nor a flood of publishes holds up the other. While the file is copied, each turn waits for a step of that.
+ * acknowledges them all. Commits and everything else take turns, so that neither a replay nor a flood of publishes holds up the
+ * other: a page ends early when something is to be committed. While the file is copied, each turn waits for a step of that.
  */
 import type { BackupProgressInfo } from 'node:sqlite';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
@@ -63,6 +63,11 @@ function receiveWaiting(): void {
   for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) enqueue(next.message);
 }
 
+function hasAppends(): boolean {
+  receiveWaiting();
+  return appends.length > 0;
+}
+
 function takeTurns(store: SqliteStore): void {
   receiveWaiting();
   while (copying === undefined && (appends.length > 0 || others.length > 0)) {
@@ -88,7 +93,7 @@ function commit(store: SqliteStore, batch: readonly Append[]): void {
 function serve(store: SqliteStore, request: Other): void {
   const { id, kind } = request;
   try {
-    if (request.kind === 'read') answer<'read'>(id, packPage(store.read(request)));
+    if (request.kind === 'read') answer<'read'>(id, packPage(store.read(request, hasAppends)));
     else if (request.kind === 'trim') answer<'trim'>(id, store.trim(request.keepMs, request.limit, request.now));
     else if (kind === 'bounds') answer<'bounds'>(id, store.look());
     else if (kind === 'bytes') answer<'bytes'>(id, store.bytes);
