@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Turn } from './contender.ts';
-import { type ContenderName, PROTOCOLS } from './protocols.ts';
+import { PROTOCOLS, type SubscribedName } from './protocols.ts';
 import { type PublishAnswer, type PublishQuestion, publish } from './publishers.ts';
 import { type Counter, RawSocket } from './raw-socket.ts';
 
@@ -30,7 +30,7 @@ export type LoadQuestion =
   /** Opens a socket for each of `channels`. */
   | {
       readonly kind: 'connect';
-      readonly contender: ContenderName;
+      readonly contender: SubscribedName;
       readonly port: number;
       readonly token: string;
       readonly channels: readonly string[];

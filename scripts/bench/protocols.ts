@@ -2,8 +2,11 @@
 import type { RawSocket } from './raw-socket.ts';
 
 export const CONTENDERS = ['courier', 'stock-trpc', 'socket-io', 'ws-send', 'ws-shared'] as const;
+/** To whom one publishes only: what a publish costs that is neither checked nor stored. */
+export const PUBLISH_CONTENDERS = ['node-http', 'fastify', 'ws-echo'] as const;
 /** `courier-unmetered` and `courier-quiet` are compared with Courier alone. */
-export type ContenderName = (typeof CONTENDERS)[number] | 'courier-unmetered' | 'courier-quiet';
+export type SubscribedName = (typeof CONTENDERS)[number] | 'courier-unmetered' | 'courier-quiet';
+export type ContenderName = SubscribedName | (typeof PUBLISH_CONTENDERS)[number];
 
 /** As they are called in tables. */
 export const TITLES: Readonly<Record<ContenderName, string>> = {
@@ -14,6 +17,9 @@ export const TITLES: Readonly<Record<ContenderName, string>> = {
   'socket-io': 'socket.io 4, rooms',
   'ws-send': 'ws, send per socket',
   'ws-shared': 'ws, shared frames (limit)',
+  'node-http': 'node:http, bare (limit)',
+  fastify: 'fastify 5',
+  'ws-echo': 'ws, bare (limit)',
 };
 
 export interface Protocol {
@@ -47,7 +53,7 @@ const plain: Protocol = {
   answer: () => undefined,
 };
 
-export const PROTOCOLS: Readonly<Record<ContenderName, Protocol>> = {
+export const PROTOCOLS: Readonly<Record<SubscribedName, Protocol>> = {
   courier: trpc('courier.live'),
   'courier-unmetered': trpc('courier.live'),
   'courier-quiet': trpc('courier.live'),

@@ -17,6 +17,7 @@ export interface PublishQuestion {
 }
 export interface PublishAnswer {
   readonly kind: 'published';
+  readonly acks: number;
   readonly acksPerSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
@@ -49,7 +50,14 @@ class Record {
   answer(seconds: number): PublishAnswer {
     const sorted = this.latencies.sort((a, b) => a - b);
     const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
-    return { kind: 'published', acksPerSecond: sorted.length / seconds, p50Ms: at(0.5), p99Ms: at(0.99), maxMs: at(1) };
+    return {
+      kind: 'published',
+      acks: sorted.length,
+      acksPerSecond: sorted.length / seconds,
+      p50Ms: at(0.5),
+      p99Ms: at(0.99),
+      maxMs: at(1),
+    };
   }
 }
 

@@ -59,6 +59,9 @@ const COLOURS: Readonly<Record<ContenderName, string>> = {
   'socket-io': '#2f9e44',
   'ws-send': '#e8590c',
   'ws-shared': '#868e96',
+  'node-http': '#868e96',
+  fastify: '#e8590c',
+  'ws-echo': '#868e96',
 };
 const PLOT_TITLE = 'Deliveries a second against subscribers of one channel (300-byte events, 20 a turn)';
 const WIDTH = 760;

@@ -1,5 +1,5 @@
 /** Delivery: fan-out to one channel, many channels, patterns, latency at a load that all can hold, fairness. */
-import { CONTENDERS, type ContenderName } from '../protocols.ts';
+import { CONTENDERS } from '../protocols.ts';
 import { measureLatency, measureThroughput, startStage } from './stage.ts';
 import { inTurn, type Row, type Settings, thousands, type Workload } from './workload.ts';
 
@@ -79,7 +79,7 @@ async function latency(settings: Settings): Promise<Row[]> {
 async function fairness(settings: Settings): Promise<Row[]> {
   const subscribers = settings.quick ? 2000 : 10_000;
   const traffic = { perTurn: 1, bytes: 300, channels: [CHANNEL], deliveriesPerTurn: subscribers };
-  const contenders: ContenderName[] = ['courier', 'ws-shared', 'ws-send', 'socket-io'];
+  const contenders = ['courier', 'ws-shared', 'ws-send', 'socket-io'] as const;
   return inTurn({ ...settings, rounds: 1 }, `5 events/s to ${thousands(subscribers)}`, contenders, async (name) => {
     await using stage = await startStage(name, Array(subscribers).fill(CHANNEL));
     await stage.contender.ask('watch-delay', 'delay');

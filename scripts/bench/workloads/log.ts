@@ -8,9 +8,10 @@ import { openSqliteLog } from '../../../src/log/sqlite.ts';
 import { startGateway } from '../../demo/processes.ts';
 import type { LoadAnswer, LoadQuestion } from '../load.ts';
 import { startWorker, type Worker } from '../processes.ts';
-import { TRANSPORTS, type Transport } from '../publishers.ts';
+import type { ContenderName } from '../protocols.ts';
+import { type PublishQuestion, TRANSPORTS, type Transport } from '../publishers.ts';
 import { BENCH_LIMITS, BENCH_SECRET, BENCH_TOKENS } from '../tokens.ts';
-import { startStage } from './stage.ts';
+import { startEmptyStage } from './stage.ts';
 import { inTurn, type Row, type Settings, thousands, type Workload } from './workload.ts';
 
 const DAY_MS = 86_400_000;
@@ -58,30 +59,54 @@ async function fillLog(path: string, count: number, ageMs = 0): Promise<void> {
   for (let done = 0; done < count; done += 5000) await log.append(Array<NewEvent>(Math.min(5000, count - done)).fill(draft));
 }
 
+/** Beside each transport what it costs when nothing is checked, and all but Courier store nothing. */
+const PUBLISHED_BESIDE: Readonly<Record<Transport, readonly ContenderName[]>> = {
+  'tRPC WebSocket': ['stock-trpc', 'ws-echo'],
+  'tRPC batch': [],
+  'plain HTTP': ['fastify', 'node-http'],
+};
+
 async function durablePublish(settings: Settings): Promise<Row[]> {
   const rows: Row[] = [];
-  const measure = async (stage: { port: number; token: string; load: GatewayStage['load'] }, transport: Transport, inFlight: number) => {
-    const ask = (seconds: number) =>
-      stage.load.ask({ kind: 'publish', transport, port: stage.port, token: stage.token, inFlight, seconds }, 'published');
-    await ask(settings.seconds / 2);
-    const { acksPerSecond, p50Ms, p99Ms } = await ask(settings.seconds);
-    return { 'acks/s': acksPerSecond, 'p50 ms': p50Ms, 'p99 ms': p99Ms };
-  };
   for (const transport of TRANSPORTS) {
-    for (const inFlight of settings.quick ? [128] : [1, 16, 128, 512]) {
-      const contenders = transport === 'tRPC WebSocket' ? (['courier', 'stock-trpc'] as const) : (['courier'] as const);
-      const measured = await inTurn(settings, `${transport}, ${inFlight} in flight`, contenders, async (name) => {
-        if (name === 'courier') {
-          await using stage = await startGatewayStage();
-          return await measure(stage, transport, inFlight);
-        }
-        await using stage = await startStage(name, []);
-        return await measure({ port: stage.port, token: 'none', load: stage.load }, transport, inFlight);
-      });
+    for (const inFlight of settings.quick ? [128] : [1, 16, 64, 128, 512]) {
+      const contenders = ['courier', ...PUBLISHED_BESIDE[transport]] as const;
+      const measured = await inTurn(settings, `${transport}, ${inFlight} in flight`, contenders, (name) =>
+        publishTo(name, transport, inFlight, settings.seconds),
+      );
       rows.push(...measured);
     }
   }
   return rows;
+}
+
+async function publishTo(name: ContenderName, transport: Transport, inFlight: number, seconds: number): Promise<Record<string, number>> {
+  if (name === 'courier') {
+    await using stage = await startGatewayStage();
+    return await measurePublish(stage, () => cpuMicrosOf(stage.port), { transport, inFlight, seconds });
+  }
+  await using stage = await startEmptyStage(name);
+  const { contender, port, load } = stage;
+  const cpuMicros = async () => (await contender.ask('usage', 'usage')).cpuMicros;
+  return await measurePublish({ port, token: 'none', load }, cpuMicros, { transport, inFlight, seconds });
+}
+
+async function measurePublish(
+  { port, token, load }: Pick<GatewayStage, 'port' | 'token' | 'load'>,
+  cpuMicros: () => Promise<number>,
+  traffic: Pick<PublishQuestion, 'transport' | 'inFlight' | 'seconds'>,
+): Promise<Record<string, number>> {
+  const ask = (seconds: number) => load.ask({ kind: 'publish', port, token, ...traffic, seconds }, 'published');
+  await ask(traffic.seconds / 2);
+  const before = await cpuMicros();
+  const { acks, acksPerSecond, p50Ms, p99Ms } = await ask(traffic.seconds);
+  return { 'CPU µs/event': ((await cpuMicros()) - before) / acks, 'acks/s': acksPerSecond, 'p50 ms': p50Ms, 'p99 ms': p99Ms };
+}
+
+/** What a gateway has used of its processors, user and system. */
+export async function cpuMicrosOf(port: number): Promise<number> {
+  const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  return 1e6 * Number(/^process_cpu_seconds_total (\S+)$/m.exec(metrics)?.[1]);
 }
 
 async function replay(settings: Settings): Promise<Row[]> {
@@ -151,7 +176,7 @@ async function interference(settings: Settings): Promise<Row[]> {
 export const logWorkloads: readonly Workload[] = [
   {
     name: 'publish',
-    title: 'Durable publishing (SQLite, synced before each answer; the stock mutation stores nothing)',
+    title: 'Durable publishing (SQLite, synced before each answer; the others store nothing)',
     run: durablePublish,
   },
   { name: 'replay', title: 'Replay from SQLite', run: replay },

@@ -1,7 +1,7 @@
 /** What it costs to watch the gateway: counting, logging, and answers to health checks while it is busy. */
 import { setTimeout as wait } from 'node:timers/promises';
 import { TRANSPORTS } from '../publishers.ts';
-import { type GatewayStage, startGatewayStage } from './log.ts';
+import { cpuMicrosOf, type GatewayStage, startGatewayStage } from './log.ts';
 import { measureThroughput, startStage } from './stage.ts';
 import { inTurn, type Row, type Settings, thousands, type Workload } from './workload.ts';
 
@@ -37,11 +37,9 @@ async function logging(settings: Settings): Promise<Row[]> {
     const title = `${transport}, ${IN_FLIGHT} in flight`;
     const measured = await inTurn({ ...settings, rounds }, title, ['courier', 'courier-quiet'], async (name) => {
       await setLogLevel(stage, name === 'courier' ? 'info' : 'warn');
-      const before = await cpuSeconds(stage);
-      const startedAt = performance.now();
-      const { acksPerSecond, p50Ms } = await publish(settings.seconds);
-      const events = (acksPerSecond * (performance.now() - startedAt)) / 1000;
-      return { 'CPU µs/event': ((await cpuSeconds(stage)) - before) * (1e6 / events), 'acks/s': acksPerSecond, 'p50 ms': p50Ms };
+      const before = await cpuMicrosOf(port);
+      const { acks, acksPerSecond, p50Ms } = await publish(settings.seconds);
+      return { 'CPU µs/event': ((await cpuMicrosOf(port)) - before) / acks, 'acks/s': acksPerSecond, 'p50 ms': p50Ms };
     });
     rows.push(...measured);
   }
@@ -55,12 +53,6 @@ async function setLogLevel({ port, token }: GatewayStage, level: string): Promis
     body: JSON.stringify({ json: { level } }),
   });
   if (!response.ok) throw new Error(`the level cannot be set: ${await response.text()}`);
-}
-
-/** What the gateway has used of its processors. */
-async function cpuSeconds({ port }: GatewayStage): Promise<number> {
-  const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
-  return Number(/^process_cpu_seconds_total (\S+)$/m.exec(metrics)?.[1]);
 }
 
 /** As much as the gateway can deliver, and somebody who asks how it is. */

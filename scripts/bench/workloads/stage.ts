@@ -3,7 +3,7 @@ import { signToken } from '../../../src/auth/tokens.ts';
 import type { Answer, Question } from '../contender.ts';
 import type { LoadAnswer, LoadQuestion, Traffic } from '../load.ts';
 import { startWorker, type Worker } from '../processes.ts';
-import type { ContenderName } from '../protocols.ts';
+import type { ContenderName, SubscribedName } from '../protocols.ts';
 import { BENCH_TOKENS } from '../tokens.ts';
 
 /** One contender with its subscribers connected. */
@@ -17,15 +17,23 @@ export interface Stage extends AsyncDisposable {
 }
 
 /** Starts a contender and a load process with a subscriber to each of `channels`. */
-export async function startStage(name: ContenderName, channels: readonly string[]): Promise<Stage> {
+export async function startStage(name: SubscribedName, channels: readonly string[]): Promise<Stage> {
+  await using stack = new AsyncDisposableStack();
+  const stage = stack.use(await startEmptyStage(name));
+  const token = await signToken(BENCH_TOKENS, { sub: 'bench', role: 'admin', expiresInSeconds: 86_400 });
+  await stage.load.ask({ kind: 'connect', contender: name, port: stage.port, token, channels }, 'connected');
+  stack.move();
+  return stage;
+}
+
+/** Starts a contender and a load process. */
+export async function startEmptyStage(name: ContenderName): Promise<Stage> {
   await using stack = new AsyncDisposableStack();
   const contender = stack.use(await startWorker<Question, Answer>(`./contenders/${name}.ts`));
   const ready = await contender.first;
   if (ready.kind !== 'ready') throw new Error(`${name} is not ready`);
   const load = stack.use(await startWorker<LoadQuestion, LoadAnswer>('./load.ts'));
   const { rssBytes } = await contender.ask('memory', 'memory');
-  const token = await signToken(BENCH_TOKENS, { sub: 'bench', role: 'admin', expiresInSeconds: 86_400 });
-  await load.ask({ kind: 'connect', contender: name, port: ready.port, token, channels }, 'connected');
   const resources = stack.move();
   return {
     contender,

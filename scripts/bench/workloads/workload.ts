@@ -26,13 +26,13 @@ export interface Workload {
 }
 
 /** Runs `measure` for each contender in turn, `rounds` times over, and gives the medians. */
-export async function inTurn(
+export async function inTurn<N extends ContenderName>(
   settings: Settings,
   name: string,
-  contenders: readonly ContenderName[],
-  measure: (contender: ContenderName) => Promise<Record<string, number>>,
+  contenders: readonly N[],
+  measure: (contender: N) => Promise<Record<string, number>>,
 ): Promise<Row[]> {
-  const all = new Map<ContenderName, Record<string, number>[]>(contenders.map((contender) => [contender, []]));
+  const all = new Map<N, Record<string, number>[]>(contenders.map((contender) => [contender, []]));
   for (let round = 1; round <= settings.rounds; round += 1) {
     for (const contender of contenders) {
       settings.progress(`${name}: ${contender}${settings.rounds > 1 ? `, round ${round} of ${settings.rounds}` : ''}`);
