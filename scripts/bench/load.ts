@@ -57,6 +57,7 @@ export type LoadAnswer =
       readonly late: number;
       readonly p50Ms: number;
       readonly p99Ms: number;
+      readonly p999Ms: number;
       readonly maxMs: number;
     }
   | { readonly kind: 'failed'; readonly reason: string };
@@ -171,7 +172,7 @@ async function pace({ controlPort, traffic, seconds, turnsPerSecond }: Extract<L
   for (const socket of sampled) if (socket !== undefined) socket.onLatency = undefined;
   latencies.sort((a, b) => a - b);
   const at = (share: number) => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? Number.NaN;
-  return { kind: 'paced', deliveries: turns.deliveries, late, p50Ms: at(0.5), p99Ms: at(0.99), maxMs: at(1) };
+  return { kind: 'paced', deliveries: turns.deliveries, late, p50Ms: at(0.5), p99Ms: at(0.99), p999Ms: at(0.999), maxMs: at(1) };
 }
 
 async function catchUp({ port, token, clients, lastEventId, events }: Extract<LoadQuestion, { kind: 'catch-up' }>): Promise<LoadAnswer> {

@@ -66,6 +66,7 @@ export async function measureThroughput(stage: Stage, traffic: Traffic, seconds:
 export interface Latency {
   readonly p50Ms: number;
   readonly p99Ms: number;
+  readonly p999Ms: number;
   readonly maxMs: number;
   /** Turns that were not sent because the contender was that far behind. */
   readonly late: number;
@@ -74,6 +75,6 @@ export interface Latency {
 /** At a fixed load. */
 export async function measureLatency(stage: Stage, traffic: Traffic, turnsPerSecond: number, seconds: number): Promise<Latency> {
   const { load, controlPort } = stage;
-  const { p50Ms, p99Ms, maxMs, late } = await load.ask({ kind: 'pace', controlPort, traffic, turnsPerSecond, seconds }, 'paced');
-  return { p50Ms, p99Ms, maxMs, late };
+  const { p50Ms, p99Ms, p999Ms, maxMs, late } = await load.ask({ kind: 'pace', controlPort, traffic, turnsPerSecond, seconds }, 'paced');
+  return { p50Ms, p99Ms, p999Ms, maxMs, late };
 }
