@@ -140,16 +140,17 @@ export function retryAfter(ms: number | undefined): { readonly 'retry-after'?: s
 }
 
 /** What an error means: a problem document. */
-function problemOf({ code, message, issues, retryAfterMs, channel }: CourierError, requestId: string, status = meaningOf(code).status) {
+function problemOf({ code, message, issues, retryAfterMs, channel, status = meaningOf(code).status }: CourierError, requestId: string) {
   const { title } = meaningOf(code);
+  const body = JSON.stringify({ type: 'about:blank', title, status, code, detail: message, request_id: requestId, issues, channel });
   const headers = {
     'content-type': 'application/problem+json; charset=utf-8',
+    'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
     ...(status === 401 && { 'www-authenticate': 'Bearer' }),
     ...retryAfter(retryAfterMs),
   };
-  const body = JSON.stringify({ type: 'about:blank', title, status, code, detail: message, request_id: requestId, issues, channel });
   return { status, headers, body };
 }
 
@@ -157,17 +158,14 @@ interface SocketRefusal {
   readonly requestId: string;
   /** The hash of the gateway's contract. */
   readonly contract: string;
-  /** In place of that of the error's code. */
-  readonly status?: number;
 }
 
 /** Answers with what an error means where there is no response to send it with, and waits for nothing that comes after it. */
 export function refuseSocket(socket: Socket, error: CourierError, refusal: SocketRefusal): void {
-  const { status, headers, body } = problemOf(error, refusal.requestId, refusal.status);
+  const { status, headers, body } = problemOf(error, refusal.requestId);
   const lines = Object.entries({
     connection: 'close',
     ...headers,
-    'content-length': Buffer.byteLength(body),
     'x-courier-contract': refusal.contract,
     'x-request-id': refusal.requestId,
   }).map(([name, value]) => `${name}: ${value}`);

@@ -35,10 +35,12 @@ export interface ServerDeps extends PlainHttpDeps {
 }
 
 /**
- * How long a client may take to send a request, in ms, and how often the gateway looks. It keeps connections longer than
- * proxies do (nginx: 60 s): one that the gateway closes may have a proxy's next request on its way.
+ * How long the gateway keeps a connection without a request, in ms: longer than proxies do (nginx: 60 s), as one that the gateway
+ * closes may have a proxy's next request on its way.
  */
-const TIMEOUTS = { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 2000, keepAliveTimeout: 75_000 };
+const KEEP_ALIVE_MS = 75_000;
+/** Looks at what is late, within the time for a head. */
+const LATE_LOOKS = 5;
 /** Connections that may wait to be taken, where the system lets so many: as all clients come back at once after a restart. */
 const BACKLOG = 4096;
 const TRPC_PREFIX = '/trpc/';
@@ -85,25 +87,35 @@ class HttpServer {
   constructor(deps: ServerDeps) {
     this.#deps = deps;
     this.#contract = contractHash(deps.pipeline.contract);
-    const { stallMs } = deps.timings;
-    const upgrades = new Upgrades({ ...deps, stallMs, refusalOf: (socket) => this.#refusalOf(socket) });
-    this.#requests = new HttpRequests(deps.connections, deps.failures);
+    const { stallMs, headMs, requestMs } = deps.timings;
+    const requests = new HttpRequests(deps.connections, deps.failures);
+    const upgrades = new Upgrades({ ...deps, stallMs, requests, refusalOf: (socket) => this.#refusalOf(socket) });
+    this.#requests = requests;
     this.#dashboard = openDashboard(deps.dashboardFolder);
     const onRequest = (req: IncomingMessage, res: ServerResponse) => void this.#answer({ req, res, requestId: requestIdOf(req) });
     this.server = createServer(
-      // The gateway itself refuses a request without a host, with an answer that says so.
-      { ...TIMEOUTS, shouldUpgradeCallback: isWebSocketUpgrade, requireHostHeader: false },
+      {
+        headersTimeout: headMs,
+        requestTimeout: requestMs,
+        connectionsCheckingInterval: headMs / LATE_LOOKS,
+        keepAliveTimeout: KEEP_ALIVE_MS,
+        shouldUpgradeCallback: isWebSocketUpgrade,
+        // The gateway itself refuses a request without a host, with an answer that says so.
+        requireHostHeader: false,
+      },
       onRequest,
     );
     // For clients that do not read their answers. The gateway's own part of a request takes less than that.
     this.server.timeout = stallMs;
+    this.server.on('timeout', (socket) => {
+      // A client that does not send its request is told so.
+      if (!requests.isReading(socket)) socket.destroy();
+    });
     // An expectation that the gateway does not know is passed over (RFC 9110, section 10.1.1), and not refused without a word.
     this.server.on('checkExpectation', onRequest);
     this.server.on('connection', (socket) => deps.room.enter(socket));
-    const told = { failures: deps.failures, contract: this.#contract };
-    this.server.on('clientError', (error, socket) => {
-      answerParserError(told, error, socket as Socket, this.#requests.isAnswering(socket as Socket));
-    });
+    const told = { failures: deps.failures, contract: this.#contract, requests };
+    this.server.on('clientError', (error, socket) => answerParserError(told, error, socket as Socket));
     this.server.on('upgrade', (req, socket, head) => upgrades.take(req, socket as Socket, head));
   }
 
@@ -187,8 +199,9 @@ class HttpServer {
   #tell(surface: 'http' | 'trpc', error: unknown, { req, res, requestId }: Exchange): CourierError {
     const { failures, connections } = this.#deps;
     const { sub, isToldByItsEnd = false } = this.#requests.connectionOf(res) ?? {};
-    // The rest of a request may be refused by the parser before its beginning is.
-    const isTold = isToldByItsEnd || !req.socket.writable;
+    // A client may leave in the middle of its request.
+    const hasLeft = !req.socket.writable || (!req.complete && req.socket.readableEnded);
+    const isTold = isToldByItsEnd || hasLeft;
     const refused: Refused = { address: connections.addressOf(req), sub, origin: req.headers.origin, isToldByItsEnd: isTold };
     return failures.answer(surface, error, { request_id: requestId, method: req.method, path: pathOf(req) }, refused);
   }

@@ -16,7 +16,7 @@ import { CourierError, tellable } from '../errors.ts';
 import { contractHash } from '../version.ts';
 import { credentialsOf, identityOf, tokenIn } from './caller.ts';
 import { pathOf, refuseSocket, requestIdOf, requireHost } from './http-exchange.ts';
-import { OneWayWire } from './http-requests.ts';
+import { type HttpRequests, OneWayWire } from './http-requests.ts';
 import { type PlainWebSocketDeps, servePlainWebSocket } from './plain-websocket.ts';
 import { type RequestTarget, requestTarget } from './request-target.ts';
 import { type TrpcEndpoint, trpcEndpoint } from './trpc-endpoint.ts';
@@ -34,6 +34,7 @@ const CLOSING = { closeTimeout: CLOSING_MS };
 export interface UpgradesDeps extends TrpcDeps, Omit<PlainWebSocketDeps, 'onSocketError'> {
   readonly connections: Connections;
   readonly basePath: string;
+  readonly requests: HttpRequests;
   /** Why the gateway takes nothing new of this socket; undefined where it does. */
   readonly refusalOf: (socket: Socket) => CourierError | undefined;
 }
@@ -86,16 +87,18 @@ export class Upgrades {
     this.#server.on('headers', (headers) => headers.push(`X-Courier-Contract: ${this.#contract}`));
   }
 
-  /** Takes one upgrade. */
+  /** Takes one upgrade, in its turn: the requests before it on its socket are answered first. */
   take(req: IncomingMessage, socket: Socket, head: Buffer): void {
-    this.#take(req, socket, head).catch((error: unknown) => {
-      this.#deps.failures.report('websocket', 'an upgrade failed', error);
-      socket.destroy();
+    socket.on('error', destroy);
+    this.#deps.requests.afterAnswers(socket, () => {
+      this.#take(req, socket, head).catch((error: unknown) => {
+        this.#deps.failures.report('websocket', 'an upgrade failed', error);
+        socket.destroy();
+      });
     });
   }
 
   async #take(req: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
-    socket.on('error', destroy);
     const requestId = requestIdOf(req);
     const refuse = (error: CourierError) => refuseSocket(socket, error, { requestId, contract: this.#contract });
     let route: Route;
