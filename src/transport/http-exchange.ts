@@ -5,6 +5,7 @@ import { newId } from '../connections/ids.ts';
 import { meaningOf } from '../contract/codes.ts';
 import { parseTraceparent } from '../contract/traceparent.ts';
 import { CourierError, cut } from '../errors.ts';
+import { UPGRADE_TO } from './handshake.ts';
 
 /** Bytes of a request's body, at most: the data's bound and room for the envelope. */
 const MAX_BODY_BYTES = 128 * 1024;
@@ -148,6 +149,7 @@ function problemOf({ code, message, issues, retryAfterMs, channel, status = mean
     'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
+    ...(status === 426 && UPGRADE_TO),
     ...(status === 401 && { 'www-authenticate': 'Bearer' }),
     ...retryAfter(retryAfterMs),
   };
@@ -158,6 +160,8 @@ interface SocketRefusal {
   readonly requestId: string;
   /** The hash of the gateway's contract. */
   readonly contract: string;
+  /** Beside those that each refusal has. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** Answers with what an error means where there is no response to send it with, and waits for nothing that comes after it. */
@@ -166,6 +170,7 @@ export function refuseSocket(socket: Socket, error: CourierError, refusal: Socke
   const lines = Object.entries({
     connection: 'close',
     ...headers,
+    ...refusal.headers,
     'x-courier-contract': refusal.contract,
     'x-request-id': refusal.requestId,
   }).map(([name, value]) => `${name}: ${value}`);

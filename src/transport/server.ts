@@ -12,7 +12,8 @@ import { isSubscription } from '../router/index.ts';
 import { contractHash } from '../version.ts';
 import { answerPreflight, letPagesRead, markData } from './browser-headers.ts';
 import { type Dashboard, isOfDashboard, openDashboard } from './dashboard.ts';
-import { pathOf, requestIdOf, requireHost, sendProblem } from './http-exchange.ts';
+import { isWebSocketUpgrade } from './handshake.ts';
+import { pathOf, refuseSocket, requestIdOf, requireHost, sendProblem } from './http-exchange.ts';
 import { type Exchange, HttpRequests } from './http-requests.ts';
 import { answerParserError } from './parser-errors.ts';
 import { handlePlainHttp, type PlainHttpDeps } from './plain-http.ts';
@@ -44,6 +45,7 @@ const LATE_LOOKS = 5;
 /** Connections that may wait to be taken, where the system lets so many: as all clients come back at once after a restart. */
 const BACKLOG = 4096;
 const TRPC_PREFIX = '/trpc/';
+const NO_TUNNEL = new CourierError('METHOD_NOT_SUPPORTED', 'this is no proxy: use GET or POST, with a path');
 
 export interface Listener {
   /** With the base path. */
@@ -116,6 +118,7 @@ class HttpServer {
     this.server.on('connection', (socket) => deps.room.enter(socket));
     const told = { failures: deps.failures, contract: this.#contract, requests };
     this.server.on('clientError', (error, socket) => answerParserError(told, error, socket as Socket));
+    this.server.on('connect', (req, socket) => this.#refuseTunnel(req, socket as Socket));
     this.server.on('upgrade', (req, socket, head) => upgrades.take(req, socket as Socket, head));
   }
 
@@ -156,6 +159,17 @@ class HttpServer {
     } catch (error) {
       sendProblem(req, res, this.#tell('http', error, exchange), requestId);
     }
+  }
+
+  /** Node.js takes the connection of a CONNECT out of its hands. */
+  #refuseTunnel(req: IncomingMessage, socket: Socket): void {
+    socket.on('error', () => socket.destroy());
+    const requestId = requestIdOf(req);
+    const refused = { address: this.#deps.connections.addressOf(req) };
+    const refusal = this.#deps.failures.answer('http', NO_TUNNEL, { request_id: requestId, method: req.method }, refused);
+    this.#requests.afterAnswers(socket, () => {
+      refuseSocket(socket, refusal, { requestId, contract: this.#contract, headers: { allow: 'GET, POST' } });
+    });
   }
 
   /** Why nothing that comes over the socket is taken, but health checks; undefined where it is. */
@@ -211,10 +225,4 @@ class HttpServer {
 function isStream(router: AnyTRPCRouter, { method }: IncomingMessage, { path }: RequestTarget): boolean {
   if (path.startsWith(SSE_PREFIX)) return true;
   return method === 'GET' && path.startsWith(TRPC_PREFIX) && isSubscription(router, decodeSegment(path.slice(TRPC_PREFIX.length)));
-}
-
-/** Other upgrades are offers, which a server may pass over; a WebSocket's has no body. */
-function isWebSocketUpgrade({ headers }: IncomingMessage): boolean {
-  const { upgrade, 'content-length': length = '0', 'transfer-encoding': coding } = headers;
-  return upgrade?.toLowerCase() === 'websocket' && length === '0' && coding === undefined;
 }

@@ -15,6 +15,7 @@ import { meaningOf } from '../contract/codes.ts';
 import { CourierError, tellable } from '../errors.ts';
 import { contractHash } from '../version.ts';
 import { credentialsOf, identityOf, tokenIn } from './caller.ts';
+import { requireHandshake } from './handshake.ts';
 import { pathOf, refuseSocket, requestIdOf, requireHost } from './http-exchange.ts';
 import { type HttpRequests, OneWayWire } from './http-requests.ts';
 import { type PlainWebSocketDeps, servePlainWebSocket } from './plain-websocket.ts';
@@ -153,6 +154,10 @@ export class Upgrades {
     requireHost(req);
     if (!this.#deps.connections.allowsOrigin(req)) throw new CourierError('FORBIDDEN', 'pages of this origin may not use the gateway');
     const target = requestTarget(req.url ?? '', this.#deps.basePath);
+    if (target.path !== '/trpc' && !target.path.startsWith('/ws/')) {
+      throw new CourierError('NOT_FOUND', 'there is no WebSocket at this path');
+    }
+    requireHandshake(req);
     if (target.path === '/trpc') {
       const announced = new URLSearchParams(target.search).get('connectionParams') === '1';
       return {
@@ -162,7 +167,6 @@ export class Upgrades {
         serve: (connection, upgraded, opened) => void new TrpcWire(this.#trpc, connection, upgraded, { req, announced, opened }),
       };
     }
-    if (!target.path.startsWith('/ws/')) throw new CourierError('NOT_FOUND', 'there is no WebSocket at this path');
     return {
       transport: 'plain',
       target,

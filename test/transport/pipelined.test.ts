@@ -1,10 +1,9 @@
 /** Several requests on one socket: what the gateway says about one of them comes behind the answers to those before it, and whole. */
-import { connect } from 'node:net';
 import { PassThrough } from 'node:stream';
-import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import { createLogger } from '../../src/observe/logger.ts';
-import { startGateway, type TestGateway } from '../helpers/gateway.ts';
+import { startGateway } from '../helpers/gateway.ts';
+import { answersIn, exchange } from '../helpers/raw-http.ts';
 import { jobStarted } from '../helpers/samples.ts';
 
 const UPGRADE = [
@@ -18,32 +17,6 @@ const upgradeOf = (path: string, more: readonly string[] = []) => `${[`GET ${pat
 /** Its answer is made in more than one turn of the event loop, so that all that comes with it is there before. */
 const HEALTH = 'GET /health HTTP/1.1\r\nHost: x\r\n\r\n';
 const GARBAGE = 'no HTTP\r\n\r\n';
-
-/** Sends bytes, and others once something has come. Resolves to all that comes before the socket ends. */
-async function exchange({ port }: TestGateway, bytes: string, later?: string): Promise<string> {
-  const socket = connect({ port, host: '127.0.0.1' });
-  socket.on('error', () => undefined);
-  socket.write(bytes);
-  if (later !== undefined) socket.once('data', () => socket.write(later));
-  return text(socket).catch(() => '');
-}
-
-/** The answers in bytes that came: of each its status and its body. */
-function answersIn(bytes: string): { status: number; body: string }[] {
-  const answers: { status: number; body: string }[] = [];
-  for (let rest = bytes; rest !== ''; ) {
-    const head = rest.slice(0, rest.indexOf('\r\n\r\n') + 4);
-    const isChunked = /^transfer-encoding: chunked/im.test(head);
-    const length = isChunked
-      ? rest.indexOf('0\r\n\r\n', head.length) + 5 - head.length
-      : Number(/^content-length: (\d+)/im.exec(head)?.[1] ?? 0);
-    const body = rest.slice(head.length, head.length + length);
-    // None of them has more than one chunk.
-    answers.push({ status: Number(/^HTTP\/1\.1 (\d{3}) /.exec(head)?.[1]), body: isChunked ? (body.split('\r\n')[1] as string) : body });
-    rest = rest.slice(head.length + length);
-  }
-  return answers;
-}
 
 describe('behind a request whose answer is being made', () => {
   test.each([
