@@ -12,6 +12,7 @@ import { before } from './before.ts';
 import { type Config, limitsOfChannels } from './config.ts';
 import { clientAddress } from './connections/client-address.ts';
 import type { Connection } from './connections/connection.ts';
+import { ConnectionLog } from './connections/connection-log.ts';
 import { type Census, Connections } from './connections/connections.ts';
 import { TIMINGS, type Timings } from './connections/timings.ts';
 import type { ClientIdentity } from './contract/admin.ts';
@@ -154,6 +155,7 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
     timings,
     meter,
     logger,
+    log: stack.use(new ConnectionLog(logger)),
   });
   stack.use(logConcerns(() => log.concerns, logger.named('log')));
   stack.use(refreshRevocations(connections, failures));

@@ -18,11 +18,6 @@ export function requestIdOf(req: IncomingMessage): string {
   return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : newId();
 }
 
-/** The path of a request, as the client wrote it. */
-export function pathOf({ url = '' }: IncomingMessage): string {
-  return url.split('?', 1)[0] as string;
-}
-
 /** Refuses a request of HTTP/1.1 that does not say to which host it goes. @throws {CourierError} BAD_REQUEST */
 export function requireHost({ headers, httpVersion }: IncomingMessage): void {
   if (headers.host === undefined && httpVersion === '1.1') throw new CourierError('BAD_REQUEST', 'the header Host is missing');

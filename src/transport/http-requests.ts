@@ -165,6 +165,7 @@ export class HttpRequests {
 /** A wire on which the client says nothing after its request: its silence shows nothing. */
 export abstract class OneWayWire implements Wire {
   readonly answersPings = false;
+  readonly hasCloseFrames = false;
   readonly isRead = true;
   readonly bytesRead = 0;
 

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net';
 import type { AnyTRPCRouter } from '@trpc/server';
 import type { Connections } from '../connections/connections.ts';
+import { pathOf } from '../connections/request-path.ts';
 import { DRAINING, FULL } from '../connections/wire.ts';
 import { CourierError } from '../errors.ts';
 import type { Failures } from '../observe/failures.ts';
@@ -13,7 +14,7 @@ import { contractHash } from '../version.ts';
 import { answerPreflight, letPagesRead, markData } from './browser-headers.ts';
 import { type Dashboard, isOfDashboard, openDashboard } from './dashboard.ts';
 import { isWebSocketUpgrade } from './handshake.ts';
-import { pathOf, refuseSocket, requestIdOf, requireHost, sendProblem } from './http-exchange.ts';
+import { refuseSocket, requestIdOf, requireHost, sendProblem } from './http-exchange.ts';
 import { type Exchange, HttpRequests } from './http-requests.ts';
 import { answerParserError } from './parser-errors.ts';
 import { handlePlainHttp, type PlainHttpDeps } from './plain-http.ts';
