@@ -26,6 +26,7 @@ import { createHealth, logConcerns } from './observe/health.ts';
 import { createLogger, type Logger } from './observe/logger.ts';
 import { noMeter } from './observe/meter.ts';
 import { createMetrics } from './observe/metrics.ts';
+import { Outage } from './observe/outage.ts';
 import { PublicationLog } from './observe/publications.ts';
 import { Rates } from './observe/rates.ts';
 import { collectStats } from './observe/stats.ts';
@@ -158,7 +159,7 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
     log: stack.use(new ConnectionLog(logger)),
   });
   stack.use(logConcerns(() => log.concerns, logger.named('log')));
-  stack.use(refreshRevocations(connections, failures));
+  stack.use(refreshRevocations(connections, failures, logger.named('log')));
   const room = new SocketRoom(logger);
   const eventLoop = stack.use(new EventLoopDelay());
   const about = { version: VERSION, startedAt, log, broker, connections: () => connections.counts };
@@ -270,10 +271,16 @@ function listenProblem({ host, port }: Config, cause: unknown): unknown {
 const identityOf = ({ identity }: Connection): ClientIdentity => identity ?? { client: null, contract: null };
 
 /** Where revocations are shared, others may add to them; a message that says so may be lost. */
-function refreshRevocations(connections: Connections, failures: Failures): Disposable {
-  const timer = setInterval(() => {
-    connections.refreshRevocations().catch((error: unknown) => failures.report('log', 'revocations cannot be read', error));
-  }, REVOCATIONS_REFRESH_MS);
-  timer.unref();
-  return { [Symbol.dispose]: () => clearInterval(timer) };
+function refreshRevocations(connections: Connections, failures: Failures, logger: Logger): Disposable {
+  const outage = new Outage({ logger, goesOn: 'revocations still cannot be read', over: 'revocations can be read again' });
+  const fail = (error: unknown) => {
+    if (failures.take('log', error) && outage.meet()) failures.tell('log', 'revocations cannot be read', error);
+  };
+  const timer = setInterval(() => void connections.refreshRevocations().then(() => outage.end(), fail), REVOCATIONS_REFRESH_MS).unref();
+  return {
+    [Symbol.dispose]: () => {
+      clearInterval(timer);
+      outage[Symbol.dispose]();
+    },
+  };
 }
