@@ -104,10 +104,10 @@ async function openShared(url: string, log: SharedLog, { logger, signal }: Backe
   const redis = stack.use(await RedisConnection.open(url, log.identity, onTrouble, signal));
   redis.onReconnect(() => outage.end());
   const instance = randomUUID();
-  const peers = stack.use(await redisPeers(redis, instance));
+  const peers = stack.use(await redisPeers(redis, instance, signal));
   const instances = () => peers.instances;
   return {
-    broker: stack.use(await redisBroker(redis, { instance, epoch: log.positions.epoch })),
+    broker: stack.use(await redisBroker(redis, { instance, epoch: log.positions.epoch, signal })),
     limiter: stack.use(redisLimiter(redis, memoryLimiter(), instances)),
     connections: stack.use(redisConnectionCounts(redis, memoryConnectionCounts(), instances)),
     revocations: postgresRevocations(log.database),
