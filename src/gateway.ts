@@ -168,7 +168,7 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
     pipeline,
     peers,
     usage,
-    setLogLevel: (level) => logger.setLevel(level),
+    logger,
     intervals: () => rates.intervals,
     stats: () =>
       collectStats({

@@ -210,7 +210,7 @@ async function handleBackup({ pipeline, logger, timings }: PlainHttpDeps, exchan
   if (role !== 'admin') throw new CourierError('FORBIDDEN', 'backups are for admins');
   const about = { user_id: sub, request_id: exchange.requestId };
   const ofLog = logger.named('log');
-  ofLog.info('a backup is being made', about);
-  const bytes = await sendCopy(pipeline.log, { ...exchange, timings });
+  const onCopied = (bytes: number) => ofLog.info('a backup was made, and is being sent', { ...about, bytes });
+  const bytes = await sendCopy(pipeline.log, { ...exchange, timings, onCopied });
   ofLog.info('a backup was sent', { ...about, bytes });
 }

@@ -65,7 +65,7 @@ test('the level changes while it runs', async () => {
   log.logger.setLevel('error');
   log.logger.info('hidden');
   log.logger.named('auth').error('shown');
-  await expect.poll(() => log.lines.map((line) => JSON.parse(line).message)).toEqual(['shown']);
+  await expect.poll(() => log.lines.map((line) => JSON.parse(line).message)).toEqual(['the log level was set', 'shown']);
 });
 
 test('equal warnings and errors of a part are cut after twenty, others are not', async () => {
