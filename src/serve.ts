@@ -1,8 +1,8 @@
 /** Reads the environment, starts the gateway, and turns signals into an orderly end and an exit code. */
 import { developmentSecretPath } from './auth/development-secret.ts';
 import { brokerLabel, logLabel } from './config/labels.ts';
-import { type Config, ConfigError, parseConfig } from './config.ts';
-import { loadContract } from './contract-file.ts';
+import { type Config, ConfigError } from './config.ts';
+import { loadContract, readConfig } from './contract-file.ts';
 import { createGateway, type Gateway } from './gateway.ts';
 import type { Failures } from './observe/failures.ts';
 import { createLogger, type LogContext, type Logger } from './observe/logger.ts';
@@ -20,7 +20,7 @@ const EXIT = { done: 0, failed: 1, misconfigured: 2 } as const;
 export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
   let config: Config;
   try {
-    config = parseConfig(env);
+    config = await readConfig(env);
   } catch (error) {
     if (error instanceof ConfigError) return refuse(error);
     throw error;
