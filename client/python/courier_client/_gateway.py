@@ -158,7 +158,14 @@ class Gateway(Generic[EventT_co]):
         url = self.address.history(channels, **options)
         return Call("history", "GET", url, lambda document: incoming.page_of(document, self.contract))
 
-    def attempts(self, call: Call[Any], timeout: float | None, *, may_be_stored: bool = False) -> Attempts:
+    def attempts(
+        self,
+        call: Call[Any],
+        timeout: float | None = CLIENT_TIMEOUT,
+        *,
+        may_be_stored: bool = False,
+        waits_for_channels: bool = True,
+    ) -> Attempts:
         """The attempts at one call. Raises InvalidInputError, naming `timeout`."""
         limit = self.timeout if timeout is CLIENT_TIMEOUT else seconds("timeout", timeout)
         return Attempts(
@@ -168,4 +175,5 @@ class Gateway(Generic[EventT_co]):
             self.retry,
             publishes=call.body is not None,
             may_be_stored=may_be_stored,
+            waits_for_channels=waits_for_channels,
         )

@@ -69,6 +69,9 @@ def answer_error(status: int, headers: Mapping[str, str], content: bytes, contra
         "request_id": document.get("request_id") or headers.get("x-request-id"),
         "retry_after": told / 1000 if isinstance(told, int | float) else _seconds(headers.get("retry-after")),
     }
+    channel = document.get("channel")
+    if isinstance(channel, str):
+        details["channel"] = channel
     if not isinstance(code, str):
         return _proxy_error(status, headers, details)
     issues = document.get("issues")
@@ -95,6 +98,7 @@ def _problem_of(document: Any) -> dict[str, Any]:
             "issues": data.get("issues"),
             "request_id": data.get("requestId"),
             "retry_after_ms": data.get("retryAfterMs"),
+            "channel": data.get("channel"),
         }
     except (KeyError, TypeError, AttributeError):
         return {}

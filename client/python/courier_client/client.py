@@ -133,11 +133,17 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
     async def publish_submitted(self, events: Sequence[Outgoing], *, may_be_stored: bool) -> list[Receipt]:
         """For the background publishers of this client, which keep the order themselves: as `publish_batch`.
 
-        `may_be_stored` says whether an earlier call may have stored the events.
+        `may_be_stored` says whether an earlier call may have stored the events. It does not wait where the limit of a
+        channel is reached, but raises the error at once.
         """
-        if len(events) == 1:
-            return [await self._send(self._gateway.publish(events[0]), may_be_stored=may_be_stored)]
-        return await self._send(self._gateway.publish_batch(events), may_be_stored=may_be_stored)
+        if len(events) > 1:
+            return await self._send_submitted(self._gateway.publish_batch(events), may_be_stored=may_be_stored)
+        return [await self._send_submitted(self._gateway.publish(events[0]), may_be_stored=may_be_stored)]
+
+    async def _send_submitted(self, call: Call[ResultT], *, may_be_stored: bool) -> ResultT:
+        with call.adding_key():
+            attempts = self._gateway.attempts(call, may_be_stored=may_be_stored, waits_for_channels=False)
+            return await self._send(call, attempts)
 
     def after_fork(self) -> None:
         """Is called in a child process, which has connections of its own."""
@@ -221,7 +227,8 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
             InvalidInputError, UnauthorizedError, ForbiddenError: the read was refused.
             UnreachableError, CourierTimeoutError: the gateway was not reached, or did not answer, in time.
         """
-        return await self._send(self._gateway.history(channels, **options), timeout)
+        call = self._gateway.history(channels, **options)
+        return await self._send(call, self._gateway.attempts(call, timeout))
 
     def iterate_history(self, channels: Channels, **options: Unpack[IterationOptions[TypeT]]) -> AsyncIterator[EventT]:
         """Iterates over the stored events, oldest first, page after page, up to the present.
@@ -321,34 +328,25 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
     async def _in_order(self, call: Call[ResultT], timeout: float | None) -> ResultT:
         """Sends a publish once the events that were submitted to its channels before are settled."""
         with call.adding_key(), self._here().order.publishing(call.channels) as earlier:
-            return await self._send(call, timeout, earlier)
+            return await self._send(call, self._gateway.attempts(call, timeout), earlier)
 
-    async def _send(
-        self,
-        call: Call[ResultT],
-        timeout: float | None = CLIENT_TIMEOUT,
-        earlier: Collection[Place] = (),
-        *,
-        may_be_stored: bool = False,
-    ) -> ResultT:
+    async def _send(self, call: Call[ResultT], attempts: Attempts, earlier: Collection[Place] = ()) -> ResultT:
         """Makes attempts until the gateway answers, or the time is over. Returns the result of the call."""
-        with call.adding_key():
-            here = self._here()
-            attempts = self._gateway.attempts(call, timeout, may_be_stored=may_be_stored)
-            request = here.http.build_request(call.method, call.url, content=call.body, headers=call.headers)
-            request.stream = _Body(call.body or b"", attempts)
-            held_back = bool(earlier)
-            with here.running(attempts.remaining):
-                if held_back:
-                    with here.until_closing():
-                        await asyncio.wait(earlier)
-                    if here.closing.is_set():
-                        raise attempts.closed()
-                    held_back = False
-                return call.read(await self._attempt_until_answered(here, request, attempts))
-            if here.closing.is_set():
-                raise attempts.closed()
-            raise attempts.held_back() if held_back else attempts.out_of_time()
+        here = self._here()
+        request = here.http.build_request(call.method, call.url, content=call.body, headers=call.headers)
+        request.stream = _Body(call.body or b"", attempts)
+        held_back = bool(earlier)
+        with here.running(attempts.remaining):
+            if held_back:
+                with here.until_closing():
+                    await asyncio.wait(earlier)
+                if here.closing.is_set():
+                    raise attempts.closed()
+                held_back = False
+            return call.read(await self._attempt_until_answered(here, request, attempts))
+        if here.closing.is_set():
+            raise attempts.closed()
+        raise attempts.held_back() if held_back else attempts.out_of_time()
 
     async def _attempt_until_answered(self, here: LoopConnections, request: httpx.Request, attempts: Attempts) -> Any:
         renewed = False

@@ -34,6 +34,8 @@ class CourierError(Exception):
     """Names the call in the gateway's log. None when the gateway did not answer."""
     retry_after: float | None
     """Seconds after which the same call may succeed. None when the gateway did not say."""
+    channel: str | None
+    """The channel whose limit is reached. None where it is the caller's own, and for other errors."""
     hint: str
     """What to do next, for a person."""
     close_code: int | None
@@ -51,6 +53,7 @@ class CourierError(Exception):
         issues: Sequence[Issue] = (),
         request_id: str | None = None,
         retry_after: float | None = None,
+        channel: str | None = None,
         hint: str | None = None,
         close_code: int | None = None,
         idempotency_key: str | None = None,
@@ -62,6 +65,7 @@ class CourierError(Exception):
         self.issues = tuple(issues)
         self.request_id = request_id
         self.retry_after = retry_after
+        self.channel = channel
         self.hint = hint if hint is not None else meaning_of(code).hint
         self.close_code = close_code
         self.idempotency_key = idempotency_key
@@ -109,7 +113,7 @@ class UnavailableError(CourierError):
 
 
 class RateLimitedError(UnavailableError):
-    """A limit is reached: the caller's, or that of the channel."""
+    """A limit is reached: the caller's, or that of `channel`."""
 
 
 class UnreachableError(UnavailableError, ConnectionError):

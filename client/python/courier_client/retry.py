@@ -50,9 +50,21 @@ class Attempts:
     """
 
     def __init__(
-        self, what: str, base_url: str, timeout: float, backoff: Backoff, *, publishes: bool, may_be_stored: bool
+        self,
+        what: str,
+        base_url: str,
+        timeout: float,
+        backoff: Backoff,
+        *,
+        publishes: bool,
+        may_be_stored: bool,
+        waits_for_channels: bool,
     ) -> None:
-        """`what` names the call in errors. `may_be_stored` says whether an earlier call may have had its effect."""
+        """`what` names the call in errors.
+
+        `may_be_stored` says whether an earlier call may have had its effect, and `waits_for_channels` whether to
+        repeat a call for which a channel's limit is reached.
+        """
         self._what = what
         self._base_url = base_url
         self._timeout = timeout
@@ -61,6 +73,7 @@ class Attempts:
         self._failures = 0
         self._last_error: CourierError | None = None
         self._publishes = publishes
+        self._waits_for_channels = waits_for_channels
         self._sent = False
         """Whether an attempt was sent, at least in part."""
         self._unanswered = False
@@ -95,6 +108,8 @@ class Attempts:
             if error.may_be_stored:
                 error.message += " (the event may have been stored: an attempt had no answer)"
                 error.hint += " Publish the event again with the same idempotency key only."
+            raise error
+        if error.channel is not None and not self._waits_for_channels:
             raise error
         delay = self._backoff.delay_after(error, self._failures)
         self._failures += 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -28,7 +27,7 @@ from courier_client import (
     events,
 )
 from processes import Gateway, token
-from servers import deaf_server, free_port, tcp_server
+from servers import batch_gateway, deaf_server, free_port, tcp_server
 from waiting import until
 
 PROGRESS: events.BacktestProgressDict = {"backtest_id": "b1", "progress": 0.5}
@@ -221,7 +220,10 @@ async def test_closing_leaves_no_task_or_thread(gateway: Gateway) -> None:
 
 async def test_what_waits_is_sent_in_batches() -> None:
     sizes: list[int] = []
-    async with counting_gateway(sizes) as address, publisher(address, "t1", max_events=2000) as background:
+    async with (
+        batch_gateway(lambda batch: sizes.append(len(batch))) as address,
+        publisher(address, "t1", max_events=2000) as background,
+    ):
         for number in range(1200):
             background.submit_event(progress("many", number))
         assert await background.flush(10)
@@ -363,30 +365,3 @@ async def test_a_publish_waits_for_what_was_submitted_while_the_gateway_is_away(
                 await batch
                 assert await background.flush(20)
                 assert await numbers_on(gateway, "backtest.late") == [0, 1, 2]
-
-
-@asynccontextmanager
-async def counting_gateway(sizes: list[int]) -> AsyncIterator[str]:
-    """A server that takes batches, and notes how many events each has."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while head := await reader.readuntil(b"\r\n\r\n"):
-            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-            events = json.loads(await reader.readexactly(length))["json"]
-            sizes.append(len(events))
-            receipts = [
-                {
-                    "id": f"e1-{number}",
-                    "channel": event["channel"],
-                    "type": event["type"],
-                    "timestamp": "2026-01-02T03:04:05.678Z",
-                    "duplicate": False,
-                }
-                for number, event in enumerate(events)
-            ]
-            answer = json.dumps({"result": {"data": {"json": receipts}}})
-            writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(answer)}\r\n\r\n{answer}".encode())
-            await writer.drain()
-
-    async with tcp_server(serve) as address:
-        yield address

@@ -1,0 +1,136 @@
+"""The events that wait to be published in the background, within their bound.
+
+An event that cannot be published yet holds back those of its channel only: the next batch passes over them. So the
+events of a channel keep their order, and no channel waits for another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from ._order import ChannelOrder, Place
+from ._outgoing import MAX_BATCH_BYTES, Outgoing
+
+BATCH_FRAME_BYTES = len(b'{"json":[]}')
+
+T = TypeVar("T")
+
+
+@dataclass(eq=False)
+class Waiting:
+    """An event that is not settled: neither stored, nor dropped, nor refused."""
+
+    event: Outgoing
+    place: Place
+    earlier: Sequence[Place]
+    """Publishes on its channel that began before it was submitted."""
+    may_be_stored: bool = False
+    """Whether an attempt may have stored it: a later one that is refused does not say."""
+
+    @property
+    def channel(self) -> str:
+        return self.event.draft.channel
+
+    @property
+    def is_next(self) -> bool:
+        """Whether it waits for nothing. What it waits for may itself wait for the event before it."""
+        return all(place.done() for place in self.earlier)
+
+    @property
+    def size(self) -> int:
+        # A comma separates the events of a batch.
+        return len(self.event.body) + 1
+
+
+class Queue:
+    """The events in the order in which they were submitted. For one event loop."""
+
+    def __init__(self, order: ChannelOrder, max_events: int) -> None:
+        self._order = order
+        self._max_events = max_events
+        self._waiting: deque[Waiting] = deque()
+        self._resting: dict[str, float] = {}
+        """Channels whose limit is reached, and when each may be tried again."""
+        self._arrival: asyncio.Future[None] | None = None
+        """Done once another event has come."""
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def __iter__(self) -> Iterator[Waiting]:
+        return iter(self._waiting)
+
+    @property
+    def overflow(self) -> str | None:
+        """What is full, so that no other event fits; None where one does."""
+        return f"{self._max_events} events wait" if len(self._waiting) >= self._max_events else None
+
+    def append(self, event: Outgoing) -> None:
+        place: Place = asyncio.get_running_loop().create_future()
+        self._waiting.append(Waiting(event, place, self._order.submit(event.draft.channel, place)))
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)
+
+    def make_room(self) -> list[Waiting]:
+        """Removes the oldest events, until another one fits. Returns them."""
+        oldest = []
+        while self.overflow is not None:
+            oldest.append(self._waiting.popleft())
+        return oldest
+
+    def settle(self, waiting: Waiting) -> None:
+        """Tells that an event that was removed is stored, or never will be."""
+        self._order.settle(waiting.channel, waiting.place)
+
+    def take(self, most: int) -> list[Waiting]:
+        """Removes the next events that wait for nothing, and that fit into one call. Returns them."""
+        now = time.monotonic()
+        self._resting = {channel: until for channel, until in self._resting.items() if until > now}
+        held_back = {*self._resting}
+        taken: list[Waiting] = []
+        passed_over: list[Waiting] = []
+        size = BATCH_FRAME_BYTES
+        while self._waiting and len(taken) < most:
+            waiting = self._waiting[0]
+            if waiting.channel in held_back or not waiting.is_next:
+                held_back.add(waiting.channel)
+                passed_over.append(self._waiting.popleft())
+                continue
+            size += waiting.size
+            if taken and size > MAX_BATCH_BYTES:
+                break
+            taken.append(self._waiting.popleft())
+        self._waiting.extendleft(reversed(passed_over))
+        return taken
+
+    def put_aside(self, events: Collection[Waiting], channel: str, seconds: float) -> None:
+        """Puts events of a channel back, before those that wait. The channel rests for so long."""
+        self._waiting.extendleft(reversed([*events]))
+        self._resting[channel] = time.monotonic() + seconds
+
+    async def changed(self) -> None:
+        """Waits until another event comes, or one that waits may be taken."""
+        self._arrival = asyncio.get_running_loop().create_future()
+        earlier = {place for waiting in self._waiting for place in waiting.earlier if not place.done()}
+        rest = min(self._resting.values(), default=None)
+        timeout = None if rest is None else max(0.0, rest - time.monotonic())
+        await asyncio.wait({self._arrival, *earlier}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+
+    def empty(self) -> Iterator[Waiting]:
+        """Removes all."""
+        return each(self._waiting)
+
+
+def each(things: deque[T]) -> Iterator[T]:
+    """Takes all. When several threads do so at the same time, each thing is for one of them."""
+    while True:
+        try:
+            thing = things.popleft()
+        except IndexError:
+            return
+        yield thing
