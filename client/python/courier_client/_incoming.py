@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
 import ssl
+import sys
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -64,10 +66,9 @@ def answer_error(status: int, headers: Mapping[str, str], content: bytes, contra
     if "error" in document:
         document = _problem_of(document)
     code = document.get("code")
-    told = document.get("retry_after_ms")
     details: dict[str, Any] = {
         "request_id": document.get("request_id") or headers.get("x-request-id"),
-        "retry_after": told / 1000 if isinstance(told, int | float) else _seconds(headers.get("retry-after")),
+        "retry_after": _retry_after(document.get("retry_after_ms"), headers.get("retry-after")),
     }
     channel = document.get("channel")
     if isinstance(channel, str):
@@ -143,19 +144,24 @@ def _contract_hint(headers: Mapping[str, str], ours: str) -> str | None:
     )
 
 
-def _seconds(retry_after: str | None) -> float | None:
-    """Reads a Retry-After header, which has seconds or a date."""
-    if retry_after is None:
+def _retry_after(milliseconds: object, header: str | None) -> float | None:
+    """The delay that an answer asks for, in seconds: in its document, in milliseconds, or in a Retry-After header."""
+    # NaN, which Python's JSON has, compares with nothing.
+    if isinstance(milliseconds, int | float) and milliseconds >= -math.inf:
+        return max(0.0, min(milliseconds, sys.float_info.max)) / 1000
+    if header is None:
         return None
+    if _SECONDS.fullmatch(header):
+        return max(0.0, float(header))
     try:
-        seconds = float(retry_after)
+        when = parsedate_to_datetime(header)
     except ValueError:
-        try:
-            when = parsedate_to_datetime(retry_after)
-        except ValueError:
-            return None
-        seconds = (when - datetime.now(timezone.utc)).total_seconds()
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+        return None
+    # A date without a zone is in UTC.
+    return max(0.0, (when.replace(tzinfo=when.tzinfo or timezone.utc) - datetime.now(timezone.utc)).total_seconds())
+
+
+_SECONDS = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 
 
 def receipt_of(document: Any) -> Receipt:

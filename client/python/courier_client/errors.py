@@ -33,7 +33,10 @@ class CourierError(Exception):
     request_id: str | None
     """Names the call in the gateway's log. None when the gateway did not answer."""
     retry_after: float | None
-    """Seconds after which the same call may succeed. None when the gateway did not say."""
+    """Seconds after which the same call may succeed. None when the gateway did not say.
+
+    The client itself waits for 60 s at most.
+    """
     channel: str | None
     """The channel whose limit is reached. None where it is the caller's own, and for other errors."""
     hint: str

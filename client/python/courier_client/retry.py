@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("courier_client")
 
+MAX_RETRY_AFTER_SECONDS = 60.0
+"""The longest delay that is honoured when a gateway or a proxy asks for one: a wrong one must not silence a client."""
+
 
 @dataclass(frozen=True)
 class Backoff:
@@ -24,7 +27,7 @@ class Backoff:
     initial: float = 0.25
     """The first delay is between 0 and this. The upper bound doubles with every attempt."""
     maximum: float = 30.0
-    """No delay is longer, unless the gateway asks for a longer one."""
+    """No delay is longer, unless the gateway asks for a longer one: up to 60 s are added."""
     busy: float = 1.0
     """The least delay before connecting again to a gateway that closed a connection with "after a delay"."""
 
@@ -40,7 +43,12 @@ class Backoff:
 
     def delay_after(self, error: CourierError, failures: int) -> float:
         """The delay after `error`, which `failures` others preceded: what the gateway asked for, and jitter."""
-        return (error.retry_after or 0.0) + self.jitter(failures)
+        return asked_delay(error) + self.jitter(failures)
+
+
+def asked_delay(error: CourierError) -> float:
+    """Seconds that whoever answered asks to wait before the next attempt, as far as they are honoured."""
+    return min(error.retry_after or 0.0, MAX_RETRY_AFTER_SECONDS)
 
 
 class Attempts:
