@@ -1,4 +1,4 @@
-"""The events that wait to be published in the background, within their bound.
+"""The events that wait to be published in the background, within their bounds.
 
 An event that cannot be published yet holds back those of its channel only: the next batch passes over them. So the
 events of a channel keep their order, and no channel waits for another.
@@ -50,9 +50,12 @@ class Waiting:
 class Queue:
     """The events in the order in which they were submitted. For one event loop."""
 
-    def __init__(self, order: ChannelOrder, max_events: int) -> None:
+    def __init__(self, order: ChannelOrder, max_events: int, max_bytes: int) -> None:
         self._order = order
         self._max_events = max_events
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        """The events that wait, as JSON."""
         self._waiting: deque[Waiting] = deque()
         self._resting: dict[str, float] = {}
         """Channels whose limit is reached, and when each may be tried again."""
@@ -65,23 +68,36 @@ class Queue:
     def __iter__(self) -> Iterator[Waiting]:
         return iter(self._waiting)
 
-    @property
-    def overflow(self) -> str | None:
-        """What is full, so that no other event fits; None where one does."""
-        return f"{self._max_events} events wait" if len(self._waiting) >= self._max_events else None
+    def overflow(self, event: Outgoing) -> str | None:
+        """What is full, so that the event does not fit; None where it does."""
+        if len(self._waiting) >= self._max_events:
+            return f"{self._max_events} events wait"
+        if self._bytes + len(event.body) > self._max_bytes:
+            return f"{self._bytes} of {self._max_bytes} bytes wait, and an event of {len(event.body)} bytes came"
+        return None
+
+    def is_too_large(self, event: Outgoing) -> bool:
+        """Whether the event fits not even where no other waits."""
+        return len(event.body) > self._max_bytes
 
     def append(self, event: Outgoing) -> None:
+        self._bytes += len(event.body)
         place: Place = asyncio.get_running_loop().create_future()
         self._waiting.append(Waiting(event, place, self._order.submit(event.draft.channel, place)))
         if self._arrival is not None and not self._arrival.done():
             self._arrival.set_result(None)
 
-    def make_room(self) -> list[Waiting]:
-        """Removes the oldest events, until another one fits. Returns them."""
+    def make_room_for(self, event: Outgoing) -> list[Waiting]:
+        """Removes the oldest events, until the event fits. Returns them."""
         oldest = []
-        while self.overflow is not None:
-            oldest.append(self._waiting.popleft())
+        while self.overflow(event) is not None:
+            oldest.append(self._pop())
         return oldest
+
+    def _pop(self) -> Waiting:
+        waiting = self._waiting.popleft()
+        self._bytes -= len(waiting.event.body)
+        return waiting
 
     def settle(self, waiting: Waiting) -> None:
         """Tells that an event that was removed is stored, or never will be."""
@@ -104,13 +120,14 @@ class Queue:
             size += waiting.size
             if taken and size > MAX_BATCH_BYTES:
                 break
-            taken.append(self._waiting.popleft())
+            taken.append(self._pop())
         self._waiting.extendleft(reversed(passed_over))
         return taken
 
     def put_aside(self, events: Collection[Waiting], channel: str, seconds: float) -> None:
         """Puts events of a channel back, before those that wait. The channel rests for so long."""
         self._waiting.extendleft(reversed([*events]))
+        self._bytes += sum(len(waiting.event.body) for waiting in events)
         self._resting[channel] = time.monotonic() + seconds
 
     async def changed(self) -> None:

@@ -57,17 +57,17 @@ class Sender:
     def submit(self, event: Outgoing) -> None:
         """Makes the event wait, and drops events for which there is no room."""
         self.settled.clear()
-        overflow = self._queue.overflow
+        overflow = self._queue.overflow(event)
         if overflow is None:
             self._queue.append(event)
             return
         if not self._overflowing:
             logger.warning("%s to be published: dropping some", overflow)
             self._overflowing = True
-        if not self._drops_oldest:
+        if not self._drops_oldest or self._queue.is_too_large(event):
             self._outcomes.drop(event, QueueFullError("QUEUE_FULL", overflow))
             return
-        dropped = self._queue.make_room()
+        dropped = self._queue.make_room_for(event)
         self._queue.append(event)
         # The callback for a dropped event may itself submit one.
         for oldest in dropped:

@@ -48,7 +48,8 @@ class BackgroundPublisher(Generic[SubmitT]):
     On one channel, they keep that order with what the client publishes itself. A publish that fails for a while is
     repeated until the events are stored. An event that the gateway refuses is counted and reported to `on_error`; the
     events beside it are stored. Where the limit of a channel is reached, the events of that channel wait, and the
-    others are published. When `max_events` wait, the publisher drops an event for each new one: by default the oldest.
+    others are published. When more than `max_events` or `max_queued_bytes` would wait, the publisher drops events: by
+    default the oldest.
 
     In a child process, the publisher begins with nothing, in the event loop that first submits or flushes: the parent
     publishes what waits there.
@@ -59,6 +60,7 @@ class BackgroundPublisher(Generic[SubmitT]):
         client: CourierClient[Any, Any, Any, SubmitT],
         *,
         max_events: int = 1000,
+        max_queued_bytes: int = 16 * 1024 * 1024,
         when_full: Literal["drop-oldest", "drop-newest"] = "drop-oldest",
         on_error: OnError | None = None,
         retry: Backoff | None = None,
@@ -68,7 +70,9 @@ class BackgroundPublisher(Generic[SubmitT]):
         Args:
             client: Publishes the events. The publisher does not close it.
             max_events: The most events that may wait; 1 or more.
-            when_full: Which event to drop when `max_events` wait: the oldest, or the new one.
+            max_queued_bytes: The most bytes that those may have as JSON; 1 or more, and 16 MiB by default.
+            when_full: Which events to drop when more would wait: the oldest, or the new one. A new one that is larger
+                than `max_queued_bytes` is always the one.
             on_error: Called for every event that will not be stored: in the event loop, or in the thread that
                 submits where that loop has ended.
             retry: The delays before events are published again; `Backoff()` by default. Each publish
@@ -78,6 +82,7 @@ class BackgroundPublisher(Generic[SubmitT]):
             InvalidInputError: an option is wrong. It names the option.
         """
         self._max_events = count("max_events", max_events)
+        self._max_queued_bytes = count("max_queued_bytes", max_queued_bytes)
         require_choice("when_full", when_full, "drop-oldest", "drop-newest")
         function("on_error", on_error)
         of_type("retry", retry, (Backoff, NoneType), "a Backoff")
@@ -99,7 +104,7 @@ class BackgroundPublisher(Generic[SubmitT]):
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         """Raises ClosedError when the client was closed."""
-        queue = Queue(self._client.order(), self._max_events)
+        queue = Queue(self._client.order(), self._max_events, self._max_queued_bytes)
         if not self._hand_over.begin(loop):
             return
         drops_oldest = self._when_full == "drop-oldest"

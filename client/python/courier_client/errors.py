@@ -135,7 +135,7 @@ class UnexpectedAnswerError(CourierError):
 
 
 class QueueFullError(CourierError):
-    """A background publisher dropped an event, because `max_events` others were waiting."""
+    """A background publisher dropped an event, because more would have waited than may."""
 
 
 class ClosedError(CourierError):

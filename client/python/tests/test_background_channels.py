@@ -8,16 +8,13 @@ from typing import Any
 import pytest
 
 from conftest import FAST
-from courier_client import BackgroundPublisher, ClosedError, CourierClient, EventDraft, RateLimitedError, events
+from courier_client import BackgroundPublisher, ClosedError, CourierClient, EventDraft, RateLimitedError
 from processes import Gateway
 from servers import batch_gateway
+from submitting import progress
 from waiting import until
 
 LIMITS = '{"channels": {"backtest.full": {"publishPerSecond": null, "publishPerMinute": 2}}}'
-
-
-def progress(backtest_id: str, number: int) -> EventDraft[Any]:
-    return events.backtest_progress(backtest_id=backtest_id, progress=0.5, bars_processed=number)
 
 
 def numbers(batch: list[Any], channel: str) -> list[int]:
