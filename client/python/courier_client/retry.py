@@ -51,10 +51,15 @@ def asked_delay(error: CourierError) -> float:
     return min(error.retry_after or 0.0, MAX_RETRY_AFTER_SECONDS)
 
 
+LAST_ATTEMPT_SECONDS = 1.0
+"""How much before the end of the time the last attempt begins at the latest, or a tenth of a shorter time."""
+
+
 class Attempts:
     """Counts the attempts at one call, and decides what follows a failure.
 
-    All attempts together take at most `timeout` seconds. A delay that would exceed it is not waited for.
+    All attempts together take at most `timeout` seconds. A delay of the client's own that does not fit is made shorter,
+    so that the last attempt has some time. One that the gateway asks for is not: an earlier attempt would be refused.
     """
 
     def __init__(
@@ -78,6 +83,7 @@ class Attempts:
         self._timeout = timeout
         self._backoff = backoff
         self._deadline = time.monotonic() + timeout
+        self._last_begin = self._deadline - min(LAST_ATTEMPT_SECONDS, timeout / 10)
         self._failures = 0
         self._last_error: CourierError | None = None
         self._publishes = publishes
@@ -119,10 +125,12 @@ class Attempts:
             raise error
         if error.channel is not None and not self._waits_for_channels:
             raise error
-        delay = self._backoff.delay_after(error, self._failures)
+        now = time.monotonic()
+        asked = asked_delay(error)
+        delay = min(self._backoff.delay_after(error, self._failures), max(asked, self._last_begin - now))
         self._failures += 1
         self._last_error = error
-        if delay >= self.remaining:
+        if now >= self._last_begin or now + asked >= self._deadline:
             raise self.out_of_time() if isinstance(error, UnreachableError) or was_left_open else error
         logger.info("%s; trying again in %.2f s", error, delay)
         return delay
