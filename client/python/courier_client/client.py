@@ -291,7 +291,7 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
 
         Entering the subscription and asking it for an event raise:
             InvalidInputError: the gateway refused an argument.
-            UnauthorizedError: the token is missing or was refused, or does not grant this.
+            UnauthorizedError, ForbiddenError: the token is missing or was refused, or does not grant this.
             UnavailableError: the gateway is away for longer than `give_up_after`.
             GapError: events are missing, and `on_gap` is `fail`.
         """
