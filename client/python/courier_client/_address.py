@@ -70,15 +70,16 @@ def _normal(base_url: str) -> str:
         parts = urlsplit(base_url)
         return parts._replace(scheme=parts.scheme.replace("ws", "http")).geturl().rstrip("/")
     hint = "Give an address such as http://localhost:8766."
-    raise invalid_argument(f"base_url {base_url!r} {problem}", path="base_url", hint=hint)
+    # The address may contain a password, or be the token: the message does not repeat it.
+    raise invalid_argument(f"base_url {problem}", path="base_url", hint=hint)
 
 
 def _problem_with(base_url: str) -> str | None:
     try:
         parts = urlsplit(base_url)
         _ = parts.port
-    except ValueError as error:
-        return f"is malformed: {error}"
+    except ValueError:
+        return "is malformed"
     problems = {
         "has white space in it": any(character <= " " for character in base_url),
         "does not begin with http://, https://, ws:// or wss://": parts.scheme not in {"http", "https", "ws", "wss"},

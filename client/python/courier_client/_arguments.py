@@ -8,6 +8,11 @@ import threading
 from .errors import invalid_argument
 
 
+def shown(given: object) -> str:
+    """How a refusal names what was given: by its type, unless it is a number. It may hold a password or a token."""
+    return repr(given) if given is None or isinstance(given, int | float) else f"a {type(given).__name__}"
+
+
 def seconds(option: str, given: object) -> float:
     """A time limit: 0 or more. None and more than timers can hold are no limit, which is infinity here.
 
@@ -16,7 +21,7 @@ def seconds(option: str, given: object) -> float:
     if given is None:
         return math.inf
     if isinstance(given, bool) or not isinstance(given, int | float) or not given >= 0:
-        raise invalid_argument(f"{option} must be seconds, 0 or more, or None, not {given!r}", path=option)
+        raise invalid_argument(f"{option} must be seconds, 0 or more, or None, not {shown(given)}", path=option)
     return float(given) if given <= threading.TIMEOUT_MAX else math.inf
 
 
@@ -24,30 +29,31 @@ def duration(option: str, given: object) -> float:
     """As `seconds`, for what must end."""
     limit = seconds(option, given)
     if limit == math.inf:
-        raise invalid_argument(f"{option} must be seconds, 0 or more, not {given!r}", path=option)
+        raise invalid_argument(f"{option} must be seconds, 0 or more, not {shown(given)}", path=option)
     return limit
 
 
 def count(option: str, given: object) -> int:
     """Raises InvalidInputError, naming the option, unless it is an integer of 1 or more."""
     if isinstance(given, bool) or not isinstance(given, int) or given < 1:
-        raise invalid_argument(f"{option} must be 1 or more, not {given!r}", path=option)
+        raise invalid_argument(f"{option} must be 1 or more, not {shown(given)}", path=option)
     return given
 
 
 def of_type(option: str, given: object, kinds: type | tuple[type, ...], what: str) -> None:
     """Raises InvalidInputError, naming the option, unless it is of one of the types. `what` names them."""
     if not isinstance(given, kinds):
-        raise invalid_argument(f"{option} must be {what}, not {given!r}", path=option)
+        raise invalid_argument(f"{option} must be {what}, not {shown(given)}", path=option)
 
 
 def function(option: str, given: object) -> None:
     """Raises InvalidInputError, naming the option, unless it is None or can be called."""
     if given is not None and not callable(given):
-        raise invalid_argument(f"{option} must be a function, not {given!r}", path=option)
+        raise invalid_argument(f"{option} must be a function, not {shown(given)}", path=option)
 
 
 def check_on_gap(on_gap: object) -> None:
     """Raises InvalidInputError, naming `on_gap`."""
     if not callable(on_gap) and on_gap not in ("continue", "fail"):
-        raise invalid_argument(f"on_gap must be 'continue', 'fail' or a function, not {on_gap!r}", path="on_gap")
+        message = f"on_gap must be 'continue', 'fail' or a function, not {shown(on_gap)}"
+        raise invalid_argument(message, path="on_gap")

@@ -36,6 +36,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("courier_client")
 
+
+def _without_token(record: logging.LogRecord) -> bool:
+    return not (isinstance(record.args, tuple) and "Authorization" in record.args)
+
+
+wire_logger = logging.getLogger("courier_client.websockets")
+"""What `websockets` tells at DEBUG, frames and headers, except the header with the token."""
+wire_logger.addFilter(_without_token)
+
 # Messages that a WebSocket buffers, beyond the buffers of the kernel: it stops receiving above the
 # first number, and continues below the second.
 BUFFERED_MESSAGES = (256, 64)
@@ -180,6 +189,7 @@ class Connection:
                 additional_headers=headers,
                 user_agent_header=user_agent,
                 compression=None,
+                logger=wire_logger,
                 proxy=gateway.proxy,
                 open_timeout=self._open_timeout(),
                 ping_interval=PING_INTERVAL_SECONDS,

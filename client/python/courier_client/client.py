@@ -13,7 +13,7 @@ import httpx
 from typing_extensions import TypeVar, Unpack
 
 from . import _incoming as incoming
-from ._arguments import check_on_gap, function, of_type, seconds
+from ._arguments import check_on_gap, function, of_type, seconds, shown
 from ._filter import Channels, filter_of
 from ._fork import leave_to_parent, watch_forks
 from ._gateway import CLIENT_TIMEOUT, Call, Gateway, ResultT
@@ -301,7 +301,7 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
         of_type("last_event_id", last_event_id, (str, NoneType), "a position")
         function("on_state", on_state)
         if cursor is not None and not (hasattr(cursor, "load") and hasattr(cursor, "save")):
-            raise invalid_argument(f"cursor must have load() and save(position), not {cursor!r}", path="cursor")
+            raise invalid_argument(f"cursor must have load() and save(position), not {shown(cursor)}", path="cursor")
         return Subscription(
             self._gateway,
             self._here,
