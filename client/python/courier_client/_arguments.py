@@ -4,8 +4,30 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from .errors import invalid_argument
+
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+
+
+def public(function: FunctionT) -> FunctionT:
+    """Names a function as callers do, without its underscore: in what Python says of wrong arguments."""
+    name = function.__name__.removeprefix("_")
+    function.__qualname__ = function.__qualname__.removesuffix(function.__name__) + name
+    function.__name__ = name
+    return function
+
+
+def check_keywords(call: str, given: Mapping[str, object], options: Any) -> None:
+    """Raises TypeError, as Python does of a function without `**`, naming what the caller called.
+
+    `options` is the TypedDict of the keywords.
+    """
+    for name in given:
+        if name not in options.__optional_keys__:
+            raise TypeError(f"{call}() got an unexpected keyword argument {name!r}")
 
 
 def shown(given: object) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal
 import anyio
 from typing_extensions import TypeVar, Unpack
 
-from ._arguments import count, function, of_type, seconds
+from ._arguments import check_keywords, count, function, of_type, public, seconds
 from ._fork import leave_to_parent, watch_forks
 from ._hand_over import HandOver, running_loop
 from ._outcomes import OnError, Outcomes
@@ -149,6 +149,7 @@ class BackgroundPublisher(Generic[SubmitT]):
     async def __aexit__(self, *_error: object) -> None:
         await self.aclose()
 
+    @public
     def _submit(
         self,
         channel: str | Channel,
@@ -156,7 +157,7 @@ class BackgroundPublisher(Generic[SubmitT]):
         data: Data,
         **options: Unpack[EventOptions],
     ) -> None:
-        """Submits an event. Never raises and never waits. Any thread may call it.
+        """Submits an event. Never raises, but for a keyword that there is not, and never waits. Any thread may call it.
 
         `timestamp` is the time of this call by default. Later changes of `data` have no effect.
 
@@ -167,6 +168,7 @@ class BackgroundPublisher(Generic[SubmitT]):
             **options: `correlation_id`, `user_id`, `timestamp`, `traceparent`, `idempotency_key`:
                 see `EventOptions`.
         """
+        check_keywords(f"{type(self).__name__}.submit", options, EventOptions)
         self.submit_event(EventDraft(channel=str(channel), type=event_type, data=data, **options))
 
     if TYPE_CHECKING:

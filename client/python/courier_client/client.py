@@ -13,7 +13,7 @@ import httpx
 from typing_extensions import TypeVar, Unpack
 
 from . import _incoming as incoming
-from ._arguments import check_on_gap, function, of_type, seconds, shown
+from ._arguments import check_keywords, check_on_gap, function, of_type, public, seconds, shown
 from ._filter import Channels, filter_of
 from ._fork import leave_to_parent, watch_forks
 from ._gateway import CLIENT_TIMEOUT, Call, Gateway, ResultT
@@ -81,6 +81,7 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
         Raises:
             InvalidInputError: an option is wrong. It names the option.
         """
+        check_keywords(type(self).__name__, options, ClientOptions)
         self._gateway: Gateway[EventT] = Gateway(base_url, service_name, contract, **options)
         self._source = TokenSource(token)
         check_on_gap(on_gap)
@@ -150,6 +151,7 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
         leave_to_parent(self._loops)
         self._loops = {}
 
+    @public
     async def _publish(
         self,
         channel: str | Channel,
@@ -182,6 +184,7 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
 
         On one channel, events that a BackgroundPublisher of this client was given before are stored before.
         """
+        check_keywords(f"{type(self).__name__}.publish", options, EventOptions)
         draft = EventDraft(channel=str(channel), type=event_type, data=data, **options)
         return await self.publish_event(draft, timeout=timeout)
 
@@ -227,6 +230,7 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
             InvalidInputError, UnauthorizedError, ForbiddenError: the read was refused.
             UnreachableError, CourierTimeoutError: the gateway was not reached, or did not answer, in time.
         """
+        check_keywords(f"{type(self).__name__}.history", options, HistoryOptions)
         call = self._gateway.history(channels, **options)
         return await self._send(call, self._gateway.attempts(call, timeout))
 
@@ -240,6 +244,7 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
         Raises:
             GapError: events are missing, and `on_gap` is `fail`. Other errors are those of `history`.
         """
+        check_keywords(f"{type(self).__name__}.iterate_history", options, IterationOptions)
         return self._events_of(channels, Pages(self._on_gap, **options))
 
     async def _events_of(self, channels: Channels, pages: Pages[TypeT]) -> AsyncIterator[EventT]:

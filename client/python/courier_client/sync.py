@@ -14,7 +14,7 @@ import httpx
 from typing_extensions import TypeVar, Unpack
 
 from . import _incoming as incoming
-from ._arguments import check_on_gap, seconds
+from ._arguments import check_keywords, check_on_gap, public, seconds
 from ._filter import Channels
 from ._fork import leave_to_parent, watch_forks
 from ._gateway import CLIENT_TIMEOUT, Call, Gateway, ResultT
@@ -58,6 +58,7 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
         """As `CourierClient`. The functions `token` and `on_gap` must not be async."""
         check_on_gap(on_gap)
         self._on_gap: OnGap = on_gap
+        check_keywords(type(self).__name__, options, ClientOptions)
         self._gateway: Gateway[EventT] = Gateway(base_url, service_name, contract, **options)
         require_plain(token)
         self._source = TokenSource(token)
@@ -116,6 +117,7 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
         require_plain(token)
         self._source.set(token)
 
+    @public
     def _publish(
         self,
         channel: str | Channel,
@@ -126,6 +128,7 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
         **options: Unpack[EventOptions],
     ) -> Receipt:
         """As `CourierClient.publish`."""
+        check_keywords(f"{type(self).__name__}.publish", options, EventOptions)
         draft = EventDraft(channel=str(channel), type=event_type, data=data, **options)
         return self.publish_event(draft, timeout=timeout)
 
@@ -154,10 +157,12 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
         **options: Unpack[HistoryOptions[TypeT]],
     ) -> HistoryPage[EventT]:
         """As `CourierClient.history`."""
+        check_keywords(f"{type(self).__name__}.history", options, HistoryOptions)
         return self._send(self._gateway.history(channels, **options), timeout)
 
     def iterate_history(self, channels: Channels, **options: Unpack[IterationOptions[TypeT]]) -> Iterator[EventT]:
         """As `CourierClient.iterate_history`."""
+        check_keywords(f"{type(self).__name__}.iterate_history", options, IterationOptions)
         return self._events_of(channels, Pages(self._on_gap, **options))
 
     def _events_of(self, channels: Channels, pages: Pages[TypeT]) -> Iterator[EventT]:
