@@ -69,9 +69,7 @@ async def test_options_are_checked() -> None:
             await client.history("backtest.b1", first="newest")  # type: ignore[call-arg]
         with pytest.raises(TypeError, match=r"^CourierClient\.iterate_history\(\) got .* 'limit'$"):
             client.iterate_history("backtest.b1", limit=1)  # type: ignore[call-arg]
-        with pytest.raises(
-            TypeError, match=r"^CourierClient\.publish\(\) missing 2 required .* and 'data'$"
-        ):
+        with pytest.raises(TypeError, match=r"^CourierClient\.publish\(\) missing 2 required .* and 'data'$"):
             await client.publish("backtest.b1")  # type: ignore[call-overload]
         with pytest.raises(TypeError, match=r"CourierClient\.subscribe\(\) got .* 'type'"):
             client.subscribe("backtest.b1", on_gap="fail", type="x")  # type: ignore[call-arg]
@@ -82,7 +80,7 @@ async def test_options_are_checked() -> None:
             sync.history("backtest.b1", first="newest")  # type: ignore[call-arg]
         with pytest.raises(TypeError, match=r"^SyncCourierClient\.iterate_history\(\) got .* 'limit'$"):
             sync.iterate_history("backtest.b1", limit=1)  # type: ignore[call-arg]
-    with pytest.raises(TypeError, match="user"):
+    with pytest.raises(TypeError, match=r"^backtest_progress\(\) got .* 'user'$"):
         events.backtest_progress(backtest_id="b1", progress=0.5, user="ada")  # type: ignore[call-arg]
     with pytest.raises(TypeError, match=r"^CourierClient\(\) got .* 'timeout_ms'$"):
         CourierClient(timeout_ms=1)  # type: ignore[call-arg]
