@@ -77,5 +77,4 @@ def function(option: str, given: object) -> None:
 def check_on_gap(on_gap: object) -> None:
     """Raises InvalidInputError, naming `on_gap`."""
     if not callable(on_gap) and on_gap not in ("continue", "fail"):
-        message = f"on_gap must be 'continue', 'fail' or a function, not {shown(on_gap)}"
-        raise invalid_argument(message, path="on_gap")
+        raise invalid_argument(f"on_gap must be 'continue', 'fail' or a function, not {on_gap!r}", path="on_gap")

@@ -18,6 +18,7 @@ import httpx
 from pydantic import ValidationError
 from websockets.exceptions import InvalidProxyStatus
 
+from ._issues import issues_of
 from ._model import AS_RECEIVED
 from .codes import CLOSE_CODES, SERVER_CODES
 from .contract import Contract
@@ -29,7 +30,7 @@ from .envelope import (
     HistoryPage,
     Receipt,
 )
-from .errors import CourierError, Issue, UnexpectedAnswerError, error_of
+from .errors import CourierError, Issue, UnexpectedAnswerError, error_of, printable
 
 logger = logging.getLogger("courier_client")
 
@@ -67,12 +68,10 @@ def answer_error(status: int, headers: Mapping[str, str], content: bytes, contra
         document = _problem_of(document)
     code = document.get("code")
     details: dict[str, Any] = {
-        "request_id": document.get("request_id") or headers.get("x-request-id"),
+        "channel": _text(document.get("channel")),
+        "request_id": _text(document.get("request_id")) or headers.get("x-request-id"),
         "retry_after": _retry_after(document.get("retry_after_ms"), headers.get("retry-after")),
     }
-    channel = document.get("channel")
-    if isinstance(channel, str):
-        details["channel"] = channel
     if not isinstance(code, str):
         return _proxy_error(status, headers, details)
     issues = document.get("issues")
@@ -86,6 +85,10 @@ def answer_error(status: int, headers: Mapping[str, str], content: bytes, contra
         details["hint"] = _contract_hint(headers, contract_hash)
     known = code if code in SERVER_CODES else "INTERNAL_SERVER_ERROR"
     return error_of(known, str(document.get("detail") or code), **details)
+
+
+def _text(field: object) -> str | None:
+    return field if isinstance(field, str) else None
 
 
 def _problem_of(document: Any) -> dict[str, Any]:
@@ -218,7 +221,7 @@ def event_of(document: Any, contract: Contract[EventT, Any, Any, Any, Any]) -> E
         try:
             return cast("EventT", kind.model_validate(document, extra="allow", context=AS_RECEIVED))
         except ValidationError as error:
-            logger.warning("an event of another contract is given as a GenericEvent: %s", error)
+            logger.warning("an event of another contract is given as a GenericEvent: %s", _faults(error))
     try:
         return cast("EventT", GenericEvent.model_validate(document, extra="allow", context=AS_RECEIVED))
     except ValidationError as error:
@@ -226,7 +229,13 @@ def event_of(document: Any, contract: Contract[EventT, Any, Any, Any, Any]) -> E
 
 
 def _unexpected(what: str, error: Exception) -> UnexpectedAnswerError:
-    return UnexpectedAnswerError("UNEXPECTED_ANSWER", f"what came is no {what}: {error}")
+    return UnexpectedAnswerError("UNEXPECTED_ANSWER", f"what came is no {what}: {_faults(error)}")
+
+
+def _faults(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return f"{type(error).__name__}: {error}"
+    return "; ".join(printable(f"{issue.path}: {issue.message}") for issue in issues_of(error))
 
 
 def close_error(code: int, reason: str, headers: Mapping[str, str], contract_hash: str) -> CourierError:

@@ -59,10 +59,10 @@ def told_of(error: BaseException) -> str:
         *[("base_url", address) for address in ADDRESSES],
         *[
             (option, wrap(SECRET))
-            for option in ("proxy", "base_url", "contract", "retry", "timeout", "on_gap", "ssl_context", "token")
+            for option in ("proxy", "base_url", "contract", "retry", "timeout", "ssl_context", "token")
             for wrap in (str.encode, lambda secret: [secret], lambda secret: {"token": secret})
         ],
-        *[(option, SECRET) for option in ("contract", "retry", "timeout", "attempt_timeout", "on_gap", "ssl_context")],
+        *[(option, SECRET) for option in ("contract", "retry", "timeout", "attempt_timeout", "ssl_context")],
         ("service_name", f"{SECRET}.{SECRET * 9}"),
     ],
 )
