@@ -54,12 +54,13 @@ class HandOver(Generic[T]):
             self._take(thing)
         elif self.loop is not None:
             try:
-                self.loop.call_soon_threadsafe(self._take_all)
+                self.loop.call_soon_threadsafe(self.take_all)
             except RuntimeError:
                 return False
         return True
 
-    def _take_all(self) -> None:
+    def take_all(self) -> None:
+        """Takes, in the event loop, what was given before."""
         for thing in each(self._given):
             self._take(thing)
 

@@ -199,6 +199,7 @@ class BackgroundPublisher(Generic[SubmitT]):
         self._adopt(asyncio.get_running_loop())
         if self._hand_over.ended or self._sender is None:
             return True
+        self._take_all()
         with anyio.move_on_after(limit):
             await self._sender.settled.wait()
         return self._sender.settled.is_set()
@@ -206,6 +207,7 @@ class BackgroundPublisher(Generic[SubmitT]):
     async def aclose(self, timeout: float | None = 5.0) -> None:
         """Waits up to `timeout` seconds for pending events, drops the rest, and closes the publisher."""
         limit = seconds("timeout", timeout)
+        self._take_all()
         self._closed = True
         await self.flush(limit)
         while self._worker is not None and not self._worker.done():
@@ -221,6 +223,11 @@ class BackgroundPublisher(Generic[SubmitT]):
         if self._hand_over.loop is None and not self._closed:
             with suppress(ClosedError):
                 self._begin(loop)
+
+    def _take_all(self) -> None:
+        """Takes what other threads have submitted before."""
+        if running_loop() is self._hand_over.loop:
+            self._hand_over.take_all()
 
     def _accept(self, submission: Outgoing | _Refused) -> None:
         if self._sender is None or self._closed or self._hand_over.ended or isinstance(submission, _Refused):

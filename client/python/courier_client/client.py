@@ -325,8 +325,10 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
         loop = asyncio.get_running_loop()
         here = self._loops.get(loop)
         if here is None:
-            # A loop that was not ended in order has left its connections.
-            self._loops = {other: its for other, its in self._loops.items() if not other.is_closed()}
+            # A loop that was not ended in order has left its connections. Other threads may add theirs meanwhile.
+            for other in [*self._loops]:
+                if other.is_closed():
+                    _forget(self._loops, other)
             here = self._loops[loop] = LoopConnections(self._gateway, self._source, lambda: _forget(self._loops, loop))
         return here
 

@@ -77,6 +77,7 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
         )
         self._streams: weakref.WeakSet[Any] = weakref.WeakSet()
         self._closing = threading.Event()
+        self._cut_off = False
         self._running = 0
         self._changed = threading.Condition()
 
@@ -100,10 +101,10 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
         self._closed = True
         self._closing.set()
         if not self._wait_for_calls(limit):
-            # A thread that waits for an answer notices no other end of its connection.
-            for stream in [*self._streams]:
-                with suppress(OSError):
-                    socket.socket.shutdown(stream.get_extra_info("socket"), socket.SHUT_RDWR)
+            with self._changed:
+                self._cut_off = True
+                for stream in self._streams:
+                    _cut_off(stream)
             self._wait_for_calls(CLOSE_SECONDS)
         self._http.close()
 
@@ -175,18 +176,23 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
         """Makes attempts until the gateway answers, or the time is over. Returns the result of the call."""
         with call.adding_key(), self._calling():
             attempts = self._gateway.attempts(call, timeout)
-            streams = self._streams
 
             def trace(step: str, details: dict[str, Any]) -> None:
                 if step.endswith("send_request_headers.started"):
                     attempts.sending()
                 if step.endswith(_OPENED):
-                    streams.add(details["return_value"])
+                    self._opened(details["return_value"])
 
             request = self._http.build_request(
                 call.method, call.url, content=call.body, headers=call.headers, extensions={"trace": trace}
             )
             return call.read(self._attempt_until_answered(request, attempts))
+
+    def _opened(self, stream: Any) -> None:
+        with self._changed:
+            self._streams.add(stream)
+            if self._cut_off:
+                _cut_off(stream)
 
     @contextmanager
     def _calling(self) -> Iterator[None]:
@@ -233,12 +239,23 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
             response = self._http.send(request)
         except httpx.RequestError as error:
             raise incoming.unreachable(self._gateway.address.base_url, error) from error
+        except RuntimeError:
+            # HTTPX says so that it was closed.
+            if not self._cut_off:
+                raise
+            raise attempts.closed() from None
         return incoming.read_answer(
             response.status_code, response.headers, response.content, self._gateway.contract_hash
         )
 
 
 _OPENED = ("connect_tcp.complete", "start_tls.complete")
+
+
+def _cut_off(stream: Any) -> None:
+    # A thread that waits for an answer notices no other end of its connection.
+    with suppress(OSError):
+        socket.socket.shutdown(stream.get_extra_info("socket"), socket.SHUT_RDWR)
 
 
 def _limit(seconds: float) -> float | None:
