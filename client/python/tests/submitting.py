@@ -12,8 +12,10 @@ from processes import Gateway
 
 
 @asynccontextmanager
-async def publisher(address: str, token: str, **options: Any) -> AsyncIterator[BackgroundPublisher]:
-    async with CourierClient(address, token=token, retry=FAST, timeout=0.5) as client:
+async def publisher(
+    address: str, token: str, timeout: float = 0.5, **options: Any
+) -> AsyncIterator[BackgroundPublisher]:
+    async with CourierClient(address, token=token, retry=FAST, timeout=timeout) as client:
         async with BackgroundPublisher(client, retry=FAST, **options) as background:
             yield background
 

@@ -185,7 +185,7 @@ async def test_what_waits_is_sent_in_batches() -> None:
 
 
 async def test_large_events_are_sent_in_smaller_batches(gateway: Gateway) -> None:
-    async with publisher(gateway.url, gateway.token("prophet")) as background:
+    async with publisher(gateway.url, gateway.token("prophet"), timeout=30) as background:
         for number in range(40):
             background.submit(
                 "strategy.large",
