@@ -18,7 +18,7 @@ from waiting import until
 
 DRAFT = events.backtest_progress(backtest_id="b1", progress=0.5)
 AT_ONCE = Backoff(initial=0, busy=0)
-IN_AN_HOUR = datetime.now(timezone.utc) + timedelta(hours=1)
+IN_A_YEAR = datetime.now(timezone.utc) + timedelta(days=365)
 HEADERS = [
     ("0", 0, 0),
     ("1.5", 1.5, 1.5),
@@ -26,8 +26,8 @@ HEADERS = [
     ("3600", 3600, 60),
     ("9" * 400, math.inf, 60),
     ("-5", 0, 0),
-    (format_datetime(IN_AN_HOUR, usegmt=True), 3600, 60),
-    (IN_AN_HOUR.strftime("%a %b %d %H:%M:%S %Y"), 3600, 60),
+    (format_datetime(IN_A_YEAR, usegmt=True), 365 * 86_400, 60),
+    (IN_A_YEAR.strftime("%a %b %d %H:%M:%S %Y"), 365 * 86_400, 60),
     ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0),
     ("Wed, 21 Oct 9999999 07:28:00 GMT", None, 0),
     ("nan", None, 0),
@@ -65,7 +65,7 @@ def test_a_delay_in_an_error_is_told_as_it_is_and_honoured_up_to_a_minute(
 
 
 def expect(error: CourierError, told: float | None, honoured: float) -> None:
-    assert error.retry_after == (told if told is None else pytest.approx(told, abs=60, rel=0.01))
+    assert error.retry_after == (told if told is None else pytest.approx(told, rel=0.01))
     assert AT_ONCE.delay_after(error, 0) == pytest.approx(honoured, abs=0.001)
 
 
