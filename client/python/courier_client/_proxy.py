@@ -12,6 +12,7 @@ from contextlib import suppress
 from importlib.util import find_spec
 from urllib.parse import urlsplit
 
+from ._address import has_host
 from ._arguments import of_type
 from .errors import InvalidInputError, invalid_argument
 
@@ -52,7 +53,7 @@ def _checked(option: str, address: str) -> str:
         _ = parts.port
     except ValueError:
         raise _refused(option, "it is malformed, or its port is no number") from None
-    if parts.scheme not in SCHEMES or not parts.hostname or any(character <= " " for character in normal):
+    if parts.scheme not in SCHEMES or not has_host(normal) or any(character <= " " for character in normal):
         raise _refused(option, f"it must be a host, or begin with {', '.join(f'{scheme}://' for scheme in SCHEMES)}")
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise _refused(option, "it has more than a host and a port")

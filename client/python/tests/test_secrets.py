@@ -26,6 +26,8 @@ PROXIES = [
     f"http://me:{SECRET}@proxy.example?query",
     f"http://me:{SECRET}@proxy example",
     f"http://{SECRET}@proxy.example",
+    f"http://me:{SECRET}@proxy..example",
+    f"http://me:{SECRET}@256.1.1.1",
     f"ftp://me:{SECRET}@proxy.example",
     f"me:{SECRET}",
     f"me:{SECRET}@",
