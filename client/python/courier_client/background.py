@@ -21,7 +21,7 @@ from ._queue import Queue
 from ._sender import Sender, never_stored
 from .contract import Channel
 from .envelope import Data, EventDraft
-from .errors import ClosedError, require_choice
+from .errors import ClosedError, invalid_argument, require_choice
 from .events import Submit
 from .options import EventOptions
 from .retry import Backoff
@@ -194,18 +194,25 @@ class BackgroundPublisher(Generic[SubmitT]):
             self._lose_all()
 
     async def flush(self, timeout: float | None = 5.0) -> bool:
-        """Waits until no event is pending. Returns False when that takes longer than `timeout` seconds."""
+        """Waits until no event is pending. Returns False when that takes longer than `timeout` seconds.
+
+        Raises:
+            InvalidInputError: the publisher works in another event loop.
+        """
         limit = seconds("timeout", timeout)
         self._adopt(asyncio.get_running_loop())
+        self._take_all()
         if self._hand_over.ended or self._sender is None:
             return True
-        self._take_all()
         with anyio.move_on_after(limit):
             await self._sender.settled.wait()
         return self._sender.settled.is_set()
 
     async def aclose(self, timeout: float | None = 5.0) -> None:
-        """Waits up to `timeout` seconds for pending events, drops the rest, and closes the publisher."""
+        """Waits up to `timeout` seconds for pending events, drops the rest, and closes the publisher.
+
+        Raises as `flush`.
+        """
         limit = seconds("timeout", timeout)
         self._take_all()
         self._closed = True
@@ -225,9 +232,12 @@ class BackgroundPublisher(Generic[SubmitT]):
                 self._begin(loop)
 
     def _take_all(self) -> None:
-        """Takes what other threads have submitted before."""
-        if running_loop() is self._hand_over.loop:
-            self._hand_over.take_all()
+        """Takes what other threads have submitted before. Raises InvalidInputError in another event loop."""
+        if self._hand_over.ended:
+            return
+        if running_loop() is not self._hand_over.loop:
+            raise invalid_argument("a background publisher must be flushed and closed in its own event loop")
+        self._hand_over.take_all()
 
     def _accept(self, submission: Outgoing | _Refused) -> None:
         if self._sender is None or self._closed or self._hand_over.ended or isinstance(submission, _Refused):

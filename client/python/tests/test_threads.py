@@ -18,6 +18,7 @@ from courier_client import (
     ClosedError,
     CourierClient,
     EventDraft,
+    InvalidInputError,
     Subscription,
     SubscriptionState,
     SyncCourierClient,
@@ -134,6 +135,17 @@ async def test_what_a_thread_has_submitted_before_is_waited_for(how: str, gatewa
         await background.aclose(10)
         assert counters(background) == {"submitted": 3, "published": 3}
     assert await numbers_on(gateway, f"backtest.{how}") == [0, 1, 2]
+
+
+async def test_another_event_loop_neither_flushes_nor_closes(gateway: Gateway) -> None:
+    async with CourierClient(gateway.url, token=gateway.token()) as client, BackgroundPublisher(client) as background:
+        with pytest.raises(InvalidInputError, match="in its own event loop"):
+            await asyncio.to_thread(asyncio.run, background.flush())
+        with pytest.raises(InvalidInputError, match="in its own event loop"):
+            await asyncio.to_thread(asyncio.run, background.aclose())
+        background.submit_event(progress("own", 1))
+        assert await background.flush(10)
+        assert counters(background) == {"submitted": 1, "published": 1}
 
 
 class SlowClient(CourierClient):
