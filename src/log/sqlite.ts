@@ -27,7 +27,7 @@ export interface SqliteLogOptions {
   readonly now?: () => number;
   /** Told of a jump of this machine's clock: by how many ms, forward when positive. */
   readonly onClockJump?: (byMs: number) => void;
-  /** Told of everything that failed, with the error that its callers get. */
+  /** Told of everything that failed but probes, with the error that its callers get. */
   readonly onError?: (error: CourierError, operation: Request['kind']) => void;
   /** Told when the worker is gone without having been closed: nothing can be read or stored any more. */
   readonly onBroken?: (error: unknown) => void;
@@ -165,6 +165,11 @@ class SqliteLog implements EventLog {
     return bounds;
   }
 
+  async probe(): Promise<void> {
+    await this.#request({ kind: 'probe' });
+    this.problem = undefined;
+  }
+
   trim(keepMs: number, limit: number): Promise<boolean> {
     return this.#request({ kind: 'trim', keepMs, limit, now: this.#now() });
   }
@@ -271,16 +276,13 @@ class SqliteLog implements EventLog {
     for (const [at, { resolve }] of stored.entries()) resolve(settled[at] as readonly Appended[]);
   }
 
-  #fail({ reason, detail, ...of }: Extract<Reply, { kind: 'failed' }>): void {
+  #fail({ reason, detail, ...failed }: Extract<Reply, { kind: 'failed' }>): void {
+    const operation = 'id' in failed ? failed.of : 'append';
+    if (operation === 'append' || operation === 'probe') this.problem = reason;
     const error = unavailable(reason, new Error(detail));
-    if ('id' in of) {
-      this.#options.onError?.(error, of.of);
-      this.#take(of.id)?.reject(error);
-      return;
-    }
-    this.problem = reason;
-    this.#options.onError?.(error, 'append');
-    for (const { reject } of this.#takeAppends(of.appends)) reject(error);
+    if (operation !== 'probe') this.#options.onError?.(error, operation);
+    const pending = 'id' in failed ? [this.#take(failed.id)] : this.#takeAppends(failed.appends);
+    for (const each of pending) each?.reject(error);
   }
 
   #takeAppends(count: number): PendingAppend[] {

@@ -24,7 +24,7 @@ export type Question =
     }
   | { readonly kind: 'trim'; readonly keepMs: number; readonly limit: number; readonly now: Moment }
   /** `abandon-copy` has no answer of its own, and the `id` of the copy. */
-  | { readonly kind: 'bounds' | 'bytes' | 'copy' | 'abandon-copy' | 'close' };
+  | { readonly kind: 'bounds' | 'bytes' | 'probe' | 'copy' | 'abandon-copy' | 'close' };
 
 /** `id` names the question in its reply. Appends have no ids: they are settled in the order in which they were sent. */
 export type Request = (Question & { readonly id: number }) | { readonly kind: 'append'; readonly packed: Packed };
@@ -33,6 +33,7 @@ export interface Answers {
   read: PackedPage;
   bounds: { readonly bounds: LogBounds; readonly disk: Disk };
   bytes: number;
+  probe: undefined;
   trim: boolean;
   /** The path that the copy was written to; undefined when it was abandoned. */
   copy: string | undefined;
