@@ -2,22 +2,27 @@
  * Publishes in the background, so that a slow or absent gateway never delays or breaks the service that publishes.
  *
  * The publisher publishes events in the order of `submit`, and repeats each until the gateway stores or refuses it. What waits
- * goes in batches, one after another; a batch that is refused goes again in halves, so that a refused event does not take others
- * with it; UNAUTHORIZED refuses the client, and so the whole batch. At most `maxQueued` events wait, besides the batch that is being
- * published. When more come, the publisher drops events, counts them, and reports each to `onError`. By default it drops the oldest,
- * so that recent events get through.
+ * goes in batches, one after another. A batch that is refused returns to the head of the queue, and goes again in halves, so that a
+ * refused event does not take others with it; UNAUTHORIZED refuses the client, and so the whole batch. A batch that is refused for the
+ * limit of a channel returns too: batches pass over that channel until its time is over, so that others do not wait for it. In the same
+ * way they pass over a channel with a direct publish under way. The order is that of each channel.
+ *
+ * At most `maxQueued` events wait, besides one batch: the one that is being published, or has returned. When more come, the publisher
+ * drops events, counts them, and reports each to `onError`. By default it drops the oldest, so that recent events get through.
  */
 import { bytesOf, jsonOf, MAX_CALL_BYTES } from './arguments.ts';
 import type { CourierClient } from './client.ts';
 import type { Contract } from './contract.ts';
-import { CourierError, courierErrorFrom, invalidArgument, messageOf } from './errors.ts';
+import { CourierError, courierErrorFrom, invalidArgument, messageOf, possiblyStored } from './errors.ts';
 import type { AnyContract, EventDraft, TypeIn } from './events.ts';
 import { assertOptions, BACKGROUND_CHECKS, CLOSE_CHECKS, METADATA_CHECKS } from './option-checks.ts';
 import { type Publishing, publishingOf } from './publishing.ts';
-import { inTime, orAborted, randomKey, sleep } from './retry.ts';
+import { inTime, randomKey, sleep } from './retry.ts';
 
 /** The shortest pause before the publisher repeats a publish that failed. */
 const MIN_PAUSE_MS = 1000;
+/** The shortest rest of a channel whose limit is reached. */
+const MIN_REST_MS = 50;
 /** Events of a batch, at most: the gateway takes no more. */
 const MAX_BATCH = 500;
 const FLUSH_TIMEOUT_MS = 5000;
@@ -31,8 +36,12 @@ interface Queued<C extends AnyContract> {
   readonly event: Submitted<C>;
   /** Its size in a message. */
   readonly bytes: number;
-  /** What was published directly before, while it is under way. */
-  before: Promise<unknown> | undefined;
+  /** Whether something that was published directly before is under way. */
+  isHeld: boolean;
+  /** Events of a batch with this one, at most: half of the last batch that was refused. */
+  batchSize: number;
+  /** Whether an attempt to publish it had no answer. */
+  mayBeStored: boolean;
   /** Tells that it is stored, refused or dropped. */
   readonly settle: () => void;
 }
@@ -61,7 +70,11 @@ export interface BackgroundPublisherCounts {
 export class BackgroundPublisher<C extends AnyContract = Contract> implements AsyncDisposable {
   readonly #publishing: Publishing;
   readonly #options: BackgroundPublisherOptions<C>;
-  readonly #queue: Queued<C>[] = [];
+  #queue: Queued<C>[] = [];
+  /** When the channels whose limits are reached may be published on again, by `performance.now()`. */
+  readonly #resting = new Map<string, number>();
+  /** Ends the wait for an event that may be published when it aborts. */
+  #news = new AbortController();
   readonly #closed = new AbortController();
   #isClosing = false;
   #sending: Promise<void> | undefined;
@@ -92,18 +105,20 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
       this.#drop(event, publisherClosed());
       return;
     }
+    const { maxQueued = 1000, whenFull = 'drop-oldest' } = this.#options;
+    // What has returned to the queue may be more.
+    const most = Math.max(maxQueued, this.#queue.length);
     try {
       this.#queue.push(this.#queued(event));
     } catch (error) {
       this.#refuse(event, error instanceof CourierError ? error : invalidArgument('event', messageOf(error), error));
       return;
     }
-    const { maxQueued = 1000, whenFull = 'drop-oldest' } = this.#options;
-    if (this.#queue.length > maxQueued) {
+    if (this.#queue.length > most) {
       const lost = (whenFull === 'drop-oldest' ? this.#queue.shift() : this.#queue.pop()) as Queued<C>;
-      lost.settle();
-      this.#drop(lost.event, new CourierError('QUEUE_FULL', `${maxQueued} events wait to be published`));
+      this.#dropQueued(lost, new CourierError('QUEUE_FULL', `${maxQueued} events wait to be published`));
     }
+    this.#news.abort();
     this.#sending ??= this.#send();
   }
 
@@ -140,8 +155,11 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
     const event = { ...given, data: JSON.parse(json), metadata, idempotency_key: given.idempotency_key ?? randomKey() };
     const bytes = bytesOf(JSON.stringify(event));
     const before = this.#publishing.hold(event.channel, promise);
-    const queued: Queued<C> = { event, bytes, before, settle };
-    before?.then(() => (queued.before = undefined));
+    const queued: Queued<C> = { event, bytes, isHeld: before !== undefined, batchSize: MAX_BATCH, mayBeStored: false, settle };
+    before?.then(() => {
+      queued.isHeld = false;
+      this.#news.abort();
+    });
     return queued;
   }
 
@@ -152,36 +170,58 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
     while (this.#queue.length > 0 && !signal.aborted) {
       const batch = this.#nextBatch();
       if (batch.length > 0) await this.#publish(batch);
-      else await orAborted(this.#queue[0]?.before as Promise<unknown>, signal).catch(() => undefined);
+      else await this.#change();
     }
-    for (const queued of this.#queue.splice(0)) this.#dropUnstored(queued, publisherClosed());
+    for (const queued of this.#queue.splice(0)) this.#dropQueued(queued, publisherClosed());
     this.#sending = undefined;
   }
 
-  /** Takes the first events that wait for nothing and fit one message. */
+  /** Takes the first events that may be published now and fit one message. */
   #nextBatch(): Queued<C>[] {
-    let bytes = 0;
-    let count = 0;
-    for (const queued of this.#queue.slice(0, MAX_BATCH)) {
-      // The brackets around the events, and a comma behind each.
+    const now = performance.now();
+    for (const [channel, until] of this.#resting) if (until <= now) this.#resting.delete(channel);
+    const passedOver = new Set(this.#resting.keys());
+    const batch = new Set<Queued<C>>();
+    let batchSize = MAX_BATCH;
+    // The brackets around the events, and a comma behind each.
+    let bytes = 2;
+    for (const queued of this.#queue) {
+      if (queued.isHeld) passedOver.add(queued.event.channel);
+      if (passedOver.has(queued.event.channel)) continue;
+      batchSize = Math.min(batchSize, queued.batchSize);
       bytes += queued.bytes + 1;
-      if (queued.before !== undefined || (count > 0 && bytes + 2 > MAX_CALL_BYTES)) break;
-      count += 1;
+      const [first = queued] = batch;
+      const fits = batch.size < batchSize && bytes <= MAX_CALL_BYTES && first.mayBeStored === queued.mayBeStored;
+      if (batch.size > 0 && !fits) break;
+      batch.add(queued);
     }
-    return this.#queue.splice(0, count);
+    this.#queue = this.#queue.filter((queued) => !batch.has(queued));
+    return [...batch];
   }
 
-  /** Resolves once each event is stored, refused or, when the publisher or its client is closed, dropped. */
-  async #publish(batch: readonly Queued<C>[], mayBeStored = false): Promise<void> {
-    const error = await this.#stored(batch, mayBeStored);
+  /** Resolves once an event may be published that could not before: another one, one that was held, or one of a channel that has rested. */
+  async #change(): Promise<void> {
+    this.#news = new AbortController();
+    const restMs = Math.min(...this.#resting.values()) - performance.now();
+    await sleep(restMs, AbortSignal.any([this.#news.signal, this.#closed.signal])).catch(() => undefined);
+  }
+
+  /** Resolves once each event is stored, refused, returned to the queue or, when the publisher or its client is closed, dropped. */
+  async #publish(batch: readonly Queued<C>[]): Promise<void> {
+    const error = await this.#stored(batch);
     if (error === undefined) {
       this.#published += batch.length;
       for (const { settle } of batch) settle();
-    } else if (error.code === 'CLOSED') for (const queued of batch) this.#dropUnstored(queued, error);
-    else if (batch.length > 1 && error.code !== 'UNAUTHORIZED') {
-      const half = Math.ceil(batch.length / 2);
-      await this.#publish(batch.slice(0, half), error.mayBeStored);
-      await this.#publish(batch.slice(half), error.mayBeStored);
+      return;
+    }
+    for (const queued of batch) queued.mayBeStored = error.mayBeStored;
+    if (error.code === 'CLOSED') for (const queued of batch) this.#dropQueued(queued, error);
+    else if (error.retryable) {
+      this.#resting.set(error.channel as string, performance.now() + Math.max(MIN_REST_MS, error.retryAfterMs ?? MIN_PAUSE_MS));
+      this.#queue.unshift(...batch);
+    } else if (batch.length > 1 && error.code !== 'UNAUTHORIZED') {
+      for (const queued of batch) queued.batchSize = Math.ceil(batch.length / 2);
+      this.#queue.unshift(...batch);
     } else {
       for (const { event, settle } of batch) {
         settle();
@@ -190,26 +230,30 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
     }
   }
 
-  /** Publishes events for as long as it takes: a publish of the client gives up earlier. Returns why they will not be stored. */
-  async #stored(batch: readonly Queued<C>[], mayBeAlready: boolean): Promise<CourierError | undefined> {
+  /**
+   * Publishes events for as long as it takes: a publish of the client gives up earlier. Returns why they will not be stored, or not
+   * before a channel of theirs has rested.
+   */
+  async #stored(batch: readonly Queued<C>[]): Promise<CourierError | undefined> {
     const { signal } = this.#closed;
     const drafts = batch.map(({ event }) => event) as readonly unknown[] as readonly EventDraft[];
-    for (let mayBeStored = mayBeAlready; ; ) {
+    for (let mayBeStored = batch[0]?.mayBeStored === true; ; ) {
       try {
         await this.#publishing.held(drafts, signal, mayBeStored);
         return undefined;
       } catch (thrown) {
         const error = courierErrorFrom(thrown);
-        if (!error.retryable) return error;
+        if (!error.retryable || drafts.some(({ channel }) => channel === error.channel)) return error;
         ({ mayBeStored } = error);
         await sleep(Math.max(MIN_PAUSE_MS, error.retryAfterMs ?? 0), signal).catch(() => undefined);
       }
     }
   }
 
-  #dropUnstored({ event, settle }: Queued<C>, error: CourierError): void {
+  /** Drops an event that waited or was on its way. */
+  #dropQueued({ event, mayBeStored, settle }: Queued<C>, error: CourierError): void {
     settle();
-    this.#drop(event, error);
+    this.#drop(event, mayBeStored && !error.mayBeStored ? possiblyStored(error) : error);
   }
 
   #drop(event: Submitted<C>, error: CourierError): void {

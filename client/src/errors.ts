@@ -47,6 +47,7 @@ export interface Issue {
 export interface CourierErrorDetails {
   readonly issues?: readonly Issue[] | undefined;
   readonly retryAfterMs?: number | undefined;
+  readonly channel?: string | undefined;
   readonly requestId?: string | undefined;
   readonly closeCode?: number | undefined;
   readonly idempotencyKey?: string | undefined;
@@ -65,6 +66,8 @@ export class CourierError extends Error {
   readonly issues: readonly Issue[] | undefined;
   /** After how many ms the same call may succeed. */
   readonly retryAfterMs: number | undefined;
+  /** The channel whose limit is reached; undefined where it is the client's own. */
+  readonly channel: string | undefined;
   /** Names the call in the gateway's log. */
   readonly requestId: string | undefined;
   /** The WebSocket close code of a closed connection. */
@@ -82,6 +85,7 @@ export class CourierError extends Error {
     this.hint = details.hint ?? (isErrorCode(code) ? SERVER_HINTS[code] : CLIENT_CODES[code].hint);
     this.issues = details.issues;
     this.retryAfterMs = details.retryAfterMs;
+    this.channel = details.channel;
     this.requestId = details.requestId;
     this.closeCode = details.closeCode;
     this.idempotencyKey = details.idempotencyKey;
@@ -96,8 +100,8 @@ export class CourierError extends Error {
 
   /** The same error with more details. */
   with({ message = this.message, ...details }: CourierErrorDetails & { readonly message?: string | undefined }): CourierError {
-    const { code, hint, issues, retryAfterMs, requestId, closeCode, idempotencyKey, mayBeStored, gap, cause } = this;
-    const own = { hint, issues, retryAfterMs, requestId, closeCode, idempotencyKey, mayBeStored, gap, cause };
+    const { code, hint, issues, retryAfterMs, channel, requestId, closeCode, idempotencyKey, mayBeStored, gap, cause } = this;
+    const own = { hint, issues, retryAfterMs, channel, requestId, closeCode, idempotencyKey, mayBeStored, gap, cause };
     return new CourierError(code, message, { ...own, ...details });
   }
 }
@@ -111,12 +115,16 @@ export function courierErrorFrom(thrown: unknown): CourierError {
   if (thrown instanceof CourierError) return thrown;
   if (!(thrown instanceof TRPCClientError)) return new CourierError('UNREACHABLE', messageOf(thrown), { cause: thrown });
   if (thrown.cause instanceof CourierError) return thrown.cause;
-  const data = thrown.data as { code?: string; issues?: Issue[]; retryAfterMs?: number; requestId?: string } | undefined | null;
+  const data = thrown.data as
+    | { code?: string; issues?: Issue[]; retryAfterMs?: number; channel?: string; requestId?: string }
+    | undefined
+    | null;
   if (typeof data?.code !== 'string') return new CourierError('UNREACHABLE', 'the connection was lost', { cause: thrown });
-  const { code, issues, retryAfterMs, requestId } = data;
+  const { code, issues, retryAfterMs, channel, requestId } = data;
   return new CourierError(isErrorCode(code) ? code : 'INTERNAL_SERVER_ERROR', thrown.message, {
     issues,
     retryAfterMs,
+    channel,
     requestId,
     cause: thrown,
   });
@@ -170,6 +178,15 @@ export function upgradeError({ status, retryAfterMs }: UpgradeRefusal, url: stri
 /** A mistake in a call. @param argument the name of the argument that is wrong. */
 export function invalidArgument(argument: string, problem: string, cause?: unknown): CourierError {
   return new CourierError('INVALID_ARGUMENT', `${argument}: ${problem}`, { cause });
+}
+
+/** The error of an event that will not be stored now, and that an earlier attempt may have stored. */
+export function possiblyStored(error: CourierError): CourierError {
+  return error.with({
+    mayBeStored: true,
+    message: `${error.message} (the event may have been stored: an attempt had no answer)`,
+    hint: `${error.hint}; publish the event again with the same idempotency key only`,
+  });
 }
 
 export function clientClosed(): CourierError {

@@ -89,6 +89,8 @@ export interface AttemptOptions {
   readonly signal: AbortSignal | undefined;
   /** Forbids further attempts; the running one may finish. */
   readonly giveUp: AbortSignal;
+  /** Whether to repeat the call after a retryable error; otherwise the caller does. */
+  readonly mayRepeat: (error: CourierError) => boolean;
   /** The error when the time is over, or would be before the next attempt. @param last the failure of the last attempt. */
   readonly outOfTime: (last: CourierError | undefined) => CourierError;
   /** Called with each failure after which the client tries again. */
@@ -99,11 +101,11 @@ export interface AttemptOptions {
  * Repeats `call` until it succeeds, as long as its errors are retryable.
  *
  * @param call makes one attempt; it must hear the signal, and fail with CourierErrors.
- * @throws {CourierError} the error that is not retryable; what the gateway answered last, when the next attempt would be too late
+ * @throws {CourierError} the error that is not retryable, or may not be repeated; what the gateway answered last, when the next attempt would be too late
  * and no attempt may have had its effect; `outOfTime`. Or a signal's reason.
  */
 export async function attempt<T>(call: (signal: AbortSignal) => Promise<T>, options: AttemptOptions): Promise<T> {
-  const { retry, timeoutMs, giveUp, outOfTime, onRetry } = options;
+  const { retry, timeoutMs, giveUp, mayRepeat, outOfTime, onRetry } = options;
   const deadline = performance.now() + timeoutMs;
   const timeout = new AbortController();
   let last: CourierError | undefined;
@@ -119,8 +121,10 @@ export async function attempt<T>(call: (signal: AbortSignal) => Promise<T>, opti
         if (signal.aborted || !(error instanceof CourierError) || !error.retryable) throw error;
         last = error;
         const delayMs = retryDelayMs(error, retry, count);
-        if (performance.now() + delayMs >= deadline) throw error.code === 'UNREACHABLE' || error.mayBeStored ? outOfTime(error) : error;
+        const isLate = performance.now() + delayMs >= deadline;
+        if (isLate && mayRepeat(error)) throw error.code === 'UNREACHABLE' || error.mayBeStored ? outOfTime(error) : error;
         if (!giveUp.aborted) onRetry(error);
+        if (!mayRepeat(error)) throw error;
         await sleep(delayMs, mayWait);
       }
     }
