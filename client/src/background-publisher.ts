@@ -17,12 +17,12 @@ import { CourierError, courierErrorFrom, invalidArgument, messageOf, possiblySto
 import type { AnyContract, EventDraft, TypeIn } from './events.ts';
 import { assertOptions, BACKGROUND_CHECKS, CLOSE_CHECKS, METADATA_CHECKS } from './option-checks.ts';
 import { type Publishing, publishingOf } from './publishing.ts';
-import { inTime, randomKey, sleep } from './retry.ts';
+import { askedDelayMs, inTime, randomKey, sleep } from './retry.ts';
 
 /** The shortest pause before the publisher repeats a publish that failed. */
 const MIN_PAUSE_MS = 1000;
 /** The shortest rest of a channel whose limit is reached. */
-const MIN_REST_MS = 50;
+const MIN_REST_MS = 100;
 /** Events of a batch, at most: the gateway takes no more. */
 const MAX_BATCH = 500;
 const FLUSH_TIMEOUT_MS = 5000;
@@ -217,7 +217,7 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
     for (const queued of batch) queued.mayBeStored = error.mayBeStored;
     if (error.code === 'CLOSED') for (const queued of batch) this.#dropQueued(queued, error);
     else if (error.retryable) {
-      this.#resting.set(error.channel as string, performance.now() + Math.max(MIN_REST_MS, error.retryAfterMs ?? MIN_PAUSE_MS));
+      this.#resting.set(error.channel as string, performance.now() + Math.max(MIN_REST_MS, askedDelayMs(error)));
       this.#queue.unshift(...batch);
     } else if (batch.length > 1 && error.code !== 'UNAUTHORIZED') {
       for (const queued of batch) queued.batchSize = Math.ceil(batch.length / 2);
@@ -245,7 +245,7 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
         const error = courierErrorFrom(thrown);
         if (!error.retryable || drafts.some(({ channel }) => channel === error.channel)) return error;
         ({ mayBeStored } = error);
-        await sleep(Math.max(MIN_PAUSE_MS, error.retryAfterMs ?? 0), signal).catch(() => undefined);
+        await sleep(Math.max(MIN_PAUSE_MS, askedDelayMs(error)), signal).catch(() => undefined);
       }
     }
   }

@@ -21,7 +21,7 @@ import {
 } from './errors.ts';
 import { Value } from './observable.ts';
 import { renewAfter, renewalDelayMs } from './renewal.ts';
-import { jitter, orAborted, type RetryOptions, retryDelayMs, sleep } from './retry.ts';
+import { askedDelayMs, jitter, orAborted, type RetryOptions, retryDelayMs, sleep } from './retry.ts';
 import type { AppRouter, WhoAmI } from './router.ts';
 import type { Tokens } from './token.ts';
 import type { UpgradeRefusal } from './upgrade-refusal.ts';
@@ -235,7 +235,8 @@ export class Connection {
     this.#attempt += 1;
     if (attempt === 0 && error === undefined) return;
     const isBusy = closeMeaning(error?.closeCode)?.reconnect === 'after-delay';
-    const delayMs = Math.max(isBusy ? retry.busyDelayMs : 0, error?.retryAfterMs ?? 0) + jitter(retry, attempt);
+    const askedMs = error === undefined ? 0 : askedDelayMs(error);
+    const delayMs = Math.max(isBusy ? retry.busyDelayMs : 0, askedMs) + jitter(retry, attempt);
     this.#connecting({ attempt, error, retryAt: Date.now() + delayMs });
     this.#hurry = new AbortController();
     await sleep(delayMs, AbortSignal.any([this.#hurry.signal, this.#closed.signal])).catch(() => undefined);

@@ -64,7 +64,7 @@ export class CourierError extends Error {
   readonly hint: string;
   /** The faults of an input whose form the gateway refused. */
   readonly issues: readonly Issue[] | undefined;
-  /** After how many ms the same call may succeed. */
+  /** After how many ms the same call may succeed, as the gateway said. The client itself waits for 60 s at most. */
   readonly retryAfterMs: number | undefined;
   /** The channel whose limit is reached; undefined where it is the client's own. */
   readonly channel: string | undefined;
@@ -120,14 +120,18 @@ export function courierErrorFrom(thrown: unknown): CourierError {
     | undefined
     | null;
   if (typeof data?.code !== 'string') return new CourierError('UNREACHABLE', 'the connection was lost', { cause: thrown });
-  const { code, issues, retryAfterMs, channel, requestId } = data;
+  const { code, issues, channel, requestId } = data;
   return new CourierError(isErrorCode(code) ? code : 'INTERNAL_SERVER_ERROR', thrown.message, {
     issues,
-    retryAfterMs,
+    retryAfterMs: isDelay(data.retryAfterMs) ? data.retryAfterMs : undefined,
     channel,
     requestId,
     cause: thrown,
   });
+}
+
+function isDelay(value: unknown): boolean {
+  return typeof value === 'number' && value >= 0;
 }
 
 /** Whether the failure of a call that was sent leaves open what the gateway did. */

@@ -17,9 +17,17 @@ export function jitter({ minDelayMs, maxDelayMs }: RetryOptions, attempt: number
   return Math.random() * Math.min(maxDelayMs, minDelayMs * 2 ** Math.min(attempt, 30));
 }
 
+/** The longest delay that the client takes from anybody, in ms: a proxy that asks for a day must not stop it for one. */
+export const MAX_RETRY_AFTER_MS = 60_000;
+
+/** How long to wait because the gateway, or a proxy before it, asked for that, in ms. */
+export function askedDelayMs({ retryAfterMs = 0 }: CourierError): number {
+  return Math.min(MAX_RETRY_AFTER_MS, retryAfterMs);
+}
+
 /** The delay before a failed call is repeated, in ms: no shorter than the gateway asked for. @param attempt counts from 0. */
-export function retryDelayMs({ retryAfterMs = 0 }: CourierError, retry: RetryOptions, attempt: number): number {
-  return retryAfterMs + jitter(retry, attempt);
+export function retryDelayMs(error: CourierError, retry: RetryOptions, attempt: number): number {
+  return askedDelayMs(error) + jitter(retry, attempt);
 }
 
 /** Makes an idempotency key, which all attempts of one publish carry. */

@@ -50,11 +50,15 @@ export function onUpgradeRefused(address: string | URL, hear: (refusal: UpgradeR
   };
 }
 
-/** `Retry-After` in ms: seconds, or a date (RFC 9110, section 10.2.3). */
+/** The three forms of a date in HTTP (RFC 9110, section 5.6.7). The last has no time zone. */
+const DATE = /^[A-Z][a-z]{2,8},? .+ \d{2}:\d{2}:\d{2}( GMT| \d{4})$/;
+
+/** `Retry-After` in ms: seconds, or a date (RFC 9110, section 10.2.3); undefined for anything else. */
 function retryAfterMs(headers: readonly Uint8Array[]): number | undefined {
   const texts = headers.map((bytes) => new TextDecoder().decode(bytes));
   const index = texts.findIndex((text, place) => place % 2 === 0 && text.toLowerCase() === 'retry-after');
   const value = index < 0 ? '' : (texts[index + 1] ?? '').trim();
-  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
-  return Number.isNaN(ms) ? undefined : Math.max(0, ms);
+  if (/^\d+$/.test(value)) return Number(value) * 1000;
+  const date = DATE.test(value) ? Date.parse(value.endsWith('GMT') ? value : `${value} GMT`) : Number.NaN;
+  return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now());
 }
