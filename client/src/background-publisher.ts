@@ -7,48 +7,29 @@
  * limit of a channel returns too: batches pass over that channel until its time is over, so that others do not wait for it. In the same
  * way they pass over a channel with a direct publish under way. The order is that of each channel.
  *
- * At most `maxQueued` events wait, besides one batch: the one that is being published, or has returned. When more come, the publisher
- * drops events, counts them, and reports each to `onError`. By default it drops the oldest, so that recent events get through.
+ * A bounded number of events waits, of a bounded size together. When more come, the publisher drops events, counts them, and reports
+ * each to `onError`. By default it drops the oldest, so that recent events get through.
  */
-import { bytesOf, jsonOf, MAX_CALL_BYTES } from './arguments.ts';
+import { bytesOf, jsonOf } from './arguments.ts';
+import { BackgroundQueue, MAX_BATCH, type QueueBounds, type Queued, type Submitted } from './background-queue.ts';
 import type { CourierClient } from './client.ts';
 import type { Contract } from './contract.ts';
 import { CourierError, courierErrorFrom, invalidArgument, messageOf, possiblyStored } from './errors.ts';
-import type { AnyContract, EventDraft, TypeIn } from './events.ts';
+import type { AnyContract, EventDraft } from './events.ts';
 import { assertOptions, BACKGROUND_CHECKS, CLOSE_CHECKS, METADATA_CHECKS } from './option-checks.ts';
 import { type Publishing, publishingOf } from './publishing.ts';
 import { askedDelayMs, inTime, randomKey, sleep } from './retry.ts';
 
 /** The shortest pause before the publisher repeats a publish that failed. */
 const MIN_PAUSE_MS = 1000;
-/** The shortest rest of a channel whose limit is reached. */
-const MIN_REST_MS = 100;
-/** Events of a batch, at most: the gateway takes no more. */
-const MAX_BATCH = 500;
 const FLUSH_TIMEOUT_MS = 5000;
-
-/** What a caller submits. */
-type Submitted<C extends AnyContract> = EventDraft<TypeIn<C>, C>;
-
-/** An event that waits. */
-interface Queued<C extends AnyContract> {
-  /** What `submit` was given, as it was then. */
-  readonly event: Submitted<C>;
-  /** Its size in a message. */
-  readonly bytes: number;
-  /** Whether something that was published directly before is under way. */
-  isHeld: boolean;
-  /** Events of a batch with this one, at most: half of the last batch that was refused. */
-  batchSize: number;
-  /** Whether an attempt to publish it had no answer. */
-  mayBeStored: boolean;
-  /** Tells that it is stored, refused or dropped. */
-  readonly settle: () => void;
-}
+const BOUNDS = { maxQueued: 1000, maxQueuedBytes: 16 * 1024 * 1024, whenFull: 'drop-oldest' } as const;
 
 export interface BackgroundPublisherOptions<C extends AnyContract = Contract> {
   /** Events that may wait; 1,000 by default. */
   readonly maxQueued?: number | undefined;
+  /** Bytes of the JSON of events that may wait; 16 MiB by default. An event that is larger by itself is dropped. */
+  readonly maxQueuedBytes?: number | undefined;
   /** Which events to drop when more would wait; the oldest by default. */
   readonly whenFull?: 'drop-oldest' | 'drop-newest' | undefined;
   /** Called with every event that was dropped (QUEUE_FULL, CLOSED) or refused (BAD_REQUEST, FORBIDDEN ...). Its errors are ignored. */
@@ -70,9 +51,8 @@ export interface BackgroundPublisherCounts {
 export class BackgroundPublisher<C extends AnyContract = Contract> implements AsyncDisposable {
   readonly #publishing: Publishing;
   readonly #options: BackgroundPublisherOptions<C>;
-  #queue: Queued<C>[] = [];
-  /** When the channels whose limits are reached may be published on again, by `performance.now()`. */
-  readonly #resting = new Map<string, number>();
+  readonly #bounds: QueueBounds;
+  readonly #queue: BackgroundQueue<C>;
   /** Ends the wait for an event that may be published when it aborts. */
   #news = new AbortController();
   readonly #closed = new AbortController();
@@ -91,6 +71,9 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
     assertOptions(options, BACKGROUND_CHECKS);
     this.#publishing = publishingOf(client);
     this.#options = options;
+    const { maxQueued = BOUNDS.maxQueued, maxQueuedBytes = BOUNDS.maxQueuedBytes, whenFull = BOUNDS.whenFull } = options;
+    this.#bounds = { maxQueued, maxQueuedBytes, whenFull };
+    this.#queue = new BackgroundQueue(this.#bounds);
   }
 
   get counts(): BackgroundPublisherCounts {
@@ -105,19 +88,14 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
       this.#drop(event, publisherClosed());
       return;
     }
-    const { maxQueued = 1000, whenFull = 'drop-oldest' } = this.#options;
-    // What has returned to the queue may be more.
-    const most = Math.max(maxQueued, this.#queue.length);
+    let queued: Queued<C>;
     try {
-      this.#queue.push(this.#queued(event));
+      queued = this.#queued(event);
     } catch (error) {
       this.#refuse(event, error instanceof CourierError ? error : invalidArgument('event', messageOf(error), error));
       return;
     }
-    if (this.#queue.length > most) {
-      const lost = (whenFull === 'drop-oldest' ? this.#queue.shift() : this.#queue.pop()) as Queued<C>;
-      this.#dropQueued(lost, new CourierError('QUEUE_FULL', `${maxQueued} events wait to be published`));
-    }
+    for (const lost of this.#queue.add(queued)) this.#dropQueued(lost, queueFull(this.#bounds));
     this.#news.abort();
     this.#sending ??= this.#send();
   }
@@ -168,42 +146,18 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
     await Promise.resolve();
     const { signal } = this.#closed;
     while (this.#queue.length > 0 && !signal.aborted) {
-      const batch = this.#nextBatch();
+      const batch = this.#queue.takeBatch();
       if (batch.length > 0) await this.#publish(batch);
       else await this.#change();
     }
-    for (const queued of this.#queue.splice(0)) this.#dropQueued(queued, publisherClosed());
+    for (const queued of this.#queue.clear()) this.#dropQueued(queued, publisherClosed());
     this.#sending = undefined;
-  }
-
-  /** Takes the first events that may be published now and fit one message. */
-  #nextBatch(): Queued<C>[] {
-    const now = performance.now();
-    for (const [channel, until] of this.#resting) if (until <= now) this.#resting.delete(channel);
-    const passedOver = new Set(this.#resting.keys());
-    const batch = new Set<Queued<C>>();
-    let batchSize = MAX_BATCH;
-    // The brackets around the events, and a comma behind each.
-    let bytes = 2;
-    for (const queued of this.#queue) {
-      if (queued.isHeld) passedOver.add(queued.event.channel);
-      if (passedOver.has(queued.event.channel)) continue;
-      batchSize = Math.min(batchSize, queued.batchSize);
-      bytes += queued.bytes + 1;
-      const [first = queued] = batch;
-      const fits = batch.size < batchSize && bytes <= MAX_CALL_BYTES && first.mayBeStored === queued.mayBeStored;
-      if (batch.size > 0 && !fits) break;
-      batch.add(queued);
-    }
-    this.#queue = this.#queue.filter((queued) => !batch.has(queued));
-    return [...batch];
   }
 
   /** Resolves once an event may be published that could not before: another one, one that was held, or one of a channel that has rested. */
   async #change(): Promise<void> {
     this.#news = new AbortController();
-    const restMs = Math.min(...this.#resting.values()) - performance.now();
-    await sleep(restMs, AbortSignal.any([this.#news.signal, this.#closed.signal])).catch(() => undefined);
+    await sleep(this.#queue.restMs, AbortSignal.any([this.#news.signal, this.#closed.signal])).catch(() => undefined);
   }
 
   /** Resolves once each event is stored, refused, returned to the queue or, when the publisher or its client is closed, dropped. */
@@ -217,11 +171,11 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
     for (const queued of batch) queued.mayBeStored = error.mayBeStored;
     if (error.code === 'CLOSED') for (const queued of batch) this.#dropQueued(queued, error);
     else if (error.retryable) {
-      this.#resting.set(error.channel as string, performance.now() + Math.max(MIN_REST_MS, askedDelayMs(error)));
-      this.#queue.unshift(...batch);
+      this.#queue.rest(error.channel as string, askedDelayMs(error));
+      this.#queue.giveBack(batch);
     } else if (batch.length > 1 && error.code !== 'UNAUTHORIZED') {
       for (const queued of batch) queued.batchSize = Math.ceil(batch.length / 2);
-      this.#queue.unshift(...batch);
+      this.#queue.giveBack(batch);
     } else {
       for (const { event, settle } of batch) {
         settle();
@@ -278,6 +232,10 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
 function flushTimeout(options: { readonly timeoutMs?: number | undefined }): number {
   assertOptions(options, CLOSE_CHECKS);
   return options.timeoutMs ?? FLUSH_TIMEOUT_MS;
+}
+
+function queueFull({ maxQueued, maxQueuedBytes }: QueueBounds): CourierError {
+  return new CourierError('QUEUE_FULL', `at most ${maxQueued} events, and ${maxQueuedBytes} bytes of them, may wait to be published`);
 }
 
 function publisherClosed(): CourierError {

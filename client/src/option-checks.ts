@@ -109,6 +109,7 @@ export const SUBSCRIBE_CHECKS = {
 } satisfies Checks;
 export const BACKGROUND_CHECKS = {
   maxQueued: isCount,
+  maxQueuedBytes: isCount,
   whenFull: isOneOf('drop-oldest', 'drop-newest'),
   onError: isFunction,
 } satisfies Checks;

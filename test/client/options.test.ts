@@ -82,6 +82,7 @@ const OPTIONS: readonly [of: string, call: Call, option: string, wrong: readonly
   ['subscribe with a handler', handle, 'onError', NO_FUNCTIONS],
   ['subscribe with a handler', handle, 'signal', NO_SIGNALS],
   ['a background publisher', background, 'maxQueued', NO_COUNTS],
+  ['a background publisher', background, 'maxQueuedBytes', NO_COUNTS],
   ['a background publisher', background, 'whenFull', ['drop', 5, null]],
   ['a background publisher', background, 'onError', NO_FUNCTIONS],
   ['flush', flush, 'timeoutMs', NO_TIMES],
