@@ -66,7 +66,7 @@ export interface SubscribeOptions<T extends string = TypeIn<Contract>> extends F
 }
 
 export interface HandlerOptions<T extends string = TypeIn<Contract>> extends SubscribeOptions<T> {
-  /** Called with the error that ended the subscription. Without it the promise `ended` rejects unhandled, so that nobody overlooks it. */
+  /** Called with the error that ended the subscription. Without it, and unless you look at `ended` or `live`, the error goes to the console. */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
 
