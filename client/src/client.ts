@@ -10,12 +10,12 @@ import { CONTRACT_HASH, type Contract } from './contract.ts';
 import { CourierError, clientClosed } from './errors.ts';
 import type {
   AnyContract,
-  ChannelOf,
   Channels,
   DraftMetadata,
   EventDraft,
-  EventInput,
   EventOn,
+  EveryChannel,
+  EveryInput,
   HistoryPage,
   Receipt,
   TypeIn,
@@ -178,9 +178,9 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
    * all the same. Or the signal's reason.
    */
   async publish<const T extends TypeIn<C>>(
-    channel: ChannelOf<T, C>,
+    channel: EveryChannel<T, C>,
     type: T,
-    data: EventInput<T, C>,
+    data: EveryInput<T, C>,
     options: PublishOptions = {},
   ): Promise<Receipt<T>> {
     assertOptions(options, PUBLISH_CHECKS);
