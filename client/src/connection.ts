@@ -93,11 +93,16 @@ export class Connection {
   /**
    * The error of what had no answer in time.
    *
-   * @param wasReached whether the gateway may have had the call: TIMEOUT; otherwise UNREACHABLE.
+   * @param wasReached whether the gateway may have had the call: TIMEOUT; otherwise UNREACHABLE, or TOKEN_UNAVAILABLE where the attempts
+   * got no further than that.
    */
   outOfTime(what: string, timeoutMs: number, wasReached: boolean, last?: CourierError): CourierError {
     const state = this.state.get();
     const cause = (state.status === 'connecting' ? state.error : undefined) ?? last;
+    if (!wasReached && cause?.code === 'TOKEN_UNAVAILABLE') return cause.with({ message: `${what}: ${cause.message}` });
+    if (!wasReached && cause === undefined && this.#options.tokens.isAsked) {
+      return new CourierError('TOKEN_UNAVAILABLE', `${what}: the token function did not answer within ${timeoutMs} ms`);
+    }
     // An UNREACHABLE says no more than the message does.
     const why = cause === undefined || cause.code === 'UNREACHABLE' ? '' : `: ${cause.message}`;
     const { url } = this.#options;
