@@ -296,14 +296,16 @@ test('an event is stored as it was when it was submitted', async () => {
   const data = { strategy_id: 's1', parameters: { deep: { list: [1] } } };
   const event = { type: 'strategy.generation.started', channel: 'strategy.s1', data, metadata: { timestamp, user_id: 'ada' } };
   publisher.submit(event as EventDraft);
+  publisher.submit({ ...event, metadata: { timestamp: '2026-01-02T03:04:05.678Z' } } as EventDraft);
   data.parameters.deep.list.push(2);
   timestamp.setTime(0);
   event.metadata.user_id = 'eve';
   event.channel = 'strategy.s2';
   expect(await publisher.flush()).toBe(true);
-  const [stored] = (await client.history('strategy.*')).events;
+  const [stored, second] = (await client.history('strategy.*')).events;
   expect(stored).toMatchObject({ channel: 'strategy.s1', data: { parameters: { deep: { list: [1] } } } });
   expect(stored?.metadata).toMatchObject({ timestamp: new Date('2026-01-02T03:04:05.678Z'), user_id: 'ada' });
+  expect(second?.metadata.timestamp).toEqual(stored?.metadata.timestamp);
 });
 
 test('what is no event is refused at once, and never thrown', async () => {

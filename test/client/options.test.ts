@@ -1,6 +1,7 @@
 /** Every option of the TypeScript client is checked when it is given, and named when it is wrong. */
 import { describe, expect, test } from 'vitest';
 import { BackgroundPublisher, CourierClient } from '../../client/src/index.ts';
+import { fileCursor } from '../../client/src/node.ts';
 import { progressOf } from '../helpers/samples.ts';
 import { gatewayThat } from './publishes.ts';
 
@@ -44,6 +45,7 @@ const OPTIONS: readonly [of: string, call: Call, option: string, wrong: readonly
   ['a client', make, 'onRetry', NO_FUNCTIONS],
   ['a client', make, 'contractHash', [5, {}]],
   ['a client', make, 'token', [undefined, null, 5, {}]],
+  ['a client', make, 'retry', [null, 5, 'often']],
   ['connect', connect, 'timeoutMs', NO_TIMES],
   ['connect', connect, 'signal', NO_SIGNALS],
   ['setToken', setToken, 'timeoutMs', NO_TIMES],
@@ -113,6 +115,37 @@ test.each(['minDelayMs', 'maxDelayMs', 'busyDelayMs'])('a client refuses a wrong
   for (const value of [...NO_TIMES, Number.POSITIVE_INFINITY]) {
     expect(await refusal(() => make({ retry: { [option]: value } }))).toMatchObject(named(option));
   }
+});
+
+const MISSPELT: readonly [of: string, call: Call, option: string, meant: string][] = [
+  ['a client', make, 'timeout', 'timeoutMs'],
+  ['a client', make, 'onGapp', 'onGap'],
+  ['a client', make, 'tokens', 'token'],
+  ['connect', connect, 'timeoutms', 'timeoutMs'],
+  ['setToken', setToken, 'Signal', 'signal'],
+  ['close', close, 'timeout', 'timeoutMs'],
+  ['publish', publish, 'idempotency_key', 'idempotencyKey'],
+  ['publish', publish, 'correlation_id', 'correlationId'],
+  ['publishBatch', publishBatch, 'idempotencyKey', 'timeoutMs'],
+  ['history', history, 'pageLimit', 'limit'],
+  ['iterateHistory', iterate, 'pagesize', 'pageSize'],
+  ['subscribe', subscribe, 'onGapp', 'onGap'],
+  ['subscribe', subscribe, 'last_event_id', 'lastEventId'],
+  ['subscribe with a handler', handle, 'onErr', 'onError'],
+  ['a background publisher', background, 'maxQueue', 'maxQueued'],
+  ['flush', flush, 'timeout', 'timeoutMs'],
+  ['close of a background publisher', closeBackground, 'timeout', 'timeoutMs'],
+  ['a cursor in a file', (option) => fileCursor('position', option as never), 'syncEvery', 'syncEveryMs'],
+  ['retry', (retry) => make({ retry }), 'minDelay', 'minDelayMs'],
+];
+
+test.each(MISSPELT)('%s refuses %3$s, which is no option, and names %4$s', async (_of, call, option, meant) => {
+  expect(await refusal(() => call({ [option]: 5 }))).toMatchObject({
+    code: 'INVALID_ARGUMENT',
+    message: `${option}: there is no such option; the nearest is ${meant}`,
+  });
+  // What is undefined is absent.
+  await refusal(() => call({ [option]: undefined, [meant]: {} })).then((error) => expect(error).toMatchObject(named(meant)));
 });
 
 test('what is no object is no options', async () => {
