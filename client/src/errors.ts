@@ -2,7 +2,7 @@
 import { TRPCClientError } from '@trpc/client';
 import { CLOSE_CODES, type CloseCode, type CloseMeaning, ERROR_CODES, type ErrorCode } from '../../src/contract/codes.ts';
 import type { Gap } from './events.ts';
-import type { UpgradeRefusal } from './upgrade-refusal.ts';
+import type { AttemptFailure } from './upgrade-refusal.ts';
 
 const ONE_VERSION = 'check that client and gateway are of one version';
 
@@ -11,7 +11,7 @@ const CLIENT_CODES = {
   INVALID_ARGUMENT: { retry: false, hint: 'mend the call' },
   UNREACHABLE: {
     retry: true,
-    hint: 'check the address, that the gateway runs (GET /livez), and for a page that COURIER_ALLOWED_ORIGINS names its origin',
+    hint: 'check the address (without /trpc, and with the path that a proxy serves it below), that the gateway runs (GET /livez), and for a page that COURIER_ALLOWED_ORIGINS names its origin',
   },
   TOKEN_UNAVAILABLE: { retry: true, hint: 'look at what the token function threw: it is the cause' },
   TIMEOUT: { retry: true, hint: 'the outcome is unknown: repeat a publish with the same idempotency key, and it is stored once' },
@@ -172,11 +172,34 @@ export function closeError(closeCode: number, reason: string, url: string): Cour
   return new CourierError(code, reason === '' ? meaning.reason : reason, { closeCode, hint: meaning.advice });
 }
 
-/** The error of an attempt to connect whose upgrade was refused. */
-export function upgradeError({ status, retryAfterMs }: UpgradeRefusal, url: string): CourierError {
+/** The error of an attempt to connect of which it is known why it failed. */
+export function attemptError(failure: AttemptFailure, url: string): CourierError {
+  if ('cause' in failure) {
+    const { cause } = failure;
+    return new CourierError('UNREACHABLE', `no connection to ${url} (${reasonsOf(cause)})`, { cause });
+  }
+  const { status, retryAfterMs } = failure;
   const code = status === ERROR_CODES.TOO_MANY_REQUESTS.status ? 'TOO_MANY_REQUESTS' : 'SERVICE_UNAVAILABLE';
   const isNotNow = status === ERROR_CODES[code].status;
   return new CourierError(isNotNow ? code : 'UNREACHABLE', `no connection to ${url} (HTTP ${status})`, { retryAfterMs });
+}
+
+/** The message of an error; those of its parts where it has none, as when each address of a host was tried. */
+function reasonsOf(cause: unknown): string {
+  const { errors = [] } = cause as { readonly errors?: readonly unknown[] };
+  return messageOf(cause).trim() || errors.map(messageOf).join(', ');
+}
+
+/** Statuses below 500 with which a proxy may refuse a client that it would let through later, or with other rights. */
+const PASSING = [401, 403, 407, 408, 425, 429];
+
+/** The error of a client whose attempts something else than a gateway answers; undefined where a gateway may come there yet. */
+export function strangerError(failure: AttemptFailure, url: string): CourierError | undefined {
+  if ('cause' in failure || failure.status >= 500 || PASSING.includes(failure.status)) return undefined;
+  const message = `what answers at ${url} is no gateway of Courier (HTTP ${failure.status})`;
+  return new CourierError('NOT_FOUND', message, {
+    hint: "give the gateway's own address as `url`: without /trpc, and with the path that a proxy serves it below",
+  });
 }
 
 /** A mistake in a call. @param argument the name of the argument that is wrong. */
