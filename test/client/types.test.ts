@@ -110,8 +110,14 @@ test('a wrong channel, type, field or value does not compile', () => {
   compiled(() => client.subscribe('backtest.b', (event) => event.type === 'trade.executed'));
   // @ts-expect-error a channel that cannot carry the type
   compiled(() => client.publish('forge.job.j', 'backtest.progress', { backtest_id: 'b', progress: 1 }));
-  // @ts-expect-error a type that does not exist
-  compiled(() => client.publish('backtest.b', 'backtest.exploded', { backtest_id: 'b' }));
+  compiled(() =>
+    client.publish(
+      'backtest.b',
+      // @ts-expect-error a type that does not exist: the mistake is found here, and not in the channel
+      'backtest.exploded',
+      { backtest_id: 'b' },
+    ),
+  );
   // @ts-expect-error a field that does not exist
   compiled(() => client.publish('backtest.b', 'backtest.progress', { backtest_id: 'b', progress: 1, percent: 100 }));
   // @ts-expect-error a field that is missing
