@@ -10,12 +10,12 @@ import { CONTRACT_HASH, type Contract } from './contract.ts';
 import { CourierError, clientClosed } from './errors.ts';
 import type {
   AnyContract,
+  ChannelOf,
   Channels,
   DraftMetadata,
   EventDraft,
+  EventInput,
   EventOn,
-  EveryChannel,
-  EveryInput,
   HistoryPage,
   Receipt,
   TypeIn,
@@ -178,9 +178,9 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
    * all the same. Or the signal's reason.
    */
   async publish<const T extends TypeIn<C>>(
-    channel: EveryChannel<T, C>,
+    channel: ChannelOf<T, C>,
     type: T,
-    data: EveryInput<T, C>,
+    data: EventInput<T, C>,
     options: PublishOptions = {},
   ): Promise<Receipt<T>> {
     assertOptions(options, PUBLISH_CHECKS);
