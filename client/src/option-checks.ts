@@ -101,7 +101,8 @@ export const CLOSE_CHECKS = { timeoutMs: isTime } satisfies Checks;
 export const FILTER_CHECKS = { types: isTexts, from: isOneOf('now', 'earliest'), lastEventId: isText } satisfies Checks;
 
 export const CLIENT_CHECKS = {
-  url: isText,
+  // Its form is checked apart, by what does not tell it.
+  url: () => undefined,
   token: isTokenSource,
   retry: must('an object', isObject),
   onGap: isOnGap,

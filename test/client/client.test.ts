@@ -437,7 +437,7 @@ test('wrong options are refused at once, by name', () => {
     expect(() => new CourierClient(options as ConstructorParameters<typeof CourierClient>[0])).toThrow(
       expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringMatching(message) }),
     );
-  refused({ url: 'not an address', token: 't' }, /^url: "not an address"/);
+  refused({ url: 'not an address', token: 't' }, /^url: must be an address such as/);
   refused({ url: 'ftp://host', token: 't' }, /^url: .*http/);
   refused({ url: 'http://host' }, /^token:/);
 });

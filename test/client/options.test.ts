@@ -1,4 +1,5 @@
 /** Every option of the TypeScript client is checked when it is given, and named when it is wrong. */
+import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { BackgroundPublisher, CourierClient } from '../../client/src/index.ts';
 import { fileCursor } from '../../client/src/node.ts';
@@ -168,6 +169,15 @@ test('what is asked for must be named', async () => {
   expect(await refusal(() => new BackgroundPublisher({} as never))).toMatchObject(named('client'));
   expect(await refusal(() => new CourierClient(undefined as never))).toMatchObject(named('options'));
 });
+
+test.each(['http://user:secret@host', 'http://user:secret@ho st', 'http://host?token=secret', 'http://user:secret@host:port'])(
+  'a secret in the address %j is not told',
+  async (url) => {
+    const error = await refusal(() => make({ url }));
+    expect(error).toMatchObject(named('url'));
+    expect(inspect(error)).not.toContain('secret');
+  },
+);
 
 test.each([
   undefined,
