@@ -232,21 +232,26 @@ describe('a registry that nobody should have trusted', { timeout: 60_000 }, () =
     return res.writeHead(400, `\u009b2J ${headers.authorization}`).end(JSON.stringify({ error: told, reason: told }));
   };
 
-  test.each(['null', '[]', '"\u001b[2J"', '{"versions":null,"username":null}', '{"versions":7,"username":7}', '<html>\u001b[2J</html>', ''])(
-    'answers with %j',
-    async (body) => {
-      await using registry = await startRegistry((_, res) => res.end(body));
-      for (const [env, path] of [
-        [{}, '@lumiere%2fcourier-client'],
-        [SECRETS, '-/whoami'],
-      ] as const)
-        expect(await release(['--npm', registry.url, '--dry-run'], env)).toEqual({
-          code: 1,
-          stdout: '',
-          stderr: `release: ${registry.url}/${path} does not answer as an npm registry does: is the address right?\n`,
-        });
-    },
-  );
+  test.each([
+    'null',
+    '[]',
+    '"\u001b[2J"',
+    '{"versions":null,"username":null}',
+    '{"versions":7,"username":7}',
+    '<html>\u001b[2J</html>',
+    '',
+  ])('answers with %j', async (body) => {
+    await using registry = await startRegistry((_, res) => res.end(body));
+    for (const [env, path] of [
+      [{}, '@lumiere%2fcourier-client'],
+      [SECRETS, '-/whoami'],
+    ] as const)
+      expect(await release(['--npm', registry.url, '--dry-run'], env)).toEqual({
+        code: 1,
+        stdout: '',
+        stderr: `release: ${registry.url}/${path} does not answer as an npm registry does: is the address right?\n`,
+      });
+  });
 
   test('breaks off, or does not end', async () => {
     await using broken = await startRegistry((_, res) => res.writeHead(200, { 'content-length': '9' }).write('{', () => res.destroy()));
