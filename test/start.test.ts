@@ -94,6 +94,17 @@ test('SIGTERM ends the waiting at once, in order: for a name that is not known, 
     // A connection may take 3 s to be made.
     expect(performance.now() - from).toBeLessThan(2500);
     expect(gateway.stdout.at(-1)).toContain('SIGTERM: ended before it listened');
+    // What runs after the tables have this version must not run.
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      await using tables = migrate({ COURIER_LOG: `postgres://${place}/x`, COURIER_START_SECONDS: '3600' });
+      await isWaiting(tables);
+      tables.kill(signal);
+      expect([await tables.exit, tables.stdout, tables.stderr.at(-1)]).toEqual([
+        1,
+        [],
+        `courier: ${signal}: ended before the tables were brought to this version`,
+      ]);
+    }
   }
 });
 

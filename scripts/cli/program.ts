@@ -19,7 +19,7 @@ import { CHECK_HELP, checkContract } from './contract-check.ts';
 import { initContract } from './contract-init.ts';
 import { renewContract } from './contract-renew.ts';
 import { contractUsers } from './contract-users.ts';
-import { EXIT } from './errors.ts';
+import { CliError, EXIT } from './errors.ts';
 import { explain, isOfNames } from './explain.ts';
 import { type GivenNames, meant } from './meant.ts';
 import { print, tell } from './output.ts';
@@ -130,8 +130,11 @@ program
     if (target.kind !== 'postgres')
       throw new ConfigError('COURIER_LOG must be postgres://... to be migrated; other logs are when they are opened');
     const onWait = (reason: string) => tell(`PostgreSQL is away: waiting for it, up to ${startMs / 1000} s: ${reason}`);
-    const { signal } = new AbortController();
-    await print(`version ${await onceThere(() => migratePostgres(target.url), { startMs, onWait, signal })}`);
+    const ending = new AbortController();
+    for (const name of ['SIGINT', 'SIGTERM'] as const)
+      process.once(name, () => ending.abort(new CliError(`${name}: ended before the tables were brought to this version`)));
+    const { signal } = ending;
+    await print(`version ${await onceThere(() => migratePostgres(target.url, signal), { startMs, onWait, signal })}`);
   });
 
 const against = new Option(

@@ -434,6 +434,7 @@ describe('for those who run it', () => {
       ['subscriptions', '3'],
     ]);
     expect(stats.stdout).toContainEqual(expect.stringMatching(/^contract +[0-9a-f]{16}$/));
+    expect(stats.stdout).toContainEqual(expect.stringMatching(/^uptime +[\d.]+ s$/));
   });
 
   test('connections shows who is there, of one only where asked, as a table or as JSON', async () => {
