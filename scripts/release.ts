@@ -2,9 +2,7 @@
  * `npm run release`: builds the packages, checks them, and uploads them to registries. Whatever can be known before the first
  * upload is checked before it: the addresses, the tree, the versions, the credentials, what the registries have, the packages.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { readOptions } from './options.ts';
 import { runQuietly } from './programs.ts';
@@ -13,6 +11,7 @@ import { NpmRegistry } from './release/npm.ts';
 import { PypiRegistry } from './release/pypi.ts';
 import { Refused, type Registry } from './release/registry.ts';
 import { agreedVersion } from './release/version.ts';
+import { makeTemporaryFolder } from './temporary.ts';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 
@@ -77,7 +76,7 @@ async function release(registries: readonly Registry[], isDryRun: boolean): Prom
   const missing = isDryRun ? [] : registries.flatMap((registry) => registry.missingCredentials());
   if (missing.length > 0) throw new Refused(`${missing.join(', ')}: must be set, to sign in`);
   for (const registry of registries) await registry.refuseReleased(version);
-  const folder = mkdtempSync(join(tmpdir(), 'courier-release-'));
+  const folder = makeTemporaryFolder('release');
   try {
     const uploads = [];
     for (const registry of registries) for (const file of await registry.pack(version, folder)) uploads.push({ registry, file });
