@@ -1,4 +1,5 @@
 /** What a gateway does at its start when something that it needs cannot be had, what it exits with, and what it says of itself. */
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
@@ -9,6 +10,7 @@ import { LUMIERE } from '../src/contract-file.ts';
 import { onceThere } from '../src/log/postgres/waiting.ts';
 import { openPostgresLog } from '../src/log/postgres.ts';
 import { runCli } from './helpers/cli.ts';
+import { ENVIRONMENT } from './helpers/environment.ts';
 import { temporaryFolder } from './helpers/folder.ts';
 import { SECRET } from './helpers/gateway.ts';
 
@@ -52,6 +54,14 @@ test('and for a server that is in recovery, until it takes writes', LONG, async 
   expect(JSON.parse(await gateway.line(AWAY)).context.reason).toMatch(/the server is a standby/);
   await standby.promote();
   await gateway.line(/listening on/);
+});
+
+test('npm start takes no arguments, and says where its variables are told', () => {
+  const { status, stderr } = spawnSync(process.execPath, ['src/main.ts', '--port', '1'], { env: ENVIRONMENT, encoding: 'utf8' });
+  expect([status, stderr]).toEqual([
+    2,
+    'courier: no arguments are taken; `npm run -s courier -- serve --help` has the variables that configure a gateway\n',
+  ]);
 });
 
 test('no longer than it was told', LONG, async () => {
