@@ -20,6 +20,7 @@ import { type ChannelSet, familyIn, familyPattern } from './contract/channels.ts
 import { selects } from './contract/filter.ts';
 import type { Pipeline } from './delivery/pipeline.ts';
 import { CourierError } from './errors.ts';
+import type { LogContext, Logger } from './observe/logger.ts';
 import { type Interval, seriesOf } from './observe/rates.ts';
 import { addSubscribers, mergeStats } from './observe/stats.ts';
 import { positionFrom } from './subscribe.ts';
@@ -42,6 +43,12 @@ export interface Published {
   readonly type: string;
 }
 
+/** Who does something, for the log. */
+export interface Actor extends LogContext {
+  readonly user_id: string;
+  readonly request_id: string;
+}
+
 export interface Administration {
   stats(): Promise<Stats>;
   /** The last 15 minutes. */
@@ -59,11 +66,11 @@ export interface Administration {
   /** Who used the contract within the last 30 days. @throws {CourierError} SERVICE_UNAVAILABLE when that cannot be read. */
   contractUsers(): Promise<ContractUsers>;
   /** Closes a connection with 1013: its client may come back after a delay. Resolves to whether there was one. */
-  disconnect(connectionId: string): Promise<boolean>;
+  disconnect(connectionId: string, by: Actor): Promise<boolean>;
   /** Refuses tokens from now on and ends the connections that were opened with them. Resolves to how many those were. */
-  revoke(revoked: Revoked): Promise<number>;
+  revoke(revoked: Revoked, by: Actor): Promise<number>;
   /** Of this instance, until its next start. */
-  setLogLevel(level: LogLevel): void;
+  setLogLevel(level: LogLevel, by: Actor): void;
 }
 
 export interface AdministrationDeps {
@@ -75,11 +82,11 @@ export interface AdministrationDeps {
   readonly stats: () => Promise<Stats>;
   /** What this instance did in the last 15 minutes. */
   readonly intervals: () => readonly Interval[];
-  readonly setLogLevel: (level: LogLevel) => void;
+  readonly logger: Logger;
 }
 
 export function createAdministration(deps: AdministrationDeps): Administration {
-  const { connections, pipeline, peers, usage, stats, intervals, setLogLevel } = deps;
+  const { connections, pipeline, peers, usage, stats, intervals, logger } = deps;
   const subscribed = () => ownSubscribers(pipeline);
   const own: Answerers = {
     stats,
@@ -97,7 +104,7 @@ export function createAdministration(deps: AdministrationDeps): Administration {
   };
   peers.answer(own);
   return {
-    setLogLevel,
+    setLogLevel: (level, by) => logger.setLevel(level, by),
     stats: async () => {
       const [mine, others] = await Promise.all([stats(), peers.ask('stats', null)]);
       return mergeStats(mine, others as Stats[]);
@@ -134,11 +141,16 @@ export function createAdministration(deps: AdministrationDeps): Administration {
       const clients = await usage.clients();
       return contractUsersOf(pipeline.contract, clients, [connectionsByClient(connections.open), ...others].flat());
     },
-    disconnect: async (connection_id) =>
-      connections.disconnect(connection_id) || (await peers.ask('disconnect', { connection_id })).includes(true),
-    revoke: async (revoked) => {
+    disconnect: async (connection_id, by) => {
+      const wasThere = connections.disconnect(connection_id) || (await peers.ask('disconnect', { connection_id })).includes(true);
+      if (wasThere) logger.info('a connection was closed by an administrator', { ...by, connection_id });
+      return wasThere;
+    },
+    revoke: async (revoked, by) => {
       const mine = await connections.revoke(revoked);
-      return (await peers.ask('revoked', null)).reduce((sum, count) => sum + count, mine);
+      const ended = (await peers.ask('revoked', null)).reduce((sum, count) => sum + count, mine);
+      logger.named('auth').info('tokens were revoked', { ...by, revoked, ended });
+      return ended;
     },
   };
 }

@@ -21,7 +21,9 @@ import { openPostgresLog, type SharedLog } from './log/postgres.ts';
 import { LogOpenError } from './log/sqlite/schema.ts';
 import { openSqliteLog } from './log/sqlite.ts';
 import type { Failures } from './observe/failures.ts';
+import { LogOutage } from './observe/log-outage.ts';
 import type { Logger } from './observe/logger.ts';
+import { Outage } from './observe/outage.ts';
 import { RedisConnection } from './redis/connection.ts';
 import type { Trouble } from './redis/trouble.ts';
 import type { UsageStore } from './usage/usage.ts';
@@ -54,7 +56,7 @@ interface BackendsDeps {
  */
 export async function openBackends(config: Config, deps: BackendsDeps): Promise<Backends> {
   await using stack = new AsyncDisposableStack();
-  const log = stack.use(await openLog(config, deps));
+  const log = await openLog(config, deps, stack);
   const backends =
     config.broker.kind === 'redis' && 'database' in log
       ? await openShared(config.broker.url, log, { ...deps, logger: deps.logger.named('broker') }, stack)
@@ -93,23 +95,19 @@ function openOwn({ log: target }: Config, log: EventLog | SharedLog, failures: F
 
 /** For several. */
 async function openShared(url: string, log: SharedLog, { logger, signal }: BackendsDeps, stack: AsyncDisposableStack): Promise<Beside> {
-  let isTroubled = false;
+  const outage = stack.use(new Outage({ logger, goesOn: 'Redis still cannot be used', over: 'Redis is back' }));
   const onTrouble = ({ words, answer }: Trouble) => {
     const context = { reason: words, ...(answer !== undefined && { answer }) };
-    if (isTroubled) logger.info('Redis cannot be used for another reason now', context);
-    else logger.warn('Redis cannot be used', context);
-    isTroubled = true;
+    if (outage.meet()) logger.warn('Redis cannot be used', context);
+    else logger.info('Redis cannot be used for another reason now', context);
   };
   const redis = stack.use(await RedisConnection.open(url, log.identity, onTrouble, signal));
-  redis.onReconnect(() => {
-    isTroubled = false;
-    logger.info('Redis is back');
-  });
+  redis.onReconnect(() => outage.end());
   const instance = randomUUID();
-  const peers = stack.use(await redisPeers(redis, instance));
+  const peers = stack.use(await redisPeers(redis, instance, signal));
   const instances = () => peers.instances;
   return {
-    broker: stack.use(await redisBroker(redis, { instance, epoch: log.positions.epoch })),
+    broker: stack.use(await redisBroker(redis, { instance, epoch: log.positions.epoch, signal })),
     limiter: stack.use(redisLimiter(redis, memoryLimiter(), instances)),
     connections: stack.use(redisConnectionCounts(redis, memoryConnectionCounts(), instances)),
     revocations: postgresRevocations(log.database),
@@ -118,13 +116,34 @@ async function openShared(url: string, log: SharedLog, { logger, signal }: Backe
   };
 }
 
-async function openLog(
-  { log: target, startMs }: Config,
+/** What to do when the log cannot be used. */
+const LOG_ACTIONS = {
+  sqlite: "look at the log's file and its disk; publishes are taken again as soon as it can be written",
+  postgres: 'look at PostgreSQL, and at the network to it; it is used again as soon as it can be',
+};
+
+async function openLog(config: Config, deps: BackendsDeps, stack: AsyncDisposableStack): Promise<EventLog | SharedLog> {
+  const { log: target, startMs } = config;
+  if (target.kind === 'memory') return stack.use(openMemoryLog());
+  const opened = Promise.withResolvers<EventLog>();
+  const { failures } = deps;
+  const logger = deps.logger.named('log');
+  const probe = async () => (await opened.promise).probe();
+  const outage = new LogOutage({ failures, logger, probe, action: LOG_ACTIONS[target.kind] });
+  const log = stack.use(await openStoredLog(target, startMs, deps, outage));
+  stack.use(outage);
+  opened.resolve(log);
+  return log;
+}
+
+async function openStoredLog(
+  target: Exclude<Config['log'], { kind: 'memory' }>,
+  startMs: number,
   { contract, failures, logger, onBroken, signal }: BackendsDeps,
+  { onError }: LogOutage,
 ): Promise<EventLog | SharedLog> {
-  if (target.kind === 'memory') return openMemoryLog();
   const told = (what: string) => ({
-    onError: (error: unknown, operation: string) => failures.report('log', 'the event log failed', error, { operation }),
+    onError,
     onBroken: (error: unknown) => {
       failures.report('worker', what, error);
       onBroken();

@@ -121,11 +121,17 @@ export function unknownVariables(env: Environment): string[] {
 }
 
 /** The limits of channels, for those of the contract. @throws {ConfigError} naming each whose channels it does not have. */
-export function limitsOfChannels({ limits }: Pick<Config, 'limits'>, { channels }: Contract): ChannelRates | undefined {
+export function limitsOfChannels(
+  { limits }: { readonly limits: Pick<Config['limits'], 'channels'> },
+  { channels }: Contract,
+): ChannelRates | undefined {
   try {
     return channelRates(channels, limits.channels);
   } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    throw new ConfigError(`COURIER_LIMITS ${error.message}`, { cause: error });
+    if (!(error instanceof AggregateError)) throw error;
+    throw new ConfigError(
+      error.errors.map(({ message }: RangeError) => `COURIER_LIMITS ${message}`),
+      { cause: error },
+    );
   }
 }

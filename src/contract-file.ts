@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { ConfigError } from './config.ts';
+import { type Config, ConfigError, type Environment, limitsOfChannels, parseConfig } from './config.ts';
 import { Contract } from './contract/contract.ts';
 import { ContractError } from './contract/define.ts';
 
@@ -25,6 +25,43 @@ export async function loadContract(path: string | undefined): Promise<Contract> 
   });
   if (loaded.default instanceof Contract) return loaded.default;
   throw refusal('its default export is no contract: export default defineContract({ ... })');
+}
+
+/**
+ * Parses the environment of a gateway.
+ *
+ * @throws {ConfigError} with all that is wrong; so that it is told in one go, also what the contract says of the channels that have
+ * limits.
+ */
+export async function readConfig(env: Environment): Promise<Config> {
+  try {
+    return parseConfig(env);
+  } catch (error) {
+    throw error instanceof ConfigError ? await withChannelProblems(error, env) : error;
+  }
+}
+
+async function withChannelProblems({ problems }: ConfigError, env: Environment): Promise<ConfigError> {
+  const channels = limitedChannels(env['COURIER_LIMITS'] ?? '');
+  const isContractNamed = !problems.some((problem) => problem.startsWith('COURIER_CONTRACT '));
+  if (channels.size === 0 || !isContractNamed) return new ConfigError(problems);
+  try {
+    limitsOfChannels({ limits: { channels } }, await loadContract(env['COURIER_CONTRACT'] || undefined));
+    return new ConfigError(problems);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return new ConfigError([...problems, ...error.problems]);
+  }
+}
+
+/** The channels that have limits, whatever else is wrong with those. */
+function limitedChannels(json: string): Map<string, object> {
+  try {
+    const { channels } = Object(JSON.parse(json)) as { readonly channels?: unknown };
+    return new Map(Object.keys(Object(channels)).map((name) => [name, {}]));
+  } catch {
+    return new Map();
+  }
 }
 
 async function importWithCourier(url: URL, what: string): Promise<{ readonly default?: unknown }> {

@@ -25,11 +25,20 @@ export class CourierError extends TRPCError {
   readonly channel: string | undefined;
   /** The close code of a connection that ends with it, where that is not the one of its code. */
   readonly close: CloseCode | undefined;
+  /** The HTTP status, where there is one that says more than that of its code. */
+  readonly status: number | undefined;
 
   constructor(
     code: ErrorCode,
     message: string,
-    options: { issues?: readonly Issue[]; retryAfterMs?: number; channel?: string; close?: CloseCode; cause?: unknown } = {},
+    options: {
+      issues?: readonly Issue[];
+      retryAfterMs?: number;
+      channel?: string;
+      close?: CloseCode;
+      status?: number;
+      cause?: unknown;
+    } = {},
   ) {
     super({ code, message, cause: options.cause });
     this.code = code;
@@ -37,6 +46,7 @@ export class CourierError extends TRPCError {
     this.retryAfterMs = options.retryAfterMs;
     this.channel = options.channel;
     this.close = options.close;
+    this.status = options.status;
   }
 }
 

@@ -12,6 +12,7 @@ import { before } from './before.ts';
 import { type Config, limitsOfChannels } from './config.ts';
 import { clientAddress } from './connections/client-address.ts';
 import type { Connection } from './connections/connection.ts';
+import { ConnectionLog } from './connections/connection-log.ts';
 import { type Census, Connections } from './connections/connections.ts';
 import { TIMINGS, type Timings } from './connections/timings.ts';
 import type { ClientIdentity } from './contract/admin.ts';
@@ -25,6 +26,7 @@ import { createHealth, logConcerns } from './observe/health.ts';
 import { createLogger, type Logger } from './observe/logger.ts';
 import { noMeter } from './observe/meter.ts';
 import { createMetrics } from './observe/metrics.ts';
+import { Outage } from './observe/outage.ts';
 import { PublicationLog } from './observe/publications.ts';
 import { Rates } from './observe/rates.ts';
 import { collectStats } from './observe/stats.ts';
@@ -154,9 +156,10 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
     timings,
     meter,
     logger,
+    log: stack.use(new ConnectionLog(logger)),
   });
   stack.use(logConcerns(() => log.concerns, logger.named('log')));
-  stack.use(refreshRevocations(connections, failures));
+  stack.use(refreshRevocations(connections, failures, logger.named('log')));
   const room = new SocketRoom(logger);
   const eventLoop = stack.use(new EventLoopDelay());
   const about = { version: VERSION, startedAt, log, broker, connections: () => connections.counts };
@@ -165,7 +168,7 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
     pipeline,
     peers,
     usage,
-    setLogLevel: (level) => logger.setLevel(level),
+    logger,
     intervals: () => rates.intervals,
     stats: () =>
       collectStats({
@@ -268,10 +271,16 @@ function listenProblem({ host, port }: Config, cause: unknown): unknown {
 const identityOf = ({ identity }: Connection): ClientIdentity => identity ?? { client: null, contract: null };
 
 /** Where revocations are shared, others may add to them; a message that says so may be lost. */
-function refreshRevocations(connections: Connections, failures: Failures): Disposable {
-  const timer = setInterval(() => {
-    connections.refreshRevocations().catch((error: unknown) => failures.report('log', 'revocations cannot be read', error));
-  }, REVOCATIONS_REFRESH_MS);
-  timer.unref();
-  return { [Symbol.dispose]: () => clearInterval(timer) };
+function refreshRevocations(connections: Connections, failures: Failures, logger: Logger): Disposable {
+  const outage = new Outage({ logger, goesOn: 'revocations still cannot be read', over: 'revocations can be read again' });
+  const fail = (error: unknown) => {
+    if (failures.take('log', error) && outage.meet()) failures.tell('log', 'revocations cannot be read', error);
+  };
+  const timer = setInterval(() => void connections.refreshRevocations().then(() => outage.end(), fail), REVOCATIONS_REFRESH_MS).unref();
+  return {
+    [Symbol.dispose]: () => {
+      clearInterval(timer);
+      outage[Symbol.dispose]();
+    },
+  };
 }

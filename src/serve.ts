@@ -2,13 +2,13 @@
 import { developmentSecretPath } from './auth/development-secret.ts';
 import { courier } from './commands.ts';
 import { brokerLabel, logLabel } from './config/labels.ts';
-import { type Config, ConfigError, parseConfig } from './config.ts';
-import { loadContract } from './contract-file.ts';
+import { type Config, ConfigError } from './config.ts';
+import { loadContract, readConfig } from './contract-file.ts';
 import { createGateway, type Gateway } from './gateway.ts';
 import type { Failures } from './observe/failures.ts';
 import { createLogger, type LogContext, type Logger } from './observe/logger.ts';
 import { connectSentry, type ErrorTracker } from './observe/sentry.ts';
-import { isStale } from './transport/dashboard-build.ts';
+import { problemOfBuild } from './transport/dashboard-build.ts';
 import { contractHash } from './version.ts';
 
 /** Exit codes: 0 after an orderly end, 1 when something cannot be had or failed, 2 for a wrong value. */
@@ -21,7 +21,7 @@ const EXIT = { done: 0, failed: 1, misconfigured: 2 } as const;
 export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
   let config: Config;
   try {
-    config = parseConfig(env);
+    config = await readConfig(env);
   } catch (error) {
     if (error instanceof ConfigError) return refuse(error);
     throw error;
@@ -46,7 +46,8 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
     return closed(logger, error instanceof ConfigError ? refuse(error) : fail(error));
   }
   logger.info(`listening on ${gateway.url}`, aboutGateway(config, gateway));
-  if (isStale()) logger.warn('the dashboard is older than what it is made of: run `npm run build:dashboard`, and start the gateway again');
+  const dashboardProblem = problemOfBuild();
+  if (dashboardProblem !== undefined) logger.warn(dashboardProblem);
   if (!config.production && config.jwt.jwksUrl === undefined && config.jwt.secrets.length === 0) {
     const kept = developmentSecretPath(config.log);
     const how = `get a token with \`${courier('token --sub me --role admin')}\``;

@@ -231,14 +231,16 @@ describe('a wrong value is one line that names the variable', () => {
       ],
     ),
     [{ COURIER_LIMITS: '{' }, /^COURIER_LIMITS must be a JSON object$/],
-    [{ COURIER_LIMITS: '{"user":{"conections":1}}' }, /^COURIER_LIMITS user: .*conections/],
+    [{ COURIER_LIMITS: '{"user":{"conections":1}}' }, /^COURIER_LIMITS user.conections: is no limit that there is$/],
     [{ COURIER_LIMITS: '{"user":{"connections":-1}}' }, /^COURIER_LIMITS user.connections: /],
+    [{ COURIER_LIMITS: '{"users":{"ada":{},"ada":{"connections":1}}}' }, /^COURIER_LIMITS users.ada: is there more than once$/],
+    [{ COURIER_LIMITS: '{"user":{"connections":1,"\\u0063onnections":2}}' }, /^COURIER_LIMITS user.connections: is there more than once$/],
     [{ COURIER_LIMITS: '{"users":[]}' }, /^COURIER_LIMITS users: must be an object$/],
     [{ COURIER_LIMITS: '{"users":{"ada":{"connections":0}}}' }, /^COURIER_LIMITS users.ada.connections: /],
-    [{ COURIER_LIMITS: '{"users":{"__proto__":{"conections":1}}}' }, /^COURIER_LIMITS users.__proto__: .*conections/],
+    [{ COURIER_LIMITS: '{"users":{"__proto__":{"conections":1}}}' }, /^COURIER_LIMITS users.__proto__.conections: /],
     [{ COURIER_LIMITS: '{"users":{"a b":{}}}' }, /^COURIER_LIMITS users.a b: must be 1 to 128 printable ASCII characters$/],
     [{ COURIER_LIMITS: '{"channels":{"global":{"publishPerSecond":0}}}' }, /^COURIER_LIMITS channels.global.publishPerSecond: /],
-    [{ COURIER_LIMITS: '{"channels":{"global":{"connections":1}}}' }, /^COURIER_LIMITS channels.global: .*connections/],
+    [{ COURIER_LIMITS: '{"channels":{"global":{"connections":1}}}' }, /^COURIER_LIMITS channels.global.connections: /],
     [{ COURIER_LIMITS: '{"channels":{"global":5}}' }, /^COURIER_LIMITS channels.global: /],
   ])('%j', (env, message) => {
     expect(() => parseConfig(env)).toThrow(ConfigError);
@@ -267,6 +269,30 @@ describe('a wrong value is one line that names the variable', () => {
         'courier: COURIER_BROKER is for instances that share a log: COURIER_LOG must be postgres://... then',
         'courier: COURIER_JWT_SECRET or COURIER_JWKS_URL must be set when NODE_ENV is production',
       ].join('\n'),
+    );
+  });
+
+  test('of limits too, each with where it is, and with what the contract says of their channels', async () => {
+    const limits =
+      '{"user":{"conections":1,"publishs":2},"users":{"ada":{"connections":0},"ada":{"connections":-1}},"channels":{"nothing.*":{"publishPerSecond":0},"a b":5}}';
+    await expect(startProcess({ COURIER_LIMITS: limits, COURIER_PORT: 'http' })).rejects.toThrow(
+      expect.objectContaining({
+        message: expect.stringMatching(
+          new RegExp(
+            [
+              '^the gateway ended with 2: courier: COURIER_PORT must be .*',
+              'courier: COURIER_LIMITS users\\.ada: is there more than once',
+              'courier: COURIER_LIMITS user\\.conections: is no limit that there is',
+              'courier: COURIER_LIMITS user\\.publishs: is no limit that there is',
+              'courier: COURIER_LIMITS users\\.ada\\.connections: .*',
+              'courier: COURIER_LIMITS channels\\.nothing\\.\\*\\.publishPerSecond: .*',
+              'courier: COURIER_LIMITS channels\\.a b: .*',
+              'courier: COURIER_LIMITS channels\\.nothing\\.\\*: "nothing\\.\\*" can match no channel; .*',
+              'courier: COURIER_LIMITS channels\\.a b: "a b" is neither a channel nor a pattern.*$',
+            ].join('\n'),
+          ),
+        ),
+      }),
     );
   });
 

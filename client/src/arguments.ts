@@ -2,11 +2,11 @@
 import { findFault, isNoJson, MAX_DATA_BYTES } from '../../src/contract/json.ts';
 import { CourierError, invalidArgument, messageOf } from './errors.ts';
 
-/** The address of the tRPC endpoint below the gateway's. */
+/** The address of the tRPC endpoint below the gateway's. No refusal tells the address, as it may have a password or a token in it. */
 export function endpointOf(url: string): string {
   const parsed = parseUrl(url);
   const problem = problemOf(parsed, url);
-  if (problem !== undefined) throw invalidArgument('url', `${JSON.stringify(url)} ${problem}`);
+  if (problem !== undefined) throw invalidArgument('url', problem);
   parsed.protocol = parsed.protocol.replace('http', 'ws');
   parsed.pathname = `${parsed.pathname.replace(/\/+$/, '')}/trpc`;
   return parsed.href;
@@ -19,7 +19,7 @@ function parseUrl(url: string): URL {
   } catch {
     // The error below says as much.
   }
-  throw invalidArgument('url', `${JSON.stringify(url)} is no address such as http://127.0.0.1:8766`);
+  throw invalidArgument('url', 'must be an address such as http://127.0.0.1:8766');
 }
 
 function problemOf({ protocol, username, password, search, hash }: URL, url: string): string | undefined {

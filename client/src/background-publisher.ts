@@ -2,44 +2,34 @@
  * Publishes in the background, so that a slow or absent gateway never delays or breaks the service that publishes.
  *
  * The publisher publishes events in the order of `submit`, and repeats each until the gateway stores or refuses it. What waits
- * goes in batches, one after another; a batch that is refused goes again in halves, so that a refused event does not take others
- * with it; UNAUTHORIZED refuses the client, and so the whole batch. At most `maxQueued` events wait, besides the batch that is being
- * published. When more come, the publisher drops events, counts them, and reports each to `onError`. By default it drops the oldest,
- * so that recent events get through.
+ * goes in batches, one after another. A batch that is refused returns to the head of the queue, and goes again in halves, so that a
+ * refused event does not take others with it; UNAUTHORIZED refuses the client, and so the whole batch. A batch that is refused for the
+ * limit of a channel returns too: batches pass over that channel until its time is over, so that others do not wait for it. In the same
+ * way they pass over a channel with a direct publish under way. The order is that of each channel.
+ *
+ * A bounded number of events waits, of a bounded size together. When more come, the publisher drops events, counts them, and reports
+ * each to `onError`. By default it drops the oldest, so that recent events get through.
  */
-import { bytesOf, jsonOf, MAX_CALL_BYTES } from './arguments.ts';
+import { bytesOf, jsonOf } from './arguments.ts';
+import { BackgroundQueue, MAX_BATCH, type QueueBounds, type Queued, type Submitted } from './background-queue.ts';
 import type { CourierClient } from './client.ts';
 import type { Contract } from './contract.ts';
-import { CourierError, courierErrorFrom, invalidArgument, messageOf } from './errors.ts';
-import type { AnyContract, EventDraft, TypeIn } from './events.ts';
+import { CourierError, courierErrorFrom, invalidArgument, messageOf, possiblyStored } from './errors.ts';
+import type { AnyContract, EventDraft } from './events.ts';
 import { assertOptions, BACKGROUND_CHECKS, CLOSE_CHECKS, METADATA_CHECKS } from './option-checks.ts';
 import { type Publishing, publishingOf } from './publishing.ts';
-import { inTime, orAborted, randomKey, sleep } from './retry.ts';
+import { askedDelayMs, inTime, randomKey, sleep } from './retry.ts';
 
 /** The shortest pause before the publisher repeats a publish that failed. */
 const MIN_PAUSE_MS = 1000;
-/** Events of a batch, at most: the gateway takes no more. */
-const MAX_BATCH = 500;
 const FLUSH_TIMEOUT_MS = 5000;
-
-/** What a caller submits. */
-type Submitted<C extends AnyContract> = EventDraft<TypeIn<C>, C>;
-
-/** An event that waits. */
-interface Queued<C extends AnyContract> {
-  /** What `submit` was given, as it was then. */
-  readonly event: Submitted<C>;
-  /** Its size in a message. */
-  readonly bytes: number;
-  /** What was published directly before, while it is under way. */
-  before: Promise<unknown> | undefined;
-  /** Tells that it is stored, refused or dropped. */
-  readonly settle: () => void;
-}
+const BOUNDS = { maxQueued: 1000, maxQueuedBytes: 16 * 1024 * 1024, whenFull: 'drop-oldest' } as const;
 
 export interface BackgroundPublisherOptions<C extends AnyContract = Contract> {
   /** Events that may wait; 1,000 by default. */
   readonly maxQueued?: number | undefined;
+  /** Bytes of the JSON of events that may wait; 16 MiB by default. An event that is larger by itself is dropped. */
+  readonly maxQueuedBytes?: number | undefined;
   /** Which events to drop when more would wait; the oldest by default. */
   readonly whenFull?: 'drop-oldest' | 'drop-newest' | undefined;
   /** Called with every event that was dropped (QUEUE_FULL, CLOSED) or refused (BAD_REQUEST, FORBIDDEN ...). Its errors are ignored. */
@@ -61,7 +51,10 @@ export interface BackgroundPublisherCounts {
 export class BackgroundPublisher<C extends AnyContract = Contract> implements AsyncDisposable {
   readonly #publishing: Publishing;
   readonly #options: BackgroundPublisherOptions<C>;
-  readonly #queue: Queued<C>[] = [];
+  readonly #bounds: QueueBounds;
+  readonly #queue: BackgroundQueue<C>;
+  /** Ends the wait for an event that may be published when it aborts. */
+  #news = new AbortController();
   readonly #closed = new AbortController();
   #isClosing = false;
   #sending: Promise<void> | undefined;
@@ -78,6 +71,9 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
     assertOptions(options, BACKGROUND_CHECKS);
     this.#publishing = publishingOf(client);
     this.#options = options;
+    const { maxQueued = BOUNDS.maxQueued, maxQueuedBytes = BOUNDS.maxQueuedBytes, whenFull = BOUNDS.whenFull } = options;
+    this.#bounds = { maxQueued, maxQueuedBytes, whenFull };
+    this.#queue = new BackgroundQueue(this.#bounds);
   }
 
   get counts(): BackgroundPublisherCounts {
@@ -92,18 +88,15 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
       this.#drop(event, publisherClosed());
       return;
     }
+    let queued: Queued<C>;
     try {
-      this.#queue.push(this.#queued(event));
+      queued = this.#queued(event);
     } catch (error) {
       this.#refuse(event, error instanceof CourierError ? error : invalidArgument('event', messageOf(error), error));
       return;
     }
-    const { maxQueued = 1000, whenFull = 'drop-oldest' } = this.#options;
-    if (this.#queue.length > maxQueued) {
-      const lost = (whenFull === 'drop-oldest' ? this.#queue.shift() : this.#queue.pop()) as Queued<C>;
-      lost.settle();
-      this.#drop(lost.event, new CourierError('QUEUE_FULL', `${maxQueued} events wait to be published`));
-    }
+    for (const lost of this.#queue.add(queued)) this.#dropQueued(lost, queueFull(this.#bounds));
+    this.#news.abort();
     this.#sending ??= this.#send();
   }
 
@@ -140,8 +133,11 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
     const event = { ...given, data: JSON.parse(json), metadata, idempotency_key: given.idempotency_key ?? randomKey() };
     const bytes = bytesOf(JSON.stringify(event));
     const before = this.#publishing.hold(event.channel, promise);
-    const queued: Queued<C> = { event, bytes, before, settle };
-    before?.then(() => (queued.before = undefined));
+    const queued: Queued<C> = { event, bytes, isHeld: before !== undefined, batchSize: MAX_BATCH, mayBeStored: false, settle };
+    before?.then(() => {
+      queued.isHeld = false;
+      this.#news.abort();
+    });
     return queued;
   }
 
@@ -150,38 +146,36 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
     await Promise.resolve();
     const { signal } = this.#closed;
     while (this.#queue.length > 0 && !signal.aborted) {
-      const batch = this.#nextBatch();
+      const batch = this.#queue.takeBatch();
       if (batch.length > 0) await this.#publish(batch);
-      else await orAborted(this.#queue[0]?.before as Promise<unknown>, signal).catch(() => undefined);
+      else await this.#change();
     }
-    for (const queued of this.#queue.splice(0)) this.#dropUnstored(queued, publisherClosed());
+    for (const queued of this.#queue.clear()) this.#dropQueued(queued, publisherClosed());
     this.#sending = undefined;
   }
 
-  /** Takes the first events that wait for nothing and fit one message. */
-  #nextBatch(): Queued<C>[] {
-    let bytes = 0;
-    let count = 0;
-    for (const queued of this.#queue.slice(0, MAX_BATCH)) {
-      // The brackets around the events, and a comma behind each.
-      bytes += queued.bytes + 1;
-      if (queued.before !== undefined || (count > 0 && bytes + 2 > MAX_CALL_BYTES)) break;
-      count += 1;
-    }
-    return this.#queue.splice(0, count);
+  /** Resolves once an event may be published that could not before: another one, one that was held, or one of a channel that has rested. */
+  async #change(): Promise<void> {
+    this.#news = new AbortController();
+    await sleep(this.#queue.restMs, AbortSignal.any([this.#news.signal, this.#closed.signal])).catch(() => undefined);
   }
 
-  /** Resolves once each event is stored, refused or, when the publisher or its client is closed, dropped. */
-  async #publish(batch: readonly Queued<C>[], mayBeStored = false): Promise<void> {
-    const error = await this.#stored(batch, mayBeStored);
+  /** Resolves once each event is stored, refused, returned to the queue or, when the publisher or its client is closed, dropped. */
+  async #publish(batch: readonly Queued<C>[]): Promise<void> {
+    const error = await this.#stored(batch);
     if (error === undefined) {
       this.#published += batch.length;
       for (const { settle } of batch) settle();
-    } else if (error.code === 'CLOSED') for (const queued of batch) this.#dropUnstored(queued, error);
-    else if (batch.length > 1 && error.code !== 'UNAUTHORIZED') {
-      const half = Math.ceil(batch.length / 2);
-      await this.#publish(batch.slice(0, half), error.mayBeStored);
-      await this.#publish(batch.slice(half), error.mayBeStored);
+      return;
+    }
+    for (const queued of batch) queued.mayBeStored = error.mayBeStored;
+    if (error.code === 'CLOSED') for (const queued of batch) this.#dropQueued(queued, error);
+    else if (error.retryable) {
+      this.#queue.rest(error.channel as string, askedDelayMs(error));
+      this.#queue.giveBack(batch);
+    } else if (batch.length > 1 && error.code !== 'UNAUTHORIZED') {
+      for (const queued of batch) queued.batchSize = Math.ceil(batch.length / 2);
+      this.#queue.giveBack(batch);
     } else {
       for (const { event, settle } of batch) {
         settle();
@@ -190,26 +184,30 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
     }
   }
 
-  /** Publishes events for as long as it takes: a publish of the client gives up earlier. Returns why they will not be stored. */
-  async #stored(batch: readonly Queued<C>[], mayBeAlready: boolean): Promise<CourierError | undefined> {
+  /**
+   * Publishes events for as long as it takes: a publish of the client gives up earlier. Returns why they will not be stored, or not
+   * before a channel of theirs has rested.
+   */
+  async #stored(batch: readonly Queued<C>[]): Promise<CourierError | undefined> {
     const { signal } = this.#closed;
     const drafts = batch.map(({ event }) => event) as readonly unknown[] as readonly EventDraft[];
-    for (let mayBeStored = mayBeAlready; ; ) {
+    for (let mayBeStored = batch[0]?.mayBeStored === true; ; ) {
       try {
         await this.#publishing.held(drafts, signal, mayBeStored);
         return undefined;
       } catch (thrown) {
         const error = courierErrorFrom(thrown);
-        if (!error.retryable) return error;
+        if (!error.retryable || drafts.some(({ channel }) => channel === error.channel)) return error;
         ({ mayBeStored } = error);
-        await sleep(Math.max(MIN_PAUSE_MS, error.retryAfterMs ?? 0), signal).catch(() => undefined);
+        await sleep(Math.max(MIN_PAUSE_MS, askedDelayMs(error)), signal).catch(() => undefined);
       }
     }
   }
 
-  #dropUnstored({ event, settle }: Queued<C>, error: CourierError): void {
+  /** Drops an event that waited or was on its way. */
+  #dropQueued({ event, mayBeStored, settle }: Queued<C>, error: CourierError): void {
     settle();
-    this.#drop(event, error);
+    this.#drop(event, mayBeStored && !error.mayBeStored ? possiblyStored(error) : error);
   }
 
   #drop(event: Submitted<C>, error: CourierError): void {
@@ -234,6 +232,10 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
 function flushTimeout(options: { readonly timeoutMs?: number | undefined }): number {
   assertOptions(options, CLOSE_CHECKS);
   return options.timeoutMs ?? FLUSH_TIMEOUT_MS;
+}
+
+function queueFull({ maxQueued, maxQueuedBytes }: QueueBounds): CourierError {
+  return new CourierError('QUEUE_FULL', `at most ${maxQueued} events, and ${maxQueuedBytes} bytes of them, may wait to be published`);
 }
 
 function publisherClosed(): CourierError {

@@ -21,6 +21,8 @@ export interface CallsOptions {
 export interface ReadyCallOptions extends CallOptions {
   /** What the first attempt waits for; it resolves. */
   readonly ready?: Promise<unknown> | undefined;
+  /** Whether to repeat the call after a retryable error, by default after each; otherwise the caller does. */
+  readonly mayRepeat?: ((error: CourierError) => boolean) | undefined;
 }
 
 export class Calls {
@@ -48,7 +50,7 @@ export class Calls {
    */
   async attempt<T>(
     what: string,
-    { signal, timeoutMs = this.#options.timeoutMs, ready }: ReadyCallOptions,
+    { signal, timeoutMs = this.#options.timeoutMs, ready, mayRepeat = () => true }: ReadyCallOptions,
     call: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const { connection, retry, closing, onRetry } = this.#options;
@@ -62,6 +64,6 @@ export class Calls {
       if (wasReached !== undefined) return connection.outOfTime(what, timeoutMs, wasReached(), last);
       return new CourierError('UNREACHABLE', `${what}: not sent within ${timeoutMs} ms, as earlier events of a background publisher wait`);
     };
-    return attempt(once, { timeoutMs, retry, signal, giveUp: closing, outOfTime, onRetry });
+    return attempt(once, { timeoutMs, retry, signal, giveUp: closing, mayRepeat, outOfTime, onRetry });
   }
 }

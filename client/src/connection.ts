@@ -10,21 +10,22 @@ import { createWSClient, type TRPCClient } from '@trpc/client';
 import { ERROR_CODES } from '../../src/contract/codes.ts';
 import type { ConnectionState } from './connection-state.ts';
 import {
+  attemptError,
   CourierError,
   clientClosed,
   closeError,
   closeMeaning,
   closeOf,
   courierErrorFrom,
+  strangerError,
   throwCourierError,
-  upgradeError,
 } from './errors.ts';
 import { Value } from './observable.ts';
 import { renewAfter, renewalDelayMs } from './renewal.ts';
-import { jitter, orAborted, type RetryOptions, retryDelayMs, sleep } from './retry.ts';
+import { askedDelayMs, jitter, orAborted, type RetryOptions, retryDelayMs, sleep } from './retry.ts';
 import type { AppRouter, WhoAmI } from './router.ts';
 import type { Tokens } from './token.ts';
-import type { UpgradeRefusal } from './upgrade-refusal.ts';
+import type { AttemptFailure } from './upgrade-refusal.ts';
 import { VERSION } from './version.ts';
 import { CourierWebSocket } from './web-socket.ts';
 
@@ -47,6 +48,9 @@ const CLOSE_GRACE_MS = 1000;
 /** How long the gateway may take to close a connection after it has refused a call, in ms. */
 const REFUSAL_GRACE_MS = 1000;
 
+/** Attempts after which the client takes what answers at the address, and is no gateway, for a mistake in the address. */
+const STRANGER_ATTEMPTS = 3;
+
 /** tRPC's client for one WebSocket. */
 export type SocketClient = ReturnType<typeof createWSClient>;
 
@@ -61,6 +65,8 @@ export class Connection {
   /** The last attempt whose failure, or whose lost connection, was noted. */
   #lostAttempt: number | undefined;
   #error: CourierError | undefined;
+  /** Whether a gateway has ever accepted the client. */
+  #wasAccepted = false;
   /** Ends the present delay early when it aborts. */
   #hurry = new AbortController();
   /** What attempts wait for while the client is refused. */
@@ -93,14 +99,19 @@ export class Connection {
   /**
    * The error of what had no answer in time.
    *
-   * @param wasReached whether the gateway may have had the call: TIMEOUT; otherwise UNREACHABLE.
+   * @param wasReached whether the gateway may have had the call: TIMEOUT; otherwise UNREACHABLE, or TOKEN_UNAVAILABLE where the attempts
+   * got no further than that.
    */
   outOfTime(what: string, timeoutMs: number, wasReached: boolean, last?: CourierError): CourierError {
     const state = this.state.get();
     const cause = (state.status === 'connecting' ? state.error : undefined) ?? last;
-    // An UNREACHABLE says no more than the message does.
-    const why = cause === undefined || cause.code === 'UNREACHABLE' ? '' : `: ${cause.message}`;
+    if (!wasReached && cause?.code === 'TOKEN_UNAVAILABLE') return cause.with({ message: `${what}: ${cause.message}` });
+    if (!wasReached && cause === undefined && this.#options.tokens.isAsked) {
+      return new CourierError('TOKEN_UNAVAILABLE', `${what}: the token function did not answer within ${timeoutMs} ms`);
+    }
     const { url } = this.#options;
+    // An UNREACHABLE says the same as the message, and perhaps the reason.
+    const why = cause === undefined ? '' : `: ${cause.message}`.replace(`: no connection to ${url}`, '');
     if (wasReached) return new CourierError('TIMEOUT', `${what}: no answer from ${url} within ${timeoutMs} ms${why}`, { cause });
     return new CourierError('UNREACHABLE', `${what}: ${url} was not reached within ${timeoutMs} ms${why}`, { cause });
   }
@@ -235,7 +246,8 @@ export class Connection {
     this.#attempt += 1;
     if (attempt === 0 && error === undefined) return;
     const isBusy = closeMeaning(error?.closeCode)?.reconnect === 'after-delay';
-    const delayMs = Math.max(isBusy ? retry.busyDelayMs : 0, error?.retryAfterMs ?? 0) + jitter(retry, attempt);
+    const askedMs = error === undefined ? 0 : askedDelayMs(error);
+    const delayMs = Math.max(isBusy ? retry.busyDelayMs : 0, askedMs) + jitter(retry, attempt);
     this.#connecting({ attempt, error, retryAt: Date.now() + delayMs });
     this.#hurry = new AbortController();
     await sleep(delayMs, AbortSignal.any([this.#hurry.signal, this.#closed.signal])).catch(() => undefined);
@@ -257,9 +269,15 @@ export class Connection {
     this.#lostAttempt = this.#attempt;
     this.#current.abort();
     const { code, reason } = closeOf(event);
-    const refusal = refusalOf(event);
+    const failure = failureOf(event);
     const { url } = this.#options;
-    const error = refusal === undefined ? closeError(code, reason, url) : upgradeError(refusal, url);
+    const mayBeMistaken = failure !== undefined && !this.#wasAccepted && this.#attempt >= STRANGER_ATTEMPTS;
+    const stranger = mayBeMistaken ? strangerError(failure, url) : undefined;
+    if (stranger !== undefined) {
+      this.#refuse(stranger);
+      return;
+    }
+    const error = failure === undefined ? closeError(code, reason, url) : attemptError(failure, url);
     this.#error = error;
     const reconnect = closeMeaning(code)?.reconnect;
     const isOver =
@@ -310,6 +328,7 @@ export class Connection {
     this.#attempt = 0;
     this.#lostAttempt = undefined;
     this.#error = undefined;
+    this.#wasAccepted = true;
     this.#options.tokens.accepted();
     const client = this.#options.contractHash;
     const match = { client, gateway: contract, same: client === null || contract === client };
@@ -335,8 +354,8 @@ export class Connection {
   }
 }
 
-/** How the attempt was refused whose end this is, as far as that is known. */
-function refusalOf(event: unknown): UpgradeRefusal | undefined {
+/** Why the attempt failed whose end this is, as far as that is known. */
+function failureOf(event: unknown): AttemptFailure | undefined {
   const target = event instanceof Event ? event.target : undefined;
-  return target instanceof CourierWebSocket ? target.refusal : undefined;
+  return target instanceof CourierWebSocket ? target.failure : undefined;
 }

@@ -2,7 +2,7 @@
 import { TRPCClientError } from '@trpc/client';
 import { CLOSE_CODES, type CloseCode, type CloseMeaning, ERROR_CODES, type ErrorCode } from '../../src/contract/codes.ts';
 import type { Gap } from './events.ts';
-import type { UpgradeRefusal } from './upgrade-refusal.ts';
+import type { AttemptFailure } from './upgrade-refusal.ts';
 
 const ONE_VERSION = 'check that client and gateway are of one version';
 
@@ -11,7 +11,7 @@ const CLIENT_CODES = {
   INVALID_ARGUMENT: { retry: false, hint: 'mend the call' },
   UNREACHABLE: {
     retry: true,
-    hint: 'check the address, that the gateway runs (GET /livez), and for a page that COURIER_ALLOWED_ORIGINS names its origin',
+    hint: 'check the address (without /trpc, and with the path that a proxy serves it below), that the gateway runs (GET /livez), and for a page that COURIER_ALLOWED_ORIGINS names its origin',
   },
   TOKEN_UNAVAILABLE: { retry: true, hint: 'look at what the token function threw: it is the cause' },
   TIMEOUT: { retry: true, hint: 'the outcome is unknown: repeat a publish with the same idempotency key, and it is stored once' },
@@ -47,6 +47,7 @@ export interface Issue {
 export interface CourierErrorDetails {
   readonly issues?: readonly Issue[] | undefined;
   readonly retryAfterMs?: number | undefined;
+  readonly channel?: string | undefined;
   readonly requestId?: string | undefined;
   readonly closeCode?: number | undefined;
   readonly idempotencyKey?: string | undefined;
@@ -63,8 +64,10 @@ export class CourierError extends Error {
   readonly hint: string;
   /** The faults of an input whose form the gateway refused. */
   readonly issues: readonly Issue[] | undefined;
-  /** After how many ms the same call may succeed. */
+  /** After how many ms the same call may succeed, as the gateway said. The client itself waits for 60 s at most. */
   readonly retryAfterMs: number | undefined;
+  /** The channel whose limit is reached; undefined where it is the client's own. */
+  readonly channel: string | undefined;
   /** Names the call in the gateway's log. */
   readonly requestId: string | undefined;
   /** The WebSocket close code of a closed connection. */
@@ -82,6 +85,7 @@ export class CourierError extends Error {
     this.hint = details.hint ?? (isErrorCode(code) ? SERVER_HINTS[code] : CLIENT_CODES[code].hint);
     this.issues = details.issues;
     this.retryAfterMs = details.retryAfterMs;
+    this.channel = details.channel;
     this.requestId = details.requestId;
     this.closeCode = details.closeCode;
     this.idempotencyKey = details.idempotencyKey;
@@ -96,8 +100,8 @@ export class CourierError extends Error {
 
   /** The same error with more details. */
   with({ message = this.message, ...details }: CourierErrorDetails & { readonly message?: string | undefined }): CourierError {
-    const { code, hint, issues, retryAfterMs, requestId, closeCode, idempotencyKey, mayBeStored, gap, cause } = this;
-    const own = { hint, issues, retryAfterMs, requestId, closeCode, idempotencyKey, mayBeStored, gap, cause };
+    const { code, hint, issues, retryAfterMs, channel, requestId, closeCode, idempotencyKey, mayBeStored, gap, cause } = this;
+    const own = { hint, issues, retryAfterMs, channel, requestId, closeCode, idempotencyKey, mayBeStored, gap, cause };
     return new CourierError(code, message, { ...own, ...details });
   }
 }
@@ -111,15 +115,23 @@ export function courierErrorFrom(thrown: unknown): CourierError {
   if (thrown instanceof CourierError) return thrown;
   if (!(thrown instanceof TRPCClientError)) return new CourierError('UNREACHABLE', messageOf(thrown), { cause: thrown });
   if (thrown.cause instanceof CourierError) return thrown.cause;
-  const data = thrown.data as { code?: string; issues?: Issue[]; retryAfterMs?: number; requestId?: string } | undefined | null;
+  const data = thrown.data as
+    | { code?: string; issues?: Issue[]; retryAfterMs?: number; channel?: string; requestId?: string }
+    | undefined
+    | null;
   if (typeof data?.code !== 'string') return new CourierError('UNREACHABLE', 'the connection was lost', { cause: thrown });
-  const { code, issues, retryAfterMs, requestId } = data;
+  const { code, issues, channel, requestId } = data;
   return new CourierError(isErrorCode(code) ? code : 'INTERNAL_SERVER_ERROR', thrown.message, {
     issues,
-    retryAfterMs,
+    retryAfterMs: isDelay(data.retryAfterMs) ? data.retryAfterMs : undefined,
+    channel,
     requestId,
     cause: thrown,
   });
+}
+
+function isDelay(value: unknown): boolean {
+  return typeof value === 'number' && value >= 0;
 }
 
 /** Whether the failure of a call that was sent leaves open what the gateway did. */
@@ -160,16 +172,48 @@ export function closeError(closeCode: number, reason: string, url: string): Cour
   return new CourierError(code, reason === '' ? meaning.reason : reason, { closeCode, hint: meaning.advice });
 }
 
-/** The error of an attempt to connect whose upgrade was refused. */
-export function upgradeError({ status, retryAfterMs }: UpgradeRefusal, url: string): CourierError {
+/** The error of an attempt to connect of which it is known why it failed. */
+export function attemptError(failure: AttemptFailure, url: string): CourierError {
+  if ('cause' in failure) {
+    const { cause } = failure;
+    return new CourierError('UNREACHABLE', `no connection to ${url} (${reasonsOf(cause)})`, { cause });
+  }
+  const { status, retryAfterMs } = failure;
   const code = status === ERROR_CODES.TOO_MANY_REQUESTS.status ? 'TOO_MANY_REQUESTS' : 'SERVICE_UNAVAILABLE';
   const isNotNow = status === ERROR_CODES[code].status;
   return new CourierError(isNotNow ? code : 'UNREACHABLE', `no connection to ${url} (HTTP ${status})`, { retryAfterMs });
 }
 
+/** The message of an error; those of its parts where it has none, as when each address of a host was tried. */
+function reasonsOf(cause: unknown): string {
+  const { errors = [] } = cause as { readonly errors?: readonly unknown[] };
+  return messageOf(cause).trim() || errors.map(messageOf).join(', ');
+}
+
+/** Statuses below 500 with which a proxy may refuse a client that it would let through later, or with other rights. */
+const PASSING = [401, 403, 407, 408, 425, 429];
+
+/** The error of a client whose attempts something else than a gateway answers; undefined where a gateway may come there yet. */
+export function strangerError(failure: AttemptFailure, url: string): CourierError | undefined {
+  if ('cause' in failure || failure.status >= 500 || PASSING.includes(failure.status)) return undefined;
+  const message = `what answers at ${url} is no gateway of Courier (HTTP ${failure.status})`;
+  return new CourierError('NOT_FOUND', message, {
+    hint: "give the gateway's own address as `url`: without /trpc, and with the path that a proxy serves it below",
+  });
+}
+
 /** A mistake in a call. @param argument the name of the argument that is wrong. */
 export function invalidArgument(argument: string, problem: string, cause?: unknown): CourierError {
   return new CourierError('INVALID_ARGUMENT', `${argument}: ${problem}`, { cause });
+}
+
+/** The error of an event that will not be stored now, and that an earlier attempt may have stored. */
+export function possiblyStored(error: CourierError): CourierError {
+  return error.with({
+    mayBeStored: true,
+    message: `${error.message} (the event may have been stored: an attempt had no answer)`,
+    hint: `${error.hint}; publish the event again with the same idempotency key only`,
+  });
 }
 
 export function clientClosed(): CourierError {

@@ -19,10 +19,17 @@ export type FamilyOf<C extends AnyContract> = of.Family<C>;
 
 /** The data of a type. */
 export type EventData<T extends string, C extends AnyContract = Contract> = of.EventData<C, T>;
-/** The data of a type as publishers hand it in. */
-export type EventInput<T extends string, C extends AnyContract = Contract> = of.EventInput<C, T>;
-/** The channels that may carry a type. */
-export type ChannelOf<T extends string, C extends AnyContract = Contract> = of.ChannelOf<C, T>;
+/** What is every `O[K]` at once. */
+type Every<O, K extends keyof O> = { [P in K]: (value: O[P]) => void }[K] extends (value: infer V) => void ? V : never;
+/** The data of a type as publishers hand it in. Where the type may be one of several, it must do for each of them. */
+export type EventInput<T extends string, C extends AnyContract = Contract> = Every<{ [K in T]: of.EventInput<C, K> }, T>;
+/**
+ * The channels that may carry a type; where it may be one of several, each of them. For a type that does not exist, the compiler tries
+ * all, and must find the mistake in the type.
+ */
+export type ChannelOf<T extends string, C extends AnyContract = Contract> = [TypeIn<C>] extends [T]
+  ? of.ChannelOf<C, T>
+  : Every<{ [K in T]: of.ChannelOf<C, K> }, T>;
 /** An event; a union over all types when no type is named. */
 export type CourierEvent<T extends string = TypeIn<Contract>, C extends AnyContract = Contract> = of.CourierEvent<C, T>;
 /** The events that a channel, or the channels that a pattern matches, can carry. */

@@ -19,22 +19,29 @@ export function links(connection: Connection): TRPCLink<AppRouter>[] {
   return [failsWhenRefused(connection), endsWithConnection(connection), viaSocket(connection)];
 }
 
-/** Fails queries and mutations while the gateway refuses the client. Subscriptions wait until it accepts the client again. */
+/** The context of a subscription that waits while the gateway refuses the client. */
+export const WAITS_WHEN_REFUSED = { waitsWhenRefused: true };
+
+/** Fails calls while the gateway refuses the client, except subscriptions that wait until it accepts the client again. */
 function failsWhenRefused(connection: Connection): TRPCLink<AppRouter> {
   return () =>
     ({ op, next }) =>
       observable((observer) => {
         const { refusal } = connection;
         const refused = () => observer.error(TRPCClientError.from(refusal.reason));
-        if (op.type === 'subscription') return next(op).subscribe(observer);
+        const refusedLater = () => {
+          // A client that closes completes its subscriptions.
+          if (op.type !== 'subscription' || refusal.reason.code !== 'CLOSED') refused();
+        };
+        if ((op.context as Partial<typeof WAITS_WHEN_REFUSED>).waitsWhenRefused) return next(op).subscribe(observer);
         if (refusal.aborted) {
           refused();
           return;
         }
         const call = next(op).subscribe(observer);
-        refusal.addEventListener('abort', refused, { once: true });
+        refusal.addEventListener('abort', refusedLater, { once: true });
         return () => {
-          refusal.removeEventListener('abort', refused);
+          refusal.removeEventListener('abort', refusedLater);
           call.unsubscribe();
         };
       });

@@ -7,9 +7,14 @@ type Check = (value: unknown) => string | undefined;
 /** The form of each option. An option that is undefined is absent. */
 type Checks = Readonly<Record<string, Check>>;
 
-/** @throws {CourierError} INVALID_ARGUMENT, naming the first option that is wrong. */
+/** @throws {CourierError} INVALID_ARGUMENT, naming the first option that is wrong, or that there is not. */
 export function assertOptions(options: unknown, checks: Checks): void {
   if (!isObject(options)) throw invalidArgument('options', `must be an object, and is ${shown(options)}`);
+  for (const [name, value] of Object.entries(options)) {
+    if (value !== undefined && !Object.hasOwn(checks, name)) {
+      throw invalidArgument(name, `there is no such option; the nearest is ${nearest(name, Object.keys(checks))}`);
+    }
+  }
   for (const [name, check] of Object.entries(checks)) {
     const value = options[name];
     if (value !== undefined) assertArgument(name, value, check);
@@ -20,6 +25,26 @@ export function assertOptions(options: unknown, checks: Checks): void {
 export function assertArgument(name: string, value: unknown, check: Check): void {
   const problem = check(value);
   if (problem !== undefined) throw invalidArgument(name, `${problem}, and is ${shown(value)}`);
+}
+
+/** The name with the fewest letters to insert, remove or replace. */
+function nearest(name: string, names: readonly string[]): string | undefined {
+  const distances = new Map(names.map((each) => [each, distance(name.toLowerCase(), each.toLowerCase())]));
+  return names.toSorted((a, b) => (distances.get(a) as number) - (distances.get(b) as number))[0];
+}
+
+/** Levenshtein's distance, row by row. */
+function distance(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, column) => column);
+  for (const [index, letter] of [...from].entries()) {
+    const next = [index + 1];
+    for (let column = 1; column <= to.length; column += 1) {
+      const replaced = (row[column - 1] as number) + (to[column - 1] === letter ? 0 : 1);
+      next.push(Math.min(replaced, (row[column] as number) + 1, (next[column - 1] as number) + 1));
+    }
+    row = next;
+  }
+  return row.at(-1) as number;
 }
 
 function must(be: string, isSo: (value: unknown) => boolean): Check {
@@ -37,6 +62,10 @@ const isTexts = must('a list of texts', (value) => Array.isArray(value) && value
 export const isObjects = must('a list of objects', (value) => Array.isArray(value) && value.every((each) => isObject(each)));
 export const isFunction = must('a function', (value) => typeof value === 'function');
 const isDate = must('a valid Date', (value) => value instanceof Date && !Number.isNaN(value.getTime()));
+const isInstant = must(
+  'a valid Date, or the text of one',
+  (value) => isDate(typeof value === 'string' ? new Date(value) : value) === undefined,
+);
 const isSignal = must('an AbortSignal', (value) => hasFunctions(value, 'addEventListener') && 'aborted' in (value as object));
 export const isChannels: Check = (value) => (typeof value === 'string' ? undefined : isTexts(value) && 'must be a channel, or a list');
 const isHash = must('a text, or null', (value) => value === null || typeof value === 'string');
@@ -72,6 +101,10 @@ export const CLOSE_CHECKS = { timeoutMs: isTime } satisfies Checks;
 export const FILTER_CHECKS = { types: isTexts, from: isOneOf('now', 'earliest'), lastEventId: isText } satisfies Checks;
 
 export const CLIENT_CHECKS = {
+  // Its form is checked apart, by what does not tell it.
+  url: () => undefined,
+  token: isTokenSource,
+  retry: must('an object', isObject),
   onGap: isOnGap,
   contractHash: isHash,
   timeoutMs: isTime,
@@ -88,7 +121,7 @@ export const PUBLISH_CHECKS = {
   traceparent: isText,
   idempotencyKey: isText,
 } satisfies Checks;
-export const METADATA_CHECKS = { timestamp: isDate } satisfies Checks;
+export const METADATA_CHECKS = { timestamp: isInstant, correlation_id: isText, user_id: isText, traceparent: isText } satisfies Checks;
 export const HISTORY_CHECKS = {
   ...CALL_CHECKS,
   types: isTexts,
@@ -109,6 +142,7 @@ export const SUBSCRIBE_CHECKS = {
 } satisfies Checks;
 export const BACKGROUND_CHECKS = {
   maxQueued: isCount,
+  maxQueuedBytes: isCount,
   whenFull: isOneOf('drop-oldest', 'drop-newest'),
   onError: isFunction,
 } satisfies Checks;

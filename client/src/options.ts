@@ -20,7 +20,10 @@ export interface CourierClientOptions {
    * is not known. That of the package's own contract by default; a client of another must be given it.
    */
   readonly contractHash?: string | null | undefined;
-  /** The delays between attempts; by default 250 ms growing to 30 s, and a second more when the gateway asks for a delay. */
+  /**
+   * The delays between attempts; by default 250 ms growing to 30 s, and a second more when the gateway asks for a delay. Where the gateway,
+   * or a proxy before it, says how long to wait (`retryAfterMs`, `Retry-After`), the client waits for that too, and for 60 s at most.
+   */
   readonly retry?: Partial<RetryOptions> | undefined;
   /** The time for all attempts of one publish, read of the history, or `setToken`; 30,000 by default. Infinity: no limit. */
   readonly timeoutMs?: number | undefined;
@@ -63,7 +66,7 @@ export interface SubscribeOptions<T extends string = TypeIn<Contract>> extends F
 }
 
 export interface HandlerOptions<T extends string = TypeIn<Contract>> extends SubscribeOptions<T> {
-  /** Called with the error that ended the subscription. Without it the promise `ended` rejects unhandled, so that nobody overlooks it. */
+  /** Called with the error that ended the subscription. Without it, and unless you look at `ended` or `live`, the error goes to the console. */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
 

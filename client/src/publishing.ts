@@ -8,7 +8,7 @@ import { assertFitsMessage, jsonOf } from './arguments.ts';
 import type { Calls, ReadyCallOptions } from './calls.ts';
 import { ChannelTails } from './channel-tails.ts';
 import type { Connection } from './connection.ts';
-import { CourierError, courierErrorFrom, invalidArgument, leavesOpen } from './errors.ts';
+import { CourierError, courierErrorFrom, invalidArgument, leavesOpen, possiblyStored } from './errors.ts';
 import type { EventDraft, Receipt } from './events.ts';
 import { assertArgument, assertOptions, CALL_CHECKS, isObjects } from './option-checks.ts';
 import type { CallOptions } from './options.ts';
@@ -53,10 +53,12 @@ export class Publishing {
    * Publishes events that a background publisher holds, which it has checked, and given keys.
    *
    * @param mayBeStored whether an earlier call may have stored them.
+   * @throws {CourierError} at once where the limit of one of their channels is reached, so that the events of others need not wait.
    */
   async held(drafts: readonly EventDraft[], signal: AbortSignal, mayBeStored: boolean): Promise<void> {
     const send = drafts.length === 1 ? this.#sendOne : this.#sendBatch;
-    await this.#attempt(drafts, { signal }, send, mayBeStored);
+    const mayRepeat = ({ channel }: CourierError) => channel === undefined || !drafts.some((draft) => draft.channel === channel);
+    await this.#attempt(drafts, { signal, mayRepeat }, send, mayBeStored);
   }
 
   /** Waits for the answers to direct publishes, for up to `timeoutMs`. */
@@ -120,17 +122,14 @@ export class Publishing {
   #explained(error: CourierError, drafts: readonly EventDraft[], mayBeStored: boolean): CourierError {
     const idempotencyKey = drafts.length === 1 ? drafts[0]?.idempotency_key : undefined;
     const state = this.#connection.state.get();
-    let { hint, message } = error;
+    let { hint } = error;
     if (error.code === 'BAD_REQUEST' && state.status === 'connected' && !state.contract.same) {
       const { client, gateway } = state.contract;
       hint = `mend what \`issues\` names; this client was made from contract ${client}, the gateway from ${gateway}: bring both to one version`;
     }
-    // Other errors say it already.
-    if (mayBeStored && !error.retryable) {
-      message = `${message} (the event may have been stored: an attempt had no answer)`;
-      hint = `${hint}; publish the event again with the same idempotency key only`;
-    }
-    return error.with({ message, idempotencyKey, mayBeStored, hint });
+    const explained = error.with({ idempotencyKey, mayBeStored, hint });
+    // Retryable errors say it already.
+    return mayBeStored && !error.retryable ? possiblyStored(explained) : explained;
   }
 }
 

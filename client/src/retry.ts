@@ -17,9 +17,17 @@ export function jitter({ minDelayMs, maxDelayMs }: RetryOptions, attempt: number
   return Math.random() * Math.min(maxDelayMs, minDelayMs * 2 ** Math.min(attempt, 30));
 }
 
+/** The longest delay that the client takes from anybody, in ms: a proxy that asks for a day must not stop it for one. */
+export const MAX_RETRY_AFTER_MS = 60_000;
+
+/** How long to wait because the gateway, or a proxy before it, asked for that, in ms. */
+export function askedDelayMs({ retryAfterMs = 0 }: CourierError): number {
+  return Math.min(MAX_RETRY_AFTER_MS, retryAfterMs);
+}
+
 /** The delay before a failed call is repeated, in ms: no shorter than the gateway asked for. @param attempt counts from 0. */
-export function retryDelayMs({ retryAfterMs = 0 }: CourierError, retry: RetryOptions, attempt: number): number {
-  return retryAfterMs + jitter(retry, attempt);
+export function retryDelayMs(error: CourierError, retry: RetryOptions, attempt: number): number {
+  return askedDelayMs(error) + jitter(retry, attempt);
 }
 
 /** Makes an idempotency key, which all attempts of one publish carry. */
@@ -89,6 +97,8 @@ export interface AttemptOptions {
   readonly signal: AbortSignal | undefined;
   /** Forbids further attempts; the running one may finish. */
   readonly giveUp: AbortSignal;
+  /** Whether to repeat the call after a retryable error; otherwise the caller does. */
+  readonly mayRepeat: (error: CourierError) => boolean;
   /** The error when the time is over, or would be before the next attempt. @param last the failure of the last attempt. */
   readonly outOfTime: (last: CourierError | undefined) => CourierError;
   /** Called with each failure after which the client tries again. */
@@ -99,11 +109,11 @@ export interface AttemptOptions {
  * Repeats `call` until it succeeds, as long as its errors are retryable.
  *
  * @param call makes one attempt; it must hear the signal, and fail with CourierErrors.
- * @throws {CourierError} the error that is not retryable; what the gateway answered last, when the next attempt would be too late
+ * @throws {CourierError} the error that is not retryable, or may not be repeated; what the gateway answered last, when the next attempt would be too late
  * and no attempt may have had its effect; `outOfTime`. Or a signal's reason.
  */
 export async function attempt<T>(call: (signal: AbortSignal) => Promise<T>, options: AttemptOptions): Promise<T> {
-  const { retry, timeoutMs, giveUp, outOfTime, onRetry } = options;
+  const { retry, timeoutMs, giveUp, mayRepeat, outOfTime, onRetry } = options;
   const deadline = performance.now() + timeoutMs;
   const timeout = new AbortController();
   let last: CourierError | undefined;
@@ -119,8 +129,10 @@ export async function attempt<T>(call: (signal: AbortSignal) => Promise<T>, opti
         if (signal.aborted || !(error instanceof CourierError) || !error.retryable) throw error;
         last = error;
         const delayMs = retryDelayMs(error, retry, count);
-        if (performance.now() + delayMs >= deadline) throw error.code === 'UNREACHABLE' || error.mayBeStored ? outOfTime(error) : error;
+        const isLate = performance.now() + delayMs >= deadline;
+        if (isLate && mayRepeat(error)) throw error.code === 'UNREACHABLE' || error.mayBeStored ? outOfTime(error) : error;
         if (!giveUp.aborted) onRetry(error);
+        if (!mayRepeat(error)) throw error;
         await sleep(delayMs, mayWait);
       }
     }

@@ -7,6 +7,7 @@ import type { Consumer, Received } from './consumer.ts';
 import type { EventType } from './contract.ts';
 import { CourierError, courierErrorFrom } from './errors.ts';
 import { type Filter, filterKey } from './filter.ts';
+import { WAITS_WHEN_REFUSED } from './links.ts';
 import { type RetryOptions, retryDelayMs, sleep } from './retry.ts';
 import type { AppRouter } from './router.ts';
 
@@ -101,6 +102,7 @@ class SharedSubscription {
       ...(this.#lastEventId !== undefined && { lastEventId: this.#lastEventId }),
     };
     const subscription = this.#options.trpc.events.subscribe.subscribe(input, {
+      context: WAITS_WHEN_REFUSED,
       onData: ({ id, data }) => {
         this.#attempt = 0;
         this.#lastEventId = id;

@@ -1,4 +1,7 @@
-/** What `subscribe` returns: a subscription that calls a handler, or an iterator. */
+/**
+ * What `subscribe` returns: a subscription that calls a handler, or an iterator. An error that ends a subscription never becomes an
+ * unhandled rejection; where nobody can hear of it, it goes to the console.
+ */
 import type { Consumer } from './consumer.ts';
 
 export interface Subscription extends Disposable {
@@ -25,10 +28,22 @@ export function subscriptionOf(
       }
     }
   })();
-  if (onError !== undefined) ended.catch(onError);
+  let isWatched = false;
+  const watched = (promise: Promise<void>) => {
+    isWatched = true;
+    return promise;
+  };
+  const report = (error: unknown) => {
+    if (!isWatched) console.error('a subscription of Courier has ended', error);
+  };
+  ended.catch(onError ?? report);
   return {
-    ended,
-    live: consumer.live,
+    get ended() {
+      return watched(ended);
+    },
+    get live() {
+      return watched(consumer.live);
+    },
     get lastEventId() {
       return consumer.lastEventId;
     },

@@ -11,6 +11,8 @@ export class Tokens {
   #refused: string | undefined;
   /** Refusals since the gateway last accepted a token. */
   #refusals = 0;
+  /** Calls of the function that have no answer yet. */
+  #asked = 0;
 
   /** @param timeoutMs how long the function may take. */
   constructor(source: TokenSource, timeoutMs: number) {
@@ -32,24 +34,35 @@ export class Tokens {
     return typeof this.#source === 'function';
   }
 
+  /** Whether the function has been called and has not answered. */
+  get isAsked(): boolean {
+    return this.#asked > 0;
+  }
+
   /**
    * @returns a token that the gateway has not refused.
-   * @throws {CourierError} UNAUTHORIZED when there is none; TOKEN_UNAVAILABLE, which is retryable, when the function fails.
+   * @throws {CourierError} UNAUTHORIZED when there is none; TOKEN_UNAVAILABLE, which is retryable, when the function fails, takes too
+   * long, or gives something else.
    */
   async get(): Promise<string> {
     const token = await this.#ask();
-    if (typeof token !== 'string' || token === '') throw new CourierError('UNAUTHORIZED', 'there is no token');
+    if (token === null || token === '') throw new CourierError('UNAUTHORIZED', 'there is no token');
     if (token === this.#refused) throw new CourierError('UNAUTHORIZED', 'the gateway refused the token, and there is no other');
     return token;
   }
 
   async #ask(): Promise<string | null> {
     if (typeof this.#source === 'string') return this.#source;
+    this.#asked += 1;
     try {
       const late = () => new Error(`no answer within ${this.#timeoutMs} ms`);
-      return await inTime(Promise.resolve(this.#source()), this.#timeoutMs, late);
+      const token: unknown = await inTime(Promise.resolve(this.#source()), this.#timeoutMs, late);
+      if (token === null || typeof token === 'string') return token;
+      throw new TypeError(`it gave no text, but ${typeof token}`);
     } catch (cause) {
       throw new CourierError('TOKEN_UNAVAILABLE', `the token function failed: ${messageOf(cause)}`, { cause });
+    } finally {
+      this.#asked -= 1;
     }
   }
 

@@ -1,8 +1,8 @@
 /**
  * The platform's WebSocket, with a time limit for each attempt and each close, and a size limit for each message. Where the platform
- * tells how an attempt was refused, it has that.
+ * tells why an attempt failed, it has that.
  */
-import { onUpgradeRefused, type UpgradeRefusal } from './upgrade-refusal.ts';
+import { type AttemptFailure, onAttemptFailed } from './upgrade-refusal.ts';
 
 /** The time limit of an attempt, in ms. */
 const ATTEMPT_TIMEOUT_MS = 10_000;
@@ -23,18 +23,20 @@ if (typeof WebSocket === 'undefined') {
 export class CourierWebSocket extends WebSocket {
   /** True from the `open` event to the `close` event. */
   #isOpen = false;
-  #refusal: UpgradeRefusal | undefined;
+  #failure: AttemptFailure | undefined;
 
   constructor(url: string | URL) {
     super(url);
-    const stopHearing = onUpgradeRefused(url, (refusal) => {
-      this.#refusal = refusal;
+    const stopHearing = onAttemptFailed(url, (failure) => {
+      // That an attempt is given up after a refusal says less.
+      this.#failure ??= failure;
     });
     const timer = setTimeout(() => this.close(), ATTEMPT_TIMEOUT_MS);
     let hasOpened = false;
     this.addEventListener('open', () => {
       this.#isOpen = true;
       hasOpened = true;
+      this.#failure = undefined;
       stopHearing();
       clearTimeout(timer);
     });
@@ -49,9 +51,9 @@ export class CourierWebSocket extends WebSocket {
     });
   }
 
-  /** How the attempt was refused, as far as that is known. */
-  get refusal(): UpgradeRefusal | undefined {
-    return this.#refusal;
+  /** Why the attempt failed, as far as that is known. */
+  get failure(): AttemptFailure | undefined {
+    return this.#failure;
   }
 
   /**

@@ -67,7 +67,7 @@ function send(url: string, path: string, { method, headers, body }: HttpRequest)
 function problemOf(url: string, { statusCode = 0, headers }: IncomingMessage, contentType: string): CliError | undefined {
   if (headers['x-courier-contract'] === undefined) return noGateway(url, statusCode, headers.location);
   // Of calls that there are not a gateway tells in another form.
-  return (statusCode === 404 || statusCode === 405) && contentType === 'application/problem+json' ? noGatewayAtPath(url) : undefined;
+  return [404, 405, 426].includes(statusCode) && contentType === 'application/problem+json' ? noGatewayAtPath(url) : undefined;
 }
 
 /** What answers is something else, or a proxy. */

@@ -3,7 +3,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { ConfigError, limitsOfChannels, parseConfig, unknownVariables } from '../../src/config.ts';
 import { ROLES } from '../../src/contract/admin.ts';
 import { familyIn, familyPattern } from '../../src/contract/channels.ts';
-import { loadContract } from '../../src/contract-file.ts';
+import { loadContract, readConfig } from '../../src/contract-file.ts';
 import type { EventType } from '../../src/contracts/lumiere/contract.ts';
 import { printable } from '../../src/errors.ts';
 import { onceThere } from '../../src/log/postgres/waiting.ts';
@@ -116,7 +116,7 @@ program
     const env = { ...process.env, ...(contract && { COURIER_CONTRACT: contract }) };
     if (check !== true) process.exitCode = await serve(env);
     else {
-      const config = parseConfig(env);
+      const config = await readConfig(env);
       limitsOfChannels(config, await loadContract(config.contract));
       await print('the configuration is right');
     }

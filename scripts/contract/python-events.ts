@@ -52,12 +52,14 @@ export interface EventType extends ObjectClasses {
 
 /** Names that a builder uses itself, and the options of every event. */
 const NO_PARAMETERS: ReadonlySet<string> = new Set(
-  'channel data options correlation_id user_id timestamp traceparent idempotency_key checked channel_of EventDraft'.split(' '),
+  'channel data options correlation_id user_id timestamp traceparent idempotency_key checked channel_of event_options EventDraft'.split(
+    ' ',
+  ),
 );
 /** Names of the module, which no builder may have. */
 export const NO_BUILDERS: ReadonlySet<string> = new Set([
   ...BUILTINS,
-  ...'annotations channels checked channel_of matching multiple_of one_of overload dt'.split(' '),
+  ...'annotations channels checked channel_of event_options matching multiple_of one_of overload dt'.split(' '),
 ]);
 
 export function familiesOf(document: ContractDocument, names: Names): Family[] {
@@ -146,7 +148,7 @@ ${laidOut('    data = ', list('checked(', [type.model, given], ')'))}
 ${laidOut('        channel=', channel, ',')}
         type=${quoted(type.name)},
         data=data,
-        **options,
+        **event_options(${quoted(type.builder)}, options),
     )`;
 }
 
@@ -199,11 +201,12 @@ export function callProtocol(
         channel: ${type.channels},
         event_type: Literal[${quoted(type.name)}],
         data: ${type.model} | ${type.dict},
-${timeout ? '        *,\n        timeout: float | None = None,\n' : ''}        **options: Unpack[EventOptions],
+${timeout ? '        *,\n        timeout: float | None = ...,\n' : ''}        **options: Unpack[EventOptions],
     ) -> ${result}: ...
 `,
   );
-  return `class ${name}(Protocol${timeout ? `[${result}]` : ''}):\n${docstring('    ', says)}\n\n${overloads.join('\n')}`.trimEnd();
+  const about = timeout ? '`timeout` is that of the client by default. None is no limit.' : undefined;
+  return `class ${name}(Protocol${timeout ? `[${result}]` : ''}):\n${docstring('    ', says, about)}\n\n${overloads.join('\n')}`.trimEnd();
 }
 
 export function mappingOf(name: string, type: string, entries: readonly (readonly [string, string])[], says: string): string {

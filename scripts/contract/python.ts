@@ -37,7 +37,8 @@ const IMPORTS: readonly (readonly [module: string, names: readonly string[]])[] 
     [
       'NULLABLE', 'Channel', 'Contract', 'CourierGapData', 'CourierGapEvent', 'CourierLiveData', 'CourierLiveEvent', 'Event',
       'EventDraft', 'EventMetadata', 'EventOptions', 'ExactDecimal', 'Field', 'GenericEvent', 'Instant', 'Model', 'NotRequired',
-      'PositiveDecimal', 'Receipt', 'ResultT_co', 'TypedDict', 'Unpack', 'channel_of', 'checked', 'matching', 'multiple_of', 'one_of',
+      'PositiveDecimal', 'Receipt', 'ResultT_co', 'TypedDict', 'Unpack', 'channel_of', 'checked', 'event_options', 'matching', 'multiple_of',
+      'one_of',
     ],
   ],
 ];

@@ -2,7 +2,7 @@
  * What the four example services have in common: a client, a count of what the gateway acknowledged, and a few words with
  * the process that started them.
  */
-import { type ChannelOf, CourierClient, type EventData, type EventType, type PublishOptions, type Receipt } from '@lumiere/courier-client';
+import { type ChannelOf, CourierClient, type EventInput, type EventType, type PublishOptions, type Receipt } from '@lumiere/courier-client';
 
 /** From the demo to a service. */
 export type Command = Begin | { readonly kind: 'count' };
@@ -19,7 +19,7 @@ export interface Service {
   /** A missed event would make the research wrong: then the service fails. */
   readonly client: CourierClient;
   /** As the client's, counted. */
-  publish<const T extends EventType>(channel: ChannelOf<T>, type: T, data: EventData<T>, options?: PublishOptions): Promise<Receipt<T>>;
+  publish<const T extends EventType>(channel: ChannelOf<T>, type: T, data: EventInput<T>, options?: PublishOptions): Promise<Receipt<T>>;
   /** Counts what was published otherwise. */
   count(receipts: Promise<readonly Receipt[]>): Promise<void>;
   /** Tells the demo that this service has nothing more to do, unless more is begun. */

@@ -18,20 +18,29 @@ interface Message {
   readonly events?: readonly (readonly [seq: number, channel: string, type: string, body: string, version?: number])[];
 }
 
-/** @param instance names this one among the others; `epoch` is that of its log. */
-export async function redisBroker(redis: RedisConnection, { instance, epoch }: { instance: string; epoch: string }): Promise<Broker> {
+export interface RedisBrokerOptions {
+  /** Names this one among the others. */
+  readonly instance: string;
+  /** Of its log. */
+  readonly epoch: string;
+  readonly signal?: AbortSignal;
+}
+
+/** @throws why `signal` was aborted. */
+export async function redisBroker(redis: RedisConnection, { instance, epoch, signal }: RedisBrokerOptions): Promise<Broker> {
   const listeners = new Set<BrokerListener>();
   const hint = () => {
     for (const listener of listeners) listener.onHint();
   };
   redis.onReconnect(hint);
-  await redis.subscribe(CHANNEL, (json) => {
+  const hear = (json: object | undefined) => {
     const message = json as Message | undefined;
     if (message?.from === instance) return;
     const events = message?.epoch === epoch && Array.isArray(message.events) ? message.events.flatMap(received) : undefined;
     if (events === undefined) hint();
     else for (const listener of listeners) listener.onEvents(events);
-  });
+  };
+  await redis.subscribe(CHANNEL, hear, signal);
   return {
     kind: 'redis',
     get problem() {

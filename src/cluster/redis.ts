@@ -27,8 +27,8 @@ interface Question {
 }
 type Message = Question | { readonly to: string; readonly id: string; readonly answer: unknown };
 
-/** @param instance names this one among the others. */
-export async function redisPeers(redis: RedisConnection, instance: string): Promise<Peers> {
+/** @param instance names this one among the others. @throws why `signal` was aborted. */
+export async function redisPeers(redis: RedisConnection, instance: string, signal?: AbortSignal): Promise<Peers> {
   const present = new RedisScript(redis, PRESENT);
   const waiting = new Map<string, (answer: unknown) => void>();
   let instances = 1;
@@ -41,7 +41,7 @@ export async function redisPeers(redis: RedisConnection, instance: string): Prom
   const appear = async () => {
     instances = await present.run<number>([redis.key('instances')], [instance, PRESENT_MS]).catch(() => instances);
   };
-  await redis.subscribe(CHANNEL, (received) => {
+  const hear = (received: object | undefined) => {
     const message = received as Message | undefined;
     if (message === undefined) return;
     if ('to' in message) {
@@ -50,7 +50,8 @@ export async function redisPeers(redis: RedisConnection, instance: string): Prom
       // What another version asks may not be known here: then it is not answered.
       void reply(message, answerers).catch(() => undefined);
     }
-  });
+  };
+  await redis.subscribe(CHANNEL, hear, signal);
   redis.onReconnect(() => void appear());
   await appear();
   const timer = setInterval(() => void appear(), PRESENT_EVERY_MS);

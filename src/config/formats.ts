@@ -20,7 +20,8 @@ export type BrokerTarget = { readonly kind: 'local' } | { readonly kind: 'redis'
  * A format of text that is not any text.
  *
  * @param form what the text must be.
- * @param parse returns undefined where the text is something else, or throws RangeError with what is wrong in particular.
+ * @param parse returns undefined where the text is something else, or throws RangeError with what is wrong in particular,
+ * or AggregateError with several.
  */
 function format<T>(form: string, parse: (text: string) => T | undefined) {
   const schema = z.string().transform((text, context): T => {
@@ -29,8 +30,11 @@ function format<T>(form: string, parse: (text: string) => T | undefined) {
       if (value !== undefined) return value;
       context.addIssue(`must be ${form}`);
     } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
-      context.addIssue(error.message);
+      const errors: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
+      for (const one of errors) {
+        if (!(one instanceof RangeError)) throw one;
+        context.addIssue(one.message);
+      }
     }
     return z.NEVER;
   });
@@ -156,8 +160,8 @@ export const limits = format<Limits>('a JSON object', (text) => {
   try {
     return parseLimits(text);
   } catch (error) {
-    if (!(error instanceof z.ZodError)) return undefined;
-    throw new RangeError(error.issues.map(({ path, message }) => [path.join('.'), message].filter(Boolean).join(': ')).join('; '));
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
   }
 });
 

@@ -62,7 +62,7 @@ export class Charges {
   /**
    * Counts events with their channels, all or none. A publish that its channels refuse is given back to its principal, and is none of
    * the refusals that `charge` counts: others may have taken what the channel had. It costs the gateway more than one that is refused
-   * unread; beyond as many in a minute as `charge` forgives, nothing is given back.
+   * unread; beyond as many events in a minute as `charge` forgives calls, nothing is given back.
    *
    * @throws {CourierError} as `charge`.
    */
@@ -109,22 +109,22 @@ export class Charges {
 
   async #refuse({ charged: { principal }, action, charge, onTooMany }: ChargedCall, refusal: Refusal): Promise<never> {
     this.#deps.meter.limited(action);
-    if (!(await this.#forgives(principal, 'refusals'))) onTooMany();
+    if (!(await this.#forgives(principal, 'refusals', 1))) onTooMany();
     throw refused(refusal, charge, action, JSON.stringify(principal.sub));
   }
 
   async #giveBack(charged: Charged, cost: number): Promise<void> {
     const charge = this.#chargeOf(charged.principal, 'publish', -cost);
-    if (charge.rates.length === 0 || !(await this.#forgives(charged.principal, 'channel-refusals'))) return;
+    if (charge.rates.length === 0 || !(await this.#forgives(charged.principal, 'channel-refusals', cost))) return;
     const { levels } = await this.#deps.limiter.charge([charge]);
     charged.noteAllowance('publish', charge.rates, levels[0] ?? []);
   }
 
-  /** Counts a refused call. Resolves to whether the principal may have so many. */
-  async #forgives(principal: Principal, kind: 'refusals' | 'channel-refusals'): Promise<boolean> {
+  /** Counts refused calls, or events. Resolves to whether the principal may have so many. */
+  async #forgives(principal: Principal, kind: 'refusals' | 'channel-refusals', cost: number): Promise<boolean> {
     const publishPerSecond = limitsOf(this.#deps.limits, principal).publishPerSecond ?? 0;
     const most = Math.max(MIN_REFUSALS_PER_MINUTE, REFUSED_SECONDS_PER_MINUTE * publishPerSecond);
-    const charge = { key: `${kind}:${principalKey(principal)}`, rates: rate(most, 60_000), cost: 1 };
+    const charge = { key: `${kind}:${principalKey(principal)}`, rates: rate(most, 60_000), cost };
     return (await this.#deps.limiter.charge([charge])).refusal === undefined;
   }
 }

@@ -60,6 +60,8 @@ export interface ConnectionOptions {
   readonly requestId: string;
   /** Absent for one request, which has no place of its own and is listed nowhere. */
   readonly transport: Transport | undefined;
+  /** Of that request. */
+  readonly path: string;
   /** The client's. */
   readonly address: string;
   /** The page that it is of, if any. */
@@ -72,6 +74,7 @@ export class Connection {
   readonly id: string;
   readonly requestId: string;
   readonly transport: Transport | undefined;
+  readonly path: string;
   readonly address: string;
   readonly origin: string | undefined;
   /** When it came, in ms since 1970. */
@@ -100,11 +103,12 @@ export class Connection {
   /** Rejects what `open` waits for. */
   #abandon: ((error: CourierError) => void) | undefined;
 
-  constructor(host: ConnectionHost, { id, requestId, transport, address, origin, openingMs }: ConnectionOptions) {
+  constructor(host: ConnectionHost, { id, requestId, transport, path, address, origin, openingMs }: ConnectionOptions) {
     this.#host = host;
     this.id = id;
     this.requestId = requestId;
     this.transport = transport;
+    this.path = path;
     this.address = address;
     this.origin = origin;
     if (transport !== undefined) this.#deadline(openingMs, () => this.end(this.#awaitsClient ? NO_AUTHENTICATION : UNCHECKED));

@@ -10,16 +10,16 @@ import type { Transport } from '../contract/admin.ts';
 import { CourierError } from '../errors.ts';
 import type { LimitedAction } from '../limits/limits.ts';
 import { Turns } from '../limits/turns.ts';
-import type { Logger } from '../observe/logger.ts';
-import { logRefusal } from '../observe/refusals.ts';
 import { Admission, type AdmissionDeps } from './admission.ts';
 import { ByteQuota, CHANNEL_QUOTA, REQUEST_QUOTA } from './byte-quota.ts';
 import { Charges, type ChargesDeps } from './charges.ts';
 import { Connection, type ConnectionHost } from './connection.ts';
+import type { ConnectionLog } from './connection-log.ts';
 import { drain } from './drain.ts';
 import { newId } from './ids.ts';
 import { Liveness } from './liveness.ts';
 import { Places, type PlacesDeps } from './places.ts';
+import { pathOf } from './request-path.ts';
 import type { Timings } from './timings.ts';
 import { DRAINING, endingOf, FULL, REVOKED, TOO_GREEDY } from './wire.ts';
 
@@ -30,6 +30,7 @@ export interface ConnectionsDeps extends AdmissionDeps, ChargesDeps, PlacesDeps 
   /** The address of the client behind a request. */
   readonly addressOf: (req: IncomingMessage) => string;
   readonly timings: Timings;
+  readonly log: ConnectionLog;
 }
 
 /** What there is of everything: nothing at all after a drain. */
@@ -96,6 +97,7 @@ export class Connections {
       id: requestId,
       requestId,
       transport: undefined,
+      path: pathOf(req),
       address: this.addressOf(req),
       openingMs: this.#deps.timings.openingMs,
     });
@@ -109,6 +111,7 @@ export class Connections {
       id: newId(),
       requestId,
       transport,
+      path: pathOf(req),
       address: this.addressOf(req),
       origin: req.headers.origin,
       openingMs: this.#deps.timings.openingMs,
@@ -236,15 +239,14 @@ export class Connections {
     chargeChannels: (connection, events) => this.#charges.chargeChannels(connection, events),
     onOpen: (connection) => {
       this.#admission.end(connection);
-      if (connection.transport === undefined) return;
-      this.#loggerOf(connection).info('connected', describe(connection));
+      if (connection.transport !== undefined) this.#deps.log.connected(connection);
     },
     onClosing: (connection, wasOpen) => {
       this.#places.release(connection);
       this.#claimed.delete(connection);
       if (connection.transport === undefined) return;
-      if (wasOpen) this.#loggerOf(connection).info('disconnected', { ...describe(connection), ...reasonOf(connection) });
-      else if (connection.isWebSocket) this.#logRefused(connection);
+      if (wasOpen) this.#deps.log.disconnected(connection);
+      else if (connection.isWebSocket) this.#deps.log.refused(connection);
     },
     onClosed: (connection, code) => {
       const { transport } = connection;
@@ -261,17 +263,6 @@ export class Connections {
       this.#onEmpty?.();
     },
   };
-
-  #loggerOf({ isWebSocket }: Connection): Logger {
-    return this.#deps.logger.named(isWebSocket ? 'websocket' : 'http');
-  }
-
-  /** A WebSocket that ends before it is open was refused, unless its client has gone or something failed. */
-  #logRefused({ ending, transport, id, requestId, address, sub, origin }: Connection): void {
-    if (ending === undefined || ending.error.code === 'INTERNAL_SERVER_ERROR') return;
-    const context = { request_id: requestId, connection_id: id, close: ending.close };
-    logRefusal(this.#deps.logger, transport === 'trpc' ? 'trpc' : 'websocket', ending.error, context, { address, sub, origin });
-  }
 
   async #claim(connection: Connection, principal: Principal): Promise<void> {
     // Looked at before a stream elsewhere gives up its place for nothing, and again for connections that came meanwhile.
@@ -296,14 +287,4 @@ async function drainConnection(connection: Connection, signal: AbortSignal): Pro
   for (const { subscriber } of connection.subscriptions) subscriber.tellPosition();
   if (connection.isOpen) await connection.wire?.drain?.(signal);
   connection.end(DRAINING);
-}
-
-/** Why the gateway has ended a connection, for the log. */
-function reasonOf({ ending }: Connection) {
-  return ending === undefined ? {} : { code: ending.error.code, close: ending.close };
-}
-
-/** A connection, for the log. */
-function describe({ id, principal: { sub, role }, transport, address, since }: Connection) {
-  return { connection_id: id, user_id: sub, role, transport, address, since: new Date(since).toISOString() };
 }

@@ -51,6 +51,8 @@ export interface Wire {
   readonly isRead: boolean;
   /** Bytes that have not left for the kernel. */
   readonly bufferedBytes: number;
+  /** Whether its client is told by a close frame why it ends. */
+  readonly hasCloseFrames: boolean;
   /** Whether a client that lives answers a ping. */
   readonly answersPings: boolean;
   ping(): void;

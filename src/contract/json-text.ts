@@ -25,6 +25,24 @@ export function parseJson(text: string): unknown {
   return hasEscapedKey(text) ? new Reader(text).read() : nativeParse(text);
 }
 
+/**
+ * The value of a text, and the paths of keys that an object has more than once, of which the last counts.
+ *
+ * @throws {SyntaxError} as `parseJson`.
+ */
+export function parseWithDuplicates(text: string): { readonly value: unknown; readonly duplicates: readonly string[] } {
+  const duplicates: string[] = [];
+  const path: string[] = [];
+  const value = new Reader(text, {
+    enter: (key, isTaken) => {
+      path.push(key);
+      if (isTaken) duplicates.push(path.join('.'));
+    },
+    leave: () => path.pop(),
+  }).read();
+  return { value, duplicates };
+}
+
 /** The answer may be wrong for a text that is not JSON. */
 function hasEscapedKey(text: string): boolean {
   let at = text.indexOf('\\');
@@ -44,13 +62,21 @@ function endOfString(text: string, from: number): number {
   return at + 1;
 }
 
+/** Told of each key of an object before its value is read, and after. */
+interface KeyListener {
+  enter(key: string, isTaken: boolean): void;
+  leave(): void;
+}
+
 class Reader {
   readonly #text: string;
+  readonly #keys: KeyListener | undefined;
   #at = 0;
   #depth = 0;
 
-  constructor(text: string) {
+  constructor(text: string, keys?: KeyListener) {
     this.#text = text;
+    this.#keys = keys;
   }
 
   read(): unknown {
@@ -89,7 +115,9 @@ class Reader {
       if (this.#next() !== '"') throw this.#fault();
       const key = this.#string();
       this.#take(':');
+      this.#keys?.enter(key, Object.hasOwn(object, key));
       const value = this.#value();
+      this.#keys?.leave();
       // An assignment to this key would set the prototype.
       if (key === '__proto__') Object.defineProperty(object, key, { value, configurable: true, enumerable: true, writable: true });
       else (object as Record<string, unknown>)[key] = value;

@@ -12,10 +12,10 @@ const NONE: readonly Rate[] = [];
  * Makes the function that looks a channel's rates up; undefined where no channel has a limit. An entry with the channel's name takes
  * the place of the patterns; otherwise the narrowest of all patterns that match counts.
  *
- * @throws {RangeError} naming each entry that is no channel of the contract's, and no pattern that one could match.
+ * @throws {AggregateError} with a RangeError for each entry that is no channel of the contract's, and no pattern that one could match.
  */
 export function channelRates(channels: Channels, limits: Limits['channels']): ChannelRates | undefined {
-  const problems: string[] = [];
+  const problems: RangeError[] = [];
   const named = new Map<string, ChannelLimits>();
   const [ofFamilies, ofSingles] = [new Map<string, ChannelLimits>(), new Map<string, ChannelLimits>()];
   for (const [pattern, own] of limits) {
@@ -28,10 +28,10 @@ export function channelRates(channels: Channels, limits: Limits['channels']): Ch
       }
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      problems.push(`channels.${pattern}: ${error.message}`);
+      problems.push(new RangeError(`channels.${pattern}: ${error.message}`));
     }
   }
-  if (problems.length > 0) throw new RangeError(problems.join('; '));
+  if (problems.length > 0) throw new AggregateError(problems);
   if (limits.size === 0) return undefined;
   const ofFamily = new Map([...ofFamilies].map(([family, own]) => [family, publishRates(own)]));
   const ofChannel = new Map<string, readonly Rate[]>();

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { identifier } from '../auth/claims.ts';
 import type { Principal } from '../auth/principal.ts';
 import { ROLES, type Role } from '../contract/admin.ts';
+import { parseWithDuplicates } from '../contract/json-text.ts';
 import type { Rate } from './gcra.ts';
 
 const limit = z.int().min(1).max(1_000_000_000).nullable();
@@ -87,9 +88,13 @@ function entries<V extends z.ZodType>(name: z.ZodType<string>, value: V) {
     .optional();
 }
 
-/** Merges JSON over the defaults. @throws {SyntaxError | z.ZodError} */
+/** Merges JSON over the defaults. @throws {SyntaxError}; {AggregateError} with all that is wrong, as RangeErrors that begin with where. */
 export function parseLimits(json: string): Limits {
-  const { user, service, admin, users = new Map(), channels = new Map(), gateway } = overrides.parse(JSON.parse(json));
+  const { value, duplicates } = parseWithDuplicates(json);
+  const { data, error } = overrides.safeParse(value);
+  const problems = [...duplicates.map((path) => `${path}: is there more than once`), ...(error?.issues.flatMap(problemsOf) ?? [])];
+  if (data === undefined || problems.length > 0) throw new AggregateError(problems.map((problem) => new RangeError(problem)));
+  const { user, service, admin, users = new Map(), channels = new Map(), gateway } = data;
   // Absent keys are absent, never undefined.
   const roles = {
     user: { ...DEFAULT_LIMITS.user, ...(user as Partial<RoleLimits>) },
@@ -102,6 +107,13 @@ export function parseLimits(json: string): Limits {
     channels,
     gateway: { ...DEFAULT_LIMITS.gateway, ...(gateway as Partial<GatewayLimits>) },
   };
+}
+
+/** A line for each unknown key, though they are one issue. */
+function problemsOf({ path, message, ...issue }: z.core.$ZodIssue): string[] {
+  const at = (more: readonly PropertyKey[], text: string) => [[...path, ...more].map(String).join('.'), text].filter(Boolean).join(': ');
+  const keys = 'keys' in issue && Array.isArray(issue.keys) ? (issue.keys as string[]) : undefined;
+  return keys?.map((key) => at([key], 'is no limit that there is')) ?? [at([], message)];
 }
 
 /** The limits of a principal: its own, or those of its role. */

@@ -6,6 +6,8 @@ import type { Charge, ConnectionCounts, Limiter, Outcome, Refusal } from './limi
 /** What buckets take of memory, at most: those of some 200,000 channels or principals. */
 const MAX_BYTES = 64 * 1024 * 1024;
 const MAX_PART = 1 / 16;
+/** Buckets that are looked at in one turn of the event loop. */
+const BUCKETS_PER_TURN = 1000;
 
 export interface MemoryLimiterOptions {
   /** The clock, in ms; it must not jump. */
@@ -22,11 +24,21 @@ export function memoryLimiter({
   maxBytes = upTo(MAX_BYTES, MAX_PART),
 }: MemoryLimiterOptions = {}): Limiter {
   const buckets = new Buckets(maxBytes);
-  const sweep = setInterval(() => buckets.forgetFull(now()), sweepMs);
+  let turn: NodeJS.Immediate | undefined;
+  const sweep = setInterval(() => {
+    const round = buckets.forgetFull(now());
+    const look = () => {
+      turn = round.next().done ? undefined : setImmediate(look).unref();
+    };
+    if (turn === undefined) look();
+  }, sweepMs);
   sweep.unref();
   return {
     charge: (charges) => charge(buckets, charges, now()),
-    [Symbol.dispose]: () => clearInterval(sweep),
+    [Symbol.dispose]: () => {
+      clearInterval(sweep);
+      clearImmediate(turn);
+    },
   };
 }
 
@@ -85,13 +97,19 @@ class Buckets {
     this.#youngerBytes = 0;
   }
 
-  forgetFull(time: number): void {
-    const isFull = (states: States) => states.every((state) => state === undefined || state <= time);
-    for (const [key, states] of this.#older) if (isFull(states)) this.#older.delete(key);
-    for (const [key, states] of this.#younger) {
-      if (!isFull(states)) continue;
-      this.#younger.delete(key);
-      this.#youngerBytes -= bytesInMemory(key.length);
+  /** Looks at each bucket once, and yields after BUCKETS_PER_TURN of them. What is charged meanwhile need not be looked at. */
+  *forgetFull(time: number): Generator<void> {
+    let looked = 0;
+    // They may change their places meanwhile, and the older may be forgotten as a whole.
+    for (const generation of [this.#older, this.#younger]) {
+      for (const [key, states] of generation) {
+        if (states.every((state) => state === undefined || state <= time)) {
+          generation.delete(key);
+          if (generation === this.#younger) this.#youngerBytes -= bytesInMemory(key.length);
+        }
+        looked += 1;
+        if (looked % BUCKETS_PER_TURN === 0) yield;
+      }
     }
   }
 }

@@ -126,8 +126,11 @@ export interface EventLog extends AsyncDisposable {
   /** Reads one page. An aborted signal rejects with its reason. */
   read(query: LogQuery, signal: AbortSignal): Promise<LogPage>;
 
-  /** Why the last append failed; undefined once one has been stored again. */
+  /** Why the last append failed; undefined once one has been stored again, or would be. */
   readonly problem: string | undefined;
+
+  /** Resolves when an append would be stored now: the log writes what an append writes, and keeps nothing of it. @throws as `append`. */
+  probe(): Promise<void>;
 
   /** Bytes that the log takes in its storage, about. */
   bytes(): Promise<number>;

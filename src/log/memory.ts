@@ -78,6 +78,12 @@ class MemoryLog implements EventLog {
     return appended;
   }
 
+  async probe(): Promise<void> {
+    this.#assertOpen();
+    if (this.#bytes < this.#maxBytes) this.problem = undefined;
+    if (this.problem !== undefined) throw unavailable(this.problem);
+  }
+
   /** What was stored under the event's key. */
   #known({ idempotency }: NewEvent): StoredEvent | undefined {
     const known = idempotency && this.#keys.get(keyText(idempotency));

@@ -33,7 +33,7 @@ export interface PostgresLogOptions {
   readonly now?: () => number;
   /** How often the server's settings are looked at again, in ms. */
   readonly serverCheckMs?: number;
-  /** Told of everything that failed, with the error that its callers get. */
+  /** Told of everything that failed but probes, with the error that its callers get. */
   readonly onError?: (error: CourierError, operation: string) => void;
   /** Told when the log is no longer the one that was opened: nothing can be read or stored any more. */
   readonly onBroken?: (error: unknown) => void;
@@ -159,7 +159,12 @@ class PostgresLog implements SharedLog {
     return this.#commits.append(events);
   }
 
-  /** Makes one commit and tells of it. */
+  async probe(): Promise<void> {
+    this.#assertOpen();
+    await this.#commits.append([]);
+  }
+
+  /** Makes one commit and tells of it. Without events it writes the counter only. */
   async #commit(events: readonly NewEvent[]): Promise<readonly Appended[]> {
     try {
       await this.#server.requireSafe();
@@ -170,7 +175,8 @@ class PostgresLog implements SharedLog {
       this.#listeners.tell(fresh);
       return appended;
     } catch (cause) {
-      const error = this.#failure('append', (await this.#waitsForStandby(cause)) ? new PostgresOpenError(STANDBY_AWAY) : cause);
+      const operation = events.length === 0 ? 'probe' : 'append';
+      const error = this.#failure(operation, (await this.#waitsForStandby(cause)) ? new PostgresOpenError(STANDBY_AWAY) : cause);
       this.#problem = error.message;
       throw error;
     }
@@ -277,7 +283,7 @@ class PostgresLog implements SharedLog {
   #failure(operation: string, cause: unknown): CourierError {
     if (cause instanceof pg.DatabaseError && cause.code === OTHER_EPOCH) this.#break();
     const error = cause instanceof CourierError ? cause : unavailable(this.#ended ?? reasonOf(cause), cause);
-    if (this.#ended === undefined) this.#options.onError?.(error, operation);
+    if (this.#ended === undefined && operation !== 'probe') this.#options.onError?.(error, operation);
     return error;
   }
 

@@ -26,7 +26,7 @@ export interface SqliteLogOptions {
   readonly now?: () => number;
   /** Told of a jump of this machine's clock: by how many ms, forward when positive. */
   readonly onClockJump?: (byMs: number) => void;
-  /** Told of everything that failed, with the error that its callers get. */
+  /** Told of everything that failed but probes, with the error that its callers get. */
   readonly onError?: (error: CourierError, operation: Request['kind']) => void;
   /** Told when the worker is gone without having been closed: nothing can be read or stored any more. */
   readonly onBroken?: (error: unknown) => void;
@@ -150,6 +150,11 @@ class SqliteLog implements EventLog {
     return bounds;
   }
 
+  async probe(): Promise<void> {
+    await this.#request({ kind: 'probe' });
+    this.problem = undefined;
+  }
+
   trim(keepMs: number, limit: number): Promise<boolean> {
     return this.#request({ kind: 'trim', keepMs, limit, now: this.#now() });
   }
@@ -242,9 +247,9 @@ class SqliteLog implements EventLog {
   }
 
   #fail({ ids, of, reason, detail }: Extract<Reply, { kind: 'failed' }>): void {
-    if (of === 'append') this.problem = reason;
+    if (of === 'append' || of === 'probe') this.problem = reason;
     const error = unavailable(reason, new Error(detail));
-    this.#options.onError?.(error, of);
+    if (of !== 'probe') this.#options.onError?.(error, of);
     for (const id of ids) this.#take(id)?.reject(error);
   }
 

@@ -47,11 +47,21 @@ export class Failures {
 
   /** Something failed that is no caller's fault. */
   report(kind: FailureKind, message: string, error: unknown, context: LogContext = {}): void {
+    if (this.take(kind, error)) this.tell(kind, message, error, context);
+  }
+
+  /** Counts a failure. Returns whether it is a new one, which is then the caller's to tell, and nobody else's. */
+  take(kind: FailureKind, error: unknown): boolean {
     if (typeof error === 'object' && error !== null) {
-      if (this.#reported.has(error)) return;
+      if (this.#reported.has(error)) return false;
       this.#reported.add(error);
     }
     this.#meter.failed(kind);
+    return true;
+  }
+
+  /** Logs a failure that was counted, and passes it on. */
+  tell(kind: FailureKind, message: string, error: unknown, context: LogContext = {}): void {
     this.#logger.named(PART_OF[kind]).error(message, { ...context, kind, error });
     this.#hook?.(error, kind, context);
   }

@@ -163,6 +163,8 @@ class LogProbe {
     try {
       const { head, first } = await this.#log.bounds();
       this.#lastFailure = undefined;
+      // It may be over, though nobody has published since.
+      if (this.#log.problem !== undefined) await this.#log.probe().catch(() => undefined);
       const { problem, concerns } = this.#log;
       const { freeBytes } = this.#log;
       const figures = { head, first_retained: first, ...(freeBytes !== undefined && { free_bytes: freeBytes }) };

@@ -50,8 +50,8 @@ export interface Logger {
   warn(message: string, context?: LogContext): void;
   error(message: string, context?: LogContext): void;
   isEnabled(level: LogLevel): boolean;
-  /** Logs from this level on. What was counted before is told before. */
-  setLevel(level: LogLevel): void;
+  /** Logs from this level on, and says so whatever the levels are. What was counted before is told before. */
+  setLevel(level: LogLevel, context?: LogContext): void;
   /** The logger of a part of the gateway. */
   named(part: LogPart): Logger;
   /** Calls `tell` whenever what was counted is to be told at once, until the function that it returns is called. */
@@ -129,8 +129,11 @@ class Lines {
       warn: at('warn'),
       error: at('error'),
       isEnabled: (level) => this.#isEnabled(level),
-      setLevel: (level) => {
+      setLevel: (level, context) => {
         this.#flush();
+        const from = this.#target.level;
+        this.#target.level = 'warn';
+        this.#write('warn', part, 'the log level was set', { ...context, from, to: level });
         this.#target.level = level;
       },
       named: (other) => this.named(other),

@@ -35,11 +35,12 @@ export function logRefusal(
 ): void {
   // That the gateway drains is in the log.
   if (isToldByItsEnd || error === DRAINING.error) return;
-  const { code, issues = [] } = error;
+  const { code, issues = [], status } = error;
   const paths = issues.flatMap(({ path }) => (path === '' ? [] : legible(path, MAX_PATH_UNITS)));
   logger.named(PARTS[code] ?? surface).warn(`refused: ${code}`, {
     ...legibly(context),
     code,
+    ...(status !== undefined && { status }),
     ...(paths.length > 0 && { paths: paths.slice(0, MAX_PATHS) }),
     ...(sub !== undefined && { user_id: sub }),
     address,

@@ -89,13 +89,23 @@ export class RedisConnection implements AsyncDisposable {
     return this.#link.send<T>(args, COMMAND_MS);
   }
 
-  /** @param listener is given each message as the JSON object that it is; undefined for one that is none. */
-  async subscribe(channel: string, listener: (message: object | undefined) => void): Promise<void> {
+  /**
+   * @param listener is given each message as the JSON object that it is; undefined for one that is none.
+   * @throws why `signal` was aborted.
+   */
+  async subscribe(
+    channel: string,
+    listener: (message: object | undefined) => void,
+    signal: AbortSignal = this.#closing.signal,
+  ): Promise<void> {
     const hear = (text: string) => listener(parsed(text));
     this.#listeners.set(this.key(channel), hear);
     const link = this.#link;
     // The next link is subscribed with it, where this one is not.
-    await link?.subscribe(this.key(channel), hear).catch((error: unknown) => link.leave(error));
+    await link?.subscribe(this.key(channel), hear, signal).catch((error: unknown) => {
+      signal.throwIfAborted();
+      link.leave(error);
+    });
   }
 
   /** Called whenever Redis can be used again after an interruption: messages may have been missed. */
@@ -110,14 +120,15 @@ export class RedisConnection implements AsyncDisposable {
   }
 
   async #connect(): Promise<Probed> {
-    const link = await RedisLink.open(await this.#findServer(this.#closing.signal), this.#address, this.#closing.signal);
-    if (this.#closing.signal.aborted) {
+    const { signal } = this.#closing;
+    const link = await RedisLink.open(await this.#findServer(signal), this.#address, signal);
+    if (signal.aborted) {
       link[Symbol.dispose]();
-      throw this.#closing.signal.reason;
+      throw signal.reason;
     }
     this.#link = link;
-    for (const [channel, listener] of this.#listeners) await link.subscribe(channel, listener);
-    return { link, probe: await RedisProbe.on(link, this.#prefix) };
+    for (const [channel, listener] of this.#listeners) await link.subscribe(channel, listener, signal);
+    return { link, probe: await RedisProbe.on(link, this.#prefix, signal) };
   }
 
   /** Keeps a link until it is closed: makes it, tries it, leaves it when it is of no use, makes another. Never rejects. */

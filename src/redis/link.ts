@@ -56,9 +56,9 @@ export class RedisLink implements Disposable {
     }
   }
 
-  /** @param channel with its prefix. */
-  async subscribe(channel: string, listener: (text: string) => void): Promise<void> {
-    const deadline = AbortSignal.any([this.lost, AbortSignal.timeout(CONNECT_MS)]);
+  /** @param channel with its prefix. @throws why `signal` was aborted. */
+  async subscribe(channel: string, listener: (text: string) => void, signal: AbortSignal): Promise<void> {
+    const deadline = AbortSignal.any([signal, this.lost, AbortSignal.timeout(CONNECT_MS)]);
     await before(deadline, this.#listening.subscribe(channel, listener));
   }
 

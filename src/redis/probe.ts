@@ -39,9 +39,9 @@ export class RedisProbe {
   }
 
   /** @param prefix stands before every key and channel. */
-  static async on(link: RedisLink, prefix: string): Promise<RedisProbe> {
+  static async on(link: RedisLink, prefix: string, signal: AbortSignal): Promise<RedisProbe> {
     const probe = new RedisProbe(link, prefix);
-    await link.subscribe(probe.#channel, () => probe.#onHeard());
+    await link.subscribe(probe.#channel, () => probe.#onHeard(), signal);
     return probe;
   }
 

@@ -1,10 +1,11 @@
 /** `admin.*`: procedures for the people who run the gateway. */
 import { z } from 'zod';
+import type { Actor } from '../administration.ts';
 import { identifier } from '../auth/claims.ts';
 import { LOG_LEVELS, ROLES } from '../contract/admin.ts';
 import type { Contract } from '../contract/contract.ts';
 import { position } from '../contract/position.ts';
-import { administering, checked, observing, router } from './trpc.ts';
+import { administering, type Context, checked, observing, router } from './trpc.ts';
 
 const MAX_NAME_LENGTH = 128;
 const name = z.string().min(1).max(MAX_NAME_LENGTH);
@@ -37,7 +38,7 @@ export function adminRouter({ channels }: Contract) {
     /** Closes a connection with 1013: its client may reconnect after a delay. Returns whether the connection existed. */
     disconnect: administering
       .input(checked(z.strictObject({ connection_id: name })))
-      .mutation(async ({ ctx, input }) => ({ disconnected: await ctx.administration.disconnect(input.connection_id) })),
+      .mutation(async ({ ctx, input }) => ({ disconnected: await ctx.administration.disconnect(input.connection_id, actorOf(ctx)) })),
 
     /**
      * Revokes the token with a `jti`, or all tokens of a `sub` issued until now, of one role or of all. Closes the connections
@@ -51,12 +52,16 @@ export function adminRouter({ channels }: Contract) {
           }),
         ),
       )
-      .mutation(async ({ ctx, input }) => ({ ended: await ctx.administration.revoke(input) })),
+      .mutation(async ({ ctx, input }) => ({ ended: await ctx.administration.revoke(input, actorOf(ctx)) })),
 
     /** Sets the lowest level that the gateway logs, until its next start. */
     setLogLevel: administering.input(checked(z.strictObject({ level: z.enum(LOG_LEVELS) }))).mutation(({ ctx, input: { level } }) => {
-      ctx.administration.setLogLevel(level);
+      ctx.administration.setLogLevel(level, actorOf(ctx));
       return { level };
     }),
   });
+}
+
+function actorOf({ principal, requestId }: Pick<Context, 'principal' | 'requestId'>): Actor {
+  return { user_id: principal.sub, request_id: requestId };
 }

@@ -67,8 +67,8 @@ const t = initTRPC.context<Context>().create({
   // No answer has a stack trace, whatever NODE_ENV is.
   isDev: false,
   errorFormatter: ({ shape, error, ctx }) => {
-    const { code, message, issues, retryAfterMs, channel } = tellable(error);
-    const told = withCode(shape, code);
+    const { code, message, issues, retryAfterMs, channel, status } = tellable(error);
+    const told = withCode(shape, code, status);
     return {
       ...told,
       message,
@@ -84,9 +84,9 @@ const t = initTRPC.context<Context>().create({
 });
 
 /** The shape that tRPC made of an error, with the code that the caller is told, and with the caller's path cut to a bounded length. */
-function withCode(shape: TRPCDefaultErrorShape, code: ErrorCode): TRPCDefaultErrorShape {
+function withCode(shape: TRPCDefaultErrorShape, code: ErrorCode, status = meaningOf(code).status): TRPCDefaultErrorShape {
   const { path } = shape.data;
-  const data = { ...shape.data, code, httpStatus: meaningOf(code).status, ...(path !== undefined && { path: cut(path) }) };
+  const data = { ...shape.data, code, httpStatus: status, ...(path !== undefined && { path: cut(path) }) };
   return { ...shape, code: TRPC_ERROR_CODES_BY_KEY[code], data };
 }
 

@@ -18,6 +18,8 @@ export interface BackupExchange {
   readonly res: ServerResponse;
   readonly connection: Connection;
   readonly timings: Pick<Timings, 'stallMs' | 'backupMs'>;
+  /** Told of the bytes of the copy, once it is made. */
+  readonly onCopied: (bytes: number) => void;
 }
 
 /**
@@ -25,7 +27,7 @@ export interface BackupExchange {
  *
  * @throws {CourierError} what `EventLog.copy` throws; what the connection was ended with.
  */
-export async function sendCopy(log: EventLog, { req, res, connection, timings }: BackupExchange): Promise<number> {
+export async function sendCopy(log: EventLog, { req, res, connection, timings, onCopied }: BackupExchange): Promise<number> {
   const overdue = new AbortController();
   const timer = setTimeout(() => overdue.abort(OVERDUE), timings.backupMs);
   // A request has no timer of its own, as it is over soon.
@@ -36,6 +38,7 @@ export async function sendCopy(log: EventLog, { req, res, connection, timings }:
     req.socket.setTimeout(0);
     await using copy = await log.copy(signal).finally(() => req.socket.setTimeout(timings.stallMs));
     connection.assertOpen();
+    onCopied(copy.bytes);
     res.writeHead(200, {
       'content-type': 'application/vnd.sqlite3',
       'content-length': copy.bytes,

@@ -86,6 +86,14 @@ export function etagOf(content: string | Buffer): string {
   return `"${createHash('sha256').update(content).digest('base64url')}"`;
 }
 
+/** Why the gateway serves no dashboard, or an old one; undefined where it serves the present one. */
+export function problemOfBuild(folder?: string): string | undefined {
+  const build = readBuild(folder);
+  if (typeof build === 'string') return build;
+  if (folder !== undefined || !isStale()) return undefined;
+  return 'the dashboard is older than what it is made of: run `npm run build:dashboard`, and start the gateway again';
+}
+
 /** Whether something that the dashboard is made of was changed after it was built. */
 export function isStale(root: string = ROOT): boolean {
   const built = statSync(join(root, BUILT, 'index.html'), { throwIfNoEntry: false });

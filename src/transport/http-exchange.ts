@@ -5,6 +5,7 @@ import { newId } from '../connections/ids.ts';
 import { meaningOf } from '../contract/codes.ts';
 import { parseTraceparent } from '../contract/traceparent.ts';
 import { CourierError, cut } from '../errors.ts';
+import { UPGRADE_TO } from './handshake.ts';
 
 /** Bytes of a request's body, at most: the data's bound and room for the envelope. */
 const MAX_BODY_BYTES = 128 * 1024;
@@ -15,11 +16,6 @@ const MAX_PASSED_OVER_BYTES = 1024 * 1024;
 export function requestIdOf(req: IncomingMessage): string {
   const given = req.headers['x-request-id'];
   return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : newId();
-}
-
-/** The path of a request, as the client wrote it. */
-export function pathOf({ url = '' }: IncomingMessage): string {
-  return url.split('?', 1)[0] as string;
 }
 
 /** Refuses a request of HTTP/1.1 that does not say to which host it goes. @throws {CourierError} BAD_REQUEST */
@@ -140,16 +136,18 @@ export function retryAfter(ms: number | undefined): { readonly 'retry-after'?: s
 }
 
 /** What an error means: a problem document. */
-function problemOf({ code, message, issues, retryAfterMs, channel }: CourierError, requestId: string, status = meaningOf(code).status) {
+function problemOf({ code, message, issues, retryAfterMs, channel, status = meaningOf(code).status }: CourierError, requestId: string) {
   const { title } = meaningOf(code);
+  const body = JSON.stringify({ type: 'about:blank', title, status, code, detail: message, request_id: requestId, issues, channel });
   const headers = {
     'content-type': 'application/problem+json; charset=utf-8',
+    'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
+    ...(status === 426 && UPGRADE_TO),
     ...(status === 401 && { 'www-authenticate': 'Bearer' }),
     ...retryAfter(retryAfterMs),
   };
-  const body = JSON.stringify({ type: 'about:blank', title, status, code, detail: message, request_id: requestId, issues, channel });
   return { status, headers, body };
 }
 
@@ -157,17 +155,17 @@ interface SocketRefusal {
   readonly requestId: string;
   /** The hash of the gateway's contract. */
   readonly contract: string;
-  /** In place of that of the error's code. */
-  readonly status?: number;
+  /** Beside those that each refusal has. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** Answers with what an error means where there is no response to send it with, and waits for nothing that comes after it. */
 export function refuseSocket(socket: Socket, error: CourierError, refusal: SocketRefusal): void {
-  const { status, headers, body } = problemOf(error, refusal.requestId, refusal.status);
+  const { status, headers, body } = problemOf(error, refusal.requestId);
   const lines = Object.entries({
     connection: 'close',
     ...headers,
-    'content-length': Buffer.byteLength(body),
+    ...refusal.headers,
     'x-courier-contract': refusal.contract,
     'x-request-id': refusal.requestId,
   }).map(([name, value]) => `${name}: ${value}`);

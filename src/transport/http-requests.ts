@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 import type { Connection } from '../connections/connection.ts';
 import type { Connections } from '../connections/connections.ts';
 import { DRAINING, type Ending, endingOf, type Wire } from '../connections/wire.ts';
-import { tellable } from '../errors.ts';
+import { type CourierError, tellable } from '../errors.ts';
 import type { Failures } from '../observe/failures.ts';
 import type { RequestTarget } from './request-target.ts';
 
@@ -24,14 +24,23 @@ export interface RoutedExchange extends Exchange {
   readonly connection: Connection;
 }
 
+/** The requests of one socket. */
+interface Pipelined {
+  /** Those that have yet to be answered, and what to do when each of them is over. */
+  readonly unanswered: Map<ServerResponse, (() => void)[]>;
+  /** The one that came last: only of it a part may be missing. */
+  last: Exchange;
+  /** What ends the socket, or takes it over, once all of them are answered; nothing more is read of it then. */
+  end?: () => void;
+}
+
 /** Requests of one socket that have yet to be answered, at most. Clients that do not wait for answers are rare, and send few. */
 const MAX_PIPELINED_REQUESTS = 16;
 
 export class HttpRequests {
   readonly #connections: Connections;
   readonly #failures: Failures;
-  /** For each socket the requests that have yet to be answered, and what to do when each of them is over. */
-  readonly #underWay = new WeakMap<Socket, Map<ServerResponse, (() => void)[]>>();
+  readonly #pipelined = new WeakMap<Socket, Pipelined>();
   readonly #connectionOf = new WeakMap<ServerResponse, Connection>();
 
   constructor(connections: Connections, failures: Failures) {
@@ -40,15 +49,17 @@ export class HttpRequests {
   }
 
   /** Counts a request, and cuts a socket with too many off. Returns whether the request is to be answered. */
-  enter({ req, res }: Exchange): boolean {
-    const { socket } = req;
+  enter(exchange: Exchange): boolean {
+    const { res } = exchange;
+    const { socket } = exchange.req;
     if (socket.destroyed) return false;
-    const own = this.#underWay.get(socket) ?? this.#watch(socket);
-    if (own.size >= MAX_PIPELINED_REQUESTS) {
+    const own = this.#pipelined.get(socket) ?? this.#watch(exchange);
+    if (own.unanswered.size >= MAX_PIPELINED_REQUESTS) {
       socket.destroy();
       return false;
     }
-    own.set(res, []);
+    own.unanswered.set(res, []);
+    own.last = exchange;
     res.once('close', () => this.#over(socket, res));
     return true;
   }
@@ -58,9 +69,38 @@ export class HttpRequests {
     return this.#connectionOf.get(res);
   }
 
-  /** Whether an answer has begun on the socket, and has yet to end. */
-  isAnswering(socket: Socket): boolean {
-    return [...(this.#underWay.get(socket)?.keys() ?? [])].some(({ headersSent }) => headersSent);
+  /** Whether something waits to end the socket, or to take it over. */
+  isLast(socket: Socket): boolean {
+    return this.#pipelined.get(socket)?.end !== undefined;
+  }
+
+  /**
+   * Calls `end` once every request of the socket is answered, at once where none waits: nothing else may write to it before. Cuts the
+   * socket off instead where an answer streams, which may go on for ever.
+   */
+  afterAnswers(socket: Socket, end: () => void): void {
+    const own = this.#pipelined.get(socket);
+    if (own === undefined || own.unanswered.size === 0) end();
+    else if ([...own.unanswered.keys()].some((res) => this.#isStream(res))) socket.destroy();
+    else own.end = end;
+  }
+
+  /** Ends the request of which a part is missing, unless it is answered. Returns whether there is one. */
+  interrupt(socket: Socket, error: CourierError): boolean {
+    const last = this.#pipelined.get(socket)?.last;
+    if (last === undefined || last.req.complete) return false;
+    this.#connectionOf.get(last.res)?.end(endingOf(error));
+    return true;
+  }
+
+  /** Whether a request waits for its rest. */
+  isReading(socket: Socket): boolean {
+    const last = this.#pipelined.get(socket)?.last;
+    return last !== undefined && !last.req.complete && !last.res.writableEnded;
+  }
+
+  #isStream(res: ServerResponse): boolean {
+    return this.#connectionOf.get(res)?.transport === 'sse' || (res.headersSent && !res.writableEnded);
   }
 
   /** Makes a connection that lasts for its request. */
@@ -93,34 +133,39 @@ export class HttpRequests {
     }
   }
 
-  #watch(socket: Socket): Map<ServerResponse, (() => void)[]> {
-    const own = new Map<ServerResponse, (() => void)[]>();
-    this.#underWay.set(socket, own);
+  #watch(exchange: Exchange): Pipelined {
+    const { socket } = exchange.req;
+    const own: Pipelined = { unanswered: new Map(), last: exchange };
+    this.#pipelined.set(socket, own);
     // An answer that waits for others hears nothing of the end of its socket.
     socket.once('close', () => {
-      for (const res of own.keys()) this.#over(socket, res);
+      for (const res of own.unanswered.keys()) this.#over(socket, res);
     });
     return own;
   }
 
   /** Calls `then` once: when the answer or the client has gone. */
   #whenOver(socket: Socket, res: ServerResponse, then: () => void): void {
-    const own = this.#underWay.get(socket)?.get(res);
-    if (own === undefined) then();
-    else own.push(then);
+    const waiting = this.#pipelined.get(socket)?.unanswered.get(res);
+    if (waiting === undefined) then();
+    else waiting.push(then);
   }
 
   #over(socket: Socket, res: ServerResponse): void {
-    const own = this.#underWay.get(socket);
-    const waiting = own?.get(res) ?? [];
-    own?.delete(res);
+    const own = this.#pipelined.get(socket);
+    if (own === undefined) return;
+    const waiting = own.unanswered.get(res) ?? [];
+    own.unanswered.delete(res);
     for (const then of waiting) then();
+    // The client, or an answer that was the last, may have ended the socket.
+    if (own.unanswered.size === 0 && socket.writable) own.end?.();
   }
 }
 
 /** A wire on which the client says nothing after its request: its silence shows nothing. */
 export abstract class OneWayWire implements Wire {
   readonly answersPings = false;
+  readonly hasCloseFrames = false;
   readonly isRead = true;
   readonly bytesRead = 0;
 

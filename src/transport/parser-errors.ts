@@ -1,10 +1,14 @@
-/** Answers what Node's HTTP parser refuses before there is a request: with a problem document, and the end of the connection. */
+/**
+ * Answers what Node's HTTP parser refuses: with a problem document, and the end of the connection. Where it refuses the body of a
+ * request, it is that request which is refused; else the refusal comes behind the answers to the requests before it.
+ */
 import type { Socket } from 'node:net';
 import { newId } from '../connections/ids.ts';
 import { type ErrorCode, meaningOf } from '../contract/codes.ts';
 import { CourierError } from '../errors.ts';
 import type { Failures } from '../observe/failures.ts';
 import { refuseSocket } from './http-exchange.ts';
+import type { HttpRequests } from './http-requests.ts';
 
 interface Refusal {
   readonly code: ErrorCode;
@@ -49,15 +53,12 @@ export interface ParserErrorsDeps {
   readonly failures: Failures;
   /** The hash of the gateway's contract. */
   readonly contract: string;
+  readonly requests: HttpRequests;
 }
 
-/** @param isAnswering an answer has begun on the socket, and this one would be taken for its rest. */
-export function answerParserError(
-  { failures, contract }: ParserErrorsDeps,
-  error: ParserError,
-  socket: Socket,
-  isAnswering: boolean,
-): void {
+export function answerParserError({ failures, contract, requests }: ParserErrorsDeps, error: ParserError, socket: Socket): void {
+  // The parser goes on refusing whatever else comes.
+  if (requests.isLast(socket)) return;
   // Browsers open connections ahead of requests, and load balancers try whether one can be opened.
   const isUnused = error.code === TIMEOUT && socket.bytesRead === 0;
   if (isUnused || !socket.writable || GONE.has(error.code)) {
@@ -65,14 +66,17 @@ export function answerParserError(
     return;
   }
   const { code, detail, status = meaningOf(code).status } = REFUSALS[error.code ?? ''] ?? malformed(error);
-  const refusal = new CourierError(code, detail);
+  const refusal = new CourierError(code, detail, { status });
+  if (requests.interrupt(socket, refusal)) {
+    requests.afterAnswers(socket, () => socket.destroySoon());
+    return;
+  }
   const requestId = newId();
   // There are no headers to tell a proxy from its clients.
   const refused = { address: socket.remoteAddress ?? 'unknown' };
   // A client that leaves in the middle of a request ends it like this.
-  if (error.code !== CUT_OFF) failures.answer('http', refusal, { request_id: requestId, status }, refused);
-  if (isAnswering) socket.destroy();
-  else refuseSocket(socket, refusal, { requestId, contract, status });
+  if (error.code !== CUT_OFF) failures.answer('http', refusal, { request_id: requestId }, refused);
+  requests.afterAnswers(socket, () => refuseSocket(socket, refusal, { requestId, contract }));
 }
 
 function malformed({ reason }: ParserError): Refusal {

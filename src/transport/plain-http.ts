@@ -19,6 +19,7 @@ import { authorise, publish } from '../publish.ts';
 import { contractHash, VERSION } from '../version.ts';
 import { sendCopy } from './backup.ts';
 import { credentialsOf, identityOf } from './caller.ts';
+import { UPGRADE_REQUIRED } from './handshake.ts';
 import { headerOf, readJson, requireMethod, sendJson, traceparentFrom } from './http-exchange.ts';
 import type { RoutedExchange } from './http-requests.ts';
 import { readableChannelList, typesInAddress } from './plain-address.ts';
@@ -48,10 +49,13 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
   metrics: { GET: handleMetrics },
   'contract.json': { GET: handleContract },
   'asyncapi.json': { GET: handleAsyncApi },
+  ws: { GET: refuseWithoutUpgrade },
+  trpc: { GET: refuseWithoutUpgrade },
+  '': { GET: handleRoot },
 };
 
 /** Those whose path may have a second segment: a channel, or a list of them. */
-const TAKE_CHANNELS: ReadonlySet<string> = new Set(['publish', 'events']);
+const TAKE_CHANNELS: ReadonlySet<string> = new Set(['publish', 'events', 'ws']);
 
 /** Answers one request. @throws {CourierError} for everything that is to be answered with a problem document. */
 export async function handlePlainHttp(deps: PlainHttpDeps, exchange: RoutedExchange): Promise<void> {
@@ -181,6 +185,18 @@ function handleLiveness(_deps: PlainHttpDeps, exchange: RoutedExchange): Promise
   return Promise.resolve();
 }
 
+function refuseWithoutUpgrade(): Promise<never> {
+  return Promise.reject(UPGRADE_REQUIRED);
+}
+
+/** Leads people to the dashboard, and tells programs what there is. */
+async function handleRoot(_deps: PlainHttpDeps, { req, res, target }: RoutedExchange): Promise<void> {
+  const isBrowser = target.path === '/' && headerOf(req, 'accept')?.includes('text/html');
+  // Relative, so that it holds behind a proxy that puts a path in front.
+  if (isBrowser) res.writeHead(302, { location: 'admin/', 'cache-control': 'no-store' }).end();
+  else throw new CourierError('NOT_FOUND', 'there is nothing at this path: /admin/ has the dashboard, /asyncapi.json what can be called');
+}
+
 async function handleStats(deps: PlainHttpDeps, exchange: RoutedExchange): Promise<void> {
   const principal = await caller(exchange, 'query');
   if (principal.role === 'user') throw new CourierError('FORBIDDEN', 'statistics are for services and admins');
@@ -194,7 +210,7 @@ async function handleBackup({ pipeline, logger, timings }: PlainHttpDeps, exchan
   if (role !== 'admin') throw new CourierError('FORBIDDEN', 'backups are for admins');
   const about = { user_id: sub, request_id: exchange.requestId };
   const ofLog = logger.named('log');
-  ofLog.info('a backup is being made', about);
-  const bytes = await sendCopy(pipeline.log, { ...exchange, timings });
+  const onCopied = (bytes: number) => ofLog.info('a backup was made, and is being sent', { ...about, bytes });
+  const bytes = await sendCopy(pipeline.log, { ...exchange, timings, onCopied });
   ofLog.info('a backup was sent', { ...about, bytes });
 }

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net';
 import type { AnyTRPCRouter } from '@trpc/server';
 import type { Connections } from '../connections/connections.ts';
+import { pathOf } from '../connections/request-path.ts';
 import { DRAINING, FULL } from '../connections/wire.ts';
 import { CourierError } from '../errors.ts';
 import type { Failures } from '../observe/failures.ts';
@@ -12,7 +13,8 @@ import { isSubscription } from '../router/index.ts';
 import { contractHash } from '../version.ts';
 import { answerPreflight, letPagesRead, markData } from './browser-headers.ts';
 import { type Dashboard, isOfDashboard, openDashboard } from './dashboard.ts';
-import { pathOf, requestIdOf, requireHost, sendProblem } from './http-exchange.ts';
+import { isWebSocketUpgrade } from './handshake.ts';
+import { refuseSocket, requestIdOf, requireHost, sendProblem } from './http-exchange.ts';
 import { type Exchange, HttpRequests } from './http-requests.ts';
 import { answerParserError } from './parser-errors.ts';
 import { handlePlainHttp, type PlainHttpDeps } from './plain-http.ts';
@@ -35,13 +37,16 @@ export interface ServerDeps extends PlainHttpDeps {
 }
 
 /**
- * How long a client may take to send a request, in ms, and how often the gateway looks. It keeps connections longer than
- * proxies do (nginx: 60 s): one that the gateway closes may have a proxy's next request on its way.
+ * How long the gateway keeps a connection without a request, in ms: longer than proxies do (nginx: 60 s), as one that the gateway
+ * closes may have a proxy's next request on its way.
  */
-const TIMEOUTS = { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 2000, keepAliveTimeout: 75_000 };
+const KEEP_ALIVE_MS = 75_000;
+/** Looks at what is late, within the time for a head. */
+const LATE_LOOKS = 5;
 /** Connections that may wait to be taken, where the system lets so many: as all clients come back at once after a restart. */
 const BACKLOG = 4096;
 const TRPC_PREFIX = '/trpc/';
+const NO_TUNNEL = new CourierError('METHOD_NOT_SUPPORTED', 'this is no proxy: use GET or POST, with a path');
 
 export interface Listener {
   /** With the base path. */
@@ -85,25 +90,36 @@ class HttpServer {
   constructor(deps: ServerDeps) {
     this.#deps = deps;
     this.#contract = contractHash(deps.pipeline.contract);
-    const { stallMs } = deps.timings;
-    const upgrades = new Upgrades({ ...deps, stallMs, refusalOf: (socket) => this.#refusalOf(socket) });
-    this.#requests = new HttpRequests(deps.connections, deps.failures);
+    const { stallMs, headMs, requestMs } = deps.timings;
+    const requests = new HttpRequests(deps.connections, deps.failures);
+    const upgrades = new Upgrades({ ...deps, stallMs, requests, refusalOf: (socket) => this.#refusalOf(socket) });
+    this.#requests = requests;
     this.#dashboard = openDashboard(deps.dashboardFolder);
     const onRequest = (req: IncomingMessage, res: ServerResponse) => void this.#answer({ req, res, requestId: requestIdOf(req) });
     this.server = createServer(
-      // The gateway itself refuses a request without a host, with an answer that says so.
-      { ...TIMEOUTS, shouldUpgradeCallback: isWebSocketUpgrade, requireHostHeader: false },
+      {
+        headersTimeout: headMs,
+        requestTimeout: requestMs,
+        connectionsCheckingInterval: headMs / LATE_LOOKS,
+        keepAliveTimeout: KEEP_ALIVE_MS,
+        shouldUpgradeCallback: isWebSocketUpgrade,
+        // The gateway itself refuses a request without a host, with an answer that says so.
+        requireHostHeader: false,
+      },
       onRequest,
     );
     // For clients that do not read their answers. The gateway's own part of a request takes less than that.
     this.server.timeout = stallMs;
+    this.server.on('timeout', (socket) => {
+      // A client that does not send its request is told so.
+      if (!requests.isReading(socket)) socket.destroy();
+    });
     // An expectation that the gateway does not know is passed over (RFC 9110, section 10.1.1), and not refused without a word.
     this.server.on('checkExpectation', onRequest);
     this.server.on('connection', (socket) => deps.room.enter(socket));
-    const told = { failures: deps.failures, contract: this.#contract };
-    this.server.on('clientError', (error, socket) => {
-      answerParserError(told, error, socket as Socket, this.#requests.isAnswering(socket as Socket));
-    });
+    const told = { failures: deps.failures, contract: this.#contract, requests };
+    this.server.on('clientError', (error, socket) => answerParserError(told, error, socket as Socket));
+    this.server.on('connect', (req, socket) => this.#refuseTunnel(req, socket as Socket));
     this.server.on('upgrade', (req, socket, head) => upgrades.take(req, socket as Socket, head));
   }
 
@@ -144,6 +160,17 @@ class HttpServer {
     } catch (error) {
       sendProblem(req, res, this.#tell('http', error, exchange), requestId);
     }
+  }
+
+  /** Node.js takes the connection of a CONNECT out of its hands. */
+  #refuseTunnel(req: IncomingMessage, socket: Socket): void {
+    socket.on('error', () => socket.destroy());
+    const requestId = requestIdOf(req);
+    const refused = { address: this.#deps.connections.addressOf(req) };
+    const refusal = this.#deps.failures.answer('http', NO_TUNNEL, { request_id: requestId, method: req.method }, refused);
+    this.#requests.afterAnswers(socket, () => {
+      refuseSocket(socket, refusal, { requestId, contract: this.#contract, headers: { allow: 'GET, POST' } });
+    });
   }
 
   /** Why nothing that comes over the socket is taken, but health checks; undefined where it is. */
@@ -187,8 +214,9 @@ class HttpServer {
   #tell(surface: 'http' | 'trpc', error: unknown, { req, res, requestId }: Exchange): CourierError {
     const { failures, connections } = this.#deps;
     const { sub, isToldByItsEnd = false } = this.#requests.connectionOf(res) ?? {};
-    // The rest of a request may be refused by the parser before its beginning is.
-    const isTold = isToldByItsEnd || !req.socket.writable;
+    // A client may leave in the middle of its request.
+    const hasLeft = !req.socket.writable || (!req.complete && req.socket.readableEnded);
+    const isTold = isToldByItsEnd || hasLeft;
     const refused: Refused = { address: connections.addressOf(req), sub, origin: req.headers.origin, isToldByItsEnd: isTold };
     return failures.answer(surface, error, { request_id: requestId, method: req.method, path: pathOf(req) }, refused);
   }
@@ -198,10 +226,4 @@ class HttpServer {
 function isStream(router: AnyTRPCRouter, { method }: IncomingMessage, { path }: RequestTarget): boolean {
   if (path.startsWith(SSE_PREFIX)) return true;
   return method === 'GET' && path.startsWith(TRPC_PREFIX) && isSubscription(router, decodeSegment(path.slice(TRPC_PREFIX.length)));
-}
-
-/** Other upgrades are offers, which a server may pass over; a WebSocket's has no body. */
-function isWebSocketUpgrade({ headers }: IncomingMessage): boolean {
-  const { upgrade, 'content-length': length = '0', 'transfer-encoding': coding } = headers;
-  return upgrade?.toLowerCase() === 'websocket' && length === '0' && coding === undefined;
 }

@@ -5,6 +5,7 @@
 import { readdirSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import type { Logger } from '../observe/logger.ts';
+import { Outage } from '../observe/outage.ts';
 
 /** Descriptors for everything else than sockets of clients, beside those that are open when it begins. */
 const RESERVED_DESCRIPTORS = 48;
@@ -19,17 +20,18 @@ export class SocketRoom {
   readonly #inside = new Set<Socket>();
   /** Oldest first. */
   readonly #spare = new Set<Socket>();
-  #isFull = false;
+  readonly #outage: Outage;
 
   /** @param descriptors that the process may have open; as the system says when absent. */
   constructor(logger: Logger, descriptors = maxDescriptors()) {
     this.#logger = logger;
+    this.#outage = new Outage({ logger, goesOn: 'still running out of descriptors', over: 'descriptors are free again' });
     this.#most = Math.max(MAX_SPARE_SOCKETS, descriptors - openDescriptors() - RESERVED_DESCRIPTORS - MAX_SPARE_SOCKETS);
   }
 
   /** Why there is no room for more clients; undefined while there is. */
   get problem(): string | undefined {
-    if (!this.#isFull) return undefined;
+    if (!this.#outage.isOn) return undefined;
     return `there are descriptors for ${this.#most} sockets, and all are taken: raise the limit of open files (ulimit -n, LimitNOFILE), or add instances`;
   }
 
@@ -39,7 +41,7 @@ export class SocketRoom {
     set.add(socket);
     socket.once('close', () => this.#leave(socket, set));
     if (set !== this.#spare) return;
-    this.#tell();
+    if (this.#outage.meet()) this.#logger.warn('running out of descriptors', { action: this.problem });
     if (this.#spare.size <= MAX_SPARE_SOCKETS) return;
     const [oldest] = this.#spare;
     oldest?.destroy();
@@ -52,13 +54,7 @@ export class SocketRoom {
 
   #leave(socket: Socket, set: Set<Socket>): void {
     set.delete(socket);
-    if (this.#inside.size <= this.#most * (1 - FREE_AGAIN)) this.#isFull = false;
-  }
-
-  #tell(): void {
-    if (this.#isFull) return;
-    this.#isFull = true;
-    this.#logger.warn('running out of descriptors', { action: this.problem });
+    if (this.#inside.size <= this.#most * (1 - FREE_AGAIN)) this.#outage.end();
   }
 }
 

@@ -9,14 +9,16 @@ import { WebSocketServer } from 'ws';
 import type { Credentials } from '../auth/tokens.ts';
 import type { Connection } from '../connections/connection.ts';
 import type { Connections } from '../connections/connections.ts';
+import { pathOf } from '../connections/request-path.ts';
 import { CLOSING_MS, type Ending, endingOf, FULL, TOO_MANY_WAIT } from '../connections/wire.ts';
 import type { Transport } from '../contract/admin.ts';
 import { meaningOf } from '../contract/codes.ts';
 import { CourierError, tellable } from '../errors.ts';
 import { contractHash } from '../version.ts';
 import { credentialsOf, identityOf, tokenIn } from './caller.ts';
-import { pathOf, refuseSocket, requestIdOf, requireHost } from './http-exchange.ts';
-import { OneWayWire } from './http-requests.ts';
+import { requireHandshake } from './handshake.ts';
+import { refuseSocket, requestIdOf, requireHost } from './http-exchange.ts';
+import { type HttpRequests, OneWayWire } from './http-requests.ts';
 import { type PlainWebSocketDeps, servePlainWebSocket } from './plain-websocket.ts';
 import { type RequestTarget, requestTarget } from './request-target.ts';
 import { type TrpcEndpoint, trpcEndpoint } from './trpc-endpoint.ts';
@@ -34,6 +36,7 @@ const CLOSING = { closeTimeout: CLOSING_MS };
 export interface UpgradesDeps extends TrpcDeps, Omit<PlainWebSocketDeps, 'onSocketError'> {
   readonly connections: Connections;
   readonly basePath: string;
+  readonly requests: HttpRequests;
   /** Why the gateway takes nothing new of this socket; undefined where it does. */
   readonly refusalOf: (socket: Socket) => CourierError | undefined;
 }
@@ -86,16 +89,18 @@ export class Upgrades {
     this.#server.on('headers', (headers) => headers.push(`X-Courier-Contract: ${this.#contract}`));
   }
 
-  /** Takes one upgrade. */
+  /** Takes one upgrade, in its turn: the requests before it on its socket are answered first. */
   take(req: IncomingMessage, socket: Socket, head: Buffer): void {
-    this.#take(req, socket, head).catch((error: unknown) => {
-      this.#deps.failures.report('websocket', 'an upgrade failed', error);
-      socket.destroy();
+    socket.on('error', destroy);
+    this.#deps.requests.afterAnswers(socket, () => {
+      this.#take(req, socket, head).catch((error: unknown) => {
+        this.#deps.failures.report('websocket', 'an upgrade failed', error);
+        socket.destroy();
+      });
     });
   }
 
   async #take(req: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
-    socket.on('error', destroy);
     const requestId = requestIdOf(req);
     const refuse = (error: CourierError) => refuseSocket(socket, error, { requestId, contract: this.#contract });
     let route: Route;
@@ -150,6 +155,10 @@ export class Upgrades {
     requireHost(req);
     if (!this.#deps.connections.allowsOrigin(req)) throw new CourierError('FORBIDDEN', 'pages of this origin may not use the gateway');
     const target = requestTarget(req.url ?? '', this.#deps.basePath);
+    if (target.path !== '/trpc' && !target.path.startsWith('/ws/')) {
+      throw new CourierError('NOT_FOUND', 'there is no WebSocket at this path');
+    }
+    requireHandshake(req);
     if (target.path === '/trpc') {
       const announced = new URLSearchParams(target.search).get('connectionParams') === '1';
       return {
@@ -159,7 +168,6 @@ export class Upgrades {
         serve: (connection, upgraded, opened) => void new TrpcWire(this.#trpc, connection, upgraded, { req, announced, opened }),
       };
     }
-    if (!target.path.startsWith('/ws/')) throw new CourierError('NOT_FOUND', 'there is no WebSocket at this path');
     return {
       transport: 'plain',
       target,

@@ -29,6 +29,7 @@ const MAX_REFUSED_BYTES = 64 * 1024;
 /** One WebSocket of a connection. Its messages go to `onMessage`. */
 export abstract class WebSocketWire implements Wire {
   readonly answersPings = true;
+  readonly hasCloseFrames = true;
   readonly connection: Connection;
   protected readonly ws: WebSocket;
   protected readonly socket: Socket;

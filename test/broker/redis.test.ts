@@ -127,3 +127,14 @@ test('whoever waits for a server that does not answer can be told not to', async
   const opening = RedisConnection.open(server.url, 'x', undefined, AbortSignal.abort(reason));
   await expect(opening).rejects.toBe(reason);
 });
+
+test('whoever subscribes at a server that does not answer can be told not to', async () => {
+  await using server = await startRedis();
+  await using redis = await RedisConnection.open(server.url, 'x');
+  server.signal('SIGSTOP');
+  const enough = new AbortController();
+  const subscribing = redis.subscribe('channel', () => undefined, enough.signal);
+  const reason = new Error('enough');
+  enough.abort(reason);
+  await expect(subscribing).rejects.toBe(reason);
+});

@@ -14,7 +14,7 @@ const progress = (bars_processed: number): EventDraft => ({
 });
 
 /** A publisher whose gateway nobody has started, and what it tells. */
-function away(options: { maxQueued: number; whenFull?: 'drop-oldest' | 'drop-newest' }) {
+function away(options: { maxQueued: number; maxQueuedBytes?: number; whenFull?: 'drop-oldest' | 'drop-newest' }) {
   const client = new CourierClient({ url: 'http://127.0.0.1:9', token: 't', retry: QUICK, timeoutMs: 20 });
   const lost: { code: string; bars: unknown }[] = [];
   const publisher = new BackgroundPublisher(client, {
@@ -78,6 +78,32 @@ test('while the gateway is away the oldest events are dropped beyond the bound, 
   expect(lost.map(({ bars }) => bars)).toEqual([3, 4, 5]);
   await publisher.close({ timeoutMs: 1 });
   await client.close();
+});
+
+test('events wait up to a size together, and one that is larger by itself is dropped alone', async () => {
+  const large = (bars_processed: number, size: number): EventDraft => ({
+    type: 'backtest.progress',
+    channel: 'backtest.b1',
+    data: { backtest_id: '€'.repeat(size / 3), progress: 0, bars_processed },
+  });
+  for (const [whenFull, dropped] of [
+    ['drop-oldest', [9, 0, 1, 2]],
+    ['drop-newest', [9, 3, 4, 5]],
+  ] as const) {
+    const { client, lost, publisher } = away({ maxQueued: 100, maxQueuedBytes: 10_000, whenFull });
+    for (const bar of [0, 1, 2]) publisher.submit(large(bar, 3000));
+    publisher.submit(large(9, 12_000));
+    for (const bar of [3, 4, 5]) publisher.submit(large(bar, 3000));
+    expect(lost).toEqual(dropped.map((bars) => ({ code: 'QUEUE_FULL', bars })));
+    // Small ones have room beside the large ones.
+    publisher.submit(progress(6));
+    expect(publisher.counts).toEqual({ published: 0, dropped: 4, refused: 0, pending: 4 });
+    // One large event takes the place of as many as it needs.
+    publisher.submit(large(7, 6000));
+    expect(lost.slice(4).map(({ bars }) => bars)).toEqual(whenFull === 'drop-oldest' ? [3, 4] : [7]);
+    await publisher.close({ timeoutMs: 0 });
+    await client.close();
+  }
 });
 
 test('what waited for the gateway is published once it is there', async () => {
@@ -270,14 +296,16 @@ test('an event is stored as it was when it was submitted', async () => {
   const data = { strategy_id: 's1', parameters: { deep: { list: [1] } } };
   const event = { type: 'strategy.generation.started', channel: 'strategy.s1', data, metadata: { timestamp, user_id: 'ada' } };
   publisher.submit(event as EventDraft);
+  publisher.submit({ ...event, metadata: { timestamp: '2026-01-02T03:04:05.678Z' } } as EventDraft);
   data.parameters.deep.list.push(2);
   timestamp.setTime(0);
   event.metadata.user_id = 'eve';
   event.channel = 'strategy.s2';
   expect(await publisher.flush()).toBe(true);
-  const [stored] = (await client.history('strategy.*')).events;
+  const [stored, second] = (await client.history('strategy.*')).events;
   expect(stored).toMatchObject({ channel: 'strategy.s1', data: { parameters: { deep: { list: [1] } } } });
   expect(stored?.metadata).toMatchObject({ timestamp: new Date('2026-01-02T03:04:05.678Z'), user_id: 'ada' });
+  expect(second?.metadata.timestamp).toEqual(stored?.metadata.timestamp);
 });
 
 test('what is no event is refused at once, and never thrown', async () => {

@@ -437,7 +437,7 @@ test('wrong options are refused at once, by name', () => {
     expect(() => new CourierClient(options as ConstructorParameters<typeof CourierClient>[0])).toThrow(
       expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringMatching(message) }),
     );
-  refused({ url: 'not an address', token: 't' }, /^url: "not an address"/);
+  refused({ url: 'not an address', token: 't' }, /^url: must be an address such as/);
   refused({ url: 'ftp://host', token: 't' }, /^url: .*http/);
   refused({ url: 'http://host' }, /^token:/);
 });
@@ -526,7 +526,7 @@ test('a token function that never answers counts as failed, and the client close
   const retried = Promise.withResolvers<CourierError>();
   const token = () => new Promise<string>(() => undefined);
   await using client = new CourierClient({ url: 'http://127.0.0.1:1', token, retry: QUICK, timeoutMs: 20, onRetry: retried.resolve });
-  expect(await failure(client.connect({ timeoutMs: 10 }))).toMatchObject({ code: 'UNREACHABLE' });
+  expect(await failure(client.connect({ timeoutMs: 10 }))).toMatchObject({ code: 'TOKEN_UNAVAILABLE' });
   expect(await retried.promise).toMatchObject({ code: 'TOKEN_UNAVAILABLE', message: expect.stringContaining('no answer within 20 ms') });
 });
 

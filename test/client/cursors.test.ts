@@ -1,7 +1,7 @@
 /** The cursors of the TypeScript client: they fail when they are made, and lose no position. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
@@ -184,8 +184,34 @@ describe('a cursor in a file', () => {
     expect(await take(2)).toEqual(ids.slice(1));
   });
 
-  test('fails when it is made in a folder that takes no files', () => {
-    expect(refusal(() => fileCursor('/proc/self/position'))).toMatchObject(wrong('path'));
+  test('fails when it is made in a folder that takes no files, or that cannot be made', () => {
+    for (const path of ['/proc/self/position', '/proc/nope/x', '/proc/nope/deeper/x']) {
+      expect(refusal(() => fileCursor(path))).toMatchObject(wrong('path'));
+    }
+  });
+
+  test('writes no file that somebody has put in its way, and lets nobody else read its own', async () => {
+    const path = file('position');
+    const other = file('other');
+    writeFileSync(other, 'of somebody else');
+    symlinkSync(other, join(path, '..', '.position.tmp'));
+    await using cursor = fileCursor(path, { syncEveryMs: 0 });
+    await cursor.save('e1-1');
+    await cursor.save('e1-2');
+    expect(readFileSync(other, 'utf8')).toBe('of somebody else');
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(readdirSync(join(path, '..')).toSorted()).toEqual(['.position.tmp', 'position']);
+  });
+
+  test('removes what processes that were killed have left, and nothing else', () => {
+    const path = file('position');
+    const folder = join(path, '..');
+    const leftover = (cursor: string, letter: string) => `.${cursor}.${`${letter.repeat(8)}-0000-4000-8000-000000000000`}.tmp`;
+    const old = [leftover('position', 'a'), leftover('position', 'b'), leftover('other', 'a'), '.position.mine.tmp'];
+    for (const name of [...old, leftover('position', 'c')]) writeFileSync(join(folder, name), '');
+    for (const name of old) utimesSync(join(folder, name), 1, 1);
+    fileCursor(path);
+    expect(readdirSync(folder).toSorted()).toEqual([leftover('other', 'a'), leftover('position', 'c'), '.position.mine.tmp'].toSorted());
   });
 });
 

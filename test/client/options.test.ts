@@ -1,6 +1,8 @@
 /** Every option of the TypeScript client is checked when it is given, and named when it is wrong. */
+import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { BackgroundPublisher, CourierClient } from '../../client/src/index.ts';
+import { fileCursor } from '../../client/src/node.ts';
 import { progressOf } from '../helpers/samples.ts';
 import { gatewayThat } from './publishes.ts';
 
@@ -44,6 +46,7 @@ const OPTIONS: readonly [of: string, call: Call, option: string, wrong: readonly
   ['a client', make, 'onRetry', NO_FUNCTIONS],
   ['a client', make, 'contractHash', [5, {}]],
   ['a client', make, 'token', [undefined, null, 5, {}]],
+  ['a client', make, 'retry', [null, 5, 'often']],
   ['connect', connect, 'timeoutMs', NO_TIMES],
   ['connect', connect, 'signal', NO_SIGNALS],
   ['setToken', setToken, 'timeoutMs', NO_TIMES],
@@ -82,6 +85,7 @@ const OPTIONS: readonly [of: string, call: Call, option: string, wrong: readonly
   ['subscribe with a handler', handle, 'onError', NO_FUNCTIONS],
   ['subscribe with a handler', handle, 'signal', NO_SIGNALS],
   ['a background publisher', background, 'maxQueued', NO_COUNTS],
+  ['a background publisher', background, 'maxQueuedBytes', NO_COUNTS],
   ['a background publisher', background, 'whenFull', ['drop', 5, null]],
   ['a background publisher', background, 'onError', NO_FUNCTIONS],
   ['flush', flush, 'timeoutMs', NO_TIMES],
@@ -114,6 +118,37 @@ test.each(['minDelayMs', 'maxDelayMs', 'busyDelayMs'])('a client refuses a wrong
   }
 });
 
+const MISSPELT: readonly [of: string, call: Call, option: string, meant: string][] = [
+  ['a client', make, 'timeout', 'timeoutMs'],
+  ['a client', make, 'onGapp', 'onGap'],
+  ['a client', make, 'tokens', 'token'],
+  ['connect', connect, 'timeoutms', 'timeoutMs'],
+  ['setToken', setToken, 'Signal', 'signal'],
+  ['close', close, 'timeout', 'timeoutMs'],
+  ['publish', publish, 'idempotency_key', 'idempotencyKey'],
+  ['publish', publish, 'correlation_id', 'correlationId'],
+  ['publishBatch', publishBatch, 'idempotencyKey', 'timeoutMs'],
+  ['history', history, 'pageLimit', 'limit'],
+  ['iterateHistory', iterate, 'pagesize', 'pageSize'],
+  ['subscribe', subscribe, 'onGapp', 'onGap'],
+  ['subscribe', subscribe, 'last_event_id', 'lastEventId'],
+  ['subscribe with a handler', handle, 'onErr', 'onError'],
+  ['a background publisher', background, 'maxQueue', 'maxQueued'],
+  ['flush', flush, 'timeout', 'timeoutMs'],
+  ['close of a background publisher', closeBackground, 'timeout', 'timeoutMs'],
+  ['a cursor in a file', (option) => fileCursor('position', option as never), 'syncEvery', 'syncEveryMs'],
+  ['retry', (retry) => make({ retry }), 'minDelay', 'minDelayMs'],
+];
+
+test.each(MISSPELT)('%s refuses %3$s, which is no option, and names %4$s', async (_of, call, option, meant) => {
+  expect(await refusal(() => call({ [option]: 5 }))).toMatchObject({
+    code: 'INVALID_ARGUMENT',
+    message: `${option}: there is no such option; the nearest is ${meant}`,
+  });
+  // What is undefined is absent.
+  await refusal(() => call({ [option]: undefined, [meant]: {} })).then((error) => expect(error).toMatchObject(named(meant)));
+});
+
 test('what is no object is no options', async () => {
   for (const call of [connect, setToken, close, publish, publishBatch, history, iterate, subscribe, handle, background, flush]) {
     for (const options of [5, null, 'text']) expect(await refusal(() => call(options as never))).toMatchObject(named('options'));
@@ -134,6 +169,15 @@ test('what is asked for must be named', async () => {
   expect(await refusal(() => new BackgroundPublisher({} as never))).toMatchObject(named('client'));
   expect(await refusal(() => new CourierClient(undefined as never))).toMatchObject(named('options'));
 });
+
+test.each(['http://user:secret@host', 'http://user:secret@ho st', 'http://host?token=secret', 'http://user:secret@host:port'])(
+  'a secret in the address %j is not told',
+  async (url) => {
+    const error = await refusal(() => make({ url }));
+    expect(error).toMatchObject(named('url'));
+    expect(inspect(error)).not.toContain('secret');
+  },
+);
 
 test.each([
   undefined,

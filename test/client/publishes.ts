@@ -23,8 +23,10 @@ interface Call {
 
 const IDENTITY = { sub: 'ada', role: 'admin', expires_at: new Date(), expires_in_ms: 3_600_000, contract: CONTRACT_HASH };
 
-/** @param verdict what becomes of a call: stored, refused with an error, or answered once the promise resolves. */
-export async function gatewayThat(verdict: (published: Published) => ScriptedError | undefined | Promise<undefined>) {
+/** What becomes of a call: stored, refused with an error, or answered once the promise resolves. */
+type Verdict = (published: Published, channels: readonly string[]) => ScriptedError | undefined | Promise<undefined>;
+
+export async function gatewayThat(verdict: Verdict) {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
   await once(server, 'listening');
   const calls: Published[] = [];
@@ -32,7 +34,8 @@ export async function gatewayThat(verdict: (published: Published) => ScriptedErr
   const publish = async (drafts: readonly Draft[]): Promise<ScriptedError | undefined> => {
     const published = drafts.map(({ data }) => data.bars_processed);
     calls.push(published);
-    const error = await verdict(published);
+    const channels = drafts.map(({ channel }) => channel);
+    const error = await verdict(published, channels);
     if (error === undefined) stored.push(...published);
     return error;
   };

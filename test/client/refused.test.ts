@@ -179,6 +179,19 @@ describe.each(ORDERS)('a gateway that %s', (order) => {
     expect(await received.promise).toBe('e1-0');
     subscription.unsubscribe();
   });
+
+  test('ends the subscriptions of the tRPC client of a client whose token is the only one', async () => {
+    await using gateway = await gatewayThat(order, new Set(['good']));
+    await using client = clientOf(gateway.url, 'expired');
+    const ended = () =>
+      new Promise<unknown>((resolve) => {
+        client.trpc.events.subscribe.subscribe({ channels: ['backtest.b1'] }, { onError: resolve });
+      });
+    const refused = { cause: { code: 'UNAUTHORIZED', message: REASON } };
+    expect(await ended()).toMatchObject(refused);
+    // It is refused already.
+    expect(await ended()).toMatchObject(refused);
+  });
 });
 
 describe('a gateway that answers UNAUTHORIZED and leaves the connection open', () => {

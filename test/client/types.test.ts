@@ -4,9 +4,11 @@ import type { inferRouterError, inferRouterInputs, inferRouterOutputs } from '@t
 import { expectTypeOf, test } from 'vitest';
 import type {
   AppRouter,
+  BackgroundPublisher,
   CourierClient,
   CourierEvent,
   EventData,
+  EventDraft,
   EventIterator,
   EventOn,
   EventType,
@@ -16,6 +18,7 @@ import type * as contract from '../../src/contracts/lumiere/contract.ts';
 import type { AppRouter as GatewayRouter } from '../../src/router/index.ts';
 
 declare const client: CourierClient;
+declare const publisher: BackgroundPublisher;
 /** Never called: what is in it is only compiled. */
 const compiled = (_code: () => unknown) => undefined;
 
@@ -107,12 +110,42 @@ test('a wrong channel, type, field or value does not compile', () => {
   compiled(() => client.subscribe('backtest.b', (event) => event.type === 'trade.executed'));
   // @ts-expect-error a channel that cannot carry the type
   compiled(() => client.publish('forge.job.j', 'backtest.progress', { backtest_id: 'b', progress: 1 }));
-  // @ts-expect-error a type that does not exist
-  compiled(() => client.publish('backtest.b', 'backtest.exploded', { backtest_id: 'b' }));
+  compiled(() =>
+    client.publish(
+      'backtest.b',
+      // @ts-expect-error a type that does not exist: the mistake is found here, and not in the channel
+      'backtest.exploded',
+      { backtest_id: 'b' },
+    ),
+  );
   // @ts-expect-error a field that does not exist
   compiled(() => client.publish('backtest.b', 'backtest.progress', { backtest_id: 'b', progress: 1, percent: 100 }));
   // @ts-expect-error a field that is missing
   compiled(() => client.publish('backtest.b', 'backtest.progress', { backtest_id: 'b' }));
   // @ts-expect-error a field of another type
   compiled(() => client.publish('backtest.b', 'backtest.progress', { backtest_id: 'b', progress: '1' }));
+});
+
+test('where a type may be one of several, data and channel must do for each of them', () => {
+  const either = 'backtest.started' as 'backtest.started' | 'backtest.progress';
+  const elsewhere = 'backtest.started' as 'backtest.started' | 'forge.job.started';
+  compiled(() => client.publish('backtest.b', either, { backtest_id: 'b', progress: 1 }));
+  // @ts-expect-error what one of them needs
+  compiled(() => client.publish('backtest.b', either, { backtest_id: 'b' }));
+  // @ts-expect-error a field of another type than one of them has
+  compiled(() => client.publish('backtest.b', either, { backtest_id: 'b', progress: '1' }));
+  // @ts-expect-error a channel that can carry one of them only
+  compiled(() => client.publish('backtest.b', elsewhere, { backtest_id: 'b', job_id: 'j' }));
+  compiled(() =>
+    client.publish('global', 'backtest.completed', { backtest_id: 'b', metrics: { total_return: 1, max_drawdown: 1, trades: 1 } }),
+  );
+  // @ts-expect-error what one of them needs
+  compiled(() => client.publishBatch([{ channel: 'backtest.b', type: either, data: { backtest_id: 'b' } }]));
+  // @ts-expect-error a channel that can carry one of them only
+  compiled(() => client.publishBatch([{ channel: 'backtest.b', type: elsewhere, data: { backtest_id: 'b', job_id: 'j' } }]));
+  // @ts-expect-error what one of them needs
+  compiled(() => publisher.submit({ channel: 'backtest.b', type: either, data: { backtest_id: 'b' } }));
+  const drafts: EventDraft[] = [];
+  compiled(() => client.publishBatch(drafts));
+  compiled(() => publisher.submit(drafts[0] as EventDraft));
 });

@@ -1,7 +1,7 @@
 /** The TypeScript client without an answer: whether anything may have been sent decides between UNREACHABLE and TIMEOUT. */
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { WebSocketServer } from 'ws';
 import { CourierClient, type CourierError } from '../../client/src/index.ts';
 import { startGateway } from '../helpers/gateway.ts';
@@ -83,15 +83,48 @@ test.concurrent.each(CALLS)('%s is UNREACHABLE where no WebSocket opens', async 
   expect(await failure(call(client))).toMatchObject({ code: 'UNREACHABLE', message: expect.stringContaining(server.host) });
 });
 
-test.concurrent.each(CALLS)('%s is UNREACHABLE while there is no token', async (_name, call) => {
-  await using gateway = await startGateway();
-  const token = () => Promise.reject(new Error('the identity provider is away'));
-  await using client = new CourierClient({ url: gateway.url, token, retry: QUICK });
-  expect(await failure(call(client))).toMatchObject({
-    code: 'UNREACHABLE',
-    message: expect.stringContaining('the identity provider is away'),
-    cause: { code: 'TOKEN_UNAVAILABLE' },
+const AWAY = new Error('the identity provider is away');
+const FAILING: readonly [how: string, token: () => string | Promise<string>, message: string, cause: unknown][] = [
+  [
+    'throws',
+    () => {
+      throw AWAY;
+    },
+    AWAY.message,
+    AWAY,
+  ],
+  ['rejects', () => Promise.reject(AWAY), AWAY.message, AWAY],
+  ['gives no text', () => undefined as never, 'it gave no text, but undefined', expect.any(TypeError)],
+  ['does not answer', () => new Promise(() => undefined), 'did not answer', undefined],
+];
+
+describe.each(FAILING)('while the token function %s', (_how, token, message, cause) => {
+  const unavailable = { code: 'TOKEN_UNAVAILABLE', retryable: true, message: expect.stringContaining(message), cause };
+
+  test.concurrent.each(CALLS)('%s is TOKEN_UNAVAILABLE', async (name, call) => {
+    await using gateway = await startGateway();
+    await using client = new CourierClient({ url: gateway.url, token, retry: QUICK });
+    const error = await failure(call(client));
+    expect(error).toMatchObject({ ...unavailable, mayBeStored: false });
+    if (name === 'publish') expect(error).toMatchObject({ idempotencyKey: 'k' });
   });
+
+  test('a subscription is TOKEN_UNAVAILABLE when it gives up', async () => {
+    await using gateway = await startGateway();
+    await using client = new CourierClient({ url: gateway.url, token, retry: QUICK, giveUpAfter: 500 });
+    expect(await failure(client.subscribe('global').next())).toMatchObject(unavailable);
+    expect(await failure(client.subscribe('global', () => undefined).ended)).toMatchObject(unavailable);
+  });
+});
+
+test('an address without a gateway is UNREACHABLE, however long the token function takes', async () => {
+  let calls = 0;
+  const token = () => {
+    calls += 1;
+    return calls < 3 ? 't' : new Promise<string>(() => undefined);
+  };
+  await using client = new CourierClient({ url: 'ws://127.0.0.1:9', token, retry: QUICK });
+  expect(await failure(client.history('backtest.b1', LIMIT))).toMatchObject({ code: 'UNREACHABLE' });
 });
 
 test.concurrent.each(CALLS)('%s is TIMEOUT where the gateway does not answer', async (name, call) => {

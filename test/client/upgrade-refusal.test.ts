@@ -1,21 +1,31 @@
-/** The TypeScript client under Node.js, and an upgrade that is refused: it waits as long as it is told, and comes in then. */
+/** The TypeScript client under Node.js, and an upgrade that is refused: it waits as long as it is told, up to a bound, and comes in then. */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { CONTRACT_HASH, type ConnectionState, CourierClient } from '../../client/src/index.ts';
 import { startGateway } from '../helpers/gateway.ts';
+import { progressOf } from '../helpers/samples.ts';
 import { plainWebSocket } from '../helpers/transports.ts';
 
-/** A server that refuses every upgrade with this head. */
-async function serverThat(...lines: readonly string[]) {
+/** A server that answers every request and every upgrade with this head. */
+async function serverThat(lines: readonly string[], port = 0) {
   const server = createServer();
-  server.on('upgrade', (_req, socket) => socket.end([...lines, 'Connection: close', 'Content-Length: 0', '', ''].join('\r\n')));
-  server.listen(0, '127.0.0.1');
+  let attempts = 0;
+  server.on('upgrade', (_req, socket) => {
+    attempts += 1;
+    socket.on('error', () => undefined);
+    socket.end([...lines, 'Connection: close', 'Content-Length: 0', '', ''].join('\r\n'));
+  });
+  server.listen(port, '127.0.0.1');
   await once(server, 'listening');
+  const address = server.address() as AddressInfo;
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    port: address.port,
+    url: `http://127.0.0.1:${address.port}`,
+    attempts: () => attempts,
     [Symbol.asyncDispose]: async () => {
+      if (!server.listening) return;
       server.close();
       await once(server, 'close');
     },
@@ -36,16 +46,10 @@ const options = { token: 'token', contractHash: CONTRACT_HASH, retry: { minDelay
 test.each([
   ['429', ['HTTP/1.1 429 Too Many Requests', 'Retry-After: 7'], 'TOO_MANY_REQUESTS', 7000],
   ['503', ['HTTP/1.1 503 Service Unavailable', 'Retry-After: 7'], 'SERVICE_UNAVAILABLE', 7000],
-  [
-    '503 of a proxy, with a date',
-    ['HTTP/1.1 503 Service Unavailable', `Retry-After: ${new Date(Date.now() + 3_600_000).toUTCString()}`],
-    'SERVICE_UNAVAILABLE',
-    3_000_000,
-  ],
   ['503 that says no time', ['HTTP/1.1 503 Service Unavailable'], 'SERVICE_UNAVAILABLE', 0],
   ['502', ['HTTP/1.1 502 Bad Gateway'], 'UNREACHABLE', 0],
 ])('a refusal with %s is heard, and its Retry-After heeded', async (_name, lines, code, waitMs) => {
-  await using server = await serverThat(...lines);
+  await using server = await serverThat(lines);
   await using client = new CourierClient({ ...options, url: server.url });
   const waiting = firstWait(client);
   const before = Date.now();
@@ -53,6 +57,47 @@ test.each([
   const { error, retryAt = 0 } = await waiting;
   expect(error).toMatchObject({ code, retryable: true, message: expect.stringContaining(`(HTTP ${lines[0]?.slice(9, 12)})`) });
   expect(retryAt - before).toBeGreaterThanOrEqual(waitMs);
+});
+
+/** An hour from now in the forms of HTTP: today's, that of RFC 850, and that of asctime(). */
+const HOUR_MS = 3_600_000;
+const inAnHour = new Date(Date.now() + HOUR_MS);
+const imf = inAnHour.toUTCString();
+const [day, date, month, year, time] = imf.replace(',', '').split(' ') as [string, string, string, string, string];
+const weekday = inAnHour.toLocaleDateString('en-US', { weekday: 'long', timeZone: 'UTC' });
+
+test.each([
+  ['a day', '86400', 86_400_000],
+  ['more than a number holds', '9'.repeat(400), Number.POSITIVE_INFINITY],
+  ['a date', imf, expect.closeTo(HOUR_MS, -5)],
+  ['a date of RFC 850', `${weekday}, ${date}-${month}-${year.slice(2)} ${time} GMT`, expect.closeTo(HOUR_MS, -5)],
+  ['a date of asctime()', `${day} ${month} ${date.replace(/^0/, ' ')} ${time} ${year}`, expect.closeTo(HOUR_MS, -5)],
+])('a Retry-After of %s is told, and heeded for a minute', async (_name, value, retryAfterMs) => {
+  await using server = await serverThat(['HTTP/1.1 503 Service Unavailable', `Retry-After: ${value}`]);
+  await using client = new CourierClient({ ...options, url: server.url });
+  const waiting = firstWait(client);
+  const before = Date.now();
+  client.connect().catch(() => undefined);
+  const { error, retryAt = 0 } = await waiting;
+  expect(error).toMatchObject({ code: 'SERVICE_UNAVAILABLE', retryAfterMs });
+  expect(retryAt - before).toBeGreaterThanOrEqual(60_000);
+  expect(retryAt - Date.now()).toBeLessThanOrEqual(60_000);
+});
+
+test.each([
+  ['a date that is past', 'Sun, 06 Nov 1994 08:49:37 GMT', 0],
+  ['less than nothing', '-5', undefined],
+  ['a part of a second', '1.5', undefined],
+  ['no time', 'soon, in May 2090', undefined],
+  ['nothing', '', undefined],
+])('a Retry-After of %s is no delay', async (_name, value, retryAfterMs) => {
+  await using server = await serverThat(['HTTP/1.1 503 Service Unavailable', `Retry-After: ${value}`]);
+  await using client = new CourierClient({ ...options, url: server.url });
+  const waiting = firstWait(client);
+  client.connect().catch(() => undefined);
+  const { error, retryAt = 0 } = await waiting;
+  expect(error).toMatchObject({ code: 'SERVICE_UNAVAILABLE', retryAfterMs });
+  expect(retryAt - Date.now()).toBeLessThanOrEqual(0);
 });
 
 test('a client that finds the gateway full comes in when there is room', async () => {
@@ -68,4 +113,90 @@ test('a client that finds the gateway full comes in when there is room', async (
   expect(retryAt - before).toBeGreaterThanOrEqual(1000);
   await first[Symbol.asyncDispose]();
   await expect.poll(() => client.connection.get().status, { timeout: 10_000 }).toBe('connected');
+});
+
+describe('an address that something else answers', () => {
+  const CALLS: readonly [name: string, call: (client: CourierClient) => Promise<unknown>][] = [
+    ['connect', (client) => client.connect()],
+    ['publish', (client) => client.publish('backtest.b1', 'backtest.progress', progressOf())],
+    ['history', (client) => client.history('backtest.b1')],
+    ['subscribe', (client) => client.subscribe('backtest.b1').next()],
+  ];
+  const stranger = {
+    code: 'NOT_FOUND',
+    retryable: false,
+    message: expect.stringMatching(/^what answers at ws:.* is no gateway of Courier \(HTTP \d+\)$/),
+    hint: expect.stringContaining('without /trpc'),
+  };
+
+  test.each(CALLS)('ends %s with what to do', async (_name, call) => {
+    await using gateway = await startGateway();
+    for (const path of ['/trpc', '/courier/']) {
+      await using client = new CourierClient({ ...options, url: `${gateway.url}${path}`, token: await gateway.token('ada', 'admin') });
+      await expect(call(client)).rejects.toMatchObject({
+        ...stranger,
+        message: expect.stringContaining(`${path.replace(/\/$/, '')}/trpc`),
+      });
+      expect(client.connection.get()).toMatchObject({ status: 'refused', error: stranger });
+    }
+  });
+
+  test.each(['200 OK', '301 Moved Permanently\r\nLocation: https://elsewhere', '400 Bad Request', '404 Not Found', '426 Upgrade Required'])(
+    'is no gateway when it answers %s',
+    async (status) => {
+      await using server = await serverThat([`HTTP/1.1 ${status}`]);
+      await using client = new CourierClient({ ...options, url: server.url });
+      await expect(client.connect()).rejects.toMatchObject(stranger);
+      expect(server.attempts()).toBe(3);
+    },
+  );
+
+  test.each([
+    '401 Unauthorized',
+    '403 Forbidden',
+    '408 Request Timeout',
+    '429 Too Many Requests',
+    '500 Internal Server Error',
+    '502 Bad Gateway',
+    '503 Service Unavailable',
+    '504 Gateway Timeout',
+  ])('is asked again when it answers %s', async (status) => {
+    await using server = await serverThat([`HTTP/1.1 ${status}`]);
+    await using client = new CourierClient({ ...options, url: server.url });
+    client.connect().catch(() => undefined);
+    await expect.poll(server.attempts).toBeGreaterThan(4);
+    expect(client.connection.get().status).toBe('connecting');
+  });
+
+  test('may be a proxy whose gateway is away, where the client was accepted before', async () => {
+    const first = await startGateway();
+    const retry = { minDelayMs: 5, maxDelayMs: 20, busyDelayMs: 5 };
+    await using client = new CourierClient({ ...options, retry, url: first.url, token: await first.token('ada', 'admin') });
+    await client.connect();
+    await first[Symbol.asyncDispose]();
+    {
+      await using server = await serverThat(['HTTP/1.1 404 Not Found'], first.port);
+      await expect.poll(server.attempts, { timeout: 10_000 }).toBeGreaterThan(4);
+    }
+    await using _second = await startGateway({ COURIER_PORT: String(first.port) });
+    await expect.poll(() => client.connection.get().status, { timeout: 10_000 }).toBe('connected');
+  });
+});
+
+test('an address where nothing listens is told with the reason of the platform', async () => {
+  const server = await serverThat(['HTTP/1.1 404 Not Found']);
+  await server[Symbol.asyncDispose]();
+  const refused = `connect ECONNREFUSED 127.0.0.1:${server.port}`;
+  await using client = new CourierClient({ ...options, url: server.url });
+  const waiting = firstWait(client);
+  await expect(client.connect({ timeoutMs: 200 })).rejects.toMatchObject({
+    code: 'UNREACHABLE',
+    message: `connect: ws://127.0.0.1:${server.port}/trpc was not reached within 200 ms (${refused})`,
+  });
+  expect((await waiting).error).toMatchObject({
+    code: 'UNREACHABLE',
+    message: expect.stringContaining(refused),
+    cause: { code: 'ECONNREFUSED' },
+  });
+  await expect(client.history('global', { timeoutMs: 200 })).rejects.toMatchObject({ message: expect.stringContaining(refused) });
 });

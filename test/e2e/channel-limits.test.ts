@@ -120,6 +120,17 @@ describe('a channel', () => {
     expect(outcomes.filter((outcome) => outcome.includes('the limit of the channel')).length).toBeGreaterThanOrEqual(1000);
   });
 
+  test('that is full counts what it gives back of a batch by its events', async () => {
+    await using gateway = await limited({ user: perMinute(100), channels: { [worker.channel('full')]: perMinute(50) } });
+    await using socket = gateway.webSocketClient(await publisher(gateway));
+    const publish = () => socket.trpc.events.publishBatch.mutate(copies(50, on('full'))).then(() => 'stored', String);
+    expect(await publish()).toBe('stored');
+    const refused: string[] = [];
+    while (!refused.at(-1)?.includes('the limit of "ada"')) refused.push(await publish());
+    expect(refused.length).toBeGreaterThan(1000 / 50);
+    expect(refused.length).toBeLessThan(1000 / 50 + 20);
+  });
+
   test('has one count on all instances', async () => {
     await using cluster = await startClusterOf(startGateway, env({ channels: { [worker.all]: perMinute(4) } }));
     const [one, other] = cluster.gateways;

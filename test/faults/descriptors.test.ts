@@ -66,6 +66,7 @@ test('all descriptors are taken by sockets that say nothing', { timeout: 60_000 
   expect((await publish()).status).toBe(201);
   const told = lines.filter(({ message }) => message === 'running out of descriptors');
   expect(told).toMatchObject([{ level: 'WARN', context: { action: expect.stringContaining('ulimit -n') } }]);
+  await expect.poll(() => lines.filter(({ message }) => message === 'descriptors are free again')).toMatchObject([{ level: 'INFO' }]);
   report(task, 31, `${CLIENTS} sockets that say nothing, ${DESCRIPTORS} descriptors`, { 'told in the log': told.length, refused: 503 });
   expect(await gateway.end('SIGTERM')).toBe(0);
 });

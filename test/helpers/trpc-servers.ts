@@ -8,6 +8,7 @@ import { WebSocketServer } from 'ws';
 import { principalOf } from '../../src/auth/principal.ts';
 import { Revocations } from '../../src/auth/revocations.ts';
 import { revocationFile } from '../../src/auth/revocations-file.ts';
+import { ConnectionLog } from '../../src/connections/connection-log.ts';
 import { Connections } from '../../src/connections/connections.ts';
 import { TIMINGS, type Timings } from '../../src/connections/timings.ts';
 import { parseLimits } from '../../src/limits/limits.ts';
@@ -117,6 +118,7 @@ export async function courierServer({ maxSubscriptions = 100, timings = {} }: Co
 
 /** Lets in whoever has a token, which is taken for a name. */
 async function openConnections(timings: Timings): Promise<Connections> {
+  const logger = createLogger({ logLevel: 'silent', logFormat: 'json' });
   return new Connections({
     verify: async (name) => principalOf(contract, name, 'admin', { subscribe: [], publish: [] }, Date.now() + 3_600_000),
     revocations: await Revocations.open(revocationFile(undefined), 3_600_000),
@@ -125,7 +127,8 @@ async function openConnections(timings: Timings): Promise<Connections> {
     counts: memoryConnectionCounts(),
     limits: parseLimits('{"admin":{"connections":null,"publishPerSecond":null,"subscribePerSecond":null,"queriesPerSecond":null}}'),
     meter: noMeter,
-    logger: createLogger({ logLevel: 'silent', logFormat: 'json' }),
+    logger,
+    log: new ConnectionLog(logger),
     allowedOrigins: [],
     addressOf: () => 'test',
     yieldElsewhere: () => Promise.resolve(false),

@@ -37,3 +37,17 @@ test('channels without end take no more memory than there is, and those that are
   expect(publish('backtest.199999')).toMatchObject({ refusal: { index: 0 } });
   expect(publish('backtest.0')).toMatchObject({ refusal: undefined });
 });
+
+test('full buckets are forgotten in a while, and others are kept', async () => {
+  let time = 0;
+  using limiter = memoryLimiter({ now: () => time, sweepMs: 20 });
+  const charge = (key: string, periodMs: number) => limiter.charge([{ key, rates: [{ limit: 1, periodMs }], cost: 1 }]);
+  for (const key of ['first', 'last']) {
+    charge(key, 3_600_000);
+    if (key === 'first') for (let n = 0; n < 100_000; n += 1) charge(`channel:${n}`, 10);
+  }
+  const before = heldBytes();
+  time = 1000;
+  await expect.poll(() => before - heldBytes(), { interval: 200 }).toBeGreaterThan(6 * MIB);
+  for (const key of ['first', 'last']) expect(charge(key, 3_600_000)).toMatchObject({ refusal: { index: 0 } });
+});

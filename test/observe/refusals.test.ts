@@ -262,6 +262,22 @@ test('who does not say in time who it is, is refused', async () => {
     .toMatchObject([{ logger: 'courier.auth', request_id: 'late', context: { code: 'UNAUTHORIZED', close: 4408, address: '127.0.0.1' } }]);
 });
 
+test.each([
+  ['a status before its WebSocket is accepted', (): Record<string, string> => ({}), { path: '/ws/global', status: 503, close: undefined }],
+  ['a close code, as a page', ({ url }: TestGateway) => ({ origin: url }), { path: '/ws/global', status: undefined, close: 1013 }],
+])('of who is refused by %s the log tells that, and where it came', async (_name, headersOf, told) => {
+  const log = capture();
+  await using gateway = await startGateway({ COURIER_LIMITS: '{"gateway": {"connections": 1}}' }, {}, { logger: log.logger });
+  const token = await gateway.token('ada');
+  const url = `${gateway.url.replace('http', 'ws')}/ws/global?token=${token}`;
+  await using inside = await openSocket(url);
+  await inside.count(1);
+  await closed(openSocket(url, { headers: headersOf(gateway) })).catch(() => undefined);
+  await expect.poll(() => log.refusals.length).toBe(1);
+  expect({ close: undefined, status: undefined, ...log.refusals[0]?.context }).toMatchObject(told);
+  expect(log.text).not.toContain(token);
+});
+
 test('a caller that leaves is not refused', async () => {
   const log = capture();
   await using gateway = await startGateway({}, {}, { logger: log.logger });

@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest';
 import { signToken } from '../../src/auth/tokens.ts';
 import { parseConfig } from '../../src/config.ts';
 import { createGateway, type Gateway } from '../../src/gateway.ts';
-import { isStale } from '../../src/transport/dashboard-build.ts';
+import { isStale, problemOfBuild } from '../../src/transport/dashboard-build.ts';
 import { collect } from '../helpers/collect.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 import { SECRET, TOKENS, webSocketClient } from '../helpers/gateway.ts';
@@ -251,6 +251,14 @@ test('a build is stale once something that it is made of was changed after it', 
   expect(isStale(root.path)).toBe(false);
   utimesSync(source, later + 1, later + 1);
   expect(isStale(root.path)).toBe(true);
+});
+
+test('what is wrong with the build is told with the command that makes it', () => {
+  using folder = temporaryFolder();
+  expect(problemOfBuild(folder.path)).toMatch(/^the dashboard is not built: run `npm run build:dashboard`/);
+  writeFileSync(folder.file('index.html'), '<title>built</title>');
+  mkdirSync(folder.file('assets'));
+  expect(problemOfBuild(folder.path)).toBeUndefined();
 });
 
 test.each([

@@ -1,11 +1,10 @@
 /** What Node's HTTP parser refuses: answered with a problem document, and told in the log once. */
-import { connect } from 'node:net';
 import { PassThrough } from 'node:stream';
-import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import { CONTRACT_HASH } from '../../client/src/contract.ts';
 import { createLogger } from '../../src/observe/logger.ts';
 import { startGateway, type TestGateway } from '../helpers/gateway.ts';
+import { exchange as exchangeBytes } from '../helpers/raw-http.ts';
 
 interface Problem {
   readonly status: number;
@@ -15,12 +14,8 @@ interface Problem {
 }
 
 /** Sends bytes, and others once something was answered. Resolves to all that comes back before the gateway ends the connection. */
-async function exchange({ port }: TestGateway, bytes: string, later?: string): Promise<{ head: string; body: string }> {
-  const socket = connect({ port, host: '127.0.0.1' });
-  socket.on('error', () => undefined);
-  socket.write(bytes);
-  if (later !== undefined) socket.once('data', () => socket.write(later));
-  const answer = await text(socket);
+async function exchange(gateway: TestGateway, bytes: string, later?: string): Promise<{ head: string; body: string }> {
+  const answer = await exchangeBytes(gateway, bytes, later);
   const end = answer.indexOf('\r\n\r\n');
   return { head: answer.slice(0, end), body: answer.slice(end + 4) };
 }
@@ -31,7 +26,11 @@ async function startLogged() {
   stream.on('data', (chunk) => {
     logged += String(chunk);
   });
-  const gateway = await startGateway({}, {}, { logger: createLogger({ logLevel: 'warn', logFormat: 'json' }, stream) });
+  const gateway = await startGateway(
+    {},
+    {},
+    { logger: createLogger({ logLevel: 'warn', logFormat: 'json' }, stream), timings: { headMs: 500 } },
+  );
   const lines = () =>
     logged
       .split('\n')
@@ -97,7 +96,7 @@ test('a request is refused once, though its rest is no HTTP', async () => {
   await expect.poll(() => lines().map(({ message }) => message)).toEqual(['refused: PARSE_ERROR', 'refused: NOT_FOUND']);
 });
 
-test('headers that do not come in time: 408; of a connection on which nothing came nothing is said', { timeout: 60_000 }, async () => {
+test('headers that do not come in time: 408; of a connection on which nothing came nothing is said', async () => {
   const { gateway, lines } = await startLogged();
   await using _ = gateway;
   const [unused, { head, body }] = await Promise.all([

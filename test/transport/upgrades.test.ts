@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { startGateway, type TestGateway } from '../helpers/gateway.ts';
 import { Peer } from '../helpers/peer.ts';
+import { answersIn, exchange, headerIn } from '../helpers/raw-http.ts';
 import { plainWebSocket, UPGRADE } from '../helpers/transports.ts';
 
 /** The status line of the answer to a request that is sent as it is. */
@@ -24,13 +25,69 @@ test.each([
   ['whose body has yet to come', ['GET /nothing HTTP/1.1', 'Connection: Upgrade', 'Upgrade: websocket', 'Content-Length: 1'], ''],
   [
     'of another origin with a body',
-    ['GET /trpc HTTP/1.1', 'Connection: Upgrade', 'Upgrade: websocket', 'Origin: http://evil.example', 'Transfer-Encoding: chunked'],
+    ['GET /nothing HTTP/1.1', 'Connection: Upgrade', 'Upgrade: websocket', 'Origin: http://evil.example', 'Transfer-Encoding: chunked'],
     '1\r\nx\r\n',
   ],
 ])('an upgrade %s is a request like any other', async (_name, lines, body) => {
   await using gateway = await startGateway();
   expect(await statusOf(gateway.port, lines, body)).toBe('HTTP/1.1 404 Not Found');
   expect(await statusOf(gateway.port, ['GET /livez HTTP/1.1'])).toBe('HTTP/1.1 200 OK');
+});
+
+describe('a handshake that is refused', () => {
+  const HANDSHAKE = Object.entries({ host: 'localhost', 'x-request-id': 'mine', ...UPGRADE });
+  const send = (start: string, changed: Record<string, string | undefined> = {}) => {
+    const headers = Object.entries({ ...Object.fromEntries(HANDSHAKE), ...changed }).flatMap(([name, value]) =>
+      value === undefined ? [] : [`${name}: ${value}`],
+    );
+    return `${[`${start} HTTP/1.1`, ...headers].join('\r\n')}\r\n\r\n`;
+  };
+  const upgradeTo = { upgrade: 'websocket', connection: 'close, upgrade', 'sec-websocket-version': '13' };
+
+  test.each([
+    ['of another version', send('GET /ws/global', { 'sec-websocket-version': '12' }), 426, upgradeTo],
+    ['without a version', send('GET /trpc', { 'sec-websocket-version': undefined }), 426, upgradeTo],
+    ['with a wrong key', send('GET /ws/global', { 'sec-websocket-key': 'short' }), 400, {}],
+    ['without a key', send('GET /trpc', { 'sec-websocket-key': undefined }), 400, {}],
+    ['with subprotocols that are no names', send('GET /ws/global', { 'sec-websocket-protocol': 'a, b c' }), 400, {}],
+    ['with the same subprotocol twice', send('GET /trpc', { 'sec-websocket-protocol': 'a, a' }), 400, {}],
+    ['that is a POST', send('POST /ws/global', { connection: 'upgrade, close' }), 405, { allow: 'GET' }],
+    ['of a tunnel', send('CONNECT example.com:443'), 405, { allow: 'GET, POST' }],
+    ['without an upgrade', send('GET /ws/global', { upgrade: undefined, connection: 'close' }), 426, upgradeTo],
+    ['without an upgrade over tRPC', send('GET /trpc', { upgrade: undefined, connection: 'close' }), 426, upgradeTo],
+  ])('%s has a problem document', async (_name, bytes, status, headers) => {
+    await using gateway = await startGateway();
+    const [answer, ...more] = answersIn(await exchange(gateway, bytes));
+    if (answer === undefined) throw new Error('there is no answer');
+    expect([answer.status, more]).toEqual([status, []]);
+    expect(JSON.parse(answer.body)).toMatchObject({ status, request_id: 'mine' });
+    const told = { ...headers, 'x-request-id': 'mine', 'content-type': 'application/problem+json; charset=utf-8' };
+    for (const [name, value] of Object.entries(told)) expect([name, headerIn(answer, name)]).toEqual([name, value]);
+    expect(headerIn(answer, 'x-courier-contract')).toMatch(/^[0-9a-f]{16}$/);
+    expect(gateway.census.connections).toEqual({ trpc: 0, plain: 0, sse: 0 });
+  });
+
+  test.each(['13', '8'])('is not one of version %s with subprotocols', async (version) => {
+    await using gateway = await startGateway();
+    const more = { 'sec-websocket-version': version, 'sec-websocket-protocol': 'a,  b' };
+    const bytes = await exchange(gateway, send(`GET /ws/nothing?token=${await gateway.token('reader')}`, more));
+    expect(bytes).toMatch(/^HTTP\/1\.1 101 /);
+  });
+});
+
+describe('the root', () => {
+  test.each(['', '/courier'])('leads a browser to the dashboard, below "%s"', async (basePath) => {
+    await using gateway = await startGateway({ COURIER_BASE_PATH: basePath });
+    const answer = await fetch(`${gateway.url}/`, { headers: { accept: 'text/html,*/*' }, redirect: 'manual' });
+    expect(new URL(answer.headers.get('location') ?? '', answer.url).href).toBe(`${gateway.url}/admin/`);
+    expect(answer.status).toBe(302);
+  });
+
+  test('tells a program what there is', async () => {
+    await using gateway = await startGateway();
+    const answer = await fetch(`${gateway.url}/`);
+    expect(await answer.json()).toMatchObject({ status: 404, code: 'NOT_FOUND', detail: expect.stringContaining('/asyncapi.json') });
+  });
 });
 
 interface Crowd extends AsyncDisposable {

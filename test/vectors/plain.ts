@@ -159,7 +159,7 @@ function sendError(
   run: Run,
   req: IncomingMessage,
   res: ServerResponse,
-  { code, message = code, issues, retry_after_ms: retryAfterMs, status }: ScriptedError,
+  { code, message = code, issues, retry_after_ms: retryAfterMs, channel, status }: ScriptedError,
 ): void {
   run.toldToWait(retryAfterMs);
   if (status !== undefined) {
@@ -167,7 +167,7 @@ function sendError(
     res.end(JSON.stringify({ type: 'about:blank', title: code, status, code, detail: message, request_id: 'vector' }));
     return;
   }
-  const details = { ...(issues && { issues }), ...(retryAfterMs !== undefined && { retryAfterMs }) };
+  const details = { ...(issues && { issues }), ...(retryAfterMs !== undefined && { retryAfterMs }), ...(channel && { channel }) };
   sendProblem(req, res, new CourierError(code as ErrorCode, message, details), 'vector');
 }
 

@@ -35,14 +35,14 @@ export function eventWithDate(event: WireEvent): object {
 
 /** An error as Courier's router has it. Codes that tRPC does not know have the number of internal errors. */
 export function errorShape(
-  { code, message = code, issues, retry_after_ms: retryAfterMs, status }: ScriptedError,
+  { code, message = code, issues, retry_after_ms: retryAfterMs, channel, status }: ScriptedError,
   id?: RequestId,
   path?: string,
 ): object {
   const number =
     Object.entries(TRPC_ERROR_CODES_BY_KEY).find(([key]) => key === code)?.[1] ?? TRPC_ERROR_CODES_BY_KEY.INTERNAL_SERVER_ERROR;
   const httpStatus = status ?? meaningOf(code).status;
-  const data = { code, httpStatus, path, issues, retryAfterMs, ...(id !== undefined && { requestId: `vector/${id}` }) };
+  const data = { code, httpStatus, path, issues, retryAfterMs, channel, ...(id !== undefined && { requestId: `vector/${id}` }) };
   // What is undefined is left out.
   return superjson.serialize(JSON.parse(JSON.stringify({ message, code: number, data })));
 }

@@ -166,12 +166,13 @@ async function iterateHistory(client: CourierClient, vector: HistoryVector): Pro
 }
 
 function errorOf({ code, message = '', ...rest }: Failure): object {
-  const { issues, retry_after_ms: retryAfterMs, retryable, idempotency_key: idempotencyKey, may_be_stored: mayBeStored } = rest;
+  const { issues, retry_after_ms: retryAfterMs, channel, retryable, idempotency_key: idempotencyKey, may_be_stored: mayBeStored } = rest;
   return {
     code,
     message: expect.stringContaining(message),
     ...(issues && { issues }),
     ...(retryAfterMs && { retryAfterMs }),
+    ...(channel && { channel }),
     ...(retryable !== undefined && { retryable }),
     ...(idempotencyKey && { idempotencyKey }),
     ...(mayBeStored !== undefined && { mayBeStored }),

@@ -29,6 +29,7 @@ export interface ScriptedError {
   message?: string;
   issues?: { path: string; message: string }[];
   retry_after_ms?: number;
+  channel?: string;
   /** The HTTP status, for codes that the table does not have. */
   status?: number;
 }
@@ -39,6 +40,7 @@ export interface Failure {
   message?: string;
   issues?: { path: string; message: string }[];
   retry_after_ms?: number;
+  channel?: string;
   retryable?: boolean;
   idempotency_key?: string;
   may_be_stored?: boolean;

@@ -7,6 +7,8 @@ from types import NoneType
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, urlencode, urlsplit
 
+import httpx
+
 from ._arguments import of_type
 from ._filter import Channels, channel_names, type_names
 from ._json import require_well_formed
@@ -70,23 +72,32 @@ def _normal(base_url: str) -> str:
         parts = urlsplit(base_url)
         return parts._replace(scheme=parts.scheme.replace("ws", "http")).geturl().rstrip("/")
     hint = "Give an address such as http://localhost:8766."
-    raise invalid_argument(f"base_url {base_url!r} {problem}", path="base_url", hint=hint)
+    # The address may contain a password, or be the token: the message does not repeat it.
+    raise invalid_argument(f"base_url {problem}", path="base_url", hint=hint)
 
 
 def _problem_with(base_url: str) -> str | None:
     try:
         parts = urlsplit(base_url)
         _ = parts.port
-    except ValueError as error:
-        return f"is malformed: {error}"
+    except ValueError:
+        return "is malformed"
     problems = {
         "has white space in it": any(character <= " " for character in base_url),
         "does not begin with http://, https://, ws:// or wss://": parts.scheme not in {"http", "https", "ws", "wss"},
-        "names no host": not parts.hostname,
+        "names no host, or one that cannot be": not has_host(base_url),
         "carries a user name: the token is what authenticates": parts.username is not None,
         "has a query or a fragment": bool(parts.query or parts.fragment),
     }
     return next((problem for problem, is_there in problems.items() if is_there), None)
+
+
+def has_host(url: str) -> bool:
+    """Whether the URL names a host, and one that HTTPX and the resolver take."""
+    try:
+        return httpx.URL(url).host.encode("idna") != b""
+    except (httpx.InvalidURL, UnicodeError):
+        return False
 
 
 def _segment(channels: Sequence[str]) -> str:

@@ -28,12 +28,22 @@ from . import _incoming as incoming
 from ._fork import leave_to_parent
 from .codes import CLOSE_CODES, Reconnect
 from .errors import CourierError, UnauthorizedError, UnavailableError, UnexpectedAnswerError
+from .retry import asked_delay
 
 if TYPE_CHECKING:
     from ._gateway import Gateway
     from ._tokens import Tokens
 
 logger = logging.getLogger("courier_client")
+
+
+def _without_token(record: logging.LogRecord) -> bool:
+    return not (isinstance(record.args, tuple) and "Authorization" in record.args)
+
+
+wire_logger = logging.getLogger("courier_client.websockets")
+"""What `websockets` tells at DEBUG, frames and headers, except the header with the token."""
+wire_logger.addFilter(_without_token)
 
 # Messages that a WebSocket buffers, beyond the buffers of the kernel: it stops receiving above the
 # first number, and continues below the second.
@@ -179,6 +189,7 @@ class Connection:
                 additional_headers=headers,
                 user_agent_header=user_agent,
                 compression=None,
+                logger=wire_logger,
                 proxy=gateway.proxy,
                 open_timeout=self._open_timeout(),
                 ping_interval=PING_INTERVAL_SECONDS,
@@ -242,16 +253,15 @@ class Connection:
         if reconnect == "after-delay":
             delay += retry.busy
         self._failures += 1
-        self._next_attempt_at = time.monotonic() + delay
-        self._give_up_in_time(error)
-        logger.info("%s; connecting again in %.2f s", error, delay)
-
-    def _give_up_in_time(self, error: CourierError) -> None:
-        """Raises `error` when the gateway would be away for too long by the next attempt."""
-        self._away_since = self._away_since or time.monotonic()
-        if self._next_attempt_at - self._away_since > self._give_up_after:
-            error.hint = f"{error.hint} It was tried for {time.monotonic() - self._away_since:.1f} s."
+        now = time.monotonic()
+        self._away_since = self._away_since or now
+        give_up_at = self._away_since + self._give_up_after
+        if now >= give_up_at or now + asked_delay(error) > give_up_at:
+            error.hint = f"{error.hint} It was tried for {now - self._away_since:.1f} s."
             raise error
+        # The last attempt is made when the time is over.
+        self._next_attempt_at = min(now + delay, give_up_at)
+        logger.info("%s; connecting again in %.2f s", error, self._next_attempt_at - now)
 
 
 def _reconnect_after(error: CourierError) -> Reconnect:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ._arguments import shown
 from ._json import require_well_formed
 from .contract import Channel
 from .errors import invalid_argument
@@ -45,7 +46,7 @@ def type_names(types: str | Sequence[str] | None) -> list[str] | None:
 
 def _names(argument: str, given: str | Sequence[str | Channel]) -> list[str]:
     if not isinstance(given, Iterable):
-        raise invalid_argument(f"{argument} must be a name or a list of names, not {given!r}", path=argument)
+        raise invalid_argument(f"{argument} must be a name or a list of names, not {shown(given)}", path=argument)
     all_given = [given] if isinstance(given, str) else list(given)
     if not all_given or not all(all_given):
         raise invalid_argument(f"{argument} must name at least one, and no empty one", path=argument)

@@ -15,7 +15,7 @@ from . import _incoming as incoming
 from . import _outgoing as outgoing
 from . import events
 from ._address import Address
-from ._arguments import of_type, seconds
+from ._arguments import of_type, seconds, shown
 from ._filter import Channels
 from ._outgoing import Outgoing
 from ._proxy import proxy_for
@@ -89,7 +89,7 @@ class Gateway(Generic[EventT_co]):
         module = cast("ContractModule[EventT_co, Any, Any, Any, Any]", events) if contract is None else contract
         if not isinstance(getattr(module, "CONTRACT", None), Contract):
             message = "contract must be a module that `courier contract export --format python` writes"
-            raise invalid_argument(f"{message}, not {contract!r}", path="contract")
+            raise invalid_argument(f"{message}, not {shown(contract)}", path="contract")
         self.contract: Contract[EventT_co, Any, Any, Any, Any] = module.CONTRACT
         self.headers = outgoing.identity_headers(service_name, self.contract.hash)
         self.timeout = seconds("timeout", timeout)
@@ -158,7 +158,14 @@ class Gateway(Generic[EventT_co]):
         url = self.address.history(channels, **options)
         return Call("history", "GET", url, lambda document: incoming.page_of(document, self.contract))
 
-    def attempts(self, call: Call[Any], timeout: float | None, *, may_be_stored: bool = False) -> Attempts:
+    def attempts(
+        self,
+        call: Call[Any],
+        timeout: float | None = CLIENT_TIMEOUT,
+        *,
+        may_be_stored: bool = False,
+        waits_for_channels: bool = True,
+    ) -> Attempts:
         """The attempts at one call. Raises InvalidInputError, naming `timeout`."""
         limit = self.timeout if timeout is CLIENT_TIMEOUT else seconds("timeout", timeout)
         return Attempts(
@@ -168,4 +175,5 @@ class Gateway(Generic[EventT_co]):
             self.retry,
             publishes=call.body is not None,
             may_be_stored=may_be_stored,
+            waits_for_channels=waits_for_channels,
         )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
 import ssl
+import sys
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -16,6 +18,7 @@ import httpx
 from pydantic import ValidationError
 from websockets.exceptions import InvalidProxyStatus
 
+from ._issues import issues_of
 from ._model import AS_RECEIVED
 from .codes import CLOSE_CODES, SERVER_CODES
 from .contract import Contract
@@ -27,7 +30,7 @@ from .envelope import (
     HistoryPage,
     Receipt,
 )
-from .errors import CourierError, Issue, UnexpectedAnswerError, error_of
+from .errors import CourierError, Issue, UnexpectedAnswerError, error_of, printable
 
 logger = logging.getLogger("courier_client")
 
@@ -64,10 +67,10 @@ def answer_error(status: int, headers: Mapping[str, str], content: bytes, contra
     if "error" in document:
         document = _problem_of(document)
     code = document.get("code")
-    told = document.get("retry_after_ms")
     details: dict[str, Any] = {
-        "request_id": document.get("request_id") or headers.get("x-request-id"),
-        "retry_after": told / 1000 if isinstance(told, int | float) else _seconds(headers.get("retry-after")),
+        "channel": _text(document.get("channel")),
+        "request_id": _text(document.get("request_id")) or headers.get("x-request-id"),
+        "retry_after": _retry_after(document.get("retry_after_ms"), headers.get("retry-after")),
     }
     if not isinstance(code, str):
         return _proxy_error(status, headers, details)
@@ -84,6 +87,10 @@ def answer_error(status: int, headers: Mapping[str, str], content: bytes, contra
     return error_of(known, str(document.get("detail") or code), **details)
 
 
+def _text(field: object) -> str | None:
+    return field if isinstance(field, str) else None
+
+
 def _problem_of(document: Any) -> dict[str, Any]:
     """An error of tRPC as a problem document; an empty one for something else."""
     try:
@@ -95,6 +102,7 @@ def _problem_of(document: Any) -> dict[str, Any]:
             "issues": data.get("issues"),
             "request_id": data.get("requestId"),
             "retry_after_ms": data.get("retryAfterMs"),
+            "channel": data.get("channel"),
         }
     except (KeyError, TypeError, AttributeError):
         return {}
@@ -139,19 +147,24 @@ def _contract_hint(headers: Mapping[str, str], ours: str) -> str | None:
     )
 
 
-def _seconds(retry_after: str | None) -> float | None:
-    """Reads a Retry-After header, which has seconds or a date."""
-    if retry_after is None:
+def _retry_after(milliseconds: object, header: str | None) -> float | None:
+    """The delay that an answer asks for, in seconds: in its document, in milliseconds, or in a Retry-After header."""
+    # NaN, which Python's JSON has, compares with nothing.
+    if isinstance(milliseconds, int | float) and milliseconds >= -math.inf:
+        return max(0.0, min(milliseconds, sys.float_info.max)) / 1000
+    if header is None:
         return None
+    if _SECONDS.fullmatch(header):
+        return max(0.0, float(header))
     try:
-        seconds = float(retry_after)
+        when = parsedate_to_datetime(header)
     except ValueError:
-        try:
-            when = parsedate_to_datetime(retry_after)
-        except ValueError:
-            return None
-        seconds = (when - datetime.now(timezone.utc)).total_seconds()
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+        return None
+    # A date without a zone is in UTC.
+    return max(0.0, (when.replace(tzinfo=when.tzinfo or timezone.utc) - datetime.now(timezone.utc)).total_seconds())
+
+
+_SECONDS = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 
 
 def receipt_of(document: Any) -> Receipt:
@@ -208,7 +221,7 @@ def event_of(document: Any, contract: Contract[EventT, Any, Any, Any, Any]) -> E
         try:
             return cast("EventT", kind.model_validate(document, extra="allow", context=AS_RECEIVED))
         except ValidationError as error:
-            logger.warning("an event of another contract is given as a GenericEvent: %s", error)
+            logger.warning("an event of another contract is given as a GenericEvent: %s", _faults(error))
     try:
         return cast("EventT", GenericEvent.model_validate(document, extra="allow", context=AS_RECEIVED))
     except ValidationError as error:
@@ -216,7 +229,13 @@ def event_of(document: Any, contract: Contract[EventT, Any, Any, Any, Any]) -> E
 
 
 def _unexpected(what: str, error: Exception) -> UnexpectedAnswerError:
-    return UnexpectedAnswerError("UNEXPECTED_ANSWER", f"what came is no {what}: {error}")
+    return UnexpectedAnswerError("UNEXPECTED_ANSWER", f"what came is no {what}: {_faults(error)}")
+
+
+def _faults(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return f"{type(error).__name__}: {error}"
+    return "; ".join(printable(f"{issue.path}: {issue.message}") for issue in issues_of(error))
 
 
 def close_error(code: int, reason: str, headers: Mapping[str, str], contract_hash: str) -> CourierError:
@@ -225,8 +244,15 @@ def close_error(code: int, reason: str, headers: Mapping[str, str], contract_has
     if meaning is None:
         told = "" if code in {1005, 1006} else f" (closed with {code})"
         return error_of("UNREACHABLE", f"the connection was lost{told}", close_code=code)
+    if code == _NOT_ALLOWED and any(words in reason for words in _NOT_GRANTED):
+        return error_of("FORBIDDEN", reason, close_code=code)
     hint = _contract_hint(headers, contract_hash) if meaning.code == "BAD_REQUEST" else None
     return error_of(meaning.code, reason or meaning.hint, hint=hint or meaning.hint, close_code=code)
+
+
+_NOT_ALLOWED = 1008
+_NOT_GRANTED = ("may not subscribe to", "does not grant this")
+"""What a reason of that close code has where the token is valid: PROTOCOL.md."""
 
 
 def unreachable(base_url: str, error: Exception) -> CourierError:

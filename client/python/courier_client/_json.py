@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
 from math import isfinite
@@ -84,7 +85,7 @@ def _plain(value: Any, depth: int) -> Any:
         raise _FaultError(_TOO_DEEP)
     if isinstance(value, dict):
         return _plain_dict(value, depth + 1)
-    return [_plain_child(index, child, depth + 1) for index, child in enumerate(value)]
+    return [_at(index, _plain, child, depth + 1) for index, child in enumerate(value)]
 
 
 def _plain_dict(given: dict[Any, Any], depth: int) -> dict[str, Any]:
@@ -93,13 +94,14 @@ def _plain_dict(given: dict[Any, Any], depth: int) -> dict[str, Any]:
         name = _name_of(key)
         if name in plain:
             raise _FaultError(_REPEATED_KEY, name)
-        plain[name] = _plain_child(name, child, depth)
+        plain[name] = _at(name, _plain, child, depth)
     return plain
 
 
-def _plain_child(key: str | int, child: Any, depth: int) -> Any:
+def _at(key: str | int, step: Callable[..., Any], *given: Any) -> Any:
+    """What a step makes of the part with this key. A fault in the part tells the key."""
     try:
-        return _plain(child, depth)
+        return step(*given)
     except _FaultError as fault:
         fault.path_back.append(key)
         raise
@@ -183,23 +185,15 @@ def _as_given(given: Any, written: Any) -> Any:
         return _dict_as_given(given, written)
     if isinstance(given, (list, tuple)) and isinstance(written, list) and len(given) == len(written):
         pairs = enumerate(zip(given, written, strict=True))
-        return [_as_given_child(index, *forms) for index, forms in pairs]
+        return [_at(index, _as_given, *forms) for index, forms in pairs]
     return written
-
-
-def _as_given_child(key: str | int, given: Any, written: Any) -> Any:
-    try:
-        return _as_given(given, written)
-    except _FaultError as fault:
-        fault.path_back.append(key)
-        raise
 
 
 def _dict_as_given(given: dict[Any, Any], written: dict[str, Any]) -> dict[Any, Any]:
     if len(given) == len(written):
         return {
             # Pydantic puts other characters in place of half of a pair.
-            key if isinstance(key, str) and not is_well_formed(key) else name: _as_given_child(name, child, form)
+            key if isinstance(key, str) and not is_well_formed(key) else name: _at(name, _as_given, child, form)
             for (key, child), (name, form) in zip(given.items(), written.items(), strict=True)
         }
     names: set[str] = set()
@@ -208,4 +202,4 @@ def _dict_as_given(given: dict[Any, Any], written: dict[str, Any]) -> dict[Any, 
         if name in names:
             raise _FaultError(_REPEATED_KEY, name)
         names.add(name)
-    return {name: _as_given_child(name, given[name], form) if name in given else form for name, form in written.items()}
+    return {name: _at(name, _as_given, given[name], form) if name in given else form for name, form in written.items()}

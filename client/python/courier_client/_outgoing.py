@@ -36,7 +36,9 @@ def identity_headers(service_name: str | None, contract_hash: str) -> dict[str, 
     named = isinstance(service_name, str) and _SERVICE_NAME.fullmatch(service_name) is not None
     if service_name is not None and not named:
         raise invalid_argument(
-            f"service_name {service_name!r} is not 1 to 64 of A-Z a-z 0-9 _ . -", path="service_name"
+            # The second argument: it may be the token.
+            "service_name must be 1 to 64 of A-Z a-z 0-9 _ . -",
+            path="service_name",
         )
     return {
         "User-Agent": CLIENT_NAME if service_name is None else f"{CLIENT_NAME} ({service_name})",

@@ -12,6 +12,8 @@ from contextlib import suppress
 from importlib.util import find_spec
 from urllib.parse import urlsplit
 
+from ._address import has_host
+from ._arguments import of_type
 from .errors import InvalidInputError, invalid_argument
 
 SCHEMES = ("http", "https", "socks5", "socks5h")
@@ -44,13 +46,14 @@ def _variable(name: str) -> tuple[str, str]:
 
 
 def _checked(option: str, address: str) -> str:
+    of_type(option, address, str, "the address of a proxy")
+    normal = address if "://" in address else f"http://{address}"
     try:
-        normal = address if "://" in address else f"http://{address}"
         parts = urlsplit(normal)
         _ = parts.port
-    except (ValueError, TypeError) as error:
-        raise _refused(option, str(error)) from None
-    if parts.scheme not in SCHEMES or not parts.hostname or any(character <= " " for character in normal):
+    except ValueError:
+        raise _refused(option, "it is malformed, or its port is no number") from None
+    if parts.scheme not in SCHEMES or not has_host(normal) or any(character <= " " for character in normal):
         raise _refused(option, f"it must be a host, or begin with {', '.join(f'{scheme}://' for scheme in SCHEMES)}")
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise _refused(option, "it has more than a host and a port")

@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio
 
+from ._arguments import shown
 from .errors import UnauthorizedError, UnavailableError, invalid_argument
 
 Token = str | Callable[[], str | Awaitable[str]]
@@ -43,18 +44,30 @@ class TokenSource:
 
     def take(self, answer: Any, given: Any) -> str:
         """The token that `given` has answered. It is kept, unless another source was set meanwhile."""
-        token = _usable(answer)
+        token = _usable("what the token function returned" if callable(given) else "the token", answer)
         if self.given is given:
             self.token = token
         return token
 
 
-def _usable(token: Any) -> str:
+def _usable(what: str, token: Any) -> str:
     """Returns the token as a header may carry it. Raises UnauthorizedError when there is none."""
     text = token.strip() if isinstance(token, str) else ""
-    if text and all("!" <= character <= "~" for character in text):
+    if token is None:
+        problem = "there is no token"
+    elif not isinstance(token, str):
+        problem = f"{what} is {shown(token)}, and must be a string"
+    elif not text:
+        problem = f"{what} is empty"
+    elif text.split()[0].lower() == "bearer":
+        problem = f"{what} begins with the word Bearer, which the client itself adds: give what follows it"
+    elif not all("!" <= character <= "~" for character in text):
+        problem = f"{what} has a space, a line break or another character in it that no token has"
+    else:
         return text
-    raise UnauthorizedError("UNAUTHORIZED", "there is no token, or it is none")
+    raise UnauthorizedError(
+        "UNAUTHORIZED", problem, hint="Pass the token alone as `token`, or set COURIER_TOKEN to it."
+    )
 
 
 def _failed(error: Exception) -> UnavailableError:

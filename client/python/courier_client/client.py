@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Sequence
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Generic, Literal
 
-import anyio
-import httpx
 from typing_extensions import TypeVar, Unpack
 
-from . import _incoming as incoming
-from ._arguments import check_on_gap, function, of_type, seconds
+from ._arguments import check_keywords, check_on_gap, function, of_type, public, seconds, shown
 from ._filter import Channels, filter_of
 from ._fork import leave_to_parent, watch_forks
 from ._gateway import CLIENT_TIMEOUT, Call, Gateway, ResultT
 from ._loop import LoopConnections
 from ._pages import Pages
+from ._requests import send
 from ._tokens import Token, TokenSource
 from .contract import Channel, ContractModule
 from .envelope import Data, Event, EventDraft, HistoryPage, Receipt
-from .errors import ClosedError, CourierError, UnauthorizedError, invalid_argument, require_choice
+from .errors import ClosedError, invalid_argument, require_choice
 from .events import AnyEvent, EventType, Publish, Submit
 from .options import ClientOptions, EventOptions, HistoryOptions, IterationOptions, OnGap
 from .subscription import OnState, Subscription
@@ -32,10 +30,9 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from ._order import ChannelOrder, Place
+    from ._order import ChannelOrder
     from ._outgoing import Outgoing
     from .cursor import Cursor
-    from .retry import Attempts
 
 EventT = TypeVar("EventT", bound=Event[Any], default=AnyEvent)
 TypeT = TypeVar("TypeT", bound=str, default=EventType)
@@ -81,6 +78,7 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
         Raises:
             InvalidInputError: an option is wrong. It names the option.
         """
+        check_keywords(type(self).__name__, options, ClientOptions)
         self._gateway: Gateway[EventT] = Gateway(base_url, service_name, contract, **options)
         self._source = TokenSource(token)
         check_on_gap(on_gap)
@@ -133,17 +131,24 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
     async def publish_submitted(self, events: Sequence[Outgoing], *, may_be_stored: bool) -> list[Receipt]:
         """For the background publishers of this client, which keep the order themselves: as `publish_batch`.
 
-        `may_be_stored` says whether an earlier call may have stored the events.
+        `may_be_stored` says whether an earlier call may have stored the events. It does not wait where the limit of a
+        channel is reached, but raises the error at once.
         """
-        if len(events) == 1:
-            return [await self._send(self._gateway.publish(events[0]), may_be_stored=may_be_stored)]
-        return await self._send(self._gateway.publish_batch(events), may_be_stored=may_be_stored)
+        if len(events) > 1:
+            return await self._send_submitted(self._gateway.publish_batch(events), may_be_stored=may_be_stored)
+        return [await self._send_submitted(self._gateway.publish(events[0]), may_be_stored=may_be_stored)]
+
+    async def _send_submitted(self, call: Call[ResultT], *, may_be_stored: bool) -> ResultT:
+        with call.adding_key():
+            attempts = self._gateway.attempts(call, may_be_stored=may_be_stored, waits_for_channels=False)
+            return await send(self._gateway, self._here(), call, attempts)
 
     def after_fork(self) -> None:
         """Is called in a child process, which has connections of its own."""
         leave_to_parent(self._loops)
         self._loops = {}
 
+    @public
     async def _publish(
         self,
         channel: str | Channel,
@@ -176,6 +181,7 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
 
         On one channel, events that a BackgroundPublisher of this client was given before are stored before.
         """
+        check_keywords(f"{type(self).__name__}.publish", options, EventOptions)
         draft = EventDraft(channel=str(channel), type=event_type, data=data, **options)
         return await self.publish_event(draft, timeout=timeout)
 
@@ -221,7 +227,9 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
             InvalidInputError, UnauthorizedError, ForbiddenError: the read was refused.
             UnreachableError, CourierTimeoutError: the gateway was not reached, or did not answer, in time.
         """
-        return await self._send(self._gateway.history(channels, **options), timeout)
+        check_keywords(f"{type(self).__name__}.history", options, HistoryOptions)
+        call = self._gateway.history(channels, **options)
+        return await send(self._gateway, self._here(), call, self._gateway.attempts(call, timeout))
 
     def iterate_history(self, channels: Channels, **options: Unpack[IterationOptions[TypeT]]) -> AsyncIterator[EventT]:
         """Iterates over the stored events, oldest first, page after page, up to the present.
@@ -233,6 +241,7 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
         Raises:
             GapError: events are missing, and `on_gap` is `fail`. Other errors are those of `history`.
         """
+        check_keywords(f"{type(self).__name__}.iterate_history", options, IterationOptions)
         return self._events_of(channels, Pages(self._on_gap, **options))
 
     async def _events_of(self, channels: Channels, pages: Pages[TypeT]) -> AsyncIterator[EventT]:
@@ -284,7 +293,7 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
 
         Entering the subscription and asking it for an event raise:
             InvalidInputError: the gateway refused an argument.
-            UnauthorizedError: the token is missing or was refused, or does not grant this.
+            UnauthorizedError, ForbiddenError: the token is missing or was refused, or does not grant this.
             UnavailableError: the gateway is away for longer than `give_up_after`.
             GapError: events are missing, and `on_gap` is `fail`.
         """
@@ -294,7 +303,7 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
         of_type("last_event_id", last_event_id, (str, NoneType), "a position")
         function("on_state", on_state)
         if cursor is not None and not (hasattr(cursor, "load") and hasattr(cursor, "save")):
-            raise invalid_argument(f"cursor must have load() and save(position), not {cursor!r}", path="cursor")
+            raise invalid_argument(f"cursor must have load() and save(position), not {shown(cursor)}", path="cursor")
         return Subscription(
             self._gateway,
             self._here,
@@ -313,86 +322,18 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
         loop = asyncio.get_running_loop()
         here = self._loops.get(loop)
         if here is None:
-            # A loop that was not ended in order has left its connections.
-            self._loops = {other: its for other, its in self._loops.items() if not other.is_closed()}
+            # A loop that was not ended in order has left its connections. Other threads may add theirs meanwhile.
+            for other in [*self._loops]:
+                if other.is_closed():
+                    _forget(self._loops, other)
             here = self._loops[loop] = LoopConnections(self._gateway, self._source, lambda: _forget(self._loops, loop))
         return here
 
     async def _in_order(self, call: Call[ResultT], timeout: float | None) -> ResultT:
         """Sends a publish once the events that were submitted to its channels before are settled."""
-        with call.adding_key(), self._here().order.publishing(call.channels) as earlier:
-            return await self._send(call, timeout, earlier)
-
-    async def _send(
-        self,
-        call: Call[ResultT],
-        timeout: float | None = CLIENT_TIMEOUT,
-        earlier: Collection[Place] = (),
-        *,
-        may_be_stored: bool = False,
-    ) -> ResultT:
-        """Makes attempts until the gateway answers, or the time is over. Returns the result of the call."""
-        with call.adding_key():
-            here = self._here()
-            attempts = self._gateway.attempts(call, timeout, may_be_stored=may_be_stored)
-            request = here.http.build_request(call.method, call.url, content=call.body, headers=call.headers)
-            request.stream = _Body(call.body or b"", attempts)
-            held_back = bool(earlier)
-            with here.running(attempts.remaining):
-                if held_back:
-                    with here.until_closing():
-                        await asyncio.wait(earlier)
-                    if here.closing.is_set():
-                        raise attempts.closed()
-                    held_back = False
-                return call.read(await self._attempt_until_answered(here, request, attempts))
-            if here.closing.is_set():
-                raise attempts.closed()
-            raise attempts.held_back() if held_back else attempts.out_of_time()
-
-    async def _attempt_until_answered(self, here: LoopConnections, request: httpx.Request, attempts: Attempts) -> Any:
-        renewed = False
-        while True:
-            try:
-                token = await here.tokens.get()
-                try:
-                    attempts.begin()
-                    return await self._attempt(here, request, token)
-                except UnauthorizedError:
-                    # One other token is tried. When the gateway refuses that too, it would refuse a third.
-                    if renewed or await here.tokens.another_than(token) is None:
-                        raise
-                    renewed = True
-            except CourierError as error:
-                delay = attempts.delay_after(error)
-                with here.until_closing():
-                    await anyio.sleep(delay)
-                if here.closing.is_set():
-                    raise attempts.closed() from error
-
-    async def _attempt(self, here: LoopConnections, request: httpx.Request, token: str) -> Any:
-        request.headers["Authorization"] = f"Bearer {token}"
-        try:
-            async with here.slots:
-                response = await here.http.send(request)
-        except httpx.RequestError as error:
-            raise incoming.unreachable(self._gateway.address.base_url, error) from error
-        return incoming.read_answer(
-            response.status_code, response.headers, response.content, self._gateway.contract_hash
-        )
-
-
-class _Body(httpx.AsyncByteStream):
-    """The body of a request, which HTTPX asks for when it has sent the headers: from then on the attempt is sent."""
-
-    def __init__(self, content: bytes, attempts: Attempts) -> None:
-        self._content = content
-        self._attempts = attempts
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        self._attempts.sending()
-        if self._content:
-            yield self._content
+        here = self._here()
+        with call.adding_key(), here.order.publishing(call.channels) as earlier:
+            return await send(self._gateway, here, call, self._gateway.attempts(call, timeout), earlier)
 
 
 def _forget(loops: dict[asyncio.AbstractEventLoop, LoopConnections], loop: asyncio.AbstractEventLoop) -> None:

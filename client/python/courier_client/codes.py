@@ -56,7 +56,9 @@ CLIENT_CODES: dict[str, CodeMeaning] = {
         retry=True,
         hint="The outcome is unknown: repeated with its `idempotency_key`, a publish is stored once.",
     ),
-    "QUEUE_FULL": CodeMeaning(retry=False, hint="Publish less, or give the publisher a larger `max_events`."),
+    "QUEUE_FULL": CodeMeaning(
+        retry=False, hint="Publish less, or give the publisher a larger `max_events` or `max_queued_bytes`."
+    ),
     "GAP": CodeMeaning(
         retry=False,
         hint="Read what is missing from where it is kept, then subscribe from `gap.resumed_from`.",

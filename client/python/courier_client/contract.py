@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Generic, Protocol
 from pydantic import Field
 from typing_extensions import NotRequired, Self, TypedDict, TypeVar, Unpack
 
+from ._arguments import check_keywords
 from ._model import NULLABLE, ExactDecimal, Instant, Model, PositiveDecimal, matching, multiple_of, one_of
 from .envelope import (
     CourierGapData,
@@ -55,6 +56,7 @@ __all__ = [
     "Unpack",
     "channel_of",
     "checked",
+    "event_options",
     "matching",
     "multiple_of",
     "one_of",
@@ -160,6 +162,12 @@ class ContractModule(Protocol[EventT_co, TypeT_co, PublishT_co, PublishNowT_co, 
 
     @property
     def CONTRACT(self) -> Contract[EventT_co, TypeT_co, PublishT_co, PublishNowT_co, SubmitT_co]: ...  # noqa: N802
+
+
+def event_options(builder: str, options: EventOptions) -> EventOptions:
+    """The options that a builder was given. Raises TypeError, naming the builder, for one that there is not."""
+    check_keywords(builder, options, EventOptions)
+    return options
 
 
 def channel_of(channel: str | Channel | None, family: type[Channel], identifier: object, field: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .envelope import CourierGapData
+
+
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """The text with an escape for each character that a terminal or a log would obey. It may be of the other side."""
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 @dataclass(frozen=True)
@@ -23,7 +32,10 @@ class Issue:
 
 
 class CourierError(Exception):
-    """Base class of every error that this package raises."""
+    """Base class of every error that this package raises.
+
+    What it says can be printed: control characters stand in it as escapes, wherever the text came from.
+    """
 
     code: str
     """The gateway's code, or one of `codes.CLIENT_CODES`."""
@@ -33,7 +45,12 @@ class CourierError(Exception):
     request_id: str | None
     """Names the call in the gateway's log. None when the gateway did not answer."""
     retry_after: float | None
-    """Seconds after which the same call may succeed. None when the gateway did not say."""
+    """Seconds after which the same call may succeed. None when the gateway did not say.
+
+    The client itself waits for 60 s at most.
+    """
+    channel: str | None
+    """The channel whose limit is reached. None where it is the caller's own, and for other errors."""
     hint: str
     """What to do next, for a person."""
     close_code: int | None
@@ -51,18 +68,20 @@ class CourierError(Exception):
         issues: Sequence[Issue] = (),
         request_id: str | None = None,
         retry_after: float | None = None,
+        channel: str | None = None,
         hint: str | None = None,
         close_code: int | None = None,
         idempotency_key: str | None = None,
         may_be_stored: bool = False,
     ) -> None:
-        super().__init__(message)
         self.code = code
-        self.message = message
-        self.issues = tuple(issues)
-        self.request_id = request_id
+        self.message = printable(message)
+        super().__init__(self.message)
+        self.issues = tuple(Issue(printable(issue.path), printable(issue.message)) for issue in issues)
+        self.request_id = None if request_id is None else printable(request_id)
         self.retry_after = retry_after
-        self.hint = hint if hint is not None else meaning_of(code).hint
+        self.channel = channel
+        self.hint = printable(hint) if hint is not None else meaning_of(code).hint
         self.close_code = close_code
         self.idempotency_key = idempotency_key
         self.may_be_stored = may_be_stored
@@ -109,7 +128,7 @@ class UnavailableError(CourierError):
 
 
 class RateLimitedError(UnavailableError):
-    """A limit is reached: the caller's, or that of the channel."""
+    """A limit is reached: the caller's, or that of `channel`."""
 
 
 class UnreachableError(UnavailableError, ConnectionError):
@@ -128,7 +147,7 @@ class UnexpectedAnswerError(CourierError):
 
 
 class QueueFullError(CourierError):
-    """A background publisher dropped an event, because `max_events` others were waiting."""
+    """A background publisher dropped an event, because more would have waited than may."""
 
 
 class ClosedError(CourierError):

@@ -48,6 +48,7 @@ from courier_client.contract import (
     Unpack,
     channel_of,
     checked,
+    event_options,
 )
 
 if TYPE_CHECKING:
@@ -1003,7 +1004,7 @@ def backtest_started(
         channel=channel_of(channel, BacktestChannel, backtest_id, "backtest_id"),
         type="backtest.started",
         data=data,
-        **options,
+        **event_options("backtest_started", options),
     )
 
 
@@ -1040,7 +1041,7 @@ def backtest_progress(
         channel=channel_of(channel, BacktestChannel, backtest_id, "backtest_id"),
         type="backtest.progress",
         data=data,
-        **options,
+        **event_options("backtest_progress", options),
     )
 
 
@@ -1076,7 +1077,7 @@ def backtest_completed(
         channel=channel_of(channel, BacktestChannel, backtest_id, "backtest_id"),
         type="backtest.completed",
         data=data,
-        **options,
+        **event_options("backtest_completed", options),
     )
 
 
@@ -1112,7 +1113,7 @@ def backtest_failed(
         channel=channel_of(channel, BacktestChannel, backtest_id, "backtest_id"),
         type="backtest.failed",
         data=data,
-        **options,
+        **event_options("backtest_failed", options),
     )
 
 
@@ -1161,7 +1162,7 @@ def trade_executed(
         channel=channel_of(channel, StrategyChannel, strategy_id, "strategy_id"),
         type="trade.executed",
         data=data,
-        **options,
+        **event_options("trade_executed", options),
     )
 
 
@@ -1206,7 +1207,7 @@ def order_placed(
         channel=channel_of(channel, StrategyChannel, strategy_id, "strategy_id"),
         type="order.placed",
         data=data,
-        **options,
+        **event_options("order_placed", options),
     )
 
 
@@ -1251,7 +1252,7 @@ def order_filled(
         channel=channel_of(channel, StrategyChannel, strategy_id, "strategy_id"),
         type="order.filled",
         data=data,
-        **options,
+        **event_options("order_filled", options),
     )
 
 
@@ -1282,7 +1283,7 @@ def order_cancelled(
         channel=channel_of(channel, StrategyChannel, strategy_id, "strategy_id"),
         type="order.cancelled",
         data=data,
-        **options,
+        **event_options("order_cancelled", options),
     )
 
 
@@ -1325,7 +1326,7 @@ def position_updated(
         channel=channel_of(channel, StrategyChannel, strategy_id, "strategy_id"),
         type="position.updated",
         data=data,
-        **options,
+        **event_options("position_updated", options),
     )
 
 
@@ -1354,7 +1355,7 @@ def forge_job_started(
         channel=channel_of(channel, ForgeJobChannel, job_id, "job_id"),
         type="forge.job.started",
         data=data,
-        **options,
+        **event_options("forge_job_started", options),
     )
 
 
@@ -1384,7 +1385,7 @@ def forge_job_progress(
         channel=channel_of(channel, ForgeJobChannel, job_id, "job_id"),
         type="forge.job.progress",
         data=data,
-        **options,
+        **event_options("forge_job_progress", options),
     )
 
 
@@ -1413,7 +1414,7 @@ def forge_job_completed(
         channel=channel_of(channel, ForgeJobChannel, job_id, "job_id"),
         type="forge.job.completed",
         data=data,
-        **options,
+        **event_options("forge_job_completed", options),
     )
 
 
@@ -1444,7 +1445,7 @@ def forge_job_failed(
         channel=channel_of(channel, ForgeJobChannel, job_id, "job_id"),
         type="forge.job.failed",
         data=data,
-        **options,
+        **event_options("forge_job_failed", options),
     )
 
 
@@ -1481,7 +1482,7 @@ def strategy_generation_started(
         channel=channel_of(channel, StrategyChannel, strategy_id, "strategy_id"),
         type="strategy.generation.started",
         data=data,
-        **options,
+        **event_options("strategy_generation_started", options),
     )
 
 
@@ -1517,7 +1518,7 @@ def strategy_generation_progress(
         channel=channel_of(channel, StrategyChannel, strategy_id, "strategy_id"),
         type="strategy.generation.progress",
         data=data,
-        **options,
+        **event_options("strategy_generation_progress", options),
     )
 
 
@@ -1557,7 +1558,7 @@ def strategy_generation_completed(
         channel=channel_of(channel, StrategyChannel, strategy_id, "strategy_id"),
         type="strategy.generation.completed",
         data=data,
-        **options,
+        **event_options("strategy_generation_completed", options),
     )
 
 
@@ -1594,12 +1595,15 @@ def strategy_generation_failed(
         channel=channel_of(channel, StrategyChannel, strategy_id, "strategy_id"),
         type="strategy.generation.failed",
         data=data,
-        **options,
+        **event_options("strategy_generation_failed", options),
     )
 
 
 class Publish(Protocol[ResultT_co]):
-    """How `publish` of a client is called."""
+    """How `publish` of a client is called.
+
+    `timeout` is that of the client by default. None is no limit.
+    """
 
     @overload
     def __call__(
@@ -1608,7 +1612,7 @@ class Publish(Protocol[ResultT_co]):
         event_type: Literal["backtest.started"],
         data: BacktestStartedData | BacktestStartedDict,
         *,
-        timeout: float | None = None,
+        timeout: float | None = ...,
         **options: Unpack[EventOptions],
     ) -> ResultT_co: ...
 
@@ -1619,7 +1623,7 @@ class Publish(Protocol[ResultT_co]):
         event_type: Literal["backtest.progress"],
         data: BacktestProgressData | BacktestProgressDict,
         *,
-        timeout: float | None = None,
+        timeout: float | None = ...,
         **options: Unpack[EventOptions],
     ) -> ResultT_co: ...
 
@@ -1630,7 +1634,7 @@ class Publish(Protocol[ResultT_co]):
         event_type: Literal["backtest.completed"],
         data: BacktestCompletedData | BacktestCompletedDict,
         *,
-        timeout: float | None = None,
+        timeout: float | None = ...,
         **options: Unpack[EventOptions],
     ) -> ResultT_co: ...
 
@@ -1641,7 +1645,7 @@ class Publish(Protocol[ResultT_co]):
         event_type: Literal["backtest.failed"],
         data: BacktestFailedData | BacktestFailedDict,
         *,
-        timeout: float | None = None,
+        timeout: float | None = ...,
         **options: Unpack[EventOptions],
     ) -> ResultT_co: ...
 
@@ -1652,7 +1656,7 @@ class Publish(Protocol[ResultT_co]):
         event_type: Literal["trade.executed"],
         data: TradeExecutedData | TradeExecutedDict,
         *,
-        timeout: float | None = None,
+        timeout: float | None = ...,
         **options: Unpack[EventOptions],
     ) -> ResultT_co: ...
 
@@ -1663,7 +1667,7 @@ class Publish(Protocol[ResultT_co]):
         event_type: Literal["order.placed"],
         data: OrderPlacedData | OrderPlacedDict,
         *,
-        timeout: float | None = None,
+        timeout: float | None = ...,
         **options: Unpack[EventOptions],
     ) -> ResultT_co: ...
 
@@ -1674,7 +1678,7 @@ class Publish(Protocol[ResultT_co]):
         event_type: Literal["order.filled"],
         data: OrderFilledData | OrderFilledDict,
         *,
-        timeout: float | None = None,
+        timeout: float | None = ...,
         **options: Unpack[EventOptions],
     ) -> ResultT_co: ...
 
@@ -1685,7 +1689,7 @@ class Publish(Protocol[ResultT_co]):
         event_type: Literal["order.cancelled"],
         data: OrderCancelledData | OrderCancelledDict,
         *,
-        timeout: float | None = None,
+        timeout: float | None = ...,
         **options: Unpack[EventOptions],
     ) -> ResultT_co: ...
 
@@ -1696,7 +1700,7 @@ class Publish(Protocol[ResultT_co]):
         event_type: Literal["position.updated"],
         data: PositionUpdatedData | PositionUpdatedDict,
         *,
-        timeout: float | None = None,
+        timeout: float | None = ...,
         **options: Unpack[EventOptions],
     ) -> ResultT_co: ...
 
@@ -1707,7 +1711,7 @@ class Publish(Protocol[ResultT_co]):
         event_type: Literal["forge.job.started"],
         data: ForgeJobStartedData | ForgeJobStartedDict,
         *,
-        timeout: float | None = None,
+        timeout: float | None = ...,
         **options: Unpack[EventOptions],
     ) -> ResultT_co: ...
 
@@ -1718,7 +1722,7 @@ class Publish(Protocol[ResultT_co]):
         event_type: Literal["forge.job.progress"],
         data: ForgeJobProgressData | ForgeJobProgressDict,
         *,
-        timeout: float | None = None,
+        timeout: float | None = ...,
         **options: Unpack[EventOptions],
     ) -> ResultT_co: ...
 
@@ -1729,7 +1733,7 @@ class Publish(Protocol[ResultT_co]):
         event_type: Literal["forge.job.completed"],
         data: ForgeJobCompletedData | ForgeJobCompletedDict,
         *,
-        timeout: float | None = None,
+        timeout: float | None = ...,
         **options: Unpack[EventOptions],
     ) -> ResultT_co: ...
 
@@ -1740,7 +1744,7 @@ class Publish(Protocol[ResultT_co]):
         event_type: Literal["forge.job.failed"],
         data: ForgeJobFailedData | ForgeJobFailedDict,
         *,
-        timeout: float | None = None,
+        timeout: float | None = ...,
         **options: Unpack[EventOptions],
     ) -> ResultT_co: ...
 
@@ -1751,7 +1755,7 @@ class Publish(Protocol[ResultT_co]):
         event_type: Literal["strategy.generation.started"],
         data: StrategyGenerationStartedData | StrategyGenerationStartedDict,
         *,
-        timeout: float | None = None,
+        timeout: float | None = ...,
         **options: Unpack[EventOptions],
     ) -> ResultT_co: ...
 
@@ -1762,7 +1766,7 @@ class Publish(Protocol[ResultT_co]):
         event_type: Literal["strategy.generation.progress"],
         data: StrategyGenerationProgressData | StrategyGenerationProgressDict,
         *,
-        timeout: float | None = None,
+        timeout: float | None = ...,
         **options: Unpack[EventOptions],
     ) -> ResultT_co: ...
 
@@ -1773,7 +1777,7 @@ class Publish(Protocol[ResultT_co]):
         event_type: Literal["strategy.generation.completed"],
         data: StrategyGenerationCompletedData | StrategyGenerationCompletedDict,
         *,
-        timeout: float | None = None,
+        timeout: float | None = ...,
         **options: Unpack[EventOptions],
     ) -> ResultT_co: ...
 
@@ -1784,7 +1788,7 @@ class Publish(Protocol[ResultT_co]):
         event_type: Literal["strategy.generation.failed"],
         data: StrategyGenerationFailedData | StrategyGenerationFailedDict,
         *,
-        timeout: float | None = None,
+        timeout: float | None = ...,
         **options: Unpack[EventOptions],
     ) -> ResultT_co: ...
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("courier_client")
 
+MAX_RETRY_AFTER_SECONDS = 60.0
+"""The longest delay that is honoured when a gateway or a proxy asks for one: a wrong one must not silence a client."""
+
 
 @dataclass(frozen=True)
 class Backoff:
@@ -24,7 +27,7 @@ class Backoff:
     initial: float = 0.25
     """The first delay is between 0 and this. The upper bound doubles with every attempt."""
     maximum: float = 30.0
-    """No delay is longer, unless the gateway asks for a longer one."""
+    """No delay is longer, unless the gateway asks for a longer one: up to 60 s are added."""
     busy: float = 1.0
     """The least delay before connecting again to a gateway that closed a connection with "after a delay"."""
 
@@ -40,27 +43,51 @@ class Backoff:
 
     def delay_after(self, error: CourierError, failures: int) -> float:
         """The delay after `error`, which `failures` others preceded: what the gateway asked for, and jitter."""
-        return (error.retry_after or 0.0) + self.jitter(failures)
+        return asked_delay(error) + self.jitter(failures)
+
+
+def asked_delay(error: CourierError) -> float:
+    """Seconds that whoever answered asks to wait before the next attempt, as far as they are honoured."""
+    return min(error.retry_after or 0.0, MAX_RETRY_AFTER_SECONDS)
+
+
+LAST_ATTEMPT_SECONDS = 1.0
+"""How much before the end of the time the last attempt begins at the latest, or a tenth of a shorter time."""
 
 
 class Attempts:
     """Counts the attempts at one call, and decides what follows a failure.
 
-    All attempts together take at most `timeout` seconds. A delay that would exceed it is not waited for.
+    All attempts together take at most `timeout` seconds. A delay of the client's own that does not fit is made shorter,
+    so that the last attempt has some time. One that the gateway asks for is not: an earlier attempt would be refused.
     """
 
     def __init__(
-        self, what: str, base_url: str, timeout: float, backoff: Backoff, *, publishes: bool, may_be_stored: bool
+        self,
+        what: str,
+        base_url: str,
+        timeout: float,
+        backoff: Backoff,
+        *,
+        publishes: bool,
+        may_be_stored: bool,
+        waits_for_channels: bool,
     ) -> None:
-        """`what` names the call in errors. `may_be_stored` says whether an earlier call may have had its effect."""
+        """`what` names the call in errors.
+
+        `may_be_stored` says whether an earlier call may have had its effect, and `waits_for_channels` whether to
+        repeat a call for which a channel's limit is reached.
+        """
         self._what = what
         self._base_url = base_url
         self._timeout = timeout
         self._backoff = backoff
         self._deadline = time.monotonic() + timeout
+        self._last_begin = self._deadline - min(LAST_ATTEMPT_SECONDS, timeout / 10)
         self._failures = 0
         self._last_error: CourierError | None = None
         self._publishes = publishes
+        self._waits_for_channels = waits_for_channels
         self._sent = False
         """Whether an attempt was sent, at least in part."""
         self._unanswered = False
@@ -96,10 +123,14 @@ class Attempts:
                 error.message += " (the event may have been stored: an attempt had no answer)"
                 error.hint += " Publish the event again with the same idempotency key only."
             raise error
-        delay = self._backoff.delay_after(error, self._failures)
+        if error.channel is not None and not self._waits_for_channels:
+            raise error
+        now = time.monotonic()
+        asked = asked_delay(error)
+        delay = min(self._backoff.delay_after(error, self._failures), max(asked, self._last_begin - now))
         self._failures += 1
         self._last_error = error
-        if delay >= self.remaining:
+        if now >= self._last_begin or now + asked >= self._deadline:
             raise self.out_of_time() if isinstance(error, UnreachableError) or was_left_open else error
         logger.info("%s; trying again in %.2f s", error, delay)
         return delay

@@ -14,7 +14,7 @@ import httpx
 from typing_extensions import TypeVar, Unpack
 
 from . import _incoming as incoming
-from ._arguments import check_on_gap, seconds
+from ._arguments import check_keywords, check_on_gap, public, seconds
 from ._filter import Channels
 from ._fork import leave_to_parent, watch_forks
 from ._gateway import CLIENT_TIMEOUT, Call, Gateway, ResultT
@@ -58,6 +58,7 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
         """As `CourierClient`. The functions `token` and `on_gap` must not be async."""
         check_on_gap(on_gap)
         self._on_gap: OnGap = on_gap
+        check_keywords(type(self).__name__, options, ClientOptions)
         self._gateway: Gateway[EventT] = Gateway(base_url, service_name, contract, **options)
         require_plain(token)
         self._source = TokenSource(token)
@@ -76,6 +77,7 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
         )
         self._streams: weakref.WeakSet[Any] = weakref.WeakSet()
         self._closing = threading.Event()
+        self._cut_off = False
         self._running = 0
         self._changed = threading.Condition()
 
@@ -99,10 +101,10 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
         self._closed = True
         self._closing.set()
         if not self._wait_for_calls(limit):
-            # A thread that waits for an answer notices no other end of its connection.
-            for stream in [*self._streams]:
-                with suppress(OSError):
-                    socket.socket.shutdown(stream.get_extra_info("socket"), socket.SHUT_RDWR)
+            with self._changed:
+                self._cut_off = True
+                for stream in self._streams:
+                    _cut_off(stream)
             self._wait_for_calls(CLOSE_SECONDS)
         self._http.close()
 
@@ -116,6 +118,7 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
         require_plain(token)
         self._source.set(token)
 
+    @public
     def _publish(
         self,
         channel: str | Channel,
@@ -126,6 +129,7 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
         **options: Unpack[EventOptions],
     ) -> Receipt:
         """As `CourierClient.publish`."""
+        check_keywords(f"{type(self).__name__}.publish", options, EventOptions)
         draft = EventDraft(channel=str(channel), type=event_type, data=data, **options)
         return self.publish_event(draft, timeout=timeout)
 
@@ -154,10 +158,12 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
         **options: Unpack[HistoryOptions[TypeT]],
     ) -> HistoryPage[EventT]:
         """As `CourierClient.history`."""
+        check_keywords(f"{type(self).__name__}.history", options, HistoryOptions)
         return self._send(self._gateway.history(channels, **options), timeout)
 
     def iterate_history(self, channels: Channels, **options: Unpack[IterationOptions[TypeT]]) -> Iterator[EventT]:
         """As `CourierClient.iterate_history`."""
+        check_keywords(f"{type(self).__name__}.iterate_history", options, IterationOptions)
         return self._events_of(channels, Pages(self._on_gap, **options))
 
     def _events_of(self, channels: Channels, pages: Pages[TypeT]) -> Iterator[EventT]:
@@ -170,18 +176,23 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
         """Makes attempts until the gateway answers, or the time is over. Returns the result of the call."""
         with call.adding_key(), self._calling():
             attempts = self._gateway.attempts(call, timeout)
-            streams = self._streams
 
             def trace(step: str, details: dict[str, Any]) -> None:
                 if step.endswith("send_request_headers.started"):
                     attempts.sending()
                 if step.endswith(_OPENED):
-                    streams.add(details["return_value"])
+                    self._opened(details["return_value"])
 
             request = self._http.build_request(
                 call.method, call.url, content=call.body, headers=call.headers, extensions={"trace": trace}
             )
             return call.read(self._attempt_until_answered(request, attempts))
+
+    def _opened(self, stream: Any) -> None:
+        with self._changed:
+            self._streams.add(stream)
+            if self._cut_off:
+                _cut_off(stream)
 
     @contextmanager
     def _calling(self) -> Iterator[None]:
@@ -228,12 +239,23 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
             response = self._http.send(request)
         except httpx.RequestError as error:
             raise incoming.unreachable(self._gateway.address.base_url, error) from error
+        except RuntimeError:
+            # HTTPX says so that it was closed.
+            if not self._cut_off:
+                raise
+            raise attempts.closed() from None
         return incoming.read_answer(
             response.status_code, response.headers, response.content, self._gateway.contract_hash
         )
 
 
 _OPENED = ("connect_tcp.complete", "start_tls.complete")
+
+
+def _cut_off(stream: Any) -> None:
+    # A thread that waits for an answer notices no other end of its connection.
+    with suppress(OSError):
+        socket.socket.shutdown(stream.get_extra_info("socket"), socket.SHUT_RDWR)
 
 
 def _limit(seconds: float) -> float | None:

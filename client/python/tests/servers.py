@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -84,3 +85,34 @@ async def websocket_server(serve: Any) -> AsyncIterator[str]:
     async with websockets.serve(serve, "127.0.0.1", 0, compression=None) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         yield f"http://127.0.0.1:{port}"
+
+
+@asynccontextmanager
+async def batch_gateway(refusal: Callable[[list[Any]], Any]) -> AsyncIterator[str]:
+    """A server that takes events and batches of them, except those for which `refusal` returns a problem document."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+            sent = json.loads(await reader.readexactly(length))
+            batch = sent.get("json", [sent])
+            problem = refusal(batch)
+            receipts = [receipt(number, event) for number, event in enumerate(batch)]
+            taken = {"result": {"data": {"json": receipts}}} if "json" in sent else receipts[0]
+            answer = json.dumps(problem or taken)
+            status = "429 Too Many Requests" if problem else "200 OK"
+            writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(answer)}\r\n\r\n{answer}".encode())
+            await writer.drain()
+
+    async with tcp_server(serve) as address:
+        yield address
+
+
+def receipt(number: int, event: Any) -> dict[str, Any]:
+    return {
+        "id": f"e1-{number}",
+        "channel": event["channel"],
+        "type": event["type"],
+        "timestamp": "2026-01-02T03:04:05.678Z",
+        "duplicate": False,
+    }

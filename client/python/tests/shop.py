@@ -49,6 +49,7 @@ from courier_client.contract import (
     Unpack,
     channel_of,
     checked,
+    event_options,
     matching,
     multiple_of,
     one_of,
@@ -612,7 +613,7 @@ def cart_checked_out(
         channel=channel_of(channel, CartChannel, cart, "cart"),
         type="cart.checked-out",
         data=data,
-        **options,
+        **event_options("cart_checked_out", options),
     )
 
 
@@ -683,7 +684,7 @@ def stock_item_counted(
         channel=channel_of(channel, StockItemChannel, sku, "sku"),
         type="stock.item.counted",
         data=data,
-        **options,
+        **event_options("stock_item_counted", options),
     )
 
 
@@ -730,7 +731,7 @@ def stock_item_literals(
         channel=channel_of(channel, StockItemChannel, sku, "sku"),
         type="stock.item.literals",
         data=data,
-        **options,
+        **event_options("stock_item_literals", options),
     )
 
 
@@ -745,12 +746,15 @@ def day_closed(
         channel=channel_of(channel, GlobalChannel, None, "channel"),
         type="day.Closed",
         data=data,
-        **options,
+        **event_options("day_closed", options),
     )
 
 
 class Publish(Protocol[ResultT_co]):
-    """How `publish` of a client is called."""
+    """How `publish` of a client is called.
+
+    `timeout` is that of the client by default. None is no limit.
+    """
 
     @overload
     def __call__(
@@ -759,7 +763,7 @@ class Publish(Protocol[ResultT_co]):
         event_type: Literal["cart.checked-out"],
         data: CartCheckedOutData | CartCheckedOutDict,
         *,
-        timeout: float | None = None,
+        timeout: float | None = ...,
         **options: Unpack[EventOptions],
     ) -> ResultT_co: ...
 
@@ -770,7 +774,7 @@ class Publish(Protocol[ResultT_co]):
         event_type: Literal["stock.item.counted"],
         data: StockItemCountedData | StockItemCountedDict,
         *,
-        timeout: float | None = None,
+        timeout: float | None = ...,
         **options: Unpack[EventOptions],
     ) -> ResultT_co: ...
 
@@ -781,7 +785,7 @@ class Publish(Protocol[ResultT_co]):
         event_type: Literal["stock.item.literals"],
         data: StockItemLiteralsData | StockItemLiteralsDict,
         *,
-        timeout: float | None = None,
+        timeout: float | None = ...,
         **options: Unpack[EventOptions],
     ) -> ResultT_co: ...
 
@@ -792,7 +796,7 @@ class Publish(Protocol[ResultT_co]):
         event_type: Literal["day.Closed"],
         data: DayClosedData | DayClosedDict,
         *,
-        timeout: float | None = None,
+        timeout: float | None = ...,
         **options: Unpack[EventOptions],
     ) -> ResultT_co: ...
 

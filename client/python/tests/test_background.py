@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime, timezone
 from typing import Any
 
@@ -21,39 +18,17 @@ from courier_client import (
     EventDraft,
     ForbiddenError,
     InvalidInputError,
-    QueueFullError,
     SyncCourierClient,
     UnauthorizedError,
     UnreachableError,
     events,
 )
 from processes import Gateway, token
-from servers import deaf_server, free_port, tcp_server
-from waiting import until
+from servers import batch_gateway, free_port, tcp_server
+from submitting import counters, numbers_on, progress, publisher
 
 PROGRESS: events.BacktestProgressDict = {"backtest_id": "b1", "progress": 0.5}
 Told = list[tuple[type[Exception], Any]]
-
-
-@asynccontextmanager
-async def publisher(address: str, token: str, **options: Any) -> AsyncIterator[BackgroundPublisher]:
-    async with CourierClient(address, token=token, retry=FAST, timeout=0.5) as client:
-        async with BackgroundPublisher(client, retry=FAST, **options) as background:
-            yield background
-
-
-def counters(background: BackgroundPublisher) -> dict[str, int]:
-    names = ("submitted", "published", "dropped", "refused", "pending")
-    return {name: getattr(background, name) for name in names if getattr(background, name) > 0}
-
-
-def progress(backtest_id: str, number: int) -> EventDraft[Any]:
-    return events.backtest_progress(backtest_id=backtest_id, progress=0.5, bars_processed=number)
-
-
-async def numbers_on(gateway: Gateway, channel: str) -> list[int]:
-    async with CourierClient(gateway.url, token=gateway.token()) as client:
-        return [event.model_dump()["data"]["bars_processed"] async for event in client.iterate_history(channel)]
 
 
 async def test_everything_is_published_in_order(gateway: Gateway) -> None:
@@ -86,28 +61,6 @@ async def test_a_gateway_that_is_away_slows_nothing_and_loses_nothing() -> None:
                 (first, *_) = (await client.history("backtest.away")).events
             # The timestamp is the time of submitting.
             assert first.metadata.timestamp < happened
-
-
-@pytest.mark.parametrize(("when_full", "kept"), [("drop-oldest", [7, 8, 9]), ("drop-newest", [0, 1, 2])])
-async def test_a_full_queue_drops_events_and_reports_them(when_full: str, kept: list[int]) -> None:
-    told: Told = []
-
-    def on_error(error: Exception, event: EventDraft[Any]) -> None:
-        told.append((type(error), event.data["bars_processed"]))
-        raise ValueError("a callback that fails breaks nothing")
-
-    async with deaf_server() as address:
-        async with publisher(address, "t1", max_events=3, when_full=when_full, on_error=on_error) as background:
-            for number in range(10):
-                background.submit_event(progress("full", number))
-            assert counters(background) == {"submitted": 10, "dropped": 7, "pending": 3}
-            assert {number for _, number in told} == {*range(10)} - {*kept}
-            assert {kind for kind, _ in told} == {QueueFullError}
-            began = time.monotonic()
-            await background.aclose(timeout=0.1)
-            assert time.monotonic() - began < 2
-        assert counters(background) == {"submitted": 10, "dropped": 10}
-        assert told[7:] == [(ClosedError, number) for number in kept]
 
 
 async def test_a_refused_event_does_not_delay_the_others(gateway: Gateway) -> None:
@@ -166,7 +119,6 @@ async def test_any_thread_may_submit(gateway: Gateway) -> None:
                 background.submit_event(progress("thread", number))
 
         await asyncio.to_thread(work)
-        await until(lambda: background.submitted == 20)
         assert await background.flush(10)
     assert await numbers_on(gateway, "backtest.thread") == [*range(20)]
 
@@ -221,7 +173,10 @@ async def test_closing_leaves_no_task_or_thread(gateway: Gateway) -> None:
 
 async def test_what_waits_is_sent_in_batches() -> None:
     sizes: list[int] = []
-    async with counting_gateway(sizes) as address, publisher(address, "t1", max_events=2000) as background:
+    async with (
+        batch_gateway(lambda batch: sizes.append(len(batch))) as address,
+        publisher(address, "t1", max_events=2000) as background,
+    ):
         for number in range(1200):
             background.submit_event(progress("many", number))
         assert await background.flush(10)
@@ -230,7 +185,7 @@ async def test_what_waits_is_sent_in_batches() -> None:
 
 
 async def test_large_events_are_sent_in_smaller_batches(gateway: Gateway) -> None:
-    async with publisher(gateway.url, gateway.token("prophet")) as background:
+    async with publisher(gateway.url, gateway.token("prophet"), timeout=30) as background:
         for number in range(40):
             background.submit(
                 "strategy.large",
@@ -261,32 +216,6 @@ async def test_a_refused_event_takes_no_other_with_it(gateway: Gateway) -> None:
         assert counters(background) == {"submitted": 600, "published": 595, "refused": 5}
     assert told == sorted(wrong)
     assert await numbers_on(gateway, "backtest.wrong") == [number for number in range(600) if number not in wrong]
-
-
-async def test_a_refused_batch_is_neither_dropped_nor_makes_the_queue_longer(gateway: Gateway) -> None:
-    told: list[tuple[str, int]] = []
-
-    def submit(*numbers: int) -> None:
-        for number in numbers:
-            data = {"backtest_id": "bound", "progress": 2 if number == 0 else 0.5, "bars_processed": number}
-            background.submit_event(EventDraft("backtest.bound", "backtest.progress", data))
-
-    def on_error(error: Exception, event: EventDraft[Any]) -> None:
-        told.append((type(error).__name__, event.data["bars_processed"]))
-        if isinstance(error, InvalidInputError):
-            # The first of the batch was refused, the second is still to be published, and the queue is full.
-            submit(4)
-
-    async with publisher(gateway.url, gateway.token(), max_events=2, on_error=on_error) as background:
-        submit(0, 1)
-        # The publisher takes both for one batch.
-        await asyncio.sleep(0)
-        submit(2, 3)
-        await until(lambda: background.refused == 1)
-        assert await background.flush(10)
-        assert counters(background) == {"submitted": 5, "published": 3, "dropped": 1, "refused": 1}
-    assert told == [("InvalidInputError", 0), ("QueueFullError", 2)]
-    assert await numbers_on(gateway, "backtest.bound") == [1, 3, 4]
 
 
 @pytest.mark.parametrize("how", ["background", "synchronous"])
@@ -363,30 +292,3 @@ async def test_a_publish_waits_for_what_was_submitted_while_the_gateway_is_away(
                 await batch
                 assert await background.flush(20)
                 assert await numbers_on(gateway, "backtest.late") == [0, 1, 2]
-
-
-@asynccontextmanager
-async def counting_gateway(sizes: list[int]) -> AsyncIterator[str]:
-    """A server that takes batches, and notes how many events each has."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while head := await reader.readuntil(b"\r\n\r\n"):
-            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-            events = json.loads(await reader.readexactly(length))["json"]
-            sizes.append(len(events))
-            receipts = [
-                {
-                    "id": f"e1-{number}",
-                    "channel": event["channel"],
-                    "type": event["type"],
-                    "timestamp": "2026-01-02T03:04:05.678Z",
-                    "duplicate": False,
-                }
-                for number, event in enumerate(events)
-            ]
-            answer = json.dumps({"result": {"data": {"json": receipts}}})
-            writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(answer)}\r\n\r\n{answer}".encode())
-            await writer.drain()
-
-    async with tcp_server(serve) as address:
-        yield address

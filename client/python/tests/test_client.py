@@ -6,6 +6,7 @@ import asyncio
 import pickle
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -34,6 +35,12 @@ WRONG_ADDRESSES = [
     "http://",
     "http://localhost:port",
     "http://local host:8766",
+    "http://\u2603.example",
+    "http://gateway..example",
+    f"http://{'a' * 70}.example",
+    "http://xn--a",
+    "http://256.1.1.1",
+    "http://[v1.x]",
     "http://me:secret@localhost:8766",
     "http://localhost:8766?token=t1",
     "",
@@ -123,14 +130,33 @@ async def test_the_token_may_come_from_the_environment(
         await client.publish("backtest.b1", "backtest.progress", PROGRESS)
 
 
-@pytest.mark.parametrize("token", [None, "", "two words"])
-async def test_without_a_token_nothing_is_sent(token: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+NO_TOKENS: list[tuple[Any, str]] = [
+    (None, "there is no token"),
+    ("", "the token is empty"),
+    (" \n", "the token is empty"),
+    ("two words", "the token has a space, a line break or another character in it"),
+    ("t\u00e9", "the token has a space, a line break or another character in it"),
+    ("Bearer t1", "the token begins with the word Bearer"),
+    ("bearer\tt1", "the token begins with the word Bearer"),
+    ("BEARER ", "the token begins with the word Bearer"),
+    (lambda: None, "there is no token"),
+    (lambda: "", "what the token function returned is empty"),
+    (lambda: "Bearer t1", "what the token function returned begins with the word Bearer"),
+    (lambda: b"t1", "what the token function returned is a bytes, and must be a string"),
+]
+
+
+@pytest.mark.parametrize(("token", "problem"), NO_TOKENS)
+async def test_without_a_token_nothing_is_sent(token: Any, problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COURIER_TOKEN", raising=False)
     async with CourierClient("http://127.0.0.1:1", token=token) as client:
-        with pytest.raises(UnauthorizedError, match="COURIER_TOKEN"):
+        with pytest.raises(UnauthorizedError, match=f"^{problem}.*COURIER_TOKEN"):
             await client.publish("backtest.b1", "backtest.progress", PROGRESS)
-        with pytest.raises(UnauthorizedError):
+        with pytest.raises(UnauthorizedError, match=f"^{problem}"):
             await anext(client.subscribe("**", on_gap="fail"))
+    with SyncCourierClient("http://127.0.0.1:1", token=token) as sync:
+        with pytest.raises(UnauthorizedError, match=f"^{problem}"):
+            await asyncio.to_thread(sync.history, "**")
 
 
 async def test_a_token_function_that_hangs_times_out() -> None:

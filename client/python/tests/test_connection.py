@@ -14,6 +14,7 @@ from courier_client import (
     Backoff,
     CourierClient,
     CourierError,
+    ForbiddenError,
     InvalidInputError,
     RateLimitedError,
     SubscriptionState,
@@ -148,7 +149,7 @@ async def test_a_refused_subscription_ends(gateway: Gateway) -> None:
         with pytest.raises(InvalidInputError, match="on_gap"):
             client.subscribe("**", on_gap="ignore")  # type: ignore[arg-type]
     async with CourierClient(gateway.url, token=gateway.token("ada", "user")) as client:
-        with pytest.raises(UnauthorizedError, match="may not subscribe"):
+        with pytest.raises(ForbiddenError, match="may not subscribe"):
             await anext(client.subscribe("backtest.b1", on_gap="fail"))
 
 

@@ -9,6 +9,7 @@ import re
 import socket
 import subprocess
 import sys
+import textwrap
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,11 +17,21 @@ from pathlib import Path
 import pytest
 
 from courier_client import CourierClient, events
-from processes import REPOSITORY, Gateway
+from processes import NODE, REPOSITORY, Gateway
+from waiting import until
 
+PYRIGHT = str(REPOSITORY / "node_modules" / "pyright" / "index.js")
 FOLDER = REPOSITORY / "client" / "python"
-README = (FOLDER / "README.md").read_text("utf-8")
-SCRIPTS = [block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "import" in block]
+
+
+def blocks(document: Path) -> list[str]:
+    """The Python that the document shows."""
+    return re.findall(r"```python\n(.*?)```", document.read_text("utf-8"), re.DOTALL)
+
+
+SCRIPTS = [block for block in blocks(FOLDER / "README.md") if "import" in block]
+FRAGMENTS = [block for block in blocks(FOLDER / "README.md") if block not in SCRIPTS]
+(FIRST,) = blocks(REPOSITORY / "README.md")
 PRINTS = [
     r"\S+-\d+ \d{4}-\d\d-\d\d .*\n",
     r"4 0 0 0\n",
@@ -50,6 +61,48 @@ async def test_the_scripts_of_the_readme(gateway: Gateway) -> None:
     printed = await asyncio.gather(*(asyncio.to_thread(run_script, script, gateway.url) for script in SCRIPTS))
     for prints, shown in zip(PRINTS, printed, strict=True):
         assert re.fullmatch(prints, shown), shown
+
+
+async def test_the_script_of_the_first_readme(gateway: Gateway) -> None:
+    assert "http://127.0.0.1:8766" in FIRST
+    script = FIRST.replace("http://127.0.0.1:8766", gateway.url)
+    environment = {**os.environ, "COURIER_TOKEN": gateway.token("me", "admin")}
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, "-u", "-c", script, stdout=asyncio.subprocess.PIPE, env=environment
+    )
+    assert program.stdout is not None
+    try:
+        printed = asyncio.ensure_future(program.stdout.readline())
+        async with CourierClient(gateway.url) as client:
+
+            async def has_printed() -> bool:
+                # The script hears what is published once it has subscribed.
+                await client.publish_event(events.backtest_progress(backtest_id="b1", progress=0.5))
+                return printed.done()
+
+            await until(has_printed)
+            stored = await client.history("user.123")
+        assert re.fullmatch(rb"backtest\.progress backtest_id='b1' progress=0\.5 .*\n", await printed)
+        assert [event.type for event in stored.events] == ["strategy.generation.started"]
+    finally:
+        program.kill()
+        await program.communicate()
+
+
+def test_type_checkers_accept_the_readmes(tmp_path: Path) -> None:
+    made, awaited = FRAGMENTS
+    imports = "import shop\nfrom courier_client import BackgroundPublisher, CourierClient, SyncCourierClient\n"
+    main = f"async def main() -> None:\n{textwrap.indent(made + awaited, '    ')}"
+    for number, source in enumerate([*SCRIPTS, FIRST, imports + main]):
+        (tmp_path / f"block_{number}.py").write_text(source, "utf-8")
+    settings = {"extraPaths": [str(FOLDER), str(FOLDER / "tests")]}
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings), "utf-8")
+    for checker in (
+        [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", *map(str, tmp_path.glob("*.py"))],
+        [NODE, PYRIGHT, "--pythonpath", sys.executable, "--project", str(tmp_path)],
+    ):
+        ran = subprocess.run(checker, cwd=FOLDER, capture_output=True, text=True, timeout=120, check=False)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 def run_script(script: str, url: str) -> str:

@@ -94,6 +94,8 @@ async def test_other_wrong_options_are_refused() -> None:
             ("max_events", lambda: BackgroundPublisher(client, max_events=0)),
             ("max_events", lambda: BackgroundPublisher(client, max_events=1.5)),  # type: ignore[arg-type]
             ("max_events", lambda: BackgroundPublisher(client, max_events=math.nan)),  # type: ignore[arg-type]
+            ("max_queued_bytes", lambda: BackgroundPublisher(client, max_queued_bytes=0)),
+            ("max_queued_bytes", lambda: BackgroundPublisher(client, max_queued_bytes="1")),  # type: ignore[arg-type]
             ("when_full", lambda: BackgroundPublisher(client, when_full="wait")),  # type: ignore[arg-type]
             ("on_error", lambda: BackgroundPublisher(client, on_error=5)),  # type: ignore[arg-type]
             ("retry", lambda: BackgroundPublisher(client, retry=5)),  # type: ignore[arg-type]

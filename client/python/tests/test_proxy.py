@@ -221,10 +221,24 @@ def test_what_is_exempt(no_proxy: str, url: str, exempt: Any, name: str, monkeyp
     assert (proxy_for(url, None) is None) is exempt
 
 
-@pytest.mark.parametrize("address", ["ftp://p:1", "http://", "http://p:port", "http://p/path", "http://me@p", "a b", 5])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ftp://p:1",
+        "http://",
+        "http://p:port",
+        "http://p/path",
+        "http://me@p",
+        "a b",
+        "http://\u2603",
+        "p..q",
+        "256.1.1.1",
+        5,
+    ],
+)
 def test_a_wrong_proxy_is_refused_at_once(address: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for kind in (CourierClient, SyncCourierClient):
-        with pytest.raises(InvalidInputError, match=r"^proxy is no address of a proxy") as caught:
+        with pytest.raises(InvalidInputError, match=r"^proxy (is no|must be the) address of a proxy") as caught:
             kind(token="t1", proxy=address)
         assert [issue.path for issue in caught.value.issues] == ["proxy"]
     monkeypatch.setenv("ALL_PROXY", str(address) if isinstance(address, str) else "http://")

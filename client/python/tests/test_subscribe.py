@@ -24,7 +24,7 @@ from courier_client.models import CourierGapData
 from processes import Gateway, ScriptedServer
 from servers import deaf_server, websocket_server
 from subscribing import connected, progress, progress_of
-from waiting import until
+from waiting import at_rest, until
 
 
 async def test_events_that_are_published_inside_arrive(gateway: Gateway) -> None:
@@ -264,10 +264,7 @@ async def test_a_slow_consumer_makes_the_sender_wait() -> None:
     async with websocket_server(serve) as address, CourierClient(address, token="t1", retry=FAST) as client:
         async with client.subscribe("**", on_gap="fail") as subscription:
             await anext(subscription)
-            sent_before = -1
-            while sent_before != sent:
-                sent_before = sent
-                await asyncio.sleep(0.1)
+            await at_rest(lambda: sent)
             # The buffers of the client and the kernel are bounded.
             assert sent * size < 60e6
             numbers = [1]
@@ -279,11 +276,14 @@ async def test_a_slow_consumer_makes_the_sender_wait() -> None:
 
 async def test_leaving_a_backlog_takes_no_time() -> None:
     closed: list[int | None] = []
+    sent = 0
 
     async def serve(socket: websockets.ServerConnection) -> None:
+        nonlocal sent
         try:
             for number in range(1, 100_000):
                 await socket.send(message(number, 10_000))
+                sent = number
         finally:
             await socket.wait_closed()
             closed.append(socket.close_code)
@@ -291,7 +291,7 @@ async def test_leaving_a_backlog_takes_no_time() -> None:
     async with websocket_server(serve) as address, CourierClient(address, token="t1", retry=FAST) as client:
         async with client.subscribe("**", on_gap="fail") as subscription:
             await anext(subscription)
-            await asyncio.sleep(0.2)
+            await at_rest(lambda: sent)
             began = time.monotonic()
         # Without reading the messages on their way, closing would last until the timeout of a second.
         assert time.monotonic() - began < 0.9

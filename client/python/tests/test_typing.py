@@ -61,20 +61,31 @@ def value_of(event: AnyEvent) -> Decimal | None:
 
 async def test_options_are_checked() -> None:
     async with CourierClient(token="t1") as client, BackgroundPublisher(client) as background:
-        with pytest.raises(TypeError, match="user"):
+        with pytest.raises(TypeError, match=r"^CourierClient\.publish\(\) got an unexpected keyword argument 'user'$"):
             await client.publish("backtest.b1", "backtest.progress", PROGRESS, user="ada")  # type: ignore[call-overload]
-        with pytest.raises(TypeError, match="user"):
+        with pytest.raises(TypeError, match=r"^BackgroundPublisher\.submit\(\) got .* 'user'$"):
             background.submit("backtest.b1", "backtest.progress", PROGRESS, user="ada")  # type: ignore[call-overload]
-        with pytest.raises(TypeError, match="first"):
+        with pytest.raises(TypeError, match=r"^CourierClient\.history\(\) got .* 'first'$"):
             await client.history("backtest.b1", first="newest")  # type: ignore[call-arg]
-        with pytest.raises(TypeError, match="type"):
+        with pytest.raises(TypeError, match=r"^CourierClient\.iterate_history\(\) got .* 'limit'$"):
+            client.iterate_history("backtest.b1", limit=1)  # type: ignore[call-arg]
+        with pytest.raises(TypeError, match=r"^CourierClient\.publish\(\) missing 2 required .* and 'data'$"):
+            await client.publish("backtest.b1")  # type: ignore[call-overload]
+        with pytest.raises(TypeError, match=r"CourierClient\.subscribe\(\) got .* 'type'"):
             client.subscribe("backtest.b1", on_gap="fail", type="x")  # type: ignore[call-arg]
-    with SyncCourierClient(token="t1") as sync, pytest.raises(TypeError, match="user"):
-        sync.publish("backtest.b1", "backtest.progress", PROGRESS, user="ada")  # type: ignore[call-overload]
-    with pytest.raises(TypeError, match="user"):
+    with SyncCourierClient(token="t1") as sync:
+        with pytest.raises(TypeError, match=r"^SyncCourierClient\.publish\(\) got .* 'user'$"):
+            sync.publish("backtest.b1", "backtest.progress", PROGRESS, user="ada")  # type: ignore[call-overload]
+        with pytest.raises(TypeError, match=r"^SyncCourierClient\.history\(\) got .* 'first'$"):
+            sync.history("backtest.b1", first="newest")  # type: ignore[call-arg]
+        with pytest.raises(TypeError, match=r"^SyncCourierClient\.iterate_history\(\) got .* 'limit'$"):
+            sync.iterate_history("backtest.b1", limit=1)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"^backtest_progress\(\) got .* 'user'$"):
         events.backtest_progress(backtest_id="b1", progress=0.5, user="ada")  # type: ignore[call-arg]
-    with pytest.raises(TypeError, match="timeout_ms"):
+    with pytest.raises(TypeError, match=r"^CourierClient\(\) got .* 'timeout_ms'$"):
         CourierClient(timeout_ms=1)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"^SyncCourierClient\(\) got .* 'timeout_ms'$"):
+        SyncCourierClient(timeout_ms=1)  # type: ignore[call-arg]
     draft = events.backtest_progress(backtest_id="b1", progress=0.5, user_id=5)  # type: ignore[arg-type]
     assert_type(draft.user_id, str | None)
 

@@ -210,6 +210,7 @@ def expect_error(expected: Any, error: CourierError) -> None:
         assert [{"path": issue.path, "message": issue.message} for issue in error.issues] == expected["issues"]
     assert expected.get("retryable", error.retryable) == error.retryable
     assert expected.get("idempotency_key", error.idempotency_key) == error.idempotency_key
+    assert expected.get("channel", error.channel) == error.channel
     if "retry_after_ms" in expected:
         assert error.retry_after == math.ceil(expected["retry_after_ms"] / 1000)
 

@@ -9,7 +9,20 @@
  * There is one writer. A sync begins when the one before has ended, and takes the newest position then; while one is under way,
  * nothing is written over the file, as the rename would put an older position in its place.
  */
-import { accessSync, closeSync, constants, mkdirSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 
@@ -32,6 +45,10 @@ export interface FileCursor extends Cursor, AsyncDisposable {
 const SYNC_EVERY_MS = 1000;
 /** Bytes of the file: the longest position has 49. One sector of a disk, which is written whole or not at all, has 512 or more. */
 const FILE_BYTES = 64;
+/** What the name of a temporary file ends with. */
+const LEFTOVER = /\.[0-9a-f-]{36}\.tmp$/;
+/** The age from which on a temporary file is nobody's any more, in ms. */
+const LEFTOVER_MS = 60_000;
 
 /**
  * A cursor in the file at `path`, whose folder it makes.
@@ -62,8 +79,9 @@ class PositionFile implements FileCursor {
     this.#path = path;
     this.#syncEveryMs = syncEveryMs;
     try {
-      mkdirSync(dirname(path), { recursive: true });
+      makeFolder(dirname(path));
       accessSync(dirname(path), constants.W_OK);
+      removeLeftovers(path);
       if (statSync(path, { throwIfNoEntry: false })?.isFile() === false) throw new Error('is no file');
       this.load();
     } catch (error) {
@@ -130,7 +148,8 @@ class PositionFile implements FileCursor {
     const position = this.#unsynced;
     if (position === undefined) return;
     const folder = dirname(this.#path);
-    const temporary = join(folder, `.${basename(this.#path)}.tmp`);
+    // Nobody can have put something else at a name that nobody knows.
+    const temporary = join(folder, `.${basename(this.#path)}.${randomUUID()}.tmp`);
     try {
       await writeSynced(temporary, padded(position));
       await rename(temporary, this.#path);
@@ -149,7 +168,7 @@ function padded(position: string): string {
 }
 
 async function writeSynced(path: string, text: string): Promise<void> {
-  await using file = await open(path, 'w');
+  await using file = await open(path, 'wx', 0o600);
   await file.writeFile(text);
   await file.sync();
 }
@@ -160,6 +179,32 @@ async function syncFolder(path: string): Promise<void> {
   if (process.platform === 'win32') return;
   await using folder = await open(path, 'r');
   await folder.sync();
+}
+
+/** Makes a folder and its parents, one by one: where one cannot be made, as in /proc, a recursive mkdir of Node.js may never end. */
+function makeFolder(path: string): void {
+  if (isFolder(path) || path === dirname(path)) return;
+  makeFolder(dirname(path));
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    // Another process may have made it.
+    if (!isFolder(path)) throw error;
+  }
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+/** Removes the temporary files of processes that ended while they wrote one. */
+function removeLeftovers(path: string): void {
+  const folder = dirname(path);
+  for (const name of readdirSync(folder)) {
+    if (!name.startsWith(`.${basename(path)}.`) || !LEFTOVER.test(name)) continue;
+    const written = lstatSync(join(folder, name), { throwIfNoEntry: false })?.mtimeMs ?? Number.POSITIVE_INFINITY;
+    if (written < Date.now() - LEFTOVER_MS) rmSync(join(folder, name), { force: true });
+  }
 }
 
 function isMissing(error: unknown): boolean {

@@ -5,6 +5,7 @@
 
 /** What `target_session_attrs` may ask for: a log has to be written to. */
 const WRITABLE = ['read-write', 'primary'];
+const STRICT_MODES: ReadonlySet<string | undefined> = new Set(['prefer', 'require', 'verify-ca']);
 
 export class PostgresAddress {
   /** Hosts and database, for people: without user and password. */
@@ -24,8 +25,10 @@ export class PostgresAddress {
     if (!WRITABLE.includes(wanted)) throw new RangeError(`target_session_attrs must be read-write, as a log is written to, not ${wanted}`);
     this.label = `${hosts}${urls[0]?.pathname ?? ''}`;
     this.#urls = urls.flatMap((url) => {
-      url?.searchParams.delete('target_session_attrs');
-      return url === null ? [] : [url.href];
+      if (url === null) return [];
+      url.searchParams.delete('target_session_attrs');
+      sayTlsInFull(url.searchParams);
+      return [url.href];
     });
   }
 
@@ -43,4 +46,11 @@ export class PostgresAddress {
   leave(url: string): void {
     if (url === this.url) this.#index = (this.#index + 1) % this.#urls.length;
   }
+}
+
+/** The driver takes these modes of libpq for the strictest one, and warns of that in nine lines: it is given what it takes them for. */
+function sayTlsInFull(parameters: URLSearchParams): void {
+  // Of one that is there twice the last counts.
+  const of = (name: string) => parameters.getAll(name).at(-1);
+  if (of('uselibpqcompat') !== 'true' && STRICT_MODES.has(of('sslmode'))) parameters.set('sslmode', 'verify-full');
 }

@@ -23,7 +23,7 @@ export type Question =
     }
   | { readonly kind: 'trim'; readonly keepMs: number; readonly limit: number; readonly now: Moment }
   /** `abandon-copy` has no answer of its own, and the `id` of the copy. */
-  | { readonly kind: 'bounds' | 'bytes' | 'copy' | 'abandon-copy' | 'close' };
+  | { readonly kind: 'bounds' | 'bytes' | 'probe' | 'copy' | 'abandon-copy' | 'close' };
 
 /** `id` names the request in its reply. */
 export type Request = Question & { readonly id: number };
@@ -33,6 +33,7 @@ export interface Answers {
   read: LogPage;
   bounds: { readonly bounds: LogBounds; readonly disk: Disk };
   bytes: number;
+  probe: undefined;
   trim: boolean;
   /** The path that the copy was written to; undefined when it was abandoned. */
   copy: string | undefined;

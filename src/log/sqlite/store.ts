@@ -16,6 +16,8 @@ import { Trimming } from './trimming.ts';
 
 /** Shapes of reads whose statements are kept. */
 const MAX_PREPARED_READS = 64;
+/** What an event takes in the file, at most, about. */
+const PROBE_BYTES = 128 * 1024;
 
 type ReadRequest = Extract<Request, { kind: 'read' }>;
 
@@ -87,6 +89,15 @@ export class SqliteStore {
       const last = appends.at(-1);
       if (last !== undefined) this.#noteBelieved(last.now);
       return appends.map(({ events, now }) => events.map((event) => this.#place(event, now)));
+    });
+  }
+
+  /** Writes as much as the largest event, and takes it back. */
+  probe(): undefined {
+    this.#files.check();
+    this.#transaction(() => {
+      this.#putKey.run('', 'x'.repeat(PROBE_BYTES), 0, 0);
+      this.#db.prepare("DELETE FROM idempotency WHERE principal = ''").run();
     });
   }
 

@@ -93,6 +93,7 @@ function serve(store: SqliteStore, request: Other): void {
     else if (request.kind === 'trim') answer<'trim'>(id, store.trim(request.keepMs, request.limit, request.now));
     else if (kind === 'bounds') answer<'bounds'>(id, store.look());
     else if (kind === 'bytes') answer<'bytes'>(id, store.bytes);
+    else if (kind === 'probe') answer<'probe'>(id, store.probe());
     else if (kind === 'copy') copying = beginCopy(store, id);
     else if (kind === 'close') void close(store, id);
     else if (kind === 'abandon-copy' && copying?.id === id) copying.abandon.abort();

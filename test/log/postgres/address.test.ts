@@ -1,5 +1,6 @@
 /** Addresses of PostgreSQL: one server or several, and what is told of them. */
-import { expect, test } from 'vitest';
+import pg from 'pg';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { PostgresAddress } from '../../../src/log/postgres/address.ts';
 
 test('several servers are taken in turn, and what is told of them has no password', () => {
@@ -15,8 +16,25 @@ test('several servers are taken in turn, and what is told of them has no passwor
   urls.push(address.url);
   address.leave(address.url);
   expect(address.url).toBe(urls[0]);
-  const form = (host: string) => `postgres://ada:s3cret@${host}/courier?sslmode=require`;
+  const form = (host: string) => `postgres://ada:s3cret@${host}/courier?sslmode=verify-full`;
   expect(urls).toEqual([form('a'), form('b:7000'), form('[::1]')]);
+});
+
+test.each([
+  ['sslmode=prefer', 'sslmode=verify-full'],
+  ['sslmode=verify-ca&sslrootcert=%2Fca.pem', 'sslmode=verify-full&sslrootcert=%2Fca.pem'],
+  ['sslmode=disable&sslmode=require', 'sslmode=verify-full'],
+  ['sslmode=verify-full', 'sslmode=verify-full'],
+  ['sslmode=disable', 'sslmode=disable'],
+  ['sslmode=no-verify', 'sslmode=no-verify'],
+  ['uselibpqcompat=true&sslmode=require', 'uselibpqcompat=true&sslmode=require'],
+])('%s means for the driver what %s means, of which it does not warn', async (given, taken) => {
+  const warn = vi.spyOn(process, 'emitWarning');
+  onTestFinished(() => warn.mockRestore());
+  const { url } = new PostgresAddress(`postgres://ada@db/courier?${given}`);
+  expect(url).toBe(`postgres://ada@db/courier?${taken}`);
+  new pg.Client({ connectionString: url.replace(/sslrootcert=[^&]*/, '') });
+  expect(warn).not.toHaveBeenCalled();
 });
 
 test('one server may be a socket', () => {
