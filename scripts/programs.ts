@@ -20,11 +20,16 @@ export function run(program: string, args: readonly string[], options: RunOption
   if (status !== 0) throw new Failed(status ?? 1);
 }
 
-/** As `run`, but what it prints is shown only when it fails; otherwise its standard output is returned. @throws {Failed} */
-export function runQuietly(program: string, args: readonly string[], options: RunOptions): string {
+/**
+ * As `run`, but what it prints is shown only when it fails; otherwise its standard output is returned.
+ *
+ * @param shown makes of what it printed what may be seen.
+ * @throws {Failed}
+ */
+export function runQuietly(program: string, args: readonly string[], options: RunOptions, shown = (text: string) => text): string {
   const { error, status, stdout, stderr } = spawnSync(program, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8' });
   if (error !== undefined) throw error;
   if (status === 0) return stdout;
-  process.stderr.write(`${stdout}${stderr}`);
+  process.stderr.write(shown(`${stdout}${stderr}`));
   throw new Failed(status ?? 1);
 }

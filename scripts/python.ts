@@ -2,12 +2,12 @@
  * `npm run test:python`: checks the Python client, in a virtual environment of its own. With `-- --only pytest` (or
  * another step's name) one step alone; what follows goes to it: `-- --only pytest -k cursor`.
  */
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Failed, run, runQuietly } from './programs.ts';
 import { PYTHON, PYTHON_FOLDER, preparePython, python } from './python-environment.ts';
+import { makeTemporaryFolder } from './temporary.ts';
 
 const PYRIGHT = fileURLToPath(new URL('../node_modules/pyright/index.js', import.meta.url));
 
@@ -33,7 +33,7 @@ const OTHERS: readonly Step[] = [
 
 /** Builds the sdist and the wheel, and imports what is in the wheel. */
 function build(): void {
-  const folder = mkdtempSync(join(tmpdir(), 'courier-python-'));
+  const folder = makeTemporaryFolder('python');
   try {
     runQuietly(PYTHON, ['-m', 'build', '--no-isolation', '--outdir', folder, '.'], { cwd: PYTHON_FOLDER });
     const installed = join(folder, 'installed');

@@ -6,13 +6,13 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { accessSync, chownSync, constants, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, chownSync, constants, existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
+import { makeTemporaryFolder } from './temporary.ts';
 
 /** How long a server may take to start, in ms. */
 const START_MS = 30_000;
@@ -77,7 +77,7 @@ export async function startStandby(primary: PostgresServer, { port = primary.por
 async function startCluster(make: (data: string) => [program: string, ...args: string[]]): Promise<PostgresServer> {
   const bin = findPostgres() ?? (await installed('postgresql', findPostgres));
   if (bin === undefined) throw new Error('PostgreSQL is missing: install it, or set COURIER_TEST_POSTGRES_URL');
-  const folder = mkdtempSync(join(tmpdir(), 'courier-postgres-'));
+  const folder = makeTemporaryFolder('postgres');
   // PostgreSQL refuses to run as root.
   const as = process.getuid?.() === 0 ? ownerOf('postgres') : undefined;
   if (as !== undefined) chownSync(folder, as.uid, as.gid);
@@ -114,7 +114,7 @@ export async function startPgBouncer(
   more: Readonly<Record<string, number>> = {},
 ): Promise<Server> {
   const program = await programFrom('pgbouncer');
-  const folder = mkdtempSync(join(tmpdir(), 'courier-pgbouncer-'));
+  const folder = makeTemporaryFolder('pgbouncer');
   // It refuses to run as root too.
   const as = process.getuid?.() === 0 ? ownerOf('postgres') : undefined;
   if (as !== undefined) chownSync(folder, as.uid, as.gid);
@@ -197,7 +197,7 @@ async function launchRedis(argsIn: (place: { readonly port: number; readonly fol
   const find = () => which('redis-server') ?? which('valkey-server');
   const program = find() ?? (await installed('redis-server', find));
   if (program === undefined) throw new Error('Redis is missing: install redis-server, or set COURIER_TEST_REDIS_URL');
-  const folder = mkdtempSync(join(tmpdir(), 'courier-redis-'));
+  const folder = makeTemporaryFolder('redis');
   const server = await startServer(folder, (port) => spawn(program, argsIn({ port, folder }), { stdio: ['ignore', 'ignore', 'pipe'] }));
   return { ...server, url: `redis://127.0.0.1:${server.port}` };
 }
@@ -210,7 +210,7 @@ export interface NginxServer extends Server {
 /** Starts nginx with one file of its configuration, as distributions include it from `conf.d`. @throws when there is none to be had. */
 export async function startNginx(site: (place: { readonly port: number; readonly folder: string }) => string): Promise<NginxServer> {
   const program = await programFrom('nginx-light', 'nginx');
-  const folder = mkdtempSync(join(tmpdir(), 'courier-nginx-'));
+  const folder = makeTemporaryFolder('nginx');
   const config = join(folder, 'nginx.conf');
   const server = await startServer(folder, (port) => {
     writeFileSync(join(folder, 'site.conf'), site({ port, folder }));

@@ -1,5 +1,6 @@
 /** Reads the environment, starts the gateway, and turns signals into an orderly end and an exit code. */
 import { developmentSecretPath } from './auth/development-secret.ts';
+import { courier } from './commands.ts';
 import { brokerLabel, logLabel } from './config/labels.ts';
 import { type Config, ConfigError } from './config.ts';
 import { loadContract, readConfig } from './contract-file.ts';
@@ -49,7 +50,7 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
   if (dashboardProblem !== undefined) logger.warn(dashboardProblem);
   if (!config.production && config.jwt.jwksUrl === undefined && config.jwt.secrets.length === 0) {
     const kept = developmentSecretPath(config.log);
-    const how = 'get a token with `npm run -s courier -- token --sub me --role admin`';
+    const how = `get a token with \`${courier('token --sub me --role admin')}\``;
     logger.info(
       kept === undefined
         ? 'development: nobody has the secret, which ends with the process: set COURIER_JWT_SECRET here and for the command to sign tokens'

@@ -1,11 +1,14 @@
 /** The documents: examples are the files that they name, and print what is said; what is repeated of the code is as it is there. */
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import { DOCUMENTS, renewed } from '../scripts/docs.ts';
+import { ENVIRONMENT } from './helpers/environment.ts';
 import { temporaryFolder } from './helpers/folder.ts';
-import { startGateway } from './helpers/gateway.ts';
+import { SECRET, startGateway } from './helpers/gateway.ts';
 import { processToken, startProcess } from './helpers/process.ts';
 
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
@@ -13,10 +16,11 @@ const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.ur
 /** The examples in the order of the README. The example with tRPC's own client reads what that with Courier's has published. */
 const EXAMPLES = ['scripts/demo/example.ts', 'scripts/demo/trpc.ts'];
 const CONTRACT = 'scripts/demo/contract.ts';
+const EMBEDDED = 'scripts/demo/embedded.ts';
 
 test('the examples are the files, and run as shown', async () => {
   const shown = [...read('README.md').matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code]) => code);
-  expect(shown).toEqual([...EXAMPLES, CONTRACT].map(read));
+  expect(shown).toEqual([...EXAMPLES, CONTRACT, EMBEDDED].map(read));
   await using gateway = await startGateway();
   using folder = temporaryFolder();
   const token = await gateway.token('me', 'admin');
@@ -39,6 +43,24 @@ test('the contract of another trade can be served', async () => {
   const headers = { authorization: `Bearer ${await processToken('stations', 'service')}`, 'content-type': 'application/json' };
   const body = JSON.stringify({ type: 'station.measured', data: { station_id: 'oslo', celsius: -3.5 } });
   expect((await fetch(`${gateway.url}/publish/station.oslo`, { method: 'POST', headers, body })).status).toBe(201);
+});
+
+test("a gateway in a program of one's own is used, and ends with it", async () => {
+  const token = await processToken('stations', 'service');
+  const child = spawn(process.execPath, [EMBEDDED], {
+    env: { ...ENVIRONMENT, COURIER_LOG: 'memory:', COURIER_PORT: '0', COURIER_JWT_SECRET: SECRET, COURIER_LOG_LEVEL: 'error' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const ended = once(child, 'exit');
+  await using _child = { [Symbol.asyncDispose]: async () => void (child.kill('SIGKILL') && (await ended)) };
+  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
+  const url = line.replace('the weather is at ', '');
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+  const body = JSON.stringify({ type: 'station.measured', data: { station_id: 'oslo', celsius: -3.5 } });
+  expect((await fetch(`${url}/publish/station.oslo`, { method: 'POST', headers, body })).status).toBe(201);
+  child.kill('SIGTERM');
+  expect(await ended).toEqual([0, null]);
+  await expect(fetch(`${url}/livez`)).rejects.toThrow();
 });
 
 test.each(Object.entries(DOCUMENTS))('%s repeats the code as it is', (document, parts) => {

@@ -1,4 +1,5 @@
 /** What a gateway does at its start when something that it needs cannot be had, what it exits with, and what it says of itself. */
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
@@ -9,6 +10,7 @@ import { LUMIERE } from '../src/contract-file.ts';
 import { onceThere } from '../src/log/postgres/waiting.ts';
 import { openPostgresLog } from '../src/log/postgres.ts';
 import { runCli } from './helpers/cli.ts';
+import { ENVIRONMENT } from './helpers/environment.ts';
 import { temporaryFolder } from './helpers/folder.ts';
 import { SECRET } from './helpers/gateway.ts';
 
@@ -54,6 +56,14 @@ test('and for a server that is in recovery, until it takes writes', LONG, async 
   await gateway.line(/listening on/);
 });
 
+test('npm start takes no arguments, and says where its variables are told', () => {
+  const { status, stderr } = spawnSync(process.execPath, ['src/main.ts', '--port', '1'], { env: ENVIRONMENT, encoding: 'utf8' });
+  expect([status, stderr]).toEqual([
+    2,
+    'courier: no arguments are taken; `npm run -s courier -- serve --help` has the variables that configure a gateway\n',
+  ]);
+});
+
 test('no longer than it was told', LONG, async () => {
   const log = 'postgres://courier:secret@127.0.0.1:1/x';
   const reason =
@@ -94,6 +104,17 @@ test('SIGTERM ends the waiting at once, in order: for a name that is not known, 
     // A connection may take 3 s to be made.
     expect(performance.now() - from).toBeLessThan(2500);
     expect(gateway.stdout.at(-1)).toContain('SIGTERM: ended before it listened');
+    // What runs after the tables have this version must not run.
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      await using tables = migrate({ COURIER_LOG: `postgres://${place}/x`, COURIER_START_SECONDS: '3600' });
+      await isWaiting(tables);
+      tables.kill(signal);
+      expect([await tables.exit, tables.stdout, tables.stderr.at(-1)]).toEqual([
+        1,
+        [],
+        `courier: ${signal}: ended before the tables were brought to this version`,
+      ]);
+    }
   }
 });
 

@@ -7,6 +7,7 @@ import superjson from 'superjson';
 import type { CourierClient } from '../../client/src/index.ts';
 import { developmentSecretPath } from '../../src/auth/development-secret.ts';
 import { signToken, type TokenSettings } from '../../src/auth/tokens.ts';
+import { courier } from '../../src/commands.ts';
 import { type Config, parseConfig } from '../../src/config.ts';
 import type { AppRouter } from '../../src/router/index.ts';
 import { CliError, EXIT } from './errors.ts';
@@ -59,7 +60,7 @@ export async function tokenFor({ token }: ConnectionOptions): Promise<string> {
 /** Not the same as none: a token was meant to be there. */
 function emptyToken(): CliError {
   const name = process.env['COURIER_TOKEN'] === '' ? 'COURIER_TOKEN' : '--token';
-  const advice = 'get one with `courier token`, or leave it out to have one signed in development';
+  const advice = `get one with \`${courier('token --sub NAME')}\`, or leave it out to have one signed in development`;
   return new CliError(`${name} is empty, as after a $(...) that failed: ${advice}`, EXIT.usage);
 }
 

@@ -1,6 +1,7 @@
 /** `courier contract init`: writes the start of a contract of one's own. */
 import { existsSync, writeFileSync } from 'node:fs';
 import { dirname, extname, resolve } from 'node:path';
+import { courier } from '../../src/commands.ts';
 import { filesOf, quoted } from '../contract/gate/files.ts';
 import { CliError, EXIT } from './errors.ts';
 import { print } from './output.ts';
@@ -72,14 +73,16 @@ export async function initContract(file: string): Promise<void> {
     throw new CliError(`${file} cannot be written: ${code === 'ENOENT' ? `there is no folder ${dirname(file)}` : message}`);
   }
   const shown = quoted(file);
-  for (const line of [
-    `${file} is the start of a contract. Next:`,
-    '',
-    `  courier serve --contract ${shown} --check     look whether it is right`,
-    `  courier contract renew --contract ${shown}    write its snapshot, and commit both: what breaks is found from then on`,
-    `  courier serve --contract ${shown}             run a gateway that serves it`,
-    `  courier contract export --contract ${shown} --format typescript --output events.ts`,
-    '                                               the types of clients',
-  ])
-    await print(line);
+  const steps = [
+    ['look whether it is right', `serve --contract ${shown} --check`],
+    ['write its snapshot, and commit both: what breaks is found from then on', `contract renew --contract ${shown}`],
+    ['run a gateway that serves it', `serve --contract ${shown}`],
+    ['write the types of clients', `contract export --contract ${shown} --format typescript --output events.ts`],
+  ] as const;
+  await print(`${file} is the start of a contract. Next:`);
+  for (const [aim, args] of steps) {
+    await print('');
+    await print(`  ${aim}:`);
+    await print(`    ${courier(args)}`);
+  }
 }

@@ -1,4 +1,6 @@
 /** What `courier contract check` and `courier contract renew` have in common: the judgement, and how it is shown. */
+
+import { courier, IS_CLONE } from '../../src/commands.ts';
 import type { Contract } from '../../src/contract/contract.ts';
 import { contractDocument } from '../../src/contract/document.ts';
 import { loadContract } from '../../src/contract-file.ts';
@@ -48,7 +50,8 @@ export async function judged({ contract: path, against, retentionDays }: Judgeme
 
 /** The command that takes the contract to its snapshot. */
 export function renewal({ option }: ContractFiles): string {
-  return `courier contract renew${option}`;
+  // Of Lumiere's contract more is made, here.
+  return option === '' && IS_CLONE ? 'npm run contract:renew --' : courier(`contract renew${option}`);
 }
 
 /** Prints every change, those first that the last step makes, and what is refused. */

@@ -12,8 +12,8 @@ export class CliError extends Error {
   readonly exitCode: number;
   readonly passes: Passing | undefined;
 
-  constructor(message: string, exitCode: number = EXIT.failed, passes?: Passing) {
-    super(message);
+  constructor(message: string, exitCode: number = EXIT.failed, passes?: Passing, cause?: unknown) {
+    super(message, { cause });
     this.exitCode = exitCode;
     this.passes = passes;
   }

@@ -10,6 +10,12 @@ export function explain(error: unknown, { url = '', token }: Partial<ConnectionO
   return token === undefined && isOfAnotherKey(told) ? signedElsewhere(told) : told;
 }
 
+/** Whether a gateway has refused the form of what it got: of a name, perhaps. */
+export function isOfNames(error: unknown): boolean {
+  if (error instanceof CliError) return error.cause !== undefined;
+  return error instanceof TRPCClientError && error.data?.code === 'BAD_REQUEST';
+}
+
 function lineOf(error: unknown, url: string): CliError {
   if (error instanceof CliError) return error;
   if (!(error instanceof TRPCClientError)) return new CliError(error instanceof Error ? error.message : String(error));

@@ -5,6 +5,7 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { text } from 'node:stream/consumers';
+import { courier } from '../../src/commands.ts';
 import { CliError, EXIT, type Passing } from './errors.ts';
 
 export interface HttpRequest {
@@ -79,7 +80,7 @@ export function noGateway(url: string, status: number, location?: string): CliEr
 
 /** What the system says of a connection, in words. */
 const WORDS: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'nothing listens there (ECONNREFUSED): start a gateway with `npm start`, or name another with --url or COURIER_URL',
+  ECONNREFUSED: `nothing listens there (ECONNREFUSED): start a gateway with \`${courier('serve')}\`, or name another with --url or COURIER_URL`,
   ECONNRESET: 'the connection was closed before all of the answer had come',
   ENOTFOUND: 'there is no host of this name: check --url or COURIER_URL',
   EAI_AGAIN: 'the name of the host cannot be looked up now',

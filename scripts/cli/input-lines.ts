@@ -1,6 +1,7 @@
 /** The lines of an input that are not empty, with their numbers. */
 import { createInterface, type Interface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 
 /** How long the rest is counted, in ms: a pipe may have no end. */
 const COUNTING_MS = 1000;
@@ -15,6 +16,8 @@ export class InputLines {
   readonly #lines: AsyncIterator<string>;
   #number = 0;
   #read = 0;
+  /** Asked for, and not handed out. */
+  #ahead: Promise<InputLine | undefined> | undefined;
 
   constructor(input: Readable) {
     this.#reader = createInterface({ input });
@@ -22,7 +25,21 @@ export class InputLines {
   }
 
   /** Undefined at the end. */
-  async next(): Promise<InputLine | undefined> {
+  next(): Promise<InputLine | undefined> {
+    const line = this.#ahead ?? this.#nextOfInput();
+    this.#ahead = undefined;
+    return line;
+  }
+
+  /** As `next`; null while the input pauses, and the line that comes then is the next. */
+  async nextThere(): Promise<InputLine | undefined | null> {
+    this.#ahead ??= this.#nextOfInput();
+    const line = await Promise.race([this.#ahead, nextTurn(null)]);
+    if (line !== null) this.#ahead = undefined;
+    return line;
+  }
+
+  async #nextOfInput(): Promise<InputLine | undefined> {
     for (;;) {
       const { value, done } = await this.#lines.next();
       if (done) return undefined;

@@ -19,8 +19,9 @@ import { CHECK_HELP, checkContract } from './contract-check.ts';
 import { initContract } from './contract-init.ts';
 import { renewContract } from './contract-renew.ts';
 import { contractUsers } from './contract-users.ts';
-import { EXIT } from './errors.ts';
-import { explain } from './explain.ts';
+import { CliError, EXIT } from './errors.ts';
+import { explain, isOfNames } from './explain.ts';
+import { type GivenNames, meant } from './meant.ts';
 import { print, tell } from './output.ts';
 import { publish } from './publish.ts';
 import { health, history, stats } from './read.ts';
@@ -129,8 +130,11 @@ program
     if (target.kind !== 'postgres')
       throw new ConfigError('COURIER_LOG must be postgres://... to be migrated; other logs are when they are opened');
     const onWait = (reason: string) => tell(`PostgreSQL is away: waiting for it, up to ${startMs / 1000} s: ${reason}`);
-    const { signal } = new AbortController();
-    await print(`version ${await onceThere(() => migratePostgres(target.url), { startMs, onWait, signal })}`);
+    const ending = new AbortController();
+    for (const name of ['SIGINT', 'SIGTERM'] as const)
+      process.once(name, () => ending.abort(new CliError(`${name}: ended before the tables were brought to this version`)));
+    const { signal } = ending;
+    await print(`version ${await onceThere(() => migratePostgres(target.url, signal), { startMs, onWait, signal })}`);
   });
 
 const against = new Option(
@@ -304,11 +308,15 @@ Example:
   .action((file, options) => backup(file, options));
 
 let connection: Partial<ConnectionOptions> = {};
+let names: GivenNames = { types: [], channels: [] };
 program.hook('preAction', (_program, command) => {
   if (command.options.includes(url) && command.opts()['url'] === undefined && !command.opts()['stopped'])
     command.setOptionValueWithSource('url', defaultAddress(process.env), 'default');
   const { gateway, ...given } = command.opts();
   connection = { url: gateway, ...given };
+  const [channel, type] = command.processedArgs;
+  if (command.name() === 'publish') names = { types: [type ?? []].flat(), channels: [channel ?? []].flat() };
+  if (command.name() === 'tail' || command.name() === 'history') names = { types: given['types'] ?? [], channels: channel };
   // A gateway refuses them; a command goes on, as a backup must not wait for somebody who knows what they were for.
   if (command.name() !== 'serve') for (const line of unknownVariables(process.env)) tell(`courier: ${line}`);
 });
@@ -323,7 +331,7 @@ try {
     process.exitCode = EXIT.usage;
   } else {
     const { message, exitCode } = explain(error, connection);
-    tell(`courier: ${message}`);
+    tell(`courier: ${message}${isOfNames(error) ? await meant(connection.url ?? '', names) : ''}`);
     process.exitCode = exitCode;
   }
 }

@@ -17,7 +17,7 @@ export interface PublishOptions extends ConnectionOptions {
   readonly json?: boolean | undefined;
 }
 
-/** Events in one call. */
+/** Events in one call, at most. */
 const BATCH = 100;
 const PROGRESS_INTERVAL_MS = 100;
 /** In place of data or a file. */
@@ -71,14 +71,20 @@ export async function publish(
   tell(`published ${published} events in ${((performance.now() - started) / 1000).toFixed(1)} s`);
 }
 
-let lastShown = 0;
+let toShow = 0;
+let showing: NodeJS.Timeout | undefined;
+/** Soon, and not more often than can be read. */
 function showProgress(published: number): void {
-  if (!process.stderr.isTTY || performance.now() - lastShown < PROGRESS_INTERVAL_MS) return;
-  lastShown = performance.now();
-  process.stderr.write(`\rpublished ${published} …`);
+  toShow = published;
+  if (!process.stderr.isTTY) return;
+  showing ??= setTimeout(() => {
+    showing = undefined;
+    process.stderr.write(`\rpublished ${toShow} …`);
+  }, PROGRESS_INTERVAL_MS);
 }
 
 function clearProgress(): void {
+  clearTimeout(showing);
   if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
 }
 
@@ -131,7 +137,7 @@ function readProblem(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Drafts from the input's lines. A line that is wrong stops it, with its number; what came before is published. */
+/** Drafts from the input's lines, as many as have come: a pipe may stay open and pause. A line that is wrong stops it, with its number; what came before is published. */
 async function* batches(
   lines: InputLines,
   channel: string | undefined,
@@ -142,12 +148,16 @@ async function* batches(
   let batch: Item[] = [];
   let failure: unknown;
   try {
-    for (let line = await lines.next(); line !== undefined; line = await lines.next()) {
-      const { text, number } = line;
-      const value = parse(text, `line ${number}`);
-      const fields = channel === undefined ? (value as Record<string, unknown>) : { channel, type, data: value };
-      batch.push({ draft: toDraft(fields, options, `${run}-${number}`), where: `line ${number}` });
-      if (batch.length === BATCH) {
+    for (;;) {
+      const line = batch.length === 0 ? await lines.next() : await lines.nextThere();
+      if (line === undefined) break;
+      if (line !== null) {
+        const { text, number } = line;
+        const value = parse(text, `line ${number}`);
+        const fields = channel === undefined ? (value as Record<string, unknown>) : { channel, type, data: value };
+        batch.push({ draft: toDraft(fields, options, `${run}-${number}`), where: `line ${number}` });
+      }
+      if (line === null || batch.length === BATCH) {
         yield batch;
         batch = [];
       }
@@ -226,7 +236,7 @@ function explainInput(error: unknown, where: string, isTypeGiven: boolean, prefi
   if (issues.length === 0) throw error;
   const own = issues.map(({ path, message }) => ({ path: path.slice(prefix.length), message }));
   const text = own.map(({ path, message }) => `${path || 'event'}: ${message}`).join('; ');
-  if (isTypeGiven && own.some(({ path }) => path === 'type' || path === 'channel')) throw usage(text);
+  if (isTypeGiven && own.some(({ path }) => path === 'type' || path === 'channel')) throw new CliError(text, EXIT.usage, undefined, error);
   throw new CliError(`${where} is not a valid event: ${text}`);
 }
 

@@ -53,11 +53,18 @@ export async function history(patterns: readonly string[], options: HistoryOptio
 export async function stats(options: ConnectionOptions & { readonly json?: boolean | undefined }): Promise<void> {
   const { ok, body } = await getJson(options, '/stats');
   if (!ok) throw new CliError(String(body['detail']));
-  for (const line of options.json ? [JSON.stringify(body)] : fieldLines(body)) await print(line);
+  await printReport(body, options);
 }
 
 export async function health(options: ConnectionOptions & { readonly json?: boolean | undefined }): Promise<void> {
   const { ok, body } = await getJson(options, '/health');
-  for (const line of options.json ? [JSON.stringify(body)] : fieldLines(body)) await print(line);
+  await printReport(body, options);
   if (!ok) throw new CliError(`the gateway is ${String(body['status'])}`);
+}
+
+/** For people with the unit of the one field that has none in its name. */
+async function printReport(body: Record<string, unknown>, { json }: { readonly json?: boolean | undefined }): Promise<void> {
+  const { uptime } = body;
+  const lines = json ? [JSON.stringify(body)] : fieldLines(typeof uptime === 'number' ? { ...body, uptime: `${uptime} s` } : body);
+  for (const line of lines) await print(line);
 }

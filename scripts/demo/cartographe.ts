@@ -1,7 +1,8 @@
 /** Cartographe backtests every strategy that Prophet completes, bar by bar. */
 import { setImmediate } from 'node:timers/promises';
+import type { EventData } from '@lumiere/courier-client';
 import { readBars } from './bars.ts';
-import { backtest, type Parameters, untestable } from './moving-average.ts';
+import { backtest, testOf } from './moving-average.ts';
 import { runService, type Service } from './service.ts';
 
 /** Progress events a backtest. */
@@ -10,15 +11,15 @@ const bars = readBars();
 
 await runService(
   (service) =>
-    service.client.subscribe(
-      'strategy.*',
-      ({ data: { strategy_id, parameters }, metadata }) =>
-        test(service, strategy_id, parameters as unknown as Parameters, metadata.correlation_id),
-      { types: ['strategy.generation.completed'] },
-    ).live,
+    service.client.subscribe('strategy.*', ({ data, metadata }) => test(service, data, metadata.correlation_id), {
+      types: ['strategy.generation.completed'],
+    }).live,
 );
 
-async function test({ publish }: Service, strategy_id: string, parameters: Parameters, correlationId: string | undefined): Promise<void> {
+type Strategy = EventData<'strategy.generation.completed'>;
+
+async function test({ publish }: Service, strategy: Strategy, correlationId: string | undefined): Promise<void> {
+  const { strategy_id } = strategy;
   const backtest_id = `bt-${strategy_id}`;
   const channel = `backtest.${backtest_id}` as const;
   const options = { correlationId };
@@ -26,9 +27,9 @@ async function test({ publish }: Service, strategy_id: string, parameters: Param
   if (first === undefined || last === undefined) throw new Error('there are no bars');
   const started = { backtest_id, strategy_id, symbol: 'SPX', from: first.date, to: last.date, bars_total: bars.length };
   await publish(channel, 'backtest.started', started, options);
-  const message = untestable(parameters, bars.length);
-  if (message !== undefined) {
-    await publish(channel, 'backtest.failed', { backtest_id, code: 'too_few_bars', message, retryable: false }, options);
+  const parameters = testOf(strategy.parameters, bars.length);
+  if ('code' in parameters) {
+    await publish(channel, 'backtest.failed', { backtest_id, ...parameters, retryable: false }, options);
     return;
   }
   const run = backtest(bars, parameters);

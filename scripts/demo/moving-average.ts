@@ -24,9 +24,22 @@ export interface Result {
 /** Trading days in a year, to annualise with. */
 const DAYS_PER_YEAR = 252;
 
-/** Why a strategy cannot be tested on so many bars; undefined when it can. */
-export function untestable({ slow }: Parameters, bars: number): string | undefined {
-  return slow < bars ? undefined : `a window of ${slow} bars needs more than the ${bars} there are`;
+/** Why a strategy cannot be tested. */
+export interface Untestable {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** With what a strategy, which may be anybody's, is tested on so many bars; or why it cannot be. */
+export function testOf(strategy: Readonly<Record<string, unknown>> | undefined, bars: number): Parameters | Untestable {
+  const { fast, slow } = strategy ?? {};
+  if (!isWindow(fast) || !isWindow(slow)) return { code: 'no_windows', message: 'its parameters have no windows, fast and slow, in bars' };
+  if (slow < bars) return { fast, slow };
+  return { code: 'too_few_bars', message: `a window of ${slow} bars needs more than the ${bars} there are` };
+}
+
+function isWindow(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) > 0;
 }
 
 /** Goes through the bars one by one, yielding the index of each as it is done; returns the result. */

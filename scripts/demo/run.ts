@@ -6,8 +6,7 @@
  * candidates until Ctrl-C.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -15,6 +14,7 @@ import { CourierClient, type CourierEvent } from '@lumiere/courier-client';
 import { signToken } from '../../src/auth/tokens.ts';
 import { readOptions } from '../options.ts';
 import { PYTHON, preparePython } from '../python-environment.ts';
+import { makeTemporaryFolder } from '../temporary.ts';
 import { BARS } from './bars.ts';
 import { CHECKED_JOBS } from './candidates.ts';
 import { startCluster, startSingle } from './gateways.ts';
@@ -72,7 +72,7 @@ type TokenFor = (sub: string, role: 'service' | 'admin') => Promise<string>;
 
 /** Starts everything, has the research done and checks it; what it started runs on, until `stack` is disposed of. */
 async function research(stack: AsyncDisposableStack): Promise<Demo> {
-  const folder = mkdtempSync(join(tmpdir(), 'courier-demo-'));
+  const folder = makeTemporaryFolder('demo');
   process.once('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
   const settings = { secret: randomBytes(32).toString('base64url'), audience: 'courier', issuer: undefined };
   const tokenFor: TokenFor = (sub, role) =>

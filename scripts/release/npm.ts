@@ -4,37 +4,43 @@ import { join } from 'node:path';
 import { checkPackage, createPackageFromTarballData, type Problem } from '@arethetypeswrong/core';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
+import { z } from 'zod';
 import { runQuietly } from '../programs.ts';
 import { faultsOfContent, packedFile, unpack } from './content.ts';
-import { ask, type PackedFile, Refused, type Registry } from './registry.ts';
+import type { Credentials } from './credentials.ts';
+import { ask, jsonOf, type PackedFile, Refused, type Registry } from './registry.ts';
 
 /** In the order in which they are uploaded, with their folders. */
 const PACKAGES = { '@lumiere/courier-client': './client', '@lumiere/courier': '.' } as const;
 const NEEDED = ['package.json', 'README.md', 'LICENSE'];
+
+/** What a registry says of a package, and of who asks. */
+const aboutPackage = z.object({ versions: z.record(z.string(), z.unknown()).optional() });
+const whoAsks = z.object({ username: z.string().optional() });
+
 export class NpmRegistry implements Registry {
   readonly url: string;
   readonly #root: string;
-  readonly #env: NodeJS.ProcessEnv;
-  readonly #token: string;
+  readonly #credentials: Credentials;
 
-  constructor(root: string, url: string, env: NodeJS.ProcessEnv) {
+  constructor(root: string, url: string, credentials: Credentials) {
     this.url = url;
     this.#root = root;
-    this.#env = env;
-    this.#token = env['NPM_TOKEN'] ?? '';
+    this.#credentials = credentials;
   }
 
   missingCredentials(): readonly string[] {
-    return this.#token === '' ? ['NPM_TOKEN'] : [];
+    return this.#credentials.npmToken === '' ? ['NPM_TOKEN'] : [];
   }
 
   async refuseReleased(version: string): Promise<void> {
-    const headers: Record<string, string> = this.#token === '' ? {} : { authorization: `Bearer ${this.#token}` };
-    if (this.#token !== '') await this.#refuseBadToken(headers);
+    const { npmToken: token } = this.#credentials;
+    const headers: Record<string, string> = token === '' ? {} : { authorization: `Bearer ${token}` };
+    if (token !== '') await this.#refuseBadToken(headers);
     for (const name of Object.keys(PACKAGES)) {
       const response = await ask(`${this.url}${name.replace('/', '%2f')}`, headers, [200, 404], 'NPM_TOKEN');
       if (response.status === 404) continue;
-      const { versions = {} } = (await response.json()) as { versions?: object };
+      const { versions = {} } = await jsonOf(response, aboutPackage);
       if (Object.hasOwn(versions, version)) throw new Refused(`${this.url} has ${name} ${version} already: raise the version`);
     }
   }
@@ -44,14 +50,14 @@ export class NpmRegistry implements Registry {
     const response = await ask(url, headers, [200, 404], 'NPM_TOKEN');
     // Not every registry says who asks.
     if (response.status === 404) return;
-    const { username } = (await response.json()) as { username?: string };
+    const { username } = await jsonOf(response, whoAsks);
     if (username === undefined) throw new Refused(`NPM_TOKEN: not accepted by ${url}`);
   }
 
   async pack(version: string, folder: string): Promise<readonly PackedFile[]> {
-    runQuietly('npm', ['run', 'prepare'], { cwd: this.#root });
+    this.#npm(['run', 'prepare']);
     // What `prepare` has built is not built again.
-    runQuietly('npm', ['pack', '--ignore-scripts', '--pack-destination', folder, ...Object.values(PACKAGES)], { cwd: this.#root });
+    this.#npm(['pack', '--ignore-scripts', '--pack-destination', folder, ...Object.values(PACKAGES)]);
     const files: PackedFile[] = [];
     for (const name of Object.keys(PACKAGES)) {
       const path = join(folder, `${name.slice(1).replace('/', '-')}-${version}.tgz`);
@@ -67,10 +73,15 @@ export class NpmRegistry implements Registry {
     const { host, pathname } = new URL(this.url);
     // The scope may have another registry in the operator's own configuration.
     const registry = ['--registry', this.url, `--@lumiere:registry=${this.url}`];
-    runQuietly('npm', ['publish', path, ...registry, '--access', 'restricted', '--ignore-scripts'], {
-      cwd: this.#root,
-      env: { ...this.#env, [`npm_config_//${host}${pathname}:_authToken`]: this.#token },
-    });
+    const { npmToken: token } = this.#credentials;
+    const env = { ...process.env, NPM_TOKEN: token, [`npm_config_//${host}${pathname}:_authToken`]: token };
+    this.#npm(['publish', path, ...registry, '--access', 'restricted', '--ignore-scripts'], env);
+  }
+
+  /** It says why it fails also where `npm run --silent` has asked for silence. */
+  #npm(args: readonly string[], env = process.env): void {
+    const options = { cwd: this.#root, env: { ...env, npm_config_loglevel: 'warn' } };
+    runQuietly('npm', args, options, (text) => this.#credentials.shown(text));
   }
 }
 

@@ -1,38 +1,40 @@
 /** A Python registry: the Python client, as sdist and wheel. */
 import { join } from 'node:path';
+import { cut } from '../../src/errors.ts';
 import { runQuietly } from '../programs.ts';
 import { PYTHON, PYTHON_FOLDER, preparePython } from '../python-environment.ts';
 import { faultsOfContent, packedFile, unpack } from './content.ts';
-import { ask, type PackedFile, Refused, type Registry } from './registry.ts';
-
-const CREDENTIALS = ['TWINE_USERNAME', 'TWINE_PASSWORD'] as const;
+import type { Credentials } from './credentials.ts';
+import { ask, type PackedFile, Refused, type Registry, textOf } from './registry.ts';
 
 export class PypiRegistry implements Registry {
   readonly url: string;
-  readonly #env: NodeJS.ProcessEnv;
+  readonly #credentials: Credentials;
 
-  constructor(url: string, env: NodeJS.ProcessEnv) {
+  constructor(url: string, credentials: Credentials) {
     this.url = url;
-    this.#env = env;
+    this.#credentials = credentials;
   }
 
   missingCredentials(): readonly string[] {
-    return CREDENTIALS.filter((name) => (this.#env[name] ?? '') === '');
+    return Object.entries(this.#signIn())
+      .filter(([, value]) => value === '')
+      .map(([name]) => name);
   }
 
   async refuseReleased(version: string): Promise<void> {
     const headers: Record<string, string> = { accept: 'text/html' };
-    const [user, password] = CREDENTIALS.map((name) => this.#env[name] ?? '');
-    if (user !== '') headers['authorization'] = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
+    const { basic } = this.#credentials;
+    if (basic !== '') headers['authorization'] = `Basic ${basic}`;
     // A registry that has no such package may send whoever asks on to another.
     const url = `${this.url}simple/courier-client/`;
-    const response = await ask(url, headers, [200, 301, 302, 303, 307, 308, 404], CREDENTIALS.join(', '));
+    const response = await ask(url, headers, [200, 301, 302, 303, 307, 308, 404], Object.keys(this.#signIn()).join(', '));
     const location = response.headers.get('location');
     const elsewhere = location === null ? null : URL.parse(location, url);
     if (elsewhere?.hostname === new URL(url).hostname)
-      throw new Refused(`${url} is at ${elsewhere.href} now: give that registry's address`);
+      throw new Refused(`${url} is at ${cut(`${elsewhere.origin}${elsewhere.pathname}`)} now: give that registry's address`);
     if (response.status !== 200) return;
-    const listed = await response.text();
+    const listed = await textOf(response);
     const [name] = namesOf(version).filter((file) => listed.includes(file));
     if (name !== undefined) throw new Refused(`${this.url} has ${name} already: raise the version`);
   }
@@ -56,7 +58,14 @@ export class PypiRegistry implements Registry {
   }
 
   upload({ path }: PackedFile): void {
-    python('twine', 'upload', '--non-interactive', '--disable-progress-bar', '--repository-url', this.url, path);
+    const args = ['-m', 'twine', 'upload', '--non-interactive', '--disable-progress-bar', '--repository-url', this.url, path];
+    const env = { ...process.env, ...this.#signIn() };
+    runQuietly(PYTHON, args, { cwd: PYTHON_FOLDER, env }, (text) => this.#credentials.shown(text));
+  }
+
+  /** As Twine takes it from its environment. */
+  #signIn(): Record<string, string> {
+    return { TWINE_USERNAME: this.#credentials.twineUser, TWINE_PASSWORD: this.#credentials.twinePassword };
   }
 }
 

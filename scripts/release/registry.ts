@@ -1,4 +1,6 @@
-/** A registry of packages, as a release sees it. */
+/** A registry of packages, as a release sees it. What it says is bounded here, and made printable where it is printed. */
+import type { z } from 'zod';
+import { cut } from '../../src/errors.ts';
 
 /** Why nothing is released; for the operator. */
 export class Refused extends Error {}
@@ -27,6 +29,8 @@ export interface Registry {
 
 /** How long a registry may take to answer, in ms. */
 const ANSWER_MS = 30_000;
+/** The largest answer that is read: those about packages of a thousand versions have a few megabytes. */
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
 /** Asks a registry. @throws {Refused} when it does not answer, or with anything but one of the `expected` statuses. */
 export async function ask(
@@ -36,9 +40,40 @@ export async function ask(
   credentials: string,
 ): Promise<Response> {
   const response = await fetch(url, { headers, redirect: 'manual', signal: AbortSignal.timeout(ANSWER_MS) }).catch((error: Error) => {
-    throw new Refused(`${url} does not answer: ${error.cause instanceof Error ? error.cause.message : error.message}`);
+    throw new Refused(`${url} does not answer: ${reasonOf(error)}`);
   });
   if (expected.includes(response.status)) return response;
   const isRefusal = response.status === 401 || response.status === 403;
   throw new Refused(isRefusal ? `${credentials}: not accepted by ${url} (${response.status})` : `${url} answers with ${response.status}`);
+}
+
+/** What was answered. @throws {Refused} when it breaks off, or does not end. */
+export async function textOf({ url, body }: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of body ?? []) {
+      chunks.push(chunk);
+      bytes += chunk.length;
+      if (bytes > MAX_ANSWER_BYTES) break;
+    }
+  } catch (error) {
+    throw new Refused(`the answer of ${url} breaks off: ${reasonOf(error as Error)}`);
+  }
+  if (bytes > MAX_ANSWER_BYTES) throw new Refused(`the answer of ${url} has more than ${MAX_ANSWER_BYTES} bytes`);
+  return Buffer.concat(chunks).toString();
+}
+
+/** What was answered, as JSON of this form. @throws {Refused} when it is something else. */
+export async function jsonOf<T>(response: Response, form: z.ZodType<T>): Promise<T> {
+  const text = await textOf(response);
+  try {
+    return form.parse(JSON.parse(text));
+  } catch {
+    throw new Refused(`${response.url} does not answer as an npm registry does: is the address right?`);
+  }
+}
+
+function reasonOf({ cause, message }: Error): string {
+  return cut(cause instanceof Error ? cause.message : message);
 }

@@ -1,4 +1,4 @@
-/** The names of variables: which are the gateway's to know, and which known name is nearest to an unknown one. */
+/** The names of variables: which are the gateway's to know, and which known name, of these or others, is nearest to an unknown one. */
 
 const PREFIX = 'COURIER_';
 /** Read by the command line and clients, by the tests, and by the scripts that run them. */
@@ -27,8 +27,14 @@ export function nearestName(name: string, names: readonly string[]): string {
   const synonym = SYNONYMS.find(([word]) => word.test(name));
   if (synonym !== undefined) return synonym[1];
   const candidates = [...names, ...READ_BY_COMMANDS].filter((known) => known.startsWith(PREFIX));
-  const rated = candidates.map((known) => ({ known, likeness: likeness(name.slice(PREFIX.length), known.slice(PREFIX.length)) }));
-  return rated.reduce((best, next) => (next.likeness > best.likeness ? next : best)).known;
+  const withoutPrefix = candidates.map((known) => known.slice(PREFIX.length));
+  return PREFIX + mostLike(name.slice(PREFIX.length), withoutPrefix).name;
+}
+
+/** The one of `known` that `name` is most like, and how much, from 0 to 1; itself, with 0, where there is none. */
+export function mostLike(name: string, known: readonly string[]): { readonly name: string; readonly likeness: number } {
+  const rated = known.map((candidate) => ({ name: candidate, likeness: likeness(name, candidate) }));
+  return rated.reduce((best, next) => (next.likeness > best.likeness ? next : best), { name, likeness: 0 });
 }
 
 /**

@@ -52,9 +52,15 @@ const PARTITIONS_CHECK_MS = 60 * 60 * 1000;
 const SERVER_CHECK_MS = 60 * 1000;
 const STANDBY_AWAY = 'it waits for a standby (synchronous_standby_names) that does not answer';
 
-/** Brings the schema to this version and returns it. @throws {PostgresOpenError} */
-export function migratePostgres(url: string): Promise<number> {
-  return withClient(new PostgresAddress(url), new PostgresSockets(), migrate);
+/** Brings the schema to this version, or leaves it as it is, and returns the version. @throws {PostgresOpenError} also when `signal` is aborted. */
+export async function migratePostgres(url: string, signal?: AbortSignal): Promise<number> {
+  const sockets = new PostgresSockets();
+  signal?.addEventListener('abort', sockets.cut);
+  try {
+    return await withClient(new PostgresAddress(url), sockets, migrate);
+  } finally {
+    signal?.removeEventListener('abort', sockets.cut);
+  }
 }
 
 /** Opens the log, making its tables where there are none. @throws {PostgresOpenError} when it cannot be had, or `signal` was aborted. */

@@ -7,6 +7,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { findPackageJSON } from 'node:module';
 import { dirname, join } from 'node:path';
 import { lookup } from 'mrmime';
+import { IS_CLONE } from '../commands.ts';
 
 const ROOT = dirname(findPackageJSON(import.meta.url) as string);
 /** Seen from the package: the same from source and from `dist`. */
@@ -51,7 +52,10 @@ export function readBuild(folder: string = join(ROOT, BUILT)): DashboardBuild | 
     return isWhole ? { page, assets } : 'the dashboard was being built when the gateway started: start it again';
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
-    return 'the dashboard is not built: run `npm run build:dashboard`, and start the gateway again';
+    const remedy = IS_CLONE
+      ? 'run `npm run build:dashboard`, and start the gateway again'
+      : `there is none in ${folder}: install Courier again`;
+    return `the dashboard is not built: ${remedy}`;
   }
 }
 

@@ -39,6 +39,11 @@ test('the link that the demo prints signs in, and shows its work from the job to
     await seen(page.getByRole('dialog').getByText('Follow research-2000-2020'));
     await page.goto(`${origin}/admin/`);
     await eventually(async () => Number(await page.locator('[data-figure="published"] .figures').textContent())).toBeGreaterThan(0);
+    const figures = (component: string) => page.locator(`[data-component="${component}"] .figures`).textContent();
+    expect(await figures('memory')).toMatch(
+      /^used [\d,]+ MiB · limit [\d,]+ MiB · heap [\d.]+ MB · heap limit [\d.]+ GB · process [\d.]+ MB$/,
+    );
+    expect(await figures('websocket_server')).toMatch(/^connections \d+ · channels \d+ · late by [\d.]+ ms$/);
     await picture(page, 'overview');
     expect(dashboard).toMatchObject({ complaints: [], elsewhere: [] });
   } finally {

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import type { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { ENVIRONMENT } from './environment.ts';
 
@@ -10,6 +11,7 @@ const CLI = fileURLToPath(new URL('../../scripts/courier.ts', import.meta.url));
 export interface CliRun extends AsyncDisposable {
   readonly stdout: string[];
   readonly stderr: string[];
+  readonly stdin: Writable;
   /** Resolves once a line of standard output or error matches. */
   line(pattern: RegExp): Promise<string>;
   /** Resolves to the exit code once it has ended. */
@@ -17,12 +19,13 @@ export interface CliRun extends AsyncDisposable {
   kill(signal: NodeJS.Signals): void;
 }
 
-export function runCli(args: readonly string[], env: Record<string, string> = {}, input?: string): CliRun {
+/** @param input what comes on standard input; null leaves that open, for `stdin`. */
+export function runCli(args: readonly string[], env: Record<string, string> = {}, input: string | null = ''): CliRun {
   const child = spawn(process.execPath, [CLI, ...args], {
     env: { ...ENVIRONMENT, NO_COLOR: '1', COURIER_LOG: 'memory:', ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
-  child.stdin.end(input ?? '');
+  if (input !== null) child.stdin.end(input);
   const stdout: string[] = [];
   const stderr: string[] = [];
   const waiting = new Set<() => void>();
@@ -51,6 +54,7 @@ export function runCli(args: readonly string[], env: Record<string, string> = {}
   return {
     stdout,
     stderr,
+    stdin: child.stdin,
     line,
     exit,
     kill: (signal) => child.kill(signal),

@@ -8,7 +8,8 @@ import { startGateway } from '../helpers/gateway.ts';
 import { CONTRACT_HASH } from '../helpers/lumiere.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const STALE = 'courier: nothing breaks unsaid, but contract.snapshot.json is out of date: courier contract renew --contract contract.ts\n';
+const STALE =
+  'courier: nothing breaks unsaid, but contract.snapshot.json is out of date: npm run -s courier -- contract renew --contract contract.ts\n';
 
 describe('export', () => {
   test.each([
@@ -90,7 +91,7 @@ order.placed
         `${event} version: 2, upcast: { 1: earlierVersion(z.strictObject({ order_id: id, ${old} }), ${toPresent}) },`,
       );
     }
-    const renew = 'if they are meant: courier contract renew --contract contract.ts --breaking "why"';
+    const renew = 'if they are meant: npm run -s courier -- contract renew --contract contract.ts --breaking "why"';
     const result = await repository.check();
     expect(result).toMatchObject({ code: 1, stderr: `courier: breaking changes: 2; compatible: 5; not in the ledger: 2; ${renew}\n` });
     expect(result.stdout.split('\n').map((line) => line.trim().split(/ {2,}/))).toEqual([
@@ -154,7 +155,7 @@ order.placed
   test('a contract that never had a snapshot gets one first', async () => {
     using repository = await contractRepository();
     writeFileSync(repository.file('news.ts'), repository.read('contract.ts').replace("name: 'shop'", "name: 'news'"));
-    const none = 'courier: there is no news.snapshot.json to compare with: courier contract renew --contract news.ts\n';
+    const none = 'courier: there is no news.snapshot.json to compare with: npm run -s courier -- contract renew --contract news.ts\n';
     expect(await repository.courier(['check', '--contract', 'news.ts'])).toEqual({ code: 2, stdout: '', stderr: none });
     expect(await repository.courier(['renew', '--contract', 'news.ts'])).toMatchObject({ code: 0 });
     expect(await repository.courier(['check', '--contract', 'news.ts'])).toMatchObject({ code: 0 });

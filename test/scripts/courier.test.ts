@@ -96,6 +96,20 @@ describe('publish and tail', () => {
     expect(history.stdout.map((line) => JSON.parse(line).data.progress)).toEqual(Array.from({ length: 250 }, (_, index) => index / 250));
   });
 
+  test('what comes through a pipe that stays open is published as it comes', async () => {
+    await using gateway = await startGateway();
+    await using publish = runCli(['publish', 'forge.job.j1', 'forge.job.progress'], forGateway(gateway), null);
+    publish.stdin.write(`${progress(0.1)}\n`);
+    await publish.line(/-1 forge/);
+    publish.stdin.write(`${progress(0.2)}\n\n${progress(0.3)}\n${progress(0.4)}`);
+    await publish.line(/-3 forge/);
+    publish.stdin.end('\n');
+    expect([await publish.exit, publish.stderr]).toEqual([0, [expect.stringMatching(/^published 4 events in /)]]);
+    await using history = runCli(['history', 'forge.job.j1', '--json'], forGateway(gateway));
+    expect(await history.exit).toBe(0);
+    expect(history.stdout.map((line) => JSON.parse(line).data.progress)).toEqual([0.1, 0.2, 0.3, 0.4]);
+  });
+
   test('whole events come from a file, each with its own channel and type', async () => {
     using folder = temporaryFolder();
     await using gateway = await startGateway();
@@ -140,6 +154,21 @@ describe('publish and tail', () => {
     expect([await publish.exit, publish.stdout, publish.stderr.length]).toEqual([2, [], 1]);
     expect(publish.stderr[0]).toContain(`courier: ${message}`);
     expect((await gateway.pipeline.log.bounds()).head).toBe(0);
+  });
+
+  test.each([
+    ['publish', ['backtest.b1', 'backtest.progres', '{}'], 2, 'is backtest.progress meant?'],
+    ['publish', ['backtst.b1', 'backtest.failed', '{}'], 2, 'is backtest.b1 meant?'],
+    ['publish', ['backtest.b1', 'backtest.failed', '{}'], 1, ''],
+    ['history', ['strateg.*', 'forge.jobs.j1'], 1, 'are strategy.*, forge.job.j1 meant?'],
+    ['tail', ['--types', 'order.fill,order.placed'], 1, 'is order.filled meant?'],
+    ['tail', ['weather.oslo'], 1, ''],
+  ])('%s %j is refused with the name that may be meant', async (command, args, code, hint) => {
+    await using gateway = await startGateway();
+    await using run = runCli([command, ...args], forGateway(gateway));
+    expect([await run.exit, run.stderr.length]).toEqual([code, 1]);
+    if (hint === '') expect(run.stderr[0]).not.toContain('meant');
+    else expect(run.stderr[0]?.endsWith(`; ${hint}`)).toBe(true);
   });
 
   test('a file that cannot be read', async () => {
@@ -405,6 +434,7 @@ describe('for those who run it', () => {
       ['subscriptions', '3'],
     ]);
     expect(stats.stdout).toContainEqual(expect.stringMatching(/^contract +[0-9a-f]{16}$/));
+    expect(stats.stdout).toContainEqual(expect.stringMatching(/^uptime +[\d.]+ s$/));
   });
 
   test('connections shows who is there, of one only where asked, as a table or as JSON', async () => {

@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { readBars } from '../../scripts/demo/bars.ts';
-import { backtest, type Result, untestable } from '../../scripts/demo/moving-average.ts';
+import { backtest, type Result, testOf } from '../../scripts/demo/moving-average.ts';
 import { ENVIRONMENT } from '../helpers/environment.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 import { httpClient } from '../helpers/gateway.ts';
@@ -99,6 +99,32 @@ test('with --keep it goes on with other candidates, for the link that it prints 
   expect([first?.length, second?.length, third?.length]).toEqual([6, 4, 4]);
   expect(third?.filter((strategy) => second?.includes(strategy))).toEqual([]);
 });
+
+test.for(['TypeScript', 'Python'])(
+  'in %s it fails a strategy of somebody else that it cannot test, and goes on',
+  { timeout: 120_000 },
+  async (language) => {
+    await using demo = keepDemo(...(language === 'Python' ? ['--python'] : []));
+    const [, url = '', token = ''] = await demo.line(/^dashboard: (http:\/\/127\.0\.0\.1:\d+)\/admin\/#token=(\S+)$/);
+    await demo.line(/^still running, until Ctrl-C$/);
+    const { events } = httpClient(url, token);
+    for (const [strategy_id, parameters] of [
+      ['bare', undefined],
+      ['odd', { fast: 'ten', slow: 0 }],
+    ] as const)
+      await events.publish.mutate({
+        channel: `strategy.${strategy_id}`,
+        type: 'strategy.generation.completed',
+        data: { strategy_id, ...(parameters && { parameters }) },
+      });
+    const codes = async () => {
+      const failed = await events.history.query({ channels: ['backtest.bt-bare', 'backtest.bt-odd'], types: ['backtest.failed'] });
+      return failed.events.map(({ data }) => 'code' in data && data.code);
+    };
+    await expect.poll(codes, { timeout: 60_000, interval: 50 }).toEqual(['no_windows', 'no_windows']);
+    await demo.line(/ forge.job.research-3 .* forge.job.(completed|failed) /);
+  },
+);
 
 test('it says what its options are, and refuses others', { timeout: 60_000 }, async () => {
   const help = await runDemo('--help');
@@ -214,7 +240,7 @@ describe('the moving-average crossover', () => {
   test('reads all 5,105 bars, and says when they are too few', () => {
     expect(readBars()).toHaveLength(5105);
     expect(readBars()[0]).toEqual({ date: '2000-01-03', open: 1469.25, close: 1455.219971 });
-    expect(untestable({ fast: 1, slow: 5104 }, 5105)).toBeUndefined();
-    expect(untestable({ fast: 1, slow: 6000 }, 5105)).toMatch(/6000/);
+    expect(testOf({ fast: 1, slow: 5104 }, 5105)).toEqual({ fast: 1, slow: 5104 });
+    expect(testOf({ fast: 1, slow: 6000 }, 5105)).toMatchObject({ code: 'too_few_bars', message: expect.stringContaining('6000') });
   });
 });

@@ -3,7 +3,10 @@
  * nobody has released them, in the words of the READMEs.
  */
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { cloneTree } from '../helpers/clone.ts';
@@ -43,9 +46,8 @@ beforeAll(async () => {
   if (code !== 0) throw new Error(stderr);
   ({ commit } = cloneTree(clone));
   // What is built here already is not built again; without what `prepare` makes there would be nothing to release.
-  change('package.json', (text) =>
-    text.replace(/"prepare": ".*"/, `"prepare": "${copyOf('dist', 'client/dist', 'client/dashboard/dist')}"`),
-  );
+  const prepare = `env > ${folder.file('prepare.env')} && ${copyOf('dist', 'client/dist', 'client/dashboard/dist')}`;
+  change('package.json', (text) => text.replace(/"prepare": ".*"/, `"prepare": "${prepare}"`));
   commit();
   [npm, pypi] = await Promise.all([startNpmServer(folder.file('npm')), startPypiServer(folder.file('pypi'))]);
 }, 120_000);
@@ -105,8 +107,25 @@ describe('refuses, with nothing uploaded,', { timeout: 60_000 }, () => {
     [['--pypi', 'http://ci:secret@127.0.0.1/'], '--pypi: must be'],
     [['--pypi', 'http://127.0.0.1/?a=b'], '--pypi: must be'],
     [['--rpm', 'http://127.0.0.1/'], "Unknown option '--rpm'"],
+    [['--npm', 'http://registry.example/'], '--npm: over http everybody on the way to registry.example can read the token'],
+    [['--pypi', 'http://127.0.0.1.example:8080/'], '--pypi: over http everybody on the way to 127.0.0.1.example:8080 can'],
   ])('%j: a mistake on the command line', async (args, said) => {
     expect(await release(args)).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining(`release: ${said}`) });
+  });
+
+  test.each([
+    ['--npm', 'http://0.0.0.0:2/', '--insecure'],
+    ['--npm', 'http://localhost:2/'],
+    ['--pypi', 'http://[::1]:2/'],
+  ])('%s %s %s, where http will do: nothing answers there', async (...args) => {
+    expect(await release(args)).toMatchObject({ code: 1, stderr: expect.stringContaining(' does not answer: ') });
+  });
+
+  test('a token that no header can carry, without showing it', async () => {
+    expect(await release(['--npm', npm.url], { ...credentials(), NPM_TOKEN: 'a\nsecret' })).toMatchObject({
+      code: 1,
+      stderr: 'release: NPM_TOKEN: has a space or a character that a token cannot have\n',
+    });
   });
 
   test('changes that are not committed', async () => {
@@ -184,6 +203,8 @@ describe('a release', { timeout: 120_000 }, () => {
       ].join(''),
     );
     expect(uploadedPython()).toEqual(PYTHON_FILES);
+    // What builds them runs code of many others.
+    expect(readFileSync(folder.file('prepare.env'), 'utf8')).not.toMatch(/NPM_TOKEN|TWINE_|_authToken/);
   });
 
   test('is refused when a registry has the version', async () => {
@@ -199,6 +220,93 @@ describe('a release', { timeout: 120_000 }, () => {
     });
   });
 });
+
+describe('a registry that nobody should have trusted', { timeout: 60_000 }, () => {
+  const SECRETS = { NPM_TOKEN: 'npm/token+of=ci', TWINE_USERNAME: 'ci', TWINE_PASSWORD: 'a/password of ci' };
+  const BASIC = Buffer.from(`${SECRETS.TWINE_USERNAME}:${SECRETS.TWINE_PASSWORD}`).toString('base64');
+
+  /** Answers to what is uploaded with all that it was told. */
+  const echo: RequestListener = ({ method, headers }, res) => {
+    if (method === 'GET') return res.writeHead(404).end('{}');
+    const told = `\u001b[2J\u202e${headers.authorization}`;
+    return res.writeHead(400, `\u009b2J ${headers.authorization}`).end(JSON.stringify({ error: told, reason: told }));
+  };
+
+  test.each([
+    'null',
+    '[]',
+    '"\u001b[2J"',
+    '{"versions":null,"username":null}',
+    '{"versions":7,"username":7}',
+    '<html>\u001b[2J</html>',
+    '',
+  ])('answers with %j', async (body) => {
+    await using registry = await startRegistry((_, res) => res.end(body));
+    for (const [env, path] of [
+      [{}, '@lumiere%2fcourier-client'],
+      [SECRETS, '-/whoami'],
+    ] as const)
+      expect(await release(['--npm', registry.url, '--dry-run'], env)).toEqual({
+        code: 1,
+        stdout: '',
+        stderr: `release: ${registry.url}/${path} does not answer as an npm registry does: is the address right?\n`,
+      });
+  });
+
+  test('breaks off, or does not end', async () => {
+    await using broken = await startRegistry((_, res) => res.writeHead(200, { 'content-length': '9' }).write('{', () => res.destroy()));
+    expect(await release(['--npm', broken.url, '--dry-run'], {})).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(' breaks off: '),
+    });
+    const chunk = Buffer.alloc(1024 * 1024, ' ');
+    await using endless = await startRegistry((_, res) => {
+      const more = (error?: Error | null): void => void (!error && res.write(chunk, more));
+      more();
+    });
+    for (const option of ['--npm', '--pypi'])
+      expect(await release([option, endless.url, '--dry-run'], {})).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(/^release: the answer of \S+ has more than 67108864 bytes\n$/),
+      });
+  });
+
+  test('sends callers on to an address with a password', async () => {
+    await using registry = await startRegistry((_, res) =>
+      res.writeHead(302, { location: 'http://me:hunter2@127.0.0.1/elsewhere?token=hunter2#hunter2' }).end(),
+    );
+    expect(await release(['--pypi', registry.url], SECRETS)).toMatchObject({
+      code: 1,
+      stderr: `release: ${registry.url}/simple/courier-client/ is at http://127.0.0.1/elsewhere now: give that registry's address\n`,
+    });
+  });
+
+  test.each(['--npm', '--pypi'])('%s: repeats what it was told with an upload', { timeout: 120_000 }, async (option) => {
+    await using registry = await startRegistry(echo);
+    const { code, stderr } = await release([option, registry.url], SECRETS);
+    expect(code).toBe(1);
+    expect(stderr).toContain('400');
+    for (const secret of [SECRETS.NPM_TOKEN, SECRETS.TWINE_PASSWORD, BASIC]) expect(stderr).not.toContain(secret);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+    expect(stderr).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
+  });
+});
+
+/** A registry that answers in any way. */
+async function startRegistry(answer: RequestListener): Promise<AsyncDisposable & { readonly url: string }> {
+  const server = createServer((req, res) => {
+    req.resume().on('end', () => answer(req, res));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    [Symbol.asyncDispose]: async () => {
+      server.close();
+      server.closeAllConnections();
+      await once(server, 'close');
+    },
+  };
+}
 
 // They wait for registries most of the time.
 describe.concurrent('is installed as the READMEs say', { timeout: 120_000 }, () => {

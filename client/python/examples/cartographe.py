@@ -4,7 +4,9 @@ import argparse
 import asyncio
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from courier_client import BackgroundPublisher, CourierClient, EventOptions, FileCursor, events
 from demo import Demo, demo_of
@@ -30,13 +32,12 @@ async def backtest(
         **options,
     )
     courier.submit_event(started)
-    parameters = event.data.parameters or {}
-    candidate = Candidate(parameters["fast"], parameters["slow"])
-    if candidate.slow >= total:
-        message = f"a window of {candidate.slow} bars needs more than the {total} there are"
-        failed = events.backtest_failed(
-            backtest_id=backtest_id, code="too_few_bars", message=message, retryable=False, **options
-        )
+    candidate = candidate_of(event.data.parameters or {})
+    if candidate is None or candidate.slow >= total:
+        code, message = "no_windows", "its parameters have no windows, fast and slow, in bars"
+        if candidate is not None:
+            code, message = "too_few_bars", f"a window of {candidate.slow} bars needs more than the {total} there are"
+        failed = events.backtest_failed(backtest_id=backtest_id, code=code, message=message, retryable=False, **options)
         courier.submit_event(failed)
         return
     work = Backtest(candidate, bars)
@@ -51,6 +52,14 @@ async def backtest(
         backtest_id=backtest_id, strategy_id=strategy_id, metrics=work.metrics(), **options
     )
     courier.submit_event(completed)
+
+
+def candidate_of(parameters: Mapping[str, Any]) -> Candidate | None:
+    """Returns what a strategy tries; None when it has no windows, as one of somebody else may."""
+    fast, slow = parameters.get("fast"), parameters.get("slow")
+    if isinstance(fast, int) and isinstance(slow, int) and fast > 0 and slow > 0:
+        return Candidate(fast, slow)
+    return None
 
 
 async def work(client: CourierClient, courier: BackgroundPublisher, bars: list[Bar], demo: Demo) -> None:

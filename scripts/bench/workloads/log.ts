@@ -1,11 +1,11 @@
 /** What goes through the log: durable publishing, replay, a herd that resumes, and publishing while others use it. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { signToken } from '../../../src/auth/tokens.ts';
 import type { NewEvent } from '../../../src/log/log.ts';
 import { openSqliteLog } from '../../../src/log/sqlite.ts';
 import { startGateway } from '../../demo/processes.ts';
+import { makeTemporaryFolder } from '../../temporary.ts';
 import type { LoadAnswer, LoadQuestion } from '../load.ts';
 import { startWorker, type Worker } from '../processes.ts';
 import type { ContenderName } from '../protocols.ts';
@@ -26,7 +26,7 @@ export interface GatewayStage extends AsyncDisposable {
 /** A gateway in a process of its own on a new SQLite log, which `fill` may write to before. */
 export async function startGatewayStage(fill?: (path: string) => Promise<void>, env: Record<string, string> = {}): Promise<GatewayStage> {
   await using stack = new AsyncDisposableStack();
-  const folder = mkdtempSync(join(tmpdir(), 'courier-bench-'));
+  const folder = makeTemporaryFolder('bench');
   stack.defer(() => rmSync(folder, { recursive: true, force: true }));
   const path = join(folder, 'courier.db');
   await fill?.(path);

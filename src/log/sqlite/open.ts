@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import type { WorkerSettings } from './messages.ts';
 import { isReadOnly, makePrivate, narrow, READ_ONLY } from './rights.ts';
-import { LogOpenError, MODE_OFFSET, openProblem, pragma, prepareFile, recognise } from './schema.ts';
+import { IN_USE, LogOpenError, MODE_OFFSET, openProblem, pragma, prepareFile, recognise } from './schema.ts';
 
 /** Pages of the write-ahead log after which it is moved into the file. */
 const CHECKPOINT_PAGES = 4000;
@@ -39,7 +39,8 @@ export function openFile({ path, mustExist, maxBytes }: WorkerSettings): Databas
   } catch (error) {
     db?.close();
     const problem = !(error instanceof LogOpenError) && isReadOnly(path) ? READ_ONLY : openProblem(error);
-    throw new LogOpenError(`the event log ${path} cannot be opened: ${problem}`);
+    const advice = problem === IN_USE ? ', most likely a gateway that runs already: end that, or name another file' : '';
+    throw new LogOpenError(`the event log ${path} cannot be opened: ${problem}${advice}`);
   }
 }
 

@@ -22,7 +22,7 @@ describe('renewing', () => {
     expect(refused).toMatchObject(REFUSED);
     expect(refused.stdout).toMatch(/^order\.placed\n {2}channel +desk\.\{id\} added +compatible +breaking/m);
     expect(refused.stderr).toBe(
-      'courier: nothing is renewed; breaking changes: 1; if they are meant: courier contract renew --contract contract.ts --breaking "why"\n',
+      'courier: nothing is renewed; breaking changes: 1; if they are meant: npm run -s courier -- contract renew --contract contract.ts --breaking "why"\n',
     );
     for (const blank of ['', '  ', '...', '\u200b']) expect(await repository.renew('--breaking', blank)).toMatchObject({ code: 2 });
     expect([repository.read('contract.snapshot.json'), repository.ledger()]).toEqual([before, []]);
@@ -84,7 +84,7 @@ describe('on a branch', () => {
     const refused = await repository.check();
     expect(refused).toMatchObject(REFUSED);
     expect(refused.stderr).toBe(
-      'courier: breaking changes: 1; compatible: 0; not in the ledger: 1; if they are meant: courier contract renew --contract contract.ts --breaking "why"\n',
+      'courier: breaking changes: 1; compatible: 0; not in the ledger: 1; if they are meant: npm run -s courier -- contract renew --contract contract.ts --breaking "why"\n',
     );
     const [line = ''] = (await repository.check('--json')).stdout.split('\n');
     expect(JSON.parse(line)).toMatchObject({ ...DESK_ADDED, named: false });

@@ -10,6 +10,8 @@ import { temporaryFolder } from '../../helpers/folder.ts';
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const TSC = `${ROOT}node_modules/typescript/bin/tsc`;
 const PACKAGE = 'node_modules/@lumiere/courier';
+/** Where npm puts it, and `npx courier` finds it. */
+const COMMAND = 'node_modules/.bin/courier';
 
 const PROGRAM = `import { createGateway, parseConfig } from '@lumiere/courier';
 import type { ContractTypes } from '@lumiere/courier/contract';
@@ -34,6 +36,8 @@ describe('a project with the package', { timeout: 120_000 }, () => {
     copyFileSync(`${ROOT}package.json`, project.file(`${PACKAGE}/package.json`));
     symlinkSync(`${ROOT}node_modules`, project.file(`${PACKAGE}/node_modules`));
     execFileSync(process.execPath, [TSC, '-p', `${ROOT}tsconfig.build.json`, '--outDir', project.file(`${PACKAGE}/dist`)]);
+    mkdirSync(project.file('node_modules/.bin'));
+    symlinkSync('../@lumiere/courier/dist/scripts/courier.js', project.file(COMMAND));
     writeFileSync(project.file('package.json'), '{"type":"module"}');
   }, 120_000);
 
@@ -42,7 +46,7 @@ describe('a project with the package', { timeout: 120_000 }, () => {
       const options = { cwd: project.path, env: { ...ENVIRONMENT, NO_COLOR: '1', COURIER_LOG: 'memory:' } };
       execFile(process.execPath, args, options, (error, stdout, stderr) => resolve({ code: error?.code ?? 0, stdout, stderr }));
     });
-  const courier = (...args: string[]) => node(`${PACKAGE}/dist/scripts/courier.js`, ...args);
+  const courier = (...args: string[]) => node(COMMAND, ...args);
 
   const compile = (...files: string[]) => {
     const flags = [
@@ -62,7 +66,7 @@ describe('a project with the package', { timeout: 120_000 }, () => {
   test('gets a contract that is right, and is told what comes next', async () => {
     const made = await courier('contract', 'init');
     expect(made).toMatchObject({ code: 0, stderr: '' });
-    expect(made.stdout.match(/courier [a-z ]+--contract contract\.ts/g)).toHaveLength(4);
+    expect(made.stdout.match(/npx courier [a-z ]+--contract contract\.ts/g)).toHaveLength(4);
     expect(await courier('serve', '--contract', './contract.ts', '--check')).toMatchObject({ code: 0 });
     for (const format of CONTRACT_FORMATS)
       expect(await courier('contract', 'export', '--contract', 'contract.ts', '--format', format)).toMatchObject({ code: 0, stderr: '' });
@@ -90,13 +94,20 @@ describe('a project with the package', { timeout: 120_000 }, () => {
     expect(await courier('contract', 'renew', '--contract', 'later.ts', '--breaking', 'It is a company.')).toMatchObject({ code: 0 });
   });
 
+  test('is told of commands that there are in it', async () => {
+    const args = ['health', '--url', 'http://127.0.0.1:1', '--token', 'any'];
+    const hint = (command: string) => ({ code: 1, stderr: expect.stringContaining(`start a gateway with \`${command} serve\``) });
+    expect(await courier(...args)).toMatchObject(hint('npx courier'));
+    expect(await node(`${PACKAGE}/dist/scripts/courier.js`, ...args)).toMatchObject(hint(`node ${PACKAGE}/dist/scripts/courier.js`));
+  });
+
   test('quotes names for the shell', async () => {
     const { stdout } = await courier('contract', 'init', "$(id) it's.ts");
-    expect(stdout).toContain("courier serve --contract '$(id) it'\\''s.ts' --check ");
+    expect(stdout).toContain("npx courier serve --contract '$(id) it'\\''s.ts' --check\n");
     copyFileSync(project.file('contract.ts'), project.file('$(id).ts'));
     expect(await courier('contract', 'check', '--contract', '$(id).ts')).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining(": courier contract renew --contract '$(id).ts'\n"),
+      stderr: expect.stringContaining(": npx courier contract renew --contract '$(id).ts'\n"),
     });
   });
 

@@ -1,6 +1,6 @@
 /** The first page, and the wait for the gateway's answer. */
 import { useCourierConnection } from '@lumiere/courier-client/react';
-import { Alert, Button, Card, Center, Code, Loader, Stack, Text, Textarea, Title } from '@mantine/core';
+import { Alert, Button, Card, Center, Loader, Stack, Text, Textarea, Title } from '@mantine/core';
 import { type FormEvent, type KeyboardEvent, type ReactElement, useState } from 'react';
 import { Legible } from '../parts/legible.tsx';
 import { session } from './session.ts';
@@ -51,7 +51,7 @@ export function SignIn({ reason }: { readonly reason: string | undefined }): Rea
           />
           <Button type="submit">Sign in</Button>
           <Text size="sm" c="dimmed">
-            In development, <Code>npm run -s courier -- token --sub me --role admin</Code> prints one.
+            In development, the gateway's first log lines say how to get one.
           </Text>
         </Stack>
       </Card>

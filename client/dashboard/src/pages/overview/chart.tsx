@@ -15,6 +15,8 @@ interface ChartProps {
   readonly title: string;
   readonly unit: string;
   readonly format: (value: number) => string;
+  /** Whether there is nothing between 0 and 1. */
+  readonly isWhole?: boolean | undefined;
   readonly lines: readonly ChartLine[];
   /** In seconds since 1970, ascending. */
   readonly times: readonly number[];
@@ -28,8 +30,14 @@ const WINDOW_S = 15 * 60;
 const MIN_WINDOW_S = 60;
 const AXIS_SIZE = 62;
 const TIME_AXIS_SIZE = 28;
+/** From the middle of a time to that of the next, at least. */
+const TIME_SPACE = 72;
+/** Half of a time is right of its tick, which may be at the end. */
+const PADDING: uPlot.Padding = [null, 28, null, null];
 
-export function Chart({ title, unit, format, lines, times, values }: ChartProps): ReactElement {
+const WHOLE_STEPS = Array.from({ length: 8 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat();
+
+export function Chart({ title, unit, format, isWhole = false, lines, times, values }: ChartProps): ReactElement {
   const parent = useRef<HTMLDivElement>(null);
   const { ref: measured, width } = useElementSize<HTMLDivElement>();
   const ref = useMergedRef(parent, measured);
@@ -51,6 +59,7 @@ export function Chart({ title, unit, format, lines, times, values }: ChartProps)
       {
         width,
         height: HEIGHT,
+        padding: PADDING,
         legend: { show: false },
         cursor: { y: false, points: { size: 6 } },
         scales: {
@@ -58,8 +67,8 @@ export function Chart({ title, unit, format, lines, times, values }: ChartProps)
           y: { range: (_, __, most) => [0, Math.max(most * 1.1, 1)] },
         },
         axes: [
-          { ...axis, size: TIME_AXIS_SIZE, values: (_, ticks) => ticks.map(timeOf) },
-          { ...axis, size: AXIS_SIZE, values: (_, ticks) => ticks.map(format) },
+          { ...axis, size: TIME_AXIS_SIZE, space: TIME_SPACE, values: (_, ticks) => ticks.map(timeOf) },
+          { ...axis, size: AXIS_SIZE, values: (_, ticks) => ticks.map(format), ...(isWhole && { incrs: WHOLE_STEPS }) },
         ],
         series: [
           {},

@@ -9,6 +9,7 @@ interface ChartOf {
   readonly title: string;
   readonly unit: string;
   readonly format: (value: number) => string;
+  readonly isWhole?: boolean;
   readonly lines: readonly (ChartLine & { readonly of: (sample: Sample) => number | null })[];
 }
 
@@ -38,6 +39,7 @@ const CHARTS: readonly ChartOf[] = [
     title: 'Connections',
     unit: 'open',
     format: count,
+    isWhole: true,
     lines: [
       { label: 'connections', color: 'indigo', of: ({ connections }) => connections },
       { label: 'subscriptions', color: 'teal', of: ({ subscriptions }) => subscriptions },
@@ -69,5 +71,5 @@ function ChartCard({ chart, series }: { readonly chart: ChartOf; readonly series
     const times = series.samples.map(({ at }) => at.getTime() / 1000);
     return { times, values: chart.lines.map(({ of }) => series.samples.map(of)) };
   }, [chart, series]);
-  return <Chart title={chart.title} unit={chart.unit} format={chart.format} lines={chart.lines} {...data} />;
+  return <Chart title={chart.title} unit={chart.unit} format={chart.format} isWhole={chart.isWhole} lines={chart.lines} {...data} />;
 }

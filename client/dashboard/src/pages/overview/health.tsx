@@ -2,7 +2,7 @@
 import { Badge, Card, Group, Stack, Text, Title } from '@mantine/core';
 import type { ReactElement } from 'react';
 import type { Component, HealthStatus } from '../../../../../src/contract/admin.ts';
-import { bytes, count } from '../../parts/format.ts';
+import { bytes, count, milliseconds } from '../../parts/format.ts';
 import { Legible } from '../../parts/legible.tsx';
 import { useHealth } from '../../parts/queries.ts';
 import { Loaded } from '../../parts/states.tsx';
@@ -16,6 +16,32 @@ const NAMES: Readonly<Record<string, string>> = {
   memory: 'Memory',
   errors: 'Errors',
 };
+
+interface Figure {
+  readonly label?: string;
+  readonly format?: (value: number) => string;
+}
+
+const mebibytes = (value: number) => `${count(value)} MiB`;
+/** By the names that `/health` has for programs. */
+const FIGURES: Readonly<Record<string, Figure>> = {
+  kind: { label: '' },
+  active_channels: { label: 'channels' },
+  event_loop_late_ms: { label: 'late by', format: milliseconds },
+  head: { label: 'newest event' },
+  first_retained: { label: 'oldest' },
+  free_bytes: { label: 'free on disk', format: bytes },
+  latency_ms: { label: 'answers in', format: milliseconds },
+  usage_mb: { label: 'used', format: mebibytes },
+  limit_mb: { label: 'limit', format: mebibytes },
+  heap_used_bytes: { label: 'heap', format: bytes },
+  heap_limit_bytes: { label: 'heap limit', format: bytes },
+  rss_bytes: { label: 'process', format: bytes },
+  last_minute: { label: 'in the last minute' },
+  share_of_calls: { label: 'of calls', format: (share) => `${count(share * 100)} %` },
+};
+/** The same as another. */
+const REPEATED: ReadonlySet<string> = new Set(['active_connections']);
 
 export function HealthCard(): ReactElement {
   const health = useHealth();
@@ -49,7 +75,10 @@ function ComponentRow({ name, component }: { readonly name: string; readonly com
           {NAMES[name] ?? name}
         </Text>
         <Text size="sm" c="dimmed" visibleFrom="sm" flex={1} ta="right" truncate className="figures">
-          {Object.entries(figures).map(figureOf).join(' · ')}
+          {Object.entries(figures)
+            .filter(([figure]) => !REPEATED.has(figure))
+            .map(figureOf)
+            .join(' · ')}
         </Text>
         <Health status={status} />
       </Group>
@@ -71,8 +100,7 @@ function Health({ status }: { readonly status: HealthStatus }): ReactElement {
 }
 
 function figureOf([name, value]: [string, unknown]): string {
-  const label = name.replace(/_bytes$/, '').replaceAll('_', ' ');
+  const { label = name.replaceAll('_', ' '), format = count } = FIGURES[name] ?? {};
   if (typeof value === 'object' && value !== null) return `${label}: ${Object.entries(value).map(figureOf).join(', ')}`;
-  if (typeof value !== 'number') return `${label} ${String(value)}`;
-  return `${label} ${name.endsWith('_bytes') ? bytes(value) : count(value)}`;
+  return `${label} ${typeof value === 'number' ? format(value) : String(value)}`.trim();
 }

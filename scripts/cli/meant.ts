@@ -1,0 +1,55 @@
+/** Which type or channel may be meant by a name that the gateway does not know: its contract says, which need not be the one here. */
+import { z } from 'zod';
+import { mostLike } from '../../src/config/names.ts';
+import { cut } from '../../src/errors.ts';
+import { ask, readJson } from './http.ts';
+
+/** What a command was given. */
+export interface GivenNames {
+  readonly types: readonly string[];
+  /** Channels or patterns. */
+  readonly channels: readonly string[];
+}
+
+/** As much of a name as another must have in common with it to be meant. */
+const LEAST_LIKENESS = 0.7;
+
+const contractOfGateway = z.object({
+  'x-types': z.record(z.string(), z.unknown()),
+  'x-channels': z.record(z.string(), z.object({ form: z.string() })),
+});
+
+/** `; is backtest.progress meant?`; empty when all names are known, none is like them or the gateway does not tell. */
+export async function meant(url: string, { types, channels }: GivenNames): Promise<string> {
+  const answer = await ask(url, '/contract.json', { headers: {} })
+    .then((response) => readJson(url, response))
+    .catch(() => undefined);
+  const { data } = contractOfGateway.safeParse(answer);
+  if (data === undefined) return '';
+  const known = Object.keys(data['x-types']);
+  const forms = Object.values(data['x-channels']).map(({ form }) => form);
+  const found = [...types.map((type) => typeLike(type, known)), ...channels.map((channel) => channelLike(channel, forms))];
+  const names = found.filter((name) => name !== undefined);
+  return names.length === 0 ? '' : `; ${names.length === 1 ? 'is' : 'are'} ${cut(names.join(', '))} meant?`;
+}
+
+function typeLike(type: string, known: readonly string[]): string | undefined {
+  if (known.includes(type)) return undefined;
+  const { name, likeness } = mostLike(type, known);
+  return likeness < LEAST_LIKENESS ? undefined : name;
+}
+
+/** The channel in the family that it is most like. @param forms of the families' channels, such as `user.{id}`. */
+function channelLike(channel: string, forms: readonly string[]): string | undefined {
+  const segments = channel.split('.');
+  const rated = forms
+    .filter((form) => form.split('.').length <= segments.length)
+    .map((form) => {
+      const family = form.split('.').filter((segment) => segment !== '{id}');
+      const given = segments.slice(0, family.length);
+      const name = [...family, ...segments.slice(family.length)].join('.');
+      return { name, likeness: mostLike(given.join('.'), [family.join('.')]).likeness };
+    });
+  const best = rated.reduce((found, next) => (next.likeness > found.likeness ? next : found), { name: channel, likeness: 0 });
+  return best.name === channel || best.likeness < LEAST_LIKENESS ? undefined : best.name;
+}
