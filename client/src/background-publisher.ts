@@ -16,6 +16,7 @@ import type { CourierClient } from './client.ts';
 import type { Contract } from './contract.ts';
 import { CourierError, courierErrorFrom, invalidArgument, messageOf, possiblyStored } from './errors.ts';
 import type { AnyContract, EventDraft } from './events.ts';
+import { callUser } from './observable.ts';
 import { assertOptions, BACKGROUND_CHECKS, CLOSE_CHECKS, METADATA_CHECKS } from './option-checks.ts';
 import { type Publishing, publishingOf } from './publishing.ts';
 import { askedDelayMs, inTime, randomKey, sleep } from './retry.ts';
@@ -32,7 +33,7 @@ export interface BackgroundPublisherOptions<C extends AnyContract = Contract> {
   readonly maxQueuedBytes?: number | undefined;
   /** Which events to drop when more would wait; the oldest by default. */
   readonly whenFull?: 'drop-oldest' | 'drop-newest' | undefined;
-  /** Called with every event that was dropped (QUEUE_FULL, CLOSED) or refused (BAD_REQUEST, FORBIDDEN ...). Its errors are ignored. */
+  /** Called with every event that was dropped (QUEUE_FULL, CLOSED) or refused (BAD_REQUEST, FORBIDDEN ...). Its own errors go to the console. */
   readonly onError?: ((error: CourierError, event: Submitted<C>) => void) | undefined;
 }
 
@@ -221,11 +222,7 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
   }
 
   #tell(error: CourierError, event: Submitted<C>): void {
-    try {
-      this.#options.onError?.(error, event);
-    } catch {
-      // The service must not fail for its events.
-    }
+    callUser(() => this.#options.onError?.(error, event));
   }
 }
 
