@@ -45,7 +45,7 @@ export class Calls {
    * Makes attempts until one succeeds.
    *
    * @param what names the call in errors.
-   * @throws {CourierError} what the gateway answered; UNREACHABLE when no attempt reached it in time; TIMEOUT when one did, and may
+   * @throws {CourierError} what the gateway answered; UNREACHABLE, TOKEN_UNAVAILABLE or NOT_FOUND when no attempt reached it in time; TIMEOUT when one did, and may
    * have had its effect. Or the signal's reason.
    */
   async attempt<T>(
