@@ -172,7 +172,10 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
 
   /** Resolves once each event is stored, refused, returned to the queue or, when the publisher or its client is closed, dropped. */
   async #publish(batch: readonly Queued<C>[]): Promise<void> {
-    const error = await this.#attempt(batch);
+    const { signal } = this.#closed;
+    const drafts = batch.map(({ event }) => event) as readonly unknown[] as readonly EventDraft[];
+    const publishing = this.#publishing.held(drafts, signal, batch[0]?.mayBeStored === true);
+    const error = await publishing.then(() => undefined, courierErrorFrom);
     if (error === undefined) {
       this.#failures = 0;
       this.#published += batch.length;
@@ -185,7 +188,10 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
       this.#queue.giveBack(batch);
       const onFull = batch.filter(({ event }) => event.channel === error.channel);
       if (onFull.length > 0) this.#queue.rest(onFull, askedDelayMs(error));
-      else await this.#pause(error);
+      else {
+        await sleep(this.#publishing.delayMs(error, this.#failures), signal).catch(() => undefined);
+        this.#failures += 1;
+      }
     } else if (batch.length > 1 && error.code !== 'UNAUTHORIZED') {
       for (const queued of batch) queued.batchSize = half(batch);
       this.#queue.giveBack(batch);
@@ -195,23 +201,6 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
         this.#refuse(event, error);
       }
     }
-  }
-
-  /** Returns why the events are not stored. */
-  async #attempt(batch: readonly Queued<C>[]): Promise<CourierError | undefined> {
-    const drafts = batch.map(({ event }) => event) as readonly unknown[] as readonly EventDraft[];
-    try {
-      await this.#publishing.held(drafts, this.#closed.signal, batch[0]?.mayBeStored === true);
-      return undefined;
-    } catch (thrown) {
-      return courierErrorFrom(thrown);
-    }
-  }
-
-  /** Waits before another attempt: the gateway is away or busy, or the publisher's own limit is reached. */
-  async #pause(error: CourierError): Promise<void> {
-    await sleep(this.#publishing.delayMs(error, this.#failures), this.#closed.signal).catch(() => undefined);
-    this.#failures += 1;
   }
 
   /** Drops an event that waited or was on its way. */
