@@ -145,7 +145,7 @@ test('of a batch with a refused event and a full channel, everything else is sto
     onError: ({ code }, { data }) => refused.push([code, 'bars_processed' in data && data.bars_processed]),
   });
   for (let bar = 0; bar < 12; bar += 1) publisher.submit(progress(bar % 3 === 0 ? 'hot' : 'cold', bar));
-  await expect.poll(() => gateway.stored).toEqual([1, 2, 4, 7, 8, 10, 11]);
+  await expect.poll(() => gateway.stored, { timeout: 10_000 }).toEqual([1, 2, 4, 7, 8, 10, 11]);
   expect(refused).toEqual([['FORBIDDEN', 5]]);
   isFull = false;
   expect(await publisher.flush()).toBe(true);
