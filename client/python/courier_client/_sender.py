@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from ._buffer import Bounds, each
+from ._outcomes import never_stored
 from ._outgoing import MAX_BATCH_EVENTS, Outgoing
-from ._queue import Queue, Waiting, each
-from .errors import ClosedError, CourierError, QueueFullError, UnauthorizedError
+from ._queue import Queue, Waiting
+from .errors import ClosedError, CourierError, UnauthorizedError
 
 if TYPE_CHECKING:
     from ._outcomes import Outcomes
@@ -34,22 +36,21 @@ class Sender:
     def __init__(
         self,
         client: CourierClient[Any, Any, Any, Any],
-        queue: Queue,
+        bounds: Bounds,
         outcomes: Outcomes,
         retry: Backoff,
-        *,
-        drops_oldest: bool,
     ) -> None:
+        """Raises ClosedError when the client was closed."""
         self._client = client
-        self._queue = queue
+        self._bounds = bounds
+        self.order = client.order()
+        self._queue = Queue(self.order, bounds)
         self._outcomes = outcomes
         self._retry = retry
-        self._drops_oldest = drops_oldest
         self._taken: deque[Waiting] = deque()
         """Events that were taken from the queue, to be published: none of them is dropped for a new one."""
         self._batch_events = MAX_BATCH_EVENTS
         """Events of the next batch, at most: fewer after one was refused, and more again after one was stored."""
-        self._overflowing = False
         self.settled = asyncio.Event()
         """Whether no event waits."""
         self.settled.set()
@@ -57,23 +58,10 @@ class Sender:
     def submit(self, event: Outgoing) -> None:
         """Makes the event wait, and drops events for which there is no room."""
         self.settled.clear()
-        overflow = self._queue.overflow(event)
-        if overflow is None:
-            self._queue.append(event)
-            return
-        if not self._overflowing:
-            logger.warning("%s to be published: dropping some", overflow)
-            self._overflowing = True
-        if not self._drops_oldest or self._queue.is_too_large(event):
-            self._outcomes.drop(event, QueueFullError("QUEUE_FULL", overflow))
-            return
-        dropped = self._queue.make_room_for(event)
-        self._queue.append(event)
         # The callback for a dropped event may itself submit one.
-        for oldest in dropped:
-            self._queue.settle(oldest)
-            error = QueueFullError("QUEUE_FULL", overflow, may_be_stored=oldest.may_be_stored)
-            self._outcomes.drop(oldest.event, error)
+        for lost in self._queue.add(event):
+            self._queue.settle(lost)
+            self._outcomes.drop(lost.event, self._bounds.full(may_be_stored=lost.may_be_stored))
 
     def leave(self) -> None:
         """Gives up the places of all events: they never will be stored."""
@@ -95,7 +83,6 @@ class Sender:
                 await self._publish([*islice(self._taken, self._batch_events)])
                 continue
             if not self._queue:
-                self._overflowing = False
                 self.settled.set()
             await self._queue.changed()
 
@@ -154,8 +141,3 @@ class Sender:
             self._taken.popleft()
             self._queue.settle(waiting)
         return batch
-
-
-def never_stored(*, may_be_stored: bool = False) -> ClosedError:
-    message = "the publisher was closed, or its event loop has ended"
-    return ClosedError("CLOSED", message, may_be_stored=may_be_stored)
