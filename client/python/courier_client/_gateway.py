@@ -24,7 +24,7 @@ from .contract import Contract, ContractModule, EventT_co
 from .envelope import EventDraft, HistoryPage, Receipt
 from .errors import CourierError, invalid_argument
 from .options import HistoryOptions
-from .retry import Attempts, Backoff
+from .retry import Attempts, Backoff, OneAttempt
 
 if TYPE_CHECKING:
     import ssl
@@ -158,22 +158,12 @@ class Gateway(Generic[EventT_co]):
         url = self.address.history(channels, **options)
         return Call("history", "GET", url, lambda document: incoming.page_of(document, self.contract))
 
-    def attempts(
-        self,
-        call: Call[Any],
-        timeout: float | None = CLIENT_TIMEOUT,
-        *,
-        may_be_stored: bool = False,
-        waits_for_channels: bool = True,
-    ) -> Attempts:
+    def attempts(self, call: Call[Any], timeout: float | None = CLIENT_TIMEOUT) -> Attempts:
         """The attempts at one call. Raises InvalidInputError, naming `timeout`."""
         limit = self.timeout if timeout is CLIENT_TIMEOUT else seconds("timeout", timeout)
-        return Attempts(
-            call.name,
-            self.address.base_url,
-            limit,
-            self.retry,
-            publishes=call.body is not None,
-            may_be_stored=may_be_stored,
-            waits_for_channels=waits_for_channels,
-        )
+        return Attempts(call.name, self.address.base_url, limit, self.retry, publishes=call.body is not None)
+
+    def one_attempt(self, call: Call[Any], *, may_be_stored: bool, mark: Callable[[bool], None]) -> OneAttempt:
+        """One attempt at a publish, of a caller that decides itself what follows."""
+        limits = (self.timeout, self.retry)
+        return OneAttempt(call.name, self.address.base_url, *limits, may_be_stored=may_be_stored, mark=mark)

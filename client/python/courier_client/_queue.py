@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ._buffer import Bounds, Buffer, each
 from ._order import ChannelOrder, Place
-from ._outgoing import MAX_BATCH_BYTES, Outgoing
+from ._outgoing import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Outgoing
 
 BATCH_FRAME_BYTES = len(b'{"json":[]}')
 
@@ -52,6 +52,8 @@ class Queue:
         self._waiting: Buffer[Waiting] = Buffer(bounds, lambda waiting: len(waiting.event.body))
         self._resting: dict[str, float] = {}
         """Channels whose limit is reached, and when each may be tried again."""
+        self._together: dict[str, int] = {}
+        """How many events of a channel go together, at most, where its limit was reached."""
         self._arrival: asyncio.Future[None] | None = None
         """Done once another event has come."""
 
@@ -77,7 +79,10 @@ class Queue:
         """Removes the next events that wait for nothing, and that fit into one call. Returns them."""
         now = time.monotonic()
         self._resting = {channel: until for channel, until in self._resting.items() if until > now}
+        if not self._waiting:
+            self._together.clear()
         held_back = {*self._resting}
+        room = dict(self._together)
         taken: list[Waiting] = []
         passed_over: list[Waiting] = []
         size = BATCH_FRAME_BYTES
@@ -91,13 +96,28 @@ class Queue:
             if taken and size > MAX_BATCH_BYTES:
                 break
             taken.append(self._waiting.popleft())
+            if waiting.channel in room:
+                room[waiting.channel] -= 1
+                if room[waiting.channel] == 0:
+                    held_back.add(waiting.channel)
         self._waiting.put_back(passed_over)
         return taken
 
-    def put_aside(self, events: Collection[Waiting], channel: str, seconds: float) -> None:
-        """Puts events of a channel back, before those that wait. The channel rests for so long."""
+    def put_aside(self, events: Collection[Waiting], channel: str, refused: int, seconds: float) -> None:
+        """Puts events of a channel back, before those that wait, as a batch with so many of them was refused.
+
+        The channel rests for so long. Then half as many go together.
+        """
+        self._together[channel] = max(1, refused // 2)
         self._waiting.put_back(events)
         self._resting[channel] = time.monotonic() + seconds
+
+    def let_grow(self, channels: Iterable[str]) -> None:
+        """Lets twice as many events of channels go together, after some were stored."""
+        for channel in self._together.keys() & {*channels}:
+            self._together[channel] *= 2
+            if self._together[channel] >= MAX_BATCH_EVENTS:
+                del self._together[channel]
 
     async def changed(self) -> None:
         """Waits until another event comes, or one that waits may be taken."""

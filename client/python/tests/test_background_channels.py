@@ -129,6 +129,27 @@ async def test_a_publish_that_waits_holds_back_its_channel_only() -> None:
             assert await background.flush(10)
 
 
+async def test_a_rival_at_the_limit_of_a_channel_does_not_win_for_ever() -> None:
+    sizes: list[int] = []
+    taken: list[int] = []
+
+    def refusal(batch: list[Any]) -> Any:
+        sizes.append(len(batch))
+        # Until two are stored, a rival leaves one place at a time.
+        if len(batch) > 1 and len(taken) < 2:
+            return limit_of("backtest.rival", 0.001)
+        taken.extend(numbers(batch, "backtest.rival"))
+        return None
+
+    async with batch_gateway(refusal) as address, CourierClient(address, token="t1") as client:
+        async with BackgroundPublisher(client, retry=FAST) as background:
+            for number in range(20):
+                background.submit_event(progress("rival", number))
+            assert await background.flush(10)
+    assert sizes == [20, 10, 5, 2, 1, 2, 1, 2, 4, 8, 4]
+    assert taken == [*range(20)]
+
+
 @pytest.mark.parametrize("bound", ["max_events", "max_queued_bytes"])
 async def test_a_new_event_takes_the_place_of_one_that_was_put_aside(bound: str) -> None:
     now = datetime.now(timezone.utc)
