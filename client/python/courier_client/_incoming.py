@@ -117,6 +117,7 @@ _CODE_OF_STATUS: dict[int, str] = {
     HTTPStatus.REQUEST_TIMEOUT: "SERVICE_UNAVAILABLE",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "PAYLOAD_TOO_LARGE",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "UNSUPPORTED_MEDIA_TYPE",
+    HTTPStatus.TOO_EARLY: "SERVICE_UNAVAILABLE",
     HTTPStatus.TOO_MANY_REQUESTS: "TOO_MANY_REQUESTS",
 }
 
@@ -127,13 +128,12 @@ def _proxy_error(status: int, headers: Mapping[str, str], details: dict[str, Any
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         # A proxy may have passed the request on.
         return error_of("SERVICE_UNAVAILABLE", message, may_be_stored=True, **details)
-    code = _CODE_OF_STATUS.get(status)
-    if code is not None:
-        return error_of(code, message, **details)
     location = headers.get("location")
     if location is not None:
         message += f", to go to {location}"
-    return UnexpectedAnswerError("UNEXPECTED_ANSWER", message, **details)
+    error = error_of(_CODE_OF_STATUS.get(status, "UNEXPECTED_ANSWER"), message, **details)
+    error.may_pass = True
+    return error
 
 
 def _contract_hint(headers: Mapping[str, str], ours: str) -> str | None:

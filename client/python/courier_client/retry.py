@@ -135,6 +135,8 @@ class Attempts:
         """The error for a call whose time is over."""
         last = self._last_error
         why = "" if last is None else f": {last.message}"
+        if last is not None and last.may_pass and not (self._unanswered or self._left_open):
+            return last
         if self._sent:
             message = f"{self._what}: no answer within {self._timeout:g} s{why}"
             return error_of("TIMEOUT", message, may_be_stored=self._may_be_stored)
