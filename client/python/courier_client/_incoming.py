@@ -244,15 +244,15 @@ def close_error(code: int, reason: str, headers: Mapping[str, str], contract_has
     if meaning is None:
         told = "" if code in {1005, 1006} else f" (closed with {code})"
         return error_of("UNREACHABLE", f"the connection was lost{told}", close_code=code)
-    if code == _NOT_ALLOWED and any(words in reason for words in _NOT_GRANTED):
-        return error_of("FORBIDDEN", reason, close_code=code)
+    if code == _NOT_ALLOWED and reason.startswith(_FORBIDDEN):
+        return error_of("FORBIDDEN", reason.removeprefix(_FORBIDDEN), close_code=code)
     hint = _contract_hint(headers, contract_hash) if meaning.code == "BAD_REQUEST" else None
     return error_of(meaning.code, reason or meaning.hint, hint=hint or meaning.hint, close_code=code)
 
 
 _NOT_ALLOWED = 1008
-_NOT_GRANTED = ("may not subscribe to", "does not grant this")
-"""What a reason of that close code has where the token is valid: PROTOCOL.md."""
+_FORBIDDEN = "forbidden: "
+"""How a reason of that close code begins where the token is valid: PROTOCOL.md. Its end may be cut off."""
 
 
 def unreachable(base_url: str, error: Exception) -> CourierError:
