@@ -79,8 +79,8 @@ class BackgroundPublisher(Generic[SubmitT]):
                 than `max_queued_bytes` is always the one.
             on_error: Called for every event that will not be stored: in the event loop, or in the thread that submits
                 where that loop has ended, or is so busy that more events wait for it than may.
-            retry: The delays before events are published again; `Backoff()` by default. Each publish
-                takes up to the client's `timeout`.
+            retry: The delays before events are published again; `Backoff()` by default. Each attempt takes up to
+                the client's `timeout`.
 
         Raises:
             InvalidInputError: an option is wrong. It names the option.
