@@ -148,9 +148,11 @@ async def test_a_refused_subscription_ends(gateway: Gateway) -> None:
                 client.subscribe(nothing, on_gap="fail")
         with pytest.raises(InvalidInputError, match="on_gap"):
             client.subscribe("**", on_gap="ignore")  # type: ignore[arg-type]
-    async with CourierClient(gateway.url, token=gateway.token("ada", "user")) as client:
-        with pytest.raises(ForbiddenError, match="may not subscribe"):
-            await anext(client.subscribe("backtest.b1", on_gap="fail"))
+    # The end of a long reason is cut off.
+    for name, reason in (("ada", '^user "ada" may not subscribe'), ("a" * 100, '^user "aaa')):
+        async with CourierClient(gateway.url, token=gateway.token(name, "user")) as client:
+            with pytest.raises(ForbiddenError, match=reason):
+                await anext(client.subscribe("backtest.b1", on_gap="fail"))
 
 
 async def test_a_token_that_expires_is_replaced(gateway: Gateway) -> None:
