@@ -1,9 +1,10 @@
 /** Several requests on one socket: what the gateway says about one of them comes behind the answers to those before it, and whole. */
 import { Server } from 'node:http';
+import { connect } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { createLogger } from '../../src/observe/logger.ts';
-import { startGateway } from '../helpers/gateway.ts';
+import { startGateway, UNLIMITED } from '../helpers/gateway.ts';
 import { answersIn, exchange } from '../helpers/raw-http.ts';
 import { jobStarted } from '../helpers/samples.ts';
 
@@ -88,6 +89,30 @@ describe.each([
     const token = await gateway.token('reader');
     expect(await exchange(gateway, streamOf(token) + laterOf(token))).toBe('');
     await expect.poll(() => gateway.census.connections).toEqual({ trpc: 0, plain: 0, sse: 0 });
+  });
+});
+
+describe('behind answers that nobody reads', () => {
+  test.each([
+    ['an upgrade', (token: string) => upgradeOf('/ws/global', [`Authorization: Bearer ${token}`])],
+    ['a CONNECT', () => 'CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n'],
+    ['what is no HTTP', () => GARBAGE],
+    ['nothing', () => ''],
+  ])('%s keeps no socket open', async (_name, laterOf) => {
+    await using gateway = await startGateway({ COURIER_LIMITS: UNLIMITED }, {}, { timings: { stallMs: 300 } });
+    const token = await gateway.token('root', 'admin');
+    const trpc = gateway.httpClient(token);
+    // Four of them are a page, and fifteen pages are more than a kernel takes.
+    const large = { type: 'forge.job.completed', channel: 'global', data: { job_id: 'j', result: { text: 'x'.repeat(86_000) } } } as const;
+    for (let n = 0; n < 4; n += 1) await trpc.events.publish.mutate(large);
+    const page = `GET /events/global HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n\r\n`;
+    const socket = connect({ port: gateway.port, host: '127.0.0.1' }).pause();
+    socket.on('error', () => undefined);
+    socket.write(page.repeat(15) + laterOf(token));
+    await expect.poll(() => gateway.census.requests).toBeGreaterThan(0);
+    await expect.poll(() => gateway.census.requests, { timeout: 10_000 }).toBe(0);
+    expect(gateway.census.reservedBytes).toBe(0);
+    socket.destroy();
   });
 });
 
