@@ -141,7 +141,7 @@ const against = new Option(
   '--against <file or git ref>',
   'the earlier contract, where it is not that of the merge base with origin/main, or on main each commit since the last release',
 );
-const contractCommand = program.command('contract').description('the contract for machines');
+const contractCommand = program.command('contract').description('work on the contract: init, check, renew, export, users');
 
 contractCommand
   .command('export')
