@@ -75,6 +75,18 @@ test("a gateway in a program of one's own is used, and ends with it", async () =
   await expect(fetch(`${url}/livez`)).rejects.toThrow();
 });
 
+test("where the port is in use a program of one's own says so in one line", async () => {
+  await using gateway = await startGateway();
+  const env = { ...ENVIRONMENT, COURIER_LOG: 'memory:', COURIER_PORT: String(gateway.port), COURIER_JWT_SECRET: SECRET };
+  const child = spawn(process.execPath, [EMBEDDED], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]);
+  expect({ stdout, stderr, code }).toEqual({
+    stdout: '',
+    stderr: expect.stringMatching(`^COURIER_PORT ${gateway.port} of 127.0.0.1 is in use: [^\n]+\n$`),
+    code: 1,
+  });
+});
+
 test.each(Object.entries(DOCUMENTS))('%s repeats the code as it is', (document, parts) => {
   expect(read(document), `${document} is out of date: npm run docs:renew`).toBe(renewed(read(document), parts));
 });
