@@ -331,7 +331,7 @@ try {
     process.exitCode = EXIT.usage;
   } else {
     const { message, exitCode } = explain(error, connection);
-    tell(`courier: ${message}${isOfNames(error) ? await meant(connection.url ?? '', names) : ''}`);
+    tell(`courier: ${message}${isOfNames(error) ? await meant(connection.url ?? '', names, process.env['COURIER_CONTRACT']) : ''}`);
     process.exitCode = exitCode;
   }
 }
