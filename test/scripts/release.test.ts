@@ -312,7 +312,7 @@ async function startRegistry(answer: RequestListener): Promise<AsyncDisposable &
 describe.concurrent('is installed as the READMEs say', { timeout: 120_000 }, () => {
   test('from a registry: client and gateway', async () => {
     const project = emptyProject('released');
-    const install = example('client/README.md', 'http://localhost:4873').replace('http://localhost:4873', npm.url);
+    const install = example('client/README.md', 'https://REGISTRY').replace('https://REGISTRY', npm.url);
     expect(await run('sh', ['-euc', `${install}\nnpm install @lumiere/courier`], project)).toMatchObject({ code: 0 });
     const { dependencies } = JSON.parse(readFileSync(`${project}/package.json`, 'utf8')) as { dependencies: object };
     expect(dependencies).toEqual({ '@lumiere/courier-client': '^0.1.0', '@lumiere/courier': '^0.1.0' });
@@ -321,7 +321,7 @@ describe.concurrent('is installed as the READMEs say', { timeout: 120_000 }, () 
 
   test('from a registry: the Python package', async () => {
     const environment = await pythonEnvironment('released-python');
-    const install = example('client/python/README.md', 'http://localhost:9001').replace('http://localhost:9001', pypi.url);
+    const install = example('client/python/README.md', 'https://REGISTRY').replace('https://REGISTRY', pypi.url);
     expect(await run('sh', ['-euc', install], folder.path, environment)).toMatchObject({ code: 0 });
     await expectPythonPackage(environment);
   });
