@@ -6,6 +6,7 @@ import { pathToFileURL } from 'node:url';
 import { type Config, ConfigError, type Environment, limitsOfChannels, parseConfig } from './config.ts';
 import { Contract } from './contract/contract.ts';
 import { ContractError } from './contract/define.ts';
+import { legible } from './observe/legible.ts';
 
 /** What the file of a contract imports, wherever the file is: this Courier's own module. */
 const MODULE = '@lumiere/courier/contract';
@@ -16,7 +17,7 @@ export const LUMIERE = new URL(`./contracts/lumiere/contract${import.meta.url.en
 /** @param path of a module whose default export is a contract, from the working directory. @throws {ConfigError} */
 export async function loadContract(path: string | undefined): Promise<Contract> {
   const url = path === undefined ? LUMIERE : pathToFileURL(resolve(path));
-  const what = path === undefined ? "Lumiere's contract" : `COURIER_CONTRACT ${path}`;
+  const what = path === undefined ? "Lumiere's contract" : `COURIER_CONTRACT ${legible(path)}`;
   const refusal = (reason: string, cause?: unknown) => new ConfigError(`${what}: ${reason}`, { cause });
   if (!statSync(url, { throwIfNoEntry: false })?.isFile()) throw refusal('there is no such file');
   const loaded: { readonly default?: unknown } = await importWithCourier(url, what).catch((error: unknown) => {

@@ -1,8 +1,8 @@
 /** Which type or channel may be meant by a name that the gateway does not know: its contract says, which need not be the one here. */
 import { z } from 'zod';
-import { mostLike } from '../../src/config/names.ts';
 import { loadContract } from '../../src/contract-file.ts';
 import { cut } from '../../src/errors.ts';
+import { LEAST_LIKENESS, mostLike } from '../../src/most-like.ts';
 import { ask, readJson } from './http.ts';
 
 /** What a command was given. */
@@ -11,9 +11,6 @@ export interface GivenNames {
   /** Channels or patterns. */
   readonly channels: readonly string[];
 }
-
-/** As much of a name as another must have in common with it to be meant. */
-const LEAST_LIKENESS = 0.7;
 
 const contractOfGateway = z.object({
   'x-name': z.string(),

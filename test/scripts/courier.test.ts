@@ -53,6 +53,27 @@ test('without an address commands reach the gateway that is configured by the sa
   expect([await wrong.exit, wrong.stderr]).toEqual([2, ['courier: COURIER_PORT must be a whole number from 0 to 65535']]);
 });
 
+test.each(['user:p4ssw0rd@host', 'http://user:p4ssw0rd/x@host/y', 'http://host/?token=p4ssw0rd'])(
+  'nothing of %s is repeated where it is no address',
+  async (address) => {
+    for (const [args, env] of [
+      [['--url', address], {}],
+      [[], { COURIER_URL: address }],
+    ] as const) {
+      await using stats = runCli(['stats', ...args], env);
+      expect([await stats.exit, stats.stderr]).toEqual([
+        2,
+        ["error: option '--url <address>' is invalid. give an address such as http://127.0.0.1:8766 or https://host/courier."],
+      ]);
+    }
+  },
+);
+
+test('a contract that is named by an address with a password is refused without that', async () => {
+  await using check = runCli(['serve', '--check'], { COURIER_CONTRACT: 'http://user:p4ssw0rd@host/contract.ts' });
+  expect([await check.exit, check.stderr]).toEqual([2, ['courier: COURIER_CONTRACT http://host/contract.ts: there is no such file']]);
+});
+
 test.each(['localhost:8766', 'ftp://host', 'http://me:secret@host', 'http://host/?x=1', 'http://host/#x'])(
   '%s is no address of a gateway',
   async (address) => {

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import httpx
 
-from . import _incoming as incoming
 from .errors import CourierError, UnauthorizedError
 
 if TYPE_CHECKING:
@@ -75,8 +74,8 @@ async def _attempt(gateway: Gateway[Any], here: LoopConnections, request: httpx.
         async with here.slots:
             response = await here.http.send(request)
     except httpx.RequestError as error:
-        raise incoming.unreachable(gateway.address.base_url, error) from error
-    return incoming.read_answer(response.status_code, response.headers, response.content, gateway.contract_hash)
+        raise gateway.unreachable(error) from error
+    return gateway.read_answer(response)
 
 
 class _Body(httpx.AsyncByteStream):

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Generic
 import httpx
 from typing_extensions import TypeVar, Unpack
 
-from . import _incoming as incoming
 from ._arguments import check_keywords, check_on_gap, public, seconds
 from ._filter import Channels
 from ._fork import leave_to_parent, watch_forks
@@ -238,15 +237,13 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
         try:
             response = self._http.send(request)
         except httpx.RequestError as error:
-            raise incoming.unreachable(self._gateway.address.base_url, error) from error
+            raise self._gateway.unreachable(error) from error
         except RuntimeError:
             # HTTPX says so that it was closed.
             if not self._cut_off:
                 raise
             raise attempts.closed() from None
-        return incoming.read_answer(
-            response.status_code, response.headers, response.content, self._gateway.contract_hash
-        )
+        return self._gateway.read_answer(response)
 
 
 _OPENED = ("connect_tcp.complete", "start_tls.complete")

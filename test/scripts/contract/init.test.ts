@@ -110,6 +110,10 @@ describe('a project with the package', { timeout: 120_000 }, () => {
     const hint = (command: string) => ({ code: 1, stderr: expect.stringContaining(`start a gateway with \`${command} serve\``) });
     expect(await courier(...args)).toMatchObject(hint('npx courier'));
     expect(await node(`${PACKAGE}/dist/scripts/courier.js`, ...args)).toMatchObject(hint(`node ${PACKAGE}/dist/scripts/courier.js`));
+    const refused = await node(`${PACKAGE}/dist/src/main.js`, '--port', '1');
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining(`\`node ${PACKAGE}/dist/scripts/courier.js serve --help\``) });
+    const [, advised = ''] = /`node (.*)`/.exec(refused.stderr) ?? [];
+    expect(await node(...advised.split(' '))).toMatchObject({ code: 0, stdout: expect.stringContaining('COURIER_PORT') });
   });
 
   test('quotes names for the shell', async () => {
