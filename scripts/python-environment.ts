@@ -62,6 +62,7 @@ function isTaken(): boolean {
 }
 
 function make(wanted: string): void {
+  console.error('making client/python/.venv, which takes up to a minute');
   rmSync(VENV, { recursive: true, force: true });
   run(findPython(), ['-m', 'venv', VENV], { cwd: PYTHON_FOLDER });
   const install = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'];
