@@ -20,6 +20,7 @@ import { type ChannelSet, familyIn, familyPattern } from './contract/channels.ts
 import { selects } from './contract/filter.ts';
 import type { Pipeline } from './delivery/pipeline.ts';
 import { CourierError } from './errors.ts';
+import { legibly } from './observe/legible.ts';
 import type { LogContext, Logger } from './observe/logger.ts';
 import { type Interval, seriesOf } from './observe/rates.ts';
 import { addSubscribers, mergeStats } from './observe/stats.ts';
@@ -149,7 +150,7 @@ export function createAdministration(deps: AdministrationDeps): Administration {
     revoke: async (revoked, by) => {
       const mine = await connections.revoke(revoked);
       const ended = (await peers.ask('revoked', null)).reduce((sum, count) => sum + count, mine);
-      logger.named('auth').info('tokens were revoked', { ...by, revoked, ended });
+      logger.named('auth').info('tokens were revoked', { ...by, revoked: legibly({ ...revoked }), ended });
       return ended;
     },
   };

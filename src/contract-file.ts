@@ -6,6 +6,7 @@ import { pathToFileURL } from 'node:url';
 import { type Config, ConfigError, type Environment, limitsOfChannels, parseConfig } from './config.ts';
 import { Contract } from './contract/contract.ts';
 import { ContractError } from './contract/define.ts';
+import { legible } from './observe/legible.ts';
 
 /** What the file of a contract imports, wherever the file is: this Courier's own module. */
 const MODULE = '@lumiere/courier/contract';
@@ -16,7 +17,7 @@ export const LUMIERE = new URL(`./contracts/lumiere/contract${import.meta.url.en
 /** @param path of a module whose default export is a contract, from the working directory. @throws {ConfigError} */
 export async function loadContract(path: string | undefined): Promise<Contract> {
   const url = path === undefined ? LUMIERE : pathToFileURL(resolve(path));
-  const what = path === undefined ? "Lumiere's contract" : `COURIER_CONTRACT ${path}`;
+  const what = path === undefined ? "Lumiere's contract" : `COURIER_CONTRACT ${legible(path)}`;
   const refusal = (reason: string, cause?: unknown) => new ConfigError(`${what}: ${reason}`, { cause });
   if (!statSync(url, { throwIfNoEntry: false })?.isFile()) throw refusal('there is no such file');
   const loaded: { readonly default?: unknown } = await importWithCourier(url, what).catch((error: unknown) => {
@@ -70,8 +71,9 @@ async function importWithCourier(url: URL, what: string): Promise<{ readonly def
     resolve: (specifier, context, next) => {
       if (specifier === MODULE) return { url: contract, shortCircuit: true };
       const found = next(specifier, context);
-      // TypeScript of a contract is a module, also where a package says that its files are none, as `npm init` writes.
-      return found.format === 'commonjs-typescript' ? { ...found, format: 'module-typescript' } : found;
+      // TypeScript of a contract is a module, also where a package says that its files are none, as `npm init` writes, or nothing.
+      const isUntold = !found.format && found.url.endsWith('.ts');
+      return isUntold || found.format === 'commonjs-typescript' ? { ...found, format: 'module-typescript' } : found;
     },
   });
   // A module that ends the process, or waits for what never comes.

@@ -4,24 +4,24 @@
  * The publisher publishes events in the order of `submit`, and repeats each until the gateway stores or refuses it. What waits
  * goes in batches, one after another. A batch that is refused returns to the head of the queue, and goes again in halves, so that a
  * refused event does not take others with it; UNAUTHORIZED refuses the client, and so the whole batch. A batch that is refused for the
- * limit of a channel returns too: batches pass over that channel until its time is over, so that others do not wait for it. In the same
- * way they pass over a channel with a direct publish under way. The order is that of each channel.
+ * limit of a channel returns too: batches pass over that channel until its time is over, so that others do not wait for it, and then its
+ * events go in halves, so that a few free places are enough. In the same way they pass over a channel with a direct publish under way.
+ * The order is that of each channel.
  *
  * A bounded number of events waits, of a bounded size together. When more come, the publisher drops events, counts them, and reports
  * each to `onError`. By default it drops the oldest, so that recent events get through.
  */
 import { bytesOf, jsonOf } from './arguments.ts';
-import { BackgroundQueue, MAX_BATCH, type QueueBounds, type Queued, type Submitted } from './background-queue.ts';
+import { BackgroundQueue, half, MAX_BATCH, type QueueBounds, type Queued, type Submitted } from './background-queue.ts';
 import type { CourierClient } from './client.ts';
 import type { Contract } from './contract.ts';
 import { CourierError, courierErrorFrom, invalidArgument, messageOf, possiblyStored } from './errors.ts';
 import type { AnyContract, EventDraft } from './events.ts';
+import { callUser } from './observable.ts';
 import { assertOptions, BACKGROUND_CHECKS, CLOSE_CHECKS, METADATA_CHECKS } from './option-checks.ts';
 import { type Publishing, publishingOf } from './publishing.ts';
 import { askedDelayMs, inTime, randomKey, sleep } from './retry.ts';
 
-/** The shortest pause before the publisher repeats a publish that failed. */
-const MIN_PAUSE_MS = 1000;
 const FLUSH_TIMEOUT_MS = 5000;
 const BOUNDS = { maxQueued: 1000, maxQueuedBytes: 16 * 1024 * 1024, whenFull: 'drop-oldest' } as const;
 
@@ -32,7 +32,7 @@ export interface BackgroundPublisherOptions<C extends AnyContract = Contract> {
   readonly maxQueuedBytes?: number | undefined;
   /** Which events to drop when more would wait; the oldest by default. */
   readonly whenFull?: 'drop-oldest' | 'drop-newest' | undefined;
-  /** Called with every event that was dropped (QUEUE_FULL, CLOSED) or refused (BAD_REQUEST, FORBIDDEN ...). Its errors are ignored. */
+  /** Called with every event that was dropped (QUEUE_FULL, CLOSED) or refused (BAD_REQUEST, FORBIDDEN ...). Its own errors go to the console. */
   readonly onError?: ((error: CourierError, event: Submitted<C>) => void) | undefined;
 }
 
@@ -58,6 +58,8 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
   readonly #closed = new AbortController();
   #isClosing = false;
   #sending: Promise<void> | undefined;
+  /** Attempts that failed since events were stored, except for the limit of a channel. */
+  #failures = 0;
   #submitted = 0;
   #published = 0;
   #dropped = 0;
@@ -133,7 +135,15 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
     const event = { ...given, data: JSON.parse(json), metadata, idempotency_key: given.idempotency_key ?? randomKey() };
     const bytes = bytesOf(JSON.stringify(event));
     const before = this.#publishing.hold(event.channel, promise);
-    const queued: Queued<C> = { event, bytes, isHeld: before !== undefined, batchSize: MAX_BATCH, mayBeStored: false, settle };
+    const queued: Queued<C> = {
+      event,
+      bytes,
+      isHeld: before !== undefined,
+      batchSize: MAX_BATCH,
+      channelSize: MAX_BATCH,
+      mayBeStored: false,
+      settle,
+    };
     before?.then(() => {
       queued.isHeld = false;
       this.#news.abort();
@@ -162,8 +172,12 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
 
   /** Resolves once each event is stored, refused, returned to the queue or, when the publisher or its client is closed, dropped. */
   async #publish(batch: readonly Queued<C>[]): Promise<void> {
-    const error = await this.#stored(batch);
+    const { signal } = this.#closed;
+    const drafts = batch.map(({ event }) => event) as readonly unknown[] as readonly EventDraft[];
+    const publishing = this.#publishing.held(drafts, signal, batch[0]?.mayBeStored === true);
+    const error = await publishing.then(() => undefined, courierErrorFrom);
     if (error === undefined) {
+      this.#failures = 0;
       this.#published += batch.length;
       for (const { settle } of batch) settle();
       return;
@@ -171,35 +185,20 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
     for (const queued of batch) queued.mayBeStored = error.mayBeStored;
     if (error.code === 'CLOSED') for (const queued of batch) this.#dropQueued(queued, error);
     else if (error.retryable) {
-      this.#queue.rest(error.channel as string, askedDelayMs(error));
       this.#queue.giveBack(batch);
+      const onFull = batch.filter(({ event }) => event.channel === error.channel);
+      if (onFull.length > 0) this.#queue.rest(onFull, askedDelayMs(error));
+      else {
+        await sleep(this.#publishing.delayMs(error, this.#failures), signal).catch(() => undefined);
+        this.#failures += 1;
+      }
     } else if (batch.length > 1 && error.code !== 'UNAUTHORIZED') {
-      for (const queued of batch) queued.batchSize = Math.ceil(batch.length / 2);
+      for (const queued of batch) queued.batchSize = half(batch);
       this.#queue.giveBack(batch);
     } else {
       for (const { event, settle } of batch) {
         settle();
         this.#refuse(event, error);
-      }
-    }
-  }
-
-  /**
-   * Publishes events for as long as it takes: a publish of the client gives up earlier. Returns why they will not be stored, or not
-   * before a channel of theirs has rested.
-   */
-  async #stored(batch: readonly Queued<C>[]): Promise<CourierError | undefined> {
-    const { signal } = this.#closed;
-    const drafts = batch.map(({ event }) => event) as readonly unknown[] as readonly EventDraft[];
-    for (let mayBeStored = batch[0]?.mayBeStored === true; ; ) {
-      try {
-        await this.#publishing.held(drafts, signal, mayBeStored);
-        return undefined;
-      } catch (thrown) {
-        const error = courierErrorFrom(thrown);
-        if (!error.retryable || drafts.some(({ channel }) => channel === error.channel)) return error;
-        ({ mayBeStored } = error);
-        await sleep(Math.max(MIN_PAUSE_MS, askedDelayMs(error)), signal).catch(() => undefined);
       }
     }
   }
@@ -221,11 +220,7 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
   }
 
   #tell(error: CourierError, event: Submitted<C>): void {
-    try {
-      this.#options.onError?.(error, event);
-    } catch {
-      // The service must not fail for its events.
-    }
+    callUser(() => this.#options.onError?.(error, event));
   }
 }
 

@@ -24,6 +24,8 @@ export interface Queued<C extends AnyContract> {
   isHeld: boolean;
   /** Events of a batch with this one, at most: half of the last batch that was refused. */
   batchSize: number;
+  /** Events of its channel in a batch that begins with this one, at most: half of those that last found the channel's limit reached. */
+  channelSize: number;
   /** Whether an attempt to publish it had no answer. */
   mayBeStored: boolean;
   /** Tells that it is stored, refused or dropped. */
@@ -34,6 +36,11 @@ export interface QueueBounds {
   readonly maxQueued: number;
   readonly maxQueuedBytes: number;
   readonly whenFull: 'drop-oldest' | 'drop-newest';
+}
+
+/** How many of these go together the next time, when they were refused together. */
+export function half(refused: readonly unknown[]): number {
+  return Math.ceil(refused.length / 2);
 }
 
 export class BackgroundQueue<C extends AnyContract> {
@@ -75,18 +82,23 @@ export class BackgroundQueue<C extends AnyContract> {
     for (const [channel, until] of this.#resting) if (until <= now) this.#resting.delete(channel);
     const passedOver = new Set(this.#resting.keys());
     const batch = new Set<Queued<C>>();
+    /** By channel: how many more of its events may go. */
+    const places = new Map<string, number>();
     let batchSize = MAX_BATCH;
     // The brackets around the events, and a comma behind each.
     let bytes = 2;
     for (const queued of this.#events) {
-      if (queued.isHeld) passedOver.add(queued.event.channel);
-      if (passedOver.has(queued.event.channel)) continue;
+      const { channel } = queued.event;
+      if (queued.isHeld) passedOver.add(channel);
+      const left = places.get(channel) ?? queued.channelSize;
+      if (left === 0 || passedOver.has(channel)) continue;
       batchSize = Math.min(batchSize, queued.batchSize);
       bytes += queued.bytes + 1;
       const [first = queued] = batch;
       const fits = batch.size < batchSize && bytes <= MAX_CALL_BYTES && first.mayBeStored === queued.mayBeStored;
       if (batch.size > 0 && !fits) break;
       batch.add(queued);
+      places.set(channel, left - 1);
     }
     this.#events = this.#events.filter((queued) => !batch.has(queued));
     for (const queued of batch) this.#bytes -= queued.bytes;
@@ -105,9 +117,17 @@ export class BackgroundQueue<C extends AnyContract> {
     return this.#events.splice(0);
   }
 
-  /** Lets batches pass over a channel for so long. */
-  rest(channel: string, ms: number): void {
-    this.#resting.set(channel, performance.now() + Math.max(MIN_REST_MS, ms));
+  /**
+   * Lets batches pass over a channel for so long. Then its events go in halves: a rival that needs one place would take each before there
+   * are as many as they need together.
+   *
+   * @param refused events of the channel, which went together.
+   */
+  rest(refused: readonly Queued<C>[], ms: number): void {
+    for (const queued of refused) {
+      queued.channelSize = half(refused);
+      this.#resting.set(queued.event.channel, performance.now() + Math.max(MIN_REST_MS, ms));
+    }
   }
 
   /** The time until a channel has rested, in ms; Infinity when none rests. */

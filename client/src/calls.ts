@@ -21,8 +21,8 @@ export interface CallsOptions {
 export interface ReadyCallOptions extends CallOptions {
   /** What the first attempt waits for; it resolves. */
   readonly ready?: Promise<unknown> | undefined;
-  /** Whether to repeat the call after a retryable error, by default after each; otherwise the caller does. */
-  readonly mayRepeat?: ((error: CourierError) => boolean) | undefined;
+  /** Whether to repeat the call, which is so by default; otherwise the caller does. */
+  readonly isRepeated?: boolean;
 }
 
 export class Calls {
@@ -36,21 +36,21 @@ export class Calls {
     return this.#options.trpc;
   }
 
-  /** Aborts when the client closes. */
-  get closing(): AbortSignal {
-    return this.#options.closing;
+  /** The delays between attempts. */
+  get retry(): RetryOptions {
+    return this.#options.retry;
   }
 
   /**
    * Makes attempts until one succeeds.
    *
    * @param what names the call in errors.
-   * @throws {CourierError} what the gateway answered; UNREACHABLE when no attempt reached it in time; TIMEOUT when one did, and may
+   * @throws {CourierError} what the gateway answered; UNREACHABLE, TOKEN_UNAVAILABLE or NOT_FOUND when no attempt reached it in time; TIMEOUT when one did, and may
    * have had its effect. Or the signal's reason.
    */
   async attempt<T>(
     what: string,
-    { signal, timeoutMs = this.#options.timeoutMs, ready, mayRepeat = () => true }: ReadyCallOptions,
+    { signal, timeoutMs = this.#options.timeoutMs, ready, isRepeated = true }: ReadyCallOptions,
     call: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const { connection, retry, closing, onRetry } = this.#options;
@@ -64,6 +64,6 @@ export class Calls {
       if (wasReached !== undefined) return connection.outOfTime(what, timeoutMs, wasReached(), last);
       return new CourierError('UNREACHABLE', `${what}: not sent within ${timeoutMs} ms, as earlier events of a background publisher wait`);
     };
-    return attempt(once, { timeoutMs, retry, signal, giveUp: closing, mayRepeat, outOfTime, onRetry });
+    return attempt(once, { timeoutMs, retry, signal, giveUp: closing, isRepeated, outOfTime, onRetry });
   }
 }

@@ -117,7 +117,7 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
    * @param options `timeoutMs`: 10,000 by default.
    * @returns when the gateway has accepted the client.
    * @throws {CourierError} the gateway's refusal; UNREACHABLE when the client did not reach the gateway in time, TOKEN_UNAVAILABLE when it
-   * had no token in time, TIMEOUT when the gateway did not answer in time; it keeps trying until `close()`. CLOSED. Or the signal's reason.
+   * had no token in time, NOT_FOUND when something else than a gateway answered, TIMEOUT when the gateway did not answer in time; it keeps trying until `close()`. CLOSED. Or the signal's reason.
    */
   async connect(options: CallOptions = {}): Promise<void> {
     assertOptions(options, CALL_CHECKS);
@@ -174,7 +174,7 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
    *
    * @returns the receipt: the event is stored.
    * @throws {CourierError} BAD_REQUEST, FORBIDDEN, PAYLOAD_TOO_LARGE, UNAUTHORIZED; TIMEOUT (repeat it with its
-   * `idempotencyKey`), UNREACHABLE or TOKEN_UNAVAILABLE (nothing was stored); QUEUE_FULL, CLOSED. Where `mayBeStored` is true, the event may have been stored
+   * `idempotencyKey`), UNREACHABLE, NOT_FOUND or TOKEN_UNAVAILABLE (nothing was stored); QUEUE_FULL, CLOSED. Where `mayBeStored` is true, the event may have been stored
    * all the same. Or the signal's reason.
    */
   async publish<const T extends TypeIn<C>>(

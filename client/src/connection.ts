@@ -17,13 +17,13 @@ import {
   closeMeaning,
   closeOf,
   courierErrorFrom,
-  strangerError,
   throwCourierError,
 } from './errors.ts';
 import { Value } from './observable.ts';
 import { renewAfter, renewalDelayMs } from './renewal.ts';
 import { askedDelayMs, jitter, orAborted, type RetryOptions, retryDelayMs, sleep } from './retry.ts';
 import type { AppRouter, WhoAmI } from './router.ts';
+import { Strangers } from './strangers.ts';
 import type { Tokens } from './token.ts';
 import type { AttemptFailure } from './upgrade-refusal.ts';
 import { VERSION } from './version.ts';
@@ -48,15 +48,13 @@ const CLOSE_GRACE_MS = 1000;
 /** How long the gateway may take to close a connection after it has refused a call, in ms. */
 const REFUSAL_GRACE_MS = 1000;
 
-/** Attempts after which the client takes what answers at the address, and is no gateway, for a mistake in the address. */
-const STRANGER_ATTEMPTS = 3;
-
 /** tRPC's client for one WebSocket. */
 export type SocketClient = ReturnType<typeof createWSClient>;
 
 export class Connection {
   readonly state = new Value<ConnectionState>({ status: 'idle' });
   readonly #options: ConnectionOptions;
+  readonly #strangers: Strangers;
   #socket: SocketClient | undefined;
   /** How often a socket has opened. */
   #openings = 0;
@@ -82,6 +80,7 @@ export class Connection {
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
+    this.#strangers = new Strangers(options.url);
   }
 
   /** Aborts with a CourierError when the gateway refuses the client, or the client is closed. */
@@ -99,13 +98,15 @@ export class Connection {
   /**
    * The error of what had no answer in time.
    *
-   * @param wasReached whether the gateway may have had the call: TIMEOUT; otherwise UNREACHABLE, or TOKEN_UNAVAILABLE where the attempts
-   * got no further than that.
+   * @param wasReached whether the gateway may have had the call: TIMEOUT; otherwise UNREACHABLE, or what the attempts got no further than:
+   * TOKEN_UNAVAILABLE, or NOT_FOUND where something else than a gateway answers.
    */
   outOfTime(what: string, timeoutMs: number, wasReached: boolean, last?: CourierError): CourierError {
     const state = this.state.get();
     const cause = (state.status === 'connecting' ? state.error : undefined) ?? last;
-    if (!wasReached && cause?.code === 'TOKEN_UNAVAILABLE') return cause.with({ message: `${what}: ${cause.message}` });
+    if (!wasReached && (cause?.code === 'TOKEN_UNAVAILABLE' || cause?.code === 'NOT_FOUND')) {
+      return cause.with({ message: `${what}: ${cause.message}` });
+    }
     if (!wasReached && cause === undefined && this.#options.tokens.isAsked) {
       return new CourierError('TOKEN_UNAVAILABLE', `${what}: the token function did not answer within ${timeoutMs} ms`);
     }
@@ -131,6 +132,7 @@ export class Connection {
     void this.socket;
     if (this.#gate !== undefined) {
       this.#options.tokens.reset();
+      this.#strangers.reset();
       this.#refusal = new AbortController();
       this.#attempt = 0;
       this.#lostAttempt = undefined;
@@ -230,6 +232,7 @@ export class Connection {
         return this.#options.url;
       } catch (thrown) {
         const error = thrown as CourierError;
+        this.#strangers.reset();
         if (error.retryable) {
           this.#error = error;
           this.#options.onRetry(error);
@@ -271,17 +274,14 @@ export class Connection {
     const { code, reason } = closeOf(event);
     const failure = failureOf(event);
     const { url } = this.#options;
-    const mayBeMistaken = failure !== undefined && !this.#wasAccepted && this.#attempt >= STRANGER_ATTEMPTS;
-    const stranger = mayBeMistaken ? strangerError(failure, url) : undefined;
-    if (stranger !== undefined) {
-      this.#refuse(stranger);
-      return;
-    }
-    const error = failure === undefined ? closeError(code, reason, url) : attemptError(failure, url);
+    const stranger = this.#wasAccepted ? undefined : this.#strangers.note(failure);
+    const error = stranger ?? (failure === undefined ? closeError(code, reason, url) : attemptError(failure, url));
     this.#error = error;
     const reconnect = closeMeaning(code)?.reconnect;
     const isOver =
-      reconnect === 'no' || (reconnect === 'with-new-token' && !this.#options.tokens.refused(this.#token) && !this.#isOutdated);
+      stranger?.retryable === false ||
+      reconnect === 'no' ||
+      (reconnect === 'with-new-token' && !this.#options.tokens.refused(this.#token) && !this.#isOutdated);
     if (isOver) {
       this.#refuse(error);
       return;

@@ -54,6 +54,7 @@ export interface CourierErrorDetails {
   readonly mayBeStored?: boolean | undefined;
   readonly gap?: Gap | undefined;
   readonly hint?: string | undefined;
+  readonly retryable?: boolean | undefined;
   readonly cause?: unknown;
 }
 
@@ -62,6 +63,8 @@ export class CourierError extends Error {
   readonly code: CourierErrorCode;
   /** What to do next, for a person. */
   readonly hint: string;
+  /** May the same call succeed later, unchanged? */
+  readonly retryable: boolean;
   /** The faults of an input whose form the gateway refused. */
   readonly issues: readonly Issue[] | undefined;
   /** After how many ms the same call may succeed, as the gateway said. The client itself waits for 60 s at most. */
@@ -83,6 +86,7 @@ export class CourierError extends Error {
     super(message, { cause: details.cause });
     this.code = code;
     this.hint = details.hint ?? (isErrorCode(code) ? SERVER_HINTS[code] : CLIENT_CODES[code].hint);
+    this.retryable = details.retryable ?? (isErrorCode(code) ? ERROR_CODES[code] : CLIENT_CODES[code]).retry;
     this.issues = details.issues;
     this.retryAfterMs = details.retryAfterMs;
     this.channel = details.channel;
@@ -93,16 +97,9 @@ export class CourierError extends Error {
     this.gap = details.gap;
   }
 
-  /** May the same call succeed later, unchanged? */
-  get retryable(): boolean {
-    return isErrorCode(this.code) ? ERROR_CODES[this.code].retry : CLIENT_CODES[this.code].retry;
-  }
-
   /** The same error with more details. */
   with({ message = this.message, ...details }: CourierErrorDetails & { readonly message?: string | undefined }): CourierError {
-    const { code, hint, issues, retryAfterMs, channel, requestId, closeCode, idempotencyKey, mayBeStored, gap, cause } = this;
-    const own = { hint, issues, retryAfterMs, channel, requestId, closeCode, idempotencyKey, mayBeStored, gap, cause };
-    return new CourierError(code, message, { ...own, ...details });
+    return new CourierError(this.code, message, { ...this, cause: this.cause, ...details });
   }
 }
 
@@ -188,18 +185,6 @@ export function attemptError(failure: AttemptFailure, url: string): CourierError
 function reasonsOf(cause: unknown): string {
   const { errors = [] } = cause as { readonly errors?: readonly unknown[] };
   return messageOf(cause).trim() || errors.map(messageOf).join(', ');
-}
-
-/** Statuses below 500 with which a proxy may refuse a client that it would let through later, or with other rights. */
-const PASSING = [401, 403, 407, 408, 425, 429];
-
-/** The error of a client whose attempts something else than a gateway answers; undefined where a gateway may come there yet. */
-export function strangerError(failure: AttemptFailure, url: string): CourierError | undefined {
-  if ('cause' in failure || failure.status >= 500 || PASSING.includes(failure.status)) return undefined;
-  const message = `what answers at ${url} is no gateway of Courier (HTTP ${failure.status})`;
-  return new CourierError('NOT_FOUND', message, {
-    hint: "give the gateway's own address as `url`: without /trpc, and with the path that a proxy serves it below",
-  });
 }
 
 /** A mistake in a call. @param argument the name of the argument that is wrong. */

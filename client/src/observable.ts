@@ -29,13 +29,7 @@ export class Value<T> implements Observable<T> {
   }
 }
 
-/** Calls code of the user. Its error goes to the global error handler, and the client continues. */
-export function callUser(callback: () => void): void {
-  try {
-    callback();
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
-  }
+/** Calls code of the user. Its error, also that of a promise that it returns, goes to the console, and the client continues. */
+export function callUser(callback: () => unknown): void {
+  (async () => callback())().catch((error) => console.error('a callback of a Courier client has failed', error));
 }

@@ -1,4 +1,5 @@
 /** The form of every option, and the errors that name the one that is wrong. */
+import { LEAST_LIKENESS, mostLike } from '../../src/most-like.ts';
 import { invalidArgument } from './errors.ts';
 
 /** What is wrong with a value; undefined when nothing is. */
@@ -12,7 +13,7 @@ export function assertOptions(options: unknown, checks: Checks): void {
   if (!isObject(options)) throw invalidArgument('options', `must be an object, and is ${shown(options)}`);
   for (const [name, value] of Object.entries(options)) {
     if (value !== undefined && !Object.hasOwn(checks, name)) {
-      throw invalidArgument(name, `there is no such option; the nearest is ${nearest(name, Object.keys(checks))}`);
+      throw invalidArgument(name, `there is no such option; ${instead(name, Object.keys(checks))}`);
     }
   }
   for (const [name, check] of Object.entries(checks)) {
@@ -27,24 +28,11 @@ export function assertArgument(name: string, value: unknown, check: Check): void
   if (problem !== undefined) throw invalidArgument(name, `${problem}, and is ${shown(value)}`);
 }
 
-/** The name with the fewest letters to insert, remove or replace. */
-function nearest(name: string, names: readonly string[]): string | undefined {
-  const distances = new Map(names.map((each) => [each, distance(name.toLowerCase(), each.toLowerCase())]));
-  return names.toSorted((a, b) => (distances.get(a) as number) - (distances.get(b) as number))[0];
-}
-
-/** Levenshtein's distance, row by row. */
-function distance(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, column) => column);
-  for (const [index, letter] of [...from].entries()) {
-    const next = [index + 1];
-    for (let column = 1; column <= to.length; column += 1) {
-      const replaced = (row[column - 1] as number) + (to[column - 1] === letter ? 0 : 1);
-      next.push(Math.min(replaced, (row[column] as number) + 1, (next[column - 1] as number) + 1));
-    }
-    row = next;
-  }
-  return row.at(-1) as number;
+/** Names the option that may be meant, or all that there are. */
+function instead(name: string, names: readonly string[]): string {
+  const known = new Map(names.map((each) => [each.toLowerCase(), each]));
+  const best = mostLike(name.toLowerCase(), [...known.keys()]);
+  return best.likeness < LEAST_LIKENESS ? `the options are ${names.join(', ')}` : `the nearest is ${known.get(best.name)}`;
 }
 
 function must(be: string, isSo: (value: unknown) => boolean): Check {

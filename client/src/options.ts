@@ -66,7 +66,10 @@ export interface SubscribeOptions<T extends string = TypeIn<Contract>> extends F
 }
 
 export interface HandlerOptions<T extends string = TypeIn<Contract>> extends SubscribeOptions<T> {
-  /** Called with the error that ended the subscription. Without it, and unless you look at `ended` or `live`, the error goes to the console. */
+  /**
+   * Called with the error that ended the subscription. Without it the error goes to the console, unless you wait for `ended`, or were
+   * given `live` and it has not resolved.
+   */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
 

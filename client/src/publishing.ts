@@ -12,7 +12,7 @@ import { CourierError, courierErrorFrom, invalidArgument, leavesOpen, possiblySt
 import type { EventDraft, Receipt } from './events.ts';
 import { assertArgument, assertOptions, CALL_CHECKS, isObjects } from './option-checks.ts';
 import type { CallOptions } from './options.ts';
-import { inTime, randomKey } from './retry.ts';
+import { inTime, randomKey, retryDelayMs } from './retry.ts';
 
 type Send = (drafts: readonly EventDraft[], signal: AbortSignal) => Promise<Receipt[]>;
 
@@ -50,15 +50,18 @@ export class Publishing {
   }
 
   /**
-   * Publishes events that a background publisher holds, which it has checked, and given keys.
+   * Makes one attempt to publish events that a background publisher holds, which it has checked, and given keys.
    *
-   * @param mayBeStored whether an earlier call may have stored them.
-   * @throws {CourierError} at once where the limit of one of their channels is reached, so that the events of others need not wait.
+   * @param mayBeStored whether an earlier attempt may have stored them.
    */
   async held(drafts: readonly EventDraft[], signal: AbortSignal, mayBeStored: boolean): Promise<void> {
     const send = drafts.length === 1 ? this.#sendOne : this.#sendBatch;
-    const mayRepeat = ({ channel }: CourierError) => channel === undefined || !drafts.some((draft) => draft.channel === channel);
-    await this.#attempt(drafts, { signal, mayRepeat }, send, mayBeStored);
+    await this.#attempt(drafts, { signal, isRepeated: false }, send, mayBeStored);
+  }
+
+  /** The delay before a background publisher repeats an attempt, in ms. @param failures how many attempts failed before. */
+  delayMs(error: CourierError, failures: number): number {
+    return retryDelayMs(error, this.#calls.retry, failures);
   }
 
   /** Waits for the answers to direct publishes, for up to `timeoutMs`. */

@@ -97,24 +97,29 @@ export interface AttemptOptions {
   readonly signal: AbortSignal | undefined;
   /** Forbids further attempts; the running one may finish. */
   readonly giveUp: AbortSignal;
-  /** Whether to repeat the call after a retryable error; otherwise the caller does. */
-  readonly mayRepeat: (error: CourierError) => boolean;
+  /** Whether to repeat the call; otherwise the caller does. */
+  readonly isRepeated: boolean;
   /** The error when the time is over, or would be before the next attempt. @param last the failure of the last attempt. */
   readonly outOfTime: (last: CourierError | undefined) => CourierError;
   /** Called with each failure after which the client tries again. */
   readonly onRetry: (error: CourierError) => void;
 }
 
+/** The last attempt begins so long before the end of the time, in ms; where a tenth of the time is less, that. */
+const LAST_ATTEMPT_MS = 1000;
+
 /**
- * Repeats `call` until it succeeds, as long as its errors are retryable.
+ * Repeats `call` until it succeeds, as long as its errors are retryable. Jitter that does not fit is made shorter, so that the last
+ * attempt has some time. What the gateway asks for is not: an earlier attempt would be refused.
  *
  * @param call makes one attempt; it must hear the signal, and fail with CourierErrors.
- * @throws {CourierError} the error that is not retryable, or may not be repeated; what the gateway answered last, when the next attempt would be too late
- * and no attempt may have had its effect; `outOfTime`. Or a signal's reason.
+ * @throws {CourierError} the error that is not retryable, or not repeated; what the gateway answered last, when the next attempt would be
+ * too late and no attempt may have had its effect; `outOfTime`. Or a signal's reason.
  */
 export async function attempt<T>(call: (signal: AbortSignal) => Promise<T>, options: AttemptOptions): Promise<T> {
-  const { retry, timeoutMs, giveUp, mayRepeat, outOfTime, onRetry } = options;
+  const { retry, timeoutMs, giveUp, isRepeated, outOfTime, onRetry } = options;
   const deadline = performance.now() + timeoutMs;
+  const lastBegin = deadline - Math.min(LAST_ATTEMPT_MS, timeoutMs / 10);
   const timeout = new AbortController();
   let last: CourierError | undefined;
   const stop = after(timeoutMs, () => timeout.abort(outOfTime(last)));
@@ -128,12 +133,13 @@ export async function attempt<T>(call: (signal: AbortSignal) => Promise<T>, opti
       } catch (error) {
         if (signal.aborted || !(error instanceof CourierError) || !error.retryable) throw error;
         last = error;
-        const delayMs = retryDelayMs(error, retry, count);
-        const isLate = performance.now() + delayMs >= deadline;
-        if (isLate && mayRepeat(error)) throw error.code === 'UNREACHABLE' || error.mayBeStored ? outOfTime(error) : error;
+        const now = performance.now();
+        const askedMs = askedDelayMs(error);
+        const isLate = now >= lastBegin || now + askedMs >= deadline;
+        if (isLate && isRepeated) throw error.code === 'UNREACHABLE' || error.mayBeStored ? outOfTime(error) : error;
         if (!giveUp.aborted) onRetry(error);
-        if (!mayRepeat(error)) throw error;
-        await sleep(delayMs, mayWait);
+        if (!isRepeated) throw error;
+        await sleep(Math.min(retryDelayMs(error, retry, count), Math.max(askedMs, lastBegin - now)), mayWait);
       }
     }
   } finally {

@@ -1,8 +1,9 @@
 /**
  * What `subscribe` returns: a subscription that calls a handler, or an iterator. An error that ends a subscription never becomes an
- * unhandled rejection; where nobody can hear of it, it goes to the console.
+ * unhandled rejection. Without `onError` it goes to the console, unless somebody waits for `ended`, or was given a `live` that is pending.
  */
 import type { Consumer } from './consumer.ts';
+import { callUser } from './observable.ts';
 
 export interface Subscription extends Disposable {
   /** The position of the last event that was handled: start another subscription after it. */
@@ -19,30 +20,25 @@ export function subscriptionOf(
   handler: (event: never) => unknown,
   onError: ((error: unknown) => void) | undefined,
 ): Subscription {
-  const ended = (async () => {
-    for (let event = await consumer.next(); event !== undefined; event = await consumer.next()) {
-      try {
-        await handler(event as never);
-      } catch (error) {
-        consumer.abandon(error);
-      }
-    }
-  })();
-  let isWatched = false;
-  const watched = (promise: Promise<void>) => {
-    isWatched = true;
-    return promise;
-  };
-  const report = (error: unknown) => {
-    if (!isWatched) console.error('a subscription of Courier has ended', error);
-  };
-  ended.catch(onError ?? report);
-  return {
-    get ended() {
-      return watched(ended);
+  const ended = new HeardPromise(handleAll(consumer, handler));
+  let isLiveGiven = false;
+  let isLive = false;
+  consumer.live.then(
+    () => {
+      isLive = true;
     },
+    () => undefined,
+  );
+  const report = (error: unknown) => {
+    const isHeard = ended.isHeard || (isLiveGiven && !isLive);
+    if (!isHeard) console.error('a subscription of Courier has ended', error);
+  };
+  ended.failed(onError === undefined ? report : (error) => callUser(() => onError(error)));
+  return {
+    ended,
     get live() {
-      return watched(consumer.live);
+      isLiveGiven = true;
+      return consumer.live;
     },
     get lastEventId() {
       return consumer.lastEventId;
@@ -50,6 +46,41 @@ export function subscriptionOf(
     unsubscribe: () => consumer.end(),
     [Symbol.dispose]: () => consumer.end(),
   };
+}
+
+async function handleAll(consumer: Consumer, handler: (event: never) => unknown): Promise<void> {
+  for (let event = await consumer.next(); event !== undefined; event = await consumer.next()) {
+    try {
+      await handler(event as never);
+    } catch (error) {
+      consumer.abandon(error);
+    }
+  }
+}
+
+/** A promise that knows whether anybody waits for it. */
+class HeardPromise extends Promise<void> {
+  isHeard = false;
+
+  constructor(promise: Promise<void>) {
+    super((resolve) => resolve(promise));
+  }
+
+  /** What `then` returns is no promise of this kind. */
+  static override get [Symbol.species](): PromiseConstructor {
+    return Promise;
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: await, catch and finally call it
+  override then: Promise<void>['then'] = (...args) => {
+    this.isHeard = true;
+    return super.then(...args);
+  };
+
+  /** Calls `listener` with the error, which does not count as somebody who waits. */
+  failed(listener: (error: unknown) => void): void {
+    super.then(undefined, listener);
+  }
 }
 
 export class EventIterator<TEvent> implements AsyncIterableIterator<TEvent, undefined, undefined>, AsyncDisposable {

@@ -41,24 +41,22 @@ export class Tokens {
 
   /**
    * @returns a token that the gateway has not refused.
-   * @throws {CourierError} UNAUTHORIZED when there is none; TOKEN_UNAVAILABLE, which is retryable, when the function fails, takes too
-   * long, or gives something else.
+   * @throws {CourierError} UNAUTHORIZED when there is none, or something else; TOKEN_UNAVAILABLE, which is retryable, when the function
+   * fails or takes too long.
    */
   async get(): Promise<string> {
-    const token = await this.#ask();
-    if (token === null || token === '') throw new CourierError('UNAUTHORIZED', 'there is no token');
+    const isGiven = typeof this.#source === 'string';
+    const token = usable(isGiven ? 'the token' : 'what the token function gave', await this.#ask());
     if (token === this.#refused) throw new CourierError('UNAUTHORIZED', 'the gateway refused the token, and there is no other');
     return token;
   }
 
-  async #ask(): Promise<string | null> {
+  async #ask(): Promise<unknown> {
     if (typeof this.#source === 'string') return this.#source;
     this.#asked += 1;
     try {
       const late = () => new Error(`no answer within ${this.#timeoutMs} ms`);
-      const token: unknown = await inTime(Promise.resolve(this.#source()), this.#timeoutMs, late);
-      if (token === null || typeof token === 'string') return token;
-      throw new TypeError(`it gave no text, but ${typeof token}`);
+      return await inTime(Promise.resolve(this.#source()), this.#timeoutMs, late);
     } catch (cause) {
       throw new CourierError('TOKEN_UNAVAILABLE', `the token function failed: ${messageOf(cause)}`, { cause });
     } finally {
@@ -77,4 +75,18 @@ export class Tokens {
     // The gateway would refuse a third token too, when it has refused two in succession.
     return this.renewable && this.#refusals < 2;
   }
+}
+
+/** The token as the gateway takes it. @throws {CourierError} UNAUTHORIZED, saying what to give. */
+function usable(what: string, given: unknown): string {
+  const token = typeof given === 'string' ? given.trim() : '';
+  let problem: string;
+  if (given === null || given === undefined) problem = `there is no token: ${what} is ${given}`;
+  else if (typeof given !== 'string') problem = `${what} is no text, but of the type ${typeof given}`;
+  else if (token === '') problem = `there is no token: ${what} is empty`;
+  else if (/^bearer(\s|$)/i.test(token)) problem = `${what} begins with the word Bearer, which belongs to a header: give what follows it`;
+  else return token;
+  throw new CourierError('UNAUTHORIZED', problem, {
+    hint: 'give the token alone as a text, or a function that returns it or a promise of it',
+  });
 }

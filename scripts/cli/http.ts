@@ -4,8 +4,9 @@
  */
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { text } from 'node:stream/consumers';
 import { courier } from '../../src/commands.ts';
+import { cut } from '../../src/errors.ts';
+import { boundedText } from '../bounded-text.ts';
 import { CliError, EXIT, type Passing } from './errors.ts';
 
 export interface HttpRequest {
@@ -40,8 +41,10 @@ export async function ask(url: string, path: string, request: HttpRequest): Prom
 
 /** What was answered, as JSON. @throws {CliError} when it is something else, or breaks off. */
 export async function readJson(url: string, { status, body }: Answer): Promise<unknown> {
-  const sent = await text(body).catch((error: unknown) => {
-    throw unreachable(url, error);
+  const sent = await boundedText(body).catch((error: unknown) => {
+    throw error instanceof RangeError
+      ? new CliError(`what answers at ${url} is no gateway: its answer ${error.message}`)
+      : unreachable(url, error);
   });
   try {
     return JSON.parse(sent);
@@ -74,7 +77,8 @@ function problemOf(url: string, { statusCode = 0, headers }: IncomingMessage, co
 export function noGateway(url: string, status: number, location?: string): CliError {
   if (status >= 502 && status <= 504)
     return new CliError(`the proxy at ${url} does not reach the gateway (HTTP ${status})`, EXIT.failed, 'unavailable');
-  const advice = location === undefined ? 'check the address' : `it sends callers on to ${location}: give the address of the gateway there`;
+  const advice =
+    location === undefined ? 'check the address' : `it sends callers on to ${cut(location)}: give the address of the gateway there`;
   return new CliError(`what answers at ${url} is no gateway (HTTP ${status}): ${advice}`);
 }
 

@@ -5,9 +5,9 @@ import { ROLES } from '../../src/contract/admin.ts';
 import { familyIn, familyPattern } from '../../src/contract/channels.ts';
 import { loadContract, readConfig } from '../../src/contract-file.ts';
 import type { EventType } from '../../src/contracts/lumiere/contract.ts';
-import { printable } from '../../src/errors.ts';
 import { onceThere } from '../../src/log/postgres/waiting.ts';
 import { migratePostgres } from '../../src/log/postgres.ts';
+import { legible } from '../../src/observe/legible.ts';
 import { serve } from '../../src/serve.ts';
 import { VERSION } from '../../src/version.ts';
 import { defaultAddress } from './address.ts';
@@ -36,6 +36,9 @@ function seconds(value: string): number {
   if (match === null) throw new InvalidArgumentError('give a whole number of 1 or more and s, m, h or d, such as 12h.');
   return Number(match[1]) * (UNIT_SECONDS[match[2] as string] as number);
 }
+
+/** UTF-16 units of a line of an error, at most. */
+const MAX_ERROR_UNITS = 2000;
 
 function count(value: string): number {
   if (!/^[1-9]\d{0,8}$/.test(value)) throw new InvalidArgumentError('give a whole number of 1 or more.');
@@ -88,16 +91,17 @@ const program = new Command('courier')
   .version(VERSION)
   .exitOverride()
   .configureHelp({ showGlobalOptions: true })
-  // Arguments are shown as they were given: nothing in them may move the cursor, and no password is repeated.
+  // Arguments are shown as they were given: nothing in them may move the cursor, and no password or token is repeated. What is meant
+  // for an address may have either anywhere.
   .configureOutput({
     outputError: (text, write) =>
       write(
         `${text
           .trimEnd()
+          .replace(/(?<=^error: option '--url <address>' )(value|argument) '.*' (?=from env|is invalid)/s, '')
           .split('\n')
-          .map(printable)
-          .join('\n')
-          .replace(/\/\/[^/@\s]*@/g, '//…@')}\n`,
+          .map((line) => legible(line, MAX_ERROR_UNITS))
+          .join('\n')}\n`,
       ),
   })
   .addHelpText(
@@ -141,7 +145,7 @@ const against = new Option(
   '--against <file or git ref>',
   'the earlier contract, where it is not that of the merge base with origin/main, or on main each commit since the last release',
 );
-const contractCommand = program.command('contract').description('the contract for machines');
+const contractCommand = program.command('contract').description('work on the contract: init, check, renew, export, users');
 
 contractCommand
   .command('export')
@@ -331,7 +335,7 @@ try {
     process.exitCode = EXIT.usage;
   } else {
     const { message, exitCode } = explain(error, connection);
-    tell(`courier: ${message}${isOfNames(error) ? await meant(connection.url ?? '', names) : ''}`);
+    tell(`courier: ${message}${isOfNames(error) ? await meant(connection.url ?? '', names, process.env['COURIER_CONTRACT']) : ''}`);
     process.exitCode = exitCode;
   }
 }

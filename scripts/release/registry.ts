@@ -1,6 +1,7 @@
 /** A registry of packages, as a release sees it. What it says is bounded here, and made printable where it is printed. */
 import type { z } from 'zod';
 import { cut } from '../../src/errors.ts';
+import { boundedText } from '../bounded-text.ts';
 
 /** Why nothing is released; for the operator. */
 export class Refused extends Error {}
@@ -29,8 +30,6 @@ export interface Registry {
 
 /** How long a registry may take to answer, in ms. */
 const ANSWER_MS = 30_000;
-/** The largest answer that is read: those about packages of a thousand versions have a few megabytes. */
-const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
 /** Asks a registry. @throws {Refused} when it does not answer, or with anything but one of the `expected` statuses. */
 export async function ask(
@@ -49,19 +48,12 @@ export async function ask(
 
 /** What was answered. @throws {Refused} when it breaks off, or does not end. */
 export async function textOf({ url, body }: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
   try {
-    for await (const chunk of body ?? []) {
-      chunks.push(chunk);
-      bytes += chunk.length;
-      if (bytes > MAX_ANSWER_BYTES) break;
-    }
+    return await boundedText(body ?? []);
   } catch (error) {
+    if (error instanceof RangeError) throw new Refused(`the answer of ${url} ${error.message}`);
     throw new Refused(`the answer of ${url} breaks off: ${reasonOf(error as Error)}`);
   }
-  if (bytes > MAX_ANSWER_BYTES) throw new Refused(`the answer of ${url} has more than ${MAX_ANSWER_BYTES} bytes`);
-  return Buffer.concat(chunks).toString();
 }
 
 /** What was answered, as JSON of this form. @throws {Refused} when it is something else. */

@@ -165,7 +165,7 @@ export const limits = format<Limits>('a JSON object', (text) => {
   }
 });
 
-/** Text to show in an error. What stands before an @ may be a user and a password. */
+/** Text to show in an error. What stands before an @ may be a user and a password, and a query have a token in it. */
 function quoted(text: string): string {
-  return JSON.stringify(text.replace(/^.*@/s, '…@'));
+  return JSON.stringify(text.replace(/^.*@/s, '…@').replace(/[?#].*$/s, '?…'));
 }

@@ -46,7 +46,9 @@ export class Admission {
 
   /** Whether a page of this origin may use the gateway. A client that is no browser sends no origin, and may. */
   allowsOrigin({ headers: { origin, host } }: IncomingMessage): boolean {
-    return origin === undefined || this.#deps.allowedOrigins.includes(origin) || URL.parse(origin)?.host === host;
+    if (origin === undefined || this.#deps.allowedOrigins.includes(origin)) return true;
+    // A page of a file has no host, nor need a request have one.
+    return host !== undefined && host !== '' && URL.parse(origin)?.host === host;
   }
 
   /**

@@ -9,7 +9,7 @@ export const CLOSING_MS = 1000;
 export interface Ending {
   /** Of the close frame. */
   readonly close: CloseCode;
-  /** What its calls are answered with from now on; its message is the reason in the close frame. */
+  /** What its calls are answered with from now on; its message is the reason in the close frame, behind `forbidden: ` for FORBIDDEN. */
   readonly error: CourierError;
 }
 

@@ -57,7 +57,8 @@ class MemoryLog implements EventLog {
   readonly #maxBytes: number;
   /** Of memory, about. */
   #bytes = 0;
-  problem: string | undefined;
+  /** What the last append would have taken, which was refused; 0 when it was stored. */
+  #refusedBytes = 0;
   #closed = false;
 
   constructor(now: () => Moment, maxBytes: number) {
@@ -68,20 +69,27 @@ class MemoryLog implements EventLog {
   async append(events: readonly NewEvent[]): Promise<readonly Appended[]> {
     this.#assertOpen();
     const added = events.filter((event) => this.#known(event) === undefined);
-    if (this.#bytes + added.reduce((sum, event) => sum + entryBytes(event), 0) > this.#maxBytes) {
-      this.problem = 'the memory that the log in memory may take is full: keep the log in a file (COURIER_LOG=sqlite:PATH), or give more';
-      throw unavailable(this.problem);
-    }
-    this.problem = undefined;
+    this.#refusedBytes = added.reduce((sum, event) => sum + entryBytes(event), 0);
+    this.#requireRoom();
+    this.#refusedBytes = 0;
     const appended = events.map((event) => this.#place(event));
     this.#listeners.tell(appended.filter(({ duplicate }) => !duplicate).map(({ event }) => event));
     return appended;
   }
 
+  get problem(): string | undefined {
+    if (this.#bytes + this.#refusedBytes <= this.#maxBytes) return undefined;
+    return 'the memory that the log in memory may take is full: keep the log in a file (COURIER_LOG=sqlite:PATH), or give more';
+  }
+
   async probe(): Promise<void> {
     this.#assertOpen();
-    if (this.#bytes < this.#maxBytes) this.problem = undefined;
-    if (this.problem !== undefined) throw unavailable(this.problem);
+    this.#requireRoom();
+  }
+
+  #requireRoom(): void {
+    const { problem } = this;
+    if (problem !== undefined) throw unavailable(problem);
   }
 
   /** What was stored under the event's key. */

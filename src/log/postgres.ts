@@ -18,6 +18,7 @@ import { connect, PostgresDatabase, PostgresSockets, reasonOf } from './postgres
 import { ensurePartitions, PastDays } from './postgres/days.ts';
 import { type FamilyNumbers, numberFamilies, withFamilies } from './postgres/families.ts';
 import { keepGuard, openError, openGuard, withClient } from './postgres/guard.ts';
+import { probeAppend } from './postgres/probe.ts';
 import { beginEpoch, checkNewest, type FoundLog, findLog, migrate, NO_PARTITION, SERVER_NAME } from './postgres/schema.ts';
 import { checkServer, checkSessions, PostgresOpenError, prepareSession, ServerWatch } from './postgres/server.ts';
 import { BOUNDS, BYTES, pageOf, readCall, TRIM_KEYS, WAITS_FOR_STANDBY } from './postgres/statements.ts';
@@ -161,21 +162,31 @@ class PostgresLog implements SharedLog {
 
   async probe(): Promise<void> {
     this.#assertOpen();
-    await this.#commits.append([]);
+    const { epoch } = this.positions;
+    const probe = () => this.database.with((client) => probeAppend(client, epoch, this.#options.now?.()));
+    await this.#storing('probe', () => this.#withPartitions(probe));
   }
 
-  /** Makes one commit and tells of it. Without events it writes the counter only. */
-  async #commit(events: readonly NewEvent[]): Promise<readonly Appended[]> {
-    try {
-      await this.#server.requireSafe();
+  /** Makes one commit and tells of it. */
+  #commit(events: readonly NewEvent[]): Promise<readonly Appended[]> {
+    return this.#storing('append', async () => {
       const appended = appendedOf(events, await this.#store(events));
       const fresh = appended.filter(({ duplicate }) => !duplicate).map(({ event }) => event);
-      this.#problem = undefined;
       this.#head = Math.max(this.#head, fresh.at(-1)?.seq ?? 0);
+      this.#problem = undefined;
       this.#listeners.tell(fresh);
       return appended;
+    });
+  }
+
+  /** Runs what stores events, and notes whether it could. */
+  async #storing<T>(operation: string, work: () => Promise<T>): Promise<T> {
+    try {
+      await this.#server.requireSafe();
+      const result = await work();
+      this.#problem = undefined;
+      return result;
     } catch (cause) {
-      const operation = events.length === 0 ? 'probe' : 'append';
       const error = this.#failure(operation, (await this.#waitsForStandby(cause)) ? new PostgresOpenError(STANDBY_AWAY) : cause);
       this.#problem = error.message;
       throw error;
@@ -191,12 +202,17 @@ class PostgresLog implements SharedLog {
   async #store(events: readonly NewEvent[]): Promise<Row[]> {
     const families = await this.#numbersOf(events.map(({ family }) => family));
     const values = appendValues(this.positions.epoch, this.#options.now?.(), events, (family) => families.get(family) as number);
+    return this.#withPartitions(() => this.database.query(APPEND, values));
+  }
+
+  /** Runs `work`, once more where its day had no partition. */
+  async #withPartitions<T>(work: () => Promise<T>): Promise<T> {
     try {
-      return await this.database.query(APPEND, values);
+      return await work();
     } catch (error) {
       if (!(error instanceof pg.DatabaseError && error.code === NO_PARTITION)) throw error;
       await this.#makePartitions();
-      return await this.database.query(APPEND, values);
+      return await work();
     }
   }
 

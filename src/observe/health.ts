@@ -33,6 +33,8 @@ const MEMORY_SHARE = 0.8;
 const MAX_LATE_MS = 100;
 /** From so many failures in a minute on, the gateway is degraded. */
 const FAILURES_PER_MINUTE = 10;
+/** How long a log that did not answer is not asked again, in ms: whoever asks for the health makes it fail no more often. */
+const ASK_AGAIN_MS = 1000;
 /** How often the concerns of the log are looked at, in ms. */
 const CONCERNS_LOOK_MS = 5000;
 export const SEVERITY: readonly HealthStatus[] = ['healthy', 'degraded', 'unhealthy', 'shutting_down'];
@@ -136,17 +138,22 @@ export function isServing(status: HealthStatus): boolean {
   return status === 'healthy' || status === 'degraded';
 }
 
-/** Asks the log, one question at a time, and remembers how the last one ended. */
+/**
+ * Asks the log, one question at a time, and remembers how the last one ended. Whether it stores events is tried elsewhere: the log knows
+ * how that ended last.
+ */
 class LogProbe {
   readonly #log: EventLog;
   #asked: { readonly at: number; readonly answer: Promise<Component> } | undefined;
   #lastFailure: string | undefined;
+  #failedAt = Number.NEGATIVE_INFINITY;
 
   constructor(log: EventLog) {
     this.#log = log;
   }
 
   async check(): Promise<Component> {
+    if (this.#lastFailure !== undefined && performance.now() - this.#failedAt < ASK_AGAIN_MS) return unhealthyLog(this.#lastFailure);
     this.#asked ??= { at: performance.now(), answer: this.#ask() };
     const { at, answer } = this.#asked;
     const component = await inTime(answer);
@@ -163,8 +170,6 @@ class LogProbe {
     try {
       const { head, first } = await this.#log.bounds();
       this.#lastFailure = undefined;
-      // It may be over, though nobody has published since.
-      if (this.#log.problem !== undefined) await this.#log.probe().catch(() => undefined);
       const { problem, concerns } = this.#log;
       const { freeBytes } = this.#log;
       const figures = { head, first_retained: first, ...(freeBytes !== undefined && { free_bytes: freeBytes }) };
@@ -173,6 +178,7 @@ class LogProbe {
       return { status: 'healthy', ...figures };
     } catch (error) {
       this.#lastFailure = error instanceof Error ? error.message : 'unknown';
+      this.#failedAt = performance.now();
       return unhealthyLog(this.#lastFailure);
     } finally {
       this.#asked = undefined;

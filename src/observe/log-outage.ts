@@ -1,7 +1,7 @@
 /**
- * Tells an outage of the event log from the failure of one operation. After a failure the log is tried, and again each second
+ * Tells an outage of the event log from the failure of one operation. After a failure the log is tried, once a second at most, and again
  * while that fails: all that fails meanwhile is one outage, with a line at its beginning and one at its end. What fails of a log that
- * works is told one by one.
+ * works is told one by one, and as a number beyond MAX_HELD between two tries. Nobody else tries the log.
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Failures } from './failures.ts';
@@ -9,7 +9,7 @@ import type { Logger } from './logger.ts';
 import { Outage } from './outage.ts';
 
 const TRY_MS = 1000;
-/** Failures that are told once the log was found to work, at most. */
+/** Failures that are told one by one once the log was found to work, at most. */
 const MAX_HELD = 20;
 
 export interface LogOutageOptions {
@@ -33,7 +33,9 @@ export class LogOutage implements Disposable {
   readonly #closing = new AbortController();
   /** Of which is not known yet what they are. */
   #held: Failed[] = [];
+  #heldBeyond = 0;
   #isTrying = false;
+  #triedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: LogOutageOptions) {
     this.#options = options;
@@ -42,9 +44,8 @@ export class LogOutage implements Disposable {
 
   /** To be told of each failure. */
   readonly onError = (error: unknown, operation: string): void => {
-    if (!this.#options.failures.take('log', error)) return;
-    if (this.#outage.isOn) this.#outage.meet();
-    else if (this.#held.length < MAX_HELD) this.#held.push({ error, operation });
+    const isNew = this.#options.failures.take('log', error);
+    if (isNew) this.#note({ error, operation });
     if (!this.#isTrying) void this.#try();
   };
 
@@ -54,37 +55,57 @@ export class LogOutage implements Disposable {
     this.#tellHeld();
   }
 
+  #note(failed: Failed): void {
+    // What fails while the log closes.
+    if (this.#closing.signal.aborted) this.#tell(failed);
+    else if (this.#outage.isOn) this.#outage.meet();
+    else if (this.#held.length < MAX_HELD) this.#held.push(failed);
+    else this.#heldBeyond += 1;
+  }
+
   /** Tries until the log works. Never rejects. */
   async #try(): Promise<void> {
     const { signal } = this.#closing;
     this.#isTrying = true;
     while (!signal.aborted) {
+      const dueMs = Math.max(0, this.#triedAt + TRY_MS - performance.now());
+      await wait(dueMs, undefined, { signal, ref: false }).catch(() => undefined);
+      if (signal.aborted) break;
+      this.#triedAt = performance.now();
       const works = await this.#options.probe().then(
         () => true,
         () => false,
       );
-      if (signal.aborted) return;
-      if (works) break;
-      this.#begin();
-      await wait(TRY_MS, undefined, { signal, ref: false }).catch(() => undefined);
+      if (signal.aborted) break;
+      if (!works) this.#begin();
+      else {
+        this.#outage.end();
+        this.#tellHeld();
+        break;
+      }
     }
     this.#isTrying = false;
-    this.#outage.end();
-    this.#tellHeld();
   }
 
   /** Does nothing when it has begun. */
   #begin(): void {
     const [first] = this.#held;
     if (first === undefined) return;
-    for (const _ of this.#held) this.#outage.meet();
+    this.#outage.meet(this.#held.length + this.#heldBeyond);
     this.#held = [];
+    this.#heldBeyond = 0;
     const { failures, action } = this.#options;
     failures.tell('log', 'the event log cannot be used', first.error, { operation: first.operation, action });
   }
 
   #tellHeld(): void {
-    for (const { error, operation } of this.#held) this.#options.failures.tell('log', 'the event log failed', error, { operation });
+    for (const failed of this.#held) this.#tell(failed);
+    if (this.#heldBeyond > 0) this.#options.logger.error('the event log failed more often', { failed: this.#heldBeyond });
     this.#held = [];
+    this.#heldBeyond = 0;
+  }
+
+  #tell({ error, operation }: Failed): void {
+    this.#options.failures.tell('log', 'the event log failed', error, { operation });
   }
 }

@@ -200,9 +200,16 @@ export function createMetrics(sources: MetricSources): Metrics {
     },
   });
 
+  let made: Promise<string> | undefined;
   return {
     contentType: registry.contentType,
-    text: () => registry.metrics(),
+    // Callers who come while it is made share it: they need no token, and it asks the log.
+    text: () => {
+      made ??= registry.metrics().finally(() => {
+        made = undefined;
+      });
+      return made;
+    },
     connectionOpened: (transport) => opened.inc({ transport }),
     connectionClosed: (transport, code) => closed.inc({ transport, code: CLOSE_CODES.has(code) ? String(code) : 'other' }),
     authFailed: (reason) => {

@@ -1,6 +1,6 @@
 /**
  * Something that the gateway stands on cannot be used. Whoever meets that first tells of it, with what to do; from there on the log says
- * once a minute that it goes on, and once that it is over.
+ * once a minute that it goes on, and once that it is over. The failures in these lines are all that there were.
  */
 import type { Logger } from './logger.ts';
 
@@ -19,6 +19,7 @@ export class Outage implements Disposable {
   #since: number | undefined;
   #failed = 0;
   #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
 
   constructor(options: OutageOptions) {
     this.#options = options;
@@ -28,9 +29,10 @@ export class Outage implements Disposable {
     return this.#since !== undefined;
   }
 
-  /** Something has failed of it. Returns whether that is the beginning. */
-  meet(): boolean {
-    this.#failed += 1;
+  /** Something has failed of it, so often. Returns whether that is the beginning, as it always is once this was disposed of. */
+  meet(times = 1): boolean {
+    if (this.#isClosed) return true;
+    this.#failed += times;
     if (this.isOn) return false;
     this.#since = performance.now();
     const { logger, goesOn, remindMs = REMIND_MS } = this.#options;
@@ -43,11 +45,18 @@ export class Outage implements Disposable {
     if (!this.isOn) return;
     const { logger, over } = this.#options;
     logger.info(over, this.#figures());
-    this[Symbol.dispose]();
+    this.#forget();
   }
 
-  /** Says nothing more of it. */
+  /** Says for the last time that it goes on, where it does. */
   [Symbol.dispose](): void {
+    const { logger, goesOn } = this.#options;
+    if (this.isOn) logger.warn(goesOn, this.#figures());
+    this.#forget();
+    this.#isClosed = true;
+  }
+
+  #forget(): void {
     clearInterval(this.#timer);
     this.#since = undefined;
     this.#failed = 0;

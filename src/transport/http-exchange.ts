@@ -18,9 +18,12 @@ export function requestIdOf(req: IncomingMessage): string {
   return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : newId();
 }
 
-/** Refuses a request of HTTP/1.1 that does not say to which host it goes. @throws {CourierError} BAD_REQUEST */
-export function requireHost({ headers, httpVersion }: IncomingMessage): void {
+/** Refuses a request of HTTP/1.1 that does not say to which one host it goes. @throws {CourierError} BAD_REQUEST */
+export function requireHost({ headers, rawHeaders, httpVersion }: IncomingMessage): void {
   if (headers.host === undefined && httpVersion === '1.1') throw new CourierError('BAD_REQUEST', 'the header Host is missing');
+  // Node.js takes the first of several; a proxy in front may have taken another.
+  const hosts = rawHeaders.filter((name, index) => index % 2 === 0 && name.length === 4 && name.toLowerCase() === 'host');
+  if (hosts.length > 1) throw new CourierError('BAD_REQUEST', 'the header Host is there twice');
 }
 
 /** The trace that the request is part of. A header that is malformed counts as none, as the standard has it. */

@@ -43,9 +43,13 @@ export class HttpRequests {
   readonly #pipelined = new WeakMap<Socket, Pipelined>();
   readonly #connectionOf = new WeakMap<ServerResponse, Connection>();
 
-  constructor(connections: Connections, failures: Failures) {
+  readonly #stallMs: number;
+
+  /** @param stallMs how long a client may read nothing of its answers while something waits for their end. */
+  constructor(connections: Connections, failures: Failures, stallMs: number) {
     this.#connections = connections;
     this.#failures = failures;
+    this.#stallMs = stallMs;
   }
 
   /** Counts a request, and cuts a socket with too many off. Returns whether the request is to be answered. */
@@ -82,7 +86,11 @@ export class HttpRequests {
     const own = this.#pipelined.get(socket);
     if (own === undefined || own.unanswered.size === 0) end();
     else if ([...own.unanswered.keys()].some((res) => this.#isStream(res))) socket.destroy();
-    else own.end = end;
+    else {
+      own.end = end;
+      // Of a socket that is to be taken over Node.js hears nothing any more.
+      socket.setTimeout(this.#stallMs, () => socket.destroy());
+    }
   }
 
   /** Ends the request of which a part is missing, unless it is answered. Returns whether there is one. */
@@ -158,7 +166,9 @@ export class HttpRequests {
     own.unanswered.delete(res);
     for (const then of waiting) then();
     // The client, or an answer that was the last, may have ended the socket.
-    if (own.unanswered.size === 0 && socket.writable) own.end?.();
+    if (own.unanswered.size > 0 || own.end === undefined || !socket.writable) return;
+    socket.setTimeout(0);
+    own.end();
   }
 }
 

@@ -91,7 +91,7 @@ class HttpServer {
     this.#deps = deps;
     this.#contract = contractHash(deps.pipeline.contract);
     const { stallMs, headMs, requestMs } = deps.timings;
-    const requests = new HttpRequests(deps.connections, deps.failures);
+    const requests = new HttpRequests(deps.connections, deps.failures, stallMs);
     const upgrades = new Upgrades({ ...deps, stallMs, requests, refusalOf: (socket) => this.#refusalOf(socket) });
     this.#requests = requests;
     this.#dashboard = openDashboard(deps.dashboardFolder);

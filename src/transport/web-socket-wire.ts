@@ -103,7 +103,8 @@ export abstract class WebSocketWire implements Wire {
 
   /** Sends what is queued and the close frame. */
   protected close({ close, error }: Ending): void {
-    this.writer.close(close, error.message);
+    // First, as a long reason is cut: 1008 alone does not tell a right that is missing from a token that is not valid.
+    this.writer.close(close, error.code === 'FORBIDDEN' ? `forbidden: ${error.message}` : error.message);
   }
 
   /** Ends a client that never said who it is, or sends too much: the gateway reads nothing more of it, and does not wait for it. */

@@ -65,7 +65,35 @@ test('a channel that has rested goes on in its order, before what came later', a
   publisher.submit(progress('hot', 4));
   expect(await publisher.flush()).toBe(true);
   expect(gateway.stored).toEqual([2, 1, 3, 4]);
-  expect(gateway.calls).toEqual([[1, 2, 3], [2], [1, 3, 4], [1, 3, 4]]);
+  expect(gateway.calls).toEqual([[1, 2, 3], [2], [1], [1], [3], [4]]);
+});
+
+test('a channel on which there is never more than one free place goes on all the same, in its order, and then in larger batches', async () => {
+  const bars = Array.from({ length: 8 }, (_, bar) => bar);
+  await using gateway = await gatewayThat((published) =>
+    gateway.stored.length === 0 && published.length > 1 ? full('hot', 1) : undefined,
+  );
+  await using client = new CourierClient({ url: gateway.url, token: 't', retry: QUICK });
+  await using publisher = new BackgroundPublisher(client);
+  for (const bar of bars) publisher.submit(progress('hot', bar));
+  expect(await publisher.flush()).toBe(true);
+  expect(gateway.calls).toEqual([bars, [0, 1, 2, 3], [0, 1], [0], [1], [2, 3], [4, 5, 6, 7]]);
+});
+
+test('what goes with a channel whose limit is reached goes on in batches as large as before', async () => {
+  await using gateway = await gatewayThat((published) => (published.includes(1) && published.includes(3) ? full('hot', 1) : undefined));
+  await using client = new CourierClient({ url: gateway.url, token: 't', retry: QUICK });
+  await using publisher = new BackgroundPublisher(client);
+  for (const [id, bar] of [
+    ['hot', 1],
+    ['cold', 2],
+    ['hot', 3],
+    ['cold', 4],
+    ['cold', 5],
+  ] as const)
+    publisher.submit(progress(id, bar));
+  expect(await publisher.flush()).toBe(true);
+  expect(gateway.calls).toEqual([[1, 2, 3, 4, 5], [2, 4, 5], [1], [3]]);
 });
 
 test('an event that goes alone rests too, and a channel that is not in the call holds up everything', async () => {
@@ -117,7 +145,7 @@ test('of a batch with a refused event and a full channel, everything else is sto
     onError: ({ code }, { data }) => refused.push([code, 'bars_processed' in data && data.bars_processed]),
   });
   for (let bar = 0; bar < 12; bar += 1) publisher.submit(progress(bar % 3 === 0 ? 'hot' : 'cold', bar));
-  await expect.poll(() => gateway.stored).toEqual([1, 2, 4, 7, 8, 10, 11]);
+  await expect.poll(() => gateway.stored, { timeout: 10_000 }).toEqual([1, 2, 4, 7, 8, 10, 11]);
   expect(refused).toEqual([['FORBIDDEN', 5]]);
   isFull = false;
   expect(await publisher.flush()).toBe(true);

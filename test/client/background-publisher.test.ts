@@ -21,7 +21,6 @@ function away(options: { maxQueued: number; maxQueuedBytes?: number; whenFull?: 
     ...options,
     onError: ({ code }, event) => {
       lost.push({ code, bars: 'bars_processed' in event.data ? event.data.bars_processed : undefined });
-      throw new Error('a careless callback');
     },
   });
   return { client, lost, publisher };

@@ -500,7 +500,7 @@ test('a token function is asked again once after a refusal, and no more', async 
   await using same = clientOf(gateway, () => 'wrong');
   expect(await failure(same.connect())).toMatchObject({ code: 'UNAUTHORIZED', message: expect.stringContaining('no other') });
   await using none = clientOf(gateway, () => null);
-  expect(await failure(none.connect())).toMatchObject({ code: 'UNAUTHORIZED', message: 'there is no token' });
+  expect(await failure(none.connect())).toMatchObject({ code: 'UNAUTHORIZED', message: expect.stringContaining('there is no token') });
 });
 
 test('a token function that fails is asked again', async () => {

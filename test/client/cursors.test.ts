@@ -1,7 +1,18 @@
 /** The cursors of the TypeScript client: they fail when they are made, and lose no position. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  lutimesSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
@@ -212,6 +223,37 @@ describe('a cursor in a file', () => {
     for (const name of old) utimesSync(join(folder, name), 1, 1);
     fileCursor(path);
     expect(readdirSync(folder).toSorted()).toEqual([leftover('other', 'a'), leftover('position', 'c'), '.position.mine.tmp'].toSorted());
+  });
+
+  test('removes no folder and no link that has the name of a leftover, and works beside them', async () => {
+    const path = file('position');
+    const folder = join(path, '..');
+    const names = ['a', 'b'].map((letter) => `.position.${letter.repeat(8)}-0000-4000-8000-000000000000.tmp`) as [string, string];
+    mkdirSync(join(folder, names[0]));
+    symlinkSync(file('nowhere'), join(folder, names[1]));
+    utimesSync(join(folder, names[0]), 1, 1);
+    lutimesSync(join(folder, names[1]), 1, 1);
+    await using cursor = fileCursor(path, { syncEveryMs: 0 });
+    await cursor.save('e1-1');
+    expect(readdirSync(folder).toSorted()).toEqual([...names, 'position'].toSorted());
+  });
+
+  test.runIf(process.getuid?.() === 0)('works beside a leftover of another user, which it may not remove', async () => {
+    const path = file('position');
+    const folder = join(path, '..');
+    const name = '.position.aaaaaaaa-0000-4000-8000-000000000000.tmp';
+    writeFileSync(join(folder, name), '');
+    utimesSync(join(folder, name), 1, 1);
+    // As in /tmp, where a file is removed by its owner only.
+    chmodSync(folder, 0o1777);
+    const entry = pathToFileURL(new URL('../../client/src/node.ts', import.meta.url).pathname).href;
+    const script = `
+      import { fileCursor } from ${JSON.stringify(entry)};
+      process.setuid(65534);
+      await fileCursor(${JSON.stringify(path)}, { syncEveryMs: 0 }).save('e1-1');`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: 'inherit' });
+    expect(await once(child, 'exit')).toEqual([0, null]);
+    expect(readdirSync(folder).toSorted()).toEqual([name, 'position'].toSorted());
   });
 });
 

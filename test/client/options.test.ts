@@ -127,7 +127,6 @@ const MISSPELT: readonly [of: string, call: Call, option: string, meant: string]
   ['close', close, 'timeout', 'timeoutMs'],
   ['publish', publish, 'idempotency_key', 'idempotencyKey'],
   ['publish', publish, 'correlation_id', 'correlationId'],
-  ['publishBatch', publishBatch, 'idempotencyKey', 'timeoutMs'],
   ['history', history, 'pageLimit', 'limit'],
   ['iterateHistory', iterate, 'pagesize', 'pageSize'],
   ['subscribe', subscribe, 'onGapp', 'onGap'],
@@ -147,6 +146,17 @@ test.each(MISSPELT)('%s refuses %3$s, which is no option, and names %4$s', async
   });
   // What is undefined is absent.
   await refusal(() => call({ [option]: undefined, [meant]: {} })).then((error) => expect(error).toMatchObject(named(meant)));
+});
+
+const UNLIKE: readonly [of: string, call: Call, option: string, options: RegExp][] = [
+  ['a client', make, 'reconnect', /^url, token, retry, .*onRetry$/],
+  ['publishBatch', publishBatch, 'idempotencyKey', /^signal, timeoutMs$/],
+  ['flush', flush, 'signal', /^timeoutMs$/],
+];
+
+test.each(UNLIKE)('%s refuses %3$s, which is like no option, and lists those that there are', async (_of, call, option, options) => {
+  const message = expect.stringMatching(new RegExp(`^${option}: there is no such option; the options are ${options.source.slice(1)}`));
+  expect(await refusal(() => call({ [option]: 5 }))).toMatchObject({ code: 'INVALID_ARGUMENT', message });
 });
 
 test('what is no object is no options', async () => {

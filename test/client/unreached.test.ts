@@ -94,7 +94,6 @@ const FAILING: readonly [how: string, token: () => string | Promise<string>, mes
     AWAY,
   ],
   ['rejects', () => Promise.reject(AWAY), AWAY.message, AWAY],
-  ['gives no text', () => undefined as never, 'it gave no text, but undefined', expect.any(TypeError)],
   ['does not answer', () => new Promise(() => undefined), 'did not answer', undefined],
 ];
 
@@ -115,6 +114,49 @@ describe.each(FAILING)('while the token function %s', (_how, token, message, cau
     expect(await failure(client.subscribe('global').next())).toMatchObject(unavailable);
     expect(await failure(client.subscribe('global', () => undefined).ended)).toMatchObject(unavailable);
   });
+});
+
+describe.each<[what: string, token: unknown, message: string | RegExp]>([
+  ['undefined', undefined, 'there is no token: what the token function gave is undefined'],
+  ['null', null, 'there is no token: what the token function gave is null'],
+  ['an empty text', '', 'there is no token: what the token function gave is empty'],
+  ['blanks', ' \n', 'there is no token: what the token function gave is empty'],
+  ['a number', 5, 'what the token function gave is no text, but of the type number'],
+  ['an answer of fetch', { ok: true }, 'what the token function gave is no text, but of the type object'],
+  ['a header', 'Bearer abc', /^what the token function gave begins with the word Bearer.*give what follows it$/],
+])('a token function that gives %s', (_what, token, message) => {
+  const refused = {
+    code: 'UNAUTHORIZED',
+    retryable: false,
+    message: expect.stringMatching(message),
+    hint: expect.stringContaining('the token alone'),
+  };
+
+  test.concurrent.each(CALLS)('ends %s with what to give, at once', async (_name, call) => {
+    let asked = 0;
+    const source = () => {
+      asked += 1;
+      return token as string;
+    };
+    await using client = new CourierClient({ url: 'http://127.0.0.1:9', token: source, retry: QUICK });
+    expect(await failure(call(client))).toMatchObject(refused);
+    expect(client.connection.get()).toMatchObject({ status: 'refused', error: refused });
+    expect(asked).toBe(1);
+  });
+});
+
+test.each([
+  ['', 'there is no token: the token is empty'],
+  ['bearer abc', 'the token begins with the word Bearer'],
+])('the token %j is refused with what to give', async (token, message) => {
+  await using client = new CourierClient({ url: 'http://127.0.0.1:9', token, retry: QUICK });
+  expect(await failure(client.connect())).toMatchObject({ code: 'UNAUTHORIZED', message: expect.stringContaining(message) });
+});
+
+test('a token is taken without the line break of the file that it was read from', async () => {
+  await using gateway = await startGateway();
+  await using client = new CourierClient({ url: gateway.url, token: `${await gateway.token('ada')}\n`, retry: QUICK });
+  await client.connect();
 });
 
 test('an address without a gateway is UNREACHABLE, however long the token function takes', async () => {

@@ -2,8 +2,8 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { describe, expect, test } from 'vitest';
-import { CONTRACT_HASH, type ConnectionState, CourierClient } from '../../client/src/index.ts';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { BackgroundPublisher, CONTRACT_HASH, type ConnectionState, CourierClient, type CourierError } from '../../client/src/index.ts';
 import { startGateway } from '../helpers/gateway.ts';
 import { progressOf } from '../helpers/samples.ts';
 import { plainWebSocket } from '../helpers/transports.ts';
@@ -122,34 +122,107 @@ describe('an address that something else answers', () => {
     ['history', (client) => client.history('backtest.b1')],
     ['subscribe', (client) => client.subscribe('backtest.b1').next()],
   ];
-  const stranger = {
+  const answered = (retryable: boolean) => ({
     code: 'NOT_FOUND',
-    retryable: false,
-    message: expect.stringMatching(/^what answers at ws:.* is no gateway of Courier \(HTTP \d+\)$/),
+    retryable,
+    message: expect.stringMatching(/^(\w+: )?what answers at ws:.* is no gateway of Courier \(HTTP \d+\)$/),
     hint: expect.stringContaining('without /trpc'),
-  };
+  });
+  /** The time from the first such answer to the last, in ms. */
+  const LONG_MS = 30_000;
+
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['performance'] }));
+  afterEach(() => void vi.useRealTimers());
 
   test.each(CALLS)('ends %s with what to do', async (_name, call) => {
     await using gateway = await startGateway();
     for (const path of ['/trpc', '/courier/']) {
-      await using client = new CourierClient({ ...options, url: `${gateway.url}${path}`, token: await gateway.token('ada', 'admin') });
-      await expect(call(client)).rejects.toMatchObject({
-        ...stranger,
+      const token = await gateway.token('ada', 'admin');
+      await using client = new CourierClient({ ...options, url: `${gateway.url}${path}`, token });
+      const called = expect(call(client)).rejects.toMatchObject({
+        ...answered(false),
         message: expect.stringContaining(`${path.replace(/\/$/, '')}/trpc`),
       });
-      expect(client.connection.get()).toMatchObject({ status: 'refused', error: stranger });
+      await firstWait(client);
+      vi.advanceTimersByTime(LONG_MS);
+      await called;
+      expect(client.connection.get()).toMatchObject({ status: 'refused', error: answered(false) });
     }
   });
 
   test.each(['200 OK', '301 Moved Permanently\r\nLocation: https://elsewhere', '400 Bad Request', '404 Not Found', '426 Upgrade Required'])(
-    'is no gateway when it answers %s',
+    'is told each time that it answers %s, and is no gateway when it has done so for long',
     async (status) => {
       await using server = await serverThat([`HTTP/1.1 ${status}`]);
-      await using client = new CourierClient({ ...options, url: server.url });
-      await expect(client.connect()).rejects.toMatchObject(stranger);
-      expect(server.attempts()).toBe(3);
+      const told: CourierError[] = [];
+      await using client = new CourierClient({ ...options, url: server.url, onRetry: (error) => told.push(error) });
+      const late = { ...answered(true), idempotencyKey: 'k', mayBeStored: false };
+      const published = client.publish('backtest.b1', 'backtest.progress', progressOf(), { timeoutMs: 500, idempotencyKey: 'k' });
+      await expect(published).rejects.toMatchObject(late);
+      await expect(client.connect({ timeoutMs: 10 })).rejects.toMatchObject(answered(true));
+      await expect.poll(() => told.length).toBeGreaterThan(4);
+      expect(told).toEqual(told.map(() => expect.objectContaining(answered(true))));
+      vi.advanceTimersByTime(LONG_MS / 2);
+      const before = told.length;
+      await expect.poll(() => told.length).toBeGreaterThan(before + 4);
+      expect(client.connection.get().status).toBe('connecting');
+      vi.advanceTimersByTime(LONG_MS);
+      await expect.poll(() => client.connection.get()).toMatchObject({ status: 'refused', error: answered(false) });
     },
   );
+
+  test('is no gateway after three answers only, however far they are apart', async () => {
+    await using server = await serverThat(['HTTP/1.1 404 Not Found']);
+    const asked: ((token: string) => void)[] = [];
+    const token = () => new Promise<string>((resolve) => asked.push(resolve));
+    await using client = new CourierClient({ ...options, url: server.url, token });
+    client.connect().catch(() => undefined);
+    for (const attempt of [0, 1, 2]) {
+      await expect.poll(() => asked.length).toBe(attempt + 1);
+      expect(client.connection.get().status).toBe('connecting');
+      vi.advanceTimersByTime(LONG_MS);
+      asked[attempt]?.('token');
+    }
+    await expect.poll(() => client.connection.get().status).toBe('refused');
+    expect(server.attempts()).toBe(3);
+  });
+
+  test.each(['an answer of 503', 'a token function that fails'])('is counted anew after %s', async (between) => {
+    const lines = ['HTTP/1.1 404 Not Found'];
+    await using server = await serverThat(lines);
+    const told: string[] = [];
+    let fails = false;
+    const token = () => (fails ? Promise.reject(new Error('away')) : 'token');
+    await using client = new CourierClient({ ...options, url: server.url, token, onRetry: ({ code }) => told.push(code) });
+    client.connect().catch(() => undefined);
+    await expect.poll(() => told.length).toBeGreaterThan(4);
+    if (between === 'an answer of 503') lines[0] = 'HTTP/1.1 503 Service Unavailable';
+    else fails = true;
+    await expect.poll(() => told.at(-1)).not.toBe('NOT_FOUND');
+    vi.advanceTimersByTime(LONG_MS);
+    fails = false;
+    lines[0] = 'HTTP/1.1 404 Not Found';
+    const before = told.length;
+    await expect.poll(() => told.slice(before).filter((code) => code === 'NOT_FOUND').length).toBeGreaterThan(4);
+    expect(client.connection.get().status).toBe('connecting');
+    vi.advanceTimersByTime(LONG_MS);
+    await expect.poll(() => client.connection.get().status).toBe('refused');
+  });
+
+  test('may be a proxy that learns of its gateway a little later, and takes no event of a background publisher with it', async () => {
+    const retry = { minDelayMs: 5, maxDelayMs: 20, busyDelayMs: 5 };
+    const first = await startGateway();
+    const token = await first.token('ada', 'admin');
+    await first[Symbol.asyncDispose]();
+    const server = await serverThat(['HTTP/1.1 404 Not Found'], first.port);
+    await using client = new CourierClient({ ...options, retry, url: server.url, token, timeoutMs: 20 });
+    await using publisher = new BackgroundPublisher(client);
+    publisher.submit({ channel: 'backtest.b1', type: 'backtest.progress', data: progressOf() });
+    await expect.poll(server.attempts).toBeGreaterThan(4);
+    await server[Symbol.asyncDispose]();
+    await using _gateway = await startGateway({ COURIER_PORT: String(first.port) });
+    await expect.poll(() => publisher.counts, { timeout: 10_000 }).toMatchObject({ published: 1, refused: 0 });
+  });
 
   test.each([
     '401 Unauthorized',

@@ -6,10 +6,21 @@ import { type EventLog, IDEMPOTENCY_WINDOW_MS } from '../../src/log/log.ts';
 import { newEvent, newEvents } from '../helpers/events.ts';
 import { channelSetOf, EVERYTHING, traveller } from '../helpers/trade.ts';
 import { describeForms } from './event-log/forms.ts';
-import { arbitraryAppends, CHANNELS, DAY_MS, type LogSuite, never, range, readAll, readBack, seqsOf } from './event-log/logs.ts';
+import {
+  arbitraryAppends,
+  CHANNELS,
+  DAY_MS,
+  type LogSuite,
+  largeEvent,
+  never,
+  range,
+  readAll,
+  readBack,
+  seqsOf,
+} from './event-log/logs.ts';
 import { describeReading } from './event-log/reading.ts';
 
-export function describeEventLog(name: string, { durable, factory, runs }: LogSuite): void {
+export function describeEventLog(name: string, { durable, factory, failing, runs }: LogSuite): void {
   describe(name, () => {
     describe('appending', () => {
       test('numbers events 1, 2, 3 in the order given and returns them as stored', async () => {
@@ -71,6 +82,40 @@ export function describeEventLog(name: string, { durable, factory, runs }: LogSu
           code: 'SERVICE_UNAVAILABLE',
         });
         await expect(log.bounds()).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
+        await expect(log.probe()).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
+      });
+    });
+
+    describe('probing', () => {
+      test('leaves a log that works as it was', async () => {
+        await using logs = await factory();
+        await using log = await logs.open();
+        const heard: unknown[] = [];
+        log.onCommit((events) => heard.push(...events));
+        await log.append([newEvent('global')]);
+        for (let probes = 0; probes < 3; probes += 1) await log.probe();
+        expect(log.problem).toBeUndefined();
+        expect(await log.append([newEvent('global')])).toMatchObject([{ event: { seq: 2 }, duplicate: false }]);
+        expect(heard).toHaveLength(2);
+        expect(seqsOf(await readAll(log, EVERYTHING))).toEqual([1, 2]);
+      });
+
+      test('is refused as an append is while the storage fails, and notices that it does no more', async () => {
+        await using failed = await failing();
+        const { log, mend } = failed;
+        const unavailable = { code: 'SERVICE_UNAVAILABLE' };
+        await expect(log.append([largeEvent()])).rejects.toMatchObject(unavailable);
+        const { head } = await log.bounds();
+        const { problem } = log;
+        expect(problem).toEqual(expect.any(String));
+        await expect(log.probe()).rejects.toMatchObject(unavailable);
+        expect(log.problem).toBe(problem);
+        await expect(log.append([largeEvent()])).rejects.toMatchObject(unavailable);
+        await mend();
+        await log.probe();
+        expect(log.problem).toBeUndefined();
+        expect((await log.bounds()).head).toBe(head);
+        expect(await log.append([largeEvent()])).toMatchObject([{ event: { seq: head + 1 }, duplicate: false }]);
       });
     });
 

@@ -160,8 +160,8 @@ test('several secrets: any of them has signed, the first signs', async () => {
 });
 
 describe('browsers', () => {
-  const attempt = async (gateway: TestGateway, origin: string | undefined, path = '/trpc') => {
-    const { hostname, port, host } = new URL(gateway.url);
+  const attempt = async (gateway: TestGateway, origin: string | undefined, path = '/trpc', host = new URL(gateway.url).host) => {
+    const { hostname, port } = new URL(gateway.url);
     const socket = connectTcp(Number(port), hostname);
     await once(socket, 'connect');
     const headers = [`GET ${path} HTTP/1.1`, `Host: ${host}`, 'Upgrade: websocket', 'Connection: Upgrade', 'Sec-WebSocket-Version: 13'];
@@ -189,6 +189,11 @@ describe('browsers', () => {
     ] as const) {
       for (const path of ['/trpc', '/ws/global']) expect([origin, await attempt(gateway, origin, path)]).toEqual([origin, status]);
     }
+  });
+
+  test('are not taken for pages of the gateway where neither they nor the request have a host', async () => {
+    await using gateway = await startGateway();
+    for (const origin of ['file://', 'data:x']) expect([origin, await attempt(gateway, origin, '/trpc', '')]).toEqual([origin, 403]);
   });
 
   test('read answers over HTTP from allowed origins only', async () => {

@@ -321,13 +321,30 @@ describe('the plain WebSocket', () => {
   test.each(BAD_LISTS)('a list with %s closes it', async (_what, list, code, reason) => {
     await using gateway = await startGateway();
     await using socket = await openSocket(webSocketUrl(gateway, `/ws/${list}?token=${await gateway.token('u1')}`));
-    expect(await socket.closed).toEqual({ code: code === 'FORBIDDEN' ? 1008 : 4400, reason: expect.stringMatching(reason) });
+    const closed = await socket.closed;
+    expect(closed.code).toBe(code === 'FORBIDDEN' ? 1008 : 4400);
+    expect(closed.reason.startsWith('forbidden: ')).toBe(code === 'FORBIDDEN');
+    expect(closed.reason.replace('forbidden: ', '')).toMatch(reason);
+  });
+
+  test('the reason says first that a right is missing, as it is cut where the name of its caller is long', async () => {
+    await using gateway = await startGateway();
+    const token = await gateway.token('u'.repeat(128));
+    await using socket = await openSocket(webSocketUrl(gateway, `/ws/${stranger.channel('s')}?token=${token}`));
+    const { code, reason } = await socket.closed;
+    expect([code, reason]).toEqual([1008, expect.stringMatching(/^forbidden: user "u{100,}…$/)]);
+    expect(Buffer.byteLength(reason)).toBe(123);
   });
 
   test.each([
     ['no token', '/ws/global', 1008, /a token is required/],
     ['a bad token', '/ws/global?token=x', 1008, /not a signed JWT/],
-    ['no right', `/ws/${stranger.channel('s')}?token=USER`, 1008, new RegExp(`may not subscribe to ${stranger.channel('s')}`)],
+    [
+      'no right',
+      `/ws/${stranger.channel('s')}?token=USER`,
+      1008,
+      new RegExp(`^forbidden: user "u1" may not subscribe to ${stranger.channel('s')}$`),
+    ],
     ['a malformed channel', '/ws/a..b?token=USER', 4400, /neither a channel nor a pattern/],
     ['a position that is garbage', '/ws/global?token=USER&last_event_id=garbage', 4400, /"garbage" is not a position/],
     ['an unknown parameter', '/ws/global?token=USER&surprise=1', 4400, /surprise/],

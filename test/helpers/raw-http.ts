@@ -1,14 +1,18 @@
 /** HTTP as bytes, for what no client of HTTP would send. */
 import { connect } from 'node:net';
-import { text } from 'node:stream/consumers';
 
-/** Sends bytes, and others once something has come. Resolves to all that comes before the gateway ends the socket. */
-export function exchange({ port }: { readonly port: number }, bytes: string, later?: string): Promise<string> {
+/** Sends bytes, and others once something has come. Resolves to all that comes before the gateway ends the socket, in whatever way. */
+export async function exchange({ port }: { readonly port: number }, bytes: string, later?: string): Promise<string> {
   const socket = connect({ port, host: '127.0.0.1' });
   socket.on('error', () => undefined);
   socket.write(bytes);
   if (later !== undefined) socket.once('data', () => socket.write(later));
-  return text(socket).catch(() => '');
+  let received = '';
+  socket.setEncoding('utf8').on('data', (text: string) => {
+    received += text;
+  });
+  await new Promise((resolve) => socket.once('close', resolve));
+  return received;
 }
 
 export interface Answer {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { openMemoryLog } from '../../src/log/memory.ts';
+import { filled } from '../contracts/event-log/logs.ts';
 import { describeEventLog } from '../contracts/event-log.ts';
 import { newEvent } from '../helpers/events.ts';
 
@@ -7,6 +8,7 @@ describeEventLog('memory log', {
   durable: false,
   runs: 200,
   factory: () => ({ open: async (options) => openMemoryLog(options), [Symbol.asyncDispose]: async () => undefined }),
+  failing: () => filled(openMemoryLog({ maxBytes: 1024 * 1024 })),
 });
 
 test('takes so much memory, refuses what is more, and goes on once something was removed', async () => {

@@ -4,6 +4,7 @@ import { describe } from 'vitest';
 import { openMemoryLog } from '../../src/log/memory.ts';
 import { openPostgresLog } from '../../src/log/postgres.ts';
 import { openSqliteLog } from '../../src/log/sqlite.ts';
+import { filled } from '../contracts/event-log/logs.ts';
 import { describeReading } from '../contracts/event-log/reading.ts';
 import { describeEventLog } from '../contracts/event-log.ts';
 import { newDatabase } from '../helpers/databases.ts';
@@ -15,6 +16,7 @@ describeEventLog('memory log', {
   durable: false,
   runs: 200,
   factory: () => ({ open: async (options) => openMemoryLog(options), [Symbol.asyncDispose]: nothing }),
+  failing: () => filled(openMemoryLog({ maxBytes: 1024 * 1024 })),
 });
 
 describe('SQLite log', () => {

@@ -5,12 +5,30 @@ import { type Position, parsePosition } from '../../src/contract/position.ts';
 import type { LogStart, StoredEvent } from '../../src/log/log.ts';
 import { readsFrom } from '../../src/log/postgres/statements.ts';
 import { openPostgresLog } from '../../src/log/postgres.ts';
+import type { FailingLog } from '../contracts/event-log/logs.ts';
 import { describeEventLog } from '../contracts/event-log.ts';
 import { connected, execute, newDatabase } from '../helpers/databases.ts';
 import { newEvent, newEvents } from '../helpers/events.ts';
 import { EVERYTHING } from '../helpers/lumiere.ts';
 
 const never = new AbortController().signal;
+
+/** Its disk is full for events, though not for the counter. */
+async function failing(url: string): Promise<FailingLog> {
+  const log = await openPostgresLog({ url });
+  await execute(
+    url,
+    `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'full' USING ERRCODE = '53100'; END $$`,
+    'CREATE TRIGGER full_disk BEFORE INSERT ON courier_event FOR EACH ROW EXECUTE FUNCTION refuse()',
+  );
+  return {
+    log,
+    mend: async () => {
+      await execute(url, 'DROP TRIGGER full_disk ON courier_event');
+    },
+    [Symbol.asyncDispose]: () => log[Symbol.asyncDispose](),
+  };
+}
 
 describeEventLog('PostgreSQL log', {
   durable: true,
@@ -19,6 +37,7 @@ describeEventLog('PostgreSQL log', {
     const url = await newDatabase();
     return { open: (options) => openPostgresLog({ url, ...options }), [Symbol.asyncDispose]: async () => undefined };
   },
+  failing: async () => failing(await newDatabase()),
 });
 
 // A pooler that gives each connection a session of its own changes nothing.
@@ -32,6 +51,11 @@ describe('behind PgBouncer in session mode', () => {
       const url = new URL(await newDatabase());
       url.port = String((await bouncer).port);
       return { open: (options) => openPostgresLog({ url: url.href, ...options }), [Symbol.asyncDispose]: async () => undefined };
+    },
+    failing: async () => {
+      const url = new URL(await newDatabase());
+      url.port = String((await bouncer).port);
+      return failing(url.href);
     },
   });
 });

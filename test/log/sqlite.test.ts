@@ -20,6 +20,7 @@ import type { ChannelSet } from '../../src/contract/channels.ts';
 import type { LogStart } from '../../src/log/log.ts';
 import { readStatement } from '../../src/log/sqlite/store.ts';
 import { openSqliteLog } from '../../src/log/sqlite.ts';
+import { filled } from '../contracts/event-log/logs.ts';
 import { describeEventLog } from '../contracts/event-log.ts';
 import { newEvent, newEvents } from '../helpers/events.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
@@ -34,6 +35,17 @@ describeEventLog('SQLite log', {
     return {
       open: (options) => openSqliteLog({ path: folder.file('log.db'), ...options }),
       [Symbol.asyncDispose]: async () => folder[Symbol.dispose](),
+    };
+  },
+  failing: async () => {
+    const folder = temporaryFolder();
+    const failing = await filled(await openSqliteLog({ path: folder.file('log.db'), maxBytes: 1024 * 1024 }));
+    return {
+      ...failing,
+      [Symbol.asyncDispose]: async () => {
+        await failing[Symbol.asyncDispose]();
+        folder[Symbol.dispose]();
+      },
     };
   },
 });

@@ -156,7 +156,35 @@ test('degraded while publishes cannot be stored, until one could again', async (
   expect(await check()).toMatchObject({ status: 'degraded', action: expect.stringContaining('the disk is full') });
   expect(reported).toEqual(['append: the event log cannot serve this now: the disk is full']);
   await log.trim(Number.NEGATIVE_INFINITY, 50);
+  await log.probe();
   expect(await check()).toMatchObject({ status: 'healthy' });
+});
+
+test('a log that fails is not asked more because somebody asks for the health', async () => {
+  const asked = { bounds: 0, probe: 0 };
+  let isAway = false;
+  const log = {
+    problem: 'the disk is full',
+    concerns: [],
+    bounds: async () => {
+      asked.bounds += 1;
+      if (isAway) throw new Error('away');
+      return { first: 1, head: 0 };
+    },
+    probe: async () => {
+      asked.probe += 1;
+    },
+  } as unknown as EventLog;
+  const check = healthOfLog(log);
+  for (let n = 0; n < 5; n += 1)
+    expect((await check()).components['event_log']).toMatchObject({ status: 'degraded', action: expect.stringContaining('is full') });
+  expect(asked).toEqual({ bounds: 5, probe: 0 });
+  isAway = true;
+  for (let n = 0; n < 5; n += 1)
+    expect((await check()).components['event_log']).toMatchObject({ status: 'unhealthy', action: expect.stringContaining('(away)') });
+  expect(asked).toEqual({ bounds: 6, probe: 0 });
+  isAway = false;
+  await expect.poll(async () => (await check()).components['event_log']?.status, { timeout: 10_000 }).toBe('degraded');
 });
 
 test('degraded while there is something to see to, though the log works', async () => {

@@ -2,8 +2,11 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { generateKeyPair, SignJWT } from 'jose';
 import { expect, test } from 'vitest';
+import type { Health } from '../../src/contract/admin.ts';
+import { createMetrics } from '../../src/observe/metrics.ts';
 import { collect } from '../helpers/collect.ts';
 import { startGateway, type TestGateway, UNLIMITED } from '../helpers/gateway.ts';
+import { contract as lumiere } from '../helpers/lumiere.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
 import { jobStarted } from '../helpers/samples.ts';
 
@@ -213,4 +216,30 @@ test('every metric has its name of the design, a help text and a type', async ()
   const typed = [...text.matchAll(/# TYPE (\S+)/g)].map(([, name]) => name);
   const helped = [...text.matchAll(/# HELP (\S+) (.{10,})/g)].map(([, name]) => name);
   expect(helped).toEqual(typed);
+});
+
+test('callers who come at once share what is made, as it asks the log and they need no token', async () => {
+  let asked = 0;
+  const zero = () => 0;
+  const metrics = createMetrics({
+    contract: lumiere,
+    connections: () => ({ trpc: 0, plain: 0, sse: 0 }),
+    clients: () => [],
+    channels: zero,
+    subscriptions: zero,
+    bounds: async () => {
+      asked += 1;
+      return { first: 1, head: asked };
+    },
+    bytes: async () => 0,
+    freeBytes: () => undefined,
+    health: async () => ({ components: {} }) as Health,
+    logReads: zero,
+    tailRepairs: zero,
+    brokerIsUp: () => true,
+    instances: zero,
+  });
+  const [one, other] = await Promise.all([metrics.text(), metrics.text()]);
+  expect([one === other, asked]).toEqual([true, 1]);
+  expect(await metrics.text()).toContain('courier_log_position{which="head"} 2');
 });

@@ -10,6 +10,7 @@ import { Failures } from '../../src/observe/failures.ts';
 import { LogOutage } from '../../src/observe/log-outage.ts';
 import { createLogger } from '../../src/observe/logger.ts';
 import { noMeter } from '../../src/observe/meter.ts';
+import { Outage } from '../../src/observe/outage.ts';
 import { startProxy } from '../faults/proxy.ts';
 import { newEvent } from '../helpers/events.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
@@ -124,11 +125,62 @@ test('an outage that goes on is told again and again, with how often it was met'
   await expect.poll(() => log.lines().at(-1)?.message, { timeout: 5000 }).toBe('the event log can be used again');
   // What fails of a log that works is told one by one.
   for (let n = 0; n < 2; n += 1) outage.onError(new Error(`failed ${n}`), 'read');
-  await expect.poll(() => log.lines('ERROR').length).toBe(3);
+  await expect.poll(() => log.lines('ERROR').length, { timeout: 5000 }).toBe(3);
   expect(log.lines('ERROR').slice(1)).toMatchObject([
     { message: 'the event log failed', context: { operation: 'read', error: { message: 'failed 0' } } },
     { message: 'the event log failed', context: { operation: 'read', error: { message: 'failed 1' } } },
   ]);
+});
+
+test('what fails of a log that works is told one by one and then counted, and the log is tried once a second', async () => {
+  const log = capture();
+  const failures = new Failures({ meter: noMeter, logger: log.logger });
+  const triedAt: number[] = [];
+  const probe = async () => {
+    triedAt.push(performance.now());
+  };
+  using outage = new LogOutage({ failures, logger: log.logger, probe, action: 'look' });
+  for (let n = 0; n < 25; n += 1) outage.onError(new Error(`failed ${n}`), 'read');
+  await expect.poll(() => log.lines('ERROR').length).toBe(21);
+  expect(log.lines('ERROR').at(-1)).toMatchObject({ message: 'the event log failed more often', context: { failed: 5 } });
+  for (let round = 0; round < 2; round += 1) {
+    const tried = triedAt.length;
+    while (triedAt.length === tried) {
+      outage.onError(new Error('again'), 'read');
+      await wait(10);
+    }
+  }
+  expect(triedAt).toHaveLength(3);
+  // A timer may be a millisecond early.
+  for (const [index, at] of triedAt.slice(1).entries()) expect(at - (triedAt[index] as number)).toBeGreaterThan(990);
+});
+
+test('what fails before and after the end is told, though nobody knows any more what it was', () => {
+  const log = capture();
+  const failures = new Failures({ meter: noMeter, logger: log.logger });
+  const outage = new LogOutage({ failures, logger: log.logger, probe: () => new Promise(() => undefined), action: 'look' });
+  for (let n = 0; n < 22; n += 1) outage.onError(new Error(`failed ${n}`), 'append');
+  outage[Symbol.dispose]();
+  outage.onError(new Error('at the end'), 'append');
+  log.logger.flush();
+  expect(log.lines('ERROR').map(({ message, context }) => [message, context['failed']])).toEqual([
+    ...Array(20).fill(['the event log failed', undefined]),
+    ['the event log failed more often', 2],
+    ['the event log failed', undefined],
+  ]);
+});
+
+test('an outage that is not over at the end is told with all that it met, and does not begin again', async () => {
+  const log = capture();
+  const outage = new Outage({ logger: log.logger, goesOn: 'goes on', over: 'over', remindMs: 1 });
+  expect([outage.meet(), outage.meet(2)]).toEqual([true, false]);
+  outage[Symbol.dispose]();
+  const told = log.lines();
+  expect(told.at(-1)).toMatchObject({ level: 'WARN', message: 'goes on', context: { failed: 3 } });
+  expect([outage.meet(), outage.meet(), outage.isOn]).toEqual([true, true, false]);
+  outage.end();
+  await wait(20);
+  expect(log.lines()).toEqual(told);
 });
 
 test('a full file is no problem any more once there is room, though nobody has published', async () => {

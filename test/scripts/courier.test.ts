@@ -53,6 +53,27 @@ test('without an address commands reach the gateway that is configured by the sa
   expect([await wrong.exit, wrong.stderr]).toEqual([2, ['courier: COURIER_PORT must be a whole number from 0 to 65535']]);
 });
 
+test.each(['user:p4ssw0rd@host', 'http://user:p4ssw0rd/x@host/y', 'http://host/?token=p4ssw0rd'])(
+  'nothing of %s is repeated where it is no address',
+  async (address) => {
+    for (const [args, env] of [
+      [['--url', address], {}],
+      [[], { COURIER_URL: address }],
+    ] as const) {
+      await using stats = runCli(['stats', ...args], env);
+      expect([await stats.exit, stats.stderr]).toEqual([
+        2,
+        ["error: option '--url <address>' is invalid. give an address such as http://127.0.0.1:8766 or https://host/courier."],
+      ]);
+    }
+  },
+);
+
+test('a contract that is named by an address with a password is refused without that', async () => {
+  await using check = runCli(['serve', '--check'], { COURIER_CONTRACT: 'http://user:p4ssw0rd@host/contract.ts' });
+  expect([await check.exit, check.stderr]).toEqual([2, ['courier: COURIER_CONTRACT http://host/contract.ts: there is no such file']]);
+});
+
 test.each(['localhost:8766', 'ftp://host', 'http://me:secret@host', 'http://host/?x=1', 'http://host/#x'])(
   '%s is no address of a gateway',
   async (address) => {
@@ -169,6 +190,16 @@ describe('publish and tail', () => {
     expect([await run.exit, run.stderr.length]).toEqual([code, 1]);
     if (hint === '') expect(run.stderr[0]).not.toContain('meant');
     else expect(run.stderr[0]?.endsWith(`; ${hint}`)).toBe(true);
+  });
+
+  test('names of another contract than the gateway serves are refused with the names of both', async () => {
+    await using gateway = await startGateway();
+    const env = { ...forGateway(gateway), COURIER_CONTRACT: 'scripts/demo/contract.ts' };
+    await using run = runCli(['history', 'station.*'], env);
+    expect([await run.exit, run.stderr]).toEqual([
+      1,
+      [expect.stringMatching(/no channel; .*; the gateway serves the contract "lumiere", and that of COURIER_CONTRACT is "weather"$/)],
+    ]);
   });
 
   test('a file that cannot be read', async () => {

@@ -74,11 +74,14 @@ test.each([
   ]);
 });
 
-test('a request that names no host is told so', async () => {
+test.each([
+  ['no host', '', 'the header Host is missing'],
+  ['two hosts', 'Host: one.example\r\nhost: other.example\r\n', 'the header Host is there twice'],
+])('a request that names %s is told so', async (_name, hosts, detail) => {
   await using gateway = await startGateway();
-  const { head, body } = await exchange(gateway, 'GET /health HTTP/1.1\r\nConnection: close\r\n\r\n');
+  const { head, body } = await exchange(gateway, `GET /health HTTP/1.1\r\n${hosts}Connection: close\r\n\r\n`);
   expect(head).toMatch(/^HTTP\/1\.1 400 /);
-  expect(JSON.parse(/\{.*\}/.exec(body)?.[0] ?? '')).toMatchObject({ code: 'BAD_REQUEST', detail: 'the header Host is missing' });
+  expect(JSON.parse(/\{.*\}/.exec(body)?.[0] ?? '')).toMatchObject({ code: 'BAD_REQUEST', detail });
 });
 
 test('an expectation that nobody knows is passed over', async () => {

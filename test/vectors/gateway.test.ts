@@ -142,7 +142,7 @@ describe('says what the gateway says', () => {
     const user = await gateway.token('ada');
     const plain = (url: string, token: string) => overPlainWebSocket(url, token, `/ws/${CHANNEL}`, 0);
     const real = await plain(gateway.url, user);
-    const error = { code: 'FORBIDDEN', message: real.closed?.reason as string };
+    const error = { code: 'FORBIDDEN', message: real.closed?.reason.replace(/^forbidden: /, '') as string };
     const play = () => server.play(subscribing({ end: { error } })).url;
     expect(await plain(play(), 't1')).toEqual(real);
     const trpc = (url: string, token: string) =>

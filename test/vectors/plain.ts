@@ -63,7 +63,7 @@ class PlainLine implements Line {
   }
 
   fail({ code, message = code }: ScriptedError): void {
-    this.socket.close(meaningOf(code).close, message);
+    this.socket.close(meaningOf(code).close, code === 'FORBIDDEN' ? `forbidden: ${message}` : message);
   }
 
   drain(): void {

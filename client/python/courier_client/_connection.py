@@ -28,13 +28,11 @@ from . import _incoming as incoming
 from ._fork import leave_to_parent
 from .codes import CLOSE_CODES, Reconnect
 from .errors import CourierError, UnauthorizedError, UnavailableError, UnexpectedAnswerError
-from .retry import asked_delay
+from .retry import asked_delay, log_repetition
 
 if TYPE_CHECKING:
     from ._gateway import Gateway
     from ._tokens import Tokens
-
-logger = logging.getLogger("courier_client")
 
 
 def _without_token(record: logging.LogRecord) -> bool:
@@ -203,9 +201,12 @@ class Connection:
         except InvalidStatus as error:
             response = error.response
             body = bytes(response.body or b"")
-            raise incoming.answer_error(response.status_code, response.headers, body, gateway.contract_hash) from error
+            status = response.status_code
+            refusal = incoming.answer_error(status, response.headers, body, gateway.contract_hash)
+            gateway.strangers.refused(refusal, status, opens=True)
+            raise refusal from error
         except (OSError, InvalidMessage, ProxyError) as error:
-            raise incoming.unreachable(gateway.address.base_url, error) from error
+            raise gateway.unreachable(error) from error
         except InvalidHandshake as error:
             message = f"{gateway.address.base_url} does not speak WebSocket: {error}"
             raise UnexpectedAnswerError("UNEXPECTED_ANSWER", message) from error
@@ -221,6 +222,7 @@ class Connection:
             return
         self._accepted_at = time.monotonic()
         self._was_accepted = True
+        self._gateway.strangers.accept()
         self._away_since = None
         self._refusal = None
         self._on_state(SubscriptionState.CATCHING_UP)
@@ -233,6 +235,7 @@ class Connection:
             self._failures = 0
         self._socket = None
         self._accepted_at = None
+        self._gateway.strangers.begin_anew()
         frame = closed.rcvd
         code, reason = (1006, "") if frame is None else (frame.code, frame.reason)
         headers = {} if socket.response is None else socket.response.headers
@@ -261,7 +264,7 @@ class Connection:
             raise error
         # The last attempt is made when the time is over.
         self._next_attempt_at = min(now + delay, give_up_at)
-        logger.info("%s; connecting again in %.2f s", error, self._next_attempt_at - now)
+        log_repetition(self._failures, "%s; connecting again in %.2f s", error, self._next_attempt_at - now)
 
 
 def _reconnect_after(error: CourierError) -> Reconnect:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
 
@@ -19,12 +20,13 @@ from ._arguments import of_type, seconds, shown
 from ._filter import Channels
 from ._outgoing import Outgoing
 from ._proxy import proxy_for
+from ._strangers import Strangers
 from ._tls import trust
 from .contract import Contract, ContractModule, EventT_co
 from .envelope import EventDraft, HistoryPage, Receipt
 from .errors import CourierError, invalid_argument
 from .options import HistoryOptions
-from .retry import Attempts, Backoff
+from .retry import Attempts, Backoff, OneAttempt
 
 if TYPE_CHECKING:
     import ssl
@@ -91,7 +93,8 @@ class Gateway(Generic[EventT_co]):
             message = "contract must be a module that `courier contract export --format python` writes"
             raise invalid_argument(f"{message}, not {shown(contract)}", path="contract")
         self.contract: Contract[EventT_co, Any, Any, Any, Any] = module.CONTRACT
-        self.headers = outgoing.identity_headers(service_name, self.contract.hash)
+        # Packed, an answer of a few bytes could have any length.
+        self.headers = {**outgoing.identity_headers(service_name, self.contract.hash), "Accept-Encoding": "identity"}
         self.timeout = seconds("timeout", timeout)
         self.attempt_timeout = seconds("attempt_timeout", attempt_timeout)
         self.connect_timeout = seconds("connect_timeout", connect_timeout)
@@ -100,6 +103,7 @@ class Gateway(Generic[EventT_co]):
         self.proxy = proxy_for(self.address.base_url, proxy)
         needed = any(address.startswith("https:") for address in (self.address.base_url, self.proxy or ""))
         self.ssl_context = trust(ssl_context, ca_file, needed=needed)
+        self.strangers = Strangers()
 
     @property
     def contract_hash(self) -> str:
@@ -116,6 +120,23 @@ class Gateway(Generic[EventT_co]):
     def token_timeout(self) -> float:
         """Seconds that a function may take to return a token."""
         return min(self.timeout, self.attempt_timeout)
+
+    def read_answer(self, response: httpx.Response, body: bytes) -> Any:
+        """The JSON object of the answer to a call. Raises the CourierError that the answer stands for."""
+        status = response.status_code
+        try:
+            document = incoming.read_answer(status, response.headers, body, self.contract_hash)
+        except CourierError as error:
+            if status >= HTTPStatus.MULTIPLE_CHOICES:
+                self.strangers.refused(error, status, opens=False)
+            raise
+        self.strangers.accept()
+        return document
+
+    def unreachable(self, error: Exception) -> CourierError:
+        """The error of an attempt without an answer."""
+        self.strangers.begin_anew()
+        return incoming.unreachable(self.address.base_url, error)
 
     def outgoing(self, event: EventDraft[Any]) -> Outgoing:
         """Raises InvalidInputError or TooLargeError."""
@@ -158,22 +179,12 @@ class Gateway(Generic[EventT_co]):
         url = self.address.history(channels, **options)
         return Call("history", "GET", url, lambda document: incoming.page_of(document, self.contract))
 
-    def attempts(
-        self,
-        call: Call[Any],
-        timeout: float | None = CLIENT_TIMEOUT,
-        *,
-        may_be_stored: bool = False,
-        waits_for_channels: bool = True,
-    ) -> Attempts:
+    def attempts(self, call: Call[Any], timeout: float | None = CLIENT_TIMEOUT) -> Attempts:
         """The attempts at one call. Raises InvalidInputError, naming `timeout`."""
         limit = self.timeout if timeout is CLIENT_TIMEOUT else seconds("timeout", timeout)
-        return Attempts(
-            call.name,
-            self.address.base_url,
-            limit,
-            self.retry,
-            publishes=call.body is not None,
-            may_be_stored=may_be_stored,
-            waits_for_channels=waits_for_channels,
-        )
+        return Attempts(call.name, self.address.base_url, limit, self.retry, publishes=call.body is not None)
+
+    def one_attempt(self, call: Call[Any], *, may_be_stored: bool, mark: Callable[[bool], None]) -> OneAttempt:
+        """One attempt at a publish, of a caller that decides itself what follows."""
+        limits = (self.timeout, self.retry)
+        return OneAttempt(call.name, self.address.base_url, *limits, may_be_stored=may_be_stored, mark=mark)

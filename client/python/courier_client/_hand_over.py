@@ -1,26 +1,40 @@
-"""Hands things over from any thread to one event loop, which may end at any moment."""
+"""Hands things over from any thread to one event loop, which may be busy, and may end at any moment."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from ._queue import each
+from ._buffer import Bounds, Buffer, each
+from ._outcomes import never_stored
+from .errors import CourierError
 
 T = TypeVar("T")
 
 
 class HandOver(Generic[T]):
-    """Takes each thing in the event loop or, when that has ended, loses it in the thread that gives it: one of both."""
+    """Takes each thing in the event loop, in the order in which they were given.
 
-    def __init__(self, take: Callable[[T], None], lose: Callable[[T], None]) -> None:
+    It loses a thing, in the thread that gives, when the loop has ended, and when the loop is busy and more than the
+    bounds allow would wait for it: taken or lost, one of both.
+    """
+
+    def __init__(
+        self,
+        bounds: Bounds,
+        size_of: Callable[[T], int],
+        take: Callable[[T], None],
+        lose: Callable[[T, CourierError], None],
+    ) -> None:
+        self._bounds = bounds
         self._take = take
         self._lose = lose
-        self._given: deque[T] = deque()
-        # Between `ended` and what was given until then. A signal handler may give while its thread holds it.
+        self._given: Buffer[T] = Buffer(bounds, size_of)
+        self._is_woken = False
+        """Whether the loop was asked to take what was given, and has not begun."""
+        # For all of this. A signal handler may give while its thread holds it.
         self._lock = threading.RLock()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.ended = True
@@ -38,30 +52,46 @@ class HandOver(Generic[T]):
         """Loses what was given and not yet taken, and what will be given. Any thread may call it, also again."""
         with self._lock:
             self.ended = True
+        # Nothing is added any more.
         for thing in each(self._given):
-            self._lose(thing)
+            self._lose(thing, never_stored())
 
     def give(self, thing: T) -> bool:
         """Returns False when the loop was closed without ending its tasks, so that `end` is to be called."""
         with self._lock:
-            lost = self.ended
-            here = not lost and running_loop() is self.loop
-            if not lost and not here:
-                self._given.append(thing)
-        if lost:
-            self._lose(thing)
-        elif here:
+            loop = None if self.ended else self.loop
+            here = loop is not None and running_loop() is loop
+            elsewhere = loop is not None and not here
+            dropped = self._given.add(thing) if elsewhere else []
+            wakes = elsewhere and not self._is_woken
+            self._is_woken = self._is_woken or elsewhere
+        if loop is None:
+            self._lose(thing, never_stored())
+            return True
+        if here:
+            self.take_all()
             self._take(thing)
-        elif self.loop is not None:
-            try:
-                self.loop.call_soon_threadsafe(self.take_all)
-            except RuntimeError:
-                return False
-        return True
+            return True
+        for other in dropped:
+            self._lose(other, self._bounds.full())
+        try:
+            if wakes:
+                loop.call_soon_threadsafe(self.take_all)
+        except RuntimeError:
+            return False
+        return not loop.is_closed()
 
     def take_all(self) -> None:
         """Takes, in the event loop, what was given before."""
-        for thing in each(self._given):
+        with self._lock:
+            self._is_woken = False
+            given = len(self._given)
+        # One by one: what takes a thing may itself give one, which comes behind them.
+        for _ in range(given):
+            with self._lock:
+                if not self._given:
+                    return
+                thing = self._given.popleft()
             self._take(thing)
 
 

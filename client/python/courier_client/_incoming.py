@@ -117,6 +117,7 @@ _CODE_OF_STATUS: dict[int, str] = {
     HTTPStatus.REQUEST_TIMEOUT: "SERVICE_UNAVAILABLE",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "PAYLOAD_TOO_LARGE",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "UNSUPPORTED_MEDIA_TYPE",
+    HTTPStatus.TOO_EARLY: "SERVICE_UNAVAILABLE",
     HTTPStatus.TOO_MANY_REQUESTS: "TOO_MANY_REQUESTS",
 }
 
@@ -127,13 +128,12 @@ def _proxy_error(status: int, headers: Mapping[str, str], details: dict[str, Any
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         # A proxy may have passed the request on.
         return error_of("SERVICE_UNAVAILABLE", message, may_be_stored=True, **details)
-    code = _CODE_OF_STATUS.get(status)
-    if code is not None:
-        return error_of(code, message, **details)
     location = headers.get("location")
     if location is not None:
         message += f", to go to {location}"
-    return UnexpectedAnswerError("UNEXPECTED_ANSWER", message, **details)
+    error = error_of(_CODE_OF_STATUS.get(status, "UNEXPECTED_ANSWER"), message, **details)
+    error.may_pass = True
+    return error
 
 
 def _contract_hint(headers: Mapping[str, str], ours: str) -> str | None:
@@ -158,7 +158,7 @@ def _retry_after(milliseconds: object, header: str | None) -> float | None:
         return max(0.0, float(header))
     try:
         when = parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     # A date without a zone is in UTC.
     return max(0.0, (when.replace(tzinfo=when.tzinfo or timezone.utc) - datetime.now(timezone.utc)).total_seconds())
@@ -244,15 +244,15 @@ def close_error(code: int, reason: str, headers: Mapping[str, str], contract_has
     if meaning is None:
         told = "" if code in {1005, 1006} else f" (closed with {code})"
         return error_of("UNREACHABLE", f"the connection was lost{told}", close_code=code)
-    if code == _NOT_ALLOWED and any(words in reason for words in _NOT_GRANTED):
-        return error_of("FORBIDDEN", reason, close_code=code)
+    if code == _NOT_ALLOWED and reason.startswith(_FORBIDDEN):
+        return error_of("FORBIDDEN", reason.removeprefix(_FORBIDDEN), close_code=code)
     hint = _contract_hint(headers, contract_hash) if meaning.code == "BAD_REQUEST" else None
     return error_of(meaning.code, reason or meaning.hint, hint=hint or meaning.hint, close_code=code)
 
 
 _NOT_ALLOWED = 1008
-_NOT_GRANTED = ("may not subscribe to", "does not grant this")
-"""What a reason of that close code has where the token is valid: PROTOCOL.md."""
+_FORBIDDEN = "forbidden: "
+"""How a reason of that close code begins where the token is valid: PROTOCOL.md. Its end may be cut off."""
 
 
 def unreachable(base_url: str, error: Exception) -> CourierError:

@@ -7,7 +7,7 @@ submitted event for the publishes on its channel. So no two wait for each other.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 Place = asyncio.Future[None]
@@ -21,10 +21,14 @@ class ChannelOrder:
         self._publishing: dict[str, set[Place]] = {}
         # All of a channel, not its last one only: several publishers may have one, and the last may be settled first.
         self._submitted: dict[str, set[Place]] = {}
+        self.sources: set[Callable[[], None]] = set()
+        """Functions that submit what other threads have given to background publishers, and nobody has taken yet."""
 
     @contextmanager
     def publishing(self, channels: Iterable[str]) -> Iterator[set[Place]]:
         """Surrounds a publish. Gives the places that it must wait for."""
+        for submit_given in [*self.sources]:
+            submit_given()
         place: Place = asyncio.get_running_loop().create_future()
         earlier = {other for channel in channels for other in self._submitted.get(channel, ())}
         for channel in channels:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ._outgoing import Outgoing
 from .envelope import EventDraft
+from .errors import ClosedError
 
 logger = logging.getLogger("courier_client")
 
@@ -55,3 +56,8 @@ class Outcomes:
             self._on_error(error, event)
         except Exception:
             logger.exception("on_error failed")
+
+
+def never_stored(*, may_be_stored: bool = False) -> ClosedError:
+    message = "the publisher was closed, or its event loop has ended"
+    return ClosedError("CLOSED", message, may_be_stored=may_be_stored)

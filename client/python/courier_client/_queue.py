@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
+from ._buffer import Bounds, Buffer, each
 from ._order import ChannelOrder, Place
-from ._outgoing import MAX_BATCH_BYTES, Outgoing
+from ._outgoing import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Outgoing
 
 BATCH_FRAME_BYTES = len(b'{"json":[]}')
-
-T = TypeVar("T")
 
 
 @dataclass(eq=False)
@@ -50,15 +47,13 @@ class Waiting:
 class Queue:
     """The events in the order in which they were submitted. For one event loop."""
 
-    def __init__(self, order: ChannelOrder, max_events: int, max_bytes: int) -> None:
+    def __init__(self, order: ChannelOrder, bounds: Bounds) -> None:
         self._order = order
-        self._max_events = max_events
-        self._max_bytes = max_bytes
-        self._bytes = 0
-        """The events that wait, as JSON."""
-        self._waiting: deque[Waiting] = deque()
+        self._waiting: Buffer[Waiting] = Buffer(bounds, lambda waiting: len(waiting.event.body))
         self._resting: dict[str, float] = {}
         """Channels whose limit is reached, and when each may be tried again."""
+        self._together: dict[str, int] = {}
+        """How many events of a channel go together, at most, where its limit was reached."""
         self._arrival: asyncio.Future[None] | None = None
         """Done once another event has come."""
 
@@ -68,36 +63,13 @@ class Queue:
     def __iter__(self) -> Iterator[Waiting]:
         return iter(self._waiting)
 
-    def overflow(self, event: Outgoing) -> str | None:
-        """What is full, so that the event does not fit; None where it does."""
-        if len(self._waiting) >= self._max_events:
-            return f"{self._max_events} events wait"
-        if self._bytes + len(event.body) > self._max_bytes:
-            return f"{self._bytes} of {self._max_bytes} bytes wait, and an event of {len(event.body)} bytes came"
-        return None
-
-    def is_too_large(self, event: Outgoing) -> bool:
-        """Whether the event fits not even where no other waits."""
-        return len(event.body) > self._max_bytes
-
-    def append(self, event: Outgoing) -> None:
-        self._bytes += len(event.body)
+    def add(self, event: Outgoing) -> list[Waiting]:
+        """Returns the events that are dropped for it, or itself. They are to be settled."""
         place: Place = asyncio.get_running_loop().create_future()
-        self._waiting.append(Waiting(event, place, self._order.submit(event.draft.channel, place)))
+        waiting = Waiting(event, place, self._order.submit(event.draft.channel, place))
         if self._arrival is not None and not self._arrival.done():
             self._arrival.set_result(None)
-
-    def make_room_for(self, event: Outgoing) -> list[Waiting]:
-        """Removes the oldest events, until the event fits. Returns them."""
-        oldest = []
-        while self.overflow(event) is not None:
-            oldest.append(self._pop())
-        return oldest
-
-    def _pop(self) -> Waiting:
-        waiting = self._waiting.popleft()
-        self._bytes -= len(waiting.event.body)
-        return waiting
+        return self._waiting.add(waiting)
 
     def settle(self, waiting: Waiting) -> None:
         """Tells that an event that was removed is stored, or never will be."""
@@ -107,12 +79,15 @@ class Queue:
         """Removes the next events that wait for nothing, and that fit into one call. Returns them."""
         now = time.monotonic()
         self._resting = {channel: until for channel, until in self._resting.items() if until > now}
+        if not self._waiting:
+            self._together.clear()
         held_back = {*self._resting}
+        room = dict(self._together)
         taken: list[Waiting] = []
         passed_over: list[Waiting] = []
         size = BATCH_FRAME_BYTES
         while self._waiting and len(taken) < most:
-            waiting = self._waiting[0]
+            waiting = next(iter(self._waiting))
             if waiting.channel in held_back or not waiting.is_next:
                 held_back.add(waiting.channel)
                 passed_over.append(self._waiting.popleft())
@@ -120,15 +95,29 @@ class Queue:
             size += waiting.size
             if taken and size > MAX_BATCH_BYTES:
                 break
-            taken.append(self._pop())
-        self._waiting.extendleft(reversed(passed_over))
+            taken.append(self._waiting.popleft())
+            if waiting.channel in room:
+                room[waiting.channel] -= 1
+                if room[waiting.channel] == 0:
+                    held_back.add(waiting.channel)
+        self._waiting.put_back(passed_over)
         return taken
 
-    def put_aside(self, events: Collection[Waiting], channel: str, seconds: float) -> None:
-        """Puts events of a channel back, before those that wait. The channel rests for so long."""
-        self._waiting.extendleft(reversed([*events]))
-        self._bytes += sum(len(waiting.event.body) for waiting in events)
+    def put_aside(self, events: Collection[Waiting], channel: str, refused: int, seconds: float) -> None:
+        """Puts events of a channel back, before those that wait, as a batch with so many of them was refused.
+
+        The channel rests for so long. Then half as many go together.
+        """
+        self._together[channel] = max(1, refused // 2)
+        self._waiting.put_back(events)
         self._resting[channel] = time.monotonic() + seconds
+
+    def let_grow(self, channels: Iterable[str]) -> None:
+        """Lets twice as many events of channels go together, after some were stored."""
+        for channel in self._together.keys() & {*channels}:
+            self._together[channel] *= 2
+            if self._together[channel] >= MAX_BATCH_EVENTS:
+                del self._together[channel]
 
     async def changed(self) -> None:
         """Waits until another event comes, or one that waits may be taken."""
@@ -141,13 +130,3 @@ class Queue:
     def empty(self) -> Iterator[Waiting]:
         """Removes all."""
         return each(self._waiting)
-
-
-def each(things: deque[T]) -> Iterator[T]:
-    """Takes all. When several threads do so at the same time, each thing is for one of them."""
-    while True:
-        try:
-            thing = things.popleft()
-        except IndexError:
-            return
-        yield thing

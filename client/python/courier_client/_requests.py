@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import httpx
 
-from . import _incoming as incoming
+from ._answers import body_of
 from .errors import CourierError, UnauthorizedError
 
 if TYPE_CHECKING:
@@ -73,10 +73,11 @@ async def _attempt(gateway: Gateway[Any], here: LoopConnections, request: httpx.
     request.headers["Authorization"] = f"Bearer {token}"
     try:
         async with here.slots:
-            response = await here.http.send(request)
+            response = await here.http.send(request, stream=True)
+            body = await body_of(response)
     except httpx.RequestError as error:
-        raise incoming.unreachable(gateway.address.base_url, error) from error
-    return incoming.read_answer(response.status_code, response.headers, response.content, gateway.contract_hash)
+        raise gateway.unreachable(error) from error
+    return gateway.read_answer(response, body)
 
 
 class _Body(httpx.AsyncByteStream):

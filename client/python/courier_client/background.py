@@ -13,15 +13,15 @@ import anyio
 from typing_extensions import TypeVar, Unpack
 
 from ._arguments import check_keywords, count, function, of_type, public, seconds
+from ._buffer import Bounds
 from ._fork import leave_to_parent, watch_forks
 from ._hand_over import HandOver, running_loop
-from ._outcomes import OnError, Outcomes
+from ._outcomes import OnError, Outcomes, never_stored
 from ._outgoing import Outgoing
-from ._queue import Queue
-from ._sender import Sender, never_stored
+from ._sender import Sender
 from .contract import Channel
 from .envelope import Data, EventDraft
-from .errors import ClosedError, invalid_argument, require_choice
+from .errors import ClosedError, CourierError, invalid_argument, require_choice
 from .events import Submit
 from .options import EventOptions
 from .retry import Backoff
@@ -40,6 +40,10 @@ class _Refused:
 
     event: EventDraft[Any]
     error: Exception
+
+
+def _size_of(submission: Outgoing | _Refused) -> int:
+    return len(submission.body) if isinstance(submission, Outgoing) else 0
 
 
 class BackgroundPublisher(Generic[SubmitT]):
@@ -73,21 +77,21 @@ class BackgroundPublisher(Generic[SubmitT]):
             max_queued_bytes: The most bytes that those may have as JSON; 1 or more, and 16 MiB by default.
             when_full: Which events to drop when more would wait: the oldest, or the new one. A new one that is larger
                 than `max_queued_bytes` is always the one.
-            on_error: Called for every event that will not be stored: in the event loop, or in the thread that
-                submits where that loop has ended.
-            retry: The delays before events are published again; `Backoff()` by default. Each publish
-                takes up to the client's `timeout`.
+            on_error: Called for every event that will not be stored: in the event loop, or in the thread that submits
+                where that loop has ended, or is so busy that more events wait for it than may.
+            retry: The delays before events are published again; `Backoff()` by default. Each attempt takes up to
+                the client's `timeout`.
 
         Raises:
             InvalidInputError: an option is wrong. It names the option.
         """
-        self._max_events = count("max_events", max_events)
-        self._max_queued_bytes = count("max_queued_bytes", max_queued_bytes)
+        max_events = count("max_events", max_events)
+        max_queued_bytes = count("max_queued_bytes", max_queued_bytes)
         require_choice("when_full", when_full, "drop-oldest", "drop-newest")
         function("on_error", on_error)
         of_type("retry", retry, (Backoff, NoneType), "a Backoff")
         self._client = client
-        self._when_full = when_full
+        self._bounds = Bounds(max_events, max_queued_bytes, drops_oldest=when_full == "drop-oldest")
         self._on_error = on_error
         self._retry = retry or Backoff()
         self._closed = False
@@ -98,17 +102,17 @@ class BackgroundPublisher(Generic[SubmitT]):
     def _empty(self) -> None:
         """Begins with nothing, and in no event loop yet."""
         self._outcomes = Outcomes(self._on_error)
-        self._hand_over = HandOver(self._accept, self._lose)
+        self._hand_over = HandOver(self._bounds, _size_of, self._accept, self._lose)
         self._sender: Sender | None = None
         self._worker: asyncio.Task[None] | None = None
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         """Raises ClosedError when the client was closed."""
-        queue = Queue(self._client.order(), self._max_events, self._max_queued_bytes)
+        sender = Sender(self._client, self._bounds, self._outcomes, self._retry)
         if not self._hand_over.begin(loop):
             return
-        drops_oldest = self._when_full == "drop-oldest"
-        self._sender = Sender(self._client, queue, self._outcomes, self._retry, drops_oldest=drops_oldest)
+        self._sender = sender
+        sender.order.sources.add(self._hand_over.take_all)
         self._worker = loop.create_task(self._sender.work(), name="courier-background-publisher")
         # A task that is cancelled before its first step executes nothing, no `finally` either.
         self._worker.add_done_callback(self._end)
@@ -190,6 +194,7 @@ class BackgroundPublisher(Generic[SubmitT]):
         running = running_loop()
         if running is not None:
             self._adopt(running)
+        self._outcomes.submit()
         if not self._hand_over.give(submission):
             self._lose_all()
 
@@ -241,20 +246,19 @@ class BackgroundPublisher(Generic[SubmitT]):
 
     def _accept(self, submission: Outgoing | _Refused) -> None:
         if self._sender is None or self._closed or self._hand_over.ended or isinstance(submission, _Refused):
-            self._lose(submission)
+            self._lose(submission, never_stored())
         else:
-            self._outcomes.submit()
             self._sender.submit(submission)
 
-    def _lose(self, submission: Outgoing | _Refused) -> None:
-        self._outcomes.submit()
+    def _lose(self, submission: Outgoing | _Refused, error: CourierError) -> None:
         if isinstance(submission, _Refused):
             self._outcomes.refuse(submission.event, submission.error)
         else:
-            self._outcomes.drop(submission, never_stored())
+            self._outcomes.drop(submission, error)
 
     def _end(self, _worker: asyncio.Task[None]) -> None:
         if self._sender is not None:
+            self._sender.order.sources.discard(self._hand_over.take_all)
             self._sender.leave()
             self._lose_all()
             self._sender.settled.set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Generic, Literal
 
@@ -128,20 +128,17 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
         """For the background publishers of this client: the order of its channels in the running event loop."""
         return self._here().order
 
-    async def publish_submitted(self, events: Sequence[Outgoing], *, may_be_stored: bool) -> list[Receipt]:
-        """For the background publishers of this client, which keep the order themselves: as `publish_batch`.
+    async def publish_submitted(
+        self, events: Sequence[Outgoing], *, may_be_stored: bool, mark: Callable[[bool], None]
+    ) -> None:
+        """For the background publishers of this client, which keep the order themselves, and try again themselves.
 
-        `may_be_stored` says whether an earlier call may have stored the events. It does not wait where the limit of a
-        channel is reached, but raises the error at once.
+        `may_be_stored` says whether an earlier attempt may have stored the events; `mark` is told what is true of that.
         """
-        if len(events) > 1:
-            return await self._send_submitted(self._gateway.publish_batch(events), may_be_stored=may_be_stored)
-        return [await self._send_submitted(self._gateway.publish(events[0]), may_be_stored=may_be_stored)]
-
-    async def _send_submitted(self, call: Call[ResultT], *, may_be_stored: bool) -> ResultT:
+        call: Call[Any] = self._gateway.publish_batch(events) if len(events) > 1 else self._gateway.publish(events[0])
         with call.adding_key():
-            attempts = self._gateway.attempts(call, may_be_stored=may_be_stored, waits_for_channels=False)
-            return await send(self._gateway, self._here(), call, attempts)
+            attempt = self._gateway.one_attempt(call, may_be_stored=may_be_stored, mark=mark)
+            await send(self._gateway, self._here(), call, attempt)
 
     def after_fork(self) -> None:
         """Is called in a child process, which has connections of its own."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .envelope import CourierGapData
 
 
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def printable(text: str) -> str:
@@ -59,6 +59,8 @@ class CourierError(Exception):
     """The key of the publish that failed. A publish repeated with it is stored once. None for other calls."""
     may_be_stored: bool
     """Whether the event of a publish that failed may have been stored: an attempt had no answer that says."""
+    may_pass: bool
+    """Whether something else than a gateway answered, and a gateway may be there again."""
 
     def __init__(
         self,
@@ -85,11 +87,12 @@ class CourierError(Exception):
         self.close_code = close_code
         self.idempotency_key = idempotency_key
         self.may_be_stored = may_be_stored
+        self.may_pass = False
 
     @property
     def retryable(self) -> bool:
         """Whether the same call, unchanged, may succeed later."""
-        return meaning_of(self.code).retry
+        return meaning_of(self.code).retry or self.may_pass
 
     def __str__(self) -> str:
         where = "" if self.request_id is None else f", request {self.request_id}"
@@ -183,6 +186,7 @@ _KINDS: dict[str, type[CourierError]] = {
     "FORBIDDEN": ForbiddenError,
     "TOO_MANY_REQUESTS": RateLimitedError,
     "UNREACHABLE": UnreachableError,
+    "UNEXPECTED_ANSWER": UnexpectedAnswerError,
     "TIMEOUT": CourierTimeoutError,
 }
 

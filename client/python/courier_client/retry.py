@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,11 @@ LAST_ATTEMPT_SECONDS = 1.0
 """How much before the end of the time the last attempt begins at the latest, or a tenth of a shorter time."""
 
 
+def log_repetition(failures: int, message: str, *arguments: object) -> None:
+    """Logs a failure: the first of a row as a warning, which Python shows where nothing is set up."""
+    logger.log(logging.WARNING if failures == 1 else logging.INFO, message, *arguments)
+
+
 class Attempts:
     """Counts the attempts at one call, and decides what follows a failure.
 
@@ -70,14 +76,8 @@ class Attempts:
         backoff: Backoff,
         *,
         publishes: bool,
-        may_be_stored: bool,
-        waits_for_channels: bool,
     ) -> None:
-        """`what` names the call in errors.
-
-        `may_be_stored` says whether an earlier call may have had its effect, and `waits_for_channels` whether to
-        repeat a call for which a channel's limit is reached.
-        """
+        """`what` names the call in errors."""
         self._what = what
         self._base_url = base_url
         self._timeout = timeout
@@ -87,12 +87,11 @@ class Attempts:
         self._failures = 0
         self._last_error: CourierError | None = None
         self._publishes = publishes
-        self._waits_for_channels = waits_for_channels
         self._sent = False
         """Whether an attempt was sent, at least in part."""
         self._unanswered = False
         """Whether the present attempt was."""
-        self._left_open = may_be_stored
+        self._left_open = False
         """Whether an attempt had no answer that says what the gateway did. A later answer speaks of its own attempt."""
 
     @property
@@ -115,15 +114,8 @@ class Attempts:
     def delay_after(self, error: CourierError) -> float:
         """Seconds to wait before the next attempt. Raises the error of the call when no attempt may follow."""
         was_left_open = self._left_open
-        self._left_open = was_left_open or (self._unanswered and _leaves_open(error))
-        self._unanswered = False
-        error.may_be_stored = self._may_be_stored
+        self._judge(error)
         if not error.retryable:
-            if error.may_be_stored:
-                error.message += " (the event may have been stored: an attempt had no answer)"
-                error.hint += " Publish the event again with the same idempotency key only."
-            raise error
-        if error.channel is not None and not self._waits_for_channels:
             raise error
         now = time.monotonic()
         asked = asked_delay(error)
@@ -132,13 +124,24 @@ class Attempts:
         self._last_error = error
         if now >= self._last_begin or now + asked >= self._deadline:
             raise self.out_of_time() if isinstance(error, UnreachableError) or was_left_open else error
-        logger.info("%s; trying again in %.2f s", error, delay)
+        log_repetition(self._failures, "%s; trying again in %.2f s", error, delay)
         return delay
+
+    def _judge(self, error: CourierError) -> None:
+        """Notes the failure of an attempt, and what it means for the event, also in the error."""
+        self._left_open = self._left_open or (self._unanswered and _leaves_open(error))
+        self._unanswered = False
+        error.may_be_stored = self._may_be_stored
+        if error.may_be_stored and not error.retryable:
+            error.message += " (the event may have been stored: an attempt had no answer)"
+            error.hint += " Publish the event again with the same idempotency key only."
 
     def out_of_time(self) -> CourierError:
         """The error for a call whose time is over."""
         last = self._last_error
         why = "" if last is None else f": {last.message}"
+        if last is not None and last.may_pass and not (self._unanswered or self._left_open):
+            return last
         if self._sent:
             message = f"{self._what}: no answer within {self._timeout:g} s{why}"
             return error_of("TIMEOUT", message, may_be_stored=self._may_be_stored)
@@ -158,6 +161,41 @@ class Attempts:
         if self._left_open or self._unanswered:
             message += f"; the outcome of the {self._what} is unknown"
         return ClosedError("CLOSED", message, may_be_stored=self._may_be_stored)
+
+
+class OneAttempt(Attempts):
+    """The attempt of a caller that decides itself what follows."""
+
+    def __init__(
+        self,
+        what: str,
+        base_url: str,
+        timeout: float,
+        backoff: Backoff,
+        *,
+        may_be_stored: bool,
+        mark: Callable[[bool], None],
+    ) -> None:
+        """`may_be_stored` says whether an earlier attempt may have stored the events.
+
+        `mark` is told what is true of that from now on: before the attempt, while it is sent, and when it has failed.
+        """
+        super().__init__(what, base_url, timeout, backoff, publishes=True)
+        self._left_open = may_be_stored
+        self._mark = mark
+
+    def begin(self) -> None:
+        super().begin()
+        self._mark(self._may_be_stored)
+
+    def sending(self) -> None:
+        super().sending()
+        self._mark(self._may_be_stored)
+
+    def delay_after(self, error: CourierError) -> float:
+        self._judge(error)
+        self._mark(error.may_be_stored)
+        raise error
 
 
 def _leaves_open(error: CourierError) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic
 import httpx
 from typing_extensions import TypeVar, Unpack
 
-from . import _incoming as incoming
+from ._answers import body_of_sync
 from ._arguments import check_keywords, check_on_gap, public, seconds
 from ._filter import Channels
 from ._fork import leave_to_parent, watch_forks
@@ -236,17 +236,16 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
         limits = httpx.Timeout(_limit(wait), connect=_limit(min(wait, self._gateway.connect_timeout)))
         request.extensions["timeout"] = limits.as_dict()
         try:
-            response = self._http.send(request)
+            response = self._http.send(request, stream=True)
+            body = body_of_sync(response)
         except httpx.RequestError as error:
-            raise incoming.unreachable(self._gateway.address.base_url, error) from error
+            raise self._gateway.unreachable(error) from error
         except RuntimeError:
             # HTTPX says so that it was closed.
             if not self._cut_off:
                 raise
             raise attempts.closed() from None
-        return incoming.read_answer(
-            response.status_code, response.headers, response.content, self._gateway.contract_hash
-        )
+        return self._gateway.read_answer(response, body)
 
 
 _OPENED = ("connect_tcp.complete", "start_tls.complete")

@@ -66,6 +66,14 @@ async def test_the_bytes_that_wait_have_a_bound(when_full: Any, kept: list[int])
             await background.aclose(timeout=0)
 
 
+async def test_an_event_that_does_not_fit_leaves_nothing_to_wait_for() -> None:
+    async with publisher("http://127.0.0.1:1", "t1", max_queued_bytes=3000) as background:
+        assert await background.flush(10)
+        background.submit_event(text_event(0, 4000))
+        assert await background.flush(10)
+        assert counters(background) == {"submitted": 1, "dropped": 1}
+
+
 async def test_what_is_published_leaves_room_for_others() -> None:
     async with batch_gateway(lambda _: None) as address:
         async with publisher(address, "t1", max_queued_bytes=1500) as background:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
 
 from conftest import FAST
-from courier_client import BackgroundPublisher, ClosedError, CourierClient, EventDraft, RateLimitedError
+from courier_client import BackgroundPublisher, ClosedError, CourierClient, EventDraft, QueueFullError, RateLimitedError
 from processes import Gateway
 from servers import batch_gateway
 from submitting import progress
@@ -127,25 +129,61 @@ async def test_a_publish_that_waits_holds_back_its_channel_only() -> None:
             assert await background.flush(10)
 
 
-async def test_what_was_put_aside_counts_as_waiting() -> None:
-    dropped: list[int] = []
-    full = True
+async def test_a_rival_at_the_limit_of_a_channel_does_not_win_for_ever() -> None:
+    sizes: list[int] = []
+    taken: list[int] = []
 
     def refusal(batch: list[Any]) -> Any:
-        return limit_of("backtest.full", 0.01) if full and numbers(batch, "backtest.full") else None
+        sizes.append(len(batch))
+        # Until two are stored, a rival leaves one place at a time.
+        if len(batch) > 1 and len(taken) < 2:
+            return limit_of("backtest.rival", 0.001)
+        taken.extend(numbers(batch, "backtest.rival"))
+        return None
 
     async with batch_gateway(refusal) as address, CourierClient(address, token="t1") as client:
-        async with BackgroundPublisher(
-            client, retry=FAST, max_events=3, on_error=lambda _, event: dropped.append(event.data["bars_processed"])
-        ) as background:
-            for number in range(3):
-                background.submit_event(progress("full", number))
-            background.submit_event(progress("free", 0))
-            assert dropped == [0]
-            await until(lambda: background.published == 1)
-            for number in range(3, 5):
-                background.submit_event(progress("full", number))
-            assert dropped == [0, 1]
-            full = False
+        async with BackgroundPublisher(client, retry=FAST) as background:
+            for number in range(20):
+                background.submit_event(progress("rival", number))
             assert await background.flush(10)
-        assert (background.published, background.dropped) == (4, 2)
+    assert sizes == [20, 10, 5, 2, 1, 2, 1, 2, 4, 8, 4]
+    assert taken == [*range(20)]
+
+
+@pytest.mark.parametrize("bound", ["max_events", "max_queued_bytes"])
+async def test_a_new_event_takes_the_place_of_one_that_was_put_aside(bound: str) -> None:
+    now = datetime.now(timezone.utc)
+    told: list[tuple[type[Exception], int]] = []
+    attempts = 0
+
+    def submit(channel: str, *numbers_of: int) -> None:
+        for number in numbers_of:
+            background.submit_event(replace(progress(channel, number), timestamp=now))
+
+    def refusal(batch: list[Any]) -> Any:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 1:
+            # As many wait as may while the batch is under way, which comes back.
+            submit("full", 3, 4)
+            submit("free", 0)
+        return limit_of("backtest.full", 60) if numbers(batch, "backtest.full") else None
+
+    def on_error(error: Exception, event: EventDraft[Any]) -> None:
+        told.append((type(error), event.data["bars_processed"]))
+
+    async with batch_gateway(refusal) as address, CourierClient(address, token="t1") as client:
+        most = (
+            3 if bound == "max_events" else 3 * len(client.outgoing(replace(progress("full", 0), timestamp=now)).body)
+        )
+        options: dict[str, Any] = {bound: most}
+        async with BackgroundPublisher(client, retry=FAST, on_error=on_error, **options) as background:
+            submit("full", 0, 1, 2)
+            await until(lambda: background.published == 1)
+            submit("full", 5)
+            assert told == [(QueueFullError, 0)]
+            submit("full", 6)
+            assert told == [(QueueFullError, 0), (QueueFullError, 1)]
+            assert background.pending == 5
+            await background.aclose(timeout=0)
+    assert told[2:] == [(ClosedError, number) for number in (2, 3, 4, 5, 6)]

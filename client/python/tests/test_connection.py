@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from typing import Any
 
@@ -148,9 +149,11 @@ async def test_a_refused_subscription_ends(gateway: Gateway) -> None:
                 client.subscribe(nothing, on_gap="fail")
         with pytest.raises(InvalidInputError, match="on_gap"):
             client.subscribe("**", on_gap="ignore")  # type: ignore[arg-type]
-    async with CourierClient(gateway.url, token=gateway.token("ada", "user")) as client:
-        with pytest.raises(ForbiddenError, match="may not subscribe"):
-            await anext(client.subscribe("backtest.b1", on_gap="fail"))
+    # The end of a long reason is cut off.
+    for name, reason in (("ada", '^user "ada" may not subscribe'), ("a" * 100, '^user "aaa')):
+        async with CourierClient(gateway.url, token=gateway.token(name, "user")) as client:
+            with pytest.raises(ForbiddenError, match=reason):
+                await anext(client.subscribe("backtest.b1", on_gap="fail"))
 
 
 async def test_a_token_that_expires_is_replaced(gateway: Gateway) -> None:
@@ -193,6 +196,29 @@ async def test_a_token_that_expires_without_another_ends_the_subscription(gatewa
     assert caught.value.close_code == 1008
 
 
+@pytest.mark.parametrize("reason", ['forbidden: user "ada" may not', f"forbidden: user {'a' * 100} may not"])
+async def test_what_a_token_does_not_grant_is_told_apart_from_a_wrong_token(reason: str) -> None:
+    # A close frame has room for so many bytes.
+    reason = reason[:123]
+
+    async def serve(socket: websockets.ServerConnection) -> None:
+        await socket.close(1008, reason)
+
+    async with websocket_server(serve) as address, CourierClient(address, token="t1") as client:
+        with pytest.raises(ForbiddenError) as caught:
+            await anext(client.subscribe("backtest.b1"))
+    assert caught.value.message == reason.removeprefix("forbidden: ")
+
+
+async def test_a_name_in_a_reason_makes_it_no_other() -> None:
+    async def serve(socket: websockets.ServerConnection) -> None:
+        await socket.close(1008, "the token of user 'forbidden: may not subscribe to' has expired")
+
+    async with websocket_server(serve) as address, CourierClient(address, token="t1") as client:
+        with pytest.raises(UnauthorizedError, match="has expired"):
+            await anext(client.subscribe("backtest.b1"))
+
+
 @pytest.mark.parametrize("text", ["hello", "[]", "{}", '{"type":"courier.gap"}'])
 async def test_invalid_messages_end_the_subscription(text: str) -> None:
     async def serve(socket: websockets.ServerConnection) -> None:
@@ -209,3 +235,21 @@ async def test_an_address_without_a_gateway_is_reported(gateway: Gateway) -> Non
         with pytest.raises(CourierError, match="base_url") as caught:
             await anext(client.subscribe("**", on_gap="fail"))
     assert caught.value.code == "NOT_FOUND"
+
+
+async def test_the_first_failure_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "courier_client")
+    async with CourierClient(f"http://127.0.0.1:{free_port()}", token="t1", retry=FAST) as client:
+        waiting = asyncio.ensure_future(anext(client.subscribe("backtest.b1")))
+        await until(lambda: len(retried(caplog)) > 3)
+        assert retried(caplog)[:3] == ["WARNING", "INFO", "INFO"]
+        waiting.cancel()
+        caplog.clear()
+        publishing = asyncio.ensure_future(client.publish_event(progress("b1", 0.5)))
+        await until(lambda: len(retried(caplog)) > 3)
+        assert retried(caplog)[:3] == ["WARNING", "INFO", "INFO"]
+        publishing.cancel()
+
+
+def retried(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.levelname for record in caplog.records if "again in" in record.message]

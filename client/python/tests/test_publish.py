@@ -310,7 +310,7 @@ NO_GATEWAY = {
 
 @pytest.mark.parametrize("answer", NO_GATEWAY.values(), ids=NO_GATEWAY)
 async def test_an_address_without_a_gateway_is_reported(answer: str) -> None:
-    async with tcp_server(answering(answer)) as address, CourierClient(address, token="t1") as client:
+    async with tcp_server(answering(answer)) as address, CourierClient(address, token="t1", timeout=0.3) as client:
         with pytest.raises(UnexpectedAnswerError, match="base_url"):
             await client.publish("backtest.b1", "backtest.progress", PROGRESS)
 

@@ -6,6 +6,8 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextvars import Context
+from dataclasses import replace
+from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
@@ -19,6 +21,7 @@ from courier_client import (
     CourierClient,
     EventDraft,
     InvalidInputError,
+    QueueFullError,
     Subscription,
     SubscriptionState,
     SyncCourierClient,
@@ -129,12 +132,52 @@ async def test_what_a_thread_has_submitted_before_is_waited_for(how: str, gatewa
         for number in range(3):
             # The thread has submitted, and the event loop has not run since.
             in_thread(partial(background.submit_event, progress(how, number))).join(PATIENCE)
-        assert background.submitted == 0
+        assert counters(background) == {"submitted": 3, "pending": 3}
         if how == "flush":
             assert await background.flush(10)
         await background.aclose(10)
         assert counters(background) == {"submitted": 3, "published": 3}
     assert await numbers_on(gateway, f"backtest.{how}") == [0, 1, 2]
+
+
+@pytest.mark.parametrize("later", ["submitted", "published"])
+async def test_what_a_thread_has_submitted_before_goes_first(later: str, gateway: Gateway) -> None:
+    async with CourierClient(gateway.url, token=gateway.token()) as client, BackgroundPublisher(client) as background:
+        in_thread(partial(background.submit_event, progress(f"first-{later}", 0))).join(PATIENCE)
+        if later == "submitted":
+            background.submit_event(progress(f"first-{later}", 1))
+        else:
+            await client.publish_event(progress(f"first-{later}", 1))
+        assert await background.flush(10)
+    assert await numbers_on(gateway, f"backtest.first-{later}") == [0, 1]
+
+
+@pytest.mark.parametrize(("when_full", "kept"), [("drop-oldest", range(990, 1000)), ("drop-newest", range(10))])
+@pytest.mark.parametrize("bound", ["max_events", "max_queued_bytes"])
+async def test_what_threads_submit_to_a_busy_event_loop_has_a_bound(when_full: Any, kept: range, bound: str) -> None:
+    now = datetime.now(timezone.utc)
+    told: Told = []
+
+    def event(number: int) -> EventDraft[Any]:
+        return replace(progress("flood", 1000 + number), timestamp=now)
+
+    def flood() -> None:
+        for number in range(1000):
+            background.submit_event(event(number))
+
+    def on_error(error: Exception, event: EventDraft[Any]) -> None:
+        told.append((type(error), event.data["bars_processed"] - 1000))
+
+    async with CourierClient("http://127.0.0.1:1", token="t1", retry=FAST) as client:
+        options: dict[str, Any] = {bound: 10 if bound == "max_events" else 10 * len(client.outgoing(event(0)).body)}
+        async with BackgroundPublisher(client, when_full=when_full, on_error=on_error, **options) as background:
+            # The event loop is busy: it waits for the thread.
+            in_thread(flood).join(PATIENCE)
+            assert counters(background) == {"submitted": 1000, "dropped": 990, "pending": 10}
+            assert told == [(QueueFullError, number) for number in range(1000) if number not in kept]
+            await background.aclose(timeout=0)
+        assert told[990:] == [(ClosedError, number) for number in kept]
+        assert counters(background) == {"submitted": 1000, "dropped": 1000}
 
 
 async def test_another_event_loop_neither_flushes_nor_closes(gateway: Gateway) -> None:

@@ -197,13 +197,17 @@ function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
-/** Removes the temporary files of processes that ended while they wrote one. */
+/** Removes the temporary files of processes that ended while they wrote one. What cannot be removed stays: it is in nobody's way. */
 function removeLeftovers(path: string): void {
   const folder = dirname(path);
   for (const name of readdirSync(folder)) {
     if (!name.startsWith(`.${basename(path)}.`) || !LEFTOVER.test(name)) continue;
-    const written = lstatSync(join(folder, name), { throwIfNoEntry: false })?.mtimeMs ?? Number.POSITIVE_INFINITY;
-    if (written < Date.now() - LEFTOVER_MS) rmSync(join(folder, name), { force: true });
+    try {
+      const leftover = lstatSync(join(folder, name));
+      if (leftover.isFile() && leftover.mtimeMs < Date.now() - LEFTOVER_MS) rmSync(join(folder, name));
+    } catch {
+      // Another process has removed it, or another user owns it.
+    }
   }
 }
 

@@ -155,7 +155,7 @@ export class ChannelStore {
    */
   #follow({ status }: ConnectionState): void {
     this.#changed();
-    const mayPass = ['FORBIDDEN', 'UNAUTHORIZED', 'UNREACHABLE', 'TOKEN_UNAVAILABLE'].includes(this.#failure?.code ?? '');
+    const mayPass = ['FORBIDDEN', 'UNAUTHORIZED', 'UNREACHABLE', 'NOT_FOUND', 'TOKEN_UNAVAILABLE'].includes(this.#failure?.code ?? '');
     if (status === 'connected' && mayPass && this.#subscription === undefined) this.#subscribe();
   }
 

@@ -146,8 +146,7 @@ export class PostgresDatabase implements AsyncDisposable {
     let broken: unknown;
     try {
       const { rows } = await client.query<Row>({ ...statement, values: [...values] });
-      // It answers that all is well.
-      if (this.#unreplicated.has(client)) throw new PostgresOpenError('the wait for a standby was ended before it had what was stored');
+      this.#requireReplicated(client);
       return rows;
     } catch (error) {
       broken = isServerError(error) ? undefined : error;
@@ -157,17 +156,23 @@ export class PostgresDatabase implements AsyncDisposable {
     }
   }
 
-  /** Runs `work` on one connection, which is closed when it fails. */
+  /** Runs `work` on one connection, which is closed when it fails. @throws as `query`. */
   async with<T>(work: (client: pg.ClientBase) => Promise<T>): Promise<T> {
     const client = await this.#connect();
     let failed = true;
     try {
       const result = await work(client);
+      this.#requireReplicated(client);
       failed = false;
       return result;
     } finally {
       client.release(failed);
     }
+  }
+
+  /** The server answers that all is well. */
+  #requireReplicated(client: pg.ClientBase): void {
+    if (this.#unreplicated.has(client)) throw new PostgresOpenError('the wait for a standby was ended before it had what was stored');
   }
 
   async #connect(): Promise<pg.PoolClient> {

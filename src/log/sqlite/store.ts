@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { IDEMPOTENCY_WINDOW_MS, type LogBounds, type LogPage, type NewEvent, type StoredEvent } from '../log.ts';
 import { type Epoch, newEpochName } from '../positions.ts';
+import { largestEvent } from '../probe.ts';
 import { fillPage, isEverything, spanOf } from '../reading.ts';
 import type { Moment } from '../steady-clock.ts';
 import { type CopyOptions, copyDatabase, copyPathOf, removeCopy } from './copy.ts';
@@ -17,8 +18,6 @@ import { Trimming } from './trimming.ts';
 
 /** Shapes of reads whose statements are kept. */
 const MAX_PREPARED_READS = 64;
-/** What an event takes in the file, at most, about. */
-const PROBE_BYTES = 128 * 1024;
 
 type ReadRequest = Extract<Request, { kind: 'read' }>;
 
@@ -109,12 +108,16 @@ export class SqliteStore {
     });
   }
 
-  /** Writes as much as the largest event, and takes it back. */
+  /** Writes the largest event, and takes it back. */
   probe(): undefined {
     this.#files.check();
     this.#transaction(() => {
-      this.#putKey.run('', 'x'.repeat(PROBE_BYTES), 0, 0);
-      this.#db.prepare("DELETE FROM idempotency WHERE principal = ''").run();
+      const seq = this.#head + 1;
+      const { channel, type, version, body } = largestEvent();
+      this.#insert.run(seq, channel, 0, type, version, body, 0, 0);
+      this.#putKey.run('', '', seq, 0);
+      this.#db.prepare('DELETE FROM event WHERE seq = ?').run(seq);
+      this.#db.prepare("DELETE FROM idempotency WHERE principal = '' AND key = ''").run();
     });
   }
 

@@ -11,12 +11,36 @@ export interface LogFactory extends AsyncDisposable {
   open(options?: { now?: () => number }): Promise<EventLog>;
 }
 
+/** A log whose storage takes no events until it is mended. */
+export interface FailingLog extends AsyncDisposable {
+  readonly log: EventLog;
+  mend(): Promise<void>;
+}
+
 export interface LogSuite {
   readonly durable: boolean;
   readonly factory: () => Promise<LogFactory> | LogFactory;
+  readonly failing: () => Promise<FailingLog>;
   /** Runs of each property; fewer where opening a log is slow. */
   readonly runs: number;
 }
+
+/** Fills a log that has a bound. Removing what it has mends it. */
+export async function filled(log: EventLog): Promise<FailingLog> {
+  while (
+    await log.append([largeEvent()]).then(
+      () => true,
+      () => false,
+    )
+  );
+  const mend = async () => {
+    while (await log.trim(Number.NEGATIVE_INFINITY, 100));
+  };
+  return { log, mend, [Symbol.asyncDispose]: () => log[Symbol.asyncDispose]() };
+}
+
+/** Nearly as large as an event may be. */
+export const largeEvent = () => newEvent('global', { size: 50_000 });
 
 export const never = new AbortController().signal;
 export const DAY_MS = TRIM_GRAIN_MS;
