@@ -1,4 +1,5 @@
 /** One plain HTTP exchange: reading what came, answering JSON or a problem document (RFC 9457). */
+import { isUtf8 } from 'node:buffer';
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { newId } from '../connections/ids.ts';
@@ -81,11 +82,14 @@ export async function readText(req: IncomingMessage, reader: BodyReader, maxByte
   const bytes = await readBytes(req, reader, maxBytes);
   await reader.turn(bytes.length);
   reader.signal.throwIfAborted();
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch (cause) {
-    throw new CourierError('PARSE_ERROR', 'the body is not valid UTF-8', { cause });
-  }
+  if (!isUtf8(bytes)) throw new CourierError('PARSE_ERROR', 'the body is not valid UTF-8');
+  return bytes.toString('utf8', startsWithMark(bytes) ? BYTE_ORDER_MARK.length : 0);
+}
+
+const BYTE_ORDER_MARK = Buffer.from('\uFEFF');
+
+function startsWithMark(bytes: Buffer): boolean {
+  return bytes[0] === BYTE_ORDER_MARK[0] && bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK);
 }
 
 function readBytes(req: IncomingMessage, reader: BodyReader, maxBytes: number): Promise<Buffer> {
@@ -108,7 +112,7 @@ function readBytes(req: IncomingMessage, reader: BodyReader, maxBytes: number): 
         settle(() => reject(error));
       }
     };
-    const onEnd = () => settle(() => resolve(Buffer.concat(chunks)));
+    const onEnd = () => settle(() => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
     const onCut = () => settle(() => reject(new CourierError('BAD_REQUEST', 'the request was cut off')));
     const onAbort = () => settle(() => reject(signal.reason));
     signal.addEventListener('abort', onAbort);
@@ -120,6 +124,8 @@ function readBytes(req: IncomingMessage, reader: BodyReader, maxBytes: number): 
 export function sendJson(res: ServerResponse, status: number, body: string): void {
   res.writeHead(status, {
     'content-type': 'application/json; charset=utf-8',
+    // Without it the body is cut into chunks.
+    'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
   });
@@ -184,7 +190,7 @@ export function sendProblem(req: IncomingMessage, res: ServerResponse, error: Co
   }
   const { status, headers, body } = problemOf(error, requestId);
   endUnread(req, res, error);
-  res.writeHead(status, headers).end(body);
+  res.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) }).end(body);
 }
 
 /**

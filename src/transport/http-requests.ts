@@ -16,6 +16,8 @@ export interface Exchange {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
   readonly requestId: string;
+  /** Of the request, once it has one. */
+  connection?: Connection;
 }
 
 /** One that has a path of its own, and a connection. */
@@ -26,8 +28,9 @@ export interface RoutedExchange extends Exchange {
 
 /** The requests of one socket. */
 interface Pipelined {
-  /** Those that have yet to be answered, and what to do when each of them is over. */
-  readonly unanswered: Map<ServerResponse, (() => void)[]>;
+  readonly socket: Socket;
+  /** Those that have yet to be answered. */
+  readonly unanswered: Set<Exchange>;
   /** The one that came last: only of it a part may be missing. */
   last: Exchange;
   /** What ends the socket, or takes it over, once all of them are answered; nothing more is read of it then. */
@@ -41,7 +44,6 @@ export class HttpRequests {
   readonly #connections: Connections;
   readonly #failures: Failures;
   readonly #pipelined = new WeakMap<Socket, Pipelined>();
-  readonly #connectionOf = new WeakMap<ServerResponse, Connection>();
 
   readonly #stallMs: number;
 
@@ -54,7 +56,6 @@ export class HttpRequests {
 
   /** Counts a request, and cuts a socket with too many off. Returns whether the request is to be answered. */
   enter(exchange: Exchange): boolean {
-    const { res } = exchange;
     const { socket } = exchange.req;
     if (socket.destroyed) return false;
     const own = this.#pipelined.get(socket) ?? this.#watch(exchange);
@@ -62,15 +63,10 @@ export class HttpRequests {
       socket.destroy();
       return false;
     }
-    own.unanswered.set(res, []);
+    own.unanswered.add(exchange);
     own.last = exchange;
-    res.once('close', () => this.#over(socket, res));
+    exchange.res.once('close', () => over(own, exchange));
     return true;
-  }
-
-  /** The connection of the request that `res` answers, once it has one. */
-  connectionOf(res: ServerResponse): Connection | undefined {
-    return this.#connectionOf.get(res);
   }
 
   /** Whether something waits to end the socket, or to take it over. */
@@ -85,7 +81,7 @@ export class HttpRequests {
   afterAnswers(socket: Socket, end: () => void): void {
     const own = this.#pipelined.get(socket);
     if (own === undefined || own.unanswered.size === 0) end();
-    else if ([...own.unanswered.keys()].some((res) => this.#isStream(res))) socket.destroy();
+    else if ([...own.unanswered].some(isStream)) socket.destroy();
     else {
       own.end = end;
       // Of a socket that is to be taken over Node.js hears nothing any more.
@@ -97,7 +93,7 @@ export class HttpRequests {
   interrupt(socket: Socket, error: CourierError): boolean {
     const last = this.#pipelined.get(socket)?.last;
     if (last === undefined || last.req.complete) return false;
-    this.#connectionOf.get(last.res)?.end(endingOf(error));
+    last.connection?.end(endingOf(error));
     return true;
   }
 
@@ -107,26 +103,16 @@ export class HttpRequests {
     return last !== undefined && !last.req.complete && !last.res.writableEnded;
   }
 
-  #isStream(res: ServerResponse): boolean {
-    return this.#connectionOf.get(res)?.transport === 'sse' || (res.headersSent && !res.writableEnded);
-  }
-
   /** Makes a connection that lasts for its request. */
-  request({ req, res, requestId }: Exchange): Connection {
-    const connection = this.#connections.request(req, requestId);
-    this.#connectionOf.set(res, connection);
-    connection.carriedBy(new RequestWire(req, res, connection));
-    this.#whenOver(req.socket, res, () => connection.closed());
-    return connection;
+  request(exchange: Exchange): Connection {
+    return this.#carry(exchange, this.#connections.request(exchange.req, exchange.requestId));
   }
 
   /** Makes a connection that lasts as long as its stream. @throws what `serve` throws, before the stream has begun. */
-  async stream({ req, res, requestId }: Exchange, serve: (connection: Connection) => Promise<void>): Promise<void> {
-    const connection = this.#connections.arrive(req, 'sse', requestId);
-    this.#connectionOf.set(res, connection);
-    this.#whenOver(req.socket, res, () => connection.closed());
+  async stream(exchange: Exchange, serve: (connection: Connection) => Promise<void>): Promise<void> {
+    const { req, res, requestId } = exchange;
     // Until the stream begins it is a request, and ends with its socket.
-    connection.carriedBy(new RequestWire(req, res, connection));
+    const connection = this.#carry(exchange, this.#connections.arrive(req, 'sse', requestId));
     try {
       await serve(connection);
     } catch (error) {
@@ -141,35 +127,38 @@ export class HttpRequests {
     }
   }
 
+  #carry(exchange: Exchange, connection: Connection): Connection {
+    exchange.connection = connection;
+    connection.carriedBy(new RequestWire(exchange.req, exchange.res, connection));
+    // Its socket may have gone.
+    if (this.#pipelined.get(exchange.req.socket)?.unanswered.has(exchange) !== true) connection.closed();
+    return connection;
+  }
+
   #watch(exchange: Exchange): Pipelined {
     const { socket } = exchange.req;
-    const own: Pipelined = { unanswered: new Map(), last: exchange };
+    const own: Pipelined = { socket, unanswered: new Set(), last: exchange };
     this.#pipelined.set(socket, own);
     // An answer that waits for others hears nothing of the end of its socket.
     socket.once('close', () => {
-      for (const res of own.unanswered.keys()) this.#over(socket, res);
+      for (const each of own.unanswered) over(own, each);
     });
     return own;
   }
+}
 
-  /** Calls `then` once: when the answer or the client has gone. */
-  #whenOver(socket: Socket, res: ServerResponse, then: () => void): void {
-    const waiting = this.#pipelined.get(socket)?.unanswered.get(res);
-    if (waiting === undefined) then();
-    else waiting.push(then);
-  }
+function isStream({ res, connection }: Exchange): boolean {
+  return connection?.transport === 'sse' || (res.headersSent && !res.writableEnded);
+}
 
-  #over(socket: Socket, res: ServerResponse): void {
-    const own = this.#pipelined.get(socket);
-    if (own === undefined) return;
-    const waiting = own.unanswered.get(res) ?? [];
-    own.unanswered.delete(res);
-    for (const then of waiting) then();
-    // The client, or an answer that was the last, may have ended the socket.
-    if (own.unanswered.size > 0 || own.end === undefined || !socket.writable) return;
-    socket.setTimeout(0);
-    own.end();
-  }
+/** The answer or the client has gone. */
+function over(own: Pipelined, exchange: Exchange): void {
+  if (!own.unanswered.delete(exchange)) return;
+  exchange.connection?.closed();
+  // The client, or an answer that was the last, may have ended the socket.
+  if (own.unanswered.size > 0 || own.end === undefined || !own.socket.writable) return;
+  own.socket.setTimeout(0);
+  own.end();
 }
 
 /** A wire on which the client says nothing after its request: its silence shows nothing. */

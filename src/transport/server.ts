@@ -211,9 +211,9 @@ class HttpServer {
   }
 
   /** Counts and logs what an exchange ended with. Returns what its caller may be told. */
-  #tell(surface: 'http' | 'trpc', error: unknown, { req, res, requestId }: Exchange): CourierError {
+  #tell(surface: 'http' | 'trpc', error: unknown, { req, requestId, connection }: Exchange): CourierError {
     const { failures, connections } = this.#deps;
-    const { sub, isToldByItsEnd = false } = this.#requests.connectionOf(res) ?? {};
+    const { sub, isToldByItsEnd = false } = connection ?? {};
     // A client may leave in the middle of its request.
     const hasLeft = !req.socket.writable || (!req.complete && req.socket.readableEnded);
     const isTold = isToldByItsEnd || hasLeft;
