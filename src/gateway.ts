@@ -117,6 +117,10 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
       contract,
       subscribed: () => connections.open,
       onError: (error) => failures.report('log', 'who uses the contract cannot be stored; that is tried again each minute', error),
+      onLost: (error) =>
+        logger
+          .named('usage')
+          .warn('who used the contract lately could not be stored, and is lost', error instanceof Error ? { reason: error.message } : {}),
       onRecovered: () => logger.named('usage').info('who uses the contract is stored again'),
     }),
   );
