@@ -276,9 +276,10 @@ const identityOf = ({ identity }: Connection): ClientIdentity => identity ?? { c
 
 /** Where revocations are shared, others may add to them; a message that says so may be lost. */
 function refreshRevocations(connections: Connections, failures: Failures, logger: Logger): Disposable {
+  const action = 'look at PostgreSQL, and at the network to it; until it is back, tokens that other instances revoke are taken here';
   const outage = new Outage({ logger, goesOn: 'revocations still cannot be read', over: 'revocations can be read again' });
   const fail = (error: unknown) => {
-    if (failures.take('log', error) && outage.meet()) failures.tell('log', 'revocations cannot be read', error);
+    if (failures.take('log', error) && outage.meet()) failures.tell('log', 'revocations cannot be read', error, { action });
   };
   const timer = setInterval(() => void connections.refreshRevocations().then(() => outage.end(), fail), REVOCATIONS_REFRESH_MS).unref();
   return {
