@@ -8,7 +8,7 @@ export async function boundedText(chunks: AsyncIterable<Uint8Array> | Iterable<U
   for await (const chunk of chunks) {
     came.push(chunk);
     bytes += chunk.length;
-    if (bytes > MAX_ANSWER_BYTES) throw new RangeError(`the answer has more than ${MAX_ANSWER_BYTES} bytes`);
+    if (bytes > MAX_ANSWER_BYTES) throw new RangeError(`has more than ${MAX_ANSWER_BYTES} bytes`);
   }
   return Buffer.concat(came).toString();
 }

@@ -62,8 +62,10 @@ function isTaken(): boolean {
 }
 
 function make(wanted: string): void {
+  const interpreter = findPython();
+  console.error('making client/python/.venv, which takes up to a minute');
   rmSync(VENV, { recursive: true, force: true });
-  run(findPython(), ['-m', 'venv', VENV], { cwd: PYTHON_FOLDER });
+  run(interpreter, ['-m', 'venv', VENV], { cwd: PYTHON_FOLDER });
   const install = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'];
   python(...install, '--requirement', 'requirements-dev.txt');
   python(...install, '--no-deps', '--no-build-isolation', '--editable', '.');

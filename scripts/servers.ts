@@ -90,7 +90,7 @@ async function startCluster(make: (data: string) => [program: string, ...args: s
     env: { ...process.env, LC_ALL: 'C.UTF-8' },
   });
   const server = await startServer(folder, (port) => {
-    const options = { port, listen_addresses: '127.0.0.1', unix_socket_directories: folder, max_connections: 200 };
+    const options = { port, listen_addresses: '127.0.0.1', unix_socket_directories: '', max_connections: 200 };
     const settings = Object.entries(options).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
     return spawn(join(bin, 'postgres'), ['-D', data, ...settings], { ...as, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
   });
@@ -303,7 +303,7 @@ function isListening(port: number): Promise<boolean> {
   });
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();

@@ -71,8 +71,9 @@ async function importWithCourier(url: URL, what: string): Promise<{ readonly def
     resolve: (specifier, context, next) => {
       if (specifier === MODULE) return { url: contract, shortCircuit: true };
       const found = next(specifier, context);
-      // TypeScript of a contract is a module, also where a package says that its files are none, as `npm init` writes.
-      return found.format === 'commonjs-typescript' ? { ...found, format: 'module-typescript' } : found;
+      // TypeScript of a contract is a module, also where a package says that its files are none, as `npm init` writes, or nothing.
+      const isUntold = !found.format && found.url.endsWith('.ts');
+      return isUntold || found.format === 'commonjs-typescript' ? { ...found, format: 'module-typescript' } : found;
     },
   });
   // A module that ends the process, or waits for what never comes.

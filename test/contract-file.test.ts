@@ -39,9 +39,9 @@ async function refusal(path: string): Promise<readonly string[]> {
   return stderr.map((line) => line.replace(`courier: COURIER_CONTRACT ${path}: `, ''));
 }
 
-test('it is a module, as are those that it imports, also in a package whose files are none', async () => {
+test.each(['{"type":"commonjs"}', '{}'])('it is a module, as are those that it imports, also in a package of %s', async (manifest) => {
   using folder = temporaryFolder();
-  written(folder, 'package.json', '{"type":"commonjs"}');
+  written(folder, 'package.json', manifest);
   written(folder, 'weather.ts', WEATHER);
   const path = written(folder, 'contract.ts', "import weather from './weather.ts';\nexport default weather;\n");
   expect(await check('--contract', path)).toEqual([0, ['the configuration is right'], []]);

@@ -18,6 +18,15 @@ const EXAMPLES = ['scripts/demo/example.ts', 'scripts/demo/trpc.ts'];
 const CONTRACT = 'scripts/demo/contract.ts';
 const EMBEDDED = 'scripts/demo/embedded.ts';
 
+/** Runs an example against the gateway at a port, as the default one may be taken. */
+function runExample(example: string, port: number | string, token: string, folder: { file(name: string): string }) {
+  const source = read(example)
+    .replace('//127.0.0.1:8766', `//127.0.0.1:${port}`)
+    .replace(/from '(@trpc\/client|@lumiere\/courier-client|superjson)'/g, (_all, name: string) => `from '${import.meta.resolve(name)}'`);
+  writeFileSync(folder.file('example.ts'), source);
+  return spawn(process.execPath, [folder.file('example.ts')], { env: { COURIER_TOKEN: token }, stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
 test('the examples are the files, and run as shown', async () => {
   const shown = [...read('README.md').matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code]) => code);
   expect(shown).toEqual([...EXAMPLES, CONTRACT, EMBEDDED].map(read));
@@ -25,17 +34,20 @@ test('the examples are the files, and run as shown', async () => {
   using folder = temporaryFolder();
   const token = await gateway.token('me', 'admin');
   for (const example of EXAMPLES) {
-    // The examples name the default port; the test must not depend on that being free.
-    const source = read(example)
-      .replace('//127.0.0.1:8766', `//127.0.0.1:${gateway.port}`)
-      .replace(/from '(@trpc\/client|@lumiere\/courier-client|superjson)'/g, (_all, name: string) => `from '${import.meta.resolve(name)}'`);
-    writeFileSync(folder.file('example.ts'), source);
-    const child = spawn(process.execPath, [folder.file('example.ts')], {
-      env: { COURIER_TOKEN: token },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    expect(await text(child.stdout)).toBe(`b1 is at 50% ${new Date().getFullYear()}\n`);
+    const { stdout, stderr } = runExample(example, gateway.port, token, folder);
+    expect(await Promise.all([text(stdout), text(stderr)])).toEqual([`b1 is at 50% ${new Date().getFullYear()}\n`, '']);
   }
+});
+
+test("the example with tRPC's own client says what is wrong, and ends when its token is refused", async () => {
+  await using gateway = await startGateway();
+  using folder = temporaryFolder();
+  const refused = runExample('scripts/demo/trpc.ts', gateway.port, 'wrong', folder);
+  expect(await text(refused.stderr)).toBe('the token is not valid: it is not a signed JWT\n');
+  const lost = runExample('scripts/demo/trpc.ts', `${gateway.port}/elsewhere`, 'wrong', folder);
+  const [line] = await once(createInterface({ input: lost.stderr }), 'line');
+  lost.kill('SIGKILL');
+  expect(line).toBe(`no gateway answers at ws://127.0.0.1:${gateway.port}/elsewhere/trpc; trying again`);
 });
 
 test('the contract of another trade can be served', async () => {
@@ -61,6 +73,18 @@ test("a gateway in a program of one's own is used, and ends with it", async () =
   child.kill('SIGTERM');
   expect(await ended).toEqual([0, null]);
   await expect(fetch(`${url}/livez`)).rejects.toThrow();
+});
+
+test("where the port is in use a program of one's own says so in one line", async () => {
+  await using gateway = await startGateway();
+  const env = { ...ENVIRONMENT, COURIER_LOG: 'memory:', COURIER_PORT: String(gateway.port), COURIER_JWT_SECRET: SECRET };
+  const child = spawn(process.execPath, [EMBEDDED], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]);
+  expect({ stdout, stderr, code }).toEqual({
+    stdout: '',
+    stderr: expect.stringMatching(`^COURIER_PORT ${gateway.port} of 127.0.0.1 is in use: [^\n]+\n$`),
+    code: 1,
+  });
 });
 
 test.each(Object.entries(DOCUMENTS))('%s repeats the code as it is', (document, parts) => {

@@ -63,13 +63,15 @@ export default defineContract({
 /** @throws {CliError} when there is something already, or nothing can be written. */
 export async function initContract(file: string): Promise<void> {
   if (!/^\.[cm]?[jt]s$/.test(extname(file))) throw new CliError(`${file} is no name of a module: call it contract.ts`, EXIT.usage);
+  const isThere = new CliError(`${file} is there already, and is not overwritten`);
+  if (existsSync(file)) throw isThere;
   const { snapshot } = filesOf(file);
   if (existsSync(snapshot)) throw new CliError(`there is a contract of this name already, as ${snapshot} says`);
   try {
     writeFileSync(resolve(file), START, { flag: 'wx' });
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST') throw new CliError(`${file} is there already, and is not overwritten`);
+    if (code === 'EEXIST') throw isThere;
     throw new CliError(`${file} cannot be written: ${code === 'ENOENT' ? `there is no folder ${dirname(file)}` : message}`);
   }
   const shown = quoted(file);

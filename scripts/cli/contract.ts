@@ -9,7 +9,7 @@ import { pythonOf } from '../contract/python.ts';
 import { reactHooksOf } from '../contract/react.ts';
 import { typescriptOf } from '../contract/typescript.ts';
 import { jsonText } from './json-text.ts';
-import { print } from './output.ts';
+import { print, tell } from './output.ts';
 
 /** In the form of a contract's snapshot. */
 export function snapshotText(contract: Contract): string {
@@ -22,7 +22,7 @@ const FORMATTERS = {
     jsonText(asyncApiDocument(contractDocument(contract), { version: VERSION, contractHash: contractHash(contract) })),
   typescript: (contract: Contract) => typescriptOf(contractDocument(contract), contractHash(contract)),
   react: (contract: Contract) =>
-    reactHooksOf(contractDocument(contract), { contract: './contract.ts', hooks: '@lumiere/courier-client/react' }),
+    reactHooksOf(contractDocument(contract), { contract: './events.ts', hooks: '@lumiere/courier-client/react' }),
   python: (contract: Contract) => pythonOf(contractDocument(contract), contractHash(contract)),
 } as const satisfies Record<string, (contract: Contract) => string>;
 
@@ -38,6 +38,10 @@ export interface ExportOptions {
 /** Prints the contract, or writes it to a file when the text is complete, as the command line itself may import that file. */
 export async function exportContract({ format, output, contract }: ExportOptions): Promise<void> {
   const text = FORMATTERS[format](await loadContract(contract));
-  if (output !== undefined) writeFileSync(output, text);
-  else for (const line of text.trimEnd().split('\n')) await print(line);
+  if (output === undefined) {
+    for (const line of text.trimEnd().split('\n')) await print(line);
+  } else {
+    writeFileSync(output, text);
+    tell(`${output} is written`);
+  }
 }

@@ -42,7 +42,9 @@ export async function ask(url: string, path: string, request: HttpRequest): Prom
 /** What was answered, as JSON. @throws {CliError} when it is something else, or breaks off. */
 export async function readJson(url: string, { status, body }: Answer): Promise<unknown> {
   const sent = await boundedText(body).catch((error: unknown) => {
-    throw error instanceof RangeError ? new CliError(`what answers at ${url} is no gateway: ${error.message}`) : unreachable(url, error);
+    throw error instanceof RangeError
+      ? new CliError(`what answers at ${url} is no gateway: its answer ${error.message}`)
+      : unreachable(url, error);
   });
   try {
     return JSON.parse(sent);

@@ -1,5 +1,6 @@
 /** Which type or channel may be meant by a name that the gateway does not know: its contract says, which need not be the one here. */
 import { z } from 'zod';
+import { loadContract } from '../../src/contract-file.ts';
 import { cut } from '../../src/errors.ts';
 import { LEAST_LIKENESS, mostLike } from '../../src/most-like.ts';
 import { ask, readJson } from './http.ts';
@@ -12,17 +13,25 @@ export interface GivenNames {
 }
 
 const contractOfGateway = z.object({
+  'x-name': z.string(),
   'x-types': z.record(z.string(), z.unknown()),
   'x-channels': z.record(z.string(), z.object({ form: z.string() })),
 });
 
-/** `; is backtest.progress meant?`; empty when all names are known, none is like them or the gateway does not tell. */
-export async function meant(url: string, { types, channels }: GivenNames): Promise<string> {
+/**
+ * `; is backtest.progress meant?`; empty when all names are known, none is like them or the gateway does not tell. Where the
+ * gateway serves another contract than that of the file, it says which.
+ */
+export async function meant(url: string, { types, channels }: GivenNames, file: string | undefined): Promise<string> {
   const answer = await ask(url, '/contract.json', { headers: {} })
     .then((response) => readJson(url, response))
     .catch(() => undefined);
   const { data } = contractOfGateway.safeParse(answer);
   if (data === undefined) return '';
+  const served = data['x-name'];
+  const own = file === undefined ? undefined : (await loadContract(file).catch(() => undefined))?.name;
+  if (own !== undefined && own !== served)
+    return `; the gateway serves the contract "${cut(served)}", and that of COURIER_CONTRACT is "${own}"`;
   const known = Object.keys(data['x-types']);
   const forms = Object.values(data['x-channels']).map(({ form }) => form);
   const found = [...types.map((type) => typeLike(type, known)), ...channels.map((channel) => channelLike(channel, forms))];

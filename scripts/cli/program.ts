@@ -145,7 +145,7 @@ const against = new Option(
   '--against <file or git ref>',
   'the earlier contract, where it is not that of the merge base with origin/main, or on main each commit since the last release',
 );
-const contractCommand = program.command('contract').description('the contract for machines');
+const contractCommand = program.command('contract').description('work on the contract: init, check, renew, export, users');
 
 contractCommand
   .command('export')
@@ -335,7 +335,7 @@ try {
     process.exitCode = EXIT.usage;
   } else {
     const { message, exitCode } = explain(error, connection);
-    tell(`courier: ${message}${isOfNames(error) ? await meant(connection.url ?? '', names) : ''}`);
+    tell(`courier: ${message}${isOfNames(error) ? await meant(connection.url ?? '', names, process.env['COURIER_CONTRACT']) : ''}`);
     process.exitCode = exitCode;
   }
 }

@@ -58,7 +58,7 @@ const IN_PYTHON: Readonly<Record<string, readonly string[]>> = { prophet: [], ca
 interface Demo {
   /** Whether the figures agree. */
   readonly ok: boolean;
-  /** Addresses to look at: the dashboard's, which signs in, and the page's, if there is one. */
+  /** Addresses to look at, where it runs on: the dashboard's, which signs in, and the page's. */
   readonly addresses: readonly string[];
   readonly client: CourierClient;
   /** Each rejects when a process has ended that the demo cannot do without. */
@@ -89,8 +89,8 @@ async function research(stack: AsyncDisposableStack): Promise<Demo> {
   await site?.open(url);
   const token = await tokenFor('demo', 'admin');
   // What stands behind # stays in the browser.
-  const addresses = [`dashboard: ${url}/admin/#token=${token}`, ...(site === undefined ? [] : [`page: ${site.origin}/`])];
-  console.log(`${addresses.join('\n')}\n`);
+  const addresses = site === undefined ? [] : [`dashboard: ${url}/admin/#token=${token}`, `page: ${site.origin}/`];
+  console.log([...addresses, ''].join('\n'));
   const client = stack.use(new CourierClient({ url, token, onGap: 'fail' }));
   const watched = await watch(client);
   void watched.until((events) => events.length >= HALF_WAY).then(halfWay);

@@ -2,7 +2,12 @@ import type { AppRouter } from '@lumiere/courier-client';
 import { createTRPCClient, createWSClient, wsLink } from '@trpc/client';
 import superjson from 'superjson';
 
-const ws = createWSClient({ url: 'ws://127.0.0.1:8766/trpc', connectionParams: { token: process.env['COURIER_TOKEN'] ?? '' } });
+const url = 'ws://127.0.0.1:8766/trpc';
+const ws = createWSClient({
+  url,
+  connectionParams: { token: process.env['COURIER_TOKEN'] ?? '' },
+  onError: () => console.error(`no gateway answers at ${url}; trying again`),
+});
 const trpc = createTRPCClient<AppRouter>({ links: [wsLink({ client: ws, transformer: superjson })] });
 
 const subscription = trpc.backtest.onEvent.subscribe(
@@ -14,6 +19,9 @@ const subscription = trpc.backtest.onEvent.subscribe(
       subscription.unsubscribe();
       void ws.close();
     },
-    onError: ({ message }) => console.error(message),
+    onError: ({ message }) => {
+      console.error(message);
+      void ws.close();
+    },
   },
 );

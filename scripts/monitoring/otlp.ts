@@ -1,7 +1,7 @@
 /**
  * Sends the gateway's spans to an OpenTelemetry collector. Loaded before the gateway:
  *
- *     NODE_OPTIONS=--import=./scripts/monitoring/otlp.ts OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318 npm start
+ *     OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318 node_modules/.bin/node --import ./scripts/monitoring/otlp.ts src/main.ts
  *
  * OTEL_SERVICE_NAME (courier), OTEL_TRACES_SAMPLER_ARG (share of the traces that are recorded where the publisher did not
  * decide, 0 to 1; 1), and the other variables of the OTLP exporter are heeded.

@@ -55,8 +55,8 @@ export class NpmRegistry implements Registry {
   }
 
   async pack(version: string, folder: string): Promise<readonly PackedFile[]> {
-    this.#npm(['run', 'prepare']);
-    // What `prepare` has built is not built again.
+    this.#npm(['run', 'prepack']);
+    // What `prepack` has built is not built again.
     this.#npm(['pack', '--ignore-scripts', '--pack-destination', folder, ...Object.values(PACKAGES)]);
     const files: PackedFile[] = [];
     for (const name of Object.keys(PACKAGES)) {

@@ -51,7 +51,7 @@ export async function textOf({ url, body }: Response): Promise<string> {
   try {
     return await boundedText(body ?? []);
   } catch (error) {
-    if (error instanceof RangeError) throw new Refused(`${url}: ${error.message}`);
+    if (error instanceof RangeError) throw new Refused(`the answer of ${url} ${error.message}`);
     throw new Refused(`the answer of ${url} breaks off: ${reasonOf(error as Error)}`);
   }
 }

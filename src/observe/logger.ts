@@ -11,9 +11,8 @@ import type { Config } from '../config.ts';
 import type { LogLevel } from '../contract/admin.ts';
 import { DescriptorOutage, isOutOfDescriptors, OUT_OF_DESCRIPTORS } from './descriptors.ts';
 import { Flood } from './flood.ts';
+import { openLogOutput } from './log-output.ts';
 
-/** Bytes of lines that wait for the program that reads the log; further lines are dropped, as waiting for it would stop the gateway. */
-const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 /** How long the program that reads the log may take at the end, in ms. */
 const FLUSH_MS = 1000;
 /** Equal warnings and errors of a part that are logged within REPEAT_WINDOW_MS; the rest of them are counted. */
@@ -71,8 +70,7 @@ export function createLogger(config: Pick<Config, 'logLevel' | 'logFormat'>, des
     timestamp: () => `,"timestamp":"${new Date().toISOString()}"`,
     formatters: { level: (level: string) => ({ level: level.toUpperCase() }) },
   };
-  // Node.js writes to a pipe that was looked at without waiting for its reader, which would delay the end of the process.
-  if (destination === undefined) void process.stdout;
+  const output = destination ?? openLogOutput();
   const stream =
     config.logFormat === 'pretty'
       ? pretty({
@@ -83,9 +81,9 @@ export function createLogger(config: Pick<Config, 'logLevel' | 'logFormat'>, des
           ignore: 'logger',
           singleLine: true,
           messageFormat: '{logger}: {message}',
-          destination: destination ?? 1,
+          destination: output,
         })
-      : (destination ?? pino.destination({ dest: 1, sync: false, maxLength: MAX_WAITING_BYTES }));
+      : output;
   const close = async () => {
     if (destination !== undefined) return true;
     const over = new AbortController();

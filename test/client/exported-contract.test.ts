@@ -25,7 +25,7 @@ import { createTRPCClient, type TRPCClient } from '@trpc/client';
 import { BackgroundPublisher, CourierClient, type EventOn, type RouterOf } from '@lumiere/courier-client';
 import type { EventData, EventDraft } from '@lumiere/courier/contract';
 import type { contract } from '../../harbour/contract.ts';
-import { CONTRACT_HASH, type Contract, EVENT_TYPES } from './contract.ts';
+import { CONTRACT_HASH, type Contract, EVENT_TYPES } from './events.ts';
 import { useVesselEvents, useYardBlockEvents } from './hooks.ts';
 
 type Harbour = typeof contract;
@@ -66,13 +66,13 @@ export async function program() {
 
 async function exported(format: string, output: string): Promise<void> {
   await using cli = runCli(['contract', 'export', '--format', format, '--output', output], { COURIER_CONTRACT: FILE });
-  expect([await cli.exit, cli.stderr]).toEqual([0, []]);
+  expect([await cli.exit, cli.stderr]).toEqual([0, [`${output} is written`]]);
 }
 
 test('the exported types and hooks compile in a strict project, and refuse what the contract refuses', { timeout: 120_000 }, async () => {
   // In the package, so that what it imports is found.
   using folder = temporaryFolder(path('test/client'));
-  await Promise.all([exported('typescript', folder.file('contract.ts')), exported('react', folder.file('hooks.ts'))]);
+  await Promise.all([exported('typescript', folder.file('events.ts')), exported('react', folder.file('hooks.ts'))]);
   writeFileSync(folder.file('program.ts'), PROGRAM);
   const config = {
     extends: path('tsconfig.json'),
@@ -85,7 +85,7 @@ test('the exported types and hooks compile in a strict project, and refuse what 
     (error: { stdout: string }) => error,
   );
   expect(compiled.stdout).toBe('');
-  const generated = (await import(folder.file('contract.ts'))) as { CONTRACT_HASH: string; EVENT_TYPES: readonly string[] };
+  const generated = (await import(folder.file('events.ts'))) as { CONTRACT_HASH: string; EVENT_TYPES: readonly string[] };
   expect(generated.CONTRACT_HASH).toBe(contractHash(contract));
   expect(generated.EVENT_TYPES).toEqual([...contract.types.keys()]);
 });

@@ -181,7 +181,7 @@ test('code is written for the types that are exported from the contract, and doe
   const { page } = dashboard;
   symlinkSync(`${ROOT}node_modules`, folder.file('node_modules'));
   writeFileSync(folder.file('package.json'), '{ "type": "module" }');
-  writeFileSync(folder.file('contract.ts'), typescriptOf(DOCUMENT, CONTRACT_HASH));
+  writeFileSync(folder.file('events.ts'), typescriptOf(DOCUMENT, CONTRACT_HASH));
   await page.getByRole('button', { name: 'As code' }).click();
   writeFileSync(folder.file('subscribe.ts'), await codeIn(page, 'Subscribe to this', 'typescript'));
   await run('python3', ['-c', PYTHON_CHECK, await codeIn(page, 'Subscribe to this', 'python')]);

@@ -192,6 +192,16 @@ describe('publish and tail', () => {
     else expect(run.stderr[0]?.endsWith(`; ${hint}`)).toBe(true);
   });
 
+  test('names of another contract than the gateway serves are refused with the names of both', async () => {
+    await using gateway = await startGateway();
+    const env = { ...forGateway(gateway), COURIER_CONTRACT: 'scripts/demo/contract.ts' };
+    await using run = runCli(['history', 'station.*'], env);
+    expect([await run.exit, run.stderr]).toEqual([
+      1,
+      [expect.stringMatching(/no channel; .*; the gateway serves the contract "lumiere", and that of COURIER_CONTRACT is "weather"$/)],
+    ]);
+  });
+
   test('a file that cannot be read', async () => {
     await using gateway = await startGateway();
     for (const [path, reason] of [

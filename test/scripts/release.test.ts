@@ -45,9 +45,9 @@ beforeAll(async () => {
   const { code, stderr } = await run(process.execPath, [`${ROOT}scripts/python.ts`, '--only', 'environment'], ROOT);
   if (code !== 0) throw new Error(stderr);
   ({ commit } = cloneTree(clone));
-  // What is built here already is not built again; without what `prepare` makes there would be nothing to release.
-  const prepare = `env > ${folder.file('prepare.env')} && ${copyOf('dist', 'client/dist', 'client/dashboard/dist')}`;
-  change('package.json', (text) => text.replace(/"prepare": ".*"/, `"prepare": "${prepare}"`));
+  // What is built here already is not built again; without what `prepack` makes there would be nothing to release.
+  const prepack = `env > ${folder.file('prepack.env')} && ${copyOf('dist', 'client/dist', 'client/dashboard/dist')}`;
+  change('package.json', (text) => text.replace(/"prepack": ".*"/, `"prepack": "${prepack}"`));
   commit();
   [npm, pypi] = await Promise.all([startNpmServer(folder.file('npm')), startPypiServer(folder.file('pypi'))]);
 }, 120_000);
@@ -204,7 +204,7 @@ describe('a release', { timeout: 120_000 }, () => {
     );
     expect(uploadedPython()).toEqual(PYTHON_FILES);
     // What builds them runs code of many others.
-    expect(readFileSync(folder.file('prepare.env'), 'utf8')).not.toMatch(/NPM_TOKEN|TWINE_|_authToken/);
+    expect(readFileSync(folder.file('prepack.env'), 'utf8')).not.toMatch(/NPM_TOKEN|TWINE_|_authToken/);
   });
 
   test('is refused when a registry has the version', async () => {
@@ -312,7 +312,7 @@ async function startRegistry(answer: RequestListener): Promise<AsyncDisposable &
 describe.concurrent('is installed as the READMEs say', { timeout: 120_000 }, () => {
   test('from a registry: client and gateway', async () => {
     const project = emptyProject('released');
-    const install = example('client/README.md', 'http://localhost:4873').replace('http://localhost:4873', npm.url);
+    const install = example('client/README.md', 'https://REGISTRY').replace('https://REGISTRY', npm.url);
     expect(await run('sh', ['-euc', `${install}\nnpm install @lumiere/courier`], project)).toMatchObject({ code: 0 });
     const { dependencies } = JSON.parse(readFileSync(`${project}/package.json`, 'utf8')) as { dependencies: object };
     expect(dependencies).toEqual({ '@lumiere/courier-client': '^0.1.0', '@lumiere/courier': '^0.1.0' });
@@ -321,15 +321,19 @@ describe.concurrent('is installed as the READMEs say', { timeout: 120_000 }, () 
 
   test('from a registry: the Python package', async () => {
     const environment = await pythonEnvironment('released-python');
-    const install = example('client/python/README.md', 'http://localhost:9001').replace('http://localhost:9001', pypi.url);
+    const install = example('client/python/README.md', 'https://REGISTRY').replace('https://REGISTRY', pypi.url);
     expect(await run('sh', ['-euc', install], folder.path, environment)).toMatchObject({ code: 0 });
     await expectPythonPackage(environment);
   });
 
   test('from a clone: client and gateway', async () => {
     const project = emptyProject('your-project');
-    for (const install of [example('client/README.md', 'npm pack'), example('README.md', 'npm pack')])
-      expect(await run('sh', ['-euc', install], clone)).toMatchObject({ code: 0 });
+    for (const install of [example('client/README.md', 'npm pack'), example('README.md', 'npm pack')]) {
+      const installed = await run('sh', ['-euc', install], clone);
+      expect(installed).toMatchObject({ code: 0 });
+      // npm warns of a package whose installation would run something.
+      expect(installed.stderr).not.toContain('install-scripts');
+    }
     await expectNodePackages(project);
   });
 

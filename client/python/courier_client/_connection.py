@@ -28,13 +28,11 @@ from . import _incoming as incoming
 from ._fork import leave_to_parent
 from .codes import CLOSE_CODES, Reconnect
 from .errors import CourierError, UnauthorizedError, UnavailableError, UnexpectedAnswerError
-from .retry import asked_delay
+from .retry import asked_delay, log_repetition
 
 if TYPE_CHECKING:
     from ._gateway import Gateway
     from ._tokens import Tokens
-
-logger = logging.getLogger("courier_client")
 
 
 def _without_token(record: logging.LogRecord) -> bool:
@@ -266,7 +264,7 @@ class Connection:
             raise error
         # The last attempt is made when the time is over.
         self._next_attempt_at = min(now + delay, give_up_at)
-        logger.info("%s; connecting again in %.2f s", error, self._next_attempt_at - now)
+        log_repetition(self._failures, "%s; connecting again in %.2f s", error, self._next_attempt_at - now)
 
 
 def _reconnect_after(error: CourierError) -> Reconnect:

@@ -93,7 +93,8 @@ class Gateway(Generic[EventT_co]):
             message = "contract must be a module that `courier contract export --format python` writes"
             raise invalid_argument(f"{message}, not {shown(contract)}", path="contract")
         self.contract: Contract[EventT_co, Any, Any, Any, Any] = module.CONTRACT
-        self.headers = outgoing.identity_headers(service_name, self.contract.hash)
+        # Packed, an answer of a few bytes could have any length.
+        self.headers = {**outgoing.identity_headers(service_name, self.contract.hash), "Accept-Encoding": "identity"}
         self.timeout = seconds("timeout", timeout)
         self.attempt_timeout = seconds("attempt_timeout", attempt_timeout)
         self.connect_timeout = seconds("connect_timeout", connect_timeout)
@@ -120,11 +121,11 @@ class Gateway(Generic[EventT_co]):
         """Seconds that a function may take to return a token."""
         return min(self.timeout, self.attempt_timeout)
 
-    def read_answer(self, response: httpx.Response) -> Any:
+    def read_answer(self, response: httpx.Response, body: bytes) -> Any:
         """The JSON object of the answer to a call. Raises the CourierError that the answer stands for."""
         status = response.status_code
         try:
-            document = incoming.read_answer(status, response.headers, response.content, self.contract_hash)
+            document = incoming.read_answer(status, response.headers, body, self.contract_hash)
         except CourierError as error:
             if status >= HTTPStatus.MULTIPLE_CHOICES:
                 self.strangers.refused(error, status, opens=False)

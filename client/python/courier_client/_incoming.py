@@ -158,7 +158,7 @@ def _retry_after(milliseconds: object, header: str | None) -> float | None:
         return max(0.0, float(header))
     try:
         when = parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     # A date without a zone is in UTC.
     return max(0.0, (when.replace(tzinfo=when.tzinfo or timezone.utc) - datetime.now(timezone.utc)).total_seconds())

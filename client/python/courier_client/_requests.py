@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import httpx
 
+from ._answers import body_of
 from .errors import CourierError, UnauthorizedError
 
 if TYPE_CHECKING:
@@ -72,10 +73,11 @@ async def _attempt(gateway: Gateway[Any], here: LoopConnections, request: httpx.
     request.headers["Authorization"] = f"Bearer {token}"
     try:
         async with here.slots:
-            response = await here.http.send(request)
+            response = await here.http.send(request, stream=True)
+            body = await body_of(response)
     except httpx.RequestError as error:
         raise gateway.unreachable(error) from error
-    return gateway.read_answer(response)
+    return gateway.read_answer(response, body)
 
 
 class _Body(httpx.AsyncByteStream):

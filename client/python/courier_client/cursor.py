@@ -6,6 +6,7 @@ import asyncio
 import math
 import os
 import re
+import stat
 import tempfile
 import threading
 import time
@@ -118,6 +119,10 @@ class FileCursor:
     def _read(self) -> str | None:
         with self._as_cursor_error():
             try:
+                mode = self._path.stat().st_mode
+                # Reading a pipe would wait for its writer; that a folder cannot be read is told by the system.
+                if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+                    raise invalid_argument(f"path {str(self._path)!r} is no file", path="path")
                 text = self._path.read_bytes().decode("utf-8", "replace").strip()
             except FileNotFoundError:
                 return None

@@ -56,6 +56,11 @@ LAST_ATTEMPT_SECONDS = 1.0
 """How much before the end of the time the last attempt begins at the latest, or a tenth of a shorter time."""
 
 
+def log_repetition(failures: int, message: str, *arguments: object) -> None:
+    """Logs a failure: the first of a row as a warning, which Python shows where nothing is set up."""
+    logger.log(logging.WARNING if failures == 1 else logging.INFO, message, *arguments)
+
+
 class Attempts:
     """Counts the attempts at one call, and decides what follows a failure.
 
@@ -119,7 +124,7 @@ class Attempts:
         self._last_error = error
         if now >= self._last_begin or now + asked >= self._deadline:
             raise self.out_of_time() if isinstance(error, UnreachableError) or was_left_open else error
-        logger.info("%s; trying again in %.2f s", error, delay)
+        log_repetition(self._failures, "%s; trying again in %.2f s", error, delay)
         return delay
 
     def _judge(self, error: CourierError) -> None:

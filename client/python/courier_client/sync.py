@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic
 import httpx
 from typing_extensions import TypeVar, Unpack
 
+from ._answers import body_of_sync
 from ._arguments import check_keywords, check_on_gap, public, seconds
 from ._filter import Channels
 from ._fork import leave_to_parent, watch_forks
@@ -235,7 +236,8 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
         limits = httpx.Timeout(_limit(wait), connect=_limit(min(wait, self._gateway.connect_timeout)))
         request.extensions["timeout"] = limits.as_dict()
         try:
-            response = self._http.send(request)
+            response = self._http.send(request, stream=True)
+            body = body_of_sync(response)
         except httpx.RequestError as error:
             raise self._gateway.unreachable(error) from error
         except RuntimeError:
@@ -243,7 +245,7 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
             if not self._cut_off:
                 raise
             raise attempts.closed() from None
-        return self._gateway.read_answer(response)
+        return self._gateway.read_answer(response, body)
 
 
 _OPENED = ("connect_tcp.complete", "start_tls.complete")

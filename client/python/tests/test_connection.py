@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from typing import Any
 
@@ -234,3 +235,21 @@ async def test_an_address_without_a_gateway_is_reported(gateway: Gateway) -> Non
         with pytest.raises(CourierError, match="base_url") as caught:
             await anext(client.subscribe("**", on_gap="fail"))
     assert caught.value.code == "NOT_FOUND"
+
+
+async def test_the_first_failure_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "courier_client")
+    async with CourierClient(f"http://127.0.0.1:{free_port()}", token="t1", retry=FAST) as client:
+        waiting = asyncio.ensure_future(anext(client.subscribe("backtest.b1")))
+        await until(lambda: len(retried(caplog)) > 3)
+        assert retried(caplog)[:3] == ["WARNING", "INFO", "INFO"]
+        waiting.cancel()
+        caplog.clear()
+        publishing = asyncio.ensure_future(client.publish_event(progress("b1", 0.5)))
+        await until(lambda: len(retried(caplog)) > 3)
+        assert retried(caplog)[:3] == ["WARNING", "INFO", "INFO"]
+        publishing.cancel()
+
+
+def retried(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.levelname for record in caplog.records if "again in" in record.message]

@@ -219,3 +219,10 @@ async def test_a_cursor_that_fails_ends_the_subscription_and_loses_nothing(gatew
                 await anext(subscription)
         async with client.subscribe("backtest.broken", on_gap="fail", cursor=MemoryCursor(cursor.load())) as again:
             assert (await anext(again)).id == first
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no pipes with names")
+def test_a_pipe_is_no_file_of_a_cursor(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "position")
+    with pytest.raises(InvalidInputError, match="is no file"):
+        FileCursor(tmp_path / "position")

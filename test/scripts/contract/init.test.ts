@@ -13,6 +13,14 @@ const PACKAGE = 'node_modules/@lumiere/courier';
 /** Where npm puts it, and `npx courier` finds it. */
 const COMMAND = 'node_modules/.bin/courier';
 
+/** The client, as it is here and not as it was built last. */
+const CLIENT = { '@lumiere/courier-client/react': [`${ROOT}client/src/react.ts`] };
+
+/** What the client's README has of a form. */
+function documented(form: RegExp): string[] {
+  return [...readFileSync(`${ROOT}client/README.md`, 'utf8').matchAll(form)].map(([, part = '']) => part);
+}
+
 const PROGRAM = `import { createGateway, parseConfig } from '@lumiere/courier';
 import type { ContractTypes } from '@lumiere/courier/contract';
 import contract from './contract.ts';
@@ -38,6 +46,7 @@ describe('a project with the package', { timeout: 120_000 }, () => {
     execFileSync(process.execPath, [TSC, '-p', `${ROOT}tsconfig.build.json`, '--outDir', project.file(`${PACKAGE}/dist`)]);
     mkdirSync(project.file('node_modules/.bin'));
     symlinkSync('../@lumiere/courier/dist/scripts/courier.js', project.file(COMMAND));
+    symlinkSync(`${ROOT}node_modules/@types`, project.file('node_modules/@types'));
     writeFileSync(project.file('package.json'), '{"type":"module"}');
   }, 120_000);
 
@@ -48,19 +57,12 @@ describe('a project with the package', { timeout: 120_000 }, () => {
     });
   const courier = (...args: string[]) => node(COMMAND, ...args);
 
+  /** With the options that the client's README gives, and stricter ones. */
   const compile = (...files: string[]) => {
-    const flags = [
-      '--noEmit',
-      '--strict',
-      '--exactOptionalPropertyTypes',
-      '--noUnusedLocals',
-      '--module',
-      'nodenext',
-      '--target',
-      'es2024',
-    ];
-    const libraries = ['--lib', 'es2024,esnext', '--types', 'node', '--allowImportingTsExtensions', '--skipLibCheck'];
-    return node(TSC, '--ignoreConfig', ...flags, ...libraries, ...files);
+    const { compilerOptions } = JSON.parse(documented(/```json\n([\s\S]*?)```/g)[0] as string) as { compilerOptions: object };
+    const options = { ...compilerOptions, exactOptionalPropertyTypes: true, noUnusedLocals: true, paths: CLIENT };
+    writeFileSync(project.file('tsconfig.json'), JSON.stringify({ compilerOptions: options, files }));
+    return node(TSC);
   };
 
   test('gets a contract that is right, and is told what comes next', async () => {
@@ -76,9 +78,18 @@ describe('a project with the package', { timeout: 120_000 }, () => {
 
   test('has types of it, and can serve it from a program', async () => {
     writeFileSync(project.file('program.ts'), PROGRAM);
-    symlinkSync(`${ROOT}node_modules/@types`, project.file('node_modules/@types'));
     expect(await compile('program.ts', 'contract.ts')).toEqual({ code: 0, stdout: '', stderr: '' });
     expect(await node('program.ts')).toEqual({ code: 0, stdout: 'shop order.placed order.lost\n', stderr: '' });
+  });
+
+  test('exports types and hooks that fit together, with the commands as they are documented', async () => {
+    const commands = documented(/^npx courier (contract export .*?)(?: +#.*)?$/gm);
+    expect(commands).toHaveLength(2);
+    for (const command of commands) {
+      const args = command.split(' ');
+      expect(await courier(...args)).toEqual({ code: 0, stdout: '', stderr: `${args.at(-1)} is written\n` });
+    }
+    expect(await compile('hooks.ts', 'events.ts')).toEqual({ code: 0, stdout: '', stderr: '' });
   });
 
   test('says by example how stored events become another form', async () => {
@@ -117,7 +128,8 @@ describe('a project with the package', { timeout: 120_000 }, () => {
 
   test('loses nothing that is there', async () => {
     const before = readFileSync(project.file('contract.ts'), 'utf8');
-    expect(await courier('contract', 'init')).toMatchObject({ code: 1, stderr: expect.stringContaining('contract') });
+    const refusal = (reason: string) => ({ code: 1, stdout: '', stderr: `courier: ${reason}\n` });
+    expect(await courier('contract', 'init')).toEqual(refusal('contract.ts is there already, and is not overwritten'));
     writeFileSync(project.file('mine.ts'), 'export {};');
     expect(await courier('contract', 'init', 'mine.ts')).toMatchObject({
       code: 1,

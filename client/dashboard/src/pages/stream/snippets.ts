@@ -98,8 +98,8 @@ function typescriptClient({ url, isPackaged }: Target): string[] {
     ];
   return [
     "import { CourierClient } from '@lumiere/courier-client';",
-    '// Written by: courier contract export --format typescript --output contract.ts',
-    "import { CONTRACT_HASH, type Contract } from './contract.ts';",
+    '// Written by: courier contract export --format typescript --output events.ts',
+    "import { CONTRACT_HASH, type Contract } from './events.ts';",
     '',
     `const courier = new CourierClient<Contract>({ url: ${js(url)}, ${token}, contractHash: CONTRACT_HASH });`,
   ];
