@@ -96,7 +96,21 @@ function checkParameters(parameters: URLSearchParams): void {
   }
 }
 
+/** Of libpq, for what is not done here: who sets one shall not believe that it is. */
+const NOT_HEEDED = [
+  'channel_binding',
+  'connect_timeout',
+  'gssencmode',
+  'keepalives',
+  'keepalives_idle',
+  'sslcrl',
+  'sslpassword',
+  'passfile',
+  'service',
+];
+
 function unknownParameter(name: string): string {
+  if (NOT_HEEDED.includes(name)) return `has ${name}, which Courier's driver does not heed: leave it out`;
   const suggestion = meant(name, PARAMETERS);
   return suggestion === '' ? 'has a parameter that nobody knows: is there a & in a password? Write %26 for it' : `has ${name}${suggestion}`;
 }

@@ -51,6 +51,7 @@ test.each([
   ['postgres://a,b/db?target_session_attrs=standby', /target_session_attrs must be read-write, as a log is written to, not standby/],
   ['postgres://db/courier?sslmod=verify-full', /^has sslmod: is sslmode meant\?/],
   ['postgres://db/courier?SSLMODE=verify-full', /^has SSLMODE: is sslmode meant\?/],
+  ['postgres://db/courier?channel_binding=require', /^has channel_binding, which Courier's driver does not heed: leave it out;/],
   ['postgres://db/courier?password=x&s3cret', /^has a parameter that nobody knows: is there a & in a password\?/],
   ['postgres://db/courier?sslmode=', /^sslmode must be one of verify-full, .* not ""$/],
   ['postgres://db/courier?sslmode=foo', /not "foo"$/],
