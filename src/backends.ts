@@ -118,7 +118,7 @@ async function openShared(url: string, log: SharedLog, { logger, signal }: Backe
 
 /** What to do when the log cannot be used. */
 const LOG_ACTIONS = {
-  sqlite: "look at the log's file and its disk; publishes are taken again as soon as it can be written",
+  sqlite: "look at the log's file and its disk, and do what the error says",
   postgres: 'look at PostgreSQL, and at the network to it; it is used again as soon as it can be',
 };
 

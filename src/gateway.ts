@@ -117,6 +117,10 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
       contract,
       subscribed: () => connections.open,
       onError: (error) => failures.report('log', 'who uses the contract cannot be stored; that is tried again each minute', error),
+      onLost: (error) =>
+        logger
+          .named('usage')
+          .warn('who used the contract lately could not be stored, and is lost', error instanceof Error ? { reason: error.message } : {}),
       onRecovered: () => logger.named('usage').info('who uses the contract is stored again'),
     }),
   );
@@ -272,9 +276,10 @@ const identityOf = ({ identity }: Connection): ClientIdentity => identity ?? { c
 
 /** Where revocations are shared, others may add to them; a message that says so may be lost. */
 function refreshRevocations(connections: Connections, failures: Failures, logger: Logger): Disposable {
+  const action = 'look at PostgreSQL, and at the network to it; until it is back, tokens that other instances revoke are taken here';
   const outage = new Outage({ logger, goesOn: 'revocations still cannot be read', over: 'revocations can be read again' });
   const fail = (error: unknown) => {
-    if (failures.take('log', error) && outage.meet()) failures.tell('log', 'revocations cannot be read', error);
+    if (failures.take('log', error) && outage.meet()) failures.tell('log', 'revocations cannot be read', error, { action });
   };
   const timer = setInterval(() => void connections.refreshRevocations().then(() => outage.end(), fail), REVOCATIONS_REFRESH_MS).unref();
   return {

@@ -2,6 +2,7 @@
 import { type Principal, principalKey } from './auth/principal.ts';
 import { requireRight, requireRights, requireSomeRight } from './auth/publish-rights.ts';
 import type { Connection } from './connections/connection.ts';
+import { DRAINING } from './connections/wire.ts';
 import type { Contract } from './contract/contract.ts';
 import type { CheckedDraft } from './contract/draft.ts';
 import { MAX_DATA_BYTES } from './contract/json.ts';
@@ -72,7 +73,7 @@ async function store(
 ): Promise<Receipt[]> {
   const { principal } = connection;
   const now = new Date();
-  if (draining.aborted) throw new CourierError('SERVICE_UNAVAILABLE', 'the gateway is shutting down', { retryAfterMs: 1000 });
+  if (draining.aborted) throw DRAINING.error;
   for (const [index, { type, channel }] of drafts.entries()) requireRight(contract, principal, type, channel, index);
   const given = { contract, principal, timestamp: now, traceparent: traceparent ?? trace?.traceparent };
   const encoded = drafts.map((draft, index) => encode(draft, given, drafts.length > 1 ? `${index}.data` : 'data'));

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { readProblem } from '../owners.ts';
 
 /** As much of where the log is as tells where the secret is to be. */
 type LogPlace = { readonly kind: 'memory' | 'postgres' } | { readonly kind: 'sqlite'; readonly path: string };
@@ -23,6 +24,14 @@ export function developmentSecret(log: LogPlace): string {
     return secret;
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+    return read(path);
+  }
+}
+
+function read(path: string): string {
+  try {
     return readFileSync(path, 'utf8').trim();
+  } catch (cause) {
+    throw new Error(`the secret of development cannot be read: ${readProblem(path, cause)}`, { cause });
   }
 }

@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { z } from 'zod';
+import { readProblem } from '../owners.ts';
 import { type Revocation, type RevocationStore, revocation } from './revocations.ts';
 
 /**
@@ -33,7 +34,7 @@ function read(path: string): Revocation[] | undefined {
     text = readFileSync(path, 'utf8');
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
+    throw new Error(`the revocations beside the log of COURIER_LOG cannot be read: ${readProblem(path, error)}`, { cause: error });
   }
   try {
     return z.array(revocation).parse(JSON.parse(text));

@@ -153,17 +153,18 @@ class LogProbe {
   }
 
   async check(): Promise<Component> {
-    if (this.#lastFailure !== undefined && performance.now() - this.#failedAt < ASK_AGAIN_MS) return unhealthyLog(this.#lastFailure);
+    if (this.#lastFailure !== undefined && performance.now() - this.#failedAt < ASK_AGAIN_MS) return unhealthy(this.#lastFailure);
     this.#asked ??= { at: performance.now(), answer: this.#ask() };
     const { at, answer } = this.#asked;
     const component = await inTime(answer);
     if (component !== undefined) return component;
     const waited = performance.now() - at;
-    if (this.#lastFailure !== undefined) return unhealthyLog(this.#lastFailure);
-    if (waited >= LOG_GONE_MS) return unhealthyLog(`nothing for ${Math.round(waited)} ms`);
-    const { problem } = this.#log;
+    if (this.#lastFailure !== undefined) return unhealthy(this.#lastFailure);
+    const { problem, pool } = this.#log;
+    const place = pool === undefined ? 'disk' : 'server';
+    if (waited >= LOG_GONE_MS) return unhealthy(`the event log does not answer (nothing for ${Math.round(waited)} ms): check its ${place}`);
     if (problem !== undefined) return refusing(problem);
-    return { status: 'degraded', action: `the event log takes longer than ${ANSWER_MS} ms to answer: check its disk` };
+    return { status: 'degraded', action: `the event log takes longer than ${ANSWER_MS} ms to answer: check its ${place}` };
   }
 
   async #ask(): Promise<Component> {
@@ -177,9 +178,10 @@ class LogProbe {
       if (concerns.length > 0) return { status: 'degraded', ...figures, action: concerns.map(({ action }) => action).join('; ') };
       return { status: 'healthy', ...figures };
     } catch (error) {
-      this.#lastFailure = error instanceof Error ? error.message : 'unknown';
+      // The log says what it is, and what to do where that is not plain.
+      this.#lastFailure = error instanceof Error ? error.message : 'the event log fails';
       this.#failedAt = performance.now();
-      return unhealthyLog(this.#lastFailure);
+      return unhealthy(this.#lastFailure);
     } finally {
       this.#asked = undefined;
     }
@@ -236,8 +238,8 @@ function refusing(problem: string): Component {
   return { status: 'degraded', action: `publishes are refused, as the last one could not be stored: ${problem}` };
 }
 
-function unhealthyLog(reason: string): Component {
-  return { status: 'unhealthy', action: `the event log does not answer (${reason}): check its disk or its server` };
+function unhealthy(action: string): Component {
+  return { status: 'unhealthy', action };
 }
 
 /** Logs each concern of the log once when it begins, and once when it is over. */

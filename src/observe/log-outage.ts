@@ -25,6 +25,8 @@ export interface LogOutageOptions {
 interface Failed {
   readonly error: unknown;
   readonly operation: string;
+  /** When, as of `performance.now()`. */
+  readonly at: number;
 }
 
 export class LogOutage implements Disposable {
@@ -45,7 +47,7 @@ export class LogOutage implements Disposable {
   /** To be told of each failure. */
   readonly onError = (error: unknown, operation: string): void => {
     const isNew = this.#options.failures.take('log', error);
-    if (isNew) this.#note({ error, operation });
+    if (isNew) this.#note({ error, operation, at: performance.now() });
     if (!this.#isTrying) void this.#try();
   };
 
@@ -91,7 +93,7 @@ export class LogOutage implements Disposable {
   #begin(): void {
     const [first] = this.#held;
     if (first === undefined) return;
-    this.#outage.meet(this.#held.length + this.#heldBeyond);
+    this.#outage.meet(this.#held.length + this.#heldBeyond, first.at);
     this.#held = [];
     this.#heldBeyond = 0;
     const { failures, action } = this.#options;

@@ -29,12 +29,15 @@ export class Outage implements Disposable {
     return this.#since !== undefined;
   }
 
-  /** Something has failed of it, so often. Returns whether that is the beginning, as it always is once this was disposed of. */
-  meet(times = 1): boolean {
+  /**
+   * Something has failed of it, so often, first at `since` (of `performance.now()`). Returns whether that is the beginning, as it always
+   * is once this was disposed of.
+   */
+  meet(times = 1, since = performance.now()): boolean {
     if (this.#isClosed) return true;
     this.#failed += times;
     if (this.isOn) return false;
-    this.#since = performance.now();
+    this.#since = since;
     const { logger, goesOn, remindMs = REMIND_MS } = this.#options;
     this.#timer = setInterval(() => logger.warn(goesOn, this.#figures()), remindMs).unref();
     return true;

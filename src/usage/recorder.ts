@@ -23,6 +23,8 @@ export interface UsageDeps {
   readonly subscribed: () => readonly (Caller & { readonly subscriptions: readonly { readonly filter: Filter }[] })[];
   /** Told once when uses cannot be stored. */
   readonly onError: (error: unknown) => void;
+  /** Told at the end of what could not be stored any more, with what failed, where that is known. */
+  readonly onLost?: (error: unknown) => void;
   /** Told when they can be again. */
   readonly onRecovered?: () => void;
   /** In ms since 1970. */
@@ -43,7 +45,9 @@ export class UsageRecorder implements Usage, AsyncDisposable {
   /** The day on which the subscriptions that last were noted. */
   #renewedOn: number;
   #writing: Promise<void> = Promise.resolve();
-  #isFailing = false;
+  /** Of the last write, where that failed. */
+  #failure: { readonly error: unknown } | undefined;
+  #isClosing = false;
   readonly #timer: NodeJS.Timeout;
 
   constructor(deps: UsageDeps) {
@@ -98,10 +102,12 @@ export class UsageRecorder implements Usage, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer);
+    this.#isClosing = true;
     const over = new AbortController();
-    const late = wait(LAST_WRITE_MS, undefined, { signal: over.signal }).catch(() => undefined);
-    await Promise.race([this.write(), late]);
+    const late = wait(LAST_WRITE_MS, false, { signal: over.signal }).catch(() => false);
+    const isStored = await Promise.race([this.write().then(() => this.#failure === undefined), late]);
     over.abort();
+    if (!isStored) this.#deps.onLost?.(this.#failure?.error);
   }
 
   /** Notes a use of the caller's, unless it was noted today. */
@@ -133,12 +139,12 @@ export class UsageRecorder implements Usage, AsyncDisposable {
     this.#pending = new KeptClients();
     try {
       await this.#deps.store.add(written.all, today);
-      if (this.#isFailing) this.#deps.onRecovered?.();
-      this.#isFailing = false;
+      if (this.#failure !== undefined) this.#deps.onRecovered?.();
+      this.#failure = undefined;
     } catch (error) {
       for (const client of written.all) this.#pending.add(client, today);
-      if (!this.#isFailing) this.#deps.onError(error);
-      this.#isFailing = true;
+      if (this.#failure === undefined && !this.#isClosing) this.#deps.onError(error);
+      this.#failure = { error };
     }
   }
 

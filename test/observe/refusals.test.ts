@@ -3,8 +3,11 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { expect, test } from 'vitest';
+import { principalOf } from '../../src/auth/principal.ts';
 import { createLogger } from '../../src/observe/logger.ts';
+import { publish } from '../../src/publish.ts';
 import { startGateway, type TestGateway } from '../helpers/gateway.ts';
+import { contract } from '../helpers/lumiere.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
 import { jobStarted } from '../helpers/samples.ts';
 
@@ -382,4 +385,16 @@ test('a WebSocket that is not let in is told of with whose token it had', async 
     .poll(() => log.refusals)
     .toMatchObject([{ logger: 'courier.limits', context: { code: 'TOO_MANY_REQUESTS', user_id: 'ada', origin: gateway.url } }]);
   expect(first.ws.readyState).toBe(first.ws.OPEN);
+});
+
+test('what a drain turns away is no refusal: that the gateway drains is in the log', async () => {
+  const log = capture();
+  await using gateway = await startGateway({}, {}, { logger: log.logger });
+  const principal = principalOf(contract, 'forge', 'service', { subscribe: [], publish: [] }, Number.POSITIVE_INFINITY);
+  const call = { requestId: 'r', traceparent: undefined, connection: { principal, assertOpen: () => undefined } };
+  await gateway[Symbol.asyncDispose]();
+  const turnedAway: unknown = await publish(gateway.pipeline, call, [jobStarted()]).catch((error: unknown) => error);
+  gateway.failures.answer('http', turnedAway, {}, { address: '127.0.0.1' });
+  expect(turnedAway).toMatchObject({ code: 'SERVICE_UNAVAILABLE', message: 'shutting down', retryAfterMs: 1000 });
+  expect(log.refusals).toEqual([]);
 });

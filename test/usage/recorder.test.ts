@@ -30,6 +30,7 @@ interface Stage {
   /** The clients of each write. */
   readonly writes: (readonly ContractClient[])[];
   readonly errors: unknown[];
+  readonly lost: unknown[];
   subscribed: (Caller & { readonly subscriptions: readonly { readonly filter: Filter }[] })[];
   /** Why nothing can be stored now. */
   problem: Error | undefined;
@@ -46,8 +47,15 @@ function stageOf(): Stage {
     load: (today) => (stage.problem === undefined ? inner.load(today) : Promise.reject(stage.problem)),
   };
   const errors: unknown[] = [];
-  const recorder = new UsageRecorder({ store, contract, subscribed: () => stage.subscribed, onError: (error) => errors.push(error) });
-  const stage: Stage = { recorder, writes: [], errors, subscribed: [], problem: undefined };
+  const lost: unknown[] = [];
+  const recorder = new UsageRecorder({
+    store,
+    contract,
+    subscribed: () => stage.subscribed,
+    onError: (error) => errors.push(error),
+    onLost: (error) => lost.push(error),
+  });
+  const stage: Stage = { recorder, writes: [], errors, lost, subscribed: [], problem: undefined };
   return stage;
 }
 
@@ -142,10 +150,10 @@ describe('writing', () => {
   });
 
   test('an orderly end writes what is new', async () => {
-    const { recorder, writes } = stageOf();
+    const { recorder, writes, lost } = stageOf();
     recorder.published(caller(), [STARTED]);
     await recorder[Symbol.asyncDispose]();
-    expect(writes).toHaveLength(1);
+    expect([writes.length, lost]).toEqual([1, []]);
     vi.advanceTimersByTime(600_000);
     expect(vi.getTimerCount()).toBe(0);
   });
@@ -171,14 +179,25 @@ describe('a store that fails', () => {
     expect(errors).toHaveLength(2);
   });
 
+  test('has lost, at the end, what it could not store: nobody is told that it is tried again', async () => {
+    const stage = stageOf();
+    const { recorder, errors, lost } = stage;
+    stage.problem = new Error('away');
+    recorder.published(caller(), [STARTED]);
+    await recorder[Symbol.asyncDispose]();
+    expect([errors, lost]).toEqual([[], [stage.problem]]);
+  });
+
   test('does not hold up the end', async () => {
     const inner = usageFile(undefined, () => undefined);
     const store: UsageStore = { ...inner, add: () => Promise.withResolvers<void>().promise };
-    const recorder = new UsageRecorder({ store, contract, subscribed: () => [], onError: () => undefined });
+    const told = vi.fn();
+    const recorder = new UsageRecorder({ store, contract, subscribed: () => [], onError: told, onLost: told });
     recorder.published(caller(), [STARTED]);
     const startedAt = performance.now();
     await recorder[Symbol.asyncDispose]();
     expect(performance.now() - startedAt).toBeLessThan(5000);
+    expect(told.mock.calls).toEqual([[undefined]]);
   });
 });
 

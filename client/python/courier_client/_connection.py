@@ -264,7 +264,7 @@ class Connection:
             raise error
         # The last attempt is made when the time is over.
         self._next_attempt_at = min(now + delay, give_up_at)
-        log_repetition(self._failures, "%s; connecting again in %.2f s", error, self._next_attempt_at - now)
+        log_repetition(self._failures, "connecting again in %.2f s: %s", self._next_attempt_at - now, error)
 
 
 def _reconnect_after(error: CourierError) -> Reconnect:

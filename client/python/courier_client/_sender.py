@@ -22,6 +22,7 @@ from ._outcomes import never_stored
 from ._outgoing import MAX_BATCH_EVENTS, Outgoing
 from ._queue import Queue, Waiting
 from .errors import ClosedError, CourierError, UnauthorizedError
+from .retry import log_repetition
 
 if TYPE_CHECKING:
     from ._outcomes import Outcomes
@@ -100,7 +101,7 @@ class Sender:
                 return
             delay = self._retry.delay_after(error, failures)
             failures += 1
-            logger.warning("%s; %d events wait", error, self._outcomes.pending)
+            log_repetition(failures, "%d events wait: %s", self._outcomes.pending, error)
             await anyio.sleep(delay)
 
     async def _attempt(self, batch: Sequence[Waiting]) -> CourierError | None:
@@ -135,7 +136,7 @@ class Sender:
         self._taken = deque(waiting for waiting in self._taken if waiting.channel != channel)
         refused = sum(waiting.channel == channel for waiting in batch)
         self._queue.put_aside(aside, channel, refused, self._retry.delay_after(error, 0))
-        logger.info("%s; its events wait", error)
+        logger.info("the events of %s wait: %s", channel, error)
 
     def _refused_together(self, batch: Sequence[Waiting], error: Exception) -> None:
         if len(batch) > 1 and not isinstance(error, UnauthorizedError):

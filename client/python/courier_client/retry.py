@@ -124,7 +124,7 @@ class Attempts:
         self._last_error = error
         if now >= self._last_begin or now + asked >= self._deadline:
             raise self.out_of_time() if isinstance(error, UnreachableError) or was_left_open else error
-        log_repetition(self._failures, "%s; trying again in %.2f s", error, delay)
+        log_repetition(self._failures, "trying again in %.2f s: %s", delay, error)
         return delay
 
     def _judge(self, error: CourierError) -> None:

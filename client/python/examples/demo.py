@@ -6,6 +6,7 @@ that somebody else started has nobody to tell.
 
 import asyncio
 import json
+import logging
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -38,6 +39,8 @@ async def demo_of(courier: BackgroundPublisher) -> AsyncIterator[Demo]:
     if fd is None:
         yield Demo(None)
         return
+    # The demo kills a gateway, and shows itself that nothing is lost.
+    logging.getLogger("courier_client").setLevel(logging.ERROR)
     reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=int(fd)))
     demo = Demo(writer)
     async with anyio.create_task_group() as group:

@@ -1,6 +1,7 @@
 /** Opens the file of a log, or makes it: for one process at a time, for its owner only, and so that an ack means durable. */
 import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
+import { ownerProblem } from '../../owners.ts';
 import type { WorkerSettings } from './messages.ts';
 import { isReadOnly, makePrivate, narrow, READ_ONLY } from './rights.ts';
 import { IN_USE, LogOpenError, MODE_OFFSET, openProblem, pragma, prepareFile, recognise } from './schema.ts';
@@ -38,10 +39,16 @@ export function openFile({ path, mustExist, maxBytes }: WorkerSettings): Databas
     return db;
   } catch (error) {
     db?.close();
-    const problem = !(error instanceof LogOpenError) && isReadOnly(path) ? READ_ONLY : openProblem(error);
+    const problem = error instanceof LogOpenError ? error.message : (problemOfFiles(path) ?? openProblem(error));
     const advice = problem === IN_USE ? ', most likely a gateway that runs already: end that, or name another file' : '';
     throw new LogOpenError(`the event log ${path} cannot be opened: ${problem}${advice}`);
   }
+}
+
+/** What keeps SQLite from the files, which it does not say. */
+function problemOfFiles(path: string): string | undefined {
+  if (isReadOnly(path)) return READ_ONLY;
+  return ['', '-wal'].map((suffix) => ownerProblem(path + suffix, 'write')).find((problem) => problem !== undefined);
 }
 
 /** An empty file is not opened at all: a write-ahead log beside it is another's. @throws {LogOpenError} */

@@ -100,7 +100,7 @@ export class PlacedFiles implements Disposable {
 }
 
 const MOVED = 'its file was deleted, moved or replaced; put it back, or start again with the one that is there';
-const SPOILT = 'its file was overwritten or cut off: restore a copy';
+const SPOILT = 'its file was overwritten or cut off: end the gateway and start it again first; restore a copy if that does not help';
 const UNSEEN = 'it cannot be seen whether its file is still there';
 
 function stat(path: string): BigIntStats | undefined {

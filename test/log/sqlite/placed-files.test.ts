@@ -57,7 +57,7 @@ describe('a file that is no longer the one of its name', () => {
     await using log = await openSqliteLog({ path });
     await log.append([newEvent('global')]);
     spoil(path);
-    const spoilt = refusal('its file was overwritten or cut off: restore a copy');
+    const spoilt = refusal('its file was overwritten or cut off: end the gateway and start it again first; restore a copy if');
     await storedUntilRefused(log, spoilt);
     writeFileSync(path, whole);
     await expect(log.bounds()).rejects.toMatchObject(spoilt);
