@@ -13,10 +13,13 @@ type LastEvent = NonNullable<ChannelActivity['last_event']>;
 
 interface Channel {
   /** Events a second, when the last one came. */
-  readonly rate: number;
-  /** When the last event came, in ms of the monotonic clock. */
-  readonly last: number;
-  readonly event: LastEvent;
+  rate: number;
+  /** When the last event came, in ms of the monotonic clock, and since 1970. */
+  last: number;
+  at: number;
+  /** Of the last event. */
+  id: string;
+  type: string;
 }
 
 export class ActiveChannels {
@@ -32,18 +35,28 @@ export class ActiveChannels {
   /** @param event whose `id` is its position. */
   note({ channel, id, type }: { readonly channel: string; readonly id: string; readonly type: string }): void {
     const now = this.#now();
-    const known = this.#channels.get(channel);
-    const rate = (known === undefined ? 0 : decayed(known, now)) + 1000 / DECAY_MS;
-    if (known !== undefined) this.#channels.delete(channel);
-    else if (this.#channels.size >= MAX_CHANNELS) this.#channels.delete(this.#channels.keys().next().value as string);
-    this.#channels.set(channel, { rate, last: now, event: { id, type, at: new Date() } });
+    let noted = this.#channels.get(channel);
+    if (noted === undefined) {
+      if (this.#channels.size >= MAX_CHANNELS) this.#channels.delete(this.#channels.keys().next().value as string);
+      noted = { rate: 0, last: now, at: 0, id, type };
+    } else this.#channels.delete(channel);
+    // It is the last one now.
+    this.#channels.set(channel, noted);
+    noted.rate = decayed(noted, now) + 1000 / DECAY_MS;
+    noted.last = now;
+    noted.at = Date.now();
+    noted.id = id;
+    noted.type = type;
   }
 
   /** What is known of a channel; a channel that is not known has a rate of 0 and no event. */
   of(channel: string): { readonly rate: number; readonly last_event: LastEvent | null } {
     const known = this.#channels.get(channel);
     if (known === undefined) return { rate: 0, last_event: null };
-    return { rate: Math.round(decayed(known, this.#now()) * 1000) / 1000, last_event: known.event };
+    return {
+      rate: Math.round(decayed(known, this.#now()) * 1000) / 1000,
+      last_event: { id: known.id, type: known.type, at: new Date(known.at) },
+    };
   }
 
   /** The most recently active first. */

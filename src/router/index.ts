@@ -9,7 +9,7 @@ import { authRouter } from './auth.ts';
 import { familyEvents } from './channels.ts';
 import { eventsRouter, servicePublish } from './events.ts';
 import type { RouterOf } from './routes.ts';
-import { runWithoutCopies } from './running.ts';
+import { runAtOnce } from './running.ts';
 import { router } from './trpc.ts';
 
 export type { RouterOf } from './routes.ts';
@@ -32,13 +32,13 @@ export function createRouter<C extends TypedContract>(contract: C & Contract): R
     auth: authRouter(contract),
     admin: adminRouter(contract),
   });
-  runWithoutCopies(made);
+  runAtOnce(made);
   // The procedures were made in loops, which the compiler cannot follow.
   return made as unknown as RouterOf<C>;
 }
 
 /** The procedure at a path. */
-function procedureAt(of: AnyTRPCRouter, path: string): AnyTRPCProcedure | undefined {
+export function procedureAt(of: AnyTRPCRouter, path: string): AnyTRPCProcedure | undefined {
   // All procedures by their full paths, which the router's type does not have.
   const procedures = of._def.procedures as unknown as Readonly<Record<string, AnyTRPCProcedure>>;
   return Object.hasOwn(procedures, path) ? procedures[path] : undefined;

@@ -13,6 +13,7 @@ import { CourierError, cut, tellable, validated } from '../errors.ts';
 import type { LimitedAction } from '../limits/limits.ts';
 import { authorise } from '../publish.ts';
 import type { AnswerSize } from './event-page.ts';
+import { after, type Later } from './running.ts';
 import { serialize } from './serialize.ts';
 import { read, unread } from './unread-input.ts';
 
@@ -56,7 +57,8 @@ export class Context implements ContextParts {
 
   /** The context of one of several calls over the connection. Each call has an answer of its own. */
   ofCall(requestId: string): Context {
-    return new Context({ ...this, requestId });
+    const { connection, administration, pipeline, connectionId, traceparent } = this;
+    return new Context({ connection, administration, pipeline, connectionId, requestId, traceparent });
   }
 }
 
@@ -100,13 +102,15 @@ export function checked<Out, In>(schema: z.ZodType<Out, In>) {
   return parser as typeof parser & { _input: In; _output: Out };
 }
 
-/** Reads input at the first call of the function, and once only. */
-function readOnce(getRawInput: () => Promise<unknown>): () => Promise<unknown> {
-  let input: Promise<unknown> | undefined;
-  return () => {
-    input ??= getRawInput().then(read);
-    return input;
+/** Reads input at the first call of the function, and once only. What reads it need not wait where it is there. */
+function readOnce(getRawInput: () => Later<unknown>): () => Promise<unknown> {
+  let input: { readonly value: Later<unknown> } | undefined;
+  const readAtOnce = () => {
+    input ??= { value: after(getRawInput(), read) };
+    return input.value;
   };
+  // tRPC's types know of promises only.
+  return readAtOnce as () => Promise<unknown>;
 }
 
 /**
@@ -130,10 +134,13 @@ export const subscription = counted('subscribe');
 /** A publish of one event of a service, by this service or an admin. */
 export const publishingFor = (service: string) => counted('publish', (principal) => requireService(principal, service));
 /** A publish of one event of any service. The check of rights comes before the validation. */
-export const publishingAny = counted('publish').use(async ({ ctx, getRawInput, next }) => {
+export const publishingAny = counted('publish').use(({ ctx, getRawInput, next }) => {
   authorise(ctx.pipeline, ctx, []);
-  authorise(ctx.pipeline, ctx, [await getRawInput()]);
-  return next();
+  const go = (draft: unknown) => {
+    authorise(ctx.pipeline, ctx, [draft]);
+    return next();
+  };
+  return after(getRawInput(), go) as ReturnType<typeof go>;
 });
 /**
  * A publish of a list of events, which counts once for each event. It counts once when the list is unreadable, or when the
@@ -141,7 +148,9 @@ export const publishingAny = counted('publish').use(async ({ ctx, getRawInput, n
  */
 export const publishingMany = t.procedure.use(async ({ ctx, getRawInput: getUnread, next }) => {
   const getRawInput = readOnce(getUnread);
-  const drafts = mayPublishSomething(ctx.pipeline.contract, ctx.principal) ? getRawInput().then(listOf) : Promise.resolve([]);
+  const drafts = mayPublishSomething(ctx.pipeline.contract, ctx.principal)
+    ? Promise.resolve().then(getRawInput).then(listOf)
+    : Promise.resolve([]);
   const cost = await drafts.then(
     ({ length }) => Math.max(1, length),
     () => 1,

@@ -7,6 +7,7 @@ import { callTRPCProcedure, getTRPCErrorFromUnknown, TRPCError } from '@trpc/ser
 import { isObservable } from '@trpc/server/observable';
 import type { Connection } from '../connections/connection.ts';
 import type { LimitedAction } from '../limits/limits.ts';
+import { procedureAt } from '../router/index.ts';
 import { withLastEventId } from '../router/unread-input.ts';
 import type { CallContext, RequestId, TrpcEndpoint } from './trpc-endpoint.ts';
 import type { Call, Message, RunningCall, TrpcReplies, Unusable } from './trpc-messages.ts';
@@ -64,10 +65,7 @@ export class TrpcCalls {
       return;
     }
     this.#weight += WEIGHT[call.type];
-    void this.#answer(call).finally(() => {
-      this.#weight -= WEIGHT[call.type];
-      this.#noteAnswered();
-    });
+    void this.#answer(call);
   }
 
   #noteAnswered(): void {
@@ -112,6 +110,9 @@ export class TrpcCalls {
     } catch (cause) {
       // What the end interrupted failed for the reason of the end.
       replies.fail(running, connection.ending?.error ?? cause);
+    } finally {
+      this.#weight -= WEIGHT[call.type];
+      this.#noteAnswered();
     }
   }
 
@@ -155,13 +156,21 @@ export class TrpcCalls {
   }
 
   /** Runs the procedure of a call. */
-  async #run({ call, ctx }: RunningCall, signal: AbortSignal): Promise<unknown> {
+  #run({ call, ctx }: RunningCall, signal: AbortSignal): Promise<unknown> {
     const { type, path, input, lastEventId, batchIndex } = call;
+    const { router } = this.#deps.endpoint;
+    // The procedures of Courier's router need not be promised what is there; tRPC's types know of promises only.
+    const getRawInput = (() =>
+      withLastEventId(router._def._config.transformer.input.deserialize(input), lastEventId)) as () => Promise<unknown>;
+    const options = { path, getRawInput, ctx, type, signal, batchIndex };
+    const procedure = procedureAt(router, path);
+    return procedure?._def.type === type ? procedure({ ...options, input: undefined }) : this.#runNone(options);
+  }
+
+  /** No procedure charges a call of one that there is not, or that is of another type. */
+  async #runNone(options: Omit<Parameters<typeof callTRPCProcedure>[0], 'router'>): Promise<unknown> {
     const { endpoint, connection } = this.#deps;
-    const { router } = endpoint;
-    // No procedure charges a call of a procedure that there is not.
-    if (!Object.hasOwn(router._def.procedures, path)) await connection.charge('query');
-    const getRawInput = async () => withLastEventId(router._def._config.transformer.input.deserialize(input), lastEventId);
-    return callTRPCProcedure({ router, path, getRawInput, ctx, type, signal, batchIndex });
+    await connection.charge('query');
+    return callTRPCProcedure({ ...options, router: endpoint.router });
   }
 }

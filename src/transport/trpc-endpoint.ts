@@ -4,6 +4,7 @@ import type { AnyTRPCRouter, TRPCError } from '@trpc/server';
 import type { Connection } from '../connections/connection.ts';
 import { cut } from '../errors.ts';
 import type { Meter } from '../observe/meter.ts';
+import { serializedText } from '../router/serialize.ts';
 import { Context } from '../router/trpc.ts';
 import { type ConnectionParams, credentialsOf, identityOf } from './caller.ts';
 import type { TrpcDeps } from './trpc-http.ts';
@@ -15,6 +16,8 @@ export type CallContext = Pick<Context, 'requestId' | 'connectionId'>;
 
 export interface TrpcEndpoint extends WebSocketWireOptions {
   readonly router: AnyTRPCRouter;
+  /** The JSON of what the router's transformer makes of an answer. */
+  readonly textOf: (answer: unknown) => string;
   /**
    * Opens the connection, once, unless it is `opened`; resolves to what makes the context of each call. An error refuses the connection: the
    * client's calls are answered with the error, and it is closed with the error's close code.
@@ -47,6 +50,7 @@ export function trpcEndpoint({ router, pipeline, administration, failures, ...wi
   return {
     ...wire,
     router,
+    textOf: serializedText,
     open: async (connection, req, params, opened) => {
       await (opened?.() ?? connection.open(credentialsOf(req, params?.['token']), identityOf(req, params)));
       const { id: connectionId } = connection;

@@ -112,11 +112,11 @@ export interface RunningCall {
 
 /** Answers the calls of one connection, in tRPC's form. */
 export class TrpcReplies {
-  readonly #endpoint: Pick<TrpcEndpoint, 'router' | 'onError'>;
+  readonly #endpoint: Pick<TrpcEndpoint, 'router' | 'textOf' | 'onError'>;
   readonly #connection: Connection;
   readonly #writer: WebSocketWriter;
 
-  constructor(endpoint: Pick<TrpcEndpoint, 'router' | 'onError'>, connection: Connection, writer: WebSocketWriter) {
+  constructor(endpoint: Pick<TrpcEndpoint, 'router' | 'textOf' | 'onError'>, connection: Connection, writer: WebSocketWriter) {
     this.#endpoint = endpoint;
     this.#connection = connection;
     this.#writer = writer;
@@ -124,8 +124,7 @@ export class TrpcReplies {
 
   /** Answers a call with what it gave. Throws what the transformer or the result itself throws. */
   sendResult({ envelope }: Call, data: unknown): void {
-    const answer = JSON.stringify(this.#endpoint.router._def._config.transformer.output.serialize(data));
-    this.#writer.writeText(`${JSON.stringify(envelope).slice(0, -1)},"result":{"type":"data","data":${answer}}}`);
+    this.#writer.writeText(`${JSON.stringify(envelope).slice(0, -1)},"result":{"type":"data","data":${this.#endpoint.textOf(data)}}}`);
   }
 
   /** Sends a reply. Throws what the transformer or the result itself throws. */

@@ -83,6 +83,7 @@ export async function courierServer({ maxSubscriptions = 100, timings = {} }: Co
   const connections = await openConnections({ ...TIMINGS, ...timings });
   const endpoint: TrpcEndpoint = {
     router: testRouter,
+    textOf: (answer) => JSON.stringify(testRouter._def._config.transformer.output.serialize(answer)),
     open: async (connection, _req, params) => {
       const context = await contextOf(params);
       await connection.open({ token: context.name });

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import superjson from 'superjson';
 import { expect, test } from 'vitest';
-import { serialize } from '../../src/router/serialize.ts';
+import { serialize, serializedText } from '../../src/router/serialize.ts';
 
 const key = fc.oneof(fc.constantFrom('id', 'timestamp', 'a.b', 'c\\d', 'ä', ''), fc.string());
 const shared = new Date(0);
@@ -18,14 +18,16 @@ test.each([
 ])('%s', (_, values) => {
   fc.assert(
     fc.property(values as fc.Arbitrary<unknown>, (value) => {
-      const written = (write: (value: unknown) => unknown) => {
+      const written = (write: (value: unknown) => string) => {
         try {
-          return JSON.stringify(write(value));
+          return write(value);
         } catch (error) {
           return String(error);
         }
       };
-      expect(written(serialize)).toBe(written((given) => superjson.serialize(given)));
+      const expected = written((given) => JSON.stringify(superjson.serialize(given)));
+      expect(written((given) => JSON.stringify(serialize(given)))).toBe(expected);
+      expect(written(serializedText)).toBe(expected);
     }),
     { numRuns: 2000 },
   );
