@@ -145,10 +145,11 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
   );
   const { audience, issuer, jwksUrl, maxLifetimeMs } = config.jwt;
   const secrets = jwksUrl !== undefined || config.jwt.secrets.length > 0 ? config.jwt.secrets : [developmentSecret(config.log)];
-  const { verify } = stack.use(tokenVerifier({ contract, secrets, jwksUrl, audience, issuer, maxLifetimeMs }));
+  const { verify, known } = stack.use(tokenVerifier({ contract, secrets, jwksUrl, audience, issuer, maxLifetimeMs }));
   const timings = { ...TIMINGS, ...options.timings };
   const connections = new Connections({
     verify,
+    known,
     revocations: await before(signal, Revocations.open(backends.revocations, maxLifetimeMs)),
     limiter: backends.limiter,
     counts: backends.connections,

@@ -1,5 +1,4 @@
 /** Tokens: signing them for development and the CLI, and turning one into a Principal. */
-import { hash } from 'node:crypto';
 import { errors, SignJWT } from 'jose';
 import { z } from 'zod';
 import type { Role } from '../contract/admin.ts';
@@ -44,6 +43,8 @@ export type VerifyToken = (token: string) => Promise<Principal>;
 /** Remembers what it verified, until it is disposed of. */
 export interface TokenVerifier extends Disposable {
   readonly verify: VerifyToken;
+  /** Who it speaks for, where it was verified a moment ago. */
+  readonly known: (token: string) => Principal | undefined;
 }
 
 export function tokenVerifier(settings: VerifierSettings): TokenVerifier {
@@ -57,18 +58,17 @@ export function tokenVerifier(settings: VerifierSettings): TokenVerifier {
   };
   const verified = new VerifiedTokens();
   const verify = async (token: string) => {
-    const digest = hash('sha256', wellFormed(token), 'base64');
-    const known = verified.find(digest);
+    const known = verified.find(token);
     if (known !== undefined) return known;
     try {
-      const principal = principalFrom(await verifySignature(token, options));
-      verified.remember(digest, principal);
+      const principal = principalFrom(await verifySignature(wellFormed(token), options));
+      verified.remember(token, principal);
       return principal;
     } catch (cause) {
       throw cause instanceof CourierError ? cause : notValid(tokenProblem(cause), cause);
     }
   };
-  return { verify, [Symbol.dispose]: () => verified[Symbol.dispose]() };
+  return { verify, known: (token) => verified.find(token), [Symbol.dispose]: () => verified[Symbol.dispose]() };
 }
 
 /**
@@ -108,10 +108,12 @@ function tokenProblem(cause: unknown): string {
   return 'it is not a signed JWT';
 }
 
+const BEARER = /^Bearer +(\S+)$/i;
+
 /** The token in an `Authorization: Bearer` header. @throws {CourierError} UNAUTHORIZED when the header, or the token, has another form. */
 export function bearerToken(header: string | undefined): string | undefined {
   if (header === undefined) return undefined;
-  const token = /^Bearer +(\S+)$/i.exec(header)?.[1];
+  const token = BEARER.exec(header)?.[1];
   if (token === undefined) throw new CourierError('UNAUTHORIZED', 'the Authorization header must be: Bearer <token>');
   return wellFormed(token);
 }
@@ -146,6 +148,12 @@ export interface Credentials {
   readonly authorization?: string | undefined;
   /** A token from connection parameters or the query string. */
   readonly token?: string | undefined;
+}
+
+/** The principal of a call whose token was verified a moment ago. */
+export function rememberedPrincipal(known: TokenVerifier['known'], { token, authorization }: Credentials): Principal | undefined {
+  const given = token ?? (authorization === undefined ? undefined : BEARER.exec(authorization)?.[1]);
+  return given === undefined ? undefined : known(given);
 }
 
 /** The principal of a call. @throws {CourierError} UNAUTHORIZED when there is no token or it is not valid. */

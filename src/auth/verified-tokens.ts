@@ -2,6 +2,7 @@
  * Tokens that were found valid a moment ago, so that a caller of many requests has its signature checked once. Bounded in
  * bytes; the timer that forgets runs only while something is remembered.
  */
+import { bytesInMemory } from '../limits/bytes.ts';
 import type { Principal } from './principal.ts';
 
 /** How long a token is remembered, in ms: a key that was withdrawn is noticed then. */
@@ -21,7 +22,7 @@ interface Entry {
 
 export class VerifiedTokens implements Disposable {
   readonly #maxBytes: number;
-  /** By the digest of the token, the oldest first. */
+  /** By the token, the oldest first. */
   readonly #entries = new Map<string, Entry>();
   #bytes = 0;
   #sweep: NodeJS.Timeout | undefined;
@@ -36,18 +37,23 @@ export class VerifiedTokens implements Disposable {
     return this.#bytes;
   }
 
-  find(digest: string): Principal | undefined {
-    const entry = this.#entries.get(digest);
+  find(token: string): Principal | undefined {
+    const entry = this.#entries.get(token);
     return entry !== undefined && Date.now() < entry.until ? entry.principal : undefined;
   }
 
   /** Remembers until the token expires, for a minute at most; forgets the oldest where room is needed. */
-  remember(digest: string, principal: Principal): void {
+  remember(token: string, principal: Principal): void {
     // What was being verified at the end.
     if (this.#disposed) return;
-    this.#forget(digest);
-    const bytes = bytesOfPrincipal(principal);
-    this.#entries.set(digest, { principal, until: Math.min(principal.expiresAt, Date.now() + REMEMBERED_MS), bytes });
+    this.#forget(token);
+    const bytes = bytesInMemory(token.length) + bytesOfPrincipal(principal);
+    // Its own copy: the token is a part of a longer text.
+    this.#entries.set(Buffer.from(token, 'latin1').toString('latin1'), {
+      principal,
+      until: Math.min(principal.expiresAt, Date.now() + REMEMBERED_MS),
+      bytes,
+    });
     this.#bytes += bytes;
     for (const oldest of this.#entries.keys()) {
       if (this.#bytes <= this.#maxBytes) break;
@@ -64,14 +70,14 @@ export class VerifiedTokens implements Disposable {
     this.#bytes = 0;
   }
 
-  #forget(digest: string): void {
-    this.#bytes -= this.#entries.get(digest)?.bytes ?? 0;
-    this.#entries.delete(digest);
+  #forget(token: string): void {
+    this.#bytes -= this.#entries.get(token)?.bytes ?? 0;
+    this.#entries.delete(token);
   }
 
   #forgetExpired(): void {
     const now = Date.now();
-    for (const [digest, { until }] of this.#entries) if (until <= now) this.#forget(digest);
+    for (const [token, { until }] of this.#entries) if (until <= now) this.#forget(token);
     if (this.#entries.size > 0) return;
     clearInterval(this.#sweep);
     this.#sweep = undefined;

@@ -6,7 +6,7 @@ import type { IncomingMessage } from 'node:http';
 import { type Principal, principalKey } from '../auth/principal.ts';
 import type { Revocations } from '../auth/revocations.ts';
 import { UnknownKeyError } from '../auth/signatures.ts';
-import { authenticate, type Credentials, type VerifyToken } from '../auth/tokens.ts';
+import { authenticate, type Credentials, rememberedPrincipal, type TokenVerifier, type VerifyToken } from '../auth/tokens.ts';
 import { CourierError } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Charges, ChargesDeps } from './charges.ts';
@@ -19,6 +19,7 @@ const MAX_WAITING_CHECKS = 1000;
 
 export interface AdmissionDeps extends Pick<ChargesDeps, 'limits' | 'meter'> {
   readonly verify: VerifyToken;
+  readonly known: TokenVerifier['known'];
   readonly revocations: Revocations;
   readonly logger: Logger;
   /** Origins of pages, beyond the host that they were asked to. */
@@ -80,6 +81,11 @@ export class Admission {
 
   isRevoked(principal: Principal): boolean {
     return this.#deps.revocations.has(principal);
+  }
+
+  /** Whose token was found valid a moment ago. It may be revoked. */
+  known(credentials: Credentials): Principal | undefined {
+    return rememberedPrincipal(this.#deps.known, credentials);
   }
 
   /** @throws {CourierError} UNAUTHORIZED; TOO_MANY_REQUESTS for an address with too many wrong tokens; SERVICE_UNAVAILABLE */

@@ -4,7 +4,7 @@
  * client's own word, and is not looked at.
  */
 import type { IncomingMessage } from 'node:http';
-import { isIP } from 'node:net';
+import { isIP, isIPv4 } from 'node:net';
 import { parse as parseForwarded } from 'forwarded-parse';
 import ipaddr from 'ipaddr.js';
 
@@ -51,8 +51,10 @@ export function parseNetworks(text: string): readonly Network[] | undefined {
 export function clientAddress(trusted: readonly Network[]): (req: IncomingMessage) => string {
   const isTrusted = (address: Address) =>
     trusted.some(([base, prefixLength]) => address.kind() === base.kind() && address.match(base, prefixLength));
-  return ({ socket, headers }) => {
-    const peer = parseAddress(socket.remoteAddress ?? '');
+  return ({ socket: { remoteAddress = '' }, headers }) => {
+    // The system writes it in canonical form.
+    if (trusted.length === 0 && isIPv4(remoteAddress)) return remoteAddress;
+    const peer = parseAddress(remoteAddress);
     if (peer === undefined) return UNKNOWN;
     if (!isTrusted(peer)) return peer.toString();
     const nearest = (header: string | undefined, hopsOf: (header: string) => readonly string[]): string | undefined => {

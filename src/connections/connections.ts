@@ -20,6 +20,7 @@ import { newId } from './ids.ts';
 import { Liveness } from './liveness.ts';
 import { Places, type PlacesDeps } from './places.ts';
 import { pathOf } from './request-path.ts';
+import { Slots } from './slots.ts';
 import type { Timings } from './timings.ts';
 import { DRAINING, endingOf, FULL, REVOKED, TOO_GREEDY } from './wire.ts';
 
@@ -61,7 +62,7 @@ export class Connections {
   readonly #all = new Set<Connection>();
   /** Those among them that were let in. */
   readonly #claimed = new Set<Connection>();
-  readonly #requests = new Set<Connection>();
+  readonly #requests = new Slots<Connection>();
   readonly #counts: Record<Transport, number> = { trpc: 0, plain: 0, sse: 0 };
   /** Called when the last one has closed. */
   #onEmpty: (() => void) | undefined;
@@ -101,7 +102,7 @@ export class Connections {
       address: this.addressOf(req),
       openingMs: this.#deps.timings.openingMs,
     });
-    this.#requests.add(connection);
+    connection.slot = this.#requests.add(connection);
     return connection;
   }
 
@@ -137,7 +138,7 @@ export class Connections {
     const all = [...this.#all, ...this.#requests];
     return {
       connections: { ...this.#counts },
-      requests: this.#requests.size,
+      requests: this.#requests.count,
       unauthenticated: this.#admission.unauthenticated,
       places: this.#places.count,
       subscriptions: all.reduce((sum, { subscriptions }) => sum + subscriptions.length, 0),
@@ -208,7 +209,7 @@ export class Connections {
   #empty(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const check = () => {
-        if (!signal.aborted && this.#all.size + this.#requests.size > 0) return;
+        if (!signal.aborted && this.#all.size + this.#requests.count > 0) return;
         this.#onEmpty = undefined;
         signal.removeEventListener('abort', check);
         resolve();
@@ -228,6 +229,7 @@ export class Connections {
   }
 
   readonly #host: ConnectionHost = {
+    known: (credentials) => this.#admission.known(credentials),
     authenticate: (credentials, address) => this.#admission.authenticate(credentials, address),
     claim: (connection, principal) => this.#claim(connection, principal),
     isRevoked: (principal) => this.#admission.isRevoked(principal),
@@ -253,7 +255,7 @@ export class Connections {
       this.#admission.end(connection);
       this.#requestBytes.releaseAll(connection);
       this.#channelBytes.releaseAll(connection);
-      if (transport === undefined) this.#requests.delete(connection);
+      if (transport === undefined) this.#requests.remove(connection.slot);
       else {
         this.#all.delete(connection);
         this.#counts[transport] -= 1;

@@ -41,12 +41,14 @@ export function headerOf(req: IncomingMessage, name: string): string | undefined
 
 /** What reading a body needs of its connection. */
 export interface BodyReader {
-  /** Ends the reading. */
-  readonly signal: AbortSignal;
+  /** Calls `onEnd` at once when nothing more is to be read, with the reason, until the function that this returns is called. */
+  onceEnded(onEnd: (error: CourierError) => void): () => void;
   /** Counts what has come. @throws when that is too much. */
   reserve(bytes: number): void;
   /** Resolves when so many bytes are to be looked at; undefined when that is now. */
   turn(bytes: number): Promise<void> | undefined;
+  /** @throws when nothing of it is to be looked at any more. */
+  assertOpen(): void;
 }
 
 /** Reads a JSON body. @throws {CourierError} PARSE_ERROR, UNSUPPORTED_MEDIA_TYPE; what `readText` throws. */
@@ -75,13 +77,16 @@ export function requireJsonInUtf8(req: IncomingMessage): void {
 /**
  * The text of a body.
  *
- * @throws {CourierError} PAYLOAD_TOO_LARGE; PARSE_ERROR when it is not UTF-8; the signal's reason when it aborts before the
+ * @throws {CourierError} PAYLOAD_TOO_LARGE; PARSE_ERROR when it is not UTF-8; the reason when nothing is to be read any more before the
  * body is there; what `reserve` throws.
  */
 export async function readText(req: IncomingMessage, reader: BodyReader, maxBytes: number): Promise<string> {
   const bytes = await readBytes(req, reader, maxBytes);
-  await reader.turn(bytes.length);
-  reader.signal.throwIfAborted();
+  const turn = reader.turn(bytes.length);
+  if (turn !== undefined) {
+    await turn;
+    reader.assertOpen();
+  }
   if (!isUtf8(bytes)) throw new CourierError('PARSE_ERROR', 'the body is not valid UTF-8');
   return bytes.toString('utf8', startsWithMark(bytes) ? BYTE_ORDER_MARK.length : 0);
 }
@@ -93,14 +98,18 @@ function startsWithMark(bytes: Buffer): boolean {
 }
 
 function readBytes(req: IncomingMessage, reader: BodyReader, maxBytes: number): Promise<Buffer> {
-  const { signal } = reader;
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
-    const settle = (end: () => void) => {
+    let isOver = false;
+    const settle = () => {
+      isOver = true;
       req.off('data', onData).off('end', onEnd).off('error', onCut).off('close', onCut);
-      signal.removeEventListener('abort', onAbort);
-      end();
+      forget?.();
+    };
+    const fail = (error: unknown) => {
+      settle();
+      reject(error);
     };
     const onData = (chunk: Buffer) => {
       bytes += chunk.length;
@@ -109,15 +118,17 @@ function readBytes(req: IncomingMessage, reader: BodyReader, maxBytes: number): 
         if (bytes > maxBytes) throw new CourierError('PAYLOAD_TOO_LARGE', `the body must be at most ${maxBytes} bytes`);
         reader.reserve(chunk.length);
       } catch (error) {
-        settle(() => reject(error));
+        fail(error);
       }
     };
-    const onEnd = () => settle(() => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
-    const onCut = () => settle(() => reject(new CourierError('BAD_REQUEST', 'the request was cut off')));
-    const onAbort = () => settle(() => reject(signal.reason));
-    signal.addEventListener('abort', onAbort);
-    if (signal.aborted) onAbort();
-    else req.on('data', onData).on('end', onEnd).on('error', onCut).on('close', onCut);
+    const onEnd = () => {
+      settle();
+      resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
+    };
+    const onCut = () => fail(new CourierError('BAD_REQUEST', 'the request was cut off'));
+    let forget: (() => void) | undefined;
+    forget = reader.onceEnded(fail);
+    if (!isOver) req.on('data', onData).on('end', onEnd).on('error', onCut).on('close', onCut);
   });
 }
 

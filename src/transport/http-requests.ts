@@ -30,7 +30,7 @@ export interface RoutedExchange extends Exchange {
 interface Pipelined {
   readonly socket: Socket;
   /** Those that have yet to be answered. */
-  readonly unanswered: Set<Exchange>;
+  readonly unanswered: Exchange[];
   /** The one that came last: only of it a part may be missing. */
   last: Exchange;
   /** What ends the socket, or takes it over, once all of them are answered; nothing more is read of it then. */
@@ -59,11 +59,11 @@ export class HttpRequests {
     const { socket } = exchange.req;
     if (socket.destroyed) return false;
     const own = this.#pipelined.get(socket) ?? this.#watch(exchange);
-    if (own.unanswered.size >= MAX_PIPELINED_REQUESTS) {
+    if (own.unanswered.length >= MAX_PIPELINED_REQUESTS) {
       socket.destroy();
       return false;
     }
-    own.unanswered.add(exchange);
+    own.unanswered.push(exchange);
     own.last = exchange;
     exchange.res.once('close', () => over(own, exchange));
     return true;
@@ -80,8 +80,8 @@ export class HttpRequests {
    */
   afterAnswers(socket: Socket, end: () => void): void {
     const own = this.#pipelined.get(socket);
-    if (own === undefined || own.unanswered.size === 0) end();
-    else if ([...own.unanswered].some(isStream)) socket.destroy();
+    if (own === undefined || own.unanswered.length === 0) end();
+    else if (own.unanswered.some(isStream)) socket.destroy();
     else {
       own.end = end;
       // Of a socket that is to be taken over Node.js hears nothing any more.
@@ -131,17 +131,17 @@ export class HttpRequests {
     exchange.connection = connection;
     connection.carriedBy(new RequestWire(exchange.req, exchange.res, connection));
     // Its socket may have gone.
-    if (this.#pipelined.get(exchange.req.socket)?.unanswered.has(exchange) !== true) connection.closed();
+    if (this.#pipelined.get(exchange.req.socket)?.unanswered.includes(exchange) !== true) connection.closed();
     return connection;
   }
 
   #watch(exchange: Exchange): Pipelined {
     const { socket } = exchange.req;
-    const own: Pipelined = { socket, unanswered: new Set(), last: exchange };
+    const own: Pipelined = { socket, unanswered: [], last: exchange };
     this.#pipelined.set(socket, own);
     // An answer that waits for others hears nothing of the end of its socket.
     socket.once('close', () => {
-      for (const each of own.unanswered) over(own, each);
+      for (const each of [...own.unanswered]) over(own, each);
     });
     return own;
   }
@@ -153,10 +153,12 @@ function isStream({ res, connection }: Exchange): boolean {
 
 /** The answer or the client has gone. */
 function over(own: Pipelined, exchange: Exchange): void {
-  if (!own.unanswered.delete(exchange)) return;
+  const index = own.unanswered.indexOf(exchange);
+  if (index < 0) return;
+  own.unanswered.splice(index, 1);
   exchange.connection?.closed();
   // The client, or an answer that was the last, may have ended the socket.
-  if (own.unanswered.size > 0 || own.end === undefined || !own.socket.writable) return;
+  if (own.unanswered.length > 0 || own.end === undefined || !own.socket.writable) return;
   own.socket.setTimeout(0);
   own.end();
 }

@@ -58,20 +58,21 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
 const TAKE_CHANNELS: ReadonlySet<string> = new Set(['publish', 'events', 'ws']);
 
 /** Answers one request. @throws {CourierError} for everything that is to be answered with a problem document. */
-export async function handlePlainHttp(deps: PlainHttpDeps, exchange: RoutedExchange): Promise<void> {
+export function handlePlainHttp(deps: PlainHttpDeps, exchange: RoutedExchange): Promise<void> {
   const [, name = '', ...rest] = exchange.target.path.split('/');
   const methods = Object.hasOwn(ROUTES, name) ? ROUTES[name] : undefined;
   if (methods === undefined || rest.length > (TAKE_CHANNELS.has(name) ? 1 : 0))
     throw new CourierError('NOT_FOUND', 'there is nothing at this path');
   requireMethod(exchange.req, exchange.res, Object.keys(methods));
   const handler = methods[exchange.req.method as string] as Handler;
-  await handler(deps, exchange, rest[0] === undefined ? undefined : decodeSegment(rest[0]));
+  return handler(deps, exchange, rest[0] === undefined ? undefined : decodeSegment(rest[0]));
 }
 
 /** Who calls, once the call has been charged. */
 async function caller({ req, connection }: RoutedExchange, action: LimitedAction): Promise<Principal> {
   const principal = await connection.open(credentialsOf(req), identityOf(req));
-  await connection.charge(action);
+  const charged = connection.charge(action);
+  if (charged !== undefined) await charged;
   return principal;
 }
 

@@ -143,7 +143,6 @@ class HttpServer {
       const target = requestTarget(req.url ?? '', this.#deps.basePath);
       const forDashboard = isOfDashboard(target);
       if (!forDashboard && this.#answerBrowser(req, res)) return;
-      const isHealthCheck = /^\/(health|livez|readyz|metrics)$/.test(target.path);
       const refusal = this.#refusalOf(req.socket);
       if (refusal !== undefined) res.setHeader('connection', 'close');
       if (refusal !== undefined && isStream(this.#deps.router, req, target)) {
@@ -152,7 +151,7 @@ class HttpServer {
         res.destroy();
         return;
       }
-      if (refusal !== undefined && !isHealthCheck) throw refusal;
+      if (refusal !== undefined && !/^\/(health|livez|readyz|metrics)$/.test(target.path)) throw refusal;
       if (forDashboard) {
         this.#requests.request(exchange);
         await this.#dashboard({ ...exchange, target });

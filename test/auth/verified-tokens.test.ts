@@ -41,12 +41,12 @@ test('the oldest goes where room is needed, and grants count', () => {
   expect(granting - plain).toBeGreaterThan(grants.join('').length);
   const maxBytes = granting + 2 * plain;
   using tokens = new VerifiedTokens({ maxBytes });
-  for (const digest of ['first', 'second', 'third']) tokens.remember(digest, principal());
-  tokens.remember('granting', principal(MINUTE_MS, grants));
+  for (const token of ['1st', '2nd', '3rd']) tokens.remember(token, principal());
+  tokens.remember('big', principal(MINUTE_MS, grants));
   expect(tokens.bytes).toBe(maxBytes);
-  expect(['first', 'second', 'third', 'granting'].map((digest) => tokens.find(digest) !== undefined)).toEqual([false, true, true, true]);
+  expect(['1st', '2nd', '3rd', 'big'].map((token) => tokens.find(token) !== undefined)).toEqual([false, true, true, true]);
   // The same one again takes no more room.
-  tokens.remember('granting', principal(MINUTE_MS, grants));
+  tokens.remember('big', principal(MINUTE_MS, grants));
   expect(tokens.bytes).toBe(maxBytes);
 });
 

@@ -40,7 +40,7 @@ async function behindOne(behind: number): Promise<{ readonly answers: string[]; 
   ]);
   socket.write(first + JOB + health.repeat(behind));
   await Promise.race([append.heard, gone]);
-  const answers = () => [...text.matchAll(/^HTTP\/1\.1 (\d+)/gm)].map(([, status]) => status ?? '');
+  const answers = () => [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status ?? '');
   const wasCutOff = await Promise.race([gone.then(() => true), fetch(`${gateway.url}/livez`).then(() => false)]);
   append.release();
   if (!wasCutOff) await expect.poll(answers).toHaveLength(behind + 1);

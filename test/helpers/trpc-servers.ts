@@ -122,6 +122,7 @@ async function openConnections(timings: Timings): Promise<Connections> {
   const logger = createLogger({ logLevel: 'silent', logFormat: 'json' });
   return new Connections({
     verify: async (name) => principalOf(contract, name, 'admin', { subscribe: [], publish: [] }, Date.now() + 3_600_000),
+    known: () => undefined,
     revocations: await Revocations.open(revocationFile(undefined), 3_600_000),
     limiter: memoryLimiter(),
     channelRates: undefined,

@@ -72,7 +72,7 @@ class PlainLine implements Line {
 }
 
 /** Nothing of a vector is cut short. */
-export const NEVER = { signal: new AbortController().signal, reserve: () => undefined, turn: () => undefined };
+export const NEVER = { onceEnded: () => () => undefined, reserve: () => undefined, turn: () => undefined, assertOpen: () => undefined };
 
 /** One request to the plain HTTP surface. */
 export interface Exchange {
