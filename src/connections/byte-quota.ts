@@ -29,15 +29,9 @@ export const CHANNEL_QUOTA: ByteQuotaLimits = {
   tooMuch: 'subscriptions name too many channels: subscribe to patterns',
 };
 
-/** What memory is reserved for: a connection. */
-export interface MemoryUser {
-  readonly principal: Principal;
-}
-
 export class ByteQuota {
   readonly #limits: ByteQuotaLimits;
   readonly #byPrincipal = new Map<string, number>();
-  readonly #byUser = new Map<MemoryUser, number>();
   #bytes = 0;
 
   constructor(limits: ByteQuotaLimits) {
@@ -49,34 +43,25 @@ export class ByteQuota {
   }
 
   /** @throws {CourierError} TOO_MANY_REQUESTS when the principal takes too much, SERVICE_UNAVAILABLE when all do. */
-  reserve(user: MemoryUser, bytes: number): void {
+  reserve(principal: Principal, bytes: number): void {
     const { ofOne, inAll, tooMuch } = this.#limits;
-    const own = (this.#byPrincipal.get(principalKey(user.principal)) ?? 0) + bytes;
+    const own = (this.#byPrincipal.get(principalKey(principal)) ?? 0) + bytes;
     if (own > ofOne) throw new CourierError('TOO_MANY_REQUESTS', tooMuch, { retryAfterMs: 1000 });
     if (this.#bytes + bytes > inAll) throw new CourierError('SERVICE_UNAVAILABLE', 'the gateway is full', { retryAfterMs: 1000 });
-    this.#add(user, bytes);
+    this.#add(principal, bytes);
   }
 
-  /** Gives back so much of what was reserved for the connection. */
-  release(user: MemoryUser, bytes: number): void {
-    this.#add(user, -Math.min(bytes, this.#byUser.get(user) ?? 0));
+  /** Gives back so much of what was reserved. */
+  release(principal: Principal, bytes: number): void {
+    this.#add(principal, -bytes);
   }
 
-  /** Gives back all that was reserved for the connection. */
-  releaseAll(user: MemoryUser): void {
-    this.release(user, Number.POSITIVE_INFINITY);
-  }
-
-  #add(user: MemoryUser, bytes: number): void {
+  #add(principal: Principal, bytes: number): void {
     if (bytes === 0) return;
     this.#bytes += bytes;
-    add(this.#byUser, user, bytes);
-    add(this.#byPrincipal, principalKey(user.principal), bytes);
+    const key = principalKey(principal);
+    const own = (this.#byPrincipal.get(key) ?? 0) + bytes;
+    if (own > 0) this.#byPrincipal.set(key, own);
+    else this.#byPrincipal.delete(key);
   }
-}
-
-function add<K>(sums: Map<K, number>, key: K, bytes: number): void {
-  const sum = (sums.get(key) ?? 0) + bytes;
-  if (sum > 0) sums.set(key, sum);
-  else sums.delete(key);
 }

@@ -102,6 +102,8 @@ export class Connection {
   #awaitsClient = false;
   #subscriptions: Subscriptions | undefined;
   #allowances: Allowances | undefined;
+  /** Reserved for its requests and their answers. */
+  #requestBytes = 0;
   #abort: AbortController | undefined;
   #timer: NodeJS.Timeout | undefined;
   /** Told at once when it ends. */
@@ -227,11 +229,14 @@ export class Connection {
 
   /** Reserves memory for its requests and their answers, until it is released or closed. @throws {CourierError} when that is too much. */
   reserve(bytes: number): void {
-    this.#host.requestBytes.reserve(this, bytes);
+    this.#host.requestBytes.reserve(this.principal, bytes);
+    this.#requestBytes += bytes;
   }
 
   release(bytes: number): void {
-    this.#host.requestBytes.release(this, bytes);
+    const own = Math.min(bytes, this.#requestBytes);
+    this.#requestBytes -= own;
+    if (own > 0) this.#host.requestBytes.release(this.principal, own);
   }
 
   /** Resolves when so many bytes of the client's may be looked at; undefined when that is now. The connection may have ended meanwhile. */
@@ -270,13 +275,13 @@ export class Connection {
   subscribe(filter: Filter, subscriber: SubscriberProgress, onLost: (error: CourierError) => void): () => void {
     this.assertOpen();
     const bytes = bytesOfChannels(filter.channels);
-    this.#host.channelBytes.reserve(this, bytes);
+    this.#host.channelBytes.reserve(this.principal, bytes);
     this.#subscriptions ??= new Subscriptions();
     const remove = this.#subscriptions.add(filter, subscriber, onLost);
     let isReserved = true;
     return () => {
       remove();
-      if (isReserved) this.#host.channelBytes.release(this, bytes);
+      if (isReserved) this.#host.channelBytes.release(this.principal, bytes);
       isReserved = false;
     };
   }
@@ -320,6 +325,7 @@ export class Connection {
     this.#state = 'closed';
     clearTimeout(this.#timer);
     if (before !== 'closing') this.#stop(GONE, before === 'open');
+    this.release(this.#requestBytes);
     // A client that did not answer the goodbye was ended for the same reason as one that did.
     this.#host.onClosed(this, this.#ending?.close ?? code);
   }

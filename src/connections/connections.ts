@@ -253,8 +253,6 @@ export class Connections {
     onClosed: (connection, code) => {
       const { transport } = connection;
       this.#admission.end(connection);
-      this.#requestBytes.releaseAll(connection);
-      this.#channelBytes.releaseAll(connection);
       if (transport === undefined) this.#requests.remove(connection.slot);
       else {
         this.#all.delete(connection);

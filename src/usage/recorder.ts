@@ -36,8 +36,11 @@ export class UsageRecorder implements Usage, AsyncDisposable {
   readonly #now: () => number;
   /** What was noted, and need not be again on the same day. */
   #noted = new KeptClients();
-  /** What callers published today, by type the family last used: most publish the same again and again. */
-  readonly #publishedBy = new WeakMap<Caller, { readonly day: number; readonly families: Map<string, string> }>();
+  /** What principals published today, by type the family last used: most publish the same again and again, with the same client. */
+  readonly #publishedBy = new WeakMap<
+    Caller['principal'],
+    { readonly day: number; readonly client: Client; readonly families: Map<string, string> }
+  >();
   /** The day of the last use. */
   #lastDay: number;
   /** What has yet to be written. */
@@ -60,10 +63,10 @@ export class UsageRecorder implements Usage, AsyncDisposable {
 
   published(caller: Caller, events: readonly { readonly family: string; readonly type: string }[]): void {
     const day = dayOf(this.#now());
-    let known = this.#publishedBy.get(caller);
-    if (known?.day !== day) {
-      known = { day, families: new Map() };
-      this.#publishedBy.set(caller, known);
+    let known = this.#publishedBy.get(caller.principal);
+    if (known === undefined || known.day !== day || !isOf(known.client, caller)) {
+      known = { day, client: clientOf(caller), families: new Map() };
+      this.#publishedBy.set(caller.principal, known);
     }
     for (const { family, type } of events) {
       if (known.families.get(type) === family) continue;
@@ -111,8 +114,8 @@ export class UsageRecorder implements Usage, AsyncDisposable {
   }
 
   /** Notes a use of the caller's, unless it was noted today. */
-  #noting({ principal: { sub, role }, identity }: Caller): (use: string) => void {
-    const client: Client = { client: identity?.client ?? null, contract: identity?.contract ?? null, sub, role };
+  #noting(caller: Caller): (use: string) => void {
+    const client = clientOf(caller);
     const today = this.#today();
     const known = this.#noted.usesOf(client);
     return (use) => {
@@ -158,6 +161,15 @@ export class UsageRecorder implements Usage, AsyncDisposable {
       }
     }
   }
+}
+
+function clientOf({ principal: { sub, role }, identity }: Caller): Client {
+  return { client: identity?.client ?? null, contract: identity?.contract ?? null, sub, role };
+}
+
+/** @param client of the caller's principal. */
+function isOf({ client, contract }: Client, { identity }: Caller): boolean {
+  return client === (identity?.client ?? null) && contract === (identity?.contract ?? null);
 }
 
 function familiesOf({ families, singles }: ChannelSet): Set<string> {
