@@ -216,7 +216,7 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
       limit,
     };
     const { trpc } = this.#calls;
-    const page = await this.#calls.attempt('history', options, (signal) => trpc.events.history.query(input, { signal }));
+    const page = await this.#calls.attempt('history', options, ({ signal }) => trpc.events.history.query(input, { signal }));
     return page as unknown as HistoryPage<Selected<P, T, C>>;
   }
 
@@ -245,7 +245,7 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
     assertOptions(options, CLOSE_CHECKS);
     this.#closing.abort(clientClosed());
     for (const consumer of [...this.#consumers]) consumer.end();
-    await this.#publishing.settled(options.timeoutMs ?? DEFAULTS.closeTimeoutMs);
+    await this.#publishing.close(options.timeoutMs ?? DEFAULTS.closeTimeoutMs);
     await this.#connection.close();
   }
 
