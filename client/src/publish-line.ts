@@ -164,7 +164,7 @@ export class PublishLine {
       }
       index += 1;
     }
-    this.#waiting = stay.concat(this.#waiting.slice(index));
+    if (index > stay.length) this.#waiting = stay.concat(this.#waiting.slice(index));
     if (together.length === 0) return;
     this.#onWay = this.#call(together);
     // A batch may be next.

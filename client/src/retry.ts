@@ -32,11 +32,20 @@ export function retryDelayMs(error: CourierError, retry: RetryOptions, attempt: 
 
 const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
+const KEY_BYTES = 16;
+/** Random bytes for 256 keys: they cost little more than those for one. */
+const random = new Uint8Array(256 * KEY_BYTES);
+let used = random.length;
+
 /** Makes an idempotency key, which all attempts of one publish carry. */
 export function randomKey(): string {
-  // A page that was not served over HTTPS has no crypto.randomUUID.
+  if (used === random.length) {
+    // A page that was not served over HTTPS has no crypto.randomUUID.
+    crypto.getRandomValues(random);
+    used = 0;
+  }
   let key = '';
-  for (const byte of crypto.getRandomValues(new Uint8Array(16))) key += HEX[byte];
+  for (const end = used + KEY_BYTES; used < end; used += 1) key += HEX[random[used] as number];
   return key;
 }
 
