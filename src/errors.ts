@@ -5,14 +5,8 @@
 import { TRPCError } from '@trpc/server';
 import type { z } from 'zod';
 import { type CloseCode, ERROR_CODES, type ErrorCode } from './contract/codes.ts';
+import type { Issue, Refusal } from './contract/types.ts';
 import { issueMessage } from './issue-messages.ts';
-
-/** One thing that is wrong with an input. */
-export interface Issue {
-  /** Where, from the input's root: `data.progress`; empty for the input as a whole. */
-  readonly path: string;
-  readonly message: string;
-}
 
 /** An error whose message may be shown to the caller. It is a TRPCError, so that tRPC keeps its code on every path. */
 export class CourierError extends TRPCError {
@@ -91,6 +85,15 @@ export function tellable(thrown: unknown): CourierError {
 
 function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(ERROR_CODES, code);
+}
+
+/** What an error tells beside its code and message. */
+export function detailsOf({ issues, retryAfterMs, channel }: CourierError): Omit<Refusal, 'code' | 'message'> {
+  return {
+    ...(issues && { issues }),
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+    ...(channel !== undefined && { channel }),
+  };
 }
 
 /**

@@ -1,21 +1,21 @@
-/** The way of an event from a caller into the log: authorise, encode, charge to its channel, append, acknowledge. */
-import { type Principal, principalKey } from './auth/principal.ts';
-import { requireRight, requireRights, requireSomeRight } from './auth/publish-rights.ts';
+/**
+ * The way of an event from a caller into the log: authorise, prepare, charge to its channel, store. What is published together is
+ * stored together or not at all; what is published at once, each by itself, is checked one by one and stored in one commit.
+ */
+import { requireRights, requireSomeRight } from './auth/publish-rights.ts';
+import type { Admitted } from './connections/charges.ts';
 import type { Connection } from './connections/connection.ts';
 import { DRAINING } from './connections/wire.ts';
-import type { Contract } from './contract/contract.ts';
+import { meaningOf } from './contract/codes.ts';
 import type { CheckedDraft } from './contract/draft.ts';
-import { MAX_DATA_BYTES } from './contract/json.ts';
 import type { Receipt } from './contract/types.ts';
 import type { Pipeline } from './delivery/pipeline.ts';
-import { CourierError } from './errors.ts';
-import type { Appended, NewEvent, StoredEvent } from './log/log.ts';
-import type { Positions } from './log/positions.ts';
-import type { PublishTrace, TracedCall } from './observe/tracing.ts';
+import { CourierError, tellable, validated } from './errors.ts';
+import { fail, type Publication, type PublishCall, prepare, store } from './publication.ts';
 
-/** The call that publishes. */
-export interface PublishCall extends TracedCall {
-  readonly connection: Pick<Connection, 'principal' | 'assertOpen'> & Partial<Pick<Connection, 'identity' | 'chargeChannels'>>;
+/** One that publishes several events, each by itself. */
+export interface EachCall extends PublishCall {
+  readonly connection: PublishCall['connection'] & Pick<Connection, 'chargeEach' | 'chargeChannelsEach'>;
 }
 
 /**
@@ -42,101 +42,73 @@ export function authorise(pipeline: Pipeline, call: PublishCall, drafts: readonl
  * the same keys); what the connection was ended with.
  */
 export async function publish(pipeline: Pipeline, call: PublishCall, drafts: readonly CheckedDraft[]): Promise<Receipt[]> {
-  const startedAt = performance.now();
-  const seconds = () => (performance.now() - startedAt) / 1000;
-  const trace = pipeline.tracing.publish(call, drafts);
-  try {
-    const receipts = await store(pipeline, call, drafts, trace);
-    pipeline.meter.published(
-      drafts.map(({ type }) => type),
-      seconds(),
-    );
-    trace?.stored(receipts);
-    pipeline.publications.stored(
-      { source: call.connection.principal.sub, requestId: call.requestId },
-      receipts,
-      drafts.map(({ metadata }) => metadata?.correlation_id),
-    );
-    return receipts;
-  } catch (error) {
-    pipeline.meter.publishFailed(seconds());
-    trace?.failed(error);
-    throw error;
-  }
-}
-
-async function store(
-  { contract, log, draining, usage }: Pipeline,
-  { connection, traceparent }: PublishCall,
-  drafts: readonly CheckedDraft[],
-  trace: PublishTrace | undefined,
-): Promise<Receipt[]> {
-  const { principal } = connection;
-  const now = new Date();
-  if (draining.aborted) throw DRAINING.error;
-  for (const [index, { type, channel }] of drafts.entries()) requireRight(contract, principal, type, channel, index);
-  const given = { contract, principal, timestamp: now, traceparent: traceparent ?? trace?.traceparent };
-  const encoded = drafts.map((draft, index) => encode(draft, given, drafts.length > 1 ? `${index}.data` : 'data'));
+  const publication = prepare(pipeline, call, drafts);
   // What is wrong or not granted takes nothing of a channel that others share.
-  const charged = connection.chargeChannels?.(drafts);
-  if (charged !== undefined) await charged;
-  const append = () => {
-    // The last moment: what is appended stays.
-    connection.assertOpen();
-    return log.append(encoded);
-  };
-  const appended = await (trace === undefined ? append() : trace.append(append));
-  usage.published(connection, encoded);
-  return appended.map((result, index) => receipt(log.positions, result, drafts[index]?.metadata?.timestamp ?? new Date(now)));
+  return store(pipeline, call, [publication], call.connection.chargeChannels?.(drafts));
 }
 
 /**
- * @param given the timestamp and trace context of events whose publisher sent none, and the source of every event.
- * @param path of the data in the call's input.
+ * Publishes events, each as if it came alone, and appends what is accepted at once. Where one is refused and may be repeated, the later
+ * ones of its channel are refused with it: so repeating them keeps their order.
+ *
+ * @param inputs what may be drafts; neither charged nor checked.
+ * @returns what came of each, in their order.
+ * @throws {CourierError} SERVICE_UNAVAILABLE when the gateway drains; what the connection was ended with.
  */
-function encode(
-  draft: CheckedDraft,
-  given: { readonly contract: Contract; readonly principal: Principal; readonly timestamp: Date; readonly traceparent: string | undefined },
-  path: string,
-): NewEvent {
-  const { channel, type, metadata, idempotency_key: key } = draft;
-  const family = given.contract.channels.familyOf(channel);
-  if (family === undefined) throw new CourierError('BAD_REQUEST', `${JSON.stringify(channel)} is no channel`);
-  const version = given.contract.types.get(type)?.version ?? 1;
-  const data = JSON.stringify(draft.data);
-  const bytes = Buffer.byteLength(data);
-  if (bytes > MAX_DATA_BYTES) {
-    const message = `data must be at most ${MAX_DATA_BYTES} bytes as JSON, and is ${bytes}`;
-    throw new CourierError('PAYLOAD_TOO_LARGE', message, { issues: [{ path, message }] });
-  }
-  const head = JSON.stringify({
-    channel,
-    type,
-    metadata: {
-      timestamp: metadata?.timestamp ?? given.timestamp,
-      source: given.principal.sub,
-      correlation_id: metadata?.correlation_id,
-      user_id: metadata?.user_id,
-      traceparent: metadata?.traceparent ?? given.traceparent,
-    },
+export async function publishEach(pipeline: Pipeline, call: EachCall, inputs: readonly unknown[]): Promise<Outcome<Receipt>[]> {
+  const admitted = await call.connection.chargeEach(inputs.length);
+  if (pipeline.draining.aborted) throw DRAINING.error;
+  const prepared = prepareEach(pipeline, call, inputs, admitted);
+  const charged = inPlace(prepared, await chargeEach(pipeline, call, accepted(prepared)));
+  return inPlace(charged, await storeEach(pipeline, call, accepted(charged)));
+}
+
+/** What came of one of several: it goes on, or was refused. */
+type Outcome<T> = T | CourierError;
+
+function accepted<T extends object>(outcomes: readonly Outcome<T>[]): T[] {
+  return outcomes.filter((outcome) => !(outcome instanceof CourierError)) as T[];
+}
+
+/** The outcomes with those that were accepted replaced, in their order, by what came of them next. */
+function inPlace<T extends object>(outcomes: readonly Outcome<object>[], next: readonly Outcome<T>[]): Outcome<T>[] {
+  let index = 0;
+  return outcomes.map((outcome) => (outcome instanceof CourierError ? outcome : (next[index++] as Outcome<T>)));
+}
+
+function prepareEach(pipeline: Pipeline, call: EachCall, inputs: readonly unknown[], admitted: Admitted): Outcome<Publication>[] {
+  /** By channel: the error of one that may be repeated. */
+  const held = new Map<unknown, CourierError>();
+  return inputs.map((input, index) => {
+    const channel = (input as { readonly channel?: unknown } | null)?.channel;
+    const refusal = index < admitted.count ? held.get(channel) : admitted.refusal;
+    if (refusal !== undefined) return refusal;
+    try {
+      authorise(pipeline, call, [input]);
+      return prepare(pipeline, call, [validated(pipeline.contract.draft, input)]);
+    } catch (thrown) {
+      const error = tellable(thrown);
+      if (meaningOf(error.code).retry) held.set(channel, error);
+      return error;
+    }
   });
-  const idempotency = key === undefined ? undefined : { principal: principalKey(given.principal), key };
-  return { channel, family, type, version, body: `${head.slice(0, -1)},"data":${data}}`, idempotency };
 }
 
-function receipt(positions: Positions, { event, duplicate }: Appended, timestamp: Date): Receipt {
-  const { seq, channel, type } = event;
-  return {
-    id: positions.at(seq),
-    channel,
-    type,
-    timestamp: duplicate ? timestampOf(event) : timestamp,
-    duplicate,
-  };
+async function chargeEach(pipeline: Pipeline, call: EachCall, publications: readonly Publication[]): Promise<Outcome<Publication>[]> {
+  const refusals = await call.connection.chargeChannelsEach(publications.flatMap(({ drafts }) => drafts));
+  return publications.map((publication, index) => {
+    const refusal = refusals?.[index];
+    if (refusal !== undefined) fail(pipeline, publication, refusal);
+    return refusal ?? publication;
+  });
 }
 
-/** An event that was stored before has a timestamp of its own. */
-function timestampOf({ body }: StoredEvent): Date {
-  const { metadata } = JSON.parse(body) as { metadata: { timestamp: string } };
-  return new Date(metadata.timestamp);
+async function storeEach(pipeline: Pipeline, call: EachCall, publications: readonly Publication[]): Promise<Outcome<Receipt>[]> {
+  try {
+    return await store(pipeline, call, publications);
+  } catch (error) {
+    // Of a client whose connection has ended the whole call fails.
+    call.connection.assertOpen();
+    return publications.map(() => tellable(error));
+  }
 }

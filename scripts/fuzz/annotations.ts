@@ -39,6 +39,7 @@ const VALUES = [
 const PATHS = [
   'events.publish',
   'events.publishBatch',
+  'events.publishEach',
   'events.history',
   'events.subscribe',
   'auth.refresh',

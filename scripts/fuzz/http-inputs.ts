@@ -41,6 +41,7 @@ const TARGETS = [
   '/trpc/auth.whoami',
   '/trpc/events.publish',
   '/trpc/events.publishBatch',
+  '/trpc/events.publishEach',
   '/trpc/events.history?input=%7B%7D',
   '/trpc/a,b,c?batch=1',
   '/trpc/auth.whoami,auth.whoami?batch=1&input=%7B%220%22%3A%7B%22json%22%3Anull%7D%7D',

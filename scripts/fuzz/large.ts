@@ -7,7 +7,16 @@ import { pick, type Random, times, upTo } from './random.ts';
 const MAX_MESSAGE_BYTES = 1024 * 1024;
 /** Left for what stands around a shape. */
 const ROOM_BYTES = 200;
-const PATHS = ['events.publish', 'events.publishBatch', 'events.history', 'auth.refresh', 'auth.whoami', 'admin.revoke', 'nothing'];
+const PATHS = [
+  'events.publish',
+  'events.publishBatch',
+  'events.publishEach',
+  'events.history',
+  'auth.refresh',
+  'auth.whoami',
+  'admin.revoke',
+  'nothing',
+];
 
 /** As many pieces as fit, with commas between them. */
 function filled(bytes: number, piece: (index: number) => string): string {

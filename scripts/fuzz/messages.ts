@@ -40,6 +40,7 @@ export const VALID: readonly string[] = [
   '{"id":2,"method":"subscription.stop"}',
   publishCall(CHANNEL),
   `{"id":4,"method":"mutation","params":{"path":"events.publishBatch","input":{"json":[{"type":"order.placed","channel":"${CHANNEL}","data":{"order_id":"o","symbol":"SPX","side":"buy","order_type":"limit","quantity":"1","limit_price":"2.5"}}]}}}`,
+  `{"id":9,"method":"mutation","params":{"path":"events.publishEach","input":{"json":[null,{"type":"order.placed","channel":"${CHANNEL}","data":{"order_id":"o","symbol":"SPX","side":"buy","order_type":"limit","quantity":"1","limit_price":"2.5"}}]}}}`,
   '{"id":5,"method":"query","params":{"path":"events.history","input":{"json":{"channels":["user.*"],"limit":5,"after":"a-1"}}}}',
   '{"id":6,"method":"mutation","params":{"path":"auth.refresh","input":{"json":{"token":"x"}}}}',
   '[{"id":7,"method":"query","params":{"path":"auth.whoami"}},{"id":8,"method":"query","params":{"path":"nothing"}}]',
@@ -102,6 +103,7 @@ export function batchOfTinyCalls(random: Random, most: number): string {
     (id: number) => call('events.subscribe', '{"json":{"channels":["global"]}}', { id: String(id), method: 'subscription' }),
     () => '{"id":1,"method":"subscription","params":{"path":"global.onEvent"}}',
     (id: number) => call('events.publishBatch', '{"json":[]}', { id: String(id) }),
+    (id: number) => call('events.publishEach', '{"json":[{}]}', { id: String(id) }),
     () => '{}',
     () => '1',
   ]);

@@ -23,6 +23,16 @@ export interface ChargesDeps {
   readonly meter: Meter;
 }
 
+/** How many of several publishes a limit lets through: the first ones. */
+export interface Admitted {
+  readonly count: number;
+  /** What refuses the others; undefined when there are none. */
+  readonly refusal: CourierError | undefined;
+}
+
+/** What refuses each of several events, if anything does; undefined when none of their channels has a limit. */
+export type ChannelRefusals = readonly (CourierError | undefined)[] | undefined;
+
 /** Whom calls are charged to. */
 export interface Charged {
   readonly principal: Principal;
@@ -60,6 +70,46 @@ export class Charges {
   }
 
   /**
+   * Counts the publishes of one call, each by itself. What is refused counts as one call among those that `charge` forgives.
+   *
+   * @param onTooMany as `charge`.
+   */
+  async chargeEach(charged: Charged, count: number, onTooMany: () => void): Promise<Admitted> {
+    const charge = this.#chargeOf(charged.principal, 'publish', 1);
+    const { admitted, refusal, levels } = await this.#most(charge, count);
+    if (charge.rates.length > 0) charged.noteAllowance('publish', charge.rates, levels);
+    if (refusal === undefined) return { count: admitted, refusal };
+    for (let n = admitted; n < count; n += 1) this.#deps.meter.limited('publish');
+    if (!(await this.#forgives(charged.principal, 'refusals', 1))) onTooMany();
+    return { count: admitted, refusal: refused(refusal, charge, 'publish', JSON.stringify(charged.principal.sub)) };
+  }
+
+  /**
+   * Counts events with their channels, each by itself. What is refused is given back as by `chargeChannels`.
+   */
+  async chargeChannelsEach(charged: Charged, events: readonly { readonly channel: string }[]): Promise<ChannelRefusals> {
+    const { channelRates, meter } = this.#deps;
+    const charges = channelRates === undefined ? [] : chargesOf(events, channelRates);
+    if (charges.length === 0) return undefined;
+    const outcomes = await Promise.all(charges.map(({ charge }) => this.#most({ ...charge, cost: 1 }, charge.cost)));
+    noteTightest(
+      charged,
+      charges,
+      outcomes.map(({ levels }) => levels),
+    );
+    const left = new Map(charges.map(({ channel }, index) => [channel, { ...(outcomes[index] as Most) }]));
+    const refusals = events.map(({ channel }) => {
+      const own = left.get(channel);
+      if (own?.refusal === undefined || own.admitted-- > 0) return undefined;
+      meter.limited('channel');
+      return refused(own.refusal, own.charge, 'publish', `the channel ${channel}`, channel);
+    });
+    const count = refusals.filter((refusal) => refusal !== undefined).length;
+    if (count > 0) await this.#giveBack(charged, count);
+    return refusals;
+  }
+
+  /**
    * Counts events with their channels, all or none. A publish that its channels refuse is given back to its principal, and is none of
    * the refusals that `charge` counts: others may have taken what the channel had. It costs the gateway more than one that is refused
    * unread; beyond as many events in a minute as `charge` forgives calls, nothing is given back.
@@ -94,6 +144,21 @@ export class Charges {
     if (refusal === undefined) return;
     this.#deps.meter.limited('address');
     throw new CourierError('TOO_MANY_REQUESTS', 'too many wrong tokens from this address', { retryAfterMs: refusal.retryAfterMs });
+  }
+
+  /** Takes as much of `count` times the charge, which costs 1, as its rates let through, in few steps: of what a refusal says is left. */
+  async #most(charge: Charge, count: number): Promise<Most> {
+    if (charge.rates.length === 0) return { charge, admitted: count, refusal: undefined, levels: [] };
+    let admitted = 0;
+    for (let cost = count; ; ) {
+      const outcome = await this.#deps.limiter.charge([{ ...charge, cost }]);
+      const { refusal } = outcome;
+      const [levels = []] = outcome.levels;
+      if (refusal === undefined) admitted += cost;
+      if (admitted === count || (refusal !== undefined && cost === 1)) return { charge, admitted, refusal, levels };
+      const left = Math.min(...levels.map(({ remaining }) => remaining));
+      cost = Math.max(1, refusal === undefined ? count - admitted : Math.min(left, cost - 1));
+    }
   }
 
   #chargeOf(principal: Principal, action: LimitedAction, cost: number): Charge {
@@ -134,6 +199,14 @@ interface ChargedCall {
   readonly action: LimitedAction;
   readonly charge: Charge;
   readonly onTooMany: () => void;
+}
+
+interface Most {
+  readonly charge: Charge;
+  admitted: number;
+  /** Of one more. */
+  readonly refusal: Refusal | undefined;
+  readonly levels: readonly Level[];
 }
 
 interface ChannelCharge {

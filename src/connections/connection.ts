@@ -20,6 +20,7 @@ import { type AllowanceScope, Allowances } from '../limits/allowances.ts';
 import type { Level, Rate } from '../limits/gcra.ts';
 import type { LimitedAction } from '../limits/limits.ts';
 import type { ByteQuota } from './byte-quota.ts';
+import type { Admitted, ChannelRefusals } from './charges.ts';
 import { msUntilExpiry, msUntilTooLate } from './expiry.ts';
 import { bytesOfChannels, type SubscriberProgress, type Subscription, Subscriptions } from './subscriptions.ts';
 import { CLOSING_MS, type Ending, EXPIRED, GONE, NO_AUTHENTICATION, UNCHECKED, type Wire } from './wire.ts';
@@ -49,6 +50,8 @@ export interface ConnectionHost {
   charge(connection: Connection, action: LimitedAction, cost: number): Promise<void> | undefined;
   /** @throws {CourierError} TOO_MANY_REQUESTS with `retryAfterMs`. */
   chargeChannels(connection: Connection, events: readonly { readonly channel: string }[]): Promise<void> | undefined;
+  chargeEach(connection: Connection, count: number): Promise<Admitted>;
+  chargeChannelsEach(connection: Connection, events: readonly { readonly channel: string }[]): Promise<ChannelRefusals>;
   onOpen(connection: Connection): void;
   /** Its places are to be given back. `wasOpen`: it had a principal. */
   onClosing(connection: Connection, wasOpen: boolean): void;
@@ -257,6 +260,18 @@ export class Connection {
    */
   chargeChannels(events: readonly { readonly channel: string }[]): Promise<void> | undefined {
     return this.#host.chargeChannels(this, events);
+  }
+
+  /** Counts the publishes of one call, each by itself. @throws {CourierError} what it was ended with meanwhile. */
+  async chargeEach(count: number): Promise<Admitted> {
+    const admitted = await this.#host.chargeEach(this, count);
+    this.assertOpen();
+    return admitted;
+  }
+
+  /** Counts events with their channels, each by itself: the last step before they are stored. What is refused is given back. */
+  chargeChannelsEach(events: readonly { readonly channel: string }[]): Promise<ChannelRefusals> {
+    return this.#host.chargeChannelsEach(this, events);
   }
 
   /** Notes what a limit leaves, for the answer of a request; calls over a lasting connection are told of a refusal only. */

@@ -12,7 +12,7 @@ import type { LimitedAction } from '../limits/limits.ts';
 import { Turns } from '../limits/turns.ts';
 import { Admission, type AdmissionDeps } from './admission.ts';
 import { ByteQuota, CHANNEL_QUOTA, REQUEST_QUOTA } from './byte-quota.ts';
-import { Charges, type ChargesDeps } from './charges.ts';
+import { type Admitted, Charges, type ChargesDeps } from './charges.ts';
 import { Connection, type ConnectionHost } from './connection.ts';
 import type { ConnectionLog } from './connection-log.ts';
 import { drain } from './drain.ts';
@@ -239,6 +239,8 @@ export class Connections {
     verify: (token) => this.#admission.verify(token),
     charge: (connection, action, cost) => this.#charge(connection, action, cost),
     chargeChannels: (connection, events) => this.#charges.chargeChannels(connection, events),
+    chargeEach: (connection, count) => this.#chargeEach(connection, count),
+    chargeChannelsEach: (connection, events) => this.#charges.chargeChannelsEach(connection, events),
     onOpen: (connection) => {
       this.#admission.end(connection);
       if (connection.transport !== undefined) this.#deps.log.connected(connection);
@@ -274,11 +276,21 @@ export class Connections {
   }
 
   #charge(connection: Connection, action: LimitedAction, cost: number): Promise<void> | undefined {
-    const { principal } = connection;
     this.#deps.meter.called();
-    return this.#charges.charge(connection, action, cost, () => {
+    return this.#charges.charge(connection, action, cost, this.#endGreedy(connection));
+  }
+
+  #chargeEach(connection: Connection, count: number): Promise<Admitted> {
+    this.#deps.meter.called();
+    return this.#charges.chargeEach(connection, count, this.#endGreedy(connection));
+  }
+
+  /** What ends the connections of a principal that does not heed refusals. */
+  #endGreedy(connection: Connection): () => void {
+    const { principal } = connection;
+    return () => {
       for (const own of [...this.#places.of(principalKey(principal)), connection]) if (own.transport !== undefined) own.end(TOO_GREEDY);
-    });
+    };
   }
 }
 

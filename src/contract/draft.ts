@@ -59,6 +59,9 @@ export function listWithPlainData<Out, In>(draft: z.ZodType<Out, In>): z.ZodType
   });
 }
 
+/** A list of what may be drafts: each is to be checked by itself. */
+export const uncheckedDrafts = z.array(z.unknown()).min(1).max(MAX_BATCH_EVENTS);
+
 /** What is wrong with the data of the draft at `path`. The schema reports data that is absent. */
 function faultInData(draft: unknown, budget: NodeBudget, path: readonly number[]): Fault | undefined {
   const data: unknown = typeof draft === 'object' && draft !== null && 'data' in draft ? draft.data : undefined;

@@ -4,6 +4,7 @@
  * file, so it imports types only.
  */
 import type { ChannelIn, FamilyMatching } from './channels.ts';
+import type { ErrorCode } from './codes.ts';
 import type { Draft, Envelope, Gap, Notice } from './envelope.ts';
 
 /** What the types of a contract are made of. */
@@ -68,6 +69,13 @@ export type EventOn<C extends TypedContract, P extends string> = {
 /** What a subscription to `P` receives: events and Courier's notices. */
 export type Received<C extends TypedContract, P extends string> = EventOn<C, P> | Notice;
 
+/** One thing that is wrong with an input. */
+export interface Issue {
+  /** Where, from the input's root: `data.progress`; empty for the input as a whole. */
+  readonly path: string;
+  readonly message: string;
+}
+
 /** What a publisher hands in to publish an event. */
 export type EventDraft<C extends TypedContract, T extends string = EventType<C>> = {
   [K in T]: Draft<K, ChannelOf<C, K>, EventInput<C, K>>;
@@ -83,6 +91,20 @@ export interface Receipt<T extends string = string> {
   /** True when the idempotency key was known: the receipt is of the event that was stored first. */
   duplicate: boolean;
 }
+
+/** Why an event was refused, as the error of its own publish would say it. */
+export interface Refusal {
+  code: ErrorCode;
+  message: string;
+  issues?: readonly Issue[];
+  retryAfterMs?: number;
+  channel?: string;
+  /** Names the call in the gateway's log. */
+  requestId?: string;
+}
+
+/** What came of one of several publishes: it is stored, or was refused. */
+export type PublishOutcome<T extends string = string> = Receipt<T> | { error: Refusal };
 
 /** One page of stored events, in the order of the request. */
 export interface HistoryPage<TEvent> {

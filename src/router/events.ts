@@ -1,13 +1,25 @@
 /** Publishing, by service or of any event, and `events.*`: subscribing to and reading any channels. */
 import { z } from 'zod';
 import type { Contract } from '../contract/contract.ts';
+import { uncheckedDrafts } from '../contract/draft.ts';
 import { position } from '../contract/position.ts';
-import type { HistoryPage, Receipt } from '../contract/types.ts';
+import type { HistoryPage, PublishOutcome, Receipt, Refusal } from '../contract/types.ts';
+import { CourierError, detailsOf } from '../errors.ts';
 import { DEFAULT_HISTORY_LIMIT, HISTORY_ORDERS, history, MAX_HISTORY_LIMIT } from '../history.ts';
-import { publish } from '../publish.ts';
+import { publish, publishEach } from '../publish.ts';
 import { subscribe } from '../subscribe.ts';
 import { pageFor } from './event-page.ts';
-import { checked, procedure, publishingAny, publishingFor, publishingMany, router, subscription } from './trpc.ts';
+import {
+  type Context,
+  checked,
+  procedure,
+  publishingAny,
+  publishingEach,
+  publishingFor,
+  publishingMany,
+  router,
+  subscription,
+} from './trpc.ts';
 
 /** Channels and patterns in one subscription or read, at most. */
 export const MAX_CHANNELS = 100;
@@ -32,6 +44,13 @@ export function servicePublish(contract: Contract, service: string) {
     });
 }
 
+/** Tells those who watch the gateway of one refused event of several. Returns what its publisher is told. */
+function refusalFor({ failures, connection, connectionId, requestId }: Context, error: CourierError): Refusal {
+  const context = { request_id: requestId, connection_id: connectionId, procedure: 'events.publishEach' };
+  failures.answer('trpc', error, context, connection);
+  return { code: error.code, message: error.message, ...detailsOf(error), requestId };
+}
+
 export function eventsRouter(contract: Contract) {
   const types = contract.typeList.optional();
   const historyInput = z.strictObject({
@@ -51,6 +70,11 @@ export function eventsRouter(contract: Contract) {
     publishBatch: publishingMany
       .input(checked(contract.draftList))
       .mutation(({ ctx, input }): Promise<Receipt[]> => publish(ctx.pipeline, ctx, input)),
+
+    publishEach: publishingEach.input(checked(uncheckedDrafts)).mutation(async ({ ctx, input }): Promise<PublishOutcome[]> => {
+      const outcomes = await publishEach(ctx.pipeline, ctx, input);
+      return outcomes.map((outcome) => (outcome instanceof CourierError ? { error: refusalFor(ctx, outcome) } : outcome));
+    }),
 
     subscribe: subscription
       .input(checked(z.strictObject({ channels: channelList, types, ...startInput })))

@@ -25,16 +25,12 @@ import type {
   Family,
   HistoryPage,
   IdField,
+  Issue,
+  PublishOutcome,
   Receipt,
   Service,
   TypedContract,
 } from '../contract/types.ts';
-
-/** One thing that is wrong with an input. */
-interface Issue {
-  readonly path: string;
-  readonly message: string;
-}
 
 export interface ErrorShape extends TRPCDefaultErrorShape {
   data: TRPCDefaultErrorData & {
@@ -104,6 +100,7 @@ interface CommonRoutes<C extends TypedContract> {
   events: {
     publish: Mutation<EventDraft<C>, Receipt<EventType<C>>>;
     publishBatch: Mutation<EventDraft<C>[], Receipt<EventType<C>>[]>;
+    publishEach: Mutation<EventDraft<C>[], PublishOutcome<EventType<C>>[]>;
     subscribe: Subscription<Start & { channels: string[]; types?: EventType<C>[] | undefined }, CourierEvent<C>>;
     history: Query<
       {

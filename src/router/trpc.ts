@@ -9,8 +9,9 @@ import type { Connection } from '../connections/connection.ts';
 import { type ErrorCode, meaningOf } from '../contract/codes.ts';
 import { MAX_BATCH_EVENTS } from '../contract/draft.ts';
 import type { Pipeline } from '../delivery/pipeline.ts';
-import { CourierError, cut, tellable, validated } from '../errors.ts';
+import { CourierError, cut, detailsOf, tellable, validated } from '../errors.ts';
 import type { LimitedAction } from '../limits/limits.ts';
+import type { Failures } from '../observe/failures.ts';
 import { authorise } from '../publish.ts';
 import type { AnswerSize } from './event-page.ts';
 import { after, type Later } from './running.ts';
@@ -22,6 +23,7 @@ export interface ContextParts {
   readonly connection: Connection;
   readonly administration: Administration;
   readonly pipeline: Pipeline;
+  readonly failures: Failures;
   /** Undefined when the connection lasts for one request only. */
   readonly connectionId: string | undefined;
   /** Names the call in the log. */
@@ -35,16 +37,18 @@ export class Context implements ContextParts {
   readonly connection: Connection;
   readonly administration: Administration;
   readonly pipeline: Pipeline;
+  readonly failures: Failures;
   readonly connectionId: string | undefined;
   readonly requestId: string;
   readonly traceparent: string | undefined;
   /** The size of the answer that the call is part of. */
   readonly answer: AnswerSize = { units: 0 };
 
-  constructor({ connection, administration, pipeline, connectionId, requestId, traceparent }: ContextParts) {
+  constructor({ connection, administration, pipeline, failures, connectionId, requestId, traceparent }: ContextParts) {
     this.connection = connection;
     this.administration = administration;
     this.pipeline = pipeline;
+    this.failures = failures;
     this.connectionId = connectionId;
     this.requestId = requestId;
     this.traceparent = traceparent;
@@ -57,8 +61,8 @@ export class Context implements ContextParts {
 
   /** The context of one of several calls over the connection. Each call has an answer of its own. */
   ofCall(requestId: string): Context {
-    const { connection, administration, pipeline, connectionId, traceparent } = this;
-    return new Context({ connection, administration, pipeline, connectionId, requestId, traceparent });
+    const { connection, administration, pipeline, failures, connectionId, traceparent } = this;
+    return new Context({ connection, administration, pipeline, failures, connectionId, requestId, traceparent });
   }
 }
 
@@ -70,18 +74,12 @@ const t = initTRPC.context<Context>().create({
   // No answer has a stack trace, whatever NODE_ENV is.
   isDev: false,
   errorFormatter: ({ shape, error, ctx }) => {
-    const { code, message, issues, retryAfterMs, channel, status } = tellable(error);
-    const told = withCode(shape, code, status);
+    const refusal = tellable(error);
+    const told = withCode(shape, refusal.code, refusal.status);
     return {
       ...told,
-      message,
-      data: {
-        ...told.data,
-        ...(issues && { issues }),
-        ...(retryAfterMs !== undefined && { retryAfterMs }),
-        ...(channel !== undefined && { channel }),
-        ...(ctx && { requestId: ctx.requestId }),
-      },
+      message: refusal.message,
+      data: { ...told.data, ...detailsOf(refusal), ...(ctx && { requestId: ctx.requestId }) },
     };
   },
 });
@@ -159,6 +157,23 @@ export const publishingMany = t.procedure.use(async ({ ctx, getRawInput: getUnre
   authorise(ctx.pipeline, ctx, await drafts);
   return next({ getRawInput });
 });
+
+/**
+ * Publishes of a list of events, each by itself: they are charged, and their rights checked, one by one in the call. What is refused
+ * as a whole counts once: no list of events, or a caller who may publish nothing.
+ */
+export const publishingEach = t.procedure.use(async ({ ctx, getRawInput: getUnread, next }) => {
+  const getRawInput = readOnce(getUnread);
+  const mayPublish = mayPublishSomething(ctx.pipeline.contract, ctx.principal);
+  const isOfEvents = mayPublish && (await getRawInput().then(isDraftList, () => false));
+  if (!isOfEvents) await ctx.connection.charge('publish');
+  authorise(ctx.pipeline, ctx, []);
+  return next({ getRawInput });
+});
+
+function isDraftList(input: unknown): boolean {
+  return Array.isArray(input) && input.length > 0 && input.length <= MAX_BATCH_EVENTS;
+}
 
 /** The events of the list, up to the limit of a call: the schema refuses a longer list. */
 function listOf(input: unknown): readonly unknown[] {

@@ -55,7 +55,7 @@ export function trpcEndpoint({ router, pipeline, administration, failures, ...wi
       await (opened?.() ?? connection.open(credentialsOf(req, params?.['token']), identityOf(req, params)));
       const { id: connectionId } = connection;
       const { requestId } = connection;
-      const context = new Context({ connection, administration, pipeline, connectionId, requestId, traceparent: undefined });
+      const context = new Context({ connection, administration, pipeline, failures, connectionId, requestId, traceparent: undefined });
       return (id) => context.ofCall(`${requestId}/${isPlain(id) ? id : 'call'}`);
     },
     onError: ({ error, path, ctx, connection }) => {

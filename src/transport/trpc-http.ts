@@ -74,7 +74,7 @@ function respond(
   body: string | undefined,
   tell: (error: unknown, procedure: string | undefined) => void,
 ): Promise<Response> {
-  const { router, administration, pipeline } = deps;
+  const { router, administration, pipeline, failures } = deps;
   const headers = new Headers();
   for (const name of ['content-type', 'accept', 'trpc-accept']) {
     const value = headerOf(req, name);
@@ -92,7 +92,8 @@ function respond(
     createContext: async ({ info }) => {
       // They have a way of their own, on which they are counted and paced.
       if (info.type === 'subscription') throw new CourierError('METHOD_NOT_SUPPORTED', 'subscribe with one GET, without a batch');
-      return new Context({ connection, administration, pipeline, connectionId: undefined, requestId, traceparent: traceparentFrom(req) });
+      const traceparent = traceparentFrom(req);
+      return new Context({ connection, administration, pipeline, failures, connectionId: undefined, requestId, traceparent });
     },
     responseMeta: ({ errors }) => {
       const waits = errors.flatMap((error) => tellable(error).retryAfterMs ?? []);

@@ -28,6 +28,7 @@ export async function serveTrpcSse(deps: TrpcDeps, exchange: TrpcExchange, stall
     connection,
     administration,
     pipeline,
+    failures,
     connectionId: connection.id,
     requestId,
     traceparent: traceparentFrom(req),

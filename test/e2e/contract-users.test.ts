@@ -79,6 +79,7 @@ const PUBLISHERS: Readonly<Record<string, (gateway: TestGateway, token: string) 
   'plain HTTP': (gateway, token) => post(gateway, token),
   'tRPC over HTTP': (gateway, token) => trpcOf(gateway, token).cartographe.publish.mutate(DRAFT),
   'tRPC over HTTP, many at once': (gateway, token) => trpcOf(gateway, token).events.publishBatch.mutate(copies(2, DRAFT)),
+  'tRPC over HTTP, each of many': (gateway, token) => trpcOf(gateway, token).events.publishEach.mutate(copies(2, DRAFT)),
 };
 const READERS: Readonly<Record<string, (gateway: TestGateway, token: string) => Promise<unknown>>> = {
   'plain HTTP': (gateway, token) =>

@@ -78,7 +78,15 @@ async function withClient<T>(gateway: TestGateway, use: (client: CourierClient<T
 function callerIn({ pipeline }: TestGateway) {
   const principal: Principal = principalOf(contract, worker.service, 'service', { subscribe: [], publish: [] }, Number.MAX_SAFE_INTEGER);
   const connection = { principal, charge: () => undefined, assertOpen: () => undefined };
-  const parts = { connection, pipeline, administration: undefined, connectionId: undefined, requestId: 'r', traceparent: undefined };
+  const parts = {
+    connection,
+    pipeline,
+    administration: undefined,
+    failures: undefined,
+    connectionId: undefined,
+    requestId: 'r',
+    traceparent: undefined,
+  };
   return createRouter(contract).createCaller(new Context(parts as never));
 }
 const issuesOf = (error: unknown) => {
@@ -89,6 +97,12 @@ const issuesOf = (error: unknown) => {
 const SINGLE: Readonly<Record<string, Surface>> = {
   'tRPC over WebSocket': (gateway, data) => overWebSocket(gateway, 'events.publish', draftOf(data)),
   'tRPC over HTTP': async (gateway, data) => refusalOf(await post(gateway, '/trpc/events.publish', `{"json":${draftOf(data)}}`)),
+  'one of several publishes in a call': async (gateway, data) => {
+    const drafts = `{"json":[${draftOf(SOUND)},${draftOf(data)}]}`;
+    const answer = (await post(gateway, '/trpc/events.publishEach', drafts)) as { result: { data: { json: { error?: Refusal }[] } } };
+    expect(answer.result.data.json[0]?.error).toBeUndefined();
+    return answer.result.data.json[1]?.error;
+  },
   'a batch of calls over HTTP': async (gateway, data) => {
     const calls = `{"0":{"json":${draftOf(SOUND)}},"1":{"json":${draftOf(data)}}}`;
     const answers = (await post(gateway, '/trpc/events.publish,events.publish?batch=1', calls)) as unknown[];

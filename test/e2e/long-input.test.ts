@@ -25,6 +25,7 @@ const INPUTS: Input[] = [
   ['events.publish', 'events.publish', 'mutation', publishes],
   [`${worker.service}.publish`, `${worker.service}.publish`, 'mutation', publishes],
   ['events.publishBatch', 'events.publishBatch', 'mutation', (value) => [value, ...publishes(value).map((draft) => [draft])]],
+  ['events.publishEach', 'events.publishEach', 'mutation', (value) => [value]],
   ['events.history', 'events.history', 'query', reads],
   ['events.subscribe', 'events.subscribe', 'subscription', reads],
   ['global.onEvent', 'global.onEvent', 'subscription', reads],

@@ -8,7 +8,7 @@ const env = (limits: object) => ({ COURIER_LIMITS: JSON.stringify({ ...JSON.pars
 /** A minute's limit is refilled once in 5 s: while a test runs, hardly. */
 const LIMITS = { user: { publishPerSecond: 1000, publishPerMinute: 12 }, channels: { [worker.channel('full')]: { publishPerMinute: 2 } } };
 const POLICY = '"publish";q=1000;w=1, "publish-minute";q=12;w=60';
-const publisher = (gateway: TestGateway) => gateway.token('ada', 'user', { publish: [worker.all] });
+const publisher = (gateway: TestGateway, sub = 'ada') => gateway.token(sub, 'user', { publish: [worker.all] });
 
 function post(gateway: TestGateway, token: string, path: string, body: unknown, headers = {}): Promise<Response> {
   return fetch(`${gateway.url}${path}`, {
@@ -70,6 +70,11 @@ test('a publish by tRPC over HTTP tells the same, a batch of calls what is left 
   expect(told(one)).toEqual([200, POLICY, '"publish";r=999;t=1, "publish-minute";r=11;t=5']);
   const many = await post(gateway, token, '/trpc/events.publishBatch', { json: Array(5).fill(worker.note()) });
   expect([many.status, left(many)]).toEqual([200, 6]);
+  const each = await post(gateway, await publisher(gateway, 'eve'), '/trpc/events.publishEach', {
+    json: Array(3).fill(worker.note('k', 'full')),
+  });
+  // What the channel refused is given back.
+  expect([each.status, left(each), each.headers.get('ratelimit')]).toEqual([200, 10, expect.stringMatching(/"channel-minute";r=0;t=60$/)]);
   const calls = await post(gateway, token, '/trpc/events.publish,events.publish?batch=1', {
     0: { json: worker.note() },
     1: { json: { ...worker.note(), data: {} } },
@@ -89,7 +94,9 @@ test('a publish by tRPC over HTTP tells the same, a batch of calls what is left 
 
 test('without a limit there is nothing to tell', async () => {
   await using gateway = await startGateway();
-  expect(told(await post(gateway, await publisher(gateway), '/publish', worker.note()))).toEqual([201, null, null]);
+  const token = await publisher(gateway);
+  expect(told(await post(gateway, token, '/publish', worker.note()))).toEqual([201, null, null]);
+  expect(told(await post(gateway, token, '/trpc/events.publishEach', { json: [worker.note()] }))).toEqual([200, null, null]);
 });
 
 test('instances that count together tell what they have left together', async () => {

@@ -46,6 +46,7 @@ test('every surface tells each event with what it is, who published it and in wh
     await ws.trpc.forge.publish.mutate({ ...draft, idempotency_key: 'k', metadata: { correlation_id: 'again' } }),
     ...(await Promise.all([http.events.publish.mutate(draft), http.events.publish.mutate(draft)])),
     ...(await ws.trpc.events.publishBatch.mutate([draft, structuredClone(draft)])),
+    ...((await ws.trpc.events.publishEach.mutate([draft, structuredClone(draft)])) as Receipt[]),
     (await (
       await fetch(`${gateway.url}/publish`, {
         method: 'POST',
@@ -64,7 +65,7 @@ test('every surface tells each event with what it is, who published it and in wh
     expect(line).toMatchObject({ level: 'INFO', logger: 'courier.publish', request_id: expect.any(String) });
     expect(line.context).toEqual({ ...what, id, duplicate });
   }
-  expect(published.map(({ context }) => 'duplicate' in context && context.duplicate)).toEqual([false, true, ...Array(5).fill(false)]);
+  expect(published.map(({ context }) => 'duplicate' in context && context.duplicate)).toEqual([false, true, ...Array(7).fill(false)]);
   expect(published.map(({ correlation_id }) => correlation_id).slice(0, 3)).toEqual(['work', 'again', undefined]);
   expect(published.at(-1)?.request_id).toBe('plain-1');
 });

@@ -94,6 +94,28 @@ test('without a context of the caller the events carry that of the span', async 
   expect(parents).toEqual([single?.spanContext().spanId, batch?.spanContext().spanId, CALLER]);
 });
 
+test('several publishes in one call have a span each, as single ones', async () => {
+  const exporter = record();
+  await using gateway = await startGateway();
+  await using client = gateway.webSocketClient(await gateway.token('bob', 'user', { publish: ['forge.job.*'] }));
+  const keyed = { ...structuredClone(DRAFT), metadata: { traceparent: TRACEPARENT } };
+  const refused = { ...structuredClone(DRAFT), channel: 'user.bob' } as const;
+  const receipts = await client.trpc.events.publishEach.mutate([DRAFT, refused, keyed]);
+  await expect.poll(() => exporter.getFinishedSpans().length).toBe(5);
+  const spans = exporter.getFinishedSpans();
+  const stored = named(spans, 'publish forge.job.{id}');
+  expect(stored.map(({ attributes }) => attributes['messaging.message.id'])).toEqual(
+    receipts.flatMap((receipt) => ('id' in receipt ? receipt.id : [])),
+  );
+  expect(stored.map(({ parentSpanContext }) => parentSpanContext?.spanId)).toEqual([undefined, CALLER]);
+  expect(
+    named(spans, 'append')
+      .map((span) => span.parentSpanContext?.spanId)
+      .sort(),
+  ).toEqual(stored.map((span) => span.spanContext().spanId).sort());
+  expect(named(spans, 'publish').map(({ status }) => status.message)).toEqual(['user "bob" may not publish forge.job.started on user.bob']);
+});
+
 test('a publish that is refused ends its span with the reason', async () => {
   const exporter = record();
   await using gateway = await startGateway();
@@ -157,8 +179,14 @@ test('at level debug the log follows an event by its correlation id to its deliv
   const receipt = await client.trpc.forge.publish.mutate({ ...DRAFT, metadata: { correlation_id: 'work-7' } });
   await items.count(2);
   const ofEvent = () => lines.filter(({ correlation_id }) => correlation_id === 'work-7');
-  await expect.poll(() => ofEvent().map(({ message }) => message)).toEqual(['delivered', 'published']);
-  const [delivered, published] = ofEvent();
+  await expect
+    .poll(() =>
+      ofEvent()
+        .map(({ message }) => message)
+        .sort(),
+    )
+    .toEqual(['delivered', 'published']);
+  const [delivered, published] = ['delivered', 'published'].map((said) => ofEvent().find(({ message }) => message === said));
   const where = { id: receipt.id, channel: 'forge.job.j', type: 'forge.job.started' };
   expect(published).toMatchObject({
     request_id: expect.stringMatching(/^[0-9a-f-]{36}\/\d+$/),
