@@ -100,15 +100,18 @@ export function checked<Out, In>(schema: z.ZodType<Out, In>) {
   return parser as typeof parser & { _input: In; _output: Out };
 }
 
-/** Reads input at the first call of the function, and once only. What reads it need not wait where it is there. */
-function readOnce(getRawInput: () => Later<unknown>): () => Promise<unknown> {
+/** Reads input at the first call of the function, and once only. What asks for it need not wait where it is there. */
+function readOnce(getRawInput: () => Later<unknown>): () => Later<unknown> {
   let input: { readonly value: Later<unknown> } | undefined;
-  const readAtOnce = () => {
+  return () => {
     input ??= { value: after(getRawInput(), read) };
     return input.value;
   };
-  // tRPC's types know of promises only.
-  return readAtOnce as () => Promise<unknown>;
+}
+
+/** What the rest of a procedure gets its input by. tRPC's types know of promises only; see `running.ts`. */
+function inputBy(input: () => Later<unknown>): { readonly getRawInput: () => Promise<unknown> } {
+  return { getRawInput: input as () => Promise<unknown> };
 }
 
 /**
@@ -119,7 +122,7 @@ const counted = (action: LimitedAction, allow: (principal: Principal) => void = 
   t.procedure.use(({ ctx, getRawInput, next }) => {
     const go = () => {
       allow(ctx.principal);
-      return next({ getRawInput: readOnce(getRawInput) });
+      return next(inputBy(readOnce(getRawInput)));
     };
     const charged = ctx.connection.charge(action);
     return charged === undefined ? go() : charged.then(go);
@@ -138,16 +141,16 @@ export const publishingAny = counted('publish').use(({ ctx, getRawInput, next })
     authorise(ctx.pipeline, ctx, [draft]);
     return next();
   };
-  return after(getRawInput(), go) as ReturnType<typeof go>;
+  return after<unknown, Awaited<ReturnType<typeof go>>>(getRawInput(), go) as ReturnType<typeof go>;
 });
 /**
  * A publish of a list of events, which counts once for each event. It counts once when the list is unreadable, or when the
  * caller may publish nothing.
  */
-export const publishingMany = t.procedure.use(async ({ ctx, getRawInput: getUnread, next }) => {
-  const getRawInput = readOnce(getUnread);
+export const publishingMany = t.procedure.use(async ({ ctx, getRawInput, next }) => {
+  const input = readOnce(getRawInput);
   const drafts = mayPublishSomething(ctx.pipeline.contract, ctx.principal)
-    ? Promise.resolve().then(getRawInput).then(listOf)
+    ? Promise.resolve().then(input).then(listOf)
     : Promise.resolve([]);
   const cost = await drafts.then(
     ({ length }) => Math.max(1, length),
@@ -155,20 +158,24 @@ export const publishingMany = t.procedure.use(async ({ ctx, getRawInput: getUnre
   );
   await ctx.connection.charge('publish', cost);
   authorise(ctx.pipeline, ctx, await drafts);
-  return next({ getRawInput });
+  return next(inputBy(input));
 });
 
 /**
  * Publishes of a list of events, each by itself: they are charged, and their rights checked, one by one in the call. What is refused
  * as a whole counts once: no list of events, or a caller who may publish nothing.
  */
-export const publishingEach = t.procedure.use(async ({ ctx, getRawInput: getUnread, next }) => {
-  const getRawInput = readOnce(getUnread);
+export const publishingEach = t.procedure.use(async ({ ctx, getRawInput, next }) => {
+  const input = readOnce(getRawInput);
   const mayPublish = mayPublishSomething(ctx.pipeline.contract, ctx.principal);
-  const isOfEvents = mayPublish && (await getRawInput().then(isDraftList, () => false));
+  const isOfEvents =
+    mayPublish &&
+    (await Promise.resolve()
+      .then(input)
+      .then(isDraftList, () => false));
   if (!isOfEvents) await ctx.connection.charge('publish');
   authorise(ctx.pipeline, ctx, []);
-  return next({ getRawInput });
+  return next(inputBy(input));
 });
 
 function isDraftList(input: unknown): boolean {
