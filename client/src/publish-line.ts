@@ -59,6 +59,17 @@ interface Call {
   left: number;
 }
 
+/** Has events published, each by itself. A single one goes as what it is; its refusal is thrown. */
+export async function publishEach(
+  { events }: TRPCClient<AppRouter>,
+  drafts: readonly EventDraft[],
+  signal: AbortSignal,
+): Promise<readonly PublishOutcome[]> {
+  const [only] = drafts;
+  if (only !== undefined && drafts.length === 1) return [await events.publish.mutate(plain(only), { signal })];
+  return events.publishEach.mutate(plain([...drafts]), { signal });
+}
+
 export interface PublishLineOptions {
   readonly trpc: TRPCClient<AppRouter>;
   readonly connection: Pick<Connection, 'watch'>;
@@ -201,15 +212,16 @@ export class PublishLine {
     this.#free(call);
   }
 
-  /** What came of each item. A single publish keeps to its own procedure, which costs the gateway less. */
-  async #ask({ items, abandoned }: Call): Promise<readonly (PublishOutcome | Receipt[])[]> {
-    const { events } = this.#options.trpc;
-    const { signal } = abandoned;
+  /** What came of each item. */
+  async #ask({ items, abandoned: { signal } }: Call): Promise<readonly (PublishOutcome | Receipt[])[]> {
+    const { trpc } = this.#options;
     const [first] = items as [Item];
-    if (first.isBatch) return [await events.publishBatch.mutate(plain([...first.drafts]), { signal })];
-    const drafts = items.map((item) => item.drafts[0] as EventDraft);
-    if (drafts.length === 1) return [await events.publish.mutate(plain(drafts[0] as EventDraft), { signal })];
-    return events.publishEach.mutate(plain(drafts), { signal });
+    if (first.isBatch) return [await trpc.events.publishBatch.mutate(plain([...first.drafts]), { signal })];
+    return publishEach(
+      trpc,
+      items.map((item) => item.drafts[0] as EventDraft),
+      signal,
+    );
   }
 
   #settle(item: Item, receipts: Receipt[]): void {
