@@ -1,8 +1,8 @@
 /**
  * The line in which the publishes of one client go to the gateway, one call at a time.
  *
- * A publish goes at once when none is on its way, at the end of the turn in which it was made. Those that are made while one is on its
- * way go together in the next call, each with its own outcome. A batch is a call of its own, beside which others go.
+ * A publish goes at once when none is on its way. Those that are made in one microtask, and those that are made while one is on its way, go
+ * together, each with its own outcome. A batch is a call of its own, beside which others go.
  *
  * Order: what was made first goes first. What has failed and will come again holds back the later publishes of its channels, so that
  * these are stored in the order in which they were made. A batch comes after the publishes that were made before it; a publish does
@@ -142,7 +142,7 @@ export class PublishLine {
     return from;
   }
 
-  /** What is published in one turn goes together. */
+  /** What is published in one microtask, as by a loop or by those whose answers came together, goes together. */
   #goSoon(): void {
     if (this.#isDue || this.#waiting.length === 0) return;
     this.#isDue = true;
