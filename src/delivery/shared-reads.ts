@@ -5,7 +5,7 @@
  * as many reads as there are pages to read, not as there are subscribers. While a page is on its way to sockets the next one is read.
  *
  * While something is published here, reading rests after each page, so that publishers keep most of the gateway's time: beside one
- * replay four fifths of it, and less beside several, which have to come to an end too.
+ * replay eight ninths of it, and less beside several, which have to come to an end too.
  */
 import { type Filter, filterKey } from '../contract/filter.ts';
 import { bytesInMemory, upTo } from '../limits/bytes.ts';
@@ -32,7 +32,7 @@ const MAX_READS_IN_FLIGHT = 8;
 const EVENT_MS = 2e-3;
 const UNIT_MS = 3e-6;
 /** How many times as long as one replay publishers have. */
-const PUBLISHERS_SHARE = 4;
+const PUBLISHERS_SHARE = 8;
 /** Bytes of memory that the cache takes, and at most which part of the heap. */
 const CACHE_BYTES = 16 * 1024 * 1024;
 const CACHE_PART = 1 / 16;
