@@ -17,23 +17,20 @@ export function serialize(value: unknown): SuperJSONResult {
 export function serializedText(value: unknown): string {
   const dates = isPage(value) ? undefined : datesIn(value);
   if (dates === undefined) return JSON.stringify(serialize(value));
-  const json = Array.isArray(value) ? `[${value.map(flatText).join(',')}]` : flatText(value as Flat);
-  if (dates.length === 0) return `{"json":${json}}`;
-  return `{"json":${json},"meta":{"values":{${dates.map((path) => `"${path}":["Date"]`).join(',')}},"v":1}}`;
+  if (dates.length === 0) return `{"json":${textOf(value)}}`;
+  return `{"json":${textOf(value)},"meta":{"values":{${dates.map((path) => `"${path}":["Date"]`).join(',')}},"v":1}}`;
 }
-
-type Flat = Readonly<Record<string, string | number | boolean | null | Date>>;
 
 /** The JSON of what `datesIn` has looked at. */
-function flatText(object: Flat): string {
-  let text = '';
-  for (const key in object) text += `${text === '' ? '' : ','}"${key}":${plainText(object[key] as Flat[string])}`;
-  return `{${text}}`;
-}
-
-function plainText(value: Flat[string]): string {
+function textOf(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value);
-  return value instanceof Date ? `"${value.toISOString()}"` : String(value);
+  if (typeof value !== 'object' || value === null) return String(value);
+  if (value instanceof Date) return `"${value.toISOString()}"`;
+  if (Array.isArray(value)) return `[${value.map(textOf).join(',')}]`;
+  const object = value as Record<string, unknown>;
+  let text = '';
+  for (const key in object) text += `${text === '' ? '' : ','}"${key}":${textOf(object[key])}`;
+  return `{${text}}`;
 }
 
 const DATE: ['Date'] = ['Date'];
