@@ -1,7 +1,8 @@
 """One order for each channel, of what a client publishes and what is submitted to its background publishers.
 
 An event waits only for those that were there before it: a publish for the events that were submitted to its channel, a
-submitted event for the publishes on its channel. So no two wait for each other. Publishes do not wait for one another.
+submitted event for the publishes on its channel. So no two wait for each other. Publishes do not wait for one another
+here: `_coalescer.py` says where they do.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,8 @@ from .codes import meaning_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from typing_extensions import Self
 
     from .envelope import CourierGapData
 
@@ -93,6 +96,12 @@ class CourierError(Exception):
     def retryable(self) -> bool:
         """Whether the same call, unchanged, may succeed later."""
         return meaning_of(self.code).retry or self.may_pass
+
+    def another(self) -> Self:
+        """The same error, for one of several publishes that it concerns."""
+        error = copy.copy(self)
+        error.__cause__ = self.__cause__
+        return error
 
     def __str__(self) -> str:
         where = "" if self.request_id is None else f", request {self.request_id}"
