@@ -42,6 +42,20 @@ async def test_publishes_at_once_are_two_calls() -> None:
     assert [one.id for one in receipts] == ["e1-0", *(f"e1-{number}" for number in range(9))]
 
 
+async def test_those_who_publish_again_and_again_go_together_each_time() -> None:
+    calls: list[int] = []
+
+    async def work() -> None:
+        for number in range(10):
+            await client.publish_event(progress("b1", number))
+
+    async with batch_gateway(lambda batch: calls.append(len(batch))) as address:
+        async with CourierClient(address, token="t1") as client:
+            await asyncio.gather(*(work() for _ in range(10)))
+    # What comes while an answer is given out goes along: it is not one and nine, and one and nine.
+    assert calls == [1, *[10] * 9, 9]
+
+
 async def test_publishes_are_stored_in_the_order_of_their_calls_with_their_own_receipts(gateway: Gateway) -> None:
     drafts = [progress(f"coalesced{number % 2}", number) for number in range(1200)]
     async with counting(gateway) as (address, paths), CourierClient(address, token=gateway.token()) as client:

@@ -64,7 +64,9 @@ async def test_what_is_given_up_on_its_way_leaves_the_others(how: str) -> None:
         assert given_up.cancelled()
 
 
-async def test_a_call_that_all_have_given_up_ends_and_frees_the_way() -> None:
+async def test_a_call_that_all_have_given_up_ends_and_frees_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Nothing goes only because it has waited for long.
+    monkeypatch.setattr("courier_client._coalescer.PATIENCE_SECONDS", 1000)
     server = Holding()
     tasks = asyncio.all_tasks()
     async with server.listening() as address:
@@ -79,6 +81,7 @@ async def test_a_call_that_all_have_given_up_ends_and_frees_the_way() -> None:
             for one in together:
                 one.cancel()
             await until(lambda: len(server.calls) == 3)
+            assert sum("Coalescer" in repr(task) for task in asyncio.all_tasks()) == 1
             server.release.set()
             await asyncio.gather(*later)
         assert server.calls == [[0], [1, 2], [3, 4]]
