@@ -58,10 +58,13 @@ export function jsonOf(data: unknown): string {
 /** Bytes of the events of one call, at most: the gateway closes a connection for a message of more than 1 MiB. */
 export const MAX_CALL_BYTES = 960 * 1024;
 
-/** Refuses events that are too large for one message together. */
-export function assertFitsMessage(events: readonly object[]): void {
+/** Events of one call, at most: the gateway takes no more. */
+export const MAX_CALL_EVENTS = 500;
+
+/** Refuses events that are too large for one message together. Returns their size. */
+export function assertFitsMessage(events: readonly object[]): number {
   const bytes = bytesOf(JSON.stringify(events));
-  if (bytes <= MAX_CALL_BYTES) return;
+  if (bytes <= MAX_CALL_BYTES) return bytes;
   throw new CourierError('PAYLOAD_TOO_LARGE', `the events must be at most ${MAX_CALL_BYTES} bytes as JSON, and are ${bytes}`, {
     hint: 'publish them in smaller batches',
   });

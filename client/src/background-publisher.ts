@@ -2,24 +2,23 @@
  * Publishes in the background, so that a slow or absent gateway never delays or breaks the service that publishes.
  *
  * The publisher publishes events in the order of `submit`, and repeats each until the gateway stores or refuses it. What waits
- * goes in batches, one after another. A batch that is refused returns to the head of the queue, and goes again in halves, so that a
- * refused event does not take others with it; UNAUTHORIZED refuses the client, and so the whole batch. A batch that is refused for the
- * limit of a channel returns too: batches pass over that channel until its time is over, so that others do not wait for it, and then its
- * events go in halves, so that a few free places are enough. In the same way they pass over a channel with a direct publish under way.
+ * goes in batches, one after another, in which each event is stored or refused by itself. What may be repeated returns to the head of the
+ * queue; UNAUTHORIZED refuses the client, and so the whole batch. While the limit of a channel is reached, batches pass over that
+ * channel, so that others do not wait for it. In the same way they pass over a channel with a direct publish under way.
  * The order is that of each channel.
  *
  * A bounded number of events waits, of a bounded size together. When more come, the publisher drops events, counts them, and reports
  * each to `onError`. By default it drops the oldest, so that recent events get through.
  */
 import { bytesOf, jsonOf } from './arguments.ts';
-import { BackgroundQueue, half, MAX_BATCH, type QueueBounds, type Queued, type Submitted } from './background-queue.ts';
+import { BackgroundQueue, type QueueBounds, type Queued, type Submitted } from './background-queue.ts';
 import type { CourierClient } from './client.ts';
 import type { Contract } from './contract.ts';
-import { CourierError, courierErrorFrom, invalidArgument, messageOf, possiblyStored } from './errors.ts';
-import type { AnyContract, EventDraft } from './events.ts';
+import { CourierError, invalidArgument, messageOf, possiblyStored } from './errors.ts';
+import type { AnyContract } from './events.ts';
 import { callUser } from './observable.ts';
 import { assertOptions, BACKGROUND_CHECKS, CLOSE_CHECKS, METADATA_CHECKS } from './option-checks.ts';
-import { type Publishing, publishingOf } from './publishing.ts';
+import { type Held, type Publishing, publishingOf } from './publishing.ts';
 import { askedDelayMs, inTime, randomKey, sleep } from './retry.ts';
 
 const FLUSH_TIMEOUT_MS = 5000;
@@ -58,7 +57,7 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
   readonly #closed = new AbortController();
   #isClosing = false;
   #sending: Promise<void> | undefined;
-  /** Attempts that failed since events were stored, except for the limit of a channel. */
+  /** Attempts that failed since events were stored, except for the limits of channels. */
   #failures = 0;
   #submitted = 0;
   #published = 0;
@@ -127,23 +126,14 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
   }
 
   #queued(given: Submitted<C>): Queued<C> {
-    const { promise, resolve: settle } = Promise.withResolvers<void>();
     assertOptions(given.metadata ?? {}, METADATA_CHECKS);
     const json = jsonOf(given.data);
     // The event happened now, however late it is published.
     const metadata = { ...given.metadata, timestamp: new Date(given.metadata?.timestamp ?? Date.now()) };
     const event = { ...given, data: JSON.parse(json), metadata, idempotency_key: given.idempotency_key ?? randomKey() };
     const bytes = bytesOf(JSON.stringify(event));
-    const before = this.#publishing.hold(event.channel, promise);
-    const queued: Queued<C> = {
-      event,
-      bytes,
-      isHeld: before !== undefined,
-      batchSize: MAX_BATCH,
-      channelSize: MAX_BATCH,
-      mayBeStored: false,
-      settle,
-    };
+    const { before, settle } = this.#publishing.hold(event.channel);
+    const queued: Queued<C> = { event, bytes, isHeld: before !== undefined, mayBeStored: false, settle };
     before?.then(() => {
       queued.isHeld = false;
       this.#news.abort();
@@ -173,34 +163,36 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
   /** Resolves once each event is stored, refused, returned to the queue or, when the publisher or its client is closed, dropped. */
   async #publish(batch: readonly Queued<C>[]): Promise<void> {
     const { signal } = this.#closed;
-    const drafts = batch.map(({ event }) => event) as readonly unknown[] as readonly EventDraft[];
-    const publishing = this.#publishing.held(drafts, signal, batch[0]?.mayBeStored === true);
-    const error = await publishing.then(() => undefined, courierErrorFrom);
-    if (error === undefined) {
-      this.#failures = 0;
-      this.#published += batch.length;
-      for (const { settle } of batch) settle();
-      return;
+    const errors = await this.#publishing.held(batch as readonly { readonly mayBeStored: boolean }[] as readonly Held[], signal);
+    const again: Queued<C>[] = [];
+    let failure: CourierError | undefined;
+    for (const [index, queued] of batch.entries()) {
+      const error = errors[index];
+      if (error === undefined) this.#store(queued);
+      else if (error.code === 'CLOSED') this.#dropQueued(queued, error);
+      else if (error.retryable) {
+        queued.mayBeStored = error.mayBeStored;
+        again.push(queued);
+        const { channel } = queued.event;
+        if (error.channel === channel) this.#queue.rest(channel, askedDelayMs(error));
+        else failure = error;
+      } else this.#refuseQueued(queued, error);
     }
-    for (const queued of batch) queued.mayBeStored = error.mayBeStored;
-    if (error.code === 'CLOSED') for (const queued of batch) this.#dropQueued(queued, error);
-    else if (error.retryable) {
-      this.#queue.giveBack(batch);
-      const onFull = batch.filter(({ event }) => event.channel === error.channel);
-      if (onFull.length > 0) this.#queue.rest(onFull, askedDelayMs(error));
-      else {
-        await sleep(this.#publishing.delayMs(error, this.#failures), signal).catch(() => undefined);
-        this.#failures += 1;
-      }
-    } else if (batch.length > 1 && error.code !== 'UNAUTHORIZED') {
-      for (const queued of batch) queued.batchSize = half(batch);
-      this.#queue.giveBack(batch);
-    } else {
-      for (const { event, settle } of batch) {
-        settle();
-        this.#refuse(event, error);
-      }
-    }
+    this.#queue.giveBack(again);
+    if (failure === undefined) return;
+    await sleep(this.#publishing.delayMs(failure, this.#failures), signal).catch(() => undefined);
+    this.#failures += 1;
+  }
+
+  #store({ settle }: Queued<C>): void {
+    this.#failures = 0;
+    this.#published += 1;
+    settle();
+  }
+
+  #refuseQueued({ event, settle }: Queued<C>, error: CourierError): void {
+    settle();
+    this.#refuse(event, error);
   }
 
   /** Drops an event that waited or was on its way. */

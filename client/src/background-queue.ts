@@ -3,11 +3,9 @@
  *
  * At most `maxQueued` events of `maxQueuedBytes` together wait, besides one batch: the one that is being published, or has returned.
  */
-import { MAX_CALL_BYTES } from './arguments.ts';
+import { MAX_CALL_BYTES, MAX_CALL_EVENTS } from './arguments.ts';
 import type { AnyContract, EventDraft, TypeIn } from './events.ts';
 
-/** Events of a batch, at most: the gateway takes no more. */
-export const MAX_BATCH = 500;
 /** The shortest rest of a channel, in ms. */
 const MIN_REST_MS = 100;
 
@@ -22,10 +20,6 @@ export interface Queued<C extends AnyContract> {
   readonly bytes: number;
   /** Whether something that was published directly before is under way. */
   isHeld: boolean;
-  /** Events of a batch with this one, at most: half of the last batch that was refused. */
-  batchSize: number;
-  /** Events of its channel in a batch that begins with this one, at most: half of those that last found the channel's limit reached. */
-  channelSize: number;
   /** Whether an attempt to publish it had no answer. */
   mayBeStored: boolean;
   /** Tells that it is stored, refused or dropped. */
@@ -36,11 +30,6 @@ export interface QueueBounds {
   readonly maxQueued: number;
   readonly maxQueuedBytes: number;
   readonly whenFull: 'drop-oldest' | 'drop-newest';
-}
-
-/** How many of these go together the next time, when they were refused together. */
-export function half(refused: readonly unknown[]): number {
-  return Math.ceil(refused.length / 2);
 }
 
 export class BackgroundQueue<C extends AnyContract> {
@@ -82,30 +71,22 @@ export class BackgroundQueue<C extends AnyContract> {
     for (const [channel, until] of this.#resting) if (until <= now) this.#resting.delete(channel);
     const passedOver = new Set(this.#resting.keys());
     const batch = new Set<Queued<C>>();
-    /** By channel: how many more of its events may go. */
-    const places = new Map<string, number>();
-    let batchSize = MAX_BATCH;
     // The brackets around the events, and a comma behind each.
     let bytes = 2;
     for (const queued of this.#events) {
       const { channel } = queued.event;
       if (queued.isHeld) passedOver.add(channel);
-      const left = places.get(channel) ?? queued.channelSize;
-      if (left === 0 || passedOver.has(channel)) continue;
-      batchSize = Math.min(batchSize, queued.batchSize);
+      if (passedOver.has(channel)) continue;
       bytes += queued.bytes + 1;
-      const [first = queued] = batch;
-      const fits = batch.size < batchSize && bytes <= MAX_CALL_BYTES && first.mayBeStored === queued.mayBeStored;
-      if (batch.size > 0 && !fits) break;
+      if (batch.size === MAX_CALL_EVENTS || (batch.size > 0 && bytes > MAX_CALL_BYTES)) break;
       batch.add(queued);
-      places.set(channel, left - 1);
     }
     this.#events = this.#events.filter((queued) => !batch.has(queued));
     for (const queued of batch) this.#bytes -= queued.bytes;
     return [...batch];
   }
 
-  /** Puts a batch back at the head. */
+  /** Puts events of a batch back at the head. */
   giveBack(batch: readonly Queued<C>[]): void {
     this.#events.unshift(...batch);
     for (const { bytes } of batch) this.#bytes += bytes;
@@ -117,17 +98,9 @@ export class BackgroundQueue<C extends AnyContract> {
     return this.#events.splice(0);
   }
 
-  /**
-   * Lets batches pass over a channel for so long. Then its events go in halves: a rival that needs one place would take each before there
-   * are as many as they need together.
-   *
-   * @param refused events of the channel, which went together.
-   */
-  rest(refused: readonly Queued<C>[], ms: number): void {
-    for (const queued of refused) {
-      queued.channelSize = half(refused);
-      this.#resting.set(queued.event.channel, performance.now() + Math.max(MIN_REST_MS, ms));
-    }
+  /** Lets batches pass over a channel for so long. */
+  rest(channel: string, ms: number): void {
+    this.#resting.set(channel, performance.now() + Math.max(MIN_REST_MS, ms));
   }
 
   /** The time until a channel has rested, in ms; Infinity when none rests. */

@@ -3,7 +3,7 @@ import type { TRPCClient } from '@trpc/client';
 import type { Connection } from './connection.ts';
 import { CourierError, throwCourierError } from './errors.ts';
 import type { CallOptions } from './options.ts';
-import { attempt, orAborted, type RetryOptions } from './retry.ts';
+import { attempt, type Ending, orAborted, type RetryOptions } from './retry.ts';
 import type { AppRouter } from './router.ts';
 
 export interface CallsOptions {
@@ -23,6 +23,8 @@ export interface ReadyCallOptions extends CallOptions {
   readonly ready?: Promise<unknown> | undefined;
   /** Whether to repeat the call, which is so by default; otherwise the caller does. */
   readonly isRepeated?: boolean;
+  /** Whether anything of the call was sent, where that is not as soon as the gateway is reached. */
+  readonly wasSent?: () => boolean;
 }
 
 export class Calls {
@@ -41,6 +43,16 @@ export class Calls {
     return this.#options.retry;
   }
 
+  /** Tells of what a caller will try again by itself, each reason once. */
+  tellRetried(errors: readonly (CourierError | undefined)[]): void {
+    const told = new Set<string>();
+    for (const error of errors) {
+      const reason = `${error?.code} ${error?.channel}`;
+      if (error?.retryable && !told.has(reason) && !this.#options.closing.aborted) this.#options.onRetry(error);
+      told.add(reason);
+    }
+  }
+
   /**
    * Makes attempts until one succeeds.
    *
@@ -50,19 +62,21 @@ export class Calls {
    */
   async attempt<T>(
     what: string,
-    { signal, timeoutMs = this.#options.timeoutMs, ready, isRepeated = true }: ReadyCallOptions,
-    call: (signal: AbortSignal) => Promise<T>,
+    { signal, timeoutMs = this.#options.timeoutMs, ready, isRepeated = true, wasSent = () => true }: ReadyCallOptions,
+    call: (ending: Ending) => Promise<T>,
   ): Promise<T> {
     const { connection, retry, closing, onRetry } = this.#options;
     let wasReached: (() => boolean) | undefined;
-    const once = async (ended: AbortSignal) => {
-      if (ready !== undefined) await orAborted(ready, AbortSignal.any([ended, closing]));
+    const once = async (ending: Ending) => {
+      if (ready !== undefined) await orAborted(ready, AbortSignal.any([ending.signal, closing]));
       wasReached ??= connection.watch();
-      return call(ended).catch(throwCourierError);
+      return call(ending).catch(throwCourierError);
     };
     const outOfTime = (last: CourierError | undefined) => {
-      if (wasReached !== undefined) return connection.outOfTime(what, timeoutMs, wasReached(), last);
-      return new CourierError('UNREACHABLE', `${what}: not sent within ${timeoutMs} ms, as earlier events of a background publisher wait`);
+      const isReached = wasReached?.();
+      if (isReached !== undefined && (!isReached || wasSent())) return connection.outOfTime(what, timeoutMs, isReached, last);
+      const earlier = isReached === undefined ? 'earlier events of a background publisher wait' : 'earlier publishes have no answer yet';
+      return new CourierError('UNREACHABLE', `${what}: not sent within ${timeoutMs} ms, as ${earlier}`, { cause: last });
     };
     return attempt(once, { timeoutMs, retry, signal, giveUp: closing, isRepeated, outOfTime, onRetry });
   }

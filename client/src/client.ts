@@ -170,7 +170,8 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
 
   /**
    * Publishes one event; `type` decides the types of `data` and `channel`. The client repeats the publish, with one idempotency
-   * key, after each retryable error.
+   * key, after each retryable error. Publishes that are made while one is on its way go together in the next call, each by itself. On
+   * each channel they are stored in the order in which they were made, also where earlier ones are repeated.
    *
    * @returns the receipt: the event is stored.
    * @throws {CourierError} BAD_REQUEST, FORBIDDEN, PAYLOAD_TOO_LARGE, UNAUTHORIZED; TIMEOUT (repeat it with its
@@ -190,7 +191,10 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
     return (await this.#publishing.one(draft, options)) as Receipt<string> as Receipt<T>;
   }
 
-  /** Publishes up to 500 events, all or none, in their order. Otherwise it does what `publish` does. */
+  /**
+   * Publishes up to 500 events, all or none, in their order, and after the publishes that were made before on their channels. Otherwise it
+   * does what `publish` does; later publishes do not wait for it.
+   */
   async publishBatch(drafts: readonly EventDraft<TypeIn<C>, C>[], options: CallOptions = {}): Promise<Receipt<TypeIn<C>>[]> {
     const receipts = await this.#publishing.batch(drafts as readonly unknown[] as readonly EventDraft[], options);
     return receipts as Receipt<string>[] as Receipt<TypeIn<C>>[];
@@ -216,7 +220,7 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
       limit,
     };
     const { trpc } = this.#calls;
-    const page = await this.#calls.attempt('history', options, (signal) => trpc.events.history.query(input, { signal }));
+    const page = await this.#calls.attempt('history', options, ({ signal }) => trpc.events.history.query(input, { signal }));
     return page as unknown as HistoryPage<Selected<P, T, C>>;
   }
 
@@ -245,7 +249,7 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
     assertOptions(options, CLOSE_CHECKS);
     this.#closing.abort(clientClosed());
     for (const consumer of [...this.#consumers]) consumer.end();
-    await this.#publishing.settled(options.timeoutMs ?? DEFAULTS.closeTimeoutMs);
+    await this.#publishing.close(options.timeoutMs ?? DEFAULTS.closeTimeoutMs);
     await this.#connection.close();
   }
 

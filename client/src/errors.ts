@@ -107,23 +107,34 @@ function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(ERROR_CODES, code);
 }
 
-/** The failure of a tRPC call, as a CourierError. An unknown code counts as INTERNAL_SERVER_ERROR. */
+/** The failure of a tRPC call, as a CourierError. */
 export function courierErrorFrom(thrown: unknown): CourierError {
   if (thrown instanceof CourierError) return thrown;
   if (!(thrown instanceof TRPCClientError)) return new CourierError('UNREACHABLE', messageOf(thrown), { cause: thrown });
   if (thrown.cause instanceof CourierError) return thrown.cause;
-  const data = thrown.data as
-    | { code?: string; issues?: Issue[]; retryAfterMs?: number; channel?: string; requestId?: string }
-    | undefined
-    | null;
+  const data = thrown.data as Partial<Refusal> | undefined | null;
   if (typeof data?.code !== 'string') return new CourierError('UNREACHABLE', 'the connection was lost', { cause: thrown });
-  const { code, issues, channel, requestId } = data;
-  return new CourierError(isErrorCode(code) ? code : 'INTERNAL_SERVER_ERROR', thrown.message, {
+  return refusalError({ ...data, code: data.code, message: thrown.message }, thrown);
+}
+
+/** What the gateway tells of a refusal. */
+interface Refusal {
+  readonly code: string;
+  readonly message: string;
+  readonly issues?: readonly Issue[];
+  readonly retryAfterMs?: number;
+  readonly channel?: string;
+  readonly requestId?: string;
+}
+
+/** A refusal as an error. An unknown code counts as INTERNAL_SERVER_ERROR. */
+export function refusalError({ code, message, issues, retryAfterMs, channel, requestId }: Refusal, cause?: unknown): CourierError {
+  return new CourierError(isErrorCode(code) ? code : 'INTERNAL_SERVER_ERROR', message, {
     issues,
-    retryAfterMs: isDelay(data.retryAfterMs) ? data.retryAfterMs : undefined,
+    retryAfterMs: isDelay(retryAfterMs) ? retryAfterMs : undefined,
     channel,
     requestId,
-    cause: thrown,
+    cause,
   });
 }
 

@@ -39,6 +39,9 @@ export type EventDraft<T extends string = TypeIn<Contract>, C extends AnyContrac
 /** The answer to a publish: the event is stored. */
 export type Receipt<T extends string = TypeIn<Contract>> = of.Receipt<T>;
 
+/** What came of one of several publishes in a call. */
+export type PublishOutcome<T extends string = TypeIn<Contract>> = of.PublishOutcome<T>;
+
 /** Channel names and patterns. For one that can match no channel the compiler says which forms there are. */
 export type Channels<P extends string, C extends AnyContract> = P extends P
   ? [of.Matching<C, P>] extends [never]

@@ -10,10 +10,25 @@ import type { AppRouter } from './router.ts';
 const transformer = {
   deserialize: superjson.deserialize,
   serialize: (value: unknown) => {
+    if (value instanceof Plain) return { json: value.value };
     const { json, meta } = superjson.serialize(value);
     return meta?.values === undefined ? { json } : { json, meta: { values: meta.values, v: 1 } };
   },
 };
+
+/** An input that is to be sent as its own JSON, in which a date is text. */
+class Plain {
+  readonly value: unknown;
+
+  constructor(value: unknown) {
+    this.value = value;
+  }
+}
+
+/** Has an input sent as its own JSON: superjson would look for what else is in it. It must have no references that JSON cannot write. */
+export function plain<T>(value: T): T {
+  return new Plain(value) as never;
+}
 
 export function links(connection: Connection): TRPCLink<AppRouter>[] {
   return [failsWhenRefused(connection), endsWithConnection(connection), viaSocket(connection)];

@@ -32,7 +32,7 @@ export interface CourierClientOptions {
    * It counts from the loss of the connection, or from `subscribe` where there is none.
    */
   readonly giveUpAfter?: number | undefined;
-  /** Publishes that may wait for answers; the client refuses more with QUEUE_FULL. 1,000 by default. */
+  /** Publishes that may wait for answers, sent or not; the client refuses more with QUEUE_FULL. 1,000 by default. */
   readonly maxPendingPublishes?: number | undefined;
   /** Called with each failure after which the client tries again. */
   readonly onRetry?: ((error: CourierError) => void) | undefined;

@@ -2,24 +2,32 @@
  * Publishing for one client: directly, or in the background.
  *
  * Order: on each channel, what is published directly comes after the background events that were submitted before, and
- * background events come after what was published directly before. Direct publishes do not wait for each other.
+ * background events come after what was published directly before. Of the order of direct publishes, `PublishLine` says what holds.
  */
 import { assertFitsMessage, jsonOf } from './arguments.ts';
 import type { Calls, ReadyCallOptions } from './calls.ts';
 import { ChannelTails } from './channel-tails.ts';
 import type { Connection } from './connection.ts';
-import { CourierError, courierErrorFrom, invalidArgument, leavesOpen, possiblyStored } from './errors.ts';
-import type { EventDraft, Receipt } from './events.ts';
+import { CourierError, courierErrorFrom, invalidArgument, leavesOpen, possiblyStored, refusalError } from './errors.ts';
+import type { EventDraft, PublishOutcome, Receipt } from './events.ts';
+import { plain } from './links.ts';
 import { assertArgument, assertOptions, CALL_CHECKS, isObjects } from './option-checks.ts';
 import type { CallOptions } from './options.ts';
-import { inTime, randomKey, retryDelayMs } from './retry.ts';
+import { type Attempt, PublishLine, type Sendable } from './publish-line.ts';
+import { type Ending, inTime, randomKey, retryDelayMs } from './retry.ts';
 
-type Send = (drafts: readonly EventDraft[], signal: AbortSignal) => Promise<Receipt[]>;
+/** An event that a background publisher holds: checked, and with a key. */
+export interface Held {
+  readonly event: EventDraft;
+  /** Whether an earlier attempt may have stored it. */
+  readonly mayBeStored: boolean;
+}
 
 export class Publishing {
   readonly #calls: Calls;
   readonly #connection: Connection;
   readonly #maxPending: number;
+  readonly #line: PublishLine;
   /** Direct publishes that wait for their answers. */
   readonly #pending = new Set<Promise<unknown>>();
   readonly #direct = new ChannelTails();
@@ -29,34 +37,55 @@ export class Publishing {
     this.#calls = calls;
     this.#connection = connection;
     this.#maxPending = maxPending;
+    this.#line = new PublishLine({ trpc: calls.trpc, connection });
   }
 
   async one(draft: EventDraft, options: CallOptions): Promise<Receipt> {
-    const [receipt] = await this.#directly([draft], options, this.#sendOne);
+    const [receipt] = await this.#directly([draft], options, false);
     return receipt as Receipt;
   }
 
   async batch(drafts: readonly EventDraft[], options: CallOptions): Promise<Receipt[]> {
     assertOptions(options, CALL_CHECKS);
     assertArgument('drafts', drafts, isObjects);
-    return this.#directly(drafts, options, this.#sendBatch);
+    return this.#directly(drafts, options, true);
   }
 
-  /** Notes an event that a background publisher holds until `settled`. Returns what the event must wait for. */
-  hold(channel: string, settled: Promise<unknown>): Promise<unknown> | undefined {
-    const before = this.#direct.of([channel]);
-    this.#background.add([channel], settled);
-    return before;
+  /** Notes an event of a background publisher. Returns what it must wait for, and the function that says that it has settled. */
+  hold(channel: string): { readonly before: Promise<unknown> | undefined; readonly settle: () => void } {
+    return { before: this.#direct.of([channel]), settle: this.#background.add([channel]) };
   }
 
   /**
-   * Makes one attempt to publish events that a background publisher holds, which it has checked, and given keys.
+   * Makes one attempt to publish events that a background publisher holds, each by itself.
    *
-   * @param mayBeStored whether an earlier attempt may have stored them.
+   * @returns what each failed with; undefined for one that is stored.
    */
-  async held(drafts: readonly EventDraft[], signal: AbortSignal, mayBeStored: boolean): Promise<void> {
-    const send = drafts.length === 1 ? this.#sendOne : this.#sendBatch;
-    await this.#attempt(drafts, { signal, isRepeated: false }, send, mayBeStored);
+  async held(held: readonly Held[], signal: AbortSignal): Promise<(CourierError | undefined)[]> {
+    const drafts = held.map(({ event }) => event);
+    let isSent: (() => boolean) | undefined;
+    let answered: CourierError | undefined;
+    const once = async ({ signal: ended }: Ending) => {
+      isSent = this.#connection.watch();
+      try {
+        return await this.#each(drafts, ended);
+      } catch (thrown) {
+        answered = courierErrorFrom(thrown);
+        throw answered;
+      }
+    };
+    const explained = (index: number, error: CourierError, isOpen: boolean) =>
+      this.#explained(error, [drafts[index] as EventDraft], (held[index] as Held).mayBeStored || isOpen);
+    try {
+      const outcomes = await this.#calls.attempt('publish', { signal, isRepeated: false }, once);
+      const errors = outcomes.map((outcome) => ('error' in outcome ? refusalError(outcome.error) : undefined));
+      this.#calls.tellRetried(errors);
+      return errors.map((error, index) => error && explained(index, error, leavesOpen(error)));
+    } catch (thrown) {
+      const error = courierErrorFrom(thrown);
+      const isOpen = isSent?.() === true && (answered === undefined || leavesOpen(answered));
+      return drafts.map((_, index) => explained(index, error, isOpen));
+    }
   }
 
   /** The delay before a background publisher repeats an attempt, in ms. @param failures how many attempts failed before. */
@@ -64,57 +93,66 @@ export class Publishing {
     return retryDelayMs(error, this.#calls.retry, failures);
   }
 
-  /** Waits for the answers to direct publishes, for up to `timeoutMs`. */
-  async settled(timeoutMs: number): Promise<void> {
+  /** Waits for the answers to direct publishes, for up to `timeoutMs`. What has not been sent by then never is. */
+  async close(timeoutMs: number): Promise<void> {
     await inTime(Promise.allSettled(this.#pending), timeoutMs, () => undefined).catch(() => undefined);
+    this.#line.close();
   }
 
-  /** Its errors have the paths of the event, not of a list. */
-  readonly #sendOne: Send = async ([draft], signal) => [await this.#calls.trpc.events.publish.mutate(draft as EventDraft, { signal })];
+  /** What the gateway makes of each. The error of a single event is thrown. */
+  async #each(drafts: readonly EventDraft[], signal: AbortSignal): Promise<readonly PublishOutcome[]> {
+    const { events } = this.#calls.trpc;
+    const [first] = drafts;
+    if (drafts.length === 1) return [await events.publish.mutate(plain(first as EventDraft), { signal })];
+    return events.publishEach.mutate(plain([...drafts]), { signal });
+  }
 
-  readonly #sendBatch: Send = (drafts, signal) => this.#calls.trpc.events.publishBatch.mutate([...drafts], { signal });
-
-  async #directly(drafts: readonly EventDraft[], options: CallOptions, send: Send): Promise<Receipt[]> {
+  async #directly(drafts: readonly EventDraft[], options: CallOptions, isBatch: boolean): Promise<Receipt[]> {
     for (const draft of drafts) jsonOf(draft.data);
     const keyed = drafts.map((draft) => ({ ...draft, idempotency_key: draft.idempotency_key ?? randomKey() }));
-    assertFitsMessage(keyed);
+    const bytes = assertFitsMessage(keyed);
     if (this.#pending.size >= this.#maxPending) {
       throw new CourierError('QUEUE_FULL', `${this.#maxPending} publishes wait for their answers`);
     }
     const channels = keyed.map(({ channel }) => channel);
     const ready = this.#background.of(channels);
-    const publishing = this.#attempt(keyed, { ...options, ready }, send);
+    const place = this.#line.enter(channels);
+    if (ready !== undefined) this.#line.hold(place);
+    const publishing = this.#attempt({ place, drafts: keyed, bytes, isBatch }, { ...options, ready });
     this.#pending.add(publishing);
-    this.#direct.add(channels, publishing);
+    const settle = this.#direct.add(channels);
     try {
       return await publishing;
     } finally {
       this.#pending.delete(publishing);
+      this.#line.leave(place);
+      settle();
     }
   }
 
   /** Makes attempts, and keeps in mind whether one of them may have been stored: a later answer speaks only of its own attempt. */
-  async #attempt(drafts: readonly EventDraft[], options: ReadyCallOptions, send: Send, mayBeAlready = false): Promise<Receipt[]> {
-    let mayBeStored = mayBeAlready;
-    let wasSent: (() => boolean) | undefined;
-    const once = async (signal: AbortSignal) => {
-      const isSent = this.#connection.watch();
-      wasSent = isSent;
+  async #attempt(sendable: Sendable, options: ReadyCallOptions): Promise<Receipt[]> {
+    let mayBeStored = false;
+    let wasSent = false;
+    let running: Attempt | undefined;
+    const once = async (ending: Ending) => {
+      running = this.#line.send(sendable, ending);
       try {
-        return await send(drafts, signal);
+        return await running.receipts;
       } catch (thrown) {
         const error = courierErrorFrom(thrown);
         const earlier = mayBeStored;
-        mayBeStored ||= leavesOpen(error) && isSent();
-        wasSent = undefined;
+        wasSent ||= running.isSent();
+        mayBeStored ||= leavesOpen(error) && running.isSent();
+        running = undefined;
         throw error.with({ mayBeStored: earlier });
       }
     };
     try {
-      return await this.#calls.attempt('publish', options, once);
+      return await this.#calls.attempt('publish', { ...options, wasSent: () => wasSent || running?.isSent() === true }, once);
     } catch (error) {
       if (!(error instanceof CourierError)) throw error;
-      throw this.#explained(error, drafts, mayBeStored || wasSent?.() === true);
+      throw this.#explained(error, sendable.drafts, mayBeStored || running?.isSent() === true);
     }
   }
 

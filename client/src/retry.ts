@@ -30,10 +30,23 @@ export function retryDelayMs(error: CourierError, retry: RetryOptions, attempt: 
   return askedDelayMs(error) + jitter(retry, attempt);
 }
 
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
+const KEY_BYTES = 16;
+/** Random bytes for 256 keys: they cost little more than those for one. */
+const random = new Uint8Array(256 * KEY_BYTES);
+let used = random.length;
+
 /** Makes an idempotency key, which all attempts of one publish carry. */
 export function randomKey(): string {
-  // A page that was not served over HTTPS has no crypto.randomUUID.
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  if (used === random.length) {
+    // A page that was not served over HTTPS has no crypto.randomUUID.
+    crypto.getRandomValues(random);
+    used = 0;
+  }
+  let key = '';
+  for (const end = used + KEY_BYTES; used < end; used += 1) key += HEX[random[used] as number];
+  return key;
 }
 
 /** The longest delay of a timer, in ms: 24.8 days. */
@@ -109,29 +122,82 @@ export interface AttemptOptions {
 const LAST_ATTEMPT_MS = 1000;
 
 /**
+ * Says when a call is over before its answer: out of time, or given up by its caller. Most have their answer before, and an AbortSignal
+ * costs more than what else a publish needs: there is one when it is asked for.
+ */
+export class Ending {
+  readonly #listeners = new Set<() => void>();
+  #isOver = false;
+  #reason: unknown;
+  #controller: AbortController | undefined;
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#isOver) this.#controller.abort(this.#reason);
+    return this.#controller.signal;
+  }
+
+  end(reason: unknown): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#reason = reason;
+    for (const listener of this.#listeners) listener();
+    this.#controller?.abort(reason);
+  }
+
+  /** Calls the listener at the end, as long as the present attempt lasts. */
+  onEnd(listener: () => void): void {
+    if (this.#isOver) listener();
+    else this.#listeners.add(listener);
+  }
+
+  throwIfOver(): void {
+    if (this.#isOver) throw this.#reason;
+  }
+
+  /** What an attempt gives; rejects with the reason of the end when that comes first. */
+  async of<T>(attempt: Promise<T>): Promise<T> {
+    try {
+      return await new Promise<T>((resolve, reject) => {
+        this.onEnd(() => reject(this.#reason));
+        attempt.then(resolve, reject);
+      });
+    } finally {
+      this.#listeners.clear();
+    }
+  }
+}
+
+/**
  * Repeats `call` until it succeeds, as long as its errors are retryable. Jitter that does not fit is made shorter, so that the last
  * attempt has some time. What the gateway asks for is not: an earlier attempt would be refused.
  *
- * @param call makes one attempt; it must hear the signal, and fail with CourierErrors.
+ * @param call makes one attempt; it must hear the ending, and fail with CourierErrors.
  * @throws {CourierError} the error that is not retryable, or not repeated; what the gateway answered last, when the next attempt would be
  * too late and no attempt may have had its effect; `outOfTime`. Or a signal's reason.
  */
-export async function attempt<T>(call: (signal: AbortSignal) => Promise<T>, options: AttemptOptions): Promise<T> {
-  const { retry, timeoutMs, giveUp, isRepeated, outOfTime, onRetry } = options;
+export async function attempt<T>(call: (ending: Ending) => Promise<T>, options: AttemptOptions): Promise<T> {
+  const { retry, timeoutMs, signal, giveUp, isRepeated, outOfTime, onRetry } = options;
   const deadline = performance.now() + timeoutMs;
   const lastBegin = deadline - Math.min(LAST_ATTEMPT_MS, timeoutMs / 10);
-  const timeout = new AbortController();
+  const ending = new Ending();
   let last: CourierError | undefined;
-  const stop = after(timeoutMs, () => timeout.abort(outOfTime(last)));
-  const signal = options.signal === undefined ? timeout.signal : AbortSignal.any([options.signal, timeout.signal]);
-  const mayWait = AbortSignal.any([signal, giveUp]);
+  const stop = after(timeoutMs, () => ending.end(outOfTime(last)));
+  const onAbort = () => ending.end(signal?.reason);
+  if (signal?.aborted) onAbort();
+  else signal?.addEventListener('abort', onAbort, { once: true });
   try {
     for (let count = 0; ; count += 1) {
-      mayWait.throwIfAborted();
+      ending.throwIfOver();
+      giveUp.throwIfAborted();
       try {
-        return await orAborted(call(signal), signal);
+        return await ending.of(call(ending));
       } catch (error) {
-        if (signal.aborted || !(error instanceof CourierError) || !error.retryable) throw error;
+        if (ending.isOver || !(error instanceof CourierError) || !error.retryable) throw error;
         last = error;
         const now = performance.now();
         const askedMs = askedDelayMs(error);
@@ -139,10 +205,12 @@ export async function attempt<T>(call: (signal: AbortSignal) => Promise<T>, opti
         if (isLate && isRepeated) throw error.code === 'UNREACHABLE' || error.mayBeStored ? outOfTime(error) : error;
         if (!giveUp.aborted) onRetry(error);
         if (!isRepeated) throw error;
-        await sleep(Math.min(retryDelayMs(error, retry, count), Math.max(askedMs, lastBegin - now)), mayWait);
+        const delayMs = Math.min(retryDelayMs(error, retry, count), Math.max(askedMs, lastBegin - now));
+        await sleep(delayMs, AbortSignal.any([ending.signal, giveUp]));
       }
     }
   } finally {
     stop();
+    signal?.removeEventListener('abort', onAbort);
   }
 }

@@ -99,6 +99,8 @@ export interface Refusal {
   issues?: readonly Issue[];
   retryAfterMs?: number;
   channel?: string;
+  /** Names the call in the gateway's log. */
+  requestId?: string;
 }
 
 /** What came of one of several publishes: it is stored, or was refused. */

@@ -48,7 +48,7 @@ export function servicePublish(contract: Contract, service: string) {
 function refusalFor({ failures, connection, connectionId, requestId }: Context, error: CourierError): Refusal {
   const context = { request_id: requestId, connection_id: connectionId, procedure: 'events.publishEach' };
   failures.answer('trpc', error, context, connection);
-  return { code: error.code, message: error.message, ...detailsOf(error) };
+  return { code: error.code, message: error.message, ...detailsOf(error), requestId };
 }
 
 export function eventsRouter(contract: Contract) {

@@ -13,7 +13,11 @@ const progress = (id: string, bars_processed: number): EventDraft => ({
 });
 
 const full = (id: string, retry_after_ms: number) => ({ code: 'TOO_MANY_REQUESTS', channel: `backtest.${id}`, retry_after_ms });
-const isOn = (channels: readonly string[], id: string) => channels.includes(`backtest.${id}`);
+/** Refuses the events of a channel, but for so many. */
+const fullFor = (channels: readonly string[], id: string, retryAfterMs: number, places = 0) => {
+  let left = places;
+  return channels.map((channel) => (channel === `backtest.${id}` && left-- <= 0 ? full(id, retryAfterMs) : undefined));
+};
 
 test('a channel whose limit is reached does not hold up the others', async () => {
   const limits = { ...JSON.parse(UNLIMITED), channels: { 'backtest.hot': { publishPerSecond: null, publishPerMinute: 3 } } };
@@ -52,9 +56,9 @@ test('a channel whose limit is reached does not hold up the others', async () =>
 test('a channel that has rested goes on in its order, before what came later', async () => {
   let refusals = 0;
   await using gateway = await gatewayThat((_published, channels) => {
-    if (!isOn(channels, 'hot') || refusals === 2) return undefined;
+    if (!channels.includes('backtest.hot') || refusals === 2) return undefined;
     refusals += 1;
-    return full('hot', 500);
+    return fullFor(channels, 'hot', 500);
   });
   await using client = new CourierClient({ url: gateway.url, token: 't', retry: QUICK });
   await using publisher = new BackgroundPublisher(client);
@@ -65,23 +69,26 @@ test('a channel that has rested goes on in its order, before what came later', a
   publisher.submit(progress('hot', 4));
   expect(await publisher.flush()).toBe(true);
   expect(gateway.stored).toEqual([2, 1, 3, 4]);
-  expect(gateway.calls).toEqual([[1, 2, 3], [2], [1], [1], [3], [4]]);
+  expect(gateway.calls).toEqual([
+    [1, 2, 3],
+    [1, 3, 4],
+    [1, 3, 4],
+  ]);
 });
 
-test('a channel on which there is never more than one free place goes on all the same, in its order, and then in larger batches', async () => {
-  const bars = Array.from({ length: 8 }, (_, bar) => bar);
-  await using gateway = await gatewayThat((published) =>
-    gateway.stored.length === 0 && published.length > 1 ? full('hot', 1) : undefined,
-  );
+test('a channel on which there is never more than one free place goes on all the same, in its order', async () => {
+  const bars = [0, 1, 2, 3];
+  await using gateway = await gatewayThat((_published, channels) => fullFor(channels, 'hot', 1, 1));
   await using client = new CourierClient({ url: gateway.url, token: 't', retry: QUICK });
   await using publisher = new BackgroundPublisher(client);
   for (const bar of bars) publisher.submit(progress('hot', bar));
   expect(await publisher.flush()).toBe(true);
-  expect(gateway.calls).toEqual([bars, [0, 1, 2, 3], [0, 1], [0], [1], [2, 3], [4, 5, 6, 7]]);
+  expect(gateway.calls).toEqual(bars.map((bar) => bars.slice(bar)));
+  expect(gateway.stored).toEqual(bars);
 });
 
-test('what goes with a channel whose limit is reached goes on in batches as large as before', async () => {
-  await using gateway = await gatewayThat((published) => (published.includes(1) && published.includes(3) ? full('hot', 1) : undefined));
+test('what goes with a channel whose limit is reached is stored in the same call', async () => {
+  await using gateway = await gatewayThat((_published, channels) => fullFor(channels, 'hot', 1, 1));
   await using client = new CourierClient({ url: gateway.url, token: 't', retry: QUICK });
   await using publisher = new BackgroundPublisher(client);
   for (const [id, bar] of [
@@ -93,7 +100,8 @@ test('what goes with a channel whose limit is reached goes on in batches as larg
   ] as const)
     publisher.submit(progress(id, bar));
   expect(await publisher.flush()).toBe(true);
-  expect(gateway.calls).toEqual([[1, 2, 3, 4, 5], [2, 4, 5], [1], [3]]);
+  expect(gateway.calls).toEqual([[1, 2, 3, 4, 5], [3]]);
+  expect(gateway.stored).toEqual([1, 2, 4, 5, 3]);
 });
 
 test('an event that goes alone rests too, and a channel that is not in the call holds up everything', async () => {
@@ -135,9 +143,8 @@ test("the publisher's own limit holds up everything", async () => {
 test('of a batch with a refused event and a full channel, everything else is stored', async () => {
   let isFull = true;
   await using gateway = await gatewayThat((published, channels) => {
-    if (published.length > 4) return { code: 'BAD_REQUEST', message: 'more events than the limit admits at once' };
-    if (isFull && isOn(channels, 'hot')) return full('hot', 60);
-    return published.includes(5) ? { code: 'FORBIDDEN', message: 'one of them' } : undefined;
+    const outcomes = fullFor(channels, 'hot', 60, isFull ? 0 : 12);
+    return outcomes.map((outcome, index) => (published[index] === 5 ? { code: 'FORBIDDEN', message: 'this one' } : outcome));
   });
   await using client = new CourierClient({ url: gateway.url, token: 't', retry: QUICK });
   const refused: unknown[] = [];

@@ -23,30 +23,44 @@ interface Call {
 
 const IDENTITY = { sub: 'ada', role: 'admin', expires_at: new Date(), expires_in_ms: 3_600_000, contract: CONTRACT_HASH };
 
-/** What becomes of a call: stored, refused with an error, or answered once the promise resolves. */
-type Verdict = (published: Published, channels: readonly string[]) => ScriptedError | undefined | Promise<undefined>;
+/** What becomes of a call: stored, refused with an error, or of each of its events by itself. */
+type Outcome = ScriptedError | undefined | readonly (ScriptedError | undefined)[];
+/** The call is answered once a promise resolves. */
+type Verdict = (published: Published, channels: readonly string[]) => Outcome | Promise<Outcome>;
+
+function isList(outcome: Outcome): outcome is readonly (ScriptedError | undefined)[] {
+  return Array.isArray(outcome);
+}
 
 export async function gatewayThat(verdict: Verdict) {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
   await once(server, 'listening');
   const calls: Published[] = [];
   const stored: (number | undefined)[] = [];
-  const publish = async (drafts: readonly Draft[]): Promise<ScriptedError | undefined> => {
+  const paths: string[] = [];
+  const publish = async (drafts: readonly Draft[]): Promise<Outcome> => {
     const published = drafts.map(({ data }) => data.bars_processed);
     calls.push(published);
     const channels = drafts.map(({ channel }) => channel);
-    const error = await verdict(published, channels);
-    if (error === undefined) stored.push(...published);
-    return error;
+    const outcome = await verdict(published, channels);
+    if (outcome === undefined || isList(outcome)) stored.push(...published.filter((_, index) => outcome?.[index] === undefined));
+    return outcome;
   };
   const answer = async ({ id, params: { path, input } }: Call): Promise<string> => {
     if (path === 'auth.whoami') return resultText(id, IDENTITY);
     if (path === 'auth.refresh') await new Promise(() => undefined);
+    paths.push(path);
     const drafts = [input?.json ?? []].flat();
-    const error = await publish(drafts);
-    if (error !== undefined) return JSON.stringify({ id, error: errorShape(error, id, path) });
-    const receipts = drafts.map(({ channel, type }) => ({ id: 'e1-1', channel, type, timestamp: new Date(), duplicate: false }));
-    return resultText(id, path === 'events.publish' ? (receipts[0] as object) : receipts);
+    const outcome = await publish(drafts);
+    const error = path === 'events.publish' && isList(outcome) ? outcome[0] : outcome;
+    if (error !== undefined && !isList(error)) return JSON.stringify({ id, error: errorShape(error, id, path) });
+    const answers = drafts.map(({ channel, type }, index) => {
+      const refusal = error?.[index];
+      if (refusal === undefined) return { id: 'e1-1', channel, type, timestamp: new Date(), duplicate: false };
+      const { code, message = code, issues, retry_after_ms: retryAfterMs, channel: on } = refusal;
+      return { error: { code, message, ...(issues && { issues }), ...(retryAfterMs && { retryAfterMs }), ...(on && { channel: on }) } };
+    });
+    return resultText(id, path === 'events.publish' ? (answers[0] as object) : answers);
   };
   server.on('connection', (ws) => {
     ws.on('message', (data) => {
@@ -61,6 +75,8 @@ export async function gatewayThat(verdict: Verdict) {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     /** Every call, in the order in which they came. */
     calls,
+    /** The procedures of these calls. */
+    paths,
     /** The events that were stored, in their order. */
     stored,
     [Symbol.asyncDispose]: async () => {
