@@ -4,16 +4,21 @@ A publish that finds no other on its way is sent at once, by its caller. Others 
 made: as many as there are callers, each for its own timeout at most. When the call before them ends, or hangs, a task
 sends all that wait, as far as they fit into one call, and gives each caller the outcome of its event. What is given up
 before that call is sent is left out of it. Later, the call goes on for the others; the last one that gives up ends it.
+
+A publish that is tried again holds back the later ones of its channel, and no others, until it is settled.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ._group import PATIENCE_SECONDS, WAITS_AS, Group, outcome
+from ._order import Repeated
+from .errors import CourierError
 
 if TYPE_CHECKING:
     from ._gateway import Call, Gateway, ResultT
@@ -35,23 +40,33 @@ class Coalescer:
         self._ahead: object | None = None
         """The call for whose end publishes wait."""
         self._waiting: dict[_Attempt, None] = {}
+        self._repeated = Repeated()
         self._patience: asyncio.TimerHandle | None = None
-        """Runs while publishes wait."""
+        """Runs while publishes wait, from when the call before them began."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def attempt(self, call: Call[ResultT], event: Outgoing, token: str, attempts: Attempts) -> ResultT:
         """Makes an attempt at a publish, alone or together with others."""
         result: ResultT
-        if self._ahead is not None:
-            attempts.wait_as(WAITS_AS)
-            result = await self._with_others(_Attempt(event, token, attempts, self._loop.create_future()))
-            return result
-        ahead = self._ahead = object()
         try:
-            result = await self._post(call, token, attempts.sending)
-            return result
-        finally:
-            self._end(ahead)
+            if self._ahead is not None or self._repeated.before(event.draft.channel, attempts.number) > 0:
+                attempts.wait_as(WAITS_AS)
+                result = await self._with_others(_Attempt(event, token, attempts, self._loop.create_future()))
+            else:
+                result = await self._alone(call, token, attempts)
+        except CourierError:
+            # It may be tried again.
+            self._repeated.add(event.draft.channel, attempts.number)
+            raise
+        return result
+
+    def settle(self, event: Outgoing, attempts: Attempts) -> None:
+        """Notes the end of a publish, after all attempts at it."""
+        channel = event.draft.channel
+        if self._repeated.has(channel, attempts.number):
+            self._repeated.remove(channel, attempts.number)
+            if self._ahead is None:
+                self._go()
 
     async def aclose(self) -> None:
         """Ends the calls that are on their way, and those that wait for them."""
@@ -59,6 +74,14 @@ class Coalescer:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+
+    async def _alone(self, call: Call[Any], token: str, attempts: Attempts) -> Any:
+        ahead = self._ahead = object()
+        self._wait_anew()
+        try:
+            return await self._post(call, token, attempts.sending)
+        finally:
+            self._end(ahead)
 
     async def _with_others(self, attempt: _Attempt) -> Any:
         self._waiting[attempt] = None
@@ -91,13 +114,13 @@ class Coalescer:
 
     def _go_after(self, call: object) -> None:
         if self._ahead is call:
+            self._ahead = None
             self._go()
 
     def _go(self) -> None:
-        """Sends the next group, where publishes wait."""
-        self._ahead = None
-        if self._waiting:
-            group = Group(self._waiting)
+        """Sends the next group, where there is one."""
+        group = Group(self._next())
+        if group.attempts:
             for attempt in group.attempts:
                 del self._waiting[attempt]
             call = self._ahead = _Call(group)
@@ -105,6 +128,18 @@ class Coalescer:
             self._tasks.add(call.task)
             call.task.add_done_callback(self._tasks.discard)
         self._wait_anew()
+
+    def _next(self) -> Iterator[_Attempt]:
+        """Those that wait, in the order in which they were made: behind repeated ones of their channel, or not yet."""
+        if not self._repeated:
+            yield from self._waiting
+            return
+        given: Counter[str] = Counter()
+        for attempt in sorted(self._waiting, key=lambda attempt: attempt.attempts.number):
+            channel, number = attempt.event.draft.channel, attempt.attempts.number
+            if self._repeated.before(channel, number) == given[channel]:
+                given[channel] += self._repeated.has(channel, number)
+                yield attempt
 
     def _wait_anew(self) -> None:
         if self._patience is not None:

@@ -38,7 +38,11 @@ async def send(
             if here.closing.is_set():
                 raise attempts.closed()
             attempts.wait_as(None)
-        return await _attempt_until_answered(gateway, here, call, attempts)
+        try:
+            return await _attempt_until_answered(gateway, here, call, attempts)
+        finally:
+            if call.event is not None:
+                here.publishes.settle(call.event, attempts)
     if here.closing.is_set():
         raise attempts.closed()
     raise attempts.out_of_time()

@@ -182,9 +182,10 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
         On one channel, events that a BackgroundPublisher of this client was given before are stored before.
 
         Publishes that are made while one of this client is on its way wait for it, for a second at most, and go
-        together in one call: each has the outcome, the key and the time limit that it would have alone. They are
-        stored in the order in which they were made, unless one is repeated, or a call hangs. Where that matters, wait
-        for each before the next, or use a BackgroundPublisher.
+        together in one call: each has the outcome, the key and the time limit that it would have alone. On one channel,
+        those of one event loop are stored in the order in which they were made: one that is repeated holds back the
+        later ones, whose time goes on meanwhile. What was given up on its way, or has no answer for a second, may be
+        stored later, or not at all.
         """
         check_keywords(f"{type(self).__name__}.publish", options, EventOptions)
         draft = EventDraft(channel=str(channel), type=event_type, data=data, **options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import random
 import time
@@ -61,6 +62,9 @@ def log_repetition(failures: int, message: str, *arguments: object) -> None:
     logger.log(logging.WARNING if failures == 1 else logging.INFO, message, *arguments)
 
 
+_numbers = itertools.count()
+
+
 class Doubt:
     """Whether a publish may have been stored, through all attempts at it."""
 
@@ -112,6 +116,8 @@ class Attempts(Doubt):
     ) -> None:
         """`what` names the call in errors."""
         super().__init__()
+        self.number = next(_numbers)
+        """In the order in which calls were made."""
         self._what = what
         self._base_url = base_url
         self._timeout = timeout

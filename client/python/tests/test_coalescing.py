@@ -12,6 +12,7 @@ import pytest
 
 from conftest import FAST
 from courier_client import (
+    Backoff,
     CourierClient,
     CourierError,
     EventDraft,
@@ -25,7 +26,7 @@ from holding import Holding, held, numbers, publishing
 from processes import Gateway
 from servers import batch_gateway, pump, tcp_server
 from submitting import numbers_on, progress
-from waiting import until
+from waiting import at_rest, until
 
 
 async def test_publishes_at_once_are_two_calls() -> None:
@@ -238,3 +239,58 @@ async def test_an_answer_of_another_form_is_an_error_for_each(answer: Any) -> No
             _, *errors = await asyncio.gather(*publishing(client, 0, 1, 2), return_exceptions=True)
     assert [type(error) for error in errors] == [UnexpectedAnswerError] * 2
     assert errors[0] is not errors[1]
+
+
+UNAVAILABLE = {"code": "SERVICE_UNAVAILABLE", "detail": "busy"}
+
+
+async def test_one_that_is_repeated_holds_back_the_later_ones_of_its_channel_only() -> None:
+    calls: list[list[int]] = []
+
+    def refusal(batch: list[Any]) -> Any:
+        calls.append(numbers(batch))
+        return UNAVAILABLE if len(calls) == 1 else None
+
+    async with batch_gateway(refusal) as address:
+        async with CourierClient(address, token="t1", retry=Backoff(initial=0.3)) as client:
+            (later, *_) = await asyncio.gather(*publishing(client, 0, 1), client.publish_event(progress("free", 2)))
+            assert later.channel == "backtest.b1"
+    assert calls[:2] == [[0], [2]]
+    assert [number for call in calls[2:] for number in call] == [0, 1]
+
+
+async def test_those_that_fail_together_are_stored_in_their_order() -> None:
+    stored: list[int] = []
+    failed = 0
+
+    def refusal(batch: list[Any]) -> Any:
+        nonlocal failed
+        if len(batch) > 1 and failed < 3:
+            failed += 1
+            kept = len(batch) // 3
+            stored.extend(numbers(batch)[:kept])
+            return [None] * kept + [UNAVAILABLE] * (len(batch) - kept)
+        stored.extend(numbers(batch))
+        return None
+
+    async with batch_gateway(refusal) as address, CourierClient(address, token="t1", retry=FAST) as client:
+        await asyncio.gather(*publishing(client, *range(50)))
+    assert failed == 3
+    assert stored == [*range(50)]
+
+
+async def test_one_that_is_given_up_while_it_is_repeated_holds_back_nobody() -> None:
+    calls: list[list[int]] = []
+
+    def refusal(batch: list[Any]) -> Any:
+        calls.append(numbers(batch))
+        return UNAVAILABLE if 0 in calls[-1] else None
+
+    async with batch_gateway(refusal) as address:
+        async with CourierClient(address, token="t1", retry=Backoff(initial=1000), timeout=3000) as client:
+            given_up, *later = publishing(client, 0, 1, 2)
+            await until(lambda: calls == [[0]])
+            await at_rest(lambda: calls)
+            given_up.cancel()
+            await asyncio.gather(*later)
+    assert calls == [[0], [1, 2]]
