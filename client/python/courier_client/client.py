@@ -173,7 +173,7 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
 
         Raises:
             InvalidInputError, TooLargeError, UnauthorizedError, ForbiddenError: the event was refused.
-            UnreachableError: no attempt reached the gateway in time. Nothing was stored.
+            UnreachableError: no attempt was sent in time. Nothing was stored.
             CourierTimeoutError: an attempt was sent, and none was answered in time. The event may have been stored:
                 publish it again with the `idempotency_key` of the error.
             UnavailableError, RateLimitedError: the gateway did not take the event in time.

@@ -144,7 +144,10 @@ class RateLimitedError(UnavailableError):
 
 
 class UnreachableError(UnavailableError, ConnectionError):
-    """No attempt reached the gateway for the whole time that it was tried. Nothing was stored."""
+    """No attempt was sent for the whole time that it was tried: nothing was stored.
+
+    The gateway was not reached, or publishes before this one had no answer.
+    """
 
 
 class CourierTimeoutError(UnavailableError, TimeoutError):
