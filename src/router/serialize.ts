@@ -23,27 +23,34 @@ function answer(value: unknown, dates: readonly string[]): SuperJSONResult {
   return { json: value as never, meta: { values, v: 1 } };
 }
 
-/** The paths of the dates in an object of plain values, such as a receipt, or in a list of such; undefined for anything else. */
+/** Levels of lists and objects that are looked at. */
+const MAX_LEVELS = 5;
+
+/** The paths of the dates in objects and lists of plain values, such as receipts; undefined for anything else. */
 function datesIn(value: unknown): string[] | undefined {
   const dates: string[] = [];
   // What is there twice is annotated by superjson.
-  const seen = new Set<unknown>();
-  if (!Array.isArray(value)) return noteDates(value, '', dates, seen) ? dates : undefined;
-  const isPlain = value.every((each, index) => noteDates(each, `${index}.`, dates, seen));
-  return isPlain ? dates : undefined;
+  return typeof value === 'object' && value !== null && noteDates(value, '', dates, new Set(), 1) ? dates : undefined;
 }
 
-function noteDates(value: unknown, at: string, dates: string[], seen: Set<unknown>): boolean {
-  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype || !isNew(value, seen)) return false;
+function noteDates(value: object, at: string, dates: string[], seen: Set<unknown>, level: number): boolean {
+  if (level > MAX_LEVELS || !isNew(value, seen)) return false;
+  if (Array.isArray(value)) return value.every((each: unknown, index) => noteDate(each, at + index, dates, seen, level));
+  if (Object.getPrototypeOf(value) !== Object.prototype) return false;
   const object = value as Record<string, unknown>;
   for (const key in object) {
-    const field = object[key];
     // Others are escaped in paths, or refused.
-    if (!/^\w+$/.test(key) || FORBIDDEN_KEYS.has(key)) return false;
-    if (field instanceof Date && isNew(field, seen) && !Number.isNaN(field.getTime())) dates.push(at + key);
-    else if (!isPlain(field)) return false;
+    if (!/^\w+$/.test(key) || FORBIDDEN_KEYS.has(key) || !noteDate(object[key], at + key, dates, seen, level)) return false;
   }
   return true;
+}
+
+/** Notes a value at a path, or what is in it. Returns false for what only superjson can write. */
+function noteDate(value: unknown, path: string, dates: string[], seen: Set<unknown>, level: number): boolean {
+  if (typeof value !== 'object' || value === null) return isPlain(value);
+  if (!(value instanceof Date)) return noteDates(value, `${path}.`, dates, seen, level + 1);
+  dates.push(path);
+  return isNew(value, seen) && !Number.isNaN(value.getTime());
 }
 
 function isNew(value: object, seen: Set<unknown>): boolean {

@@ -5,6 +5,7 @@ import { Connection } from '../../src/connections/connection.ts';
 import { defineContract } from '../../src/contract/define.ts';
 import type { PublishOutcome } from '../../src/contract/types.ts';
 import { CourierError } from '../../src/errors.ts';
+import { startClusterOf } from '../helpers/cluster.ts';
 import { UNLIMITED } from '../helpers/gateway.ts';
 import { signIn } from '../helpers/raw-socket.ts';
 import { copies } from '../helpers/samples.ts';
@@ -179,6 +180,29 @@ describe('a limit', () => {
     expect(await notes(gateway, 'a')).toEqual(['first', '0']);
     const metrics = await (await fetch(`${gateway.url}/metrics`)).text();
     expect(metrics).toContain('courier_rate_limit_hits_total{limit="publish"} 3');
+  });
+
+  test('is one on all instances, and lets the first events of each call through', async () => {
+    const channels = { [worker.all]: perMinute(4) };
+    const limits = { ...JSON.parse(UNLIMITED), user: perMinute(8), channels };
+    await using cluster = await startClusterOf(startGateway, { COURIER_LIMITS: JSON.stringify(limits) });
+    const ofChannel = await Promise.all(
+      cluster.gateways.map(async (gateway) => {
+        const { events } = gateway.httpClient(await publisher(gateway, gateway.url));
+        return told(await events.publishEach.mutate(copies(5, on('a'))));
+      }),
+    );
+    const ofCaller = await Promise.all(
+      cluster.gateways.map(async (gateway) => {
+        const { events } = gateway.httpClient(await publisher(gateway));
+        return told(await events.publishEach.mutate(Array.from({ length: 6 }, (_, index) => on(`b${index}`))));
+      }),
+    );
+    for (const outcomes of [ofChannel, ofCaller]) {
+      for (const call of outcomes) expect(call.lastIndexOf('stored') + 1).toBe(call.filter((code) => code === 'stored').length);
+    }
+    const count = (outcomes: string[][]) => outcomes.flat().filter((code) => code === 'stored').length;
+    expect([count(ofChannel), count(ofCaller)]).toEqual([4, 8]);
   });
 
   test('that refuses events of a call is heeded by one that repeats them: a call counts once', async () => {

@@ -8,12 +8,16 @@ const key = fc.oneof(fc.constantFrom('id', 'timestamp', 'a.b', 'c\\d', 'ä', '')
 const shared = new Date(0);
 const date = fc.oneof(fc.date(), fc.constant(shared), fc.constant(new Date(Number.NaN)));
 const field = fc.oneof(fc.string(), fc.boolean(), fc.double(), fc.constantFrom(null, undefined, -0, 1n), date, fc.jsonValue());
+const refusal = fc.record({
+  error: fc.record({ message: fc.string(), at: date, issues: fc.array(fc.record({ path: fc.string(), at: date })) }),
+});
 const object = fc.dictionary(key, field, { noNullPrototype: true });
 const one: unknown = { id: 'x' };
 
 test.each([
   ['an object', object],
   ['a list', fc.array(fc.oneof(object, fc.constant(one)))],
+  ['a list with refusals', fc.array(fc.oneof(object, refusal))],
   ['anything', fc.anything({ withDate: true, withMap: true, withSet: true, withBigInt: true })],
 ])('%s', (_, values) => {
   fc.assert(
