@@ -1,8 +1,8 @@
 /**
  * The line in which the publishes of one client go to the gateway, one call at a time.
  *
- * A publish goes at once when none is on its way, at the end of the turn in which it was made. Those that are made while one is on its
- * way go together in the next call, each with its own outcome. A batch is a call of its own, beside which others go.
+ * A publish goes at once when none is on its way. Those that are made in one microtask, and those that are made while one is on its way, go
+ * together, each with its own outcome. A batch is a call of its own, beside which others go.
  *
  * Order: what was made first goes first. What has failed and will come again holds back the later publishes of its channels, so that
  * these are stored in the order in which they were made. A batch comes after the publishes that were made before it; a publish does
@@ -57,6 +57,17 @@ interface Call {
   readonly abandoned: AbortController;
   /** Of the items, those that are not over. */
   left: number;
+}
+
+/** Has events published, each by itself. A single one goes as what it is; its refusal is thrown. */
+export async function publishEach(
+  { events }: TRPCClient<AppRouter>,
+  drafts: readonly EventDraft[],
+  signal: AbortSignal,
+): Promise<readonly PublishOutcome[]> {
+  const [only] = drafts;
+  if (only !== undefined && drafts.length === 1) return [await events.publish.mutate(plain(only), { signal })];
+  return events.publishEach.mutate(plain([...drafts]), { signal });
 }
 
 export interface PublishLineOptions {
@@ -131,7 +142,7 @@ export class PublishLine {
     return from;
   }
 
-  /** What is published in one turn goes together. */
+  /** What is published in one microtask, as by a loop or by those whose answers came together, goes together. */
   #goSoon(): void {
     if (this.#isDue || this.#waiting.length === 0) return;
     this.#isDue = true;
@@ -201,15 +212,16 @@ export class PublishLine {
     this.#free(call);
   }
 
-  /** What came of each item. A single publish keeps to its own procedure, which costs the gateway less. */
-  async #ask({ items, abandoned }: Call): Promise<readonly (PublishOutcome | Receipt[])[]> {
-    const { events } = this.#options.trpc;
-    const { signal } = abandoned;
+  /** What came of each item. */
+  async #ask({ items, abandoned: { signal } }: Call): Promise<readonly (PublishOutcome | Receipt[])[]> {
+    const { trpc } = this.#options;
     const [first] = items as [Item];
-    if (first.isBatch) return [await events.publishBatch.mutate(plain([...first.drafts]), { signal })];
-    const drafts = items.map((item) => item.drafts[0] as EventDraft);
-    if (drafts.length === 1) return [await events.publish.mutate(plain(drafts[0] as EventDraft), { signal })];
-    return events.publishEach.mutate(plain(drafts), { signal });
+    if (first.isBatch) return [await trpc.events.publishBatch.mutate(plain([...first.drafts]), { signal })];
+    return publishEach(
+      trpc,
+      items.map((item) => item.drafts[0] as EventDraft),
+      signal,
+    );
   }
 
   #settle(item: Item, receipts: Receipt[]): void {

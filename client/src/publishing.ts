@@ -9,11 +9,10 @@ import type { Calls, ReadyCallOptions } from './calls.ts';
 import { ChannelTails } from './channel-tails.ts';
 import type { Connection } from './connection.ts';
 import { CourierError, courierErrorFrom, invalidArgument, leavesOpen, possiblyStored, refusalError } from './errors.ts';
-import type { EventDraft, PublishOutcome, Receipt } from './events.ts';
-import { plain } from './links.ts';
+import type { EventDraft, Receipt } from './events.ts';
 import { assertArgument, assertOptions, CALL_CHECKS, isObjects } from './option-checks.ts';
 import type { CallOptions } from './options.ts';
-import { type Attempt, PublishLine, type Sendable } from './publish-line.ts';
+import { type Attempt, PublishLine, publishEach, type Sendable } from './publish-line.ts';
 import { type Ending, inTime, randomKey, retryDelayMs } from './retry.ts';
 
 /** An event that a background publisher holds: checked, and with a key. */
@@ -68,7 +67,7 @@ export class Publishing {
     const once = async ({ signal: ended }: Ending) => {
       isSent = this.#connection.watch();
       try {
-        return await this.#each(drafts, ended);
+        return await publishEach(this.#calls.trpc, drafts, ended);
       } catch (thrown) {
         answered = courierErrorFrom(thrown);
         throw answered;
@@ -97,14 +96,6 @@ export class Publishing {
   async close(timeoutMs: number): Promise<void> {
     await inTime(Promise.allSettled(this.#pending), timeoutMs, () => undefined).catch(() => undefined);
     this.#line.close();
-  }
-
-  /** What the gateway makes of each. The error of a single event is thrown. */
-  async #each(drafts: readonly EventDraft[], signal: AbortSignal): Promise<readonly PublishOutcome[]> {
-    const { events } = this.#calls.trpc;
-    const [first] = drafts;
-    if (drafts.length === 1) return [await events.publish.mutate(plain(first as EventDraft), { signal })];
-    return events.publishEach.mutate(plain([...drafts]), { signal });
   }
 
   async #directly(drafts: readonly EventDraft[], options: CallOptions, isBatch: boolean): Promise<Receipt[]> {
