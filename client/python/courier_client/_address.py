@@ -34,6 +34,10 @@ class Address:
         """Of tRPC over HTTP: plain HTTP has no address for several events."""
         return f"{self.base_url}/trpc/events.publishBatch"
 
+    @property
+    def publish_each(self) -> str:
+        return f"{self.base_url}/trpc/events.publishEach"
+
     def history(
         self,
         channels: Channels,

@@ -1,6 +1,9 @@
-"""Reads the body of an answer, up to a bound: whatever answers at the address chooses its length."""
+"""Reads the body of an answer, up to a bound: whatever answers at the address chooses its length and its form."""
 
 from __future__ import annotations
+
+import json
+from typing import Any
 
 import httpx
 
@@ -42,3 +45,11 @@ def _add(body: bytearray, chunk: bytes) -> None:
     body += chunk
     if len(body) > MAX_ANSWER_BYTES:
         raise UnexpectedAnswerError("UNEXPECTED_ANSWER", f"the answer has more than {MAX_ANSWER_BYTES} bytes")
+
+
+def json_in(content: bytes | str) -> Any:
+    """What it holds; None where it is no JSON."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None

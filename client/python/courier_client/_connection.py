@@ -24,7 +24,7 @@ from websockets.exceptions import (
     ProxyError,
 )
 
-from . import _incoming as incoming
+from . import _refusals as refusals
 from ._fork import leave_to_parent
 from .codes import CLOSE_CODES, Reconnect
 from .errors import CourierError, UnauthorizedError, UnavailableError, UnexpectedAnswerError
@@ -202,7 +202,7 @@ class Connection:
             response = error.response
             body = bytes(response.body or b"")
             status = response.status_code
-            refusal = incoming.answer_error(status, response.headers, body, gateway.contract_hash)
+            refusal = refusals.answer_error(status, response.headers, body, gateway.contract_hash)
             gateway.strangers.refused(refusal, status, opens=True)
             raise refusal from error
         except (OSError, InvalidMessage, ProxyError) as error:
@@ -239,7 +239,7 @@ class Connection:
         frame = closed.rcvd
         code, reason = (1006, "") if frame is None else (frame.code, frame.reason)
         headers = {} if socket.response is None else socket.response.headers
-        return incoming.close_error(code, reason, headers, self._gateway.contract_hash)
+        return refusals.close_error(code, reason, headers, self._gateway.contract_hash)
 
     def _retry_after(self, error: CourierError) -> None:
         """Sets the time of the next attempt. Raises `error` when none may follow, or none in time."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
@@ -14,6 +14,7 @@ import httpx
 
 from . import _incoming as incoming
 from . import _outgoing as outgoing
+from . import _refusals as refusals
 from . import events
 from ._address import Address
 from ._arguments import of_type, seconds, shown
@@ -26,7 +27,7 @@ from .contract import Contract, ContractModule, EventT_co
 from .envelope import EventDraft, HistoryPage, Receipt
 from .errors import CourierError, invalid_argument
 from .options import HistoryOptions
-from .retry import Attempts, Backoff, OneAttempt
+from .retry import Attempts, Backoff, Doubt, OneAttempt
 
 if TYPE_CHECKING:
     import ssl
@@ -47,16 +48,30 @@ class Call(Generic[ResultT]):
     """Names the call in errors."""
     method: Literal["GET", "POST"]
     url: str
-    read: Callable[[Any], ResultT]
-    """Makes the result of the answer's JSON. Raises UnexpectedAnswerError."""
+    read: Callable[[Any, Mapping[str, str]], ResultT]
+    """Makes the result of the answer's JSON and headers. Raises UnexpectedAnswerError."""
     channels: tuple[str, ...] = ()
     """The channels that it publishes on."""
     body: bytes | None = None
     idempotency_key: str | None = None
+    event: Outgoing | None = None
+    """What it publishes, where that may go together with others."""
+    events: Sequence[Outgoing] | None = None
+    """What it publishes each by itself. They may become fewer until the call is sent."""
 
     @property
     def headers(self) -> dict[str, str]:
         return {} if self.body is None else {"Content-Type": "application/json"}
+
+    @property
+    def content(self) -> bytes:
+        """What is sent now: as long as `body`, of which the headers tell the length."""
+        body = self.body or b""
+        return body if self.events is None else outgoing.batch_body(self.events).ljust(len(body))
+
+    def alone(self) -> Call[ResultT]:
+        """The same call, which goes together with no others."""
+        return replace(self, event=None)
 
     @contextmanager
     def adding_key(self) -> Iterator[None]:
@@ -121,8 +136,8 @@ class Gateway(Generic[EventT_co]):
         """Seconds that a function may take to return a token."""
         return min(self.timeout, self.attempt_timeout)
 
-    def read_answer(self, response: httpx.Response, body: bytes) -> Any:
-        """The JSON object of the answer to a call. Raises the CourierError that the answer stands for."""
+    def read_answer(self, call: Call[ResultT], response: httpx.Response, body: bytes) -> ResultT:
+        """The result of the call. Raises the CourierError that the answer stands for."""
         status = response.status_code
         try:
             document = incoming.read_answer(status, response.headers, body, self.contract_hash)
@@ -131,12 +146,12 @@ class Gateway(Generic[EventT_co]):
                 self.strangers.refused(error, status, opens=False)
             raise
         self.strangers.accept()
-        return document
+        return call.read(document, response.headers)
 
     def unreachable(self, error: Exception) -> CourierError:
         """The error of an attempt without an answer."""
         self.strangers.begin_anew()
-        return incoming.unreachable(self.address.base_url, error)
+        return refusals.unreachable(self.address.base_url, error)
 
     def outgoing(self, event: EventDraft[Any]) -> Outgoing:
         """Raises InvalidInputError or TooLargeError."""
@@ -150,10 +165,22 @@ class Gateway(Generic[EventT_co]):
             f"publish of {draft.type} on {draft.channel}",
             "POST",
             self.address.publish,
-            incoming.receipt_of,
+            lambda document, _: incoming.receipt_of(document),
             (draft.channel,),
             event.body,
             event.key,
+            event,
+        )
+
+    def publish_each(self, events: Sequence[Outgoing]) -> Call[list[Receipt | CourierError]]:
+        """Publishes each event by itself. They must fit into one call, and may become fewer until it is sent."""
+        return Call(
+            f"publish of {len(events)} events",
+            "POST",
+            self.address.publish_each,
+            lambda document, headers: incoming.outcomes_of(document, headers, self.contract_hash, len(events)),
+            body=outgoing.batch_body(events),
+            events=events,
         )
 
     def batch(self, events: Sequence[EventDraft[Any]]) -> list[Outgoing]:
@@ -168,7 +195,7 @@ class Gateway(Generic[EventT_co]):
             f"publish of {len(batch)} events",
             "POST",
             self.address.publish_batch,
-            incoming.receipts_of,
+            lambda document, _: incoming.receipts_of(document),
             tuple({event.draft.channel: None for event in batch}),
             body,
             batch[0].key if len(batch) == 1 else None,
@@ -177,14 +204,13 @@ class Gateway(Generic[EventT_co]):
     def history(self, channels: Channels, **options: Unpack[HistoryOptions[str]]) -> Call[HistoryPage[EventT_co]]:
         """Raises InvalidInputError, whose `issues` name `channels` or `types`."""
         url = self.address.history(channels, **options)
-        return Call("history", "GET", url, lambda document: incoming.page_of(document, self.contract))
+        return Call("history", "GET", url, lambda document, _: incoming.page_of(document, self.contract))
 
     def attempts(self, call: Call[Any], timeout: float | None = CLIENT_TIMEOUT) -> Attempts:
         """The attempts at one call. Raises InvalidInputError, naming `timeout`."""
         limit = self.timeout if timeout is CLIENT_TIMEOUT else seconds("timeout", timeout)
         return Attempts(call.name, self.address.base_url, limit, self.retry, publishes=call.body is not None)
 
-    def one_attempt(self, call: Call[Any], *, may_be_stored: bool, mark: Callable[[bool], None]) -> OneAttempt:
-        """One attempt at a publish, of a caller that decides itself what follows."""
-        limits = (self.timeout, self.retry)
-        return OneAttempt(call.name, self.address.base_url, *limits, may_be_stored=may_be_stored, mark=mark)
+    def one_attempt(self, call: Call[Any], publishes: Sequence[Doubt]) -> OneAttempt:
+        """One attempt at several publishes, of a caller that decides itself what follows."""
+        return OneAttempt(call.name, self.address.base_url, self.timeout, self.retry, publishes)

@@ -58,7 +58,10 @@ def json_of(value: Any, *path: str) -> bytes:
         raise InvalidInputError(
             code, f"{where}: {fault.problem}", issues=[Issue(where, fault.problem)]
         ) from fault.__cause__
-    return json.dumps(plain, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
+    return _write(plain).encode()
+
+
+_write = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
 
 
 class _FaultError(Exception):

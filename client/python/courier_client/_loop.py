@@ -7,12 +7,15 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import httpx
 
+from ._coalescer import Coalescer
 from ._order import ChannelOrder
+from ._requests import post
 from ._tokens import Tokens, TokenSource
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ class LoopConnections:
         self.tokens = Tokens(source, gateway.token_timeout)
         self.slots = asyncio.Semaphore(MAX_REQUESTS)
         self.order = ChannelOrder()
+        self.publishes = Coalescer(gateway, partial(post, gateway, self))
         self.subscriptions: set[Subscription[Any]] = set()
         self.closing = asyncio.Event()
         """Set when the client is being closed: no call begins another attempt."""
@@ -134,6 +138,7 @@ class LoopConnections:
                 try:
                     failure = await self._close_subscriptions(END_SECONDS)
                 finally:
+                    await self.publishes.aclose()
                     await self.http.aclose()
             if failure is not None:
                 raise failure

@@ -1,12 +1,14 @@
 """One order for each channel, of what a client publishes and what is submitted to its background publishers.
 
 An event waits only for those that were there before it: a publish for the events that were submitted to its channel, a
-submitted event for the publishes on its channel. So no two wait for each other. Publishes do not wait for one another.
+submitted event for the publishes on its channel. So no two wait for each other. Publishes do not wait for one another
+here, but for one that is tried again: it holds back the later ones of its channel.
 """
 
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
@@ -49,6 +51,36 @@ class ChannelOrder:
         """Gives up the place: the event is stored, or never will be."""
         place.set_result(None)
         _remove(self._submitted, channel, place)
+
+
+class Repeated:
+    """The publishes that have failed and are tried again, by channel and in the order in which they were made."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, list[int]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._numbers)
+
+    def add(self, channel: str, number: int) -> None:
+        numbers = self._numbers.setdefault(channel, [])
+        if not self.has(channel, number):
+            insort(numbers, number)
+
+    def remove(self, channel: str, number: int) -> None:
+        numbers = self._numbers[channel]
+        numbers.remove(number)
+        if not numbers:
+            del self._numbers[channel]
+
+    def has(self, channel: str, number: int) -> bool:
+        numbers = self._numbers.get(channel, [])
+        at = bisect_left(numbers, number)
+        return at < len(numbers) and numbers[at] == number
+
+    def before(self, channel: str, number: int) -> int:
+        """How many were made before this one."""
+        return bisect_left(self._numbers.get(channel, []), number)
 
 
 def _add(places: dict[str, set[Place]], channel: str, place: Place) -> None:

@@ -23,6 +23,7 @@ MAX_BATCH_EVENTS = 500
 """Events of one batch, at most: the gateway takes no more."""
 MAX_BATCH_BYTES = 960 * 1024
 """The events of one batch, in bytes of JSON in UTF-8: the gateway takes 1 MiB."""
+BATCH_FRAME_BYTES = len(b'{"json":[]}')
 
 CLIENT_NAME = f"courier-client-python/{__version__}"
 _SERVICE_NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)
@@ -59,6 +60,11 @@ class Outgoing:
     def key(self) -> str:
         return str(self.draft.idempotency_key)
 
+    @property
+    def size(self) -> int:
+        """Bytes that it takes in a batch, with the comma that separates it from the next."""
+        return len(self.body) + 1
+
     def as_sent(self) -> EventDraft[Any]:
         """The draft with the data that is sent."""
         return replace(self.draft, data=json.loads(self.body)["data"])
@@ -71,7 +77,7 @@ def outgoing(draft: EventDraft[Any]) -> Outgoing:
 
 
 def batch_body(events: Sequence[Outgoing]) -> bytes:
-    """The body of `events.publishBatch`. Raises InvalidInputError or TooLargeError, naming `events`."""
+    """The body of several events. Raises InvalidInputError or TooLargeError, naming `events`."""
     if not 1 <= len(events) <= MAX_BATCH_EVENTS:
         raise invalid_argument(f"events must be 1 to {MAX_BATCH_EVENTS}, and are {len(events)}", path="events")
     body = b'{"json":[' + b",".join(event.body for event in events) + b"]}"

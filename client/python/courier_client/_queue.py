@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ._buffer import Bounds, Buffer, each
 from ._order import ChannelOrder, Place
-from ._outgoing import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Outgoing
-
-BATCH_FRAME_BYTES = len(b'{"json":[]}')
+from ._outgoing import BATCH_FRAME_BYTES, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Outgoing
+from .retry import Doubt
 
 
 @dataclass(eq=False)
@@ -26,8 +25,7 @@ class Waiting:
     place: Place
     earlier: Sequence[Place]
     """Publishes on its channel that began before it was submitted."""
-    may_be_stored: bool = False
-    """Whether an attempt may have stored it: a later one that is refused does not say."""
+    doubt: Doubt = field(default_factory=Doubt)
 
     @property
     def channel(self) -> str:
@@ -38,11 +36,6 @@ class Waiting:
         """Whether it waits for nothing. What it waits for may itself wait for the event before it."""
         return all(place.done() for place in self.earlier)
 
-    @property
-    def size(self) -> int:
-        # A comma separates the events of a batch.
-        return len(self.event.body) + 1
-
 
 class Queue:
     """The events in the order in which they were submitted. For one event loop."""
@@ -52,8 +45,6 @@ class Queue:
         self._waiting: Buffer[Waiting] = Buffer(bounds, lambda waiting: len(waiting.event.body))
         self._resting: dict[str, float] = {}
         """Channels whose limit is reached, and when each may be tried again."""
-        self._together: dict[str, int] = {}
-        """How many events of a channel go together, at most, where its limit was reached."""
         self._arrival: asyncio.Future[None] | None = None
         """Done once another event has come."""
 
@@ -75,49 +66,32 @@ class Queue:
         """Tells that an event that was removed is stored, or never will be."""
         self._order.settle(waiting.channel, waiting.place)
 
-    def take(self, most: int) -> list[Waiting]:
+    def take(self) -> list[Waiting]:
         """Removes the next events that wait for nothing, and that fit into one call. Returns them."""
         now = time.monotonic()
         self._resting = {channel: until for channel, until in self._resting.items() if until > now}
-        if not self._waiting:
-            self._together.clear()
         held_back = {*self._resting}
-        room = dict(self._together)
         taken: list[Waiting] = []
         passed_over: list[Waiting] = []
         size = BATCH_FRAME_BYTES
-        while self._waiting and len(taken) < most:
+        while self._waiting and len(taken) < MAX_BATCH_EVENTS:
             waiting = next(iter(self._waiting))
             if waiting.channel in held_back or not waiting.is_next:
                 held_back.add(waiting.channel)
                 passed_over.append(self._waiting.popleft())
                 continue
-            size += waiting.size
+            size += waiting.event.size
             if taken and size > MAX_BATCH_BYTES:
                 break
             taken.append(self._waiting.popleft())
-            if waiting.channel in room:
-                room[waiting.channel] -= 1
-                if room[waiting.channel] == 0:
-                    held_back.add(waiting.channel)
         self._waiting.put_back(passed_over)
         return taken
 
-    def put_aside(self, events: Collection[Waiting], channel: str, refused: int, seconds: float) -> None:
-        """Puts events of a channel back, before those that wait, as a batch with so many of them was refused.
-
-        The channel rests for so long. Then half as many go together.
-        """
-        self._together[channel] = max(1, refused // 2)
+    def put_aside(self, events: Collection[Waiting], rests: Mapping[str, float]) -> None:
+        """Puts events back, before those that wait, and lets their channels rest for so many seconds each."""
         self._waiting.put_back(events)
-        self._resting[channel] = time.monotonic() + seconds
-
-    def let_grow(self, channels: Iterable[str]) -> None:
-        """Lets twice as many events of channels go together, after some were stored."""
-        for channel in self._together.keys() & {*channels}:
-            self._together[channel] *= 2
-            if self._together[channel] >= MAX_BATCH_EVENTS:
-                del self._together[channel]
+        now = time.monotonic()
+        self._resting.update({channel: now + seconds for channel, seconds in rests.items()})
 
     async def changed(self) -> None:
         """Waits until another event comes, or one that waits may be taken."""

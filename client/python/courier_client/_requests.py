@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -30,32 +30,36 @@ async def send(
 
     The first attempt waits until the `earlier` publishes are settled.
     """
-    request = here.http.build_request(call.method, call.url, content=call.body, headers=call.headers)
-    request.stream = _Body(call.body or b"", attempts)
-    held_back = bool(earlier)
     with here.running(attempts.remaining):
-        if held_back:
+        if earlier:
+            attempts.wait_as("earlier events of a background publisher wait")
             with here.until_closing():
                 await asyncio.wait(earlier)
             if here.closing.is_set():
                 raise attempts.closed()
-            held_back = False
-        return call.read(await _attempt_until_answered(gateway, here, request, attempts))
+            attempts.wait_as(None)
+        try:
+            return await _attempt_until_answered(gateway, here, call, attempts)
+        finally:
+            if call.event is not None:
+                here.publishes.settle(call.event, attempts)
     if here.closing.is_set():
         raise attempts.closed()
-    raise attempts.held_back() if held_back else attempts.out_of_time()
+    raise attempts.out_of_time()
 
 
 async def _attempt_until_answered(
-    gateway: Gateway[Any], here: LoopConnections, request: httpx.Request, attempts: Attempts
-) -> Any:
+    gateway: Gateway[Any], here: LoopConnections, call: Call[ResultT], attempts: Attempts
+) -> ResultT:
     renewed = False
     while True:
         try:
             token = await here.tokens.get()
             try:
                 attempts.begin()
-                return await _attempt(gateway, here, request, token)
+                if call.event is None:
+                    return await post(gateway, here, call, token, attempts.sending)
+                return await here.publishes.attempt(call, call.event, token, attempts)
             except UnauthorizedError:
                 # One other token is tried. When the gateway refuses that too, it would refuse a third.
                 if renewed or await here.tokens.another_than(token) is None:
@@ -69,25 +73,30 @@ async def _attempt_until_answered(
                 raise attempts.closed() from error
 
 
-async def _attempt(gateway: Gateway[Any], here: LoopConnections, request: httpx.Request, token: str) -> Any:
-    request.headers["Authorization"] = f"Bearer {token}"
+async def post(
+    gateway: Gateway[Any], here: LoopConnections, call: Call[ResultT], token: str, sending: Callable[[], None]
+) -> ResultT:
+    """Makes one attempt at a call. Right before it is sent, `sending` is called."""
+    headers = {**call.headers, "Authorization": f"Bearer {token}"}
+    request = here.http.build_request(call.method, call.url, content=call.body, headers=headers)
+    request.stream = _Body(call, sending)
     try:
         async with here.slots:
             response = await here.http.send(request, stream=True)
             body = await body_of(response)
     except httpx.RequestError as error:
         raise gateway.unreachable(error) from error
-    return gateway.read_answer(response, body)
+    return gateway.read_answer(call, response, body)
 
 
 class _Body(httpx.AsyncByteStream):
     """The body of a request, which HTTPX asks for when it has sent the headers: from then on the attempt is sent."""
 
-    def __init__(self, content: bytes, attempts: Attempts) -> None:
-        self._content = content
-        self._attempts = attempts
+    def __init__(self, call: Call[Any], sending: Callable[[], None]) -> None:
+        self._call = call
+        self._sending = sending
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        self._attempts.sending()
-        if self._content:
-            yield self._content
+        self._sending()
+        if content := self._call.content:
+            yield content

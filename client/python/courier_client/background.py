@@ -50,7 +50,7 @@ class BackgroundPublisher(Generic[SubmitT]):
     """Publishes events in the order in which they were submitted, as many at once as the gateway takes.
 
     On one channel, they keep that order with what the client publishes itself. A publish that fails for a while is
-    repeated until the events are stored. An event that the gateway refuses is counted and reported to `on_error`; the
+    repeated until the event is stored. An event that the gateway refuses is counted and reported to `on_error`; the
     events beside it are stored. Where the limit of a channel is reached, the events of that channel wait, and the
     others are published. When more than `max_events` or `max_queued_bytes` would wait, the publisher drops events: by
     default the oldest.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Generic, Literal
 
@@ -20,7 +20,7 @@ from ._requests import send
 from ._tokens import Token, TokenSource
 from .contract import Channel, ContractModule
 from .envelope import Data, Event, EventDraft, HistoryPage, Receipt
-from .errors import ClosedError, invalid_argument, require_choice
+from .errors import ClosedError, CourierError, invalid_argument, require_choice
 from .events import AnyEvent, EventType, Publish, Submit
 from .options import ClientOptions, EventOptions, HistoryOptions, IterationOptions, OnGap
 from .subscription import OnState, Subscription
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ._order import ChannelOrder
     from ._outgoing import Outgoing
     from .cursor import Cursor
+    from .retry import Doubt
 
 EventT = TypeVar("EventT", bound=Event[Any], default=AnyEvent)
 TypeT = TypeVar("TypeT", bound=str, default=EventType)
@@ -129,16 +130,18 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
         return self._here().order
 
     async def publish_submitted(
-        self, events: Sequence[Outgoing], *, may_be_stored: bool, mark: Callable[[bool], None]
-    ) -> None:
+        self, events: Sequence[Outgoing], doubts: Sequence[Doubt]
+    ) -> Sequence[Receipt | CourierError]:
         """For the background publishers of this client, which keep the order themselves, and try again themselves.
 
-        `may_be_stored` says whether an earlier attempt may have stored the events; `mark` is told what is true of that.
+        Publishes each event by itself, in one attempt. Raises the error of all of them. Each doubt is of one event.
         """
-        call: Call[Any] = self._gateway.publish_batch(events) if len(events) > 1 else self._gateway.publish(events[0])
-        with call.adding_key():
-            attempt = self._gateway.one_attempt(call, may_be_stored=may_be_stored, mark=mark)
-            await send(self._gateway, self._here(), call, attempt)
+        gateway, here = self._gateway, self._here()
+        if len(events) == 1:
+            one = gateway.publish(events[0]).alone()
+            return [await send(gateway, here, one, gateway.one_attempt(one, doubts))]
+        call = gateway.publish_each(events)
+        return await send(gateway, here, call, gateway.one_attempt(call, doubts))
 
     def after_fork(self) -> None:
         """Is called in a child process, which has connections of its own."""
@@ -170,13 +173,19 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
 
         Raises:
             InvalidInputError, TooLargeError, UnauthorizedError, ForbiddenError: the event was refused.
-            UnreachableError: no attempt reached the gateway in time. Nothing was stored.
+            UnreachableError: no attempt was sent in time. Nothing was stored.
             CourierTimeoutError: an attempt was sent, and none was answered in time. The event may have been stored:
                 publish it again with the `idempotency_key` of the error.
             UnavailableError, RateLimitedError: the gateway did not take the event in time.
             ClosedError: the client was closed.
 
         On one channel, events that a BackgroundPublisher of this client was given before are stored before.
+
+        Publishes that are made while one of this client is on its way wait for it, for a second at most, and go
+        together in one call: each has the outcome, the key and the time limit that it would have alone. On one channel,
+        those of one event loop are stored in the order in which they were made: one that is repeated holds back the
+        later ones, whose time goes on meanwhile. What was given up on its way, or has no answer for a second, may be
+        stored later, or not at all.
         """
         check_keywords(f"{type(self).__name__}.publish", options, EventOptions)
         draft = EventDraft(channel=str(channel), type=event_type, data=data, **options)
@@ -197,6 +206,8 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
         self, events: Sequence[EventDraft[Any]], *, timeout: float | None = CLIENT_TIMEOUT
     ) -> list[Receipt]:
         """Publishes 1 to 500 drafts, all or none, in their order. Returns their receipts. Otherwise as `publish`.
+
+        It waits for no other publish, and goes together with none.
 
         To repeat a batch after a CourierTimeoutError, give each draft an `idempotency_key` of its own.
 

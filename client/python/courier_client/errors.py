@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,8 @@ from .codes import meaning_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from typing_extensions import Self
 
     from .envelope import CourierGapData
 
@@ -94,6 +97,12 @@ class CourierError(Exception):
         """Whether the same call, unchanged, may succeed later."""
         return meaning_of(self.code).retry or self.may_pass
 
+    def another(self) -> Self:
+        """The same error, for one of several publishes that it concerns."""
+        error = copy.copy(self)
+        error.__cause__ = self.__cause__
+        return error
+
     def __str__(self) -> str:
         where = "" if self.request_id is None else f", request {self.request_id}"
         return f"{self.message} ({self.code}{where}). {self.hint}".rstrip()
@@ -135,7 +144,10 @@ class RateLimitedError(UnavailableError):
 
 
 class UnreachableError(UnavailableError, ConnectionError):
-    """No attempt reached the gateway for the whole time that it was tried. Nothing was stored."""
+    """No attempt was sent for the whole time that it was tried: nothing was stored.
+
+    The gateway was not reached, or publishes before this one had no answer.
+    """
 
 
 class CourierTimeoutError(UnavailableError, TimeoutError):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -61,7 +62,43 @@ def log_repetition(failures: int, message: str, *arguments: object) -> None:
     logger.log(logging.WARNING if failures == 1 else logging.INFO, message, *arguments)
 
 
-class Attempts:
+_numbers = itertools.count()
+
+
+class Doubt:
+    """Whether a publish may have been stored, through all attempts at it."""
+
+    def __init__(self) -> None:
+        self._sent = False
+        """Whether an attempt was sent, at least in part."""
+        self._unanswered = False
+        """Whether the present attempt was."""
+        self._left_open = False
+        """Whether an attempt had no answer that says what the gateway did. A later answer speaks of its own attempt."""
+
+    @property
+    def may_be_stored(self) -> bool:
+        return self._left_open or self._unanswered
+
+    def begin(self) -> None:
+        """Begins an attempt."""
+        self._unanswered = False
+
+    def sending(self) -> None:
+        """Notes that the present attempt is sent from now on: the gateway may do what it asks for."""
+        self._sent = self._unanswered = True
+
+    def judge(self, error: CourierError) -> None:
+        """Notes the failure of an attempt, and what it means for the event, also in the error."""
+        self._left_open = self._left_open or (self._unanswered and _leaves_open(error))
+        self._unanswered = False
+        error.may_be_stored = self.may_be_stored
+        if error.may_be_stored and not error.retryable:
+            error.message += " (the event may have been stored: an attempt had no answer)"
+            error.hint += " Publish the event again with the same idempotency key only."
+
+
+class Attempts(Doubt):
     """Counts the attempts at one call, and decides what follows a failure.
 
     All attempts together take at most `timeout` seconds. A delay of the client's own that does not fit is made shorter,
@@ -78,6 +115,9 @@ class Attempts:
         publishes: bool,
     ) -> None:
         """`what` names the call in errors."""
+        super().__init__()
+        self.number = next(_numbers)
+        """In the order in which calls were made."""
         self._what = what
         self._base_url = base_url
         self._timeout = timeout
@@ -87,12 +127,8 @@ class Attempts:
         self._failures = 0
         self._last_error: CourierError | None = None
         self._publishes = publishes
-        self._sent = False
-        """Whether an attempt was sent, at least in part."""
-        self._unanswered = False
-        """Whether the present attempt was."""
-        self._left_open = False
-        """Whether an attempt had no answer that says what the gateway did. A later answer speaks of its own attempt."""
+        self._waits_as: str | None = None
+        """Why an attempt is not made yet."""
 
     @property
     def remaining(self) -> float:
@@ -100,21 +136,17 @@ class Attempts:
         return max(0.0, self._deadline - time.monotonic())
 
     @property
-    def _may_be_stored(self) -> bool:
-        return self._publishes and (self._left_open or self._unanswered)
+    def may_be_stored(self) -> bool:
+        return self._publishes and super().may_be_stored
 
-    def begin(self) -> None:
-        """Begins an attempt."""
-        self._unanswered = False
-
-    def sending(self) -> None:
-        """Notes that the present attempt is sent from now on: the gateway may do what it asks for."""
-        self._sent = self._unanswered = True
+    def wait_as(self, why: str | None) -> None:
+        """Notes why an attempt is not made yet, or that it is."""
+        self._waits_as = why
 
     def delay_after(self, error: CourierError) -> float:
         """Seconds to wait before the next attempt. Raises the error of the call when no attempt may follow."""
         was_left_open = self._left_open
-        self._judge(error)
+        self.judge(error)
         if not error.retryable:
             raise error
         now = time.monotonic()
@@ -127,15 +159,6 @@ class Attempts:
         log_repetition(self._failures, "trying again in %.2f s: %s", delay, error)
         return delay
 
-    def _judge(self, error: CourierError) -> None:
-        """Notes the failure of an attempt, and what it means for the event, also in the error."""
-        self._left_open = self._left_open or (self._unanswered and _leaves_open(error))
-        self._unanswered = False
-        error.may_be_stored = self._may_be_stored
-        if error.may_be_stored and not error.retryable:
-            error.message += " (the event may have been stored: an attempt had no answer)"
-            error.hint += " Publish the event again with the same idempotency key only."
-
     def out_of_time(self) -> CourierError:
         """The error for a call whose time is over."""
         last = self._last_error
@@ -144,57 +167,41 @@ class Attempts:
             return last
         if self._sent:
             message = f"{self._what}: no answer within {self._timeout:g} s{why}"
-            return error_of("TIMEOUT", message, may_be_stored=self._may_be_stored)
+            return error_of("TIMEOUT", message, may_be_stored=self.may_be_stored)
+        if last is None and self._waits_as is not None:
+            message = f"{self._what}: not sent within {self._timeout:g} s, as {self._waits_as}"
+            return error_of("UNREACHABLE", message)
         if last is not None and not isinstance(last, UnreachableError):
             return last
         message = f"{self._what}: {self._base_url} was not reached within {self._timeout:g} s{why}"
         return error_of("UNREACHABLE", message)
-
-    def held_back(self) -> CourierError:
-        """The error for a call whose time was over before its first attempt."""
-        why = "as earlier events of a background publisher wait"
-        return error_of("UNREACHABLE", f"{self._what}: not sent within {self._timeout:g} s, {why}")
 
     def closed(self) -> ClosedError:
         """The error for a call that the end of the client has cut off."""
         message = "the client was closed"
         if self._left_open or self._unanswered:
             message += f"; the outcome of the {self._what} is unknown"
-        return ClosedError("CLOSED", message, may_be_stored=self._may_be_stored)
+        return ClosedError("CLOSED", message, may_be_stored=self.may_be_stored)
 
 
 class OneAttempt(Attempts):
-    """The attempt of a caller that decides itself what follows."""
+    """The attempt at a call with several publishes, of a caller that decides itself what follows."""
 
-    def __init__(
-        self,
-        what: str,
-        base_url: str,
-        timeout: float,
-        backoff: Backoff,
-        *,
-        may_be_stored: bool,
-        mark: Callable[[bool], None],
-    ) -> None:
-        """`may_be_stored` says whether an earlier attempt may have stored the events.
-
-        `mark` is told what is true of that from now on: before the attempt, while it is sent, and when it has failed.
-        """
+    def __init__(self, what: str, base_url: str, timeout: float, backoff: Backoff, publishes: Sequence[Doubt]) -> None:
         super().__init__(what, base_url, timeout, backoff, publishes=True)
-        self._left_open = may_be_stored
-        self._mark = mark
+        self._each = publishes
 
     def begin(self) -> None:
         super().begin()
-        self._mark(self._may_be_stored)
+        for publish in self._each:
+            publish.begin()
 
     def sending(self) -> None:
         super().sending()
-        self._mark(self._may_be_stored)
+        for publish in self._each:
+            publish.sending()
 
     def delay_after(self, error: CourierError) -> float:
-        self._judge(error)
-        self._mark(error.may_be_stored)
         raise error
 
 

@@ -19,6 +19,7 @@ from ._filter import Channels
 from ._fork import leave_to_parent, watch_forks
 from ._gateway import CLIENT_TIMEOUT, Call, Gateway, ResultT
 from ._pages import Pages
+from ._sync_coalescer import SyncCoalescer
 from ._tokens import SyncTokens, TokenSource, require_plain
 from .contract import Channel, ContractModule
 from .envelope import Data, Event, EventDraft, HistoryPage, Receipt
@@ -75,6 +76,7 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
             proxy=self._gateway.http_proxy,
             trust_env=False,
         )
+        self._publishes = SyncCoalescer(self._gateway, self._post)
         self._streams: weakref.WeakSet[Any] = weakref.WeakSet()
         self._closing = threading.Event()
         self._cut_off = False
@@ -175,18 +177,7 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
     def _send(self, call: Call[ResultT], timeout: float | None) -> ResultT:
         """Makes attempts until the gateway answers, or the time is over. Returns the result of the call."""
         with call.adding_key(), self._calling():
-            attempts = self._gateway.attempts(call, timeout)
-
-            def trace(step: str, details: dict[str, Any]) -> None:
-                if step.endswith("send_request_headers.started"):
-                    attempts.sending()
-                if step.endswith(_OPENED):
-                    self._opened(details["return_value"])
-
-            request = self._http.build_request(
-                call.method, call.url, content=call.body, headers=call.headers, extensions={"trace": trace}
-            )
-            return call.read(self._attempt_until_answered(request, attempts))
+            return self._attempt_until_answered(call, self._gateway.attempts(call, timeout))
 
     def _opened(self, stream: Any) -> None:
         with self._changed:
@@ -209,14 +200,18 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
                 self._running -= 1
                 changed.notify_all()
 
-    def _attempt_until_answered(self, request: httpx.Request, attempts: Attempts) -> Any:
+    def _attempt_until_answered(self, call: Call[ResultT], attempts: Attempts) -> ResultT:
         renewed = False
         while True:
             try:
                 token = self._tokens.get()
                 try:
                     attempts.begin()
-                    return self._attempt(request, token, attempts)
+                    if attempts.remaining == 0:
+                        raise TimeoutError
+                    if call.event is None:
+                        return self._post(call, token, attempts.sending, attempts.remaining)
+                    return self._publishes.attempt(call, call.event, token, attempts)
                 except UnauthorizedError:
                     # One other token is tried. When the gateway refuses that too, it would refuse a third.
                     if renewed or self._tokens.another_than(token) is None:
@@ -227,25 +222,47 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
                     raise attempts.closed() from error
                 if self._closing.wait(attempts.delay_after(error)):
                     raise attempts.closed() from error
+            except TimeoutError:
+                raise attempts.out_of_time() from None
 
-    def _attempt(self, request: httpx.Request, token: str, attempts: Attempts) -> Any:
-        request.headers["Authorization"] = f"Bearer {token}"
-        if attempts.remaining == 0:
-            raise attempts.out_of_time()
-        wait = min(self._gateway.attempt_timeout, attempts.remaining)
+    def _post(self, call: Call[ResultT], token: str, sending: Callable[[], None], remaining: float) -> ResultT:
+        """Makes one attempt at a call, in the seconds that remain. Right before it is sent, `sending` is called."""
+
+        def trace(step: str, details: dict[str, Any]) -> None:
+            if step.endswith(_OPENED):
+                self._opened(details["return_value"])
+
+        wait = min(self._gateway.attempt_timeout, remaining)
         limits = httpx.Timeout(_limit(wait), connect=_limit(min(wait, self._gateway.connect_timeout)))
-        request.extensions["timeout"] = limits.as_dict()
+        headers = {**call.headers, "Authorization": f"Bearer {token}"}
+        request = self._http.build_request(
+            call.method, call.url, content=call.body, headers=headers, timeout=limits, extensions={"trace": trace}
+        )
+        request.stream = _Body(call, sending)
         try:
             response = self._http.send(request, stream=True)
             body = body_of_sync(response)
         except httpx.RequestError as error:
             raise self._gateway.unreachable(error) from error
-        except RuntimeError:
+        except RuntimeError as error:
             # HTTPX says so that it was closed.
             if not self._cut_off:
                 raise
-            raise attempts.closed() from None
-        return self._gateway.read_answer(response, body)
+            raise self._gateway.unreachable(error) from error
+        return self._gateway.read_answer(call, response, body)
+
+
+class _Body(httpx.SyncByteStream):
+    """The body of a request, which HTTPX asks for when it has sent the headers: from then on the attempt is sent."""
+
+    def __init__(self, call: Call[Any], sending: Callable[[], None]) -> None:
+        self._call = call
+        self._sending = sending
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._sending()
+        if content := self._call.content:
+            yield content
 
 
 _OPENED = ("connect_tcp.complete", "start_tls.complete")

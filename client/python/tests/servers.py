@@ -87,25 +87,41 @@ async def websocket_server(serve: Any) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
+Refusal = None | dict[str, Any] | list[dict[str, Any] | None]
+"""A problem document for a call as a whole, or for some of its events."""
+
+
 @asynccontextmanager
-async def batch_gateway(refusal: Callable[[list[Any]], Any]) -> AsyncIterator[str]:
-    """A server that takes events and batches of them, except those for which `refusal` returns a problem document."""
+async def batch_gateway(
+    refusal: Callable[[list[Any]], Refusal | Awaitable[Refusal]], refused_with: str = "429 Too Many Requests"
+) -> AsyncIterator[str]:
+    """A server that takes events, one or several in a call, except those that `refusal` refuses. It may wait."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while head := await reader.readuntil(b"\r\n\r\n"):
             length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
             sent = json.loads(await reader.readexactly(length))
             batch = sent.get("json", [sent])
-            problem = refusal(batch)
-            receipts = [receipt(number, event) for number, event in enumerate(batch)]
-            taken = {"result": {"data": {"json": receipts}}} if "json" in sent else receipts[0]
+            refused = refusal(batch)
+            problem = await refused if isinstance(refused, Awaitable) else refused
+            outcomes = [receipt(number, event) for number, event in enumerate(batch)]
+            if isinstance(problem, list):
+                outcomes = [taken if why is None else error(why) for taken, why in zip(outcomes, problem, strict=True)]
+                problem = None
+            taken = {"result": {"data": {"json": outcomes}}} if "json" in sent else outcomes[0]
             answer = json.dumps(problem or taken)
-            status = "429 Too Many Requests" if problem else "200 OK"
+            status = refused_with if problem else "200 OK"
             writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(answer)}\r\n\r\n{answer}".encode())
             await writer.drain()
 
     async with tcp_server(serve) as address:
         yield address
+
+
+def error(problem: dict[str, Any]) -> dict[str, Any]:
+    """A problem document as the error of one event of several."""
+    names = {"detail": "message", "retry_after_ms": "retryAfterMs"}
+    return {"error": {names.get(name, name): value for name, value in problem.items()}}
 
 
 def receipt(number: int, event: Any) -> dict[str, Any]:

@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 
 from conftest import FAST
-from courier_client import BackgroundPublisher, ClosedError, CourierClient, EventDraft, QueueFullError, RateLimitedError
+from courier_client import (
+    BackgroundPublisher,
+    ClosedError,
+    CourierClient,
+    EventDraft,
+    InvalidInputError,
+    QueueFullError,
+    RateLimitedError,
+)
 from processes import Gateway
 from servers import batch_gateway
 from submitting import progress
@@ -130,24 +138,52 @@ async def test_a_publish_that_waits_holds_back_its_channel_only() -> None:
 
 
 async def test_a_rival_at_the_limit_of_a_channel_does_not_win_for_ever() -> None:
-    sizes: list[int] = []
-    taken: list[int] = []
+    calls: list[list[int]] = []
 
     def refusal(batch: list[Any]) -> Any:
-        sizes.append(len(batch))
-        # Until two are stored, a rival leaves one place at a time.
-        if len(batch) > 1 and len(taken) < 2:
-            return limit_of("backtest.rival", 0.001)
-        taken.extend(numbers(batch, "backtest.rival"))
-        return None
+        # A rival leaves one place at a time.
+        calls.append(numbers(batch, "backtest.rival"))
+        return [None, *[limit_of("backtest.rival", 0.001)] * (len(batch) - 1)] if len(batch) > 1 else None
 
     async with batch_gateway(refusal) as address, CourierClient(address, token="t1") as client:
         async with BackgroundPublisher(client, retry=FAST) as background:
-            for number in range(20):
+            for number in range(5):
                 background.submit_event(progress("rival", number))
             assert await background.flush(10)
-    assert sizes == [20, 10, 5, 2, 1, 2, 1, 2, 4, 8, 4]
-    assert taken == [*range(20)]
+            assert background.published == 5
+    assert calls == [[*range(first, 5)] for first in range(5)]
+
+
+async def test_the_events_of_one_batch_have_outcomes_of_their_own() -> None:
+    unavailable = {"code": "SERVICE_UNAVAILABLE", "detail": "busy", "retry_after_ms": 1}
+    wrong = {"code": "BAD_REQUEST", "detail": "wrong", "issues": [{"path": "data.progress", "message": "wrong"}]}
+    calls: list[list[tuple[str, int]]] = []
+    told: list[tuple[str, int, str, str | None]] = []
+    keys: set[str] = set()
+
+    def refusal(batch: list[Any]) -> Any:
+        calls.append([(event["channel"].removeprefix("backtest."), event["data"]["bars_processed"]) for event in batch])
+        keys.update(event["idempotency_key"] for event in batch)
+        if len(calls) > 1:
+            return None
+        return [None, limit_of("backtest.full", 0.2), unavailable, wrong, limit_of("backtest.full", 0.2), unavailable]
+
+    def on_error(error: Exception, event: EventDraft[Any]) -> None:
+        assert isinstance(error, InvalidInputError)
+        told.append((event.channel, event.data["bars_processed"], error.issues[0].path, error.idempotency_key))
+
+    async with batch_gateway(refusal) as address, CourierClient(address, token="t1") as client:
+        async with BackgroundPublisher(client, retry=FAST, on_error=on_error) as background:
+            for name, number in (("a", 0), ("full", 0), ("b", 0), ("a", 1), ("full", 1), ("b", 1)):
+                background.submit_event(replace(progress(name, number), idempotency_key=f"{name}-{number}"))
+            await until(lambda: background.published == 3)
+            assert background.pending == 2
+            background.submit_event(replace(progress("full", 2), idempotency_key="full-2"))
+            assert await background.flush(10)
+            assert (background.published, background.refused) == (6, 1)
+    assert calls[1:] == [[("b", 0), ("b", 1)], [("full", 0), ("full", 1), ("full", 2)]]
+    assert told == [("backtest.a", 1, "data.progress", "a-1")]
+    assert len(keys) == 7
 
 
 @pytest.mark.parametrize("bound", ["max_events", "max_queued_bytes"])

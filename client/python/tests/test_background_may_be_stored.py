@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from courier_client import BackgroundPublisher, Backoff, CourierClient, CourierError, EventDraft
-from servers import free_port, tcp_server
+from servers import batch_gateway, free_port, tcp_server
 from submitting import progress
 from waiting import until
 
@@ -54,14 +54,9 @@ async def test_what_is_being_sent_may_be_stored(ended_by: str) -> None:
         assert await lost_at(address, 2, connected.is_set, ended_by) == {0: True, 1: True}
 
 
-async def test_one_event_of_a_batch_that_is_sent_alone_speaks_for_itself(caplog: pytest.LogCaptureFixture) -> None:
-    refused = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
-    answers = iter((refused, b""))
+async def test_each_event_of_a_batch_speaks_for_itself(caplog: pytest.LogCaptureFixture) -> None:
+    def refusal(_: list[Any]) -> Any:
+        return [{"code": code, "detail": "trouble"} for code in ("INTERNAL_SERVER_ERROR", "SERVICE_UNAVAILABLE")]
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(next(answers))
-        await writer.drain()
-
-    async with tcp_server(serve) as address:
+    async with batch_gateway(refusal) as address:
         assert await lost_at(address, 2, lambda: "2 events wait" in caplog.text) == {0: True, 1: False}

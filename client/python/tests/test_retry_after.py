@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from courier_client import Backoff, CourierClient, CourierError, UnavailableError, events
-from courier_client._incoming import answer_error
+from courier_client._refusals import answer_error
 from servers import answering, tcp_server
 from waiting import until
 
