@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import uuid
+import secrets
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -70,9 +71,15 @@ class Outgoing:
         return replace(self.draft, data=json.loads(self.body)["data"])
 
 
+def new_key() -> str:
+    """An idempotency key that nobody has used. It begins with the time, in ms: the gateway's log keeps keys in their
+    order, and what comes together goes to one place there. Random keys cost the log twice as much."""
+    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
+
+
 def outgoing(draft: EventDraft[Any]) -> Outgoing:
     """Gives the event a key when it has none. Raises InvalidInputError or TooLargeError."""
-    keyed = replace(draft, idempotency_key=draft.idempotency_key or uuid.uuid4().hex)
+    keyed = replace(draft, idempotency_key=draft.idempotency_key or new_key())
     return Outgoing(keyed, _body(keyed))
 
 
