@@ -17,19 +17,19 @@ export function serialize(value: unknown): SuperJSONResult {
 export function serializedText(value: unknown): string {
   const dates = isPage(value) ? undefined : datesIn(value);
   if (dates === undefined) return JSON.stringify(serialize(value));
-  if (dates.length === 0) return `{"json":${textOf(value)}}`;
-  return `{"json":${textOf(value)},"meta":{"values":{${dates.map((path) => `"${path}":["Date"]`).join(',')}},"v":1}}`;
+  if (dates.length === 0) return `{"json":${plainText(value)}}`;
+  return `{"json":${plainText(value)},"meta":{"values":{${dates.map((path) => `"${path}":["Date"]`).join(',')}},"v":1}}`;
 }
 
-/** The JSON of what `datesIn` has looked at. */
-function textOf(value: unknown): string {
+/** The JSON of dates and plain values, and of lists and objects of them whose keys are words. */
+export function plainText(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value);
   if (typeof value !== 'object' || value === null) return String(value);
   if (value instanceof Date) return `"${value.toISOString()}"`;
-  if (Array.isArray(value)) return `[${value.map(textOf).join(',')}]`;
+  if (Array.isArray(value)) return `[${value.map(plainText).join(',')}]`;
   const object = value as Record<string, unknown>;
   let text = '';
-  for (const key in object) text += `${text === '' ? '' : ','}"${key}":${textOf(object[key])}`;
+  for (const key in object) text += `${text === '' ? '' : ','}"${key}":${plainText(object[key])}`;
   return `{${text}}`;
 }
 

@@ -16,6 +16,7 @@ import type { LimitedAction } from '../limits/limits.ts';
 import { isServing } from '../observe/health.ts';
 import type { Logger } from '../observe/logger.ts';
 import { authorise, publish } from '../publish.ts';
+import { plainText } from '../router/serialize.ts';
 import { contractHash, VERSION } from '../version.ts';
 import { sendCopy } from './backup.ts';
 import { credentialsOf, identityOf } from './caller.ts';
@@ -76,21 +77,20 @@ async function caller({ req, connection }: RoutedExchange, action: LimitedAction
   return principal;
 }
 
-async function handlePublish(deps: PlainHttpDeps, exchange: RoutedExchange, channel: string | undefined): Promise<void> {
-  const { res, connection } = exchange;
-  const receipt = await publishFrom(deps, exchange, channel).finally(() => tellAllowances(res, connection));
-  sendJson(res, 201, JSON.stringify(receipt));
-}
-
-async function publishFrom(deps: PlainHttpDeps, exchange: RoutedExchange, channel: string | undefined): Promise<Receipt> {
-  await caller(exchange, 'publish');
-  const { req, requestId, connection } = exchange;
+async function handlePublish({ pipeline }: PlainHttpDeps, exchange: RoutedExchange, channel: string | undefined): Promise<void> {
+  const { req, res, requestId, connection } = exchange;
   const call = { connection, requestId, traceparent: traceparentFrom(req) };
-  authorise(deps.pipeline, call, []);
-  const draft = draftFrom(req, await readJson(req, connection), channel);
-  authorise(deps.pipeline, call, [draft]);
-  const [receipt] = await publish(deps.pipeline, call, [validated(deps.pipeline.contract.draft, draft)]);
-  return receipt as Receipt;
+  let receipts: Receipt[];
+  try {
+    await caller(exchange, 'publish');
+    authorise(pipeline, call, []);
+    const draft = draftFrom(req, await readJson(req, connection), channel);
+    authorise(pipeline, call, [draft]);
+    receipts = await publish(pipeline, call, [validated(pipeline.contract.draft, draft)]);
+  } finally {
+    tellAllowances(res, connection);
+  }
+  sendJson(res, 201, plainText(receipts[0]));
 }
 
 /** What is to be published: the body, and what the address and the headers say where it is silent. */
