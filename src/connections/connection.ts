@@ -19,8 +19,8 @@ import { CourierError } from '../errors.ts';
 import { type AllowanceScope, Allowances } from '../limits/allowances.ts';
 import type { Level, Rate } from '../limits/gcra.ts';
 import type { LimitedAction } from '../limits/limits.ts';
-import type { ByteQuota } from './byte-quota.ts';
 import type { Admitted, ChannelRefusals } from './charges.ts';
+import type { ConnectionHost, ConnectionOptions } from './connection-host.ts';
 import { msUntilExpiry, msUntilTooLate } from './expiry.ts';
 import { bytesOfChannels, type SubscriberProgress, type Subscription, Subscriptions } from './subscriptions.ts';
 import { CLOSING_MS, type Ending, EXPIRED, GONE, NO_AUTHENTICATION, UNCHECKED, type Wire } from './wire.ts';
@@ -29,51 +29,6 @@ import { CLOSING_MS, type Ending, EXPIRED, GONE, NO_AUTHENTICATION, UNCHECKED, t
 const GONE_AWAY = 1001;
 
 export type ConnectionState = 'opening' | 'open' | 'closing' | 'closed';
-
-/** What a connection asks of the registry that it is in. */
-export interface ConnectionHost {
-  /** Whose token was verified a moment ago. */
-  known(credentials: Credentials): Principal | undefined;
-  /** @throws {CourierError} UNAUTHORIZED; TOO_MANY_REQUESTS for an address with too many wrong tokens; SERVICE_UNAVAILABLE */
-  authenticate(credentials: Credentials, address: string): Promise<Principal>;
-  /** Takes one of the principal's places for it. @throws {CourierError} TOO_MANY_REQUESTS, SERVICE_UNAVAILABLE when there is none. */
-  claim(connection: Connection, principal: Principal): Promise<void>;
-  isRevoked(principal: Principal): boolean;
-  /** Memory for requests and their answers. */
-  readonly requestBytes: ByteQuota;
-  /** Memory for the channels that subscriptions name. */
-  readonly channelBytes: ByteQuota;
-  turn(bytes: number): Promise<void> | undefined;
-  /** @throws {CourierError} UNAUTHORIZED */
-  verify(token: string): Promise<Principal>;
-  /** @throws {CourierError} TOO_MANY_REQUESTS with `retryAfterMs`. */
-  charge(connection: Connection, action: LimitedAction, cost: number): Promise<void> | undefined;
-  /** @throws {CourierError} TOO_MANY_REQUESTS with `retryAfterMs`. */
-  chargeChannels(connection: Connection, events: readonly { readonly channel: string }[]): Promise<void> | undefined;
-  chargeEach(connection: Connection, count: number): Promise<Admitted>;
-  chargeChannelsEach(connection: Connection, events: readonly { readonly channel: string }[]): Promise<ChannelRefusals>;
-  onOpen(connection: Connection): void;
-  /** Its places are to be given back. `wasOpen`: it had a principal. */
-  onClosing(connection: Connection, wasOpen: boolean): void;
-  /** @param code that it was closed with. */
-  onClosed(connection: Connection, code: number): void;
-}
-
-export interface ConnectionOptions {
-  readonly id: string;
-  /** Names the request that it came with in the log. */
-  readonly requestId: string;
-  /** Absent for one request, which has no place of its own and is listed nowhere. */
-  readonly transport: Transport | undefined;
-  /** Of that request. */
-  readonly path: string;
-  /** The client's. */
-  readonly address: string;
-  /** The page that it is of, if any. */
-  readonly origin?: string | undefined;
-  /** How long the client may take to say who it is, in ms. */
-  readonly openingMs: number;
-}
 
 export class Connection {
   readonly id: string;
@@ -95,7 +50,7 @@ export class Connection {
   /** Bytes that had come at the last look of Liveness, and looks since then at which no more had come. */
   heardBytes = 0;
   silentLooks = 0;
-  readonly #host: ConnectionHost;
+  readonly #host: ConnectionHost<Connection>;
   #wire: Wire | undefined;
   #state: ConnectionState = 'opening';
   #principal: Principal | undefined;
@@ -112,7 +67,7 @@ export class Connection {
   /** Told at once when it ends. */
   #onEnd: ((error: CourierError) => void) | undefined;
 
-  constructor(host: ConnectionHost, { id, requestId, transport, path, address, origin, openingMs }: ConnectionOptions) {
+  constructor(host: ConnectionHost<Connection>, { id, requestId, transport, path, address, origin, openingMs }: ConnectionOptions) {
     this.#host = host;
     this.id = id;
     this.requestId = requestId;

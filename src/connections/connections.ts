@@ -13,7 +13,8 @@ import { Turns } from '../limits/turns.ts';
 import { Admission, type AdmissionDeps } from './admission.ts';
 import { ByteQuota, CHANNEL_QUOTA, REQUEST_QUOTA } from './byte-quota.ts';
 import { type Admitted, Charges, type ChargesDeps } from './charges.ts';
-import { Connection, type ConnectionHost } from './connection.ts';
+import { Connection } from './connection.ts';
+import type { ConnectionHost } from './connection-host.ts';
 import type { ConnectionLog } from './connection-log.ts';
 import { drain } from './drain.ts';
 import { newId } from './ids.ts';
@@ -228,7 +229,7 @@ export class Connections {
     return over.length;
   }
 
-  readonly #host: ConnectionHost = {
+  readonly #host: ConnectionHost<Connection> = {
     known: (credentials) => this.#admission.known(credentials),
     authenticate: (credentials, address) => this.#admission.authenticate(credentials, address),
     claim: (connection, principal) => this.#claim(connection, principal),

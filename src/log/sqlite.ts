@@ -1,8 +1,5 @@
 /** The embedded log: an SQLite file, owned by one worker thread. The default for one instance. */
 import { once } from 'node:events';
-import { existsSync, mkdirSync } from 'node:fs';
-import { statfs } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { CourierError } from '../errors.ts';
 import { CommitListeners, numbered, unavailable } from './answers.ts';
@@ -10,6 +7,7 @@ import { bytesOf, MAX_IN_FLIGHT_BYTES } from './group-commit.ts';
 import type { Appended, Concern, EventLog, LogBounds, LogCopy, LogPage, LogQuery, NewEvent, StoredEvent } from './log.ts';
 import { Positions } from './positions.ts';
 import { openCopy, removeCopy } from './sqlite/copy.ts';
+import { concernsOf, makeFolder, requireRoomForCopy } from './sqlite/disk.ts';
 import type { Answers, Disk, Question, Reply, Request, WorkerSettings } from './sqlite/messages.ts';
 import { type Packed, pack, unpackPage } from './sqlite/packing.ts';
 import { LogOpenError, messageOf } from './sqlite/schema.ts';
@@ -32,13 +30,6 @@ export interface SqliteLogOptions {
   /** Told when the worker is gone without having been closed: nothing can be read or stored any more. */
   readonly onBroken?: (error: unknown) => void;
 }
-
-const MEBIBYTE = 1024 * 1024;
-/** A disk is nearly full when less than this is left of it: a share of it, and so many bytes at most. */
-const MIN_FREE_SHARE = 0.05;
-const MIN_FREE_BYTES = 5 * 1024 * MEBIBYTE;
-/** Bytes of the disk that a copy leaves free, at least: what is published meanwhile needs room too. */
-const SPARE_BYTES = 64 * MEBIBYTE;
 
 /** What settles a question. */
 interface Pending {
@@ -69,22 +60,6 @@ export async function openSqliteLog(options: SqliteLogOptions): Promise<EventLog
   ])) as [Reply];
   if (reply.kind !== 'opened') throw new LogOpenError(reply.kind === 'refused' ? reply.message : 'the worker does not answer');
   return new SqliteLog(worker, new Positions(reply.epochs), clockOf(options, reply.knownMs), options);
-}
-
-/** @throws {LogOpenError} */
-function makeFolder(path: string): void {
-  try {
-    makeWithParents(dirname(path));
-  } catch (cause) {
-    throw new LogOpenError(`the folder of the event log ${path} cannot be made: ${(cause as Error).message}`, { cause });
-  }
-}
-
-/** Node.js' own `recursive` never ends below a folder, such as /proc, that takes none and says that there is no such. */
-function makeWithParents(folder: string): void {
-  if (existsSync(folder)) return;
-  makeWithParents(dirname(folder));
-  mkdirSync(folder);
 }
 
 class SqliteLog implements EventLog {
@@ -129,10 +104,7 @@ class SqliteLog implements EventLog {
   }
 
   get concerns(): readonly Concern[] {
-    if (this.#disk === undefined || this.#disk.freeBytes >= Math.min(this.#disk.bytes * MIN_FREE_SHARE, MIN_FREE_BYTES)) return [];
-    const left = mebibytes(this.#disk.freeBytes);
-    const action = `its disk has ${left} MiB left, and publishes are refused when it is full: make room, or keep less (COURIER_RETENTION_DAYS)`;
-    return [{ about: 'disk', action }];
+    return concernsOf(this.#disk);
   }
 
   append(events: readonly NewEvent[]): Promise<readonly Appended[]> {
@@ -182,23 +154,13 @@ class SqliteLog implements EventLog {
       this.#hasCopy = false;
     };
     try {
-      await this.#requireRoom();
+      await requireRoomForCopy(this.#options.path, await this.bytes());
       const path = await this.#makeCopy(signal);
       return await openCopy(path, onClose);
     } catch (error) {
       onClose();
       throw error;
     }
-  }
-
-  /** @throws {CourierError} when a copy would leave too little of the disk. */
-  async #requireRoom(): Promise<void> {
-    const needed = (await this.bytes()) + SPARE_BYTES;
-    const { bavail, bsize } = await statfs(dirname(this.#options.path)).catch((cause: unknown) => {
-      throw unavailable('the folder of its file is gone', cause);
-    });
-    if (bavail * bsize >= needed) return;
-    throw unavailable(`a copy needs ${mebibytes(needed)} MiB beside its file, and the disk has ${mebibytes(bavail * bsize)} MiB left`);
   }
 
   /** Resolves to the path of the copy. */
@@ -303,8 +265,4 @@ class SqliteLog implements EventLog {
     this.#pending.clear();
     for (const { reject } of all) reject(unavailable(this.#ended));
   }
-}
-
-function mebibytes(bytes: number): number {
-  return Math.round(bytes / MEBIBYTE);
 }

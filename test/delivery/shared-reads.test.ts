@@ -1,6 +1,8 @@
 /** Reads of the log are shared by those who want the same, and nobody misses anything for it. */
+
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import type { ChannelSet } from '../../src/contract/channels.ts';
 import { presentDeliveries } from '../../src/delivery/present.ts';
 import { SharedReads } from '../../src/delivery/shared-reads.ts';
@@ -138,4 +140,30 @@ test('pages without events take their part of the memory for pages, with the fil
   expect(pipeline.reads.count).toBe(before);
   await pipeline.reads.read(filterOf(0), 0, never);
   expect(pipeline.reads.count).toBe(before + 1);
+});
+
+test('while something is published each page is followed by a rest, and otherwise by none', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  onTestFinished(() => {
+    vi.useRealTimers();
+  });
+  await using log = openMemoryLog();
+  await log.append(newEvents(3000, 'global'));
+  using reads = new SharedReads(log, presentDeliveries(contract, log.positions));
+  const filter = { channels: EVERYTHING, types: undefined };
+  await log.append([newEvent('global')]);
+  const first = await reads.read(filter, 0, never);
+  const read = reads.read(filter, first.endSeq, never);
+  const turns = async () => {
+    for (let turn = 0; turn < 10; turn += 1) await nextTurn();
+    return 'resting';
+  };
+  expect(await Promise.race([read, turns()])).toBe('resting');
+  expect(vi.getTimerCount()).toBe(1);
+  vi.runOnlyPendingTimers();
+  const second = await read;
+  expect(second.endSeq).toBeGreaterThan(first.endSeq);
+  // Nothing was published meanwhile.
+  await reads.read(filter, second.endSeq, never);
+  expect(vi.getTimerCount()).toBe(0);
 });
