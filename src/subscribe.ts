@@ -42,7 +42,8 @@ export function subscribe(pipeline: Pipeline, connection: Connection, request: S
       pipeline.meter.gap(start.gap);
       sink.deliver(gapNotice(pipeline.log.positions, start.gap, lastEventId, start.afterSeq));
     }
-    await whileAllowed(pipeline, connection, new Subscriber(pipeline, filter, start.afterSeq, sink), filter, ended);
+    // Not awaited: what waits keeps its state, for each of many thousand subscriptions.
+    return whileAllowed(pipeline, connection, new Subscriber(pipeline, filter, start.afterSeq, sink), filter, ended);
   }, signal);
 }
 

@@ -29,12 +29,14 @@ export interface TrpcSubscription {
 
 /** Serves a subscription until it ends, fails or is stopped, and tells the client so. Never rejects. */
 export async function serveSubscription(subscription: TrpcSubscription): Promise<void> {
-  const { connection, replies, running, stop, onStart, onEnd } = subscription;
+  const { connection, replies, running, run, stop, onStart, onEnd } = subscription;
   const { call } = running;
   let hasStarted = false;
   let hasFailed = false;
   try {
-    await deliver(subscription, () => {
+    const result = await run();
+    if (connection.ending !== undefined) throw connection.ending.error;
+    await deliver(subscription, result, () => {
       hasStarted = true;
       replies.send({ ...call.envelope, result: { type: 'started' } });
       onStart();
@@ -52,26 +54,21 @@ export async function serveSubscription(subscription: TrpcSubscription): Promise
   if (connection.isOpen && (hasStarted || !hasFailed)) replies.send({ ...call.envelope, result: { type: 'stopped' } });
 }
 
-/** Delivers what the procedure returns. Rejects with what the client is to be told. */
-async function deliver(subscription: TrpcSubscription, onStart: () => void): Promise<void> {
-  const { connection, writer, meter, running, run, stop } = subscription;
+/** Delivers what the procedure returned. Rejects with what the client is to be told. */
+function deliver(subscription: TrpcSubscription, result: unknown, onStart: () => void): Promise<void> {
+  const { writer, meter, running, stop } = subscription;
   const { call } = running;
   const { signal } = stop;
-  const result = await run();
-  if (connection.ending !== undefined) throw connection.ending.error;
-  if (isEventStream(result)) {
-    if (signal.aborted) return;
+  if (isEventStream(result) && !signal.aborted) {
     onStart();
-    await result.attach(writer.sink(trackedForm(call.envelope, meter)), signal);
-  } else if (isObservable(result)) {
-    // Converting an observable subscribes to it.
-    if (!signal.aborted) await deliverIterable(subscription, observableToAsyncIterable(result, signal), onStart);
-  } else if (isAsyncIterable(result)) {
-    await deliverIterable(subscription, result, onStart);
-  } else {
-    const message = `Subscription ${call.path} did not return an observable or a AsyncGenerator`;
-    throw new TRPCError({ code: 'INTERNAL_SERVER_ERROR', message });
+    return result.attach(writer.sink(trackedForm(call.envelope, meter)), signal);
   }
+  if ((isEventStream(result) || isObservable(result)) && signal.aborted) return Promise.resolve();
+  // Converting an observable subscribes to it.
+  if (isObservable(result)) return deliverIterable(subscription, observableToAsyncIterable(result, signal), onStart);
+  if (isAsyncIterable(result)) return deliverIterable(subscription, result, onStart);
+  const message = `Subscription ${call.path} did not return an observable or a AsyncGenerator`;
+  throw new TRPCError({ code: 'INTERNAL_SERVER_ERROR', message });
 }
 
 type MessageMeter = Pick<Meter, 'message'>;
