@@ -5,7 +5,7 @@
  * Where there are many sockets to write to, the event loop gets its turns in between.
  */
 import type { Duplex } from 'node:stream';
-import type { Form, Sink } from '../delivery/batch.ts';
+import type { Batch, Form, Sink } from '../delivery/batch.ts';
 import { upTo } from '../limits/bytes.ts';
 
 export interface SocketWriterOptions {
@@ -85,14 +85,7 @@ export class SocketWriter {
 
   /** Takes events in a form, whose bytes it shares with other writers. */
   sink(form: Form): Sink {
-    const writer = this;
-    return {
-      get writable() {
-        return writer.writable;
-      },
-      deliver: (batch) => writer.write(batch.render(form)),
-      drained: (signal) => writer.drained(signal),
-    };
+    return new FormSink(this, form);
   }
 
   /** Hands what is queued to the socket. */
@@ -188,6 +181,29 @@ export class SocketWriter {
       else this.#onStalled();
     }, this.#stallMs);
     this.#stallTimer.unref();
+  }
+}
+
+/** An object with methods: there is one for each of many thousand subscriptions. */
+class FormSink implements Sink {
+  readonly #writer: SocketWriter;
+  readonly #form: Form;
+
+  constructor(writer: SocketWriter, form: Form) {
+    this.#writer = writer;
+    this.#form = form;
+  }
+
+  get writable(): boolean {
+    return this.#writer.writable;
+  }
+
+  deliver(batch: Batch): void {
+    this.#writer.write(batch.render(this.#form));
+  }
+
+  drained(signal: AbortSignal): Promise<void> {
+    return this.#writer.drained(signal);
   }
 }
 

@@ -5,11 +5,11 @@
 import { getTRPCErrorFromUnknown, isTrackedEnvelope, TRPCError } from '@trpc/server';
 import { isObservable, observableToAsyncIterable } from '@trpc/server/observable';
 import type { Connection } from '../connections/connection.ts';
-import type { Form } from '../delivery/batch.ts';
+import type { Delivery, Form } from '../delivery/batch.ts';
 import { isEventStream } from '../delivery/event-stream.ts';
 import type { Meter } from '../observe/meter.ts';
 import { type Envelope, encodeTracked, type RunningCall, type TrpcReplies } from './trpc-messages.ts';
-import { patchedFrames, textForm, type WebSocketWriter } from './web-socket-writer.ts';
+import { patchedFrames, textFrames, type WebSocketWriter } from './web-socket-writer.ts';
 
 export interface TrpcSubscription {
   readonly connection: Connection;
@@ -76,44 +76,56 @@ type MessageMeter = Pick<Meter, 'message'>;
 /** Events as frames, which all subscriptions with the same request id share. */
 function trackedForm(envelope: Envelope, meter: MessageMeter): Form {
   const { id } = envelope;
-  const json = JSON.stringify(envelope);
-  return typeof id === 'number' && /^\d+$/.test(`${id}`) ? new NumberedForm(json, `${id}`, meter) : formWith(json, meter);
+  const isPlain = typeof id === 'number' && /^\d+$/.test(`${id}`);
+  return isPlain ? new NumberedForm(envelope, templateOf(envelope, `${id}`.length, meter), meter) : new TrackedForm(envelope, meter);
 }
 
-function formWith(envelope: string, meter: MessageMeter): Form {
-  const head = `${envelope.slice(0, -1)},"result":{"type":"data","data":`;
-  return textForm(head, (delivery) => `${head}${encodeTracked(delivery)},"id":"${delivery.id}"}}`, meter);
+/** By the gateway's meter: what the frames of all subscriptions whose ids have as many digits are copied from. */
+const templates = new WeakMap<MessageMeter, Map<string, Form>>();
+
+function templateOf({ jsonrpc }: Envelope, digits: number, meter: MessageMeter): Form {
+  const own = templates.get(meter) ?? new Map<string, Form>();
+  templates.set(meter, own);
+  const key = `${digits} ${jsonrpc}`;
+  const template = own.get(key) ?? new TrackedForm({ id: 10 ** (digits - 1), ...(jsonrpc && { jsonrpc }) }, meter);
+  own.set(key, template);
+  return template;
 }
 
-/** Frames with ids of as many digits differ in those only. */
-class NumberedForm implements Form {
+class TrackedForm implements Form {
   readonly name: string;
-  readonly make: Form['make'];
-  readonly #envelope: string;
-  readonly #digits: string;
   readonly #meter: MessageMeter;
-  #template: Form | undefined;
 
-  constructor(envelope: string, digits: string, meter: MessageMeter) {
-    ({ name: this.name, make: this.make } = formWith(envelope, meter));
-    this.#envelope = envelope;
-    this.#digits = digits;
+  constructor(envelope: Envelope, meter: MessageMeter) {
+    this.name = JSON.stringify(envelope);
     this.#meter = meter;
   }
 
-  get template(): Form {
-    const { length } = this.#digits;
-    this.#template ??= formWith(`${ID_KEY}${'0'.repeat(length)}${this.#envelope.slice(ID_KEY.length + length)}`, this.#meter);
-    return this.#template;
-  }
-
-  fromTemplate(frames: Buffer): Buffer {
-    return patchedFrames(frames, ID_KEY.length, this.#digits);
+  make(deliveries: readonly Delivery[]): Buffer {
+    const head = `${this.name.slice(0, -1)},"result":{"type":"data","data":`;
+    const texts = deliveries.map((delivery) => `${head}${encodeTracked(delivery)},"id":"${delivery.id}"}}`);
+    return textFrames(texts, this.#meter);
   }
 }
 
 /** What a message begins with. */
 const ID_KEY = '{"id":';
+
+/** Frames with ids of as many digits differ in those only. */
+class NumberedForm extends TrackedForm {
+  readonly #id: Envelope['id'];
+  readonly template: Form;
+
+  constructor(envelope: Envelope, template: Form, meter: MessageMeter) {
+    super(envelope, meter);
+    this.#id = envelope.id;
+    this.template = template;
+  }
+
+  fromTemplate(frames: Buffer): Buffer {
+    return patchedFrames(frames, ID_KEY.length, `${this.#id}`);
+  }
+}
 
 /**
  * Delivers an iterable's items, asking for the next only when the socket can take it, until it ends or is stopped. One that is
