@@ -73,7 +73,8 @@ class Outgoing:
 
 def new_key() -> str:
     """An idempotency key that nobody has used. It begins with the time, in ms: the gateway's log keeps keys in their
-    order, and what comes together goes to one place there. Random keys cost the log twice as much."""
+    order, and what comes together goes to one place there. Random keys cost the log twice as much.
+    """
     return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
 
 
