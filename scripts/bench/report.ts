@@ -7,6 +7,8 @@ export interface Result {
   readonly workload: string;
   readonly title: string;
   readonly rows: readonly Row[];
+  /** What was left out, and why. */
+  readonly notes?: readonly string[];
 }
 
 export interface Report {
@@ -23,7 +25,7 @@ export function describeMachine(): Report['machine'] {
 }
 
 /** A workload's rows as lines of a table: every figure, and for the first of them the ratio to Courier. */
-export function tableOf({ title, rows }: Result): string[] {
+export function tableOf({ title, rows, notes = [] }: Result): string[] {
   const columns = [...new Set(rows.flatMap(({ figures }) => Object.keys(figures)))];
   const [first = ''] = columns;
   const cells = rows.map(({ case: name, contender, figures }, index) => [
@@ -36,7 +38,7 @@ export function tableOf({ title, rows }: Result): string[] {
   const widths = header.map((_, column) => Math.max(...[header, ...cells].map((line) => line[column]?.length ?? 0)));
   const lineOf = (line: readonly string[]) =>
     line.map((cell, column) => (column < 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join('  ');
-  return ['', title, lineOf(header), ...cells.map(lineOf)].map((line) => line.trimEnd());
+  return ['', title, lineOf(header), ...cells.map(lineOf), ...notes].map((line) => line.trimEnd());
 }
 
 function ratioToCourier(rows: readonly Row[], index: number, column: string): string {

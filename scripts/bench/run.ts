@@ -6,12 +6,23 @@ import { VERSION } from '../../src/version.ts';
 import { readOptions } from '../options.ts';
 import { describeMachine, plotOf, type Report, type Result, tableOf } from './report.ts';
 import { clusterWorkloads } from './workloads/cluster.ts';
+import { connectionWorkloads } from './workloads/connections.ts';
 import { deliveryWorkloads } from './workloads/delivery.ts';
 import { logWorkloads } from './workloads/log.ts';
 import { operationsWorkloads } from './workloads/operations.ts';
+import { ownClientWorkloads } from './workloads/own-clients.ts';
+import { replayWorkloads } from './workloads/replay.ts';
 import type { Settings } from './workloads/workload.ts';
 
-const WORKLOADS = [...deliveryWorkloads, ...logWorkloads, ...operationsWorkloads, ...clusterWorkloads];
+const WORKLOADS = [
+  ...deliveryWorkloads,
+  ...logWorkloads,
+  ...replayWorkloads,
+  ...ownClientWorkloads,
+  ...operationsWorkloads,
+  ...connectionWorkloads,
+  ...clusterWorkloads,
+];
 const RESULTS = new URL('./results/', import.meta.url);
 const QUICK = ['fan-out', 'latency', 'idle', 'publish', 'replay', 'herd', 'metrics', 'health'];
 
@@ -38,17 +49,20 @@ const values = readOptions('bench', HELP, {
 const only = values.only?.split(',') ?? (values.quick ? QUICK : WORKLOADS.map(({ name }) => name));
 const unknown = only.find((name) => !WORKLOADS.some((workload) => workload.name === name));
 if (unknown !== undefined) fail(`--only: there is no workload ${unknown}`);
+let notes: string[] = [];
 const settings: Settings = {
   quick: values.quick,
   rounds: positive('rounds', values.rounds, values.quick ? 1 : 3),
   seconds: positive('seconds', values.seconds, values.quick ? 0.4 : 2),
   progress: showProgress,
+  note: (text) => notes.push(text),
 };
 
 const startedAt = performance.now();
 const results: Result[] = [];
 for (const { name, title, run } of WORKLOADS.filter((workload) => only.includes(workload.name))) {
-  const result = { workload: name, title, rows: await run(settings) };
+  notes = [];
+  const result = { workload: name, title, rows: await run(settings), notes };
   results.push(result);
   showProgress('');
   process.stdout.write(`${tableOf(result).join('\n')}\n`);
