@@ -9,13 +9,15 @@ export interface Result {
   readonly rows: readonly Row[];
   /** What was left out, and why. */
   readonly notes?: readonly string[];
+  readonly options?: Readonly<Record<string, unknown>>;
 }
 
 export interface Report {
   readonly date: string;
+  /** What was measured: a commit, and whether there was nothing beside it. */
+  readonly commit: { readonly id: string; readonly isClean: boolean };
   readonly machine: { readonly cpu: string; readonly cores: number; readonly memoryGB: number; readonly kernel: string };
   readonly versions: Readonly<Record<string, string>>;
-  readonly options: Readonly<Record<string, unknown>>;
   readonly results: readonly Result[];
 }
 
@@ -41,14 +43,14 @@ export function tableOf({ title, rows, notes = [] }: Result): string[] {
   return ['', title, lineOf(header), ...cells.map(lineOf), ...notes].map((line) => line.trimEnd());
 }
 
-function ratioToCourier(rows: readonly Row[], index: number, column: string): string {
+export function ratioToCourier(rows: readonly Row[], index: number, column: string): string {
   const row = rows[index];
   const courier = rows.find((other) => other.contender === 'courier' && other.case === row?.case);
   if (row === undefined || courier === undefined || row === courier) return '';
   return `× ${((row.figures[column] ?? Number.NaN) / (courier.figures[column] ?? Number.NaN)).toFixed(2)}`;
 }
 
-function formatFigure(figure: number | undefined): string {
+export function formatFigure(figure: number | undefined): string {
   if (figure === undefined || Number.isNaN(figure)) return '';
   return figure.toLocaleString('en-US', { maximumFractionDigits: figure < 100 ? 2 : 0, minimumFractionDigits: figure < 100 ? 2 : 0 });
 }

@@ -29,7 +29,7 @@ const SETTLE_SECONDS = 20;
 
 async function connections(settings: Settings): Promise<Row[]> {
   const rows: Row[] = [];
-  for (const wanted of settings.quick ? [300] : [9000, 50_000]) {
+  for (const wanted of settings.quick ? [100] : [9000, 50_000]) {
     const files = filesWithin(wanted + OTHER_FILES);
     const count = Math.min(wanted, files - OTHER_FILES);
     if (count < wanted)
