@@ -15,7 +15,8 @@ const WRITTEN = ['README.md', 'scripts/bench/results'];
 export function commitNow(): Report['commit'] {
   const git = (...args: string[]) => spawnSync('git', args, { cwd: ROOT, encoding: 'utf8' }).stdout?.trim();
   const changes = git('status', '--porcelain', '--', '.', ...WRITTEN.map((path) => `:!${path}`));
-  return { id: git('rev-parse', 'HEAD') || 'unknown', isClean: changes === '' };
+  const id = git('rev-parse', 'HEAD') || undefined;
+  return { id: id ?? 'unknown', isClean: id !== undefined && changes === '' };
 }
 
 export function readReport(): Report {

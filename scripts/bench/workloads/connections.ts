@@ -24,8 +24,8 @@ const OTHER_FILES = 200;
 /** In this time the gateway pings each connection once. */
 const IDLE_SECONDS = 30;
 /** Memory has settled when it changes by less than this part in a second. */
-const SETTLED = 0.005;
-const SETTLE_SECONDS = 20;
+const SETTLED = 0.01;
+const SETTLE_SECONDS = 10;
 
 async function connections(settings: Settings): Promise<Row[]> {
   const rows: Row[] = [];
