@@ -86,7 +86,10 @@ async function hold(stack: AsyncDisposableStack, port: number, token: string, co
   );
 }
 
-/** From the signal until the gateway listens again, and until nearly each and then each is subscribed again and has the event that was published meanwhile. */
+/**
+ * From the signal until the gateway listens again, and until nearly all and then all are subscribed again and have the event that was
+ * published meanwhile, each once.
+ */
 async function secondsUntilBack(gateway: GatewayProcess, holders: readonly Holder[], token: string, signal: 'SIGTERM' | 'SIGKILL') {
   const returned = Promise.all(holders.map((holder) => holder.ask({ kind: 'return' }, 'returned')));
   returned.catch(() => undefined);
@@ -131,7 +134,8 @@ async function settledRss(port: number): Promise<number> {
 export const connectionWorkloads: readonly Workload[] = [
   {
     name: 'connections',
-    title: 'Idle connections with one subscription each, and their return after the gateway (SQLite)',
+    title:
+      'Idle connections with one subscription each, and their return after the gateway was ended (SQLite; memory as the system counts it)',
     run: connections,
   },
 ];
