@@ -100,7 +100,7 @@ async function hold(question: HoldQuestion): Promise<HolderAnswer> {
     const some = Array.from({ length: Math.min(OPENING_AT_ONCE, question.count - all.length) }, () => new Held(question));
     all.push(...some);
     for (const held of some) void held.stay();
-    await until(() => some.every(({ isLive }) => isLive), some);
+    await until(() => some.filter(({ isLive }) => isLive).length, some.length);
   }
   return { kind: 'held' };
 }
@@ -108,18 +108,18 @@ async function hold(question: HoldQuestion): Promise<HolderAnswer> {
 async function comeBack(): Promise<HolderAnswer> {
   for (const held of all) Object.assign(held, { wasLost: false, events: 0 });
   const back = () => all.filter(({ isLive, wasLost, events }) => isLive && wasLost && events > 0).length;
-  await until(() => back() >= all.length * NEARLY_ALL, all);
+  await until(back, all.length * NEARLY_ALL);
   const nearlyAllAtMs = Number(process.hrtime.bigint()) / 1e6;
-  await until(() => back() === all.length, all);
+  await until(back, all.length);
   if (all.some(({ events }) => events > 1)) throw new Error('an event came twice');
   return { kind: 'returned', nearlyAllAtMs };
 }
 
-async function until(isSo: () => boolean, those: readonly Held[]): Promise<void> {
+async function until(count: () => number, wanted: number): Promise<void> {
   const deadline = performance.now() + RETURN_MS;
-  while (!isSo()) {
+  while (count() < wanted) {
     if (failure !== undefined) throw new Error(failure);
-    if (performance.now() > deadline) throw new Error(`${those.filter(({ isLive }) => isLive).length} of ${those.length} are there`);
+    if (performance.now() > deadline) throw new Error(`${count()} of ${wanted} are there`);
     await wait(LOOK_MS);
   }
 }
