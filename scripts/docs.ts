@@ -4,6 +4,8 @@ import { VARIABLES, type Variable } from '../src/config/variables.ts';
 import { contractDocument } from '../src/contract/document.ts';
 import { contract } from '../src/contracts/lumiere/contract.ts';
 import { DEFAULT_LIMITS } from '../src/limits/limits.ts';
+import { benchmarkBlock } from './bench/readme.ts';
+import { readReport } from './bench/results.ts';
 import { dataTable, familiesTable, servicesTable } from './contract/markdown.ts';
 
 const document = contractDocument(contract);
@@ -15,11 +17,12 @@ const PARTS: Readonly<Record<string, () => string>> = {
   services: () => servicesTable(document),
   data: () => dataTable(document),
   families: () => familiesTable(document),
+  benchmark: () => benchmarkBlock(readReport()),
 };
 
 /** The documents with marked parts, and the parts that each has. */
 export const DOCUMENTS: Readonly<Record<string, readonly string[]>> = {
-  'README.md': ['variables'],
+  'README.md': ['variables', 'benchmark'],
   'SECURITY.md': ['limits'],
   'PROTOCOL.md': ['families', 'services', 'data'],
 };
@@ -50,9 +53,12 @@ function limitsBlock(): string {
   return ['```json', '{', lines.join(',\n'), '}', '```'].join('\n');
 }
 
-if (import.meta.main) {
+/** Writes the documents. */
+export function renewDocuments(): void {
   for (const [name, parts] of Object.entries(DOCUMENTS)) {
     const file = new URL(`../${name}`, import.meta.url);
     writeFileSync(file, renewed(readFileSync(file, 'utf8'), parts));
   }
 }
+
+if (import.meta.main) renewDocuments();

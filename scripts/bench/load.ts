@@ -3,8 +3,10 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Turn } from './contender.ts';
+import { type OneByOneAnswer, type OneByOneQuestion, oneByOne } from './one-by-one.ts';
 import { PROTOCOLS, type SubscribedName } from './protocols.ts';
 import { type PublishAnswer, type PublishQuestion, publish } from './publishers.ts';
+import { quantileOf, sortedOf } from './quantiles.ts';
 import { type Counter, RawSocket } from './raw-socket.ts';
 
 /** Events of one turn, to which channels, and how many subscribers get them in all. */
@@ -35,6 +37,7 @@ export type LoadQuestion =
       readonly token: string;
       readonly channels: readonly string[];
     }
+  | OneByOneQuestion
   /** As many turns as the contender can do, for so long. */
   | { readonly kind: 'saturate'; readonly controlPort: number; readonly traffic: Traffic; readonly seconds: number }
   /** So many turns a second, for so long; latency is taken at a sample of the sockets. */
@@ -60,6 +63,7 @@ export type LoadAnswer =
       readonly p999Ms: number;
       readonly maxMs: number;
     }
+  | OneByOneAnswer
   | { readonly kind: 'failed'; readonly reason: string };
 
 const CONNECTING_AT_ONCE = 100;
@@ -170,8 +174,8 @@ async function pace({ controlPort, traffic, seconds, turnsPerSecond }: Extract<L
   }
   await turns.arrived();
   for (const socket of sampled) if (socket !== undefined) socket.onLatency = undefined;
-  latencies.sort((a, b) => a - b);
-  const at = (share: number) => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? Number.NaN;
+  const sorted = sortedOf(latencies);
+  const at = (share: number) => quantileOf(sorted, share);
   return { kind: 'paced', deliveries: turns.deliveries, late, p50Ms: at(0.5), p99Ms: at(0.99), p999Ms: at(0.999), maxMs: at(1) };
 }
 
@@ -209,6 +213,7 @@ async function answer(question: LoadQuestion): Promise<LoadAnswer> {
   if (question.kind === 'publish') return publish(question);
   if (question.kind === 'catch-up') return catchUp(question);
   if (question.kind === 'saturate') return saturate(question);
+  if (question.kind === 'one-by-one') return oneByOne(question, sockets);
   if (question.kind === 'pace') return pace(question);
   await connectAll(question);
   return { kind: 'connected' };

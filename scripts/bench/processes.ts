@@ -1,7 +1,10 @@
 /** The benchmark's processes, each asked one thing at a time. */
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, fork, type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { PYTHON } from '../python-environment.ts';
+
+const STDIO: StdioOptions = ['ignore', 'inherit', 'inherit', 'ipc'];
 
 export interface Worker<TQuestion, TAnswer extends { readonly kind: string }> extends AsyncDisposable {
   /** Asks, and resolves to the answer. Rejects when the process ends before, or says that it failed. */
@@ -16,8 +19,22 @@ export async function startWorker<TQuestion extends object | string, TAnswer ext
 ): Promise<Worker<TQuestion, TAnswer>> {
   const child = fork(fileURLToPath(new URL(file, import.meta.url)), {
     execArgv: ['--expose-gc', '--disable-warning=ExperimentalWarning'],
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    stdio: STDIO,
   });
+  return await workerOf(child, file);
+}
+
+/** As `startWorker`, for a program in Python: it speaks lines of JSON over the same channel, the socket NODE_CHANNEL_FD. */
+export async function startPythonWorker<TQuestion extends object | string, TAnswer extends { readonly kind: string }>(
+  file: string,
+): Promise<Worker<TQuestion, TAnswer>> {
+  return await workerOf(spawn(PYTHON, [fileURLToPath(new URL(file, import.meta.url))], { stdio: STDIO }), file);
+}
+
+async function workerOf<TQuestion extends object | string, TAnswer extends { readonly kind: string }>(
+  child: ChildProcess,
+  file: string,
+): Promise<Worker<TQuestion, TAnswer>> {
   const next = () => nextMessage<TAnswer>(child, file);
   const first = next();
   await first;

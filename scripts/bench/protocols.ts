@@ -26,20 +26,20 @@ export interface Protocol {
   path(channel: string): string;
   /** Handles what comes before the subscription stands; true when it does. */
   untilReady(channel: string, token: string): (text: string, socket: RawSocket) => boolean;
-  /** What to send first. @param index of the subscriber. */
-  hello(channel: string, token: string, index: number): string[];
+  /** What to send first. @param index of the subscriber. @param lastEventId where it resumes, of those who can. */
+  hello(channel: string, token: string, index: number, lastEventId?: string): string[];
   answer(text: string): string | undefined;
 }
 
 const trpc = (ready: string): Protocol => ({
   path: () => '/trpc?connectionParams=1',
   // Clients that have made other calls before: each has an id of its own.
-  hello: (channel, token, index) => [
+  hello: (channel, token, index, lastEventId) => [
     JSON.stringify({ method: 'connectionParams', data: { token } }),
     JSON.stringify({
       id: index + 1,
       method: 'subscription',
-      params: { path: 'events.subscribe', input: { json: { channels: [channel] } } },
+      params: { path: 'events.subscribe', input: { json: { channels: [channel], lastEventId } } },
     }),
   ],
   untilReady: () => (text) => text.includes(ready),

@@ -1,6 +1,7 @@
 /** Publishers: a number of publishes in flight at any moment, over one of three transports, and how long each took. */
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { quantileOf, sortedOf } from './quantiles.ts';
 import { RawSocket } from './raw-socket.ts';
 
 export const TRANSPORTS = ['tRPC WebSocket', 'tRPC batch', 'plain HTTP'] as const;
@@ -29,11 +30,11 @@ const SOCKETS = 8;
 /** Calls in one request of the batch link. */
 const BATCH = 10;
 
-const DRAFT = {
+export const DRAFT = {
   type: 'forge.job.progress',
   channel: 'forge.job.bench',
   data: { job_id: 'bench', progress: 0.5, step: 'measuring', message: 'x'.repeat(150) },
-};
+} as const;
 
 class Record {
   readonly latencies: number[] = [];
@@ -48,15 +49,14 @@ class Record {
   }
 
   answer(seconds: number): PublishAnswer {
-    const sorted = this.latencies.sort((a, b) => a - b);
-    const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+    const sorted = sortedOf(this.latencies);
     return {
       kind: 'published',
       acks: sorted.length,
       acksPerSecond: sorted.length / seconds,
-      p50Ms: at(0.5),
-      p99Ms: at(0.99),
-      maxMs: at(1),
+      p50Ms: quantileOf(sorted, 0.5),
+      p99Ms: quantileOf(sorted, 0.99),
+      maxMs: quantileOf(sorted, 1),
     };
   }
 }

@@ -26,6 +26,10 @@ export interface RawSocketOptions {
   readonly untilReady?: (text: string, socket: RawSocket) => boolean;
   /** Told of every text that is not counted; what to answer. */
   readonly answer: (text: string) => string | undefined;
+  /** The address that it connects from; any when absent. One address has ports for some 28,000 connections. */
+  readonly localAddress?: string;
+  /** Told once the connection is gone. */
+  readonly onClose?: () => void;
 }
 
 export class RawSocket {
@@ -47,13 +51,17 @@ export class RawSocket {
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('error', (error) => this.#ready.reject(error));
-    socket.on('close', () => this.#ready.reject(new Error('the connection was closed')));
+    socket.on('close', () => {
+      this.#ready.reject(new Error('the connection was closed'));
+      options.onClose?.();
+    });
     this.#ready.promise.catch(() => undefined);
   }
 
   /** Resolves when the socket is ready. */
   static async open(options: RawSocketOptions): Promise<RawSocket> {
-    const socket = connect(options.port, '127.0.0.1');
+    const { port, localAddress } = options;
+    const socket = connect({ port, host: '127.0.0.1', ...(localAddress !== undefined && { localAddress }) });
     await once(socket, 'connect');
     const raw = new RawSocket(socket, options);
     socket.write(
@@ -94,6 +102,7 @@ export class RawSocket {
       }
       if (!bytes.toString('latin1', 0, 12).endsWith('101')) {
         this.#ready.reject(new Error(bytes.toString('latin1', 0, end)));
+        this.close();
         return;
       }
       this.#upgraded = true;
@@ -131,6 +140,7 @@ export class RawSocket {
   }
 
   #takeText(first: number, text: string): void {
+    if ((first & 0x0f) === 8) this.#socket.end(Buffer.from([0x88, 0x80, 0, 0, 0, 0]));
     if ((first & 0x0f) === 9) this.#socket.write(Buffer.from([0x8a, 0x80, 0, 0, 0, 0]));
     if ((first & 0x0f) !== 1) return;
     const answer = this.#options.answer(text);

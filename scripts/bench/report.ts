@@ -7,13 +7,17 @@ export interface Result {
   readonly workload: string;
   readonly title: string;
   readonly rows: readonly Row[];
+  /** What was left out, and why. */
+  readonly notes?: readonly string[];
+  readonly options?: Readonly<Record<string, unknown>>;
 }
 
 export interface Report {
   readonly date: string;
+  /** What was measured: a commit, and whether there was nothing beside it. */
+  readonly commit: { readonly id: string; readonly isClean: boolean };
   readonly machine: { readonly cpu: string; readonly cores: number; readonly memoryGB: number; readonly kernel: string };
   readonly versions: Readonly<Record<string, string>>;
-  readonly options: Readonly<Record<string, unknown>>;
   readonly results: readonly Result[];
 }
 
@@ -23,7 +27,7 @@ export function describeMachine(): Report['machine'] {
 }
 
 /** A workload's rows as lines of a table: every figure, and for the first of them the ratio to Courier. */
-export function tableOf({ title, rows }: Result): string[] {
+export function tableOf({ title, rows, notes = [] }: Result): string[] {
   const columns = [...new Set(rows.flatMap(({ figures }) => Object.keys(figures)))];
   const [first = ''] = columns;
   const cells = rows.map(({ case: name, contender, figures }, index) => [
@@ -36,17 +40,17 @@ export function tableOf({ title, rows }: Result): string[] {
   const widths = header.map((_, column) => Math.max(...[header, ...cells].map((line) => line[column]?.length ?? 0)));
   const lineOf = (line: readonly string[]) =>
     line.map((cell, column) => (column < 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join('  ');
-  return ['', title, lineOf(header), ...cells.map(lineOf)].map((line) => line.trimEnd());
+  return ['', title, lineOf(header), ...cells.map(lineOf), ...notes].map((line) => line.trimEnd());
 }
 
-function ratioToCourier(rows: readonly Row[], index: number, column: string): string {
+export function ratioToCourier(rows: readonly Row[], index: number, column: string): string {
   const row = rows[index];
   const courier = rows.find((other) => other.contender === 'courier' && other.case === row?.case);
   if (row === undefined || courier === undefined || row === courier) return '';
   return `× ${((row.figures[column] ?? Number.NaN) / (courier.figures[column] ?? Number.NaN)).toFixed(2)}`;
 }
 
-function formatFigure(figure: number | undefined): string {
+export function formatFigure(figure: number | undefined): string {
   if (figure === undefined || Number.isNaN(figure)) return '';
   return figure.toLocaleString('en-US', { maximumFractionDigits: figure < 100 ? 2 : 0, minimumFractionDigits: figure < 100 ? 2 : 0 });
 }

@@ -1,9 +1,11 @@
 /** The benchmark runs: its contenders start, are measured and compared. Its figures are not looked at. */
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { plotOf, type Result, tableOf } from '../../scripts/bench/report.ts';
+import { plotOf, type Report, type Result, tableOf } from '../../scripts/bench/report.ts';
+import { joined, PLOT_FILE, readReport } from '../../scripts/bench/results.ts';
 
 const RUN = fileURLToPath(new URL('../../scripts/bench/run.ts', import.meta.url));
 const run = (...args: string[]) =>
@@ -19,6 +21,22 @@ test('a brief run of every contender prints a table', { timeout: 60_000 }, async
     expect(stdout).toMatch(new RegExp(`${title.replace(/[()]/g, '\\$&')} +\\d`));
   }
   expect(stdout).toMatch(/500 clients, 200 events each +Courier +\d/);
+});
+
+test('our own clients, replays and the disk are measured', { timeout: 60_000 }, async () => {
+  const { code, stdout } = await run('--quick', '--only', 'clients,beside-replay,sync', '--seconds', '0.05');
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/TypeScript, publish, 1000 in flight +Courier( +[\d,.]+){3}\n/);
+  expect(stdout).toMatch(/TypeScript, BackgroundPublisher, 1000 waiting +Courier( +[\d,.]+){3}\n/);
+  expect(stdout).toMatch(/Python, publish, 256 in flight +Courier( +[\d,.]+){3}\n|without the Python client/);
+  expect(stdout).toMatch(/events replayed again and again +Courier( +[\d,.]+){7}\n/);
+  expect(stdout).toMatch(/to 100 subscribers +Courier( +[-\d,.]+){6}\n/);
+});
+
+test('connections are counted, and come back after the gateway was ended', { timeout: 60_000 }, async () => {
+  const { code, stdout } = await run('--quick', '--only', 'connections', '--seconds', '0.05');
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/100 connections +Courier( +[-\d,.]+){10}\n/);
 });
 
 test('wrong options are one line, and exit code 2', async () => {
@@ -44,6 +62,26 @@ test('ratios are to Courier in the same case', () => {
   expect(table.slice(1, 3)).toEqual(['Fan-out', expect.stringMatching(/deliveries\/s +CPU µs\/delivery +to Courier$/)]);
   expect(table[3]).toMatch(/^20 a turn, 300 B, to 200 +Courier +1,000,000 +1\.00$/);
   expect(table[4]).toMatch(/^ +tRPC, stock adapter +25,000 +40\.00 +× 40\.00$/);
+});
+
+const reportOf = (id: string, ...workloads: string[]): Report => ({
+  ...readReport(),
+  commit: { id, isClean: true },
+  results: workloads.map((workload) => ({ workload, title: id, rows: [] })),
+});
+
+test('results are kept together only when they are of one commit', () => {
+  const order = ['fan-out', 'replay', 'sync'];
+  const named = ({ results }: Report) => results.map(({ workload }) => workload);
+  const before = reportOf('a', 'sync', 'replay');
+  expect(named(joined(before, reportOf('a', 'fan-out', 'sync'), order))).toEqual(order);
+  expect(named(joined(before, reportOf('b', 'fan-out'), order))).toEqual(['fan-out']);
+  expect(named(joined(before, { ...reportOf('a', 'fan-out'), commit: { id: 'a', isClean: false } }, order))).toEqual(['fan-out']);
+});
+
+test('the picture is that of the results', () => {
+  const fanOut = readReport().results.find(({ workload }) => workload === 'fan-out');
+  expect(readFileSync(PLOT_FILE, 'utf8')).toBe(plotOf(fanOut as Result));
 });
 
 test('the plot has a line for each contender', () => {

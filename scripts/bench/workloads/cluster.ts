@@ -6,6 +6,7 @@ import { startGateway } from '../../demo/processes.ts';
 import { type PostgresServer, type RedisServer, startPostgres, startRedis } from '../../servers.ts';
 import type { LoadAnswer, LoadQuestion } from '../load.ts';
 import { startWorker } from '../processes.ts';
+import { quantileOf, sortedOf } from '../quantiles.ts';
 import { BENCH_LIMITS, BENCH_SECRET, BENCH_TOKENS } from '../tokens.ts';
 import { inTurn, type Row, type Settings, type Workload } from './workload.ts';
 
@@ -110,7 +111,7 @@ async function latencies(here: string, there: string, token: string, seconds: nu
     await wait(LATENCY_PAUSE_MS);
   }
   for (const { ws } of [one, other]) ws.terminate();
-  const median = (took: number[]) => took.sort((a, b) => a - b)[took.length >> 1] ?? Number.NaN;
+  const median = (took: number[]) => quantileOf(sortedOf(took), 0.5);
   return { hereMs: median(one.took), thereMs: median(other.took) };
 }
 

@@ -1,63 +1,11 @@
-/** What goes through the log: durable publishing, replay, a herd that resumes, and publishing while others use it. */
-import { rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { signToken } from '../../../src/auth/tokens.ts';
-import type { NewEvent } from '../../../src/log/log.ts';
-import { openSqliteLog } from '../../../src/log/sqlite.ts';
-import { startGateway } from '../../demo/processes.ts';
-import { makeTemporaryFolder } from '../../temporary.ts';
-import type { LoadAnswer, LoadQuestion } from '../load.ts';
-import { startWorker, type Worker } from '../processes.ts';
+/** What goes through the log: durable publishing, and latency beside the disk's, and publishing while old events are trimmed. */
 import type { ContenderName } from '../protocols.ts';
-import { type PublishQuestion, TRANSPORTS, type Transport } from '../publishers.ts';
-import { BENCH_LIMITS, BENCH_SECRET, BENCH_TOKENS } from '../tokens.ts';
+import { DRAFT, type PublishQuestion, TRANSPORTS, type Transport } from '../publishers.ts';
+import { cpuMicrosOf, fillLog, type GatewayStage, startGatewayStage } from './gateway-stage.ts';
 import { startEmptyStage } from './stage.ts';
 import { inTurn, type Row, type Settings, thousands, type Workload } from './workload.ts';
 
 const DAY_MS = 86_400_000;
-
-export interface GatewayStage extends AsyncDisposable {
-  readonly port: number;
-  readonly token: string;
-  readonly load: Worker<LoadQuestion, LoadAnswer>;
-  readonly startLoad: () => Promise<Worker<LoadQuestion, LoadAnswer>>;
-}
-
-/** A gateway in a process of its own on a new SQLite log, which `fill` may write to before. */
-export async function startGatewayStage(fill?: (path: string) => Promise<void>, env: Record<string, string> = {}): Promise<GatewayStage> {
-  await using stack = new AsyncDisposableStack();
-  const folder = makeTemporaryFolder('bench');
-  stack.defer(() => rmSync(folder, { recursive: true, force: true }));
-  const path = join(folder, 'courier.db');
-  await fill?.(path);
-  const { url } = await startGateway(
-    {
-      PATH: process.env['PATH'],
-      COURIER_PORT: '0',
-      COURIER_LOG: `sqlite:${path}`,
-      COURIER_JWT_SECRET: BENCH_SECRET,
-      COURIER_LOG_FORMAT: 'json',
-      COURIER_LIMITS: BENCH_LIMITS,
-      ...env,
-    },
-    stack,
-  );
-  const token = await signToken(BENCH_TOKENS, { sub: 'bench', role: 'admin', expiresInSeconds: 86_400 });
-  const load = stack.use(await startWorker<LoadQuestion, LoadAnswer>('./load.ts'));
-  const resources = stack.move();
-  const startLoad = async () => resources.use(await startWorker<LoadQuestion, LoadAnswer>('./load.ts'));
-  return { port: Number(new URL(url).port), token, load, startLoad, [Symbol.asyncDispose]: () => resources.disposeAsync() };
-}
-
-/** Writes `count` events of about 300 bytes, as they were published `ageMs` ago. */
-async function fillLog(path: string, count: number, ageMs = 0): Promise<void> {
-  await using log = await openSqliteLog({ path, now: () => Date.now() - ageMs });
-  const data = JSON.stringify({ job_id: 'bench', result: { text: 'x'.repeat(120) } });
-  const metadata = `{"timestamp":"${new Date().toISOString()}","source":"forge"}`;
-  const body = `{"channel":"forge.job.bench","type":"forge.job.completed","metadata":${metadata},"data":${data}}`;
-  const draft: NewEvent = { channel: 'forge.job.bench', family: 'forge.job', type: 'forge.job.completed', version: 1, body };
-  for (let done = 0; done < count; done += 5000) await log.append(Array<NewEvent>(Math.min(5000, count - done)).fill(draft));
-}
 
 /** Beside each transport what it costs when nothing is checked, and all but Courier store nothing. */
 const PUBLISHED_BESIDE: Readonly<Record<Transport, readonly ContenderName[]>> = {
@@ -103,43 +51,8 @@ async function measurePublish(
   return { 'CPU µs/event': ((await cpuMicros()) - before) / acks, 'acks/s': acksPerSecond, 'p50 ms': p50Ms, 'p99 ms': p99Ms };
 }
 
-/** What a gateway has used of its processors, user and system. */
-export async function cpuMicrosOf(port: number): Promise<number> {
-  const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
-  return 1e6 * Number(/^process_cpu_seconds_total (\S+)$/m.exec(metrics)?.[1]);
-}
-
-async function replay(settings: Settings): Promise<Row[]> {
-  const events = settings.quick ? 100_000 : 1_000_000;
-  return inTurn({ ...settings, rounds: 1 }, `${thousands(events)} events to one subscriber`, ['courier'], async () => {
-    await using stage = await startGatewayStage((path) => fillLog(path, events));
-    const { port, token } = stage;
-    const { seconds } = await stage.load.ask({ kind: 'catch-up', port, token, clients: 1, events }, 'caught-up');
-    return { 'events/s': events / seconds };
-  });
-}
-
-async function herd(settings: Settings): Promise<Row[]> {
-  const clients = settings.quick ? 500 : 5000;
-  const missed = 200;
-  const stored = 20_000;
-  return inTurn({ ...settings, rounds: 1 }, `${thousands(clients)} clients, ${missed} events each`, ['courier'], async () => {
-    await using stage = await startGatewayStage((path) => fillLog(path, stored));
-    const { port, token } = stage;
-    const get = async (path: string) => {
-      const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers: { authorization: `Bearer ${token}` } });
-      return (await response.json()) as { log: { head: string; reads: number } };
-    };
-    const { head } = (await get('/stats')).log;
-    const lastEventId = head.replace(/\d+$/, String(stored - missed));
-    const { seconds } = await stage.load.ask({ kind: 'catch-up', port, token, clients, lastEventId, events: missed }, 'caught-up');
-    return { seconds, 'events/s': (clients * missed) / seconds, 'log reads': (await get('/stats')).log.reads };
-  });
-}
-
 async function interference(settings: Settings): Promise<Row[]> {
   const old = settings.quick ? 50_000 : 500_000;
-  const replayed = 10_000;
   const rows: Row[] = [];
   const publish = async ({ load, port, token }: GatewayStage) => {
     const question = { kind: 'publish', transport: 'tRPC WebSocket', port, token, inFlight: 16, seconds: settings.seconds } as const;
@@ -157,20 +70,28 @@ async function interference(settings: Settings): Promise<Row[]> {
     await using stage = await startGatewayStage((path) => fillLog(path, old, 8 * DAY_MS));
     return await publish(stage);
   });
-  await add(`16 in flight, while ${thousands(replayed)} events are replayed again and again`, async () => {
-    await using stage = await startGatewayStage((path) => fillLog(path, replayed));
-    const other = await stage.startLoad();
-    let publishing = true;
-    const replaying = (async () => {
-      const { port, token } = stage;
-      while (publishing) await other.ask({ kind: 'catch-up', port, token, clients: 1, events: replayed }, 'caught-up');
-    })();
-    const figures = await publish(stage);
-    publishing = false;
-    await replaying;
-    return figures;
-  });
   return rows;
+}
+
+/** How much of the latency of one event is the disk's: each receipt counts, and each sync of 4 KiB in the same folder. */
+async function syncLatency(settings: Settings): Promise<Row[]> {
+  const subscribers = 100;
+  return inTurn(settings, `1 event at a time, to ${subscribers} subscribers`, ['courier'], async () => {
+    await using stage = await startGatewayStage();
+    const { load, port, token, folder } = stage;
+    await load.ask({ kind: 'connect', contender: 'courier', port, token, channels: Array(subscribers).fill(DRAFT.channel) }, 'connected');
+    const ask = (seconds: number) => load.ask({ kind: 'one-by-one', port, token, folder, seconds }, 'delivered');
+    await ask(settings.seconds / 2);
+    const { latency, sync } = await ask(settings.seconds * 2);
+    return {
+      'p50 ms': latency.p50Ms,
+      'p99 ms': latency.p99Ms,
+      'sync p50 ms': sync.p50Ms,
+      'sync p99 ms': sync.p99Ms,
+      'p50 - 1.3 syncs': latency.p50Ms - 1.3 * sync.p50Ms,
+      'p99 - 1.3 syncs': latency.p99Ms - 1.3 * sync.p99Ms,
+    };
+  });
 }
 
 export const logWorkloads: readonly Workload[] = [
@@ -179,7 +100,6 @@ export const logWorkloads: readonly Workload[] = [
     title: 'Durable publishing (SQLite, synced before each answer; the others store nothing)',
     run: durablePublish,
   },
-  { name: 'replay', title: 'Replay from SQLite', run: replay },
-  { name: 'herd', title: 'Everyone reconnects and resumes', run: herd },
-  { name: 'interference', title: 'Publishing while the log is busy', run: interference },
+  { name: 'sync', title: "Latency of one event beside the disk's own sync (SQLite)", run: syncLatency },
+  { name: 'interference', title: 'Publishing while old events are trimmed', run: interference },
 ];

@@ -1,7 +1,8 @@
 /** What it costs to watch the gateway: counting, logging, and answers to health checks while it is busy. */
 import { setTimeout as wait } from 'node:timers/promises';
 import { TRANSPORTS } from '../publishers.ts';
-import { cpuMicrosOf, type GatewayStage, startGatewayStage } from './log.ts';
+import { quantileOf, sortedOf } from '../quantiles.ts';
+import { cpuMicrosOf, type GatewayStage, startGatewayStage } from './gateway-stage.ts';
 import { measureThroughput, startStage } from './stage.ts';
 import { inTurn, type Row, type Settings, thousands, type Workload } from './workload.ts';
 
@@ -75,8 +76,8 @@ async function health(settings: Settings): Promise<Row[]> {
         await wait(HEALTH_PAUSE_MS);
       }
       const { deliveriesPerSecond } = await load;
-      took.sort((a, b) => a - b);
-      const quantile = (share: number) => took[Math.min(took.length - 1, Math.floor(took.length * share))] ?? Number.NaN;
+      const sorted = sortedOf(took);
+      const quantile = (share: number) => quantileOf(sorted, share);
       return { 'p50 ms': quantile(0.5), 'p99 ms': quantile(0.99), 'max ms': quantile(1), 'deliveries/s': deliveriesPerSecond };
     },
   );

@@ -9,6 +9,8 @@ export interface Settings {
   readonly seconds: number;
   /** Told what is being measured. */
   readonly progress: (text: string) => void;
+  /** Told what readers of the table have to know: what was left out, and why. */
+  readonly note: (text: string) => void;
 }
 
 /** One line of a workload's table: figures by the name of their column, unit included. */

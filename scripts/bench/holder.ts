@@ -1,0 +1,134 @@
+/**
+ * A process that holds connections with one subscription each, and comes back as Courier's clients do: with the position that each has,
+ * after full jitter, and no sooner than the gateway asks.
+ */
+import { setTimeout as wait } from 'node:timers/promises';
+import { jitter, RETRY_DEFAULTS } from '../../client/src/retry.ts';
+import { PROTOCOLS } from './protocols.ts';
+import { DRAFT } from './publishers.ts';
+import { type Counter, RawSocket } from './raw-socket.ts';
+
+export type HolderQuestion =
+  /** Opens so many connections from one address. */
+  | { readonly kind: 'hold'; readonly port: number; readonly token: string; readonly localAddress: string; readonly count: number }
+  /** Waits until each connection was lost, is there again, and has had one event. To be asked before they are lost. */
+  | { readonly kind: 'return' };
+export type HolderAnswer =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'held' }
+  /** When nearly all had come back, by `process.hrtime`, which all processes share. */
+  | { readonly kind: 'returned'; readonly nearlyAllAtMs: number }
+  | { readonly kind: 'failed'; readonly reason: string };
+
+type HoldQuestion = Extract<HolderQuestion, { kind: 'hold' }>;
+
+const OPENING_AT_ONCE = 100;
+const RETURN_MS = 300_000;
+/** The last ones are those who have waited longest between their attempts. */
+const NEARLY_ALL = 0.9;
+const LOOK_MS = 20;
+
+/** Sockets that are not ready to count frames do not use it. */
+const counter: Counter = { frames: 0 };
+const PROTOCOL = PROTOCOLS.courier;
+
+class Held {
+  readonly #question: HoldQuestion;
+  #position: string | undefined;
+  /** Whether it has every event up to now. */
+  isLive = false;
+  /** Since all were asked to come back. */
+  wasLost = false;
+  events = 0;
+
+  constructor(question: HoldQuestion) {
+    this.#question = question;
+  }
+
+  /** Connects, and connects again whenever the connection is lost, without end. */
+  async stay(): Promise<never> {
+    for (let attempt = 0; ; attempt += 1) {
+      let askedMs = 0;
+      try {
+        await this.#connection();
+      } catch (error) {
+        askedMs = 1000 * Number(/^retry-after: (\d+)/im.exec((error as Error).message)?.[1] ?? 0);
+      }
+      if (this.isLive) attempt = 0;
+      this.isLive = false;
+      this.wasLost = true;
+      await wait(askedMs + jitter(RETRY_DEFAULTS, attempt));
+    }
+  }
+
+  /** Resolves once it is lost; rejects when it does not come to be. */
+  async #connection(): Promise<void> {
+    const { port, token, localAddress } = this.#question;
+    const closed = Promise.withResolvers<void>();
+    const channel = DRAFT.channel;
+    await RawSocket.open({
+      port,
+      localAddress,
+      path: PROTOCOL.path(channel),
+      counter,
+      hello: PROTOCOL.hello(channel, token, 0, this.#position),
+      answer: (text) => this.#take(text),
+      onClose: closed.resolve,
+    });
+    await closed.promise;
+  }
+
+  #take(text: string): string | undefined {
+    // An event and a notice have their position first; what is of the protocol alone has none.
+    this.#position = /"id":"([^"]+)"/.exec(text)?.[1] ?? this.#position;
+    if (text.includes('courier.live')) this.isLive = true;
+    else if (text.includes(DRAFT.type)) this.events += 1;
+    else if (text.includes('courier.gap') || text.includes('"error"')) fail(text);
+    return PROTOCOL.answer(text);
+  }
+}
+
+const all: Held[] = [];
+let failure: string | undefined;
+
+function fail(reason: string): void {
+  failure ??= reason;
+}
+
+async function hold(question: HoldQuestion): Promise<HolderAnswer> {
+  while (all.length < question.count) {
+    const some = Array.from({ length: Math.min(OPENING_AT_ONCE, question.count - all.length) }, () => new Held(question));
+    all.push(...some);
+    for (const held of some) void held.stay();
+    await until(() => some.filter(({ isLive }) => isLive).length, some.length);
+  }
+  return { kind: 'held' };
+}
+
+async function comeBack(): Promise<HolderAnswer> {
+  for (const held of all) Object.assign(held, { wasLost: false, events: 0 });
+  const back = () => all.filter(({ isLive, wasLost, events }) => isLive && wasLost && events > 0).length;
+  await until(back, all.length * NEARLY_ALL);
+  const nearlyAllAtMs = Number(process.hrtime.bigint()) / 1e6;
+  await until(back, all.length);
+  if (all.some(({ events }) => events > 1)) throw new Error('an event came twice');
+  return { kind: 'returned', nearlyAllAtMs };
+}
+
+async function until(count: () => number, wanted: number): Promise<void> {
+  const deadline = performance.now() + RETURN_MS;
+  while (count() < wanted) {
+    if (failure !== undefined) throw new Error(failure);
+    if (performance.now() > deadline) throw new Error(`${count()} of ${wanted} are there`);
+    await wait(LOOK_MS);
+  }
+}
+
+process.on('message', (question: HolderQuestion) => {
+  (question.kind === 'hold' ? hold(question) : comeBack()).then(
+    (answer) => process.send?.(answer),
+    (error: Error) => process.send?.({ kind: 'failed', reason: error.message } satisfies HolderAnswer),
+  );
+});
+process.on('disconnect', () => process.exit(0));
+process.send?.({ kind: 'ready' } satisfies HolderAnswer);
