@@ -1,6 +1,6 @@
 /**
  * A process that holds connections with one subscription each, and comes back as Courier's clients do: with the position that each has,
- * after full jitter, and no sooner than the gateway asks.
+ * after full jitter, and no sooner than the gateway asks. Where there are several gateways, it comes back to any of them.
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { jitter, RETRY_DEFAULTS } from '../../client/src/retry.ts';
@@ -9,15 +9,27 @@ import { DRAFT } from './publishers.ts';
 import { type Counter, RawSocket } from './raw-socket.ts';
 
 export type HolderQuestion =
-  /** Opens so many connections from one address. */
-  | { readonly kind: 'hold'; readonly port: number; readonly token: string; readonly localAddress: string; readonly count: number }
-  /** Waits until each connection was lost, is there again, and has had one event. To be asked before they are lost. */
+  /** Opens so many connections from one address, each to any of the ports. */
+  | {
+      readonly kind: 'hold';
+      readonly ports: readonly number[];
+      readonly token: string;
+      readonly localAddress: string;
+      readonly count: number;
+    }
+  /** Told before the gateways on these ports are ended. */
+  | { readonly kind: 'lose'; readonly ports: readonly number[] }
+  /** Waits until each connection is there, and has had the one event that was published after gateways had ended. */
   | { readonly kind: 'return' };
 export type HolderAnswer =
   | { readonly kind: 'ready' }
   | { readonly kind: 'held' }
-  /** When nearly all had come back, by `process.hrtime`, which all processes share. */
-  | { readonly kind: 'returned'; readonly nearlyAllAtMs: number }
+  | { readonly kind: 'losing' }
+  /**
+   * When nearly all that were lost had come back, by `process.hrtime`, which all processes share; how many were lost, and how many of
+   * these are at another gateway now.
+   */
+  | { readonly kind: 'returned'; readonly nearlyAllAtMs: number; readonly lost: number; readonly elsewhere: number }
   | { readonly kind: 'failed'; readonly reason: string };
 
 type HoldQuestion = Extract<HolderQuestion, { kind: 'hold' }>;
@@ -34,11 +46,12 @@ const PROTOCOL = PROTOCOLS.courier;
 
 class Held {
   readonly #question: HoldQuestion;
+  /** Where it is, or tried last to be. */
+  port = 0;
   #position: string | undefined;
   /** Whether it has every event up to now. */
   isLive = false;
-  /** Since all were asked to come back. */
-  wasLost = false;
+  /** Since gateways were to be ended. */
   events = 0;
 
   constructor(question: HoldQuestion) {
@@ -56,18 +69,19 @@ class Held {
       }
       if (this.isLive) attempt = 0;
       this.isLive = false;
-      this.wasLost = true;
       await wait(askedMs + jitter(RETRY_DEFAULTS, attempt));
     }
   }
 
   /** Resolves once it is lost; rejects when it does not come to be. */
   async #connection(): Promise<void> {
-    const { port, token, localAddress } = this.#question;
+    const { ports, token, localAddress } = this.#question;
+    // Each attempt may lead to any of them, as behind a load balancer.
+    this.port = ports[Math.floor(Math.random() * ports.length)] as number;
     const closed = Promise.withResolvers<void>();
     const channel = DRAFT.channel;
     await RawSocket.open({
-      port,
+      port: this.port,
       localAddress,
       path: PROTOCOL.path(channel),
       counter,
@@ -105,14 +119,27 @@ async function hold(question: HoldQuestion): Promise<HolderAnswer> {
   return { kind: 'held' };
 }
 
+/** Those whose gateway is ended, and where that was. */
+let lost = new Map<Held, number>();
+
+function lose(ports: readonly number[]): HolderAnswer {
+  for (const held of all) held.events = 0;
+  lost = new Map(all.filter(({ port }) => ports.includes(port)).map((held) => [held, held.port]));
+  return { kind: 'losing' };
+}
+
 async function comeBack(): Promise<HolderAnswer> {
-  for (const held of all) Object.assign(held, { wasLost: false, events: 0 });
-  const back = () => all.filter(({ isLive, wasLost, events }) => isLive && wasLost && events > 0).length;
-  await until(back, all.length * NEARLY_ALL);
+  await untilThere([...lost.keys()], lost.size * NEARLY_ALL);
   const nearlyAllAtMs = Number(process.hrtime.bigint()) / 1e6;
-  await until(back, all.length);
+  await untilThere(all, all.length);
   if (all.some(({ events }) => events > 1)) throw new Error('an event came twice');
-  return { kind: 'returned', nearlyAllAtMs };
+  const elsewhere = [...lost].filter(([{ port }, before]) => port !== before).length;
+  return { kind: 'returned', nearlyAllAtMs, lost: lost.size, elsewhere };
+}
+
+/** What was lost has the event over a new connection only: it was published later. */
+function untilThere(some: readonly Held[], wanted: number): Promise<void> {
+  return until(() => some.filter(({ isLive, events }) => isLive && events > 0).length, wanted);
 }
 
 async function until(count: () => number, wanted: number): Promise<void> {
@@ -124,8 +151,13 @@ async function until(count: () => number, wanted: number): Promise<void> {
   }
 }
 
+async function answer(question: HolderQuestion): Promise<HolderAnswer> {
+  if (question.kind === 'hold') return await hold(question);
+  return question.kind === 'lose' ? lose(question.ports) : await comeBack();
+}
+
 process.on('message', (question: HolderQuestion) => {
-  (question.kind === 'hold' ? hold(question) : comeBack()).then(
+  answer(question).then(
     (answer) => process.send?.(answer),
     (error: Error) => process.send?.({ kind: 'failed', reason: error.message } satisfies HolderAnswer),
   );
