@@ -314,3 +314,24 @@ test('a gateway that does not have the call is told apart from events that are w
     }),
   );
 });
+
+test.each([
+  ['another value', (data: Record<string, unknown>) => Object.assign(data, { bars_processed: 99 })],
+  ['more than a message holds', (data: Record<string, unknown>) => Object.assign(data, { message: 'x'.repeat(2 ** 21) })],
+  ['what JSON has no form for', (data: Record<string, unknown>) => Object.assign(data, { bars_processed: 1n })],
+])('an event is published as it was when it was handed in, whatever is changed meanwhile: %s', async (_, change) => {
+  await using gateway = await startGateway();
+  await using client = await clientOf(gateway);
+  const data = { backtest_id: 'b1', progress: 0.5, bars_processed: 0 };
+  const metadata = { timestamp: new Date('2026-01-31T12:00:00Z') };
+  const publishing = numbers(1, 3).map((bar) => {
+    data.bars_processed = bar;
+    return client.publish('backtest.b1', 'backtest.progress', data, metadata);
+  });
+  const batch = client.publishBatch([{ type: 'backtest.progress', channel: 'backtest.b1', data, metadata }]);
+  change(data);
+  metadata.timestamp.setFullYear(1999);
+  const receipts = [...(await Promise.all(publishing)), ...(await batch)];
+  expect(receipts.map(({ timestamp }) => timestamp.getUTCFullYear())).toEqual([2026, 2026, 2026, 2026]);
+  expect(await stored(gateway)).toEqual([1, 2, 3, 3]);
+});
