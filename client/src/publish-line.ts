@@ -165,7 +165,7 @@ export class PublishLine {
         for (const channel of channels) passedOver.add(channel);
         stay.push(item);
       } else if (item.isBatch) {
-        if (together.length > 0 || (this.#onWay?.items.length ?? 0) > 1) break;
+        if (together.length > 0 || this.#onWay !== undefined) break;
         this.#call([item]);
       } else {
         bytes += item.bytes + 1;
