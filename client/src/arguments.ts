@@ -1,6 +1,7 @@
 /** Checks the addresses and data of callers, before the client sends anything. */
 import { findFault, isNoJson, MAX_DATA_BYTES } from '../../src/contract/json.ts';
 import { CourierError, invalidArgument, messageOf } from './errors.ts';
+import type { EventDraft } from './events.ts';
 
 /** The address of the tRPC endpoint below the gateway's. No refusal tells the address, as it may have a password or a token in it. */
 export function endpointOf(url: string): string {
@@ -53,6 +54,15 @@ export function jsonOf(data: unknown): string {
   if (bytes <= MAX_DATA_BYTES) return json;
   const message = `must be at most ${MAX_DATA_BYTES} bytes as JSON, and is ${bytes}`;
   throw new CourierError('PAYLOAD_TOO_LARGE', `data: ${message}`, { issues: [{ path: 'data', message }] });
+}
+
+/** The draft as it is now, whatever becomes of its parts while it waits. @throws {CourierError} as `jsonOf`. */
+export function copyOf(draft: EventDraft): EventDraft {
+  for (const name of ['channel', 'type'] as const) if (typeof draft[name] !== 'string') throw invalidArgument(name, 'must be a string');
+  const data = JSON.parse(jsonOf(draft.data));
+  if (draft.metadata === undefined) return { ...draft, data };
+  const { timestamp } = draft.metadata;
+  return { ...draft, data, metadata: { ...draft.metadata, ...(timestamp instanceof Date && { timestamp: new Date(timestamp) }) } };
 }
 
 /** Bytes of the events of one call, at most: the gateway closes a connection for a message of more than 1 MiB. */

@@ -10,12 +10,12 @@
  * A bounded number of events waits, of a bounded size together. When more come, the publisher drops events, counts them, and reports
  * each to `onError`. By default it drops the oldest, so that recent events get through.
  */
-import { bytesOf, jsonOf } from './arguments.ts';
+import { bytesOf, copyOf } from './arguments.ts';
 import { BackgroundQueue, type QueueBounds, type Queued, type Submitted } from './background-queue.ts';
 import type { CourierClient } from './client.ts';
 import type { Contract } from './contract.ts';
 import { CourierError, invalidArgument, messageOf, possiblyStored } from './errors.ts';
-import type { AnyContract } from './events.ts';
+import type { AnyContract, EventDraft } from './events.ts';
 import { callUser } from './observable.ts';
 import { assertOptions, BACKGROUND_CHECKS, CLOSE_CHECKS, METADATA_CHECKS } from './option-checks.ts';
 import { type Held, type Publishing, publishingOf } from './publishing.ts';
@@ -56,6 +56,8 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
   #news = new AbortController();
   readonly #closed = new AbortController();
   #isClosing = false;
+  /** What the last attempt failed with; undefined once an event is stored. */
+  #failure: CourierError | undefined;
   #sending: Promise<void> | undefined;
   /** Attempts that failed since events were stored, except for the limits of channels. */
   #failures = 0;
@@ -86,7 +88,7 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
   submit(event: Submitted<C>): void {
     this.#submitted += 1;
     if (this.#isClosing) {
-      this.#drop(event, publisherClosed());
+      this.#drop(event, publisherClosed(undefined));
       return;
     }
     let queued: Queued<C>;
@@ -117,7 +119,7 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
     const timeoutMs = flushTimeout(options);
     this.#isClosing = true;
     await this.flush({ timeoutMs });
-    this.#closed.abort(publisherClosed());
+    this.#closed.abort(publisherClosed(this.#failure));
     await this.#sending;
   }
 
@@ -127,10 +129,10 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
 
   #queued(given: Submitted<C>): Queued<C> {
     assertOptions(given.metadata ?? {}, METADATA_CHECKS);
-    const json = jsonOf(given.data);
+    const copy = copyOf(given as EventDraft) as Submitted<C>;
     // The event happened now, however late it is published.
-    const metadata = { ...given.metadata, timestamp: new Date(given.metadata?.timestamp ?? Date.now()) };
-    const event = { ...given, data: JSON.parse(json), metadata, idempotency_key: given.idempotency_key ?? randomKey() };
+    const metadata = { ...copy.metadata, timestamp: new Date(copy.metadata?.timestamp ?? Date.now()) };
+    const event = { ...copy, metadata, idempotency_key: copy.idempotency_key ?? randomKey() };
     const bytes = bytesOf(JSON.stringify(event));
     const { before, settle } = this.#publishing.hold(event.channel);
     const queued: Queued<C> = { event, bytes, isHeld: before !== undefined, mayBeStored: false, settle };
@@ -150,7 +152,7 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
       if (batch.length > 0) await this.#publish(batch);
       else await this.#change();
     }
-    for (const queued of this.#queue.clear()) this.#dropQueued(queued, publisherClosed());
+    for (const queued of this.#queue.clear()) this.#dropQueued(queued, publisherClosed(this.#failure));
     this.#sending = undefined;
   }
 
@@ -169,9 +171,10 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
     for (const [index, queued] of batch.entries()) {
       const error = errors[index];
       if (error === undefined) this.#store(queued);
-      else if (error.code === 'CLOSED') this.#dropQueued(queued, error);
+      else if (error.code === 'CLOSED') this.#dropQueued(queued, signal.aborted ? error : clientFirst(error));
       else if (error.retryable) {
         queued.mayBeStored = error.mayBeStored;
+        this.#failure = error;
         again.push(queued);
         const { channel } = queued.event;
         if (error.channel === channel) this.#queue.rest(channel, askedDelayMs(error));
@@ -186,6 +189,7 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
 
   #store({ settle }: Queued<C>): void {
     this.#failures = 0;
+    this.#failure = undefined;
     this.#published += 1;
     settle();
   }
@@ -225,6 +229,14 @@ function queueFull({ maxQueued, maxQueuedBytes }: QueueBounds): CourierError {
   return new CourierError('QUEUE_FULL', `at most ${maxQueued} events, and ${maxQueuedBytes} bytes of them, may wait to be published`);
 }
 
-function publisherClosed(): CourierError {
-  return new CourierError('CLOSED', 'the publisher was closed', { hint: 'make another publisher' });
+/** @param cause what the last attempt failed with. */
+function publisherClosed(cause: CourierError | undefined): CourierError {
+  if (cause === undefined) return new CourierError('CLOSED', 'the publisher was closed', { hint: 'make another publisher' });
+  const hint = 'see to that, or give `close` more `timeoutMs`';
+  return new CourierError('CLOSED', `the publisher was closed; its last attempt failed: ${cause.message}`, { cause, hint });
+}
+
+/** The error of an event whose publisher was left without its client. */
+function clientFirst(error: CourierError): CourierError {
+  return error.with({ hint: 'close the publisher before its client' });
 }

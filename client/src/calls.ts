@@ -76,7 +76,8 @@ export class Calls {
       const isReached = wasReached?.();
       if (isReached !== undefined && (!isReached || wasSent())) return connection.outOfTime(what, timeoutMs, isReached, last);
       const earlier = isReached === undefined ? 'earlier events of a background publisher wait' : 'earlier publishes have no answer yet';
-      return new CourierError('UNREACHABLE', `${what}: not sent within ${timeoutMs} ms, as ${earlier}`, { cause: last });
+      const hint = 'give it more time, or publish less at once';
+      return new CourierError('UNREACHABLE', `${what}: not sent within ${timeoutMs} ms, as ${earlier}`, { cause: last, hint });
     };
     return attempt(once, { timeoutMs, retry, signal, giveUp: closing, isRepeated, outOfTime, onRetry });
   }

@@ -4,7 +4,7 @@
  * Order: on each channel, what is published directly comes after the background events that were submitted before, and
  * background events come after what was published directly before. Of the order of direct publishes, `PublishLine` says what holds.
  */
-import { assertFitsMessage, jsonOf } from './arguments.ts';
+import { assertFitsMessage, copyOf } from './arguments.ts';
 import type { Calls, ReadyCallOptions } from './calls.ts';
 import { ChannelTails } from './channel-tails.ts';
 import type { Connection } from './connection.ts';
@@ -99,11 +99,11 @@ export class Publishing {
   }
 
   async #directly(drafts: readonly EventDraft[], options: CallOptions, isBatch: boolean): Promise<Receipt[]> {
-    for (const draft of drafts) jsonOf(draft.data);
-    const keyed = drafts.map((draft) => ({ ...draft, idempotency_key: draft.idempotency_key ?? randomKey() }));
+    const keyed = drafts.map((draft) => ({ ...copyOf(draft), idempotency_key: draft.idempotency_key ?? randomKey() }));
     const bytes = assertFitsMessage(keyed);
     if (this.#pending.size >= this.#maxPending) {
-      throw new CourierError('QUEUE_FULL', `${this.#maxPending} publishes wait for their answers`);
+      const hint = 'await some of them first, or let more wait: `maxPendingPublishes`';
+      throw new CourierError('QUEUE_FULL', `${this.#maxPending} publishes wait for their answers`, { hint });
     }
     const channels = keyed.map(({ channel }) => channel);
     const ready = this.#background.of(channels);

@@ -83,9 +83,10 @@ export class Admission {
     return this.#deps.revocations.has(principal);
   }
 
-  /** Whose token was found valid a moment ago. It may be revoked. */
+  /** Whose token was found valid a moment ago; undefined where it was revoked since, which `authenticate` counts and refuses. */
   known(credentials: Credentials): Principal | undefined {
-    return rememberedPrincipal(this.#deps.known, credentials);
+    const principal = rememberedPrincipal(this.#deps.known, credentials);
+    return principal === undefined || this.isRevoked(principal) ? undefined : principal;
   }
 
   /** @throws {CourierError} UNAUTHORIZED; TOO_MANY_REQUESTS for an address with too many wrong tokens; SERVICE_UNAVAILABLE */

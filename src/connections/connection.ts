@@ -167,7 +167,7 @@ export class Connection {
     const principal = this.#host.known(credentials) ?? (await this.#unlessEnded(this.#host.authenticate(credentials, this.address)));
     this.#sub = principal.sub;
     if (this.transport !== undefined) await this.#unlessEnded(this.#host.claim(this, principal));
-    // It was remembered for a while, and counting may have taken its time.
+    // Counting may have taken its time.
     if (this.#host.isRevoked(principal)) throw new CourierError('UNAUTHORIZED', 'the token was revoked');
     if (this.#state !== 'opening') throw this.#endError;
     this.#principal = principal;

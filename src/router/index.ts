@@ -44,11 +44,6 @@ export function procedureAt(of: AnyTRPCRouter, path: string): AnyTRPCProcedure |
   return Object.hasOwn(procedures, path) ? procedures[path] : undefined;
 }
 
-/** Is there a procedure at this path? */
-export function isProcedure(of: AnyTRPCRouter, path: string): boolean {
-  return procedureAt(of, path) !== undefined;
-}
-
 /** Is there a subscription at this path? */
 export function isSubscription(of: AnyTRPCRouter, path: string): boolean {
   return procedureAt(of, path)?._def.type === 'subscription';

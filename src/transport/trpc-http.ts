@@ -7,7 +7,7 @@ import type { Administration } from '../administration.ts';
 import type { Pipeline } from '../delivery/pipeline.ts';
 import { CourierError, cut, tellable } from '../errors.ts';
 import type { Failures } from '../observe/failures.ts';
-import { isProcedure } from '../router/index.ts';
+import { procedureAt } from '../router/index.ts';
 import { Context } from '../router/trpc.ts';
 import { connectionParamsIn, credentialsOf, identityOf } from './caller.ts';
 import { endUnread, headerOf, readText, requireJsonInUtf8, requireMethod, retryAfter, traceparentFrom } from './http-exchange.ts';
@@ -62,9 +62,10 @@ async function bodyOf(router: AnyTRPCRouter, { req, target, path, connection }: 
   if (req.method === 'POST') requireJsonInUtf8(req);
   const body = req.method === 'POST' ? await readText(req, connection, MAX_BATCH_BYTES) : undefined;
   connection.assertOpen();
-  // No procedure charges a call of a procedure that there is not.
-  const unknown = path.split(',').filter((one) => !isProcedure(router, one)).length;
-  if (unknown > 0) await connection.charge('query', unknown);
+  // No procedure charges a call of one that there is not, or that is of another type.
+  const type = req.method === 'POST' ? 'mutation' : 'query';
+  const none = path.split(',').filter((one) => procedureAt(router, one)?._def.type !== type).length;
+  if (none > 0) await connection.charge('query', none);
   return body;
 }
 

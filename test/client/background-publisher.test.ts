@@ -340,12 +340,34 @@ test('close publishes what waits, takes no more, and waits for what is being pub
   expect(publisher.counts).toEqual({ published: 2, dropped: 1, refused: 0, pending: 0 });
 });
 
-test('after the client has closed, events are dropped', async () => {
+test('what is dropped at the end says what its last attempt failed with', async () => {
+  await using client = new CourierClient({ url: 'http://127.0.0.1:9', token: 't', retry: QUICK, timeoutMs: 20 });
+  const failed = Promise.withResolvers<void>();
+  const lost: CourierError[] = [];
+  const publisher = new BackgroundPublisher(client, { onError: (error) => lost.push(error) });
+  client.connection.subscribe((state) => {
+    if (state.status === 'connecting' && state.error !== undefined) failed.resolve();
+  });
+  publisher.submit(progress(1));
+  await failed.promise;
+  await publisher.close({ timeoutMs: 100 });
+  expect(lost.map(({ code, message, hint }) => [code, message, hint])).toEqual([
+    [
+      'CLOSED',
+      expect.stringMatching(/^the publisher was closed; its last attempt failed: publish: ws:\/\/127\.0\.0\.1:9 was not reached/),
+      'see to that, or give `close` more `timeoutMs`',
+    ],
+  ]);
+});
+
+test('after the client has closed, events are dropped, which says what to close first', async () => {
   await using gateway = await gatewayThat(() => undefined);
   const client = new CourierClient({ url: gateway.url, token: 't', retry: QUICK });
-  await using publisher = new BackgroundPublisher(client);
+  const hints: string[] = [];
+  await using publisher = new BackgroundPublisher(client, { onError: ({ hint }) => hints.push(hint) });
   await client.close();
   publisher.submit(progress(1));
   expect(await publisher.flush()).toBe(true);
   expect(publisher.counts).toEqual({ published: 0, dropped: 1, refused: 0, pending: 0 });
+  expect(hints).toEqual(['close the publisher before its client']);
 });

@@ -299,6 +299,15 @@ test('a batch is a call of its own, behind the publishes that were made before i
   expect((await stored(gateway)).slice(0, 3)).toEqual([1, 2, 3]);
 });
 
+test('a batch waits for the publish of its channel that has to be repeated', async () => {
+  await using gateway = await startGateway();
+  await using client = await clientOf(gateway);
+  const { log } = gateway.pipeline;
+  vi.spyOn(log, 'append').mockRejectedValueOnce(new GatewayError('SERVICE_UNAVAILABLE', 'not now', { retryAfterMs: 10 }));
+  await Promise.all([publish(client, 1), client.publishBatch([progress(2), progress(3)])]);
+  expect(await stored(gateway)).toEqual([1, 2, 3]);
+});
+
 test('a gateway that does not have the call is told apart from events that are wrong', async () => {
   await using gateway = await gatewayThat((published) =>
     published.length > 1 ? { code: 'NOT_FOUND', message: 'No procedure found on path "events.publishEach"' } : undefined,
@@ -313,4 +322,25 @@ test('a gateway that does not have the call is told apart from events that are w
       mayBeStored: false,
     }),
   );
+});
+
+test.each([
+  ['another value', (data: Record<string, unknown>) => Object.assign(data, { bars_processed: 99 })],
+  ['more than a message holds', (data: Record<string, unknown>) => Object.assign(data, { message: 'x'.repeat(2 ** 21) })],
+  ['what JSON has no form for', (data: Record<string, unknown>) => Object.assign(data, { bars_processed: 1n })],
+])('an event is published as it was when it was handed in, whatever is changed meanwhile: %s', async (_, change) => {
+  await using gateway = await startGateway();
+  await using client = await clientOf(gateway);
+  const data = { backtest_id: 'b1', progress: 0.5, bars_processed: 0 };
+  const metadata = { timestamp: new Date('2026-01-31T12:00:00Z') };
+  const publishing = numbers(1, 3).map((bar) => {
+    data.bars_processed = bar;
+    return client.publish('backtest.b1', 'backtest.progress', data, metadata);
+  });
+  const batch = client.publishBatch([{ type: 'backtest.progress', channel: 'backtest.b1', data, metadata }]);
+  change(data);
+  metadata.timestamp.setFullYear(1999);
+  const receipts = [...(await Promise.all(publishing)), ...(await batch)];
+  expect(receipts.map(({ timestamp }) => timestamp.getUTCFullYear())).toEqual([2026, 2026, 2026, 2026]);
+  expect(await stored(gateway)).toEqual([1, 2, 3, 3]);
 });

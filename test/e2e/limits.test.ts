@@ -96,6 +96,30 @@ test('the calls of one HTTP batch are counted one by one, and the answer says ho
   expect(response.headers.get('retry-after')).toBe('1');
 });
 
+describe('a call of no procedure of its type is counted as a query', () => {
+  test.each([
+    ['a mutation by GET', 'GET', 'events.publish'],
+    ['a query by POST', 'POST', 'auth.whoami'],
+    ['nothing', 'GET', 'events.nothing'],
+  ])('over HTTP: %s', async (_, method, path) => {
+    await using gateway = await limited({ user: { queriesPerSecond: 1 } });
+    const headers = { authorization: `Bearer ${await gateway.token('ada')}`, 'content-type': 'application/json' };
+    const call = async () => (await fetch(`${gateway.url}/trpc/${path}`, { method, headers })).status;
+    expect([await call(), await call()]).toEqual([expect.toSatisfy((status: number) => [404, 405].includes(status)), 429]);
+  });
+
+  test.each(['query', 'mutation'])('over WebSocket: %s', async (method) => {
+    await using gateway = await limited({ user: { queriesPerSecond: 1 } });
+    await using client = await signIn(gateway.url, await gateway.token('ada'));
+    const path = method === 'query' ? 'events.publish' : 'auth.whoami';
+    client.send([1, 2].map((id) => ({ id, method, params: { path } })));
+    const codes = (await client.count(2)).map(
+      (text) => (JSON.parse(text) as { error: { json: { data: { code: string } } } }).error.json.data.code,
+    );
+    expect(codes).toEqual(['NOT_FOUND', 'TOO_MANY_REQUESTS']);
+  });
+});
+
 test('subscriptions are counted', async () => {
   await using gateway = await limited({ user: { subscribePerSecond: 1 } });
   const token = await gateway.token('ada');

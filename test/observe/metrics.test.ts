@@ -165,8 +165,11 @@ test('refusals and failures are counted by their reason', async () => {
     await one.count(1);
     using two = collect<Item>((observer) => client.trpc.global.onEvent.subscribe({}, observer));
     await expect(two.count(1)).rejects.toThrow();
+    // The gateway has just found it valid.
+    const revoked = await gateway.token('mallory');
+    await get(revoked);
     await gateway.httpClient(await gateway.token('root', 'admin')).admin.revoke.mutate({ sub: 'mallory' });
-    await get(await gateway.token('mallory'));
+    await get(revoked);
     await get('nonsense');
     await get('nonsense');
     await using broken = await openSocket(`${url}/trpc?connectionParams=1`);

@@ -9,7 +9,7 @@ from typing import Any
 
 from ._outgoing import Outgoing
 from .envelope import EventDraft
-from .errors import ClosedError
+from .errors import ClosedError, CourierError
 
 logger = logging.getLogger("courier_client")
 
@@ -58,6 +58,11 @@ class Outcomes:
             logger.exception("on_error failed")
 
 
-def never_stored(*, may_be_stored: bool = False) -> ClosedError:
+def never_stored(*, may_be_stored: bool = False, last: CourierError | None = None) -> ClosedError:
+    """`last` is what the last attempt failed with."""
     message = "the publisher was closed, or its event loop has ended"
-    return ClosedError("CLOSED", message, may_be_stored=may_be_stored)
+    if last is None:
+        return ClosedError("CLOSED", message, may_be_stored=may_be_stored)
+    message += f"; its last attempt failed: {last.message}"
+    hint = "See to that, or give `close` more `timeout`."
+    return ClosedError("CLOSED", message, may_be_stored=may_be_stored, hint=hint)

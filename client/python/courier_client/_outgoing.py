@@ -80,7 +80,7 @@ def new_key() -> str:
 
 def outgoing(draft: EventDraft[Any]) -> Outgoing:
     """Gives the event a key when it has none. Raises InvalidInputError or TooLargeError."""
-    keyed = replace(draft, idempotency_key=draft.idempotency_key or new_key())
+    keyed = draft if draft.idempotency_key is not None else replace(draft, idempotency_key=new_key())
     return Outgoing(keyed, _body(keyed))
 
 

@@ -50,6 +50,8 @@ class Sender:
         self._retry = retry
         self._taken: deque[Waiting] = deque()
         """Events that were taken from the queue, to be published: none of them is dropped for a new one."""
+        self._last: CourierError | None = None
+        """What the last attempt failed with; None once an event is stored."""
         self._failures = 0
         """Attempts in a row that failed for all events."""
         self.settled = asyncio.Event()
@@ -72,7 +74,7 @@ class Sender:
     def lose_all(self) -> None:
         """Drops all events, in whichever thread finds that the event loop has ended."""
         for waiting in (*each(self._taken), *self._queue.empty()):
-            self._outcomes.drop(waiting.event, never_stored(may_be_stored=waiting.doubt.may_be_stored))
+            self._outcomes.drop(waiting.event, never_stored(may_be_stored=waiting.doubt.may_be_stored, last=self._last))
 
     async def work(self) -> None:
         while True:
@@ -88,13 +90,17 @@ class Sender:
     async def _publish(self, batch: Sequence[Waiting]) -> None:
         """Attempts once to publish the events that were taken. Those to be tried again stay taken, or are put aside."""
         answers = await self._attempt(batch)
-        self._outcomes.publish(sum(isinstance(answer, Receipt) for answer in answers))
+        stored = sum(isinstance(answer, Receipt) for answer in answers)
+        self._outcomes.publish(stored)
+        if stored > 0:
+            self._last = None
         again: list[tuple[Waiting, CourierError]] = []
         for waiting, answer in zip(batch, answers, strict=True):
             if isinstance(answer, CourierError):
                 waiting.doubt.judge(answer)
                 answer.idempotency_key = waiting.event.key
                 if answer.retryable:
+                    self._last = answer
                     again.append((waiting, answer))
                     continue
             self._queue.settle(waiting)

@@ -170,7 +170,7 @@ class Attempts(Doubt):
             return error_of("TIMEOUT", message, may_be_stored=self.may_be_stored)
         if last is None and self._waits_as is not None:
             message = f"{self._what}: not sent within {self._timeout:g} s, as {self._waits_as}"
-            return error_of("UNREACHABLE", message)
+            return error_of("UNREACHABLE", message, hint="Give it more time, or publish less at once.")
         if last is not None and not isinstance(last, UnreachableError):
             return last
         message = f"{self._what}: {self._base_url} was not reached within {self._timeout:g} s{why}"
