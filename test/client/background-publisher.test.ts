@@ -341,20 +341,18 @@ test('close publishes what waits, takes no more, and waits for what is being pub
 });
 
 test('what is dropped at the end says what its last attempt failed with', async () => {
-  await using client = new CourierClient({ url: 'http://127.0.0.1:9', token: 't', retry: QUICK, timeoutMs: 20 });
   const failed = Promise.withResolvers<void>();
+  const options = { retry: QUICK, timeoutMs: 20, onRetry: () => failed.resolve() };
+  await using client = new CourierClient({ url: 'http://127.0.0.1:9', token: 't', ...options });
   const lost: CourierError[] = [];
   const publisher = new BackgroundPublisher(client, { onError: (error) => lost.push(error) });
-  client.connection.subscribe((state) => {
-    if (state.status === 'connecting' && state.error !== undefined) failed.resolve();
-  });
   publisher.submit(progress(1));
   await failed.promise;
   await publisher.close({ timeoutMs: 100 });
   expect(lost.map(({ code, message, hint }) => [code, message, hint])).toEqual([
     [
       'CLOSED',
-      expect.stringMatching(/^the publisher was closed; its last attempt failed: publish: ws:\/\/127\.0\.0\.1:9 was not reached/),
+      expect.stringMatching(/^the publisher was closed; its last attempt failed: publish: ws:\/\/127\.0\.0\.1:9\/trpc was not reached/),
       'see to that, or give `close` more `timeoutMs`',
     ],
   ]);
