@@ -67,7 +67,7 @@ export async function store(
     if (charged !== undefined) await charged;
     // The last moment: what is appended stays.
     connection.assertOpen();
-    const appended = events.length === 0 ? [] : await traced(publications, () => log.append(events));
+    const appended = await traced(publications, () => log.append(events));
     usage.published(connection, events);
     let from = 0;
     const receipts = publications.flatMap(({ drafts, trace, at, startedAt }) => {

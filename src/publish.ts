@@ -56,8 +56,8 @@ export async function publish(pipeline: Pipeline, call: PublishCall, drafts: rea
  * @throws {CourierError} SERVICE_UNAVAILABLE when the gateway drains; what the connection was ended with.
  */
 export async function publishEach(pipeline: Pipeline, call: EachCall, inputs: readonly unknown[]): Promise<Outcome<Receipt>[]> {
-  const admitted = await call.connection.chargeEach(inputs.length);
   if (pipeline.draining.aborted) throw DRAINING.error;
+  const admitted = await call.connection.chargeEach(inputs.length);
   const prepared = prepareEach(pipeline, call, inputs, admitted);
   const charged = inPlace(prepared, await chargeEach(pipeline, call, accepted(prepared)));
   return inPlace(charged, await storeEach(pipeline, call, accepted(charged)));
@@ -95,7 +95,10 @@ function prepareEach(pipeline: Pipeline, call: EachCall, inputs: readonly unknow
 }
 
 async function chargeEach(pipeline: Pipeline, call: EachCall, publications: readonly Publication[]): Promise<Outcome<Publication>[]> {
-  const refusals = await call.connection.chargeChannelsEach(publications.flatMap(({ drafts }) => drafts));
+  const refusals = await call.connection.chargeChannelsEach(publications.flatMap(({ drafts }) => drafts)).catch((error: unknown) => {
+    for (const publication of publications) fail(pipeline, publication, error);
+    throw error;
+  });
   return publications.map((publication, index) => {
     const refusal = refusals?.[index];
     if (refusal !== undefined) fail(pipeline, publication, refusal);
@@ -104,6 +107,7 @@ async function chargeEach(pipeline: Pipeline, call: EachCall, publications: read
 }
 
 async function storeEach(pipeline: Pipeline, call: EachCall, publications: readonly Publication[]): Promise<Outcome<Receipt>[]> {
+  if (publications.length === 0) return [];
   try {
     return await store(pipeline, call, publications);
   } catch (error) {

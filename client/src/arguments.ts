@@ -58,6 +58,7 @@ export function jsonOf(data: unknown): string {
 
 /** The draft as it is now, whatever becomes of its parts while it waits. @throws {CourierError} as `jsonOf`. */
 export function copyOf(draft: EventDraft): EventDraft {
+  for (const name of ['channel', 'type'] as const) if (typeof draft[name] !== 'string') throw invalidArgument(name, 'must be a string');
   const data = JSON.parse(jsonOf(draft.data));
   if (draft.metadata === undefined) return { ...draft, data };
   const { timestamp } = draft.metadata;

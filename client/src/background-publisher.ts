@@ -171,7 +171,7 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
     for (const [index, queued] of batch.entries()) {
       const error = errors[index];
       if (error === undefined) this.#store(queued);
-      else if (error.code === 'CLOSED') this.#dropQueued(queued, signal.aborted ? publisherClosed(this.#failure) : clientFirst(error));
+      else if (error.code === 'CLOSED') this.#dropQueued(queued, signal.aborted ? error : clientFirst(error));
       else if (error.retryable) {
         queued.mayBeStored = error.mayBeStored;
         this.#failure = error;

@@ -14,9 +14,10 @@
 import type { TRPCClient } from '@trpc/client';
 import { MAX_CALL_BYTES, MAX_CALL_EVENTS } from './arguments.ts';
 import type { Connection } from './connection.ts';
-import { type CourierError, clientClosed, courierErrorFrom, refusalError } from './errors.ts';
+import { CourierError, clientClosed, courierErrorFrom, refusalError } from './errors.ts';
 import type { EventDraft, PublishOutcome, Receipt } from './events.ts';
 import { plain } from './links.ts';
+import { isObjects } from './option-checks.ts';
 import type { Ending } from './retry.ts';
 import type { AppRouter } from './router.ts';
 
@@ -66,8 +67,13 @@ export async function publishEach(
   signal: AbortSignal,
 ): Promise<readonly PublishOutcome[]> {
   const [only] = drafts;
-  if (only !== undefined && drafts.length === 1) return [await events.publish.mutate(plain(only), { signal })];
-  return events.publishEach.mutate(plain([...drafts]), { signal });
+  const outcomes: unknown =
+    only !== undefined && drafts.length === 1
+      ? [await events.publish.mutate(plain(only), { signal })]
+      : await events.publishEach.mutate(plain([...drafts]), { signal });
+  const isWhole = Array.isArray(outcomes) && outcomes.length === drafts.length && isObjects(outcomes) === undefined;
+  if (isWhole) return outcomes;
+  throw new CourierError('INTERNAL_SERVER_ERROR', 'the gateway has not said what came of each event');
 }
 
 export interface PublishLineOptions {
@@ -165,7 +171,7 @@ export class PublishLine {
         for (const channel of channels) passedOver.add(channel);
         stay.push(item);
       } else if (item.isBatch) {
-        if (together.length > 0 || (this.#onWay?.items.length ?? 0) > 1) break;
+        if (together.length > 0 || this.#onWay !== undefined) break;
         this.#call([item]);
       } else {
         bytes += item.bytes + 1;

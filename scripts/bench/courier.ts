@@ -5,14 +5,11 @@ import { contract } from '../../src/contracts/lumiere/contract.ts';
 import { createGateway, type GatewayOptions } from '../../src/gateway.ts';
 import { publish } from '../../src/publish.ts';
 import type { Contender } from './contender.ts';
-import { BENCH_LIMITS, BENCH_TOKENS } from './tokens.ts';
+import { benchEnvironment } from './environment.ts';
 
 export async function startCourier(options: Omit<GatewayOptions, 'contract'> = {}): Promise<Contender> {
   const config = parseConfig({
-    COURIER_PORT: '0',
-    COURIER_LOG: 'memory:',
-    COURIER_JWT_SECRET: BENCH_TOKENS.secret,
-    COURIER_LIMITS: BENCH_LIMITS,
+    ...benchEnvironment('memory:'),
     COURIER_LOG_LEVEL: 'silent',
   });
   const { port, pipeline } = await createGateway(config, { contract, ...options });

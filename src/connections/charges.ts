@@ -151,7 +151,7 @@ export class Charges {
     if (charge.rates.length === 0) return { charge, admitted: count, refusal: undefined, levels: [] };
     let admitted = 0;
     for (let cost = count; ; ) {
-      const outcome = await this.#deps.limiter.charge([{ ...charge, cost }]);
+      const outcome = await this.#deps.limiter.charge([{ ...charge, cost, isOfEach: true }]);
       const { refusal } = outcome;
       const [levels = []] = outcome.levels;
       if (refusal === undefined) admitted += cost;

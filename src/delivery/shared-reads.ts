@@ -3,14 +3,13 @@
  * time upwards through the numbers that they wait for, and each page serves every subscriber whose cursor it covers. Pages
  * stay in memory for a moment, for those that come to the same place a little later. A crowd that comes back at once costs
  * as many reads as there are pages to read, not as there are subscribers. While a page is on its way to sockets the next one is read.
- *
- * While something is published here, reading rests after each page, so that publishers keep most of the gateway's time: beside one
- * replay eight ninths of it, and less beside several, which have to come to an end too.
+ * While something is published here, reading rests after a page (`pacing.ts`).
  */
 import { type Filter, filterKey } from '../contract/filter.ts';
 import { bytesInMemory, upTo } from '../limits/bytes.ts';
-import type { EventLog, StoredEvent } from '../log/log.ts';
+import type { EventLog } from '../log/log.ts';
 import { BATCH_UNITS, type Batch, batchesOf } from './batch.ts';
+import { type PacedPage, Pacing } from './pacing.ts';
 import type { DeliveryOf } from './present.ts';
 
 /** Every event that the filter selects after `afterSeq` and up to `endSeq`, when it was read. */
@@ -28,11 +27,6 @@ export interface SharedPage {
 const PAGE_ROWS = 500;
 /** Reads in flight, at most, each of a page: bounds the memory that reading ahead of sockets can take. */
 const MAX_READS_IN_FLIGHT = 8;
-/** What an event of a page costs the gateway until it has left for its socket, in ms, and each UTF-16 unit of its body: as measured, about. */
-const EVENT_MS = 2e-3;
-const UNIT_MS = 3e-6;
-/** How many times as long as one replay publishers have. */
-const PUBLISHERS_SHARE = 8;
 /** Bytes of memory that the cache takes, and at most which part of the heap. */
 const CACHE_BYTES = 16 * 1024 * 1024;
 const CACHE_PART = 1 / 16;
@@ -67,18 +61,16 @@ export class SharedReads implements Disposable {
   readonly #cache = new PageCache(upTo(CACHE_BYTES, CACHE_PART));
   #inFlight = 0;
   #count = 0;
-  /** Something was published since the last page. */
-  #hasPublishers = false;
-  #rest: NodeJS.Timeout | undefined;
+  readonly #pacing = new Pacing();
   readonly #forgetPublishers: () => void;
+  /** There while nothing is read. */
+  #rest: NodeJS.Timeout | undefined;
 
   constructor(log: EventLog, deliveryOf: DeliveryOf, { batchUnits = BATCH_UNITS }: { batchUnits?: number } = {}) {
     this.#log = log;
     this.#deliveryOf = deliveryOf;
     this.#batchUnits = batchUnits;
-    this.#forgetPublishers = log.onCommit(() => {
-      this.#hasPublishers = true;
-    });
+    this.#forgetPublishers = log.onCommit(({ length }) => this.#pacing.notePublished(length));
   }
 
   /** Pages read from the log so far. */
@@ -126,7 +118,8 @@ export class SharedReads implements Disposable {
   [Symbol.dispose](): void {
     this.#stop.abort();
     this.#forgetPublishers();
-    clearTimeout(this.#rest);
+    // Who waits hears that there is nothing more.
+    if (this.#rest !== undefined) this.#endRest();
   }
 
   #sweepFor(key: string, filter: Filter): Sweep {
@@ -161,19 +154,16 @@ export class SharedReads implements Disposable {
     }
   }
 
-  /** Leaves publishers their time, where there are any. */
-  #restAfter(events: readonly StoredEvent[]): void {
-    if (!this.#hasPublishers || this.#stop.signal.aborted) return;
-    this.#hasPublishers = false;
-    const costMs = events.reduce((sum, { body }) => sum + EVENT_MS + UNIT_MS * body.length, 0);
+  #restAfter(page: PacedPage): void {
+    if (this.#rest !== undefined || this.#stop.signal.aborted) return;
+    const restMs = this.#pacing.restAfter(page, this.#sweeps.size);
+    if (restMs > 0) this.#rest = setTimeout(() => this.#endRest(), restMs).unref();
+  }
+
+  #endRest(): void {
     clearTimeout(this.#rest);
-    this.#rest = setTimeout(
-      () => {
-        this.#rest = undefined;
-        this.#next();
-      },
-      (costMs * PUBLISHERS_SHARE) / this.#sweeps.size,
-    ).unref();
+    this.#rest = undefined;
+    this.#next();
   }
 
   async #readFor(sweep: Sweep): Promise<void> {
@@ -182,11 +172,14 @@ export class SharedReads implements Disposable {
     if (afterSeq === undefined) return;
     try {
       this.#count += 1;
-      const { events, first, head, endSeq } = await this.#log.read({ afterSeq, ...sweep.filter, limit: PAGE_ROWS }, this.#stop.signal);
+      const { events, first, head, endSeq } = await this.#log.read(
+        { afterSeq, ...sweep.filter, limit: PAGE_ROWS, givesWay: true },
+        this.#stop.signal,
+      );
       const batches = [...batchesOf(events.map(this.#deliveryOf), this.#batchUnits)];
       const page = { batches, afterSeq, endSeq, first, leadsOn: endSeq < head };
       this.#cache.put(sweep.key, page);
-      this.#restAfter(events);
+      this.#restAfter({ events, numbers: endSeq - afterSeq });
       sweep.endSeq = endSeq;
       let isUsed = false;
       for (const waiting of [...sweep.waiting]) {

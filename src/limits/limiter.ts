@@ -7,6 +7,8 @@ export interface Charge {
   readonly rates: readonly Rate[];
   /** A negative cost gives back what was charged before. */
   readonly cost: number;
+  /** Its units are calls of their own, of which fewer may be asked for next: it need not pass as a whole at any time. */
+  readonly isOfEach?: boolean;
 }
 
 export interface Refusal {

@@ -43,10 +43,11 @@ export function redisLimiter(redis: RedisConnection, fallback: Limiter, instance
   const alone = (charges: readonly Charge[]): Outcome | Promise<Outcome> => {
     const never = charges.findIndex(({ rates, cost }) => rates.some(({ limit }) => cost > limit));
     const share = instances();
-    const own = charges.map(({ key, rates, cost }) => {
+    const own = charges.map(({ key, rates, cost, isOfEach }) => {
       const taken = never < 0 ? cost : 0;
       // What would pass at all passes here too, if seldom.
-      return { key, cost: taken, rates: rates.map(({ limit, periodMs }) => ({ limit: Math.max(taken, limit / share), periodMs })) };
+      const least = isOfEach === true ? Math.min(1, taken) : taken;
+      return { key, cost: taken, rates: rates.map(({ limit, periodMs }) => ({ limit: Math.max(least, limit / share), periodMs })) };
     });
     const outcome = fallback.charge(own);
     return never < 0 ? outcome : refusedForEver(never, outcome);

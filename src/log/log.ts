@@ -77,11 +77,13 @@ export type LogQuery = LogStart & {
   readonly types?: ReadonlySet<string> | undefined;
   /** Rows looked at, at most; a page may have fewer events when `types` filters. */
   readonly limit: number;
+  /** It may end early when something is to be stored meanwhile. */
+  readonly givesWay?: boolean;
 };
 
 /**
  * A page is a snapshot: its events and bounds belong together. It ends with the event that brings its bodies to more than
- * PAGE_BYTES.
+ * PAGE_BYTES, or earlier where the query gives way.
  */
 export interface LogPage extends LogBounds {
   /** In the order that was asked for. */

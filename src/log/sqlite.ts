@@ -120,9 +120,9 @@ class SqliteLog implements EventLog {
     });
   }
 
-  async read({ channels, types, limit, ...start }: LogQuery, signal: AbortSignal): Promise<LogPage> {
+  async read({ channels, types, limit, givesWay = false, ...start }: LogQuery, signal: AbortSignal): Promise<LogPage> {
     signal.throwIfAborted();
-    const page = await this.#request({ kind: 'read', start, channels, types, limit });
+    const page = await this.#request({ kind: 'read', start, channels, types, limit, givesWay });
     signal.throwIfAborted();
     return unpackPage(page);
   }

@@ -38,7 +38,7 @@ type Step = (options: CallOptions, next: Next) => Later<Outcome>;
 /** What tRPC keeps of a procedure, and its types do not tell. */
 interface Definition {
   /** The last one calls the resolver. */
-  readonly middlewares: readonly (Middleware & { readonly _type?: 'input' })[];
+  readonly middlewares: readonly (Middleware & { readonly _type?: string })[];
   /** The parsers of the middlewares that read the input. */
   readonly inputs: readonly { parse(value: unknown): unknown }[];
   readonly resolver: (options: CallOptions) => Later<unknown>;
@@ -68,7 +68,7 @@ function atOnce(procedure: AnyTRPCProcedure): AnyTRPCProcedure {
 
 function stepsOf({ middlewares, inputs, resolver, meta }: Definition): Step[] {
   const [parser, ...more] = inputs;
-  const isKnown = middlewares.length > 0 && typeof resolver === 'function' && more.length === 0;
+  const isKnown = typeof resolver === 'function' && more.length === 0 && middlewares.every(({ _type = 'input' }) => _type === 'input');
   if (!isKnown || (parser !== undefined && typeof parser.parse !== 'function'))
     throw new TypeError('a procedure has one input at most, which can be parsed at once, and is kept as by this version of @trpc/server');
   return middlewares.map((middleware, index): Step => {

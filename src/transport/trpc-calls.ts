@@ -14,9 +14,16 @@ import type { Call, Message, RunningCall, TrpcReplies, Unusable } from './trpc-m
 import { isAsyncIterable, serveSubscription } from './trpc-subscription.ts';
 import type { WebSocketWriter } from './web-socket-writer.ts';
 
-/** What may run at once: as many mutations, or a sixteenth of it in queries, whose answers may be large. */
+/** What may run at once: as many mutations, or a sixteenth of it in queries or long lists, whose answers may be large. */
 const MAX_WEIGHT = 256;
 const WEIGHT = { query: 16, mutation: 1, subscription: 0 } as const;
+/** Elements of a list that weigh as much as a mutation. */
+const ELEMENTS_OF_WEIGHT = 32;
+
+function weightOf({ type, input }: Call): number {
+  const { json } = (input ?? {}) as { readonly json?: unknown };
+  return WEIGHT[type] + (Array.isArray(json) ? Math.floor(json.length / ELEMENTS_OF_WEIGHT) : 0);
+}
 
 export interface TrpcCallsDeps {
   readonly endpoint: TrpcEndpoint;
@@ -64,7 +71,7 @@ export class TrpcCalls {
       this.#subscribe(call);
       return;
     }
-    this.#weight += WEIGHT[call.type];
+    this.#weight += weightOf(call);
     void this.#answer(call);
   }
 
@@ -111,7 +118,7 @@ export class TrpcCalls {
       // What the end interrupted failed for the reason of the end.
       replies.fail(running, connection.ending?.error ?? cause);
     } finally {
-      this.#weight -= WEIGHT[call.type];
+      this.#weight -= weightOf(call);
       this.#noteAnswered();
     }
   }

@@ -299,6 +299,15 @@ test('a batch is a call of its own, behind the publishes that were made before i
   expect((await stored(gateway)).slice(0, 3)).toEqual([1, 2, 3]);
 });
 
+test('a batch waits for the publish of its channel that has to be repeated', async () => {
+  await using gateway = await startGateway();
+  await using client = await clientOf(gateway);
+  const { log } = gateway.pipeline;
+  vi.spyOn(log, 'append').mockRejectedValueOnce(new GatewayError('SERVICE_UNAVAILABLE', 'not now', { retryAfterMs: 10 }));
+  await Promise.all([publish(client, 1), client.publishBatch([progress(2), progress(3)])]);
+  expect(await stored(gateway)).toEqual([1, 2, 3]);
+});
+
 test('a gateway that does not have the call is told apart from events that are wrong', async () => {
   await using gateway = await gatewayThat((published) =>
     published.length > 1 ? { code: 'NOT_FOUND', message: 'No procedure found on path "events.publishEach"' } : undefined,

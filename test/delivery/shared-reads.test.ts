@@ -167,3 +167,32 @@ test('while something is published each page is followed by a rest, and otherwis
   await reads.read(filter, second.endSeq, never);
   expect(vi.getTimerCount()).toBe(0);
 });
+
+test('who waits while reading rests hears it when there is nothing more', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  onTestFinished(() => {
+    vi.useRealTimers();
+  });
+  await using log = openMemoryLog();
+  await log.append(newEvents(3000, 'global'));
+  const reads = new SharedReads(log, presentDeliveries(contract, log.positions));
+  const filter = { channels: EVERYTHING, types: undefined };
+  await log.append([newEvent('global')]);
+  const { endSeq } = await reads.read(filter, 0, never);
+  const read = reads.read(filter, endSeq, never);
+  expect(vi.getTimerCount()).toBe(1);
+  reads[Symbol.dispose]();
+  await expect(read).rejects.toThrow();
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test('while a page is used the next is read', async () => {
+  await using log = openMemoryLog();
+  await log.append(newEvents(3000, 'global'));
+  using reads = new SharedReads(log, presentDeliveries(contract, log.positions));
+  const { endSeq } = await reads.read({ channels: EVERYTHING, types: undefined }, 0, never);
+  await expect.poll(() => reads.count).toBe(2);
+  await reads.read({ channels: EVERYTHING, types: undefined }, endSeq, never);
+  // It was there; and the one behind it comes.
+  await expect.poll(() => reads.count).toBe(3);
+});

@@ -91,6 +91,9 @@ test('while Redis is away each admits its share', { timeout: 60_000 }, async () 
   // What is more than the limit of all together never passes; what is more than a share does.
   expect(await refusalOf(pair.all[0], { ...charge, key: 'publish:eve', cost: 11 })).toBe(Number.POSITIVE_INFINITY);
   expect(await refusalOf(pair.all[0], { ...charge, key: 'publish:eve', cost: 9 })).toBeUndefined();
+  // Of calls of their own no more than the share.
+  expect(await refusalOf(pair.all[0], { ...charge, key: 'publish:bob', cost: 6, isOfEach: true })).toBe(Number.POSITIVE_INFINITY);
+  expect(await refusalOf(pair.all[0], { ...charge, key: 'publish:bob', cost: 5, isOfEach: true })).toBeUndefined();
 });
 
 test('connections of an instance that crashed are forgotten, those of others are not', async () => {

@@ -1,13 +1,12 @@
 /** Several instances on one PostgreSQL and one Redis: publishing through all of them, and delivery from one to another. */
 import { setTimeout as wait } from 'node:timers/promises';
 import { WebSocket } from 'ws';
-import { signToken } from '../../../src/auth/tokens.ts';
 import { startGateway } from '../../demo/processes.ts';
 import { type PostgresServer, type RedisServer, startPostgres, startRedis } from '../../servers.ts';
+import { benchEnvironment, benchToken } from '../environment.ts';
 import type { LoadAnswer, LoadQuestion } from '../load.ts';
 import { startWorker } from '../processes.ts';
 import { quantileOf, sortedOf } from '../quantiles.ts';
-import { BENCH_LIMITS, BENCH_SECRET, BENCH_TOKENS } from '../tokens.ts';
 import { inTurn, type Row, type Settings, type Workload } from './workload.ts';
 
 const IN_FLIGHT = 512;
@@ -16,29 +15,25 @@ const LATENCY_PAUSE_MS = 5;
 interface Servers {
   readonly postgres: PostgresServer;
   readonly redis: RedisServer;
-  readonly token: string;
 }
 
-async function startServers(stack: AsyncDisposableStack): Promise<Servers> {
-  const postgres = stack.use(await startPostgres());
-  const redis = stack.use(await startRedis());
-  return { postgres, redis, token: await signToken(BENCH_TOKENS, { sub: 'bench', role: 'admin', expiresInSeconds: 86_400 }) };
+export async function startServers(stack: AsyncDisposableStack): Promise<Servers> {
+  return { postgres: stack.use(await startPostgres()), redis: stack.use(await startRedis()) };
 }
 
-/** Starts instances on a database of their own. */
-async function startInstances({ postgres, redis }: Servers, count: number, stack: AsyncDisposableStack) {
-  const database = await postgres.createDatabase();
+/** The variables of instances that share the servers, on a new database. */
+export async function clusterEnvironment({ postgres, redis }: Servers): Promise<NodeJS.ProcessEnv> {
+  return { ...benchEnvironment(await postgres.createDatabase()), COURIER_BROKER: redis.url };
+}
+
+async function startInstances(servers: Servers, count: number, stack: AsyncDisposableStack) {
+  const environment = await clusterEnvironment(servers);
   const urls: string[] = [];
   for (let n = 0; n < count; n += 1) {
     const { url } = await startGateway(
       {
-        PATH: process.env['PATH'],
-        COURIER_PORT: '0',
-        COURIER_LOG: database,
-        COURIER_BROKER: redis.url,
-        COURIER_JWT_SECRET: BENCH_SECRET,
+        ...environment,
         COURIER_LOG_FORMAT: 'json',
-        COURIER_LIMITS: BENCH_LIMITS,
         COURIER_DRAIN_SECONDS: '1',
       },
       stack,
@@ -51,18 +46,17 @@ async function startInstances({ postgres, redis }: Servers, count: number, stack
 async function cluster(settings: Settings): Promise<Row[]> {
   await using shared = new AsyncDisposableStack();
   const servers = await startServers(shared);
+  const token = await benchToken();
   const rows: Row[] = [];
   for (const count of settings.quick ? [2] : [1, 2, 3]) {
     const name = `${count} ${count === 1 ? 'instance' : 'instances'}, ${IN_FLIGHT} in flight`;
     const measured = await inTurn(settings, name, ['courier'], async () => {
       await using stack = new AsyncDisposableStack();
       const urls = await startInstances(servers, count, stack);
-      const published = await Promise.all(
-        urls.map((url) => publishThrough(url, Math.floor(IN_FLIGHT / count), servers.token, settings, stack)),
-      );
+      const published = await Promise.all(urls.map((url) => publishThrough(url, Math.floor(IN_FLIGHT / count), token, settings, stack)));
       const figures = { 'acks/s': published.reduce((sum, { acksPerSecond }) => sum + acksPerSecond, 0) };
       if (count === 1) return figures;
-      const { hereMs, thereMs } = await latencies(urls[0] as string, urls[1] as string, servers.token, settings.seconds);
+      const { hereMs, thereMs } = await latencies(urls[0] as string, urls[1] as string, token, settings.seconds);
       return { ...figures, 'same instance p50 ms': hereMs, 'other instance p50 ms': thereMs };
     });
     rows.push(...measured);

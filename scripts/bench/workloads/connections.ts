@@ -1,22 +1,26 @@
 /**
- * Very many connections with one subscription each: what they take of memory and CPU while nothing happens, and how long it is until
- * all have come back after the gateway was ended and started anew.
+ * Very many connections with one subscription each, to one gateway or to several that share a log: what they take of memory and CPU
+ * while nothing happens, and how long it is until all have come back after gateways were ended and started anew.
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { signToken } from '../../../src/auth/tokens.ts';
 import { makeTemporaryFolder } from '../../temporary.ts';
+import { benchEnvironment, benchToken } from '../environment.ts';
 import { filesWithin, GatewayProcess } from '../gateway-process.ts';
 import type { HolderAnswer, HolderQuestion } from '../holder.ts';
 import { startWorker, type Worker } from '../processes.ts';
 import { DRAFT } from '../publishers.ts';
-import { BENCH_LIMITS, BENCH_SECRET, BENCH_TOKENS } from '../tokens.ts';
+import { clusterEnvironment, startServers } from './cluster.ts';
 import { cpuMicrosOf, rssBytesOf } from './gateway-stage.ts';
 import { inTurn, type Row, type Settings, thousands, type Workload } from './workload.ts';
 
 type Holder = Worker<HolderQuestion, HolderAnswer>;
+type Gateways = readonly GatewayProcess[];
 
+/** More than one gateway has files for on many systems. */
+const MANY = 50_000;
+const MIN_INSTANCES = 3;
 /** Connections of one process that holds them, which has files and ports for so many. */
 const MOST_HELD = 15_000;
 /** Files of a gateway beside its connections, with those that it keeps in reserve (OPERATIONS.md). */
@@ -29,81 +33,116 @@ const SETTLE_SECONDS = 10;
 
 async function connections(settings: Settings): Promise<Row[]> {
   const rows: Row[] = [];
-  for (const wanted of settings.quick ? [100] : [9000, 50_000]) {
-    const files = filesWithin(wanted + OTHER_FILES);
-    const count = Math.min(wanted, files - OTHER_FILES);
-    if (count < wanted)
-      settings.note(`${thousands(count)} connections instead of ${thousands(wanted)}: a process may open ${thousands(files)} files`);
-    const title = `${thousands(count)} connections`;
-    rows.push(...(await inTurn({ ...settings, rounds: 1 }, title, ['courier'], () => measure(settings, count, files))));
-  }
+  for (const count of settings.quick ? [100] : [9000, MANY]) rows.push(...(await onOneInstance(settings, count)));
+  if (settings.quick) settings.note('Several instances are not measured with --quick: they alone take half a minute');
+  else rows.push(...(await onSeveralInstances(settings, MANY)));
   return rows;
 }
 
-async function measure(settings: Settings, count: number, files: number): Promise<Record<string, number>> {
-  await using stack = new AsyncDisposableStack();
-  const folder = makeTemporaryFolder('bench');
-  stack.defer(() => rmSync(folder, { recursive: true, force: true }));
-  const env = {
-    PATH: process.env['PATH'],
-    COURIER_LOG: `sqlite:${join(folder, 'courier.db')}`,
-    COURIER_JWT_SECRET: BENCH_SECRET,
-    COURIER_LIMITS: BENCH_LIMITS,
-  };
-  const gateway = stack.use(await GatewayProcess.start(env, files));
-  const { port } = gateway;
-  const token = await signToken(BENCH_TOKENS, { sub: 'bench', role: 'admin', expiresInSeconds: 86_400 });
-  const emptyBytes = await settledRss(port);
+async function onOneInstance(settings: Settings, wanted: number): Promise<Row[]> {
+  const files = filesWithin(wanted + OTHER_FILES);
+  const count = Math.min(wanted, files - OTHER_FILES);
+  if (count < wanted)
+    settings.note(`${thousands(count)} connections instead of ${thousands(wanted)}: a process may open ${thousands(files)} files`);
+  return await measured(settings, `${thousands(count)} connections`, async (stack) => {
+    const folder = makeTemporaryFolder('bench');
+    stack.defer(() => rmSync(folder, { recursive: true, force: true }));
+    const gateway = stack.use(await GatewayProcess.start(benchEnvironment(`sqlite:${join(folder, 'courier.db')}`), files));
+    return await measure(settings, stack, [gateway], count);
+  });
+}
 
+/** On as many as have files for all connections together. */
+async function onSeveralInstances(settings: Settings, count: number): Promise<Row[]> {
+  const files = filesWithin(count + OTHER_FILES);
+  const instances = Math.max(MIN_INSTANCES, Math.ceil(count / (files - OTHER_FILES)));
+  const title = `${thousands(count)} connections, ${instances} instances on PostgreSQL and Redis`;
+  return await measured(settings, title, async (stack) => {
+    const environment = await clusterEnvironment(await startServers(stack));
+    const gateways: GatewayProcess[] = [];
+    for (let n = 0; n < instances; n += 1) gateways.push(stack.use(await GatewayProcess.start(environment, files)));
+    return await measure(settings, stack, gateways, count);
+  });
+}
+
+function measured(
+  settings: Settings,
+  title: string,
+  run: (stack: AsyncDisposableStack) => Promise<Record<string, number>>,
+): Promise<Row[]> {
+  return inTurn({ ...settings, rounds: 1 }, title, ['courier'], async () => {
+    await using stack = new AsyncDisposableStack();
+    return await run(stack);
+  });
+}
+
+/** Figures of all gateways together. */
+async function measure(settings: Settings, stack: AsyncDisposableStack, gateways: Gateways, count: number) {
+  const token = await benchToken();
+  const emptyBytes = await settledRss(gateways);
   const connectedAt = performance.now();
-  const holders = await hold(stack, port, token, count);
+  const holders = await hold(stack, gateways, token, count);
   const connectSeconds = (performance.now() - connectedAt) / 1000;
-  const rssBytes = await settledRss(port);
-  const cpuBefore = await cpuMicrosOf(port);
+  const rssBytes = await settledRss(gateways);
+  const cpuBefore = await sumOver(gateways, cpuMicrosOf);
   const idleSeconds = settings.quick ? settings.seconds : IDLE_SECONDS;
   await wait(idleSeconds * 1000);
-  const idleCpu = ((await cpuMicrosOf(port)) - cpuBefore) / 1e6 / idleSeconds;
+  const idleCpu = ((await sumOver(gateways, cpuMicrosOf)) - cpuBefore) / 1e6 / idleSeconds;
+  const { figures: afterAll } = await endAndReturn(gateways, gateways, holders, token, 'SIGTERM');
+  const { figures: afterOne, lost, elsewhere } = await endAndReturn(gateways, gateways.slice(-1), holders, token, 'SIGKILL');
+  if (gateways.length > 1)
+    settings.note(
+      `Of the ${thousands(lost)} connections of the instance that was killed, ${thousands(elsewhere)} went to the others, and ${thousands(lost - elsewhere)} back to it.`,
+    );
   return {
     'RSS MiB': rssBytes / 2 ** 20,
     'KiB/connection': (rssBytes - emptyBytes) / count / 2 ** 10,
     'idle CPU s/s': idleCpu,
     'connected s': connectSeconds,
-    ...(await secondsUntilBack(gateway, holders, token, 'SIGTERM')),
-    ...(await secondsUntilBack(gateway, holders, token, 'SIGKILL')),
+    ...afterAll,
+    ...afterOne,
   };
 }
 
 /** In two processes at least, each with an address of its own. */
-async function hold(stack: AsyncDisposableStack, port: number, token: string, count: number): Promise<Holder[]> {
+async function hold(stack: AsyncDisposableStack, gateways: Gateways, token: string, count: number): Promise<Holder[]> {
   const processes = Math.max(2, Math.ceil(count / MOST_HELD));
+  const ports = gateways.map(({ port }) => port);
   return await Promise.all(
     Array.from({ length: processes }, async (_, index) => {
       const holder: Holder = stack.use(await startWorker('./holder.ts'));
       const own = Math.floor(count / processes) + (index < count % processes ? 1 : 0);
-      await holder.ask({ kind: 'hold', port, token, localAddress: `127.0.0.${index + 2}`, count: own }, 'held');
+      await holder.ask({ kind: 'hold', ports, token, localAddress: `127.0.0.${index + 2}`, count: own }, 'held');
       return holder;
     }),
   );
 }
 
 /**
- * From the signal until the gateway listens again, and until nearly all and then all are subscribed again and have the event that was
- * published meanwhile, each once.
+ * From the signal to some of the gateways until these listen again, and until nearly all whose connections were lost, and then all, are
+ * subscribed again and have the event that was published meanwhile, each once.
  */
-async function secondsUntilBack(gateway: GatewayProcess, holders: readonly Holder[], token: string, signal: 'SIGTERM' | 'SIGKILL') {
-  const returned = Promise.all(holders.map((holder) => holder.ask({ kind: 'return' }, 'returned')));
-  returned.catch(() => undefined);
+async function endAndReturn(gateways: Gateways, ended: Gateways, holders: readonly Holder[], token: string, signal: 'SIGTERM' | 'SIGKILL') {
+  const ports = ended.map(({ port }) => port);
+  await Promise.all(holders.map((holder) => holder.ask({ kind: 'lose', ports }, 'losing')));
   const endedAt = now();
-  await gateway.end(signal);
-  await gateway.start();
+  await Promise.all(ended.map((gateway) => gateway.end(signal)));
+  await Promise.all(ended.map((gateway) => gateway.start()));
   const listeningAt = now();
-  await publishOne(gateway.port, token);
-  const nearlyAllAt = Math.max(...(await returned).map(({ nearlyAllAtMs }) => nearlyAllAtMs));
+  await publishOne((gateways[0] as GatewayProcess).port, token);
+  const returned = await Promise.all(holders.map((holder) => holder.ask({ kind: 'return' }, 'returned')));
   const allAt = now();
+  const nearlyAllAt = Math.max(...returned.map(({ nearlyAllAtMs }) => nearlyAllAtMs));
+  const total = (of: 'lost' | 'elsewhere' | 'missing') => sumOf(returned.map((one) => one[of]));
   return {
-    [`${signal}: listening s`]: (listeningAt - endedAt) / 1000,
-    [`${signal}: 90 % back s`]: (nearlyAllAt - endedAt) / 1000,
-    [`${signal}: all back s`]: (allAt - endedAt) / 1000,
+    figures: {
+      [`${signal}: listening s`]: (listeningAt - endedAt) / 1000,
+      [`${signal}: 90 % back s`]: (nearlyAllAt - endedAt) / 1000,
+      [`${signal}: all back s`]: (allAt - endedAt) / 1000,
+      [`${signal}: missing`]: total('missing'),
+    },
+    lost: total('lost'),
+    elsewhere: total('elsewhere'),
   };
 }
 
@@ -120,22 +159,28 @@ async function publishOne(port: number, token: string): Promise<void> {
 }
 
 /** As the system has it, once it stays the same: the garbage of connecting is collected when the gateway itself does so. */
-async function settledRss(port: number): Promise<number> {
-  let before = await rssBytesOf(port);
+async function settledRss(gateways: Gateways): Promise<number> {
+  let before = await sumOver(gateways, rssBytesOf);
   for (let second = 0; second < SETTLE_SECONDS; second += 1) {
     await wait(1000);
-    const now = await rssBytesOf(port);
+    const now = await sumOver(gateways, rssBytesOf);
     if (Math.abs(now - before) < before * SETTLED) return now;
     before = now;
   }
   return before;
 }
 
+async function sumOver(gateways: Gateways, figureOf: (port: number) => Promise<number>): Promise<number> {
+  return sumOf(await Promise.all(gateways.map(({ port }) => figureOf(port))));
+}
+
+const sumOf = (figures: readonly number[]): number => figures.reduce((sum, figure) => sum + figure, 0);
+
 export const connectionWorkloads: readonly Workload[] = [
   {
     name: 'connections',
     title:
-      'Idle connections with one subscription each, and their return after the gateway was ended (SQLite; memory as the system counts it)',
+      'Idle connections with one subscription each, and their return after SIGTERM to all instances, and SIGKILL to one (SQLite where nothing else is said; memory as the system counts it; instances are summed)',
     run: connections,
   },
 ];

@@ -1,14 +1,13 @@
 /** The gateway itself, in a process of its own, with a process beside it that drives it. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { signToken } from '../../../src/auth/tokens.ts';
 import type { NewEvent } from '../../../src/log/log.ts';
 import { openSqliteLog } from '../../../src/log/sqlite.ts';
 import { startGateway } from '../../demo/processes.ts';
 import { makeTemporaryFolder } from '../../temporary.ts';
+import { benchEnvironment, benchToken } from '../environment.ts';
 import type { LoadAnswer, LoadQuestion } from '../load.ts';
 import { startWorker, type Worker } from '../processes.ts';
-import { BENCH_LIMITS, BENCH_SECRET, BENCH_TOKENS } from '../tokens.ts';
 
 export interface GatewayStage extends AsyncDisposable {
   readonly port: number;
@@ -28,17 +27,13 @@ export async function startGatewayStage(fill?: (path: string) => Promise<void>, 
   await fill?.(path);
   const { url } = await startGateway(
     {
-      PATH: process.env['PATH'],
-      COURIER_PORT: '0',
-      COURIER_LOG: `sqlite:${path}`,
-      COURIER_JWT_SECRET: BENCH_SECRET,
+      ...benchEnvironment(`sqlite:${path}`),
       COURIER_LOG_FORMAT: 'json',
-      COURIER_LIMITS: BENCH_LIMITS,
       ...env,
     },
     stack,
   );
-  const token = await signToken(BENCH_TOKENS, { sub: 'bench', role: 'admin', expiresInSeconds: 86_400 });
+  const token = await benchToken();
   const load = stack.use(await startWorker<LoadQuestion, LoadAnswer>('./load.ts'));
   const resources = stack.move();
   const startLoad = async () => resources.use(await startWorker<LoadQuestion, LoadAnswer>('./load.ts'));

@@ -1,10 +1,9 @@
 /** Delivery: the same traffic through each contender, one after another. */
-import { signToken } from '../../../src/auth/tokens.ts';
 import type { Answer, Question } from '../contender.ts';
+import { benchToken } from '../environment.ts';
 import type { LoadAnswer, LoadQuestion, Traffic } from '../load.ts';
 import { startWorker, type Worker } from '../processes.ts';
 import type { ContenderName, SubscribedName } from '../protocols.ts';
-import { BENCH_TOKENS } from '../tokens.ts';
 
 /** One contender with its subscribers connected. */
 export interface Stage extends AsyncDisposable {
@@ -20,7 +19,7 @@ export interface Stage extends AsyncDisposable {
 export async function startStage(name: SubscribedName, channels: readonly string[]): Promise<Stage> {
   await using stack = new AsyncDisposableStack();
   const stage = stack.use(await startEmptyStage(name));
-  const token = await signToken(BENCH_TOKENS, { sub: 'bench', role: 'admin', expiresInSeconds: 86_400 });
+  const token = await benchToken();
   await stage.load.ask({ kind: 'connect', contender: name, port: stage.port, token, channels }, 'connected');
   stack.move();
   return stage;

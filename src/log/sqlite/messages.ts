@@ -21,6 +21,8 @@ export type Question =
       readonly channels: ChannelSet | 'all';
       readonly types: ReadonlySet<string> | undefined;
       readonly limit: number;
+      /** It ends early when something is to be committed. */
+      readonly givesWay: boolean;
     }
   | { readonly kind: 'trim'; readonly keepMs: number; readonly limit: number; readonly now: Moment }
   /** `abandon-copy` has no answer of its own, and the `id` of the copy. */

@@ -14,13 +14,15 @@ export interface Append {
 /** The fields of things, one after another. */
 export type Packed = (string | number | undefined)[];
 
-/** Appends: of each how many events, its moment, and the fields of the events. */
-
+/** Adds an append: how many events, its moment, and the fields of the events. */
 export function pack(packed: Packed, { events, now }: Append): void {
   packed.push(events.length, now.earliest, now.latest);
   for (const { channel, family, type, version, body, idempotency } of events)
     packed.push(channel, family, type, version, body, idempotency?.principal, idempotency?.key);
 }
+
+/** Fields of an event that is appended, and of one in a page. */
+const [APPENDED_FIELDS, STORED_FIELDS] = [7, 6];
 
 export function unpack(packed: Packed): Append[] {
   const appends: Append[] = [];
@@ -28,13 +30,11 @@ export function unpack(packed: Packed): Append[] {
     const [count, earliest, latest] = [packed[at], packed[at + 1], packed[at + 2]] as [number, number, number];
     at += 3;
     const events: NewEvent[] = [];
-    for (; events.length < count; at += FIELDS) events.push(eventAt(packed, at));
+    for (; events.length < count; at += APPENDED_FIELDS) events.push(eventAt(packed, at));
     appends.push({ events, now: { earliest, latest } });
   }
   return appends;
 }
-
-const FIELDS = 7;
 
 function eventAt(packed: Packed, at: number): NewEvent {
   const [principal, key] = [packed[at + 5], packed[at + 6]] as [string | undefined, string | undefined];
@@ -59,7 +59,7 @@ export function packPage({ events, ...bounds }: LogPage): PackedPage {
 
 export function unpackPage({ packed, ...bounds }: PackedPage): LogPage {
   const events: StoredEvent[] = [];
-  for (let at = 0; at < packed.length; at += 6) {
+  for (let at = 0; at < packed.length; at += STORED_FIELDS) {
     events.push({
       seq: packed[at] as number,
       channel: packed[at + 1] as string,

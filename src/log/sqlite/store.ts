@@ -150,7 +150,7 @@ export class SqliteStore {
    *
    * @param isWaitedFor ends the page early.
    */
-  read(request: ReadRequest, isWaitedFor: () => boolean): LogPage {
+  read(request: ReadRequest, isWaitedFor: (() => boolean) | undefined): LogPage {
     const { bounds } = this;
     const isDense = isEverything(request.channels, this.#families.names);
     return fillPage(this.#rows(isDense ? { ...request, channels: 'all' } : request), eventOf, {

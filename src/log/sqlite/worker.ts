@@ -93,7 +93,7 @@ function commit(store: SqliteStore, batch: readonly Append[]): void {
 function serve(store: SqliteStore, request: Other): void {
   const { id, kind } = request;
   try {
-    if (request.kind === 'read') answer<'read'>(id, packPage(store.read(request, hasAppends)));
+    if (request.kind === 'read') answer<'read'>(id, packPage(store.read(request, request.givesWay ? hasAppends : undefined)));
     else if (request.kind === 'trim') answer<'trim'>(id, store.trim(request.keepMs, request.limit, request.now));
     else if (kind === 'bounds') answer<'bounds'>(id, store.look());
     else if (kind === 'bytes') answer<'bytes'>(id, store.bytes);
