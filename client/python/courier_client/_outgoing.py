@@ -27,6 +27,7 @@ MAX_BATCH_BYTES = 960 * 1024
 BATCH_FRAME_BYTES = len(b'{"json":[]}')
 
 CLIENT_NAME = f"courier-client-python/{__version__}"
+_KEY = re.compile(r"[!-~]{1,128}")
 _SERVICE_NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
 
@@ -80,7 +81,16 @@ def new_key() -> str:
 
 def outgoing(draft: EventDraft[Any]) -> Outgoing:
     """Gives the event a key when it has none. Raises InvalidInputError or TooLargeError."""
-    keyed = draft if draft.idempotency_key is not None else replace(draft, idempotency_key=new_key())
+    if draft.idempotency_key is None:
+        keyed = replace(draft, idempotency_key=new_key())
+    elif _KEY.fullmatch(str(draft.idempotency_key)):
+        keyed = draft
+    else:
+        raise invalid_argument(
+            # As the gateway says it: src/contract/draft.ts.
+            "idempotency_key must be 1 to 128 printable ASCII characters without spaces",
+            path="idempotency_key",
+        )
     return Outgoing(keyed, _body(keyed))
 
 

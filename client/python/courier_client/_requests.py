@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import httpx
 
 from ._answers import body_of
+from ._group import WAITS_AS
 from .errors import CourierError, UnauthorizedError
 
 if TYPE_CHECKING:
     from ._gateway import Call, Gateway, ResultT
     from ._loop import LoopConnections
-    from ._order import Place
+    from ._order import Earlier
     from .retry import Attempts
 
 
@@ -24,20 +25,15 @@ async def send(
     here: LoopConnections,
     call: Call[ResultT],
     attempts: Attempts,
-    earlier: Collection[Place] = (),
+    earlier: Earlier | None = None,
 ) -> ResultT:
     """Makes attempts until the gateway answers, or the time is over. Returns the result of the call.
 
-    The first attempt waits until the `earlier` publishes are settled.
+    The first attempt waits for what is `earlier`.
     """
     with here.running(attempts.remaining):
-        if earlier:
-            attempts.wait_as("earlier events of a background publisher wait")
-            with here.until_closing():
-                await asyncio.wait(earlier)
-            if here.closing.is_set():
-                raise attempts.closed()
-            attempts.wait_as(None)
+        if earlier is not None:
+            await _wait_for(earlier, here, attempts)
         try:
             return await _attempt_until_answered(gateway, here, call, attempts)
         finally:
@@ -46,6 +42,21 @@ async def send(
     if here.closing.is_set():
         raise attempts.closed()
     raise attempts.out_of_time()
+
+
+async def _wait_for(earlier: Earlier, here: LoopConnections, attempts: Attempts) -> None:
+    """Waits before the first attempt. Raises ClosedError when events of background publishers wait and are not sent."""
+    if earlier.submitted:
+        attempts.wait_as("earlier events of a background publisher wait")
+        with here.until_closing():
+            await asyncio.wait(earlier.submitted)
+        if here.closing.is_set():
+            raise attempts.closed()
+    if earlier.publishing:
+        attempts.wait_as(WAITS_AS)
+        for publishing in earlier.publishing:
+            await publishing.answered()
+    attempts.wait_as(None)
 
 
 async def _attempt_until_answered(

@@ -105,6 +105,7 @@ class Sender:
                     continue
             self._queue.settle(waiting)
             if isinstance(answer, ClosedError):
+                answer.hint = "Close the publisher before its client."
                 self._outcomes.drop(waiting.event, answer)
             elif isinstance(answer, Exception):
                 self._outcomes.refuse(waiting.event.as_sent(), answer)

@@ -207,7 +207,9 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
     ) -> list[Receipt]:
         """Publishes 1 to 500 drafts, all or none, in their order. Returns their receipts. Otherwise as `publish`.
 
-        It waits for no other publish, and goes together with none.
+        A batch is a call of its own. It is sent once the publishes and batches that were made before it on its channels
+        are stored, refused or given up, or have no answer for a second; its time goes on meanwhile. A publish does
+        not wait for a batch: await the batch first.
 
         To repeat a batch after a CourierTimeoutError, give each draft an `idempotency_key` of its own.
 
@@ -338,10 +340,12 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
         return here
 
     async def _in_order(self, call: Call[ResultT], timeout: float | None) -> ResultT:
-        """Sends a publish once the events that were submitted to its channels before are settled."""
+        """Sends a publish once it is its turn on its channels."""
         here = self._here()
-        with call.adding_key(), here.order.publishing(call.channels) as earlier:
-            return await send(self._gateway, here, call, self._gateway.attempts(call, timeout), earlier)
+        with call.adding_key():
+            attempts = self._gateway.attempts(call, timeout)
+            with here.order.publishing(call, attempts) as earlier:
+                return await send(self._gateway, here, call, attempts, earlier)
 
 
 def _forget(loops: dict[asyncio.AbstractEventLoop, LoopConnections], loop: asyncio.AbstractEventLoop) -> None:

@@ -61,7 +61,10 @@ class EventOptions(TypedDict, total=False):
     traceparent: str | None
     """The W3C trace context of the work that the event is part of."""
     idempotency_key: str | None
-    """A publish that is repeated with the same key within 24 h is stored once. Made by the client by default."""
+    """A publish that is repeated with the same key within 24 h is stored once. Made by the client by default.
+
+    It is 1 to 128 printable ASCII characters without spaces.
+    """
 
 
 class HistoryOptions(TypedDict, Generic[TypeT], total=False):

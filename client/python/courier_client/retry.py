@@ -129,6 +129,8 @@ class Attempts(Doubt):
         self._publishes = publishes
         self._waits_as: str | None = None
         """Why an attempt is not made yet."""
+        self._sent_at = 0.0
+        """When the present attempt was sent."""
 
     @property
     def remaining(self) -> float:
@@ -138,6 +140,15 @@ class Attempts(Doubt):
     @property
     def may_be_stored(self) -> bool:
         return self._publishes and super().may_be_stored
+
+    @property
+    def unanswered_seconds(self) -> float:
+        """How long the present attempt is on its way; 0 when it is not sent."""
+        return time.monotonic() - self._sent_at if self._unanswered else 0.0
+
+    def sending(self) -> None:
+        self._sent_at = time.monotonic()
+        super().sending()
 
     def wait_as(self, why: str | None) -> None:
         """Notes why an attempt is not made yet, or that it is."""

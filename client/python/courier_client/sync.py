@@ -20,6 +20,7 @@ from ._fork import leave_to_parent, watch_forks
 from ._gateway import CLIENT_TIMEOUT, Call, Gateway, ResultT
 from ._pages import Pages
 from ._sync_coalescer import SyncCoalescer
+from ._sync_order import SyncChannelOrder
 from ._tokens import SyncTokens, TokenSource, require_plain
 from .contract import Channel, ContractModule
 from .envelope import Data, Event, EventDraft, HistoryPage, Receipt
@@ -77,6 +78,7 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
             trust_env=False,
         )
         self._publishes = SyncCoalescer(self._gateway, self._post)
+        self._order = SyncChannelOrder()
         self._streams: weakref.WeakSet[Any] = weakref.WeakSet()
         self._closing = threading.Event()
         self._cut_off = False
@@ -144,13 +146,13 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
 
     def publish_event(self, event: EventDraft[Any], *, timeout: float | None = CLIENT_TIMEOUT) -> Receipt:
         """As `CourierClient.publish_event`."""
-        return self._send(self._gateway.publish(self._gateway.outgoing(event)), timeout)
+        return self._in_order(self._gateway.publish(self._gateway.outgoing(event)), timeout)
 
     def publish_batch(
         self, events: Sequence[EventDraft[Any]], *, timeout: float | None = CLIENT_TIMEOUT
     ) -> list[Receipt]:
         """As `CourierClient.publish_batch`."""
-        return self._send(self._gateway.publish_batch(self._gateway.batch(events)), timeout)
+        return self._in_order(self._gateway.publish_batch(self._gateway.batch(events)), timeout)
 
     def history(
         self,
@@ -161,7 +163,9 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
     ) -> HistoryPage[EventT]:
         """As `CourierClient.history`."""
         check_keywords(f"{type(self).__name__}.history", options, HistoryOptions)
-        return self._send(self._gateway.history(channels, **options), timeout)
+        call = self._gateway.history(channels, **options)
+        with self._calling():
+            return self._attempt_until_answered(call, self._gateway.attempts(call, timeout))
 
     def iterate_history(self, channels: Channels, **options: Unpack[IterationOptions[TypeT]]) -> Iterator[EventT]:
         """As `CourierClient.iterate_history`."""
@@ -174,10 +178,12 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
             pages.gap_reported(page)
             yield from pages.events_of(page)
 
-    def _send(self, call: Call[ResultT], timeout: float | None) -> ResultT:
-        """Makes attempts until the gateway answers, or the time is over. Returns the result of the call."""
+    def _in_order(self, call: Call[ResultT], timeout: float | None) -> ResultT:
+        """Sends a publish once it is its turn on its channels."""
         with call.adding_key(), self._calling():
-            return self._attempt_until_answered(call, self._gateway.attempts(call, timeout))
+            attempts = self._gateway.attempts(call, timeout)
+            with self._order.publishing(call, attempts):
+                return self._attempt_until_answered(call, attempts)
 
     def _opened(self, stream: Any) -> None:
         with self._changed:
@@ -201,6 +207,7 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
                 changed.notify_all()
 
     def _attempt_until_answered(self, call: Call[ResultT], attempts: Attempts) -> ResultT:
+        """Makes attempts until the gateway answers, or the time is over. Returns the result of the call."""
         renewed = False
         while True:
             try:

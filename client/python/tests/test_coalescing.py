@@ -213,18 +213,6 @@ async def test_publishes_with_another_token_go_in_another_call(gateway: Gateway)
     assert await numbers_on(gateway, "backtest.sources") == [*range(8)]
 
 
-async def test_a_batch_is_a_call_of_its_own() -> None:
-    server = Holding()
-    async with server.listening() as address, CourierClient(address, token="t1") as client:
-        first = await held(server, client)
-        waiting = publishing(client, 1, 2)
-        batch = asyncio.ensure_future(client.publish_batch([progress("b1", 3), progress("b1", 4)]))
-        await until(lambda: len(server.calls) == 2)
-        server.release.set()
-        await asyncio.gather(first, batch, *waiting)
-    assert server.calls == [[0], [3, 4], [1, 2]]
-
-
 STRANGE: dict[str, Any] = {
     "too few": {"result": {"data": {"json": []}}},
     "no list": {"result": {}},

@@ -33,6 +33,7 @@ async def test_what_is_given_up_while_it_waits_is_not_sent(how: str) -> None:
         error = given_up.exception()
         assert isinstance(error, UnreachableError)
         assert error.message.endswith("not sent within 0.05 s, as the publishes before it have no answer")
+        assert error.hint == "Give it more time, or publish less at once."
         assert not error.may_be_stored
     else:
         assert given_up.cancelled()

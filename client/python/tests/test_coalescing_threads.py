@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from conftest import FAST
 from courier_client import (
     ClosedError,
     CourierTimeoutError,
@@ -20,35 +17,10 @@ from courier_client import (
     SyncCourierClient,
     UnreachableError,
 )
-from holding import Holding
+from holding import Threads
 from processes import Gateway
 from submitting import numbers_on, progress
 from waiting import until
-
-
-class Threads(Holding):
-    """The server, and a client of it with as many threads as are needed."""
-
-    @asynccontextmanager
-    async def used(self, **options: Any) -> AsyncIterator[SyncCourierClient]:
-        with ThreadPoolExecutor(64) as self._pool:
-            async with self.listening() as address:
-                with SyncCourierClient(address, token="t1", retry=FAST, **options) as self.client:
-                    try:
-                        yield self.client
-                    finally:
-                        self.release.set()
-
-    def publish(self, number: int, timeout: float | None = 30.0) -> asyncio.Future[Receipt]:
-        draft = progress("b1", number)
-        loop = asyncio.get_running_loop()
-        return loop.run_in_executor(self._pool, lambda: self.client.publish_event(draft, timeout=timeout))
-
-    async def held(self, **options: Any) -> asyncio.Future[Receipt]:
-        """Begins a publish, which is on its way until the server is told to answer."""
-        first = self.publish(0, **options)
-        await until(lambda: self.calls == [[0]])
-        return first
 
 
 async def test_publishes_of_threads_at_once_are_two_calls() -> None:

@@ -153,7 +153,6 @@ HALF: list[tuple[dict[str, Any], str]] = [
     ({"correlation_id": "\ud83d"}, "metadata.correlation_id"),
     ({"user_id": "\ud83d"}, "metadata.user_id"),
     ({"traceparent": "\ud83d"}, "metadata.traceparent"),
-    ({"idempotency_key": "\ud83d"}, "idempotency_key"),
 ]
 
 
