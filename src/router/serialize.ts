@@ -69,6 +69,8 @@ function noteDates(value: object, at: string, dates: string[], seen: Set<unknown
 function noteDate(value: unknown, path: string, dates: string[], seen: Set<unknown>, level: number): boolean {
   if (typeof value !== 'object' || value === null) return isPlain(value);
   if (!(value instanceof Date)) return noteDates(value, `${path}.`, dates, seen, level + 1);
+  // JavaScript puts a key that is a number before others, and superjson annotates in that order.
+  if (/(?:^|\.)\d+$/.test(path)) return false;
   dates.push(path);
   return isNew(value, seen) && !Number.isNaN(value.getTime());
 }

@@ -11,6 +11,7 @@ const field = fc.oneof(fc.string(), fc.boolean(), fc.double(), fc.constantFrom(n
 const refusal = fc.record({
   error: fc.record({ message: fc.string(), at: date, issues: fc.array(fc.record({ path: fc.string(), at: date })) }),
 });
+const dates = fc.array(fc.oneof(fc.date({ noInvalidDate: true }), fc.array(fc.date({ noInvalidDate: true }))));
 const object = fc.dictionary(key, field, { noNullPrototype: true });
 const one: unknown = { id: 'x' };
 
@@ -18,6 +19,7 @@ test.each([
   ['an object', object],
   ['a list', fc.array(fc.oneof(object, fc.constant(one)))],
   ['a list with refusals', fc.array(fc.oneof(object, refusal))],
+  ['lists of dates', fc.array(fc.oneof(dates, fc.dictionary(fc.constantFrom('1', '20', 'a'), dates, { noNullPrototype: true })))],
   ['anything', fc.anything({ withDate: true, withMap: true, withSet: true, withBigInt: true })],
 ])('%s', (_, values) => {
   fc.assert(
