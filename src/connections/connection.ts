@@ -185,8 +185,10 @@ export class Connection {
     if (msUntilTooLate(this.principal) === 0) throw EXPIRED.error;
   }
 
-  /** Reserves memory for its requests and their answers, until it is released or closed. @throws {CourierError} when that is too much. */
+  /** Reserves memory for its requests and their answers, until it is released or closed. @throws {CourierError} when that is too much, or it is closed. */
   reserve(bytes: number): void {
+    // Nobody would give it back.
+    if (this.#state === 'closed') throw this.#endError;
     this.#host.requestBytes.reserve(this.principal, bytes);
     this.#requestBytes += bytes;
   }

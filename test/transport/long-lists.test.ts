@@ -1,4 +1,6 @@
 /** Lists of events that cost their sender next to nothing: what is said of each takes bounded room, and leaves others their turns. */
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { startGateway } from '../helpers/gateway.ts';
@@ -28,6 +30,27 @@ test('the answers of one principal over HTTP take bounded memory until they are 
   expect(told).toBeLessThan(CALLS / 2);
   await expect.poll(() => gateway.census.reservedBytes).toBe(0);
   expect(await ask()).toBe(told);
+});
+
+test('a client that leaves at once leaves nothing reserved', async () => {
+  await using gateway = await startGateway();
+  const token = await gateway.token('forge', 'service');
+  const body = JSON.stringify({ json: NOTHING });
+  const lines = [
+    'POST /trpc/events.publishEach HTTP/1.1',
+    'Host: courier',
+    `Authorization: Bearer ${token}`,
+    'Content-Type: application/json',
+    `Content-Length: ${body.length}`,
+  ];
+  for (let client = 0; client < 50; client += 1) {
+    const socket = connect(gateway.port, '127.0.0.1');
+    await once(socket, 'connect');
+    socket.write(`${lines.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy());
+    await once(socket, 'close');
+  }
+  await expect.poll(() => gateway.census.requests).toBe(0);
+  await expect.poll(() => gateway.census.reservedBytes).toBe(0);
 });
 
 test('the calls of one message have turns of their own', async () => {
