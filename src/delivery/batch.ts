@@ -4,20 +4,16 @@ import type { StoredEvent } from '../log/log.ts';
 
 /** UTF-16 units of event bodies that are handed over at once, about: a fraction of what a socket takes before it is full. */
 export const BATCH_UNITS = 64 * 1024;
-/** Distinct forms kept with one batch, at most; further ones are copies of one that is like them, or made for each use. */
-const MAX_FORMS = 8;
-/** Forms that are kept to be copied, at most. */
-const MAX_TEMPLATES = 4;
+/** Distinct forms kept with one batch, about; further ones are made for each use. */
+const MAX_FORMS = 16;
 
-/** The bytes of deliveries for some sinks. */
-export interface Form {
-  /** Forms with the same name are the same bytes. */
+/** What is made of deliveries for some sinks. */
+export interface Form<Made extends { readonly length: number } = Buffer> {
+  /** Forms with the same name make the same. */
   readonly name: string;
-  make(deliveries: readonly Delivery[]): Buffer;
-  /** The form that this one differs from in a few bytes only. */
-  readonly template?: Form | undefined;
-  /** The bytes of this form, as a changed copy of those of its template. */
-  fromTemplate?(bytes: Buffer): Buffer;
+  /** One of a few that most sinks have: it is kept, whatever others there are. */
+  readonly isCommon?: boolean;
+  make(deliveries: readonly Delivery[]): Made;
 }
 
 /** What a delivery is made of. */
@@ -79,7 +75,7 @@ export class Batch {
   readonly deliveries: readonly Delivery[];
   /** Told of the bytes of each form that is kept. */
   onGrown: ((bytes: number) => void) | undefined;
-  #forms: Map<string, Buffer> | undefined;
+  #forms: Map<string, { readonly length: number }> | undefined;
 
   /** @param deliveries at least one. */
   constructor(deliveries: readonly Delivery[]) {
@@ -102,24 +98,13 @@ export class Batch {
     return rest.length === 0 ? undefined : new Batch(rest);
   }
 
-  /** The bytes of `form`, shared with all who ask for the same; of many forms that are alike each has a copy of its own. */
-  render(form: Form): Buffer {
+  /** What `form` makes of them, shared with all who ask for the same. */
+  render<Made extends { readonly length: number }>(form: Form<Made>): Made {
     const known = this.#forms?.get(form.name);
-    if (known !== undefined) return known;
-    const { template } = form;
-    if (template === undefined || form.fromTemplate === undefined || this.#kept < MAX_FORMS) return this.#make(form, MAX_FORMS);
-    return form.fromTemplate(this.#forms?.get(template.name) ?? this.#make(template, MAX_FORMS + MAX_TEMPLATES));
-  }
-
-  get #kept(): number {
-    return this.#forms?.size ?? 0;
-  }
-
-  /** Makes the bytes of a form, and keeps them while there are fewer than `most`. */
-  #make(form: Form, most: number): Buffer {
+    if (known !== undefined) return known as Made;
     const made = form.make(this.deliveries);
-    if (this.#kept >= most) return made;
     this.#forms ??= new Map();
+    if (this.#forms.size >= MAX_FORMS && form.isCommon !== true) return made;
     this.#forms.set(form.name, made);
     this.onGrown?.(made.length);
     return made;

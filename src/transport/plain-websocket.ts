@@ -12,7 +12,7 @@ import { subscribe } from '../subscribe.ts';
 import { plainSubscription } from './plain-address.ts';
 import type { RequestTarget } from './request-target.ts';
 import { type Opened, type Upgraded, WebSocketWire, type WebSocketWireOptions } from './web-socket-wire.ts';
-import { textForm } from './web-socket-writer.ts';
+import { textEncoding } from './web-socket-writer.ts';
 
 export interface PlainWebSocketDeps extends WebSocketWireOptions {
   readonly pipeline: Pipeline;
@@ -54,6 +54,6 @@ class PlainWire extends WebSocketWire {
   }
 
   sink(meter: Meter): Sink {
-    return this.writer.sink(textForm('plain', ({ json }) => json, meter));
+    return this.writer.sink(textEncoding('plain', ({ json }) => json, meter));
   }
 }

@@ -1,12 +1,30 @@
 /**
  * Everything that is written to one socket, in order: answers and events go through one queue, and what is queued in one turn
- * of the event loop leaves in one write. Buffers may be shared with other sockets.
+ * of the event loop leaves in one write. Bytes may be shared with other sockets.
  *
  * Where there are many sockets to write to, the event loop gets its turns in between.
  */
-import type { Duplex } from 'node:stream';
-import type { Batch, Form, Sink } from '../delivery/batch.ts';
+import type { Socket } from 'node:net';
+import type { Batch, Sink } from '../delivery/batch.ts';
 import { upTo } from '../limits/bytes.ts';
+
+/** Whole frames, perhaps shared with other sockets. */
+export type Frames = Buffer | LentFrames;
+
+/** Frames whose memory is changed for each socket in turn. */
+export interface LentFrames {
+  /** In bytes. */
+  readonly length: number;
+  /** Their bytes: good until somebody else asks for theirs. */
+  lend(): Buffer;
+  /** Who has them now keeps them as they are. */
+  keep(): void;
+}
+
+/** How a sink's batches stand on the wire. */
+export interface Encoding {
+  framesOf(batch: Batch): Frames;
+}
 
 export interface SocketWriterOptions {
   /** From this many unsent bytes the writer is not writable. */
@@ -34,9 +52,8 @@ const FLUSH_SLICE_MS = 5;
 const WRITERS_BETWEEN_LOOKS = 32;
 
 export class SocketWriter {
-  protected readonly socket: Duplex;
-  /** Each buffer perhaps shared with other sockets. */
-  protected readonly queue: Buffer[] = [];
+  protected readonly socket: Socket;
+  protected readonly queue: Frames[] = [];
   #queuedBytes = 0;
   readonly #highWaterBytes: number;
   readonly #stallMs: number;
@@ -50,7 +67,7 @@ export class SocketWriter {
   #onMoved: Set<() => void> | undefined;
   #stallTimer: NodeJS.Timeout | undefined;
 
-  constructor(socket: Duplex, { highWaterBytes = HIGH_WATER_BYTES, stallMs = STALL_MS, onStalled }: SocketWriterOptions) {
+  constructor(socket: Socket, { highWaterBytes = HIGH_WATER_BYTES, stallMs = STALL_MS, onStalled }: SocketWriterOptions) {
     this.socket = socket;
     this.#highWaterBytes = highWaterBytes;
     this.#stallMs = stallMs;
@@ -76,16 +93,15 @@ export class SocketWriter {
     return 0;
   }
 
-  /** Queues whole frames. Dropped once the writer has ended. */
-  write(frames: Buffer): void {
+  /** Dropped once the writer has ended. */
+  write(frames: Frames): void {
     if (!this.open) return;
     if (this.queue.push(frames) === 1) scheduleFlush(this);
     this.#queuedBytes += frames.length;
   }
 
-  /** Takes events in a form, whose bytes it shares with other writers. */
-  sink(form: Form): Sink {
-    return new FormSink(this, form);
+  sink(encoding: Encoding): Sink {
+    return new EncodingSink(this, encoding);
   }
 
   /** Hands what is queued to the socket. */
@@ -123,17 +139,23 @@ export class SocketWriter {
   }
 
   #send(): void {
-    const [first] = this.queue;
-    if (this.queue.length === 1) this.#socketIsFree = this.socket.write(first);
+    if (this.queue.length === 1) this.#sendAlone(this.queue[0] as Frames);
     else if (this.queue.length >= MANY_BUFFERS && this.#queuedBytes < this.queue.length * SMALL_BYTES)
-      this.#socketIsFree = this.socket.write(Buffer.concat(this.queue));
+      this.#socketIsFree = this.socket.write(Buffer.concat(this.queue.map(keptBytes)));
     else this.#sendTogether();
+  }
+
+  #sendAlone(frames: Frames): void {
+    const isOwn = Buffer.isBuffer(frames);
+    this.#socketIsFree = this.socket.write(isOwn ? frames : frames.lend());
+    // What the kernel did not take at once stays with the socket.
+    if (!isOwn && this.socket.writableLength > 0) frames.keep();
   }
 
   /** All in one write, without copying what others send too. */
   #sendTogether(): void {
     this.socket.cork();
-    for (const frames of this.queue) this.#socketIsFree = this.socket.write(frames);
+    for (const frames of this.queue) this.#socketIsFree = this.socket.write(keptBytes(frames));
     this.socket.uncork();
   }
 
@@ -184,14 +206,21 @@ export class SocketWriter {
   }
 }
 
-/** An object with methods: there is one for each of many thousand subscriptions. */
-class FormSink implements Sink {
-  readonly #writer: SocketWriter;
-  readonly #form: Form;
+function keptBytes(frames: Frames): Buffer {
+  if (Buffer.isBuffer(frames)) return frames;
+  const bytes = frames.lend();
+  frames.keep();
+  return bytes;
+}
 
-  constructor(writer: SocketWriter, form: Form) {
+/** An object with methods: there is one for each of many thousand subscriptions. */
+class EncodingSink implements Sink {
+  readonly #writer: SocketWriter;
+  readonly #encoding: Encoding;
+
+  constructor(writer: SocketWriter, encoding: Encoding) {
     this.#writer = writer;
-    this.#form = form;
+    this.#encoding = encoding;
   }
 
   get writable(): boolean {
@@ -199,7 +228,7 @@ class FormSink implements Sink {
   }
 
   deliver(batch: Batch): void {
-    this.#writer.write(batch.render(this.#form));
+    this.#writer.write(this.#encoding.framesOf(batch));
   }
 
   drained(signal: AbortSignal): Promise<void> {

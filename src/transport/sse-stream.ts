@@ -7,7 +7,7 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Connection } from '../connections/connection.ts';
 import { type Ending, STALLED } from '../connections/wire.ts';
-import type { Delivery, Sink } from '../delivery/batch.ts';
+import type { Delivery, Form, Sink } from '../delivery/batch.ts';
 import type { Meter } from '../observe/meter.ts';
 import { OneWayWire } from './http-requests.ts';
 import { SocketWriter } from './socket-writer.ts';
@@ -74,14 +74,15 @@ export class SseStream extends OneWayWire {
     this.#writer = new SocketWriter(socket, { stallMs, onStalled: () => connection.end(STALLED) });
     socket.once('close', () => this.#writer.end());
     this.#writer.write(Buffer.from(dialect.opening));
-    this.sink = this.#writer.sink({
+    const form: Form = {
       name: dialect.name,
       make: (deliveries) => {
         const bytes = Buffer.from(deliveries.map((delivery) => dialect.event(delivery)).join(''));
         meter.message('out', bytes.length);
         return bytes;
       },
-    });
+    };
+    this.sink = this.#writer.sink({ framesOf: (batch) => batch.render(form) });
   }
 
   override get bufferedBytes(): number {

@@ -5,11 +5,12 @@
 import { getTRPCErrorFromUnknown, isTrackedEnvelope, TRPCError } from '@trpc/server';
 import { isObservable, observableToAsyncIterable } from '@trpc/server/observable';
 import type { Connection } from '../connections/connection.ts';
-import type { Delivery, Form } from '../delivery/batch.ts';
+import type { Batch, Delivery, Form } from '../delivery/batch.ts';
 import { isEventStream } from '../delivery/event-stream.ts';
 import type { Meter } from '../observe/meter.ts';
+import type { Encoding, Frames } from './socket-writer.ts';
 import { type Envelope, encodeTracked, type RunningCall, type TrpcReplies } from './trpc-messages.ts';
-import { patchedFrames, textFrames, type WebSocketWriter } from './web-socket-writer.ts';
+import { FramesWith, PatchedFrames, textEncoding, textFrames, type WebSocketWriter } from './web-socket-writer.ts';
 
 export interface TrpcSubscription {
   readonly connection: Connection;
@@ -61,7 +62,7 @@ function deliver(subscription: TrpcSubscription, result: unknown, onStart: () =>
   const { signal } = stop;
   if (isEventStream(result) && !signal.aborted) {
     onStart();
-    return result.attach(writer.sink(trackedForm(call.envelope, meter)), signal);
+    return result.attach(writer.sink(trackedEncoding(call.envelope, meter)), signal);
   }
   if ((isEventStream(result) || isObservable(result)) && signal.aborted) return Promise.resolve();
   // Converting an observable subscribes to it.
@@ -73,57 +74,60 @@ function deliver(subscription: TrpcSubscription, result: unknown, onStart: () =>
 
 type MessageMeter = Pick<Meter, 'message'>;
 
-/** Events as frames, which all subscriptions with the same request id share. */
-function trackedForm(envelope: Envelope, meter: MessageMeter): Form {
-  const { id } = envelope;
-  const isPlain = typeof id === 'number' && /^\d+$/.test(`${id}`);
-  return isPlain ? new NumberedForm(envelope, templateOf(envelope, `${id}`.length, meter), meter) : new TrackedForm(envelope, meter);
-}
-
-/** By the gateway's meter: what the frames of all subscriptions whose ids have as many digits are copied from. */
-const templates = new WeakMap<MessageMeter, Map<string, Form>>();
-
-function templateOf({ jsonrpc }: Envelope, digits: number, meter: MessageMeter): Form {
-  const own = templates.get(meter) ?? new Map<string, Form>();
-  templates.set(meter, own);
-  const key = `${digits} ${jsonrpc}`;
-  const template = own.get(key) ?? new TrackedForm({ id: 10 ** (digits - 1), ...(jsonrpc && { jsonrpc }) }, meter);
-  own.set(key, template);
-  return template;
-}
-
-class TrackedForm implements Form {
-  readonly name: string;
-  readonly #meter: MessageMeter;
-
-  constructor(envelope: Envelope, meter: MessageMeter) {
-    this.name = JSON.stringify(envelope);
-    this.#meter = meter;
-  }
-
-  make(deliveries: readonly Delivery[]): Buffer {
-    const head = `${this.name.slice(0, -1)},"result":{"type":"data","data":`;
-    const texts = deliveries.map((delivery) => `${head}${encodeTracked(delivery)},"id":"${delivery.id}"}}`);
-    return textFrames(texts, this.#meter);
-  }
-}
-
 /** What a message begins with. */
 const ID_KEY = '{"id":';
+/** Ids whose frames are shared, at most, as JSON: in units of UTF-16. */
+const MAX_ID_UNITS = 64;
+/** Those of clients that count. */
+const COMMON_ID_UNITS = 8;
 
-/** Frames with ids of as many digits differ in those only. */
-class NumberedForm extends TrackedForm {
-  readonly #id: Envelope['id'];
-  readonly template: Form;
+/** Events as frames that all subscriptions share, with ids of their own: as long as others', they are patched in. */
+function trackedEncoding(envelope: Envelope, meter: MessageMeter): Encoding {
+  const id = JSON.stringify(envelope.id);
+  if (id.length <= MAX_ID_UNITS && /^[\x20-\x7e]+$/.test(id)) return new PatchedEncoding(id, patchedForm(id.length, envelope, meter));
+  return textEncoding(`${id} ${envelope.jsonrpc}`, trackedText(id, envelope), meter);
+}
 
-  constructor(envelope: Envelope, template: Form, meter: MessageMeter) {
-    super(envelope, meter);
-    this.#id = envelope.id;
-    this.template = template;
+/** An event as the message of a subscription. @param id in JSON. */
+function trackedText(id: string, { jsonrpc }: Envelope): (delivery: Delivery) => string {
+  const version = jsonrpc === undefined ? '' : `,"jsonrpc":${JSON.stringify(jsonrpc)}`;
+  const head = `${ID_KEY}${id}${version},"result":{"type":"data","data":`;
+  return (delivery) => `${head}${encodeTracked(delivery)},"id":"${delivery.id}"}}`;
+}
+
+type PatchedForm = Form<PatchedFrames>;
+
+/** By the gateway's meter: the forms of all subscriptions whose ids are as long. */
+const patchedForms = new WeakMap<MessageMeter, Map<string, PatchedForm>>();
+
+function patchedForm(idUnits: number, envelope: Envelope, meter: MessageMeter): PatchedForm {
+  const own = patchedForms.get(meter) ?? new Map<string, PatchedForm>();
+  patchedForms.set(meter, own);
+  const name = `${idUnits} units ${envelope.jsonrpc}`;
+  const known = own.get(name);
+  if (known !== undefined) return known;
+  const textOf = trackedText('0'.repeat(idUnits), envelope);
+  const form: PatchedForm = {
+    name,
+    isCommon: idUnits <= COMMON_ID_UNITS,
+    make: (deliveries) => new PatchedFrames(textFrames(deliveries.map(textOf), meter), ID_KEY.length),
+  };
+  own.set(name, form);
+  return form;
+}
+
+/** An object with methods: there is one for each of many thousand subscriptions. */
+class PatchedEncoding implements Encoding {
+  readonly #id: string;
+  readonly #form: PatchedForm;
+
+  constructor(id: string, form: PatchedForm) {
+    this.#id = id;
+    this.#form = form;
   }
 
-  fromTemplate(frames: Buffer): Buffer {
-    return patchedFrames(frames, ID_KEY.length, `${this.#id}`);
+  framesOf(batch: Batch): Frames {
+    return new FramesWith(batch.render(this.#form), this.#id);
   }
 }
 

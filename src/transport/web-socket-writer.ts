@@ -2,12 +2,12 @@
  * What is written to one WebSocket. Frames from the server are unmasked, so one buffer serves every socket; `ws` writes its
  * closing frames whole too, so the two never mix within one.
  */
-import type { Duplex } from 'node:stream';
+import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import type { CloseCode } from '../contract/codes.ts';
 import type { Delivery, Form } from '../delivery/batch.ts';
 import type { Meter } from '../observe/meter.ts';
-import { SocketWriter, type SocketWriterOptions } from './socket-writer.ts';
+import { type Encoding, type LentFrames, SocketWriter, type SocketWriterOptions } from './socket-writer.ts';
 
 /** Longest reason that fits a close frame, in bytes (RFC 6455, section 5.5). */
 const MAX_REASON_BYTES = 123;
@@ -57,21 +57,57 @@ function writeHeader(bytes: Buffer, offset: number, length: number): number {
   return offset + header;
 }
 
-/** Events as text messages, each counted once for all writers. */
-export function textForm(name: string, textOf: (delivery: Delivery) => string, meter: Pick<Meter, 'message'>): Form {
-  return { name, make: (deliveries) => textFrames(deliveries.map(textOf), meter) };
+/** Events as text messages, the same for all writers. Each is counted once. */
+export function textEncoding(name: string, textOf: (delivery: Delivery) => string, meter: Pick<Meter, 'message'>): Encoding {
+  const form: Form = { name, make: (deliveries) => textFrames(deliveries.map(textOf), meter) };
+  return { framesOf: (batch) => batch.render(form) };
 }
 
-/** A copy of text messages with another text (ASCII) in each of them, from its byte `offset` on. */
-export function patchedFrames(frames: Buffer, offset: number, text: string): Buffer {
-  const patched = Buffer.from(frames);
-  for (let at = 0; at < patched.length; ) {
-    const length = payloadLength(patched, at);
+/** Text messages that have one text (ASCII) of the same length in them, another for each socket: it is written over the last one's. */
+export class PatchedFrames {
+  #bytes: Buffer;
+  /** Where the text stands in each of them. */
+  readonly #offsets: readonly number[];
+  #text: string | undefined;
+  #isKept = false;
+
+  /** @param offset of the text in each message, in bytes. */
+  constructor(frames: Buffer, offset: number) {
+    this.#bytes = frames;
+    this.#offsets = [...payloads(frames)].map((payload) => payload + offset);
+  }
+
+  get length(): number {
+    return this.#bytes.length;
+  }
+
+  /** Good until the next call with another text. */
+  with(text: string): Buffer {
+    if (text === this.#text) return this.#bytes;
+    if (this.#isKept) this.#bytes = Buffer.from(this.#bytes);
+    this.#isKept = false;
+    this.#text = text;
+    for (let index = 0; index < text.length; index += 1) {
+      const unit = text.charCodeAt(index);
+      for (const offset of this.#offsets) this.#bytes[offset + index] = unit;
+    }
+    return this.#bytes;
+  }
+
+  /** What was returned last stays as it is. */
+  keep(): void {
+    this.#isKept = true;
+  }
+}
+
+/** Where the payload of each frame begins. */
+function* payloads(frames: Buffer): Generator<number, void> {
+  for (let at = 0; at < frames.length; ) {
+    const length = payloadLength(frames, at);
     const payload = at + headerLength(length);
-    for (let index = 0; index < text.length; index += 1) patched[payload + offset + index] = text.charCodeAt(index);
+    yield payload;
     at = payload + length;
   }
-  return patched;
 }
 
 /** Of the frame that begins at `at`. */
@@ -81,13 +117,36 @@ function payloadLength(frames: Buffer, at: number): number {
   return short === 126 ? frames.readUInt16BE(at + 2) : Number(frames.readBigUInt64BE(at + 2));
 }
 
+/** Those with the text of one socket. */
+export class FramesWith implements LentFrames {
+  readonly #frames: PatchedFrames;
+  readonly #text: string;
+
+  constructor(frames: PatchedFrames, text: string) {
+    this.#frames = frames;
+    this.#text = text;
+  }
+
+  get length(): number {
+    return this.#frames.length;
+  }
+
+  lend(): Buffer {
+    return this.#frames.with(this.#text);
+  }
+
+  keep(): void {
+    this.#frames.keep();
+  }
+}
+
 export class WebSocketWriter extends SocketWriter {
   readonly #ws: WebSocket;
   #bytesSincePing = 0;
   #unansweredPings = 0;
   #pongs = 0;
 
-  constructor(ws: WebSocket, socket: Duplex, options: SocketWriterOptions) {
+  constructor(ws: WebSocket, socket: Socket, options: SocketWriterOptions) {
     super(socket, options);
     this.#ws = ws;
   }

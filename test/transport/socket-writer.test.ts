@@ -22,7 +22,7 @@ async function connect(options: { readonly highWaterBytes?: number; readonly sta
   const accepted = Promise.withResolvers<{ writer: WebSocketWriter; socket: Socket }>();
   server.on('upgrade', (req, socket, head) => {
     wss.handleUpgrade(req, socket, head, (ws) => {
-      const writer = new WebSocketWriter(ws, socket, { ...options, onStalled: () => writer.close(4509, 'no progress') });
+      const writer = new WebSocketWriter(ws, socket as Socket, { ...options, onStalled: () => writer.close(4509, 'no progress') });
       ws.on('pong', () => writer.ponged());
       accepted.resolve({ writer, socket: socket as Socket });
     });

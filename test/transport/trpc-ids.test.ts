@@ -23,24 +23,30 @@ interface Answer {
   readonly result: { readonly type: string; readonly id?: string; readonly data?: { json: { id: string; data: { data: unknown } } } };
 }
 
+/** More than the kernel holds for a client that reads nothing. */
+const BATCHES = 40;
+const PER_BATCH = 50;
+
+async function subscribed(url: string, token: string, id: unknown, jsonrpc?: string): Promise<RawSocket> {
+  const socket = await signIn(url, token);
+  const params = { path: 'events.subscribe', input: { json: { channels: ['forge.job.j'] } } };
+  socket.send({ id, jsonrpc, method: 'subscription', params });
+  // It has started, and is live.
+  await socket.count(2);
+  return socket;
+}
+
+function completed(text: string) {
+  return { channel: 'forge.job.j' as const, type: 'forge.job.completed' as const, data: { job_id: 'j', result: { text } } };
+}
+
 test.each([undefined, '2.0'])('each message of an event has the id of its subscription, with jsonrpc %s', async (jsonrpc) => {
   await using gateway = await startGateway({ COURIER_LIMITS: UNLIMITED });
   await using stack = new AsyncDisposableStack();
   const token = await gateway.token('root', 'admin');
   const sockets: RawSocket[] = [];
-  for (const id of IDS) {
-    const socket = stack.use(await signIn(gateway.url, token));
-    const params = { path: 'events.subscribe', input: { json: { channels: ['forge.job.j'] } } };
-    socket.send({ id, jsonrpc, method: 'subscription', params });
-    // It has started, and is live.
-    await socket.count(2);
-    sockets.push(socket);
-  }
-  const drafts = TEXTS.map((text) => ({
-    channel: 'forge.job.j' as const,
-    type: 'forge.job.completed' as const,
-    data: { job_id: 'j', result: { text } },
-  }));
+  for (const id of IDS) sockets.push(stack.use(await subscribed(gateway.url, token, id, jsonrpc)));
+  const drafts = TEXTS.map(completed);
   const receipts = await gateway.httpClient(token).events.publishBatch.mutate(drafts);
   for (const [index, socket] of sockets.entries()) {
     const messages = (await socket.count(2 + TEXTS.length)).slice(2).map((text) => JSON.parse(text) as Answer);
@@ -48,5 +54,27 @@ test.each([undefined, '2.0'])('each message of an event has the id of its subscr
     expect(messages.map(({ result }) => [result.id, result.data?.json.id, result.data?.json.data.data])).toEqual(
       receipts.map(({ id }, at) => [id, id, drafts[at]?.data]),
     );
+  }
+});
+
+test('what one client has yet to read keeps its id while others get theirs', async () => {
+  await using gateway = await startGateway({ COURIER_LIMITS: UNLIMITED });
+  await using stack = new AsyncDisposableStack();
+  const token = await gateway.token('root', 'admin');
+  const sockets: RawSocket[] = [];
+  for (const id of [101, 102, 103, 104]) sockets.push(stack.use(await subscribed(gateway.url, token, id)));
+  // One reads all the time, between others that do not.
+  for (const index of [0, 2, 3]) sockets[index]?.ws.pause();
+  const { events } = gateway.httpClient(token);
+  const positions: string[] = [];
+  for (let batch = 0; batch < BATCHES; batch += 1) {
+    const drafts = Array.from({ length: PER_BATCH }, () => completed('x'.repeat(4000)));
+    positions.push(...(await events.publishBatch.mutate(drafts)).map(({ id }) => id));
+  }
+  for (const { ws } of sockets) ws.resume();
+  for (const [index, socket] of sockets.entries()) {
+    const messages = (await socket.count(2 + positions.length)).slice(2).map((text) => JSON.parse(text) as Answer);
+    expect(new Set(messages.map(({ id }) => id))).toEqual(new Set([101 + index]));
+    expect(messages.map(({ result }) => result.id)).toEqual(positions);
   }
 });
