@@ -16,7 +16,7 @@ import { type Admitted, Charges, type ChargesDeps } from './charges.ts';
 import { Connection } from './connection.ts';
 import type { ConnectionHost } from './connection-host.ts';
 import type { ConnectionLog } from './connection-log.ts';
-import { drain } from './drain.ts';
+import { drain, drainConnection } from './drain.ts';
 import { newId } from './ids.ts';
 import { Liveness } from './liveness.ts';
 import { Places, type PlacesDeps } from './places.ts';
@@ -293,11 +293,4 @@ export class Connections {
       for (const own of [...this.#places.of(principalKey(principal)), connection]) if (own.transport !== undefined) own.end(TOO_GREEDY);
     };
   }
-}
-
-async function drainConnection(connection: Connection, signal: AbortSignal): Promise<void> {
-  // A quiet subscription would come back to a position of long ago.
-  for (const { subscriber } of connection.subscriptions) subscriber.tellPosition();
-  if (connection.isOpen) await connection.wire?.drain?.(signal);
-  connection.end(DRAINING);
 }

@@ -1,5 +1,7 @@
 /** Draining clients one after another over a window: all at once they would all come back at once. */
 import { setTimeout as wait } from 'node:timers/promises';
+import type { Connection } from './connection.ts';
+import { DRAINING } from './wire.ts';
 
 /** Clients asked to go elsewhere in a second, at most, unless the window is too short for that. */
 const CLIENTS_PER_SECOND = 100;
@@ -19,4 +21,12 @@ export async function drain(drains: readonly (() => Promise<void>)[], limitMs: n
     await one();
   });
   await Promise.allSettled(all);
+}
+
+/** Ends one connection in order: its client was asked to go elsewhere before. */
+export async function drainConnection(connection: Connection, signal: AbortSignal): Promise<void> {
+  // A quiet subscription would come back to a position of long ago.
+  for (const { subscriber } of connection.subscriptions) subscriber.tellPosition();
+  if (connection.isOpen) await connection.wire?.drain?.(signal);
+  connection.end(DRAINING);
 }

@@ -201,7 +201,7 @@ export function sendProblem(req: IncomingMessage, res: ServerResponse, error: Co
   }
   const { status, headers, body } = problemOf(error, requestId);
   endUnread(req, res, error);
-  res.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) }).end(body);
+  res.writeHead(status, headers).end(body);
 }
 
 /**
