@@ -71,13 +71,17 @@ export interface Administration {
   /** Refuses tokens from now on and ends the connections that were opened with them. Resolves to how many those were. */
   revoke(revoked: Revoked, by: Actor): Promise<number>;
   /** Of this instance, until its next start. */
-  setLogLevel(level: LogLevel, by: Actor): void;
+  setLogLevel(level: LogLevel, by: Actor): Promise<void>;
 }
 
 export interface AdministrationDeps {
   readonly connections: Connections;
   readonly pipeline: Pipeline;
   readonly peers: Peers;
+  /** The other workers of this instance. */
+  readonly siblings: Peers;
+  /** The number of this worker, where there are several. */
+  readonly worker: number | undefined;
   readonly usage: Pick<UsageRecorder, 'write' | 'clients'>;
   /** Figures of this instance. */
   readonly stats: () => Promise<Stats>;
@@ -87,13 +91,13 @@ export interface AdministrationDeps {
 }
 
 export function createAdministration(deps: AdministrationDeps): Administration {
-  const { connections, pipeline, peers, usage, stats, intervals, logger } = deps;
+  const { connections, pipeline, peers, siblings, worker, usage, stats, intervals, logger } = deps;
   const subscribed = () => ownSubscribers(pipeline);
   const own: Answerers = {
     stats,
     series: intervals,
     channels: subscribed,
-    connections: ({ sub }) => ownConnections(connections, pipeline.tail.seq, sub),
+    connections: ({ sub }) => ownConnections(connections, pipeline.tail.seq, sub, worker),
     contractUsers: async () => {
       await usage.write();
       return connectionsByClient(connections.open);
@@ -102,13 +106,21 @@ export function createAdministration(deps: AdministrationDeps): Administration {
     disconnect: ({ connection_id }) => connections.disconnect(connection_id),
     yieldPlace: ({ principal }) => connections.yieldPlace(principal),
     revoked: () => connections.refreshRevocations(),
+    logLevel: ({ level, by }) => {
+      logger.setLevel(level, by);
+      return null;
+    },
   };
   peers.answer(own);
+  siblings.answer(own);
   return {
-    setLogLevel: (level, by) => logger.setLevel(level, by),
+    setLogLevel: async (level, by) => {
+      logger.setLevel(level, by);
+      await siblings.ask('logLevel', { level, by });
+    },
     stats: async () => {
       const [mine, others] = await Promise.all([stats(), peers.ask('stats', null)]);
-      return mergeStats(mine, others as Stats[]);
+      return mergeStats(mine, others as Stats[], peers.instances);
     },
     series: async () => {
       const others = (await peers.ask('series', null)) as Interval[][];
@@ -122,7 +134,7 @@ export function createAdministration(deps: AdministrationDeps): Administration {
       return [...channels].map((channel) => ({ channel, subscribers: subscribers.get(channel) ?? 0, ...activeChannels.of(channel) }));
     },
     connections: async (sub) => {
-      const mine = ownConnections(connections, pipeline.tail.seq, sub);
+      const mine = ownConnections(connections, pipeline.tail.seq, sub, worker);
       const all = [mine, ...((await peers.ask('connections', { sub: sub ?? null })) as ListedConnections[])];
       const listed = all.flatMap((one) => one.connections.map(revived));
       return {
@@ -180,10 +192,15 @@ function ownSubscribers({ hub }: Pipeline): Stats['channels'] {
   return [...busiest, ...others];
 }
 
-function ownConnections(connections: Connections, head: number, sub: string | null | undefined): ListedConnections {
+function ownConnections(
+  connections: Connections,
+  head: number,
+  sub: string | null | undefined,
+  worker: number | undefined,
+): ListedConnections {
   const all = connections.open.filter(({ principal }) => sub === null || sub === undefined || principal.sub === sub);
   const oldest = all.sort((a, b) => a.since - b.since).slice(0, MAX_CONNECTIONS);
-  return { total: all.length, connections: oldest.map((connection) => describe(connection, head)) };
+  return { total: all.length, connections: oldest.map((connection) => describe(connection, head, worker)) };
 }
 
 function ownRecipients(
@@ -209,7 +226,7 @@ function recipientOf(
   return [{ connection_id, sub: principal.sub, role: principal.role, transport, handed }];
 }
 
-function describe(connection: Connection, head: number): ConnectionFigures {
+function describe(connection: Connection, head: number, worker: number | undefined): ConnectionFigures {
   const { id, principal, transport, address, identity, since, subscriptions, wire } = connection;
   return {
     connection_id: id,
@@ -223,6 +240,7 @@ function describe(connection: Connection, head: number): ConnectionFigures {
     expires_at: new Date(principal.expiresAt),
     subscriptions: subscriptions.length,
     channels: channelsOf(subscriptions.map(({ filter }) => filter.channels)),
+    worker: worker ?? null,
     buffered_bytes: wire?.bufferedBytes ?? 0,
     lag: Math.max(0, ...subscriptions.map(({ subscriber }) => head - subscriber.cursor)),
   };
@@ -243,6 +261,6 @@ function channelsOf(sets: readonly ChannelSet[]): string[] {
 
 /** Dates of other instances come as text; an instance of another version may leave out what its clients are and read. */
 function revived(connection: ConnectionFigures): ConnectionFigures {
-  const { client = null, contract = null, channels = [], since, expires_at } = connection;
-  return { ...connection, client, contract, channels, since: new Date(since), expires_at: new Date(expires_at) };
+  const { client = null, contract = null, channels = [], worker = null, since, expires_at } = connection;
+  return { ...connection, client, contract, channels, worker, since: new Date(since), expires_at: new Date(expires_at) };
 }

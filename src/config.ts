@@ -2,7 +2,9 @@
  * Configuration: the environment, parsed once into values with types. Nothing else reads `process.env`. `config/variables.ts`
  * declares the variables, `config/formats.ts` how their values are written.
  */
+import { availableParallelism } from 'node:os';
 import type { z } from 'zod';
+import { MAX_WORKERS } from './config/formats.ts';
 import { isOfGateway, nearestName } from './config/names.ts';
 import { environment } from './config/variables.ts';
 import type { Contract } from './contract/contract.ts';
@@ -35,6 +37,11 @@ const configuration = environment
     path: ['COURIER_JWT_SECRET'],
     error: 'or COURIER_JWKS_URL must be set when NODE_ENV is production',
   })
+  .refine(({ COURIER_WORKERS, COURIER_LOG }) => COURIER_WORKERS === 'auto' || COURIER_WORKERS === 1 || COURIER_LOG.kind !== 'memory', {
+    when: ifRight('COURIER_WORKERS', 'COURIER_LOG'),
+    path: ['COURIER_WORKERS'],
+    error: 'must be 1 with COURIER_LOG=memory:, which one process has to itself: keep the log in a file (sqlite:PATH)',
+  })
   .transform(
     (env) =>
       ({
@@ -48,6 +55,8 @@ const configuration = environment
         contract: env.COURIER_CONTRACT,
         log: env.COURIER_LOG,
         broker: env.COURIER_BROKER,
+        /** Processes that take connections. */
+        workers: workersOf(env.COURIER_WORKERS, env.COURIER_LOG.kind),
         retentionMs: env.COURIER_RETENTION_DAYS * DAY_MS,
         jwt: {
           /** The first signs, all check. None in development: a secret is then made once and kept beside the log. */
@@ -75,6 +84,12 @@ const configuration = environment
   );
 
 export type Config = z.output<typeof configuration>;
+
+/** The log keeps one core busy; one in memory has one process to itself. */
+function workersOf(asked: number | 'auto', log: 'memory' | 'sqlite' | 'postgres'): number {
+  if (asked !== 'auto') return asked;
+  return log === 'memory' ? 1 : Math.min(MAX_WORKERS, Math.max(1, availableParallelism() - 1));
+}
 
 function isProduction({ NODE_ENV }: { readonly NODE_ENV?: string | undefined }): boolean {
   return NODE_ENV === 'production';

@@ -18,11 +18,11 @@ import { TIMINGS, type Timings } from './connections/timings.ts';
 import type { ClientIdentity } from './contract/admin.ts';
 import type { Contract } from './contract/contract.ts';
 import { openPipeline, type Pipeline } from './delivery/pipeline.ts';
-import { startRetention } from './log/retention.ts';
+import { tendLog } from './log/tending.ts';
 import { EventLoopDelay } from './observe/event-loop.ts';
 import { type ErrorHook, Failures } from './observe/failures.ts';
 import { foreignEventWarnings } from './observe/foreign-events.ts';
-import { createHealth, logConcerns } from './observe/health.ts';
+import { createHealth } from './observe/health.ts';
 import { createLogger, type Logger } from './observe/logger.ts';
 import { noMeter } from './observe/meter.ts';
 import { createMetrics } from './observe/metrics.ts';
@@ -32,10 +32,12 @@ import { Rates } from './observe/rates.ts';
 import { collectStats } from './observe/stats.ts';
 import { createTracing } from './observe/tracing.ts';
 import { createRouter } from './router/index.ts';
+import { listenProblem } from './transport/listen-problem.ts';
 import { type Listener, listen } from './transport/server.ts';
 import { SocketRoom } from './transport/socket-room.ts';
 import { UsageRecorder } from './usage/recorder.ts';
 import { contractHash, VERSION } from './version.ts';
+import type { Link } from './workers/link.ts';
 
 /** Makes the configuration of the gateway from variables as in the environment. */
 export { type Config, ConfigError, parseConfig } from './config.ts';
@@ -68,6 +70,8 @@ export interface GatewayOptions {
   readonly onError?: ErrorHook | undefined;
   /** How long clients may take. */
   readonly timings?: Partial<Timings>;
+  /** To what the workers of an instance share, where this is one of several. */
+  readonly link?: Link | undefined;
   /** False counts nothing, to measure what counting costs. */
   readonly metered?: boolean;
   /** Where the dashboard's build lies; by default where `npm run build:dashboard` leaves it. */
@@ -82,7 +86,7 @@ export interface GatewayOptions {
  * Nothing is left open then.
  */
 export async function createGateway(config: Config, options: GatewayOptions): Promise<Gateway> {
-  const { contract, signal = new AbortController().signal } = options;
+  const { contract, link, signal = new AbortController().signal } = options;
   signal.throwIfAborted();
   const ratesOfChannels = limitsOfChannels(config, contract);
   const logger = options.logger ?? createLogger(config);
@@ -106,11 +110,10 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
   const meter = options.metered === false ? noMeter : metrics;
   const failures = new Failures({ meter, logger, hook: options.onError });
   const broken = Promise.withResolvers<void>();
-  const { log, broker, peers, ...backends } = stack.use(
-    await openBackends(config, { contract, failures, logger, onBroken: broken.resolve, signal }),
+  const { log, broker, peers, siblings, ...backends } = stack.use(
+    await openBackends(config, { contract, failures, logger, onBroken: broken.resolve, signal, link }),
   );
-  const retention = { retentionMs: config.retentionMs, onError: (error: unknown) => failures.report('log', 'retention failed', error) };
-  stack.use(startRetention(log, retention));
+  if (link?.welcome.log === undefined) stack.use(tendLog(log, { retentionMs: config.retentionMs, failures, logger }));
   const usage = stack.use(
     new UsageRecorder({
       store: backends.usage,
@@ -153,6 +156,7 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
     revocations: await before(signal, Revocations.open(backends.revocations, maxLifetimeMs)),
     limiter: backends.limiter,
     counts: backends.connections,
+    room: backends.room,
     limits: config.limits,
     channelRates: ratesOfChannels,
     allowedOrigins: config.allowedOrigins,
@@ -163,7 +167,6 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
     logger,
     log: stack.use(new ConnectionLog(logger)),
   });
-  stack.use(logConcerns(() => log.concerns, logger.named('log')));
   stack.use(refreshRevocations(connections, failures, logger.named('log')));
   const room = new SocketRoom(logger);
   const eventLoop = stack.use(new EventLoopDelay());
@@ -172,6 +175,8 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
     connections,
     pipeline,
     peers,
+    siblings,
+    worker: link?.welcome.worker,
     usage,
     logger,
     intervals: () => rates.intervals,
@@ -194,6 +199,7 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
     serverProblem: () => room.problem,
     lateMs: () => eventLoop.lateMs,
   });
+  link?.answer({ metrics: () => metrics.figures(), health });
   const listener: Listener = await listen(
     {
       router: createRouter(contract),
@@ -204,12 +210,12 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
       timings,
       basePath: config.basePath,
       room,
-      health,
-      metrics: async () => ({ contentType: metrics.contentType, text: await metrics.text() }),
+      health: link === undefined ? health : () => link.health(),
+      metrics: () => (link ?? metrics).metrics(),
       administration,
       dashboardFolder: options.dashboardFolder,
     },
-    config,
+    { host: config.host, port: config.port, ...link?.welcome.place },
   ).catch((error: unknown) => {
     throw listenProblem(config, error);
   });
@@ -247,29 +253,6 @@ async function openedBefore<T extends Disposable>(signal: AbortSignal, opening: 
       () => undefined,
     );
     throw error;
-  }
-}
-
-/** Why it cannot listen where it was to, in words that name the variable. */
-function listenProblem({ host, port }: Config, cause: unknown): unknown {
-  const problem = (message: string) => new Error(message, { cause });
-  switch (cause instanceof Error && 'code' in cause ? cause.code : undefined) {
-    case 'EADDRINUSE':
-      return problem(
-        `COURIER_PORT ${port} of ${host} is in use: end what listens there, or set COURIER_PORT to another (0 is any free one)`,
-      );
-    case 'EACCES':
-      return problem(`COURIER_PORT ${port} may not be listened on by this user: choose one of 1024 or more`);
-    case 'EADDRNOTAVAIL':
-    case 'EINVAL':
-    case 'EAFNOSUPPORT':
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return problem(
-        `COURIER_HOST ${JSON.stringify(host)} is no address of this machine: it may be 127.0.0.1, 0.0.0.0 or :: (all of them)`,
-      );
-    default:
-      return cause;
   }
 }
 

@@ -3,16 +3,15 @@ import { developmentSecretPath } from './auth/development-secret.ts';
 import { courier } from './commands.ts';
 import { brokerLabel, logLabel } from './config/labels.ts';
 import { type Config, ConfigError } from './config.ts';
+import type { Contract } from './contract/contract.ts';
 import { loadContract, readConfig } from './contract-file.ts';
-import { createGateway, type Gateway } from './gateway.ts';
-import type { Failures } from './observe/failures.ts';
-import { createLogger, type LogContext, type Logger } from './observe/logger.ts';
+import { createLogger, type LogContext } from './observe/logger.ts';
 import { connectSentry, type ErrorTracker } from './observe/sentry.ts';
+import { closed, EXIT, exit, firstSignal, firstUncaught, tellProblems } from './process.ts';
 import { problemOfBuild } from './transport/dashboard-build.ts';
 import { contractHash } from './version.ts';
-
-/** Exit codes: 0 after an orderly end, 1 when something cannot be had or failed, 2 for a wrong value. */
-const EXIT = { done: 0, failed: 1, misconfigured: 2 } as const;
+import type { Running } from './workers/gateway.ts';
+import { WorkerStartError } from './workers/supervisor.ts';
 
 /**
  * Runs a gateway until SIGTERM or SIGINT, or until an exception that nobody caught; a second signal ends it at once.
@@ -31,21 +30,28 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
   const signal = firstSignal();
   const starting = new AbortController();
   void signal.then((name) => starting.abort(name));
-  let gateway: Gateway;
+  let gateway: Running;
+  let about: LogContext;
   let tracker: ErrorTracker | undefined;
   try {
     if (config.sentryDsn !== undefined) tracker = await connectSentry(config.sentryDsn, config.production ? 'production' : 'development');
     const contract = await loadContract(config.contract);
-    gateway = await createGateway(config, { contract, logger, onError: tracker?.onError, signal: starting.signal });
+    const options = { contract, logger, onError: tracker?.onError, signal: starting.signal };
+    // Each is loaded where it is needed: the supervisor serves nobody.
+    gateway =
+      config.workers > 1
+        ? await (await import('./workers/gateway.ts')).createWorkers(config, options)
+        : await (await import('./gateway.ts')).createGateway(config, options);
+    about = aboutGateway(config, gateway, contract);
   } catch (error) {
     await tracker?.[Symbol.asyncDispose]();
     if (starting.signal.aborted && error === starting.signal.reason) {
       logger.info(`${starting.signal.reason}: ended before it listened`);
       return closed(logger, EXIT.done);
     }
-    return closed(logger, error instanceof ConfigError ? refuse(error) : fail(error));
+    return closed(logger, whyNot(error));
   }
-  logger.info(`listening on ${gateway.url}`, aboutGateway(config, gateway));
+  logger.info(`listening on ${gateway.url}`, about);
   const dashboardProblem = problemOfBuild();
   if (dashboardProblem !== undefined) logger.warn(dashboardProblem);
   if (!config.production && config.jwt.jwksUrl === undefined && config.jwt.secrets.length === 0) {
@@ -77,14 +83,8 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
   return closed(logger, code);
 }
 
-/** Closes the log. Returns `code`, unless nobody reads the log: the process has ended with it then. */
-async function closed(logger: Logger, code: number): Promise<number> {
-  if (!(await logger.close())) exit(code);
-  return code;
-}
-
 /** What it is and stands on, without a password. */
-function aboutGateway(config: Config, { url, port, pipeline: { contract } }: Gateway): LogContext {
+function aboutGateway(config: Config, { url, port }: Running, contract: Contract): LogContext {
   return {
     url,
     port,
@@ -92,46 +92,24 @@ function aboutGateway(config: Config, { url, port, pipeline: { contract } }: Gat
     contract: `${contract.name} ${contractHash(contract)}`,
     log: logLabel(config.log),
     broker: brokerLabel(config.broker),
+    ...(config.workers > 1 && { workers: config.workers }),
   };
 }
 
-/** Ends the process at once, though nobody reads what it has logged: what is to be done when a process exits would wait for that. */
-function exit(code: number): never {
-  process.removeAllListeners('exit');
-  process.exit(code);
+/** Tells why it does not start. Returns the exit code. */
+function whyNot(error: unknown): number {
+  if (error instanceof ConfigError) return refuse(error);
+  if (!(error instanceof WorkerStartError)) return fail(error);
+  tellProblems(error.problems.length > 0 ? error.problems : [`cannot start: ${error.message}`]);
+  return error.code;
 }
 
 function refuse({ problems }: ConfigError): number {
-  for (const problem of problems) process.stderr.write(`courier: ${problem}\n`);
+  tellProblems(problems);
   return EXIT.misconfigured;
 }
 
 function fail(error: unknown): number {
-  process.stderr.write(`courier: cannot start: ${error instanceof Error ? error.message : String(error)}\n`);
+  tellProblems([`cannot start: ${error instanceof Error ? error.message : String(error)}`]);
   return EXIT.failed;
-}
-
-/** What nobody caught has left something in a state that nobody knows: the gateway drains and ends. */
-function firstUncaught(failures: Failures): Promise<void> {
-  return new Promise((resolve) => {
-    const onUncaught = (error: unknown) => {
-      failures.report('process', 'nobody caught this', error);
-      resolve();
-    };
-    process.on('uncaughtException', onUncaught);
-    process.on('unhandledRejection', onUncaught);
-  });
-}
-
-function firstSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    let signalled = false;
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.on(signal, () => {
-        if (signalled) exit(EXIT.failed);
-        signalled = true;
-        resolve(signal);
-      });
-    }
-  });
 }

@@ -23,6 +23,7 @@ test('the defaults are those of the documentation', () => {
     logFormat: 'pretty',
     broker: { kind: 'local' },
     startMs: 30_000,
+    workers: 1,
     drainMs: 30_000,
   });
   expect(parseConfig({ NODE_ENV: 'production', COURIER_JWT_SECRET: 'x'.repeat(32) }).logFormat).toBe('json');
@@ -198,6 +199,14 @@ describe('a wrong value is one line that names the variable', () => {
       /^COURIER_BROKER may have the parameters db, sentinel_user, sentinel_password only, and has others/,
     ],
     [{ COURIER_RETENTION_DAYS: '0' }, /^COURIER_RETENTION_DAYS /],
+    ...['0', '-1', 'two', '65', '1.5', ' 2', 'AUTO'].map((workers): [Record<string, string>, RegExp] => [
+      { COURIER_WORKERS: workers },
+      /^COURIER_WORKERS must be auto, or a whole number from 1 to 64$/,
+    ]),
+    [
+      { COURIER_WORKERS: '2', COURIER_LOG: 'memory:' },
+      /^COURIER_WORKERS must be 1 with COURIER_LOG=memory:, which one process has to itself: keep the log in a file \(sqlite:PATH\)$/,
+    ],
     [{ COURIER_JWT_SECRET: 'short' }, /^COURIER_JWT_SECRET must be at least 32 bytes long, and is 5$/],
     [{ COURIER_JWT_MAX_DAYS: '0' }, /^COURIER_JWT_MAX_DAYS must be a whole number from 1 to 3650$/],
     [{ COURIER_JWT_MAX_DAYS: '1.5' }, /^COURIER_JWT_MAX_DAYS /],

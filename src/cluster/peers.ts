@@ -2,6 +2,8 @@
  * The other instances of the same gateway: how many there are, and asking them all the same thing. Nothing that must not
  * be lost goes this way.
  */
+import type { LogLevel } from '../contract/admin.ts';
+import type { LogContext } from '../observe/logger.ts';
 
 /** What instances ask of each other, and what each of them answers. */
 export interface Questions {
@@ -19,6 +21,8 @@ export interface Questions {
   yieldPlace: { question: { principal: string }; answer: boolean };
   /** A token was revoked: look at the revocations. */
   revoked: { question: null; answer: number };
+  /** Log from this level on. Asked of workers of one instance only. */
+  logLevel: { question: { level: LogLevel; by: LogContext }; answer: null };
 }
 export type QuestionKind = keyof Questions;
 
@@ -27,8 +31,10 @@ export type Answerers = {
 };
 
 export interface Peers extends AsyncDisposable {
-  /** Instances that were last seen, this one among them. */
+  /** Instances that were last seen, this one among them. Workers of one machine are one instance. */
   readonly instances: number;
+  /** Those who are asked, and this one: instances, or their workers. */
+  readonly members: number;
   /** Asks the others. Resolves to the answers that came in time, JSON as it was sent. */
   ask<K extends QuestionKind>(kind: K, question: Questions[K]['question']): Promise<Questions[K]['answer'][]>;
   /** How this instance answers the others. */
@@ -38,6 +44,7 @@ export interface Peers extends AsyncDisposable {
 /** A gateway of one instance. */
 export const noPeers: Peers = {
   instances: 1,
+  members: 1,
   ask: () => Promise.resolve([]),
   answer: () => undefined,
   [Symbol.asyncDispose]: () => Promise.resolve(),

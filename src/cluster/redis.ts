@@ -17,7 +17,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
 redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return redis.call('ZCARD', KEYS[1])`;
+return redis.call('ZRANGE', KEYS[1], 0, -1)`;
 
 interface Question {
   readonly from: string;
@@ -27,11 +27,14 @@ interface Question {
 }
 type Message = Question | { readonly to: string; readonly id: string; readonly answer: unknown };
 
-/** @param instance names this one among the others. @throws why `signal` was aborted. */
+/** Between the name of an instance and the number of its worker. */
+export const WORKER_MARK = '#';
+
+/** @param instance names this one among the others: an instance, or a worker of one behind WORKER_MARK. @throws why `signal` was aborted. */
 export async function redisPeers(redis: RedisConnection, instance: string, signal?: AbortSignal): Promise<Peers> {
   const present = new RedisScript(redis, PRESENT);
   const waiting = new Map<string, (answer: unknown) => void>();
-  let instances = 1;
+  let members: readonly string[] = [instance];
   let answerers: Answerers | undefined;
   const send = (message: Message) => redis.send(['PUBLISH', redis.key(CHANNEL), JSON.stringify(message)]);
   const reply = async ({ from, id, kind, question }: Question, own: Answerers) => {
@@ -39,7 +42,7 @@ export async function redisPeers(redis: RedisConnection, instance: string, signa
     await send({ to: from, id, answer });
   };
   const appear = async () => {
-    instances = await present.run<number>([redis.key('instances')], [instance, PRESENT_MS]).catch(() => instances);
+    members = await present.run<string[]>([redis.key('instances')], [instance, PRESENT_MS]).catch(() => members);
   };
   const hear = (received: object | undefined) => {
     const message = received as Message | undefined;
@@ -58,12 +61,15 @@ export async function redisPeers(redis: RedisConnection, instance: string, signa
   timer.unref();
   return {
     get instances() {
-      return instances;
+      return new Set(members.map((name) => name.split(WORKER_MARK)[0])).size;
+    },
+    get members() {
+      return members.length;
     },
     ask: (kind, question) => {
       const id = randomUUID();
       const answers: unknown[] = [];
-      const others = instances - 1;
+      const others = members.length - 1;
       const asked = send({ from: instance, id, kind, question });
       // One that has just started may not have been seen yet: it hears the question all the same.
       if (others === 0) return asked.then(() => []).catch(() => []);

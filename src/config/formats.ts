@@ -49,6 +49,14 @@ export function wholeNumber(min: number, max: number) {
   });
 }
 
+/** Workers of one gateway, at most. */
+export const MAX_WORKERS = 64;
+
+export const workers = format(`auto, or a whole number from 1 to ${MAX_WORKERS}`, (text): number | 'auto' | undefined => {
+  const number = /^\d{1,2}$/.test(text) ? Number(text) : Number.NaN;
+  return text === 'auto' ? text : number >= 1 && number <= MAX_WORKERS ? number : undefined;
+});
+
 export function oneOf<const T extends readonly string[]>(values: T) {
   const form = `one of ${values.join(', ')}`;
   return z.enum(values, { error: `must be ${form}` }).describe(form);

@@ -18,6 +18,7 @@ import {
   secrets,
   sentryDsn,
   wholeNumber,
+  workers,
 } from './formats.ts';
 
 interface Documentation {
@@ -78,6 +79,11 @@ export const environment = z.object({
     description:
       'How instances tell each other of new events. One instance uses `local`; several use Redis, and share a log in PostgreSQL.',
     more: 'OPERATIONS.md#several-instances',
+  }),
+  COURIER_WORKERS: withDefault(workers, '1', {
+    description:
+      'How many processes take connections, on one port and with one log: `auto` is one for each core but one, which the log has.',
+    more: 'OPERATIONS.md#workers',
   }),
   COURIER_RETENTION_DAYS: withDefault(days, '7', {
     description: 'How many days events are kept.',

@@ -8,6 +8,7 @@ import type { Revocations } from '../auth/revocations.ts';
 import { UnknownKeyError } from '../auth/signatures.ts';
 import { authenticate, type Credentials, rememberedPrincipal, type TokenVerifier, type VerifyToken } from '../auth/tokens.ts';
 import { CourierError } from '../errors.ts';
+import type { Room } from '../limits/limiter.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Charges, ChargesDeps } from './charges.ts';
 import { networkOf } from './client-address.ts';
@@ -16,12 +17,22 @@ import { REVOKED } from './wire.ts';
 
 /** Tokens of one address that wait to be checked, at most. */
 const MAX_WAITING_CHECKS = 1000;
+/** Under which those are counted that have yet to authenticate. */
+const WAITING = 'waiting';
+
+/** Of tokens of one address. */
+interface Checks {
+  running: number;
+  readonly waiting: (() => void)[];
+}
 
 export interface AdmissionDeps extends Pick<ChargesDeps, 'limits' | 'meter'> {
   readonly verify: VerifyToken;
   readonly known: TokenVerifier['known'];
   readonly revocations: Revocations;
   readonly logger: Logger;
+  /** Counts the connections of the whole instance. */
+  readonly room: Room;
   /** Origins of pages, beyond the host that they were asked to. */
   readonly allowedOrigins: readonly string[];
 }
@@ -29,11 +40,10 @@ export interface AdmissionDeps extends Pick<ChargesDeps, 'limits' | 'meter'> {
 export class Admission {
   readonly #deps: AdmissionDeps;
   readonly #charges: Charges;
-  /** Connections that have yet to authenticate, by the address or the principal that they are counted for. */
-  readonly #waiting = new Map<string, number>();
-  #waitingInAll = 0;
-  /** Connections whose tokens wait to be checked, by the name that the checks are counted for. */
-  readonly #checks = new Map<string, (() => void)[]>();
+  /** Connections that have yet to authenticate, while their tokens are not being checked. */
+  #waiting = 0;
+  /** Connections whose tokens are checked, and wait for that, by their address. */
+  readonly #checks = new Map<string, Checks>();
 
   constructor(deps: AdmissionDeps, charges: Charges) {
     this.#deps = deps;
@@ -42,7 +52,7 @@ export class Admission {
 
   /** Connections that have yet to authenticate. */
   get unauthenticated(): number {
-    return this.#waitingInAll;
+    return this.#waiting;
   }
 
   /** Whether a page of this origin may use the gateway. A client that is no browser sends no origin, and may. */
@@ -57,14 +67,14 @@ export class Admission {
    * client with a valid token comes in however many others wait. Resolves to whether there was room.
    */
   async admit(connection: Connection, { token, authorization }: Credentials): Promise<boolean> {
-    const address = `address ${networkOf(connection.address)}`;
-    if (token === undefined && authorization === undefined) return this.#waitAs(connection, address, true);
+    const address = networkOf(connection.address);
+    if (token === undefined && authorization === undefined) return this.#waitAs(connection, `address ${address}`, true);
     // While its token is checked it is counted apart: as many at once as may wait of any address.
-    if (!(await this.#waitForCheck(connection, `checked ${address}`))) return false;
+    if (!(await this.#beginCheck(connection, address))) return false;
     const known = await authenticate(this.#deps.verify, { token, authorization }).catch(() => undefined);
+    this.#endCheck(address);
     const isKnown = known !== undefined && !this.isRevoked(known);
-    this.end(connection);
-    return this.#waitAs(connection, isKnown ? `principal ${principalKey(known)}` : address, !isKnown);
+    return this.#waitAs(connection, isKnown ? `principal ${principalKey(known)}` : `address ${address}`, !isKnown);
   }
 
   /** The connection has authenticated, or gone: it is no longer counted. */
@@ -72,11 +82,9 @@ export class Admission {
     const { waitingAs: name } = connection;
     if (name === undefined) return;
     connection.waitingAs = undefined;
-    this.#waitingInAll -= 1;
-    const left = (this.#waiting.get(name) ?? 0) - 1;
-    if (left > 0) this.#waiting.set(name, left);
-    else this.#waiting.delete(name);
-    this.#nextCheck(name);
+    this.#waiting -= 1;
+    this.#deps.room.release(name, connection.id);
+    this.#deps.room.release(WAITING, connection.id);
   }
 
   isRevoked(principal: Principal): boolean {
@@ -117,36 +125,49 @@ export class Admission {
   }
 
   /** Resolves to whether its token can be checked now: when the checks before it are done, unless too many wait for them. */
-  async #waitForCheck(connection: Connection, name: string): Promise<boolean> {
-    if (this.#waitAs(connection, name, false)) return true;
-    const queue = this.#checks.get(name) ?? [];
-    if (connection.state !== 'opening' || queue.length >= MAX_WAITING_CHECKS) return false;
+  async #beginCheck(connection: Connection, address: string): Promise<boolean> {
+    if (connection.state !== 'opening') return false;
+    const checks = this.#checks.get(address) ?? { running: 0, waiting: [] };
+    this.#checks.set(address, checks);
+    const { unauthenticatedPerAddress: most } = this.#deps.limits.gateway;
+    if (most === null || checks.running < most) {
+      checks.running += 1;
+      return true;
+    }
+    if (checks.waiting.length >= MAX_WAITING_CHECKS) return false;
     const turn = Promise.withResolvers<void>();
-    queue.push(turn.resolve);
-    this.#checks.set(name, queue);
+    checks.waiting.push(turn.resolve);
     await turn.promise;
-    if (this.#waitAs(connection, name, false)) return true;
-    // It has gone meanwhile.
-    this.#nextCheck(name);
+    // The place of the check before it.
+    if (connection.state === 'opening') return true;
+    this.#endCheck(address);
     return false;
   }
 
-  #nextCheck(name: string): void {
-    const queue = this.#checks.get(name);
-    queue?.shift()?.();
-    if (queue?.length === 0) this.#checks.delete(name);
+  #endCheck(address: string): void {
+    const checks = this.#checks.get(address);
+    const next = checks?.waiting.shift();
+    if (next !== undefined || checks === undefined) next?.();
+    else if (--checks.running === 0) this.#checks.delete(address);
   }
 
   /** @param isUnknown its token, if it has one, was not found valid. */
-  #waitAs(connection: Connection, name: string, isUnknown: boolean): boolean {
-    const { unauthenticatedPerAddress: each, connections: inAll } = this.#deps.limits.gateway;
-    const own = this.#waiting.get(name) ?? 0;
-    if (connection.state !== 'opening' || (each !== null && own >= each)) return false;
-    if (inAll !== null && isUnknown && this.#waitingInAll >= inAll) return false;
-    this.#waitingInAll += 1;
-    this.#waiting.set(name, own + 1);
-    connection.waitingAs = name;
-    return true;
+  async #waitAs(connection: Connection, name: string, isUnknown: boolean): Promise<boolean> {
+    const { room, limits } = this.#deps;
+    const { unauthenticatedPerAddress: each, connections: inAll } = limits.gateway;
+    if (connection.state !== 'opening') return false;
+    if ((await room.claim(name, connection.id, each ?? Number.POSITIVE_INFINITY)) !== undefined) return false;
+    const most = isUnknown ? (inAll ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY;
+    const isCounted = (await room.claim(WAITING, connection.id, most)) === undefined;
+    // It may have gone meanwhile.
+    if (isCounted && connection.state === 'opening') {
+      connection.waitingAs = name;
+      this.#waiting += 1;
+      return true;
+    }
+    room.release(name, connection.id);
+    if (isCounted) room.release(WAITING, connection.id);
+    return false;
   }
 }
 

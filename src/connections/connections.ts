@@ -25,6 +25,8 @@ import { Slots } from './slots.ts';
 import type { Timings } from './timings.ts';
 import { DRAINING, endingOf, FULL, REVOKED, TOO_GREEDY } from './wire.ts';
 
+/** Under which those are counted that are let in. */
+const LET_IN = 'let in';
 /** Bytes of what clients have sent that are looked at in one turn of the event loop. */
 const BYTES_PER_TURN = 512 * 1024;
 
@@ -82,10 +84,11 @@ export class Connections {
     return this.#admission.allowsOrigin(req);
   }
 
-  /** Whether as many are let in as the gateway takes. */
-  get isFull(): boolean {
-    const { connections: most } = this.#deps.limits.gateway;
-    return most !== null && this.#claimed.size >= most;
+  /** Whether as many are let in as the instance takes. */
+  async isFull(): Promise<boolean> {
+    const { room, limits } = this.#deps;
+    const { connections: most } = limits.gateway;
+    return most !== null && (await room.count(LET_IN)) >= most;
   }
 
   /** Counts a connection until it is open. Resolves to whether there was room. */
@@ -248,7 +251,7 @@ export class Connections {
     },
     onClosing: (connection, wasOpen) => {
       this.#places.release(connection);
-      this.#claimed.delete(connection);
+      this.#leave(connection);
       if (connection.transport === undefined) return;
       if (wasOpen) this.#deps.log.disconnected(connection);
       else if (connection.isWebSocket) this.#deps.log.refused(connection);
@@ -268,12 +271,18 @@ export class Connections {
   };
 
   async #claim(connection: Connection, principal: Principal): Promise<void> {
-    // Looked at before a stream elsewhere gives up its place for nothing, and again for connections that came meanwhile.
-    if (this.isFull) throw FULL.error;
-    await this.#places.take(connection, principal);
-    if (connection.state !== 'opening') return;
-    if (this.isFull) throw FULL.error;
+    const { room, limits } = this.#deps;
+    const most = limits.gateway.connections ?? Number.POSITIVE_INFINITY;
+    // First: a stream elsewhere would give up its place for nothing.
+    if ((await room.claim(LET_IN, connection.id, most)) !== undefined) throw FULL.error;
     this.#claimed.add(connection);
+    // It may have gone meanwhile, and nobody would give its room back.
+    if (connection.state !== 'opening') this.#leave(connection);
+    else await this.#places.take(connection, principal);
+  }
+
+  #leave(connection: Connection): void {
+    if (this.#claimed.delete(connection)) this.#deps.room.release(LET_IN, connection.id);
   }
 
   #charge(connection: Connection, action: LimitedAction, cost: number): Promise<void> | undefined {

@@ -31,6 +31,8 @@ export interface Stats {
   readonly uptime: number;
   /** The number of instances that the figures cover. */
   readonly instances: number;
+  /** Their workers: processes that take connections. As many as instances where each is one process. */
+  readonly workers: number;
   /** WebSockets and streams of server-sent events. `total` and `transport` also count those that have not authenticated. */
   readonly connections: {
     readonly total: number;
@@ -123,6 +125,8 @@ export interface Connection extends ClientIdentity {
   readonly channels: readonly string[];
   /** Bytes that the client has yet to read. */
   readonly buffered_bytes: number;
+  /** The worker that has it, by its number in its instance; null where the instance is one process. */
+  readonly worker: number | null;
   /** Events in the log after the slowest subscription's cursor, whether its filter selects them or not. */
   readonly lag: number;
 }
@@ -166,7 +170,7 @@ export interface Component {
   readonly [figure: string]: unknown;
 }
 
-/** The answer to `GET /health`, about the instance that answers. */
+/** The answer to `GET /health`, about the instance that answers: about all of its workers. */
 export interface Health {
   readonly status: HealthStatus;
   readonly timestamp: string;
@@ -192,6 +196,8 @@ export type HealthComponents = Readonly<Record<string, Component>> & {
   readonly redis?: Component & { readonly latency_ms?: number };
   /** What is used of the limit that is nearer: that of the heap, or of the container. */
   readonly memory: Component & { readonly usage_mb: number; readonly limit_mb: number };
+  /** Present where there are several: how many serve, of how many, and how many were started in the place of one that had ended. */
+  readonly workers?: Component & { readonly running: number; readonly configured: number; readonly restarts: number };
   /** Failures that are no caller's fault in the last minute, and how many those are for each call. */
   readonly errors: Component & { readonly last_minute: number; readonly share_of_calls: number };
 };

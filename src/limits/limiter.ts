@@ -45,3 +45,8 @@ export interface ConnectionCounts extends Disposable {
   /** A connection that was counted is gone; does nothing for one that was not. */
   release(principal: string, connectionId: string): void;
 }
+
+/** Counts of one instance, whatever they are of, which can be looked at. */
+export interface Room extends ConnectionCounts {
+  count(key: string): number | Promise<number>;
+}

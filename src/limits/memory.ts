@@ -1,7 +1,7 @@
 /** Limits that one instance keeps by itself, in memory: buckets, which are forgotten once they are full again, and connections. */
 import { bytesInMemory, upTo } from './bytes.ts';
 import { type BucketState, levelOf, take } from './gcra.ts';
-import type { Charge, ConnectionCounts, Limiter, Outcome, Refusal } from './limiter.ts';
+import type { Charge, Limiter, Outcome, Refusal, Room } from './limiter.ts';
 
 /** What buckets take of memory, at most: those of some 200,000 channels or principals. */
 const MAX_BYTES = 64 * 1024 * 1024;
@@ -114,7 +114,7 @@ class Buckets {
   }
 }
 
-export function memoryConnectionCounts(): ConnectionCounts {
+export function memoryConnectionCounts(): Room {
   const open = new Map<string, Set<string>>();
   return {
     claim: (principal, id, most) => {
@@ -127,6 +127,7 @@ export function memoryConnectionCounts(): ConnectionCounts {
       const own = open.get(principal);
       if (own?.delete(id) && own.size === 0) open.delete(principal);
     },
+    count: (principal) => open.get(principal)?.size ?? 0,
     [Symbol.dispose]: () => undefined,
   };
 }

@@ -8,18 +8,30 @@ const MAX_COMMIT_BYTES = upTo(16 * 1024 * 1024, 1 / 32);
 /** Bytes of memory that the events may take that wait to be stored, at most, in the same way. */
 export const MAX_IN_FLIGHT_BYTES = upTo(128 * 1024 * 1024, 1 / 8);
 
-/** How many of the appends that wait, oldest first, go into the next commit. */
-export function commitSize(waiting: readonly { readonly events: readonly NewEvent[] }[]): number {
+/** What appends weigh that wait to be stored together. */
+export interface Weight {
+  readonly count: number;
+  /** Of memory, at most. */
+  readonly bytes: number;
+}
+
+/** Whether so much fills a commit by itself. */
+export function fillsCommit({ count, bytes }: Weight): boolean {
+  return count >= MAX_COMMIT_EVENTS || bytes >= MAX_COMMIT_BYTES;
+}
+
+/** How many of those that wait, oldest first, go into the next commit. */
+export function commitSize(waiting: readonly Weight[]): number {
+  let size = 0;
   let count = 0;
-  let events = 0;
   let bytes = 0;
-  for (const append of waiting) {
-    if (events >= MAX_COMMIT_EVENTS || bytes >= MAX_COMMIT_BYTES) break;
-    count += 1;
-    events += append.events.length;
-    bytes += bytesOf(append.events);
+  for (const each of waiting) {
+    if (fillsCommit({ count, bytes })) break;
+    size += 1;
+    count += each.count;
+    bytes += each.bytes;
   }
-  return count;
+  return size;
 }
 
 /** Bytes of memory that events take, at most. */
@@ -27,7 +39,7 @@ export function bytesOf(events: readonly NewEvent[]): number {
   return events.reduce((sum, { body }) => sum + bytesInMemory(body.length), 0);
 }
 
-interface Waiting {
+interface Waiting extends Weight {
   readonly events: readonly NewEvent[];
   resolve(appended: readonly Appended[]): void;
   reject(error: unknown): void;
@@ -50,9 +62,10 @@ export class GroupCommit {
   }
 
   append(events: readonly NewEvent[]): Promise<readonly Appended[]> {
-    this.#bytes += bytesOf(events);
+    const weight = { count: events.length, bytes: bytesOf(events) };
+    this.#bytes += weight.bytes;
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ events, resolve, reject });
+      this.#waiting.push({ events, ...weight, resolve, reject });
       this.#committing ??= this.#commitAll();
     });
   }
@@ -81,6 +94,6 @@ export class GroupCommit {
     } catch (error) {
       for (const { reject } of batch) reject(error);
     }
-    this.#bytes -= bytesOf(events);
+    for (const { bytes } of batch) this.#bytes -= bytes;
   }
 }

@@ -1,16 +1,15 @@
-/** The embedded log: an SQLite file, owned by one worker thread. The default for one instance. */
-import { once } from 'node:events';
-import { Worker } from 'node:worker_threads';
+/** The embedded log: an SQLite file, owned by one thread. The default for one instance. */
 import type { CourierError } from '../errors.ts';
 import { CommitListeners, numbered, unavailable } from './answers.ts';
-import { bytesOf, MAX_IN_FLIGHT_BYTES } from './group-commit.ts';
+import { bytesOf, fillsCommit, MAX_IN_FLIGHT_BYTES } from './group-commit.ts';
 import type { Appended, Concern, EventLog, LogBounds, LogCopy, LogPage, LogQuery, NewEvent, StoredEvent } from './log.ts';
 import { Positions } from './positions.ts';
 import { openCopy, removeCopy } from './sqlite/copy.ts';
 import { concernsOf, makeFolder, requireRoomForCopy } from './sqlite/disk.ts';
-import type { Answers, Disk, Question, Reply, Request, WorkerSettings } from './sqlite/messages.ts';
+import type { Answers, Disk, LogPort, Opened, Question, Reply, Request } from './sqlite/messages.ts';
 import { type Packed, pack, unpackPage } from './sqlite/packing.ts';
-import { LogOpenError, messageOf } from './sqlite/schema.ts';
+import { messageOf } from './sqlite/schema.ts';
+import { openThread } from './sqlite/thread.ts';
 import { clockOf, type Moment } from './steady-clock.ts';
 
 export interface SqliteLogOptions {
@@ -46,57 +45,58 @@ interface PendingAppend {
   reject(error: unknown): void;
 }
 
-/** Opens the log, making the file when there is none. @throws {LogOpenError} when it is damaged, in use, or no log of ours. */
-export async function openSqliteLog(options: SqliteLogOptions): Promise<EventLog> {
-  const { path, mustExist = false, maxBytes } = options;
-  if (!mustExist) makeFolder(path);
-  const settings: WorkerSettings = { path, mustExist, maxBytes };
-  // Sources run as they are, packages as JavaScript.
-  const file = new URL(`./sqlite/worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url);
-  const worker = new Worker(file, { workerData: settings });
-  const [reply] = (await Promise.race([
-    once(worker, 'message'),
-    once(worker, 'exit').then(() => [{ kind: 'refused', message: `the event log ${path} cannot be opened: its worker ended` }]),
-  ])) as [Reply];
-  if (reply.kind !== 'opened') throw new LogOpenError(reply.kind === 'refused' ? reply.message : 'the worker does not answer');
-  return new SqliteLog(worker, new Positions(reply.epochs), clockOf(options, reply.knownMs), options);
+/** Appends that are sent together. */
+function outgoing() {
+  return { appends: 0, count: 0, bytes: 0, packed: [] as Packed };
 }
 
-class SqliteLog implements EventLog {
+/** Opens the log, making the file when there is none. @throws {LogOpenError} when it is damaged, in use, or no log of ours. */
+export async function openSqliteLog(options: SqliteLogOptions): Promise<EventLog> {
+  const { port, opened } = await openSqliteFile(options);
+  return new SqliteLog(port, opened, options);
+}
+
+/** The same for several who use it. */
+export function openSqliteFile({ path, mustExist = false, maxBytes }: SqliteLogOptions): ReturnType<typeof openThread> {
+  if (!mustExist) makeFolder(path);
+  return openThread({ path, mustExist, maxBytes });
+}
+
+export class SqliteLog implements EventLog {
   readonly positions: Positions;
   readonly pool = undefined;
-  readonly #worker: Worker;
+  readonly #port: LogPort;
   readonly #options: SqliteLogOptions;
   readonly #now: () => Moment;
   readonly #maxInFlightBytes: number;
   readonly #pending = new Map<number, Pending>();
-  /** In the order in which the worker gets them. */
+  /** In the order in which the thread gets them. */
   readonly #appends: PendingAppend[] = [];
   /** Those of this turn of the event loop, which go together. */
-  #outgoing: Packed = [];
+  #outgoing = outgoing();
   readonly #listeners = new CommitListeners();
   readonly onCommit = this.#listeners.add;
   #nextId = 1;
   #inFlightBytes = 0;
-  /** Why nothing can be done any more; set by closing and by the end of the worker. */
+  /** Why nothing can be done any more; set by closing and by the end of the thread. */
   #ended: string | undefined;
   #closing: Promise<void> | undefined;
-  #hasCopy = false;
   problem: string | undefined;
   #disk: Disk | undefined;
 
-  constructor(worker: Worker, positions: Positions, now: () => Moment, options: SqliteLogOptions) {
-    this.positions = positions;
-    this.#worker = worker;
+  constructor(port: LogPort, { epochs, knownMs }: Opened, options: SqliteLogOptions) {
+    this.positions = new Positions(epochs);
+    this.#port = port;
     this.#options = options;
-    this.#now = now;
+    this.#now = clockOf(options, knownMs);
     this.#maxInFlightBytes = options.maxInFlightBytes ?? MAX_IN_FLIGHT_BYTES;
-    worker.on('message', (reply: Reply) => this.#settle(reply));
-    worker.on('error', (error) => {
-      this.#end(`its worker failed: ${messageOf(error)}`);
-      options.onBroken?.(error);
+    port.listen({
+      onReply: (reply) => this.#settle(reply),
+      onEnd: (error) => {
+        this.#end(error === undefined ? 'it is closed' : `its worker failed: ${messageOf(error)}`);
+        if (error !== undefined) options.onBroken?.(error);
+      },
     });
-    worker.on('exit', () => this.#end('it is closed'));
   }
 
   get freeBytes(): number | undefined {
@@ -113,11 +113,15 @@ class SqliteLog implements EventLog {
     const bytes = bytesOf(events);
     if (this.#inFlightBytes + bytes > this.#maxInFlightBytes) return Promise.reject(unavailable('too much is waiting to be stored'));
     this.#inFlightBytes += bytes;
-    if (this.#outgoing.length === 0) setImmediate(this.#sendAppends);
-    pack(this.#outgoing, { events, now: this.#now() });
-    return new Promise((resolve, reject) => {
-      this.#appends.push({ events, bytes, resolve, reject });
-    });
+    const { promise, resolve, reject } = Promise.withResolvers<readonly Appended[]>();
+    this.#appends.push({ events, bytes, resolve, reject });
+    if (this.#outgoing.appends === 0) setImmediate(this.#sendAppends);
+    pack(this.#outgoing.packed, { events, now: this.#now() });
+    this.#outgoing.appends += 1;
+    this.#outgoing.count += events.length;
+    this.#outgoing.bytes += bytes;
+    if (fillsCommit(this.#outgoing)) this.#sendAppends();
+    return promise;
   }
 
   async read({ channels, types, limit, givesWay = false, ...start }: LogQuery, signal: AbortSignal): Promise<LogPage> {
@@ -148,34 +152,24 @@ class SqliteLog implements EventLog {
 
   async copy(signal: AbortSignal): Promise<LogCopy> {
     signal.throwIfAborted();
-    if (this.#hasCopy) throw unavailable('another copy of it is being made or read');
-    this.#hasCopy = true;
-    const onClose = () => {
-      this.#hasCopy = false;
-    };
-    try {
-      await requireRoomForCopy(this.#options.path, await this.bytes());
-      const path = await this.#makeCopy(signal);
-      return await openCopy(path, onClose);
-    } catch (error) {
-      onClose();
-      throw error;
-    }
-  }
-
-  /** Resolves to the path of the copy. */
-  async #makeCopy(signal: AbortSignal): Promise<string> {
+    await requireRoomForCopy(this.#options.path, await this.bytes());
     const id = this.#nextId;
     const made = this.#request({ kind: 'copy' });
-    const abandon = () => this.#post({ kind: 'abandon-copy', id });
+    const abandon = () => this.#port.post({ kind: 'abandon-copy', id });
+    const release = () => this.#port.post({ kind: 'release-copy', id });
     signal.addEventListener('abort', abandon, { once: true });
     if (signal.aborted) abandon();
-    const path = await made.finally(() => signal.removeEventListener('abort', abandon));
-    if (path === undefined || signal.aborted) {
-      if (path !== undefined) removeCopy(path);
-      throw signal.reason ?? unavailable('it is closed');
+    const copy = await made.finally(() => signal.removeEventListener('abort', abandon));
+    if ('path' in copy && !signal.aborted) {
+      return openCopy(copy.path, release).catch((error: unknown) => {
+        release();
+        throw error;
+      });
     }
-    return path;
+    if ('path' in copy) removeCopy(copy.path);
+    release();
+    if ('isBusy' in copy && copy.isBusy) throw unavailable('another copy of it is being made or read');
+    throw signal.reason ?? unavailable('it is closed');
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -188,7 +182,7 @@ class SqliteLog implements EventLog {
     const closed = this.#request({ kind: 'close' }).catch(() => undefined);
     this.#ended = 'it is closed';
     await closed;
-    await this.#worker.terminate();
+    await this.#port.close();
   }
 
   #request<K extends keyof Answers>(question: Question & { readonly kind: K }): Promise<Answers[K]> {
@@ -198,19 +192,15 @@ class SqliteLog implements EventLog {
       this.#pending.set(id, { resolve, reject });
       // What was appended before is stored before.
       this.#sendAppends();
-      this.#post({ ...question, id });
+      this.#port.post({ ...question, id });
     });
   }
 
   readonly #sendAppends = (): void => {
-    if (this.#outgoing.length === 0) return;
-    this.#post({ kind: 'append', packed: this.#outgoing });
-    this.#outgoing = [];
+    if (this.#outgoing.appends === 0) return;
+    this.#port.post({ kind: 'append', ...this.#outgoing });
+    this.#outgoing = outgoing();
   };
-
-  #post(request: Request): void {
-    this.#worker.postMessage(request);
-  }
 
   #settle(reply: Reply): void {
     if (reply.kind === 'committed') this.#settleCommit(reply);

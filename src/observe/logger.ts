@@ -61,11 +61,17 @@ export interface Logger {
   close(): Promise<boolean>;
 }
 
-/** Makes the logger of the gateway; it writes to `destination`, or to standard output. */
-export function createLogger(config: Pick<Config, 'logLevel' | 'logFormat'>, destination?: NodeJS.WritableStream): Logger {
+export interface LoggerOptions {
+  /** Where it writes to; standard output when absent. */
+  readonly destination?: NodeJS.WritableStream;
+  /** The worker whose lines they are, where there are several. */
+  readonly worker?: number;
+}
+
+export function createLogger(config: Pick<Config, 'logLevel' | 'logFormat'>, { destination, worker }: LoggerOptions = {}): Logger {
   const options = {
     level: config.logLevel,
-    base: null,
+    base: worker === undefined ? null : { worker },
     messageKey: 'message',
     timestamp: () => `,"timestamp":"${new Date().toISOString()}"`,
     formatters: { level: (level: string) => ({ level: level.toUpperCase() }) },

@@ -37,10 +37,13 @@ const CLOSE_CODES = new Set([1000, 1001, 1002, 1005, 1006, 1007, 1008, 1009, 101
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 const BYTES = [64, 256, 1024, 4096, 16_384, 65_536, 262_144];
 
+export type MetricFigures = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
+
 export interface Metrics extends Meter {
-  readonly contentType: string;
   /** Everything, as it is now. */
-  text(): Promise<string>;
+  metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
+  /** The same, to be put together with that of others. */
+  figures(): Promise<MetricFigures>;
   /** What was counted since the start, and is connected now. */
   counted(): Counted;
   /** Failures that were no caller's fault, and calls, within the last minute. */
@@ -64,10 +67,12 @@ export function createMetrics(sources: MetricSources): Metrics {
         this.inc(total());
       },
     });
-  const gauge = (name: string, help: string, value: () => number) =>
+  /** @param aggregator what workers have together: the sum, unless they all tell of the same. */
+  const gauge = (name: string, help: string, value: () => number, aggregator: 'sum' | 'min' | 'max' = 'sum') =>
     new Gauge({
       name,
       help,
+      aggregator,
       registers,
       collect() {
         this.set(value());
@@ -136,8 +141,8 @@ export function createMetrics(sources: MetricSources): Metrics {
   collected('courier_replayed_events_total', 'Copies of events that were handed to subscribers while they caught up.', () => replayed);
   collected('courier_log_reads_total', 'Pages that were read from the log for subscribers.', sources.logReads);
   collected('courier_tail_repairs_total', 'Times that the tail read from the log what it had not been told.', sources.tailRepairs);
-  gauge('courier_broker_up', 'Whether the broker can be used for everything: 1, or 0.', () => (sources.brokerIsUp() ? 1 : 0));
-  gauge('courier_instances', 'Instances that share the log and were last seen, this one among them.', sources.instances);
+  gauge('courier_broker_up', 'Whether the broker can be used for everything: 1, or 0.', () => (sources.brokerIsUp() ? 1 : 0), 'min');
+  gauge('courier_instances', 'Instances that share the log and were last seen, this one among them.', sources.instances, 'max');
   gauge('courier_active_channels', 'Single channels and families that somebody subscribes to.', sources.channels);
   gauge('courier_active_subscriptions', 'Subscriptions that are live.', sources.subscriptions);
   gauge('courier_subscribers_catching_up', 'Subscriptions that read the log.', () => catchingUp);
@@ -163,6 +168,7 @@ export function createMetrics(sources: MetricSources): Metrics {
   });
   new Gauge({
     name: 'courier_log_position',
+    aggregator: 'max',
     help: 'Numbers in the log: of the last event, and of the first that is retained.',
     labelNames: ['which'],
     registers,
@@ -175,6 +181,7 @@ export function createMetrics(sources: MetricSources): Metrics {
   });
   new Gauge({
     name: 'courier_log_size_bytes',
+    aggregator: 'max',
     help: 'What the log takes in its storage, in bytes.',
     registers,
     async collect() {
@@ -184,6 +191,7 @@ export function createMetrics(sources: MetricSources): Metrics {
   });
   new Gauge({
     name: 'courier_log_free_bytes',
+    aggregator: 'min',
     help: 'What is left for the log on its disk, in bytes; absent where that is not known.',
     registers,
     collect() {
@@ -195,6 +203,7 @@ export function createMetrics(sources: MetricSources): Metrics {
   gauge('courier_heap_limit_bytes', 'What the heap may grow to, in bytes.', () => getHeapStatistics().heap_size_limit);
   new Gauge({
     name: 'courier_health_status',
+    aggregator: 'max',
     help: 'How each component of the health is: 0 healthy, 1 degraded, 2 unhealthy, 3 shutting down.',
     labelNames: ['component'],
     registers,
@@ -206,14 +215,14 @@ export function createMetrics(sources: MetricSources): Metrics {
 
   let made: Promise<string> | undefined;
   return {
-    contentType: registry.contentType,
     // Callers who come while it is made share it: they need no token, and it asks the log.
-    text: () => {
+    metrics: async () => {
       made ??= registry.metrics().finally(() => {
         made = undefined;
       });
-      return made;
+      return { contentType: registry.contentType, text: await made };
     },
+    figures: () => registry.getMetricsAsJSON(),
     connectionOpened: (transport) => opened.inc({ transport }),
     connectionClosed: (transport, code) => closed.inc({ transport, code: CLOSE_CODES.has(code) ? String(code) : 'other' }),
     authFailed: (reason) => {

@@ -30,6 +30,7 @@ export async function collectStats({ log, hub, ...sources }: StatsSources): Prom
     contract: sources.contract,
     uptime: (Date.now() - sources.startedAt) / 1000,
     instances: 1,
+    workers: 1,
     connections: {
       total: transport.trpc + transport.plain + transport.sse,
       transport,
@@ -49,15 +50,17 @@ export async function collectStats({ log, hub, ...sources }: StatsSources): Prom
   };
 }
 
-/** The figures of several instances as one. The log is the same for all. */
-export function mergeStats(own: Stats, others: readonly Stats[]): Stats {
+/** The figures of several instances, and their workers, as one. The log is the same for all. */
+export function mergeStats(own: Stats, others: readonly Stats[], instances: number): Stats {
   const all = [own, ...others];
   const subscribers = addSubscribers(all.map(({ channels }) => channels));
   const channels = [...subscribers].map(([channel, count]) => ({ channel, subscribers: count }));
   channels.sort((a, b) => b.subscribers - a.subscribers || a.channel.localeCompare(b.channel));
   return {
     ...own,
-    instances: all.length,
+    instances,
+    // An instance of another version does not tell.
+    workers: sum(all.map(({ workers = 1 }) => workers)),
     connections: {
       total: sum(all.map(({ connections }) => connections.total)),
       transport: sumOf(all.map(({ connections }) => connections.transport)),

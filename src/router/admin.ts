@@ -55,8 +55,8 @@ export function adminRouter({ channels }: Contract) {
       .mutation(async ({ ctx, input }) => ({ ended: await ctx.administration.revoke(input, actorOf(ctx)) })),
 
     /** Sets the lowest level that the gateway logs, until its next start. */
-    setLogLevel: administering.input(checked(z.strictObject({ level: z.enum(LOG_LEVELS) }))).mutation(({ ctx, input: { level } }) => {
-      ctx.administration.setLogLevel(level, actorOf(ctx));
+    setLogLevel: administering.input(checked(z.strictObject({ level: z.enum(LOG_LEVELS) }))).mutation(async ({ ctx, input: { level } }) => {
+      await ctx.administration.setLogLevel(level, actorOf(ctx));
       return { level };
     }),
   });

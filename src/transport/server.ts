@@ -59,8 +59,15 @@ export interface Listener {
   close(limitMs: number): Promise<void>;
 }
 
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+  /** Other processes listen there too, and the kernel shares connections out. */
+  readonly reusePort?: boolean;
+}
+
 /** Listens. @throws when the address is taken or not this machine's. */
-export async function listen(deps: ServerDeps, address: { host: string; port: number }): Promise<Listener> {
+export async function listen(deps: ServerDeps, address: Address): Promise<Listener> {
   const http = new HttpServer(deps);
   await new Promise<void>((resolve, reject) => {
     http.server.once('error', reject);

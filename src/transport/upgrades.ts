@@ -131,7 +131,7 @@ export class Upgrades {
   async #letIn(connection: Connection, req: IncomingMessage, { target, credentials }: Route): Promise<Opened | undefined> {
     const { connections } = this.#deps;
     const readsStatus = req.headers.origin === undefined;
-    if (readsStatus && connections.isFull) {
+    if (readsStatus && (await connections.isFull())) {
       connection.end(FULL);
       return undefined;
     }

@@ -3,5 +3,6 @@ import { describeBroker } from '../contracts/broker.ts';
 
 describeBroker('local broker', {
   shared: false,
+  kind: 'local',
   factory: () => ({ open: () => Promise.resolve(localBroker()), [Symbol.asyncDispose]: async () => undefined }),
 });

@@ -17,7 +17,7 @@ async function brokersOn(url: string, namespace: string = randomUUID()) {
   };
 }
 
-describeBroker('Redis broker', { shared: true, factory: () => brokersOn(inject('redisUrl')) });
+describeBroker('Redis broker', { shared: true, kind: 'redis', factory: () => brokersOn(inject('redisUrl')) });
 
 test('events of another epoch are only hinted at', async () => {
   await using brokers = await brokersOn(inject('redisUrl'));

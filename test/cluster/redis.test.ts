@@ -17,6 +17,7 @@ const answers = (name: string): Answerers => ({
   },
   yieldPlace: () => false,
   revoked: () => 1,
+  logLevel: () => null,
 });
 
 async function peersOn(names: readonly string[]) {

@@ -41,6 +41,7 @@ test('connections are listed with who, since when, over what, how many subscript
       expires_at: expect.any(Date),
       subscriptions: 2,
       channels: [worker.channel('j'), 'user.ada'],
+      worker: null,
       buffered_bytes: 0,
       lag: 0,
     },

@@ -58,22 +58,23 @@ export async function startInstances(envs: readonly Readonly<Record<string, stri
   };
 }
 
+/** One instance, with its log in a file. */
+export async function startEmbedded(env: Readonly<Record<string, string>> = {}): Promise<Instances> {
+  const folder = temporaryFolder();
+  const instances = await startInstances([{ COURIER_LOG: `sqlite:${folder.file('courier.db')}`, ...env }]);
+  return {
+    ...instances,
+    [Symbol.asyncDispose]: async () => {
+      await instances[Symbol.asyncDispose]();
+      folder[Symbol.dispose]();
+    },
+  };
+}
+
 /** What gateways can stand on, for what must be true of each. */
 export const FOUNDATIONS: readonly { readonly name: string; start(): Promise<Instances> }[] = [
-  {
-    name: 'one instance',
-    start: async () => {
-      const folder = temporaryFolder();
-      const instances = await startInstances([{ COURIER_LOG: `sqlite:${folder.file('courier.db')}` }]);
-      return {
-        ...instances,
-        [Symbol.asyncDispose]: async () => {
-          await instances[Symbol.asyncDispose]();
-          folder[Symbol.dispose]();
-        },
-      };
-    },
-  },
+  { name: 'one instance', start: () => startEmbedded() },
+  { name: 'two workers', start: () => startEmbedded({ COURIER_WORKERS: '2' }) },
   {
     name: 'two instances',
     start: async () => {

@@ -257,7 +257,7 @@ async function watchedGateway(env: Record<string, string>) {
       done();
     },
   });
-  const logger = createLogger({ logLevel: 'info', logFormat: 'json' }, stream);
+  const logger = createLogger({ logLevel: 'info', logFormat: 'json' }, { destination: stream });
   return { gateway: await startGateway(env, {}, { logger }), lines };
 }
 

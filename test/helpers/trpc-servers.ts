@@ -127,6 +127,7 @@ async function openConnections(timings: Timings): Promise<Connections> {
     limiter: memoryLimiter(),
     channelRates: undefined,
     counts: memoryConnectionCounts(),
+    room: memoryConnectionCounts(),
     limits: parseLimits('{"admin":{"connections":null,"publishPerSecond":null,"subscribePerSecond":null,"queriesPerSecond":null}}'),
     meter: noMeter,
     logger,

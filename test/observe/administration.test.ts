@@ -21,7 +21,7 @@ async function startLogged(address: string) {
   stream.on('data', (chunk) => {
     text += String(chunk);
   });
-  const logger = createLogger({ logLevel: 'info', logFormat: 'json' }, stream);
+  const logger = createLogger({ logLevel: 'info', logFormat: 'json' }, { destination: stream });
   const gateway = await startGateway({ COURIER_LOG: address }, {}, { logger });
   const of = (user: string) =>
     text

@@ -19,7 +19,7 @@ test('a flood of connections is cut, and counted to the last', { timeout: 60_000
   stream.on('data', (chunk) => {
     text += String(chunk);
   });
-  const logger = createLogger({ logLevel: 'info', logFormat: 'json' }, stream);
+  const logger = createLogger({ logLevel: 'info', logFormat: 'json' }, { destination: stream });
   const linesOf = (message: string) =>
     text
       .split('\n')

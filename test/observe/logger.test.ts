@@ -12,7 +12,7 @@ function capture(format: 'json' | 'pretty' = 'json') {
   stream.on('data', (chunk) => {
     text += String(chunk);
   });
-  const logger = createLogger({ logLevel: 'info', logFormat: format }, stream);
+  const logger = createLogger({ logLevel: 'info', logFormat: format }, { destination: stream });
   return {
     logger,
     get lines() {

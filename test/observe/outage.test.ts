@@ -36,7 +36,7 @@ function capture() {
       .filter(Boolean)
       .map((line) => JSON.parse(line) as Line)
       .filter((line) => level === undefined || line.level === level);
-  return { logger: createLogger({ logLevel: 'info', logFormat: 'json' }, stream), lines };
+  return { logger: createLogger({ logLevel: 'info', logFormat: 'json' }, { destination: stream }), lines };
 }
 
 interface Breakable extends AsyncDisposable {

@@ -99,7 +99,7 @@ function capture() {
   const stream = new PassThrough();
   const lines: Line[] = [];
   stream.on('data', (line) => lines.push(JSON.parse(String(line)) as Line));
-  const logger = createLogger({ logLevel: 'info', logFormat: 'json' }, stream);
+  const logger = createLogger({ logLevel: 'info', logFormat: 'json' }, { destination: stream });
   const log = new PublicationLog(logger);
   let seq = 0;
   const publish = (source: string, type = 'forge.job.started', duplicate = false) => {

@@ -35,7 +35,7 @@ function capture() {
       .filter(Boolean)
       .map((line) => JSON.parse(line) as Line);
   return {
-    logger: createLogger({ logLevel: 'info', logFormat: 'json' }, stream),
+    logger: createLogger({ logLevel: 'info', logFormat: 'json' }, { destination: stream }),
     get text() {
       return text;
     },

@@ -29,7 +29,7 @@ async function startLogged() {
   const gateway = await startGateway(
     {},
     {},
-    { logger: createLogger({ logLevel: 'warn', logFormat: 'json' }, stream), timings: { headMs: 500 } },
+    { logger: createLogger({ logLevel: 'warn', logFormat: 'json' }, { destination: stream }), timings: { headMs: 500 } },
   );
   const lines = () =>
     logged

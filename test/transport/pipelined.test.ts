@@ -123,7 +123,7 @@ describe('a body that never comes', () => {
     stream.on('data', (chunk) => {
       logged += String(chunk);
     });
-    const logger = createLogger({ logLevel: 'warn', logFormat: 'json' }, stream);
+    const logger = createLogger({ logLevel: 'warn', logFormat: 'json' }, { destination: stream });
     const timings = { headMs: 500, requestMs: 500, stallMs: 400 };
     const limits = JSON.stringify({ gateway: { failedAuthenticationsPerMinute: 1 } });
     const gateway = await startGateway({ COURIER_LIMITS: limits }, {}, { logger, timings });

@@ -1,5 +1,6 @@
-/** What the SQLite log's main thread and its worker say to each other. */
+/** What the SQLite log and the thread that owns its file say to each other. */
 import type { ChannelSet } from '../../contract/channels.ts';
+import type { Weight } from '../group-commit.ts';
 import type { LogBounds, LogStart, StoredEvent } from '../log.ts';
 import type { Epoch } from '../positions.ts';
 import type { Moment } from '../steady-clock.ts';
@@ -25,11 +26,40 @@ export type Question =
       readonly givesWay: boolean;
     }
   | { readonly kind: 'trim'; readonly keepMs: number; readonly limit: number; readonly now: Moment }
-  /** `abandon-copy` has no answer of its own, and the `id` of the copy. */
-  | { readonly kind: 'bounds' | 'bytes' | 'probe' | 'copy' | 'abandon-copy' | 'close' };
+  /** `abandon-copy` and `release-copy` have no answers of their own, and the `id` of the copy. */
+  | { readonly kind: 'bounds' | 'bytes' | 'probe' | 'copy' | 'abandon-copy' | 'release-copy' | 'close' };
 
 /** `id` names the question in its reply. Appends have no ids: they are settled in the order in which they were sent. */
-export type Request = (Question & { readonly id: number }) | { readonly kind: 'append'; readonly packed: Packed };
+export type Request = (Question & { readonly id: number }) | AppendRequest;
+
+/** Some appends, which are stored in one commit. */
+export interface AppendRequest extends Weight {
+  readonly kind: 'append';
+  readonly appends: number;
+  /** As it is, or serialised as `node:v8` does. */
+  readonly packed: Packed | Uint8Array;
+}
+
+/** The way to the thread that owns the file, of this process or another. Requests and replies keep their order. */
+export interface LogPort {
+  post(request: Request): void;
+  /** Once. The listener is told of the end of replies too, and of why, unless it was closed. */
+  listen(listener: LogPortListener): void;
+  /** Resolves when nothing is left of it. */
+  close(): Promise<void>;
+}
+
+export interface LogPortListener {
+  onReply(reply: Reply): void;
+  onEnd(error: Error | undefined): void;
+}
+
+/** What the thread says of a log that it has opened. */
+export interface Opened {
+  readonly epochs: readonly [Epoch, ...Epoch[]];
+  /** The time at the last append, as far as it was believed; undefined where there was none. */
+  readonly knownMs: number | undefined;
+}
 
 export interface Answers {
   read: PackedPage;
@@ -37,10 +67,12 @@ export interface Answers {
   bytes: number;
   probe: undefined;
   trim: boolean;
-  /** The path that the copy was written to; undefined when it was abandoned. */
-  copy: string | undefined;
+  copy: CopyAnswer;
   close: undefined;
 }
+
+/** The path that the copy was written to, which is taken until it is released; or why there is none. */
+export type CopyAnswer = { readonly path: string } | { readonly isBusy: boolean };
 
 /** The file system that the file is on. */
 export interface Disk {
@@ -56,12 +88,7 @@ export interface Duplicate {
 }
 
 export type Reply =
-  | {
-      readonly kind: 'opened';
-      readonly epochs: readonly [Epoch, ...Epoch[]];
-      /** The time at the last append, as far as it was believed; undefined where there was none. */
-      readonly knownMs: number | undefined;
-    }
+  | ({ readonly kind: 'opened' } & Opened)
   | { readonly kind: 'refused'; readonly message: string }
   /** The next so many appends were stored: their events, but for the duplicates, under the numbers from `first` on. */
   | {

@@ -4,15 +4,21 @@
  * other: a page ends early when something is to be committed. While the file is copied, each turn waits for a step of that.
  */
 import type { BackupProgressInfo } from 'node:sqlite';
+import { deserialize } from 'node:v8';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { commitSize } from '../group-commit.ts';
+import { commitSize, type Weight } from '../group-commit.ts';
 import type { Answers, Failure, Reply, Request, WorkerSettings } from './messages.ts';
-import { type Append, packPage, unpack } from './packing.ts';
+import { type Append, type Packed, packPage, unpack } from './packing.ts';
 import { isReadOnly, READ_ONLY } from './rights.ts';
 import { messageOf } from './schema.ts';
 import { SqliteStore } from './store.ts';
 
 type Other = Exclude<Request, { kind: 'append' }>;
+
+/** Appends that were sent together, and are stored together. */
+interface Together extends Weight {
+  readonly appends: readonly Append[];
+}
 
 /** A copy that is being made. */
 interface Copying {
@@ -39,9 +45,11 @@ const port = parentPort;
 const settings = workerData as WorkerSettings;
 const { path } = settings;
 const reply = (message: Reply) => port.postMessage(message);
-const appends: Append[] = [];
+const appends: Together[] = [];
 const others: Other[] = [];
 let copying: Copying | undefined;
+/** The question that the last copy was made for, until that was read. */
+let copyTaken: number | undefined;
 
 try {
   const store = new SqliteStore(settings);
@@ -55,8 +63,12 @@ try {
 }
 
 function enqueue(request: Request): void {
-  if (request.kind === 'append') for (const append of unpack(request.packed)) appends.push(append);
-  else others.push(request);
+  if (request.kind !== 'append') {
+    others.push(request);
+    return;
+  }
+  const { packed, count, bytes } = request;
+  appends.push({ appends: unpack(Array.isArray(packed) ? packed : (deserialize(packed) as Packed)), count, bytes });
 }
 
 function receiveWaiting(): void {
@@ -82,11 +94,12 @@ function takeTurn(store: SqliteStore): void {
   if (other !== undefined) serve(store, other);
 }
 
-function commit(store: SqliteStore, batch: readonly Append[]): void {
+function commit(store: SqliteStore, batch: readonly Together[]): void {
+  const all = batch.flatMap((together) => together.appends);
   try {
-    reply({ kind: 'committed', appends: batch.length, ...store.append(batch) });
+    reply({ kind: 'committed', appends: all.length, ...store.append(all) });
   } catch (error) {
-    reply({ kind: 'failed', appends: batch.length, ...failureOf(error) });
+    reply({ kind: 'failed', appends: all.length, ...failureOf(error) });
   }
 }
 
@@ -98,9 +111,10 @@ function serve(store: SqliteStore, request: Other): void {
     else if (kind === 'bounds') answer<'bounds'>(id, store.look());
     else if (kind === 'bytes') answer<'bytes'>(id, store.bytes);
     else if (kind === 'probe') answer<'probe'>(id, store.probe());
-    else if (kind === 'copy') copying = beginCopy(store, id);
+    else if (kind === 'copy') copy(store, id);
     else if (kind === 'close') void close(store, id);
     else if (kind === 'abandon-copy' && copying?.id === id) copying.abandon.abort();
+    else if (kind === 'release-copy' && copyTaken === id) copyTaken = undefined;
   } catch (error) {
     reply({ kind: 'failed', id, of: kind, ...failureOf(error) });
   }
@@ -110,9 +124,15 @@ function answer<K extends keyof Answers>(id: number, value: Answers[K]): void {
   reply({ kind: 'answer', id, value });
 }
 
+/** Its path is one: there is one copy at a time, from the question until it was read. */
+function copy(store: SqliteStore, id: number): void {
+  if (copying !== undefined || copyTaken !== undefined) answer<'copy'>(id, { isBusy: true });
+  else copying = beginCopy(store, id);
+}
+
 /**
- * The main thread asks for one copy at a time. While it is made the turns come between its steps, and for each page that was
- * added two are copied before the next turn: it ends before the file has doubled, however much is published.
+ * While the copy is made the turns come between its steps, and for each page that was added two are copied before the next turn: it
+ * ends before the file has doubled, however much is published.
  */
 function beginCopy(store: SqliteStore, id: number): Copying {
   const abandon = new AbortController();
@@ -127,9 +147,12 @@ function beginCopy(store: SqliteStore, id: number): Copying {
   };
   const ended = store
     .copy({ signal, onStep })
-    .then((path) => answer<'copy'>(id, path))
+    .then((path) => {
+      copyTaken = id;
+      answer<'copy'>(id, { path });
+    })
     .catch((error: unknown) => {
-      if (signal.aborted) answer<'copy'>(id, undefined);
+      if (signal.aborted) answer<'copy'>(id, { isBusy: false });
       else reply({ kind: 'failed', id, of: 'copy', ...failureOf(error) });
     })
     .finally(() => {

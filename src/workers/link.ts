@@ -1,0 +1,198 @@
+/**
+ * A worker's side of what it shares with the others of its machine: the same interfaces as over Redis, over the channel to the
+ * supervisor. It ends with the supervisor, and the worker with it.
+ */
+import type { Socket } from 'node:net';
+import { deserialize, serialize } from 'node:v8';
+import type { RevocationStore } from '../auth/revocations.ts';
+import type { Broker, BrokerListener } from '../broker/broker.ts';
+import type { Answerers, Peers } from '../cluster/peers.ts';
+import type { Health } from '../contract/admin.ts';
+import type { Limiter, Room } from '../limits/limiter.ts';
+import type { LogPort, LogPortListener } from '../log/sqlite/messages.ts';
+import { type Packed, packEvents, placedEvents, unpackEvents } from '../log/sqlite/packing.ts';
+import type { MetricFigures } from '../observe/metrics.ts';
+import type { UsageStore } from '../usage/usage.ts';
+import { Calls, type Handlers } from './calls.ts';
+import { Channel } from './channel.ts';
+import type { ClaimScope, ToSupervisor, ToWorker, Welcome } from './messages.ts';
+
+/** What the others may ask of a worker. */
+export interface WorkerFigures {
+  metrics(): Promise<MetricFigures>;
+  health(): Promise<Health>;
+}
+
+export class Link {
+  readonly welcome: Welcome;
+  readonly #calls: Calls<ToSupervisor>;
+  readonly #state: LinkState;
+
+  private constructor(calls: Calls<ToSupervisor>, state: LinkState, welcome: Welcome) {
+    this.#calls = calls;
+    this.#state = state;
+    this.welcome = welcome;
+  }
+
+  /** Resolves when the supervisor is ready; never when it ends before, and the worker with it. */
+  static open(socket: Socket, onEnd: () => void): Promise<Link> {
+    const calls = new Calls<ToSupervisor>(new Channel(socket), 'the supervisor');
+    const state = new LinkState();
+    return new Promise((resolve) => {
+      calls.serve(
+        state.handlers((welcome) => resolve(new Link(calls, state, welcome))),
+        onEnd,
+      );
+    });
+  }
+
+  /** Aborts when the worker is to drain. */
+  get draining(): AbortSignal {
+    return this.#state.drain.signal;
+  }
+
+  /** Tells the supervisor that the worker serves, and where. */
+  listening(url: string): void {
+    this.#calls.tell('listening', { url });
+  }
+
+  /** Tells the supervisor that the worker cannot go on, and with what code to end. */
+  ending(code: number, problems: readonly string[] = []): void {
+    this.#calls.tell('ending', { code, problems });
+  }
+
+  /** Of all workers together. */
+  metrics(): Promise<{ readonly contentType: string; readonly text: string }> {
+    return this.#calls.ask('metrics', undefined);
+  }
+
+  health(): Promise<Health> {
+    return this.#calls.ask('health', undefined);
+  }
+
+  /** Answers for this worker from now on. */
+  answer(figures: WorkerFigures): void {
+    this.#state.figures = figures;
+  }
+
+  /** The way to the embedded log. */
+  get logPort(): LogPort {
+    return {
+      post: (request) => {
+        if (request.kind !== 'append') this.#calls.tell('log', request);
+        else {
+          const { packed, ...rest } = request;
+          this.#calls.tell('log', rest, packed instanceof Uint8Array ? packed : serialize(packed));
+        }
+      },
+      listen: (listener) => {
+        this.#state.log = listener;
+      },
+      close: () => Promise.resolve(),
+    };
+  }
+
+  /** @param tells whether the worker tells the others what it has appended. Of the embedded log the supervisor does. */
+  broker({ tells }: { readonly tells: boolean }): Broker {
+    return {
+      kind: 'local',
+      problem: undefined,
+      publish: (events) => {
+        if (tells) this.#calls.tell('appended', undefined, serialize(packEvents(events)));
+      },
+      listen: (listener) => {
+        this.#state.listeners.add(listener);
+        return () => this.#state.listeners.delete(listener);
+      },
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    };
+  }
+
+  /** The other workers of the machine, which are one instance. */
+  peers(): Peers {
+    const { workers } = this.welcome;
+    return {
+      instances: 1,
+      members: workers,
+      ask: (kind, question) => this.#calls.ask('peers', { kind, question }).catch(() => []) as Promise<never>,
+      answer: (answerers) => {
+        this.#state.answerers = answerers;
+      },
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    };
+  }
+
+  limiter(): Limiter {
+    return { charge: (charges) => this.#calls.ask('charge', charges), [Symbol.dispose]: () => undefined };
+  }
+
+  /** @param scope counts of one scope are apart from those of another. */
+  counts(scope: ClaimScope): Room {
+    return {
+      claim: (key, id, most) => this.#calls.ask('claim', { scope, key, id, most }),
+      release: (key, id) => this.#calls.tell('release', { scope, key, id }),
+      count: (key) => this.#calls.ask('count', { scope, key }),
+      [Symbol.dispose]: () => undefined,
+    };
+  }
+
+  revocations(): RevocationStore {
+    return {
+      load: (since) => this.#calls.ask('loadRevocations', since),
+      add: (one, _kept, since) => this.#calls.ask('addRevocation', { one, since }),
+    };
+  }
+
+  usage(): UsageStore {
+    return {
+      load: (today) => this.#calls.ask('loadUsage', today),
+      add: (clients, today) => this.#calls.ask('addUsage', { clients, today }),
+    };
+  }
+
+  /** Hands over what was told, and ends. */
+  end(): void {
+    this.#calls.end();
+  }
+}
+
+/** Who is told what comes, as far as it is there yet. */
+class LinkState {
+  readonly drain = new AbortController();
+  readonly listeners = new Set<BrokerListener>();
+  log: LogPortListener | undefined;
+  answerers: Answerers | undefined;
+  figures: WorkerFigures | undefined;
+
+  handlers(onWelcome: (welcome: Welcome) => void): Handlers<ToWorker> {
+    return {
+      welcome: onWelcome,
+      log: (reply) => this.log?.onReply(reply),
+      placed: (placed, bytes) => {
+        if (this.listeners.size === 0) return;
+        const events = placedEvents(deserialize(bytes) as Packed, placed);
+        for (const listener of this.listeners) listener.onEvents(events);
+      },
+      appended: (_, bytes) => {
+        const events = unpackEvents(deserialize(bytes) as Packed);
+        for (const listener of this.listeners) listener.onEvents(events);
+      },
+      hint: () => {
+        for (const listener of this.listeners) listener.onHint();
+      },
+      peer: ({ kind, question }) => {
+        if (this.answerers === undefined) throw new Error('this worker is starting');
+        return (this.answerers[kind] as (question: unknown) => unknown)(question);
+      },
+      metrics: () => this.#told().metrics(),
+      health: () => this.#told().health(),
+      ping: () => undefined,
+      drain: () => this.drain.abort(),
+    };
+  }
+
+  #told(): WorkerFigures {
+    if (this.figures === undefined) throw new Error('this worker is starting');
+    return this.figures;
+  }
+}

@@ -1,0 +1,77 @@
+/** What the supervisor and its workers ask and tell each other. */
+import type { Revocation } from '../auth/revocations.ts';
+import type { Questions } from '../cluster/peers.ts';
+import type { Health } from '../contract/admin.ts';
+import type { Charge, Outcome } from '../limits/limiter.ts';
+import type { AppendRequest, Opened, Reply, Request } from '../log/sqlite/messages.ts';
+import type { MetricFigures } from '../observe/metrics.ts';
+import type { ContractClient } from '../usage/usage.ts';
+import type { Placed } from './log-switch.ts';
+
+/** Where a worker listens. */
+export interface Place {
+  readonly port: number;
+  /** Whether the kernel shares connections out. Where it cannot, the supervisor does. */
+  readonly reusePort: boolean;
+}
+
+export interface Welcome {
+  /** The worker's number: 1 to `workers`. One that takes the place of another has its number. */
+  readonly worker: number;
+  readonly workers: number;
+  /** Names the instance that the workers are. */
+  readonly instance: string;
+  readonly place: Place;
+  /** The embedded log; undefined where workers have a server's. */
+  readonly log: Opened | undefined;
+}
+
+export interface ScopedClaim {
+  /** Counted for principals, or for the gateway as a whole. */
+  readonly scope: ClaimScope;
+  readonly key: string;
+  readonly id: string;
+}
+export type ClaimScope = 'principal' | 'gateway';
+
+type Told<Input> = { readonly input: Input; readonly answer: unknown };
+type Asked<Input, Answer> = { readonly input: Input; readonly answer: Answer };
+
+/** The events of an append request are its bytes. */
+export type LogRequest = Exclude<Request, AppendRequest> | Omit<AppendRequest, 'packed'>;
+
+export interface ToSupervisor {
+  log: Told<LogRequest>;
+  /** Events that the worker has appended to a log that it shares with the others; they are the bytes. */
+  appended: Told<undefined>;
+  charge: Asked<readonly Charge[], Outcome>;
+  claim: Asked<ScopedClaim & { readonly most: number }, number | undefined>;
+  release: Told<ScopedClaim>;
+  count: Asked<Omit<ScopedClaim, 'id'>, number>;
+  peers: Asked<{ readonly kind: keyof Questions; readonly question: unknown }, unknown[]>;
+  loadRevocations: Asked<number, readonly Revocation[]>;
+  addRevocation: Asked<{ readonly one: Revocation; readonly since: number }, void>;
+  loadUsage: Asked<number, readonly ContractClient[]>;
+  addUsage: Asked<{ readonly clients: readonly ContractClient[]; readonly today: number }, void>;
+  metrics: Asked<undefined, { readonly contentType: string; readonly text: string }>;
+  health: Asked<undefined, Health>;
+  listening: Told<{ readonly url: string }>;
+  /** It ends, as it cannot start or go on: the code to end with, and a line for each problem that nobody was told of. */
+  ending: Told<{ readonly code: number; readonly problems: readonly string[] }>;
+}
+
+export interface ToWorker {
+  welcome: Told<Welcome>;
+  log: Told<Reply>;
+  /** Another worker has appended to the embedded log; the bytes are as it sent them. */
+  placed: Told<Placed>;
+  /** Another worker has appended to the server's log; its events are the bytes. */
+  appended: Told<undefined>;
+  /** Something was appended that was not told of. */
+  hint: Told<undefined>;
+  peer: Asked<{ readonly kind: keyof Questions; readonly question: unknown }, unknown>;
+  metrics: Asked<undefined, MetricFigures>;
+  health: Asked<undefined, Health>;
+  ping: Asked<undefined, undefined>;
+  drain: Told<undefined>;
+}

@@ -1,0 +1,104 @@
+/**
+ * The metrics of all workers as those of one gateway. What a worker has counted goes on counting when it is gone: a sum that fell would
+ * be taken for a restart. What only tells of one process stands by its worker.
+ */
+import { AggregatorRegistry, Counter, Gauge, Registry } from 'prom-client';
+import type { FailureKind } from '../observe/meter.ts';
+import type { MetricFigures } from '../observe/metrics.ts';
+
+/** How long a worker may take to tell its figures, in ms; then its last ones stand for them. */
+const ANSWER_MS = 1000;
+/** What has no sum: figures of Node.js and the operating system, and of channels, which several workers may have subscribers of. */
+const BY_WORKER = /^(process_|nodejs_|courier_heap_limit_bytes$|courier_active_channels$)/;
+
+interface Source {
+  readonly ask: () => Promise<MetricFigures>;
+  last: MetricFigures;
+}
+
+export class MachineMetrics {
+  readonly #registry = new Registry();
+  readonly #restarts: Counter;
+  readonly #errors: Counter<'kind'>;
+  readonly #sources = new Map<number, Source>();
+  /** What those have counted that are gone, as far as it was told. */
+  #gone: Promise<MetricFigures> = Promise.resolve([]);
+  #made: Promise<string> | undefined;
+
+  /** @param running how many workers serve. */
+  constructor(running: () => number) {
+    const registers = [this.#registry];
+    new Gauge({
+      name: 'courier_workers',
+      help: 'Workers of this instance that serve.',
+      registers,
+      collect() {
+        this.set(running());
+      },
+    });
+    this.#restarts = new Counter({
+      name: 'courier_worker_restarts_total',
+      help: 'Workers that were started in the place of one that had ended.',
+      registers,
+    });
+    this.#errors = new Counter({
+      name: 'courier_errors_total',
+      help: "Failures that are no caller's fault.",
+      labelNames: ['kind'],
+      registers,
+    });
+  }
+
+  restarted(): void {
+    this.#restarts.inc();
+  }
+
+  /** Something failed in the supervisor. */
+  failed(kind: FailureKind): void {
+    this.#errors.inc({ kind });
+  }
+
+  join(worker: number, ask: () => Promise<MetricFigures>): void {
+    this.#sources.set(worker, { ask, last: [] });
+  }
+
+  leave(worker: number): void {
+    const last = this.#sources.get(worker)?.last ?? [];
+    this.#sources.delete(worker);
+    const counted = last.filter(({ name, type }) => !BY_WORKER.test(name) && (`${type}` === 'counter' || `${type}` === 'histogram'));
+    this.#gone = this.#gone.then((gone) => AggregatorRegistry.aggregate([gone, counted]).getMetricsAsJSON());
+  }
+
+  /** Everything, as it is now. */
+  async text(): Promise<{ readonly contentType: string; readonly text: string }> {
+    this.#made ??= this.#make().finally(() => {
+      this.#made = undefined;
+    });
+    return { contentType: this.#registry.contentType, text: await this.#made };
+  }
+
+  async #make(): Promise<string> {
+    await Promise.all([...this.#sources.values()].map(refresh));
+    // At one moment: one that ends after it is counted with those that are there, and with those that are gone from the next time on.
+    const gone = this.#gone;
+    const told = [...this.#sources].map(([worker, { last }]) => last.map((figures) => ofWorker(figures, worker)));
+    return AggregatorRegistry.aggregate([await this.#registry.getMetricsAsJSON(), await gone, ...told]).metrics();
+  }
+}
+
+async function refresh(source: Source): Promise<void> {
+  const late = Promise.withResolvers<undefined>();
+  const timer = setTimeout(late.resolve, ANSWER_MS, undefined);
+  source.last = (await Promise.race([source.ask(), late.promise]).catch(() => undefined)) ?? source.last;
+  clearTimeout(timer);
+}
+
+/** Those of the process, with the worker that they are of. */
+function ofWorker(figures: MetricFigures[number], worker: number): MetricFigures[number] {
+  if (!BY_WORKER.test(figures.name)) return figures;
+  return {
+    ...figures,
+    aggregator: 'first',
+    values: figures.values.map((value) => ({ ...value, labels: { ...value.labels, worker } })),
+  } as never;
+}

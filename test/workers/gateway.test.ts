@@ -1,0 +1,214 @@
+/** A gateway of two workers is one gateway: whichever of them a caller comes to, what is true of one is true of both together. */
+
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { createInterface } from 'node:readline';
+import { EventSource } from 'eventsource';
+import { expect, test } from 'vitest';
+import type { Connections, Stats } from '../../src/contract/admin.ts';
+import { childrenOf } from '../faults/processes.ts';
+import { temporaryFolder } from '../helpers/folder.ts';
+import { httpClient } from '../helpers/gateway.ts';
+import { type GatewayProcess, processToken, startProcess } from '../helpers/process.ts';
+import { openSocket, type RawSocket } from '../helpers/raw-socket.ts';
+
+/** So many connections are on both workers, but for one in a million times. */
+const SPREAD = 20;
+
+interface Workers extends AsyncDisposable {
+  readonly url: string;
+  readonly process: GatewayProcess;
+  /** What was logged, as JSON. */
+  readonly lines: readonly { readonly message: string; readonly worker?: number; readonly level: string }[];
+}
+
+async function startWorkers(env: Record<string, string> = {}): Promise<Workers> {
+  await using stack = new AsyncDisposableStack();
+  const folder = stack.use(temporaryFolder());
+  const process = stack.use(
+    await startProcess({ COURIER_WORKERS: '2', COURIER_LOG: `sqlite:${folder.file('courier.db')}`, COURIER_DRAIN_SECONDS: '3', ...env }),
+  );
+  const lines: Workers['lines'][number][] = [];
+  if (process.child.stdout !== null) createInterface({ input: process.child.stdout }).on('line', (line) => lines.push(JSON.parse(line)));
+  const resources = stack.move();
+  return { url: process.url, process, lines, [Symbol.asyncDispose]: () => resources.disposeAsync() };
+}
+
+/** Each call over a connection of its own. */
+async function get(url: string, token?: string): Promise<Response> {
+  return fetch(url, { headers: { connection: 'close', ...(token !== undefined && { authorization: `Bearer ${token}` }) } });
+}
+
+function publish(url: string, token: string, key?: string): Promise<Response> {
+  return fetch(`${url}/publish`, {
+    method: 'POST',
+    headers: { connection: 'close', authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: JSON.stringify({
+      channel: 'forge.job.j',
+      type: 'forge.job.started',
+      data: { job_id: 'j', kind: 'k' },
+      ...(key && { idempotency_key: key }),
+    }),
+  });
+}
+
+const wsUrl = (url: string, token: string) => `${url.replace('http', 'ws')}/ws/**?token=${token}`;
+
+test('subscribers of both get what is published on either, in one order, and resume on either', async () => {
+  await using workers = await startWorkers();
+  const token = await processToken('forge', 'service');
+  await using stack = new AsyncDisposableStack();
+  const sockets: RawSocket[] = [];
+  for (let n = 0; n < SPREAD; n += 1) sockets.push(stack.use(await openSocket(wsUrl(workers.url, token))));
+  await Promise.all(sockets.map((socket) => socket.count(1)));
+  const answers = await Promise.all(Array.from({ length: 60 }, () => publish(workers.url, token).then((answer) => answer.json())));
+  const ids = (answers as { id: string }[]).map(({ id }) => id).sort((a, b) => seqOf(a) - seqOf(b));
+  for (const socket of sockets) {
+    const messages = (await socket.count(61)).slice(1).map((text) => (JSON.parse(text) as { id: string }).id);
+    expect(messages).toEqual(ids);
+  }
+  for (let n = 0; n < SPREAD; n += 1) {
+    await using resumed = await openSocket(`${wsUrl(workers.url, token)}&last_event_id=${ids[39]}`);
+    const messages = (await resumed.count(20)).slice(0, 20).map((text) => (JSON.parse(text) as { id: string }).id);
+    expect(messages).toEqual(ids.slice(40));
+  }
+  const keyed = await Promise.all(Array.from({ length: SPREAD }, () => publish(workers.url, token, 'key').then((answer) => answer.json())));
+  expect(new Set((keyed as { id: string }[]).map(({ id }) => id)).size).toBe(1);
+  expect((keyed as { duplicate: boolean }[]).filter(({ duplicate }) => !duplicate)).toHaveLength(1);
+});
+
+test('limits and places are those of one, whichever worker has the connections', async () => {
+  const limits = { user: { connections: 7, queriesPerSecond: 4 }, gateway: { connections: 12, unauthenticatedPerAddress: 9 } };
+  await using workers = await startWorkers({ COURIER_LIMITS: JSON.stringify(limits) });
+  const [ada, eve] = [await processToken('ada', 'user'), await processToken('eve', 'user')];
+  const statuses = await Promise.all(Array.from({ length: SPREAD }, async () => (await get(`${workers.url}/events/global`, ada)).status));
+  const admitted = statuses.filter((status) => status === 200).length;
+  expect(statuses.filter((status) => status === 429)).toHaveLength(SPREAD - admitted);
+  expect(admitted).toBeGreaterThanOrEqual(4);
+  // What is refilled while they are answered.
+  expect(admitted).toBeLessThan(8);
+  await using stack = new AsyncDisposableStack();
+  const open = async (path: string) => {
+    const opened = await Promise.allSettled(Array.from({ length: SPREAD }, () => openSocket(workers.url.replace('http', 'ws') + path)));
+    return opened.flatMap((one) => (one.status === 'fulfilled' ? [stack.use(one.value)] : []));
+  };
+  const adas = await open(`/ws/global?token=${ada}`);
+  expect(adas).toHaveLength(7);
+  expect(await open(`/ws/global?token=${eve}`)).toHaveLength(12 - 7);
+  // They have yet to say who they are.
+  expect(await open('/trpc?connectionParams=1')).toHaveLength(0);
+  await adas[0]?.[Symbol.asyncDispose]();
+  await expect.poll(() => open(`/ws/global?token=${eve}`).then(({ length }) => length)).toBe(1);
+  for (const socket of adas) await socket[Symbol.asyncDispose]();
+  await expect.poll(() => open('/trpc?connectionParams=1').then(({ length }) => length)).toBe(9);
+});
+
+test('an admin of one sees, disconnects and revokes on both, and sets the log level of both', async () => {
+  await using workers = await startWorkers();
+  const [root, ada] = [await processToken('root', 'admin'), await processToken('ada', 'service')];
+  await using stack = new AsyncDisposableStack();
+  const sockets: RawSocket[] = [];
+  for (let n = 0; n < SPREAD; n += 1) sockets.push(stack.use(await openSocket(wsUrl(workers.url, ada))));
+  await Promise.all(sockets.map((socket) => socket.count(1)));
+  const admin = httpClient(workers.url, root).admin;
+  for (let n = 0; n < 4; n += 1) {
+    const stats = (await (await get(`${workers.url}/stats`, root)).json()) as Stats;
+    expect(stats).toMatchObject({
+      instances: 1,
+      workers: 2,
+      connections: { total: SPREAD, role: { service: SPREAD } },
+      subscriptions: SPREAD,
+    });
+  }
+  const listed: Connections = await admin.connections.query({});
+  expect(listed.total).toBe(SPREAD);
+  expect(new Set(listed.connections.map(({ worker }) => worker))).toEqual(new Set([1, 2]));
+  for (const worker of [1, 2]) {
+    const { connection_id } = listed.connections.find((one) => one.worker === worker) as Connections['connections'][number];
+    expect(await admin.disconnect.mutate({ connection_id })).toEqual({ disconnected: true });
+  }
+  await admin.setLogLevel.mutate({ level: 'debug' });
+  await expect
+    .poll(() =>
+      workers.lines
+        .filter(({ message }) => message === 'the log level was set')
+        .map(({ worker }) => worker)
+        .sort(),
+    )
+    .toEqual([1, 2]);
+  expect(await admin.revoke.mutate({ sub: 'ada' })).toMatchObject({ ended: SPREAD - 2 });
+  await Promise.all(sockets.map(({ closed }) => closed));
+  for (let n = 0; n < SPREAD; n += 1) expect((await get(`${workers.url}/events/global`, ada)).status).toBe(401);
+});
+
+test('health and metrics are those of both, and do not fall when one is gone', async () => {
+  await using workers = await startWorkers();
+  const token = await processToken('forge', 'service');
+  await Promise.all(Array.from({ length: SPREAD }, () => publish(workers.url, token)));
+  const metric = async (name: string) => {
+    const text = await (await get(`${workers.url}/metrics`)).text();
+    return text
+      .split('\n')
+      .filter((line) => line.startsWith(name))
+      .map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ')))]);
+  };
+  const published = 'courier_messages_published_total{service="forge"}';
+  expect(await metric(published)).toEqual([[published, SPREAD]]);
+  expect(await metric('courier_log_position{which="head"}')).toEqual([['courier_log_position{which="head"}', SPREAD]]);
+  expect((await metric('process_resident_memory_bytes')).map(([name]) => name)).toEqual(
+    [1, 2].map((worker) => `process_resident_memory_bytes{worker="${worker}"}`),
+  );
+  expect(await metric('courier_workers')).toEqual([['courier_workers', 2]]);
+  const health = async () => (await (await get(`${workers.url}/health`)).json()) as { status: string; components: Record<string, object> };
+  expect(await health()).toMatchObject({
+    status: 'healthy',
+    components: { workers: { status: 'healthy', running: 2, configured: 2, restarts: 0 } },
+  });
+  process.kill(childrenOf(workers.process.child.pid as number)[0] as number, 'SIGKILL');
+  await expect.poll(async () => (await health()).components['workers'], { timeout: 15_000 }).toMatchObject({ running: 2, restarts: 1 });
+  expect(await metric(published)).toEqual([[published, SPREAD]]);
+  expect(await metric('courier_worker_restarts_total')).toEqual([['courier_worker_restarts_total', 1]]);
+  await publish(workers.url, token);
+  expect(await metric(published)).toEqual([[published, SPREAD + 1]]);
+});
+
+test('SIGTERM drains both: what is in flight is finished, clients are told, and the exit code is 0', async () => {
+  await using workers = await startWorkers();
+  const token = await processToken('forge', 'service');
+  await using stack = new AsyncDisposableStack();
+  const sockets: RawSocket[] = [];
+  for (let n = 0; n < SPREAD; n += 1) sockets.push(stack.use(await openSocket(wsUrl(workers.url, token))));
+  using events = new DisposableStack();
+  const source = events.adopt(new EventSource(`${workers.url}/sse/**?token=${token}`), (one) => one.close());
+  await once(source, 'open');
+  const ended = workers.process.end('SIGTERM');
+  expect(new Set((await Promise.all(sockets.map(({ closed }) => closed))).map(({ code }) => code))).toEqual(new Set([1001]));
+  expect(await ended).toBe(0);
+});
+
+test('a port that another listens on is refused in a line, with workers too', async () => {
+  await using workers = await startWorkers();
+  const { port } = new URL(workers.url);
+  using folder = temporaryFolder();
+  const env = { COURIER_WORKERS: '2', COURIER_LOG: `sqlite:${folder.file('other.db')}`, COURIER_PORT: port };
+  await expect(startProcess(env)).rejects.toThrow(
+    new RegExp(`ended with 1: courier: cannot start: COURIER_PORT ${port} of 127.0.0.1 is in use: `),
+  );
+  const taken = createServer().listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  const other = String((taken.address() as AddressInfo).port);
+  await expect(startProcess({ ...env, COURIER_PORT: other })).rejects.toThrow(
+    `ended with 1: courier: cannot start: COURIER_PORT ${other} of 127.0.0.1 is in use: `,
+  );
+  taken.close();
+});
+
+test('a log that cannot be opened is told of once', async () => {
+  using folder = temporaryFolder();
+  const env = { COURIER_WORKERS: '3', COURIER_LOG: `sqlite:${folder.file('none.db')}?mode=rw` };
+  await expect(startProcess(env)).rejects.toThrow(/ended with 1: courier: cannot start: COURIER_LOG: [^\n]*none\.db[^\n]*$/);
+});
+
+function seqOf(id: string): number {
+  return Number(id.split('-')[1]);
+}
