@@ -1,5 +1,5 @@
 /**
- * Messages between the supervisor and a worker, over a socket of the two: in order, those of one turn of the event loop in one write.
+ * Messages between the supervisor and a worker, over a socket of the two: in order, those of one step of the event loop in one write.
  * A message may have bytes with it, which are neither copied nor looked at.
  */
 import type { Socket } from 'node:net';
@@ -13,17 +13,21 @@ export interface ChannelListener {
 
 /** From so many bytes that the other end has not taken on, it is behind: what can be had in another way is not sent to it. */
 const BEHIND_BYTES = 16 * 1024 * 1024;
-/** A frame: the length of the messages and of the bytes, and both. */
+/** A frame begins with how long it is, and how long the messages in it are; their bytes come behind them. */
 const HEADER_BYTES = 8;
 const NOTHING = Buffer.alloc(0);
 
+/** What a frame says: messages, and how many bytes each has. */
+type Outgoing = (readonly [message: unknown, bytes: number])[];
+
 export class Channel {
   readonly #socket: Socket;
-  #outgoing: unknown[] = [];
+  #messages: Outgoing = [];
+  #bytes: Uint8Array[] = [];
   /** What has come of a frame that is not all there. */
   #chunks: Buffer[] = [];
   #gathered = 0;
-  /** How long the next frame is, as soon as that is known, with its header. */
+  /** How long the next frame is, as soon as that is known. */
   #expected = HEADER_BYTES;
   #ended = false;
 
@@ -37,22 +41,20 @@ export class Channel {
   }
 
   listen({ onMessage, onEnd }: ChannelListener): void {
-    const end = () => {
-      if (this.#ended) return;
-      this.#ended = true;
-      onEnd();
-    };
     this.#socket.on('data', (chunk: Buffer) => this.#take(chunk, onMessage));
     this.#socket.on('error', () => this.#socket.destroy());
-    this.#socket.on('close', end);
+    this.#socket.on('close', () => {
+      this.#ended = true;
+      onEnd();
+    });
   }
 
-  /** Goes out with the others of this turn, or, where it has bytes, at once behind them. Dropped when the other end is gone. */
+  /** Dropped when the other end is gone. */
   post(message: unknown, bytes?: Uint8Array): void {
     if (this.#ended) return;
-    if (this.#outgoing.length === 0 && bytes === undefined) setImmediate(this.#flush);
-    this.#outgoing.push(message);
-    if (bytes !== undefined) this.#send(bytes);
+    if (this.#messages.length === 0) queueMicrotask(this.#flush);
+    this.#messages.push([message, bytes?.length ?? 0]);
+    if (bytes !== undefined) this.#bytes.push(bytes);
   }
 
   /** Hands over what was posted, and ends. */
@@ -63,21 +65,21 @@ export class Channel {
   }
 
   readonly #flush = (): void => {
-    if (this.#outgoing.length > 0) this.#send(NOTHING);
-  };
-
-  #send(bytes: Uint8Array): void {
-    const messages = serialize(this.#outgoing);
-    this.#outgoing = [];
+    if (this.#messages.length === 0) return;
+    const messages = serialize(this.#messages);
+    const bytes = this.#bytes;
+    this.#messages = [];
+    this.#bytes = [];
     const header = Buffer.allocUnsafe(HEADER_BYTES);
-    header.writeUInt32LE(messages.length, 0);
-    header.writeUInt32LE(bytes.length, 4);
+    const length = bytes.reduce((sum, each) => sum + each.length, HEADER_BYTES + messages.length);
+    header.writeUInt32LE(length, 0);
+    header.writeUInt32LE(messages.length, 4);
     this.#socket.cork();
     this.#socket.write(header);
     this.#socket.write(messages);
-    if (bytes.length > 0) this.#socket.write(bytes);
+    for (const each of bytes) this.#socket.write(each);
     this.#socket.uncork();
-  }
+  };
 
   #take(chunk: Buffer, onMessage: ChannelListener['onMessage']): void {
     this.#chunks.push(chunk);
@@ -87,16 +89,20 @@ export class Channel {
     let at = 0;
     for (;;) {
       const left = all.length - at;
-      this.#expected = left < HEADER_BYTES ? HEADER_BYTES : HEADER_BYTES + all.readUInt32LE(at) + all.readUInt32LE(at + 4);
+      this.#expected = left < HEADER_BYTES ? HEADER_BYTES : all.readUInt32LE(at);
       if (left < this.#expected) break;
-      const end = at + this.#expected;
-      const bytesAt = at + HEADER_BYTES + all.readUInt32LE(at);
-      const messages = deserialize(all.subarray(at + HEADER_BYTES, bytesAt)) as unknown[];
-      const last = messages.length - 1;
-      for (const [index, message] of messages.entries()) onMessage(message, index === last ? all.subarray(bytesAt, end) : NOTHING);
-      at = end;
+      unpackFrame(all.subarray(at, at + this.#expected), onMessage);
+      at += this.#expected;
     }
     this.#chunks = at === all.length ? [] : [all.subarray(at)];
     this.#gathered = all.length - at;
+  }
+}
+
+function unpackFrame(frame: Buffer, onMessage: ChannelListener['onMessage']): void {
+  let at = HEADER_BYTES + frame.readUInt32LE(4);
+  for (const [message, length] of deserialize(frame.subarray(HEADER_BYTES, at)) as Outgoing) {
+    onMessage(message, length === 0 ? NOTHING : frame.subarray(at, at + length));
+    at += length;
   }
 }
