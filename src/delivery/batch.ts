@@ -1,6 +1,6 @@
 /** Events and notices on their way to subscribers, and what takes them. Their bytes are made once for each distinct form. */
 import { bytesInMemory } from '../limits/bytes.ts';
-import type { StoredEvent } from '../log/log.ts';
+import type { LaterText, StoredEvent } from '../log/log.ts';
 
 /** UTF-16 units of event bodies that are handed over at once, about: a fraction of what a socket takes before it is full. */
 export const BATCH_UNITS = 64 * 1024;
@@ -17,7 +17,7 @@ export interface Form<Made extends { readonly length: number } = Buffer> {
 }
 
 /** What a delivery is made of. */
-interface Deliverable extends Pick<StoredEvent, 'seq' | 'channel' | 'type' | 'body'> {
+interface Deliverable extends Pick<StoredEvent, 'seq' | 'channel' | 'type' | 'body' | 'later'> {
   readonly family: string | undefined;
 }
 
@@ -35,8 +35,8 @@ export class Delivery {
   readonly id: string;
   /** UTF-16 units of its body. */
   readonly units: number;
-  /** The body, until the whole JSON has been asked for, which takes its place. */
-  #text: string;
+  /** The body, read or not, until the whole JSON has been asked for, which takes its place. */
+  #text: string | LaterText;
   #isWhole = false;
 
   constructor(id: string, event: Deliverable, toldType = event.type) {
@@ -46,8 +46,9 @@ export class Delivery {
     this.type = event.type;
     this.toldType = toldType;
     this.id = id;
-    this.#text = event.body;
-    this.units = event.body.length;
+    const { later } = event;
+    this.#text = later ?? event.body;
+    this.units = later?.units ?? event.body.length;
   }
 
   /** False where a notice stands in the place of an event. */
@@ -58,10 +59,11 @@ export class Delivery {
   /** The event in plain JSON, as it stands on the wire of every transport. */
   get json(): string {
     if (!this.#isWhole) {
-      this.#text = `{"id":"${this.id}",${this.#text.slice(1)}`;
+      const body = typeof this.#text === 'string' ? this.#text : this.#text.read();
+      this.#text = `{"id":"${this.id}",${body.slice(1)}`;
       this.#isWhole = true;
     }
-    return this.#text;
+    return this.#text as string;
   }
 
   /** Bytes of memory that it takes, at most. */

@@ -19,7 +19,7 @@ export function liveNotice(positions: Positions, seq: number, replayed: number):
 /** A notice in the place of an event: whoever was to get the event gets the notice. */
 export function unreadableEvent(positions: Positions, event: StoredEvent): Delivery {
   const data: Gap = { reason: 'unreadable', requested: positions.at(event.seq - 1), resumed_from: positions.at(event.seq) };
-  return new Delivery(positions.at(event.seq), { ...event, body: bodyOf('courier.gap', data) }, 'courier.gap');
+  return new Delivery(positions.at(event.seq), { ...event, later: undefined, body: bodyOf('courier.gap', data) }, 'courier.gap');
 }
 
 /** Notices have positions like events, so that a client resumes after them. */

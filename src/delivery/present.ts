@@ -27,7 +27,8 @@ export function presentDeliveries(contract: Contract, positions: Positions, { on
     if (present === undefined || present === version) return new Delivery(positions.at(seq), event);
     const stored: { readonly data: unknown } = JSON.parse(event.body);
     const made = upcast(contract, { type, version, channel, data: stored.data });
-    if ('data' in made) return new Delivery(positions.at(seq), { ...event, body: JSON.stringify({ ...stored, data: made.data }) });
+    if ('data' in made)
+      return new Delivery(positions.at(seq), { ...event, later: undefined, body: JSON.stringify({ ...stored, data: made.data }) });
     onUnreadable?.(event, made.problem);
     return unreadableEvent(positions, event);
   };

@@ -48,6 +48,15 @@ export interface StoredEvent {
   readonly version: number;
   /** As in NewEvent. */
   readonly body: string;
+  /** The body where it has yet to be read. */
+  readonly later?: LaterText | undefined;
+}
+
+/** A text that is read when it is asked for. */
+export interface LaterText {
+  /** UTF-16 units, at most. */
+  readonly units: number;
+  read(): string;
 }
 
 export interface Appended {

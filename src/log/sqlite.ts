@@ -4,10 +4,11 @@ import { CommitListeners, numbered, unavailable } from './answers.ts';
 import { bytesOf, fillsCommit, MAX_IN_FLIGHT_BYTES } from './group-commit.ts';
 import type { Appended, Concern, EventLog, LogBounds, LogCopy, LogPage, LogQuery, NewEvent, StoredEvent } from './log.ts';
 import { Positions } from './positions.ts';
+import { AppendFrame } from './sqlite/append-frames.ts';
 import { openCopy, removeCopy } from './sqlite/copy.ts';
 import { concernsOf, makeFolder, requireRoomForCopy } from './sqlite/disk.ts';
 import type { Answers, Disk, LogPort, Opened, Question, Reply, Request } from './sqlite/messages.ts';
-import { type Packed, pack, unpackPage } from './sqlite/packing.ts';
+import { unpackPage } from './sqlite/packing.ts';
 import { messageOf } from './sqlite/schema.ts';
 import { openThread } from './sqlite/thread.ts';
 import { clockOf, type Moment } from './steady-clock.ts';
@@ -47,7 +48,7 @@ interface PendingAppend {
 
 /** Appends that are sent together. */
 function outgoing() {
-  return { appends: 0, count: 0, bytes: 0, packed: [] as Packed };
+  return { appends: 0, count: 0, bytes: 0 };
 }
 
 /** Opens the log, making the file when there is none. @throws {LogOpenError} when it is damaged, in use, or no log of ours. */
@@ -74,6 +75,7 @@ export class SqliteLog implements EventLog {
   readonly #appends: PendingAppend[] = [];
   /** Those of this turn of the event loop, which go together. */
   #outgoing = outgoing();
+  readonly #frame = new AppendFrame();
   readonly #listeners = new CommitListeners();
   readonly onCommit = this.#listeners.add;
   #nextId = 1;
@@ -116,7 +118,7 @@ export class SqliteLog implements EventLog {
     const { promise, resolve, reject } = Promise.withResolvers<readonly Appended[]>();
     this.#appends.push({ events, bytes, resolve, reject });
     if (this.#outgoing.appends === 0) setImmediate(this.#sendAppends);
-    pack(this.#outgoing.packed, { events, now: this.#now() });
+    this.#frame.add({ events, now: this.#now() });
     this.#outgoing.appends += 1;
     this.#outgoing.count += events.length;
     this.#outgoing.bytes += bytes;
@@ -198,7 +200,7 @@ export class SqliteLog implements EventLog {
 
   readonly #sendAppends = (): void => {
     if (this.#outgoing.appends === 0) return;
-    this.#port.post({ kind: 'append', ...this.#outgoing });
+    this.#port.post({ kind: 'append', ...this.#outgoing, frame: this.#frame.take() });
     this.#outgoing = outgoing();
   };
 

@@ -9,8 +9,9 @@ import type { Broker, BrokerListener } from '../broker/broker.ts';
 import type { Answerers, Peers } from '../cluster/peers.ts';
 import type { Health } from '../contract/admin.ts';
 import type { Limiter, Room } from '../limits/limiter.ts';
+import { placedEvents } from '../log/sqlite/append-frames.ts';
 import type { LogPort, LogPortListener } from '../log/sqlite/messages.ts';
-import { type Packed, packEvents, placedEvents, unpackEvents } from '../log/sqlite/packing.ts';
+import { type Packed, packEvents, unpackEvents } from '../log/sqlite/packing.ts';
 import type { MetricFigures } from '../observe/metrics.ts';
 import type { UsageStore } from '../usage/usage.ts';
 import { Calls, type Handlers } from './calls.ts';
@@ -81,8 +82,8 @@ export class Link {
       post: (request) => {
         if (request.kind !== 'append') this.#calls.tell('log', request);
         else {
-          const { packed, ...rest } = request;
-          this.#calls.tell('log', rest, packed instanceof Uint8Array ? packed : serialize(packed));
+          const { frame, ...rest } = request;
+          this.#calls.tell('log', rest, frame);
         }
       },
       listen: (listener) => {
@@ -170,7 +171,7 @@ class LinkState {
       log: (reply) => this.log?.onReply(reply),
       placed: (placed, bytes) => {
         if (this.listeners.size === 0) return;
-        const events = placedEvents(deserialize(bytes) as Packed, placed);
+        const events = placedEvents(bytes, placed);
         for (const listener of this.listeners) listener.onEvents(events);
       },
       appended: (_, bytes) => {

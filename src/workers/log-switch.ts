@@ -2,18 +2,12 @@
  * One thread that owns the file of the log, for the supervisor and its workers: what each asks goes to it in the order of coming, each
  * reply to who asked. Of every commit those who did not append it are given the events, in the bytes in which they came.
  */
+import type { Placed } from '../log/sqlite/append-frames.ts';
 import type { AppendRequest, Duplicate, LogPort, LogPortListener, Reply, Request } from '../log/sqlite/messages.ts';
 
-/** Which events of an append request were stored: all but the duplicates, under the numbers from `first` on. */
-export interface Placed {
-  readonly first: number;
-  /** Indices. */
-  readonly duplicates: readonly number[];
-}
-
 export interface LogMember extends LogPortListener {
-  /** Another has appended something. @param packed as in its request. */
-  onAppended(placed: Placed, packed: Uint8Array): void;
+  /** Another has appended something. @param frame of its request. */
+  onAppended(placed: Placed, frame: Uint8Array): void;
 }
 
 /** A worker's way to the log. */
@@ -146,11 +140,11 @@ export class LogSwitch {
     }
   }
 
-  #tell(from: LogMember, { appends, count, packed }: AppendRequest, first: number, duplicates: readonly Duplicate[]): void {
+  #tell(from: LogMember, { appends, count, frame }: AppendRequest, first: number, duplicates: readonly Duplicate[]): void {
     // Before it is acknowledged: whoever hears of the answer finds the event on the way to everybody.
     const isNew = duplicates.length < count;
     const placed = { first, duplicates: duplicates.map(({ index }) => index) };
-    for (const member of this.#members) if (isNew && member !== from) member.onAppended(placed, packed as Uint8Array);
+    for (const member of this.#members) if (isNew && member !== from) member.onAppended(placed, frame);
     if (this.#members.has(from)) from.onReply({ kind: 'committed', appends, first, duplicates });
   }
 

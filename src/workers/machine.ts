@@ -2,12 +2,12 @@
 import type { Revocation, RevocationStore } from '../auth/revocations.ts';
 import type { Health } from '../contract/admin.ts';
 import { memoryConnectionCounts, memoryLimiter } from '../limits/memory.ts';
-import type { AppendRequest, Opened } from '../log/sqlite/messages.ts';
+import type { Opened } from '../log/sqlite/messages.ts';
 import { mergeHealth, type WorkersFigures } from '../observe/merged-health.ts';
 import type { UsageStore } from '../usage/usage.ts';
 import type { Calls, Handlers } from './calls.ts';
 import type { LogSwitch, LogWay } from './log-switch.ts';
-import type { LogRequest, ScopedClaim, ToSupervisor, ToWorker, Welcome } from './messages.ts';
+import type { ScopedClaim, ToSupervisor, ToWorker, Welcome } from './messages.ts';
 import type { MachineMetrics } from './metrics.ts';
 
 export interface MachineDeps {
@@ -59,7 +59,7 @@ export class Machine implements Disposable {
     const { embedded, welcome, metrics } = this.#deps;
     const way = embedded?.log.join({
       onReply: (reply) => calls.tell('log', reply),
-      onAppended: (placed, packed) => this.#spread(member, () => calls.tell('placed', placed, packed)),
+      onAppended: (placed, frame) => this.#spread(member, () => calls.tell('placed', placed, frame)),
       // The supervisor ends then, and with it everything.
       onEnd: () => undefined,
     });
@@ -84,7 +84,8 @@ export class Machine implements Disposable {
   #handlers(member: Member): Handlers<ToSupervisor> {
     const { embedded, metrics, onListening, onEnding } = this.#deps;
     return {
-      log: (request, bytes) => member.way?.post(request.kind === 'append' ? withEvents(request, bytes) : request),
+      // A copy: the bytes are part of a larger piece of memory.
+      log: (request, bytes) => member.way?.post(request.kind === 'append' ? { ...request, frame: new Uint8Array(bytes) } : request),
       appended: (_, bytes) => {
         for (const other of this.#others(member)) this.#spread(other, () => other.calls.tell('appended', undefined, bytes));
       },
@@ -157,11 +158,6 @@ export class Machine implements Disposable {
 /** One connection is counted for several things. */
 function nameOf({ scope, key, id }: ScopedClaim): string {
   return `${scope} ${id} ${key}`;
-}
-
-/** The bytes of a frame are part of a larger piece of memory, and cannot be handed over. */
-function withEvents(request: Extract<LogRequest, { kind: 'append' }>, bytes: Buffer): AppendRequest {
-  return { ...request, packed: new Uint8Array(bytes) };
 }
 
 /** The answers that came in time. */

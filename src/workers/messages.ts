@@ -3,10 +3,10 @@ import type { Revocation } from '../auth/revocations.ts';
 import type { Questions } from '../cluster/peers.ts';
 import type { Health } from '../contract/admin.ts';
 import type { Charge, Outcome } from '../limits/limiter.ts';
+import type { Placed } from '../log/sqlite/append-frames.ts';
 import type { AppendRequest, Opened, Reply, Request } from '../log/sqlite/messages.ts';
 import type { MetricFigures } from '../observe/metrics.ts';
 import type { ContractClient } from '../usage/usage.ts';
-import type { Placed } from './log-switch.ts';
 
 /** Where a worker listens. */
 export interface Place {
@@ -37,8 +37,8 @@ export type ClaimScope = 'principal' | 'gateway';
 type Told<Input> = { readonly input: Input; readonly answer: unknown };
 type Asked<Input, Answer> = { readonly input: Input; readonly answer: Answer };
 
-/** The events of an append request are its bytes. */
-export type LogRequest = Exclude<Request, AppendRequest> | Omit<AppendRequest, 'packed'>;
+/** The frame of an append request is its bytes. */
+export type LogRequest = Exclude<Request, AppendRequest> | Omit<AppendRequest, 'frame'>;
 
 export interface ToSupervisor {
   log: Told<LogRequest>;

@@ -4,7 +4,7 @@ import type { Weight } from '../group-commit.ts';
 import type { LogBounds, LogStart, StoredEvent } from '../log.ts';
 import type { Epoch } from '../positions.ts';
 import type { Moment } from '../steady-clock.ts';
-import type { Packed, PackedPage } from './packing.ts';
+import type { PackedPage } from './packing.ts';
 
 export interface WorkerSettings {
   readonly path: string;
@@ -36,8 +36,8 @@ export type Request = (Question & { readonly id: number }) | AppendRequest;
 export interface AppendRequest extends Weight {
   readonly kind: 'append';
   readonly appends: number;
-  /** As it is, or serialised as `node:v8` does. */
-  readonly packed: Packed | Uint8Array;
+  /** An AppendFrame. */
+  readonly frame: Uint8Array;
 }
 
 /** The way to the thread that owns the file, of this process or another. Requests and replies keep their order. */

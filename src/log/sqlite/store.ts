@@ -7,11 +7,12 @@ import { type Epoch, newEpochName } from '../positions.ts';
 import { largestEvent } from '../probe.ts';
 import { fillPage, isEverything, spanOf } from '../reading.ts';
 import type { Moment } from '../steady-clock.ts';
+import type { Append } from './append-frames.ts';
 import { type CopyOptions, copyDatabase, copyPathOf, removeCopy } from './copy.ts';
 import { FamilyNumbers } from './families.ts';
 import type { Answers, Duplicate, Request, WorkerSettings } from './messages.ts';
 import { openFile } from './open.ts';
-import type { Append } from './packing.ts';
+
 import { PlacedFiles } from './placed-files.ts';
 import { checksumOf, EVENT_COLUMNS, epochsOf, intactEvent, transaction } from './schema.ts';
 import { Trimming } from './trimming.ts';

@@ -4,11 +4,11 @@
  * other: a page ends early when something is to be committed. While the file is copied, each turn waits for a step of that.
  */
 import type { BackupProgressInfo } from 'node:sqlite';
-import { deserialize } from 'node:v8';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { commitSize, type Weight } from '../group-commit.ts';
+import { type Append, readAppends } from './append-frames.ts';
 import type { Answers, Failure, Reply, Request, WorkerSettings } from './messages.ts';
-import { type Append, type Packed, packPage, unpack } from './packing.ts';
+import { packPage } from './packing.ts';
 import { isReadOnly, READ_ONLY } from './rights.ts';
 import { messageOf } from './schema.ts';
 import { SqliteStore } from './store.ts';
@@ -67,8 +67,8 @@ function enqueue(request: Request): void {
     others.push(request);
     return;
   }
-  const { packed, count, bytes } = request;
-  appends.push({ appends: unpack(Array.isArray(packed) ? packed : (deserialize(packed) as Packed)), count, bytes });
+  const { frame, count, bytes } = request;
+  appends.push({ appends: readAppends(frame), count, bytes });
 }
 
 function receiveWaiting(): void {
