@@ -16,6 +16,7 @@ import type { MetricFigures } from '../observe/metrics.ts';
 import type { UsageStore } from '../usage/usage.ts';
 import { Calls, type Handlers } from './calls.ts';
 import { Channel } from './channel.ts';
+import { linkedLimiter } from './charges.ts';
 import type { ClaimScope, ToSupervisor, ToWorker, Welcome } from './messages.ts';
 
 /** What the others may ask of a worker. */
@@ -124,7 +125,7 @@ export class Link {
   }
 
   limiter(): Limiter {
-    return { charge: (charges) => this.#calls.ask('charge', charges), [Symbol.dispose]: () => undefined };
+    return linkedLimiter((charges) => this.#calls.ask('charge', charges));
   }
 
   /** @param scope counts of one scope are apart from those of another. */

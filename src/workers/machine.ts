@@ -6,6 +6,7 @@ import type { Opened } from '../log/sqlite/messages.ts';
 import { mergeHealth, type WorkersFigures } from '../observe/merged-health.ts';
 import type { UsageStore } from '../usage/usage.ts';
 import type { Calls, Handlers } from './calls.ts';
+import { chargePacked } from './charges.ts';
 import type { LogSwitch, LogWay } from './log-switch.ts';
 import type { ScopedClaim, ToSupervisor, ToWorker, Welcome } from './messages.ts';
 import type { MachineMetrics } from './metrics.ts';
@@ -89,7 +90,7 @@ export class Machine implements Disposable {
       appended: (_, bytes) => {
         for (const other of this.#others(member)) this.#spread(other, () => other.calls.tell('appended', undefined, bytes));
       },
-      charge: (charges) => this.#limiter.charge(charges),
+      charge: (charges) => chargePacked(this.#limiter, charges),
       claim: ({ most, ...claim }) => this.#claim(member, claim, most),
       release: (claim) => {
         if (member.claims.delete(nameOf(claim))) this.#counts[claim.scope].release(claim.key, claim.id);

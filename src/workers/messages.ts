@@ -2,11 +2,11 @@
 import type { Revocation } from '../auth/revocations.ts';
 import type { Questions } from '../cluster/peers.ts';
 import type { Health } from '../contract/admin.ts';
-import type { Charge, Outcome } from '../limits/limiter.ts';
 import type { Placed } from '../log/sqlite/append-frames.ts';
 import type { AppendRequest, Opened, Reply, Request } from '../log/sqlite/messages.ts';
 import type { MetricFigures } from '../observe/metrics.ts';
 import type { ContractClient } from '../usage/usage.ts';
+import type { PackedCharges, PackedOutcomes } from './charges.ts';
 
 /** Where a worker listens. */
 export interface Place {
@@ -44,7 +44,7 @@ export interface ToSupervisor {
   log: Told<LogRequest>;
   /** Events that the worker has appended to a log that it shares with the others; they are the bytes. */
   appended: Told<undefined>;
-  charge: Asked<readonly Charge[], Outcome>;
+  charge: Asked<PackedCharges, PackedOutcomes>;
   claim: Asked<ScopedClaim & { readonly most: number }, number | undefined>;
   release: Told<ScopedClaim>;
   count: Asked<Omit<ScopedClaim, 'id'>, number>;
