@@ -4,8 +4,8 @@ import type { RawSocket } from './raw-socket.ts';
 export const CONTENDERS = ['courier', 'stock-trpc', 'socket-io', 'ws-send', 'ws-shared'] as const;
 /** To whom one publishes only: what a publish costs that is neither checked nor stored. */
 export const PUBLISH_CONTENDERS = ['node-http', 'fastify', 'ws-echo'] as const;
-/** `courier-unmetered` and `courier-quiet` are compared with Courier alone. */
-export type SubscribedName = (typeof CONTENDERS)[number] | 'courier-unmetered' | 'courier-quiet';
+/** `courier-unmetered`, `courier-quiet` and `courier-workers` are compared with Courier alone. */
+export type SubscribedName = (typeof CONTENDERS)[number] | 'courier-unmetered' | 'courier-quiet' | 'courier-workers';
 export type ContenderName = SubscribedName | (typeof PUBLISH_CONTENDERS)[number];
 
 /** As they are called in tables. */
@@ -13,6 +13,7 @@ export const TITLES: Readonly<Record<ContenderName, string>> = {
   courier: 'Courier',
   'courier-unmetered': 'Courier, counting nothing',
   'courier-quiet': 'Courier, logging from warn on',
+  'courier-workers': 'Courier, two workers',
   'stock-trpc': 'tRPC, stock adapter',
   'socket-io': 'socket.io 4, rooms',
   'ws-send': 'ws, send per socket',
@@ -57,6 +58,7 @@ export const PROTOCOLS: Readonly<Record<SubscribedName, Protocol>> = {
   courier: trpc('courier.live'),
   'courier-unmetered': trpc('courier.live'),
   'courier-quiet': trpc('courier.live'),
+  'courier-workers': trpc('courier.live'),
   'stock-trpc': trpc('ready'),
   'socket-io': {
     path: () => '/socket.io/?EIO=4&transport=websocket',

@@ -48,7 +48,7 @@ const COMPARISONS: readonly Comparison[] = [
 ];
 
 /** Workloads of Courier alone, of which each figure is shown. */
-const ALONE = ['clients', 'sync', 'beside-replay', 'replay', 'herd', 'connections', 'cluster'];
+const ALONE = ['clients', 'sync', 'beside-replay', 'replay', 'herd', 'workers', 'connections', 'cluster'];
 
 /** What stands between the marks in README.md. */
 export function benchmarkBlock(report: Report): string {

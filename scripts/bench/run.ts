@@ -13,6 +13,7 @@ import { logWorkloads } from './workloads/log.ts';
 import { operationsWorkloads } from './workloads/operations.ts';
 import { ownClientWorkloads } from './workloads/own-clients.ts';
 import { replayWorkloads } from './workloads/replay.ts';
+import { workersWorkloads } from './workloads/workers.ts';
 import type { Settings } from './workloads/workload.ts';
 
 const WORKLOADS = [
@@ -21,6 +22,7 @@ const WORKLOADS = [
   ...replayWorkloads,
   ...ownClientWorkloads,
   ...operationsWorkloads,
+  ...workersWorkloads,
   ...connectionWorkloads,
   ...clusterWorkloads,
 ];

@@ -2,7 +2,7 @@
  * The metrics of all workers as those of one gateway. What a worker has counted goes on counting when it is gone: a sum that fell would
  * be taken for a restart. What only tells of one process stands by its worker.
  */
-import { AggregatorRegistry, Counter, Gauge, Registry } from 'prom-client';
+import { AggregatorRegistry, Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { FailureKind } from '../observe/meter.ts';
 import type { MetricFigures } from '../observe/metrics.ts';
 
@@ -10,6 +10,9 @@ import type { MetricFigures } from '../observe/metrics.ts';
 const ANSWER_MS = 1000;
 /** What has no sum: figures of Node.js and the operating system, and of channels, which several workers may have subscribers of. */
 const BY_WORKER = /^(process_|nodejs_|courier_heap_limit_bytes$|courier_active_channels$)/;
+
+/** The label of its own figures. */
+const SUPERVISOR = 'supervisor';
 
 interface Source {
   readonly ask: () => Promise<MetricFigures>;
@@ -28,6 +31,7 @@ export class MachineMetrics {
   /** @param running how many workers serve. */
   constructor(running: () => number) {
     const registers = [this.#registry];
+    collectDefaultMetrics({ register: this.#registry });
     new Gauge({
       name: 'courier_workers',
       help: 'Workers of this instance that serve.',
@@ -81,8 +85,9 @@ export class MachineMetrics {
     await Promise.all([...this.#sources.values()].map(refresh));
     // At one moment: one that ends after it is counted with those that are there, and with those that are gone from the next time on.
     const gone = this.#gone;
-    const told = [...this.#sources].map(([worker, { last }]) => last.map((figures) => ofWorker(figures, worker)));
-    return AggregatorRegistry.aggregate([await this.#registry.getMetricsAsJSON(), await gone, ...told]).metrics();
+    const told = [...this.#sources].map(([worker, { last }]) => ofWorker(last, worker));
+    const own = ofWorker(await this.#registry.getMetricsAsJSON(), SUPERVISOR);
+    return AggregatorRegistry.aggregate([own, await gone, ...told]).metrics();
   }
 }
 
@@ -93,12 +98,11 @@ async function refresh(source: Source): Promise<void> {
   clearTimeout(timer);
 }
 
-/** Those of the process, with the worker that they are of. */
-function ofWorker(figures: MetricFigures[number], worker: number): MetricFigures[number] {
-  if (!BY_WORKER.test(figures.name)) return figures;
-  return {
-    ...figures,
-    aggregator: 'first',
-    values: figures.values.map((value) => ({ ...value, labels: { ...value.labels, worker } })),
-  } as never;
+/** With what is of one process marked as its worker's. */
+function ofWorker(all: MetricFigures, worker: number | typeof SUPERVISOR): MetricFigures {
+  return all.map((figures) => {
+    if (!BY_WORKER.test(figures.name)) return figures;
+    const values = figures.values.map((value) => ({ ...value, labels: { ...value.labels, worker } }));
+    return { ...figures, aggregator: 'first', values } as MetricFigures[number];
+  });
 }

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { sharedEnv } from '../helpers/cluster.ts';
 import { type Instances, startEmbedded, startInstances } from './instances.ts';
 import { EXACT, LONG, report } from './ledger.ts';
-import { childrenOf, isThere } from './processes.ts';
+import { childrenOf, exhaust, isThere } from './processes.ts';
 import { startTraffic } from './traffic.ts';
 
 const MINUTES = 60_000;
@@ -59,6 +59,19 @@ test('a worker that is stopped is ended, and another takes its place', { timeout
   await traffic.more(100);
   const figures = await traffic.finish();
   report(task, 32, 'two workers: one stopped (SIGSTOP) under load', figures);
+  expect(figures).toMatchObject(EXACT);
+});
+
+test('a worker that runs out of memory takes its own connections with it only', { timeout: 5 * MINUTES }, async ({ task }) => {
+  await using instances = await startEmbedded({ ...WORKERS, NODE_OPTIONS: '--max-old-space-size=256' });
+  const [url] = instances.urls as [string];
+  await using traffic = await startTraffic(spread(instances), { inFlight: 4 });
+  await traffic.more(100);
+  await exhaust(workersOf(instances)[1] as number);
+  await expect.poll(async () => (await healthOf(url)).components.workers, { timeout: 60_000 }).toMatchObject({ running: 2, restarts: 1 });
+  await traffic.more(100);
+  const figures = await traffic.finish();
+  report(task, 35, 'two workers: one out of memory under load', figures);
   expect(figures).toMatchObject(EXACT);
 });
 

@@ -156,7 +156,7 @@ test('health and metrics are those of both, and do not fall when one is gone', a
   expect(await metric(published)).toEqual([[published, SPREAD]]);
   expect(await metric('courier_log_position{which="head"}')).toEqual([['courier_log_position{which="head"}', SPREAD]]);
   expect((await metric('process_resident_memory_bytes')).map(([name]) => name)).toEqual(
-    [1, 2].map((worker) => `process_resident_memory_bytes{worker="${worker}"}`),
+    ['supervisor', 1, 2].map((worker) => `process_resident_memory_bytes{worker="${worker}"}`),
   );
   expect(await metric('courier_workers')).toEqual([['courier_workers', 2]]);
   const health = async () => (await (await get(`${workers.url}/health`)).json()) as { status: string; components: Record<string, object> };
@@ -201,6 +201,27 @@ test('a port that another listens on is refused in a line, with workers too', as
     `ended with 1: courier: cannot start: COURIER_PORT ${other} of 127.0.0.1 is in use: `,
   );
   taken.close();
+});
+
+test('where the kernel shares out no connections the supervisor does', async () => {
+  const refuse = `import net from 'node:net'; const { listen } = net.Server.prototype;
+    net.Server.prototype.listen = function (options, ...rest) {
+      if (!options?.reusePort) return listen.call(this, options, ...rest);
+      process.nextTick(() => this.emit('error', Object.assign(new Error('not here'), { code: 'ENOTSUP' })));
+      return this;
+    };`;
+  await using workers = await startWorkers({ NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(refuse)}` });
+  const token = await processToken('forge', 'service');
+  await using stack = new AsyncDisposableStack();
+  const sockets: RawSocket[] = [];
+  for (let n = 0; n < SPREAD; n += 1) sockets.push(stack.use(await openSocket(wsUrl(workers.url, token))));
+  await Promise.all(sockets.map((socket) => socket.count(1)));
+  await publish(workers.url, token);
+  await Promise.all(sockets.map((socket) => socket.count(2)));
+  const admin = httpClient(workers.url, await processToken('root', 'admin')).admin;
+  const { connections } = await admin.connections.query({});
+  for (const worker of [1, 2]) expect(connections.filter((one) => one.worker === worker)).toHaveLength(SPREAD / 2);
+  expect(await workers.process.end('SIGTERM')).toBe(0);
 });
 
 test('a log that cannot be opened is told of once', async () => {

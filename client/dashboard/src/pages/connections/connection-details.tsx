@@ -28,7 +28,8 @@ export function ConnectionDetails({ connection, chosen, onClose }: ConnectionDet
 }
 
 function Details({ connection }: { readonly connection: Connection }): ReactElement {
-  const { sub, role, transport, address, client, contract, since, expires_at, subscriptions, channels, lag, buffered_bytes } = connection;
+  const { sub, role, transport, address, client, contract, since, expires_at, subscriptions, channels, worker, lag, buffered_bytes } =
+    connection;
   return (
     <Stack>
       <Facts
@@ -45,6 +46,7 @@ function Details({ connection }: { readonly connection: Connection }): ReactElem
           ['Buffered', bytes(buffered_bytes)],
           ['Subscriptions', count(subscriptions)],
           ['Connection', connection.connection_id],
+          ...(worker === null ? [] : [['Worker', count(worker)] as const]),
         ]}
       />
       {channels.length > 0 && (

@@ -119,6 +119,7 @@ function LogCard({ stats }: { readonly stats: Stats }): ReactElement {
             facts={[
               ['Version', stats.version],
               ['Instances', count(stats.instances)],
+              ['Workers', count(stats.workers)],
               ['Up for', duration(stats.uptime)],
               ['Contract', stats.contract],
               [
