@@ -45,10 +45,21 @@ const COMPARISONS: readonly Comparison[] = [
       { workload: 'publish', column: 'CPU µs/event', cases: /, (?:64|128) in flight/ },
     ],
   },
+  {
+    heading: 'one process, and two workers on the same two cores',
+    contenders: ['courier', 'courier-workers'],
+    figures: [
+      { workload: 'workers', column: 'acks/s' },
+      { workload: 'workers', column: 'CPU µs/event' },
+      { workload: 'workers', column: 'CPU µs/delivery' },
+      { workload: 'workers', column: 'p50 ms, same worker' },
+      { workload: 'workers', column: 'p50 ms, other worker' },
+    ],
+  },
 ];
 
 /** Workloads of Courier alone, of which each figure is shown. */
-const ALONE = ['clients', 'sync', 'beside-replay', 'replay', 'herd', 'workers', 'connections', 'cluster'];
+const ALONE = ['clients', 'sync', 'beside-replay', 'replay', 'herd', 'connections', 'cluster'];
 
 /** What stands between the marks in README.md. */
 export function benchmarkBlock(report: Report): string {

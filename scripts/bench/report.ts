@@ -47,7 +47,8 @@ export function ratioToCourier(rows: readonly Row[], index: number, column: stri
   const row = rows[index];
   const courier = rows.find((other) => other.contender === 'courier' && other.case === row?.case);
   if (row === undefined || courier === undefined || row === courier) return '';
-  return `× ${((row.figures[column] ?? Number.NaN) / (courier.figures[column] ?? Number.NaN)).toFixed(2)}`;
+  const ratio = (row.figures[column] ?? Number.NaN) / (courier.figures[column] ?? Number.NaN);
+  return Number.isNaN(ratio) ? '' : `× ${ratio.toFixed(2)}`;
 }
 
 export function formatFigure(figure: number | undefined): string {
@@ -59,6 +60,7 @@ const COLOURS: Readonly<Record<ContenderName, string>> = {
   courier: '#d6336c',
   'courier-unmetered': '#f783ac',
   'courier-quiet': '#faa2c1',
+  'courier-workers': '#e64980',
   'stock-trpc': '#1971c2',
   'socket-io': '#2f9e44',
   'ws-send': '#e8590c',
