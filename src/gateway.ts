@@ -56,6 +56,8 @@ export interface Gateway extends AsyncDisposable {
   readonly broken: Promise<void>;
   /** Counts of everything that is connected: all zero once it has been disposed of. */
   readonly census: Census;
+  /** Takes no new connections: others who listen on its port do. It is to be disposed of then. */
+  leavePort(): void;
   /** With what its tokens are signed; undefined when only others have the keys. */
   readonly tokens: TokenSettings | undefined;
 }
@@ -239,6 +241,7 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
       return connections.census;
     },
     tokens,
+    leavePort: () => listener.leavePort(),
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
 }

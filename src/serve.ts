@@ -25,7 +25,7 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<number> {
     if (error instanceof ConfigError) return refuse(error);
     throw error;
   }
-  const logger = createLogger(config);
+  const logger = createLogger(config, { isShared: config.workers > 1 });
   // From here on: a supervisor that is told that it listens may end it at once.
   const signal = firstSignal();
   const starting = new AbortController();

@@ -24,7 +24,8 @@ export function openSqlite(target: SqliteTarget, deps: BackendsDeps, outage: Log
 /** The embedded log for several workers. */
 export interface SwitchedLog extends AsyncDisposable {
   readonly log: LogSwitch;
-  readonly opened: Opened;
+  /** What a worker has to know that begins now. */
+  readonly opened: () => Opened;
   /** The supervisor's own, which closes it. */
   readonly own: EventLog;
 }
@@ -43,7 +44,7 @@ export async function openSwitchedLog(target: SqliteTarget, deps: BackendsDeps):
   stack.use(outage);
   own.resolve(ownLog);
   const resources = stack.move();
-  return { log, opened, own: ownLog, [Symbol.asyncDispose]: () => resources.disposeAsync() };
+  return { log, opened: () => ({ ...opened, knownMs: ownLog.now }), own: ownLog, [Symbol.asyncDispose]: () => resources.disposeAsync() };
 }
 
 function sqliteOptions({ path, mustExist }: SqliteTarget, deps: BackendsDeps, outage: LogOutage): SqliteLogOptions {

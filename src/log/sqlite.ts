@@ -101,6 +101,11 @@ export class SqliteLog implements EventLog {
     });
   }
 
+  /** The time that the log goes by, in ms since 1970: the later one while two are possible. */
+  get now(): number {
+    return this.#now().latest;
+  }
+
   get freeBytes(): number | undefined {
     return this.#disk?.freeBytes;
   }

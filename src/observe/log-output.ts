@@ -12,10 +12,22 @@ const STANDARD_ERROR = 2;
 
 type Destination = ReturnType<typeof pino.destination>;
 
-export function openLogOutput(): Destination {
+/**
+ * Bytes that are written at once, at most, where several processes write to one output: lines that a pipe takes whole (`PIPE_BUF` of Linux).
+ * A longer line is written by itself.
+ */
+const SHARED_WRITE_BYTES = 4096;
+
+/** @param isShared whether other processes write to standard output too. */
+export function openLogOutput(isShared: boolean): Destination {
   // Node.js writes to a pipe that was looked at without waiting for its reader, which would delay the end of the process.
   void process.stdout;
-  const output = pino.destination({ dest: STANDARD_OUTPUT, sync: false, maxLength: MAX_WAITING_BYTES });
+  const output = pino.destination({
+    dest: STANDARD_OUTPUT,
+    sync: false,
+    maxLength: MAX_WAITING_BYTES,
+    ...(isShared && { maxWrite: SHARED_WRITE_BYTES }),
+  });
   let isFailing = false;
   let dropped = 0;
   output.on('drop', () => {

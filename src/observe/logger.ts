@@ -66,9 +66,14 @@ export interface LoggerOptions {
   readonly destination?: NodeJS.WritableStream;
   /** The worker whose lines they are, where there are several. */
   readonly worker?: number;
+  /** Other processes write to standard output too. */
+  readonly isShared?: boolean;
 }
 
-export function createLogger(config: Pick<Config, 'logLevel' | 'logFormat'>, { destination, worker }: LoggerOptions = {}): Logger {
+export function createLogger(
+  config: Pick<Config, 'logLevel' | 'logFormat'>,
+  { destination, worker, isShared = false }: LoggerOptions = {},
+): Logger {
   const options = {
     level: config.logLevel,
     base: worker === undefined ? null : { worker },
@@ -76,7 +81,7 @@ export function createLogger(config: Pick<Config, 'logLevel' | 'logFormat'>, { d
     timestamp: () => `,"timestamp":"${new Date().toISOString()}"`,
     formatters: { level: (level: string) => ({ level: level.toUpperCase() }) },
   };
-  const output = destination ?? openLogOutput();
+  const output = destination ?? openLogOutput(isShared);
   const stream =
     config.logFormat === 'pretty'
       ? pretty({

@@ -52,6 +52,8 @@ export interface Listener {
   /** With the base path. */
   readonly url: string;
   readonly port: number;
+  /** Takes no new connections: others who listen on the port do. */
+  leavePort(): void;
   /**
    * Drains: refuses new connections and requests (health apart) with a retryable error, asks clients one by one to go, closes
    * what remains with 1001, and stops listening; all within `limitMs`.
@@ -81,6 +83,7 @@ export async function listen(deps: ServerDeps, address: Address): Promise<Listen
   return {
     url: `http://${family === 'IPv6' ? `[${host}]` : host}:${port}${deps.basePath}`,
     port,
+    leavePort: () => http.leavePort(),
     close: (limitMs) => http.close(limitMs),
   };
 }
@@ -128,6 +131,10 @@ class HttpServer {
     this.server.on('clientError', (error, socket) => answerParserError(told, error, socket as Socket));
     this.server.on('connect', (req, socket) => this.#refuseTunnel(req, socket as Socket));
     this.server.on('upgrade', (req, socket, head) => upgrades.take(req, socket as Socket, head));
+  }
+
+  leavePort(): void {
+    this.server.close();
   }
 
   async close(limitMs: number): Promise<void> {

@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import { deserialize, serialize } from 'node:v8';
 import type { RevocationStore } from '../auth/revocations.ts';
 import type { Broker, BrokerListener } from '../broker/broker.ts';
-import type { Answerers, Peers } from '../cluster/peers.ts';
+import type { Answerers, Peers, Questions } from '../cluster/peers.ts';
 import type { Health } from '../contract/admin.ts';
 import type { Limiter, Room } from '../limits/limiter.ts';
 import { placedEvents } from '../log/sqlite/append-frames.ts';
@@ -116,7 +116,10 @@ export class Link {
     return {
       instances: 1,
       members: workers,
-      ask: (kind, question) => this.#calls.ask('peers', { kind, question }).catch(() => []) as Promise<never>,
+      ask: (kind, question) => {
+        if (kind === 'logLevel') this.#calls.tell('setLogLevel', question as Questions['logLevel']['question']);
+        return this.#calls.ask('peers', { kind, question }).catch(() => []) as Promise<never>;
+      },
       answer: (answerers) => {
         this.#state.answerers = answerers;
       },

@@ -3,6 +3,7 @@ import type { Revocation, RevocationStore } from '../auth/revocations.ts';
 import type { Health } from '../contract/admin.ts';
 import { memoryConnectionCounts, memoryLimiter } from '../limits/memory.ts';
 import type { Opened } from '../log/sqlite/messages.ts';
+import type { Logger } from '../observe/logger.ts';
 import { mergeHealth, type WorkersFigures } from '../observe/merged-health.ts';
 import type { UsageStore } from '../usage/usage.ts';
 import type { Calls, Handlers } from './calls.ts';
@@ -15,9 +16,11 @@ export interface MachineDeps {
   readonly welcome: Omit<Welcome, 'worker' | 'log'>;
   /** Of the embedded log; workers have a server's log, and its stores, by themselves. */
   readonly embedded:
-    | { readonly log: LogSwitch; readonly opened: Opened; readonly revocations: RevocationStore; readonly usage: UsageStore }
+    | { readonly log: LogSwitch; readonly opened: () => Opened; readonly revocations: RevocationStore; readonly usage: UsageStore }
     | undefined;
   readonly metrics: MachineMetrics;
+  /** The supervisor's. */
+  readonly logger: Logger;
   /** The workers as the supervisor sees them. */
   readonly workers: () => WorkersFigures;
   readonly onListening: (worker: number, url: string) => void;
@@ -35,8 +38,10 @@ interface Member {
   readonly way: LogWay | undefined;
   /** What it has claimed and not released, by what `nameOf` makes of it. */
   readonly claims: Map<string, ScopedClaim>;
-  /** What it has been told of revocations. */
+  /** How many revocations there were when it was told of them last. */
   known: number;
+  /** Its figures stay, and are asked for no more. */
+  readonly leaveMetrics: () => void;
   /** It was told too little of what is appended. */
   wasBehind: boolean;
 }
@@ -48,11 +53,11 @@ export class Machine implements Disposable {
   readonly #counts = { principal: memoryConnectionCounts(), gateway: memoryConnectionCounts() };
   /** The last write of who used the contract: they come one after another. */
   #usage: Promise<unknown> = Promise.resolve();
-  /** All that is kept, and was loaded or added since. */
-  #revocations: Promise<Revocation[]> | undefined;
+  readonly #revocations: SharedRevocations | undefined;
 
   constructor(deps: MachineDeps) {
     this.#deps = deps;
+    this.#revocations = deps.embedded && new SharedRevocations(deps.embedded.revocations);
   }
 
   /** Serves a worker until its channel ends. */
@@ -64,11 +69,11 @@ export class Machine implements Disposable {
       // The supervisor ends then, and with it everything.
       onEnd: () => undefined,
     });
-    const member: Member = { worker, calls, way, claims: new Map(), known: 0, wasBehind: false };
+    const leaveMetrics = metrics.join(worker, () => calls.ask('metrics', undefined));
+    const member: Member = { worker, calls, way, claims: new Map(), known: 0, wasBehind: false, leaveMetrics };
     this.#members.add(member);
     calls.serve(this.#handlers(member), () => this.#leave(member));
-    metrics.join(worker, () => calls.ask('metrics', undefined));
-    calls.tell('welcome', { ...welcome, worker, log: embedded?.opened });
+    calls.tell('welcome', { ...welcome, worker, log: embedded?.opened() });
   }
 
   [Symbol.dispose](): void {
@@ -78,7 +83,7 @@ export class Machine implements Disposable {
   #leave(member: Member): void {
     this.#members.delete(member);
     member.way?.leave();
-    this.#deps.metrics.leave(member.worker);
+    member.leaveMetrics();
     for (const { scope, key, id } of member.claims.values()) this.#counts[scope].release(key, id);
   }
 
@@ -97,8 +102,13 @@ export class Machine implements Disposable {
       },
       count: ({ scope, key }) => this.#counts[scope].count(key),
       peers: (asked) => answersOf(this.#others(member), ({ calls }) => calls.ask('peer', asked), PEERS_MS),
-      loadRevocations: (since) => this.#loadRevocations(member, since),
-      addRevocation: ({ one, since }) => this.#addRevocation(one, since),
+      setLogLevel: ({ level, by }) => this.#deps.logger.setLevel(level, by),
+      loadRevocations: async (since) => {
+        const { all = [], known = 0 } = (await this.#revocations?.load(since, member.known)) ?? {};
+        member.known = known;
+        return all;
+      },
+      addRevocation: ({ one, since }) => this.#revocations?.add(one, since) ?? Promise.resolve(),
       loadUsage: async (today) => (await embedded?.usage.load(today)) ?? [],
       addUsage: ({ clients, today }) => {
         const added = this.#usage.then(() => embedded?.usage.add(clients, today));
@@ -132,20 +142,6 @@ export class Machine implements Disposable {
     return open;
   }
 
-  async #loadRevocations(member: Member, since: number): Promise<readonly Revocation[]> {
-    this.#revocations ??= this.#deps.embedded?.revocations.load(since).then((kept) => [...kept]);
-    const all = (await this.#revocations) ?? [];
-    const fresh = all.slice(member.known);
-    member.known = all.length;
-    return fresh;
-  }
-
-  async #addRevocation(one: Revocation, since: number): Promise<void> {
-    const all = (await this.#revocations) ?? [];
-    all.push(one);
-    await this.#deps.embedded?.revocations.add(one, all, since);
-  }
-
   async #health(): Promise<Health> {
     const told = await answersOf(
       [...this.#members],
@@ -153,6 +149,42 @@ export class Machine implements Disposable {
       HEALTH_MS,
     );
     return mergeHealth(told, this.#deps.workers());
+  }
+}
+
+/** All revocations that are kept, of which each worker knows those up to a number. */
+class SharedRevocations {
+  readonly #store: RevocationStore;
+  #loading: Promise<void> | undefined;
+  #all: Revocation[] = [];
+  /** How many there were before the first that is kept. */
+  #forgotten = 0;
+
+  constructor(store: RevocationStore) {
+    this.#store = store;
+  }
+
+  /** Those that came after the first `known`, and how many there are now. */
+  async load(since: number, known: number): Promise<{ readonly all: readonly Revocation[]; readonly known: number }> {
+    await this.#load(since);
+    return { all: this.#all.slice(Math.max(0, known - this.#forgotten)), known: this.#forgotten + this.#all.length };
+  }
+
+  async add(one: Revocation, since: number): Promise<void> {
+    await this.#load(since);
+    this.#all.push(one);
+    while ((this.#all[0] as Revocation).at <= since) {
+      this.#all.shift();
+      this.#forgotten += 1;
+    }
+    await this.#store.add(one, this.#all, since);
+  }
+
+  #load(since: number): Promise<void> {
+    this.#loading ??= this.#store.load(since).then((kept) => {
+      this.#all = [...kept];
+    });
+    return this.#loading;
   }
 }
 

@@ -49,6 +49,8 @@ export interface ToSupervisor {
   release: Told<ScopedClaim>;
   count: Asked<Omit<ScopedClaim, 'id'>, number>;
   peers: Asked<{ readonly kind: keyof Questions; readonly question: unknown }, unknown[]>;
+  /** The supervisor's too. The others are asked as peers. */
+  setLogLevel: Told<Questions['logLevel']['question']>;
   loadRevocations: Asked<number, readonly Revocation[]>;
   addRevocation: Asked<{ readonly one: Revocation; readonly since: number }, void>;
   loadUsage: Asked<number, readonly ContractClient[]>;

@@ -15,6 +15,7 @@ const BY_WORKER = /^(process_|nodejs_|courier_heap_limit_bytes$|courier_active_c
 const SUPERVISOR = 'supervisor';
 
 interface Source {
+  readonly worker: number;
   readonly ask: () => Promise<MetricFigures>;
   last: MetricFigures;
 }
@@ -23,7 +24,7 @@ export class MachineMetrics {
   readonly #registry = new Registry();
   readonly #restarts: Counter;
   readonly #errors: Counter<'kind'>;
-  readonly #sources = new Map<number, Source>();
+  readonly #sources = new Set<Source>();
   /** What those have counted that are gone, as far as it was told. */
   #gone: Promise<MetricFigures> = Promise.resolve([]);
   #made: Promise<string> | undefined;
@@ -62,14 +63,16 @@ export class MachineMetrics {
     this.#errors.inc({ kind });
   }
 
-  join(worker: number, ask: () => Promise<MetricFigures>): void {
-    this.#sources.set(worker, { ask, last: [] });
+  /** Returns the function to call when it is gone. */
+  join(worker: number, ask: () => Promise<MetricFigures>): () => void {
+    const source = { worker, ask, last: [] };
+    this.#sources.add(source);
+    return () => this.#leave(source);
   }
 
-  leave(worker: number): void {
-    const last = this.#sources.get(worker)?.last ?? [];
-    this.#sources.delete(worker);
-    const counted = last.filter(({ name, type }) => !BY_WORKER.test(name) && (`${type}` === 'counter' || `${type}` === 'histogram'));
+  #leave(source: Source): void {
+    this.#sources.delete(source);
+    const counted = source.last.filter(({ name, type }) => !BY_WORKER.test(name) && (`${type}` === 'counter' || `${type}` === 'histogram'));
     this.#gone = this.#gone.then((gone) => AggregatorRegistry.aggregate([gone, counted]).getMetricsAsJSON());
   }
 
@@ -82,10 +85,10 @@ export class MachineMetrics {
   }
 
   async #make(): Promise<string> {
-    await Promise.all([...this.#sources.values()].map(refresh));
+    await Promise.all([...this.#sources].map(refresh));
     // At one moment: one that ends after it is counted with those that are there, and with those that are gone from the next time on.
     const gone = this.#gone;
-    const told = [...this.#sources].map(([worker, { last }]) => ofWorker(last, worker));
+    const told = [...this.#sources].map(({ worker, last }) => ofWorker(last, worker));
     const own = ofWorker(await this.#registry.getMetricsAsJSON(), SUPERVISOR);
     return AggregatorRegistry.aggregate([own, await gone, ...told]).metrics();
   }

@@ -71,6 +71,7 @@ export class Supervisor {
   #isDraining = false;
   readonly #over = new AbortController();
   #pinging: NodeJS.Timeout | undefined;
+  #pingedAt = 0;
 
   /** @param exec the file that a worker runs. */
   constructor(exec: string, options: SupervisorOptions) {
@@ -120,9 +121,9 @@ export class Supervisor {
   }
 
   /** A worker says that it will end. */
-  ending(_worker: number, code: number, problems: readonly string[]): void {
+  ending(worker: number, code: number, problems: readonly string[]): void {
     if (this.#url === undefined) this.#serving.reject(new WorkerStartError(code, problems));
-    else for (const problem of problems) this.#options.logger.error('a worker does not start', { worker: _worker, problem });
+    else for (const problem of problems) this.#options.logger.error('a worker does not start', { worker, problem });
   }
 
   /** Drains them all within `limitMs`. Resolves when all have ended. */
@@ -190,8 +191,12 @@ export class Supervisor {
 
   #ping(): void {
     const now = performance.now();
+    // Who was stopped itself has heard nobody.
+    const wasStopped = now - this.#pingedAt > 2 * PING_EVERY_MS;
+    this.#pingedAt = now;
     for (const slot of this.#slots.values()) {
       if (slot.process.isDead()) continue;
+      if (wasStopped) slot.heardAt = now;
       if (now - slot.heardAt >= SILENT_MS) {
         this.#options.logger.error('a worker does not answer, and is ended', {
           worker: slot.worker,

@@ -22,7 +22,7 @@ export async function serveAsWorker(env: NodeJS.ProcessEnv): Promise<number> {
   const contract = await loadContract(config.contract);
   const link = await opening;
   const { worker } = link.welcome;
-  const logger = createLogger(config, { worker });
+  const logger = createLogger(config, { worker, isShared: true });
   const tracker =
     config.sentryDsn === undefined ? undefined : await connectSentry(config.sentryDsn, config.production ? 'production' : 'development');
   const signal = link.draining;
@@ -38,7 +38,9 @@ export async function serveAsWorker(env: NodeJS.ProcessEnv): Promise<number> {
   }
   link.listening(gateway.url);
   const failed = Promise.race([firstUncaught(gateway.failures), gateway.broken]).then(() => EXIT.failed);
-  const asked = Promise.race([terminated, whenAborted(signal)]).then(() => EXIT.done);
+  // The others go on.
+  const leaving = terminated.then(() => signal.aborted || gateway.leavePort());
+  const asked = Promise.race([leaving, whenAborted(signal)]).then(() => EXIT.done);
   const code = await Promise.race([failed, asked]);
   logger.info('draining');
   await gateway[Symbol.asyncDispose]();

@@ -1,4 +1,5 @@
 /** Workers of one gateway, while they and their supervisor are killed and stopped: every subscriber gets every event once, in order. */
+import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { sharedEnv } from '../helpers/cluster.ts';
 import { type Instances, startEmbedded, startInstances } from './instances.ts';
@@ -59,6 +60,40 @@ test('a worker that is stopped is ended, and another takes its place', { timeout
   await traffic.more(100);
   const figures = await traffic.finish();
   report(task, 32, 'two workers: one stopped (SIGSTOP) under load', figures);
+  expect(figures).toMatchObject(EXACT);
+});
+
+test('SIGTERM to one worker moves its clients to the other, and another takes its place', { timeout: 5 * MINUTES }, async ({ task }) => {
+  await using instances = await startEmbedded(WORKERS);
+  const [url] = instances.urls as [string];
+  await using traffic = await startTraffic(spread(instances), { inFlight: 4 });
+  for (let end = 0; end < 2; end += 1) {
+    await traffic.more(100);
+    process.kill(workersOf(instances)[0] as number, 'SIGTERM');
+    await expect
+      .poll(async () => (await healthOf(url)).components.workers, { timeout: 20_000 })
+      .toMatchObject({ running: 2, restarts: end + 1 });
+  }
+  await traffic.more(100);
+  const figures = await traffic.finish();
+  report(task, 36, 'two workers: SIGTERM to one under load, twice', figures);
+  expect(figures).toMatchObject({ ...EXACT, unknown: 0 });
+});
+
+test('a supervisor that was stopped for a while goes on, and ends nobody', { timeout: 5 * MINUTES }, async ({ task }) => {
+  await using instances = await startEmbedded(WORKERS);
+  const [url] = instances.urls as [string];
+  await using traffic = await startTraffic(spread(instances), { inFlight: 4 });
+  await traffic.more(100);
+  const supervisor = instances.process(0).child;
+  supervisor.kill('SIGSTOP');
+  // Longer than a worker may be silent.
+  await wait(11_000);
+  supervisor.kill('SIGCONT');
+  await traffic.more(100);
+  const figures = await traffic.finish();
+  expect((await healthOf(url)).components.workers).toMatchObject({ running: 2, restarts: 0 });
+  report(task, 37, 'two workers: their supervisor stopped (SIGSTOP) for 11 s', figures);
   expect(figures).toMatchObject(EXACT);
 });
 

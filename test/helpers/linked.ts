@@ -5,6 +5,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { revocationFile } from '../../src/auth/revocations-file.ts';
 import type { EventLog } from '../../src/log/log.ts';
 import { openSqliteFile, SqliteLog, type SqliteLogOptions } from '../../src/log/sqlite.ts';
+import { createLogger } from '../../src/observe/logger.ts';
 import { usageFile } from '../../src/usage/usage-file.ts';
 import { Calls } from '../../src/workers/calls.ts';
 import { Channel } from '../../src/workers/channel.ts';
@@ -51,11 +52,12 @@ export async function startMachine(options: Partial<SqliteLogOptions> = {}): Pro
       welcome: { workers: 2, instance: randomUUID(), place: { port: 0, reusePort: true } },
       embedded: {
         log,
-        opened,
+        opened: () => opened,
         revocations: revocationFile(folder.file('revocations.json')),
         usage: usageFile(folder.file('users.json'), () => undefined),
       },
       metrics,
+      logger: createLogger({ logLevel: 'silent', logFormat: 'json' }),
       workers: () => ({ startedAt: Date.now(), configured: 2, running: started, restarts: 0, problem: undefined, draining: false }),
       onListening: () => undefined,
       onEnding: () => undefined,

@@ -135,7 +135,7 @@ test('an admin of one sees, disconnects and revokes on both, and sets the log le
         .map(({ worker }) => worker)
         .sort(),
     )
-    .toEqual([1, 2]);
+    .toEqual([1, 2, undefined]);
   expect(await admin.revoke.mutate({ sub: 'ada' })).toMatchObject({ ended: SPREAD - 2 });
   await Promise.all(sockets.map(({ closed }) => closed));
   for (let n = 0; n < SPREAD; n += 1) expect((await get(`${workers.url}/events/global`, ada)).status).toBe(401);
@@ -170,6 +170,20 @@ test('health and metrics are those of both, and do not fall when one is gone', a
   expect(await metric('courier_worker_restarts_total')).toEqual([['courier_worker_restarts_total', 1]]);
   await publish(workers.url, token);
   expect(await metric(published)).toEqual([[published, SPREAD + 1]]);
+});
+
+test('lines of both are whole, however many come at once', async () => {
+  await using workers = await startWorkers({ COURIER_LOG_LEVEL: 'debug' });
+  const token = await processToken('forge', 'service');
+  await using stack = new AsyncDisposableStack();
+  const sockets: RawSocket[] = [];
+  for (let n = 0; n < SPREAD; n += 1) sockets.push(stack.use(await openSocket(wsUrl(workers.url, token))));
+  for (let round = 0; round < 5; round += 1) await Promise.all(Array.from({ length: 100 }, () => publish(workers.url, token)));
+  await Promise.all(sockets.map((socket) => socket.count(501)));
+  expect(await workers.process.end('SIGTERM')).toBe(0);
+  // Each was parsed when it came.
+  expect(new Set(workers.lines.map(({ worker }) => worker))).toEqual(new Set([1, 2, undefined]));
+  expect(workers.lines.length).toBeGreaterThan(1000);
 });
 
 test('SIGTERM drains both: what is in flight is finished, clients are told, and the exit code is 0', async () => {
