@@ -201,6 +201,11 @@ test('traces: what is installed exists, and a gateway starts with it', async () 
   await starts(`exec env ${start}`, root('.'), { COURIER_LOG: 'memory:' });
 });
 
+test('workers: a gateway starts with as many as there are cores for', async () => {
+  using folder = temporaryFolder();
+  await starts(block('COURIER_WORKERS'), folder.path, {});
+});
+
 test('every command of the manual is one of these', () => {
   expect(shown.filter((commands) => !tried.has(commands))).toEqual([]);
 });

@@ -1,7 +1,7 @@
 /** What several instances have together over Redis. Loaded where it is used only. */
 import { randomUUID } from 'node:crypto';
 import { redisBroker } from '../broker/redis.ts';
-import { redisPeers, WORKER_MARK } from '../cluster/redis.ts';
+import { nameOf, redisPeers } from '../cluster/redis.ts';
 import { memoryConnectionCounts, memoryLimiter } from '../limits/memory.ts';
 import { redisConnectionCounts, redisLimiter } from '../limits/redis.ts';
 import type { EventLog } from '../log/log.ts';
@@ -25,11 +25,12 @@ export async function openShared(
   };
   const redis = stack.use(await RedisConnection.open(url, log.identity, onTrouble, signal));
   redis.onReconnect(() => outage.end());
-  const instance = link === undefined ? randomUUID() : `${link.welcome.instance}${WORKER_MARK}${link.welcome.worker}`;
-  const peers = stack.use(await redisPeers(redis, instance, signal));
+  const { instance, worker } = link?.welcome ?? { instance: randomUUID() };
+  const name = { instance, worker };
+  const peers = stack.use(await redisPeers(redis, name, signal));
   const members = () => peers.members;
   return {
-    broker: stack.use(await redisBroker(redis, { instance, epoch: log.positions.epoch, signal })),
+    broker: stack.use(await redisBroker(redis, { instance: nameOf(name), epoch: log.positions.epoch, signal })),
     limiter: stack.use(redisLimiter(redis, memoryLimiter(), members)),
     connections: stack.use(redisConnectionCounts(redis, memoryConnectionCounts(), members)),
     peers,

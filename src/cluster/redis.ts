@@ -11,13 +11,18 @@ const PRESENT_MS = 7000;
 const ANSWER_MS = 1000;
 const CHANNEL = 'peers';
 
+/** Adds a name to each set, for so long; returns how many each has. */
 const PRESENT = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return redis.call('ZRANGE', KEYS[1], 0, -1)`;
+local counts = {}
+for i = 1, #KEYS do
+  redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', now)
+  redis.call('ZADD', KEYS[i], now + ARGV[1], ARGV[i + 1])
+  redis.call('PEXPIRE', KEYS[i], ARGV[1])
+  counts[i] = redis.call('ZCARD', KEYS[i])
+end
+return counts`;
 
 interface Question {
   readonly from: string;
@@ -27,29 +32,48 @@ interface Question {
 }
 type Message = Question | { readonly to: string; readonly id: string; readonly answer: unknown };
 
-/** Between the name of an instance and the number of its worker. */
-export const WORKER_MARK = '#';
+/** How one that asks and answers is named among the others. */
+export interface PeerName {
+  readonly instance: string;
+  /** Where the instance has several. */
+  readonly worker?: number | undefined;
+}
 
-/** @param instance names this one among the others: an instance, or a worker of one behind WORKER_MARK. @throws why `signal` was aborted. */
-export async function redisPeers(redis: RedisConnection, instance: string, signal?: AbortSignal): Promise<Peers> {
+/** Its name among all workers, and instances that have none. */
+export function nameOf({ instance, worker }: PeerName): string {
+  return worker === undefined ? instance : `${instance}#${worker}`;
+}
+
+/** @throws why `signal` was aborted. */
+export async function redisPeers(redis: RedisConnection, own: PeerName, signal?: AbortSignal): Promise<Peers> {
+  const name = nameOf(own);
+  /** All instances; of these the ones that say how many workers they are; and all workers of those. */
+  const sets = ['instances', 'instances:counted', 'members'].map((key) => redis.key(key));
+  const names = [own.instance, own.instance, name];
   const present = new RedisScript(redis, PRESENT);
   const waiting = new Map<string, (answer: unknown) => void>();
-  let members: readonly string[] = [instance];
+  let instances = 1;
+  let members = 1;
   let answerers: Answerers | undefined;
   const send = (message: Message) => redis.send(['PUBLISH', redis.key(CHANNEL), JSON.stringify(message)]);
-  const reply = async ({ from, id, kind, question }: Question, own: Answerers) => {
-    const answer = await (own[kind] as (question: unknown) => unknown)(question);
+  const reply = async ({ from, id, kind, question }: Question, all: Answerers) => {
+    const answer = await (all[kind] as (question: unknown) => unknown)(question);
     await send({ to: from, id, answer });
   };
   const appear = async () => {
-    members = await present.run<string[]>([redis.key('instances')], [instance, PRESENT_MS]).catch(() => members);
+    const counts = await present.run<[number, number, number]>(sets, [PRESENT_MS, ...names]).catch(() => undefined);
+    if (counts === undefined) return;
+    const [all, counted, workers] = counts;
+    instances = all;
+    // An instance of an earlier version is one process, and does not say so.
+    members = workers + all - counted;
   };
   const hear = (received: object | undefined) => {
     const message = received as Message | undefined;
     if (message === undefined) return;
     if ('to' in message) {
-      if (message.to === instance) waiting.get(message.id)?.(message.answer);
-    } else if (message.from !== instance && answerers !== undefined) {
+      if (message.to === name) waiting.get(message.id)?.(message.answer);
+    } else if (message.from !== name && answerers !== undefined) {
       // What another version asks may not be known here: then it is not answered.
       void reply(message, answerers).catch(() => undefined);
     }
@@ -61,16 +85,16 @@ export async function redisPeers(redis: RedisConnection, instance: string, signa
   timer.unref();
   return {
     get instances() {
-      return new Set(members.map((name) => name.split(WORKER_MARK)[0])).size;
+      return instances;
     },
     get members() {
-      return members.length;
+      return members;
     },
     ask: (kind, question) => {
       const id = randomUUID();
       const answers: unknown[] = [];
-      const others = members.length - 1;
-      const asked = send({ from: instance, id, kind, question });
+      const others = members - 1;
+      const asked = send({ from: name, id, kind, question });
       // One that has just started may not have been seen yet: it hears the question all the same.
       if (others === 0) return asked.then(() => []).catch(() => []);
       return new Promise((resolve) => {
@@ -86,13 +110,17 @@ export async function redisPeers(redis: RedisConnection, instance: string, signa
         asked.catch(done);
       });
     },
-    answer: (own) => {
-      answerers = own;
+    answer: (all) => {
+      answerers = all;
     },
     [Symbol.asyncDispose]: async () => {
       clearInterval(timer);
       answerers = undefined;
-      await redis.send(['ZREM', redis.key('instances'), instance]).catch(() => undefined);
+      // Other workers may go on: their instance is forgotten once nobody says that it is there.
+      const gone = own.worker === undefined ? sets : sets.slice(-1);
+      await Promise.all(
+        gone.map((key, index) => redis.send(['ZREM', key, names.at(index - gone.length) as string]).catch(() => undefined)),
+      );
     },
   };
 }

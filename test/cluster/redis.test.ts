@@ -26,7 +26,7 @@ async function peersOn(names: readonly string[]) {
   const all = [];
   for (const name of names) {
     const redis = stack.use(await RedisConnection.open(inject('redisUrl'), namespace));
-    const peers = stack.use(await redisPeers(redis, name));
+    const peers = stack.use(await redisPeers(redis, { instance: name }));
     peers.answer(answers(name));
     all.push(peers);
   }

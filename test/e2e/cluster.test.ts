@@ -174,7 +174,7 @@ test('the last 15 minutes of instances are one series', async () => {
   for (let count = 0; count < 40; count += 1) slow.observe(1);
   await using redis = await RedisConnection.open(inject('redisUrl'), (gateway.pipeline.log as SharedLog).identity);
   const answering = async (name: string, intervals: readonly Interval[]) => {
-    const peers = await redisPeers(redis, name);
+    const peers = await redisPeers(redis, { instance: name });
     peers.answer({ series: () => intervals } as Partial<Answerers> as Answerers);
     return peers;
   };
@@ -203,7 +203,7 @@ test('an instance of a version that does not know clients is counted all the sam
   const row = { sub: 'ada', role: 'user', transport: 'plain', address: '', subscriptions: 0, buffered_bytes: 0, lag: 0 };
   const times = { since: new Date(), expires_at: new Date() };
   await using redis = await RedisConnection.open(inject('redisUrl'), (gateway.pipeline.log as SharedLog).identity);
-  await using older = await redisPeers(redis, 'older');
+  await using older = await redisPeers(redis, { instance: 'older' });
   older.answer({
     stats: () => ({ ...stats, subscriptions: 7 }),
     connections: () => ({ total: 1, connections: [{ connection_id: 'c', ...row, ...times }] }),
@@ -213,7 +213,7 @@ test('an instance of a version that does not know clients is counted all the sam
   await expect.poll(async () => (await admin.stats.query()).instances, { timeout: 10_000 }).toBe(2);
   expect(await admin.stats.query()).toMatchObject({ subscriptions: 7, clients: [] });
   expect((await admin.connections.query()).connections).toEqual([
-    { connection_id: 'c', ...row, ...times, client: null, contract: null, channels: [] },
+    { connection_id: 'c', ...row, ...times, client: null, contract: null, channels: [], worker: null },
   ]);
   // It does not know these questions, so nothing is waited for beyond what an answer may take.
   const { id } = await publishOn(gateway, ['k']);

@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { EventSource } from 'eventsource';
-import { expect, test } from 'vitest';
+import { expect, inject, test } from 'vitest';
+import { createDatabase } from '../../scripts/servers.ts';
 import type { Connections, Stats } from '../../src/contract/admin.ts';
 import { childrenOf } from '../faults/processes.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
@@ -198,6 +199,26 @@ test('SIGTERM drains both: what is in flight is finished, clients are told, and 
   const ended = workers.process.end('SIGTERM');
   expect(new Set((await Promise.all(sockets.map(({ closed }) => closed))).map(({ code }) => code))).toEqual(new Set([1001]));
   expect(await ended).toBe(0);
+});
+
+test('on PostgreSQL they tell each other of what they append, without Redis', async () => {
+  await using workers = await startWorkers({ COURIER_LOG: await createDatabase(inject('postgresUrl')) });
+  const token = await processToken('forge', 'service');
+  await using stack = new AsyncDisposableStack();
+  const sockets: RawSocket[] = [];
+  for (let n = 0; n < SPREAD; n += 1) sockets.push(stack.use(await openSocket(wsUrl(workers.url, token))));
+  await Promise.all(sockets.map((socket) => socket.count(1)));
+  const ids = new Set<string>();
+  for (let n = 0; n < SPREAD; n += 1) ids.add(((await (await publish(workers.url, token)).json()) as { id: string }).id);
+  for (const socket of sockets) {
+    const messages = (await socket.count(1 + SPREAD)).slice(1).map((text) => (JSON.parse(text) as { id: string }).id);
+    expect(messages).toEqual([...ids]);
+  }
+  const keyed = await Promise.all(Array.from({ length: SPREAD }, () => publish(workers.url, token, 'key').then((answer) => answer.json())));
+  expect((keyed as { duplicate: boolean }[]).filter(({ duplicate }) => !duplicate)).toHaveLength(1);
+  // Nobody had to look into the log for what it was not told.
+  expect(await (await get(`${workers.url}/metrics`)).text()).toMatch(/^courier_tail_repairs_total 0$/m);
+  expect(await (await get(`${workers.url}/stats`, await processToken('root', 'admin'))).json()).toMatchObject({ instances: 1, workers: 2 });
 });
 
 test('a port that another listens on is refused in a line, with workers too', async () => {
