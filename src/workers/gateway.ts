@@ -47,7 +47,10 @@ export async function createWorkers(config: Config, { contract, logger, signal, 
   if (config.jwt.jwksUrl === undefined && config.jwt.secrets.length === 0) developmentSecret(config.log);
   await using stack = new AsyncDisposableStack();
   const place = await placeOf(config);
-  const metrics = new MachineMetrics(() => supervisor.figures.running);
+  const metrics = new MachineMetrics({
+    running: () => supervisor.figures.running,
+    health: async () => (await machine).health(),
+  });
   const failures = new Failures({ meter: { ...noMeter, failed: (kind) => metrics.failed(kind) }, logger, hook: onError });
   const broken = Promise.withResolvers<void>();
   const opening = openEmbedded(config, { contract, failures, logger, onBroken: broken.resolve, signal });

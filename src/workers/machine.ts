@@ -116,7 +116,7 @@ export class Machine implements Disposable {
         return added;
       },
       metrics: () => metrics.text(),
-      health: () => this.#health(),
+      health: () => this.health(),
       listening: ({ url }) => onListening(member.worker, url),
       ending: ({ code, problems }) => onEnding(member.worker, code, problems),
     };
@@ -142,7 +142,8 @@ export class Machine implements Disposable {
     return open;
   }
 
-  async #health(): Promise<Health> {
+  /** Of all workers together. */
+  async health(): Promise<Health> {
     const told = await answersOf(
       [...this.#members],
       ({ worker, calls }) => calls.ask('health', undefined).then((health) => ({ worker, health })),

@@ -3,6 +3,8 @@
  * be taken for a restart. What only tells of one process stands by its worker.
  */
 import { AggregatorRegistry, Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { Health } from '../contract/admin.ts';
+import { SEVERITY } from '../observe/health.ts';
 import type { FailureKind } from '../observe/meter.ts';
 import type { MetricFigures } from '../observe/metrics.ts';
 
@@ -11,6 +13,7 @@ const ANSWER_MS = 1000;
 /** What has no sum: figures of Node.js and the operating system, and of channels, which several workers may have subscribers of. */
 const BY_WORKER = /^(process_|nodejs_|courier_heap_limit_bytes$|courier_active_channels$)/;
 
+const HEALTH = 'courier_health_status';
 /** The label of its own figures. */
 const SUPERVISOR = 'supervisor';
 
@@ -18,6 +21,12 @@ interface Source {
   readonly worker: number;
   readonly ask: () => Promise<MetricFigures>;
   last: MetricFigures;
+}
+
+export interface MachineMetricsSources {
+  /** How many workers serve. */
+  readonly running: () => number;
+  readonly health: () => Promise<Health>;
 }
 
 export class MachineMetrics {
@@ -29,8 +38,7 @@ export class MachineMetrics {
   #gone: Promise<MetricFigures> = Promise.resolve([]);
   #made: Promise<string> | undefined;
 
-  /** @param running how many workers serve. */
-  constructor(running: () => number) {
+  constructor({ running, health }: MachineMetricsSources) {
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry });
     new Gauge({
@@ -39,6 +47,17 @@ export class MachineMetrics {
       registers,
       collect() {
         this.set(running());
+      },
+    });
+    // Of all together, which is not the worst of them.
+    new Gauge({
+      name: HEALTH,
+      help: 'How each component of the health is: 0 healthy, 1 degraded, 2 unhealthy, 3 shutting down.',
+      labelNames: ['component'],
+      registers,
+      async collect() {
+        for (const [component, { status }] of Object.entries((await health()).components))
+          this.set({ component }, SEVERITY.indexOf(status));
       },
     });
     this.#restarts = new Counter({
@@ -103,7 +122,8 @@ async function refresh(source: Source): Promise<void> {
 
 /** With what is of one process marked as its worker's. */
 function ofWorker(all: MetricFigures, worker: number | typeof SUPERVISOR): MetricFigures {
-  return all.map((figures) => {
+  const told = worker === SUPERVISOR ? all : all.filter(({ name }) => name !== HEALTH);
+  return told.map((figures) => {
     if (!BY_WORKER.test(figures.name)) return figures;
     const values = figures.values.map((value) => ({ ...value, labels: { ...value.labels, worker } }));
     return { ...figures, aggregator: 'first', values } as MetricFigures[number];

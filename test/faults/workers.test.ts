@@ -44,7 +44,7 @@ test('kill -9 of a worker under load', { timeout: 5 * MINUTES }, async ({ task }
       .toMatchObject({ running: 2, restarts: kill + 1 });
   }
   const figures = await traffic.finish();
-  report(task, 31, `two workers: kill -9 of one under load, ${kills} times`, figures);
+  report(task, 32, `two workers: kill -9 of one under load, ${kills} times`, figures);
   expect(figures).toMatchObject(EXACT);
 });
 
@@ -59,7 +59,7 @@ test('a worker that is stopped is ended, and another takes its place', { timeout
   await expect.poll(async () => (await healthOf(url)).components.workers, { timeout: 20_000 }).toMatchObject({ running: 2, restarts: 1 });
   await traffic.more(100);
   const figures = await traffic.finish();
-  report(task, 32, 'two workers: one stopped (SIGSTOP) under load', figures);
+  report(task, 33, 'two workers: one stopped (SIGSTOP) under load', figures);
   expect(figures).toMatchObject(EXACT);
 });
 
@@ -76,7 +76,7 @@ test('SIGTERM to one worker moves its clients to the other, and another takes it
   }
   await traffic.more(100);
   const figures = await traffic.finish();
-  report(task, 36, 'two workers: SIGTERM to one under load, twice', figures);
+  report(task, 34, 'two workers: SIGTERM to one under load, twice', figures);
   expect(figures).toMatchObject({ ...EXACT, unknown: 0 });
 });
 
@@ -93,7 +93,7 @@ test('a supervisor that was stopped for a while goes on, and ends nobody', { tim
   await traffic.more(100);
   const figures = await traffic.finish();
   expect((await healthOf(url)).components.workers).toMatchObject({ running: 2, restarts: 0 });
-  report(task, 37, 'two workers: their supervisor stopped (SIGSTOP) for 11 s', figures);
+  report(task, 35, 'two workers: their supervisor stopped (SIGSTOP) for 11 s', figures);
   expect(figures).toMatchObject(EXACT);
 });
 
@@ -106,7 +106,7 @@ test('a worker that runs out of memory takes its own connections with it only', 
   await expect.poll(async () => (await healthOf(url)).components.workers, { timeout: 60_000 }).toMatchObject({ running: 2, restarts: 1 });
   await traffic.more(100);
   const figures = await traffic.finish();
-  report(task, 35, 'two workers: one out of memory under load', figures);
+  report(task, 36, 'two workers: one out of memory under load', figures);
   expect(figures).toMatchObject(EXACT);
 });
 
@@ -123,7 +123,7 @@ test('kill -9 of the supervisor ends everything', { timeout: 5 * MINUTES }, asyn
   }
   await traffic.more(100);
   const figures = await traffic.finish();
-  report(task, 33, `two workers: kill -9 of their supervisor under load, ${kills} times`, figures);
+  report(task, 37, `two workers: kill -9 of their supervisor under load, ${kills} times`, figures);
   expect(figures).toMatchObject(EXACT);
 });
 
@@ -141,7 +141,7 @@ test('rolling restart of two instances of two workers', { timeout: 5 * MINUTES }
   }
   await traffic.more(100);
   const figures = await traffic.finish();
-  report(task, 34, `two instances of two workers: rolling restart under load, ${rounds} times each, exit code 0`, figures);
+  report(task, 38, `two instances of two workers: rolling restart under load, ${rounds} times each, exit code 0`, figures);
   expect(new Set(codes)).toEqual(new Set([0]));
   expect(figures).toMatchObject({ ...EXACT, unknown: 0 });
 });

@@ -45,9 +45,9 @@ export async function startMachine(options: Partial<SqliteLogOptions> = {}): Pro
   const { port, opened } = await openSqliteFile({ path, ...options });
   const log = new LogSwitch(port, () => undefined);
   stack.use(new SqliteLog(log.own, opened, { path }));
-  const metrics = new MachineMetrics(() => started);
+  const metrics = new MachineMetrics({ running: () => started, health: () => machine.health() });
   let started = 0;
-  const machine = stack.use(
+  const machine: Machine = stack.use(
     new Machine({
       welcome: { workers: 2, instance: randomUUID(), place: { port: 0, reusePort: true } },
       embedded: {

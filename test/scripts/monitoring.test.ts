@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { temporaryFolder } from '../helpers/folder.ts';
-import { startGateway } from '../helpers/gateway.ts';
+import { startProcess } from '../helpers/process.ts';
 
 const path = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
 const alerts = readFileSync(path('scripts/monitoring/alerts.yml'), 'utf8');
@@ -14,8 +14,9 @@ const dashboard = JSON.parse(readFileSync(path('scripts/monitoring/grafana.json'
 const manual = readFileSync(path('OPERATIONS.md'), 'utf8');
 
 async function knownSeries(): Promise<Set<string>> {
-  await using gateway = await startGateway();
-  const text = await (await fetch(`${gateway.url}/metrics`)).text();
+  using folder = temporaryFolder();
+  await using workers = await startProcess({ COURIER_WORKERS: '2', COURIER_LOG: `sqlite:${folder.file('courier.db')}` });
+  const text = await (await fetch(`${workers.url}/metrics`)).text();
   const names = [...text.matchAll(/# TYPE (\S+) (\S+)/g)].flatMap(([, name = '', kind]) =>
     kind === 'histogram' ? [`${name}_bucket`, `${name}_count`, `${name}_sum`] : [name],
   );
@@ -63,7 +64,7 @@ if (canCheck) {
       encoding: 'utf8',
     });
     expect([status, stderr]).toEqual([0, '']);
-    expect(stdout).toContain('SUCCESS: 19 rules found');
+    expect(stdout).toContain('SUCCESS: 20 rules found');
   });
 
   test('an event that cannot be read is told, also where it was read before the first look at the metrics', () => {
