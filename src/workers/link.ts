@@ -175,7 +175,8 @@ class LinkState {
       log: (reply) => this.log?.onReply(reply),
       placed: (placed, bytes) => {
         if (this.listeners.size === 0) return;
-        const events = placedEvents(bytes, placed);
+        // A copy: the live window keeps what it holds, and the bytes are part of whatever else came with them.
+        const events = placedEvents(new Uint8Array(bytes), placed);
         for (const listener of this.listeners) listener.onEvents(events);
       },
       appended: (_, bytes) => {
