@@ -104,7 +104,8 @@ export function createAdministration(deps: AdministrationDeps): Administration {
     },
     recipients: (event) => ownRecipients(connections, event),
     disconnect: ({ connection_id }) => connections.disconnect(connection_id),
-    yieldPlace: ({ principal }) => connections.yieldPlace(principal),
+    oldestStream: ({ principal }) => connections.oldestStream(principal),
+    yieldPlace: ({ principal, connection_id }) => connections.yieldPlace(principal, connection_id),
     revoked: () => connections.refreshRevocations(),
     logLevel: ({ level, by }) => {
       logger.setLevel(level, by);

@@ -5,6 +5,7 @@ import { localBroker } from './broker/broker.ts';
 import { noPeers } from './cluster/peers.ts';
 import type { Config } from './config.ts';
 import { memoryConnectionCounts, memoryLimiter } from './limits/memory.ts';
+import { MAX_IN_FLIGHT_BYTES } from './log/group-commit.ts';
 import type { EventLog } from './log/log.ts';
 import { openMemoryLog } from './log/memory.ts';
 import type { SharedLog } from './log/postgres.ts';
@@ -62,7 +63,14 @@ async function openLog({ log: target, startMs }: Config, deps: BackendsDeps, sta
   // The supervisor has it, and tells of what is wrong with it.
   const linked = link?.welcome.log;
   if (target.kind === 'sqlite' && link !== undefined && linked !== undefined)
-    return stack.use(new SqliteLog(link.logPort, linked, { path: target.path }));
+    return stack.use(
+      new SqliteLog(link.logPort, linked, {
+        path: target.path,
+        maxInFlightBytes: MAX_IN_FLIGHT_BYTES / link.welcome.workers,
+        // Counted here; the supervisor tells of it.
+        onError: (error) => void deps.failures.take('log', error),
+      }),
+    );
   const opened = Promise.withResolvers<EventLog>();
   const outage = outageOf(target.kind, opened.promise, deps);
   const opening =

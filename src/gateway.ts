@@ -92,7 +92,7 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
   signal.throwIfAborted();
   const ratesOfChannels = limitsOfChannels(config, contract);
   const logger = options.logger ?? createLogger(config);
-  const startedAt = Date.now();
+  const startedAt = link?.welcome.startedAt ?? Date.now();
   await using stack = new AsyncDisposableStack();
   const metrics = createMetrics({
     contract,
@@ -163,7 +163,10 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
     channelRates: ratesOfChannels,
     allowedOrigins: config.allowedOrigins,
     addressOf: clientAddress(config.trustedProxies),
-    yieldElsewhere: async (principal) => (await peers.ask('yieldPlace', { principal })).includes(true),
+    elsewhere: {
+      oldestStreams: (principal) => peers.ask('oldestStream', { principal }),
+      yield: async (principal, connection_id) => (await peers.ask('yieldPlace', { principal, connection_id })).includes(true),
+    },
     timings,
     meter,
     logger,
@@ -212,12 +215,12 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
       timings,
       basePath: config.basePath,
       room,
-      health: link === undefined ? health : () => link.health(),
+      health: link === undefined ? health : async () => link.health(await health()),
       metrics: () => (link ?? metrics).metrics(),
       administration,
       dashboardFolder: options.dashboardFolder,
     },
-    { host: config.host, port: config.port, ...link?.welcome.place },
+    { host: config.host, port: config.port, ...(await link?.port()) },
   ).catch((error: unknown) => {
     throw listenProblem(config, error);
   });

@@ -11,8 +11,21 @@ export async function closed(logger: Logger, code: number): Promise<number> {
   return code;
 }
 
+const lastActs = new Set<() => void>();
+
+/** Has `act` called before the process ends in whatever way it can notice, until the function that this returns is called. */
+export function atExit(act: () => void): () => void {
+  lastActs.add(act);
+  process.on('exit', act);
+  return () => {
+    lastActs.delete(act);
+    process.off('exit', act);
+  };
+}
+
 /** Ends the process at once, though nobody reads what it has logged: what is to be done when a process exits would wait for that. */
 export function exit(code: number): never {
+  for (const act of lastActs) act();
   process.removeAllListeners('exit');
   process.exit(code);
 }

@@ -11,7 +11,7 @@ import { closed, EXIT, exit, firstSignal, firstUncaught, tellProblems } from './
 import { problemOfBuild } from './transport/dashboard-build.ts';
 import { contractHash } from './version.ts';
 import type { Running } from './workers/gateway.ts';
-import { WorkerStartError } from './workers/supervisor.ts';
+import { WorkerStartError } from './workers/start-error.ts';
 
 /**
  * Runs a gateway until SIGTERM or SIGINT, or until an exception that nobody caught; a second signal ends it at once.
@@ -92,7 +92,7 @@ function aboutGateway(config: Config, { url, port }: Running, contract: Contract
     contract: `${contract.name} ${contractHash(contract)}`,
     log: logLabel(config.log),
     broker: brokerLabel(config.broker),
-    ...(config.workers > 1 && { workers: config.workers }),
+    workers: config.workers,
   };
 }
 

@@ -44,7 +44,7 @@ const { cluster: isCluster, keep: isKept, python: isPython } = readOptions('demo
 const TOKEN_SECONDS = 600;
 const KEPT_SECONDS = 8 * 60 * 60;
 /** What a process of the demo has of this one's environment. */
-const BASE_ENV = { PATH: process.env['PATH'] };
+const BASE_ENV = { PATH: process.env['PATH'], COURIER_WORKERS: process.env['COURIER_WORKERS'] };
 /** Ctrl-C comes twice at once: npm passes on what the terminal has sent to both. Later it is somebody who does not want to wait. */
 const SAME_SIGNAL_MS = 500;
 /** What looks on may not hold up the end. */

@@ -68,21 +68,22 @@ export class Revocations {
   }
 
   has({ sub, role, jti, issuedAt }: Principal): boolean {
-    if (jti !== undefined && this.#latest.has(nameOf({ jti }))) return true;
-    const times = [{ sub }, { sub, role }].map((revoked) => this.#latest.get(nameOf(revoked))?.at ?? Number.NEGATIVE_INFINITY);
+    if (jti !== undefined && this.#latest.has(revokedName({ jti }))) return true;
+    const times = [{ sub }, { sub, role }].map((revoked) => this.#latest.get(revokedName(revoked))?.at ?? Number.NEGATIVE_INFINITY);
     // A token that does not say when it was issued was issued before; the clock of an issuer may be ahead.
     return (issuedAt ?? 0) <= Math.max(...times) + CLOCK_TOLERANCE_MS;
   }
 
   #note(one: Revocation): void {
-    const name = nameOf(one);
+    const name = revokedName(one);
     const at = Math.max(one.at, this.#latest.get(name)?.at ?? 0);
     this.#latest.set(name, { ...one, at });
   }
 }
 
 /** A name that nothing else revoked has: its first word says what it is of. */
-function nameOf(revoked: Revoked): string {
+/** The name of what is revoked. */
+export function revokedName(revoked: Revoked): string {
   if ('jti' in revoked) return `jti ${revoked.jti}`;
   const { sub, role } = revoked;
   return role === undefined ? `sub ${sub}` : `principal ${principalKey({ sub, role })}`;

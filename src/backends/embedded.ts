@@ -7,8 +7,9 @@ import type { EventLog } from '../log/log.ts';
 import type { Opened, Reply } from '../log/sqlite/messages.ts';
 import { LogOpenError } from '../log/sqlite/schema.ts';
 import { openSqliteFile, openSqliteLog, SqliteLog, type SqliteLogOptions } from '../log/sqlite.ts';
-import type { Failures } from '../observe/failures.ts';
+import { Failures } from '../observe/failures.ts';
 import type { LogOutage } from '../observe/log-outage.ts';
+import { noMeter } from '../observe/meter.ts';
 import { usageFile } from '../usage/usage-file.ts';
 import { LogSwitch } from '../workers/log-switch.ts';
 import { type BackendsDeps, outageOf, type Stores, toldOf } from './parts.ts';
@@ -34,7 +35,9 @@ export interface SwitchedLog extends AsyncDisposable {
 export async function openSwitchedLog(target: SqliteTarget, deps: BackendsDeps): Promise<SwitchedLog> {
   await using stack = new AsyncDisposableStack();
   const own = Promise.withResolvers<EventLog>();
-  const outage = outageOf('sqlite', own.promise, deps);
+  // Whoever has asked has counted what failed.
+  const failures = new Failures({ meter: noMeter, logger: deps.logger });
+  const outage = outageOf('sqlite', own.promise, { ...deps, failures });
   const options = sqliteOptions(target, deps, outage);
   const { port, opened } = await openSqliteFile(options).catch(namingVariable);
   const onFailed = ({ reason, detail, ...failed }: FailedReply) =>

@@ -5,6 +5,12 @@
 import type { LogLevel } from '../contract/admin.ts';
 import type { LogContext } from '../observe/logger.ts';
 
+export interface OldestStream {
+  readonly connection_id: string;
+  /** In ms since 1970. */
+  readonly since: number;
+}
+
 /** What instances ask of each other, and what each of them answers. */
 export interface Questions {
   stats: { question: null; answer: unknown };
@@ -17,8 +23,10 @@ export interface Questions {
   contractUsers: { question: null; answer: unknown };
   recipients: { question: { seq: number; channel: string; type: string }; answer: unknown };
   disconnect: { question: { connection_id: string }; answer: boolean };
-  /** Give up a place of the principal's that a stream of server-sent events has. Whether there was one. */
-  yieldPlace: { question: { principal: string }; answer: boolean };
+  /** The oldest stream of server-sent events that has a place of the principal's; null where there is none. */
+  oldestStream: { question: { principal: string }; answer: OldestStream | null };
+  /** Give up the place that this connection has as a stream of server-sent events. Whether it had one. */
+  yieldPlace: { question: { principal: string; connection_id: string }; answer: boolean };
   /** A token was revoked: look at the revocations. */
   revoked: { question: null; answer: number };
   /** Log from this level on. Asked of workers of one instance only. */

@@ -128,9 +128,9 @@ export class Admission {
   async #beginCheck(connection: Connection, address: string): Promise<boolean> {
     if (connection.state !== 'opening') return false;
     const checks = this.#checks.get(address) ?? { running: 0, waiting: [] };
-    this.#checks.set(address, checks);
     const { unauthenticatedPerAddress: most } = this.#deps.limits.gateway;
     if (most === null || checks.running < most) {
+      this.#checks.set(address, checks);
       checks.running += 1;
       return true;
     }
@@ -146,9 +146,14 @@ export class Admission {
 
   #endCheck(address: string): void {
     const checks = this.#checks.get(address);
-    const next = checks?.waiting.shift();
-    if (next !== undefined || checks === undefined) next?.();
-    else if (--checks.running === 0) this.#checks.delete(address);
+    if (checks === undefined) return;
+    const next = checks.waiting.shift();
+    if (next !== undefined) {
+      next();
+      return;
+    }
+    checks.running -= 1;
+    if (checks.running === 0) this.#checks.delete(address);
   }
 
   /** @param isUnknown its token, if it has one, was not found valid. */

@@ -6,6 +6,7 @@ import type { IncomingMessage } from 'node:http';
 import { type Principal, principalKey } from '../auth/principal.ts';
 import type { Revoked } from '../auth/revocations.ts';
 import type { Credentials } from '../auth/tokens.ts';
+import type { OldestStream } from '../cluster/peers.ts';
 import type { Transport } from '../contract/admin.ts';
 import { CourierError } from '../errors.ts';
 import type { LimitedAction } from '../limits/limits.ts';
@@ -183,8 +184,13 @@ export class Connections {
   }
 
   /** Ends a stream of server-sent events of the principal's to free its place. Returns whether there was one. */
-  yieldPlace(key: string): boolean {
-    return this.#places.yieldOne(key);
+  yieldPlace(key: string, connectionId: string): boolean {
+    return this.#places.yield(key, connectionId);
+  }
+
+  /** The oldest stream of server-sent events of the principal's that has a place. */
+  oldestStream(key: string): OldestStream | null {
+    return this.#places.oldestStream(key);
   }
 
   /**

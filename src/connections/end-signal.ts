@@ -22,7 +22,7 @@ export class EndSignal {
     if (this.#error !== undefined) onEnd(this.#error);
     else this.#onEnd = onEnd;
     return () => {
-      this.#onEnd = undefined;
+      if (this.#onEnd === onEnd) this.#onEnd = undefined;
     };
   }
 

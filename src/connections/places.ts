@@ -1,5 +1,6 @@
 /** Places: a principal may have so many WebSockets and streams at once, counted together with the other instances. */
 import { type Principal, principalKey } from '../auth/principal.ts';
+import type { OldestStream } from '../cluster/peers.ts';
 import { CourierError } from '../errors.ts';
 import type { ConnectionCounts } from '../limits/limiter.ts';
 import { type Limits, limitsOf } from '../limits/limits.ts';
@@ -7,12 +8,19 @@ import type { Meter } from '../observe/meter.ts';
 import type { Connection } from './connection.ts';
 import { type Ending, endingOf } from './wire.ts';
 
+export interface Elsewhere {
+  /** The oldest stream of each that has one with a place of the principal's. */
+  oldestStreams(key: string): Promise<readonly (OldestStream | null)[]>;
+  /** Has a stream end that has a place of the principal's. Resolves to whether it was there. */
+  yield(key: string, connectionId: string): Promise<boolean>;
+}
+
 export interface PlacesDeps {
   readonly counts: ConnectionCounts;
   readonly limits: Limits;
   readonly meter: Meter;
-  /** Asks the other instances to give up a place of the principal's. Resolves to whether one did. */
-  readonly yieldElsewhere: (key: string) => Promise<boolean>;
+  /** The other instances and workers. */
+  readonly elsewhere: Elsewhere;
 }
 
 export class Places {
@@ -71,19 +79,35 @@ export class Places {
     if (own?.size === 0) this.#taken.delete(key);
   }
 
-  /** Ends the oldest stream of server-sent events of the principal's: it cannot show that anybody reads it. Whether there was one. */
-  yieldOne(key: string): boolean {
+  /** The oldest stream of server-sent events of the principal's that has a place here. */
+  oldestStream(key: string): OldestStream | null {
     const oldest = this.of(key).find(({ transport }) => transport === 'sse');
-    oldest?.end(YIELDED);
-    return oldest !== undefined;
+    return oldest === undefined ? null : { connection_id: oldest.id, since: oldest.since };
+  }
+
+  /** Ends a stream of the principal's: it cannot show that anybody reads it. Whether it had a place here. */
+  yield(key: string, connectionId: string): boolean {
+    const stream = this.of(key).find(({ id }) => id === connectionId);
+    stream?.end(YIELDED);
+    return stream !== undefined;
   }
 
   /** Undefined when there was a place; else how many are taken. */
   async #claim(key: string, id: string, most: number): Promise<number | undefined> {
-    const { counts, yieldElsewhere } = this.#deps;
+    const { counts } = this.#deps;
     const open = await counts.claim(key, id, most);
     if (open === undefined) return undefined;
-    return this.yieldOne(key) || (await yieldElsewhere(key)) ? counts.claim(key, id, most) : open;
+    return (await this.#yieldOldest(key)) ? counts.claim(key, id, most) : open;
+  }
+
+  /** Ends the oldest stream of all. Resolves to whether there was one. */
+  async #yieldOldest(key: string): Promise<boolean> {
+    const { elsewhere } = this.#deps;
+    const own = this.oldestStream(key);
+    const all = [own, ...(await elsewhere.oldestStreams(key))].filter((stream) => stream !== null);
+    const [oldest] = all.sort((a, b) => a.since - b.since);
+    if (oldest === undefined) return false;
+    return this.yield(key, oldest.connection_id) || elsewhere.yield(key, oldest.connection_id);
   }
 }
 

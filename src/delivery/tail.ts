@@ -178,7 +178,7 @@ export class Tail implements Disposable {
     while (from > first && bytes < this.#options.windowBytes && latest.length < START_ROWS) {
       const query = { beforeSeq: from, channels: 'all' as const, limit: START_ROWS - latest.length };
       const { events, endSeq } = await this.#log.read(query, this.#stop.signal);
-      for (const event of events) bytes += bytesInMemory(event.body.length);
+      for (const event of events) bytes += bytesOf(event);
       latest.push(...events);
       from = endSeq;
       if (events.length === 0) break;
@@ -189,7 +189,7 @@ export class Tail implements Disposable {
   }
 
   #keepEarly(event: StoredEvent): void {
-    const bytes = bytesInMemory(event.body.length);
+    const bytes = bytesOf(event);
     if (this.#early.has(event.seq) || this.#earlyBytes + bytes > this.#maxEarlyBytes) return;
     this.#early.set(event.seq, event);
     this.#earlyBytes += bytes;
@@ -197,7 +197,7 @@ export class Tail implements Disposable {
 
   #forgetEarly(event: StoredEvent): void {
     this.#early.delete(event.seq);
-    this.#earlyBytes -= bytesInMemory(event.body.length);
+    this.#earlyBytes -= bytesOf(event);
   }
 
   #emit(event: StoredEvent): void {
@@ -266,4 +266,9 @@ export class Tail implements Disposable {
     clearInterval(this.#quietTimer);
     clearTimeout(this.#reorderTimer);
   }
+}
+
+/** Of memory, at most. */
+function bytesOf(event: StoredEvent): number {
+  return bytesInMemory(event.later?.units ?? event.body.length);
 }

@@ -58,7 +58,7 @@ export async function openSqliteLog(options: SqliteLogOptions): Promise<EventLog
 }
 
 /** The same for several who use it. */
-export function openSqliteFile({ path, mustExist = false, maxBytes }: SqliteLogOptions): ReturnType<typeof openThread> {
+export async function openSqliteFile({ path, mustExist = false, maxBytes }: SqliteLogOptions): ReturnType<typeof openThread> {
   if (!mustExist) makeFolder(path);
   return openThread({ path, mustExist, maxBytes });
 }

@@ -49,6 +49,7 @@ export interface Logger {
   warn(message: string, context?: LogContext): void;
   error(message: string, context?: LogContext): void;
   isEnabled(level: LogLevel): boolean;
+  readonly level: LogLevel;
   /** Logs from this level on, and says so whatever the levels are. What was counted before is told before. */
   setLevel(level: LogLevel, context?: LogContext): void;
   /** The logger of a part of the gateway. */
@@ -131,6 +132,7 @@ class Lines {
   }
 
   named(part: LogPart): Logger {
+    const target = this.#target;
     const at = (level: Level) => (message: string, context?: LogContext) => this.#log(level, part, message, context);
     return {
       debug: at('debug'),
@@ -138,6 +140,9 @@ class Lines {
       warn: at('warn'),
       error: at('error'),
       isEnabled: (level) => this.#isEnabled(level),
+      get level() {
+        return target.level as LogLevel;
+      },
       setLevel: (level, context) => {
         this.#flush();
         const from = this.#target.level;

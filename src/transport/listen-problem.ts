@@ -1,3 +1,4 @@
+/** Why a gateway cannot listen where it was to. */
 import type { Config } from '../config.ts';
 
 /** Why it cannot listen where it was to, in words that name the variable. */

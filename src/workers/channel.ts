@@ -31,8 +31,15 @@ export class Channel {
   #expected = HEADER_BYTES;
   #ended = false;
 
+  #listener: ChannelListener | undefined;
+
   constructor(socket: Socket) {
     this.#socket = socket;
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => {
+      this.#ended = true;
+      this.#listener?.onEnd();
+    });
   }
 
   /** The other end takes less than is sent. */
@@ -40,13 +47,11 @@ export class Channel {
     return this.#socket.writableLength > BEHIND_BYTES;
   }
 
-  listen({ onMessage, onEnd }: ChannelListener): void {
-    this.#socket.on('data', (chunk: Buffer) => this.#take(chunk, onMessage));
-    this.#socket.on('error', () => this.#socket.destroy());
-    this.#socket.on('close', () => {
-      this.#ended = true;
-      onEnd();
-    });
+  /** What has come before waits for this. */
+  listen(listener: ChannelListener): void {
+    this.#listener = listener;
+    if (this.#ended) queueMicrotask(() => listener.onEnd());
+    else this.#socket.on('data', (chunk: Buffer) => this.#take(chunk, listener.onMessage));
   }
 
   /** Dropped when the other end is gone. */

@@ -1,7 +1,8 @@
 /** A gateway of several workers: its supervisor, and what the workers share, in the order of their dependencies. */
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, createServer, type Server } from 'node:net';
+import { fileURLToPath } from 'node:url';
 import { isMainThread } from 'node:worker_threads';
 import { developmentSecret } from '../auth/development-secret.ts';
 import { openSwitchedLog, type SwitchedLog, storesBeside } from '../backends/embedded.ts';
@@ -13,8 +14,9 @@ import { type ErrorHook, Failures } from '../observe/failures.ts';
 import type { Logger } from '../observe/logger.ts';
 import { noMeter } from '../observe/meter.ts';
 import { listenProblem } from '../transport/listen-problem.ts';
+import { contractHash } from '../version.ts';
 import { Machine } from './machine.ts';
-import type { Place } from './messages.ts';
+import type { SharedPort } from './messages.ts';
 import { MachineMetrics } from './metrics.ts';
 import { Supervisor } from './supervisor.ts';
 
@@ -46,7 +48,8 @@ export async function createWorkers(config: Config, { contract, logger, signal, 
   limitsOfChannels(config, contract);
   if (config.jwt.jwksUrl === undefined && config.jwt.secrets.length === 0) developmentSecret(config.log);
   await using stack = new AsyncDisposableStack();
-  const place = await placeOf(config);
+  const held = stack.use(await holdPort(config));
+  const { port, reusePort } = held;
   const metrics = new MachineMetrics({
     running: () => supervisor.figures.running,
     health: async () => (await machine).health(),
@@ -55,13 +58,21 @@ export async function createWorkers(config: Config, { contract, logger, signal, 
   const broken = Promise.withResolvers<void>();
   const opening = openEmbedded(config, { contract, failures, logger, onBroken: broken.resolve, signal });
   const machine = opening.then((embedded) => {
-    const welcome = { workers: config.workers, instance: randomUUID(), place };
+    const welcome = { workers: config.workers, instance: randomUUID(), startedAt: Date.now(), contract: contractHash(contract) };
     return new Machine({
       welcome,
       embedded: embedded && { ...embedded, ...storesBeside(config.log, failures) },
       metrics,
       logger,
       workers: () => supervisor.figures,
+      port: async (worker) => {
+        await supervisor.ready(worker);
+        // All of them are about to listen: nobody else comes before.
+        await held[Symbol.asyncDispose]();
+        // Where none of them is there any more, somebody may have come meanwhile.
+        if (supervisor.isServing && supervisor.figures.running === 0) await close(await listenAlone(config, port));
+        return { port, reusePort };
+      },
       onListening: (worker, url) => supervisor.listening(worker, url),
       onEnding: (worker, code, problems) => supervisor.ending(worker, code, problems),
     });
@@ -71,8 +82,12 @@ export async function createWorkers(config: Config, { contract, logger, signal, 
     workers: config.workers,
     logger,
     // They start while the log is opened.
-    onStart: (calls, worker) => void machine.then((opened) => opened.join(calls, worker)).catch(() => undefined),
+    onStart: (calls, worker) => machine.then((opened) => opened.join(calls, worker)),
     onRestart: () => metrics.restarted(),
+    onNobody: (ms) => {
+      failures.report('process', `no worker has served for ${ms / 1000} s`, undefined);
+      broken.resolve();
+    },
   });
   supervisor.start();
   let isDrained = false;
@@ -83,13 +98,15 @@ export async function createWorkers(config: Config, { contract, logger, signal, 
     stack.use(tendLog(embedded.own, { retentionMs: config.retentionMs, failures, logger }));
   }
   stack.use(await machine);
-  const url = await before(signal, supervisor.serving);
+  const url = await before(signal, supervisor.serving).catch((error: unknown) => {
+    throw signal.aborted ? signal.reason : error;
+  });
   stack.defer(async () => {
     isDrained = true;
     await supervisor.drain(config.drainMs);
   });
   const resources = stack.move();
-  return { url, port: place.port, failures, broken: broken.promise, [Symbol.asyncDispose]: () => resources.disposeAsync() };
+  return { url, port, failures, broken: broken.promise, [Symbol.asyncDispose]: () => resources.disposeAsync() };
 }
 
 /** The log that the supervisor has for its workers; undefined where it is a server's, which each worker has by itself. */
@@ -99,28 +116,48 @@ async function openEmbedded(config: Config, deps: Parameters<typeof openSwitched
 
 /** Sources run as they are, packages as JavaScript. */
 function workerFile(): string {
-  return new URL(`../worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url).pathname;
+  return fileURLToPath(new URL(`../worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url));
 }
 
-/** A port that nobody listens on: workers would share that of another gateway, too, without a word. @throws in words that name the variable. */
-async function placeOf(config: Config): Promise<Place> {
+/** A port that is kept from others until the workers listen there. */
+interface HeldPort extends SharedPort, AsyncDisposable {}
+
+/**
+ * Takes the port as one process would: workers would share that of another gateway, too, without a word.
+ * @throws in words that name the variable.
+ */
+async function holdPort(config: Config): Promise<HeldPort> {
   const { host } = config;
-  const port = await tryToListen({ host, port: config.port }).catch((error: unknown) => {
-    throw listenProblem(config, error);
-  });
-  const reusePort = await tryToListen({ host, port, reusePort: true }).then(
-    () => true,
+  const first = await listenAlone(config, config.port);
+  const { port } = first.address() as AddressInfo;
+  await close(first);
+  const reusePort = await listen({ host, port, reusePort: true }).then(
+    async (server) => {
+      await close(server);
+      return true;
+    },
     () => false,
   );
-  return { port, reusePort };
+  const held = await listenAlone(config, port);
+  return { port, reusePort, [Symbol.asyncDispose]: () => close(held) };
 }
 
-/** Resolves to the port. */
-async function tryToListen(address: { readonly host: string; readonly port: number; readonly reusePort?: boolean }): Promise<number> {
-  const server = createServer().listen(address);
+/** @throws in words that name the variable. */
+function listenAlone(config: Config, port: number): Promise<Server> {
+  return listen({ host: config.host, port }).catch((error: unknown) => {
+    throw listenProblem(config, error);
+  });
+}
+
+/** Nobody who comes is served. */
+async function listen(address: { readonly host: string; readonly port: number; readonly reusePort?: boolean }): Promise<Server> {
+  const server = createServer((socket) => socket.destroy()).listen(address);
   await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  return server;
+}
+
+async function close(server: Server): Promise<void> {
+  if (!server.listening) return;
   server.close();
   await once(server, 'close');
-  return port;
 }

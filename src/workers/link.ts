@@ -17,7 +17,7 @@ import type { UsageStore } from '../usage/usage.ts';
 import { Calls, type Handlers } from './calls.ts';
 import { Channel } from './channel.ts';
 import { linkedLimiter } from './charges.ts';
-import type { ClaimScope, ToSupervisor, ToWorker, Welcome } from './messages.ts';
+import type { ClaimScope, SharedPort, ToSupervisor, ToWorker, Welcome } from './messages.ts';
 
 /** What the others may ask of a worker. */
 export interface WorkerFigures {
@@ -36,14 +36,14 @@ export class Link {
     this.welcome = welcome;
   }
 
-  /** Resolves when the supervisor is ready; never when it ends before, and the worker with it. */
+  /** Resolves when the supervisor is ready. @param onEnd told when that is gone, unless the worker has ended the link. */
   static open(socket: Socket, onEnd: () => void): Promise<Link> {
     const calls = new Calls<ToSupervisor>(new Channel(socket), 'the supervisor');
     const state = new LinkState();
     return new Promise((resolve) => {
       calls.serve(
         state.handlers((welcome) => resolve(new Link(calls, state, welcome))),
-        onEnd,
+        () => state.isEnding || onEnd(),
       );
     });
   }
@@ -51,6 +51,11 @@ export class Link {
   /** Aborts when the worker is to drain. */
   get draining(): AbortSignal {
     return this.#state.drain.signal;
+  }
+
+  /** Where to listen. Resolves when nobody else can come before. */
+  port(): Promise<SharedPort> {
+    return this.#calls.ask('port', undefined);
   }
 
   /** Tells the supervisor that the worker serves, and where. */
@@ -68,8 +73,9 @@ export class Link {
     return this.#calls.ask('metrics', undefined);
   }
 
-  health(): Promise<Health> {
-    return this.#calls.ask('health', undefined);
+  /** The same of the health. @param own the worker's, which is part of it. */
+  health(own: Health): Promise<Health> {
+    return this.#calls.ask('health', own);
   }
 
   /** Answers for this worker from now on. */
@@ -100,7 +106,8 @@ export class Link {
       kind: 'local',
       problem: undefined,
       publish: (events) => {
-        if (tells) this.#calls.tell('appended', undefined, serialize(packEvents(events)));
+        // Where the supervisor takes nothing, the others find it in the log.
+        if (tells && !this.#calls.isBehind) this.#calls.tell('appended', undefined, serialize(packEvents(events)));
       },
       listen: (listener) => {
         this.#state.listeners.add(listener);
@@ -155,8 +162,15 @@ export class Link {
     };
   }
 
+  /** Tells what the worker has counted until its end. */
+  async handOver(): Promise<void> {
+    const figures = await this.#state.figures?.metrics().catch(() => undefined);
+    if (figures !== undefined) this.#calls.tell('figures', figures);
+  }
+
   /** Hands over what was told, and ends. */
   end(): void {
+    this.#state.isEnding = true;
     this.#calls.end();
   }
 }
@@ -164,6 +178,8 @@ export class Link {
 /** Who is told what comes, as far as it is there yet. */
 class LinkState {
   readonly drain = new AbortController();
+  /** The worker ends by itself. */
+  isEnding = false;
   readonly listeners = new Set<BrokerListener>();
   log: LogPortListener | undefined;
   answerers: Answerers | undefined;
@@ -173,6 +189,7 @@ class LinkState {
     return {
       welcome: onWelcome,
       log: (reply) => this.log?.onReply(reply),
+      logEnded: (reason) => this.log?.onEnd(new Error(reason)),
       placed: (placed, bytes) => {
         if (this.listeners.size === 0) return;
         // A copy: the live window keeps what it holds, and the bytes are part of whatever else came with them.

@@ -3,7 +3,8 @@
  * reply to who asked. Of every commit those who did not append it are given the events, in the bytes in which they came.
  */
 import type { Placed } from '../log/sqlite/append-frames.ts';
-import type { AppendRequest, Duplicate, LogPort, LogPortListener, Reply, Request } from '../log/sqlite/messages.ts';
+import { removeCopy } from '../log/sqlite/copy.ts';
+import type { AppendRequest, CopyAnswer, Duplicate, LogPort, LogPortListener, Reply, Request } from '../log/sqlite/messages.ts';
 
 export interface LogMember extends LogPortListener {
   /** Another has appended something. @param frame of its request. */
@@ -18,6 +19,12 @@ export interface LogWay {
 }
 
 type Question = Exclude<Request, AppendRequest>;
+/** A question on its way; of a copy that was made, where that is. */
+interface Asked {
+  readonly from: LogMember;
+  readonly question: Question;
+  copy?: string;
+}
 type Failed = Extract<Reply, { kind: 'failed' }>;
 
 export class LogSwitch {
@@ -25,8 +32,8 @@ export class LogSwitch {
   readonly #members = new Set<LogMember>();
   /** In the order in which the thread gets them. */
   readonly #appends: { readonly from: LogMember; readonly request: AppendRequest }[] = [];
-  /** By their ids on the way to the thread. Copies stay until they are released. */
-  readonly #questions = new Map<number, { readonly from: LogMember; readonly question: Question }>();
+  /** By their ids on the way to the thread. Copies that were made stay until they are released, with where they are. */
+  readonly #questions = new Map<number, Asked>();
   #nextId = 1;
   /** Members that close their way, and the ids of their questions. */
   readonly #closing = new Map<LogMember, number>();
@@ -80,8 +87,11 @@ export class LogSwitch {
       this.#appends.push({ from, request });
       this.#port.post(request);
     } else if (request.kind === 'abandon-copy' || request.kind === 'release-copy') {
-      for (const [id, { from: asker, question }] of this.#questions)
-        if (asker === from && question.id === request.id) this.#port.post({ ...request, id });
+      for (const [id, { from: asker, question }] of this.#questions) {
+        if (asker !== from || question.id !== request.id) continue;
+        this.#port.post({ ...request, id });
+        if (request.kind === 'release-copy') this.#questions.delete(id);
+      }
     } else {
       const id = this.#nextId++;
       this.#questions.set(id, { from, question: request });
@@ -92,10 +102,10 @@ export class LogSwitch {
   #leave(member: LogMember): void {
     this.#members.delete(member);
     this.#closing.delete(member);
-    for (const [id, { from, question }] of this.#questions) {
+    for (const [id, { from, question, copy }] of this.#questions) {
       if (from !== member || question.kind !== 'copy') continue;
-      this.#port.post({ kind: 'abandon-copy', id });
-      this.#port.post({ kind: 'release-copy', id });
+      if (copy === undefined) this.#port.post({ kind: 'abandon-copy', id });
+      else this.#forgetCopy(id, copy);
     }
   }
 
@@ -106,11 +116,21 @@ export class LogSwitch {
       const asked = this.#questions.get(reply.id);
       if (asked === undefined) return;
       const { from, question } = asked;
-      if (question.kind !== 'copy') this.#questions.delete(reply.id);
+      const copy = question.kind === 'copy' && reply.kind === 'answer' ? pathOf(reply.value as CopyAnswer) : undefined;
+      if (copy === undefined) this.#questions.delete(reply.id);
+      else asked.copy = copy;
+      if (copy !== undefined && !this.#members.has(from)) this.#forgetCopy(reply.id, copy);
       from.onReply({ ...reply, id: question.id });
       if (reply.kind === 'failed' && from !== own) this.#onFailed(reply);
     }
     if (this.#closing.size > 0) this.#closeSettled();
+  }
+
+  /** Who asked for it is gone, and may not have opened it. */
+  #forgetCopy(id: number, path: string): void {
+    removeCopy(path);
+    this.#port.post({ kind: 'release-copy', id });
+    this.#questions.delete(id);
   }
 
   /** A way is closed once all is settled that came over it. */
@@ -159,4 +179,8 @@ export class LogSwitch {
     for (let taken = 0; taken < appends; size += 1) taken += this.#appends[size]?.request.appends ?? Number.POSITIVE_INFINITY;
     return this.#appends.splice(0, size);
   }
+}
+
+function pathOf(answer: CopyAnswer): string | undefined {
+  return 'path' in answer ? answer.path : undefined;
 }

@@ -1,19 +1,19 @@
 /** The supervisor's side of what the workers of one machine share: each member is a worker, and what it holds is given back with it. */
-import type { Revocation, RevocationStore } from '../auth/revocations.ts';
+import { type Revocation, type RevocationStore, revokedName } from '../auth/revocations.ts';
 import type { Health } from '../contract/admin.ts';
 import { memoryConnectionCounts, memoryLimiter } from '../limits/memory.ts';
 import type { Opened } from '../log/sqlite/messages.ts';
 import type { Logger } from '../observe/logger.ts';
-import { mergeHealth, type WorkersFigures } from '../observe/merged-health.ts';
+import { mergeHealth, type WorkerHealth, type WorkersFigures } from '../observe/merged-health.ts';
 import type { UsageStore } from '../usage/usage.ts';
 import type { Calls, Handlers } from './calls.ts';
 import { chargePacked } from './charges.ts';
 import type { LogSwitch, LogWay } from './log-switch.ts';
-import type { ScopedClaim, ToSupervisor, ToWorker, Welcome } from './messages.ts';
-import type { MachineMetrics } from './metrics.ts';
+import type { ScopedClaim, SharedPort, ToSupervisor, ToWorker, Welcome } from './messages.ts';
+import type { MachineMetrics, MetricsMember } from './metrics.ts';
 
 export interface MachineDeps {
-  readonly welcome: Omit<Welcome, 'worker' | 'log'>;
+  readonly welcome: Omit<Welcome, 'worker' | 'log' | 'logLevel'>;
   /** Of the embedded log; workers have a server's log, and its stores, by themselves. */
   readonly embedded:
     | { readonly log: LogSwitch; readonly opened: () => Opened; readonly revocations: RevocationStore; readonly usage: UsageStore }
@@ -23,6 +23,8 @@ export interface MachineDeps {
   readonly logger: Logger;
   /** The workers as the supervisor sees them. */
   readonly workers: () => WorkersFigures;
+  /** Resolves when a worker may listen. */
+  readonly port: (worker: number) => Promise<SharedPort>;
   readonly onListening: (worker: number, url: string) => void;
   readonly onEnding: (worker: number, code: number, problems: readonly string[]) => void;
 }
@@ -40,8 +42,7 @@ interface Member {
   readonly claims: Map<string, ScopedClaim>;
   /** How many revocations there were when it was told of them last. */
   known: number;
-  /** Its figures stay, and are asked for no more. */
-  readonly leaveMetrics: () => void;
+  readonly figures: MetricsMember;
   /** It was told too little of what is appended. */
   wasBehind: boolean;
 }
@@ -54,6 +55,8 @@ export class Machine implements Disposable {
   /** The last write of who used the contract: they come one after another. */
   #usage: Promise<unknown> = Promise.resolve();
   readonly #revocations: SharedRevocations | undefined;
+  /** How the workers say that they are, while they are asked: whoever asks meanwhile shares it. */
+  #asked: Promise<WorkerHealth[]> | undefined;
 
   constructor(deps: MachineDeps) {
     this.#deps = deps;
@@ -66,14 +69,13 @@ export class Machine implements Disposable {
     const way = embedded?.log.join({
       onReply: (reply) => calls.tell('log', reply),
       onAppended: (placed, frame) => this.#spread(member, () => calls.tell('placed', placed, frame)),
-      // The supervisor ends then, and with it everything.
-      onEnd: () => undefined,
+      onEnd: (error) => calls.tell('logEnded', error?.message ?? 'it is closed'),
     });
-    const leaveMetrics = metrics.join(worker, () => calls.ask('metrics', undefined));
-    const member: Member = { worker, calls, way, claims: new Map(), known: 0, wasBehind: false, leaveMetrics };
+    const figures = metrics.join(worker, () => calls.ask('metrics', undefined));
+    const member: Member = { worker, calls, way, claims: new Map(), known: 0, wasBehind: false, figures };
     this.#members.add(member);
     calls.serve(this.#handlers(member), () => this.#leave(member));
-    calls.tell('welcome', { ...welcome, worker, log: embedded?.opened() });
+    calls.tell('welcome', { ...welcome, worker, logLevel: this.#deps.logger.level, log: embedded?.opened() });
   }
 
   [Symbol.dispose](): void {
@@ -83,7 +85,7 @@ export class Machine implements Disposable {
   #leave(member: Member): void {
     this.#members.delete(member);
     member.way?.leave();
-    member.leaveMetrics();
+    member.figures.leave();
     for (const { scope, key, id } of member.claims.values()) this.#counts[scope].release(key, id);
   }
 
@@ -116,7 +118,9 @@ export class Machine implements Disposable {
         return added;
       },
       metrics: () => metrics.text(),
-      health: () => this.health(),
+      figures: (told) => member.figures.note(told),
+      health: (own) => this.#healthWith({ worker: member.worker, health: own }),
+      port: () => this.#deps.port(member.worker),
       listening: ({ url }) => onListening(member.worker, url),
       ending: ({ code, problems }) => onEnding(member.worker, code, problems),
     };
@@ -142,50 +146,62 @@ export class Machine implements Disposable {
     return open;
   }
 
-  /** Of all workers together. */
+  /** Of all workers together. @throws when none of them answers. */
   async health(): Promise<Health> {
-    const told = await answersOf(
-      [...this.#members],
-      ({ worker, calls }) => calls.ask('health', undefined).then((health) => ({ worker, health })),
-      HEALTH_MS,
-    );
-    return mergeHealth(told, this.#deps.workers());
+    return mergeHealth(await this.#askHealth(), this.#deps.workers());
+  }
+
+  /** The same for one who knows how it is itself. */
+  async #healthWith(own: WorkerHealth): Promise<Health> {
+    const others = (await this.#askHealth()).filter(({ worker }) => worker !== own.worker);
+    return mergeHealth([own, ...others], this.#deps.workers());
+  }
+
+  #askHealth(): Promise<WorkerHealth[]> {
+    const ask = ({ worker, calls }: Member) => calls.ask('health', undefined).then((health) => ({ worker, health }));
+    this.#asked ??= answersOf([...this.#members], ask, HEALTH_MS).finally(() => {
+      this.#asked = undefined;
+    });
+    return this.#asked;
   }
 }
 
-/** All revocations that are kept, of which each worker knows those up to a number. */
+/** The latest revocation of each thing, with how many there had been with it: a worker knows those up to a number. */
 class SharedRevocations {
   readonly #store: RevocationStore;
   #loading: Promise<void> | undefined;
-  #all: Revocation[] = [];
-  /** How many there were before the first that is kept. */
-  #forgotten = 0;
+  readonly #latest = new Map<string, { readonly one: Revocation; readonly number: number }>();
+  #count = 0;
 
   constructor(store: RevocationStore) {
     this.#store = store;
   }
 
-  /** Those that came after the first `known`, and how many there are now. */
+  /** Those that came after the first `known`, and how many there were in all. */
   async load(since: number, known: number): Promise<{ readonly all: readonly Revocation[]; readonly known: number }> {
     await this.#load(since);
-    return { all: this.#all.slice(Math.max(0, known - this.#forgotten)), known: this.#forgotten + this.#all.length };
+    const all = [...this.#latest.values()].filter(({ number }) => number > known).map(({ one }) => one);
+    return { all, known: this.#count };
   }
 
   async add(one: Revocation, since: number): Promise<void> {
     await this.#load(since);
-    this.#all.push(one);
-    while ((this.#all[0] as Revocation).at <= since) {
-      this.#all.shift();
-      this.#forgotten += 1;
-    }
-    await this.#store.add(one, this.#all, since);
+    for (const [name, kept] of this.#latest) if (kept.one.at <= since) this.#latest.delete(name);
+    this.#note(one);
+    const kept = [...this.#latest.values()].map((each) => each.one);
+    await this.#store.add(one, kept, since);
   }
 
   #load(since: number): Promise<void> {
     this.#loading ??= this.#store.load(since).then((kept) => {
-      this.#all = [...kept];
+      for (const one of kept) this.#note(one);
     });
     return this.#loading;
+  }
+
+  #note(one: Revocation): void {
+    this.#count += 1;
+    this.#latest.set(revokedName(one), { one, number: this.#count });
   }
 }
 

@@ -1,7 +1,7 @@
 /** What the supervisor and its workers ask and tell each other. */
 import type { Revocation } from '../auth/revocations.ts';
 import type { Questions } from '../cluster/peers.ts';
-import type { Health } from '../contract/admin.ts';
+import type { Health, LogLevel } from '../contract/admin.ts';
 import type { Placed } from '../log/sqlite/append-frames.ts';
 import type { AppendRequest, Opened, Reply, Request } from '../log/sqlite/messages.ts';
 import type { MetricFigures } from '../observe/metrics.ts';
@@ -9,7 +9,7 @@ import type { ContractClient } from '../usage/usage.ts';
 import type { PackedCharges, PackedOutcomes } from './charges.ts';
 
 /** Where a worker listens. */
-export interface Place {
+export interface SharedPort {
   readonly port: number;
   /** Whether the kernel shares connections out. Where it cannot, the supervisor does. */
   readonly reusePort: boolean;
@@ -21,7 +21,11 @@ export interface Welcome {
   readonly workers: number;
   /** Names the instance that the workers are. */
   readonly instance: string;
-  readonly place: Place;
+  /** The hash of the contract, which was read at the start of the instance. */
+  readonly contract: string;
+  /** When the instance began, in ms since 1970. */
+  readonly startedAt: number;
+  readonly logLevel: LogLevel;
   /** The embedded log; undefined where workers have a server's. */
   readonly log: Opened | undefined;
 }
@@ -56,8 +60,13 @@ export interface ToSupervisor {
   loadUsage: Asked<number, readonly ContractClient[]>;
   addUsage: Asked<{ readonly clients: readonly ContractClient[]; readonly today: number }, void>;
   metrics: Asked<undefined, { readonly contentType: string; readonly text: string }>;
-  health: Asked<undefined, Health>;
+  /** @param input the worker's own. */
+  health: Asked<Health, Health>;
+  /** Where to listen: answered when nobody else can come before. */
+  port: Asked<undefined, SharedPort>;
   listening: Told<{ readonly url: string }>;
+  /** What the worker has counted, now that it ends. */
+  figures: Told<MetricFigures>;
   /** It ends, as it cannot start or go on: the code to end with, and a line for each problem that nobody was told of. */
   ending: Told<{ readonly code: number; readonly problems: readonly string[] }>;
 }
@@ -65,6 +74,8 @@ export interface ToSupervisor {
 export interface ToWorker {
   welcome: Told<Welcome>;
   log: Told<Reply>;
+  /** There is no log any more, and why. */
+  logEnded: Told<string>;
   /** Another worker has appended to the embedded log; the bytes are as it sent them. */
   placed: Told<Placed>;
   /** Another worker has appended to the server's log; its events are the bytes. */

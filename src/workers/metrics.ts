@@ -23,6 +23,13 @@ interface Source {
   last: MetricFigures;
 }
 
+export interface MetricsMember {
+  /** It was told without being asked. */
+  note(figures: MetricFigures): void;
+  /** It is gone: what it was told last goes on counting. */
+  leave(): void;
+}
+
 export interface MachineMetricsSources {
   /** How many workers serve. */
   readonly running: () => number;
@@ -56,8 +63,9 @@ export class MachineMetrics {
       labelNames: ['component'],
       registers,
       async collect() {
-        for (const [component, { status }] of Object.entries((await health()).components))
-          this.set({ component }, SEVERITY.indexOf(status));
+        // Where no worker answers it is as it was.
+        const told = await health().catch(() => undefined);
+        for (const [component, { status }] of Object.entries(told?.components ?? {})) this.set({ component }, SEVERITY.indexOf(status));
       },
     });
     this.#restarts = new Counter({
@@ -82,11 +90,15 @@ export class MachineMetrics {
     this.#errors.inc({ kind });
   }
 
-  /** Returns the function to call when it is gone. */
-  join(worker: number, ask: () => Promise<MetricFigures>): () => void {
-    const source = { worker, ask, last: [] };
+  join(worker: number, ask: () => Promise<MetricFigures>): MetricsMember {
+    const source: Source = { worker, ask, last: [] };
     this.#sources.add(source);
-    return () => this.#leave(source);
+    return {
+      note: (figures) => {
+        source.last = figures;
+      },
+      leave: () => this.#leave(source),
+    };
   }
 
   #leave(source: Source): void {

@@ -15,6 +15,7 @@ const answers = (name: string): Answerers => ({
   disconnect: () => {
     throw new Error('failed');
   },
+  oldestStream: () => null,
   yieldPlace: () => false,
   revoked: () => 1,
   logLevel: () => null,

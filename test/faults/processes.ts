@@ -9,10 +9,10 @@ export function childrenOf(pid: number): number[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
 }
 
+/** Whether it runs: one that has ended may yet wait for its parent. */
 export function isThere(pid: number): boolean {
   try {
-    process.kill(pid, 0);
-    return true;
+    return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
   } catch {
     return false;
   }
@@ -34,8 +34,9 @@ export async function exhaust(pid: number): Promise<void> {
 }
 
 async function debuggerTargets(): Promise<{ readonly webSocketDebuggerUrl: string }[]> {
-  for (;;) {
+  for (const begunAt = performance.now(); ; ) {
     const answer = await fetch(DEBUGGER).catch(() => undefined);
+    if (answer === undefined && performance.now() - begunAt > 10_000) throw new Error('no debugger listens');
     if (answer !== undefined) return (await answer.json()) as { webSocketDebuggerUrl: string }[];
     await wait(50);
   }

@@ -49,7 +49,7 @@ export async function startMachine(options: Partial<SqliteLogOptions> = {}): Pro
   let started = 0;
   const machine: Machine = stack.use(
     new Machine({
-      welcome: { workers: 2, instance: randomUUID(), place: { port: 0, reusePort: true } },
+      welcome: { workers: 2, instance: randomUUID(), startedAt: Date.now(), contract: '' },
       embedded: {
         log,
         opened: () => opened,
@@ -59,6 +59,7 @@ export async function startMachine(options: Partial<SqliteLogOptions> = {}): Pro
       metrics,
       logger: createLogger({ logLevel: 'silent', logFormat: 'json' }),
       workers: () => ({ startedAt: Date.now(), configured: 2, running: started, restarts: 0, problem: undefined, draining: false }),
+      port: () => Promise.resolve({ port: 0, reusePort: true }),
       onListening: () => undefined,
       onEnding: () => undefined,
     }),

@@ -134,7 +134,7 @@ async function openConnections(timings: Timings): Promise<Connections> {
     log: new ConnectionLog(logger),
     allowedOrigins: [],
     addressOf: () => 'test',
-    yieldElsewhere: () => Promise.resolve(false),
+    elsewhere: { oldestStreams: async () => [], yield: async () => false },
     timings,
   });
 }

@@ -1,13 +1,14 @@
 /** A gateway of two workers is one gateway: whichever of them a caller comes to, what is true of one is true of both together. */
 
 import { once } from 'node:events';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { EventSource } from 'eventsource';
 import { expect, inject, test } from 'vitest';
 import { createDatabase } from '../../scripts/servers.ts';
 import type { Connections, Stats } from '../../src/contract/admin.ts';
-import { childrenOf } from '../faults/processes.ts';
+import { childrenOf, isThere } from '../faults/processes.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
 import { httpClient } from '../helpers/gateway.ts';
 import { type GatewayProcess, processToken, startProcess } from '../helpers/process.ts';
@@ -20,7 +21,12 @@ interface Workers extends AsyncDisposable {
   readonly url: string;
   readonly process: GatewayProcess;
   /** What was logged, as JSON. */
-  readonly lines: readonly { readonly message: string; readonly worker?: number; readonly level: string }[];
+  readonly lines: readonly {
+    readonly message: string;
+    readonly worker?: number;
+    readonly level: string;
+    readonly context?: Readonly<Record<string, unknown>>;
+  }[];
 }
 
 async function startWorkers(env: Record<string, string> = {}): Promise<Workers> {
@@ -171,6 +177,132 @@ test('health and metrics are those of both, and do not fall when one is gone', a
   expect(await metric('courier_worker_restarts_total')).toEqual([['courier_worker_restarts_total', 1]]);
   await publish(workers.url, token);
   expect(await metric(published)).toEqual([[published, SPREAD + 1]]);
+});
+
+test('a backup leaves nothing that a drain waits for, and a worker that is asked to end does so in order', async () => {
+  await using workers = await startWorkers();
+  const [root, forge] = [await processToken('root', 'admin'), await processToken('forge', 'service')];
+  await publish(workers.url, forge);
+  const metric = 'courier_messages_published_total{service="forge"}';
+  for (let n = 0; n < 6; n += 1) {
+    const backup = await get(`${workers.url}/backup`, root);
+    expect([backup.status, (await backup.arrayBuffer()).byteLength > 0]).toEqual([200, true]);
+  }
+  for (const ended of [1, 2]) {
+    await publish(workers.url, forge);
+    process.kill(childrenOf(workers.process.child.pid as number)[0] as number, 'SIGTERM');
+    const running = async () => ((await (await get(`${workers.url}/health`)).json()) as { components: Record<string, object> }).components;
+    await expect.poll(async () => (await running())['workers'], { timeout: 15_000 }).toMatchObject({ running: 2, restarts: ended });
+  }
+  const told = workers.lines.filter(({ message }) => message.startsWith('a worker has ended'));
+  expect(told.map(({ level, context }) => [level, context?.['code'], context?.['in_ms']])).toEqual([
+    ['INFO', 0, 100],
+    ['INFO', 0, 100],
+  ]);
+  // What they had counted since anybody asked is not lost with them.
+  expect(await (await get(`${workers.url}/metrics`)).text()).toContain(`\n${metric} 3\n`);
+  expect(await workers.process.end('SIGTERM')).toBe(0);
+});
+
+test('a worker that stands still is not left behind by a drain', async () => {
+  await using workers = await startWorkers({ COURIER_DRAIN_SECONDS: '1' });
+  const children = childrenOf(workers.process.child.pid as number);
+  process.kill(children[0] as number, 'SIGSTOP');
+  expect(await workers.process.end('SIGTERM')).toBe(0);
+  expect(children.filter(isThere)).toEqual([]);
+});
+
+test('a second signal ends all of them at once', async () => {
+  await using workers = await startWorkers({ COURIER_DRAIN_SECONDS: '60' });
+  const token = await processToken('forge', 'service');
+  using events = new DisposableStack();
+  const source = events.adopt(new EventSource(`${workers.url}/sse/**?token=${token}`), (one) => one.close());
+  await once(source, 'open');
+  const children = childrenOf(workers.process.child.pid as number);
+  for (const child of children) process.kill(child, 'SIGSTOP');
+  void workers.process.end('SIGTERM');
+  await expect.poll(() => workers.lines.some(({ message }) => message.includes('a second signal'))).toBe(true);
+  expect(await workers.process.end('SIGTERM')).toBe(1);
+  await expect.poll(() => children.filter(isThere)).toEqual([]);
+});
+
+test('of streams on all workers the oldest gives its place up, and no other', async () => {
+  const limits = { service: { connections: 6 } };
+  await using workers = await startWorkers({ COURIER_LIMITS: JSON.stringify(limits) });
+  const token = await processToken('forge', 'service');
+  await using stack = new AsyncDisposableStack();
+  const ended: number[] = [];
+  for (let n = 0; n < 6; n += 1) {
+    const source = stack.adopt(new EventSource(`${workers.url}/sse/**?token=${token}`), (one) => one.close());
+    await once(source, 'open');
+    source.addEventListener('error', () => {
+      source.close();
+      ended.push(n);
+    });
+  }
+  for (const oldest of [0, 1, 2]) {
+    const socket = stack.use(await openSocket(wsUrl(workers.url, token)));
+    await socket.count(1);
+    await expect.poll(() => ended.at(-1)).toBe(oldest);
+  }
+  expect(ended).toEqual([0, 1, 2]);
+});
+
+test('of two that start on one port at once one is refused', async () => {
+  using folder = temporaryFolder();
+  const taken = createServer().listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  const port = String((taken.address() as AddressInfo).port);
+  taken.close();
+  await once(taken, 'close');
+  await using stack = new AsyncDisposableStack();
+  const starts = ['a', 'b'].map((name) =>
+    startProcess({ COURIER_WORKERS: '2', COURIER_PORT: port, COURIER_LOG: `sqlite:${folder.file(`${name}/log.db`)}` }),
+  );
+  const started = await Promise.allSettled(starts);
+  for (const one of started) if (one.status === 'fulfilled') stack.use(one.value);
+  expect(started.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+  const refused = started.find((one) => one.status === 'rejected');
+  expect(String(refused?.reason)).toMatch(new RegExp(`COURIER_PORT ${port} of 127.0.0.1 is in use: `));
+});
+
+test('a worker keeps the level that was set, and the contract of the start', async () => {
+  using folder = temporaryFolder();
+  const contract = folder.file('contract.ts');
+  cpSync(new URL('../../scripts/demo/contract.ts', import.meta.url), contract);
+  const source = readFileSync(contract, 'utf8').replaceAll(
+    /from '(\.\.[^']*)'/g,
+    (_, path: string) => `from '${new URL(path, new URL('../../scripts/demo/', import.meta.url)).href}'`,
+  );
+  writeFileSync(contract, source);
+  await using workers = await startWorkers({ COURIER_CONTRACT: contract });
+  const { admin } = httpClient(workers.url, await processToken('root', 'admin'));
+  const stations = await processToken('stations', 'service');
+  const measure = () =>
+    fetch(`${workers.url}/publish`, {
+      method: 'POST',
+      headers: { connection: 'close', authorization: `Bearer ${stations}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ channel: 'station.oslo', type: 'station.measured', data: { station_id: 'oslo', celsius: 1 } }),
+    });
+  const told = () => workers.lines.filter(({ message }) => message === 'published').length;
+  await admin.setLogLevel.mutate({ level: 'warn' });
+  const kill = () => process.kill(childrenOf(workers.process.child.pid as number)[0] as number, 'SIGKILL');
+  const health = async () => ((await (await get(`${workers.url}/health`)).json()) as { components: Record<string, object> }).components;
+  kill();
+  await expect.poll(async () => (await health())['workers'], { timeout: 15_000 }).toMatchObject({ running: 2, restarts: 1 });
+  for (let n = 0; n < SPREAD; n += 1) expect((await measure()).status).toBe(201);
+  await admin.setLogLevel.mutate({ level: 'info' });
+  for (let n = 0; n < SPREAD; n += 1) await measure();
+  await expect.poll(told).toBe(SPREAD);
+  writeFileSync(contract, source.replace('description: ', 'description: "another, " + '));
+  kill();
+  await expect
+    .poll(() => workers.lines.find(({ message }) => message === 'a worker does not start')?.context, { timeout: 15_000 })
+    .toMatchObject({
+      problem: expect.stringContaining('COURIER_CONTRACT is another one than when the gateway began'),
+    });
+  writeFileSync(contract, source);
+  await expect.poll(async () => (await health())['workers'], { timeout: 20_000 }).toMatchObject({ running: 2 });
 });
 
 test('lines of both are whole, however many come at once', async () => {

@@ -11,6 +11,7 @@ const COLORS: Readonly<Record<HealthStatus, string>> = { healthy: 'teal', degrad
 const NAMES: Readonly<Record<string, string>> = {
   websocket_server: 'WebSocket server',
   event_log: 'Event log',
+  workers: 'Workers',
   broker: 'Broker',
   redis: 'Redis',
   memory: 'Memory',
