@@ -294,7 +294,7 @@ test('a worker keeps the level that was set, and the contract of the start', asy
   await admin.setLogLevel.mutate({ level: 'info' });
   for (let n = 0; n < SPREAD; n += 1) await measure();
   await expect.poll(told).toBe(SPREAD);
-  writeFileSync(contract, source.replace('description: ', 'description: "another, " + '));
+  writeFileSync(contract, source.replace('celsius: z.number()', 'celsius: z.number(), wind: z.number().optional()'));
   kill();
   await expect
     .poll(() => workers.lines.find(({ message }) => message === 'a worker does not start')?.context, { timeout: 15_000 })
