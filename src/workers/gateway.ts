@@ -139,7 +139,8 @@ async function holdPort(config: Config): Promise<HeldPort> {
     () => false,
   );
   const held = await listenAlone(config, port);
-  return { port, reusePort, [Symbol.asyncDispose]: () => close(held) };
+  let closing: Promise<void> | undefined;
+  return { port, reusePort, [Symbol.asyncDispose]: () => (closing ??= close(held)) };
 }
 
 /** @throws in words that name the variable. */
@@ -157,7 +158,6 @@ async function listen(address: { readonly host: string; readonly port: number; r
 }
 
 async function close(server: Server): Promise<void> {
-  if (!server.listening) return;
   server.close();
   await once(server, 'close');
 }
