@@ -70,6 +70,8 @@ function messagesFrom(data: unknown): Message[] {
     if (id === null)
       return { envelope: envelopeOf(null, jsonrpc), error: new TRPCError({ code: 'PARSE_ERROR', message: '`id` is required' }) };
     if (typeof id === 'string' && id.length > MAX_ID_UNITS) throw new Error(`an id has at most ${MAX_ID_UNITS} characters`);
+    // JSON has no such number: its answers would be nobody's.
+    if (typeof id === 'number' && !Number.isFinite(id)) throw new Error('an id is a finite number or a text');
     if (message.method === 'subscription.stop') return { stop: id };
     const { path, input, lastEventId } = message.params;
     return { id, envelope: envelopeOf(id, jsonrpc), type: message.method, path, input, lastEventId, batchIndex };

@@ -78,3 +78,14 @@ test('what one client has yet to read keeps its id while others get theirs', asy
     expect(messages.map(({ result }) => result.id)).toEqual(positions);
   }
 });
+
+test('an id that JSON cannot repeat is refused', async () => {
+  await using gateway = await startGateway();
+  await using socket = await signIn(gateway.url, await gateway.token('root', 'admin'));
+  socket.send('{"id":1e400,"method":"query","params":{"path":"auth.me"}}');
+  const [answer = ''] = await socket.count(1);
+  expect(JSON.parse(answer)).toMatchObject({
+    id: null,
+    error: { json: { message: 'an id is a finite number or a text', data: { code: 'PARSE_ERROR' } } },
+  });
+});
