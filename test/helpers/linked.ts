@@ -49,7 +49,7 @@ export async function startMachine(options: Partial<SqliteLogOptions> = {}): Pro
   let started = 0;
   const machine: Machine = stack.use(
     new Machine({
-      welcome: { workers: 2, instance: randomUUID(), startedAt: Date.now(), contract: '' },
+      welcome: { workers: 3, instance: randomUUID(), startedAt: Date.now(), contract: '' },
       embedded: {
         log,
         opened: () => opened,

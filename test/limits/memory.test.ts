@@ -2,7 +2,8 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
-import { memoryLimiter } from '../../src/limits/memory.ts';
+import { memoryConnectionCounts, memoryLimiter } from '../../src/limits/memory.ts';
+import { describeCounts } from '../contracts/counts.ts';
 import { describeLimiter } from '../contracts/limiter.ts';
 
 describeLimiter('memory', {
@@ -10,6 +11,11 @@ describeLimiter('memory', {
     const limiter = memoryLimiter();
     return { ...limiter, [Symbol.asyncDispose]: async () => limiter[Symbol.dispose]() };
   },
+});
+
+describeCounts('memory', {
+  shared: false,
+  factory: () => ({ open: async () => memoryConnectionCounts(), [Symbol.asyncDispose]: async () => undefined }),
 });
 
 const hourly = [{ limit: 1, periodMs: 3_600_000 }];

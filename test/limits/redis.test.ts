@@ -7,6 +7,7 @@ import type { Charge, Limiter } from '../../src/limits/limiter.ts';
 import { memoryConnectionCounts, memoryLimiter } from '../../src/limits/memory.ts';
 import { redisConnectionCounts, redisLimiter } from '../../src/limits/redis.ts';
 import { RedisConnection } from '../../src/redis/connection.ts';
+import { describeCounts } from '../contracts/counts.ts';
 import { describeLimiter } from '../contracts/limiter.ts';
 
 const SECOND = { limit: 10, periodMs: 1000 };
@@ -40,6 +41,21 @@ describeLimiter('the fallback of one instance without Redis', {
     const redis = { ready: false } as RedisConnection;
     const limiter = redisLimiter(redis, memoryLimiter(), () => 1);
     return { ...limiter, [Symbol.asyncDispose]: async () => limiter[Symbol.dispose]() };
+  },
+});
+
+describeCounts('Redis', {
+  shared: true,
+  factory: () => {
+    const namespace = randomUUID();
+    const stack = new AsyncDisposableStack();
+    return {
+      open: async () => {
+        const redis = stack.use(await RedisConnection.open(inject('redisUrl'), namespace));
+        return stack.use(redisConnectionCounts(redis, memoryConnectionCounts(), () => 2));
+      },
+      [Symbol.asyncDispose]: () => stack.disposeAsync(),
+    };
   },
 });
 

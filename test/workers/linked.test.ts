@@ -3,9 +3,11 @@ import { describe, expect, test } from 'vitest';
 import type { EventLog, StoredEvent } from '../../src/log/log.ts';
 import { SqliteLog, type SqliteLogOptions } from '../../src/log/sqlite.ts';
 import { describeBroker, hear } from '../contracts/broker.ts';
+import { describeCounts } from '../contracts/counts.ts';
 import { filled } from '../contracts/event-log/logs.ts';
 import { describeEventLog } from '../contracts/event-log.ts';
 import { describeLimiter } from '../contracts/limiter.ts';
+import { describePeers } from '../contracts/peers.ts';
 import { describeUsageStore } from '../contracts/usage.ts';
 import { newEvent } from '../helpers/events.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
@@ -72,6 +74,9 @@ describeLimiter('what workers share', {
     return { ...(await all.open()), [Symbol.asyncDispose]: () => all[Symbol.asyncDispose]() };
   },
 });
+
+describeCounts('what workers share', { shared: true, factory: () => openAll(({ link }) => link.counts('principal')) });
+describePeers('workers of one machine', { instancesOf: () => 1, factory: () => openAll(({ link }) => link.peers()) });
 
 describeUsageStore('uses that workers share', {
   isDurable: false,
