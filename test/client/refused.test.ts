@@ -198,9 +198,10 @@ describe('a gateway that answers UNAUTHORIZED and leaves the connection open', (
   test('is left, and asked again with another token', async () => {
     await using gateway = await gatewayThat('answers and stays', new Set(['good']));
     await using client = clientOf(gateway.url, inTurn('expired', 'good'));
-    const { published, received, connected } = useAll(client);
+    const { published, read, received, connected } = useAll(client);
     await connected;
     expect(await published).toMatchObject({ id: 'e1-1' });
+    expect(await read).toMatchObject({ next: 'e1-1' });
     expect(await received).toMatchObject({ value: { id: 'e1-1' } });
   });
 
