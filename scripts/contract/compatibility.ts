@@ -7,9 +7,11 @@ import { z } from 'zod';
 import type { ContractDocument } from '../../src/contract/document.ts';
 import type { JsonSchema } from '../../src/contract/json-schema.ts';
 import { type ContractChange, row } from './change.ts';
+import { entityChanges } from './entity-changes.ts';
 import { own } from './keywords.ts';
 import { documentChanges, familyPartChanges, typePartChanges } from './part-changes.ts';
 import { breaks, type Effect, fine, type SchemaChange, schemaChanges } from './schema-changes.ts';
+import { strict } from './strict.ts';
 
 export { type ContractChange, isBreaking, type Verdict } from './change.ts';
 
@@ -21,6 +23,20 @@ const documentForm = z.looseObject({
   'x-services': z.record(z.string(), z.array(z.string())),
   'x-notices': z.array(z.string()),
   'x-types': z.record(z.string(), z.looseObject({ version: z.int().min(1), upcasts: z.array(z.int().min(1)).optional() })).optional(),
+  'x-entities': z
+    .record(
+      z.string(),
+      z.looseObject({
+        key: z.array(z.string()),
+        types: z.array(z.string()),
+        families: z.array(z.string()),
+        version: z.int().min(1),
+        migrates: z.array(z.int().min(1)).optional(),
+        folds: z.string(),
+        state: z.looseObject({}),
+      }),
+    )
+    .optional(),
 });
 
 /**
@@ -43,6 +59,7 @@ export function contractChanges(before: ContractDocument, after: ContractDocumen
     ...union(old.families, now.families).flatMap((family) => familyChanges(family, before, after)),
     ...union(old.events, now.events).flatMap((type) => eventChanges(type, before, after)),
     ...union(old.notices, now.notices).flatMap((type) => noticeChanges(type, before, after)),
+    ...entityChanges(before, after),
   ];
 }
 
@@ -134,19 +151,6 @@ function strictIn(document: ContractDocument, part: '$defs' | 'x-drafts', type: 
 function withoutChannel(schema: JsonSchema): JsonSchema {
   const { channel: _, ...properties } = schema.properties ?? {};
   return { ...schema, properties, required: (schema.required ?? []).filter((name) => name !== 'channel') };
-}
-
-/** The strict form of a schema that may be open. Courier sends the fields of the schema and no others. */
-function strict(schema: JsonSchema): JsonSchema {
-  const { properties, items, anyOf, additionalProperties } = schema;
-  return {
-    ...schema,
-    ...(properties && { properties: Object.fromEntries(Object.entries(properties).map(([name, field]) => [name, strict(field)])) }),
-    ...(properties && { additionalProperties: additionalProperties ?? false }),
-    ...(typeof additionalProperties === 'object' && { additionalProperties: strict(additionalProperties) }),
-    ...(items && { items: strict(items) }),
-    ...(anyOf && { anyOf: anyOf.map(strict) }),
-  };
 }
 
 function schemaRow(type: string, { path, change }: SchemaChange, publishers: Effect | undefined, subscribers: Effect | undefined) {

@@ -7,7 +7,16 @@ import { breaks, type Effect, fine, fingerprint, UNCLEAR } from './schema-change
 const WORDED = fine('only the wording');
 
 /** The parts of the document that others compare, and the part that follows from them. */
-const COMPARED: ReadonlySet<string> = new Set(['oneOf', '$defs', 'x-drafts', 'x-channels', 'x-services', 'x-notices', 'x-types']);
+const COMPARED: ReadonlySet<string> = new Set([
+  'oneOf',
+  '$defs',
+  'x-drafts',
+  'x-channels',
+  'x-services',
+  'x-notices',
+  'x-types',
+  'x-entities',
+]);
 /** A contract's name is for people too: nobody is refused for it. */
 const WORDING: ReadonlySet<string> = new Set(['title', 'description', 'x-name']);
 

@@ -52,6 +52,11 @@ export function schemaChanges(before: JsonSchema, after: JsonSchema, path = ''):
   return [...wordingChanges(before, after, path), ...assertionChanges(before, after, path)];
 }
 
+/** Whether only people are told something else. */
+export function isWording({ publishers }: SchemaChange): boolean {
+  return publishers === WORDING.publishers;
+}
+
 function wordingChanges(before: JsonSchema, after: JsonSchema, path: string): SchemaChange[] {
   const keywords = ['title', 'description'].filter((keyword) => before[keyword] !== after[keyword]);
   return keywords.map((keyword) => ({ path, change: `${keyword} reworded`, ...WORDING }));

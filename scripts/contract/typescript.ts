@@ -37,13 +37,32 @@ ${types.map((type) => `  ${quoted(type)},\n`).join('')}] as const satisfies read
     interfaceOf('The data of what Courier itself says to every subscriber.', 'NoticeDataByType', dataByType(notices)),
     'export type NoticeType = keyof NoticeDataByType;',
     interfaceOf('The field of data that is the id of each family.', 'IdFieldByFamily', idFields(document)),
-    CONTRACT,
+    ...entityParts(document),
+    contractOf(document),
   ];
   return `${parts.join('\n\n')}\n`;
 }
 
+/** The states of the entities; nothing where there are none. */
+function entityParts({ 'x-entities': entities = {} }: ContractDocument): string[] {
+  const all = Object.entries(entities);
+  if (all.length === 0) return [];
+  const nameOf = (entity: string) => `${pascalCase(entity)}State`;
+  return [
+    ...all.map(([entity, { description, state }]) => interfaceOf(description, nameOf(entity), fieldsOf(state, `${entity}: state`, 1))),
+    interfaceOf(
+      'The state of each entity.',
+      'StateByEntity',
+      all.map(([entity]) => field(entity, [nameOf(entity)], 1)),
+    ),
+    'export type EntityName = keyof StateByEntity;',
+  ];
+}
+
 /** What a client is told of the contract: `new CourierClient<Contract>({ ... })`. */
-const CONTRACT = `${comment('The types of the contract: `new CourierClient<Contract>({ ... })`.')}
+const contractOf = ({
+  'x-entities': entities,
+}: ContractDocument) => `${comment('The types of the contract: `new CourierClient<Contract>({ ... })`.')}
 export interface Contract {
   ${comment('Exists for the compiler only.')}
   readonly '~types': {
@@ -51,7 +70,7 @@ export interface Contract {
     input: EventDataByType;
     families: EventTypesByFamily;
     services: EventTypesByService;
-    ids: IdFieldByFamily;
+    ids: IdFieldByFamily;${entities === undefined ? '' : '\n    states: StateByEntity;'}
   };
 }`;
 

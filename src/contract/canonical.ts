@@ -6,7 +6,7 @@ import type { ContractDocument } from './document.ts';
 
 const WORDING: ReadonlySet<string> = new Set(['title', 'description', 'subject', 'examples', 'x-name']);
 /** Objects whose keys are names of the contract: `title` is a field like any other there. */
-const NAMESPACES: ReadonlySet<string> = new Set(['properties', '$defs', 'x-drafts', 'x-channels', 'x-types', 'x-services']);
+const NAMESPACES: ReadonlySet<string> = new Set(['properties', '$defs', 'x-drafts', 'x-channels', 'x-types', 'x-services', 'x-entities']);
 
 /** The same text for two contracts exactly when no program can tell them apart. The order of lists counts. */
 export function canonicalJson(document: ContractDocument): string {

@@ -1,8 +1,9 @@
 /** A contract as the gateway uses it: what exists, and what may go where. `defineContract` makes it. */
 import type { z } from 'zod';
 import { Channels, COMMON_FAMILIES, type CommonFamily, USER_ID } from './channels.ts';
-import type { ContractDefinition, EarlierVersion, EventDefinition, FamilyDefinition } from './definition.ts';
+import type { ContractDefinition, EarlierVersion, EntityDefinition, EventDefinition, FamilyDefinition } from './definition.ts';
 import { type CheckedDraft, draftUnion, listWithPlainData, strayId, withPlainData } from './draft.ts';
+import { Entity } from './entities.ts';
 import type { Draft } from './envelope.ts';
 import { typeListOf } from './fields.ts';
 import type { ContractTypes, TypedContract } from './types.ts';
@@ -45,6 +46,8 @@ export class Contract<T extends ContractTypes = ContractTypes> implements TypedC
   readonly services: ReadonlyMap<string, readonly string[]>;
   /** In the order of the services. */
   readonly types: ReadonlyMap<string, EventTypeInfo>;
+  /** What the gateway keeps the state of. */
+  readonly entities: ReadonlyMap<string, Entity>;
   /** A list of some of the types. */
   readonly typeList: z.ZodType<string[]>;
   /** A draft of any type. */
@@ -55,7 +58,7 @@ export class Contract<T extends ContractTypes = ContractTypes> implements TypedC
   readonly #idFields: ReadonlyMap<string, string>;
 
   /** @param definition one that is right: `defineContract` checks it. */
-  constructor({ name, families, services }: ContractDefinition) {
+  constructor({ name, families, services, entities = {} }: ContractDefinition) {
     this.name = name;
     this.families = new Map([
       ...COMMON_FAMILIES.map((family) => [family, COMMON[family]] as const),
@@ -68,6 +71,7 @@ export class Contract<T extends ContractTypes = ContractTypes> implements TypedC
       Object.entries(events).map(([type, event]) => this.#infoOf(service, type, event)),
     );
     this.types = new Map(types.map((info) => [info.type, info]));
+    this.entities = new Map(Object.entries(entities).map(([entity, definition]) => [entity, this.#entityOf(entity, definition)]));
     this.typeList = typeListOf(this.types.keys());
     this.draft = withPlainData(this.#union(types));
     this.draftList = listWithPlainData(this.#union(types));
@@ -111,6 +115,13 @@ export class Contract<T extends ContractTypes = ContractTypes> implements TypedC
     const [data] = examples;
     const id: unknown = (data as Readonly<Record<string, unknown>>)[this.families.get(home)?.id ?? ''];
     return { type, channel: home === 'global' ? 'global' : `${home}.${typeof id === 'string' ? id : 'example'}`, data };
+  }
+
+  #entityOf(name: string, definition: EntityDefinition): Entity {
+    const carriers = this.channels.families.filter((family) => definition.types.some((type) => this.carries(family, type)));
+    const { on = carriers } = definition;
+    const families = carriers.filter((family) => on.includes(family) || COMMON_FAMILIES.some((common) => common === family));
+    return new Entity(name, definition, families, this.#idFields);
   }
 
   #infoOf(service: string, type: string, event: EventDefinition): EventTypeInfo {

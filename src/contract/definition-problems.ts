@@ -1,9 +1,11 @@
 /** What is wrong with the definition of a contract, beyond what the compiler sees. */
 import { z } from 'zod';
 import { COMMON_FAMILIES, SEGMENT, USER_ID } from './channels.ts';
-import { isAsync, schemaProblems } from './data-schemas.ts';
-import type { ContractDefinition, EarlierVersion, EventDefinition } from './definition.ts';
+import { schemaProblems } from './data-schemas.ts';
+import type { ContractDefinition, EventDefinition } from './definition.ts';
 import { formProblems } from './definition-form.ts';
+import { versionProblems } from './earlier-problems.ts';
+import { entityProblems } from './entity-problems.ts';
 import { FORBIDDEN_KEYS, findFault } from './json.ts';
 import { jsonSchemaProblems } from './json-schema-of.ts';
 import { pascalCase } from './names.ts';
@@ -19,15 +21,13 @@ const [MAX_FAMILY_LENGTH, MAX_TYPE_LENGTH] = [190, 128];
 const RESERVED: ReadonlySet<string> = new Set(['events', 'auth', 'admin', 'state', 'courier', 'then', 'call', 'apply']);
 /** What Courier itself calls in code made of a contract, or in the comparison of two. */
 const OWN_CODE_NAMES: ReadonlySet<string> = new Set(['Any', 'Generic', 'Typed', 'Contract', 'Global', 'CourierGap', 'CourierLive']);
-/** The highest version: logs keep it in 16 bits. */
-const MAX_VERSION = 32_767;
 /** What the procedure of a family is asked for beside the id. */
 const INPUT_FIELDS: ReadonlySet<string> = new Set(['channels', 'from', 'types']);
 
 /** One line each; none when the contract can be served. */
 export function problemsOf(definition: ContractDefinition): string[] {
   const problems = formProblems(definition);
-  return problems.length > 0 ? problems : problemsWithin(definition);
+  return problems.length > 0 ? problems : [...problemsWithin(definition), ...entityProblems(definition)];
 }
 
 function problemsWithin({ name, families, services }: ContractDefinition): string[] {
@@ -95,20 +95,8 @@ function typeProblems(
     problems.push(...exampleProblems(data, example, idFields(on, families)).map((problem) => `examples[${index}]${problem}`));
   if (subject !== undefined && !Object.hasOwn(data.shape, subject))
     problems.push(`subject: the data has no field ${JSON.stringify(subject)}`);
-  if (!Number.isSafeInteger(version) || version < 1 || version > MAX_VERSION) problems.push(`version: must be 1 to ${MAX_VERSION}`);
-  for (const [earlier, { data: old, toPresent }] of Object.entries<Partial<EarlierVersion>>(upcast)) {
-    if (!/^[1-9]\d*$/.test(earlier) || Number(earlier) >= version) problems.push(`upcast: ${earlier} is no version before ${version}`);
-    if (old instanceof z.ZodType && typeof toPresent === 'function') problems.push(...earlierProblems(`upcast.${earlier}`, old, toPresent));
-    else problems.push(`upcast.${earlier}: must be an earlierVersion(schema, toPresent)`);
-  }
+  problems.push(...versionProblems('upcast', version, upcast));
   return problems;
-}
-
-/** What was data of the type once is held to what data may be. */
-function earlierProblems(path: string, data: z.ZodType, toPresent: EarlierVersion['toPresent']): string[] {
-  if (isAsync(toPresent)) return [`${path}: toPresent may not be async`];
-  const unusable = schemaProblems(data, `${path}.data`);
-  return unusable.length > 0 ? unusable : jsonSchemaProblems(data).map((problem) => `${path}.${problem}`);
 }
 
 /** The fields that are ids in the names of the channels that carry a type. */

@@ -33,6 +33,34 @@ export interface ServiceDefinition {
   readonly events: Readonly<Record<string, EventDefinition>>;
 }
 
+/** A thing that events change, such as an order: its state is the fold of a channel's events. */
+export interface EntityDefinition {
+  /** What it is, for people. */
+  readonly description: string;
+  /**
+   * The fields that name one of them, texts, in this order: of the event's data, or the id of its channel where the data has it not.
+   * An event that has one of them nowhere changes nothing.
+   */
+  readonly key: readonly [string, ...string[]];
+  /** The types that change it. */
+  readonly types: readonly [string, ...string[]];
+  /** The families whose channels have it, beside `global` and `user`; all that carry one of the types when absent. */
+  readonly on?: readonly string[];
+  /** A strict object. */
+  readonly state: z.ZodObject;
+  /** Of the state's form and of what `reduce` makes; 1 when absent. State of another version is made anew of the log. */
+  readonly version?: number;
+  /**
+   * The state after an event: `state` itself where the event changes nothing, undefined where the entity is gone. It changes none of
+   * its arguments, looks at nothing else, not at the clock either, and does not throw.
+   */
+  reduce(state: never, event: never): object | undefined;
+  /** Whether the entity goes on. What is not open is forgotten after COURIER_STATE_DAYS. As pure as `reduce`. */
+  open(state: never): boolean;
+  /** By earlier version: how its last state becomes a present one, where the log does not go back to the entity's first event. */
+  readonly migrate?: Readonly<Record<number, EarlierVersion>>;
+}
+
 export interface ContractDefinition {
   /** Names the contract, such as `weather`. */
   readonly name: string;
@@ -40,9 +68,11 @@ export interface ContractDefinition {
   readonly families: Readonly<Record<string, FamilyDefinition>>;
   /** The name of a service is the `sub` of its tokens. */
   readonly services: Readonly<Record<string, ServiceDefinition>>;
+  /** By name: what the gateway keeps the state of. */
+  readonly entities?: Readonly<Record<string, EntityDefinition>>;
 }
 
-/** An earlier form of a type's data. */
+/** An earlier form of a type's data, or of an entity's state. */
 export interface EarlierVersion<TPresent = unknown> {
   readonly data: z.ZodType;
   readonly toPresent: (old: never) => TPresent;

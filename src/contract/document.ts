@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { familyForm } from './channels.ts';
 import type { Contract, EventTypeInfo } from './contract.ts';
 import { callerToken, draftFields, draftMetadata } from './draft.ts';
+import { foldsOf } from './entity-folds.ts';
 import { NOTICE_CHANNEL } from './envelope.ts';
 import { channelIn } from './fields.ts';
 import type { JsonSchema } from './json-schema.ts';
@@ -40,6 +41,25 @@ export interface TypeOfEvents {
   readonly examples: readonly unknown[];
 }
 
+/** A thing whose state the gateway keeps. */
+export interface EntityOfState {
+  readonly description: string;
+  /** The fields that name one of them, in the order in which they stand in its key. */
+  readonly key: readonly string[];
+  /** The types that change it. */
+  readonly types: readonly string[];
+  /** The families whose channels have it. */
+  readonly families: readonly string[];
+  /** Of the state's form, and of what its reducer makes. */
+  readonly version: number;
+  /** The earlier versions whose last states are brought to the present one; absent when there are none. */
+  readonly migrates?: readonly number[];
+  /** A hash of what the reducer makes of the examples of its types: another reducer has another. */
+  readonly folds: string;
+  /** As who watches it receives it. Open, as `$defs` are. */
+  readonly state: JsonSchema;
+}
+
 export interface ContractDocument {
   readonly $schema: string;
   readonly title: string;
@@ -60,6 +80,8 @@ export interface ContractDocument {
   readonly 'x-services': Readonly<Record<string, readonly string[]>>;
   /** The types of `$defs` that nobody publishes: Courier sends them to every subscription. */
   readonly 'x-notices': readonly string[];
+  /** By name: the entities; absent when there are none. */
+  readonly 'x-entities'?: Readonly<Record<string, EntityOfState>>;
 }
 
 const metadata = z.strictObject({
@@ -95,6 +117,7 @@ export function contractDocument(contract: Contract): ContractDocument {
     'x-types': Object.fromEntries(types.map((info) => [info.type, about(info)])),
     'x-services': Object.fromEntries(contract.services),
     'x-notices': notices.map(([type]) => type),
+    ...(contract.entities.size > 0 && { 'x-entities': entitiesOf(contract) }),
   };
 }
 
@@ -115,13 +138,26 @@ function about({ description, subject, version, earlier, examples }: EventTypeIn
   return { description, ...(subject !== undefined && { subject }), version, ...(upcasts.length > 0 && { upcasts }), examples };
 }
 
-function received(type: string, channel: z.ZodType, data: z.ZodType): JsonSchema {
-  return jsonSchemaOf(z.strictObject({ id: position, channel, type: z.literal(type), metadata, data }), {
-    // Publishers may send known keys only; receivers must accept the keys that a later Courier adds.
-    override: ({ jsonSchema }) => {
-      if (jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties;
-    },
+function entitiesOf(contract: Contract): Record<string, EntityOfState> {
+  const entities = [...contract.entities].map(([name, entity]) => {
+    const { description, key, types, families, version, earlier, schema } = entity;
+    const migrates = [...earlier.keys()].sort((a, b) => a - b);
+    const folds = foldsOf(contract, entity);
+    const about = { description, key, types, families, version, ...(migrates.length > 0 && { migrates }), folds };
+    return [name, { ...about, state: jsonSchemaOf(schema, OPEN) }] as const;
   });
+  return Object.fromEntries(entities);
+}
+
+// Publishers may send known keys only; receivers must accept the keys that a later Courier adds.
+const OPEN: z.core.ToJSONSchemaParams = {
+  override: ({ jsonSchema }) => {
+    if (jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties;
+  },
+};
+
+function received(type: string, channel: z.ZodType, data: z.ZodType): JsonSchema {
+  return jsonSchemaOf(z.strictObject({ id: position, channel, type: z.literal(type), metadata, data }), OPEN);
 }
 
 function draft(info: EventTypeInfo): JsonSchema {

@@ -63,6 +63,45 @@ export interface Live {
   replayed: number;
 }
 
+/** The state of a thing, as whoever watches it gets it. */
+export interface StateItem<TEntity extends string, TChannel extends string, TState> {
+  /** The position of its last change. */
+  id: string;
+  channel: TChannel;
+  entity: TEntity;
+  /** Names the thing among those of its channel and entity: the fields of its key, joined by `/`. */
+  key: string;
+  /** Whether it goes on, as the contract says it. */
+  open: boolean;
+  /** Null once it is gone, or is not among what was asked for any more. */
+  state: TState | null;
+  type?: undefined;
+}
+
+/** The state that was asked for has been given; changes follow. */
+export interface StateReady {
+  /** It is the state after all events up to here. */
+  position: string;
+  /** How many items were given before. */
+  items: number;
+}
+
+/** Why what a client has of the state is of no use: the position is of another log, or lies beyond its end or too far back, or the state was made anew. */
+export const STATE_RESET_REASONS = ['epoch', 'ahead', 'expired', 'rebuilt'] as const;
+export type StateResetReason = (typeof STATE_RESET_REASONS)[number];
+
+/** The state is given from its beginning: what was had before is to be dropped. */
+export interface StateReset {
+  reason: StateResetReason;
+  /** The position that was asked for. */
+  requested: string;
+}
+
+export type StateReadyNotice = Envelope<'state.ready', typeof NOTICE_CHANNEL, StateReady>;
+export type StateResetNotice = Envelope<'state.reset', typeof NOTICE_CHANNEL, StateReset>;
+/** What Courier itself sends to who watches a state. */
+export type StateNotice = StateReadyNotice | StateResetNotice;
+
 export type GapNotice = Envelope<'courier.gap', typeof NOTICE_CHANNEL, Gap>;
 export type LiveNotice = Envelope<'courier.live', typeof NOTICE_CHANNEL, Live>;
 /** What Courier itself sends to a subscriber. */

@@ -10,6 +10,7 @@ export * from './contract.ts';
 export * from './define.ts';
 export * from './definition.ts';
 export * from './draft.ts';
+export * from './entities.ts';
 export * from './envelope.ts';
 export * from './fields.ts';
 export * from './json.ts';

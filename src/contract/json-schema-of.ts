@@ -18,9 +18,9 @@ export function jsonSchemaOf(schema: z.ZodType, options: z.core.ToJSONSchemaPara
   return rest as JsonSchema;
 }
 
-/** What of a schema no client can be made from, with its place in the data; none when all of it can. */
-export function jsonSchemaProblems(schema: z.ZodType): string[] {
-  return problemsWithin(jsonSchemaOf(schema), 'data');
+/** What of a schema no client can be made from, with its place; none when all of it can. */
+export function jsonSchemaProblems(schema: z.ZodType, path = 'data'): string[] {
+  return problemsWithin(jsonSchemaOf(schema), path);
 }
 
 function problemsWithin(schema: JsonSchema, path: string): string[] {

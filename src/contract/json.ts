@@ -43,11 +43,11 @@ export function callBudget(): NodeBudget {
  * or has a forbidden key, or the size. The walk counts the least size that the JSON can have, which is cheap, so data that
  * passes may still be too large.
  */
-export function findFault(value: unknown, budget: NodeBudget = callBudget()): Fault | undefined {
-  const walk = new Walk(budget);
+export function findFault(value: unknown, budget: NodeBudget = callBudget(), maxBytes = MAX_DATA_BYTES): Fault | undefined {
+  const walk = new Walk(budget, maxBytes);
   const message = walk.faultOf(value, 0);
   if (message === undefined) return undefined;
-  const tooLarge = message === TOO_LARGE || message === TOO_MANY;
+  const tooLarge = message === tooLargeFor(maxBytes) || message === TOO_MANY;
   return { path: tooLarge ? [] : walk.pathBack.reverse(), message, tooLarge };
 }
 
@@ -58,7 +58,7 @@ export function isNoJson({ message }: Fault): boolean {
 
 const NOT_JSON = 'must be JSON';
 const NOT_FINITE = 'must be a finite number';
-const TOO_LARGE = `must be at most ${MAX_DATA_BYTES} bytes as JSON`;
+const tooLargeFor = (bytes: number) => `must be at most ${bytes} bytes as JSON`;
 const TOO_MANY = `brings the call to more than ${MAX_CALL_NODES} values`;
 const TOO_DEEP = `must not be nested deeper than ${MAX_JSON_DEPTH} levels`;
 /**
@@ -72,12 +72,14 @@ const ILL_FORMED = 'must be well-formed Unicode, without half of a surrogate pai
 
 class Walk {
   readonly #budget: NodeBudget;
+  readonly #maxBytes: number;
   #bytes = 0;
   /** The path from the fault up to the root. The walk fills it while it returns from a fault. */
   readonly pathBack: (string | number)[] = [];
 
-  constructor(budget: NodeBudget) {
+  constructor(budget: NodeBudget, maxBytes: number) {
     this.#budget = budget;
+    this.#maxBytes = maxBytes;
   }
 
   /** The fault of `value`, which is `depth` levels below the root. */
@@ -132,7 +134,7 @@ class Walk {
 
   #count(bytes: number): string | undefined {
     this.#bytes += bytes;
-    return this.#bytes > MAX_DATA_BYTES ? TOO_LARGE : undefined;
+    return this.#bytes > this.#maxBytes ? tooLargeFor(this.#maxBytes) : undefined;
   }
 
   #at(key: string | number, fault: string): string {

@@ -5,7 +5,7 @@
  */
 import type { ChannelIn, FamilyMatching } from './channels.ts';
 import type { ErrorCode } from './codes.ts';
-import type { Draft, Envelope, Gap, Notice } from './envelope.ts';
+import type { Draft, Envelope, Gap, Notice, StateItem, StateReset } from './envelope.ts';
 
 /** What the types of a contract are made of. */
 export interface ContractTypes {
@@ -19,6 +19,8 @@ export interface ContractTypes {
   readonly services: object;
   /** The field that is the id of each family. */
   readonly ids: object;
+  /** The state of each entity. What was exported before there were any has none. */
+  readonly states?: object;
 }
 
 /** Anything that has the types of a contract. */
@@ -68,6 +70,15 @@ export type EventOn<C extends TypedContract, P extends string> = {
 }[EventTypeOn<C, Matching<C, P>>];
 /** What a subscription to `P` receives: events and Courier's notices. */
 export type Received<C extends TypedContract, P extends string> = EventOn<C, P> | Notice;
+
+/** The entities whose state the gateway keeps. */
+export type EntityName<C extends TypedContract> = keyof NonNullable<Types<C>['states']> & string;
+/** The state of an entity. */
+export type State<C extends TypedContract, E extends string> = At<NonNullable<Types<C>['states']>, E>;
+/** The present state of a thing as subscribers receive it; a union over all entities when none is named. */
+export type StateItemOf<C extends TypedContract, E extends string = EntityName<C>> = {
+  [K in E]: StateItem<K, Channel<C>, State<C, K>>;
+}[E];
 
 /** One thing that is wrong with an input. */
 export interface Issue {
@@ -121,4 +132,21 @@ export interface HistoryPage<TEvent> {
    * what is past retention is no gap: the history ends there.
    */
   gap: Gap | null;
+}
+
+/** One page of the present states of entities. */
+export interface StatePage<TItem> {
+  /** In the order of their last changes. */
+  items: TItem[];
+  /**
+   * Where the next page starts: hand it in as `after`. The pages together, a later item in place of an earlier one with the same
+   * channel, entity and key, are the state at the `position` of the last page. Once `has_more` is false it is that position.
+   */
+  next: string;
+  /** Whether there are more items. */
+  has_more: boolean;
+  /** The state is that after all events up to here. */
+  position: string;
+  /** Set when the items are a new beginning, though `after` was given: what was had before is to be dropped. */
+  reset: StateReset | null;
 }

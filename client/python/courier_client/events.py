@@ -172,7 +172,7 @@ __all__ = [
     "trade_executed",
 ]
 
-CONTRACT_HASH = "57389a57f7478865"
+CONTRACT_HASH = "d1ccc29e3da760f2"
 """The hash of the contract that this module was made of. A gateway sends the hash of its own."""
 
 

@@ -4,7 +4,7 @@ import { defineService } from '../../contract/define.ts';
 import { count, date, durationMs, failure, id, progress, text } from '../../contract/fields.ts';
 import { symbol } from './fields.ts';
 
-const metrics = z.strictObject({
+export const metrics = z.strictObject({
   total_return: z.number().describe('Gain over the whole period as a fraction: 0.25 is +25%.'),
   max_drawdown: z.number().describe('Largest fall from a peak as a fraction of it: 0.2 is 20%.'),
   trades: count.describe('Round trips made.'),

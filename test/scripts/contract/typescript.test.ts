@@ -7,7 +7,7 @@ import { typescriptOf } from '../../../scripts/contract/typescript.ts';
 import type { ContractDocument } from '../../../src/contract/document.ts';
 import type { GapNotice, LiveNotice } from '../../../src/contract/envelope.ts';
 import type { JsonSchema } from '../../../src/contract/json-schema.ts';
-import type { Family, Service } from '../../../src/contract/types.ts';
+import type { EntityName, Family, Service, TypedContract } from '../../../src/contract/types.ts';
 import {
   CONTRACT_HASH,
   type contract,
@@ -17,6 +17,7 @@ import {
   type EventOn,
   type EventType,
   type EventTypeOf,
+  type StateOf,
 } from '../../helpers/lumiere.ts';
 
 /** zod's types with `foo?: T` in place of `foo?: T | undefined`, at every level. */
@@ -45,6 +46,27 @@ test('families and services have the types that the contract gives them', () => 
   expectTypeOf<Generated.EventTypesByService>().toEqualTypeOf<{ [S in Service<typeof contract>]: EventTypeOf<S> }>();
   expect(GENERATED_TYPES).toEqual(EVENT_TYPES);
   expect(GENERATED_HASH).toBe(CONTRACT_HASH);
+});
+
+test('entities have the states of their schemas', () => {
+  expectTypeOf<Generated.EntityName>().toEqualTypeOf<EntityName<typeof contract>>();
+  expectTypeOf<Generated.StateByEntity>().toEqualTypeOf<{ [E in Generated.EntityName]: Exact<StateOf<E>> }>();
+  expectTypeOf<EntityName<Generated.Contract>>().toEqualTypeOf<EntityName<typeof contract>>();
+  expectTypeOf<Generated.OrderState>().toEqualTypeOf<Exact<StateOf<'order'>>>();
+  expectTypeOf<Generated.Contract>().toExtend<TypedContract>();
+});
+
+test('a contract without entities says nothing of them, and everything else', () => {
+  const { 'x-entities': entities = {}, ...without } = DOCUMENT;
+  const [all, none] = [typescriptOf(DOCUMENT, 'h'), typescriptOf(without, 'h')];
+  expect(Object.keys(entities)).not.toEqual([]);
+  expect(none).not.toMatch(/State|Entity/);
+  expect(none).toContain('    ids: IdFieldByFamily;\n  };\n}\n');
+  // What is more stands between the ids and the contract, and in one field of that.
+  const start = all.indexOf('/** A backtest: how far it has come');
+  const end = all.indexOf('/** The types of the contract: ');
+  expect(0 < start && start < end).toBe(true);
+  expect(`${all.slice(0, start)}${all.slice(end)}`.replace('\n    states: StateByEntity;', '')).toBe(none);
 });
 
 test('client/src/contract.ts is what the contract gives: renew it with `courier contract export --format typescript`', () => {
@@ -100,6 +122,33 @@ describe('the printer', () => {
     [{ type: 'string', anyOf: [] }, 'test.happened: data.a has no type'],
   ])('%j is refused', (schema, message) => {
     expect(() => field(schema)).toThrow(new TypeError(message));
+  });
+
+  test('a state that has no type is refused, with its entity and place', () => {
+    const state = { type: 'object', properties: { a: { type: 'array', items: { not: {} } } } } as const;
+    const lamp = { description: 'A lamp.', key: ['id'], types: [], families: [], version: 1, folds: '', state };
+    const document = { ...DOCUMENT, 'x-entities': { lamp } };
+    expect(() => typescriptOf(document, '')).toThrow(new TypeError('lamp: state.a[] says not, for which no type is known'));
+  });
+
+  test('a state is an interface of its own, called after its entity', () => {
+    const state: JsonSchema = { type: 'object', properties: { watts: { type: 'integer' }, note: { type: 'string' } }, required: ['watts'] };
+    const about = { description: 'A lamp.', key: ['id'], types: [], families: [], version: 1, folds: '', state };
+    const printedOf = typescriptOf({ ...DOCUMENT, 'x-entities': { street_lamp: about } }, '');
+    expect(printedOf).toContain(`/** A lamp. */
+export interface StreetLampState {
+  watts: number;
+  note?: string;
+}
+
+/** The state of each entity. */
+export interface StateByEntity {
+  street_lamp: StreetLampState;
+}
+
+export type EntityName = keyof StateByEntity;
+`);
+    expect(printedOf).toContain('    ids: IdFieldByFamily;\n    states: StateByEntity;\n  };');
   });
 
   test('two types whose data would have the same name are refused', () => {
