@@ -6,6 +6,7 @@ import type { Contract } from './contract/contract.ts';
 import type { GapReason } from './contract/envelope.ts';
 import type { Filter } from './contract/filter.ts';
 import { type Position, parsePosition } from './contract/position.ts';
+import { eventSource } from './delivery/event-source.ts';
 import { type EventStream, eventStream } from './delivery/event-stream.ts';
 import { gapNotice } from './delivery/notices.ts';
 import type { Pipeline } from './delivery/pipeline.ts';
@@ -43,7 +44,7 @@ export function subscribe(pipeline: Pipeline, connection: Connection, request: S
       sink.deliver(gapNotice(pipeline.log.positions, start.gap, lastEventId, start.afterSeq));
     }
     // Not awaited: what waits keeps its state, for each of many thousand subscriptions.
-    return whileAllowed(pipeline, connection, new Subscriber(pipeline, filter, start.afterSeq, sink), filter, ended);
+    return whileAllowed(pipeline, connection, new Subscriber(eventSource(pipeline), filter, start.afterSeq, sink), filter, ended);
   }, signal);
 }
 

@@ -1,4 +1,5 @@
 /** Events and notices on their way to subscribers, and what takes them. Their bytes are made once for each distinct form. */
+import { type Filter, selectsType } from '../contract/filter.ts';
 import { bytesInMemory } from '../limits/bytes.ts';
 import type { LaterText, StoredEvent } from '../log/log.ts';
 
@@ -31,7 +32,7 @@ export class Delivery {
   readonly type: string;
   /** The type that subscribers read: that of a notice where one stands in the place of an event. */
   readonly toldType: string;
-  /** Its position: what a subscriber resumes after. */
+  /** What a subscriber resumes after: its position, or one before. */
   readonly id: string;
   /** UTF-16 units of its body. */
   readonly units: number;
@@ -56,14 +57,34 @@ export class Delivery {
     return this.toldType === this.type;
   }
 
+  /** What stands in its JSON as `id`. */
+  get position(): string {
+    return this.id;
+  }
+
   /** The event in plain JSON, as it stands on the wire of every transport. */
   get json(): string {
     if (!this.#isWhole) {
       const body = typeof this.#text === 'string' ? this.#text : this.#text.read();
-      this.#text = `{"id":"${this.id}",${body.slice(1)}`;
+      this.#text = `{"id":"${this.position}",${body.slice(1)}`;
       this.#isWhole = true;
     }
     return this.#text as string;
+  }
+
+  /** Whether its JSON has a timestamp, which is a Date over tRPC. */
+  get hasTimestamp(): boolean {
+    return true;
+  }
+
+  /** Whether what is in memory of a source has it, too. */
+  get isRecent(): boolean {
+    return true;
+  }
+
+  /** What a filter that selects its channel makes of it: itself, something in its place, or nothing. */
+  under({ types }: Filter): Delivery | undefined {
+    return selectsType(types, this.type) ? this : undefined;
   }
 
   /** Bytes of memory that it takes, at most. */
@@ -113,17 +134,18 @@ export class Batch {
   }
 }
 
-/** Puts deliveries into batches of about `units` UTF-16 units of bodies, each of at least one. */
+/** Puts deliveries into batches of about `units` UTF-16 units of bodies, each of at least one. Those of one number stay together. */
 export function* batchesOf(deliveries: Iterable<Delivery>, units: number): Generator<Batch, void> {
   let some: Delivery[] = [];
   let sum = 0;
   for (const delivery of deliveries) {
+    if (sum >= units && some.at(-1)?.seq !== delivery.seq) {
+      yield new Batch(some);
+      some = [];
+      sum = 0;
+    }
     some.push(delivery);
     sum += delivery.units;
-    if (sum < units) continue;
-    yield new Batch(some);
-    some = [];
-    sum = 0;
   }
   if (some.length > 0) yield new Batch(some);
 }

@@ -63,6 +63,7 @@ function iterate(attach: EventStream['attach'], signal: AbortSignal | undefined)
 /** An event as tRPC hands it to clients: with its timestamp as a Date. */
 export function eventOf(delivery: Delivery): unknown {
   const event = JSON.parse(delivery.json);
+  if (!delivery.hasTimestamp) return event;
   event.metadata.timestamp = new Date(event.metadata.timestamp);
   return event;
 }

@@ -8,7 +8,9 @@ import { ActiveChannels } from '../observe/active-channels.ts';
 import { type Meter, noMeter } from '../observe/meter.ts';
 import { noTracing, type Tracing } from '../observe/tracing.ts';
 import { BATCH_UNITS, type Batch, type Delivery } from './batch.ts';
-import { type LiveSubscriber, SubscriberGroup } from './subscriber-group.ts';
+import type { Group, LiveSubscriber, Recent } from './groups.ts';
+import { PacedGroup } from './paced-group.ts';
+import { SubscriberGroup } from './subscriber-group.ts';
 
 /** A list of the busiest topics is used again for this many times as long as it took to make. */
 const BUSIEST_PAUSE = 20;
@@ -16,6 +18,8 @@ const BUSIEST_PAUSE = 20;
 const TOLD_PER_TURN = 500;
 
 export interface HubOptions {
+  /** What groups with a pace of their own hand over, when it is time. */
+  readonly paced?: Recent;
   readonly batchUnits?: number;
   readonly meter?: Meter;
   readonly tracing?: Tracing;
@@ -25,23 +29,25 @@ export class Hub {
   /** UTF-16 units of event bodies that are handed to a subscriber at once, about. */
   readonly batchUnits: number;
   readonly activeChannels = new ActiveChannels();
-  readonly #byChannel = new Map<string, Set<SubscriberGroup>>();
-  readonly #byFamily = new Map<string, Set<SubscriberGroup>>();
+  readonly #byChannel = new Map<string, Set<Group>>();
+  readonly #byFamily = new Map<string, Set<Group>>();
   /** Of `**`. They are in every family of the contract, too. */
-  readonly #ofEverything = new Set<SubscriberGroup>();
+  readonly #ofEverything = new Set<Group>();
   readonly #meter: Meter;
   readonly #tracing: Tracing;
+  readonly #paced: HubOptions['paced'];
   /** By the key of their filter. */
-  readonly #groups = new Map<string, SubscriberGroup>();
+  readonly #groups = new Map<string, Group>();
   /** The lists of the busiest topics that were made last, by their length. */
   readonly #busiest = new Map<number, { readonly topics: readonly Topic[]; readonly until: number }>();
   /** Groups that have gathered something. */
-  #gathering: SubscriberGroup[] = [];
+  #gathering: Group[] = [];
   /** Since when, in ms of the monotonic clock. */
   #gatheringSince = 0;
   #subscribers = 0;
 
-  constructor({ batchUnits = BATCH_UNITS, meter = noMeter, tracing = noTracing }: HubOptions = {}) {
+  constructor({ batchUnits = BATCH_UNITS, meter = noMeter, tracing = noTracing, paced }: HubOptions = {}) {
+    this.#paced = paced;
     this.batchUnits = batchUnits;
     this.#meter = meter;
     this.#tracing = tracing;
@@ -53,10 +59,10 @@ export class Hub {
    *
    * @param seq of the last event or notice that the subscriber was handed.
    */
-  join(filter: Filter, subscriber: LiveSubscriber, seq: number): SubscriberGroup {
+  join(filter: Filter, subscriber: LiveSubscriber, seq: number): Group {
     const key = filterKey(filter);
     const group = this.#groups.get(key) ?? this.#open(key, filter, seq);
-    group.join(subscriber);
+    group.join(subscriber, seq);
     this.#subscribers += 1;
     return group;
   }
@@ -95,6 +101,11 @@ export class Hub {
     for (const group of [...this.#groups.values()]) group.interrupt(seq);
   }
 
+  /** Hands over now what was dispatched in this turn of the event loop. */
+  settle(): void {
+    if (this.#gathering.length > 0) this.#handOver();
+  }
+
   /** Live subscribers. */
   get subscribers(): number {
     return this.#subscribers;
@@ -126,13 +137,14 @@ export class Hub {
   }
 
   /** Returns to how many subscribers the event goes. */
-  #dispatchTo(groups: ReadonlySet<SubscriberGroup> | undefined, delivery: Delivery): number {
+  #dispatchTo(groups: ReadonlySet<Group> | undefined, delivery: Delivery): number {
     if (groups === undefined) return 0;
     let subscribers = 0;
     for (const group of groups) {
-      if (!group.selectsType(delivery)) continue;
+      const selected = delivery.under(group.filter);
+      if (selected === undefined) continue;
       subscribers += group.size;
-      if (!group.take(delivery)) continue;
+      if (!group.take(selected)) continue;
       if (this.#gathering.length === 0) {
         this.#gatheringSince = performance.now();
         queueMicrotask(() => this.#handOver());
@@ -144,6 +156,7 @@ export class Hub {
 
   #handOver(): void {
     const gathering = this.#gathering;
+    if (gathering.length === 0) return;
     this.#gathering = [];
     for (const group of gathering) group.handOver();
     const since = this.#gatheringSince;
@@ -151,15 +164,19 @@ export class Hub {
     queueMicrotask(() => this.#meter.deliveryTook((performance.now() - since) / 1000));
   }
 
-  #open(key: string, filter: Filter, seq: number): SubscriberGroup {
-    const group = new SubscriberGroup(filter, seq, {
+  #open(key: string, filter: Filter, seq: number): Group {
+    const options = {
       batchUnits: this.batchUnits,
       meter: this.#meter,
       onLeft: () => {
         this.#subscribers -= 1;
       },
       onEmpty: () => this.#close(key, group),
-    });
+    };
+    const group: Group =
+      this.#paced === undefined || filter.maxPerSecond === undefined
+        ? new SubscriberGroup(filter, seq, options)
+        : new PacedGroup(filter, { ...options, recent: this.#paced, maxPerSecond: filter.maxPerSecond });
     this.#groups.set(key, group);
     for (const channel of filter.channels.singles) addTo(this.#byChannel, channel, group);
     for (const family of filter.channels.families) addTo(this.#byFamily, family, group);
@@ -167,7 +184,7 @@ export class Hub {
     return group;
   }
 
-  #close(key: string, group: SubscriberGroup): void {
+  #close(key: string, group: Group): void {
     this.#groups.delete(key);
     for (const channel of group.filter.channels.singles) removeFrom(this.#byChannel, channel, group);
     for (const family of group.filter.channels.families) removeFrom(this.#byFamily, family, group);
@@ -210,19 +227,19 @@ class Busiest {
   }
 }
 
-function count(groups: ReadonlySet<SubscriberGroup>): number {
+function count(groups: ReadonlySet<Group>): number {
   let subscribers = 0;
   for (const { size } of groups) subscribers += size;
   return subscribers;
 }
 
-function addTo<K>(index: Map<K, Set<SubscriberGroup>>, key: K, group: SubscriberGroup): void {
+function addTo<K>(index: Map<K, Set<Group>>, key: K, group: Group): void {
   const set = index.get(key);
   if (set === undefined) index.set(key, new Set([group]));
   else set.add(group);
 }
 
-function removeFrom<K>(index: Map<K, Set<SubscriberGroup>>, key: K, group: SubscriberGroup): void {
+function removeFrom<K>(index: Map<K, Set<Group>>, key: K, group: Group): void {
   const set = index.get(key);
   set?.delete(group);
   if (set?.size === 0) index.delete(key);

@@ -1,5 +1,13 @@
 /** The notices that Courier itself puts among the events of a subscription. */
-import { type Gap, type GapReason, type Live, NOTICE_CHANNEL } from '../contract/envelope.ts';
+import {
+  type Gap,
+  type GapReason,
+  type Live,
+  NOTICE_CHANNEL,
+  type StateReady,
+  type StateReset,
+  type StateResetReason,
+} from '../contract/envelope.ts';
 import type { StoredEvent } from '../log/log.ts';
 import type { Positions } from '../log/positions.ts';
 import { Batch, Delivery } from './batch.ts';
@@ -14,6 +22,18 @@ export function gapNotice(positions: Positions, reason: GapReason, requested: st
 export function liveNotice(positions: Positions, seq: number, replayed: number): Batch {
   const data: Live = { position: positions.at(seq), replayed };
   return notice(positions, 'courier.live', seq, data);
+}
+
+/** A notice that the state up to number `seq` has been given, in `items` items. */
+export function readyNotice(positions: Positions, seq: number, items: number): Batch {
+  const data: StateReady = { position: positions.at(seq), items };
+  return notice(positions, 'state.ready', seq, data);
+}
+
+/** A notice that the state is given from its beginning, as `requested` is of no use. */
+export function resetNotice(positions: Positions, reason: StateResetReason, requested: string): Batch {
+  const data: StateReset = { reason, requested };
+  return notice(positions, 'state.reset', 0, data);
 }
 
 /** A notice in the place of an event: whoever was to get the event gets the notice. */

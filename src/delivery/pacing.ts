@@ -3,7 +3,7 @@
  * Beside one replay publishers have eight ninths of the time, and less beside several. But a replay goes on at least twice as fast as
  * is published: it comes to its end, however much that is.
  */
-import type { StoredEvent } from '../log/log.ts';
+import type { Delivery } from './batch.ts';
 
 /** What an event of a page costs the gateway until it has left for its socket, in ms, and each UTF-16 unit of its body: as measured, about. */
 const EVENT_MS = 2e-3;
@@ -17,7 +17,7 @@ const SHORTEST_MS = 0.5;
 
 /** A page that was read. */
 export interface PacedPage {
-  readonly events: readonly Pick<StoredEvent, 'body'>[];
+  readonly deliveries: readonly Pick<Delivery, 'units'>[];
   /** How many numbers of the log it went over. */
   readonly numbers: number;
 }
@@ -41,14 +41,14 @@ export class Pacing {
   }
 
   /** @param replays how many take turns at reading. @returns in ms; 0 for none. */
-  restAfter({ events, numbers }: PacedPage, replays: number): number {
+  restAfter({ deliveries, numbers }: PacedPage, replays: number): number {
     const now = this.#now();
     const elapsedMs = Math.max(1, now - this.#lastAt);
     const readingMs = Math.max(0, elapsedMs - this.#lastRestMs);
     const publishedPerMs = this.#published / elapsedMs;
     this.#published = 0;
     this.#lastAt = now;
-    const costMs = events.reduce((sum, { body }) => sum + EVENT_MS + UNIT_MS * body.length, 0);
+    const costMs = deliveries.reduce((sum, { units }) => sum + EVENT_MS + UNIT_MS * units, 0);
     const mostMs = publishedPerMs === 0 ? 0 : numbers / (LEAD * publishedPerMs * replays) - readingMs;
     const restMs = Math.min((costMs * PUBLISHERS_SHARE) / replays, mostMs);
     this.#lastRestMs = restMs < SHORTEST_MS ? 0 : restMs;

@@ -11,8 +11,8 @@ import type { Tracing } from '../observe/tracing.ts';
 import type { Usage } from '../usage/usage.ts';
 import { Hub } from './hub.ts';
 import { type DeliveryOf, type PresentOptions, presentDeliveries } from './present.ts';
-import { SharedReads } from './shared-reads.ts';
-import { Tail } from './tail.ts';
+import { eventReader, SharedReads } from './shared-reads.ts';
+import { Tail, type TailHub } from './tail.ts';
 
 export interface Pipeline {
   readonly contract: Contract;
@@ -21,6 +21,8 @@ export interface Pipeline {
   readonly reads: SharedReads;
   readonly tail: Tail;
   readonly hub: Hub;
+  /** For what the gateway itself makes of events: nobody's subscriptions, and not counted. */
+  readonly own: Hub;
   /** Aborted when the gateway begins to drain: nothing more is published here. */
   readonly draining: AbortSignal;
   readonly meter: Meter;
@@ -57,8 +59,10 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline &
       present.onUnreadable?.(event, problem);
     },
   });
-  const tail = stack.use(await Tail.start(log, hub, deliveryOf, { quietMs: retentionMs * QUIET_PART, onError }));
-  const reads = stack.use(new SharedReads(log, deliveryOf));
+  const own = new Hub();
+  const hubs = contract.entities.size === 0 ? hub : hubsTogether([own, hub]);
+  const tail = stack.use(await Tail.start(log, hubs, deliveryOf, { quietMs: retentionMs * QUIET_PART, onError }));
+  const reads = stack.use(new SharedReads(eventReader(log, deliveryOf)));
   // Until the log is closed: what is stored late is told to the other instances all the same.
   log.onCommit((events) => {
     tail.offer(events);
@@ -67,5 +71,20 @@ export async function openPipeline(options: PipelineOptions): Promise<Pipeline &
   stack.defer(broker.listen({ onEvents: (events) => tail.offer(events), onHint: () => tail.checkHead() }));
   const resources = stack.move();
   const watchers = { meter, publications, tracing, usage };
-  return { contract, log, deliveryOf, reads, tail, hub, draining, ...watchers, [Symbol.dispose]: () => resources.dispose() };
+  return { contract, log, deliveryOf, reads, tail, hub, own, draining, ...watchers, [Symbol.dispose]: () => resources.dispose() };
+}
+
+/** What the tail passes on goes to each of them, in this order. */
+function hubsTogether(hubs: readonly Hub[]): TailHub {
+  return {
+    dispatch: (delivery) => {
+      for (const hub of hubs) hub.dispatch(delivery);
+    },
+    tellQuiet: (makeNotice, seq) => {
+      for (const hub of hubs) hub.tellQuiet(makeNotice, seq);
+    },
+    interrupt: (seq) => {
+      for (const hub of hubs) hub.interrupt(seq);
+    },
+  };
 }

@@ -8,7 +8,7 @@
 import { type Filter, filterKey } from '../contract/filter.ts';
 import { bytesInMemory, upTo } from '../limits/bytes.ts';
 import type { EventLog } from '../log/log.ts';
-import { BATCH_UNITS, type Batch, batchesOf } from './batch.ts';
+import { BATCH_UNITS, type Batch, batchesOf, type Delivery } from './batch.ts';
 import { type PacedPage, Pacing } from './pacing.ts';
 import type { DeliveryOf } from './present.ts';
 
@@ -23,7 +23,32 @@ export interface SharedPage {
   readonly leadsOn: boolean;
 }
 
-/** Rows read from the log at once. */
+/** What is read of what is stored. */
+export interface Reader {
+  /** Everything that the filter selects after a number, at most so many rows. @throws what the storage throws, or the signal's reason. */
+  read(filter: Filter, afterSeq: number, limit: number, signal: AbortSignal): Promise<ReadPage>;
+  /** Told of how much is published here. Returns the function that ends it. */
+  onPublished(listener: (events: number) => void): () => void;
+}
+
+export interface ReadPage extends Pick<SharedPage, 'endSeq' | 'first'> {
+  readonly deliveries: readonly Delivery[];
+  /** The last number that there is. */
+  readonly head: number;
+}
+
+/** The events of a log. */
+export function eventReader(log: EventLog, deliveryOf: DeliveryOf): Reader {
+  return {
+    read: async (filter, afterSeq, limit, signal) => {
+      const { events, ...bounds } = await log.read({ afterSeq, ...filter, limit, givesWay: true }, signal);
+      return { deliveries: events.map(deliveryOf), ...bounds };
+    },
+    onPublished: (listener) => log.onCommit(({ length }) => listener(length)),
+  };
+}
+
+/** Rows read at once. */
 const PAGE_ROWS = 500;
 /** Reads in flight, at most, each of a page: bounds the memory that reading ahead of sockets can take. */
 const MAX_READS_IN_FLIGHT = 8;
@@ -50,15 +75,20 @@ interface Sweep {
   aheadSeq: number | undefined;
 }
 
+export interface SharedReadsOptions {
+  readonly batchUnits?: number;
+  /** For how long a page may be given again, in ms: of what is stored some changes. */
+  readonly keepMs?: number;
+}
+
 export class SharedReads implements Disposable {
-  readonly #log: EventLog;
-  readonly #deliveryOf: DeliveryOf;
+  readonly #reader: Reader;
   readonly #batchUnits: number;
   readonly #stop = new AbortController();
   readonly #sweeps = new Map<string, Sweep>();
   /** Sweeps that wait for their turn to read. */
   readonly #ready: Sweep[] = [];
-  readonly #cache = new PageCache(upTo(CACHE_BYTES, CACHE_PART));
+  readonly #cache: PageCache;
   #inFlight = 0;
   #count = 0;
   readonly #pacing = new Pacing();
@@ -66,11 +96,11 @@ export class SharedReads implements Disposable {
   /** There while nothing is read. */
   #rest: NodeJS.Timeout | undefined;
 
-  constructor(log: EventLog, deliveryOf: DeliveryOf, { batchUnits = BATCH_UNITS }: { batchUnits?: number } = {}) {
-    this.#log = log;
-    this.#deliveryOf = deliveryOf;
+  constructor(reader: Reader, { batchUnits = BATCH_UNITS, keepMs = Number.POSITIVE_INFINITY }: SharedReadsOptions = {}) {
+    this.#reader = reader;
     this.#batchUnits = batchUnits;
-    this.#forgetPublishers = log.onCommit(({ length }) => this.#pacing.notePublished(length));
+    this.#cache = new PageCache(upTo(CACHE_BYTES, CACHE_PART), keepMs);
+    this.#forgetPublishers = reader.onPublished((events) => this.#pacing.notePublished(events));
   }
 
   /** Pages read from the log so far. */
@@ -113,6 +143,11 @@ export class SharedReads implements Disposable {
       sweep.waiting.add(waiting);
       this.#next();
     });
+  }
+
+  /** Gives no page again that was read before. */
+  forget(): void {
+    this.#cache.clear();
   }
 
   [Symbol.dispose](): void {
@@ -172,14 +207,11 @@ export class SharedReads implements Disposable {
     if (afterSeq === undefined) return;
     try {
       this.#count += 1;
-      const { events, first, head, endSeq } = await this.#log.read(
-        { afterSeq, ...sweep.filter, limit: PAGE_ROWS, givesWay: true },
-        this.#stop.signal,
-      );
-      const batches = [...batchesOf(events.map(this.#deliveryOf), this.#batchUnits)];
+      const { deliveries, first, head, endSeq } = await this.#reader.read(sweep.filter, afterSeq, PAGE_ROWS, this.#stop.signal);
+      const batches = [...batchesOf(deliveries, this.#batchUnits)];
       const page = { batches, afterSeq, endSeq, first, leadsOn: endSeq < head };
       this.#cache.put(sweep.key, page);
-      this.#restAfter({ events, numbers: endSeq - afterSeq });
+      this.#restAfter({ deliveries, numbers: endSeq - afterSeq });
       sweep.endSeq = endSeq;
       let isUsed = false;
       for (const waiting of [...sweep.waiting]) {
@@ -213,27 +245,36 @@ interface CachedPage {
   readonly page: SharedPage;
   /** Of its key, of its events, of the forms that sockets were given, and of the page itself. */
   bytes: number;
+  /** When it was read, in ms of the monotonic clock. */
+  readonly at: number;
 }
 
 /** The pages that were read last, up to a bound of bytes; the oldest go first. */
 class PageCache {
   readonly #maxBytes: number;
+  readonly #keepMs: number;
   readonly #byKey = new Map<string, CachedPage[]>();
   /** Oldest first. */
   readonly #pages = new Set<CachedPage>();
   #bytes = 0;
 
-  constructor(maxBytes: number) {
+  constructor(maxBytes: number, keepMs: number) {
     this.#maxBytes = maxBytes;
+    this.#keepMs = keepMs;
+  }
+
+  clear(): void {
+    for (const page of this.#pages) this.#remove(page);
   }
 
   /** A page for the filter with this key that leads on from `afterSeq`. */
   get(key: string, afterSeq: number): SharedPage | undefined {
+    this.#removeOld();
     return this.#byKey.get(key)?.find(({ page }) => page.afterSeq <= afterSeq && afterSeq < page.endSeq)?.page;
   }
 
   put(key: string, page: SharedPage): void {
-    const cached = { key, page, bytes: 0 };
+    const cached = { key, page, bytes: 0, at: performance.now() };
     this.#pages.add(cached);
     this.#byKey.set(key, [...(this.#byKey.get(key) ?? []), cached]);
     this.#grow(cached, PAGE_OVERHEAD_BYTES + bytesInMemory(key.length));
@@ -249,6 +290,15 @@ class PageCache {
     this.#bytes += bytes;
     for (const oldest of this.#pages) {
       if (this.#bytes <= this.#maxBytes) break;
+      this.#remove(oldest);
+    }
+  }
+
+  #removeOld(): void {
+    if (this.#keepMs === Number.POSITIVE_INFINITY) return;
+    const before = performance.now() - this.#keepMs;
+    for (const oldest of this.#pages) {
+      if (oldest.at >= before) return;
       this.#remove(oldest);
     }
   }

@@ -5,19 +5,10 @@
  * Invariant: every subscriber of the group has been handed each event that the group took since the subscriber joined, except
  * the events that are gathered now. Before a subscriber joins or leaves, the group hands over what is gathered.
  */
-import { type Filter, selectsType } from '../contract/filter.ts';
+import type { Filter } from '../contract/filter.ts';
 import type { Meter } from '../observe/meter.ts';
-import { Batch, type Delivery, type Sink } from './batch.ts';
-
-/** What a group needs of a subscriber. */
-export interface LiveSubscriber {
-  readonly sink: Sink;
-  /**
-   * The group has removed it: its sink was full, or the sequence jumped. Every event up to `seq` has been handed to it, none
-   * after; it must go back to the log.
-   */
-  onBehind(seq: number): void;
-}
+import { Batch, type Delivery } from './batch.ts';
+import type { Group, LiveSubscriber } from './groups.ts';
 
 export interface SubscriberGroupOptions {
   /** UTF-16 units of bodies that are gathered before they are handed over, about. */
@@ -29,7 +20,7 @@ export interface SubscriberGroupOptions {
   readonly onEmpty: () => void;
 }
 
-export class SubscriberGroup {
+export class SubscriberGroup implements Group {
   readonly filter: Filter;
   readonly #options: SubscriberGroupOptions;
   readonly #subscribers = new Set<LiveSubscriber>();
@@ -52,18 +43,11 @@ export class SubscriberGroup {
     return this.#subscribers.size;
   }
 
-  /** Whether the filter selects the type of an event whose channel it selects. */
-  selectsType({ type }: Delivery): boolean {
-    return selectsType(this.filter.types, type);
-  }
-
-  /** Gathers an event that its filter selects, in sequence order. Returns whether the group has something to hand over since this event. */
   take(delivery: Delivery): boolean {
+    // What has one number stays in one batch: a subscriber goes on behind a number.
+    if (this.#gatheredUnits >= this.#options.batchUnits && this.#gathered.at(-1)?.seq !== delivery.seq) this.handOver();
     this.#gatheredUnits += delivery.units;
-    const isFirst = this.#gathered.push(delivery) === 1;
-    if (this.#gatheredUnits < this.#options.batchUnits) return isFirst;
-    this.handOver();
-    return false;
+    return this.#gathered.push(delivery) === 1;
   }
 
   /** Adds the subscriber before the group can close for lack of others: it never joins a closed group, to which no events come. */
@@ -86,23 +70,17 @@ export class SubscriberGroup {
     this.#settle();
   }
 
-  /**
-   * Tells every subscriber its position, unless something was handed over after `seq`. One that cannot take the notice is
-   * removed, and is told its position when it comes back.
-   */
   tellQuiet(notice: Batch, seq: number): void {
     this.#handOver();
     if (this.#toldSeq <= seq) this.#deliver(notice);
     this.#settle();
   }
 
-  /** Tells one subscriber its position, unless what was handed over last says it. */
   tell({ sink }: LiveSubscriber, notice: Batch): void {
     this.handOver();
     if (sink.writable && this.#toldSeq < notice.lastSeq) sink.deliver(notice);
   }
 
-  /** The sequence jumped: events after `seq` were not passed on. Removes every subscriber. */
   interrupt(seq: number): void {
     this.#handOver();
     for (const subscriber of this.#subscribers) this.#remove(subscriber, seq);

@@ -1,21 +1,20 @@
 /**
- * One subscription on its way through the log, in three phases:
+ * One subscription on its way through its source, in three phases:
  *
- * - **Catching up.** The subscriber hands its sink pages of the log from its cursor on; subscribers with equal filters share them.
- * - **Cut-over.** Once the rest is in the live window, the subscriber hands that over and joins the hub, all in one
+ * - **Catching up.** The subscriber hands its sink stored pages from its cursor on; subscribers with equal filters share them.
+ * - **Cut-over.** Once the rest is in memory, the subscriber hands that over and joins the hub, all in one
  *   synchronous step, so that nothing can be appended in between.
  * - **Live.** Its group hands it what comes. When its sink is full the group removes it; once the sink has drained, it
  *   catches up again: it holds no queue of its own. Where nothing comes for long, it is told its position.
  *
- * Invariant: every event up to the cursor that the filter selects has been handed over once, in order, and none after it.
+ * Invariant: everything up to the cursor that the filter selects has been handed over once, in order, and nothing after it.
  */
 import { setTimeout as wait } from 'node:timers/promises';
-import { type Filter, selects } from '../contract/filter.ts';
+import type { Filter } from '../contract/filter.ts';
 import { CourierError } from '../errors.ts';
-import { type Batch, batchesOf, type Delivery, type Sink } from './batch.ts';
-import { gapNotice, liveNotice } from './notices.ts';
-import type { Pipeline } from './pipeline.ts';
-import type { LiveSubscriber, SubscriberGroup } from './subscriber-group.ts';
+import { type Batch, batchesOf, type Sink } from './batch.ts';
+import type { Group, LiveSubscriber } from './groups.ts';
+import type { Source } from './source.ts';
 import { QUIET_LOOKS } from './tail.ts';
 
 /** What joining the hub costs beside reading the live window, in events that are read, about. */
@@ -25,7 +24,7 @@ export class Subscriber implements LiveSubscriber {
   readonly sink: Sink;
   /** The number after which it began. */
   readonly startSeq: number;
-  readonly #pipeline: Pipeline;
+  readonly #source: Source;
   readonly #filter: Filter;
   #cursor: number;
   #replayed = 0;
@@ -34,13 +33,13 @@ export class Subscriber implements LiveSubscriber {
   #toldSeq: number;
   #stopped = false;
   #isLive = false;
-  #group: SubscriberGroup | undefined;
+  #group: Group | undefined;
   /** Ends the present wait. */
   #endWait: () => void = () => undefined;
 
   /** @param cursor the subscriber begins after this number. */
-  constructor(pipeline: Pipeline, filter: Filter, cursor: number, sink: Sink) {
-    this.#pipeline = pipeline;
+  constructor(source: Source, filter: Filter, cursor: number, sink: Sink) {
+    this.#source = source;
     this.#filter = filter;
     this.startSeq = cursor;
     this.#cursor = cursor;
@@ -50,12 +49,12 @@ export class Subscriber implements LiveSubscriber {
 
   /** The number up to which everything was handed over. */
   get cursor(): number {
-    return this.#isLive ? this.#pipeline.tail.seq : this.#cursor;
+    return this.#isLive ? this.#source.seq : this.#cursor;
   }
 
   /** Delivers until `signal` aborts or `stop` is called. Rejects with what made it impossible to go on. */
   async run(signal: AbortSignal): Promise<void> {
-    const { tail, meter } = this.#pipeline;
+    const { meter } = this.#source;
     meter.catchingUp(1);
     // A turn may come late. The loop looks at the state again before the subscriber uses it.
     let hasTurn = false;
@@ -64,8 +63,8 @@ export class Subscriber implements LiveSubscriber {
         const turn: Promise<void> | undefined = hasTurn ? undefined : this.#turn();
         hasTurn = turn !== undefined;
         if (!this.sink.writable) await this.#wait(signal, (ended) => this.sink.drained(ended));
-        // The log was read further than the tail has come: what follows comes with the tail.
-        else if (this.#cursor > tail.seq) await this.#wait(signal, (ended) => tail.reached(this.#cursor, ended));
+        // More was read than is live yet: what follows comes when it is.
+        else if (this.#cursor > this.#source.seq) await this.#wait(signal, (ended) => this.#source.reached(this.#cursor, ended));
         else if (turn !== undefined) await turn;
         else if (this.#tryCutOver()) {
           meter.catchingUp(-1);
@@ -84,8 +83,7 @@ export class Subscriber implements LiveSubscriber {
 
   /** Hands over a notice of its position, when it is live and what it was handed last does not say it. */
   tellPosition(): void {
-    const { tail, log } = this.#pipeline;
-    if (this.#isLive) this.#group?.tell(this, liveNotice(log.positions, tail.seq, 0));
+    if (this.#isLive) this.#group?.tell(this, this.#source.caughtUp(this.#source.seq, 0));
   }
 
   /** Delivers nothing more, and lets `run` resolve, whatever it waits for. */
@@ -109,8 +107,7 @@ export class Subscriber implements LiveSubscriber {
   }
 
   async #catchUp(signal: AbortSignal): Promise<void> {
-    const { reads } = this.#pipeline;
-    const page = await this.#wait(signal, (ended) => reads.read(this.#filter, this.#cursor, ended)).catch((error: unknown) =>
+    const page = await this.#wait(signal, (ended) => this.#source.read(this.#filter, this.#cursor, ended)).catch((error: unknown) =>
       this.#waitForLog(signal, error),
     );
     if (this.#stopped || page === undefined) return;
@@ -127,40 +124,33 @@ export class Subscriber implements LiveSubscriber {
 
   /** The events between the cursor and `seq` are gone from the log. */
   #skipTo(seq: number): void {
-    const {
-      log: { positions },
-      meter,
-    } = this.#pipeline;
-    meter.gap('expired');
-    this.sink.deliver(gapNotice(positions, 'expired', positions.at(this.#cursor), seq));
+    this.#source.meter.gap('expired');
+    this.sink.deliver(this.#source.missing(this.#cursor, seq));
     this.#cursor = seq;
     this.#toldSeq = seq;
   }
 
   /** Resolves when it may cut over. Undefined when it may do so now, or when it is not far enough yet. */
   #turn(): Promise<void> | undefined {
-    const { tail } = this.#pipeline;
-    if (!this.sink.writable || !tail.window.covers(this.#cursor, tail.seq)) return undefined;
-    return tail.cutOvers.take(JOIN_COST_EVENTS + Math.max(0, tail.seq - this.#cursor));
+    const source = this.#source;
+    if (!this.sink.writable || !source.covers(this.#cursor)) return undefined;
+    return source.cutOvers.take(JOIN_COST_EVENTS + Math.max(0, source.seq - this.#cursor));
   }
 
-  /** Hands over the rest and joins the hub, when the live window covers the rest. Never waits. */
+  /** Hands over the rest and joins the hub, when the rest is in memory. Never waits. */
   #tryCutOver(): boolean {
-    const { tail, hub, log } = this.#pipeline;
-    if (!tail.window.covers(this.#cursor, tail.seq)) return false;
-    if (!this.#handOver(batchesOf(this.#selectedInWindow(), hub.batchUnits))) return false;
-    this.#cursor = tail.seq;
-    if (!this.#announced || this.#cursor - this.#toldSeq > tail.quietEvents / QUIET_LOOKS) {
-      this.sink.deliver(liveNotice(log.positions, this.#cursor, this.#announced ? 0 : this.#replayed));
+    const source = this.#source;
+    const { seq, hub } = source;
+    if (!source.covers(this.#cursor)) return false;
+    if (!this.#handOver(batchesOf(source.recent(this.#filter, this.#cursor), hub.batchUnits))) return false;
+    this.#cursor = seq;
+    if (!this.#announced || this.#cursor - this.#toldSeq > source.quietEvents / QUIET_LOOKS) {
+      this.sink.deliver(source.caughtUp(this.#cursor, this.#announced ? 0 : this.#replayed));
       this.#toldSeq = this.#cursor;
       this.#announced = true;
     }
     this.#group = hub.join(this.#filter, this, this.#toldSeq);
     return true;
-  }
-
-  *#selectedInWindow(): Generator<Delivery, void> {
-    for (const delivery of this.#pipeline.tail.window.after(this.#cursor)) if (selects(this.#filter, delivery)) yield delivery;
   }
 
   /** Hands over what comes after the cursor; false when the sink was full before the end. */
@@ -172,7 +162,7 @@ export class Subscriber implements LiveSubscriber {
       this.sink.deliver(batch);
       this.#cursor = batch.lastSeq;
       this.#toldSeq = batch.lastSeq;
-      this.#pipeline.meter.replayed(batch.deliveries.length);
+      this.#source.meter.replayed(batch.deliveries.length);
       if (!this.#announced) this.#replayed += batch.deliveries.length;
     }
     return true;

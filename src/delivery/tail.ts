@@ -49,12 +49,15 @@ const QUIET_MS = 24 * 60 * 60 * 1000;
  */
 export const QUIET_LOOKS = 3;
 
+/** What the tail needs of what it passes events on to. */
+export type TailHub = Pick<Hub, 'dispatch' | 'tellQuiet' | 'interrupt'>;
+
 export class Tail implements Disposable {
   readonly window: LiveWindow;
   /** Cut-overs of subscribers, some in each turn of the event loop: each reads through the part of the window that it has missed. */
   readonly cutOvers = new Turns(CUT_OVERS_PER_TURN);
   readonly #log: EventLog;
-  readonly #hub: Hub;
+  readonly #hub: TailHub;
   readonly #deliveryOf: DeliveryOf;
   readonly #options: Required<TailOptions>;
   readonly #stop = new AbortController();
@@ -75,7 +78,7 @@ export class Tail implements Disposable {
   /** Where it was when quiet subscribers were told last. */
   #toldSeq = 0;
 
-  private constructor(log: EventLog, hub: Hub, deliveryOf: DeliveryOf, options: TailOptions) {
+  private constructor(log: EventLog, hub: TailHub, deliveryOf: DeliveryOf, options: TailOptions) {
     this.#log = log;
     this.#deliveryOf = deliveryOf;
     this.#hub = hub;
@@ -96,7 +99,7 @@ export class Tail implements Disposable {
    *
    * @throws what the log throws.
    */
-  static async start(log: EventLog, hub: Hub, deliveryOf: DeliveryOf, options: TailOptions = {}): Promise<Tail> {
+  static async start(log: EventLog, hub: TailHub, deliveryOf: DeliveryOf, options: TailOptions = {}): Promise<Tail> {
     const tail = new Tail(log, hub, deliveryOf, options);
     await tail.#readLatest();
     await tail.#repair();

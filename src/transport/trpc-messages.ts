@@ -172,11 +172,13 @@ export class TrpcReplies {
 // What superjson makes of an event, from the event's JSON text and without walking it: its timestamp becomes a Date at the client.
 
 /** The event by itself. */
-export function encodeEvent({ json }: Delivery): string {
+export function encodeEvent({ json, hasTimestamp }: Delivery): string {
+  if (!hasTimestamp) return `{"json":${json}}`;
   return `{"json":${json},"meta":{"values":{"metadata.timestamp":["Date"]},"v":1}}`;
 }
 
 /** The text after `"data":` in a tRPC result: `tracked(id, event)`. */
-export function encodeTracked({ id, json }: Delivery): string {
+export function encodeTracked({ id, json, hasTimestamp }: Delivery): string {
+  if (!hasTimestamp) return `{"json":{"id":"${id}","data":${json}}}`;
   return `{"json":{"id":"${id}","data":${json}},"meta":{"values":{"data.metadata.timestamp":["Date"]},"v":1}}`;
 }

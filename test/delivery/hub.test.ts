@@ -2,8 +2,8 @@
 import { expect, test } from 'vitest';
 import type { Batch } from '../../src/delivery/batch.ts';
 import { Delivery } from '../../src/delivery/batch.ts';
+import type { LiveSubscriber } from '../../src/delivery/groups.ts';
 import { Hub } from '../../src/delivery/hub.ts';
-import type { LiveSubscriber } from '../../src/delivery/subscriber-group.ts';
 import { channelSetOf } from '../helpers/lumiere.ts';
 
 const filterOf = (patterns: string[], types?: string[]) => ({ channels: channelSetOf(patterns), types: types && new Set(types) });

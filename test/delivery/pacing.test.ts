@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Pacing } from '../../src/delivery/pacing.ts';
 
-const body = 'x'.repeat(300);
+const units = 300;
 
 /** Reads pages while so many events are published in a ms. Resolves to what was read, published and rested. */
 function replay({
@@ -19,7 +19,7 @@ function replay({
 }) {
   let now = 0;
   const pacing = new Pacing(() => now);
-  const page = { numbers, events: Array.from({ length: numbers }, () => ({ body })) };
+  const page = { numbers, deliveries: Array.from({ length: numbers }, () => ({ units })) };
   let published = 0;
   let restedMs = 0;
   for (let read = 0; read < pages; read += 1) {

@@ -4,8 +4,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import type { ChannelSet } from '../../src/contract/channels.ts';
+import { eventSource } from '../../src/delivery/event-source.ts';
 import { presentDeliveries } from '../../src/delivery/present.ts';
-import { SharedReads } from '../../src/delivery/shared-reads.ts';
+import { eventReader, SharedReads } from '../../src/delivery/shared-reads.ts';
 import { Subscriber } from '../../src/delivery/subscriber.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
 import { newEvent, newEvents } from '../helpers/events.ts';
@@ -31,7 +32,7 @@ test('a crowd at any positions costs about as many reads as there are pages, and
   await log.append(newEvents(5000, 'global'));
   await fc.assert(
     fc.asyncProperty(fc.array(fc.nat(5000), { minLength: 500, maxLength: 1000 }), async (positions) => {
-      using reads = new SharedReads(log, presentDeliveries(contract, log.positions));
+      using reads = new SharedReads(eventReader(log, presentDeliveries(contract, log.positions)));
       const received = await Promise.all(positions.map((after) => readAll(reads, EVERYTHING, after, 5000)));
       for (const [index, seqs] of received.entries()) expect(seqs).toEqual(range((positions[index] as number) + 1, 5000));
       // Ten pages from wherever the first one stood to the end, then ten from the lowest, and one that finds the end.
@@ -44,7 +45,7 @@ test('a crowd at any positions costs about as many reads as there are pages, and
 test('who comes a little later to where others were reads what they read, and what was appended since', async () => {
   await using log = openMemoryLog();
   await log.append(newEvents(3000, 'global'));
-  using reads = new SharedReads(log, presentDeliveries(contract, log.positions));
+  using reads = new SharedReads(eventReader(log, presentDeliveries(contract, log.positions)));
   await readAll(reads, EVERYTHING, 100, 3000);
   const { count } = reads;
   await log.append(newEvents(10, 'global'));
@@ -58,7 +59,7 @@ test('who comes a little later to where others were reads what they read, and wh
 test('the pages that are kept are the latest, up to a bound', async () => {
   await using log = openMemoryLog();
   await log.append(newEvents(1000, 'global', { size: 20_000 }));
-  using reads = new SharedReads(log, presentDeliveries(contract, log.positions));
+  using reads = new SharedReads(eventReader(log, presentDeliveries(contract, log.positions)));
   await readAll(reads, EVERYTHING, 0, 1000);
   const { count } = reads;
   await readAll(reads, EVERYTHING, 900, 1000);
@@ -83,7 +84,7 @@ test('those who want different channels get their own, a bounded number at a tim
       };
     },
   });
-  using reads = new SharedReads(watched, presentDeliveries(contract, log.positions));
+  using reads = new SharedReads(eventReader(watched, presentDeliveries(contract, log.positions)));
   const received = await Promise.all(range(0, 99).map((n) => readAll(reads, channelSetOf([`user.u${n}`]), 500, 1000)));
   for (const [n, seqs] of received.entries()) expect(seqs).toEqual(range(501, 1000).filter((seq) => seq % 100 === n));
   expect(most).toBeGreaterThan(1);
@@ -93,7 +94,7 @@ test('those who want different channels get their own, a bounded number at a tim
 test('one who leaves is rejected with the reason, and the others are served', async () => {
   await using log = openMemoryLog();
   await log.append([newEvent('global')]);
-  using reads = new SharedReads(log, presentDeliveries(contract, log.positions));
+  using reads = new SharedReads(eventReader(log, presentDeliveries(contract, log.positions)));
   const leaving = new AbortController();
   const gone = reads.read({ channels: EVERYTHING, types: undefined }, 0, leaving.signal);
   const staying = reads.read({ channels: EVERYTHING, types: undefined }, 0, never);
@@ -105,7 +106,7 @@ test('one who leaves is rejected with the reason, and the others are served', as
 test('a log that cannot be read is told to everyone who waits, and is tried again for the next', async () => {
   const log = openMemoryLog();
   await log.append([newEvent('global')]);
-  using reads = new SharedReads(log, presentDeliveries(contract, log.positions));
+  using reads = new SharedReads(eventReader(log, presentDeliveries(contract, log.positions)));
   await log[Symbol.asyncDispose]();
   const filter = { channels: EVERYTHING, types: undefined };
   const results = await Promise.allSettled([reads.read(filter, 0, never), reads.read(filter, 0, never)]);
@@ -120,7 +121,7 @@ test('who is only a little behind after a restart needs no read at all', async (
   await using pipeline = await startPipeline({ log });
   const sink = new TestSink();
   const stop = new AbortController();
-  const ended = new Subscriber(pipeline, { channels: EVERYTHING, types: undefined }, 2500, sink).run(stop.signal);
+  const ended = new Subscriber(eventSource(pipeline), { channels: EVERYTHING, types: undefined }, 2500, sink).run(stop.signal);
   expect(sink.seqs).toEqual(range(2501, 6000));
   expect(pipeline.reads.count).toBe(0);
   stop.abort();
@@ -149,7 +150,7 @@ test('while something is published each page is followed by a rest, and otherwis
   });
   await using log = openMemoryLog();
   await log.append(newEvents(3000, 'global'));
-  using reads = new SharedReads(log, presentDeliveries(contract, log.positions));
+  using reads = new SharedReads(eventReader(log, presentDeliveries(contract, log.positions)));
   const filter = { channels: EVERYTHING, types: undefined };
   await log.append([newEvent('global')]);
   const first = await reads.read(filter, 0, never);
@@ -175,7 +176,7 @@ test('who waits while reading rests hears it when there is nothing more', async 
   });
   await using log = openMemoryLog();
   await log.append(newEvents(3000, 'global'));
-  const reads = new SharedReads(log, presentDeliveries(contract, log.positions));
+  const reads = new SharedReads(eventReader(log, presentDeliveries(contract, log.positions)));
   const filter = { channels: EVERYTHING, types: undefined };
   await log.append([newEvent('global')]);
   const { endSeq } = await reads.read(filter, 0, never);
@@ -189,7 +190,7 @@ test('who waits while reading rests hears it when there is nothing more', async 
 test('while a page is used the next is read', async () => {
   await using log = openMemoryLog();
   await log.append(newEvents(3000, 'global'));
-  using reads = new SharedReads(log, presentDeliveries(contract, log.positions));
+  using reads = new SharedReads(eventReader(log, presentDeliveries(contract, log.positions)));
   const { endSeq } = await reads.read({ channels: EVERYTHING, types: undefined }, 0, never);
   await expect.poll(() => reads.count).toBe(2);
   await reads.read({ channels: EVERYTHING, types: undefined }, endSeq, never);

@@ -1,6 +1,7 @@
 /** One subscription: exactly the matching events, in order, through catch-up, cut-over and live, however full the sink is. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { eventSource } from '../../src/delivery/event-source.ts';
 import type { Pipeline } from '../../src/delivery/pipeline.ts';
 import { Subscriber } from '../../src/delivery/subscriber.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
@@ -13,7 +14,7 @@ function subscribeTo(pipeline: Pipeline, patterns: string[], cursor: number, sin
   const stop = new AbortController();
   const { subscribers, topics } = pipeline.hub;
   const filter = { channels: channelSetOf(patterns), types: types && new Set(types) };
-  const ended = new Subscriber(pipeline, filter, cursor, sink).run(stop.signal);
+  const ended = new Subscriber(eventSource(pipeline), filter, cursor, sink).run(stop.signal);
   return {
     [Symbol.asyncDispose]: async () => {
       stop.abort();
@@ -178,7 +179,7 @@ test.each([0, 1])('one that is stopped ends at once, also while it waits for a f
   await using pipeline = await startPipeline({ windowBytes: 100 });
   await pipeline.append('global', 10);
   const sink = new TestSink(room);
-  const subscriber = new Subscriber(pipeline, { channels: channelSetOf(['**']), types: undefined }, 0, sink);
+  const subscriber = new Subscriber(eventSource(pipeline), { channels: channelSetOf(['**']), types: undefined }, 0, sink);
   const ended = subscriber.run(new AbortController().signal);
   await sink.untilFull();
   subscriber.stop();
@@ -191,7 +192,7 @@ test.each([0, 1])('one that is stopped ends at once, also while it waits for a f
 test('one that is stopped while it is live gets nothing more', async () => {
   await using pipeline = await startPipeline();
   const sink = new TestSink();
-  const subscriber = new Subscriber(pipeline, { channels: channelSetOf(['**']), types: undefined }, 0, sink);
+  const subscriber = new Subscriber(eventSource(pipeline), { channels: channelSetOf(['**']), types: undefined }, 0, sink);
   const ended = subscriber.run(new AbortController().signal);
   await sink.until(() => sink.notices.length === 1);
   await pipeline.append('global');
@@ -306,7 +307,7 @@ test('many that come back from a little behind take turns', async () => {
   for (let n = 0; n < 30; n += 1) await pipeline.append('global', 1000);
   const stop = new AbortController();
   const filter = { channels: channelSetOf(['user.nobody']), types: undefined };
-  const running = Array.from({ length: 40 }, () => new Subscriber(pipeline, filter, 0, new TestSink()).run(stop.signal));
+  const running = Array.from({ length: 40 }, () => new Subscriber(eventSource(pipeline), filter, 0, new TestSink()).run(stop.signal));
   const live: number[] = [];
   while (pipeline.hub.subscribers < running.length) {
     await new Promise((resolve) => setImmediate(resolve));

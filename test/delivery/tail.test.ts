@@ -1,8 +1,8 @@
 /** The tail: whatever reaches it, and in whatever order, every event is dispatched once, in sequence order. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { LiveSubscriber } from '../../src/delivery/groups.ts';
 import type { Hub } from '../../src/delivery/hub.ts';
-import type { LiveSubscriber } from '../../src/delivery/subscriber-group.ts';
 import type { StoredEvent } from '../../src/log/log.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
 import { startPipeline } from '../helpers/pipeline.ts';

@@ -1,6 +1,7 @@
 /** A broker that loses, repeats and reorders: every event still reaches a subscriber once, in order. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { eventSource } from '../../src/delivery/event-source.ts';
 import { Subscriber } from '../../src/delivery/subscriber.ts';
 import type { StoredEvent } from '../../src/log/log.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
@@ -40,7 +41,7 @@ test('messages dropped, repeated and reordered', { timeout: 120_000 }, async ({ 
   });
   const sink = new TestSink();
   const stop = new AbortController();
-  const ended = new Subscriber(pipeline, { channels: EVERYTHING, types: undefined }, 0, sink).run(stop.signal);
+  const ended = new Subscriber(eventSource(pipeline), { channels: EVERYTHING, types: undefined }, 0, sink).run(stop.signal);
   const ledger = new Ledger();
   while (ledger.size < EVENTS) {
     const events = Array.from({ length: 100 }, (_, index) => newEvent('global', { type: `t${ledger.size + index}` }));

@@ -3,7 +3,7 @@ import type { Batch, Delivery, Sink } from '../../src/delivery/batch.ts';
 import { Hub } from '../../src/delivery/hub.ts';
 import type { Pipeline } from '../../src/delivery/pipeline.ts';
 import { presentDeliveries } from '../../src/delivery/present.ts';
-import { SharedReads } from '../../src/delivery/shared-reads.ts';
+import { eventReader, SharedReads } from '../../src/delivery/shared-reads.ts';
 import { Tail, type TailOptions } from '../../src/delivery/tail.ts';
 import type { EventLog, StoredEvent } from '../../src/log/log.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
@@ -32,13 +32,14 @@ export async function startPipeline(
   const deliveryOf = presentDeliveries(contract, log.positions);
   const tail = await Tail.start(log, hub, deliveryOf, tailOptions);
   log.onCommit((events) => deliver(events, (batch) => tail.offer(batch)));
-  const reads = new SharedReads(log, deliveryOf, { batchUnits });
+  const reads = new SharedReads(eventReader(log, deliveryOf), { batchUnits });
   return {
     contract,
     log,
     deliveryOf,
     reads,
     hub,
+    own: new Hub(),
     tail,
     draining: new AbortController().signal,
     meter: noMeter,
