@@ -17,7 +17,7 @@ import { type Census, Connections } from './connections/connections.ts';
 import { TIMINGS, type Timings } from './connections/timings.ts';
 import type { ClientIdentity } from './contract/admin.ts';
 import type { Contract } from './contract/contract.ts';
-import { openPipeline, type Pipeline } from './delivery/pipeline.ts';
+import { openPipeline } from './delivery/pipeline.ts';
 import { tendLog } from './log/tending.ts';
 import { EventLoopDelay } from './observe/event-loop.ts';
 import { type ErrorHook, Failures } from './observe/failures.ts';
@@ -32,6 +32,8 @@ import { Rates } from './observe/rates.ts';
 import { collectStats } from './observe/stats.ts';
 import { createTracing } from './observe/tracing.ts';
 import { createRouter } from './router/index.ts';
+import { LiveState } from './state/live-state.ts';
+import type { Served } from './state/served.ts';
 import { listenProblem } from './transport/listen-problem.ts';
 import { type Listener, listen } from './transport/server.ts';
 import { SocketRoom } from './transport/socket-room.ts';
@@ -50,7 +52,7 @@ export interface Gateway extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
   /** For programs that run a gateway within their own process. */
-  readonly pipeline: Pipeline;
+  readonly pipeline: Served;
   readonly failures: Failures;
   /** Resolves when a part of it is beyond repair, and was reported: dispose of it and start another. */
   readonly broken: Promise<void>;
@@ -130,7 +132,7 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
     }),
   );
   const draining = new AbortController();
-  const pipeline = stack.use(
+  const events = stack.use(
     await openedBefore(
       signal,
       openPipeline({
@@ -148,6 +150,13 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
       }),
     ),
   );
+  const states = stack.use(
+    await before(
+      signal,
+      LiveState.open({ contract, pipeline: events, meter, keepMs: config.stateMs, failures, logger: logger.named('state') }),
+    ),
+  );
+  const pipeline: Served = { ...events, states };
   const { audience, issuer, jwksUrl, maxLifetimeMs } = config.jwt;
   const secrets = jwksUrl !== undefined || config.jwt.secrets.length > 0 ? config.jwt.secrets : [developmentSecret(config.log)];
   const { verify, known } = stack.use(tokenVerifier({ contract, secrets, jwksUrl, audience, issuer, maxLifetimeMs }));

@@ -88,6 +88,10 @@ export const environment = z.object({
   COURIER_RETENTION_DAYS: withDefault(days, '7', {
     description: 'How many days events are kept.',
   }),
+  COURIER_STATE_DAYS: withDefault(days, '30', {
+    description: 'How many days the state of a thing is kept once it has ended, such as that of an order that was filled.',
+    more: 'OPERATIONS.md#state',
+  }),
   COURIER_JWT_SECRET: optional(secrets, 'made once in development, and kept beside the log', {
     description:
       'The HS256 secrets that tokens are checked with; the command line signs with the first. In production this or `COURIER_JWKS_URL` must be set.',

@@ -18,6 +18,7 @@
 import type { Readable } from 'node:stream';
 import type { PoolFigures } from '../contract/admin.ts';
 import type { ChannelSet } from '../contract/channels.ts';
+import type { StateStore } from '../state/store.ts';
 import type { Positions } from './positions.ts';
 
 /** For how long an idempotency key is remembered, in ms: 24 h. */
@@ -119,6 +120,12 @@ export interface LogCopy extends AsyncDisposable {
 
 export interface EventLog extends AsyncDisposable {
   readonly positions: Positions;
+
+  /** The states of entities, in the same storage. Rejects as `read` does. */
+  readonly states: StateStore;
+
+  /** The time that it goes by, in ms since 1970, where its storage has no clock of its own. */
+  readonly now: number;
 
   /**
    * Called once per commit of this instance with its new events, in sequence order, before the appends of that commit

@@ -2,6 +2,7 @@
 import type { ChannelSet } from '../contract/channels.ts';
 import { CourierError } from '../errors.ts';
 import { bytesInMemory, upTo } from '../limits/bytes.ts';
+import { remoteStates, type StateStore } from '../state/store.ts';
 import { CommitListeners, numbered, unavailable } from './answers.ts';
 import {
   type Appended,
@@ -15,6 +16,7 @@ import {
 } from './log.ts';
 import { newEpochName, Positions } from './positions.ts';
 import { fillPage, isEverything, type Span, spanOf } from './reading.ts';
+import { openMemoryStates } from './sqlite/memory-states.ts';
 import { clockOf, type Moment } from './steady-clock.ts';
 
 export interface MemoryLogOptions {
@@ -60,6 +62,7 @@ class MemoryLog implements EventLog {
   /** What the last append would have taken, which was refused; 0 when it was stored. */
   #refusedBytes = 0;
   #closed = false;
+  readonly #states = openMemoryStates(() => this.#bounds);
 
   constructor(now: () => Moment, maxBytes: number) {
     this.#now = now;
@@ -137,7 +140,8 @@ class MemoryLog implements EventLog {
   async trim(keepMs: number, limit: number): Promise<boolean> {
     this.#assertOpen();
     const { earliest: now } = this.#now();
-    const rows = Math.min(limit, this.#oldEntries(now - keepMs, now));
+    const { neededSeq = this.#head } = this.#states;
+    const rows = Math.max(0, Math.min(limit, this.#oldEntries(now - keepMs, now), neededSeq - this.#trimmedSeq));
     for (const { event } of this.#entries.slice(0, rows)) this.#bytes -= entryBytes(event);
     this.#entries = this.#entries.slice(rows);
     this.#trimmedSeq += rows;
@@ -161,11 +165,23 @@ class MemoryLog implements EventLog {
     return old;
   }
 
+  get states(): StateStore {
+    return remoteStates(async (call) => {
+      this.#assertOpen();
+      return this.#states.call(call);
+    });
+  }
+
+  get now(): number {
+    return this.#now().latest;
+  }
+
   async copy(): Promise<never> {
     throw new CourierError('BAD_REQUEST', 'this log is in memory only and has no backup: COURIER_LOG=sqlite:PATH keeps events in a file');
   }
 
   [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#closed) this.#states[Symbol.dispose]();
     this.#closed = true;
     return Promise.resolve();
   }

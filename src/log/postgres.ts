@@ -8,6 +8,7 @@
 import pg from 'pg';
 import type { PoolFigures } from '../contract/admin.ts';
 import { CourierError } from '../errors.ts';
+import { remoteStates, type StateStore } from '../state/store.ts';
 import { CommitListeners, unavailable } from './answers.ts';
 import { bytesOf, GroupCommit, MAX_IN_FLIGHT_BYTES } from './group-commit.ts';
 import type { Appended, Concern, EventLog, LogBounds, LogPage, LogQuery, NewEvent } from './log.ts';
@@ -258,6 +259,12 @@ class PostgresLog implements SharedLog {
       const forgotten = await this.database.with((client) => client.query({ ...TRIM_KEYS, values: [now, limit] }));
       return dropped || forgotten.rowCount === limit;
     });
+  }
+
+  readonly states: StateStore = remoteStates(() => Promise.reject(unavailable('this storage keeps no states yet')));
+
+  get now(): number {
+    return this.#options.now?.() ?? Date.now();
   }
 
   async copy(): Promise<never> {

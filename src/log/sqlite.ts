@@ -1,5 +1,6 @@
 /** The embedded log: an SQLite file, owned by one thread. The default for one instance. */
 import type { CourierError } from '../errors.ts';
+import { remoteStates, type StateStore } from '../state/store.ts';
 import { CommitListeners, numbered, unavailable } from './answers.ts';
 import { bytesOf, fillsCommit, MAX_IN_FLIGHT_BYTES } from './group-commit.ts';
 import type { Appended, Concern, EventLog, LogBounds, LogCopy, LogPage, LogQuery, NewEvent, StoredEvent } from './log.ts';
@@ -156,6 +157,8 @@ export class SqliteLog implements EventLog {
   trim(keepMs: number, limit: number): Promise<boolean> {
     return this.#request({ kind: 'trim', keepMs, limit, now: this.#now() });
   }
+
+  readonly states: StateStore = remoteStates((call) => this.#request({ kind: 'states', call }));
 
   async copy(signal: AbortSignal): Promise<LogCopy> {
     signal.throwIfAborted();

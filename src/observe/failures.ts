@@ -19,6 +19,7 @@ const PART_OF = {
   request: 'http',
   websocket: 'websocket',
   log: 'log',
+  state: 'state',
   worker: 'log',
   process: 'gateway',
 } as const satisfies Record<FailureKind, LogPart>;

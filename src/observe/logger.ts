@@ -30,6 +30,7 @@ export type LogPart =
   | 'limits'
   | 'log'
   | 'publish'
+  | 'state'
   | 'trpc'
   | 'usage'
   | 'websocket';

@@ -5,7 +5,7 @@ import type { LimitedAction } from '../limits/limits.ts';
 
 export type Surface = 'trpc' | 'http' | 'websocket';
 /** Where a failure was noticed that is no caller's fault. */
-export type FailureKind = 'call' | 'request' | 'websocket' | 'log' | 'worker' | 'process';
+export type FailureKind = 'call' | 'request' | 'websocket' | 'log' | 'state' | 'worker' | 'process';
 
 export interface Meter {
   connectionOpened(transport: Transport): void;

@@ -1,5 +1,5 @@
 /** Pages of events as answers: how many one answer may hold. */
-import type { HistoryPage } from '../contract/types.ts';
+import type { HistoryPage, StatePage } from '../contract/types.ts';
 import type { Delivery } from '../delivery/batch.ts';
 import { eventOf } from '../delivery/event-stream.ts';
 import { CourierError } from '../errors.ts';
@@ -22,14 +22,24 @@ const pages = new WeakSet<object>();
 
 /** Makes the page for a caller. @throws {CourierError} PAYLOAD_TOO_LARGE when the answer is full. */
 export function pageFor(answer: AnswerSize, page: HistoryPage<Delivery>): HistoryPage<unknown> {
-  if (answer.units >= MAX_ANSWER_UNITS) {
-    throw new CourierError('PAYLOAD_TOO_LARGE', 'the pages of one batch are too large together; ask for this one by itself');
-  }
-  answer.units += page.events.reduce((sum, { units }) => sum + units, 0);
+  count(answer, page.events);
   const events = page.events.map((delivery) => eventOf(delivery));
   const made = { ...page, events };
   pages.add(made);
   return made;
+}
+
+/** The same of states. */
+export function statePageFor(answer: AnswerSize, page: StatePage<Delivery>): StatePage<unknown> {
+  count(answer, page.items);
+  return { ...page, items: page.items.map((delivery) => eventOf(delivery)) };
+}
+
+function count(answer: AnswerSize, deliveries: readonly Delivery[]): void {
+  if (answer.units >= MAX_ANSWER_UNITS) {
+    throw new CourierError('PAYLOAD_TOO_LARGE', 'the pages of one batch are too large together; ask for this one by itself');
+  }
+  answer.units += deliveries.reduce((sum, { units }) => sum + units, 0);
 }
 
 /** Is it a page that was made here? An event of it has nothing but its timestamp that is not plain JSON. */

@@ -24,7 +24,7 @@ import {
 /** Channels and patterns in one subscription or read, at most. */
 export const MAX_CHANNELS = 100;
 
-const channelList = z.array(z.string()).min(1).max(MAX_CHANNELS).describe('Channel names and patterns.');
+export const channelList = z.array(z.string()).min(1).max(MAX_CHANNELS).describe('Channel names and patterns.');
 /** Where a subscription starts. A tRPC client that reconnects fills in `lastEventId`. */
 export const startInput = {
   from: z

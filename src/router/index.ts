@@ -10,6 +10,7 @@ import { familyEvents } from './channels.ts';
 import { eventsRouter, servicePublish } from './events.ts';
 import type { RouterOf } from './routes.ts';
 import { runAtOnce } from './running.ts';
+import { stateRouter } from './state.ts';
 import { router } from './trpc.ts';
 
 export type { RouterOf } from './routes.ts';
@@ -29,6 +30,7 @@ export function createRouter<C extends TypedContract>(contract: C & Contract): R
   const made = router({
     ...Object.fromEntries(own),
     events: eventsRouter(contract),
+    state: stateRouter(contract),
     auth: authRouter(contract),
     admin: adminRouter(contract),
   });

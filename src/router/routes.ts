@@ -13,10 +13,11 @@ import type {
   TRPCSubscriptionProcedure,
 } from '@trpc/server';
 import type { ChannelActivity, Connections, ContractUsers, LogLevel, Recipients, Role, Series, Stats } from '../contract/admin.ts';
-import type { Notice } from '../contract/envelope.ts';
+import type { Notice, StateNotice } from '../contract/envelope.ts';
 import type { EventProcedureOf, RouteOf } from '../contract/names.ts';
 import type {
   CourierEvent,
+  EntityName,
   EventDraft,
   EventOn,
   EventType,
@@ -29,6 +30,8 @@ import type {
   PublishOutcome,
   Receipt,
   Service,
+  StateItemOf,
+  StatePage,
   TypedContract,
 } from '../contract/types.ts';
 
@@ -59,6 +62,16 @@ type Subscription<TInput, TEvent> = TRPCSubscriptionProcedure<{
 interface Start {
   from?: 'now' | 'earliest' | undefined;
   lastEventId?: string | undefined;
+}
+
+type Scalar = string | number | boolean;
+/** What of the state is asked for. */
+interface Selection<E extends string> {
+  channels: string[];
+  entities: E[];
+  keys?: string[] | undefined;
+  open?: boolean | undefined;
+  where?: Record<string, Scalar | Scalar[]> | undefined;
 }
 
 export interface WhoAmI {
@@ -113,6 +126,15 @@ interface CommonRoutes<C extends TypedContract> {
       },
       HistoryPage<CourierEvent<C>>
     >;
+  };
+  state: {
+    get: Query<Selection<EntityName<C>> & { limit?: number | undefined; after?: string | undefined }, StatePage<StateItemOf<C>>>;
+    watch: TRPCSubscriptionProcedure<{
+      input: Selection<EntityName<C>> & { max_per_second?: number | undefined; lastEventId?: string | undefined };
+      output: AsyncIterable<{ id: string; data: StateItemOf<C> | StateNotice }, void, unknown>;
+      meta: object;
+      errorShape: ErrorShape;
+    }>;
   };
   auth: { whoami: Query<void, WhoAmI>; refresh: Mutation<{ token: string }, WhoAmI> };
   admin: {

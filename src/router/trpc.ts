@@ -8,11 +8,11 @@ import { mayPublishSomething, requireService } from '../auth/publish-rights.ts';
 import type { Connection } from '../connections/connection.ts';
 import { type ErrorCode, meaningOf } from '../contract/codes.ts';
 import { MAX_BATCH_EVENTS } from '../contract/draft.ts';
-import type { Pipeline } from '../delivery/pipeline.ts';
 import { CourierError, cut, detailsOf, tellable, validated } from '../errors.ts';
 import type { LimitedAction } from '../limits/limits.ts';
 import type { Failures } from '../observe/failures.ts';
 import { authorise } from '../publish.ts';
+import type { Served } from '../state/served.ts';
 import type { AnswerSize } from './event-page.ts';
 import { after, type Later } from './running.ts';
 import { serialize } from './serialize.ts';
@@ -22,7 +22,7 @@ import { read, unread } from './unread-input.ts';
 export interface ContextParts {
   readonly connection: Connection;
   readonly administration: Administration;
-  readonly pipeline: Pipeline;
+  readonly pipeline: Served;
   readonly failures: Failures;
   /** Undefined when the connection lasts for one request only. */
   readonly connectionId: string | undefined;
@@ -36,7 +36,7 @@ export interface ContextParts {
 export class Context implements ContextParts {
   readonly connection: Connection;
   readonly administration: Administration;
-  readonly pipeline: Pipeline;
+  readonly pipeline: Served;
   readonly failures: Failures;
   readonly connectionId: string | undefined;
   readonly requestId: string;

@@ -2,9 +2,13 @@
 import { z } from 'zod';
 import type { Principal } from '../auth/principal.ts';
 import type { Contract } from '../contract/contract.ts';
-import { CourierError, validated } from '../errors.ts';
+import { CourierError, cut, invalidField, validated } from '../errors.ts';
+import { MAX_STATE_LIMIT, type StateRequest } from '../read-state.ts';
 import { MAX_CHANNELS } from '../router/events.ts';
+import { MAX_PER_SECOND, MIN_PER_SECOND } from '../router/state.ts';
+import type { StateSelection } from '../state-selection.ts';
 import { positionFrom, readableChannels, type SubscribeRequest } from '../subscribe.ts';
+import type { WatchRequest } from '../watch-state.ts';
 import { decodeSegment, type RequestTarget } from './request-target.ts';
 
 const query = z.strictObject({
@@ -49,6 +53,108 @@ export function plainSubscription(
   if (lastEventId !== undefined) positionFrom('Last-Event-ID', lastEventId);
   const channels = readableChannelList(contract, principal, decodeSegment(path.slice(prefix.length)));
   return { channels, types: typesInAddress(contract, types), from, lastEventId: lastEventId ?? last_event_id };
+}
+
+const stateQuery = {
+  entity: z.string().optional(),
+  key: z.string().optional(),
+  open: z.enum(['true', 'false']).optional(),
+};
+/** `state.symbol=SPX` is a condition. */
+const CONDITION = /^state\./;
+
+/** Reads what of the state is asked for: `entity=order,position&key=o1&open=true&state.symbol=SPX`. @throws as `plainSubscription`. */
+function stateSelection(
+  contract: Contract,
+  principal: Principal,
+  channels: string,
+  { entity, key, open }: { readonly [K in keyof typeof stateQuery]?: string | undefined },
+  where: Readonly<Record<string, string>>,
+): StateSelection {
+  const entities = entity === undefined ? [...contract.entities.keys()] : entity.split(',');
+  const unknown = entities.find((name) => !contract.entities.has(name));
+  if (unknown !== undefined)
+    throw invalidField(
+      'entity',
+      `there is no entity ${JSON.stringify(cut(unknown))}; there are ${[...contract.entities.keys()].join(', ') || 'none'}`,
+    );
+  const conditions = Object.entries(where).map(
+    ([path, values]) => [path, values.split(',').map((value) => valueIn(contract, entities, path, value))] as const,
+  );
+  return {
+    channels: readableChannelList(contract, principal, channels),
+    entities,
+    keys: key?.split(','),
+    open: open === undefined ? undefined : open === 'true',
+    where: Object.fromEntries(conditions),
+  };
+}
+
+/** What an address says is a text; a field may have numbers or booleans. */
+function valueIn(contract: Contract, entities: readonly string[], path: string, text: string): string | number | boolean {
+  const schemas = entities.map((name) => contract.entities.get(name)?.schema.shape[path.replace(CONDITION, '')] as z.ZodType | undefined);
+  const isText = schemas.some((schema) => schema?.safeParse(text).success);
+  if (isText) return text;
+  if (text === 'true' || text === 'false') return text === 'true';
+  return /^-?\d/.test(text) && Number.isFinite(Number(text)) ? Number(text) : text;
+}
+
+/** The conditions in a query, and the rest of it. */
+function conditionsIn(search: string): { readonly where: Record<string, string>; readonly rest: Record<string, string> } {
+  const all = [...new URLSearchParams(search)];
+  return {
+    where: Object.fromEntries(all.filter(([name]) => CONDITION.test(name))),
+    rest: Object.fromEntries(all.filter(([name]) => !CONDITION.test(name))),
+  };
+}
+
+const watchQuery = z.strictObject({
+  token: z.string().optional(),
+  last_event_id: z.string().optional(),
+  state: z.string(),
+  key: stateQuery.key,
+  open: stateQuery.open,
+  max_per_second: z.coerce.number().min(MIN_PER_SECOND).max(MAX_PER_SECOND).optional(),
+});
+
+/** Whether an address asks to watch the state: `?state=order`. */
+export function isWatch({ search }: RequestTarget): boolean {
+  return new URLSearchParams(search).has('state');
+}
+
+/** What an address asks to watch: `/{channels}?state=order&open=true&max_per_second=2&last_event_id=`. @throws as `plainSubscription`. */
+export function plainWatch(
+  contract: Contract,
+  principal: Principal,
+  { path, search }: RequestTarget,
+  prefix: string,
+  lastEventId?: string,
+): WatchRequest {
+  const { where, rest } = conditionsIn(search);
+  const { last_event_id, state, key, open, max_per_second } = validated(watchQuery, rest);
+  if (last_event_id !== undefined) positionFrom('last_event_id', last_event_id);
+  if (lastEventId !== undefined) positionFrom('Last-Event-ID', lastEventId);
+  const selection = stateSelection(
+    contract,
+    principal,
+    decodeSegment(path.slice(prefix.length)),
+    { entity: state || undefined, key, open },
+    where,
+  );
+  return { ...selection, max_per_second, lastEventId: lastEventId ?? last_event_id };
+}
+
+const readQuery = z.strictObject({
+  ...stateQuery,
+  limit: z.coerce.number().int().min(1).max(MAX_STATE_LIMIT).optional(),
+  after: z.string().max(100).optional(),
+});
+
+/** What `GET /state/{channels}` asks for. @throws as `plainSubscription`. */
+export function plainStateRequest(contract: Contract, principal: Principal, channels: string, search: string): StateRequest {
+  const { where, rest } = conditionsIn(search);
+  const { limit, after, ...selection } = validated(readQuery, rest);
+  return { ...stateSelection(contract, principal, channels, selection, where), limit, after };
 }
 
 /** Reads event types, separated by commas. @throws {CourierError} BAD_REQUEST naming the first that the contract does not have. */

@@ -9,26 +9,27 @@ import { asyncApiDocument } from '../contract/asyncapi.ts';
 import type { Contract } from '../contract/contract.ts';
 import { contractDocument } from '../contract/document.ts';
 import type { Receipt } from '../contract/types.ts';
-import type { Pipeline } from '../delivery/pipeline.ts';
 import { CourierError, invalidField, validated } from '../errors.ts';
 import { HISTORY_ORDERS, history, MAX_HISTORY_LIMIT } from '../history.ts';
 import type { LimitedAction } from '../limits/limits.ts';
 import { isServing } from '../observe/health.ts';
 import type { Logger } from '../observe/logger.ts';
 import { authorise, publish } from '../publish.ts';
+import { readState } from '../read-state.ts';
 import { plainText } from '../router/serialize.ts';
+import type { Served } from '../state/served.ts';
 import { contractHash, VERSION } from '../version.ts';
 import { sendCopy } from './backup.ts';
 import { credentialsOf, identityOf } from './caller.ts';
 import { UPGRADE_REQUIRED } from './handshake.ts';
 import { headerOf, readJson, requireMethod, sendJson, traceparentFrom } from './http-exchange.ts';
 import type { RoutedExchange } from './http-requests.ts';
-import { readableChannelList, typesInAddress } from './plain-address.ts';
+import { plainStateRequest, readableChannelList, typesInAddress } from './plain-address.ts';
 import { tellAllowances } from './rate-headers.ts';
 import { decodeSegment } from './request-target.ts';
 
 export interface PlainHttpDeps {
-  readonly pipeline: Pipeline;
+  readonly pipeline: Served;
   readonly health: () => Promise<Health>;
   readonly administration: Administration;
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
@@ -42,6 +43,7 @@ type Handler = (deps: PlainHttpDeps, exchange: RoutedExchange, rest: string | un
 const ROUTES: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
   publish: { POST: handlePublish },
   events: { GET: handleHistory },
+  state: { GET: handleState },
   health: { GET: handleHealth },
   livez: { GET: handleLiveness },
   readyz: { GET: handleHealth },
@@ -56,7 +58,7 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
 };
 
 /** Those whose path may have a second segment: a channel, or a list of them. */
-const TAKE_CHANNELS: ReadonlySet<string> = new Set(['publish', 'events', 'ws']);
+const TAKE_CHANNELS: ReadonlySet<string> = new Set(['publish', 'events', 'state', 'ws']);
 
 /** Answers one request. @throws {CourierError} for everything that is to be answered with a problem document. */
 export function handlePlainHttp(deps: PlainHttpDeps, exchange: RoutedExchange): Promise<void> {
@@ -145,6 +147,18 @@ async function handleHistory(deps: PlainHttpDeps, exchange: RoutedExchange, chan
   // A client whose connection has ended meanwhile is told nothing.
   exchange.connection.assertOpen();
   exchange.connection.reserve(Buffer.byteLength(text));
+  sendJson(exchange.res, 200, text);
+}
+
+async function handleState(deps: PlainHttpDeps, exchange: RoutedExchange, channels: string | undefined): Promise<void> {
+  const { connection } = exchange;
+  const principal = await caller(exchange, 'query');
+  if (channels === undefined) throw new CourierError('NOT_FOUND', 'name channels or patterns: /state/{channel},{pattern}');
+  const request = plainStateRequest(deps.pipeline.contract, principal, channels, exchange.target.search);
+  const { items, ...rest } = await readState(deps.pipeline, connection, request, connection.signal);
+  const text = `{"items":[${items.map((delivery) => delivery.json).join(',')}],${JSON.stringify(rest).slice(1)}`;
+  connection.assertOpen();
+  connection.reserve(Buffer.byteLength(text));
   sendJson(exchange.res, 200, text);
 }
 

@@ -1,21 +1,22 @@
 /**
- * WebSocket without tRPC: `/ws/{channels}?token=&last_event_id=&from=&types=`. Each text frame is one event in JSON; clients
+ * WebSocket without tRPC: `/ws/{channels}?token=&last_event_id=&from=&types=`, and of the state `?state=`. Each text frame is one event or item in JSON; clients
  * have nothing to send. Errors close the connection, with the reason as text.
  */
 import type { Connection } from '../connections/connection.ts';
 import { type Ending, endingOf } from '../connections/wire.ts';
 import type { Sink } from '../delivery/batch.ts';
-import type { Pipeline } from '../delivery/pipeline.ts';
 import type { Failures } from '../observe/failures.ts';
 import type { Meter } from '../observe/meter.ts';
+import type { Served } from '../state/served.ts';
 import { subscribe } from '../subscribe.ts';
-import { plainSubscription } from './plain-address.ts';
+import { watchState } from '../watch-state.ts';
+import { isWatch, plainSubscription, plainWatch } from './plain-address.ts';
 import type { RequestTarget } from './request-target.ts';
 import { type Opened, type Upgraded, WebSocketWire, type WebSocketWireOptions } from './web-socket-wire.ts';
 import { textEncoding } from './web-socket-writer.ts';
 
 export interface PlainWebSocketDeps extends WebSocketWireOptions {
-  readonly pipeline: Pipeline;
+  readonly pipeline: Served;
   readonly failures: Failures;
 }
 
@@ -34,8 +35,12 @@ export async function servePlainWebSocket(
     await opened?.();
     upgraded.ws.resume();
     await connection.charge('subscribe');
-    const request = plainSubscription(deps.pipeline.contract, connection.principal, target, '/ws/');
-    await subscribe(deps.pipeline, connection, request).attach(wire.sink(deps.pipeline.meter), connection.signal);
+    const { pipeline } = deps;
+    const { contract } = pipeline;
+    const events = isWatch(target)
+      ? watchState(pipeline, connection, plainWatch(contract, connection.principal, target, '/ws/'))
+      : subscribe(pipeline, connection, plainSubscription(contract, connection.principal, target, '/ws/'));
+    await events.attach(wire.sink(deps.pipeline.meter), connection.signal);
   } catch (error) {
     const context = { request_id: connection.requestId, connection_id: connection.id };
     if (connection.ending === undefined) connection.end(endingOf(deps.failures.answer('websocket', error, context, connection)));

@@ -4,11 +4,11 @@ import { pipeline } from 'node:stream/promises';
 import { type AnyTRPCRouter, getTRPCErrorShape, transformTRPCResponse } from '@trpc/server';
 import { resolveResponse } from '@trpc/server/http';
 import type { Administration } from '../administration.ts';
-import type { Pipeline } from '../delivery/pipeline.ts';
 import { CourierError, cut, tellable } from '../errors.ts';
 import type { Failures } from '../observe/failures.ts';
 import { procedureAt } from '../router/index.ts';
 import { Context } from '../router/trpc.ts';
+import type { Served } from '../state/served.ts';
 import { connectionParamsIn, credentialsOf, identityOf } from './caller.ts';
 import { endUnread, headerOf, readText, requireJsonInUtf8, requireMethod, retryAfter, traceparentFrom } from './http-exchange.ts';
 import type { Exchange, RoutedExchange } from './http-requests.ts';
@@ -23,7 +23,7 @@ const MAX_BATCH_CALLS = 100;
 export interface TrpcDeps {
   /** Of the contract that the gateway serves. */
   readonly router: AnyTRPCRouter;
-  readonly pipeline: Pipeline;
+  readonly pipeline: Served;
   readonly administration: Administration;
   readonly failures: Failures;
 }

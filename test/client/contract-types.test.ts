@@ -97,7 +97,7 @@ test('the procedures are those of the services and families', () => {
   expectTypeOf<ReturnType<typeof createRouter<Harbour>>>().toEqualTypeOf<RouterOf<Harbour>>();
   type Inputs = inferRouterInputs<RouterOf<Harbour>>;
   expectTypeOf<keyof Inputs>().toEqualTypeOf<
-    'pilotage' | 'port_office' | 'yard' | 'vessel' | 'berth' | 'user' | 'global' | 'events' | 'auth' | 'admin'
+    'pilotage' | 'port_office' | 'yard' | 'vessel' | 'berth' | 'user' | 'global' | 'events' | 'state' | 'auth' | 'admin'
   >();
   expectTypeOf<keyof Inputs['yard']>().toEqualTypeOf<'publish' | 'onBlock'>();
   expectTypeOf<Inputs['pilotage']['publish']['type']>().toEqualTypeOf<PilotType>();

@@ -146,7 +146,10 @@ describe('the file', () => {
     await filledFile(path, 20);
     const expected = await everything(path);
     const db = new DatabaseSync(path);
-    db.exec(`ALTER TABLE event DROP COLUMN version;
+    db.exec(`DROP TABLE state;
+      DROP TABLE state_build;
+      DROP TABLE state_removal;
+      ALTER TABLE event DROP COLUMN version;
       DROP TABLE family;
       ALTER TABLE event DROP COLUMN checksum;
       ALTER TABLE log ADD COLUMN epoch TEXT NOT NULL DEFAULT '';
@@ -163,7 +166,7 @@ describe('the file', () => {
     const path = folder.file('log.db');
     let acknowledged = 0;
     {
-      await using log = await openSqliteLog({ path, maxBytes: 256 * 1024 });
+      await using log = await openSqliteLog({ path, maxBytes: 320 * 1024 });
       const fill = async () => {
         for (;;) acknowledged += (await log.append([newEvent('global', { size: 5000 })])).length;
       };

@@ -1,5 +1,6 @@
 /** What the SQLite log and the thread that owns its file say to each other. */
 import type { ChannelSet } from '../../contract/channels.ts';
+import type { StateAnswer, StateCall } from '../../state/store.ts';
 import type { Weight } from '../group-commit.ts';
 import type { LogBounds, LogStart, StoredEvent } from '../log.ts';
 import type { Epoch } from '../positions.ts';
@@ -26,6 +27,7 @@ export type Question =
       readonly givesWay: boolean;
     }
   | { readonly kind: 'trim'; readonly keepMs: number; readonly limit: number; readonly now: Moment }
+  | { readonly kind: 'states'; readonly call: StateCall }
   /** `abandon-copy` and `release-copy` have no answers of their own, and the `id` of the copy. */
   | { readonly kind: 'bounds' | 'bytes' | 'probe' | 'copy' | 'abandon-copy' | 'release-copy' | 'close' };
 
@@ -67,6 +69,7 @@ export interface Answers {
   bytes: number;
   probe: undefined;
   trim: boolean;
+  states: StateAnswer;
   copy: CopyAnswer;
   close: undefined;
 }

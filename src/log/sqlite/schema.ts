@@ -6,6 +6,7 @@ import { familyIn } from '../../contract/channels.ts';
 import type { StoredEvent } from '../log.ts';
 import { type Epoch, newEpochName, Positions } from '../positions.ts';
 import { storedEvent } from '../reading.ts';
+import { STATE_TABLES } from './state-tables.ts';
 
 /** Marks the file as a log of Courier: "COUR" in ASCII. */
 const APPLICATION_ID = 0x434f5552;
@@ -55,6 +56,7 @@ const MIGRATIONS: readonly string[] = [
    )
    INSERT INTO family
    SELECT number, courier_family((SELECT channel FROM event WHERE family = number LIMIT 1)) FROM used WHERE number IS NOT NULL;`,
+  STATE_TABLES,
 ];
 
 const SCHEMA_VERSION = MIGRATIONS.length;

@@ -15,6 +15,7 @@ import { openFile } from './open.ts';
 
 import { PlacedFiles } from './placed-files.ts';
 import { checksumOf, EVENT_COLUMNS, epochsOf, intactEvent, transaction } from './schema.ts';
+import { SqliteStates } from './states.ts';
 import { Trimming } from './trimming.ts';
 
 /** Shapes of reads whose statements are kept. */
@@ -28,6 +29,7 @@ export class SqliteStore {
   readonly #files: PlacedFiles;
   readonly #trimming: Trimming;
   readonly #families: FamilyNumbers;
+  readonly states: SqliteStates;
   readonly #reads = new Map<string, StatementSync>();
   readonly #insert: StatementSync;
   readonly #findKey: StatementSync;
@@ -58,6 +60,12 @@ export class SqliteStore {
     this.#files = new PlacedFiles(settings.path, [`${settings.path}-wal`]);
     this.#trimming = new Trimming(db);
     this.#families = new FamilyNumbers(db);
+    this.states = new SqliteStates({
+      db,
+      families: this.#families,
+      bounds: () => this.bounds,
+      transaction: (work) => this.#transaction(work),
+    });
     this.#insert = db.prepare(
       'INSERT INTO event (seq, channel, family, type, version, body, appended_ms, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
     );
@@ -183,7 +191,8 @@ export class SqliteStore {
 
   /** Returns whether more may be left. */
   trim(keepMs: number, limit: number, { earliest: now }: Moment): boolean {
-    const lastOldSeq = this.#trimming.lastOldSeq(now - keepMs, now, limit, this.#head);
+    const oldSeq = this.#trimming.lastOldSeq(now - keepMs, now, limit, this.#head);
+    const lastOldSeq = Math.min(oldSeq, this.states.neededSeq ?? oldSeq);
     const isMore = this.#transaction(() => {
       const removed = lastOldSeq > this.#trimmedSeq ? this.#trimming.removeEvents(lastOldSeq) : 0;
       this.#trimmedSeq = Math.max(this.#trimmedSeq, lastOldSeq);

@@ -108,6 +108,7 @@ function serve(store: SqliteStore, request: Other): void {
   try {
     if (request.kind === 'read') answer<'read'>(id, packPage(store.read(request, request.givesWay ? hasAppends : undefined)));
     else if (request.kind === 'trim') answer<'trim'>(id, store.trim(request.keepMs, request.limit, request.now));
+    else if (request.kind === 'states') answer<'states'>(id, store.states.call(request.call));
     else if (kind === 'bounds') answer<'bounds'>(id, store.look());
     else if (kind === 'bytes') answer<'bytes'>(id, store.bytes);
     else if (kind === 'probe') answer<'probe'>(id, store.probe());

@@ -1,0 +1,339 @@
+/** The states of entities in an SQLite database. Synchronous; in the file of a log it runs in the thread that owns the file. */
+import type { DatabaseSync } from 'node:sqlite';
+import { crc32 } from 'node:zlib';
+import { familyIn, includesChannel } from '../../contract/channels.ts';
+import {
+  cutRows,
+  MAX_ROWS_OF_EVENT,
+  type StateBuild,
+  type StateCall,
+  type StateCondition,
+  type StateName,
+  type StateQuery,
+  type StateRemoval,
+  type StateRow,
+  type StateRows,
+  type StateStore,
+} from '../../state/store.ts';
+import { PAGE_BYTES } from '../log.ts';
+import type { FamilyNumbers } from './families.ts';
+
+const CONDITIONS: readonly StateCondition[] = ['open', 'closed', 'gone'];
+const COLUMNS = 'build, key, channel, condition, seq, since_seq, body, checksum';
+/** Ranges of one statement, at most: SQLite takes 500. */
+const MAX_RANGES = 400;
+const BUILD_COLUMNS = 'number, entity, version, seq, written_seq, is_complete, built_seq, forgotten_seq';
+
+/** What the states need of the database that they are in. */
+export interface StateHost {
+  readonly db: DatabaseSync;
+  readonly families: FamilyNumbers;
+  /** The bounds of the log. */
+  readonly bounds: () => { readonly first: number; readonly head: number };
+  /** Runs `work` in a transaction. */
+  readonly transaction: <T>(work: () => T) => T;
+}
+
+type Synchronous = { [M in keyof StateStore]: (input: Parameters<StateStore[M]>[0]) => Awaited<ReturnType<StateStore[M]>> };
+
+export class SqliteStates implements Synchronous {
+  readonly #host: StateHost;
+  /** Those that this process uses. */
+  readonly #used = new Set<number>();
+  readonly #holders = new Map<number, { readonly holder: string; readonly until: number }>();
+
+  constructor(host: StateHost) {
+    this.#host = host;
+  }
+
+  call({ method, input }: StateCall): Awaited<ReturnType<StateStore[keyof StateStore]>> {
+    return (this[method] as (input: unknown) => never)(input);
+  }
+
+  /** The number after which no event may be removed; undefined where none is needed. */
+  get neededSeq(): number | undefined {
+    if (this.#used.size === 0) return undefined;
+    const seqs = this.#builds().flatMap(({ number, seq }) => (this.#used.has(number) ? [seq] : []));
+    return seqs.length === 0 ? undefined : Math.min(...seqs);
+  }
+
+  register(entities: readonly { readonly entity: string; readonly version: number }[]): readonly StateBuild[] {
+    return this.#host.transaction(() => {
+      const { first } = this.#host.bounds();
+      for (const { entity, version } of entities) {
+        if (!this.#builds().some((build) => build.entity === entity && build.version === version)) this.#begin(entity, version, first - 1);
+      }
+      const builds = this.#builds().filter(({ entity }) => entities.some((each) => each.entity === entity));
+      for (const { number, entity, version } of builds) {
+        if (entities.some((each) => each.entity === entity && each.version === version)) this.#used.add(number);
+      }
+      return builds;
+    });
+  }
+
+  look(entities: readonly string[]): { readonly builds: readonly StateBuild[]; readonly removals: number } {
+    const row = this.#host.db.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'state_removal'").get();
+    return { builds: this.#builds().filter(({ entity }) => entities.includes(entity)), removals: Number(row?.['seq'] ?? 0) };
+  }
+
+  claim({ holder, builds, forMs }: Parameters<StateStore['claim']>[0]): readonly number[] {
+    const now = performance.now();
+    return builds.filter((build) => {
+      this.#used.add(build);
+      const held = this.#holders.get(build);
+      if (held !== undefined && held.holder !== holder && held.until > now) return false;
+      this.#holders.set(build, { holder, until: now + forMs });
+      return true;
+    });
+  }
+
+  release(holder: string): void {
+    for (const [build, held] of this.#holders) if (held.holder === holder) this.#holders.delete(build);
+  }
+
+  find(names: readonly StateName[]): readonly (StateRow | undefined)[] {
+    const statement = this.#prepare(`SELECT ${COLUMNS} FROM state WHERE build = ? AND key = ? AND channel = ?`);
+    return names.map(({ build, key, channel }) => {
+      const row = statement.get(build, key, channel) as unknown as readonly unknown[] | undefined;
+      return row && rowOf(row);
+    });
+  }
+
+  read(query: StateQuery): StateRows {
+    const { builds, channels, afterSeq, limit, keys } = query;
+    const known = this.#builds().filter(({ number }) => builds.includes(number));
+    const checkpoint = Math.min(...known.map(({ seq }) => seq));
+    const writtenSeq = Math.max(...known.map((build) => build.writtenSeq));
+    const endSeq = Math.max(afterSeq, checkpoint);
+    const most = limit + MAX_ROWS_OF_EVENT;
+    let isCut = false;
+    const found = (keys === undefined ? this.#ranges(query) : keyRanges(query, keys)).flatMap(({ sql, values }) => {
+      const rows = (this.#prepare(sql).all(...values, most) as unknown as unknown[][]).map(rowOf);
+      // What comes behind the checkpoint is not all stored.
+      isCut ||= rows.length === most && (rows.at(-1) as StateRow).seq <= checkpoint;
+      return rows.filter(({ seq }) => seq <= checkpoint);
+    });
+    const page = cutRows(
+      found.sort((a, b) => a.seq - b.seq),
+      limit,
+      PAGE_BYTES,
+    );
+    const leadsOn = isCut || page.length < found.length;
+    const rows = page.filter(({ family, channel }) => includesChannel(channels, family, channel));
+    return { rows, endSeq: leadsOn ? (page.at(-1)?.seq ?? endSeq) : endSeq, leadsOn, writtenSeq };
+  }
+
+  write({ rows, builds, writtenSeq, checkpoint, nowMs }: Parameters<StateStore['write']>[0]): void {
+    this.#host.transaction(() => {
+      const put = this.#prepare(
+        `INSERT INTO state (build, key, channel, family, condition, seq, since_seq, ended_ms, body, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT (build, key, channel) DO UPDATE SET condition = excluded.condition, seq = excluded.seq, since_seq = excluded.since_seq,
+           ended_ms = excluded.ended_ms, body = excluded.body, checksum = excluded.checksum WHERE excluded.seq > state.seq`,
+      );
+      for (const row of rows) {
+        const { build, key, channel, family, condition, seq, sinceSeq, body } = row;
+        const ended = condition === 'open' ? null : nowMs;
+        const number = this.#host.families.numberOf(family);
+        put.run(build, key, channel, number, CONDITIONS.indexOf(condition), seq, sinceSeq, ended, body, checksumOf(row));
+      }
+      const note = this.#prepare('UPDATE state_build SET written_seq = max(written_seq, ?), seq = max(seq, ?) WHERE number = ?');
+      for (const build of builds) note.run(writtenSeq, checkpoint ?? 0, build);
+    });
+  }
+
+  complete(builds: readonly number[]): void {
+    const { head } = this.#host.bounds();
+    // Where there was none before nobody has a state of another.
+    const complete = this.#prepare(
+      `UPDATE state_build SET is_complete = 1, built_seq = CASE WHEN EXISTS (
+         SELECT 1 FROM state_build other WHERE other.entity = state_build.entity AND other.is_complete = 1
+       ) THEN ? ELSE 0 END WHERE number = ? AND is_complete = 0`,
+    );
+    this.#host.transaction(() => {
+      for (const build of builds) complete.run(head, build);
+    });
+  }
+
+  rebuild({ entity, version }: { readonly entity: string; readonly version: number }): void {
+    this.#host.transaction(() => {
+      const isBegun = this.#builds().some((build) => build.entity === entity && build.version === version && !build.isComplete);
+      if (!isBegun) this.#used.add(this.#begin(entity, version, this.#host.bounds().first - 1));
+    });
+  }
+
+  forget({ keepMs, limit, nowMs }: Parameters<StateStore['forget']>[0]): boolean {
+    return this.#host.transaction(() => {
+      const { head } = this.#host.bounds();
+      const [removal, forgotten] = [
+        this.#prepare('INSERT INTO state_removal (build, channel, key, seq, at_ms) VALUES (?, ?, ?, ?, ?)'),
+        this.#prepare('UPDATE state_build SET forgotten_seq = max(forgotten_seq, ?) WHERE number = ?'),
+      ];
+      const ended = this.#prepare(
+        `SELECT id, build, channel, key, condition, seq FROM state WHERE ended_ms < ? AND seq <= (SELECT b.seq FROM state_build b WHERE b.number = build)
+         ORDER BY ended_ms LIMIT ?`,
+      ).all(nowMs - keepMs, limit) as unknown as [number, number, string, string, number, number][];
+      const removeRow = this.#prepare('DELETE FROM state WHERE id = ?');
+      for (const [id, build, channel, key, condition, seq] of ended) {
+        removeRow.run(id);
+        if (CONDITIONS[condition] === 'gone') forgotten.run(seq, build);
+        else removal.run(build, channel, key, head, nowMs);
+      }
+      const told = this.#prepare('SELECT number, build, seq FROM state_removal WHERE at_ms < ? ORDER BY number LIMIT ?').all(
+        nowMs - keepMs,
+        limit,
+      ) as unknown as [number, number, number][];
+      const removeRemoval = this.#prepare('DELETE FROM state_removal WHERE number = ?');
+      for (const [number, build, seq] of told) {
+        removeRemoval.run(number);
+        forgotten.run(seq, build);
+      }
+      return Math.max(ended.length, told.length, this.#forgetBuilds(limit)) === limit;
+    });
+  }
+
+  removals({ builds, channels, after, seq = 0, limit }: Parameters<StateStore['removals']>[0]): {
+    readonly removals: readonly StateRemoval[];
+    readonly next: number | undefined;
+  } {
+    const found = this.#prepare(
+      'SELECT number, build, channel, key, seq FROM state_removal WHERE number > ? AND seq >= ? ORDER BY number LIMIT ?',
+    ).all(after, seq, limit) as unknown as [number, number, string, string, number][];
+    const removals = found
+      .map(([number, build, channel, key, at]) => ({ number, build, channel, family: familyIn(channel) ?? channel, key, seq: at }))
+      .filter(({ build, family, channel }) => builds.includes(build) && includesChannel(channels, family, channel));
+    return { removals, next: found.length === limit ? found.at(-1)?.[0] : undefined };
+  }
+
+  /** Rows of builds that others have replaced, or that nobody uses; then the builds. Returns how many rows. */
+  #forgetBuilds(limit: number): number {
+    const builds = this.#builds();
+    const isReplaced = (build: StateBuild) =>
+      builds.some(
+        (other) => other.entity === build.entity && other.isComplete && this.#used.has(other.number) && other.number > build.number,
+      );
+    const old = builds.find((build) => isReplaced(build) && !this.#isHeld(build.number));
+    if (old === undefined) return 0;
+    const { changes } = this.#prepare('DELETE FROM state WHERE id IN (SELECT id FROM state WHERE build = ? LIMIT ?)').run(
+      old.number,
+      limit,
+    );
+    if (Number(changes) > 0) return Number(changes);
+    this.#prepare('DELETE FROM state_removal WHERE build = ?').run(old.number);
+    this.#prepare('DELETE FROM state_build WHERE number = ?').run(old.number);
+    this.#used.delete(old.number);
+    return 0;
+  }
+
+  #isHeld(build: number): boolean {
+    return (this.#holders.get(build)?.until ?? 0) > performance.now();
+  }
+
+  #begin(entity: string, version: number, seq: number): number {
+    const insert = this.#prepare('INSERT INTO state_build (entity, version, seq, written_seq) VALUES (?, ?, ?, ?)');
+    return Number(insert.run(entity, version, seq, seq).lastInsertRowid);
+  }
+
+  #builds(): StateBuild[] {
+    return (this.#prepare(`SELECT ${BUILD_COLUMNS} FROM state_build ORDER BY number`).all() as unknown as unknown[][]).map(buildOf);
+  }
+
+  /** One range of an index for each build, condition, and family or channel; as many in each statement as SQLite takes. */
+  #ranges({ builds, channels, conditions, afterSeq }: StateQuery): { readonly sql: string; readonly values: (string | number)[] }[] {
+    const families = [...(channels.everything ? this.#host.families.names : channels.families)].flatMap(
+      (family) => this.#host.families.get(family) ?? [],
+    );
+    const ranges: { readonly sql: string; readonly values: (string | number)[] }[] = [];
+    const add = (index: string, column: string, value: string | number) => {
+      for (const build of builds) {
+        for (const condition of conditions) {
+          ranges.push({
+            sql: `SELECT ${COLUMNS} FROM state INDEXED BY ${index} WHERE ${column} = ? AND build = ? AND condition = ? AND seq > ?`,
+            values: [value, build, CONDITIONS.indexOf(condition), afterSeq],
+          });
+        }
+      }
+    };
+    for (const family of families) add('state_by_family', 'family', family);
+    for (const channel of channels.everything ? [] : channels.singles) add('state_by_channel', 'channel', channel);
+    return together(ranges);
+  }
+
+  readonly #prepared = new Map<string, ReturnType<DatabaseSync['prepare']>>();
+
+  #prepare(sql: string): ReturnType<DatabaseSync['prepare']> {
+    let statement = this.#prepared.get(sql);
+    if (statement === undefined) {
+      statement = this.#host.db.prepare(sql);
+      statement.setReturnArrays(true);
+      if (this.#prepared.size >= MAX_PREPARED) this.#prepared.delete(this.#prepared.keys().next().value ?? '');
+      this.#prepared.set(sql, statement);
+    }
+    return statement;
+  }
+}
+
+/** Statements that are kept. */
+const MAX_PREPARED = 64;
+
+interface Ranges {
+  readonly sql: string;
+  readonly values: (string | number)[];
+}
+
+function together(ranges: readonly Ranges[]): Ranges[] {
+  const statements: Ranges[] = [];
+  for (let at = 0; at < ranges.length; at += MAX_RANGES) {
+    const some = ranges.slice(at, at + MAX_RANGES);
+    statements.push({
+      sql: `${some.map(({ sql }) => sql).join(' UNION ALL ')} ORDER BY seq LIMIT ?`,
+      values: some.flatMap(({ values }) => values),
+    });
+  }
+  return statements;
+}
+
+/** Few rows have one of some keys: they are read and put in order. */
+function keyRanges({ builds, conditions, afterSeq }: StateQuery, keys: readonly string[]): Ranges[] {
+  return together(
+    builds.flatMap((build) =>
+      keys.map((key) => ({
+        sql: `SELECT ${COLUMNS} FROM state INDEXED BY state_by_key WHERE build = ? AND key = ? AND seq > ? AND condition IN (${conditions.map((each) => CONDITIONS.indexOf(each)).join()})`,
+        values: [build, key, afterSeq],
+      })),
+    ),
+  );
+}
+
+function buildOf([number, entity, version, seq, writtenSeq, isComplete, builtSeq, forgottenSeq]: readonly unknown[]): StateBuild {
+  return {
+    number: Number(number),
+    entity: String(entity),
+    version: Number(version),
+    seq: Number(seq),
+    writtenSeq: Number(writtenSeq),
+    isComplete: isComplete === 1,
+    builtSeq: Number(builtSeq),
+    forgottenSeq: Number(forgottenSeq),
+  };
+}
+
+/** @throws when it is not what was stored. */
+function rowOf([build, key, channel, condition, seq, sinceSeq, body, checksum]: readonly unknown[]): StateRow {
+  const row: StateRow = {
+    build: Number(build),
+    key: String(key),
+    channel: String(channel),
+    family: familyIn(String(channel)) ?? String(channel),
+    condition: CONDITIONS[Number(condition)] ?? 'gone',
+    seq: Number(seq),
+    sinceSeq: Number(sinceSeq),
+    body: String(body),
+  };
+  if (checksum !== checksumOf(row))
+    throw new Error(`the file is damaged: a state is not what was stored; courier state rebuild makes it anew`);
+  return row;
+}
+
+function checksumOf({ build, key, channel, condition, seq, sinceSeq, body }: StateRow): number {
+  return crc32(body, crc32(`${build} ${key} ${channel} ${condition} ${seq} ${sinceSeq}`));
+}

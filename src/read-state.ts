@@ -1,0 +1,109 @@
+/** Reads the present state: pages of it, all at one position. */
+import type { Connection } from './connections/connection.ts';
+import type { StateReset } from './contract/envelope.ts';
+import type { Filter } from './contract/filter.ts';
+import { type Position, parsePosition } from './contract/position.ts';
+import type { StatePage } from './contract/types.ts';
+import type { Delivery } from './delivery/batch.ts';
+import { cut, invalidField } from './errors.ts';
+import { PAGE_BYTES } from './log/log.ts';
+import type { Served } from './state/served.ts';
+import type { Serving } from './state/serving.ts';
+import { type StateSelection, selectionFrom } from './state-selection.ts';
+import { resetReason } from './watch-state.ts';
+
+export const DEFAULT_STATE_LIMIT = 100;
+export const MAX_STATE_LIMIT = 1000;
+/** How long a call waits for the state to be there, in ms. */
+const WAIT_MS = 10_000;
+/** Pages of the storage that are looked at for one page, at most, where conditions leave most of them out. */
+const MAX_READS = 20;
+
+export interface StateRequest extends StateSelection {
+  readonly limit?: number | undefined;
+  /** `next` of the page before, or a position: then what has changed since. */
+  readonly after?: string | undefined;
+}
+
+/**
+ * Reads a page. All pages together, where a later item takes the place of an earlier one, are the state at the position of the last page.
+ *
+ * @throws {CourierError} BAD_REQUEST, FORBIDDEN; SERVICE_UNAVAILABLE while the state is being made.
+ */
+export async function readState(
+  pipeline: Served,
+  { principal }: Pick<Connection, 'principal'>,
+  request: StateRequest,
+  signal: AbortSignal,
+): Promise<StatePage<Delivery>> {
+  const filter = selectionFrom(pipeline.contract, principal, request);
+  const after = request.after === undefined ? undefined : pageStart(request.after);
+  const limit = request.limit ?? DEFAULT_STATE_LIMIT;
+  const serving = await pipeline.states.serving(filter.types as ReadonlySet<string>, signal, WAIT_MS);
+  const { positions } = pipeline.log;
+  const reason = after && resetReason(serving, pipeline, after.position);
+  const reset: StateReset | null = after !== undefined && reason !== undefined ? { reason, requested: request.after as string } : null;
+  const start = after === undefined || reset !== null ? undefined : after;
+  // Where pages begin nothing is told that is not selected, up to here.
+  const freshSeq = start === undefined ? serving.seq : start.freshSeq;
+  const cursor = start?.position.seq ?? 0;
+  const removed = cursor > 0 && freshSeq === 0 ? await removedSince(serving, filter, cursor) : [];
+  const page = await pageOf(serving, filter, { cursor, freshSeq, limit, items: removed }, signal);
+  const { items, endSeq, has_more } = page;
+  const next = has_more ? `${positions.at(endSeq)}${freshSeq === 0 ? '' : `-${freshSeq}`}` : positions.at(endSeq);
+  return { items, next, has_more, position: positions.at(has_more ? Math.max(endSeq, serving.seq) : endSeq), reset };
+}
+
+interface PageStart {
+  readonly cursor: number;
+  readonly freshSeq: number;
+  readonly limit: number;
+  readonly items: readonly Delivery[];
+}
+
+async function pageOf(serving: Serving, filter: Filter, { cursor, freshSeq, limit, items: before }: PageStart, signal: AbortSignal) {
+  const source = serving.source(freshSeq);
+  const items: Delivery[] = [...before];
+  let bytes = 0;
+  let endSeq = cursor;
+  for (let reads = 0; ; reads += 1) {
+    const isInMemory = source.covers(endSeq);
+    const seq = source.seq;
+    const page = isInMemory ? undefined : await source.read(filter, endSeq, signal);
+    const found = page === undefined ? [...source.recent(filter, endSeq)] : page.batches.flatMap(({ deliveries }) => deliveries);
+    for (const [index, delivery] of found.entries()) {
+      items.push(delivery);
+      bytes += Buffer.byteLength(delivery.json);
+      const isLast = found[index + 1]?.seq !== delivery.seq;
+      if (isLast && (items.length >= limit || bytes >= PAGE_BYTES)) {
+        const isAll = page === undefined && index === found.length - 1;
+        return { items, endSeq: isAll ? seq : delivery.seq, has_more: !isAll };
+      }
+    }
+    if (page === undefined) return { items, endSeq: seq, has_more: false };
+    endSeq = page.endSeq;
+    if (reads >= MAX_READS) return { items, endSeq, has_more: true };
+  }
+}
+
+async function removedSince(serving: Serving, filter: Filter, seq: number): Promise<readonly Delivery[]> {
+  const items: Delivery[] = [];
+  for (let after: number | undefined = 0; after !== undefined; ) {
+    const { removals, next } = await serving.removalsSince(filter, seq, after);
+    items.push(...removals);
+    after = next;
+  }
+  return items;
+}
+
+const PAGE_FORM = /^(.*-\d+)-(0|[1-9]\d{0,15})$/;
+
+/** Reads where a page starts: a position, or one with the number up to which its pages are of what nobody had before. */
+function pageStart(text: string): { readonly position: Position; readonly freshSeq: number } {
+  const whole = parsePosition(text);
+  if (whole !== undefined) return { position: whole, freshSeq: 0 };
+  const [, before = '', fresh] = PAGE_FORM.exec(text) ?? [];
+  const position = parsePosition(before);
+  if (position !== undefined) return { position, freshSeq: Number(fresh) };
+  throw invalidField('after', `${JSON.stringify(cut(text))} is neither \`next\` of a page nor a position of Courier`);
+}

@@ -1,0 +1,257 @@
+/**
+ * Folds the events of the log into states, in their order. Events wait while the states that they change are read from where they are
+ * stored; all that are missing are read at once.
+ *
+ * Invariant: `changes` is what the events up to `seq` have made, and everything that changed was passed on.
+ */
+import type { FoldedEvent } from '../contract/entities.ts';
+import type { Batch, Delivery, Sink } from '../delivery/batch.ts';
+import { eventSource } from '../delivery/event-source.ts';
+import type { Pipeline } from '../delivery/pipeline.ts';
+import { Subscriber } from '../delivery/subscriber.ts';
+import { noMeter } from '../observe/meter.ts';
+import { Changes, type FoldTarget, type Thing, thingName, thingOf } from './changes.ts';
+import type { StateView } from './state-delivery.ts';
+import type { StateStore } from './store.ts';
+
+export interface FoldingOptions {
+  readonly pipeline: Pick<Pipeline, 'contract' | 'log' | 'tail' | 'reads' | 'own'>;
+  readonly targets: readonly FoldTarget[];
+  /** It folds what comes after this number; what is stored may be of later changes. */
+  readonly afterSeq: number;
+  readonly maxCachedBytes: number;
+  /** Bytes of what has yet to be stored: with more it waits. */
+  readonly maxPendingBytes: number;
+  /** Told of each change, in order. @param before the state before it. @param isLast whether its event changes nothing else. */
+  readonly onChange?: (thing: Thing, before: StateView, isLast: boolean) => void;
+  /** Told that the reducer of an entity failed on an event, which then changes nothing. */
+  readonly onProblem: (entity: string, event: Pick<FoldedEvent, 'id' | 'type'>, problem: string) => void;
+}
+
+/** UTF-16 units of events that wait to be folded, about. */
+const MAX_WAITING_UNITS = 4 * 1024 * 1024;
+/** Events that are folded between two looks at what is missing. */
+const EVENTS_AT_ONCE = 500;
+/** How often one that is behind is looked at by who waits for it, in ms. */
+const LOOK_MS = 20;
+
+/** An event of which something may change. */
+interface Waiting {
+  readonly event: FoldedEvent;
+  readonly seq: number;
+  readonly units: number;
+  readonly family: string;
+  /** What it changes. */
+  readonly names: readonly { readonly target: FoldTarget; readonly key: string; readonly name: string }[];
+}
+
+/** By name: what is to be read. */
+type Missing = Map<string, { readonly target: FoldTarget; readonly channel: string; readonly family: string; readonly key: string }>;
+
+export class Folding implements Sink {
+  readonly changes: Changes;
+  readonly #options: FoldingOptions;
+  readonly #store: StateStore;
+  readonly #targetsByType = new Map<string, FoldTarget[]>();
+  readonly #subscriber: Subscriber;
+  readonly #stop = new AbortController();
+  #waiting: Waiting[] = [];
+  #waitingUnits = 0;
+  /** Names of what is being read. */
+  #isReading = false;
+  #foldedSeq: number;
+  #onMoved = new Set<() => void>();
+  #failure: { readonly error: unknown } | undefined;
+  #ended: Promise<void> = Promise.resolve();
+
+  constructor(options: FoldingOptions) {
+    const { pipeline, targets, afterSeq, maxCachedBytes } = options;
+    this.#options = options;
+    this.#store = pipeline.log.states;
+    this.#foldedSeq = afterSeq;
+    this.changes = new Changes(afterSeq, maxCachedBytes);
+    for (const target of targets) {
+      for (const type of target.entity.types) this.#targetsByType.set(type, [...(this.#targetsByType.get(type) ?? []), target]);
+    }
+    const filter = { channels: pipeline.contract.channels.everything, types: new Set(this.#targetsByType.keys()) };
+    this.#subscriber = new Subscriber(eventSource({ ...pipeline, hub: pipeline.own, meter: noMeter }), filter, afterSeq, this);
+  }
+
+  /** Begins. @param onEnd told when it cannot go on. */
+  start(onEnd: (error: unknown) => void): void {
+    this.#ended = this.#subscriber.run(this.#stop.signal).catch((error: unknown) => {
+      if (!this.#stop.signal.aborted) onEnd(error);
+    });
+  }
+
+  /** The number up to which all events have been folded. */
+  get seq(): number {
+    this.#options.pipeline.own.settle();
+    if (this.#waiting.length === 0 && !this.#isReading) this.#foldedSeq = Math.max(this.#foldedSeq, this.#subscriber.cursor);
+    return this.#foldedSeq;
+  }
+
+  /** Resolves when all events up to a number have been folded; rejects with the signal's reason, or with what keeps it from going on. */
+  async reached(seq: number, signal: AbortSignal): Promise<void> {
+    while (this.seq < seq) {
+      signal.throwIfAborted();
+      if (this.#failure !== undefined) throw this.#failure.error;
+      await this.#moved(signal);
+    }
+  }
+
+  get writable(): boolean {
+    return this.#waitingUnits < MAX_WAITING_UNITS && this.changes.bytes < this.#options.maxPendingBytes;
+  }
+
+  deliver({ deliveries }: Batch): void {
+    for (const delivery of deliveries) this.#take(delivery);
+    if (!this.#isReading) this.#fold();
+  }
+
+  async drained(signal: AbortSignal): Promise<void> {
+    while (!this.writable) {
+      signal.throwIfAborted();
+      await this.#moved(signal);
+    }
+  }
+
+  /** Up to a number everything is stored. */
+  stored(seq: number): void {
+    this.changes.stored(seq);
+    this.#tellMoved();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    this.#failure ??= { error: new Error('it was ended') };
+    this.#tellMoved();
+    await this.#ended;
+  }
+
+  #take(delivery: Delivery): void {
+    const { type, family, seq, units } = delivery;
+    // Notices say nothing of states; what has no present form changes nothing.
+    const targets = delivery.isReadable && family !== undefined ? this.#targetsByType.get(type) : undefined;
+    if (targets === undefined || family === undefined) return;
+    const event: FoldedEvent = JSON.parse(delivery.json);
+    const names = targets.flatMap((target) => {
+      const key = target.entity.families.includes(family) ? target.entity.keyOf(event) : undefined;
+      return key === undefined ? [] : [{ target, key, name: thingName(target.build, event.channel, key) }];
+    });
+    if (names.length === 0) return;
+    this.#waiting.push({ event, seq, units, family, names });
+    this.#waitingUnits += units;
+  }
+
+  /** Folds what can be folded, and reads what is missing for the rest. */
+  #fold(): void {
+    while (this.#waiting.length > 0) {
+      const missing = this.#missing();
+      if (missing.size > 0) {
+        this.#isReading = true;
+        void this.#read(missing);
+        return;
+      }
+      const some = this.#waiting.splice(0, EVENTS_AT_ONCE);
+      for (const waiting of some) {
+        this.#waitingUnits -= waiting.units;
+        this.#apply(waiting);
+        this.#foldedSeq = waiting.seq;
+      }
+    }
+    this.#tellMoved();
+  }
+
+  /** What the next events change and is not in memory. */
+  #missing(): Missing {
+    const missing: Missing = new Map();
+    const upTo = Math.min(this.#waiting.length, EVENTS_AT_ONCE);
+    for (let at = 0; at < upTo; at += 1) {
+      const { event, family, names } = this.#waiting[at] as Waiting;
+      for (const { target, key, name } of names) {
+        if (this.changes.get(name) === undefined) missing.set(name, { target, channel: event.channel, family, key });
+      }
+    }
+    return missing;
+  }
+
+  async #read(missing: Missing): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      try {
+        const all = [...missing];
+        const rows = await this.#store.find(all.map(([, { target, channel, key }]) => ({ build: target.build, channel, key })));
+        for (const [index, [name, about]] of all.entries()) this.changes.add(name, thingOf(about.target, about, rows[index]));
+        this.#isReading = false;
+        this.#fold();
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#failure = { error };
+        this.#tellMoved();
+        await this.#pause(RETRY_MS);
+        this.#failure = undefined;
+      }
+    }
+  }
+
+  #apply({ event, seq, units, names }: Waiting): void {
+    for (const [index, { target, name }] of names.entries()) {
+      const thing = this.changes.get(name) as Thing;
+      // What is stored may be of later changes.
+      if (seq < thing.seq) continue;
+      const before = { isOpen: thing.isOpen, state: thing.state };
+      if (seq > thing.seq) {
+        const folded = target.entity.fold(thing.state, event);
+        if (folded.problem !== undefined) this.#options.onProblem(target.entity.name, event, folded.problem);
+        if (folded.problem !== undefined || folded.state === thing.state) continue;
+        if (thing.state === undefined) thing.sinceSeq = seq;
+        thing.state = folded.state;
+        thing.isOpen = folded.state !== undefined && target.entity.isOpen(folded.state);
+        thing.body = undefined;
+        thing.seq = seq;
+      }
+      this.changes.note(name, thing, units);
+      this.#options.onChange?.(thing, before, index === names.length - 1);
+    }
+  }
+
+  #tellMoved(): void {
+    const waiting = this.#onMoved;
+    if (waiting.size === 0) return;
+    this.#onMoved = new Set();
+    for (const resolve of waiting) resolve();
+  }
+
+  /** Resolves when something has moved; what moves without an event is looked at now and then. */
+  async #moved(signal: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const moved = () => resolve();
+    this.#onMoved.add(moved);
+    const timer = setTimeout(moved, LOOK_MS).unref();
+    signal.addEventListener('abort', moved);
+    try {
+      await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#onMoved.delete(moved);
+      signal.removeEventListener('abort', moved);
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        this.#stop.signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = setTimeout(done, ms).unref();
+      this.#stop.signal.addEventListener('abort', done);
+    });
+  }
+}
+
+/** After how long reading is tried again where it failed, in ms. */
+const RETRY_MS = 500;

@@ -1,0 +1,413 @@
+/**
+ * The states of the contract's entities in one gateway: who writes them, what they are served from, and what is made anew.
+ *
+ * One of all who use the storage writes at a time; each of them folds as long as it writes, or somebody here watches. Where the contract
+ * has another version of an entity than what is stored, a build of that version is made beside the others, and takes its place when it
+ * is complete.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Contract } from '../contract/contract.ts';
+import type { Pipeline } from '../delivery/pipeline.ts';
+import { CourierError } from '../errors.ts';
+import { upTo } from '../limits/bytes.ts';
+import type { Failures } from '../observe/failures.ts';
+import type { Logger } from '../observe/logger.ts';
+import type { Meter } from '../observe/meter.ts';
+import { type BuildPart, makeBuilds } from './building.ts';
+import type { FoldTarget } from './changes.ts';
+import { writeChanges } from './checkpoint.ts';
+import type { FoldingOptions } from './folding.ts';
+import { Serving } from './serving.ts';
+import type { StateBuild } from './store.ts';
+
+export interface LiveStateOptions {
+  readonly contract: Contract;
+  readonly pipeline: Pipeline;
+  readonly meter: Meter;
+  /** How long what has ended is kept, in ms. */
+  readonly keepMs: number;
+  readonly failures: Failures;
+  readonly logger: Logger;
+  /** How often changes are stored, in ms. */
+  readonly storeMs?: number;
+}
+
+const STORE_MS = 1000;
+/** For how long one writes who is not heard of, in ms. */
+const CLAIM_MS = 5000;
+/** For how long states are folded though nobody watches, in ms. */
+const IDLE_MS = 60_000;
+/** How often what has ended long ago is looked for, in ms. */
+const FORGET_MS = 60_000;
+const FORGET_ROWS = 500;
+/** Bytes of states that are stored and in memory, and of those that are not stored yet; and the part of the heap that either takes, at most. */
+const CACHED_BYTES = 32 * 1024 * 1024;
+const PENDING_BYTES = 128 * 1024 * 1024;
+const MAX_PART = 1 / 12;
+
+/** What is known of an entity. */
+interface Known {
+  /** What serves it; undefined until one is complete. */
+  readonly current: StateBuild | undefined;
+  /** What is being made for it. */
+  readonly next: StateBuild | undefined;
+  /** What was complete before that. */
+  readonly earlier: StateBuild | undefined;
+}
+
+export interface StateFigures {
+  /** Entities of the contract. */
+  readonly entities: number;
+  /** Entities that are not served yet, as they are being made of the log; with how far that is, 0 to 1. */
+  readonly building: Readonly<Record<string, number>>;
+  /** Numbers of the log that were not folded yet; null where nobody folds here. */
+  readonly behind: number | null;
+  /** Numbers of the log that are not stored as states yet. */
+  readonly unstored: number;
+  /** States in memory. */
+  readonly inMemory: number;
+  /** Watches. */
+  readonly watches: number;
+  /** Why nothing can be stored. */
+  readonly problem: string | undefined;
+}
+
+export class LiveState implements AsyncDisposable {
+  readonly #options: LiveStateOptions;
+  readonly #holder = randomUUID();
+  readonly #stop = new AbortController();
+  #known = new Map<string, Known>();
+  #serving: Serving | undefined;
+  #usedAt = Number.NEGATIVE_INFINITY;
+  #forgotAt = performance.now();
+  #removals = 0;
+  /** Builds that are written here. */
+  #claimed: ReadonlySet<number> = new Set();
+  #building: Promise<void> | undefined;
+  /** How far what is being made has come. */
+  #builtSeq = 0;
+  #problem: string | undefined;
+  /** Resolves when something is served that was not. */
+  #changed = Promise.withResolvers<void>();
+  #timer: NodeJS.Timeout | undefined;
+  #tending: Promise<void> = Promise.resolve();
+  /** Changes that were told of by what served before. */
+  #changedBefore = 0;
+
+  private constructor(options: LiveStateOptions) {
+    this.#options = options;
+  }
+
+  /** Begins. @throws what the storage throws. */
+  static async open(options: LiveStateOptions): Promise<LiveState> {
+    const live = new LiveState(options);
+    const entities = [...options.contract.entities.values()].map(({ name, version }) => ({ entity: name, version }));
+    if (entities.length === 0) return live;
+    const { log } = options.pipeline;
+    await log.states.register(entities);
+    live.#removals = (await log.states.look([])).removals;
+    live.#tending = live.#tend();
+    await live.#tending;
+    live.#schedule();
+    return live;
+  }
+
+  get figures(): StateFigures {
+    const { contract, pipeline } = this.#options;
+    const serving = this.#serving;
+    const building = [...this.#known].flatMap(([entity, { next }]): [string, number][] => {
+      if (next === undefined) return [];
+      const { seq: end } = pipeline.tail;
+      return [[entity, end <= next.seq ? 1 : Math.min(1, Math.max(0, (Math.max(this.#builtSeq, next.seq) - next.seq) / (end - next.seq)))]];
+    });
+    const stored = Math.min(...[...this.#known.values()].map(({ current }) => current?.seq ?? Number.POSITIVE_INFINITY));
+    return {
+      entities: contract.entities.size,
+      building: Object.fromEntries(building),
+      behind: serving === undefined ? null : Math.max(0, pipeline.tail.seq - serving.seq),
+      unstored: Number.isFinite(stored) ? Math.max(0, pipeline.tail.seq - Math.max(stored, serving?.folding.changes.floor ?? 0)) : 0,
+      inMemory: serving?.folding.changes.size ?? 0,
+      watches: serving?.hub.subscribers ?? 0,
+      problem: this.#problem,
+    };
+  }
+
+  /** Changes of states that were seen here. */
+  get changed(): number {
+    return this.#changedBefore + (this.#serving?.changed ?? 0);
+  }
+
+  /**
+   * What serves some entities, once it has folded all that this gateway knows of now.
+   *
+   * @param waitMs how long it may take; without an end when absent.
+   * @throws {CourierError} SERVICE_UNAVAILABLE where that takes too long, or the gateway ends; the signal's reason.
+   */
+  async serving(entities: ReadonlySet<string>, signal: AbortSignal, waitMs?: number): Promise<Serving> {
+    const { seq } = this.#options.pipeline.tail;
+    this.#usedAt = performance.now();
+    const serving = this.#servingOf(entities);
+    if (serving !== undefined && serving.seq >= seq) return serving;
+    const late = new AbortController();
+    const timer = waitMs === undefined ? undefined : setTimeout(() => late.abort(), waitMs).unref();
+    try {
+      return await this.#waitFor(entities, seq, AbortSignal.any([signal, this.#stop.signal, late.signal]));
+    } catch (error) {
+      if (signal.aborted) throw error;
+      if (this.#stop.signal.aborted) throw unavailable('the gateway ends');
+      throw late.signal.aborted ? unavailable(this.#problem ?? 'it is being made of the log') : error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #waitFor(entities: ReadonlySet<string>, seq: number, ended: AbortSignal): Promise<Serving> {
+    for (;;) {
+      const changed = this.#changed.promise;
+      const serving = this.#servingOf(entities);
+      if (serving === undefined) {
+        if (this.#serving === undefined) this.#tendSoon();
+        await before(ended, changed);
+        continue;
+      }
+      await serving.folding.reached(seq, AbortSignal.any([ended, serving.ended.signal])).catch((error: unknown) => {
+        if (ended.aborted || !serving.ended.signal.aborted) throw error;
+      });
+      if (!serving.ended.signal.aborted) return serving;
+    }
+  }
+
+  /** What serves them now. */
+  #servingOf(entities: ReadonlySet<string>): Serving | undefined {
+    const serving = this.#serving;
+    if (serving === undefined) return undefined;
+    for (const entity of entities) if (!serving.targets.some((target) => target.entity.name === entity)) return undefined;
+    return serving;
+  }
+
+  /** Makes an entity's states anew. @throws what the storage throws. */
+  async rebuild(entity: string): Promise<void> {
+    const { version } = this.#options.contract.entities.get(entity) ?? { version: 1 };
+    await this.#options.pipeline.log.states.rebuild({ entity, version });
+    this.#tendSoon();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#stop.abort();
+    await this.#tending;
+    await this.#building;
+    const serving = this.#serving;
+    this.#serving = undefined;
+    const { states } = this.#options.pipeline.log;
+    // The next one has less to fold.
+    if (serving !== undefined) await this.#write(serving).catch(() => undefined);
+    await serving?.[Symbol.asyncDispose]();
+    if (this.#options.contract.entities.size > 0) await states.release(this.#holder).catch(() => undefined);
+  }
+
+  #schedule(ms = this.#options.storeMs ?? STORE_MS): void {
+    if (this.#stop.signal.aborted) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#tendNow(), ms).unref();
+  }
+
+  #tendNow(): void {
+    this.#tending = this.#tending.then(() => this.#tend()).finally(() => this.#schedule());
+  }
+
+  #tendSoon(): void {
+    this.#schedule(0);
+  }
+
+  /** One step of everything that is done from time to time. Never rejects. */
+  async #tend(): Promise<void> {
+    if (this.#stop.signal.aborted) return;
+    try {
+      await this.#look();
+      await this.#claim();
+      await this.#follow();
+      const serving = this.#serving;
+      if (serving !== undefined) await this.#write(serving);
+      this.#build();
+      if (this.#claimed.size > 0 && performance.now() - this.#forgotAt > FORGET_MS) await this.#forget();
+      this.#problem = undefined;
+    } catch (error) {
+      if (this.#stop.signal.aborted) return;
+      const wasWell = this.#problem === undefined;
+      this.#problem = error instanceof CourierError ? error.message : 'the states cannot be stored';
+      // The log tells of its own outages.
+      if (wasWell && !(error instanceof CourierError))
+        this.#options.failures.report('state', 'states cannot be stored; that is tried again', error);
+    }
+  }
+
+  /** What is stored now. */
+  async #look(): Promise<void> {
+    const { contract, pipeline } = this.#options;
+    const { builds, removals } = await pipeline.log.states.look([...contract.entities.keys()]);
+    const known = new Map<string, Known>();
+    for (const { name, version } of contract.entities.values()) {
+      const own = builds.filter((build) => build.entity === name);
+      const ofVersion = own.filter((build) => build.version === version);
+      const current = ofVersion.findLast((build) => build.isComplete);
+      const next = ofVersion.findLast((build) => !build.isComplete);
+      const earlier = own.findLast((build) => build.isComplete && build.number !== next?.number);
+      known.set(name, { current, next, earlier });
+    }
+    this.#known = known;
+    const serving = this.#serving;
+    if (serving === undefined) {
+      this.#removals = removals;
+      return;
+    }
+    for (const { current } of known.values())
+      if (current !== undefined) serving.forgottenSeq = Math.max(serving.forgottenSeq, current.forgottenSeq);
+    if (removals > this.#removals) await this.#tellRemovals(serving);
+    const stored = Math.min(...serving.targets.map(({ entity }) => known.get(entity.name)?.current?.seq ?? 0));
+    if (Number.isFinite(stored)) serving.folding.stored(Math.min(stored, serving.seq));
+  }
+
+  async #tellRemovals(serving: Serving): Promise<void> {
+    const { contract, pipeline } = this.#options;
+    const builds = serving.targets.map(({ build }) => build);
+    for (let after: number | undefined = this.#removals; after !== undefined; ) {
+      const page = await pipeline.log.states.removals({ builds, channels: contract.channels.everything, after, limit: FORGET_ROWS });
+      serving.tellRemovals(page.removals);
+      this.#removals = Math.max(this.#removals, page.next ?? 0, page.removals.at(-1)?.number ?? 0);
+      after = page.next;
+    }
+  }
+
+  async #claim(): Promise<void> {
+    const builds = [...this.#known.values()].flatMap(({ current, next }) => [current, next].flatMap((build) => build?.number ?? []));
+    if (builds.length === 0) return;
+    this.#claimed = new Set(await this.#options.pipeline.log.states.claim({ holder: this.#holder, builds, forMs: CLAIM_MS }));
+  }
+
+  /** Serves what is complete, as long as that is needed here. */
+  async #follow(): Promise<void> {
+    const complete = [...this.#known].flatMap(([name, { current }]) => (current === undefined ? [] : [{ name, current }]));
+    const serving = this.#serving;
+    const isWriter = complete.some(({ current }) => this.#claimed.has(current.number));
+    const isNeeded = isWriter || performance.now() - this.#usedAt < IDLE_MS || (serving?.hub.subscribers ?? 0) > 0;
+    const isSame =
+      serving !== undefined &&
+      serving.targets.length === complete.length &&
+      complete.every(({ current }) => serving.targets.some(({ build }) => build === current.number));
+    if (isSame && isNeeded) return;
+    if (serving !== undefined) await this.#write(serving).catch(() => undefined);
+    this.#serving = undefined;
+    this.#changedBefore += serving?.changed ?? 0;
+    await serving?.[Symbol.asyncDispose]();
+    if (!isNeeded || complete.length === 0) return;
+    const { contract, pipeline, meter, failures } = this.#options;
+    const { builds } = await pipeline.log.states.look(complete.map(({ name }) => name));
+    const seqOf = (number: number) => builds.find((build) => build.number === number)?.seq ?? 0;
+    const targets = complete.map(({ name, current }): FoldTarget => ({ entity: entityOf(contract, name), build: current.number }));
+    this.#serving = new Serving({
+      ...this.#foldingOptions(),
+      targets,
+      afterSeq: Math.min(...targets.map(({ build }) => seqOf(build))),
+      meter,
+      builtSeq: Math.max(...complete.map(({ current }) => current.builtSeq)),
+      forgottenSeq: Math.max(...complete.map(({ current }) => current.forgottenSeq)),
+      onEnd: (error) => {
+        failures.report('state', 'the log cannot be folded into states; that is tried again', error);
+        this.#drop();
+      },
+    });
+    this.#tell();
+  }
+
+  #drop(): void {
+    const serving = this.#serving;
+    this.#serving = undefined;
+    this.#changedBefore += serving?.changed ?? 0;
+    void serving?.[Symbol.asyncDispose]();
+  }
+
+  #foldingOptions(): Pick<FoldingOptions, 'pipeline' | 'maxCachedBytes' | 'maxPendingBytes' | 'onProblem'> {
+    const { pipeline, logger } = this.#options;
+    return {
+      pipeline,
+      maxCachedBytes: upTo(CACHED_BYTES, MAX_PART),
+      maxPendingBytes: upTo(PENDING_BYTES, MAX_PART * 2),
+      onProblem: (entity, { id, type }, problem) =>
+        logger.warn(`a reducer failed: the event changes nothing`, { entity, event: id, type, reason: problem }),
+    };
+  }
+
+  async #write(serving: Serving): Promise<void> {
+    const { log } = this.#options.pipeline;
+    const builds = serving.targets.map(({ build }) => build);
+    const own = builds.filter((build) => this.#claimed.has(build));
+    if (own.length === 0) return;
+    const stored = await writeChanges(serving.folding, log.states, own, log.now);
+    // Of what others write the next look tells.
+    if (own.length === builds.length) serving.folding.stored(stored);
+  }
+
+  /** Makes what is to be made. */
+  #build(): void {
+    if (this.#building !== undefined) return;
+    const { logger, failures, contract } = this.#options;
+    const parts = [...this.#known].flatMap(([name, { next, earlier }]): BuildPart[] => {
+      if (next === undefined || !this.#claimed.has(next.number)) return [];
+      return [{ target: { entity: entityOf(contract, name), build: next.number }, build: next, earlier }];
+    });
+    if (parts.length === 0) return;
+    const options = {
+      ...this.#foldingOptions(),
+      parts,
+      onLost: (entity: string, problem: string) => logger.warn('a state of an earlier version is lost', { entity, reason: problem }),
+      onProgress: (seq: number) => {
+        this.#builtSeq = seq;
+      },
+    };
+    this.#building = makeBuilds(options, this.#stop.signal)
+      .catch((error: unknown) => {
+        if (this.#stop.signal.aborted || error instanceof CourierError) return;
+        failures.report('state', 'states cannot be made of the log; that is tried again', error);
+      })
+      .finally(() => {
+        this.#building = undefined;
+        this.#builtSeq = 0;
+        this.#tendSoon();
+      });
+  }
+
+  async #forget(): Promise<void> {
+    const { pipeline, keepMs } = this.#options;
+    const { log } = pipeline;
+    this.#forgotAt = performance.now();
+    while (!this.#stop.signal.aborted && (await log.states.forget({ keepMs, limit: FORGET_ROWS, nowMs: log.now })));
+  }
+
+  /** Wakes those who wait for something to be served. */
+  #tell(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+}
+
+function entityOf(contract: Contract, name: string) {
+  return contract.entities.get(name) as NonNullable<ReturnType<Contract['entities']['get']>>;
+}
+
+function unavailable(reason: string): CourierError {
+  return new CourierError('SERVICE_UNAVAILABLE', `the state cannot be given now: ${reason}`, { retryAfterMs: 1000 });
+}
+
+/** Resolves with `work`; rejects with the signal's reason when that aborts first. */
+function before(signal: AbortSignal, work: Promise<void>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    if (signal.aborted) return onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    void work.then(() => {
+      signal.removeEventListener('abort', onAbort);
+      resolve();
+    });
+  });
+}

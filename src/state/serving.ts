@@ -1,0 +1,257 @@
+/**
+ * What the states of a set of builds are served from: where they are stored, the changes in memory, and a hub. A watch is a subscriber
+ * of that, as it would be of the log: each thing is in it once, at its last change, so whoever is behind misses nothing but what was
+ * replaced.
+ */
+import { type Filter, includesChannelOf } from '../contract/filter.ts';
+import { type Batch, batchesOf, type Delivery } from '../delivery/batch.ts';
+import type { Recent } from '../delivery/groups.ts';
+import { Hub } from '../delivery/hub.ts';
+import { readyNotice } from '../delivery/notices.ts';
+import { type ReadPage, type SharedPage, SharedReads } from '../delivery/shared-reads.ts';
+import type { Source } from '../delivery/source.ts';
+import { Turns } from '../limits/turns.ts';
+import type { Positions } from '../log/positions.ts';
+import type { Meter } from '../observe/meter.ts';
+import { bodyOf, type FoldTarget, type Thing } from './changes.ts';
+import { Folding, type FoldingOptions } from './folding.ts';
+import { type Before, type ItemName, type ItemPositions, StateDelivery, StateRemoval, type StateView } from './state-delivery.ts';
+import type { StateRemoval as Removal, StateCondition, StateRow, StateStore } from './store.ts';
+
+/** How long a page of what is stored may be given again, in ms. */
+const KEEP_PAGES_MS = 1000;
+/** Removals in one step. */
+const REMOVALS = 500;
+/** Changes that cut-overs read in one turn of the event loop, about. */
+const CUT_OVERS_PER_TURN = 50_000;
+
+export interface ServingOptions extends Omit<FoldingOptions, 'onChange'> {
+  /** Of subscribers. */
+  readonly meter: Meter;
+  /** Of the targets' builds: positions before are of no use. */
+  readonly builtSeq: number;
+  readonly forgottenSeq: number;
+  /** Told when it cannot go on. */
+  readonly onEnd: (error: unknown) => void;
+}
+
+export class Serving implements AsyncDisposable, Recent {
+  readonly targets: readonly FoldTarget[];
+  readonly folding: Folding;
+  readonly hub: Hub;
+  readonly reads: SharedReads;
+  /** Positions before it are of an earlier build. */
+  readonly builtSeq: number;
+  /** Of what was removed before it is told no more. */
+  forgottenSeq: number;
+  /** Aborted when another takes its place, or the gateway ends. */
+  readonly ended = new AbortController();
+  /** Changes since it began. */
+  changed = 0;
+  readonly #positions: Positions;
+  readonly #store: StateStore;
+  readonly #meter: Meter;
+  readonly #cutOvers = new Turns(CUT_OVERS_PER_TURN);
+
+  constructor(options: ServingOptions) {
+    const { pipeline, targets, meter } = options;
+    this.targets = targets;
+    this.builtSeq = options.builtSeq;
+    this.forgottenSeq = options.forgottenSeq;
+    this.#positions = pipeline.log.positions;
+    this.#store = pipeline.log.states;
+    this.#meter = meter;
+    this.hub = new Hub({ meter, paced: this });
+    this.folding = new Folding({ ...options, onChange: (thing, before, isLast) => this.#tell(thing, before, isLast) });
+    this.reads = new SharedReads(
+      {
+        read: (filter, afterSeq, limit, signal) => this.#read(filter, afterSeq, limit, signal),
+        onPublished: () => () => undefined,
+      },
+      { keepMs: KEEP_PAGES_MS },
+    );
+    this.folding.start(options.onEnd);
+  }
+
+  get seq(): number {
+    return this.folding.seq;
+  }
+
+  covers(seq: number): boolean {
+    return seq >= this.folding.changes.floor;
+  }
+
+  *recent(filter: Filter, afterSeq: number): Generator<Delivery, void> {
+    const { changes } = this.folding;
+    let last: Thing | undefined;
+    for (const thing of changes.after(afterSeq)) {
+      if (last !== undefined) yield* this.#selected(filter, last, thing.seq !== last.seq);
+      last = thing;
+    }
+    if (last !== undefined) yield* this.#selected(filter, last, true);
+  }
+
+  /** The builds of some entities. */
+  buildsOf(entities: ReadonlySet<string> | undefined): number[] {
+    return this.targets.filter(({ entity }) => entities?.has(entity.name) !== false).map(({ build }) => build);
+  }
+
+  /**
+   * The source of one watch.
+   *
+   * @param freshSeq up to this number its client has nothing: what is not selected is passed over.
+   */
+  source(freshSeq: number): Source {
+    const { hub, reads } = this;
+    const fresh = (filter: Filter): Filter => ({ ...filter, states: { ...filter.states, isFresh: true } });
+    const positions = this.#positions;
+    const serving = this;
+    return {
+      get seq() {
+        return serving.seq;
+      },
+      reached: (seq, signal) => this.folding.reached(seq, signal),
+      covers: (seq) => this.covers(seq),
+      recent: function* (filter, afterSeq) {
+        for (const delivery of serving.recent(fresh(filter), afterSeq)) if (delivery.seq <= freshSeq) yield delivery;
+        yield* serving.recent(filter, Math.max(afterSeq, freshSeq));
+      },
+      read: async ({ maxPerSecond: _, ...filter }, afterSeq, signal) => {
+        if (afterSeq >= freshSeq) return reads.read(filter, afterSeq, signal);
+        return upTo(freshSeq, await reads.read(fresh(filter), afterSeq, signal));
+      },
+      hub: { batchUnits: hub.batchUnits, join: (filter, subscriber) => hub.join(filter, subscriber, this.seq) },
+      cutOvers: this.#cutOvers,
+      quietEvents: Number.POSITIVE_INFINITY,
+      caughtUp: (seq, count) => readyNotice(positions, seq, count),
+      missing: () => {
+        throw new RangeError('no state is missing');
+      },
+      meter: this.#meter,
+    };
+  }
+
+  /** Tells those who watch of what was forgotten. */
+  tellRemovals(removals: readonly Removal[]): void {
+    const { seq } = this;
+    const entities = new Map(this.targets.map(({ entity, build }) => [build, entity.name]));
+    for (const { build, channel, family, key, seq: removedSeq } of removals) {
+      const entity = entities.get(build);
+      if (entity === undefined) continue;
+      this.folding.changes.forget(`${build} ${channel} ${key}`, removedSeq);
+      const position = this.#positions.at(seq);
+      this.hub.dispatch(new StateRemoval({ id: position, position }, { seq, channel, family, entity, key }, false));
+    }
+    if (removals.length > 0) this.reads.forget();
+  }
+
+  /** What the filter selects of what was forgotten after a client had the state at a number. `next` is where to go on. */
+  async removalsSince(
+    filter: Filter,
+    seq: number,
+    after: number,
+  ): Promise<{ readonly removals: Delivery[]; readonly next: number | undefined }> {
+    const query = { builds: this.buildsOf(filter.types), channels: filter.channels, after, seq, limit: REMOVALS };
+    const { removals, next } = await this.#store.removals(query);
+    const entities = new Map(this.targets.map(({ entity, build }) => [build, entity.name]));
+    // Who comes back on the way through them is told them all again.
+    const id = this.#positions.at(seq);
+    const told = removals.flatMap(({ build, channel, family, key, seq: removedSeq }) => {
+      const name = { seq, channel, family, entity: entities.get(build) as string, key };
+      return new StateRemoval({ id, position: this.#positions.at(removedSeq) }, name, false).under(filter) ?? [];
+    });
+    return { removals: told, next };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.ended.abort();
+    this.reads[Symbol.dispose]();
+    await this.folding[Symbol.asyncDispose]();
+  }
+
+  #tell(thing: Thing, before: StateView, isLast: boolean): void {
+    this.changed += 1;
+    if (this.hub.subscribers === 0) return;
+    this.hub.dispatch(this.#deliveryOf(nameOf(thing), bodyOf(thing), { isOpen: thing.isOpen, state: thing.state }, before, isLast));
+  }
+
+  *#selected(filter: Filter, thing: Thing, isLast: boolean): Generator<Delivery, void> {
+    if (!includesChannelOf(filter, thing)) return;
+    const before = filter.states?.isFresh === true ? 'none' : 'unknown';
+    const delivery = this.#deliveryOf(nameOf(thing), bodyOf(thing), { isOpen: thing.isOpen, state: thing.state }, before, isLast).under(
+      filter,
+    );
+    if (delivery !== undefined) yield delivery;
+  }
+
+  async #read(filter: Filter, afterSeq: number, limit: number, signal: AbortSignal): Promise<ReadPage> {
+    const { channels, types, states = {} } = filter;
+    const { rows, endSeq, leadsOn, writtenSeq } = await this.#store.read({
+      builds: this.buildsOf(types),
+      channels,
+      afterSeq,
+      conditions: conditionsOf(states.isFresh === true, states.open),
+      keys: states.keys && [...states.keys],
+      limit,
+    });
+    // What was stored since the checkpoint is in memory then.
+    await this.folding.reached(writtenSeq, signal);
+    const entities = new Map(this.targets.map(({ entity, build }) => [build, entity.name]));
+    const deliveries = rows.flatMap((row, index) => {
+      const entity = entities.get(row.build) as string;
+      const isLast = rows[index + 1]?.seq !== row.seq;
+      return this.#ofRow(filter, row, entity, isLast) ?? [];
+    });
+    return { deliveries, first: 0, endSeq, head: leadsOn ? Number.MAX_SAFE_INTEGER : endSeq };
+  }
+
+  #ofRow(filter: Filter, row: StateRow, entity: string, isLast: boolean): Delivery | undefined {
+    const { channel, family, key, seq, body, condition } = row;
+    const { isFresh = false, open, fields } = filter.states ?? {};
+    const view = { isOpen: condition === 'open', state: condition === 'gone' ? undefined : fields === undefined ? {} : stateIn(body) };
+    const name = { seq, channel, family, entity, key };
+    // Who comes back on its way through a selection begins anew: it would have to be told all that is not selected.
+    const isSelection = isFresh && (open !== undefined || fields !== undefined);
+    const positions = isSelection ? { id: this.#positions.at(0), position: this.#positions.at(seq) } : this.#positionsOf(seq, isLast);
+    return new StateDelivery(positions, name, body, view, isFresh ? 'none' : 'unknown').under(filter);
+  }
+
+  #deliveryOf(name: ItemName, body: string, view: StateView, before: Before, isLast: boolean): StateDelivery {
+    return new StateDelivery(this.#positionsOf(name.seq, isLast), name, body, view, before);
+  }
+
+  /** What a client goes on behind: it may not have what the same event has changed and comes next. */
+  #positionsOf(seq: number, isLast: boolean): ItemPositions {
+    const position = this.#positions.at(seq);
+    return { id: isLast ? position : this.#positions.at(seq - 1), position };
+  }
+}
+
+function nameOf({ seq, channel, family, key, target }: Thing): ItemName {
+  return { seq, channel, family, key, entity: target.entity.name };
+}
+
+function stateIn(body: string): object | undefined {
+  return JSON.parse(body).state ?? undefined;
+}
+
+function conditionsOf(isFresh: boolean, open: boolean | undefined): StateCondition[] {
+  if (!isFresh) return ['open', 'closed', 'gone'];
+  if (open === undefined) return ['open', 'closed'];
+  return [open ? 'open' : 'closed'];
+}
+
+/** The part of a page up to a number. */
+function upTo(seq: number, page: SharedPage): SharedPage {
+  if (page.endSeq <= seq) return page;
+  const batches: Batch[] = page.batches.flatMap((batch) => {
+    if (batch.lastSeq <= seq) return batch;
+    return [
+      ...batchesOf(
+        batch.deliveries.filter((delivery) => delivery.seq <= seq),
+        Number.POSITIVE_INFINITY,
+      ),
+    ];
+  });
+  return { ...page, batches, endSeq: seq };
+}
