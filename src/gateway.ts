@@ -110,6 +110,7 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
     tailRepairs: () => pipeline.tail.repairs,
     brokerIsUp: () => broker.problem === undefined,
     instances: () => peers.instances,
+    states: () => states.figures,
   });
   const meter = options.metered === false ? noMeter : metrics;
   const failures = new Failures({ meter, logger, hook: options.onError });
@@ -151,10 +152,7 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
     ),
   );
   const states = stack.use(
-    await before(
-      signal,
-      LiveState.open({ contract, pipeline: events, meter, keepMs: config.stateMs, failures, logger: logger.named('state') }),
-    ),
+    await before(signal, LiveState.open({ contract, pipeline: events, keepMs: config.stateMs, failures, logger: logger.named('state') })),
   );
   const pipeline: Served = { ...events, states };
   const { audience, issuer, jwksUrl, maxLifetimeMs } = config.jwt;
@@ -207,6 +205,7 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
   });
   const health = createHealth({
     ...about,
+    states: () => states.figures,
     channels: () => pipeline.hub.topics,
     lastMinute: () => metrics.lastMinute(),
     draining: () => draining.signal.aborted,

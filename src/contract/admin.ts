@@ -194,6 +194,8 @@ export type HealthComponents = Readonly<Record<string, Component>> & {
   readonly broker: Component & { readonly kind: 'local' | 'redis' };
   /** Present where Redis is configured. Its last round trip took `latency_ms`, or has taken so long already; absent while it is away. */
   readonly redis?: Component & { readonly latency_ms?: number };
+  /** Present where the contract has entities: events that were not folded into states yet, and events since their last checkpoint. */
+  readonly state?: Component & { readonly behind: number | null; readonly unstored: number; readonly watches: number };
   /** What is used of the limit that is nearer: that of the heap, or of the container. */
   readonly memory: Component & { readonly usage_mb: number; readonly limit_mb: number };
   /** Present where there are several: how many serve, of how many, and how many were started in the place of one that had ended. */

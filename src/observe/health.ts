@@ -5,6 +5,7 @@ import { getHeapStatistics } from 'node:v8';
 import type { Broker } from '../broker/broker.ts';
 import type { Component, Health, HealthComponents, HealthStatus, Transport } from '../contract/admin.ts';
 import type { Concern, EventLog } from '../log/log.ts';
+import type { StateFigures } from '../state/figures.ts';
 import type { Logger } from './logger.ts';
 
 export interface HealthSources {
@@ -21,6 +22,7 @@ export interface HealthSources {
   readonly serverProblem: () => string | undefined;
   /** How late the event loop is, in ms. */
   readonly lateMs: () => number;
+  readonly states: () => StateFigures;
 }
 
 /** How long the log and Redis may take to answer, in ms: a check must not wait for what it checks. */
@@ -35,6 +37,8 @@ const MAX_LATE_MS = 100;
 const FAILURES_PER_MINUTE = 10;
 /** How long a log that did not answer is not asked again, in ms: whoever asks for the health makes it fail no more often. */
 const ASK_AGAIN_MS = 1000;
+/** From so many events that were not folded, or not stored as states, the gateway is degraded. */
+const [MAX_BEHIND, MAX_UNSTORED] = [20_000, 500_000];
 /** How often the concerns of the log are looked at, in ms. */
 const CONCERNS_LOOK_MS = 5000;
 export const SEVERITY: readonly HealthStatus[] = ['healthy', 'degraded', 'unhealthy', 'shutting_down'];
@@ -55,6 +59,7 @@ async function checkHealth(sources: HealthSources, logProbe: LogProbe, redisLate
     event_log: { ...log, ...(pool !== undefined && { pool }) },
     broker: checkBroker(sources.broker),
     ...(redis !== undefined && { redis }),
+    ...(sources.states().entities > 0 && { state: checkStates(sources.states()) }),
     memory: checkMemory(),
     errors: checkErrors(sources.lastMinute()),
   };
@@ -90,6 +95,28 @@ function checkBroker({ kind, problem }: HealthSources['broker']): HealthComponen
     status: 'degraded',
     kind,
     action: `${problem}. Until then events of other instances come up to a second late, and limits are kept by each instance for itself`,
+  };
+}
+
+/** How far the states of entities are behind the log. */
+function checkStates({ building, behind, unstored, watches, problem }: StateFigures): NonNullable<HealthComponents['state']> {
+  const percents = Object.entries(building).map(([entity, share]) => [entity, Math.floor(share * 100)] as const);
+  const figures = { behind, unstored, watches, ...(percents.length > 0 && { building_percent: Object.fromEntries(percents) }) };
+  if (problem !== undefined) return { status: 'degraded', ...figures, action: `states are not stored: ${problem}` };
+  if (percents.length > 0) {
+    const names = percents.map(([entity, percent]) => `${entity} (${percent} %)`).join(', ');
+    return {
+      status: 'degraded',
+      ...figures,
+      action: `nothing: the states of ${names} are being made of the log; until then they cannot be given`,
+    };
+  }
+  if ((behind ?? 0) < MAX_BEHIND && unstored < MAX_UNSTORED) return { status: 'healthy', ...figures };
+  return {
+    status: 'degraded',
+    ...figures,
+    action:
+      'the states come later than the events: more is published than is folded and stored; send less, or give the gateway a faster disk',
   };
 }
 

@@ -38,6 +38,7 @@ export function mergeHealth(told: readonly WorkerHealth[], workers: WorkersFigur
 const SUMMED: Readonly<Record<string, readonly string[]>> = {
   websocket_server: ['connections', 'active_connections'],
   errors: ['last_minute'],
+  state: ['watches'],
 };
 
 function mergeComponent(name: string, told: readonly WorkerHealth[]): Component {

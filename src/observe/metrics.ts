@@ -6,6 +6,7 @@ import type { ClientIdentity, Health, Transport } from '../contract/admin.ts';
 import type { Contract } from '../contract/contract.ts';
 import { GAP_REASONS } from '../contract/envelope.ts';
 import type { LogBounds } from '../log/log.ts';
+import type { StateFigures } from '../state/figures.ts';
 import { contractHash } from '../version.ts';
 import { countByClass } from './clients.ts';
 import { SEVERITY } from './health.ts';
@@ -30,6 +31,7 @@ export interface MetricSources {
   readonly tailRepairs: () => number;
   readonly brokerIsUp: () => boolean;
   readonly instances: () => number;
+  readonly states: () => StateFigures;
 }
 
 /** Close codes that have a label of their own: the gateway's, and the common ones of clients. */
@@ -146,6 +148,7 @@ export function createMetrics(sources: MetricSources): Metrics {
   gauge('courier_active_channels', 'Single channels and families that somebody subscribes to.', sources.channels);
   gauge('courier_active_subscriptions', 'Subscriptions that are live.', sources.subscriptions);
   gauge('courier_subscribers_catching_up', 'Subscriptions that read the log.', () => catchingUp);
+  if (sources.contract.entities.size > 0) stateMetrics(sources, { collected, gauge, registers });
   new Gauge({
     name: 'courier_active_connections',
     help: 'Connections that are open.',
@@ -280,4 +283,35 @@ export function createMetrics(sources: MetricSources): Metrics {
     },
     lastMinute: () => ({ failures: failuresOfMinute.total, calls: callsOfMinute.total }),
   };
+}
+
+interface StateMetricsOptions {
+  readonly collected: (name: string, help: string, total: () => number) => unknown;
+  readonly gauge: (name: string, help: string, value: () => number, aggregator?: 'sum' | 'max') => unknown;
+  readonly registers: Registry[];
+}
+
+/** Of the states of entities. */
+function stateMetrics({ states }: MetricSources, { collected, gauge, registers }: StateMetricsOptions): void {
+  collected('courier_state_changes_total', 'Changes of states that were folded here.', () => states().changed);
+  collected('courier_state_items_total', 'Copies of items that were handed to watches.', () => states().delivered);
+  collected('courier_state_snapshots_total', 'Snapshots of the state that watches were given whole.', () => states().snapshots);
+  collected('courier_state_failures_total', 'Events on which a reducer failed, and which changed nothing.', () => states().failed);
+  gauge('courier_state_watches', 'Watches of the state that are live.', () => states().watches);
+  gauge('courier_state_behind_events', 'Events that were not folded yet, where this process folds.', () => states().behind ?? 0, 'max');
+  gauge('courier_state_unstored_events', 'Events since the last checkpoint of the states.', () => states().unstored, 'max');
+  gauge('courier_state_in_memory', 'States in memory.', () => states().inMemory);
+  new Gauge({
+    name: 'courier_state_entities',
+    aggregator: 'max',
+    help: 'Things whose state is kept, by entity, and whether they go on; counted once a minute by who writes them.',
+    labelNames: ['entity', 'open'],
+    registers,
+    collect() {
+      for (const [entity, { open, closed }] of Object.entries(states().things)) {
+        this.set({ entity, open: 'true' }, open);
+        this.set({ entity, open: 'false' }, closed);
+      }
+    },
+  });
 }

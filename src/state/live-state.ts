@@ -12,10 +12,11 @@ import { CourierError } from '../errors.ts';
 import { upTo } from '../limits/bytes.ts';
 import type { Failures } from '../observe/failures.ts';
 import type { Logger } from '../observe/logger.ts';
-import type { Meter } from '../observe/meter.ts';
+import { type Meter, noMeter } from '../observe/meter.ts';
 import { type BuildPart, makeBuilds } from './building.ts';
 import type { FoldTarget } from './changes.ts';
 import { writeChanges } from './checkpoint.ts';
+import type { StateFigures } from './figures.ts';
 import type { FoldingOptions } from './folding.ts';
 import { Serving } from './serving.ts';
 import type { StateBuild } from './store.ts';
@@ -23,7 +24,6 @@ import type { StateBuild } from './store.ts';
 export interface LiveStateOptions {
   readonly contract: Contract;
   readonly pipeline: Pipeline;
-  readonly meter: Meter;
   /** How long what has ended is kept, in ms. */
   readonly keepMs: number;
   readonly failures: Failures;
@@ -37,6 +37,8 @@ const STORE_MS = 1000;
 const CLAIM_MS = 5000;
 /** For how long states are folded though nobody watches, in ms. */
 const IDLE_MS = 60_000;
+/** Events of a log that is not long. */
+const SHORT_LOG = 10_000;
 /** How often what has ended long ago is looked for, in ms. */
 const FORGET_MS = 60_000;
 const FORGET_ROWS = 500;
@@ -53,23 +55,6 @@ interface Known {
   readonly next: StateBuild | undefined;
   /** What was complete before that. */
   readonly earlier: StateBuild | undefined;
-}
-
-export interface StateFigures {
-  /** Entities of the contract. */
-  readonly entities: number;
-  /** Entities that are not served yet, as they are being made of the log; with how far that is, 0 to 1. */
-  readonly building: Readonly<Record<string, number>>;
-  /** Numbers of the log that were not folded yet; null where nobody folds here. */
-  readonly behind: number | null;
-  /** Numbers of the log that are not stored as states yet. */
-  readonly unstored: number;
-  /** States in memory. */
-  readonly inMemory: number;
-  /** Watches. */
-  readonly watches: number;
-  /** Why nothing can be stored. */
-  readonly problem: string | undefined;
 }
 
 export class LiveState implements AsyncDisposable {
@@ -93,6 +78,10 @@ export class LiveState implements AsyncDisposable {
   #tending: Promise<void> = Promise.resolve();
   /** Changes that were told of by what served before. */
   #changedBefore = 0;
+  #delivered = 0;
+  #snapshots = 0;
+  #failed = 0;
+  #things: StateFigures['things'] = {};
 
   private constructor(options: LiveStateOptions) {
     this.#options = options;
@@ -106,8 +95,7 @@ export class LiveState implements AsyncDisposable {
     const { log } = options.pipeline;
     await log.states.register(entities);
     live.#removals = (await log.states.look([])).removals;
-    live.#tending = live.#tend();
-    await live.#tending;
+    await live.#begin();
     live.#schedule();
     return live;
   }
@@ -128,13 +116,13 @@ export class LiveState implements AsyncDisposable {
       unstored: Number.isFinite(stored) ? Math.max(0, pipeline.tail.seq - Math.max(stored, serving?.folding.changes.floor ?? 0)) : 0,
       inMemory: serving?.folding.changes.size ?? 0,
       watches: serving?.hub.subscribers ?? 0,
+      changed: this.#changedBefore + (serving?.changed ?? 0),
+      delivered: this.#delivered,
+      snapshots: this.#snapshots,
+      failed: this.#failed,
+      things: this.#things,
       problem: this.#problem,
     };
-  }
-
-  /** Changes of states that were seen here. */
-  get changed(): number {
-    return this.#changedBefore + (this.#serving?.changed ?? 0);
   }
 
   /**
@@ -204,6 +192,16 @@ export class LiveState implements AsyncDisposable {
     if (serving !== undefined) await this.#write(serving).catch(() => undefined);
     await serving?.[Symbol.asyncDispose]();
     if (this.#options.contract.entities.size > 0) await states.release(this.#holder).catch(() => undefined);
+  }
+
+  /** What is made of a short log is there at once. */
+  async #begin(): Promise<void> {
+    await this.#tend();
+    const { seq } = this.#options.pipeline.tail;
+    const isShort = [...this.#known.values()].every(({ next }) => next === undefined || seq - next.seq <= SHORT_LOG);
+    if (this.#building === undefined || !isShort) return;
+    await this.#building;
+    await this.#tend();
   }
 
   #schedule(ms = this.#options.storeMs ?? STORE_MS): void {
@@ -301,7 +299,7 @@ export class LiveState implements AsyncDisposable {
     this.#changedBefore += serving?.changed ?? 0;
     await serving?.[Symbol.asyncDispose]();
     if (!isNeeded || complete.length === 0) return;
-    const { contract, pipeline, meter, failures } = this.#options;
+    const { contract, pipeline, failures } = this.#options;
     const { builds } = await pipeline.log.states.look(complete.map(({ name }) => name));
     const seqOf = (number: number) => builds.find((build) => build.number === number)?.seq ?? 0;
     const targets = complete.map(({ name, current }): FoldTarget => ({ entity: entityOf(contract, name), build: current.number }));
@@ -309,7 +307,10 @@ export class LiveState implements AsyncDisposable {
       ...this.#foldingOptions(),
       targets,
       afterSeq: Math.min(...targets.map(({ build }) => seqOf(build))),
-      meter,
+      meter: this.#meter,
+      onSnapshot: () => {
+        this.#snapshots += 1;
+      },
       builtSeq: Math.max(...complete.map(({ current }) => current.builtSeq)),
       forgottenSeq: Math.max(...complete.map(({ current }) => current.forgottenSeq)),
       onEnd: (error) => {
@@ -333,8 +334,10 @@ export class LiveState implements AsyncDisposable {
       pipeline,
       maxCachedBytes: upTo(CACHED_BYTES, MAX_PART),
       maxPendingBytes: upTo(PENDING_BYTES, MAX_PART * 2),
-      onProblem: (entity, { id, type }, problem) =>
-        logger.warn(`a reducer failed: the event changes nothing`, { entity, event: id, type, reason: problem }),
+      onProblem: (entity, { id, type }, problem) => {
+        this.#failed += 1;
+        logger.warn('a reducer failed: the event changes nothing', { entity, event: id, type, reason: problem });
+      },
     };
   }
 
@@ -377,11 +380,29 @@ export class LiveState implements AsyncDisposable {
       });
   }
 
+  /** Items are counted apart from events. */
+  get #meter(): Meter {
+    const delivered = (copies: number) => {
+      this.#delivered += copies;
+    };
+    return { ...noMeter, delivered, replayed: delivered };
+  }
+
   async #forget(): Promise<void> {
     const { pipeline, keepMs } = this.#options;
     const { log } = pipeline;
     this.#forgotAt = performance.now();
     while (!this.#stop.signal.aborted && (await log.states.forget({ keepMs, limit: FORGET_ROWS, nowMs: log.now })));
+    const current = [...this.#known].flatMap(([entity, known]) =>
+      known.current === undefined ? [] : [{ entity, build: known.current.number }],
+    );
+    const counts = await log.states.count(current.map(({ build }) => build));
+    this.#things = Object.fromEntries(
+      current.map(({ entity, build }) => {
+        const { open = 0, closed = 0 } = counts.find((each) => each.build === build) ?? {};
+        return [entity, { open, closed }];
+      }),
+    );
   }
 
   /** Wakes those who wait for something to be served. */

@@ -31,6 +31,8 @@ export interface ServingOptions extends Omit<FoldingOptions, 'onChange'> {
   /** Of the targets' builds: positions before are of no use. */
   readonly builtSeq: number;
   readonly forgottenSeq: number;
+  /** Told of each snapshot that was given whole. */
+  readonly onSnapshot: () => void;
   /** Told when it cannot go on. */
   readonly onEnd: (error: unknown) => void;
 }
@@ -51,6 +53,7 @@ export class Serving implements AsyncDisposable, Recent {
   readonly #positions: Positions;
   readonly #store: StateStore;
   readonly #meter: Meter;
+  readonly #onSnapshot: () => void;
   readonly #cutOvers = new Turns(CUT_OVERS_PER_TURN);
 
   constructor(options: ServingOptions) {
@@ -61,6 +64,7 @@ export class Serving implements AsyncDisposable, Recent {
     this.#positions = pipeline.log.positions;
     this.#store = pipeline.log.states;
     this.#meter = meter;
+    this.#onSnapshot = options.onSnapshot;
     this.hub = new Hub({ meter, paced: this });
     this.folding = new Folding({ ...options, onChange: (thing, before, isLast) => this.#tell(thing, before, isLast) });
     this.reads = new SharedReads(
@@ -106,6 +110,7 @@ export class Serving implements AsyncDisposable, Recent {
     const fresh = (filter: Filter): Filter => ({ ...filter, states: { ...filter.states, isFresh: true } });
     const positions = this.#positions;
     const serving = this;
+    let isGiven = freshSeq === 0;
     return {
       get seq() {
         return serving.seq;
@@ -123,7 +128,11 @@ export class Serving implements AsyncDisposable, Recent {
       hub: { batchUnits: hub.batchUnits, join: (filter, subscriber) => hub.join(filter, subscriber, this.seq) },
       cutOvers: this.#cutOvers,
       quietEvents: Number.POSITIVE_INFINITY,
-      caughtUp: (seq, count) => readyNotice(positions, seq, count),
+      caughtUp: (seq, count) => {
+        if (!isGiven) this.#onSnapshot();
+        isGiven = true;
+        return readyNotice(positions, seq, count);
+      },
       missing: () => {
         throw new RangeError('no state is missing');
       },

@@ -105,6 +105,9 @@ export interface StateStore {
   /** Lets others write what `holder` has claimed. */
   release(holder: string): Promise<void>;
 
+  /** How many things go on, and how many have ended, by build. It looks at all of them. */
+  count(builds: readonly number[]): Promise<readonly { readonly build: number; readonly open: number; readonly closed: number }[]>;
+
   /** The rows with these names, in their order. */
   find(names: readonly StateName[]): Promise<readonly (StateRow | undefined)[]>;
 
@@ -163,6 +166,7 @@ export function remoteStates(call: (call: StateCall) => Promise<StateAnswer>): S
     look: method('look'),
     claim: method('claim'),
     release: method('release'),
+    count: method('count'),
     find: method('find'),
     read: method('read'),
     write: method('write'),

@@ -7,6 +7,7 @@ import type { EventLog } from '../../src/log/log.ts';
 import { openMemoryLog } from '../../src/log/memory.ts';
 import { openSqliteLog } from '../../src/log/sqlite.ts';
 import { createHealth, type HealthSources } from '../../src/observe/health.ts';
+import { NO_STATES } from '../../src/state/figures.ts';
 import { Ledger } from '../faults/ledger.ts';
 import { startLoad, storedEvents } from '../faults/load.ts';
 import { newEvent } from '../helpers/events.ts';
@@ -124,6 +125,7 @@ const healthOfParts = (parts: Pick<HealthSources, 'log'> & Partial<HealthSources
     draining: () => false,
     serverProblem: () => undefined,
     lateMs: () => 0,
+    states: () => NO_STATES,
     ...parts,
   });
 

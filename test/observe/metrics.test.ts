@@ -4,6 +4,7 @@ import { generateKeyPair, SignJWT } from 'jose';
 import { expect, test } from 'vitest';
 import type { Health } from '../../src/contract/admin.ts';
 import { createMetrics } from '../../src/observe/metrics.ts';
+import { NO_STATES } from '../../src/state/figures.ts';
 import { collect } from '../helpers/collect.ts';
 import { startGateway, type TestGateway, UNLIMITED } from '../helpers/gateway.ts';
 import { contract as lumiere } from '../helpers/lumiere.ts';
@@ -230,6 +231,7 @@ test('callers who come at once share what is made, as it asks the log and they n
     clients: () => [],
     channels: zero,
     subscriptions: zero,
+    states: () => NO_STATES,
     bounds: async () => {
       asked += 1;
       return { first: 1, head: asked };

@@ -91,6 +91,20 @@ export class SqliteStates implements Synchronous {
     for (const [build, held] of this.#holders) if (held.holder === holder) this.#holders.delete(build);
   }
 
+  count(builds: readonly number[]): readonly { readonly build: number; readonly open: number; readonly closed: number }[] {
+    const statement = this.#prepare(
+      'SELECT condition, count(*) FROM state INDEXED BY state_by_family WHERE build = ? GROUP BY family, condition',
+    );
+    return builds.map((build) => {
+      const counts = { build, open: 0, closed: 0 };
+      for (const [condition, count] of statement.all(build) as unknown as [number, number][]) {
+        const name = CONDITIONS[condition];
+        if (name === 'open' || name === 'closed') counts[name] += count;
+      }
+      return counts;
+    });
+  }
+
   find(names: readonly StateName[]): readonly (StateRow | undefined)[] {
     const statement = this.#prepare(`SELECT ${COLUMNS} FROM state WHERE build = ? AND key = ? AND channel = ?`);
     return names.map(({ build, key, channel }) => {
