@@ -89,7 +89,8 @@ export interface StateRemoval {
 export interface StateStore {
   /**
    * Adds a build, which is empty and begins with the first retained event, of each entity that has none of its version. From then on
-   * retention spares what they have yet to fold. Resolves to all builds of these entities, of other versions too.
+   * retention spares what they have yet to fold. Resolves to all builds of these entities, of other versions too. A build that nobody used
+   * while retention removed what it had yet to fold is none any more, here and everywhere.
    */
   register(entities: readonly { readonly entity: string; readonly version: number }[]): Promise<readonly StateBuild[]>;
 
@@ -114,8 +115,10 @@ export interface StateStore {
   read(query: StateQuery): Promise<StateRows>;
 
   /**
-   * Stores rows, all or none, where they are later than what is stored. @param checkpoint with the last of several writes: the builds
-   * have every change up to `seq`. @param writtenSeq of no row is a later change.
+   * Stores rows of these builds, all or none, where they are later than what is stored; nothing of a build that there is no more.
+   *
+   * @param checkpoint with the last of several writes: the builds have every change up to `seq`. @param writtenSeq of no row is a later
+   * change.
    */
   write(write: {
     readonly rows: readonly StateRow[];

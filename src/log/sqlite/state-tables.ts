@@ -35,4 +35,5 @@ export const STATE_TABLES = `
      seq INTEGER NOT NULL,
      at_ms INTEGER NOT NULL
    ) STRICT;
-   CREATE INDEX state_removal_by_seq ON state_removal (seq);`;
+   CREATE INDEX state_removal_by_seq ON state_removal (seq);
+   CREATE INDEX state_removal_by_time ON state_removal (at_ms);`;

@@ -78,7 +78,9 @@ export class SqliteStates implements Synchronous {
 
   claim({ holder, builds, forMs }: Parameters<StateStore['claim']>[0]): readonly number[] {
     const now = performance.now();
+    const known = new Set(this.#builds().map(({ number }) => number));
     return builds.filter((build) => {
+      if (!known.has(build)) return false;
       this.#used.add(build);
       const held = this.#holders.get(build);
       if (held !== undefined && held.holder !== holder && held.until > now) return false;
@@ -116,12 +118,12 @@ export class SqliteStates implements Synchronous {
   read(query: StateQuery): StateRows {
     const { builds, channels, afterSeq, limit, keys } = query;
     const known = this.#builds().filter(({ number }) => builds.includes(number));
-    const checkpoint = Math.min(...known.map(({ seq }) => seq));
-    const writtenSeq = Math.max(...known.map((build) => build.writtenSeq));
+    const checkpoint = known.length === 0 ? afterSeq : Math.min(...known.map(({ seq }) => seq));
+    const writtenSeq = Math.max(0, ...known.map((build) => build.writtenSeq));
     const endSeq = Math.max(afterSeq, checkpoint);
     const most = limit + MAX_ROWS_OF_EVENT;
     let isCut = false;
-    const found = (keys === undefined ? this.#ranges(query) : keyRanges(query, keys)).flatMap(({ sql, values }) => {
+    const found = (keys === undefined ? this.#ranges(query) : keyRanges(query, [...new Set(keys)])).flatMap(({ sql, values }) => {
       const rows = (this.#prepare(sql).all(...values, most) as unknown as unknown[][]).map(rowOf);
       // What comes behind the checkpoint is not all stored.
       isCut ||= rows.length === most && (rows.at(-1) as StateRow).seq <= checkpoint;
@@ -144,14 +146,16 @@ export class SqliteStates implements Synchronous {
          ON CONFLICT (build, key, channel) DO UPDATE SET condition = excluded.condition, seq = excluded.seq, since_seq = excluded.since_seq,
            ended_ms = excluded.ended_ms, body = excluded.body, checksum = excluded.checksum WHERE excluded.seq > state.seq`,
       );
+      const there = new Set(this.#builds().map(({ number }) => number));
       for (const row of rows) {
+        if (!there.has(row.build)) continue;
         const { build, key, channel, family, condition, seq, sinceSeq, body } = row;
         const ended = condition === 'open' ? null : nowMs;
         const number = this.#host.families.numberOf(family);
         put.run(build, key, channel, number, CONDITIONS.indexOf(condition), seq, sinceSeq, ended, body, checksumOf(row));
       }
       const note = this.#prepare('UPDATE state_build SET written_seq = max(written_seq, ?), seq = max(seq, ?) WHERE number = ?');
-      for (const build of builds) note.run(writtenSeq, checkpoint ?? 0, build);
+      for (const build of builds) if (there.has(build)) note.run(writtenSeq, checkpoint ?? 0, build);
     });
   }
 
@@ -192,7 +196,7 @@ export class SqliteStates implements Synchronous {
         if (CONDITIONS[condition] === 'gone') forgotten.run(seq, build);
         else removal.run(build, channel, key, head, nowMs);
       }
-      const told = this.#prepare('SELECT number, build, seq FROM state_removal WHERE at_ms < ? ORDER BY number LIMIT ?').all(
+      const told = this.#prepare('SELECT number, build, seq FROM state_removal WHERE at_ms < ? ORDER BY at_ms LIMIT ?').all(
         nowMs - keepMs,
         limit,
       ) as unknown as [number, number, number][];
@@ -201,7 +205,8 @@ export class SqliteStates implements Synchronous {
         removeRemoval.run(number);
         forgotten.run(seq, build);
       }
-      return Math.max(ended.length, told.length, this.#forgetBuilds(limit)) === limit;
+      const isMoreOld = this.#forgetOldBuild(limit);
+      return isMoreOld || Math.max(ended.length, told.length) === limit;
     });
   }
 
@@ -218,24 +223,27 @@ export class SqliteStates implements Synchronous {
     return { removals, next: found.length === limit ? found.at(-1)?.[0] : undefined };
   }
 
-  /** Rows of builds that others have replaced, or that nobody uses; then the builds. Returns how many rows. */
-  #forgetBuilds(limit: number): number {
+  /** A step of removing a build that is of no more use: its rows, then itself. Returns whether there was one. */
+  #forgetOldBuild(limit: number): boolean {
     const builds = this.#builds();
     const isReplaced = (build: StateBuild) =>
       builds.some(
         (other) => other.entity === build.entity && other.isComplete && this.#used.has(other.number) && other.number > build.number,
       );
-    const old = builds.find((build) => isReplaced(build) && !this.#isHeld(build.number));
-    if (old === undefined) return 0;
+    const isUsable = (build: StateBuild) => builds.some(({ number }) => number === build.number) && !isReplaced(build);
+    const old = this.#all().find((build) => !isUsable(build) && !this.#isHeld(build.number));
+    if (old === undefined) return false;
+    // It is before every event, and so none any more, from the first step on.
+    this.#prepare('UPDATE state_build SET seq = -1 WHERE number = ?').run(old.number);
     const { changes } = this.#prepare('DELETE FROM state WHERE id IN (SELECT id FROM state WHERE build = ? LIMIT ?)').run(
       old.number,
       limit,
     );
-    if (Number(changes) > 0) return Number(changes);
+    if (Number(changes) === limit) return true;
     this.#prepare('DELETE FROM state_removal WHERE build = ?').run(old.number);
     this.#prepare('DELETE FROM state_build WHERE number = ?').run(old.number);
     this.#used.delete(old.number);
-    return 0;
+    return true;
   }
 
   #isHeld(build: number): boolean {
@@ -247,7 +255,13 @@ export class SqliteStates implements Synchronous {
     return Number(insert.run(entity, version, seq, seq).lastInsertRowid);
   }
 
+  /** Those that have missed no event: nobody used the others, and so retention did not spare what they had yet to fold. */
   #builds(): StateBuild[] {
+    const { first } = this.#host.bounds();
+    return this.#all().filter(({ seq }) => seq >= first - 1);
+  }
+
+  #all(): StateBuild[] {
     return (this.#prepare(`SELECT ${BUILD_COLUMNS} FROM state_build ORDER BY number`).all() as unknown as unknown[][]).map(buildOf);
   }
 
