@@ -8,7 +8,7 @@
 import pg from 'pg';
 import type { PoolFigures } from '../contract/admin.ts';
 import { CourierError } from '../errors.ts';
-import { remoteStates, type StateStore } from '../state/store.ts';
+import type { StateStore } from '../state/store.ts';
 import { CommitListeners, unavailable } from './answers.ts';
 import { bytesOf, GroupCommit, MAX_IN_FLIGHT_BYTES } from './group-commit.ts';
 import type { Appended, Concern, EventLog, LogBounds, LogPage, LogQuery, NewEvent } from './log.ts';
@@ -23,6 +23,7 @@ import { probeAppend } from './postgres/probe.ts';
 import { beginEpoch, checkNewest, type FoundLog, findLog, migrate, NO_PARTITION, SERVER_NAME } from './postgres/schema.ts';
 import { checkServer, checkSessions, PostgresOpenError, prepareSession, ServerWatch } from './postgres/server.ts';
 import { BOUNDS, BYTES, pageOf, readCall, TRIM_KEYS, WAITS_FOR_STANDBY } from './postgres/statements.ts';
+import { PostgresStates } from './postgres/states.ts';
 import type { Row } from './reading.ts';
 
 export interface PostgresLogOptions {
@@ -98,6 +99,7 @@ class PostgresLog implements SharedLog {
   readonly freeBytes = undefined;
   readonly positions: Positions;
   readonly database: PostgresDatabase;
+  readonly states: StateStore;
   readonly #options: PostgresLogOptions;
   readonly #stop = new AbortController();
   readonly #listeners = new CommitListeners();
@@ -134,6 +136,16 @@ class PostgresLog implements SharedLog {
       (problem) => this.#failure('server', problem),
     );
     this.database = new PostgresDatabase(address, sockets, (client) => this.#checkConnection(client));
+    this.states = new PostgresStates({
+      database: this.database,
+      now: () => this.#options.now?.(),
+      numbersOf: (names) => this.#numbersOf(names),
+      attempt: (work) =>
+        this.#attempt('states', () => {
+          const seenHead = this.#head;
+          return work((row) => this.#boundsOf(row, seenHead));
+        }),
+    });
     this.#guarding = keepGuard(address, sockets, guard, this.#stop.signal);
     this.#timers = [
       setInterval(() => void this.#makePartitions(), PARTITIONS_CHECK_MS).unref(),
@@ -260,8 +272,6 @@ class PostgresLog implements SharedLog {
       return dropped || forgotten.rowCount === limit;
     });
   }
-
-  readonly states: StateStore = remoteStates(() => Promise.reject(unavailable('this storage keeps no states yet')));
 
   get now(): number {
     return this.#options.now?.() ?? Date.now();

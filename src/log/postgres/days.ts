@@ -112,10 +112,14 @@ async function dropOldestDay(client: ClientBase, epoch: string, keepMs: number, 
   // Appends lock the counter first, and the events after it; in another order this would be a deadlock.
   await client.query('SELECT 1 FROM courier_log FOR UPDATE');
   const noted = await client.query(
-    `UPDATE courier_log SET trimmed_through = greatest(trimmed_through, (SELECT coalesce(max(seq), 0) FROM ${name})) WHERE epoch = $1`,
+    `UPDATE courier_log log SET trimmed_through = greatest(log.trimmed_through, day.seq)
+     FROM (SELECT coalesce(max(seq), 0) AS seq FROM ${name}) day
+     WHERE log.epoch = $1 AND NOT EXISTS (
+       SELECT FROM courier_state_build b
+       WHERE b.used_until > statement_timestamp() AND b.seq >= log.trimmed_through AND b.seq < day.seq)`,
     [epoch],
   );
-  // Of another epoch nothing is this instance's to remove.
+  // Of another epoch nothing is this instance's to remove, nor what the states of entities have yet to fold.
   if (noted.rowCount === 0) {
     await client.query('ROLLBACK');
     return 'kept';

@@ -19,6 +19,7 @@ const LOCKS = {
   // Its first key is another: instances of earlier versions, which may run beside this one, take it so.
   addRevocations: '1129270610, 3',
   addContractClients: `${LOCK_SPACE}, 4`,
+  forgetStates: `${LOCK_SPACE}, 5`,
 };
 
 /** The keys as the functions of locks take them. */
@@ -103,6 +104,45 @@ const BESIDE: Readonly<Record<string, string>> = {
      noted bigint NOT NULL,
      PRIMARY KEY (role, sub, client, contract)
    )`,
+  courier_state_build: `CREATE TABLE courier_state_build (
+     number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+     entity text NOT NULL,
+     version integer NOT NULL,
+     seq bigint NOT NULL,
+     written_seq bigint NOT NULL,
+     is_complete boolean NOT NULL DEFAULT false,
+     built_seq bigint NOT NULL DEFAULT 0,
+     forgotten_seq bigint NOT NULL DEFAULT 0,
+     used_until timestamptz NOT NULL,
+     holder text,
+     held_until timestamptz
+   )`,
+  courier_state: `CREATE TABLE courier_state (
+     build integer NOT NULL,
+     key text NOT NULL,
+     channel text NOT NULL,
+     family smallint NOT NULL,
+     condition smallint NOT NULL,
+     seq bigint NOT NULL,
+     since_seq bigint NOT NULL,
+     ended_ms bigint,
+     body text NOT NULL
+   );
+   CREATE UNIQUE INDEX courier_state_by_key ON courier_state (build, key, channel);
+   CREATE INDEX courier_state_by_family ON courier_state (build, family, condition, seq);
+   CREATE INDEX courier_state_by_channel ON courier_state (channel, build, condition, seq);
+   CREATE INDEX courier_state_by_end ON courier_state (ended_ms) WHERE ended_ms IS NOT NULL`,
+  // Numbers are in the order of commits, as one instance at a time forgets: who follows them misses none.
+  courier_state_removal: `CREATE TABLE courier_state_removal (
+     number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+     build integer NOT NULL,
+     channel text NOT NULL,
+     key text NOT NULL,
+     seq bigint NOT NULL,
+     at_ms bigint NOT NULL
+   );
+   CREATE INDEX courier_state_removal_by_seq ON courier_state_removal (seq);
+   CREATE INDEX courier_state_removal_by_time ON courier_state_removal (at_ms)`,
 };
 
 /** Brings the schema to this version; does nothing when it is. Returns the version. @throws {PostgresOpenError} */
@@ -126,11 +166,12 @@ export async function migrate(client: ClientBase): Promise<number> {
   return MIGRATIONS.length;
 }
 
-export async function transaction(client: ClientBase, work: () => Promise<void>): Promise<void> {
+export async function transaction<T>(client: ClientBase, work: () => Promise<T>): Promise<T> {
   await client.query('BEGIN');
   try {
-    await work();
+    const result = await work();
     await client.query('COMMIT');
+    return result;
   } catch (error) {
     await client.query('ROLLBACK').catch(() => undefined);
     throw error;
@@ -203,6 +244,9 @@ export async function beginEpoch(client: ClientBase, alone: boolean): Promise<vo
   if (rows[0] !== undefined) {
     // The keys of events that were lost: whoever repeats one is to store it again.
     await client.query('DELETE FROM courier_idempotency WHERE seq > $1', [rows[0].head]);
+    // States that have them in it, which are made anew: this is before every event. What was restored may be of before there were states.
+    if (await isThere(client, 'courier_state_build'))
+      await client.query('UPDATE courier_state_build SET seq = -1 WHERE written_seq > $1', [rows[0].head]);
     await client.query('INSERT INTO courier_epoch (name, first) VALUES ($1, $2)', [name, Number(rows[0].head) + 1]);
   }
   await client.query('COMMIT');
