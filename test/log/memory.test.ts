@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { openMemoryLog } from '../../src/log/memory.ts';
 import { filled } from '../contracts/event-log/logs.ts';
 import { describeEventLog } from '../contracts/event-log.ts';
+import { describeStateStore } from '../contracts/state-store.ts';
 import { newEvent } from '../helpers/events.ts';
 
 describeEventLog('memory log', {
@@ -9,6 +10,16 @@ describeEventLog('memory log', {
   runs: 200,
   factory: () => ({ open: async (options) => openMemoryLog(options), [Symbol.asyncDispose]: async () => undefined }),
   failing: () => filled(openMemoryLog({ maxBytes: 1024 * 1024 })),
+});
+
+describeStateStore('memory log', {
+  durable: false,
+  runs: 200,
+  factory: () => ({
+    open: async (options) => openMemoryLog(options),
+    abandon: async () => undefined,
+    [Symbol.asyncDispose]: async () => undefined,
+  }),
 });
 
 test('takes so much memory, refuses what is more, and goes on once something was removed', async () => {
