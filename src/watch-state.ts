@@ -61,6 +61,8 @@ class Watch {
   readonly #stop = new AbortController();
   #requested: { readonly position: Position; readonly text: string } | undefined;
   #subscriber: Subscriber | undefined;
+  /** What it was served from last. */
+  #builds: string | undefined;
   readonly startSeq: number;
 
   constructor(
@@ -106,7 +108,10 @@ class Watch {
   async #serve(serving: Serving, signal: AbortSignal): Promise<void> {
     const { positions } = this.#pipeline.log;
     const requested = this.#requested;
-    const reason = requested && resetReason(serving, this.#pipeline, requested.position);
+    const builds = serving.buildsOf(this.#filter.types).join();
+    const isReplaced = this.#builds !== undefined && this.#builds !== builds;
+    this.#builds = builds;
+    const reason = isReplaced ? 'rebuilt' : requested && resetReason(serving, this.#pipeline, requested.position);
     if (requested !== undefined && reason !== undefined) this.#sink.deliver(resetNotice(positions, reason, requested.text));
     const isFresh = requested === undefined || reason !== undefined || requested.position.seq === 0;
     const cursor = isFresh ? 0 : requested.position.seq;

@@ -259,8 +259,10 @@ export class LiveState implements AsyncDisposable {
       this.#removals = removals;
       return;
     }
-    for (const { current } of known.values())
-      if (current !== undefined) serving.forgottenSeq = Math.max(serving.forgottenSeq, current.forgottenSeq);
+    for (const { current } of known.values()) {
+      serving.forgottenSeq = Math.max(serving.forgottenSeq, current?.forgottenSeq ?? 0);
+      serving.builtSeq = Math.max(serving.builtSeq, current?.builtSeq ?? 0);
+    }
     if (removals > this.#removals) await this.#tellRemovals(serving);
     const stored = Math.min(...serving.targets.map(({ entity }) => known.get(entity.name)?.current?.seq ?? 0));
     if (Number.isFinite(stored)) serving.folding.stored(Math.min(stored, serving.seq));

@@ -43,7 +43,7 @@ export class Serving implements AsyncDisposable, Recent {
   readonly hub: Hub;
   readonly reads: SharedReads;
   /** Positions before it are of an earlier build. */
-  readonly builtSeq: number;
+  builtSeq: number;
   /** Of what was removed before it is told no more. */
   forgottenSeq: number;
   /** Aborted when another takes its place, or the gateway ends. */

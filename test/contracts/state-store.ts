@@ -57,12 +57,51 @@ export function describeStateStore(name: string, suite: StateSuite): void {
         await log.states.complete([build]);
         await log.append(newEvents(2, 'global'));
         await log.states.complete([build]);
-        expect((await log.states.look(['e'])).builds).toMatchObject([{ number: build, isComplete: true, builtSeq: 3 }]);
+        expect((await log.states.look(['e'])).builds).toMatchObject([{ number: build, isComplete: true, builtSeq: 0 }]);
         await log.states.rebuild(E1);
         await log.states.rebuild(E1);
         const { builds } = await log.states.look(['e']);
         expect(builds).toMatchObject([{ isComplete: true }, { ...E1, seq: 0, isComplete: false }]);
         expect(await log.states.register([E1])).toEqual(builds);
+      });
+
+      test('what was known of one that another has replaced counts as its own until nobody holds it', async () => {
+        await using logs = factory();
+        await using log = await logs.open();
+        const [old] = await begun(log.states, 'e');
+        await log.append(newEvents(1, 'global'));
+        await log.states.complete([old]);
+        await log.states.claim({ holder: 'a', builds: [old], forMs: MINUTE_MS });
+        await log.states.rebuild(E1);
+        const later = (await log.states.look(['e'])).builds[1]?.number as number;
+        const builtSeq = async () => (await log.states.look(['e'])).builds[1]?.builtSeq;
+        await log.append(newEvents(1, 'global'));
+        await log.states.complete([later]);
+        expect(await builtSeq()).toBe(2);
+        await log.append(newEvents(1, 'global'));
+        await log.states.claim({ holder: 'b', builds: [later], forMs: MINUTE_MS });
+        expect(await builtSeq()).toBe(3);
+        await log.append(newEvents(1, 'global'));
+        await log.states.release('a');
+        expect(await builtSeq()).toBe(4);
+        await log.append(newEvents(1, 'global'));
+        await log.states.claim({ holder: 'b', builds: [later], forMs: MINUTE_MS });
+        expect(await builtSeq()).toBe(4);
+      });
+
+      test('things are counted by whether they go on', async () => {
+        await using logs = factory();
+        await using log = await logs.open();
+        const [one, other] = await begun(log.states, 'e', 'f');
+        const conditions = ['open', 'open', 'closed', 'gone'] as const;
+        await store(
+          log.states,
+          conditions.map((condition, index) => stateRow(one, { seq: index + 1, key: `k${index}`, condition })),
+        );
+        expect(await log.states.count([one, other])).toEqual([
+          { build: one, open: 2, closed: 1 },
+          { build: other, open: 0, closed: 0 },
+        ]);
       });
 
       test('one that another has replaced goes with its rows, once nobody uses it', async () => {

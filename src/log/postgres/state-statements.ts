@@ -144,7 +144,28 @@ export const PUT: Statement = {
 };
 export const COMPLETE: Statement = {
   name: 'state-complete',
-  text: 'UPDATE courier_state_build SET is_complete = true, built_seq = $2 WHERE number = ANY ($1::integer[]) AND NOT is_complete',
+  // Where there was none before nobody has a state of another.
+  text: `UPDATE courier_state_build b SET is_complete = true, built_seq = CASE WHEN EXISTS (
+           SELECT FROM courier_state_build o WHERE o.entity = b.entity AND o.is_complete
+         ) THEN $2::bigint ELSE 0 END
+         WHERE number = ANY ($1::integer[]) AND NOT is_complete`,
+};
+/** Who knows states of builds that somebody holds, of all or of one, may know them up to now, where others have replaced them. */
+export const NOTE_REPLACED: Statement = {
+  name: 'state-note-replaced',
+  text: `UPDATE courier_state_build b SET built_seq = log.head FROM courier_log log
+         WHERE b.is_complete AND EXISTS (
+           SELECT FROM courier_state_build o
+           WHERE o.entity = b.entity AND o.is_complete AND o.number < b.number
+             AND CASE WHEN $1::text IS NULL THEN o.held_until > statement_timestamp() ELSE o.holder = $1 END)`,
+};
+/** It looks at all of them, by the index. */
+export const COUNT: Statement = {
+  name: 'state-count',
+  text: `SELECT ${LOG}, s.build, s.condition, s.count
+         FROM courier_log log LEFT JOIN (
+           SELECT build, condition, count(*) FROM courier_state WHERE build = ANY ($1::integer[]) AND condition < 2 GROUP BY 1, 2
+         ) s ON true`,
 };
 
 /** Removes rows that ended before $1 and that their builds have folded. */

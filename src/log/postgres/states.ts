@@ -22,6 +22,7 @@ import {
   BEGIN_FIRST,
   CLAIM,
   COMPLETE,
+  COUNT,
   END_BUILD,
   FIND,
   FORGET_BUILD,
@@ -33,6 +34,7 @@ import {
   LOOK,
   NOTE,
   NOTE_FORGOTTEN,
+  NOTE_REPLACED,
   OLD_BUILD,
   PUT,
   READ_CHANNELS,
@@ -92,8 +94,9 @@ export class PostgresStates implements StateStore {
 
   claim({ holder, builds, forMs }: Parameters<StateStore['claim']>[0]): Promise<readonly number[]> {
     return this.#change(async ({ query, lockBuilds }) => {
-      await lockBuilds(builds);
+      await lockBuilds();
       const { rows } = await query(CLAIM, [holder, builds, forMs]);
+      await query(NOTE_REPLACED, [null]);
       const held = new Set(rows.filter((row) => row['is_held'] === true).map((row) => row['number']));
       return builds.filter((build) => held.has(build));
     });
@@ -102,7 +105,17 @@ export class PostgresStates implements StateStore {
   release(holder: string): Promise<void> {
     return this.#change(async ({ query, lockBuilds }) => {
       await lockBuilds();
+      await query(NOTE_REPLACED, [holder]);
       await query(RELEASE, [holder]);
+    });
+  }
+
+  async count(builds: readonly number[]): Promise<readonly { readonly build: number; readonly open: number; readonly closed: number }[]> {
+    const rows = await this.#query(COUNT, [builds]);
+    return builds.map((build) => {
+      const of = (condition: StateCondition) =>
+        Number(rows.find((row) => row['build'] === build && row['condition'] === CONDITIONS.indexOf(condition))?.['count'] ?? 0);
+      return { build, open: of('open'), closed: of('closed') };
     });
   }
 

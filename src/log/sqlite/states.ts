@@ -79,7 +79,7 @@ export class SqliteStates implements Synchronous {
   claim({ holder, builds, forMs }: Parameters<StateStore['claim']>[0]): readonly number[] {
     const now = performance.now();
     const known = new Set(this.#builds().map(({ number }) => number));
-    return builds.filter((build) => {
+    const claimed = builds.filter((build) => {
       if (!known.has(build)) return false;
       this.#used.add(build);
       const held = this.#holders.get(build);
@@ -87,10 +87,27 @@ export class SqliteStates implements Synchronous {
       this.#holders.set(build, { holder, until: now + forMs });
       return true;
     });
+    this.#noteReplaced((build) => this.#isHeld(build));
+    return claimed;
   }
 
   release(holder: string): void {
+    this.#noteReplaced((build) => this.#holders.get(build)?.holder === holder);
     for (const [build, held] of this.#holders) if (held.holder === holder) this.#holders.delete(build);
+  }
+
+  /** Who knows states of these builds, where others have replaced them, may know them up to now. */
+  #noteReplaced(isServed: (build: number) => boolean): void {
+    const builds = this.#builds().filter(({ isComplete }) => isComplete);
+    const replacing = builds.filter(({ entity, number }) =>
+      builds.some((old) => old.entity === entity && old.number < number && isServed(old.number)),
+    );
+    if (replacing.length === 0) return;
+    const { head } = this.#host.bounds();
+    const note = this.#prepare('UPDATE state_build SET built_seq = ? WHERE number = ?');
+    this.#host.transaction(() => {
+      for (const { number } of replacing) note.run(head, number);
+    });
   }
 
   count(builds: readonly number[]): readonly { readonly build: number; readonly open: number; readonly closed: number }[] {
