@@ -14,6 +14,7 @@ test('the defaults are those of the documentation', () => {
     port: 8766,
     log: { kind: 'sqlite', path: './data/courier.db', mustExist: false },
     retentionMs: 7 * 24 * 60 * 60 * 1000,
+    stateMs: 30 * 24 * 60 * 60 * 1000,
     jwt: { secrets: [], jwksUrl: undefined, issuer: undefined, audience: 'courier', maxLifetimeMs: 90 * 24 * 60 * 60 * 1000 },
     allowedOrigins: [],
     trustedProxies: [],

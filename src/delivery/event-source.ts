@@ -4,7 +4,11 @@ import { gapNotice, liveNotice } from './notices.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { Source } from './source.ts';
 
-export function eventSource({ log, tail, hub, reads, meter }: Pick<Pipeline, 'log' | 'tail' | 'hub' | 'reads' | 'meter'>): Source {
+/** @param notices of whoever reads them; those that subscribers are told when absent. */
+export function eventSource(
+  { log, tail, hub, reads, meter }: Pick<Pipeline, 'log' | 'tail' | 'hub' | 'reads' | 'meter'>,
+  notices?: Pick<Source, 'caughtUp' | 'missing'>,
+): Source {
   const { positions } = log;
   return {
     get seq() {
@@ -19,8 +23,8 @@ export function eventSource({ log, tail, hub, reads, meter }: Pick<Pipeline, 'lo
     hub,
     cutOvers: tail.cutOvers,
     quietEvents: tail.quietEvents,
-    caughtUp: (seq, count) => liveNotice(positions, seq, count),
-    missing: (afterSeq, resumedSeq) => gapNotice(positions, 'expired', positions.at(afterSeq), resumedSeq),
+    caughtUp: notices?.caughtUp ?? ((seq, count) => liveNotice(positions, seq, count)),
+    missing: notices?.missing ?? ((afterSeq, resumedSeq) => gapNotice(positions, 'expired', positions.at(afterSeq), resumedSeq)),
     meter,
   };
 }

@@ -5,7 +5,7 @@
  * Invariant: `changes` is what the events up to `seq` have made, and everything that changed was passed on.
  */
 import type { FoldedEvent } from '../contract/entities.ts';
-import type { Batch, Delivery, Sink } from '../delivery/batch.ts';
+import { Batch, Delivery, type Sink } from '../delivery/batch.ts';
 import { eventSource } from '../delivery/event-source.ts';
 import type { Pipeline } from '../delivery/pipeline.ts';
 import { Subscriber } from '../delivery/subscriber.ts';
@@ -45,6 +45,9 @@ interface Waiting {
   readonly names: readonly { readonly target: FoldTarget; readonly key: string; readonly name: string }[];
 }
 
+/** Nobody reads notices here. */
+const nothing = () => new Batch([new Delivery('', { seq: 0, channel: '', family: undefined, type: '', body: '{}' })]);
+
 /** By name: what is to be read. */
 type Missing = Map<string, { readonly target: FoldTarget; readonly channel: string; readonly family: string; readonly key: string }>;
 
@@ -74,7 +77,8 @@ export class Folding implements Sink {
       for (const type of target.entity.types) this.#targetsByType.set(type, [...(this.#targetsByType.get(type) ?? []), target]);
     }
     const filter = { channels: pipeline.contract.channels.everything, types: new Set(this.#targetsByType.keys()) };
-    this.#subscriber = new Subscriber(eventSource({ ...pipeline, hub: pipeline.own, meter: noMeter }), filter, afterSeq, this);
+    const source = eventSource({ ...pipeline, hub: pipeline.own, meter: noMeter }, { caughtUp: nothing, missing: nothing });
+    this.#subscriber = new Subscriber(source, filter, afterSeq, this);
   }
 
   /** Begins. @param onEnd told when it cannot go on. */

@@ -13,6 +13,7 @@ import { upTo } from '../limits/bytes.ts';
 import type { Failures } from '../observe/failures.ts';
 import type { Logger } from '../observe/logger.ts';
 import { type Meter, noMeter } from '../observe/meter.ts';
+import { Outage } from '../observe/outage.ts';
 import { type BuildPart, makeBuilds } from './building.ts';
 import type { FoldTarget } from './changes.ts';
 import { writeChanges } from './checkpoint.ts';
@@ -83,8 +84,12 @@ export class LiveState implements AsyncDisposable {
   #failed = 0;
   #things: StateFigures['things'] = {};
 
+  readonly #outage: Outage;
+
   private constructor(options: LiveStateOptions) {
     this.#options = options;
+    const { logger } = options;
+    this.#outage = new Outage({ logger, goesOn: 'the states still do not follow the log', over: 'the states follow the log again' });
   }
 
   /** Begins. @throws what the storage throws. */
@@ -183,6 +188,7 @@ export class LiveState implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     clearTimeout(this.#timer);
     this.#stop.abort();
+    this.#outage[Symbol.dispose]();
     await this.#tending;
     await this.#building;
     const serving = this.#serving;
@@ -230,13 +236,12 @@ export class LiveState implements AsyncDisposable {
       this.#build();
       if (this.#claimed.size > 0 && performance.now() - this.#forgotAt > FORGET_MS) await this.#forget();
       this.#problem = undefined;
+      if (serving === this.#serving && serving !== undefined) this.#outage.end();
     } catch (error) {
       if (this.#stop.signal.aborted) return;
-      const wasWell = this.#problem === undefined;
       this.#problem = error instanceof CourierError ? error.message : 'the states cannot be stored';
       // The log tells of its own outages.
-      if (wasWell && !(error instanceof CourierError))
-        this.#options.failures.report('state', 'states cannot be stored; that is tried again', error);
+      if (!(error instanceof CourierError)) this.#fail('states cannot be stored', error);
     }
   }
 
@@ -301,7 +306,7 @@ export class LiveState implements AsyncDisposable {
     this.#changedBefore += serving?.changed ?? 0;
     await serving?.[Symbol.asyncDispose]();
     if (!isNeeded || complete.length === 0) return;
-    const { contract, pipeline, failures } = this.#options;
+    const { contract, pipeline } = this.#options;
     const { builds } = await pipeline.log.states.look(complete.map(({ name }) => name));
     const seqOf = (number: number) => builds.find((build) => build.number === number)?.seq ?? 0;
     const targets = complete.map(({ name, current }): FoldTarget => ({ entity: entityOf(contract, name), build: current.number }));
@@ -316,11 +321,17 @@ export class LiveState implements AsyncDisposable {
       builtSeq: Math.max(...complete.map(({ current }) => current.builtSeq)),
       forgottenSeq: Math.max(...complete.map(({ current }) => current.forgottenSeq)),
       onEnd: (error) => {
-        failures.report('state', 'the log cannot be folded into states; that is tried again', error);
+        this.#fail('the log cannot be folded into states', error);
         this.#drop();
       },
     });
     this.#tell();
+  }
+
+  /** Tells of the first of several failures. */
+  #fail(message: string, error: unknown): void {
+    const { failures } = this.#options;
+    if (failures.take('state', error) && this.#outage.meet()) failures.tell('state', `${message}; that is tried again`, error, {});
   }
 
   #drop(): void {
@@ -356,7 +367,7 @@ export class LiveState implements AsyncDisposable {
   /** Makes what is to be made. */
   #build(): void {
     if (this.#building !== undefined) return;
-    const { logger, failures, contract } = this.#options;
+    const { logger, contract } = this.#options;
     const parts = [...this.#known].flatMap(([name, { next, earlier }]): BuildPart[] => {
       if (next === undefined || !this.#claimed.has(next.number)) return [];
       return [{ target: { entity: entityOf(contract, name), build: next.number }, build: next, earlier }];
@@ -373,7 +384,7 @@ export class LiveState implements AsyncDisposable {
     this.#building = makeBuilds(options, this.#stop.signal)
       .catch((error: unknown) => {
         if (this.#stop.signal.aborted || error instanceof CourierError) return;
-        failures.report('state', 'states cannot be made of the log; that is tried again', error);
+        this.#fail('states cannot be made of the log', error);
       })
       .finally(() => {
         this.#building = undefined;

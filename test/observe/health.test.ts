@@ -62,6 +62,7 @@ test('every component has its figures', async () => {
       heap_limit_bytes: count,
       rss_bytes: count,
     },
+    state: { status: 'healthy', behind: 0, unstored: 0, watches: 0 },
     errors: { status: 'healthy', last_minute: 0, share_of_calls: 0 },
   });
   const { usage_mb, limit_mb } = components['memory'] as unknown as { usage_mb: number; limit_mb: number };
