@@ -26,7 +26,6 @@ export const STATE_TABLES = `
    CREATE UNIQUE INDEX state_by_key ON state (build, key, channel);
    CREATE INDEX state_by_family ON state (build, family, condition, seq);
    CREATE INDEX state_by_channel ON state (channel, build, condition, seq);
-   CREATE INDEX state_by_end ON state (ended_ms) WHERE ended_ms IS NOT NULL;
    CREATE TABLE state_removal (
      number INTEGER PRIMARY KEY AUTOINCREMENT,
      build INTEGER NOT NULL,

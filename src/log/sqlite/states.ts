@@ -34,6 +34,8 @@ export interface StateHost {
   readonly transaction: <T>(work: () => T) => T;
 }
 
+type Ended = readonly [id: number, build: number, channel: string, key: string, condition: number, seq: number, endedMs: number];
+
 type Synchronous = { [M in keyof StateStore]: (input: Parameters<StateStore[M]>[0]) => Awaited<ReturnType<StateStore[M]>> };
 
 export class SqliteStates implements Synchronous {
@@ -203,10 +205,7 @@ export class SqliteStates implements Synchronous {
         this.#prepare('INSERT INTO state_removal (build, channel, key, seq, at_ms) VALUES (?, ?, ?, ?, ?)'),
         this.#prepare('UPDATE state_build SET forgotten_seq = max(forgotten_seq, ?) WHERE number = ?'),
       ];
-      const ended = this.#prepare(
-        `SELECT id, build, channel, key, condition, seq FROM state WHERE ended_ms < ? AND seq <= (SELECT b.seq FROM state_build b WHERE b.number = build)
-         ORDER BY ended_ms LIMIT ?`,
-      ).all(nowMs - keepMs, limit) as unknown as [number, number, string, string, number, number][];
+      const ended = this.#ended(nowMs - keepMs, limit);
       const removeRow = this.#prepare('DELETE FROM state WHERE id = ?');
       for (const [id, build, channel, key, condition, seq] of ended) {
         removeRow.run(id);
@@ -238,6 +237,27 @@ export class SqliteStates implements Synchronous {
       .map(([number, build, channel, key, at]) => ({ number, build, channel, family: familyIn(channel) ?? channel, key, seq: at }))
       .filter(({ build, family, channel }) => builds.includes(build) && includesChannel(channels, family, channel));
     return { removals, next: found.length === limit ? found.at(-1)?.[0] : undefined };
+  }
+
+  /** Rows that ended before a time, at most so many. In their order those behind one that ended later wait for that. */
+  #ended(beforeMs: number, limit: number): Ended[] {
+    const ended: Ended[] = [];
+    const statement = this.#prepare(
+      `SELECT id, build, channel, key, condition, seq, ended_ms FROM state INDEXED BY state_by_family
+       WHERE build = ? AND family = ? AND condition = ? AND seq <= ? ORDER BY seq LIMIT ?`,
+    );
+    for (const { number, seq } of this.#builds()) {
+      for (const family of this.#host.families.names) {
+        for (const condition of [CONDITIONS.indexOf('closed'), CONDITIONS.indexOf('gone')]) {
+          const rows = statement.all(number, this.#host.families.get(family) as number, condition, seq, limit - ended.length);
+          for (const row of rows as unknown as Ended[]) {
+            if (row[6] >= beforeMs) break;
+            ended.push(row);
+          }
+        }
+      }
+    }
+    return ended;
   }
 
   /** A step of removing a build that is of no more use: its rows, then itself. Returns whether there was one. */
