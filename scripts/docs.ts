@@ -6,7 +6,7 @@ import { contract } from '../src/contracts/lumiere/contract.ts';
 import { DEFAULT_LIMITS } from '../src/limits/limits.ts';
 import { benchmarkBlock } from './bench/readme.ts';
 import { readReport } from './bench/results.ts';
-import { dataTable, familiesTable, servicesTable } from './contract/markdown.ts';
+import { dataTable, entitiesTable, familiesTable, servicesTable } from './contract/markdown.ts';
 
 const document = contractDocument(contract);
 
@@ -15,6 +15,7 @@ const PARTS: Readonly<Record<string, () => string>> = {
   variables: variablesTable,
   limits: limitsBlock,
   services: () => servicesTable(document),
+  entities: () => entitiesTable(document),
   data: () => dataTable(document),
   families: () => familiesTable(document),
   benchmark: () => benchmarkBlock(readReport()),

@@ -31,6 +31,18 @@ export function familiesTable(document: ContractDocument): string {
   return table(['channels', '', 'id', 'subscription over tRPC'], rows);
 }
 
+/** The entities: what names one of them, what changes it, and the fields of its state. */
+export function entitiesTable(document: ContractDocument): string {
+  const rows = Object.entries(document['x-entities'] ?? {}).map(([entity, { description, key, types, state }]) => [
+    code(entity),
+    code(key.join('/')),
+    codes(types),
+    fields(state),
+    description,
+  ]);
+  return table(['entity', 'key', 'changed by', 'state', ''], rows);
+}
+
 /** The forms of the channels that carry a type, beside those that carry every type. */
 function homesOf(document: ContractDocument, type: string): string[] {
   const families = Object.entries(document['x-channels']).filter(([family]) => family !== 'global' && family !== 'user');
