@@ -9,7 +9,7 @@ import { AppendFrame } from './sqlite/append-frames.ts';
 import { openCopy, removeCopy } from './sqlite/copy.ts';
 import { concernsOf, makeFolder, requireRoomForCopy } from './sqlite/disk.ts';
 import type { Answers, Disk, LogPort, Opened, Question, Reply, Request } from './sqlite/messages.ts';
-import { unpackPage } from './sqlite/packing.ts';
+import { packCall, unpackAnswer, unpackPage } from './sqlite/packing.ts';
 import { messageOf } from './sqlite/schema.ts';
 import { openThread } from './sqlite/thread.ts';
 import { clockOf, type Moment } from './steady-clock.ts';
@@ -158,7 +158,9 @@ export class SqliteLog implements EventLog {
     return this.#request({ kind: 'trim', keepMs, limit, now: this.#now() });
   }
 
-  readonly states: StateStore = remoteStates((call) => this.#request({ kind: 'states', call }));
+  readonly states: StateStore = remoteStates(async (call) =>
+    unpackAnswer(call, await this.#request({ kind: 'states', call: packCall(call) })),
+  );
 
   async copy(signal: AbortSignal): Promise<LogCopy> {
     signal.throwIfAborted();

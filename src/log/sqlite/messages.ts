@@ -1,11 +1,10 @@
 /** What the SQLite log and the thread that owns its file say to each other. */
 import type { ChannelSet } from '../../contract/channels.ts';
-import type { StateAnswer, StateCall } from '../../state/store.ts';
 import type { Weight } from '../group-commit.ts';
 import type { LogBounds, LogStart, StoredEvent } from '../log.ts';
 import type { Epoch } from '../positions.ts';
 import type { Moment } from '../steady-clock.ts';
-import type { PackedPage } from './packing.ts';
+import type { PackedAnswer, PackedCall, PackedPage } from './packing.ts';
 
 export interface WorkerSettings {
   readonly path: string;
@@ -27,7 +26,7 @@ export type Question =
       readonly givesWay: boolean;
     }
   | { readonly kind: 'trim'; readonly keepMs: number; readonly limit: number; readonly now: Moment }
-  | { readonly kind: 'states'; readonly call: StateCall }
+  | { readonly kind: 'states'; readonly call: PackedCall }
   /** `abandon-copy` and `release-copy` have no answers of their own, and the `id` of the copy. */
   | { readonly kind: 'bounds' | 'bytes' | 'probe' | 'copy' | 'abandon-copy' | 'release-copy' | 'close' };
 
@@ -69,7 +68,7 @@ export interface Answers {
   bytes: number;
   probe: undefined;
   trim: boolean;
-  states: StateAnswer;
+  states: PackedAnswer;
   copy: CopyAnswer;
   close: undefined;
 }

@@ -8,7 +8,7 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import { commitSize, type Weight } from '../group-commit.ts';
 import { type Append, readAppends } from './append-frames.ts';
 import type { Answers, Failure, Reply, Request, WorkerSettings } from './messages.ts';
-import { packPage } from './packing.ts';
+import { packAnswer, packPage, unpackCall } from './packing.ts';
 import { isReadOnly, READ_ONLY } from './rights.ts';
 import { messageOf } from './schema.ts';
 import { SqliteStore } from './store.ts';
@@ -108,7 +108,7 @@ function serve(store: SqliteStore, request: Other): void {
   try {
     if (request.kind === 'read') answer<'read'>(id, packPage(store.read(request, request.givesWay ? hasAppends : undefined)));
     else if (request.kind === 'trim') answer<'trim'>(id, store.trim(request.keepMs, request.limit, request.now));
-    else if (request.kind === 'states') answer<'states'>(id, store.states.call(request.call));
+    else if (request.kind === 'states') answer<'states'>(id, packAnswer(request.call, store.states.call(unpackCall(request.call))));
     else if (kind === 'bounds') answer<'bounds'>(id, store.look());
     else if (kind === 'bytes') answer<'bytes'>(id, store.bytes);
     else if (kind === 'probe') answer<'probe'>(id, store.probe());
