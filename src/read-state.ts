@@ -41,14 +41,17 @@ export async function readState(
   const limit = request.limit ?? DEFAULT_STATE_LIMIT;
   const serving = await pipeline.states.serving(filter.types as ReadonlySet<string>, signal, WAIT_MS);
   const { positions } = pipeline.log;
-  const reason = after && resetReason(serving, pipeline, after.position);
+  // Between two pages it counts when they began.
+  const cannotGoOn = after && resetReason(serving, pipeline, { ...after.position, seq: after.freshSeq || after.position.seq });
+  const isResumed = after !== undefined && cannotGoOn === undefined && after.freshSeq === 0 && after.position.seq > 0;
+  const removed = isResumed ? await removedSince(serving, filter, after.position.seq) : [];
+  const reason = removed === undefined ? 'expired' : cannotGoOn;
   const reset: StateReset | null = after !== undefined && reason !== undefined ? { reason, requested: request.after as string } : null;
   const start = after === undefined || reset !== null ? undefined : after;
   // Where pages begin nothing is told that is not selected, up to here.
   const freshSeq = start === undefined ? serving.seq : start.freshSeq;
   const cursor = start?.position.seq ?? 0;
-  const removed = cursor > 0 && freshSeq === 0 ? await removedSince(serving, filter, cursor) : [];
-  const page = await pageOf(serving, filter, { cursor, freshSeq, limit, items: removed }, signal);
+  const page = await pageOf(serving, filter, { cursor, freshSeq, limit, items: removed ?? [] }, signal);
   const { items, endSeq, has_more } = page;
   const next = has_more ? `${positions.at(endSeq)}${freshSeq === 0 ? '' : `-${freshSeq}`}` : positions.at(endSeq);
   return { items, next, has_more, position: positions.at(has_more ? Math.max(endSeq, serving.seq) : endSeq), reset };
@@ -86,9 +89,11 @@ async function pageOf(serving: Serving, filter: Filter, { cursor, freshSeq, limi
   }
 }
 
-async function removedSince(serving: Serving, filter: Filter, seq: number): Promise<readonly Delivery[]> {
+/** What was forgotten since then; undefined where that is too much for a page. */
+async function removedSince(serving: Serving, filter: Filter, seq: number): Promise<readonly Delivery[] | undefined> {
   const items: Delivery[] = [];
   for (let after: number | undefined = 0; after !== undefined; ) {
+    if (items.length > MAX_STATE_LIMIT) return undefined;
     const { removals, next } = await serving.removalsSince(filter, seq, after);
     items.push(...removals);
     after = next;

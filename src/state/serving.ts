@@ -70,7 +70,7 @@ export class Serving implements AsyncDisposable, Recent {
     this.reads = new SharedReads(
       {
         read: (filter, afterSeq, limit, signal) => this.#read(filter, afterSeq, limit, signal),
-        onPublished: () => () => undefined,
+        onPublished: (listener) => pipeline.log.onCommit(({ length }) => listener(length)),
       },
       { keepMs: KEEP_PAGES_MS },
     );
