@@ -70,16 +70,8 @@ export class Entity {
    * The key of what an event is about: the text of its fields, joined by `/`. A field is of the event's data, or the id of its channel
    * where the data has it not. Undefined where there is no such thing.
    */
-  keyOf({ channel, data }: Pick<FoldedEvent, 'channel' | 'data'>): string | undefined {
-    const fields = data as Readonly<Record<string, unknown>>;
-    const idField = this.#idFields.get(familyIn(channel) ?? '');
-    let key: string | undefined;
-    for (const field of this.key) {
-      const value = fields[field] ?? (field === idField ? idIn(channel) : undefined);
-      if (typeof value !== 'string') return undefined;
-      key = key === undefined ? keyPart(value) : `${key}/${keyPart(value)}`;
-    }
-    return key === undefined || key.length > MAX_KEY_UNITS ? undefined : key;
+  keyOf(event: Pick<FoldedEvent, 'channel' | 'data'>): string | undefined {
+    return entityKey(this.key, this.#idFields.get(familyIn(event.channel) ?? ''), event);
   }
 
   /** What an event of its types, with its key, makes of a state. */
@@ -128,6 +120,26 @@ export class Entity {
     if (issue === undefined) return { state: data as object };
     return { problem: `it makes what the state's schema refuses (${['state', ...issue.path.map(String)].join('.')}: ${issue.code})` };
   }
+}
+
+/**
+ * The key of what an event is about, as `Entity.keyOf` says it.
+ *
+ * @param fields of the key. @param idField the field that is the id of the event's channel; undefined where it has none.
+ */
+export function entityKey(
+  fields: readonly string[],
+  idField: string | undefined,
+  { channel, data }: Pick<FoldedEvent, 'channel' | 'data'>,
+): string | undefined {
+  const given = data as Readonly<Record<string, unknown>>;
+  let key: string | undefined;
+  for (const field of fields) {
+    const value = given[field] ?? (field === idField ? idIn(channel) : undefined);
+    if (typeof value !== 'string') return undefined;
+    key = key === undefined ? keyPart(value) : `${key}/${keyPart(value)}`;
+  }
+  return key === undefined || key.length > MAX_KEY_UNITS ? undefined : key;
 }
 
 /** What separates parts or escapes, and controls, which not every storage takes. */
