@@ -336,7 +336,7 @@ test('data of any form, and names as long as they may be, have a form that fits 
   expect(dashboard).toMatchObject({ complaints: [], elsewhere: [] });
 });
 
-const PAGES = ['', 'connections', 'channels', 'stream', 'trace/call-1', 'publish?type=tug.sent', 'contract'];
+const PAGES = ['', 'connections', 'channels', 'stream', 'state', 'trace/call-1', 'publish?type=tug.sent', 'contract'];
 test.each([
   [1280, 'dark'],
   [390, 'light'],

@@ -325,7 +325,7 @@ test('channels lead to their streams', async () => {
   expect(dashboard.complaints).toEqual([]);
 });
 
-const PAGES = ['', 'connections', 'channels', 'stream', 'trace/work-1', 'publish?type=order.placed', 'contract'];
+const PAGES = ['', 'connections', 'channels', 'stream', 'state', 'trace/work-1', 'publish?type=order.placed', 'contract'];
 test.each([
   [1280, 'light'],
   [390, 'dark'],

@@ -77,6 +77,7 @@ test('a service sees figures, and nobody else', async () => {
     'Overview',
     'Channels',
     'Stream',
+    'State',
     'Publish',
     'Contract',
   ]);

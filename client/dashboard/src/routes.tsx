@@ -1,6 +1,7 @@
 /** The routes of the dashboard, below the address of the page. A page's code loads when the page is first opened. */
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router';
 import { Overview } from './pages/overview/overview.tsx';
+import { stateSearch, thingSearch } from './pages/state/search.ts';
 import { streamSearch } from './pages/stream/search.ts';
 import { PAGE_PATH } from './place.ts';
 import { NotFound, PageFailed } from './shell/failures.tsx';
@@ -30,6 +31,20 @@ const stream = createRoute({
   component: lazyRouteComponent(() => import('./pages/stream/stream.tsx'), 'StreamPage'),
 });
 
+const state = createRoute({
+  getParentRoute: () => root,
+  path: '/state',
+  validateSearch: stateSearch,
+  component: lazyRouteComponent(() => import('./pages/state/state.tsx'), 'StatePage'),
+});
+
+const thing = createRoute({
+  getParentRoute: () => root,
+  path: '/state/thing',
+  validateSearch: thingSearch,
+  component: lazyRouteComponent(() => import('./pages/state/thing.tsx'), 'ThingPage'),
+});
+
 const trace = createRoute({
   getParentRoute: () => root,
   path: '/trace/$correlationId',
@@ -53,7 +68,7 @@ const contract = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([overview, connections, channels, stream, trace, publish, contract]),
+  routeTree: root.addChildren([overview, connections, channels, stream, state, thing, trace, publish, contract]),
   basepath: PAGE_PATH,
   trailingSlash: 'preserve',
   defaultErrorComponent: PageFailed,

@@ -10,6 +10,7 @@ export interface ServedContract {
     readonly families: Readonly<Record<string, string>>;
     readonly services: Readonly<Record<string, string>>;
     readonly ids: Readonly<Record<string, string>>;
+    readonly states: Readonly<Record<string, object>>;
   };
 }
 

@@ -15,6 +15,7 @@ const PAGES: readonly { readonly to: LinkProps['to']; readonly label: string; re
   { to: '/connections', label: 'Connections', adminOnly: true },
   { to: '/channels', label: 'Channels' },
   { to: '/stream', label: 'Stream' },
+  { to: '/state', label: 'State' },
   { to: '/publish', label: 'Publish' },
   { to: '/contract', label: 'Contract' },
 ];

@@ -2,8 +2,9 @@
 import { Anchor, Button, Drawer, Group, Stack, Text, Title } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import { type ReactElement, useState } from 'react';
+import { type NameOfThing, thingsOf } from '../../contract/entities.ts';
 import type { ServedEvent } from '../../contract/served.ts';
-import { useIsPackaged } from '../../contract/use-contract.ts';
+import { useDocument, useIsPackaged } from '../../contract/use-contract.ts';
 import { CodeBlock, CodeTabs, CopyText } from '../../parts/code.tsx';
 import { Facts } from '../../parts/facts.tsx';
 import { bytes, count } from '../../parts/format.ts';
@@ -31,6 +32,7 @@ export function EventDetails({ event, onClose, onFilter }: EventDetailsProps): R
 
 function Details({ event, onFilter }: { readonly event: ServedEvent; readonly onFilter: EventDetailsProps['onFilter'] }): ReactElement {
   const isPackaged = useIsPackaged();
+  const things = thingsOf(useDocument(), event);
   const { id, type, channel, metadata } = event;
   const { source, correlation_id, user_id, timestamp, traceparent } = metadata;
   return (
@@ -44,6 +46,7 @@ function Details({ event, onFilter }: { readonly event: ServedEvent; readonly on
           ['Position', <CopyText key="id" text={id} what="the position" />],
           ...(correlation_id === undefined ? [] : [['Correlation id', <Follow key="correlation" id={correlation_id} />] as const]),
           ...(user_id === undefined ? [] : [['User', <Legible key="user">{user_id}</Legible>] as const]),
+          ...(things.length === 0 ? [] : [['State', <ThingLinks key="state" things={things} />] as const]),
           ...(traceparent === undefined ? [] : [['Trace', traceparent] as const]),
         ]}
       />
@@ -82,6 +85,19 @@ function Follow({ id }: { readonly id: string }): ReactElement {
     <Anchor size="sm" renderRoot={(props) => <Link {...props} to="/trace/$correlationId" params={{ correlationId: id }} />}>
       Follow <Legible>{id}</Legible>
     </Anchor>
+  );
+}
+
+/** What the event has changed. */
+function ThingLinks({ things }: { readonly things: readonly NameOfThing[] }): ReactElement {
+  return (
+    <Stack gap={0} align="end">
+      {things.map((thing) => (
+        <Anchor key={thing.entity} size="sm" renderRoot={(props) => <Link {...props} to="/state/thing" search={thing} />}>
+          {thing.entity} <Legible>{thing.key}</Legible>
+        </Anchor>
+      ))}
+    </Stack>
   );
 }
 

@@ -19,19 +19,21 @@ interface EventListProps {
   readonly rows: readonly Row[];
   readonly chosen: string | undefined;
   readonly onChoose: (id: string) => void;
+  /** Whether few rows take little room; the list of all events keeps its height. */
+  readonly isAsHighAsItsRows?: boolean;
   /** Called with whether the newest event is in sight. */
   readonly onScroll: (isAtNewest: boolean) => void;
   /** The content after the oldest event. */
   readonly end: ReactNode;
 }
 
-export function EventList({ rows, chosen, onChoose, onScroll, end }: EventListProps): ReactElement {
+export function EventList({ rows, chosen, onChoose, isAsHighAsItsRows = false, onScroll, end }: EventListProps): ReactElement {
   const isNarrow = useMediaQuery('(max-width: 48em)') ?? false;
   const height = isNarrow ? HEIGHT.narrow : HEIGHT.wide;
   return (
     <VirtualList
       label="Events"
-      className={classes['events']}
+      className={`${classes['events']} ${isAsHighAsItsRows ? classes['short'] : ''}`}
       count={rows.length}
       rowAt={(index) => rows[rows.length - 1 - index]}
       rowId={({ id }) => id}

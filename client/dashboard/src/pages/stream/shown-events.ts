@@ -9,6 +9,7 @@
  */
 
 import { CourierError, type Gap, type Subscription } from '@lumiere/courier-client';
+import { isAbout, type KeyOfThing } from '../../contract/entities.ts';
 import type { Client, ServedEvent } from '../../contract/served.ts';
 import { messageOf } from '../../parts/format.ts';
 import { reasonOf } from '../../parts/gap-reason.ts';
@@ -16,10 +17,12 @@ import { reasonOf } from '../../parts/gap-reason.ts';
 export interface ShownEventsOptions {
   readonly channels: readonly string[];
   readonly types?: readonly string[] | undefined;
-  /** Only events with this source in their metadata. It checks `source`, `user` and `correlation`; the gateway does not. */
+  /** Only events with this source in their metadata. It checks `source`, `user`, `correlation` and `about`; the gateway does not. */
   readonly source?: string | undefined;
   readonly user?: string | undefined;
   readonly correlation?: string | undefined;
+  /** Only events about this thing: those with its key. */
+  readonly about?: KeyOfThing | undefined;
   /** A position: start after this event. */
   readonly after?: string | undefined;
   /** Events of history that one search reads, at most. */
@@ -141,8 +144,8 @@ export class ShownEvents {
   /** Reads history until it finds a page of rows, reaches the end of history, or has read as much as one search may. */
   async loadEarlier(): Promise<void> {
     const { signal } = this.#run;
-    const { channels, types, source, user, correlation, searchLimit = SEARCH_LIMIT } = this.#options;
-    const isFiltered = source !== undefined || user !== undefined || correlation !== undefined;
+    const { channels, types, source, user, correlation, about, searchLimit = SEARCH_LIMIT } = this.#options;
+    const isFiltered = [source, user, correlation, about].some((condition) => condition !== undefined);
     this.#earlier = { ...this.#earlier, status: 'loading' };
     this.#changed();
     try {
@@ -242,8 +245,10 @@ export class ShownEvents {
     this.#earlier = { status: 'more' };
   }
 
-  #selects({ metadata }: ServedEvent): boolean {
-    const { source, user, correlation } = this.#options;
+  #selects(event: ServedEvent): boolean {
+    const { source, user, correlation, about } = this.#options;
+    const { metadata } = event;
+    if (about !== undefined && !isAbout(about, event)) return false;
     if (source !== undefined && metadata.source !== source) return false;
     if (user !== undefined && metadata.user_id !== user) return false;
     return correlation === undefined || metadata.correlation_id === correlation;

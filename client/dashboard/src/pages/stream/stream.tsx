@@ -1,10 +1,11 @@
 /** The latest events of any channels, and new ones as they come. The user can filter, pause and inspect them. */
 import type { Gap } from '@lumiere/courier-client';
-import { Alert, Badge, Button, Group, Stack, Text, Title } from '@mantine/core';
-import { useNavigate, useSearch } from '@tanstack/react-router';
+import { Alert, Anchor, Badge, Button, Group, Stack, Text, Title } from '@mantine/core';
+import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { type ReactElement, useRef, useState } from 'react';
+import { entityNames } from '../../contract/entities.ts';
 import { typeOf } from '../../contract/look-up.ts';
-import { useContract } from '../../contract/use-contract.ts';
+import { useContract, useDocument } from '../../contract/use-contract.ts';
 import { count } from '../../parts/format.ts';
 import { reasonOf } from '../../parts/gap-reason.ts';
 import { Legible } from '../../parts/legible.tsx';
@@ -28,11 +29,24 @@ export function StreamPage(): ReactElement {
         <Title order={1} size="h3">
           Stream
         </Title>
-        <SubscribeCode search={search} />
+        <Group gap="md">
+          <StateOf channels={search.channels} />
+          <SubscribeCode search={search} />
+        </Group>
       </Group>
       <Filters search={search} onChange={show} />
       <StreamOfKnown search={search} onFilter={show} />
     </Stack>
+  );
+}
+
+/** Leads to the state of what the channels have, where the contract keeps any. */
+function StateOf({ channels }: { readonly channels: string | undefined }): ReactElement | null {
+  if (entityNames(useDocument()).length === 0) return null;
+  return (
+    <Anchor size="sm" renderRoot={(props) => <Link {...props} to="/state" search={channels === undefined ? {} : { channels }} />}>
+      Their state
+    </Anchor>
   );
 }
 
