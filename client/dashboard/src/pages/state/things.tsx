@@ -65,7 +65,7 @@ function Toolbar({ state, found }: { readonly state: WatchedStateState; readonly
         {found === things.length ? '' : `${count(found)} of `}
         {cut === undefined
           ? `${count(things.length)} in all`
-          : `the ${count(things.length)} that changed last, of ${count(cut.total)}: narrow them by channel, key or “Open only”`}
+          : `the ${count(things.length)} that changed last, of about ${count(cut.total)}: narrow them by channel, key or “Open only”`}
       </Text>
     </Group>
   );

@@ -174,8 +174,8 @@ export class WatchedState {
     things.delete(name);
     if (state === null) return;
     things.set(name, { id, channel, entity, key, open, state: state as Thing['state'] });
+    this.#isCut ||= things.size > MAX_THINGS;
     if (things.size <= MAX_THINGS + SLACK) return;
-    this.#isCut = true;
     for (const oldest of things.keys()) {
       if (things.size <= MAX_THINGS) break;
       things.delete(oldest);
@@ -207,7 +207,7 @@ export class WatchedState {
     const show = () => {
       this.#flush = undefined;
       this.#state = {
-        things: [...this.#things.values()],
+        things: [...this.#things.values()].slice(-MAX_THINGS),
         status: this.#status,
         error: this.#error,
         oldSince: this.#oldSince,
