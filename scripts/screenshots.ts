@@ -24,6 +24,8 @@ const PAGES: readonly { readonly name: string; readonly path: string; readonly p
   { name: 'channels', path: 'channels' },
   { name: 'stream', path: 'stream' },
   { name: 'event', path: 'stream?types=["backtest.completed"]', prepare: (page) => page.locator('[data-event] button').first().click() },
+  { name: 'state', path: 'state?entity=order' },
+  { name: 'thing', path: 'state?entity=backtest', prepare: (page) => page.locator('[data-row] a').first().click() },
   { name: 'trace', path: 'trace/research-2000-2020' },
   { name: 'publish', path: 'publish?type=backtest.progress', prepare: publishOne },
   { name: 'contract', path: 'contract' },

@@ -111,13 +111,18 @@ function columnsOf(fields: readonly ScalarField[]): Column<Thing>[] {
     }),
     ...fields.map((field) => columnOf(field, field !== first && field !== time)),
     column<Thing>('@position', {
-      header: 'Last change',
-      value: ({ id }) => Number(id.slice(id.lastIndexOf('-') + 1)),
-      cell: ({ id }) => id,
+      header: 'Position',
+      value: ({ id }) => numberIn(id),
+      // All are of one log, which the rest of the position names.
+      cell: ({ id }) => <span title={`Last change: ${id}`}>{numberIn(id)}</span>,
       numeric: true,
       wideOnly: time !== undefined,
     }),
   ];
+}
+
+function numberIn(position: string): number {
+  return Number(position.slice(position.lastIndexOf('-') + 1));
 }
 
 function columnOf({ name, kind }: ScalarField, wideOnly: boolean): Column<Thing> {
