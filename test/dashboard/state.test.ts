@@ -283,6 +283,11 @@ test.each([
     await page.goto(`${gateway.url}/admin/state/thing?entity=order&channel=${channel}&key=${key}`);
     await seen(page.locator('[data-fields]'));
     await seen(page.locator('[data-shown]'));
+    // Rows are as high as the page wants them, and what follows is below them.
+    const [row, end] = [page.locator('[data-event]'), page.getByText('That is everything that is retained.')];
+    await seen(end);
+    const boxes = await Promise.all([row.boundingBox(), end.boundingBox()]);
+    expect(boxes[1]?.y).toBeGreaterThanOrEqual((boxes[0]?.y ?? 0) + (boxes[0]?.height ?? 0));
     await look(String(name));
   }
   await page.goto(`${gateway.url}/admin/state/thing?entity=order`);

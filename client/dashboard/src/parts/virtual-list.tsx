@@ -1,6 +1,6 @@
 /** A list that renders only the rows in sight, so that thousands of rows cost no more than a few. */
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { type HTMLAttributes, type KeyboardEvent, type ReactElement, type ReactNode, useRef } from 'react';
+import { type HTMLAttributes, type KeyboardEvent, type ReactElement, type ReactNode, useLayoutEffect, useRef } from 'react';
 import classes from './virtual-list.module.css';
 
 /** Rendered rows before and after those in sight. */
@@ -33,6 +33,9 @@ export function VirtualList<T>(props: VirtualListProps<T>): ReactElement {
     estimateSize: () => rowHeight,
     overscan: OVERSCAN,
   });
+  // Where rows become higher, as on a page that turns out to be narrow, those that are there do too.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the height is what is measured
+  useLayoutEffect(() => virtual.measure(), [virtual, rowHeight]);
   const move = (event: KeyboardEvent, index: number) => {
     const step = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0;
     if (step === 0) return;
