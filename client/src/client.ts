@@ -4,8 +4,8 @@ import { endpointOf } from './arguments.ts';
 import { Calls } from './calls.ts';
 import { Connection } from './connection.ts';
 import type { ConnectionState } from './connection-state.ts';
-import { Consumer, gapError, type OnGap } from './consumer.ts';
-import { endWith, failWhenAway } from './consumer-ends.ts';
+import { Consumer, type OnGap } from './consumer.ts';
+import { type Endable, endWith, failWhenAway } from './consumer-ends.ts';
 import { CONTRACT_HASH, type Contract } from './contract.ts';
 import { CourierError, clientClosed } from './errors.ts';
 import type {
@@ -13,6 +13,7 @@ import type {
   ChannelOf,
   Channels,
   DraftMetadata,
+  EntityIn,
   EventDraft,
   EventInput,
   EventOn,
@@ -21,6 +22,7 @@ import type {
   TypeIn,
 } from './events.ts';
 import { channelNames } from './filter.ts';
+import { iterateHistory } from './iterate-history.ts';
 import { links } from './links.ts';
 import { callUser, type Observable } from './observable.ts';
 import {
@@ -50,9 +52,13 @@ import type {
   Subscribe,
 } from './options.ts';
 import { keepPublishing, Publishing } from './publishing.ts';
+import { readState } from './read-state.ts';
 import { after, orAborted, RETRY_DEFAULTS } from './retry.ts';
 import type { AppRouter, RouterOf } from './router.ts';
+import { SharedStates } from './shared-states.ts';
 import { SharedSubscriptions } from './shared-subscriptions.ts';
+import { type StateMap, WatchedState } from './state-map.ts';
+import { type ReadStateOptions, readSelection, type StateEntry, type StateOptions, watchSelection } from './state-selection.ts';
 import { EventIterator, subscriptionOf } from './subscription.ts';
 import { type TokenSource, Tokens } from './token.ts';
 
@@ -80,7 +86,9 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
   readonly #tokens: Tokens;
   readonly #connection: Connection;
   readonly #subscriptions: SharedSubscriptions;
-  readonly #consumers = new Set<Consumer>();
+  readonly #states: SharedStates;
+  /** What goes on until the client closes. */
+  readonly #open = new Set<Endable>();
   readonly #closing = new AbortController();
   readonly #calls: Calls;
   readonly #publishing: Publishing;
@@ -101,6 +109,7 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
     // Which procedures there are is known to the compiler only.
     this.trpc = trpc as unknown as TRPCClient<RouterOf<C>>;
     this.#subscriptions = new SharedSubscriptions({ trpc, retry, onRetry });
+    this.#states = new SharedStates({ trpc, retry, onRetry });
     this.#calls = new Calls({ connection: this.#connection, trpc, retry, timeoutMs, closing: this.#closing.signal, onRetry });
     this.#publishing = new Publishing(this.#calls, this.#connection, maxPendingPublishes);
     keepPublishing(this, this.#publishing);
@@ -236,19 +245,52 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
   ): AsyncGenerator<Selected<P, T, C>, void, undefined> {
     assertArgument('channels', channels, isChannels);
     assertOptions(options, ITERATION_CHECKS);
-    const { pageSize: limit, onGap = this.#onGap, ...rest } = options;
-    return this.#pages(channels, { ...rest, limit }, onGap);
+    const { pageSize: limit, onGap = this.#onGap, after: first, ...rest } = options;
+    return iterateHistory((after) => this.history<P, T>(channels, { ...rest, limit, after }), first, onGap);
   }
 
   /**
-   * Ends the subscriptions, waits for the answers to running publishes, and closes the connection. A publish without an answer
+   * The present states of an entity's things on some channels, kept up to date. Maps of equal channels and options share one watch.
+   *
+   * @param channels a channel (`strategy.s1`), a pattern (`strategy.*`), or a list.
+   * @param entity decides the type of the states.
+   * @throws {CourierError} INVALID_ARGUMENT, CLOSED. `ready` and `error` of the map have what ended the watch later: FORBIDDEN,
+   * BAD_REQUEST, UNAUTHORIZED.
+   */
+  state<const P extends string, const E extends EntityIn<C>>(
+    channels: Channels<P, C> | readonly Channels<P, C>[],
+    entity: E,
+    options: StateOptions<E, C> = {},
+  ): StateMap<E, C> {
+    this.#closing.signal.throwIfAborted();
+    const map = new WatchedState(this.#states, watchSelection(channels, entity, options));
+    this.#follow(map, options);
+    return map as unknown as StateMap<E, C>;
+  }
+
+  /**
+   * Reads the present states of an entity's things on some channels: all pages, at one position.
+   *
+   * @throws {CourierError} as `history`; SERVICE_UNAVAILABLE where the gateway has not made the states in time.
+   */
+  async readState<const P extends string, const E extends EntityIn<C>>(
+    channels: Channels<P, C> | readonly Channels<P, C>[],
+    entity: E,
+    options: ReadStateOptions<E, C> = {},
+  ): Promise<readonly StateEntry<E, C>[]> {
+    const items = await readState(this.#calls, readSelection(channels, entity, options), options);
+    return items as unknown as readonly StateEntry<E, C>[];
+  }
+
+  /**
+   * Ends the subscriptions and the watches of states, waits for the answers to running publishes, and closes the connection. A publish without an answer
    * within `timeoutMs` (5,000 by default) fails with CLOSED, and its event may have been stored. Close a background publisher first: what
    * waits there is dropped.
    */
   async close(options: { readonly timeoutMs?: number | undefined } = {}): Promise<void> {
     assertOptions(options, CLOSE_CHECKS);
     this.#closing.abort(clientClosed());
-    for (const consumer of [...this.#consumers]) consumer.end();
+    for (const open of [...this.#open]) open.end();
     await this.#publishing.close(options.timeoutMs ?? DEFAULTS.closeTimeoutMs);
     await this.#connection.close();
   }
@@ -262,41 +304,29 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
     return this.#options.onGap ?? 'fail';
   }
 
-  async *#pages<const P extends string, const T extends EventOn<P, C>['type']>(
-    channels: Channels<P, C> | readonly Channels<P, C>[],
-    options: HistoryOptions<T>,
-    onGap: OnGap,
-  ): AsyncGenerator<Selected<P, T, C>, void, undefined> {
-    let { after } = options;
-    for (let hasMore = true; hasMore; ) {
-      const page = await this.history<P, T>(channels, { ...options, after });
-      if (page.gap !== null) {
-        if (onGap === 'fail') throw gapError(page.gap);
-        if (onGap !== 'continue') await onGap(page.gap);
-      }
-      yield* page.events;
-      ({ next: after, has_more: hasMore } = page);
-    }
-  }
-
   #consume(channels: string | readonly string[], options: AnySubscribeOptions = {}): Consumer {
     this.#closing.signal.throwIfAborted();
     assertOptions(options, SUBSCRIBE_CHECKS);
-    const { types, from = 'now', lastEventId, onGap = this.#onGap, cursor, signal } = options;
+    const { types, from = 'now', lastEventId, onGap = this.#onGap, cursor } = options;
     const { maxBufferedEvents = DEFAULTS.maxBufferedEvents } = options;
     const filter = { channels: channelNames(channels), types, from };
     const attach = (consumer: Consumer) => this.#subscriptions.attach(consumer);
     const consumer = new Consumer({ filter, onGap, lastEventId, cursor, maxBufferedEvents, attach });
-    this.#consumers.add(consumer);
-    consumer.onEnd(() => this.#consumers.delete(consumer));
-    endWith(consumer, signal, () => consumer.end());
-    if (options.whenRefused !== 'wait') {
+    this.#follow(consumer, options);
+    return consumer;
+  }
+
+  /** Ends what was opened with its signal and with the client, and fails it with the connection. */
+  #follow(opened: Endable, { signal, whenRefused }: Pick<AnySubscribeOptions, 'signal' | 'whenRefused'>): void {
+    this.#open.add(opened);
+    opened.onEnd(() => this.#open.delete(opened));
+    endWith(opened, signal, () => opened.end());
+    if (whenRefused !== 'wait') {
       const { refusal } = this.#connection;
-      endWith(consumer, refusal, () => consumer.fail(refusal.reason));
+      endWith(opened, refusal, () => opened.fail(refusal.reason));
     }
     const { giveUpAfter = Number.POSITIVE_INFINITY } = this.#options;
-    failWhenAway(consumer, this.#connection, giveUpAfter);
-    return consumer;
+    failWhenAway(opened, this.#connection, giveUpAfter);
   }
 }
 

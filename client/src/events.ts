@@ -17,6 +17,11 @@ export type TypeIn<C extends AnyContract> = of.EventType<C>;
 /** The families of a contract. */
 export type FamilyOf<C extends AnyContract> = of.Family<C>;
 
+/** The entities of a contract, whose state its gateway keeps. */
+export type EntityIn<C extends AnyContract = Contract> = of.EntityName<C>;
+/** The state of an entity. */
+export type EntityState<E extends string, C extends AnyContract = Contract> = of.State<C, E>;
+
 /** The data of a type. */
 export type EventData<T extends string, C extends AnyContract = Contract> = of.EventData<C, T>;
 /** What is every `O[K]` at once. */

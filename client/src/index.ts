@@ -14,6 +14,8 @@ export type {
   ChannelOf,
   CourierEvent,
   DraftMetadata,
+  EntityIn,
+  EntityState,
   EventData,
   EventDraft,
   EventInput,
@@ -39,5 +41,7 @@ export type {
 } from './options.ts';
 export type { RetryOptions } from './retry.ts';
 export type { AppRouter, RouterOf, WhoAmI } from './router.ts';
+export type { StateMap } from './state-map.ts';
+export type { ReadStateOptions, StateConditions, StateEntry, StateOptions, StateWhere } from './state-selection.ts';
 export type { EventIterator, Subscription } from './subscription.ts';
 export type { TokenSource } from './token.ts';

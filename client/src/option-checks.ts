@@ -49,6 +49,13 @@ export const isText = must('a text', (value) => typeof value === 'string' && val
 const isTexts = must('a list of texts', (value) => Array.isArray(value) && value.every((each) => typeof each === 'string'));
 export const isObjects = must('a list of objects', (value) => Array.isArray(value) && value.every((each) => isObject(each)));
 export const isFunction = must('a function', (value) => typeof value === 'function');
+const isSomeTexts = must('a list of one or more texts', (value) => isTexts(value) === undefined && (value as unknown[]).length > 0);
+const isBoolean = must('true or false', (value) => typeof value === 'boolean');
+const isPerSecond = must('a number from 0.1 to 100', (value) => typeof value === 'number' && value >= 0.1 && value <= 100);
+const isWhere = must(
+  "an object, by fields such as 'state.symbol', of texts, numbers or booleans, or lists of them",
+  (value) => isObject(value) && Object.values(value).every((each) => each === undefined || isScalar(each) || isScalars(each)),
+);
 const isDate = must('a valid Date', (value) => value instanceof Date && !Number.isNaN(value.getTime()));
 const isInstant = must(
   'a valid Date, or the text of one',
@@ -74,6 +81,14 @@ function hasFunctions(value: unknown, ...names: readonly string[]): boolean {
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;
+}
+
+function isScalar(value: unknown): boolean {
+  return ['string', 'number', 'boolean'].includes(typeof value);
+}
+
+function isScalars(value: unknown): boolean {
+  return Array.isArray(value) && value.length > 0 && value.every(isScalar);
 }
 
 function shown(value: unknown): string {
@@ -128,6 +143,15 @@ export const SUBSCRIBE_CHECKS = {
   whenRefused: isOneOf('end', 'wait'),
   onError: isFunction,
 } satisfies Checks;
+const CONDITION_CHECKS = { keys: isSomeTexts, open: isBoolean, where: isWhere } satisfies Checks;
+export const STATE_CHECKS = {
+  ...CONDITION_CHECKS,
+  maxPerSecond: isPerSecond,
+  signal: isSignal,
+  whenRefused: isOneOf('end', 'wait'),
+} satisfies Checks;
+export const READ_STATE_CHECKS = { ...CALL_CHECKS, ...CONDITION_CHECKS } satisfies Checks;
+export const ENTITIES_CHECKS = { ...CONDITION_CHECKS, maxPerSecond: isPerSecond } satisfies Checks;
 export const BACKGROUND_CHECKS = {
   maxQueued: isCount,
   maxQueuedBytes: isCount,

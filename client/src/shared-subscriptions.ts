@@ -3,12 +3,14 @@
  * consumer that starts in the past has one of its own; once that is live, others may join it.
  */
 import type { TRPCClient } from '@trpc/client';
+import type { Unsubscribable } from '@trpc/server/observable';
 import type { Consumer, Received } from './consumer.ts';
 import type { EventType } from './contract.ts';
-import { CourierError, courierErrorFrom } from './errors.ts';
+import type { CourierError } from './errors.ts';
 import { type Filter, filterKey } from './filter.ts';
 import { WAITS_WHEN_REFUSED } from './links.ts';
-import { type RetryOptions, retryDelayMs, sleep } from './retry.ts';
+import { RetriedSubscription, type SubscriptionEnds } from './retried-subscription.ts';
+import type { RetryOptions } from './retry.ts';
 import type { AppRouter } from './router.ts';
 
 export interface SharedSubscriptionOptions {
@@ -56,11 +58,9 @@ class SharedSubscription {
   readonly #filter: Filter;
   readonly #on: { readonly onLive: () => void; readonly onClosed: () => void };
   readonly #consumers = new Set<Consumer>();
-  readonly #closed = new AbortController();
+  readonly #subscription: RetriedSubscription;
   #lastEventId: string | undefined;
   #isLive = false;
-  #attempt = 0;
-  #stop: (() => void) | undefined;
 
   constructor(
     options: SharedSubscriptionOptions,
@@ -72,7 +72,12 @@ class SharedSubscription {
     this.#filter = filter;
     this.#lastEventId = lastEventId;
     this.#on = on;
-    this.#subscribe();
+    this.#subscription = new RetriedSubscription({
+      ...options,
+      subscribe: (ends) => this.#subscribe(ends),
+      onFailed: (error) => this.#failed(error),
+    });
+    this.#subscription.begin();
   }
 
   add(consumer: Consumer): void {
@@ -83,17 +88,12 @@ class SharedSubscription {
 
   remove(consumer: Consumer): void {
     this.#consumers.delete(consumer);
-    if (this.#consumers.size === 0) this.#close();
-  }
-
-  #close(): void {
-    if (this.#closed.signal.aborted) return;
-    this.#closed.abort();
+    if (this.#consumers.size > 0 || this.#subscription.isClosed) return;
     this.#on.onClosed();
-    this.#stop?.();
+    this.#subscription.close();
   }
 
-  #subscribe(): void {
+  #subscribe(ends: SubscriptionEnds): Unsubscribable {
     const { channels, types, from } = this.#filter;
     const input = {
       channels: [...channels],
@@ -101,26 +101,22 @@ class SharedSubscription {
       from,
       ...(this.#lastEventId !== undefined && { lastEventId: this.#lastEventId }),
     };
-    const subscription = this.#options.trpc.events.subscribe.subscribe(input, {
+    return this.#options.trpc.events.subscribe.subscribe(input, {
+      ...ends,
       context: WAITS_WHEN_REFUSED,
       onData: ({ id, data }) => {
-        this.#attempt = 0;
+        this.#subscription.succeeded();
         this.#lastEventId = id;
         if (data.type === 'courier.live') this.#live();
         for (const consumer of [...this.#consumers]) consumer.push(data);
       },
-      onError: (thrown) => this.#failed(courierErrorFrom(thrown)),
       onConnectionStateChange: ({ state }) => {
         // A consumer that joined now would receive events that others missed, from before it joined.
         if (state !== 'connecting' || !this.#isLive) return;
         this.#isLive = false;
         this.#on.onClosed();
       },
-      onComplete: () => {
-        if (!this.#closed.signal.aborted) this.#failed(new CourierError('UNREACHABLE', 'the gateway ended the subscription'));
-      },
     });
-    this.#stop = () => subscription.unsubscribe();
   }
 
   #live(): void {
@@ -130,20 +126,8 @@ class SharedSubscription {
   }
 
   #failed(error: CourierError): void {
-    if (this.#closed.signal.aborted) return;
-    if (!error.retryable) {
-      const consumers = [...this.#consumers];
-      this.#close();
-      for (const consumer of consumers) consumer.fail(error);
-      return;
-    }
-    this.#options.onRetry(error);
-    const delayMs = retryDelayMs(error, this.#options.retry, this.#attempt);
-    this.#attempt += 1;
-    sleep(delayMs, this.#closed.signal).then(
-      () => this.#subscribe(),
-      () => undefined,
-    );
+    this.#on.onClosed();
+    for (const consumer of [...this.#consumers]) consumer.fail(error);
   }
 }
 

@@ -1,0 +1,24 @@
+/** Reads the history of channels event by event, page after page, up to the present. */
+import { gapError, type OnGap } from './consumer.ts';
+import type { HistoryPage } from './events.ts';
+
+/**
+ * @param read reads the page after a position.
+ * @throws {CourierError} GAP when events are missing and `onGap` is 'fail'.
+ */
+export async function* iterateHistory<TEvent>(
+  read: (after: string | undefined) => Promise<HistoryPage<TEvent>>,
+  first: string | undefined,
+  onGap: OnGap,
+): AsyncGenerator<TEvent, void, undefined> {
+  let after = first;
+  for (let hasMore = true; hasMore; ) {
+    const page = await read(after);
+    if (page.gap !== null) {
+      if (onGap === 'fail') throw gapError(page.gap);
+      if (onGap !== 'continue') await onGap(page.gap);
+    }
+    yield* page.events;
+    ({ next: after, has_more: hasMore } = page);
+  }
+}
