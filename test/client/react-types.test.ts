@@ -1,16 +1,25 @@
 /** The types of the hooks, checked by the compiler: the channel decides what an event can be. The components are never rendered. */
 import { createElement } from 'react';
 import { expectTypeOf, test } from 'vitest';
-import type { Contract, CourierClient, CourierError, CourierEvent, EventOn, Gap } from '../../client/src/index.ts';
+import type { Contract, CourierClient, CourierError, CourierEvent, EventOn, Gap, OrderState, StateEntry } from '../../client/src/index.ts';
 import {
   type ChannelState,
   type ChannelStatus,
   CourierProvider,
+  type EntitiesView,
+  type EntityView,
+  useBacktest,
   useBacktestEvents,
   useChannel,
   useCourierClient,
+  useEntities,
+  useEntity,
   useForgeJobEvents,
+  useJob,
   useLatest,
+  useOrders,
+  usePositions,
+  useStrategy,
   useStrategyEvents,
   useUserEvents,
 } from '../../client/src/react.ts';
@@ -72,6 +81,39 @@ test('families, with ids that may be absent', () => {
     expectTypeOf(useUserEvents()).toEqualTypeOf<ChannelState<EventOn<'user.*'>>>();
     // @ts-expect-error: jobs are not on the channels of strategies.
     useStrategyEvents(id, { types: ['forge.job.started'] });
+  };
+  expectTypeOf(Component).returns.toBeVoid();
+});
+
+test('the entity decides what the things are', () => {
+  const Component = ({ id }: { id: string | null | undefined }) => {
+    const { items, isReady, error } = useEntities(['strategy.*', 'global'], 'order', { open: true, where: { 'state.side': 'buy' } });
+    expectTypeOf(items).toEqualTypeOf<readonly StateEntry<'order'>[]>();
+    expectTypeOf({ isReady, error }).toEqualTypeOf<{ isReady: boolean; error: CourierError | undefined }>();
+    expectTypeOf(useEntity(id ? `strategy.${id}` : null, 'order', id).state).toEqualTypeOf<OrderState | undefined>();
+    // @ts-expect-error: no such entity.
+    useEntities('strategy.*', 'orders');
+    // @ts-expect-error: no channel is called so.
+    useEntity('strategies.s1', 'order', 'o1');
+    // @ts-expect-error: no such field.
+    useEntities('strategy.*', 'order', { where: { 'state.colour': 'red' } });
+    // @ts-expect-error: the component is what ends it.
+    useEntities('strategy.*', 'order', { signal: new AbortController().signal });
+  };
+  expectTypeOf(Component).returns.toBeVoid();
+});
+
+test('each entity has a hook', () => {
+  const Component = ({ id }: { id: string | null | undefined }) => {
+    expectTypeOf(useBacktest(id)).toEqualTypeOf<EntityView<'backtest'>>();
+    expectTypeOf(useStrategy(id)).toEqualTypeOf<EntityView<'strategy'>>();
+    expectTypeOf(useJob(id)).toEqualTypeOf<EntityView<'job'>>();
+    expectTypeOf(useOrders(id, { open: true })).toEqualTypeOf<EntitiesView<'order'>>();
+    expectTypeOf(usePositions(id)).toEqualTypeOf<EntitiesView<'position'>>();
+    // @ts-expect-error: that has one of a thing by its id.
+    useBacktest(id, { open: true });
+    // @ts-expect-error: no such field.
+    usePositions(id, { where: { 'state.colour': 'red' } });
   };
   expectTypeOf(Component).returns.toBeVoid();
 });

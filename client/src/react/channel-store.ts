@@ -11,13 +11,15 @@ import type { CourierEvent, Gap } from '../events.ts';
 import type { Filter } from '../filter.ts';
 import { callUser } from '../observable.ts';
 import type { Subscription } from '../subscription.ts';
-import { CONNECTING, type Condition, conditionOf, type Snapshot } from './state.ts';
+import { CONNECTING, type Condition, conditionOf, mayPass, type Snapshot } from './state.ts';
 
 /** What a store shows: the events that a filter selects, from a position on. */
 export interface StoreOptions extends Filter {
   readonly lastEventId?: string | undefined;
   /** Events to keep, at most. */
   readonly history: number;
+  /** Whether it starts with the latest event that is stored. */
+  readonly startsWithLatest: boolean;
 }
 
 /** A mounted component. */
@@ -36,6 +38,8 @@ export class ChannelStore {
   #unwatch: (() => void) | undefined;
   /** The present subscription; undefined once it has failed. */
   #subscription: Subscription | undefined;
+  /** Ends the present read of the latest event. */
+  #reading: AbortController | undefined;
   /** The position that the next subscription starts after. */
   #lastEventId: string | undefined;
   #isLive = false;
@@ -58,7 +62,7 @@ export class ChannelStore {
 
   start(): void {
     this.#unwatch = this.#client.connection.subscribe((connection) => this.#follow(connection));
-    this.#subscribe();
+    this.#begin();
     // The gateway may have refused the client before.
     this.#changed();
   }
@@ -97,11 +101,47 @@ export class ChannelStore {
   close(): void {
     this.#isClosed = true;
     this.#unwatch?.();
+    this.#reading?.abort();
     this.#subscription?.unsubscribe();
   }
 
-  #subscribe(): void {
-    const { channels, types, from } = this.#options;
+  #begin(): void {
+    if (this.#options.startsWithLatest && this.#lastEventId === undefined) void this.#startWithLatest();
+    else this.#subscribe(this.#options.from);
+  }
+
+  /** The subscription goes on behind the event that was read, so nothing is missed in between. Where there is none, it is from the first. */
+  async #startWithLatest(): Promise<void> {
+    const reading = new AbortController();
+    this.#reading = reading;
+    try {
+      const latest = await this.#readLatest(reading.signal);
+      if (this.#isClosed) return;
+      this.#reading = undefined;
+      this.#latest = latest ?? this.#latest;
+      this.#lastEventId = latest?.id;
+      this.#changed();
+      this.#subscribe('earliest');
+    } catch (error) {
+      this.#reading = undefined;
+      if (!this.#isClosed) this.#fail(courierErrorFrom(error));
+    }
+  }
+
+  /** Waits for the gateway as a subscription does. */
+  async #readLatest(signal: AbortSignal): Promise<CourierEvent | undefined> {
+    const { channels, types } = this.#options;
+    const timeoutMs = Number.POSITIVE_INFINITY;
+    for (let before: string | undefined; ; ) {
+      const page = await this.#client.history(channels, { types, order: 'newest', limit: 1, before, signal, timeoutMs });
+      const [latest] = page.events as CourierEvent[];
+      if (latest !== undefined || !page.has_more) return latest;
+      before = page.next;
+    }
+  }
+
+  #subscribe(from: 'now' | 'earliest'): void {
+    const { channels, types } = this.#options;
     try {
       const subscription = this.#client.subscribe(channels, (event) => this.#receive(event as CourierEvent), {
         types,
@@ -155,8 +195,8 @@ export class ChannelStore {
    */
   #follow({ status }: ConnectionState): void {
     this.#changed();
-    const mayPass = ['FORBIDDEN', 'UNAUTHORIZED', 'UNREACHABLE', 'NOT_FOUND', 'TOKEN_UNAVAILABLE'].includes(this.#failure?.code ?? '');
-    if (status === 'connected' && mayPass && this.#subscription === undefined) this.#subscribe();
+    const isUnderWay = this.#subscription !== undefined || this.#reading !== undefined;
+    if (status === 'connected' && mayPass(this.#failure) && !isUnderWay) this.#begin();
   }
 
   #condition(): Condition {

@@ -56,3 +56,8 @@ export function conditionOf(connection: ConnectionState): Condition {
 }
 
 const CLOSED = clientClosed();
+
+/** Whether what failed so may be tried again once the gateway accepts the client: another token may have the rights. */
+export function mayPass(failure: CourierError | undefined): boolean {
+  return ['FORBIDDEN', 'UNAUTHORIZED', 'UNREACHABLE', 'NOT_FOUND', 'TOKEN_UNAVAILABLE'].includes(failure?.code ?? '');
+}

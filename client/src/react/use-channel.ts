@@ -2,12 +2,13 @@
 import { useCallback, useInsertionEffect, useMemo, useRef, useSyncExternalStore } from 'react';
 import type { CourierClient } from '../client.ts';
 import type { Contract } from '../contract.ts';
-import type { AnyContract, Channels, CourierEvent, EventOn, Gap } from '../events.ts';
+import type { AnyContract, Channels, CourierEvent, EntityIn, EventOn, Gap } from '../events.ts';
 import { channelNames } from '../filter.ts';
 import type { FilterOptions, Selected } from '../options.ts';
 import { useCourierClient } from './context.ts';
 import { type ChannelState, CONNECTING, PAUSED, type Snapshot } from './state.ts';
 import { storeKey, storesOf } from './stores.ts';
+import { type EntitiesOptions, type EntitiesView, type EntityView, useItem, useItems } from './use-entities.ts';
 
 /** The types of the events of channels `P`. */
 export type TypeOn<P extends string, C extends AnyContract = Contract> = EventOn<P, C>['type'];
@@ -44,15 +45,33 @@ export interface CourierHooks<C extends AnyContract> {
     channels: ChannelsOrNone<P, C>,
     options?: ChannelOptions<P, T, C>,
   ): ChannelState<Selected<P, T, C>>;
-  /** The latest event of a type; undefined before there is one. With `from: 'earliest'` it may be a stored one. */
+  /**
+   * The latest event of a type; undefined before there is one. It is the latest that is stored, and then each that comes. With `from`
+   * or `lastEventId` it is one of the events that follow from there.
+   */
   useLatest<const P extends string, const T extends TypeOn<P, C>>(
     channels: ChannelsOrNone<P, C>,
     type: T,
     options?: Pick<ChannelOptions<P, T, C>, 'from' | 'lastEventId'>,
   ): Selected<P, T, C> | undefined;
+  /**
+   * The things of an entity on some channels, as they are now, as long as the component is mounted. Components with equal channels and
+   * options share one watch.
+   */
+  useEntities<const P extends string, const E extends EntityIn<C>>(
+    channels: ChannelsOrNone<P, C>,
+    entity: E,
+    options?: EntitiesOptions<E, C>,
+  ): EntitiesView<E, C>;
+  /** One thing, by its key: the fields of the entity's key, joined by `/`. A channel or a key of null or undefined pauses. */
+  useEntity<const P extends string, const E extends EntityIn<C>>(
+    channel: Channels<P, C> | null | undefined,
+    entity: E,
+    key: string | null | undefined,
+  ): EntityView<E, C>;
 }
 
-/** The hooks of another contract: `const { useChannel, useLatest, useCourierClient } = courierHooks<typeof contract>()`. */
+/** The hooks of another contract: `const { useChannel, useEntities, useCourierClient } = courierHooks<typeof contract>()`. */
 export function courierHooks<C extends AnyContract>(): CourierHooks<C> {
   return {
     useCourierClient: useCourierClient<C>,
@@ -61,23 +80,27 @@ export function courierHooks<C extends AnyContract>(): CourierHooks<C> {
       channels: ChannelsOrNone<P, C>,
       type: T,
       options: Pick<ChannelOptions<P, T, C>, 'from' | 'lastEventId'> = {},
-    ) => useEvents<Selected<P, T, C>>(channelNames(channels ?? []), { ...options, types: [type], history: 0 }, PAUSED).latest,
+    ) => useEvents<Selected<P, T, C>>(channelNames(channels ?? []), { ...options, types: [type], history: 0 }, PAUSED, true).latest,
+    useEntities: (channels, entity, options = {}) => useItems(channelNames(channels ?? []), entity, options),
+    useEntity: (channel, entity, key) => useItem(channel ?? undefined, entity, key ?? undefined),
   };
 }
 
-export const { useChannel, useLatest } = courierHooks<Contract>();
+export const { useChannel, useEntities, useEntity, useLatest } = courierHooks<Contract>();
 
 /**
  * @param channels an empty list pauses.
  * @param paused what to show then; the same object until it changes.
+ * @param startsWithLatest whether it starts with the latest event that is stored, where the options do not say it.
  */
 export function useEvents<TEvent>(
   channels: readonly string[],
   options: FilterOptions<string> & Handlers<TEvent> & { readonly history?: number | undefined },
   paused: Snapshot,
+  startsWithLatest = false,
 ): ChannelState<TEvent> {
   const stores = storesOf(useCourierClient());
-  const key = channels.length === 0 ? undefined : storeKey(channels, options);
+  const key = channels.length === 0 ? undefined : storeKey(channels, options, startsWithLatest);
   const handlers = useRef<Handlers<TEvent>>(options);
   useInsertionEffect(() => {
     handlers.current = options;
@@ -92,11 +115,11 @@ export function useEvents<TEvent>(
   );
   const present = useSyncExternalStore(
     subscribe,
-    () => (key === undefined ? CONNECTING : stores.snapshot(key)),
+    () => (key === undefined ? CONNECTING : (stores.get(key)?.snapshot ?? CONNECTING)),
     () => CONNECTING,
   );
   const clear = useCallback(() => {
-    if (key !== undefined) stores.clear(key);
+    if (key !== undefined) stores.get(key)?.clear();
   }, [stores, key]);
   const snapshot = key === undefined ? paused : present;
   // TEvent is the type of the events of the channels.

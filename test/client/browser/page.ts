@@ -11,12 +11,21 @@ import {
   type ChannelState,
   CourierProvider,
   courierHooks,
+  type EntitiesView,
+  type EntityView,
   familyHook,
+  useBacktest,
   useBacktestEvents,
   useChannel,
   useCourierConnection,
+  useEntities,
+  useEntity,
   useForgeJobEvents,
+  useJob,
   useLatest,
+  useOrders,
+  usePositions,
+  useStrategy,
   useStrategyEvents,
   useUserEvents,
 } from '../../../client/src/react.ts';
@@ -27,7 +36,9 @@ const useVesselEvents = familyHook<typeof harbour, 'vessel'>('vessel');
 const useBlockEvents = familyHook<typeof harbour, 'yard.block'>('yard.block');
 const OF_HARBOUR = { useHarbourChannel, useHarbourLatest, useVesselEvents, useBlockEvents };
 const OWN = { useBacktestEvents, useChannel, useCourierConnection, useForgeJobEvents, useLatest, useStrategyEvents, useUserEvents };
-const HOOKS = { ...OWN, ...OF_HARBOUR };
+/** They are given no functions. */
+const OF_STATES = { useBacktest, useEntities, useEntity, useJob, useOrders, usePositions, useStrategy };
+const HOOKS = { ...OWN, ...OF_HARBOUR, ...OF_STATES };
 
 /** A component that calls one hook. */
 export interface View {
@@ -49,6 +60,12 @@ export interface Record {
   arrays: number;
   /** How many events there were when it was first live. */
   eventsWhenLive?: number | undefined;
+  /** How many things there were when it was first ready. */
+  itemsWhenReady?: number | undefined;
+  /** How many things were the same objects as at the commit before. */
+  keptItems: number;
+  /** Of `useLatest`: the ids of the events that it gave, one after another. */
+  latest: string[];
   /** Of `onEvent`: the label of the function and the event's id. */
   heard: [label: string, id: string][];
   /** Of `onGap`. */
@@ -64,7 +81,8 @@ export interface Bookkeeping {
   watchers: number;
 }
 
-type State = Partial<ChannelState<CourierEvent>> | CourierEvent | undefined;
+type Things = Partial<EntitiesView<'order'> & EntityView<'order'>>;
+type State = Partial<ChannelState<CourierEvent>> | Things | CourierEvent | undefined;
 
 const { document } = globalThis as unknown as { readonly document: { getElementById(id: string): Element & { innerHTML: string } } };
 const container = document.getElementById('root');
@@ -75,23 +93,27 @@ let client: CourierClient;
 let root: Root | undefined;
 
 function Probe({ name, hook, args = [], options, label = '' }: View): ReactElement {
-  records[name] ??= { commits: 0, changes: 0, arrays: 0, heard: [], gaps: [] };
+  records[name] ??= { commits: 0, changes: 0, arrays: 0, keptItems: 0, latest: [], heard: [], gaps: [] };
   const record = records[name];
   const call = HOOKS[hook] as unknown as (...args: unknown[]) => State;
-  const state = call(...args, {
-    ...options,
+  const functions = {
     onEvent: (event: CourierEvent) => {
       if (label === 'throws') throw new Error('onEvent fails');
       record.heard.push([label, event.id]);
     },
     onGap: (gap: Gap) => record.gaps.push([label, gap]),
-  });
+  };
+  const state = call(...args, hook in OF_STATES ? options : { ...options, ...functions });
   const previous = useRef<State>(undefined);
   useEffect(() => {
     record.commits += 1;
     if (state !== previous.current) record.changes += 1;
     if (eventsOf(state) !== eventsOf(previous.current)) record.arrays += 1;
     if (state !== undefined && 'status' in state && state.status === 'live') record.eventsWhenLive ??= state.events?.length;
+    if (state !== undefined && 'isReady' in state && state.isReady) record.itemsWhenReady ??= itemsOf(state).length;
+    const before = new Set<object>(itemsOf(previous.current));
+    record.keptItems = itemsOf(state).filter((item) => before.has(item)).length;
+    if (state !== undefined && 'id' in state && state.id !== record.latest.at(-1)) record.latest.push(state.id);
     previous.current = state;
     states[name] = state;
   });
@@ -100,6 +122,10 @@ function Probe({ name, hook, args = [], options, label = '' }: View): ReactEleme
 
 function eventsOf(state: State): readonly CourierEvent[] | undefined {
   return state !== undefined && 'events' in state ? state.events : undefined;
+}
+
+function itemsOf(state: State): readonly object[] {
+  return (state !== undefined && 'items' in state && state.items) || [];
 }
 
 function tree(views: readonly View[]): ReactElement {
