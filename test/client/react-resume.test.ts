@@ -124,13 +124,19 @@ test.each([
     const page = stack.use(await stage.open(react));
     pages.push(page);
     await page.drive.start({ url: first.url, token, giveUpAfter });
-    await page.drive.render([channelView('view', 'backtest.b1')]);
+    await page.drive.render([channelView('view', 'backtest.b1'), { name: 'backtest', hook: 'useBacktest', args: ['b1'] }]);
     await shown(page, 'view').toMatchObject({ status: 'live' });
+    await shown<object>(page, 'backtest').toEqual({ isReady: true });
   }
   await publish(first, [1, 2]);
   for (const page of pages) await shownBars(page, 'view').toEqual([1, 2]);
   await first.end('SIGKILL');
-  for (const page of pages) await shown(page, 'view').toMatchObject({ status, error: { code: 'UNREACHABLE' } });
+  for (const page of pages) {
+    await shown(page, 'view').toMatchObject({ status, error: { code: 'UNREACHABLE' } });
+    // What was there is still shown.
+    const error = status === 'failed' && { error: { code: 'UNREACHABLE' } };
+    await shown<object>(page, 'backtest').toMatchObject({ isReady: true, state: { bars_processed: 2 }, ...error });
+  }
   // Where the pages do not look for it.
   const elsewhere = await launch();
   await publish(elsewhere, [3, 4, 5]);
@@ -142,6 +148,8 @@ test.each([
     await shownBars(page, 'view').toEqual(numbers(6));
     expect(await heard(page, 'view')).toHaveLength(6);
     expect(await page.shown('view')).not.toHaveProperty('gap');
+    await shown<object>(page, 'backtest').toMatchObject({ isReady: true, state: { bars_processed: 6 } });
+    expect(await page.shown('backtest')).not.toHaveProperty('error');
     expect(page.complaints).toEqual([]);
   }
 });
