@@ -86,8 +86,11 @@ export interface StateReady {
   items: number;
 }
 
-/** Why what a client has of the state is of no use: the position is of another log, or lies beyond its end or too far back, or the state was made anew. */
-export const STATE_RESET_REASONS = ['epoch', 'ahead', 'expired', 'rebuilt'] as const;
+/**
+ * Why what a client has of the state is of no use: the position is of another log, or lies beyond its end or too far back, the state was
+ * made anew, or the client had not been given all of it.
+ */
+export const STATE_RESET_REASONS = ['epoch', 'ahead', 'expired', 'rebuilt', 'unfinished'] as const;
 export type StateResetReason = (typeof STATE_RESET_REASONS)[number];
 
 /** The state is given from its beginning: what was had before is to be dropped. */

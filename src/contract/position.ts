@@ -23,6 +23,27 @@ export function parsePosition(text: string): Position | undefined {
   return Number.isSafeInteger(seq) ? { epoch: match[1] as string, seq } : undefined;
 }
 
+/** What follows the position of an item that was given before the state was complete. */
+const UNFINISHED = '-u';
+
+/** Where the state is given from its beginning: whoever comes back with it has a part of the state. */
+export function unfinishedAt(position: string): string {
+  return `${position}${UNFINISHED}`;
+}
+
+/** The position, where `text` says that what was given up to there was not complete. */
+export function unfinishedFrom(text: string): Position | undefined {
+  return text.endsWith(UNFINISHED) ? parsePosition(text.slice(0, -UNFINISHED.length)) : undefined;
+}
+
+/** The schema of what a client sends back of a watch. */
+export const watchPosition = z
+  .string()
+  .refine((text) => (unfinishedFrom(text) ?? parsePosition(text)) !== undefined, {
+    error: 'is not a position of Courier (the id of an item that was received)',
+  })
+  .describe('The id of an item: the position that it is known up to. Opaque to clients.');
+
 /** The schema of a position that a client sends back. */
 export const position = z
   .string()

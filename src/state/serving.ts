@@ -4,6 +4,7 @@
  * replaced.
  */
 import { type Filter, includesChannelOf } from '../contract/filter.ts';
+import { unfinishedAt } from '../contract/position.ts';
 import { type Batch, batchesOf, type Delivery } from '../delivery/batch.ts';
 import type { Recent } from '../delivery/groups.ts';
 import { Hub } from '../delivery/hub.ts';
@@ -221,7 +222,8 @@ export class Serving implements AsyncDisposable, Recent {
     const name = { seq, channel, family, entity, key };
     // Who comes back on its way through a selection begins anew: it would have to be told all that is not selected.
     const isSelection = isFresh && (open !== undefined || fields !== undefined);
-    const positions = isSelection ? { id: this.#positions.at(0), position: this.#positions.at(seq) } : this.#positionsOf(seq, isLast);
+    const positions = this.#positionsOf(seq, isLast);
+    if (isSelection) positions.id = unfinishedAt(positions.id);
     return new StateDelivery(positions, name, body, view, isFresh ? 'none' : 'unknown').under(filter);
   }
 
@@ -230,7 +232,7 @@ export class Serving implements AsyncDisposable, Recent {
   }
 
   /** What a client goes on behind: it may not have what the same event has changed and comes next. */
-  #positionsOf(seq: number, isLast: boolean): ItemPositions {
+  #positionsOf(seq: number, isLast: boolean): { -readonly [K in keyof ItemPositions]: ItemPositions[K] } {
     const position = this.#positions.at(seq);
     return { id: isLast ? position : this.#positions.at(seq - 1), position };
   }
