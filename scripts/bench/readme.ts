@@ -59,7 +59,7 @@ const COMPARISONS: readonly Comparison[] = [
 ];
 
 /** Workloads of Courier alone, of which each figure is shown. */
-const ALONE = ['clients', 'sync', 'beside-replay', 'replay', 'herd', 'connections', 'cluster'];
+const ALONE = ['state', 'clients', 'sync', 'beside-replay', 'replay', 'herd', 'connections', 'cluster'];
 
 /** What stands between the marks in README.md. */
 export function benchmarkBlock(report: Report): string {

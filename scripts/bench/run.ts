@@ -13,6 +13,7 @@ import { logWorkloads } from './workloads/log.ts';
 import { operationsWorkloads } from './workloads/operations.ts';
 import { ownClientWorkloads } from './workloads/own-clients.ts';
 import { replayWorkloads } from './workloads/replay.ts';
+import { stateWorkloads } from './workloads/state.ts';
 import { workersWorkloads } from './workloads/workers.ts';
 import type { Settings } from './workloads/workload.ts';
 
@@ -23,6 +24,7 @@ const WORKLOADS = [
   ...ownClientWorkloads,
   ...operationsWorkloads,
   ...workersWorkloads,
+  ...stateWorkloads,
   ...connectionWorkloads,
   ...clusterWorkloads,
 ];
