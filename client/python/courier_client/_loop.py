@@ -20,7 +20,7 @@ from ._tokens import Tokens, TokenSource
 
 if TYPE_CHECKING:
     from ._gateway import Gateway
-    from .subscription import Subscription
+    from ._stream import Stream
 
 logger = logging.getLogger("courier_client")
 
@@ -41,7 +41,7 @@ class LoopConnections:
         self.slots = asyncio.Semaphore(MAX_REQUESTS)
         self.order = ChannelOrder()
         self.publishes = Coalescer(gateway, partial(post, gateway, self))
-        self.subscriptions: set[Subscription[Any]] = set()
+        self.subscriptions: set[Stream[Any, Any]] = set()
         self.closing = asyncio.Event()
         """Set when the client is being closed: no call begins another attempt."""
         self._running: set[anyio.CancelScope] = set()

@@ -16,43 +16,35 @@ message skips a phase.
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic
 
-import anyio
 from typing_extensions import TypeVar
 
 from ._arguments import check_on_gap
-from ._connection import Connection, SubscriptionState
+from ._connection import SubscriptionState
 from ._filter import Filter
 from ._incoming import Notice, message_of
+from ._stream import OnState, Stream
 from .cursor import BufferedCursor
 from .envelope import CourierGapData, CourierGapEvent, CourierLiveEvent, Event
-from .errors import ClosedError, CourierError, GapError, InvalidInputError, invalid_argument
+from .errors import GapError, InvalidInputError
 from .events import AnyEvent
 from .options import OnGap
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from ._gateway import Gateway
     from ._loop import LoopConnections
     from .cursor import Cursor
 
 logger = logging.getLogger("courier_client")
 
-OnState = Callable[[SubscriptionState], object]
-"""A function that is called with each new state."""
-
-
 EventT = TypeVar("EventT", bound=Event[Any], default=AnyEvent)
 
 
-class Subscription(Generic[EventT]):
+class Subscription(Stream["EventT | Notice", EventT], Generic[EventT]):
     """An async iterator of events, and an async context manager that closes it. For one consumer at a time.
 
     `CourierClient.subscribe` makes subscriptions, and describes their options and errors.
@@ -74,33 +66,20 @@ class Subscription(Generic[EventT]):
         check_on_gap(on_gap)
         self._contract = gateway.contract
         self._types = filter_.types or ()
-        self._connections = connections
-        self._here: LoopConnections | None = None
         self._on_gap = on_gap
-        self._on_state = on_state
         self._cursor = cursor
         self._must_load_cursor = cursor is not None and last_event_id is None
         self._handled = last_event_id
         # A new connection resumes after this position.
         self._given = last_event_id
-        self._pending: EventT | Notice | None = None
         self._unsaved_position: str | None = None
-        self._state = SubscriptionState.IDLE
-        self._entered = False
-        self._consumer: asyncio.Task[object] | None = None
-        self._scope: anyio.CancelScope | None = None
-        self._consumer_left = asyncio.Event()
-        self._connection = Connection(
+        super().__init__(
             gateway,
-            give_up_after,
+            connections,
             lambda: gateway.address.subscription(filter_, self._given),
-            self._set_state,
+            on_state=on_state,
+            give_up_after=give_up_after,
         )
-
-    @property
-    def state(self) -> SubscriptionState:
-        """What the subscription is doing now."""
-        return self._state
 
     @property
     def last_event_id(self) -> str | None:
@@ -111,53 +90,13 @@ class Subscription(Generic[EventT]):
         """
         return self._handled
 
-    @property
-    def last_error(self) -> CourierError | None:
-        """Why the connection was last lost or could not be opened; None when that never happened."""
-        return self._connection.last_error
-
-    async def __aenter__(self) -> Self:
-        self._entered = True
-        try:
-            await self._establish()
-        except BaseException:
-            await self.aclose()
-            raise
-        return self
-
-    async def __aexit__(self, *_error: object) -> None:
-        await self.aclose()
-
-    async def __aiter__(self) -> AsyncGenerator[EventT, None]:
-        try:
-            while True:
-                try:
-                    event = await self.__anext__()
-                except StopAsyncIteration:
-                    return
-                yield event
-        finally:
-            # Leaving the loop closes the subscription, except inside an `async with`, whose end closes it.
-            if not self._entered:
-                await self.aclose()
-
-    async def __anext__(self) -> EventT:
-        if self._state is not SubscriptionState.CLOSED:
-            async with self._consuming():
-                await self._save()
-                while True:
-                    event = await self._handle(await self._receive())
-                    if event is not None:
-                        return event
-        raise StopAsyncIteration
-
     async def commit(self) -> None:
         """Says that the last event is handled, and saves its position now, not when the next event is asked for.
 
         Raises what the cursor raises.
         """
         await self._save()
-        await self._flush_cursor()
+        await self._finish()
 
     async def _save(self) -> None:
         position = self._unsaved_position
@@ -168,90 +107,28 @@ class Subscription(Generic[EventT]):
             await _done(self._cursor.save(position))
         self._unsaved_position = None
 
-    async def _flush_cursor(self) -> None:
+    async def _finish(self) -> None:
         if isinstance(self._cursor, BufferedCursor):
             await _done(self._cursor.flush())
 
-    async def aclose(self) -> None:
-        """Closes the subscription. The iteration of a consumer that waits for an event ends.
+    async def _next(self) -> EventT:
+        await self._save()
+        while True:
+            event = await self._handle(await self._receive())
+            if event is not None:
+                return event
 
-        Raises what the cursor raises.
-        """
-        was_open = self._state is not SubscriptionState.CLOSED
-        self._set_state(SubscriptionState.CLOSED)
-        if self._here is not None:
-            self._here.subscriptions.discard(self)
-        if self._scope is not None:
-            self._scope.cancel()
-        with anyio.CancelScope(shield=True):
-            try:
-                if self._consumer not in {None, asyncio.current_task()}:
-                    await self._consumer_left.wait()
-                if was_open:
-                    await self._flush_cursor()
-            finally:
-                await self._connection.close()
+    async def _note(self, message: EventT | Notice) -> None:
+        if isinstance(message, CourierGapEvent | CourierLiveEvent):
+            await self._handle(message)
 
-    @asynccontextmanager
-    async def _consuming(self) -> AsyncIterator[None]:
-        """Surrounds every wait of the consumer: `aclose` cancels the wait, and an error closes the subscription."""
-        self._enter_loop()
-        if self._consumer is not None:
-            raise invalid_argument("a subscription is for one consumer, and another one waits for an event")
-        self._consumer = asyncio.current_task()
-        self._consumer_left.clear()
-        try:
-            with anyio.CancelScope() as self._scope:
-                yield
-        except Exception:
-            self._consumer = None
-            try:
-                await self.aclose()
-            except Exception:
-                # What ended the subscription says more than that its position could not be saved then.
-                logger.exception("the cursor failed")
-            raise
-        finally:
-            self._consumer = None
-            self._consumer_left.set()
-
-    def _enter_loop(self) -> None:
-        """Begins anew in another event loop or process: the connection and the consumer were those of the other."""
-        here = self._connections()
-        if here is self._here:
-            return
-        if self._here is not None:
-            self._connection.leave()
-            self._consumer = self._scope = None
-            self._consumer_left = asyncio.Event()
-        self._here = here
-        here.subscriptions.add(self)
-        self._connection.tokens = here.tokens
-
-    async def _establish(self) -> None:
-        """Waits until the gateway has accepted the subscription. The first event stays pending."""
-        if self._state is not SubscriptionState.CLOSED:
-            async with self._consuming():
-                while not self._connection.accepted:
-                    message = await self._receive()
-                    if isinstance(message, CourierGapEvent | CourierLiveEvent):
-                        await self._handle(message)
-        if self._state is SubscriptionState.CLOSED:
-            raise ClosedError("CLOSED", "the subscription was closed")
-
-    async def _receive(self) -> EventT | Notice:
-        """Returns the pending message, or else the next one, which is pending then."""
+    async def _prepare(self) -> None:
         if self._must_load_cursor and self._cursor is not None:
             self._handled = self._given = await _done(self._cursor.load())
             self._must_load_cursor = False
-        if self._pending is None:
-            try:
-                message = await self._connection.receive()
-            except InvalidInputError as refusal:
-                self._explain(refusal)
-                raise
-            self._pending = message_of(message, self._contract)
-        return self._pending
+
+    def _read(self, text: str | bytes) -> EventT | Notice:
+        return message_of(text, self._contract)
 
     def _explain(self, refusal: InvalidInputError) -> None:
         """Names the types that are wrong: the gateway's own words are cut off, as a close frame holds 123 bytes."""
@@ -279,17 +156,6 @@ class Subscription(Generic[EventT]):
         logger.warning("%s", GapError(gap).message)
         if callable(self._on_gap):
             await _done(self._on_gap(gap))
-
-    def _set_state(self, state: SubscriptionState) -> None:
-        if state is self._state or self._state is SubscriptionState.CLOSED:
-            return
-        self._state = state
-        if self._on_state is None:
-            return
-        try:
-            self._on_state(state)
-        except Exception:
-            logger.exception("on_state failed")
 
 
 async def _done(result: Any) -> Any:
