@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import type { JsonSchema, JsonType } from '../../src/contract/json-schema.ts';
 import { strangeKeyword, typesOf, valuesOf } from './keywords.ts';
+import { fieldCall, wholeBounds } from './python-bounds.ts';
 import { classOf, type Field, type Names, typedDict } from './python-classes.ts';
 import { isCommonPattern, pythonPattern } from './python-patterns.ts';
 import { ascii, type Code, className, docstring, flat, identifier, laidOut, list, literal, quoted, union } from './python-text.ts';
@@ -19,6 +20,9 @@ const TYPES_OF_PATTERNS: ReadonlyMap<string | undefined, readonly [model: string
   [z.toJSONSchema(z.iso.date()).pattern, ['dt.date', 'dt.date', 'str']],
   [z.toJSONSchema(z.iso.datetime()).pattern, ['Instant', 'dt.datetime', 'str']],
 ]);
+
+/** Sums, which states have: with more digits than what they are sums of. What publishers give of this form is a text. */
+const TOTAL = '^-?(0|[1-9][0-9]{0,39})(\\.[0-9]{1,18})?$';
 
 /** Names that the annotations of fields use, and those that every pydantic model has. No field may be called so. */
 const NO_FIELDS: ReadonlySet<string> = new Set(
@@ -54,16 +58,19 @@ interface Type {
 /** Writes the classes of one data object and of all objects in it. */
 export class TypeWriter {
   readonly #names: Names;
+  readonly #isReceived: boolean;
   readonly #source: string[] = [];
   /** The patterns in the present field that the module does not check. */
   readonly #unchecked: string[] = [];
 
-  constructor(names: Names) {
+  /** @param options `isReceived` where callers give no such object: it has a model only. */
+  constructor(names: Names, { isReceived = false }: { readonly isReceived?: boolean } = {}) {
     this.#names = names;
+    this.#isReceived = isReceived;
   }
 
   /**
-   * The model `names.model` and the typed dict `names.dict` of an object.
+   * The model `names.model` and the typed dict `names.dict` of an object, the latter where callers give one.
    *
    * @throws {TypeError} naming the path of a schema that cannot be expressed
    */
@@ -90,11 +97,12 @@ export class TypeWriter {
       lines.push(...this.#unchecked.splice(0).map(uncheckedPattern), modelField(python, wire, type, isRequired));
       if (description !== undefined && description.trim() !== '') lines.push(docstring('    ', description));
       const none = type.nullable ? ['None'] : [];
-      const input = this.#short([...type.inputs, ...none], `${name}Input`, path, roomFor(wire));
+      const input = this.#input([...type.inputs, ...none], name, path, roomFor(wire));
       const lenient = property.properties === undefined ? input : [type.models[0], 'Mapping[str, Any]', ...none].join(' | ');
       return { wire, python, input, lenient, required: isRequired, description };
     });
-    this.#source.push(classOf(names.model, 'Model, frozen=True', says ?? schema.description, lines), typedDict(names, fields));
+    this.#source.push(classOf(names.model, 'Model, frozen=True', says ?? schema.description, lines));
+    if (!this.#isReceived) this.#source.push(typedDict(names, fields));
     return { source: this.#source.splice(0), fields };
   }
 
@@ -147,8 +155,13 @@ export class TypeWriter {
     const whole = [...this.#whole(type, name, path), ...none];
     return {
       model: this.#short(whole, name, path, MOST_IN_BRACKETS),
-      input: this.#short([...type.inputs, ...none], `${name}Input`, path, MOST_IN_BRACKETS),
+      input: this.#input([...type.inputs, ...none], name, path, MOST_IN_BRACKETS),
     };
+  }
+
+  /** What callers give, who give nothing that is only received. */
+  #input(types: readonly string[], name: string, path: string, most: number): string {
+    return this.#isReceived ? 'Any' : this.#short(types, `${name}Input`, path, most);
   }
 
   /** A union that stays on one line: by another name when it is long. */
@@ -205,9 +218,10 @@ export class TypeWriter {
       case 'object': {
         if (schema.properties === undefined) return this.#record(schema, path, name);
         const base = this.#names.free(name, path);
-        const dict = this.#names.free(`${name}Dict`, path);
+        const dict = this.#isReceived ? base : this.#names.free(`${name}Dict`, path);
         const { description: _, ...bare } = schema;
-        this.#source.push(...new TypeWriter(this.#names).object(bare, path, { model: base, dict, base }).source);
+        const within = new TypeWriter(this.#names, { isReceived: this.#isReceived });
+        this.#source.push(...within.object(bare, path, { model: base, dict, base }).source);
         return { models: [base], constraints: [], inputs: [base, dict], nullable: false };
       }
     }
@@ -228,6 +242,7 @@ export class TypeWriter {
     const isBounded = minLength !== undefined || maxLength !== undefined;
     const known = pattern === undefined || isBounded ? undefined : TYPES_OF_PATTERNS.get(pattern);
     if (known !== undefined) return plain(...known);
+    if (this.#isReceived && pattern === TOTAL && !isBounded) return plain('TotalDecimal');
     if (pattern === undefined || isCommonPattern(pattern)) {
       return { models: ['str'], constraints: fieldCall({ ...lengths, pattern }), inputs: ['str'], nullable: false };
     }
@@ -252,29 +267,8 @@ export class TypeWriter {
   }
 }
 
-/** The bounds of an integer as integers, which are all that pydantic takes. */
-function wholeBounds(schema: JsonSchema): JsonSchema {
-  const rounded = (name: string, round: (bound: number) => number) => {
-    const bound = schema[name];
-    return typeof bound === 'number' && { [name]: round(bound) };
-  };
-  return {
-    ...schema,
-    ...rounded('minimum', Math.ceil),
-    ...rounded('maximum', Math.floor),
-    ...rounded('exclusiveMinimum', Math.floor),
-    ...rounded('exclusiveMaximum', Math.ceil),
-  };
-}
-
 function uncheckedPattern(pattern: string): string {
   return `    # The gateway alone checks the pattern, which Python cannot be known to read alike: ${ascii(pattern)}`;
-}
-
-/** `Field(...)` of the arguments that there are; nothing when there are none. */
-function fieldCall(given: Readonly<Record<string, number | string | undefined>>): Code[] {
-  const items = Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${flat(literal(value))}`]));
-  return items.length === 0 ? [] : [list('Field(', items, ')')];
 }
 
 /** What Python calls the fields of all objects in a schema, where no other name stands in the way. */

@@ -1,7 +1,7 @@
 /**
  * Writes the contract as one Python module that needs the package `courier_client` only: for each event type a model, a typed
- * dict, a class of events and a builder; the channels; and what lets a client check what is published. The layout is Ruff's,
- * with lines of 120 characters.
+ * dict, a class of events and a builder; for each entity a model and a class of items; the channels; and what lets a client check what
+ * is published. The layout is Ruff's, with lines of 120 characters.
  */
 
 import type { ContractDocument } from '../../src/contract/document.ts';
@@ -20,6 +20,17 @@ import {
   mappingOf,
   NO_BUILDERS,
 } from './python-events.ts';
+import {
+  type EntityType,
+  entityTypes,
+  entityUnions,
+  STATE_CLASSES,
+  STATE_IMPORTS,
+  STATE_NAMES,
+  stateCalls,
+  stateClasses,
+  statesOf,
+} from './python-states.ts';
 import { BUILTINS, className, docstring, functionName, identifier, laidOut, list, quoted, sorted, union } from './python-text.ts';
 import { fieldNamesIn, TypeWriter } from './python-types.ts';
 
@@ -43,35 +54,45 @@ const IMPORTS: readonly (readonly [module: string, names: readonly string[]])[] 
   ],
 ];
 const CLIENTS = ['BackgroundPublisher', 'CourierClient', 'SyncCourierClient'];
+/** What only a module whose contract has entities imports. */
+const STATE_ONLY = [...STATE_IMPORTS, ...STATE_CLASSES];
 
 /**
  * @param contractHash of the document's contract
  * @throws {TypeError} naming the path of what Python cannot express
  */
 export function pythonOf(document: ContractDocument, contractHash: string): string {
-  const names = new Names(Object.values(document['x-drafts']).flatMap((draft) => fieldNamesIn(dataOf(draft))));
-  for (const name of [...OWN_NAMES, ...CLIENTS, ...IMPORTS.flatMap(([, imported]) => imported)]) names.claim(name, 'the module itself');
+  const states = statesOf(document);
+  const names = new Names([...Object.values(document['x-drafts']).map(dataOf), ...states].flatMap((object) => fieldNamesIn(object)));
+  const hasStates = states.length > 0;
+  const imports = [...IMPORTS.flatMap(([, imported]) => imported), ...CLIENTS, ...(hasStates ? STATE_ONLY : [])];
+  for (const name of [...OWN_NAMES, ...imports, ...(hasStates ? STATE_NAMES : [])]) names.claim(name, 'the module itself');
   const families = familiesOf(document, names);
+  const entities = entityTypes(document, names);
   const types = eventTypes(document, families, names);
   if (types.length === 0) throw new TypeError('the contract has no event type');
   const body = [
     `CONTRACT_HASH = ${quoted(contractHash)}\n${docstring('', 'The hash of the contract that this module was made of. A gateway sends the hash of its own.')}`,
     ...channelClasses(families),
     ...types.flatMap((type) => [...type.source, eventClass(type), channelsAlias(type)]),
+    ...stateClasses(entities, names),
     ...unions(types),
+    ...entityUnions(entities),
     ...types.map(builderOf),
     ...calls(types),
-    contractValue(document, families),
-    ...clients(),
+    ...stateCalls(entities),
+    contractValue(document, families, entities),
+    ...clients(entities),
   ];
-  const exported = [...names.all().filter((name) => !isImported(name)), ...COMMON_NAMES, ...types.map(({ builder }) => builder)];
+  const exported = [
+    ...names.all().filter((name) => !imports.includes(name)),
+    ...COMMON_NAMES,
+    ...types.map(({ builder }) => builder),
+    ...(hasStates ? ['STATES', 'GenericItem', 'RemovedItem'] : []),
+  ];
   const all = laidOut('__all__ = ', list('[', sorted([...exported, 'CONTRACT', 'CONTRACT_HASH', 'EVENTS', 'channels']).map(quoted), ']'));
   const source = spaced([all, ...body]);
-  return `${head(source)}${source}\n`;
-}
-
-function isImported(name: string): boolean {
-  return CLIENTS.includes(name) || IMPORTS.some(([, names]) => names.includes(name));
+  return `${head(source, entities)}${source}\n`;
 }
 
 function eventTypes(document: ContractDocument, families: readonly Family[], names: Names): EventType[] {
@@ -128,8 +149,9 @@ function calls(types: readonly EventType[]): string[] {
   ];
 }
 
-function contractValue(document: ContractDocument, families: readonly Family[]): string {
-  const type = list('Contract[', ['AnyEvent', 'EventType', 'AsyncPublish', 'Publish[Receipt]', 'Submit'], ']');
+function contractValue(document: ContractDocument, families: readonly Family[], entities: readonly EntityType[]): string {
+  const states = entities.length > 0 ? ['WatchState', 'ReadState', 'WatchStateNow', 'ReadStateNow'] : [];
+  const type = list('Contract[', ['AnyEvent', 'EventType', 'AsyncPublish', 'Publish[Receipt]', 'Submit', ...states], ']');
   const channels = list(
     '(',
     families.map(({ channel }) => channel),
@@ -140,21 +162,22 @@ function contractValue(document: ContractDocument, families: readonly Family[]):
     hash=CONTRACT_HASH,
     events=EVENTS,
 ${laidOut('    families=', channels, ',')}
-)
+${entities.length > 0 ? '    states=STATES,\n' : ''})
 ${docstring('', 'The contract, for the clients of `courier_client`.')}`;
 }
 
 /** The types of the clients, for annotations. */
-function clients(): string[] {
+function clients(entities: readonly EntityType[]): string[] {
+  const [states, statesNow] = entities.length > 0 ? [', WatchState, ReadState', ', WatchStateNow, ReadStateNow'] : ['', ''];
   return [
-    'Client: TypeAlias = "CourierClient[AnyEvent, EventType, AsyncPublish, Submit]"',
-    'SyncClient: TypeAlias = "SyncCourierClient[AnyEvent, EventType, Publish[Receipt]]"',
+    `Client: TypeAlias = "CourierClient[AnyEvent, EventType, AsyncPublish, Submit${states}]"`,
+    `SyncClient: TypeAlias = "SyncCourierClient[AnyEvent, EventType, Publish[Receipt]${statesNow}]"`,
     'Publisher: TypeAlias = "BackgroundPublisher[Submit]"',
   ];
 }
 
 /** The docstring, the exceptions for linters, and the imports of what the source uses. */
-function head(source: string): string {
+function head(source: string, entities: readonly EntityType[]): string {
   // In one pass: what begins a docstring or a comment may be within a literal.
   const code = source.replaceAll(/("""[\s\S]*?"""|#.*)|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'/g, (_all, said) =>
     said === undefined ? '""' : '',
@@ -163,7 +186,8 @@ function head(source: string): string {
   const isUsed = (name: string) => new RegExp(`\\b${name}\\b`).test(code) || exported.includes(`"${name}"`);
   const imports = [...(code.includes('dt.') ? ['import datetime as dt'] : [])];
   const sections = [imports, []] as [string[], string[]];
-  for (const [module, names] of IMPORTS) {
+  for (const [module, always] of IMPORTS) {
+    const names = module.startsWith('courier') && entities.length > 0 ? [...always, ...STATE_IMPORTS] : always;
     const used = sorted(names.filter((name) => name === 'TYPE_CHECKING' || isUsed(name)));
     if (used.length > 0) sections[module.startsWith('courier') ? 1 : 0].push(importOf(module, used));
   }
@@ -177,7 +201,7 @@ ${sections[0].join('\n')}
 ${sections[1].join('\n')}
 
 if TYPE_CHECKING:
-    ${importOf('courier_client', CLIENTS)}
+    ${importOf('courier_client', sorted(entities.length > 0 ? [...CLIENTS, ...STATE_CLASSES] : CLIENTS), '    ')}
 
 `;
 }
@@ -188,9 +212,9 @@ const MODULE_DOC = [
   'Generated by `courier contract export --format python`: change the contract, not this file.',
 ];
 
-function importOf(module: string, names: readonly string[]): string {
+function importOf(module: string, names: readonly string[], indent = ''): string {
   const line = `from ${module} import ${names.join(', ')}`;
-  return line.length <= 88 ? line : `from ${module} import (\n${names.map((name) => `    ${name},\n`).join('')})`;
+  return line.length <= 88 ? line : `from ${module} import (\n${names.map((name) => `${indent}    ${name},\n`).join('')}${indent})`;
 }
 
 /** The rules of Ruff that names and texts of the contract may break. */

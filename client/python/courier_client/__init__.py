@@ -33,10 +33,13 @@ from .errors import (
     UnreachableError,
 )
 from .events import CONTRACT_HASH, AnyEvent, EventType, channels
-from .options import ClientOptions, EventOptions, HistoryOptions, IterationOptions
+from .items import GenericItem, RemovedItem, StateItem, StateSnapshot, entity_key
+from .live_state import LiveState
+from .options import ClientOptions, EventOptions, HistoryOptions, IterationOptions, ReadOptions, WatchOptions
 from .retry import Backoff
 from .subscription import Subscription
 from .sync import SyncCourierClient
+from .sync_live_state import SyncLiveState
 
 __all__ = [
     "CONTRACT_HASH",
@@ -62,25 +65,34 @@ __all__ = [
     "ForbiddenError",
     "GapError",
     "GenericEvent",
+    "GenericItem",
     "HistoryOptions",
     "HistoryPage",
     "InvalidInputError",
     "Issue",
     "IterationOptions",
+    "LiveState",
     "QueueFullError",
     "RateLimitedError",
+    "ReadOptions",
     "Receipt",
+    "RemovedItem",
+    "StateItem",
+    "StateSnapshot",
     "Subscription",
     "SubscriptionState",
     "SyncCourierClient",
+    "SyncLiveState",
     "Token",
     "TooLargeError",
     "UnauthorizedError",
     "UnavailableError",
     "UnexpectedAnswerError",
     "UnreachableError",
+    "WatchOptions",
     "__version__",
     "channels",
+    "entity_key",
     "events",
     "models",
 ]

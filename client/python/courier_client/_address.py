@@ -16,6 +16,7 @@ from .errors import invalid_argument, require_choice
 
 if TYPE_CHECKING:
     from ._filter import Filter
+    from ._selection import Selection
 
 
 class Address:
@@ -68,6 +69,18 @@ class Address:
         scheme, rest = self.base_url.split(":", 1)
         return f"{'wss' if scheme == 'https' else 'ws'}:{rest}/ws/{_segment(filter_.channels)}{query}"
 
+    def watch(self, selection: Selection, max_per_second: float | None, last_event_id: str | None) -> str:
+        query = _query(
+            state=selection.entity, **selection.query, max_per_second=max_per_second, last_event_id=last_event_id
+        )
+        scheme, rest = self.base_url.split(":", 1)
+        return f"{'wss' if scheme == 'https' else 'ws'}:{rest}/ws/{_segment(selection.channels)}{query}"
+
+    def state(self, selection: Selection, limit: int, after: str | None) -> str:
+        """The address of one page of the state."""
+        query = _query(entity=selection.entity, **selection.query, limit=limit, after=after)
+        return f"{self.base_url}/state/{_segment(selection.channels)}{query}"
+
 
 def _normal(base_url: str) -> str:
     of_type("base_url", base_url, str, "a URL")
@@ -112,7 +125,7 @@ def _list(names: Sequence[str] | None) -> str | None:
     return None if names is None else ",".join(names)
 
 
-def _query(**parameters: str | int | None) -> str:
+def _query(**parameters: str | float | None) -> str:
     given = {name: value for name, value in parameters.items() if value is not None}
     for name, value in given.items():
         require_well_formed(name, str(value))

@@ -8,11 +8,10 @@ from typing import Literal
 
 from ._arguments import shown
 from ._json import require_well_formed
-from .contract import Channel
+from .contract import Channel, ChannelSelection
 from .errors import invalid_argument
 
-Channels = str | Channel | Sequence[str | Channel]
-"""A channel or a pattern, or several."""
+Channels = ChannelSelection
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,14 @@ import httpx
 from . import _incoming as incoming
 from . import _outgoing as outgoing
 from . import _refusals as refusals
+from . import _states_in as states_in
 from . import events
 from ._address import Address
 from ._arguments import of_type, seconds, shown
 from ._filter import Channels
 from ._outgoing import Outgoing
 from ._proxy import proxy_for
+from ._states_in import StatePage
 from ._strangers import Strangers
 from ._tls import trust
 from .contract import Contract, ContractModule, EventT_co
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     import ssl
 
     from typing_extensions import Unpack
+
+    from ._selection import Selection
 
 ResultT = TypeVar("ResultT")
 
@@ -205,6 +209,10 @@ class Gateway(Generic[EventT_co]):
         """Raises InvalidInputError, whose `issues` name `channels` or `types`."""
         url = self.address.history(channels, **options)
         return Call("history", "GET", url, lambda document, _: incoming.page_of(document, self.contract))
+
+    def state_page(self, selection: Selection, limit: int, after: str | None) -> Call[StatePage]:
+        url = self.address.state(selection, limit, after)
+        return Call("read_state", "GET", url, lambda document, _: states_in.state_page_of(document, self.contract))
 
     def attempts(self, call: Call[Any], timeout: float | None = CLIENT_TIMEOUT) -> Attempts:
         """The attempts at one call. Raises InvalidInputError, naming `timeout`."""

@@ -48,7 +48,7 @@ def receipt_of(document: Any) -> Receipt:
     try:
         return Receipt.model_validate(document, extra="ignore", context=AS_RECEIVED)
     except ValidationError as error:
-        raise _unexpected("receipt", error) from error
+        raise unexpected("receipt", error) from error
 
 
 def receipts_of(document: Any) -> list[Receipt]:
@@ -57,7 +57,7 @@ def receipts_of(document: Any) -> list[Receipt]:
         receipts = document["result"]["data"]["json"]
         return [receipt_of(receipt) for receipt in receipts]
     except (KeyError, TypeError) as error:
-        raise _unexpected("list of receipts", error) from error
+        raise unexpected("list of receipts", error) from error
 
 
 def outcomes_of(
@@ -70,7 +70,7 @@ def outcomes_of(
             for outcome in document["result"]["data"]["json"]
         ]
     except (KeyError, TypeError, AttributeError) as error:
-        raise _unexpected("list of receipts and errors", error) from error
+        raise unexpected("list of receipts and errors", error) from error
     if len(outcomes) != events:
         message = f"what came are {len(outcomes)} receipts and errors for {events} events"
         raise UnexpectedAnswerError("UNEXPECTED_ANSWER", message)
@@ -87,7 +87,7 @@ def page_of(document: Any, contract: Contract[EventT, Any, Any, Any, Any]) -> Hi
             gap=None if gap is None else CourierGapData.model_validate(gap, extra="allow"),
         )
     except (ValidationError, KeyError, TypeError) as error:
-        raise _unexpected("page of history", error) from error
+        raise unexpected("page of history", error) from error
 
 
 def message_of(text: str | bytes, contract: Contract[EventT, Any, Any, Any, Any]) -> EventT | Notice:
@@ -99,7 +99,7 @@ def message_of(text: str | bytes, contract: Contract[EventT, Any, Any, Any, Any]
     try:
         return notice.model_validate(document, extra="allow", context=AS_RECEIVED)
     except ValidationError as error:
-        raise _unexpected("notice", error) from error
+        raise unexpected("notice", error) from error
 
 
 _NOTICES: dict[Any, type[Notice]] = {
@@ -115,18 +115,18 @@ def event_of(document: Any, contract: Contract[EventT, Any, Any, Any, Any]) -> E
         try:
             return cast("EventT", kind.model_validate(document, extra="allow", context=AS_RECEIVED))
         except ValidationError as error:
-            logger.warning("an event of another contract is given as a GenericEvent: %s", _faults(error))
+            logger.warning("an event of another contract is given as a GenericEvent: %s", faults(error))
     try:
         return cast("EventT", GenericEvent.model_validate(document, extra="allow", context=AS_RECEIVED))
     except ValidationError as error:
-        raise _unexpected("event", error) from error
+        raise unexpected("event", error) from error
 
 
-def _unexpected(what: str, error: Exception) -> UnexpectedAnswerError:
-    return UnexpectedAnswerError("UNEXPECTED_ANSWER", f"what came is no {what}: {_faults(error)}")
+def unexpected(what: str, error: Exception) -> UnexpectedAnswerError:
+    return UnexpectedAnswerError("UNEXPECTED_ANSWER", f"what came is no {what}: {faults(error)}")
 
 
-def _faults(error: Exception) -> str:
+def faults(error: Exception) -> str:
     if not isinstance(error, ValidationError):
         return f"{type(error).__name__}: {error}"
     return "; ".join(printable(f"{issue.path}: {issue.message}") for issue in issues_of(error))

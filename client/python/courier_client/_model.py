@@ -93,6 +93,7 @@ def _exact(form: re.Pattern[str]) -> BeforeValidator:
 
 
 DECIMAL = r"^-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?$"
+TOTAL_DECIMAL = r"^-?(0|[1-9][0-9]{0,39})(\.[0-9]{1,18})?$"
 POSITIVE_DECIMAL = r"^(?=.*[1-9])(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?$"
 
 _as_string = PlainSerializer(lambda value: format(value, "f"), return_type=str, when_used="json")
@@ -112,6 +113,14 @@ PositiveDecimal = Annotated[
     WithJsonSchema({"type": "string", "pattern": POSITIVE_DECIMAL}),
 ]
 """An ExactDecimal above 0."""
+
+TotalDecimal = Annotated[
+    Decimal,
+    _exact(re.compile(TOTAL_DECIMAL)),
+    _as_string,
+    WithJsonSchema({"type": "string", "pattern": TOTAL_DECIMAL}),
+]
+"""A sum of ExactDecimals, exact: of up to 58 digits, where the default context of `decimal` calculates with 28."""
 
 
 AS_RECEIVED: Mapping[str, Any] = MappingProxyType({"received": True})

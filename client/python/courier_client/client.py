@@ -1,4 +1,4 @@
-"""The client for asyncio: publish, subscribe, read the history."""
+"""The client for asyncio: publish, subscribe, read the history, watch and read the state."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ from ._gateway import CLIENT_TIMEOUT, Call, Gateway, ResultT
 from ._loop import LoopConnections
 from ._pages import Pages
 from ._requests import send
+from ._states import ReadT, States, WatchT
+from ._stream import OnState
 from ._tokens import Token, TokenSource
 from .contract import Channel, ContractModule
 from .envelope import Data, Event, EventDraft, HistoryPage, Receipt
 from .errors import ClosedError, CourierError, invalid_argument, require_choice
 from .events import AnyEvent, EventType, Publish, Submit
 from .options import ClientOptions, EventOptions, HistoryOptions, IterationOptions, OnGap
-from .subscription import OnState, Subscription
+from .subscription import Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -41,7 +43,7 @@ PublishT = TypeVar("PublishT", default="Publish[Coroutine[Any, Any, Receipt]]")
 SubmitT = TypeVar("SubmitT", default=Submit)
 
 
-class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
+class CourierClient(States[WatchT, ReadT], Generic[EventT, TypeT, PublishT, SubmitT, WatchT, ReadT]):
     """Speaks to one gateway. Make one and share it: it reuses connections.
 
     Each event loop and each process that uses it has connections of its own, which are closed when the loop ends. Every
@@ -54,7 +56,7 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
         service_name: str | None = None,
         token: Token | None = None,
         *,
-        contract: ContractModule[EventT, TypeT, PublishT, Any, SubmitT] | None = None,
+        contract: ContractModule[EventT, TypeT, PublishT, Any, SubmitT, WatchT, ReadT] | None = None,
         on_gap: OnGap = "fail",
         give_up_after: float | None = None,
         **options: Unpack[ClientOptions],
@@ -307,8 +309,7 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
             UnavailableError: the gateway is away for longer than `give_up_after`.
             GapError: events are missing, and `on_gap` is `fail`.
         """
-        if self._closed:
-            raise _closed()
+        self._require_open()
         require_choice("from_", from_, "now", "earliest")
         of_type("last_event_id", last_event_id, (str, NoneType), "a position")
         function("on_state", on_state)
@@ -327,8 +328,7 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
 
     def _here(self) -> LoopConnections:
         """The connections in the running event loop. Raises ClosedError."""
-        if self._closed:
-            raise _closed()
+        self._require_open()
         loop = asyncio.get_running_loop()
         here = self._loops.get(loop)
         if here is None:
@@ -338,6 +338,10 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
                     _forget(self._loops, other)
             here = self._loops[loop] = LoopConnections(self._gateway, self._source, lambda: _forget(self._loops, loop))
         return here
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise ClosedError("CLOSED", "the client was closed")
 
     async def _in_order(self, call: Call[ResultT], timeout: float | None) -> ResultT:
         """Sends a publish once it is its turn on its channels."""
@@ -350,7 +354,3 @@ class CourierClient(Generic[EventT, TypeT, PublishT, SubmitT]):
 
 def _forget(loops: dict[asyncio.AbstractEventLoop, LoopConnections], loop: asyncio.AbstractEventLoop) -> None:
     loops.pop(loop, None)
-
-
-def _closed() -> ClosedError:
-    return ClosedError("CLOSED", "the client was closed")

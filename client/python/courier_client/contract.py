@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Protocol
 
 from pydantic import Field
 from typing_extensions import NotRequired, Self, TypedDict, TypeVar, Unpack
 
 from ._arguments import check_keywords
-from ._model import NULLABLE, ExactDecimal, Instant, Model, PositiveDecimal, matching, multiple_of, one_of
+from ._model import NULLABLE, ExactDecimal, Instant, Model, PositiveDecimal, TotalDecimal, matching, multiple_of, one_of
 from .envelope import (
     CourierGapData,
     CourierGapEvent,
@@ -28,11 +28,13 @@ from .envelope import (
     checked,
 )
 from .errors import Issue, invalid_argument
-from .options import EventOptions
+from .items import GenericItem, RemovedItem, StateItem
+from .options import EventOptions, ReadOptions, WatchOptions
 
 __all__ = [
     "NULLABLE",
     "Channel",
+    "ChannelSelection",
     "Contract",
     "ContractModule",
     "CourierGapData",
@@ -46,14 +48,20 @@ __all__ = [
     "ExactDecimal",
     "Field",
     "GenericEvent",
+    "GenericItem",
     "Instant",
     "Model",
     "NotRequired",
     "PositiveDecimal",
+    "ReadOptions",
     "Receipt",
+    "RemovedItem",
     "ResultT_co",
+    "StateItem",
+    "TotalDecimal",
     "TypedDict",
     "Unpack",
+    "WatchOptions",
     "channel_of",
     "checked",
     "event_options",
@@ -68,6 +76,11 @@ PublishT_co = TypeVar("PublishT_co", covariant=True)
 PublishNowT_co = TypeVar("PublishNowT_co", covariant=True)
 SubmitT_co = TypeVar("SubmitT_co", covariant=True)
 ResultT_co = TypeVar("ResultT_co", covariant=True)
+# The module of a contract without entities does not say them.
+WatchT_co = TypeVar("WatchT_co", covariant=True, default=Any)
+ReadT_co = TypeVar("ReadT_co", covariant=True, default=Any)
+WatchNowT_co = TypeVar("WatchNowT_co", covariant=True, default=Any)
+ReadNowT_co = TypeVar("ReadNowT_co", covariant=True, default=Any)
 
 MAX_NAMED_TYPES = 20
 """Types that the message of an error lists."""
@@ -117,17 +130,25 @@ class Channel:
         return hash(self._name)
 
 
+ChannelSelection = str | Channel | Sequence[str | Channel]
+"""A channel or a pattern, or several."""
+
+
 def _expected(families: Sequence[type[Channel]]) -> str:
     forms = ", ".join(family.FORM for family in families)
     return f"it must be {'one of ' if len(families) > 1 else ''}{forms}; an id is 1 to 64 of A-Z a-z 0-9 _ -"
 
 
 @dataclass(frozen=True)
-class Contract(Generic[EventT_co, TypeT_co, PublishT_co, PublishNowT_co, SubmitT_co]):
+class Contract(
+    Generic[
+        EventT_co, TypeT_co, PublishT_co, PublishNowT_co, SubmitT_co, WatchT_co, ReadT_co, WatchNowT_co, ReadNowT_co
+    ]
+):
     """A contract as a client uses it.
 
     The parameters are types only: the union of the events, the names of their types, and how `publish` of both
-    clients and `submit` of a background publisher are called.
+    clients, `submit` of a background publisher, and `state` and `read_state` of both clients are called.
     """
 
     name: str
@@ -136,6 +157,8 @@ class Contract(Generic[EventT_co, TypeT_co, PublishT_co, PublishNowT_co, SubmitT
     events: Mapping[str, type[Event[Any]]]
     """The class of each event type."""
     families: Sequence[type[Channel]]
+    states: Mapping[str, type[StateItem[Any]]] = field(default_factory=dict)
+    """The class of each entity's items."""
 
     def check_channel(self, name: str) -> None:
         """Raises InvalidInputError, whose `issues` name `channel`, when the contract has no channel of that name."""
@@ -157,11 +180,19 @@ class Contract(Generic[EventT_co, TypeT_co, PublishT_co, PublishNowT_co, SubmitT
         ]
 
 
-class ContractModule(Protocol[EventT_co, TypeT_co, PublishT_co, PublishNowT_co, SubmitT_co]):
+class ContractModule(
+    Protocol[
+        EventT_co, TypeT_co, PublishT_co, PublishNowT_co, SubmitT_co, WatchT_co, ReadT_co, WatchNowT_co, ReadNowT_co
+    ]
+):
     """The module of a contract."""
 
     @property
-    def CONTRACT(self) -> Contract[EventT_co, TypeT_co, PublishT_co, PublishNowT_co, SubmitT_co]: ...  # noqa: N802
+    def CONTRACT(  # noqa: N802
+        self,
+    ) -> Contract[
+        EventT_co, TypeT_co, PublishT_co, PublishNowT_co, SubmitT_co, WatchT_co, ReadT_co, WatchNowT_co, ReadNowT_co
+    ]: ...
 
 
 def event_options(builder: str, options: EventOptions) -> EventOptions:

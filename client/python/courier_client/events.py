@@ -27,6 +27,7 @@ from typing import (
 
 from courier_client.contract import (
     Channel,
+    ChannelSelection,
     Contract,
     CourierGapData,
     CourierGapEvent,
@@ -39,25 +40,40 @@ from courier_client.contract import (
     ExactDecimal,
     Field,
     GenericEvent,
+    GenericItem,
+    Instant,
     Model,
     NotRequired,
     PositiveDecimal,
+    ReadOptions,
     Receipt,
+    RemovedItem,
     ResultT_co,
+    StateItem,
+    TotalDecimal,
     TypedDict,
     Unpack,
+    WatchOptions,
     channel_of,
     checked,
     event_options,
 )
 
 if TYPE_CHECKING:
-    from courier_client import BackgroundPublisher, CourierClient, SyncCourierClient
+    from courier_client import (
+        BackgroundPublisher,
+        CourierClient,
+        LiveState,
+        StateSnapshot,
+        SyncCourierClient,
+        SyncLiveState,
+    )
 
 __all__ = [
     "CONTRACT",
     "CONTRACT_HASH",
     "EVENTS",
+    "STATES",
     "AnyEvent",
     "AsyncPublish",
     "BacktestChannel",
@@ -71,6 +87,7 @@ __all__ = [
     "BacktestFailedData",
     "BacktestFailedDict",
     "BacktestFailedEvent",
+    "BacktestItem",
     "BacktestProgressChannels",
     "BacktestProgressData",
     "BacktestProgressDict",
@@ -79,12 +96,16 @@ __all__ = [
     "BacktestStartedData",
     "BacktestStartedDict",
     "BacktestStartedEvent",
+    "BacktestState",
+    "BacktestStateFailure",
+    "BacktestStateMetrics",
     "Channels",
     "Client",
     "CourierGapData",
     "CourierGapEvent",
     "CourierLiveData",
     "CourierLiveEvent",
+    "EntityName",
     "EventMetadata",
     "EventType",
     "ForgeJobChannel",
@@ -106,7 +127,12 @@ __all__ = [
     "ForgeJobStartedDict",
     "ForgeJobStartedEvent",
     "GenericEvent",
+    "GenericItem",
     "GlobalChannel",
+    "JobItem",
+    "JobState",
+    "JobStateFailure",
+    "JobStateResultKey",
     "OrderCancelledChannels",
     "OrderCancelledData",
     "OrderCancelledDict",
@@ -115,16 +141,23 @@ __all__ = [
     "OrderFilledData",
     "OrderFilledDict",
     "OrderFilledEvent",
+    "OrderItem",
     "OrderPlacedChannels",
     "OrderPlacedData",
     "OrderPlacedDict",
     "OrderPlacedEvent",
+    "OrderState",
+    "PositionItem",
+    "PositionState",
     "PositionUpdatedChannels",
     "PositionUpdatedData",
     "PositionUpdatedDict",
     "PositionUpdatedEvent",
     "Publish",
     "Publisher",
+    "ReadState",
+    "ReadStateNow",
+    "RemovedItem",
     "StrategyChannel",
     "StrategyGenerationCompletedChannels",
     "StrategyGenerationCompletedData",
@@ -145,6 +178,14 @@ __all__ = [
     "StrategyGenerationStartedEvent",
     "StrategyGenerationStartedParametersKey",
     "StrategyGenerationStartedSymbolsItem",
+    "StrategyItem",
+    "StrategyState",
+    "StrategyStateFailure",
+    "StrategyStateLastBacktest",
+    "StrategyStateLastBacktestFailure",
+    "StrategyStateLastBacktestMetrics",
+    "StrategyStateParametersKey",
+    "StrategyStateSymbolsItem",
     "Submit",
     "SyncClient",
     "TradeExecutedChannels",
@@ -152,6 +193,8 @@ __all__ = [
     "TradeExecutedDict",
     "TradeExecutedEvent",
     "UserChannel",
+    "WatchState",
+    "WatchStateNow",
     "backtest_completed",
     "backtest_failed",
     "backtest_progress",
@@ -901,6 +944,255 @@ StrategyGenerationFailedChannels: TypeAlias = Union[
     StrategyChannel,
 ]
 
+
+class BacktestStateMetrics(Model, frozen=True):
+    total_return: float
+    """Gain over the whole period as a fraction: 0.25 is +25%."""
+    max_drawdown: float
+    """Largest fall from a peak as a fraction of it: 0.2 is 20%."""
+    trades: Annotated[int, Field(ge=0, le=9007199254740991)]
+    """Round trips made."""
+    sharpe_ratio: float | None = None
+    """Annualised, without a risk-free rate."""
+    win_rate: Annotated[float | None, Field(ge=0, le=1)] = None
+    """Fraction of the round trips that gained."""
+
+
+class BacktestStateFailure(Model, frozen=True):
+    code: str
+    """Machine-readable reason."""
+    message: str
+    """What went wrong, for a person."""
+    retryable: bool | None = None
+    """Whether the same work may succeed when tried again."""
+
+
+class BacktestState(Model, frozen=True):
+    """State of `backtest`."""
+
+    backtest_id: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")]
+    """Id, usable as the last segment of a channel name."""
+    status: Literal["running", "completed", "failed"]
+    progress: Annotated[float, Field(ge=0, le=1)]
+    """Fraction done, 0 to 1."""
+    strategy_id: Annotated[str | None, Field(pattern="^[A-Za-z0-9_-]{1,64}$")] = None
+    """Id, usable as the last segment of a channel name."""
+    symbol: Annotated[str | None, Field(min_length=1, max_length=32)] = None
+    """Ticker symbol."""
+    from_: Annotated[dt.date | None, Field(alias="from")] = None
+    """ISO 8601 calendar date."""
+    to: dt.date | None = None
+    """ISO 8601 calendar date."""
+    bars_processed: Annotated[int | None, Field(ge=0, le=9007199254740991)] = None
+    bars_total: Annotated[int | None, Field(ge=0, le=9007199254740991)] = None
+    message: str | None = None
+    metrics: BacktestStateMetrics | None = None
+    duration_ms: Annotated[float | None, Field(ge=0)] = None
+    """How long it took, in milliseconds."""
+    failure: BacktestStateFailure | None = None
+    started_at: Instant | None = None
+    """ISO 8601 date and time in UTC."""
+    changed_at: Instant
+    """ISO 8601 date and time in UTC."""
+
+
+class BacktestItem(StateItem[BacktestState], frozen=True):
+    """A backtest: how far it has come, and what came of it."""
+
+    entity: Literal["backtest"]
+
+
+JobStateResultKey: TypeAlias = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class JobStateFailure(Model, frozen=True):
+    code: str
+    """Machine-readable reason."""
+    message: str
+    """What went wrong, for a person."""
+    retryable: bool | None = None
+    """Whether the same work may succeed when tried again."""
+
+
+class JobState(Model, frozen=True):
+    """State of `job`."""
+
+    job_id: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")]
+    """Id, usable as the last segment of a channel name."""
+    status: Literal["running", "completed", "failed"]
+    progress: Annotated[float, Field(ge=0, le=1)]
+    """Fraction done, 0 to 1."""
+    kind: str | None = None
+    """What sort of job it is."""
+    strategy_id: Annotated[str | None, Field(pattern="^[A-Za-z0-9_-]{1,64}$")] = None
+    """Id, usable as the last segment of a channel name."""
+    step: str | None = None
+    """What is being done."""
+    message: str | None = None
+    duration_ms: Annotated[float | None, Field(ge=0)] = None
+    """How long it took, in milliseconds."""
+    result: dict[JobStateResultKey, Any] | None = None
+    """Free-form JSON object."""
+    failure: JobStateFailure | None = None
+    started_at: Instant | None = None
+    """ISO 8601 date and time in UTC."""
+    changed_at: Instant
+    """ISO 8601 date and time in UTC."""
+
+
+class JobItem(StateItem[JobState], frozen=True):
+    """A job of the Forge: how far it has come, and what came of it."""
+
+    entity: Literal["job"]
+
+
+class OrderState(Model, frozen=True):
+    """State of `order`."""
+
+    order_id: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")]
+    """Id, usable as the last segment of a channel name."""
+    status: Literal["open", "filled", "cancelled"]
+    symbol: Annotated[str | None, Field(min_length=1, max_length=32)] = None
+    """Ticker symbol."""
+    side: Literal["buy", "sell"] | None = None
+    """Side of the order."""
+    order_type: Literal["market", "limit", "stop"] | None = None
+    quantity: ExactDecimal | None = None
+    """What was ordered; absent where nobody said."""
+    limit_price: ExactDecimal | None = None
+    """Decimal number as a string."""
+    strategy_id: Annotated[str | None, Field(pattern="^[A-Za-z0-9_-]{1,64}$")] = None
+    """Id, usable as the last segment of a channel name."""
+    filled_quantity: TotalDecimal
+    """What was filled so far."""
+    remaining_quantity: TotalDecimal | None = None
+    """What is still to be filled; absent where nobody said."""
+    last_price: ExactDecimal | None = None
+    """Of the last fill."""
+    reason: str | None = None
+    """Why it was cancelled."""
+    placed_at: Instant | None = None
+    """ISO 8601 date and time in UTC."""
+    changed_at: Instant
+    """ISO 8601 date and time in UTC."""
+
+
+class OrderItem(StateItem[OrderState], frozen=True):
+    """An order, from the time that it was placed until it is filled or cancelled."""
+
+    entity: Literal["order"]
+
+
+class PositionState(Model, frozen=True):
+    """State of `position`."""
+
+    symbol: Annotated[str, Field(min_length=1, max_length=32)]
+    """Ticker symbol."""
+    strategy_id: Annotated[str | None, Field(pattern="^[A-Za-z0-9_-]{1,64}$")] = None
+    """Id, usable as the last segment of a channel name."""
+    quantity: ExactDecimal
+    """Held now; negative when short."""
+    average_price: ExactDecimal
+    """Decimal number as a string."""
+    unrealized_pnl: ExactDecimal | None = None
+    """Decimal number as a string."""
+    realized_pnl: ExactDecimal | None = None
+    """Decimal number as a string."""
+    changed_at: Instant
+    """ISO 8601 date and time in UTC."""
+
+
+class PositionItem(StateItem[PositionState], frozen=True):
+    """What a strategy holds of a symbol."""
+
+    entity: Literal["position"]
+
+
+StrategyStateSymbolsItem: TypeAlias = Annotated[str, Field(min_length=1, max_length=32)]
+
+StrategyStateParametersKey: TypeAlias = Annotated[
+    str,
+    Field(min_length=1, max_length=100),
+]
+
+
+class StrategyStateFailure(Model, frozen=True):
+    code: str
+    """Machine-readable reason."""
+    message: str
+    """What went wrong, for a person."""
+    retryable: bool | None = None
+    """Whether the same work may succeed when tried again."""
+
+
+class StrategyStateLastBacktestMetrics(Model, frozen=True):
+    total_return: float
+    """Gain over the whole period as a fraction: 0.25 is +25%."""
+    max_drawdown: float
+    """Largest fall from a peak as a fraction of it: 0.2 is 20%."""
+    trades: Annotated[int, Field(ge=0, le=9007199254740991)]
+    """Round trips made."""
+    sharpe_ratio: float | None = None
+    """Annualised, without a risk-free rate."""
+    win_rate: Annotated[float | None, Field(ge=0, le=1)] = None
+    """Fraction of the round trips that gained."""
+
+
+class StrategyStateLastBacktestFailure(Model, frozen=True):
+    code: str
+    """Machine-readable reason."""
+    message: str
+    """What went wrong, for a person."""
+    retryable: bool | None = None
+    """Whether the same work may succeed when tried again."""
+
+
+class StrategyStateLastBacktest(Model, frozen=True):
+    backtest_id: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")]
+    """Id, usable as the last segment of a channel name."""
+    status: Literal["running", "completed", "failed"]
+    metrics: StrategyStateLastBacktestMetrics | None = None
+    failure: StrategyStateLastBacktestFailure | None = None
+    changed_at: Instant
+    """ISO 8601 date and time in UTC."""
+
+
+class StrategyState(Model, frozen=True):
+    """State of `strategy`."""
+
+    strategy_id: Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")]
+    """Id, usable as the last segment of a channel name."""
+    status: Literal["unknown", "generating", "generated", "failed"]
+    """Of its generation; unknown where only tests of it are known."""
+    progress: Annotated[float | None, Field(ge=0, le=1)] = None
+    """Fraction done, 0 to 1."""
+    stage: str | None = None
+    """What is being done."""
+    message: str | None = None
+    name: str | None = None
+    """Name of the strategy."""
+    symbols: list[StrategyStateSymbolsItem] | None = None
+    """What it is to trade."""
+    parameters: dict[StrategyStateParametersKey, Any] | None = None
+    """Free-form JSON object."""
+    score: float | None = None
+    """The generator's own rating; higher is better."""
+    duration_ms: Annotated[float | None, Field(ge=0)] = None
+    """How long it took, in milliseconds."""
+    failure: StrategyStateFailure | None = None
+    last_backtest: StrategyStateLastBacktest | None = None
+    started_at: Instant | None = None
+    """ISO 8601 date and time in UTC."""
+    changed_at: Instant
+    """ISO 8601 date and time in UTC."""
+
+
+class StrategyItem(StateItem[StrategyState], frozen=True):
+    """A strategy: its generation, its score, and its last backtest."""
+
+    entity: Literal["strategy"]
+
+
 AnyEvent: TypeAlias = Union[
     BacktestStartedEvent,
     BacktestProgressEvent,
@@ -964,6 +1256,18 @@ EVENTS: Mapping[str, type[Event[Any]]] = {
     "strategy.generation.failed": StrategyGenerationFailedEvent,
 }
 """The class of each event type."""
+
+EntityName: TypeAlias = Literal["backtest", "job", "order", "position", "strategy"]
+"""The name of an entity."""
+
+STATES: Mapping[str, type[StateItem[Any]]] = {
+    "backtest": BacktestItem,
+    "job": JobItem,
+    "order": OrderItem,
+    "position": PositionItem,
+    "strategy": StrategyItem,
+}
+"""The class of each entity's items."""
 
 
 def backtest_started(
@@ -1952,12 +2256,193 @@ class Submit(Protocol):
 
 AsyncPublish: TypeAlias = Publish[Coroutine[Any, Any, Receipt]]
 
+
+class WatchState(Protocol):
+    """How `state` of a client is called."""
+
+    @overload
+    def __call__(
+        self,
+        channels: ChannelSelection,
+        entity: Literal["backtest"],
+        **options: Unpack[WatchOptions],
+    ) -> LiveState[BacktestItem]: ...
+
+    @overload
+    def __call__(
+        self,
+        channels: ChannelSelection,
+        entity: Literal["job"],
+        **options: Unpack[WatchOptions],
+    ) -> LiveState[JobItem]: ...
+
+    @overload
+    def __call__(
+        self,
+        channels: ChannelSelection,
+        entity: Literal["order"],
+        **options: Unpack[WatchOptions],
+    ) -> LiveState[OrderItem]: ...
+
+    @overload
+    def __call__(
+        self,
+        channels: ChannelSelection,
+        entity: Literal["position"],
+        **options: Unpack[WatchOptions],
+    ) -> LiveState[PositionItem]: ...
+
+    @overload
+    def __call__(
+        self,
+        channels: ChannelSelection,
+        entity: Literal["strategy"],
+        **options: Unpack[WatchOptions],
+    ) -> LiveState[StrategyItem]: ...
+
+
+class WatchStateNow(Protocol):
+    """How `state` of a client without asyncio is called."""
+
+    @overload
+    def __call__(
+        self,
+        channels: ChannelSelection,
+        entity: Literal["backtest"],
+        **options: Unpack[WatchOptions],
+    ) -> SyncLiveState[BacktestItem]: ...
+
+    @overload
+    def __call__(
+        self,
+        channels: ChannelSelection,
+        entity: Literal["job"],
+        **options: Unpack[WatchOptions],
+    ) -> SyncLiveState[JobItem]: ...
+
+    @overload
+    def __call__(
+        self,
+        channels: ChannelSelection,
+        entity: Literal["order"],
+        **options: Unpack[WatchOptions],
+    ) -> SyncLiveState[OrderItem]: ...
+
+    @overload
+    def __call__(
+        self,
+        channels: ChannelSelection,
+        entity: Literal["position"],
+        **options: Unpack[WatchOptions],
+    ) -> SyncLiveState[PositionItem]: ...
+
+    @overload
+    def __call__(
+        self,
+        channels: ChannelSelection,
+        entity: Literal["strategy"],
+        **options: Unpack[WatchOptions],
+    ) -> SyncLiveState[StrategyItem]: ...
+
+
+class ReadStateNow(Protocol):
+    """How `read_state` of a client without asyncio is called."""
+
+    @overload
+    def __call__(
+        self,
+        channels: ChannelSelection,
+        entity: Literal["backtest"],
+        **options: Unpack[ReadOptions],
+    ) -> StateSnapshot[BacktestItem]: ...
+
+    @overload
+    def __call__(
+        self,
+        channels: ChannelSelection,
+        entity: Literal["job"],
+        **options: Unpack[ReadOptions],
+    ) -> StateSnapshot[JobItem]: ...
+
+    @overload
+    def __call__(
+        self,
+        channels: ChannelSelection,
+        entity: Literal["order"],
+        **options: Unpack[ReadOptions],
+    ) -> StateSnapshot[OrderItem]: ...
+
+    @overload
+    def __call__(
+        self,
+        channels: ChannelSelection,
+        entity: Literal["position"],
+        **options: Unpack[ReadOptions],
+    ) -> StateSnapshot[PositionItem]: ...
+
+    @overload
+    def __call__(
+        self,
+        channels: ChannelSelection,
+        entity: Literal["strategy"],
+        **options: Unpack[ReadOptions],
+    ) -> StateSnapshot[StrategyItem]: ...
+
+
+class ReadState(Protocol):
+    """How `read_state` of a client is called."""
+
+    @overload
+    def __call__(
+        self,
+        channels: ChannelSelection,
+        entity: Literal["backtest"],
+        **options: Unpack[ReadOptions],
+    ) -> Coroutine[Any, Any, StateSnapshot[BacktestItem]]: ...
+
+    @overload
+    def __call__(
+        self,
+        channels: ChannelSelection,
+        entity: Literal["job"],
+        **options: Unpack[ReadOptions],
+    ) -> Coroutine[Any, Any, StateSnapshot[JobItem]]: ...
+
+    @overload
+    def __call__(
+        self,
+        channels: ChannelSelection,
+        entity: Literal["order"],
+        **options: Unpack[ReadOptions],
+    ) -> Coroutine[Any, Any, StateSnapshot[OrderItem]]: ...
+
+    @overload
+    def __call__(
+        self,
+        channels: ChannelSelection,
+        entity: Literal["position"],
+        **options: Unpack[ReadOptions],
+    ) -> Coroutine[Any, Any, StateSnapshot[PositionItem]]: ...
+
+    @overload
+    def __call__(
+        self,
+        channels: ChannelSelection,
+        entity: Literal["strategy"],
+        **options: Unpack[ReadOptions],
+    ) -> Coroutine[Any, Any, StateSnapshot[StrategyItem]]: ...
+
+
 CONTRACT: Contract[
     AnyEvent,
     EventType,
     AsyncPublish,
     Publish[Receipt],
     Submit,
+    WatchState,
+    ReadState,
+    WatchStateNow,
+    ReadStateNow,
 ] = Contract(
     name="lumiere",
     hash=CONTRACT_HASH,
@@ -1969,11 +2454,12 @@ CONTRACT: Contract[
         BacktestChannel,
         ForgeJobChannel,
     ),
+    states=STATES,
 )
 """The contract, for the clients of `courier_client`."""
 
-Client: TypeAlias = "CourierClient[AnyEvent, EventType, AsyncPublish, Submit]"
+Client: TypeAlias = "CourierClient[AnyEvent, EventType, AsyncPublish, Submit, WatchState, ReadState]"
 
-SyncClient: TypeAlias = "SyncCourierClient[AnyEvent, EventType, Publish[Receipt]]"
+SyncClient: TypeAlias = "SyncCourierClient[AnyEvent, EventType, Publish[Receipt], WatchStateNow, ReadStateNow]"
 
 Publisher: TypeAlias = "BackgroundPublisher[Submit]"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Generic, Literal
 
@@ -13,6 +13,7 @@ from typing_extensions import TypedDict, TypeVar
 from .retry import Backoff
 
 if TYPE_CHECKING:
+    from ._connection import SubscriptionState
     from .envelope import CourierGapData
     from .events import EventType
 
@@ -95,3 +96,39 @@ class IterationOptions(TypedDict, Generic[TypeT], total=False):
     """Seconds that one page may take; the client's `timeout` by default."""
     on_gap: OnGap | None
     """What to do when events are missing; the `on_gap` of the client by default."""
+
+
+Scalar = str | int | float | bool
+"""What a field of a state can be compared with."""
+
+
+class SelectionOptions(TypedDict, total=False):
+    """Which things of an entity to watch or to read."""
+
+    keys: str | Sequence[str] | None
+    """Only the things with these keys, such as `o1`, or `s1/SPX` of two fields: see `entity_key`. None has a comma."""
+    open: bool | None
+    """Only what goes on, or only what does not, as the contract says it; both by default."""
+    where: Mapping[str, Scalar | Sequence[Scalar]] | None
+    """By field, such as `state.symbol`: the value that it has, or one of several, none with a comma.
+
+    Fields of the outermost level that are texts, numbers or booleans. Decimals and times are texts, as on the wire.
+    """
+
+
+class WatchOptions(SelectionOptions, total=False):
+    """Which things of an entity to watch, and how."""
+
+    max_per_second: float | None
+    """How often a change of one thing is told in a second at most, 0.1 to 100: then the latest. Each by default."""
+    on_state: Callable[[SubscriptionState], object] | None
+    """Called with every new `SubscriptionState`."""
+
+
+class ReadOptions(SelectionOptions, total=False):
+    """Which things of an entity to read, and how."""
+
+    page_size: int | None
+    """Items that are read at once, 1 to 1000; 1000 by default."""
+    timeout: float | None
+    """Seconds that all pages together may take; the client's `timeout` by default, and None for no limit."""

@@ -1,4 +1,4 @@
-"""The client for code without asyncio, such as scripts: publish, read the history."""
+"""The client for code without asyncio, such as scripts: publish, read the history, watch and read the state."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from ._gateway import CLIENT_TIMEOUT, Call, Gateway, ResultT
 from ._pages import Pages
 from ._sync_coalescer import SyncCoalescer
 from ._sync_order import SyncChannelOrder
+from ._sync_states import ReadNowT, SyncStates, WatchNowT
 from ._tokens import SyncTokens, TokenSource, require_plain
 from .contract import Channel, ContractModule
 from .envelope import Data, Event, EventDraft, HistoryPage, Receipt
@@ -41,8 +42,8 @@ TypeT = TypeVar("TypeT", bound=str, default=EventType)
 PublishT = TypeVar("PublishT", default=Publish[Receipt])
 
 
-class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
-    """`CourierClient` without asyncio and without subscriptions. Several threads may share one.
+class SyncCourierClient(SyncStates[WatchNowT, ReadNowT], Generic[EventT, TypeT, PublishT, WatchNowT, ReadNowT]):
+    """`CourierClient` without asyncio, and without subscriptions to events. Several threads may share one.
 
     The methods take and raise what those of `CourierClient` take and raise.
     """
@@ -53,8 +54,9 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
         service_name: str | None = None,
         token: str | Callable[[], str] | None = None,
         *,
-        contract: ContractModule[EventT, TypeT, Any, PublishT, Any] | None = None,
+        contract: ContractModule[EventT, TypeT, Any, PublishT, Any, Any, Any, WatchNowT, ReadNowT] | None = None,
         on_gap: OnGap = "fail",
+        give_up_after: float | None = None,
         **options: Unpack[ClientOptions],
     ) -> None:
         """As `CourierClient`. The functions `token` and `on_gap` must not be async."""
@@ -64,6 +66,7 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
         self._gateway: Gateway[EventT] = Gateway(base_url, service_name, contract, **options)
         require_plain(token)
         self._source = TokenSource(token)
+        self._give_up_after = seconds("give_up_after", give_up_after)
         self._closed = False
         self._open()
         watch_forks(self)
@@ -77,6 +80,7 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
             proxy=self._gateway.http_proxy,
             trust_env=False,
         )
+        self._open_states()
         self._publishes = SyncCoalescer(self._gateway, self._post)
         self._order = SyncChannelOrder()
         self._streams: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -104,6 +108,7 @@ class SyncCourierClient(Generic[EventT, TypeT, PublishT]):
         limit = seconds("timeout", timeout)
         self._closed = True
         self._closing.set()
+        self._close_states(limit)
         if not self._wait_for_calls(limit):
             with self._changed:
                 self._cut_off = True
