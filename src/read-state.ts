@@ -8,7 +8,7 @@ import type { Delivery } from './delivery/batch.ts';
 import { cut, invalidField } from './errors.ts';
 import { PAGE_BYTES } from './log/log.ts';
 import type { Served } from './state/served.ts';
-import type { Serving } from './state/serving.ts';
+import type { Serving, StateSource } from './state/serving.ts';
 import { type StateSelection, selectionFrom } from './state-selection.ts';
 import { resetReason } from './watch-state.ts';
 
@@ -49,23 +49,21 @@ export async function readState(
   const reset: StateReset | null = after !== undefined && reason !== undefined ? { reason, requested: request.after as string } : null;
   const start = after === undefined || reset !== null ? undefined : after;
   // Where pages begin nothing is told that is not selected, up to here.
-  const freshSeq = start === undefined ? serving.seq : start.freshSeq;
   const cursor = start?.position.seq ?? 0;
-  const page = await pageOf(serving, filter, { cursor, freshSeq, limit, items: removed ?? [] }, signal);
-  const { items, endSeq, has_more } = page;
+  const source = serving.source(start === undefined ? serving.seq : start.freshSeq);
+  const { items, endSeq, has_more } = await pageOf(source, filter, { cursor, limit, items: removed ?? [] }, signal);
+  const { freshSeq } = source;
   const next = has_more ? `${positions.at(endSeq)}${freshSeq === 0 ? '' : `-${freshSeq}`}` : positions.at(endSeq);
   return { items, next, has_more, position: positions.at(has_more ? Math.max(endSeq, serving.seq) : endSeq), reset };
 }
 
 interface PageStart {
   readonly cursor: number;
-  readonly freshSeq: number;
   readonly limit: number;
   readonly items: readonly Delivery[];
 }
 
-async function pageOf(serving: Serving, filter: Filter, { cursor, freshSeq, limit, items: before }: PageStart, signal: AbortSignal) {
-  const source = serving.source(freshSeq);
+async function pageOf(source: StateSource, filter: Filter, { cursor, limit, items: before }: PageStart, signal: AbortSignal) {
   const items: Delivery[] = [...before];
   let bytes = 0;
   let endSeq = cursor;

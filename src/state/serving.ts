@@ -38,6 +38,12 @@ export interface ServingOptions extends Omit<FoldingOptions, 'onChange'> {
   readonly onEnd: (error: unknown) => void;
 }
 
+/** The source of one watch. */
+export interface StateSource extends Source {
+  /** Up to this number what is not selected is passed over: lower than it was once something stored was given. */
+  readonly freshSeq: number;
+}
+
 export class Serving implements AsyncDisposable, Recent {
   readonly targets: readonly FoldTarget[];
   readonly folding: Folding;
@@ -104,9 +110,10 @@ export class Serving implements AsyncDisposable, Recent {
   /**
    * The source of one watch.
    *
-   * @param freshSeq up to this number its client has nothing: what is not selected is passed over.
+   * @param seq up to this number its client has nothing: what is not selected is passed over.
    */
-  source(freshSeq: number): Source {
+  source(seq: number): StateSource {
+    let freshSeq = seq;
     const { hub, reads } = this;
     const fresh = (filter: Filter): Filter => ({ ...filter, states: { ...filter.states, isFresh: true } });
     const positions = this.#positions;
@@ -116,6 +123,9 @@ export class Serving implements AsyncDisposable, Recent {
       get seq() {
         return serving.seq;
       },
+      get freshSeq() {
+        return freshSeq;
+      },
       reached: (seq, signal) => this.folding.reached(seq, signal),
       covers: (seq) => this.covers(seq),
       recent: function* (filter, afterSeq) {
@@ -124,7 +134,10 @@ export class Serving implements AsyncDisposable, Recent {
       },
       read: async ({ maxPerSecond: _, ...filter }, afterSeq, signal) => {
         if (afterSeq >= freshSeq) return reads.read(filter, afterSeq, signal);
-        return upTo(freshSeq, await reads.read(fresh(filter), afterSeq, signal));
+        const page = await reads.read(fresh(filter), afterSeq, signal);
+        // What it gives may have changed since: of that the client is told, whether it is selected or not.
+        freshSeq = Math.min(freshSeq, page.exactSeq ?? freshSeq);
+        return upTo(Math.max(freshSeq, afterSeq), page);
       },
       hub: { batchUnits: hub.batchUnits, join: (filter, subscriber) => hub.join(filter, subscriber, this.seq) },
       cutOvers: this.#cutOvers,
@@ -196,6 +209,8 @@ export class Serving implements AsyncDisposable, Recent {
 
   async #read(filter: Filter, afterSeq: number, limit: number, signal: AbortSignal): Promise<ReadPage> {
     const { channels, types, states = {} } = filter;
+    // What is stored is exact up to here at least.
+    const exactSeq = this.folding.changes.floor;
     const { rows, endSeq, leadsOn, writtenSeq } = await this.#store.read({
       builds: this.buildsOf(types),
       channels,
@@ -212,7 +227,7 @@ export class Serving implements AsyncDisposable, Recent {
       const isLast = rows[index + 1]?.seq !== row.seq;
       return this.#ofRow(filter, row, entity, isLast) ?? [];
     });
-    return { deliveries, first: 0, endSeq, head: leadsOn ? Number.MAX_SAFE_INTEGER : endSeq };
+    return { deliveries, first: 0, endSeq, head: leadsOn ? Number.MAX_SAFE_INTEGER : endSeq, exactSeq };
   }
 
   #ofRow(filter: Filter, row: StateRow, entity: string, isLast: boolean): Delivery | undefined {
