@@ -124,7 +124,7 @@ class SyncLiveState(Generic[ItemT]):
     def changes(self, timeout: float | None = None) -> Iterator[ItemT | GenericItem | RemovedItem]:
         """Iterates over the changes as they come. It ends when it was closed, or none came for `timeout` seconds."""
         limit = _limit(seconds("timeout", timeout))
-        while True:
+        while self._live.state is not SubscriptionState.CLOSED:
             try:
                 change = self._thread.call(self._change(), limit)
             except TimeoutError:

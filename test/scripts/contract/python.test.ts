@@ -20,12 +20,25 @@ const PYTHON = join(FOLDER, '.venv/bin/python');
 const read = (path: string) => readFileSync(join(FOLDER, path), 'utf8');
 const shop = (): ContractDocument => JSON.parse(read('tests/shop.json'));
 
-/** A contract with these event types, all on `global`. */
-function documentOf(types: Readonly<Record<string, JsonSchema>>): ContractDocument {
+/** A contract with these event types, all on `global`, and these states of entities. */
+function documentOf(types: Readonly<Record<string, JsonSchema>>, states: Readonly<Record<string, JsonSchema>> = {}): ContractDocument {
   const global = { type: 'string', const: 'global' } as const;
   const draft = (data: JsonSchema) => object({ channel: { anyOf: [global] }, data }, 'channel', 'data');
+  const { 'x-entities': _, ...document } = DOCUMENT;
+  const entityOf = (state: JsonSchema) => ({
+    description: 'A thing.',
+    key: ['a'],
+    types: [],
+    families: ['global'],
+    version: 1,
+    folds: '',
+    state,
+  });
   return {
-    ...DOCUMENT,
+    ...document,
+    ...(Object.keys(states).length > 0 && {
+      'x-entities': Object.fromEntries(Object.entries(states).map(([name, state]) => [name, entityOf(state)])),
+    }),
     'x-drafts': Object.fromEntries(Object.entries(types).map(([type, data]) => [type, draft(data)])),
     'x-types': {},
     'x-channels': { global: { form: 'global', name: global, types: Object.keys(types) } },
@@ -133,6 +146,57 @@ test('a comment says which pattern the module does not check', () => {
 `);
 });
 
+describe('an entity', () => {
+  const TOTAL = { type: 'string', pattern: '^-?(0|[1-9][0-9]{0,39})(\\.[0-9]{1,18})?$' } as const;
+  const source = pythonOf(
+    documentOf(
+      { 'a.b': object({ c: TOTAL, item: object({}) }) },
+      { lot: object({ a: string, sum: TOTAL, within: object({ b: string }) }, 'sum') },
+    ),
+    'hash',
+  );
+
+  test('has a model of its state, without a dict that nobody gives, and a class of its items', () => {
+    expect(source).toContain(`class LotStateWithin(Model, frozen=True):
+    b: str | None = None
+
+
+class LotState(Model, frozen=True):
+    """State of \`lot\`."""
+
+    a: str | None = None
+    sum: TotalDecimal
+    within: LotStateWithin | None = None
+
+
+class LotItem(StateItem[LotState], frozen=True):
+    """A thing."""
+
+    entity: Literal["lot"]
+`);
+    expect(source).toContain('STATES: Mapping[str, type[StateItem[Any]]] = {\n    "lot": LotItem,\n}');
+    expect(source).not.toContain('LotStateDict');
+  });
+
+  test('is watched and read by its name', () => {
+    expect(source).toContain('        entity: Literal["lot"],\n        **options: Unpack[WatchOptions],\n    ) -> LiveState[LotItem]: ...');
+    expect(source).toContain('-> SyncLiveState[LotItem]: ...');
+    expect(source).toContain('-> Coroutine[Any, Any, StateSnapshot[LotItem]]: ...');
+    // One overload is none.
+    expect(source).not.toContain('@overload');
+  });
+
+  test('leaves the events as they are', () => {
+    expect(source).toContain('    c: str | None');
+    expect(pythonOf(documentOf({ 'a.b': object({ c: TOTAL }) }), 'hash')).not.toMatch(/State|Item|Total/);
+  });
+
+  test('gives no name that an event has', () => {
+    const twice = documentOf({ 'a.b': object({}) }, { lot: object({}), Lot: object({}) });
+    expect(() => pythonOf(twice, 'hash')).toThrow(new TypeError('the entity Lot: LotState would be called as that of the entity lot'));
+  });
+});
+
 test('what is within a type gives way to the names of other types and of fields', () => {
   const b = object({ c: { type: 'null' } });
   const source = pythonOf(documentOf({ a: object({ b, b_data: b, b_dict: b }), 'a.b': object({}), t: object({ TB: string, b }) }), 'hash');
@@ -229,10 +293,11 @@ describe('any contract', () => {
     );
     const schemas = fc.sample(data, { numRuns: 60, seed: 7 });
     const types = schemas.map((fields, index) => [`type${index}.happened`, object(fields, ...Object.keys(fields).slice(0, 1))] as const);
+    const states = schemas.slice(0, 20).map((fields, index) => [`entity${index}`, object(fields)] as const);
     const folder = mkdtempSync(join(tmpdir(), 'courier-contract-'));
     try {
       const path = join(folder, 'contract_of_chance.py');
-      writeFileSync(path, pythonOf(documentOf(Object.fromEntries(types)), 'hash'));
+      writeFileSync(path, pythonOf(documentOf(Object.fromEntries(types), Object.fromEntries(states)), 'hash'));
       const config = ['--config', join(FOLDER, 'pyproject.toml')];
       for (const args of [
         ['-W', 'error', path],
