@@ -93,6 +93,9 @@ class States(Generic[WatchT, ReadT]):
             pages.take(await send(self._gateway, self._here(), call, attempts))
         return pages.snapshot
 
+    for _call in (_state, _read_state):
+        _call.__qualname__ = f"CourierClient.{_call.__name__}"
+
     if TYPE_CHECKING:
         state: WatchT
         """As `_state`, with the entities that the contract has."""

@@ -84,6 +84,9 @@ class SyncStates(Generic[WatchNowT, ReadNowT]):
                 pages.take(self._attempt_until_answered(call, self._gateway.attempts(call, pages.remaining)))
         return pages.snapshot
 
+    for _call in (_state, _read_state):
+        _call.__qualname__ = f"SyncCourierClient.{_call.__name__}"
+
     if TYPE_CHECKING:
         state: WatchNowT
         """As `_state`, with the entities that the contract has."""

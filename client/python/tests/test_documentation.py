@@ -37,8 +37,9 @@ PRINTS = [
     r"4 0 0 0\n",
     r"(b1 is at \d+%\n)+b1 made 25%\n",
     r"(\S+-\d+ backtest\.progress\n){2}\S+-\d+ backtest\.completed\n",
+    r"(b1 is at \d+%\n)*b1 is completed, one of 1\n",
     r"\d+ \S+-\d+ (True|False)\n\d+ \d+\n(\S+-\d+ backtest\.\w+\n)+",
-    r"(\S+-\d+ backtest_id='b1' .*\n)+",
+    r"(\S+-\d+ backtest_id='b1' .*\n)+b1 (True|False)\n(b1 (True|False)\n)*",
 ]
 
 

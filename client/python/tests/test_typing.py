@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, get_type_hints
 
@@ -16,9 +17,14 @@ from courier_client import (
     Event,
     EventDraft,
     GenericEvent,
+    GenericItem,
     HistoryPage,
+    LiveState,
     Receipt,
+    RemovedItem,
+    StateSnapshot,
     SyncCourierClient,
+    SyncLiveState,
     channels,
     events,
     models,
@@ -71,6 +77,12 @@ async def test_options_are_checked() -> None:
             client.iterate_history("backtest.b1", limit=1)  # type: ignore[call-arg]
         with pytest.raises(TypeError, match=r"^CourierClient\.publish\(\) missing 2 required .* and 'data'$"):
             await client.publish("backtest.b1")  # type: ignore[call-overload]
+        with pytest.raises(TypeError, match=r"^CourierClient\.state\(\) got .* 'page_size'$"):
+            client.state("strategy.s1", "order", page_size=1)  # type: ignore[call-overload]
+        with pytest.raises(TypeError, match=r"^CourierClient\.read_state\(\) got .* 'max_per_second'$"):
+            await client.read_state("strategy.s1", "order", max_per_second=1)  # type: ignore[call-overload]
+        with pytest.raises(TypeError, match=r"^CourierClient\.state\(\) missing 1 required .* 'entity'$"):
+            client.state("strategy.s1")  # type: ignore[call-overload]
         with pytest.raises(TypeError, match=r"CourierClient\.subscribe\(\) got .* 'type'"):
             client.subscribe("backtest.b1", on_gap="fail", type="x")  # type: ignore[call-arg]
     with SyncCourierClient(token="t1") as sync:
@@ -80,6 +92,10 @@ async def test_options_are_checked() -> None:
             sync.history("backtest.b1", first="newest")  # type: ignore[call-arg]
         with pytest.raises(TypeError, match=r"^SyncCourierClient\.iterate_history\(\) got .* 'limit'$"):
             sync.iterate_history("backtest.b1", limit=1)  # type: ignore[call-arg]
+        with pytest.raises(TypeError, match=r"^SyncCourierClient\.state\(\) missing 1 required .* 'entity'$"):
+            sync.state("strategy.s1")  # type: ignore[call-overload]
+        with pytest.raises(TypeError, match=r"^SyncCourierClient\.read_state\(\) got .* 'limit'$"):
+            sync.read_state("strategy.s1", "order", limit=1)  # type: ignore[call-overload]
     with pytest.raises(TypeError, match=r"^backtest_progress\(\) got .* 'user'$"):
         events.backtest_progress(backtest_id="b1", progress=0.5, user="ada")  # type: ignore[call-arg]
     with pytest.raises(TypeError, match=r"^CourierClient\(\) got .* 'timeout_ms'$"):
@@ -138,6 +154,42 @@ def test_data_of_another_form_says_so() -> None:
     assert event.data == {"backtest_id": "b1", "progress": "half"}
     with pytest.raises(AttributeError, match="GenericEvent"):
         told(event)
+
+
+async def states(client: CourierClient, sync: SyncCourierClient, name: str) -> None:
+    """As `calls`."""
+    async with client.state("strategy.*", "order", open=True, where={"state.symbol": ["SPX", "NDX"]}) as orders:
+        assert_type(orders, LiveState[events.OrderItem])
+        async for change in orders:
+            assert_type(change, events.OrderItem | GenericItem | RemovedItem)
+            if change.state is not None:
+                change.state.status.upper()
+            if isinstance(change, RemovedItem):
+                continue
+            if change.entity == "order":
+                assert_type(change, events.OrderItem)
+                assert_type(change.state.filled_quantity, Decimal)
+                assert_type(change.state.changed_at, datetime)
+        order = orders.get("o1")
+        assert_type(order, events.OrderItem | GenericItem | None)
+        if isinstance(order, events.OrderItem):
+            assert_type(order.state, models.OrderState)
+        for item in orders:
+            item.state.status.upper()
+    with sync.state(channels.strategy("s1"), "position", keys=["s1/SPX"], max_per_second=2) as positions:
+        assert_type(positions, SyncLiveState[events.PositionItem])
+        for moved in positions.changes():
+            assert_type(moved, events.PositionItem | GenericItem | RemovedItem)
+    assert_type(await client.read_state("**", "job", page_size=5), StateSnapshot[events.JobItem])
+    assert_type(sync.read_state(["**"], "strategy", timeout=None), StateSnapshot[events.StrategyItem])
+    # An entity that there is not, or that is known at run time only; options that there are not, or of another type.
+    client.state("strategy.*", "orders")  # type: ignore[call-overload]
+    client.state("strategy.*", name)  # type: ignore[call-overload]
+    client.state("strategy.*", "order", page_size=5)  # type: ignore[call-overload]
+    client.state("strategy.*", "order", open="yes")  # type: ignore[call-overload]
+    await client.read_state("strategy.*", "order", where={"state.symbol": None})  # type: ignore[call-overload]
+    sync.state("strategy.*", "orders")  # type: ignore[call-overload]
+    sync.read_state("strategy.*", "order", max_per_second=1)  # type: ignore[call-overload]
 
 
 async def calls(client: CourierClient, sync: SyncCourierClient, background: BackgroundPublisher) -> None:
