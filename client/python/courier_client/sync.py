@@ -91,7 +91,7 @@ class SyncCourierClient(SyncStates[WatchNowT, ReadNowT], Generic[EventT, TypeT, 
 
     def after_fork(self) -> None:
         """Is called in a child process, which has connections of its own."""
-        leave_to_parent(self._http)
+        leave_to_parent(self._http, self._loop_thread)
         self._open()
 
     def __enter__(self) -> Self:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from ._arguments import seconds
 from ._connection import SubscriptionState
 from ._loop import LoopConnections
-from .errors import ClosedError, CourierError, error_of
+from .errors import ClosedError, CourierError, error_of, invalid_argument
 from .items import GenericItem, ItemT, RemovedItem
 from .live_state import LiveState
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from ._tokens import TokenSource
 
 T = TypeVar("T")
+
+CUT_OFF_SECONDS = 2.0
+"""How much longer than asked for the end of the subscriptions and of the thread may take."""
 
 
 class LoopThread:
@@ -47,11 +50,15 @@ class LoopThread:
     def call(self, coroutine: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
         """The result of a coroutine, which is cancelled when this is interrupted. Raises TimeoutError.
 
-        Raises ClosedError when the client was closed, and in a child process, which has no such thread.
+        Raises ClosedError when the client was closed, and in a child process, which has no such thread; and
+        InvalidInputError in the thread itself, as in `on_state`, where the result would never come.
         """
         if os.getpid() != self._pid or self._loop.is_closed():
             coroutine.close()
             raise _closed()
+        if threading.current_thread() is self._thread:
+            coroutine.close()
+            raise invalid_argument("on_state must not wait for the subscription that calls it")
         future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         try:
             return future.result(timeout)
@@ -68,10 +75,11 @@ class LoopThread:
     def close(self, timeout: float) -> None:
         """Ends the subscriptions and the thread."""
         if self._here is not None:
-            with suppress(ClosedError):
-                self.call(self._here.close(timeout))
+            with suppress(ClosedError, TimeoutError):
+                self.call(self._here.close(timeout), _limit(timeout + CUT_OFF_SECONDS))
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
+        # A token function that blocks keeps the thread, which ends with the process at the latest.
+        self._thread.join(CUT_OFF_SECONDS)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

@@ -11,7 +11,15 @@ from typing import Any
 
 import pytest
 
-from courier_client import BackgroundPublisher, CourierClient, EventDraft, FileCursor, SyncCourierClient, events
+from courier_client import (
+    BackgroundPublisher,
+    ClosedError,
+    CourierClient,
+    EventDraft,
+    FileCursor,
+    SyncCourierClient,
+    events,
+)
 from processes import Gateway
 from waiting import until
 
@@ -79,6 +87,26 @@ def test_a_synchronous_client_in_pre_forked_workers(gateway: Gateway) -> None:
         work(0)
         wait_for(children)
     expect_all(gateway, "prefork", PROCESSES)
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_the_state_of_a_synchronous_client_after_a_fork(gateway: Gateway) -> None:
+    with SyncCourierClient(gateway.url, token=gateway.token) as client:
+        client.publish_event(draft("watched", 0, 0))
+        backtests = client.state("backtest.watched", "backtest")
+        backtests.ready()
+
+        def work() -> None:
+            assert [item.key for item in backtests] == ["watched"]
+            with pytest.raises(ClosedError):
+                next(backtests.changes())
+            with client.state("backtest.watched", "backtest") as others:
+                assert next(others.changes()).key == "watched"
+            client.close()
+
+        wait_for([forked(work)])
+        client.publish_event(draft("watched", 0, 1))
+        assert next(backtests.changes()).key == "watched"
 
 
 async def test_an_asynchronous_client_after_a_fork(gateway: Gateway) -> None:

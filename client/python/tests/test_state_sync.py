@@ -94,6 +94,19 @@ def test_a_gateway_that_is_away() -> None:
             client.state("strategy.s1", "order").ready()
 
 
+def test_on_state_cannot_wait_for_its_own_thread(client: SyncCourierClient, caplog: pytest.LogCaptureFixture) -> None:
+    states: list[SubscriptionState] = []
+
+    def on_state(state: SubscriptionState) -> None:
+        states.append(state)
+        orders.close()
+
+    orders = client.state("strategy.quiet", "order", on_state=on_state)
+    orders.ready()
+    assert states == [SubscriptionState.CONNECTING, SubscriptionState.CATCHING_UP, SubscriptionState.LIVE]
+    assert "on_state must not wait" in caplog.text
+
+
 def test_closing_the_client_ends_a_thread_that_waits(client: SyncCourierClient) -> None:
     orders = client.state("strategy.quiet", "order")
     orders.ready()
