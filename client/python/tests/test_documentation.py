@@ -111,7 +111,7 @@ def run_script(script: str, url: str) -> str:
     # The script names the default address, on which the tests must not depend.
     here = script.replace('"http://localhost:8766"', repr(url))
     here = re.sub(r"CourierClient\((?=\)|service_name)", rf"CourierClient({url!r}, ", here)
-    ran = subprocess.run([sys.executable, "-c", here], capture_output=True, text=True, timeout=30, check=False)
+    ran = subprocess.run([sys.executable, "-c", here], capture_output=True, text=True, timeout=60, check=False)
     return ran.stdout + ran.stderr
 
 
