@@ -4,7 +4,7 @@
  */
 import type { Connection } from '../connections/connection.ts';
 import { type Ending, endingOf } from '../connections/wire.ts';
-import type { Sink } from '../delivery/batch.ts';
+import type { Delivery, Sink } from '../delivery/batch.ts';
 import type { Failures } from '../observe/failures.ts';
 import type { Meter } from '../observe/meter.ts';
 import type { Served } from '../state/served.ts';
@@ -59,6 +59,11 @@ class PlainWire extends WebSocketWire {
   }
 
   sink(meter: Meter): Sink {
-    return this.writer.sink(textEncoding('plain', ({ json }) => json, meter));
+    return this.writer.sink(textEncoding('plain', plainText, meter));
   }
+}
+
+/** A message has nothing beside it that says what to go on behind: an item says it itself. */
+function plainText({ id, json, hasTimestamp }: Delivery): string {
+  return hasTimestamp ? json : `{"cursor":"${id}",${json.slice(1)}`;
 }
