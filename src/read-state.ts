@@ -42,7 +42,7 @@ export async function readState(
   const serving = await pipeline.states.serving(filter.types as ReadonlySet<string>, signal, WAIT_MS);
   const { positions } = pipeline.log;
   // Between two pages it counts when they began.
-  const cannotGoOn = after && resetReason(serving, pipeline, { ...after.position, seq: after.freshSeq || after.position.seq });
+  const cannotGoOn = after && resetReason(serving, pipeline, after.position, after.freshSeq || undefined);
   const isResumed = after !== undefined && cannotGoOn === undefined && after.freshSeq === 0 && after.position.seq > 0;
   const removed = isResumed ? await removedSince(serving, filter, after.position.seq) : [];
   const reason = removed === undefined ? 'expired' : cannotGoOn;

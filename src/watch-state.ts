@@ -147,11 +147,15 @@ function reasonFor(serving: Serving, pipeline: Pipeline, { position, isUnfinishe
   return resetReason(serving, pipeline, position) ?? (isUnfinished ? 'unfinished' : undefined);
 }
 
-/** Why a client has to begin anew that has the state at a position. */
-export function resetReason(serving: Serving, { log, tail }: Pipeline, position: Position): StateResetReason | undefined {
+/** Why a client has to begin anew that has the state at a position. @param seq when it had what it has. */
+export function resetReason(
+  serving: Serving,
+  { log, tail }: Pipeline,
+  position: Position,
+  seq = position.seq,
+): StateResetReason | undefined {
   const { gap } = log.positions.resume(position, Math.max(tail.seq, serving.seq));
   if (gap === 'epoch' || gap === 'ahead') return gap;
-  const { seq } = position;
   if (seq === 0) return undefined;
   if (seq <= serving.builtSeq) return 'rebuilt';
   return seq < serving.forgottenSeq ? 'expired' : undefined;

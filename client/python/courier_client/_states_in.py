@@ -41,6 +41,9 @@ def state_message_of(text: str | bytes, contract: AnyContract) -> StateMessage:
     document = json_in(text)
     notice = _NOTICES.get(document.get("type")) if isinstance(document, dict) else None
     if notice is None:
+        if isinstance(document, dict):
+            # What to resume with where one event changes several entities; a watch of this client is of one.
+            document.pop("cursor", None)
         return item_of(document, contract)
     try:
         return notice.model_validate(document, extra="allow", context=AS_RECEIVED)
