@@ -8,7 +8,7 @@ import type { Delivery } from './delivery/batch.ts';
 import { cut, invalidField } from './errors.ts';
 import { PAGE_BYTES } from './log/log.ts';
 import type { Served } from './state/served.ts';
-import type { Serving, StateSource } from './state/serving.ts';
+import type { Serving } from './state/serving.ts';
 import { type StateSelection, selectionFrom } from './state-selection.ts';
 import { resetReason } from './watch-state.ts';
 
@@ -41,29 +41,28 @@ export async function readState(
   const limit = request.limit ?? DEFAULT_STATE_LIMIT;
   const serving = await pipeline.states.serving(filter.types as ReadonlySet<string>, signal, WAIT_MS);
   const { positions } = pipeline.log;
-  // Between two pages it counts when they began.
-  const cannotGoOn = after && resetReason(serving, pipeline, after.position, after.freshSeq || undefined);
-  const isResumed = after !== undefined && cannotGoOn === undefined && after.freshSeq === 0 && after.position.seq > 0;
-  const removed = isResumed ? await removedSince(serving, filter, after.position.seq) : [];
-  const reason = removed === undefined ? 'expired' : cannotGoOn;
+  const reason = after && resetReason(serving, pipeline, after.position);
   const reset: StateReset | null = after !== undefined && reason !== undefined ? { reason, requested: request.after as string } : null;
   const start = after === undefined || reset !== null ? undefined : after;
   // Where pages begin nothing is told that is not selected, up to here.
+  const freshSeq = start === undefined ? serving.seq : start.freshSeq;
   const cursor = start?.position.seq ?? 0;
-  const source = serving.source(start === undefined ? serving.seq : start.freshSeq);
-  const { items, endSeq, has_more } = await pageOf(source, filter, { cursor, limit, items: removed ?? [] }, signal);
-  const { freshSeq } = source;
+  const removed = cursor > 0 && freshSeq === 0 ? await removedSince(serving, filter, cursor) : [];
+  const page = await pageOf(serving, filter, { cursor, freshSeq, limit, items: removed }, signal);
+  const { items, endSeq, has_more } = page;
   const next = has_more ? `${positions.at(endSeq)}${freshSeq === 0 ? '' : `-${freshSeq}`}` : positions.at(endSeq);
   return { items, next, has_more, position: positions.at(has_more ? Math.max(endSeq, serving.seq) : endSeq), reset };
 }
 
 interface PageStart {
   readonly cursor: number;
+  readonly freshSeq: number;
   readonly limit: number;
   readonly items: readonly Delivery[];
 }
 
-async function pageOf(source: StateSource, filter: Filter, { cursor, limit, items: before }: PageStart, signal: AbortSignal) {
+async function pageOf(serving: Serving, filter: Filter, { cursor, freshSeq, limit, items: before }: PageStart, signal: AbortSignal) {
+  const source = serving.source(freshSeq);
   const items: Delivery[] = [...before];
   let bytes = 0;
   let endSeq = cursor;
@@ -87,11 +86,9 @@ async function pageOf(source: StateSource, filter: Filter, { cursor, limit, item
   }
 }
 
-/** What was forgotten since then; undefined where that is too much for a page. */
-async function removedSince(serving: Serving, filter: Filter, seq: number): Promise<readonly Delivery[] | undefined> {
+async function removedSince(serving: Serving, filter: Filter, seq: number): Promise<readonly Delivery[]> {
   const items: Delivery[] = [];
   for (let after: number | undefined = 0; after !== undefined; ) {
-    if (items.length > MAX_STATE_LIMIT) return undefined;
     const { removals, next } = await serving.removalsSince(filter, seq, after);
     items.push(...removals);
     after = next;

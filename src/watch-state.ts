@@ -2,7 +2,7 @@
 import type { Connection } from './connections/connection.ts';
 import type { StateResetReason } from './contract/envelope.ts';
 import type { Filter } from './contract/filter.ts';
-import { type Position, unfinishedFrom } from './contract/position.ts';
+import type { Position } from './contract/position.ts';
 import type { Sink } from './delivery/batch.ts';
 import { Batch } from './delivery/batch.ts';
 import { type EventStream, eventStream } from './delivery/event-stream.ts';
@@ -35,9 +35,9 @@ export interface WatchRequest extends StateSelection {
 export function watchState(pipeline: Served, connection: Connection, request: WatchRequest, signal?: AbortSignal): EventStream {
   const { lastEventId, max_per_second } = request;
   const filter: Filter = { ...selectionFrom(pipeline.contract, connection.principal, request), maxPerSecond: max_per_second };
-  const requested = lastEventId === undefined ? undefined : requestedFrom(lastEventId);
+  const requested = lastEventId === undefined ? undefined : positionFrom('lastEventId', lastEventId);
   return eventStream(async (sink, ended) => {
-    const watch = new Watch(pipeline, pipeline.states, filter, sink, requested);
+    const watch = new Watch(pipeline, pipeline.states, filter, sink, requested && { position: requested, text: lastEventId as string });
     let lost: CourierError | undefined;
     const release = connection.subscribe(filter, watch, (error) => {
       lost = error;
@@ -52,20 +52,6 @@ export function watchState(pipeline: Served, connection: Connection, request: Wa
   }, signal);
 }
 
-/** What a client has. */
-interface Requested {
-  readonly position: Position;
-  /** As it says it. */
-  readonly text: string;
-  /** It was not given all of it. */
-  readonly isUnfinished: boolean;
-}
-
-function requestedFrom(text: string): Requested {
-  const unfinished = unfinishedFrom(text);
-  return { position: unfinished ?? positionFrom('lastEventId', text), text, isUnfinished: unfinished !== undefined };
-}
-
 /** A watch, whatever serves it meanwhile. */
 class Watch {
   readonly #pipeline: Pipeline;
@@ -73,13 +59,19 @@ class Watch {
   readonly #filter: Filter;
   readonly #sink: Sink;
   readonly #stop = new AbortController();
-  #requested: Requested | undefined;
+  #requested: { readonly position: Position; readonly text: string } | undefined;
   #subscriber: Subscriber | undefined;
   /** What it was served from last. */
   #builds: string | undefined;
   readonly startSeq: number;
 
-  constructor(pipeline: Pipeline, states: LiveState, filter: Filter, sink: Sink, requested: Requested | undefined) {
+  constructor(
+    pipeline: Pipeline,
+    states: LiveState,
+    filter: Filter,
+    sink: Sink,
+    requested: { position: Position; text: string } | undefined,
+  ) {
     this.#pipeline = pipeline;
     this.#states = states;
     this.#filter = filter;
@@ -119,7 +111,7 @@ class Watch {
     const builds = serving.buildsOf(this.#filter.types).join();
     const isReplaced = this.#builds !== undefined && this.#builds !== builds;
     this.#builds = builds;
-    const reason = isReplaced ? 'rebuilt' : requested && reasonFor(serving, this.#pipeline, requested);
+    const reason = isReplaced ? 'rebuilt' : requested && resetReason(serving, this.#pipeline, requested.position);
     if (requested !== undefined && reason !== undefined) this.#sink.deliver(resetNotice(positions, reason, requested.text));
     const isFresh = requested === undefined || reason !== undefined || requested.position.seq === 0;
     const cursor = isFresh ? 0 : requested.position.seq;
@@ -129,7 +121,7 @@ class Watch {
     // What it goes on behind where it is served anew.
     const { cursor: seq } = this.#subscriber;
     const text = positions.at(seq);
-    this.#requested = { position: { epoch: positions.epoch, seq }, text, isUnfinished: false };
+    this.#requested = { position: { epoch: positions.epoch, seq }, text };
   }
 
   /** What was forgotten since then. */
@@ -143,19 +135,11 @@ class Watch {
   }
 }
 
-function reasonFor(serving: Serving, pipeline: Pipeline, { position, isUnfinished }: Requested): StateResetReason | undefined {
-  return resetReason(serving, pipeline, position) ?? (isUnfinished ? 'unfinished' : undefined);
-}
-
-/** Why a client has to begin anew that has the state at a position. @param seq when it had what it has. */
-export function resetReason(
-  serving: Serving,
-  { log, tail }: Pipeline,
-  position: Position,
-  seq = position.seq,
-): StateResetReason | undefined {
+/** Why a client has to begin anew that has the state at a position. */
+export function resetReason(serving: Serving, { log, tail }: Pipeline, position: Position): StateResetReason | undefined {
   const { gap } = log.positions.resume(position, Math.max(tail.seq, serving.seq));
   if (gap === 'epoch' || gap === 'ahead') return gap;
+  const { seq } = position;
   if (seq === 0) return undefined;
   if (seq <= serving.builtSeq) return 'rebuilt';
   return seq < serving.forgottenSeq ? 'expired' : undefined;

@@ -21,8 +21,6 @@ export interface SharedPage {
   readonly first: number;
   /** There were events behind it. */
   readonly leadsOn: boolean;
-  /** Of states: what is in it may have changed by later events than this, and by no others. */
-  readonly exactSeq?: number | undefined;
 }
 
 /** What is read of what is stored. */
@@ -33,7 +31,7 @@ export interface Reader {
   onPublished(listener: (events: number) => void): () => void;
 }
 
-export interface ReadPage extends Pick<SharedPage, 'endSeq' | 'first' | 'exactSeq'> {
+export interface ReadPage extends Pick<SharedPage, 'endSeq' | 'first'> {
   readonly deliveries: readonly Delivery[];
   /** The last number that there is. */
   readonly head: number;
@@ -209,9 +207,9 @@ export class SharedReads implements Disposable {
     if (afterSeq === undefined) return;
     try {
       this.#count += 1;
-      const { deliveries, first, head, endSeq, exactSeq } = await this.#reader.read(sweep.filter, afterSeq, PAGE_ROWS, this.#stop.signal);
+      const { deliveries, first, head, endSeq } = await this.#reader.read(sweep.filter, afterSeq, PAGE_ROWS, this.#stop.signal);
       const batches = [...batchesOf(deliveries, this.#batchUnits)];
-      const page = { batches, afterSeq, endSeq, first, leadsOn: endSeq < head, exactSeq };
+      const page = { batches, afterSeq, endSeq, first, leadsOn: endSeq < head };
       this.#cache.put(sweep.key, page);
       this.#restAfter({ deliveries, numbers: endSeq - afterSeq });
       sweep.endSeq = endSeq;

@@ -4,7 +4,6 @@
  * replaced.
  */
 import { type Filter, includesChannelOf } from '../contract/filter.ts';
-import { unfinishedAt } from '../contract/position.ts';
 import { type Batch, batchesOf, type Delivery } from '../delivery/batch.ts';
 import type { Recent } from '../delivery/groups.ts';
 import { Hub } from '../delivery/hub.ts';
@@ -36,12 +35,6 @@ export interface ServingOptions extends Omit<FoldingOptions, 'onChange'> {
   readonly onSnapshot: () => void;
   /** Told when it cannot go on. */
   readonly onEnd: (error: unknown) => void;
-}
-
-/** The source of one watch. */
-export interface StateSource extends Source {
-  /** Up to this number what is not selected is passed over: lower than it was once something stored was given. */
-  readonly freshSeq: number;
 }
 
 export class Serving implements AsyncDisposable, Recent {
@@ -77,7 +70,7 @@ export class Serving implements AsyncDisposable, Recent {
     this.reads = new SharedReads(
       {
         read: (filter, afterSeq, limit, signal) => this.#read(filter, afterSeq, limit, signal),
-        onPublished: (listener) => pipeline.log.onCommit(({ length }) => listener(length)),
+        onPublished: () => () => undefined,
       },
       { keepMs: KEEP_PAGES_MS },
     );
@@ -110,10 +103,9 @@ export class Serving implements AsyncDisposable, Recent {
   /**
    * The source of one watch.
    *
-   * @param seq up to this number its client has nothing: what is not selected is passed over.
+   * @param freshSeq up to this number its client has nothing: what is not selected is passed over.
    */
-  source(seq: number): StateSource {
-    let freshSeq = seq;
+  source(freshSeq: number): Source {
     const { hub, reads } = this;
     const fresh = (filter: Filter): Filter => ({ ...filter, states: { ...filter.states, isFresh: true } });
     const positions = this.#positions;
@@ -123,9 +115,6 @@ export class Serving implements AsyncDisposable, Recent {
       get seq() {
         return serving.seq;
       },
-      get freshSeq() {
-        return freshSeq;
-      },
       reached: (seq, signal) => this.folding.reached(seq, signal),
       covers: (seq) => this.covers(seq),
       recent: function* (filter, afterSeq) {
@@ -134,10 +123,7 @@ export class Serving implements AsyncDisposable, Recent {
       },
       read: async ({ maxPerSecond: _, ...filter }, afterSeq, signal) => {
         if (afterSeq >= freshSeq) return reads.read(filter, afterSeq, signal);
-        const page = await reads.read(fresh(filter), afterSeq, signal);
-        // What it gives may have changed since: of that the client is told, whether it is selected or not.
-        freshSeq = Math.min(freshSeq, page.exactSeq ?? freshSeq);
-        return upTo(Math.max(freshSeq, afterSeq), page);
+        return upTo(freshSeq, await reads.read(fresh(filter), afterSeq, signal));
       },
       hub: { batchUnits: hub.batchUnits, join: (filter, subscriber) => hub.join(filter, subscriber, this.seq) },
       cutOvers: this.#cutOvers,
@@ -209,8 +195,6 @@ export class Serving implements AsyncDisposable, Recent {
 
   async #read(filter: Filter, afterSeq: number, limit: number, signal: AbortSignal): Promise<ReadPage> {
     const { channels, types, states = {} } = filter;
-    // What is stored is exact up to here at least.
-    const exactSeq = this.folding.changes.floor;
     const { rows, endSeq, leadsOn, writtenSeq } = await this.#store.read({
       builds: this.buildsOf(types),
       channels,
@@ -227,7 +211,7 @@ export class Serving implements AsyncDisposable, Recent {
       const isLast = rows[index + 1]?.seq !== row.seq;
       return this.#ofRow(filter, row, entity, isLast) ?? [];
     });
-    return { deliveries, first: 0, endSeq, head: leadsOn ? Number.MAX_SAFE_INTEGER : endSeq, exactSeq };
+    return { deliveries, first: 0, endSeq, head: leadsOn ? Number.MAX_SAFE_INTEGER : endSeq };
   }
 
   #ofRow(filter: Filter, row: StateRow, entity: string, isLast: boolean): Delivery | undefined {
@@ -237,8 +221,7 @@ export class Serving implements AsyncDisposable, Recent {
     const name = { seq, channel, family, entity, key };
     // Who comes back on its way through a selection begins anew: it would have to be told all that is not selected.
     const isSelection = isFresh && (open !== undefined || fields !== undefined);
-    const positions = this.#positionsOf(seq, isLast);
-    if (isSelection) positions.id = unfinishedAt(positions.id);
+    const positions = isSelection ? { id: this.#positions.at(0), position: this.#positions.at(seq) } : this.#positionsOf(seq, isLast);
     return new StateDelivery(positions, name, body, view, isFresh ? 'none' : 'unknown').under(filter);
   }
 
@@ -247,7 +230,7 @@ export class Serving implements AsyncDisposable, Recent {
   }
 
   /** What a client goes on behind: it may not have what the same event has changed and comes next. */
-  #positionsOf(seq: number, isLast: boolean): { -readonly [K in keyof ItemPositions]: ItemPositions[K] } {
+  #positionsOf(seq: number, isLast: boolean): ItemPositions {
     const position = this.#positions.at(seq);
     return { id: isLast ? position : this.#positions.at(seq - 1), position };
   }
