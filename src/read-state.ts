@@ -44,19 +44,19 @@ export async function readState(
   const reason = after && resetReason(serving, pipeline, after.position);
   const reset: StateReset | null = after !== undefined && reason !== undefined ? { reason, requested: request.after as string } : null;
   const start = after === undefined || reset !== null ? undefined : after;
-  // Where pages begin nothing is told that is not selected, up to here.
-  const freshSeq = start === undefined ? serving.seq : start.freshSeq;
   const cursor = start?.position.seq ?? 0;
-  const removed = cursor > 0 && freshSeq === 0 ? await removedSince(serving, filter, cursor) : [];
+  // Who has nothing is not told what is not selected, as far as it was stored then.
+  const freshSeq = cursor === 0 ? serving.storedSeq : start?.freshSeq;
+  const removed = freshSeq === undefined ? await removedSince(serving, filter, cursor) : [];
   const page = await pageOf(serving, filter, { cursor, freshSeq, limit, items: removed }, signal);
   const { items, endSeq, has_more } = page;
-  const next = has_more ? `${positions.at(endSeq)}${freshSeq === 0 ? '' : `-${freshSeq}`}` : positions.at(endSeq);
+  const next = has_more ? `${positions.at(endSeq)}${freshSeq === undefined ? '' : `-${freshSeq}`}` : positions.at(endSeq);
   return { items, next, has_more, position: positions.at(has_more ? Math.max(endSeq, serving.seq) : endSeq), reset };
 }
 
 interface PageStart {
   readonly cursor: number;
-  readonly freshSeq: number;
+  readonly freshSeq: number | undefined;
   readonly limit: number;
   readonly items: readonly Delivery[];
 }
@@ -98,10 +98,10 @@ async function removedSince(serving: Serving, filter: Filter, seq: number): Prom
 
 const PAGE_FORM = /^(.*-\d+)-(0|[1-9]\d{0,15})$/;
 
-/** Reads where a page starts: a position, or one with the number up to which its pages are of what nobody had before. */
-function pageStart(text: string): { readonly position: Position; readonly freshSeq: number } {
+/** Reads where a page starts: a position, or one with what was stored when somebody began who had nothing. */
+function pageStart(text: string): { readonly position: Position; readonly freshSeq?: number } {
   const whole = parsePosition(text);
-  if (whole !== undefined) return { position: whole, freshSeq: 0 };
+  if (whole !== undefined) return { position: whole };
   const [, before = '', fresh] = PAGE_FORM.exec(text) ?? [];
   const position = parsePosition(before);
   if (position !== undefined) return { position, freshSeq: Number(fresh) };

@@ -116,7 +116,7 @@ class Watch {
     const isFresh = requested === undefined || reason !== undefined || requested.position.seq === 0;
     const cursor = isFresh ? 0 : requested.position.seq;
     if (!isFresh) await this.#tellRemovals(serving, cursor, signal);
-    this.#subscriber = new Subscriber(serving.source(isFresh ? serving.seq : 0), this.#filter, cursor, this.#sink);
+    this.#subscriber = new Subscriber(serving.source(isFresh ? serving.storedSeq : undefined), this.#filter, cursor, this.#sink);
     await this.#subscriber.run(signal);
     // What it goes on behind where it is served anew.
     const { cursor: seq } = this.#subscriber;

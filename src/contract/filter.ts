@@ -18,8 +18,11 @@ export interface StateConditions {
   readonly keys?: ReadonlySet<string> | undefined;
   /** By field of the state: the values that it may have. */
   readonly fields?: ReadonlyMap<string, ReadonlySet<unknown>> | undefined;
-  /** Nobody has any of it yet: what is not selected is passed over, and not told as gone. */
-  readonly isFresh?: boolean | undefined;
+  /**
+   * Nobody has any of it yet but what is read from now on, as it was at this number or later: what is not selected is passed over, and not
+   * told as gone. Those who began at other numbers read for themselves: they may not have what was read before.
+   */
+  readonly freshSeq?: number | undefined;
 }
 
 /** A text that is the same for equal filters. */
@@ -28,12 +31,12 @@ export function filterKey({ channels, types, states, maxPerSecond }: Filter): st
   return JSON.stringify(states === undefined ? selected : [...selected, conditionsKey(states), maxPerSecond]);
 }
 
-function conditionsKey({ open, keys, fields, isFresh }: StateConditions): unknown {
+function conditionsKey({ open, keys, fields, freshSeq }: StateConditions): unknown {
   return [
     open,
     keys && [...keys].sort(),
     fields && [...fields].map(([field, values]) => [field, [...values].map((value) => JSON.stringify(value)).sort()]).sort(),
-    isFresh,
+    freshSeq,
   ];
 }
 

@@ -100,29 +100,35 @@ export class Serving implements AsyncDisposable, Recent {
     return this.targets.filter(({ entity }) => entities?.has(entity.name) !== false).map(({ build }) => build);
   }
 
+  /** Up to here everything is stored: where who begins now has to look for what it missed while it read. */
+  get storedSeq(): number {
+    return this.folding.changes.floor;
+  }
+
   /**
    * The source of one watch.
    *
-   * @param freshSeq up to this number its client has nothing: what is not selected is passed over.
+   * A client that has nothing yet is not told what is not selected. That holds of what is stored, as far as it was stored when the client
+   * began: what has changed since may be read in an earlier state, so that it has to be told when it is not selected any more.
+   *
+   * @param freshSeq `storedSeq` when a client began that had nothing; undefined for one that comes back.
    */
-  source(freshSeq: number): Source {
+  source(freshSeq: number | undefined): Source {
     const { hub, reads } = this;
-    const fresh = (filter: Filter): Filter => ({ ...filter, states: { ...filter.states, isFresh: true } });
+    const fresh = (filter: Filter): Filter => ({ ...filter, states: { ...filter.states, freshSeq: freshSeq ?? 0 } });
     const positions = this.#positions;
     const serving = this;
-    let isGiven = freshSeq === 0;
+    let isGiven = freshSeq === undefined;
     return {
       get seq() {
         return serving.seq;
       },
       reached: (seq, signal) => this.folding.reached(seq, signal),
       covers: (seq) => this.covers(seq),
-      recent: function* (filter, afterSeq) {
-        for (const delivery of serving.recent(fresh(filter), afterSeq)) if (delivery.seq <= freshSeq) yield delivery;
-        yield* serving.recent(filter, Math.max(afterSeq, freshSeq));
-      },
+      // Who has nothing gets all of it at once.
+      recent: (filter, afterSeq) => serving.recent(afterSeq === 0 ? fresh(filter) : filter, afterSeq),
       read: async ({ maxPerSecond: _, ...filter }, afterSeq, signal) => {
-        if (afterSeq >= freshSeq) return reads.read(filter, afterSeq, signal);
+        if (freshSeq === undefined || afterSeq >= freshSeq) return reads.read(filter, afterSeq, signal);
         return upTo(freshSeq, await reads.read(fresh(filter), afterSeq, signal));
       },
       hub: { batchUnits: hub.batchUnits, join: (filter, subscriber) => hub.join(filter, subscriber, this.seq) },
@@ -186,7 +192,7 @@ export class Serving implements AsyncDisposable, Recent {
 
   *#selected(filter: Filter, thing: Thing, isLast: boolean): Generator<Delivery, void> {
     if (!includesChannelOf(filter, thing)) return;
-    const before = filter.states?.isFresh === true ? 'none' : 'unknown';
+    const before = filter.states?.freshSeq !== undefined ? 'none' : 'unknown';
     const delivery = this.#deliveryOf(nameOf(thing), bodyOf(thing), { isOpen: thing.isOpen, state: thing.state }, before, isLast).under(
       filter,
     );
@@ -199,7 +205,7 @@ export class Serving implements AsyncDisposable, Recent {
       builds: this.buildsOf(types),
       channels,
       afterSeq,
-      conditions: conditionsOf(states.isFresh === true, states.open),
+      conditions: conditionsOf(states.freshSeq !== undefined, states.open),
       keys: states.keys && [...states.keys],
       limit,
     });
@@ -216,7 +222,8 @@ export class Serving implements AsyncDisposable, Recent {
 
   #ofRow(filter: Filter, row: StateRow, entity: string, isLast: boolean): Delivery | undefined {
     const { channel, family, key, seq, body, condition } = row;
-    const { isFresh = false, open, fields } = filter.states ?? {};
+    const { freshSeq, open, fields } = filter.states ?? {};
+    const isFresh = freshSeq !== undefined;
     const view = { isOpen: condition === 'open', state: condition === 'gone' ? undefined : fields === undefined ? {} : stateIn(body) };
     const name = { seq, channel, family, entity, key };
     // Who comes back on its way through a selection begins anew: it would have to be told all that is not selected.
