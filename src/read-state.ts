@@ -70,7 +70,9 @@ async function pageOf(serving: Serving, filter: Filter, { cursor, freshSeq, limi
     const isInMemory = source.covers(endSeq);
     const seq = source.seq;
     const page = isInMemory ? undefined : await source.read(filter, endSeq, signal);
-    const found = page === undefined ? [...source.recent(filter, endSeq)] : page.batches.flatMap(({ deliveries }) => deliveries);
+    // A page that is shared may begin before.
+    const found =
+      page === undefined ? [...source.recent(filter, endSeq)] : page.batches.flatMap((batch) => batch.after(endSeq)?.deliveries ?? []);
     for (const [index, delivery] of found.entries()) {
       items.push(delivery);
       bytes += Buffer.byteLength(delivery.json);
