@@ -48,11 +48,18 @@ function fieldAt(contract: Contract, entities: readonly string[], path: string):
   const field = path.startsWith('state.') ? path.slice('state.'.length) : undefined;
   if (field === undefined) throw invalidField(`where.${path}`, 'must be a field of the state, such as state.symbol');
   for (const entity of entities) {
-    const schema = contract.entities.get(entity)?.schema.shape[field] as z.ZodType | undefined;
+    const schema = fieldSchema(contract, entity, field);
     if (schema === undefined) throw invalidField(`where.${path}`, `${entity} has no field ${JSON.stringify(field)}`);
     if (!isScalar(schema)) throw invalidField(`where.${path}`, `${field} of ${entity} is no text, number or boolean`);
   }
   return field;
+}
+
+/** The schema of a field of an entity's state. */
+export function fieldSchema(contract: Contract, entity: string, field: string): z.ZodType | undefined {
+  const { shape = {} } = contract.entities.get(entity)?.schema ?? {};
+  // What every object has is no field.
+  return Object.hasOwn(shape, field) ? (shape[field] as z.ZodType) : undefined;
 }
 
 const SCALARS: ReadonlySet<string> = new Set(['string', 'number', 'boolean', 'literal', 'enum', 'template_literal']);

@@ -20,6 +20,8 @@ const scalar = z.union([z.string().max(1000), z.number(), z.boolean()], {
   error: 'must be a text, a number or a boolean, or a list of them',
 });
 
+export const keyList = z.array(z.string().min(1).max(MAX_KEY_UNITS)).min(1).max(MAX_KEYS);
+
 /** What a request selects. */
 export function selectionInput({ entities }: Contract) {
   const names = [...entities.keys()];
@@ -29,7 +31,7 @@ export function selectionInput({ entities }: Contract) {
       .array(z.string().refine((name) => entities.has(name), { error: `is no entity: there are ${names.join(', ') || 'none'}` }))
       .min(1)
       .max(64),
-    keys: z.array(z.string().min(1).max(MAX_KEY_UNITS)).min(1).max(MAX_KEYS).optional().describe('Only things with these keys.'),
+    keys: keyList.optional().describe('Only things with these keys.'),
     open: z.boolean().optional().describe('Only what goes on, or only what does not.'),
     where: z
       .record(z.string().max(100), z.union([scalar, z.array(scalar).min(1).max(MAX_KEYS)]))

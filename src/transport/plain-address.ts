@@ -5,8 +5,8 @@ import type { Contract } from '../contract/contract.ts';
 import { CourierError, cut, invalidField, validated } from '../errors.ts';
 import { MAX_STATE_LIMIT, type StateRequest } from '../read-state.ts';
 import { MAX_CHANNELS } from '../router/events.ts';
-import { MAX_PER_SECOND, MIN_PER_SECOND } from '../router/state.ts';
-import type { StateSelection } from '../state-selection.ts';
+import { keyList, MAX_PER_SECOND, MIN_PER_SECOND } from '../router/state.ts';
+import { fieldSchema, type StateSelection } from '../state-selection.ts';
 import { positionFrom, readableChannels, type SubscribeRequest } from '../subscribe.ts';
 import type { WatchRequest } from '../watch-state.ts';
 import { decodeSegment, type RequestTarget } from './request-target.ts';
@@ -70,12 +70,14 @@ function stateSelection(
   channels: string,
   { entity, key, open }: { readonly [K in keyof typeof stateQuery]?: string | undefined },
   where: Readonly<Record<string, string>>,
+  /** Where the address names entities. */
+  field = 'entity',
 ): StateSelection {
   const entities = entity === undefined ? [...contract.entities.keys()] : entity.split(',');
   const unknown = entities.find((name) => !contract.entities.has(name));
   if (unknown !== undefined)
     throw invalidField(
-      'entity',
+      field,
       `there is no entity ${JSON.stringify(cut(unknown))}; there are ${[...contract.entities.keys()].join(', ') || 'none'}`,
     );
   const conditions = Object.entries(where).map(
@@ -84,7 +86,7 @@ function stateSelection(
   return {
     channels: readableChannelList(contract, principal, channels),
     entities,
-    keys: key?.split(','),
+    keys: key === undefined ? undefined : validated(z.strictObject({ key: keyList }), { key: key.split(',') }).key,
     open: open === undefined ? undefined : open === 'true',
     where: Object.fromEntries(conditions),
   };
@@ -92,7 +94,7 @@ function stateSelection(
 
 /** What an address says is a text; a field may have numbers or booleans. */
 function valueIn(contract: Contract, entities: readonly string[], path: string, text: string): string | number | boolean {
-  const schemas = entities.map((name) => contract.entities.get(name)?.schema.shape[path.replace(CONDITION, '')] as z.ZodType | undefined);
+  const schemas = entities.map((name) => fieldSchema(contract, name, path.replace(CONDITION, '')));
   const isText = schemas.some((schema) => schema?.safeParse(text).success);
   if (isText) return text;
   if (text === 'true' || text === 'false') return text === 'true';
@@ -140,6 +142,7 @@ export function plainWatch(
     decodeSegment(path.slice(prefix.length)),
     { entity: state || undefined, key, open },
     where,
+    'state',
   );
   return { ...selection, max_per_second, lastEventId: lastEventId ?? last_event_id };
 }
