@@ -41,16 +41,20 @@ export async function readState(
   const limit = request.limit ?? DEFAULT_STATE_LIMIT;
   const serving = await pipeline.states.serving(filter.types as ReadonlySet<string>, signal, WAIT_MS);
   const { positions } = pipeline.log;
-  const reason = after && resetReason(serving, pipeline, after.position);
+  const build = Math.max(...serving.buildsOf(filter.types));
+  const reason = after && pageResetReason(serving, pipeline, after, build);
   const reset: StateReset | null = after !== undefined && reason !== undefined ? { reason, requested: request.after as string } : null;
   const start = after === undefined || reset !== null ? undefined : after;
   const cursor = start?.position.seq ?? 0;
   // Who has nothing is not told what is not selected, as far as it was stored then.
   const freshSeq = cursor === 0 ? serving.storedSeq : start?.freshSeq;
   const removed = freshSeq === undefined ? await removedSince(serving, filter, cursor) : [];
+  const isBegun = freshSeq !== undefined && cursor > 0;
   const page = await pageOf(serving, filter, { cursor, freshSeq, limit, items: removed }, signal);
-  const { items, endSeq, has_more } = page;
-  const next = has_more ? `${positions.at(endSeq)}${freshSeq === undefined ? '' : `-${freshSeq}`}` : positions.at(endSeq);
+  const { endSeq, has_more } = page;
+  // What was given on an earlier page may have been forgotten since.
+  const items = has_more || !isBegun ? page.items : [...page.items, ...(await removedSince(serving, filter, freshSeq))];
+  const next = has_more ? `${positions.at(endSeq)}${freshSeq === undefined ? '' : `-${freshSeq}.${build}`}` : positions.at(endSeq);
   return { items, next, has_more, position: positions.at(has_more ? Math.max(endSeq, serving.seq) : endSeq), reset };
 }
 
@@ -98,14 +102,29 @@ async function removedSince(serving: Serving, filter: Filter, seq: number): Prom
   return items;
 }
 
-const PAGE_FORM = /^(.*-\d+)-(0|[1-9]\d{0,15})$/;
+/** Pages that began with nothing go on as long as they are of the same build, however far back their things have changed. */
+function pageResetReason(serving: Serving, pipeline: Served, { position, freshSeq, build }: PageToken, present: number) {
+  if (freshSeq === undefined) return resetReason(serving, pipeline, position);
+  const reason = resetReason(serving, pipeline, { ...position, seq: Math.max(position.seq, freshSeq) });
+  if (reason !== 'rebuilt') return reason;
+  return build === present ? undefined : reason;
+}
 
-/** Reads where a page starts: a position, or one with what was stored when somebody began who had nothing. */
-function pageStart(text: string): { readonly position: Position; readonly freshSeq?: number } {
+interface PageToken {
+  readonly position: Position;
+  /** What was stored when somebody began who had nothing, and the build that the pages are of. */
+  readonly freshSeq?: number;
+  readonly build?: number;
+}
+
+const PAGE_FORM = /^(.*-\d+)-(0|[1-9]\d{0,15})\.(0|[1-9]\d{0,15})$/;
+
+/** Reads where a page starts. */
+function pageStart(text: string): PageToken {
   const whole = parsePosition(text);
   if (whole !== undefined) return { position: whole };
-  const [, before = '', fresh] = PAGE_FORM.exec(text) ?? [];
+  const [, before = '', fresh, build] = PAGE_FORM.exec(text) ?? [];
   const position = parsePosition(before);
-  if (position !== undefined) return { position, freshSeq: Number(fresh) };
+  if (position !== undefined) return { position, freshSeq: Number(fresh), build: Number(build) };
   throw invalidField('after', `${JSON.stringify(cut(text))} is neither \`next\` of a page nor a position of Courier`);
 }

@@ -115,8 +115,8 @@ class Watch {
     if (requested !== undefined && reason !== undefined) this.#sink.deliver(resetNotice(positions, reason, requested.text));
     const isFresh = requested === undefined || reason !== undefined || requested.position.seq === 0;
     const cursor = isFresh ? 0 : requested.position.seq;
-    if (!isFresh) await this.#tellRemovals(serving, cursor, signal);
-    this.#subscriber = new Subscriber(serving.source(isFresh ? serving.storedSeq : undefined), this.#filter, cursor, this.#sink);
+    const source = serving.source(isFresh ? serving.storedSeq : undefined, (...since) => this.#tellRemovals(serving, ...since));
+    this.#subscriber = new Subscriber(source, this.#filter, cursor, this.#sink);
     await this.#subscriber.run(signal);
     // What it goes on behind where it is served anew.
     const { cursor: seq } = this.#subscriber;

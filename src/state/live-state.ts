@@ -282,6 +282,7 @@ export class LiveState implements AsyncDisposable {
       this.#removals = Math.max(this.#removals, page.next ?? 0, page.removals.at(-1)?.number ?? 0);
       after = page.next;
     }
+    serving.toldRemovals = Math.max(serving.toldRemovals, this.#removals);
   }
 
   async #claim(): Promise<void> {
@@ -315,6 +316,7 @@ export class LiveState implements AsyncDisposable {
       targets,
       afterSeq: Math.min(...targets.map(({ build }) => seqOf(build))),
       meter: this.#meter,
+      toldRemovals: this.#removals,
       onSnapshot: () => {
         this.#snapshots += 1;
       },

@@ -13,7 +13,7 @@ import type { Source } from '../delivery/source.ts';
 import { Turns } from '../limits/turns.ts';
 import type { Positions } from '../log/positions.ts';
 import type { Meter } from '../observe/meter.ts';
-import { bodyOf, type FoldTarget, type Thing } from './changes.ts';
+import { bodyOf, type FoldTarget, type Thing, thingName } from './changes.ts';
 import { Folding, type FoldingOptions } from './folding.ts';
 import { type Before, type ItemName, type ItemPositions, StateDelivery, StateRemoval, type StateView } from './state-delivery.ts';
 import type { StateRemoval as Removal, StateCondition, StateRow, StateStore } from './store.ts';
@@ -31,6 +31,8 @@ export interface ServingOptions extends Omit<FoldingOptions, 'onChange'> {
   /** Of the targets' builds: positions before are of no use. */
   readonly builtSeq: number;
   readonly forgottenSeq: number;
+  /** The number of the last removal before it began. */
+  readonly toldRemovals: number;
   /** Told of each snapshot that was given whole. */
   readonly onSnapshot: () => void;
   /** Told when it cannot go on. */
@@ -50,6 +52,8 @@ export class Serving implements AsyncDisposable, Recent {
   readonly ended = new AbortController();
   /** Changes since it began. */
   changed = 0;
+  /** The number of the last removal that those who are live were told of. */
+  toldRemovals: number;
   readonly #positions: Positions;
   readonly #store: StateStore;
   readonly #meter: Meter;
@@ -59,6 +63,7 @@ export class Serving implements AsyncDisposable, Recent {
   constructor(options: ServingOptions) {
     const { pipeline, targets, meter } = options;
     this.targets = targets;
+    this.toldRemovals = options.toldRemovals;
     this.builtSeq = options.builtSeq;
     this.forgottenSeq = options.forgottenSeq;
     this.#positions = pipeline.log.positions;
@@ -112,22 +117,35 @@ export class Serving implements AsyncDisposable, Recent {
    * began: what has changed since may be read in an earlier state, so that it has to be told when it is not selected any more.
    *
    * @param freshSeq `storedSeq` when a client began that had nothing; undefined for one that comes back.
+   * @param tellRemovals tells the client what was forgotten since a number, where it was not live when the others were told.
    */
-  source(freshSeq: number | undefined): Source {
+  source(
+    freshSeq: number | undefined,
+    tellRemovals: (sinceSeq: number, signal: AbortSignal) => Promise<void> = async () => undefined,
+  ): Source {
     const { hub, reads } = this;
     const fresh = (filter: Filter): Filter => ({ ...filter, states: { ...filter.states, freshSeq: freshSeq ?? 0 } });
     const positions = this.#positions;
     const serving = this;
     let isGiven = freshSeq === undefined;
+    let told = { removals: freshSeq === undefined ? -1 : this.toldRemovals, seq: freshSeq };
+    const hasRemovals = () => told.removals !== serving.toldRemovals;
     return {
       get seq() {
         return serving.seq;
       },
       reached: (seq, signal) => this.folding.reached(seq, signal),
-      covers: (seq) => this.covers(seq),
+      covers: (seq) => !hasRemovals() && this.covers(seq),
       // Who has nothing gets all of it at once.
       recent: (filter, afterSeq) => serving.recent(afterSeq === 0 ? fresh(filter) : filter, afterSeq),
       read: async ({ maxPerSecond: _, ...filter }, afterSeq, signal) => {
+        if (hasRemovals()) {
+          const now = { removals: serving.toldRemovals, seq: serving.seq };
+          // Who has nothing misses nothing.
+          if (afterSeq > 0) await tellRemovals(Math.min(told.seq ?? afterSeq, afterSeq), signal);
+          told = now;
+          return { batches: [], afterSeq, endSeq: afterSeq, first: 0, leadsOn: true };
+        }
         if (freshSeq === undefined || afterSeq >= freshSeq) return reads.read(filter, afterSeq, signal);
         return upTo(freshSeq, await reads.read(fresh(filter), afterSeq, signal));
       },
@@ -150,24 +168,28 @@ export class Serving implements AsyncDisposable, Recent {
   tellRemovals(removals: readonly Removal[]): void {
     const { seq } = this;
     const entities = new Map(this.targets.map(({ entity, build }) => [build, entity.name]));
-    for (const { build, channel, family, key, seq: removedSeq } of removals) {
+    for (const { number, build, channel, family, key, seq: removedSeq } of removals) {
+      this.toldRemovals = Math.max(this.toldRemovals, number);
       const entity = entities.get(build);
-      if (entity === undefined) continue;
-      this.folding.changes.forget(`${build} ${channel} ${key}`, removedSeq);
+      const thing = this.folding.changes.get(thingName(build, channel, key));
+      // It may have come again.
+      if (entity === undefined || (thing !== undefined && thing.seq > removedSeq)) continue;
+      this.folding.changes.forget(thingName(build, channel, key), removedSeq);
       const position = this.#positions.at(seq);
       this.hub.dispatch(new StateRemoval({ id: position, position }, { seq, channel, family, entity, key }, false));
     }
     if (removals.length > 0) this.reads.forget();
   }
 
-  /** What the filter selects of what was forgotten after a client had the state at a number. `next` is where to go on. */
+  /** What the filter selects of what was forgotten after a client had the state at a number, and is not there now. `next` is where to go on. */
   async removalsSince(
     filter: Filter,
     seq: number,
     after: number,
   ): Promise<{ readonly removals: Delivery[]; readonly next: number | undefined }> {
     const query = { builds: this.buildsOf(filter.types), channels: filter.channels, after, seq, limit: REMOVALS };
-    const { removals, next } = await this.#store.removals(query);
+    const { removals: all, next } = await this.#store.removals(query);
+    const removals = await this.#gone(all);
     const entities = new Map(this.targets.map(({ entity, build }) => [build, entity.name]));
     // Who comes back on the way through them is told them all again.
     const id = this.#positions.at(seq);
@@ -176,6 +198,18 @@ export class Serving implements AsyncDisposable, Recent {
       return new StateRemoval({ id, position: this.#positions.at(removedSeq) }, name, false).under(filter) ?? [];
     });
     return { removals: told, next };
+  }
+
+  /** Those that have not come again. */
+  async #gone(removals: readonly Removal[]): Promise<readonly Removal[]> {
+    if (removals.length === 0) return removals;
+    // Memory first: what goes from there while the storage is read is stored.
+    const inMemory = removals.filter(({ build, channel, key, seq }) => {
+      const thing = this.folding.changes.get(thingName(build, channel, key));
+      return thing === undefined || thing.seq <= seq;
+    });
+    const rows = await this.#store.find(inMemory);
+    return inMemory.filter(({ seq }, index) => (rows[index]?.seq ?? 0) <= seq);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
