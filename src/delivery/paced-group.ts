@@ -21,7 +21,8 @@ export class PacedGroup implements Group {
   /** What cannot be looked up. */
   #gathered: Delivery[] = [];
   #timer: NodeJS.Timeout | undefined;
-  #handedOverAt = Number.NEGATIVE_INFINITY;
+  /** In ms of the monotonic clock. Its first subscribers have just been handed everything. */
+  #handedOverAt = performance.now();
 
   constructor(filter: Filter, options: PacedGroupOptions) {
     this.filter = filter;
