@@ -9,6 +9,7 @@ import { describeLiveness } from './transport/liveness.ts';
 import { describeQuiet } from './transport/quiet.ts';
 import { describeRights } from './transport/rights.ts';
 import { describeStall } from './transport/stall.ts';
+import { describeWatching } from './transport/watching.ts';
 
 export function describeTransport(driver: TransportDriver): void {
   describe(driver.name, () => {
@@ -20,5 +21,6 @@ export function describeTransport(driver: TransportDriver): void {
     describeQuiet(driver);
     describeDrain(driver);
     describeListing(driver);
+    describeWatching(driver);
   });
 }

@@ -12,8 +12,19 @@ export interface Ask {
   readonly lastEventId?: string;
   readonly from?: 'earliest';
   readonly types?: string;
+  /** Instead of events the state of these entities, and which of it. */
+  readonly state?: WatchAsk;
   readonly headers?: Readonly<Record<string, string>>;
   readonly answersPings?: boolean;
+}
+
+/** As a call of `state.watch` says it. */
+export interface WatchAsk {
+  readonly entities: readonly string[];
+  readonly keys?: readonly string[];
+  readonly open?: boolean;
+  readonly where?: Readonly<Record<string, string>>;
+  readonly max_per_second?: number;
 }
 
 export interface TransportDriver {
@@ -53,17 +64,27 @@ function driver(
   };
 }
 
-const plainTarget = (prefix: string, { token, channels = '**', lastEventId, from, types }: Ask) =>
+const plainTarget = (prefix: string, { token, channels = '**', lastEventId, from, types, state }: Ask) =>
   `${prefix}${channels}?${new URLSearchParams({
     ...(token !== undefined && { token }),
     ...(lastEventId !== undefined && { last_event_id: lastEventId }),
     ...(from !== undefined && { from }),
     ...(types !== undefined && { types }),
+    ...(state !== undefined && plainWatch(state)),
   })}`;
 
-const subscribeInput = ({ channels = '**', lastEventId, from, types }: Ask) => ({
-  json: { channels: channels.split(','), types: types?.split(','), lastEventId, from },
+const plainWatch = ({ entities, keys, open, where, max_per_second }: WatchAsk): Record<string, string> => ({
+  state: entities.join(),
+  ...(keys !== undefined && { key: keys.join() }),
+  ...(open !== undefined && { open: String(open) }),
+  ...(max_per_second !== undefined && { max_per_second: String(max_per_second) }),
+  ...where,
 });
+
+const subscribeInput = ({ channels = '**', lastEventId, from, types, state }: Ask) => ({
+  json: { channels: channels.split(','), types: types?.split(','), lastEventId, from, ...state },
+});
+const procedureOf = ({ state }: Ask) => (state === undefined ? 'events.subscribe' : 'state.watch');
 
 export const plainWebSocket = driver(
   { name: 'plain WebSocket', transport: 'plain', path: '/ws/' },
@@ -90,7 +111,7 @@ export const trpcWebSocket = driver(
       target: '/trpc?connectionParams=1',
       behind: [
         textFrame({ method: 'connectionParams', data: { token: asked.token } }),
-        textFrame({ id: 'events', method: 'subscription', params: { path: 'events.subscribe', input: subscribeInput(asked) } }),
+        textFrame({ id: 'events', method: 'subscription', params: { path: procedureOf(asked), input: subscribeInput(asked) } }),
       ],
     }),
     read: ({ text }) => {
@@ -107,7 +128,7 @@ export const trpcSse = driver(
     ask: (asked) => {
       const query = new URLSearchParams({ input: JSON.stringify(subscribeInput(asked)) });
       if (asked.token !== undefined) query.set('connectionParams', JSON.stringify({ token: asked.token }));
-      return { target: `/trpc/events.subscribe?${query}` };
+      return { target: `/trpc/${procedureOf(asked)}?${query}` };
     },
     read: ({ name, text }) => {
       if (name === 'connected' || name === 'ping') return {};
