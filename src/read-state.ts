@@ -41,8 +41,7 @@ export async function readState(
   const limit = request.limit ?? DEFAULT_STATE_LIMIT;
   const serving = await pipeline.states.serving(filter.types as ReadonlySet<string>, signal, WAIT_MS);
   const { positions } = pipeline.log;
-  const build = Math.max(...serving.buildsOf(filter.types));
-  const reason = after && pageResetReason(serving, pipeline, after, build);
+  const reason = after && pageResetReason(serving, pipeline, after, filter);
   const reset: StateReset | null = after !== undefined && reason !== undefined ? { reason, requested: request.after as string } : null;
   const start = after === undefined || reset !== null ? undefined : after;
   const cursor = start?.position.seq ?? 0;
@@ -54,7 +53,9 @@ export async function readState(
   const { endSeq, has_more } = page;
   // What was given on an earlier page may have been forgotten since.
   const items = has_more || !isBegun ? page.items : [...page.items, ...(await removedSince(serving, filter, freshSeq))];
-  const next = has_more ? `${positions.at(endSeq)}${freshSeq === undefined ? '' : `-${freshSeq}.${build}`}` : positions.at(endSeq);
+  const next = has_more
+    ? `${positions.at(endSeq)}${freshSeq === undefined ? '' : `-${freshSeq}.${buildOf(serving, filter)}`}`
+    : positions.at(endSeq);
   return { items, next, has_more, position: positions.at(has_more ? Math.max(endSeq, serving.seq) : endSeq), reset };
 }
 
@@ -103,11 +104,16 @@ async function removedSince(serving: Serving, filter: Filter, seq: number): Prom
 }
 
 /** Pages that began with nothing go on as long as they are of the same build, however far back their things have changed. */
-function pageResetReason(serving: Serving, pipeline: Served, { position, freshSeq, build }: PageToken, present: number) {
-  if (freshSeq === undefined) return resetReason(serving, pipeline, position);
-  const reason = resetReason(serving, pipeline, { ...position, seq: Math.max(position.seq, freshSeq) });
+function pageResetReason(serving: Serving, pipeline: Served, { position, freshSeq, build }: PageToken, filter: Filter) {
+  if (freshSeq === undefined) return resetReason(serving, pipeline, position, filter);
+  const reason = resetReason(serving, pipeline, { ...position, seq: Math.max(position.seq, freshSeq) }, filter);
   if (reason !== 'rebuilt') return reason;
-  return build === present ? undefined : reason;
+  return build === buildOf(serving, filter) ? undefined : reason;
+}
+
+/** A later one has a higher number. */
+function buildOf(serving: Serving, { types }: Filter): number {
+  return Math.max(...serving.buildsOf(types));
 }
 
 interface PageToken {

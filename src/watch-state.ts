@@ -111,7 +111,7 @@ class Watch {
     const builds = serving.buildsOf(this.#filter.types).join();
     const isReplaced = this.#builds !== undefined && this.#builds !== builds;
     this.#builds = builds;
-    const reason = isReplaced ? 'rebuilt' : requested && resetReason(serving, this.#pipeline, requested.position);
+    const reason = isReplaced ? 'rebuilt' : requested && resetReason(serving, this.#pipeline, requested.position, this.#filter);
     if (requested !== undefined && reason !== undefined) this.#sink.deliver(resetNotice(positions, reason, requested.text));
     const isFresh = requested === undefined || reason !== undefined || requested.position.seq === 0;
     const cursor = isFresh ? 0 : requested.position.seq;
@@ -136,11 +136,17 @@ class Watch {
 }
 
 /** Why a client has to begin anew that has the state at a position. */
-export function resetReason(serving: Serving, { log, tail }: Pipeline, position: Position): StateResetReason | undefined {
+export function resetReason(
+  serving: Serving,
+  { log, tail }: Pipeline,
+  position: Position,
+  { types }: Filter,
+): StateResetReason | undefined {
   const { gap } = log.positions.resume(position, Math.max(tail.seq, serving.seq));
   if (gap === 'epoch' || gap === 'ahead') return gap;
   const { seq } = position;
   if (seq === 0) return undefined;
-  if (seq <= serving.builtSeq) return 'rebuilt';
-  return seq < serving.forgottenSeq ? 'expired' : undefined;
+  const { builtSeq, forgottenSeq } = serving.limitsOf(types);
+  if (seq <= builtSeq) return 'rebuilt';
+  return seq < forgottenSeq ? 'expired' : undefined;
 }

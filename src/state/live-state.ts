@@ -264,10 +264,7 @@ export class LiveState implements AsyncDisposable {
       this.#removals = removals;
       return;
     }
-    for (const { current } of known.values()) {
-      serving.forgottenSeq = Math.max(serving.forgottenSeq, current?.forgottenSeq ?? 0);
-      serving.builtSeq = Math.max(serving.builtSeq, current?.builtSeq ?? 0);
-    }
+    for (const [entity, { current }] of known) if (current !== undefined) serving.limit(entity, current);
     if (removals > this.#removals) await this.#tellRemovals(serving);
     const stored = Math.min(...serving.targets.map(({ entity }) => known.get(entity.name)?.current?.seq ?? 0));
     if (Number.isFinite(stored)) serving.folding.stored(Math.min(stored, serving.seq));
@@ -311,7 +308,7 @@ export class LiveState implements AsyncDisposable {
     const { builds } = await pipeline.log.states.look(complete.map(({ name }) => name));
     const seqOf = (number: number) => builds.find((build) => build.number === number)?.seq ?? 0;
     const targets = complete.map(({ name, current }): FoldTarget => ({ entity: entityOf(contract, name), build: current.number }));
-    this.#serving = new Serving({
+    const following = new Serving({
       ...this.#foldingOptions(),
       targets,
       afterSeq: Math.min(...targets.map(({ build }) => seqOf(build))),
@@ -320,13 +317,13 @@ export class LiveState implements AsyncDisposable {
       onSnapshot: () => {
         this.#snapshots += 1;
       },
-      builtSeq: Math.max(...complete.map(({ current }) => current.builtSeq)),
-      forgottenSeq: Math.max(...complete.map(({ current }) => current.forgottenSeq)),
       onEnd: (error) => {
         this.#fail('the log cannot be folded into states', error);
         this.#drop();
       },
     });
+    for (const { name, current } of complete) following.limit(name, current);
+    this.#serving = following;
     this.#tell();
   }
 

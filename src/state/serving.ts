@@ -16,7 +16,7 @@ import type { Meter } from '../observe/meter.ts';
 import { bodyOf, type FoldTarget, type Thing, thingName } from './changes.ts';
 import { Folding, type FoldingOptions } from './folding.ts';
 import { type Before, type ItemName, type ItemPositions, StateDelivery, StateRemoval, type StateView } from './state-delivery.ts';
-import type { StateRemoval as Removal, StateCondition, StateRow, StateStore } from './store.ts';
+import type { StateRemoval as Removal, StateBuild, StateCondition, StateRow, StateStore } from './store.ts';
 
 /** How long a page of what is stored may be given again, in ms. */
 const KEEP_PAGES_MS = 1000;
@@ -28,9 +28,6 @@ const CUT_OVERS_PER_TURN = 50_000;
 export interface ServingOptions extends Omit<FoldingOptions, 'onChange'> {
   /** Of subscribers. */
   readonly meter: Meter;
-  /** Of the targets' builds: positions before are of no use. */
-  readonly builtSeq: number;
-  readonly forgottenSeq: number;
   /** The number of the last removal before it began. */
   readonly toldRemovals: number;
   /** Told of each snapshot that was given whole. */
@@ -39,15 +36,16 @@ export interface ServingOptions extends Omit<FoldingOptions, 'onChange'> {
   readonly onEnd: (error: unknown) => void;
 }
 
+/** `builtSeq`: positions up to it are of an earlier build. `forgottenSeq`: of what was removed before it is told no more. */
+type PositionLimits = Pick<StateBuild, 'builtSeq' | 'forgottenSeq'>;
+
 export class Serving implements AsyncDisposable, Recent {
   readonly targets: readonly FoldTarget[];
   readonly folding: Folding;
   readonly hub: Hub;
   readonly reads: SharedReads;
-  /** Positions before it are of an earlier build. */
-  builtSeq: number;
-  /** Of what was removed before it is told no more. */
-  forgottenSeq: number;
+  /** By entity: which positions say nothing of its states. */
+  readonly #limits = new Map<string, PositionLimits>();
   /** Aborted when another takes its place, or the gateway ends. */
   readonly ended = new AbortController();
   /** Changes since it began. */
@@ -64,8 +62,6 @@ export class Serving implements AsyncDisposable, Recent {
     const { pipeline, targets, meter } = options;
     this.targets = targets;
     this.toldRemovals = options.toldRemovals;
-    this.builtSeq = options.builtSeq;
-    this.forgottenSeq = options.forgottenSeq;
     this.#positions = pipeline.log.positions;
     this.#store = pipeline.log.states;
     this.#meter = meter;
@@ -98,6 +94,24 @@ export class Serving implements AsyncDisposable, Recent {
       last = thing;
     }
     if (last !== undefined) yield* this.#selected(filter, last, true);
+  }
+
+  /** Notes which positions say nothing of the states of an entity. */
+  limit(entity: string, { builtSeq, forgottenSeq }: PositionLimits): void {
+    const known = this.#limits.get(entity);
+    this.#limits.set(entity, {
+      builtSeq: Math.max(builtSeq, known?.builtSeq ?? 0),
+      forgottenSeq: Math.max(forgottenSeq, known?.forgottenSeq ?? 0),
+    });
+  }
+
+  /** Which positions say nothing of some of these entities' states. */
+  limitsOf(entities: ReadonlySet<string> | undefined): PositionLimits {
+    const limits = [...this.#limits].filter(([entity]) => entities?.has(entity) !== false);
+    return {
+      builtSeq: Math.max(0, ...limits.map(([, { builtSeq }]) => builtSeq)),
+      forgottenSeq: Math.max(0, ...limits.map(([, { forgottenSeq }]) => forgottenSeq)),
+    };
   }
 
   /** The builds of some entities. */

@@ -264,6 +264,7 @@ export class Watcher implements AsyncDisposable {
       const delivery = this.sink.received[this.#taken] as Delivery;
       this.state.take(delivery, this.readys > 0, this.#lastSeq);
       if (delivery.type === 'state.ready') this.readys += 1;
+      if (delivery.type === 'state.reset') this.#lastSeq = 0;
       if (delivery.family !== undefined) this.#lastSeq = Math.max(this.#lastSeq, seqOf(delivery.position));
     }
     return this;

@@ -1,0 +1,61 @@
+/** Watches while the states are made anew, or served anew: what a client had is replaced, or goes on. */
+import { expect, test } from 'vitest';
+import { shelf } from '../helpers/shelf.ts';
+import { ClientState, startStates, type TestStates } from '../helpers/states.ts';
+
+const put = (thing: string) => ({ channel: 'shelf.a', type: 'thing.put', data: { thing, count: 1, kind: 'box' } });
+const SELECTION = { channels: ['**'], entities: ['thing'] };
+
+async function rebuild(states: TestStates): Promise<void> {
+  const entities = new Set(['thing']);
+  const serving = await states.pipeline.states.serving(entities, new AbortController().signal);
+  const replaced = new Promise((resolve) => serving.ended.signal.addEventListener('abort', resolve));
+  await states.pipeline.states.rebuild('thing');
+  await replaced;
+}
+
+test('a watch is given everything again when the states were made anew, and then what changes', async () => {
+  await using states = await startStates({ contract: shelf });
+  await states.publish(put('x'), put('y'));
+  await states.stored();
+  await using watch = await states.watch(SELECTION).ready();
+  // What is there no more after a reset is gone.
+  watch.state.things.set('stale', { channel: 'shelf.a', entity: 'thing', key: 'stale', open: true, state: {} });
+  await rebuild(states);
+  await watch.sink.until(() => watch.read().readys === 2);
+  expect(watch.state.resets).toEqual(['rebuilt']);
+  expect([...watch.things.values()].map(({ key }) => key).sort()).toEqual(['x', 'y']);
+  await states.publish(put('z'));
+  await watch.sink.until(() => watch.things.size === 3);
+  expect(watch.readys).toBe(2);
+  expect(watch.state.faults).toEqual([]);
+});
+
+test('a watch of an entity that was not made anew goes on', async () => {
+  await using states = await startStates({ contract: shelf });
+  await states.publish(put('x'), put('y'));
+  await states.stored();
+  await using watch = await states.watch({ channels: ['**'], entities: ['tally'] }).ready();
+  await rebuild(states);
+  await states.publish(put('z'));
+  await watch.sink.until(() => [...watch.things.values()][0]?.state?.['count'] === 3);
+  expect(watch.state.resets).toEqual([]);
+  expect(watch.state.faults).toEqual([]);
+});
+
+test('who comes back to states that were made anew begins anew, once', async () => {
+  await using states = await startStates({ contract: shelf });
+  await states.publish(put('x'), put('y'));
+  await states.stored();
+  const state = new ClientState();
+  await using first = await states.watch(SELECTION, { state }).ready();
+  await first[Symbol.asyncDispose]();
+  await rebuild(states);
+  await states.publish(put('z'));
+  await using second = await states.watch(SELECTION, { state }).ready();
+  expect(state.resets).toEqual(['rebuilt']);
+  await second[Symbol.asyncDispose]();
+  await using third = await states.watch(SELECTION, { state }).ready();
+  expect(state.resets).toEqual(['rebuilt']);
+  expect([...third.things.values()].map(({ key }) => key).sort()).toEqual(['x', 'y', 'z']);
+});
