@@ -109,9 +109,12 @@ class Watch {
     const { positions } = this.#pipeline.log;
     const requested = this.#requested;
     const builds = serving.buildsOf(this.#filter.types).join();
+    const isBroken = this.#builds === undefined && this.#hasParts(requested?.position);
     const isReplaced = this.#builds !== undefined && this.#builds !== builds;
     this.#builds = builds;
-    const reason = isReplaced ? 'rebuilt' : requested && resetReason(serving, this.#pipeline, requested.position, this.#filter);
+    const reason = isReplaced
+      ? 'rebuilt'
+      : requested && (resetReason(serving, this.#pipeline, requested.position, this.#filter) ?? (isBroken ? 'expired' : undefined));
     if (requested !== undefined && reason !== undefined) this.#sink.deliver(resetNotice(positions, reason, requested.text));
     const isFresh = requested === undefined || reason !== undefined || requested.position.seq === 0;
     const cursor = isFresh ? 0 : requested.position.seq;
@@ -122,6 +125,12 @@ class Watch {
     const { cursor: seq } = this.#subscriber;
     const text = positions.at(seq);
     this.#requested = { position: { epoch: positions.epoch, seq }, text };
+  }
+
+  /** Whether a client may have parts of what it selects, and nothing to say how far: it has to know which of them are given again. */
+  #hasParts(position: Position | undefined): boolean {
+    const { open, fields } = this.#filter.states ?? {};
+    return position?.seq === 0 && (open !== undefined || fields !== undefined);
   }
 
   /** What was forgotten since then. */

@@ -59,3 +59,19 @@ test('who comes back to states that were made anew begins anew, once', async () 
   expect(state.resets).toEqual(['rebuilt']);
   expect([...third.things.values()].map(({ key }) => key).sort()).toEqual(['x', 'y', 'z']);
 });
+
+test('who comes back with a part of what is selected does not keep what is not selected any more', async () => {
+  await using states = await startStates({ contract: shelf, pageRows: 1 });
+  for (const thing of ['x', 'y', 'z']) await states.publish(put(thing));
+  await states.stored();
+  const state = new ClientState();
+  const request = { ...SELECTION, open: true };
+  await using first = states.watch(request, { state, room: 1 });
+  await first.sink.untilFull();
+  await first[Symbol.asyncDispose]();
+  expect([[...state.things.values()].map(({ key }) => key), state.isReady]).toEqual([['x'], false]);
+  await states.publish({ channel: 'shelf.a', type: 'thing.put', data: { thing: 'x', count: 0, kind: 'box' } });
+  await states.stored();
+  await using again = await states.watch(request, { state }).ready();
+  expect([...again.things.values()].map(({ key }) => key)).toEqual(['y', 'z']);
+});
