@@ -5,7 +5,7 @@ import type { Filter } from './contract/filter.ts';
 import { type Position, parsePosition } from './contract/position.ts';
 import type { StatePage } from './contract/types.ts';
 import type { Delivery } from './delivery/batch.ts';
-import { cut, invalidField } from './errors.ts';
+import { CourierError, cut, invalidField } from './errors.ts';
 import { PAGE_BYTES } from './log/log.ts';
 import type { Served } from './state/served.ts';
 import type { Serving } from './state/serving.ts';
@@ -18,6 +18,8 @@ export const MAX_STATE_LIMIT = 1000;
 const WAIT_MS = 10_000;
 /** Pages of the storage that are looked at for one page, at most, where conditions leave most of them out. */
 const MAX_READS = 20;
+/** Notes of what was forgotten in one answer, about. */
+const MAX_REMOVALS = 1000;
 
 export interface StateRequest extends StateSelection {
   readonly limit?: number | undefined;
@@ -41,18 +43,22 @@ export async function readState(
   const limit = request.limit ?? DEFAULT_STATE_LIMIT;
   const serving = await pipeline.states.serving(filter.types as ReadonlySet<string>, signal, WAIT_MS);
   const { positions } = pipeline.log;
-  const reason = after && pageResetReason(serving, pipeline, after, filter);
+  const cannotGoOn = after && pageResetReason(serving, pipeline, after, filter);
+  const isResumed = after !== undefined && cannotGoOn === undefined && after.freshSeq === undefined && after.position.seq > 0;
+  const removed = isResumed ? await removedSince(serving, filter, after.position.seq) : [];
+  const reason = removed === undefined ? 'expired' : cannotGoOn;
   const reset: StateReset | null = after !== undefined && reason !== undefined ? { reason, requested: request.after as string } : null;
   const start = after === undefined || reset !== null ? undefined : after;
   const cursor = start?.position.seq ?? 0;
   // Who has nothing is not told what is not selected, as far as it was stored then.
   const freshSeq = cursor === 0 ? serving.storedSeq : start?.freshSeq;
-  const removed = freshSeq === undefined ? await removedSince(serving, filter, cursor) : [];
   const isBegun = freshSeq !== undefined && cursor > 0;
-  const page = await pageOf(serving, filter, { cursor, freshSeq, limit, items: removed }, signal);
+  const page = await pageOf(serving, filter, { cursor, freshSeq, limit, items: removed ?? [] }, signal);
   const { endSeq, has_more } = page;
   // What was given on an earlier page may have been forgotten since.
-  const items = has_more || !isBegun ? page.items : [...page.items, ...(await removedSince(serving, filter, freshSeq))];
+  const forgotten = has_more || !isBegun ? [] : await removedSince(serving, filter, freshSeq);
+  if (forgotten === undefined) throw tooLong();
+  const items = [...page.items, ...forgotten];
   const next = has_more
     ? `${positions.at(endSeq)}${freshSeq === undefined ? '' : `-${freshSeq}.${buildOf(serving, filter)}`}`
     : positions.at(endSeq);
@@ -93,9 +99,18 @@ async function pageOf(serving: Serving, filter: Filter, { cursor, freshSeq, limi
   }
 }
 
-async function removedSince(serving: Serving, filter: Filter, seq: number): Promise<readonly Delivery[]> {
+/** While pages were read more was forgotten than an answer may have: they are to be read anew. */
+function tooLong(): CourierError {
+  return new CourierError('SERVICE_UNAVAILABLE', 'the state cannot be given now: too much was forgotten while its pages were read', {
+    retryAfterMs: 1000,
+  });
+}
+
+/** What was forgotten since then; undefined where that is too much for an answer. */
+async function removedSince(serving: Serving, filter: Filter, seq: number): Promise<readonly Delivery[] | undefined> {
   const items: Delivery[] = [];
   for (let after: number | undefined = 0; after !== undefined; ) {
+    if (items.length > MAX_REMOVALS) return undefined;
     const { removals, next } = await serving.removalsSince(filter, seq, after);
     items.push(...removals);
     after = next;
@@ -106,7 +121,7 @@ async function removedSince(serving: Serving, filter: Filter, seq: number): Prom
 /** Pages that began with nothing go on as long as they are of the same build, however far back their things have changed. */
 function pageResetReason(serving: Serving, pipeline: Served, { position, freshSeq, build }: PageToken, filter: Filter) {
   if (freshSeq === undefined) return resetReason(serving, pipeline, position, filter);
-  const reason = resetReason(serving, pipeline, { ...position, seq: Math.max(position.seq, freshSeq) }, filter);
+  const reason = resetReason(serving, pipeline, position, filter, Math.max(position.seq, freshSeq));
   if (reason !== 'rebuilt') return reason;
   return build === buildOf(serving, filter) ? undefined : reason;
 }

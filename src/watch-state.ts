@@ -2,7 +2,7 @@
 import type { Connection } from './connections/connection.ts';
 import type { StateResetReason } from './contract/envelope.ts';
 import type { Filter } from './contract/filter.ts';
-import type { Position } from './contract/position.ts';
+import { type Position, unfinishedFrom } from './contract/position.ts';
 import type { Sink } from './delivery/batch.ts';
 import { Batch } from './delivery/batch.ts';
 import { type EventStream, eventStream } from './delivery/event-stream.ts';
@@ -35,9 +35,9 @@ export interface WatchRequest extends StateSelection {
 export function watchState(pipeline: Served, connection: Connection, request: WatchRequest, signal?: AbortSignal): EventStream {
   const { lastEventId, max_per_second } = request;
   const filter: Filter = { ...selectionFrom(pipeline.contract, connection.principal, request), maxPerSecond: max_per_second };
-  const requested = lastEventId === undefined ? undefined : positionFrom('lastEventId', lastEventId);
+  const requested = lastEventId === undefined ? undefined : requestedFrom(lastEventId);
   return eventStream(async (sink, ended) => {
-    const watch = new Watch(pipeline, pipeline.states, filter, sink, requested && { position: requested, text: lastEventId as string });
+    const watch = new Watch(pipeline, pipeline.states, filter, sink, requested);
     let lost: CourierError | undefined;
     const release = connection.subscribe(filter, watch, (error) => {
       lost = error;
@@ -52,6 +52,20 @@ export function watchState(pipeline: Served, connection: Connection, request: Wa
   }, signal);
 }
 
+/** What a client has. */
+interface Requested {
+  readonly position: Position;
+  /** As it says it. */
+  readonly text: string;
+  /** It was not given all of it. */
+  readonly isUnfinished: boolean;
+}
+
+function requestedFrom(text: string): Requested {
+  const unfinished = unfinishedFrom(text);
+  return { position: unfinished ?? positionFrom('lastEventId', text), text, isUnfinished: unfinished !== undefined };
+}
+
 /** A watch, whatever serves it meanwhile. */
 class Watch {
   readonly #pipeline: Pipeline;
@@ -59,19 +73,13 @@ class Watch {
   readonly #filter: Filter;
   readonly #sink: Sink;
   readonly #stop = new AbortController();
-  #requested: { readonly position: Position; readonly text: string } | undefined;
+  #requested: Requested | undefined;
   #subscriber: Subscriber | undefined;
   /** What it was served from last. */
   #builds: string | undefined;
   readonly startSeq: number;
 
-  constructor(
-    pipeline: Pipeline,
-    states: LiveState,
-    filter: Filter,
-    sink: Sink,
-    requested: { position: Position; text: string } | undefined,
-  ) {
+  constructor(pipeline: Pipeline, states: LiveState, filter: Filter, sink: Sink, requested: Requested | undefined) {
     this.#pipeline = pipeline;
     this.#states = states;
     this.#filter = filter;
@@ -109,12 +117,9 @@ class Watch {
     const { positions } = this.#pipeline.log;
     const requested = this.#requested;
     const builds = serving.buildsOf(this.#filter.types).join();
-    const isBroken = this.#builds === undefined && this.#hasParts(requested?.position);
     const isReplaced = this.#builds !== undefined && this.#builds !== builds;
     this.#builds = builds;
-    const reason = isReplaced
-      ? 'rebuilt'
-      : requested && (resetReason(serving, this.#pipeline, requested.position, this.#filter) ?? (isBroken ? 'expired' : undefined));
+    const reason = isReplaced ? 'rebuilt' : requested && this.#reasonFor(serving, requested);
     if (requested !== undefined && reason !== undefined) this.#sink.deliver(resetNotice(positions, reason, requested.text));
     const isFresh = requested === undefined || reason !== undefined || requested.position.seq === 0;
     const cursor = isFresh ? 0 : requested.position.seq;
@@ -124,13 +129,12 @@ class Watch {
     // What it goes on behind where it is served anew.
     const { cursor: seq } = this.#subscriber;
     const text = positions.at(seq);
-    this.#requested = { position: { epoch: positions.epoch, seq }, text };
+    this.#requested = { position: { epoch: positions.epoch, seq }, text, isUnfinished: false };
   }
 
-  /** Whether a client may have parts of what it selects, and nothing to say how far: it has to know which of them are given again. */
-  #hasParts(position: Position | undefined): boolean {
-    const { open, fields } = this.#filter.states ?? {};
-    return position?.seq === 0 && (open !== undefined || fields !== undefined);
+  /** Why a client has to begin anew. One that was not given all of a selection may have what has left it since. */
+  #reasonFor(serving: Serving, { position, isUnfinished }: Requested): StateResetReason | undefined {
+    return resetReason(serving, this.#pipeline, position, this.#filter) ?? (isUnfinished ? 'unfinished' : undefined);
   }
 
   /** What was forgotten since then. */
@@ -144,16 +148,16 @@ class Watch {
   }
 }
 
-/** Why a client has to begin anew that has the state at a position. */
+/** Why a client has to begin anew that has the state at a position. @param seq when it had what it has. */
 export function resetReason(
   serving: Serving,
   { log, tail }: Pipeline,
   position: Position,
   { types }: Filter,
+  seq = position.seq,
 ): StateResetReason | undefined {
   const { gap } = log.positions.resume(position, Math.max(tail.seq, serving.seq));
   if (gap === 'epoch' || gap === 'ahead') return gap;
-  const { seq } = position;
   if (seq === 0) return undefined;
   const { builtSeq, forgottenSeq } = serving.limitsOf(types);
   if (seq <= builtSeq) return 'rebuilt';

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { Contract } from '../contract/contract.ts';
 import { MAX_KEY_UNITS } from '../contract/entities.ts';
-import { position } from '../contract/position.ts';
+import { watchPosition } from '../contract/position.ts';
 import type { StatePage } from '../contract/types.ts';
 import { DEFAULT_STATE_LIMIT, MAX_STATE_LIMIT, readState } from '../read-state.ts';
 import { watchState } from '../watch-state.ts';
@@ -56,7 +56,7 @@ export function stateRouter(contract: Contract) {
       .max(MAX_PER_SECOND)
       .optional()
       .describe('How often a change of one thing is told, at most; as it comes when absent.'),
-    lastEventId: position.optional(),
+    lastEventId: watchPosition.optional(),
   });
   return router({
     get: procedure.input(checked(getInput)).query(async ({ ctx, input, signal }): Promise<StatePage<unknown>> => {

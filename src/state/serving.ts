@@ -4,6 +4,7 @@
  * replaced.
  */
 import { type Filter, includesChannelOf } from '../contract/filter.ts';
+import { unfinishedAt } from '../contract/position.ts';
 import { type Batch, batchesOf, type Delivery } from '../delivery/batch.ts';
 import type { Recent } from '../delivery/groups.ts';
 import { Hub } from '../delivery/hub.ts';
@@ -71,7 +72,7 @@ export class Serving implements AsyncDisposable, Recent {
     this.reads = new SharedReads(
       {
         read: (filter, afterSeq, limit, signal) => this.#read(filter, afterSeq, limit, signal),
-        onPublished: () => () => undefined,
+        onPublished: (listener) => pipeline.log.onCommit(({ length }) => listener(length)),
       },
       { keepMs: KEEP_PAGES_MS },
     );
@@ -276,8 +277,9 @@ export class Serving implements AsyncDisposable, Recent {
     const name = { seq, channel, family, entity, key };
     // Who comes back on its way through a selection begins anew: it would have to be told all that is not selected.
     const isSelection = isFresh && (open !== undefined || fields !== undefined);
-    const positions = isSelection ? { id: this.#positions.at(0), position: this.#positions.at(seq) } : this.#positionsOf(seq, isLast);
-    return new StateDelivery(positions, name, body, view, isFresh ? 'none' : 'unknown').under(filter);
+    const positions = this.#positionsOf(seq, isLast);
+    const told = isSelection ? { ...positions, id: unfinishedAt(positions.id) } : positions;
+    return new StateDelivery(told, name, body, view, isFresh ? 'none' : 'unknown').under(filter);
   }
 
   #deliveryOf(name: ItemName, body: string, view: StateView, before: Before, isLast: boolean): StateDelivery {
