@@ -159,7 +159,7 @@ async function run(
     await vi.waitFor(() => expect(had()).toEqual({ things: wanted, readys: 1 }), { timeout: 1000, interval: 2 });
     expect(state.faults).toEqual([]);
     // Only who had parts of a selection begins anew.
-    expect(state.resets.filter((reason) => reason !== 'expired')).toEqual([]);
+    expect(state.resets.filter((reason) => reason !== 'unfinished')).toEqual([]);
     for (const { seq, things } of state.snapshots) expect([...things].sort()).toEqual([...states.model(seq, request)].sort());
   }
 }
