@@ -24,6 +24,7 @@ import { legibly } from './observe/legible.ts';
 import type { LogContext, Logger } from './observe/logger.ts';
 import { type Interval, seriesOf } from './observe/rates.ts';
 import { addSubscribers, mergeStats } from './observe/stats.ts';
+import type { Served } from './state/served.ts';
 import { positionFrom } from './subscribe.ts';
 import { type ClientConnections, connectionsByClient, contractUsersOf } from './usage/contract-users.ts';
 import type { UsageRecorder } from './usage/recorder.ts';
@@ -72,11 +73,13 @@ export interface Administration {
   revoke(revoked: Revoked, by: Actor): Promise<number>;
   /** Of this instance, until its next start. */
   setLogLevel(level: LogLevel, by: Actor): Promise<void>;
+  /** Marks an entity's states in the storage as to be made anew. @throws {CourierError} SERVICE_UNAVAILABLE when that cannot be stored. */
+  rebuildState(entity: string, by: Actor): Promise<void>;
 }
 
 export interface AdministrationDeps {
   readonly connections: Connections;
-  readonly pipeline: Pipeline;
+  readonly pipeline: Served;
   readonly peers: Peers;
   /** The other workers of this instance. */
   readonly siblings: Peers;
@@ -118,6 +121,10 @@ export function createAdministration(deps: AdministrationDeps): Administration {
     setLogLevel: async (level, by) => {
       logger.setLevel(level, by);
       await siblings.ask('logLevel', { level, by });
+    },
+    rebuildState: async (entity, by) => {
+      await pipeline.states.rebuild(entity);
+      logger.named('state').info('an entity is to be made anew', { ...by, entity });
     },
     stats: async () => {
       const [mine, others] = await Promise.all([stats(), peers.ask('stats', null)]);

@@ -5,13 +5,15 @@ import { identifier } from '../auth/claims.ts';
 import { LOG_LEVELS, ROLES } from '../contract/admin.ts';
 import type { Contract } from '../contract/contract.ts';
 import { position } from '../contract/position.ts';
+import { entityName } from './state.ts';
 import { administering, type Context, checked, observing, router } from './trpc.ts';
 
 const MAX_NAME_LENGTH = 128;
 const name = z.string().min(1).max(MAX_NAME_LENGTH);
 
-export function adminRouter({ channels }: Contract) {
+export function adminRouter({ channels, entities }: Contract) {
   const knownChannel = z.string().refine((channel) => channels.familyOf(channel) !== undefined, { error: 'is no channel' });
+  const knownEntity = entityName(entities);
   return router({
     /** Open connections, oldest first; with `sub`, those of one principal. */
     connections: administering
@@ -58,6 +60,12 @@ export function adminRouter({ channels }: Contract) {
     setLogLevel: administering.input(checked(z.strictObject({ level: z.enum(LOG_LEVELS) }))).mutation(async ({ ctx, input: { level } }) => {
       await ctx.administration.setLogLevel(level, actorOf(ctx));
       return { level };
+    }),
+
+    /** Has the states of an entity made anew of the log, by whichever gateway writes them; what is there is served until then. */
+    rebuildState: administering.input(checked(z.strictObject({ entity: knownEntity }))).mutation(async ({ ctx, input: { entity } }) => {
+      await ctx.administration.rebuildState(entity, actorOf(ctx));
+      return { entity };
     }),
   });
 }

@@ -147,6 +147,7 @@ interface CommonRoutes<C extends TypedContract> {
     disconnect: Mutation<{ connection_id: string }, { disconnected: boolean }>;
     revoke: Mutation<{ sub: string; role?: Role | undefined } | { jti: string }, { ended: number }>;
     setLogLevel: Mutation<{ level: LogLevel }, { level: LogLevel }>;
+    rebuildState: Mutation<{ entity: string }, { entity: string }>;
   };
 }
 

@@ -22,15 +22,17 @@ const scalar = z.union([z.string().max(1000), z.number(), z.boolean()], {
 
 export const keyList = z.array(z.string().min(1).max(MAX_KEY_UNITS)).min(1).max(MAX_KEYS);
 
+/** The name of an entity of a contract. */
+export function entityName(entities: Contract['entities']) {
+  const names = [...entities.keys()];
+  return z.string().refine((name) => entities.has(name), { error: `is no entity: there are ${names.join(', ') || 'none'}` });
+}
+
 /** What a request selects. */
 export function selectionInput({ entities }: Contract) {
-  const names = [...entities.keys()];
   return {
     channels: channelList,
-    entities: z
-      .array(z.string().refine((name) => entities.has(name), { error: `is no entity: there are ${names.join(', ') || 'none'}` }))
-      .min(1)
-      .max(64),
+    entities: z.array(entityName(entities)).min(1).max(64),
     keys: keyList.optional().describe('Only things with these keys.'),
     open: z.boolean().optional().describe('Only what goes on, or only what does not.'),
     where: z

@@ -256,6 +256,7 @@ test('services are told figures, and users nothing', async () => {
       () => admin.revoke.mutate({ sub: 'x' }),
       () => admin.disconnect.mutate({ connection_id: 'x' }),
       () => admin.setLogLevel.mutate({ level: 'trace' }),
+      () => admin.rebuildState.mutate({ entity: 'x' }),
     ];
     const forServices = [() => admin.channels.query(), () => admin.stats.query(), () => admin.series.query()];
     for (const call of forAdmins) await expect(call()).rejects.toMatchObject({ data: { code: 'FORBIDDEN' } });

@@ -39,6 +39,7 @@ const INPUTS: Input[] = [
   ['admin.disconnect', 'admin.disconnect', 'mutation', (value) => [value, { connection_id: value }]],
   ['admin.revoke', 'admin.revoke', 'mutation', (value) => [value, { sub: value }, { jti: value }]],
   ['admin.setLogLevel', 'admin.setLogLevel', 'mutation', (value) => [value, { level: value }]],
+  ['admin.rebuildState', 'admin.rebuildState', 'mutation', (value) => [value, { entity: value }]],
   ['a procedure that there is not', `events.${long}`, 'mutation', () => [1]],
 ];
 

@@ -57,6 +57,7 @@ test('each change has one line, also a change of the level that hides everything
   await call('setLogLevel', { level: 'silent' }, 'r-4');
   await call('revoke', { sub: 'eve' }, 'hidden');
   await call('setLogLevel', { level: 'info' }, 'r-5');
+  await call('rebuildState', { entity: 'order' }, 'r-6');
   await (await backup()).bytes();
   await expect.poll(() => of('root').at(-1)?.message).toBe('a backup was sent');
   expect(
@@ -66,6 +67,7 @@ test('each change has one line, also a change of the level that hides everything
     ['r-3', 'courier.auth', 'tokens were revoked', { revoked: { sub: 'eve', role: 'user' }, ended: 0 }],
     ['r-4', 'courier.gateway', 'the log level was set', { from: 'info', to: 'silent' }],
     ['r-5', 'courier.gateway', 'the log level was set', { from: 'silent', to: 'info' }],
+    ['r-6', 'courier.state', 'an entity is to be made anew', { entity: 'order' }],
     ['b-1', 'courier.log', 'a backup was made, and is being sent', { bytes: expect.any(Number) }],
     ['b-1', 'courier.log', 'a backup was sent', { bytes: expect.any(Number) }],
   ]);
