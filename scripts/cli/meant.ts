@@ -1,4 +1,4 @@
-/** Which type or channel may be meant by a name that the gateway does not know: its contract says, which need not be the one here. */
+/** Which type, channel or entity may be meant by a name that the gateway does not know: its contract says, which need not be the one here. */
 import { z } from 'zod';
 import { loadContract } from '../../src/contract-file.ts';
 import { cut } from '../../src/errors.ts';
@@ -10,19 +10,27 @@ export interface GivenNames {
   readonly types: readonly string[];
   /** Channels or patterns. */
   readonly channels: readonly string[];
+  readonly entities?: readonly string[];
 }
 
 const contractOfGateway = z.object({
   'x-name': z.string(),
   'x-types': z.record(z.string(), z.unknown()),
   'x-channels': z.record(z.string(), z.object({ form: z.string() })),
+  'x-entities': z.record(z.string(), z.unknown()).optional(),
 });
+
+/** The names of the entities that the gateway's contract has. @throws {CliError} when no gateway answers. */
+export async function entitiesOfGateway(url: string): Promise<readonly string[]> {
+  const answer = await readJson(url, await ask(url, '/contract.json', { headers: {} }));
+  return Object.keys(contractOfGateway.safeParse(answer).data?.['x-entities'] ?? {});
+}
 
 /**
  * `; is backtest.progress meant?`; empty when all names are known, none is like them or the gateway does not tell. Where the
  * gateway serves another contract than that of the file, it says which.
  */
-export async function meant(url: string, { types, channels }: GivenNames, file: string | undefined): Promise<string> {
+export async function meant(url: string, { types, channels, entities = [] }: GivenNames, file: string | undefined): Promise<string> {
   const answer = await ask(url, '/contract.json', { headers: {} })
     .then((response) => readJson(url, response))
     .catch(() => undefined);
@@ -34,14 +42,18 @@ export async function meant(url: string, { types, channels }: GivenNames, file: 
     return `; the gateway serves the contract "${cut(served)}", and that of COURIER_CONTRACT is "${own}"`;
   const known = Object.keys(data['x-types']);
   const forms = Object.values(data['x-channels']).map(({ form }) => form);
-  const found = [...types.map((type) => typeLike(type, known)), ...channels.map((channel) => channelLike(channel, forms))];
+  const found = [
+    ...types.map((type) => nameLike(type, known)),
+    ...channels.map((channel) => channelLike(channel, forms)),
+    ...entities.map((entity) => nameLike(entity, Object.keys(data['x-entities'] ?? {}))),
+  ];
   const names = found.filter((name) => name !== undefined);
   return names.length === 0 ? '' : `; ${names.length === 1 ? 'is' : 'are'} ${cut(names.join(', '))} meant?`;
 }
 
-function typeLike(type: string, known: readonly string[]): string | undefined {
-  if (known.includes(type)) return undefined;
-  const { name, likeness } = mostLike(type, known);
+function nameLike(given: string, known: readonly string[]): string | undefined {
+  if (known.includes(given)) return undefined;
+  const { name, likeness } = mostLike(given, known);
   return likeness < LEAST_LIKENESS ? undefined : name;
 }
 

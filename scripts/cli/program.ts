@@ -26,6 +26,7 @@ import { print, tell } from './output.ts';
 import { publish } from './publish.ts';
 import { health, history, stats } from './read.ts';
 import { variablesHelp } from './serve-help.ts';
+import { addStateCommand } from './state-command.ts';
 import { tail } from './tail.ts';
 import { printToken } from './token.ts';
 
@@ -253,6 +254,8 @@ program
   .addOption(token)
   .action((patterns, options) => history(patterns, options));
 
+addStateCommand(program, { json, url, token }, pattern);
+
 for (const [name, description, run] of [
   ['stats', 'show what the gateway is doing', stats],
   ['health', 'show whether the gateway can do its work', health],
@@ -321,6 +324,8 @@ program.hook('preAction', (_program, command) => {
   const [channel, type] = command.processedArgs;
   if (command.name() === 'publish') names = { types: [type ?? []].flat(), channels: [channel ?? []].flat() };
   if (command.name() === 'tail' || command.name() === 'history') names = { types: given['types'] ?? [], channels: channel };
+  if (command.name() === 'state') names = { types: [], channels: String(channel).split(','), entities: type };
+  if (command.name() === 'rebuild') names = { types: [], channels: [], entities: [channel] };
   // A gateway refuses them; a command goes on, as a backup must not wait for somebody who knows what they were for.
   if (command.name() !== 'serve') for (const line of unknownVariables(process.env)) tell(`courier: ${line}`);
 });

@@ -3,6 +3,8 @@ import { printable } from '../../src/errors.ts';
 
 const NAME_WIDTH = 42;
 const INDENT = '  ';
+/** Between two columns. */
+export const GAP = '  ';
 
 /** Nested fields as lines of `name.of.field  value`; lists, whose items are rows, as tables below their names. */
 export function fieldLines(value: object, prefix = ''): string[] {
@@ -19,19 +21,28 @@ export function rowLines<T extends object>(rows: readonly T[]): string[] {
   const [first] = rows;
   if (first === undefined) return [];
   const columns = (Object.keys(first) as (keyof T & string)[]).map((name) => {
-    const cells = [name, ...rows.map((row) => textOf(row[name]))].map(printable);
-    const width = Math.max(...cells.map((cell) => cell.length));
-    return cells.map((cell) => cell.padEnd(width));
+    const width = columnWidth(name, rows);
+    return [name, ...rows.map((row) => row[name])].map((cell) => cellOf(cell).padEnd(width));
   });
   return [undefined, ...rows].map((_, line) =>
     columns
       .map((cells) => cells[line])
-      .join(INDENT)
+      .join(GAP)
       .trimEnd(),
   );
 }
 
+/** Characters that a column of these rows takes. */
+export function columnWidth<T extends object>(name: keyof T & string, rows: readonly T[]): number {
+  return rows.reduce((width, row) => Math.max(width, cellOf(row[name]).length), cellOf(name).length);
+}
+
+/** A value as it stands in a table. */
+export function cellOf(value: unknown): string {
+  return printable(textOf(value));
+}
+
 function textOf(value: unknown): string {
-  if (value === null) return '-';
+  if (value === null || value === undefined) return '-';
   return value instanceof Date ? value.toISOString() : String(value);
 }
