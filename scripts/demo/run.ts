@@ -1,6 +1,6 @@
 /**
  * The demo: a gateway and four services, each its own process, research moving-average strategies on twenty years of
- * the S&P 500. The terminal shows what a subscriber sees; at the end the figures are checked against the log. With
+ * the S&P 500. The terminal shows what a subscriber sees; at the end the figures and the state are checked against the log. With
  * `--cluster` two gateways share PostgreSQL and Redis, and one of them is killed half-way. With `--python` two of the
  * services are in Python. With `--keep` it all runs on afterwards, a page shows it, and the research is repeated with other
  * candidates until Ctrl-C.
@@ -21,6 +21,7 @@ import { startCluster, startSingle } from './gateways.ts';
 import { startSite } from './page.ts';
 import { type ServiceProcess, startPythonService, startService } from './processes.ts';
 import { runRounds } from './rounds.ts';
+import { type Gateway, summariseState } from './state.ts';
 import { summarise } from './summary.ts';
 import { readLog, type Watched, watch } from './watched.ts';
 
@@ -96,7 +97,7 @@ async function research(stack: AsyncDisposableStack): Promise<Demo> {
   void watched.until((events) => events.length >= HALF_WAY).then(halfWay);
   const services = await startServices(url, folder, tokenFor, stack);
   const crashes = [...Object.values(services).map((service) => service.crashed), ...crashed];
-  const ok = await Promise.race([check(services, watched, client), ...crashes]);
+  const ok = await Promise.race([check(services, watched, client, { url, token }), ...crashes]);
   watched.end();
   return { ok, addresses, client, crashes, forge: services.forge };
 }
@@ -121,8 +122,8 @@ async function startServices(url: string, folder: string, tokenFor: TokenFor, st
   return { prophet, cartographe, chevalier, forge };
 }
 
-/** Has the research done. Resolves to whether everything that was published was delivered. */
-async function check(services: Services, watched: Watched, client: CourierClient): Promise<boolean> {
+/** Has the research done. Resolves to whether everything that was published was delivered, and the state is what it made. */
+async function check(services: Services, watched: Watched, client: CourierClient, gateway: Gateway): Promise<boolean> {
   const all = Object.values(services);
   await Promise.all(all.map((service) => service.report('ready')));
   services.forge.send({ kind: 'begin', correlationId: CORRELATION_ID, jobs: CHECKED_JOBS });
@@ -132,7 +133,8 @@ async function check(services: Services, watched: Watched, client: CourierClient
   const reports = await Promise.all(all.map((service) => service.report('counted')));
   const published = reports.reduce((sum, { acknowledged }) => sum + acknowledged, 0);
   await watched.until((events) => events.length >= published);
-  return summarise({ correlationId: CORRELATION_ID, published, delivered: watched.events, stored: await readLog(client) });
+  const isDelivered = summarise({ correlationId: CORRELATION_ID, published, delivered: watched.events, stored: await readLog(client) });
+  return (await summariseState(gateway)) && isDelivered;
 }
 
 function endsJob({ type }: CourierEvent): boolean {

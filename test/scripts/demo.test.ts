@@ -29,6 +29,9 @@ test('the demo ends well, loses nothing, shows every outcome, and gives the same
   for (const { code, stdout, stderr } of [first, second]) {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(/published (\d+), stored \1, delivered \1, lost 0, duplicated 0, in the order of the log/);
+    expect(stdout).toMatch(/^positions: 1\n.*\nstrategy\.sma-50-200 +sma-50-200\/SPX +no +0 +0 +-2535\.50 /m);
+    expect(stdout).toMatch(/^orders: 20\n(.*\n){5}16 more$/m);
+    expect(stdout).toMatch(/^things in the state 34, made of the events anew 34, differences 0$/m);
     // Links end with the demo.
     expect(stdout).toMatch(/^gateway on \S+, log in \S+\n\n/);
     expect(stdout).not.toContain('/admin/');
