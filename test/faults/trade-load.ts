@@ -106,7 +106,7 @@ export interface StateWatch extends AsyncDisposable {
   readonly resets: readonly string[];
   /** Items given so far. */
   readonly given: number;
-  /** Numbers of changes that came after one of a later number, which the protocol does not allow for one thing. */
+  /** Changes of a thing that came after one of a later number, which there must not be. */
   readonly backwards: number;
   /** Resolves once what it has is what `done` says. */
   until(done: (things: ReadonlyMap<string, Thing>) => boolean): Promise<void>;
@@ -141,9 +141,11 @@ export function watchStates(
     } else {
       const name = JSON.stringify([item.channel, item.entity, item.key]);
       given += 1;
-      isNew?.add(name);
       const before = things.get(name);
-      if (before !== undefined && numberOf(item.id) < numberOf(before.id)) backwards += 1;
+      // What is given from its beginning may begin with what is stored, which is older than what is here.
+      const isCompared = isNew === undefined || isNew.has(name);
+      isNew?.add(name);
+      if (before !== undefined && isCompared && numberOf(item.id) < numberOf(before.id)) backwards += 1;
       if (item.state === null) things.delete(name);
       else things.set(name, { id: item.id, open: item.open, state: item.state });
     }
