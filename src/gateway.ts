@@ -32,7 +32,7 @@ import { Rates } from './observe/rates.ts';
 import { collectStats } from './observe/stats.ts';
 import { createTracing } from './observe/tracing.ts';
 import { createRouter } from './router/index.ts';
-import { LiveState } from './state/live-state.ts';
+import { LiveState, type StateSettings } from './state/live-state.ts';
 import type { Served } from './state/served.ts';
 import { listenProblem } from './transport/listen-problem.ts';
 import { type Listener, listen } from './transport/server.ts';
@@ -74,6 +74,8 @@ export interface GatewayOptions {
   readonly onError?: ErrorHook | undefined;
   /** How long clients may take. */
   readonly timings?: Partial<Timings>;
+  /** How the states of entities are kept. */
+  readonly state?: Partial<StateSettings>;
   /** To what the workers of an instance share, where this is one of several. */
   readonly link?: Link | undefined;
   /** False counts nothing, to measure what counting costs. */
@@ -152,7 +154,17 @@ export async function createGateway(config: Config, options: GatewayOptions): Pr
     ),
   );
   const states = stack.use(
-    await before(signal, LiveState.open({ contract, pipeline: events, keepMs: config.stateMs, failures, logger: logger.named('state') })),
+    await before(
+      signal,
+      LiveState.open({
+        contract,
+        pipeline: events,
+        keepMs: config.stateMs,
+        failures,
+        logger: logger.named('state'),
+        settings: options.state,
+      }),
+    ),
   );
   const pipeline: Served = { ...events, states };
   const { audience, issuer, jwksUrl, maxLifetimeMs } = config.jwt;

@@ -29,24 +29,38 @@ export interface LiveStateOptions {
   readonly keepMs: number;
   readonly failures: Failures;
   readonly logger: Logger;
-  /** How often changes are stored, in ms. */
-  readonly storeMs?: number;
+  readonly settings?: Partial<StateSettings> | undefined;
 }
 
-const STORE_MS = 1000;
-/** For how long one writes who is not heard of, in ms. */
-const CLAIM_MS = 5000;
-/** For how long states are folded though nobody watches, in ms. */
-const IDLE_MS = 60_000;
+/** How the states are kept. */
+export interface StateSettings {
+  /** How often changes are stored, in ms. */
+  readonly storeMs: number;
+  /** For how long one writes who is not heard of, in ms. */
+  readonly claimMs: number;
+  /** For how long states are folded though nobody watches, in ms. */
+  readonly idleMs: number;
+  /** How often what has ended long ago is looked for, in ms. */
+  readonly forgetMs: number;
+  /** Bytes of states that are stored and in memory, at most, about. */
+  readonly cachedBytes: number;
+}
+
 /** Events of a log that is not long. */
 const SHORT_LOG = 10_000;
-/** How often what has ended long ago is looked for, in ms. */
-const FORGET_MS = 60_000;
 const FORGET_ROWS = 500;
 /** Bytes of states that are stored and in memory, and of those that are not stored yet; and the part of the heap that either takes, at most. */
 const CACHED_BYTES = 32 * 1024 * 1024;
 const PENDING_BYTES = 128 * 1024 * 1024;
 const MAX_PART = 1 / 12;
+
+const SETTINGS: StateSettings = {
+  storeMs: 1000,
+  claimMs: 5000,
+  idleMs: 60_000,
+  forgetMs: 60_000,
+  cachedBytes: upTo(CACHED_BYTES, MAX_PART),
+};
 
 /** What is known of an entity. */
 interface Known {
@@ -60,6 +74,7 @@ interface Known {
 
 export class LiveState implements AsyncDisposable {
   readonly #options: LiveStateOptions;
+  readonly #settings: StateSettings;
   readonly #holder = randomUUID();
   readonly #stop = new AbortController();
   #known = new Map<string, Known>();
@@ -88,7 +103,8 @@ export class LiveState implements AsyncDisposable {
 
   private constructor(options: LiveStateOptions) {
     this.#options = options;
-    const { logger } = options;
+    const { logger, settings } = options;
+    this.#settings = { ...SETTINGS, ...settings };
     this.#outage = new Outage({ logger, goesOn: 'the states still do not follow the log', over: 'the states follow the log again' });
   }
 
@@ -210,7 +226,7 @@ export class LiveState implements AsyncDisposable {
     await this.#tend();
   }
 
-  #schedule(ms = this.#options.storeMs ?? STORE_MS): void {
+  #schedule(ms = this.#settings.storeMs): void {
     if (this.#stop.signal.aborted) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#tendNow(), ms).unref();
@@ -234,7 +250,7 @@ export class LiveState implements AsyncDisposable {
       const serving = this.#serving;
       if (serving !== undefined) await this.#write(serving);
       this.#build();
-      if (this.#claimed.size > 0 && performance.now() - this.#forgotAt > FORGET_MS) await this.#forget();
+      if (this.#claimed.size > 0 && performance.now() - this.#forgotAt > this.#settings.forgetMs) await this.#forget();
       this.#problem = undefined;
       if (serving === this.#serving && serving !== undefined) this.#outage.end();
     } catch (error) {
@@ -285,7 +301,7 @@ export class LiveState implements AsyncDisposable {
   async #claim(): Promise<void> {
     const builds = [...this.#known.values()].flatMap(({ current, next }) => [current, next].flatMap((build) => build?.number ?? []));
     if (builds.length === 0) return;
-    this.#claimed = new Set(await this.#options.pipeline.log.states.claim({ holder: this.#holder, builds, forMs: CLAIM_MS }));
+    this.#claimed = new Set(await this.#options.pipeline.log.states.claim({ holder: this.#holder, builds, forMs: this.#settings.claimMs }));
   }
 
   /** Serves what is complete, as long as that is needed here. */
@@ -293,7 +309,7 @@ export class LiveState implements AsyncDisposable {
     const complete = [...this.#known].flatMap(([name, { current }]) => (current === undefined ? [] : [{ name, current }]));
     const serving = this.#serving;
     const isWriter = complete.some(({ current }) => this.#claimed.has(current.number));
-    const isNeeded = isWriter || performance.now() - this.#usedAt < IDLE_MS || (serving?.hub.subscribers ?? 0) > 0;
+    const isNeeded = isWriter || performance.now() - this.#usedAt < this.#settings.idleMs || (serving?.hub.subscribers ?? 0) > 0;
     const isSame =
       serving !== undefined &&
       serving.targets.length === complete.length &&
@@ -344,7 +360,7 @@ export class LiveState implements AsyncDisposable {
     const { pipeline, logger } = this.#options;
     return {
       pipeline,
-      maxCachedBytes: upTo(CACHED_BYTES, MAX_PART),
+      maxCachedBytes: this.#settings.cachedBytes,
       maxPendingBytes: upTo(PENDING_BYTES, MAX_PART * 2),
       onProblem: (entity, { id, type }, problem) => {
         this.#failed += 1;
