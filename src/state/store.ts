@@ -26,7 +26,7 @@ export interface StateBuild {
   readonly writtenSeq: number;
   /** It has come to the end of the log once, and is what is served. */
   readonly isComplete: boolean;
-  /** Where the log ended when an earlier complete build of the entity was held last: what was known up to there may be of that one. Else 0. */
+  /** Where the log ended when another complete build of the entity was held last: what was known up to there may be of that one. Else 0. */
   readonly builtSeq: number;
   /** What was removed before this number may not be told of any more. */
   readonly forgottenSeq: number;
@@ -89,7 +89,7 @@ export interface StateRemoval {
 export interface StateStore {
   /**
    * Adds a build, which is empty and begins with the first retained event, of each entity that has none of its version. From then on
-   * retention spares what they have yet to fold. Resolves to all builds of these entities, of other versions too. A build that nobody used
+   * retention spares what they have yet to fold. The `builtSeq` of one that is used again after another was is now. Resolves to all builds of these entities, of other versions too. A build that nobody used
    * while retention removed what it had yet to fold is none any more, here and everywhere.
    */
   register(entities: readonly { readonly entity: string; readonly version: number }[]): Promise<readonly StateBuild[]>;
@@ -99,11 +99,11 @@ export interface StateStore {
 
   /**
    * Makes `holder` the one who writes these builds, for so long, unless somebody else is. Resolves to those that it is to write. Retention
-   * goes on sparing all of them. Where somebody still holds an earlier complete build of the entity of one of them, its `builtSeq` is now.
+   * goes on sparing all of them. Where somebody holds another complete build of the entity of one of them, its `builtSeq` is now.
    */
   claim(claim: { readonly holder: string; readonly builds: readonly number[]; readonly forMs: number }): Promise<readonly number[]>;
 
-  /** Lets others write what `holder` has claimed. The `builtSeq` of what replaces a complete build of them is now. */
+  /** Lets others write what `holder` has claimed. The `builtSeq` of other builds of the entities of what was complete is now. */
   release(holder: string): Promise<void>;
 
   /** How many things go on, and how many have ended, by build. It looks at all of them. */

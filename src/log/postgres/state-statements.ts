@@ -144,20 +144,28 @@ export const PUT: Statement = {
 };
 export const COMPLETE: Statement = {
   name: 'state-complete',
-  // Where there was none before nobody has a state of another.
-  text: `UPDATE courier_state_build b SET is_complete = true, built_seq = CASE WHEN EXISTS (
+  // Where there was none before nobody has a state of another. That there was may be forgotten once events are.
+  text: `UPDATE courier_state_build b SET is_complete = true, built_seq = CASE WHEN $3::bigint > 1 OR EXISTS (
            SELECT FROM courier_state_build o WHERE o.entity = b.entity AND o.is_complete
          ) THEN $2::bigint ELSE 0 END
          WHERE number = ANY ($1::integer[]) AND NOT is_complete`,
 };
-/** Who knows states of builds that somebody holds, of all or of one, may know them up to now, where others have replaced them. */
-export const NOTE_REPLACED: Statement = {
-  name: 'state-note-replaced',
+/** Who knows states of builds that somebody holds, of all or of one, may know them up to now, and come to where others are served. */
+export const NOTE_OTHERS: Statement = {
+  name: 'state-note-others',
   text: `UPDATE courier_state_build b SET built_seq = log.head FROM courier_log log
          WHERE b.is_complete AND EXISTS (
            SELECT FROM courier_state_build o
-           WHERE o.entity = b.entity AND o.is_complete AND o.number < b.number
+           WHERE o.entity = b.entity AND o.is_complete AND o.number <> b.number
              AND CASE WHEN $1::text IS NULL THEN o.held_until > statement_timestamp() ELSE o.holder = $1 END)`,
+};
+/** Of builds that are used again after others were: whoever wrote those may have ended without a word. */
+export const NOTE_RETURNED: Statement = {
+  name: 'state-note-returned',
+  text: `UPDATE courier_state_build b SET built_seq = log.head
+         FROM courier_log log CROSS JOIN unnest($1::text[], $2::integer[]) AS t(entity, version)
+         WHERE b.entity = t.entity AND b.version = t.version AND b.is_complete AND EXISTS (
+           SELECT FROM courier_state_build o WHERE o.entity = b.entity AND o.is_complete AND (o.seq, o.number) > (b.seq, b.number))`,
 };
 /** It looks at all of them, by the index. */
 export const COUNT: Statement = {

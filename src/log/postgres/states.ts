@@ -34,7 +34,8 @@ import {
   LOOK,
   NOTE,
   NOTE_FORGOTTEN,
-  NOTE_REPLACED,
+  NOTE_OTHERS,
+  NOTE_RETURNED,
   OLD_BUILD,
   PUT,
   READ_CHANNELS,
@@ -83,6 +84,7 @@ export class PostgresStates implements StateStore {
       await lockLog();
       await query(BEGIN_FIRST, values);
       await query(USE, [...values, locked]);
+      await query(NOTE_RETURNED, values);
       return buildsOf((await query(LOOK, [names])).rows);
     });
   }
@@ -96,7 +98,7 @@ export class PostgresStates implements StateStore {
     return this.#change(async ({ query, lockBuilds }) => {
       await lockBuilds();
       const { rows } = await query(CLAIM, [holder, builds, forMs]);
-      await query(NOTE_REPLACED, [null]);
+      await query(NOTE_OTHERS, [null]);
       const held = new Set(rows.filter((row) => row['is_held'] === true).map((row) => row['number']));
       return builds.filter((build) => held.has(build));
     });
@@ -105,7 +107,7 @@ export class PostgresStates implements StateStore {
   release(holder: string): Promise<void> {
     return this.#change(async ({ query, lockBuilds }) => {
       await lockBuilds();
-      await query(NOTE_REPLACED, [holder]);
+      await query(NOTE_OTHERS, [holder]);
       await query(RELEASE, [holder]);
     });
   }
@@ -160,8 +162,8 @@ export class PostgresStates implements StateStore {
   complete(builds: readonly number[]): Promise<void> {
     return this.#change(async ({ query, lockBuilds, lockLog }) => {
       await lockBuilds(builds);
-      const { head } = await lockLog();
-      await query(COMPLETE, [builds, head]);
+      const { first, head } = await lockLog();
+      await query(COMPLETE, [builds, head, first]);
     });
   }
 

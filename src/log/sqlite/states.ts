@@ -65,11 +65,11 @@ export class SqliteStates implements Synchronous {
       for (const { entity, version } of entities) {
         if (!this.#builds().some((build) => build.entity === entity && build.version === version)) this.#begin(entity, version, first - 1);
       }
-      const builds = this.#builds().filter(({ entity }) => entities.some((each) => each.entity === entity));
-      for (const { number, entity, version } of builds) {
+      for (const { number, entity, version } of this.#builds()) {
         if (entities.some((each) => each.entity === entity && each.version === version)) this.#used.add(number);
       }
-      return builds;
+      this.#noteReturned();
+      return this.#builds().filter(({ entity }) => entities.some((each) => each.entity === entity));
     });
   }
 
@@ -89,27 +89,38 @@ export class SqliteStates implements Synchronous {
       this.#holders.set(build, { holder, until: now + forMs });
       return true;
     });
-    this.#noteReplaced((build) => this.#isHeld(build));
+    this.#noteOthers((build) => this.#isHeld(build));
     return claimed;
   }
 
   release(holder: string): void {
-    this.#noteReplaced((build) => this.#holders.get(build)?.holder === holder);
+    this.#noteOthers((build) => this.#holders.get(build)?.holder === holder);
     for (const [build, held] of this.#holders) if (held.holder === holder) this.#holders.delete(build);
   }
 
-  /** Who knows states of these builds, where others have replaced them, may know them up to now. */
-  #noteReplaced(isServed: (build: number) => boolean): void {
+  /** Who knows states of these builds may know them up to now, and come to where another build of the entity is served. */
+  #noteOthers(isServed: (build: number) => boolean): void {
     const builds = this.#builds().filter(({ isComplete }) => isComplete);
-    const replacing = builds.filter(({ entity, number }) =>
-      builds.some((old) => old.entity === entity && old.number < number && isServed(old.number)),
+    const others = builds.filter(({ entity, number }) =>
+      builds.some((other) => other.entity === entity && other.number !== number && isServed(other.number)),
     );
-    if (replacing.length === 0) return;
+    if (others.length === 0) return;
     const { head } = this.#host.bounds();
     const note = this.#prepare('UPDATE state_build SET built_seq = ? WHERE number = ?');
     this.#host.transaction(() => {
-      for (const { number } of replacing) note.run(head, number);
+      for (const { number } of others) note.run(head, number);
     });
+  }
+
+  /** Of a build that is used again after another was: whoever wrote that may have ended without a word. */
+  #noteReturned(): void {
+    const builds = this.#builds().filter(({ isComplete }) => isComplete);
+    const note = this.#prepare('UPDATE state_build SET built_seq = ? WHERE number = ?');
+    const { head } = this.#host.bounds();
+    for (const { number, entity, seq } of builds) {
+      const isReturned = builds.some((other) => other.entity === entity && (other.seq - seq || other.number - number) > 0);
+      if (isReturned) note.run(head, number);
+    }
   }
 
   count(builds: readonly number[]): readonly { readonly build: number; readonly open: number; readonly closed: number }[] {
@@ -179,15 +190,15 @@ export class SqliteStates implements Synchronous {
   }
 
   complete(builds: readonly number[]): void {
-    const { head } = this.#host.bounds();
-    // Where there was none before nobody has a state of another.
+    const { first, head } = this.#host.bounds();
+    // Where there was none before nobody has a state of another. That there was may be forgotten once events are.
     const complete = this.#prepare(
-      `UPDATE state_build SET is_complete = 1, built_seq = CASE WHEN EXISTS (
+      `UPDATE state_build SET is_complete = 1, built_seq = CASE WHEN ? > 1 OR EXISTS (
          SELECT 1 FROM state_build other WHERE other.entity = state_build.entity AND other.is_complete = 1
        ) THEN ? ELSE 0 END WHERE number = ? AND is_complete = 0`,
     );
     this.#host.transaction(() => {
-      for (const build of builds) complete.run(head, build);
+      for (const build of builds) complete.run(first, head, build);
     });
   }
 
