@@ -194,9 +194,10 @@ export class LiveState implements AsyncDisposable {
     return serving;
   }
 
-  /** Makes an entity's states anew. @throws what the storage throws. */
+  /** Makes an entity's states anew. @throws {RangeError} where there is no such entity; what the storage throws. */
   async rebuild(entity: string): Promise<void> {
-    const { version } = this.#options.contract.entities.get(entity) ?? { version: 1 };
+    const { version } = this.#options.contract.entities.get(entity) ?? {};
+    if (version === undefined) throw new RangeError(`there is no entity ${entity}`);
     await this.#options.pipeline.log.states.rebuild({ entity, version });
     this.#tendSoon();
   }
