@@ -80,7 +80,7 @@ async function takeOver({ pipeline, onLost }: BuildingOptions, { target, build, 
       limit: ROWS,
     });
     const taken = rows.flatMap((row): StateRow[] => {
-      if (row.sinceSeq > build.seq) return [];
+      if (row.sinceSeq > build.startSeq) return [];
       const state: object = JSON.parse(row.body).state;
       const made: Folded = earlier.version === entity.version ? { state } : entity.migrate(earlier.version, state);
       if (made.problem !== undefined) onLost(entity.name, made.problem);

@@ -127,7 +127,9 @@ export class LiveState implements AsyncDisposable {
     const building = [...this.#known].flatMap(([entity, { next }]): [string, number][] => {
       if (next === undefined) return [];
       const { seq: end } = pipeline.tail;
-      return [[entity, end <= next.seq ? 1 : Math.min(1, Math.max(0, (Math.max(this.#builtSeq, next.seq) - next.seq) / (end - next.seq)))]];
+      const { startSeq } = next;
+      const made = Math.max(this.#builtSeq, next.seq) - startSeq;
+      return [[entity, end <= startSeq ? 1 : Math.min(1, made / (end - startSeq))]];
     });
     const stored = Math.min(...[...this.#known.values()].map(({ current }) => current?.seq ?? Number.POSITIVE_INFINITY));
     return {

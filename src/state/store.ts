@@ -20,6 +20,8 @@ export interface StateBuild {
   readonly number: number;
   readonly entity: string;
   readonly version: number;
+  /** It was begun with the event after this number. */
+  readonly startSeq: number;
   /** Every change up to here is stored. */
   readonly seq: number;
   /** No row of a later change than this has been stored. */

@@ -108,6 +108,7 @@ const BESIDE: Readonly<Record<string, string>> = {
      number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
      entity text NOT NULL,
      version integer NOT NULL,
+     start_seq bigint NOT NULL,
      seq bigint NOT NULL,
      written_seq bigint NOT NULL,
      is_complete boolean NOT NULL DEFAULT false,

@@ -23,7 +23,7 @@ export const LOCK_LOG: Statement = { name: 'state-lock-log', text: `${BOUNDS.tex
 export const LOOK: Statement = {
   name: 'state-look',
   text: `SELECT ${LOG}, (SELECT max(number) FROM courier_state_removal) AS removals,
-           b.number, b.entity, b.version, b.seq, b.written_seq, b.is_complete, b.built_seq, b.forgotten_seq
+           b.number, b.entity, b.version, b.start_seq, b.seq, b.written_seq, b.is_complete, b.built_seq, b.forgotten_seq
          FROM courier_log log LEFT JOIN courier_state_build b ON b.entity = ANY ($1::text[]) AND b.seq >= log.trimmed_through
          ORDER BY b.number`,
 };
@@ -31,8 +31,8 @@ export const LOOK: Statement = {
 /** Begins builds with the first retained event: of entities without a build of their version, or, to replace it, without one that is being made. */
 const begin = (name: string, unless: string): Statement => ({
   name,
-  text: `INSERT INTO courier_state_build (entity, version, seq, written_seq, used_until)
-         SELECT t.entity, t.version, log.trimmed_through, log.trimmed_through, statement_timestamp() + ${USED}
+  text: `INSERT INTO courier_state_build (entity, version, start_seq, seq, written_seq, used_until)
+         SELECT t.entity, t.version, log.trimmed_through, log.trimmed_through, log.trimmed_through, statement_timestamp() + ${USED}
          FROM courier_log log CROSS JOIN (
            SELECT entity, version, min(n) AS n FROM unnest($1::text[], $2::integer[]) WITH ORDINALITY AS t(entity, version, n) GROUP BY 1, 2
          ) t

@@ -284,6 +284,7 @@ function buildsOf(rows: readonly Row[]): StateBuild[] {
       number: Number(row['number']),
       entity: String(row['entity']),
       version: Number(row['version']),
+      startSeq: Number(row['start_seq']),
       seq: Number(row['seq']),
       writtenSeq: Number(row['written_seq']),
       isComplete: row['is_complete'] === true,

@@ -4,6 +4,7 @@ export const STATE_TABLES = `
      number INTEGER PRIMARY KEY AUTOINCREMENT,
      entity TEXT NOT NULL,
      version INTEGER NOT NULL,
+     start_seq INTEGER NOT NULL,
      seq INTEGER NOT NULL,
      written_seq INTEGER NOT NULL,
      is_complete INTEGER NOT NULL DEFAULT 0,

@@ -22,7 +22,7 @@ const CONDITIONS: readonly StateCondition[] = ['open', 'closed', 'gone'];
 const COLUMNS = 'build, key, channel, condition, seq, since_seq, body, checksum';
 /** Ranges of one statement, at most: SQLite takes 500. */
 const MAX_RANGES = 400;
-const BUILD_COLUMNS = 'number, entity, version, seq, written_seq, is_complete, built_seq, forgotten_seq';
+const BUILD_COLUMNS = 'number, entity, version, start_seq, seq, written_seq, is_complete, built_seq, forgotten_seq';
 
 /** What the states need of the database that they are in. */
 export interface StateHost {
@@ -299,8 +299,8 @@ export class SqliteStates implements Synchronous {
   }
 
   #begin(entity: string, version: number, seq: number): number {
-    const insert = this.#prepare('INSERT INTO state_build (entity, version, seq, written_seq) VALUES (?, ?, ?, ?)');
-    return Number(insert.run(entity, version, seq, seq).lastInsertRowid);
+    const insert = this.#prepare('INSERT INTO state_build (entity, version, start_seq, seq, written_seq) VALUES (?, ?, ?, ?, ?)');
+    return Number(insert.run(entity, version, seq, seq, seq).lastInsertRowid);
   }
 
   /** Those that have missed no event: nobody used the others, and so retention did not spare what they had yet to fold. */
@@ -380,11 +380,12 @@ function keyRanges({ builds, conditions, afterSeq }: StateQuery, keys: readonly 
   );
 }
 
-function buildOf([number, entity, version, seq, writtenSeq, isComplete, builtSeq, forgottenSeq]: readonly unknown[]): StateBuild {
+function buildOf([number, entity, version, startSeq, seq, writtenSeq, isComplete, builtSeq, forgottenSeq]: readonly unknown[]): StateBuild {
   return {
     number: Number(number),
     entity: String(entity),
     version: Number(version),
+    startSeq: Number(startSeq),
     seq: Number(seq),
     writtenSeq: Number(writtenSeq),
     isComplete: isComplete === 1,
