@@ -1,4 +1,5 @@
 /** Reads the present state: pages of it, all at one position. */
+import type { Principal } from './auth/principal.ts';
 import type { Connection } from './connections/connection.ts';
 import type { StateReset } from './contract/envelope.ts';
 import type { Filter } from './contract/filter.ts';
@@ -38,6 +39,15 @@ export async function readState(
   request: StateRequest,
   signal: AbortSignal,
 ): Promise<StatePage<Delivery>> {
+  const endUse = pipeline.states.use();
+  try {
+    return await pageFor(pipeline, principal, request, signal);
+  } finally {
+    endUse();
+  }
+}
+
+async function pageFor(pipeline: Served, principal: Principal, request: StateRequest, signal: AbortSignal): Promise<StatePage<Delivery>> {
   const filter = selectionFrom(pipeline.contract, principal, request);
   const after = request.after === undefined ? undefined : pageStart(request.after);
   const limit = request.limit ?? DEFAULT_STATE_LIMIT;

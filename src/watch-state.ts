@@ -43,9 +43,11 @@ export function watchState(pipeline: Served, connection: Connection, request: Wa
       lost = error;
       watch.stop();
     });
+    const endUse = pipeline.states.use();
     try {
       await watch.run(ended);
     } finally {
+      endUse();
       release();
     }
     if (lost !== undefined) throw lost;

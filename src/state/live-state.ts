@@ -80,6 +80,8 @@ export class LiveState implements AsyncDisposable {
   #known = new Map<string, Known>();
   #serving: Serving | undefined;
   #usedAt = Number.NEGATIVE_INFINITY;
+  /** Watches and calls, those too that wait. */
+  #users = 0;
   #forgotAt = performance.now();
   #removals = 0;
   /** Builds that are written here. */
@@ -148,15 +150,23 @@ export class LiveState implements AsyncDisposable {
     };
   }
 
+  /** States are folded here until the function that this returns is called. */
+  use(): () => void {
+    this.#users += 1;
+    return () => {
+      this.#users -= 1;
+      this.#usedAt = performance.now();
+    };
+  }
+
   /**
-   * What serves some entities, once it has folded all that this gateway knows of now.
+   * What serves some entities, once it has folded all that this gateway knows of now. Called within a use.
    *
    * @param waitMs how long it may take; without an end when absent.
    * @throws {CourierError} SERVICE_UNAVAILABLE where that takes too long, or the gateway ends; the signal's reason.
    */
   async serving(entities: ReadonlySet<string>, signal: AbortSignal, waitMs?: number): Promise<Serving> {
     const { seq } = this.#options.pipeline.tail;
-    this.#usedAt = performance.now();
     const serving = this.#servingOf(entities);
     if (serving !== undefined && serving.seq >= seq) return serving;
     const late = new AbortController();
@@ -312,7 +322,7 @@ export class LiveState implements AsyncDisposable {
     const complete = [...this.#known].flatMap(([name, { current }]) => (current === undefined ? [] : [{ name, current }]));
     const serving = this.#serving;
     const isWriter = complete.some(({ current }) => this.#claimed.has(current.number));
-    const isNeeded = isWriter || performance.now() - this.#usedAt < this.#settings.idleMs || (serving?.hub.subscribers ?? 0) > 0;
+    const isNeeded = isWriter || performance.now() - this.#usedAt < this.#settings.idleMs || this.#users > 0;
     const isSame =
       serving !== undefined &&
       serving.targets.length === complete.length &&
