@@ -72,13 +72,15 @@ async function takeOver({ pipeline, onLost }: BuildingOptions, { target, build, 
   const { entity } = target;
   for (let afterSeq = 0; ; ) {
     signal.throwIfAborted();
-    const { rows, endSeq, leadsOn } = await log.states.read({
+    const { rows, endSeq, leadsOn, damaged } = await log.states.read({
       builds: [earlier.number],
       channels: contract.channels.everything,
       afterSeq,
       conditions: ['open', 'closed'],
       limit: ROWS,
+      passesDamaged: true,
     });
+    for (let lost = 0; lost < damaged; lost += 1) onLost(entity.name, 'it is not what was stored; what the log has of it is folded anew');
     const taken = rows.flatMap((row): StateRow[] => {
       if (row.sinceSeq > build.startSeq) return [];
       const state: object = JSON.parse(row.body).state;

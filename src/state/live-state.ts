@@ -410,6 +410,8 @@ export class LiveState implements AsyncDisposable {
       },
     };
     this.#building = makeBuilds(options, this.#stop.signal)
+      // What failed is tried again in its time.
+      .then(() => this.#tendSoon())
       .catch((error: unknown) => {
         if (this.#stop.signal.aborted || error instanceof CourierError) return;
         this.#fail('states cannot be made of the log', error);
@@ -417,7 +419,6 @@ export class LiveState implements AsyncDisposable {
       .finally(() => {
         this.#building = undefined;
         this.#builtSeq = 0;
-        this.#tendSoon();
       });
   }
 

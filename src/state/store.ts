@@ -63,6 +63,8 @@ export interface StateQuery {
   readonly keys?: readonly string[] | undefined;
   /** Rows, at most, beside those of the last row's event. */
   readonly limit: number;
+  /** Rows that are not as they were stored are passed over and counted; otherwise one of them fails the read. */
+  readonly passesDamaged?: boolean;
 }
 
 export interface StateRows {
@@ -72,6 +74,8 @@ export interface StateRows {
   readonly endSeq: number;
   /** Whether more is stored. */
   readonly leadsOn: boolean;
+  /** Rows that were passed over. */
+  readonly damaged: number;
   /** Rows may have been replaced by those of changes up to here: the reader must have folded them. */
   readonly writtenSeq: number;
 }

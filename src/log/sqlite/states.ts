@@ -146,15 +146,21 @@ export class SqliteStates implements Synchronous {
   }
 
   read(query: StateQuery): StateRows {
-    const { builds, channels, afterSeq, limit, keys } = query;
+    const { builds, channels, afterSeq, limit, keys, passesDamaged = false } = query;
     const known = this.#builds().filter(({ number }) => builds.includes(number));
     const checkpoint = known.length === 0 ? afterSeq : Math.min(...known.map(({ seq }) => seq));
     const writtenSeq = Math.max(0, ...known.map((build) => build.writtenSeq));
     const endSeq = Math.max(afterSeq, checkpoint);
     const most = limit + MAX_ROWS_OF_EVENT;
     let isCut = false;
+    const damaged = new Set<StateRow>();
     const found = (keys === undefined ? this.#ranges(query) : keyRanges(query, [...new Set(keys)])).flatMap(({ sql, values }) => {
-      const rows = (this.#prepare(sql).all(...values, most) as unknown as unknown[][]).map(rowOf);
+      const rows = (this.#prepare(sql).all(...values, most) as unknown as unknown[][]).map((columns) => {
+        if (!passesDamaged) return rowOf(columns);
+        const { row, isIntact } = readRow(columns);
+        if (!isIntact) damaged.add(row);
+        return row;
+      });
       // What comes behind the checkpoint is not all stored.
       isCut ||= rows.length === most && (rows.at(-1) as StateRow).seq <= checkpoint;
       return rows.filter(({ seq }) => seq <= checkpoint);
@@ -165,8 +171,14 @@ export class SqliteStates implements Synchronous {
       PAGE_BYTES,
     );
     const leadsOn = isCut || page.length < found.length;
-    const rows = page.filter(({ family, channel }) => includesChannel(channels, family, channel));
-    return { rows, endSeq: leadsOn ? (page.at(-1)?.seq ?? endSeq) : endSeq, leadsOn, writtenSeq };
+    const rows = page.filter((row) => !damaged.has(row) && includesChannel(channels, row.family, row.channel));
+    return {
+      rows,
+      endSeq: leadsOn ? (page.at(-1)?.seq ?? endSeq) : endSeq,
+      leadsOn,
+      damaged: page.filter((row) => damaged.has(row)).length,
+      writtenSeq,
+    };
   }
 
   write({ rows, builds, writtenSeq, checkpoint, nowMs }: Parameters<StateStore['write']>[0]): void {
@@ -395,7 +407,16 @@ function buildOf([number, entity, version, startSeq, seq, writtenSeq, isComplete
 }
 
 /** @throws when it is not what was stored. */
-function rowOf([build, key, channel, condition, seq, sinceSeq, body, checksum]: readonly unknown[]): StateRow {
+function rowOf(columns: readonly unknown[]): StateRow {
+  const { row, isIntact } = readRow(columns);
+  if (!isIntact) throw new Error(`the file is damaged: a state is not what was stored; courier state rebuild makes it anew`);
+  return row;
+}
+
+function readRow([build, key, channel, condition, seq, sinceSeq, body, checksum]: readonly unknown[]): {
+  readonly row: StateRow;
+  readonly isIntact: boolean;
+} {
   const row: StateRow = {
     build: Number(build),
     key: String(key),
@@ -406,9 +427,7 @@ function rowOf([build, key, channel, condition, seq, sinceSeq, body, checksum]: 
     sinceSeq: Number(sinceSeq),
     body: String(body),
   };
-  if (checksum !== checksumOf(row))
-    throw new Error(`the file is damaged: a state is not what was stored; courier state rebuild makes it anew`);
-  return row;
+  return { row, isIntact: checksum === checksumOf(row) };
 }
 
 function checksumOf({ build, key, channel, condition, seq, sinceSeq, body }: StateRow): number {
