@@ -87,6 +87,8 @@ export class LiveState implements AsyncDisposable {
   /** Builds that are written here. */
   #claimed: ReadonlySet<number> = new Set();
   #building: Promise<void> | undefined;
+  /** Times that something was made. */
+  #ended = 0;
   /** How far what is being made has come. */
   #builtSeq = 0;
   #problem: string | undefined;
@@ -256,13 +258,15 @@ export class LiveState implements AsyncDisposable {
   /** One step of everything that is done from time to time. Never rejects. */
   async #tend(): Promise<void> {
     if (this.#stop.signal.aborted) return;
+    const ended = this.#ended;
     try {
       await this.#look();
       await this.#claim();
       await this.#follow();
       const serving = this.#serving;
       if (serving !== undefined) await this.#write(serving);
-      this.#build();
+      // What was looked at before it ended is not to be made again.
+      if (ended === this.#ended) this.#build();
       if (this.#claimed.size > 0 && performance.now() - this.#forgotAt > this.#settings.forgetMs) await this.#forget();
       this.#problem = undefined;
       if (serving === this.#serving && serving !== undefined) this.#outage.end();
@@ -418,6 +422,7 @@ export class LiveState implements AsyncDisposable {
       })
       .finally(() => {
         this.#building = undefined;
+        this.#ended += 1;
         this.#builtSeq = 0;
       });
   }
