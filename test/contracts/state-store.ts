@@ -22,7 +22,7 @@ export function describeStateStore(name: string, suite: StateSuite): void {
         const many = await Promise.all(range(1, 5).map(() => log.states.register([E1, { entity: 'f', version: 4 }])));
         const [first] = many as [(typeof many)[number]];
         for (const builds of many) expect(builds).toEqual(first);
-        const empty = { seq: 0, writtenSeq: 0, isComplete: false, builtSeq: 0, forgottenSeq: 0 };
+        const empty = { startSeq: 0, seq: 0, writtenSeq: 0, isComplete: false, builtSeq: 0, forgottenSeq: 0 };
         expect(first).toEqual([
           { number: expect.any(Number), entity: 'e', version: 1, ...empty },
           { number: expect.any(Number), entity: 'f', version: 4, ...empty },
@@ -87,6 +87,29 @@ export function describeStateStore(name: string, suite: StateSuite): void {
         await log.append(newEvents(1, 'global'));
         await log.states.claim({ holder: 'b', builds: [later], forMs: MINUTE_MS });
         expect(await builtSeq()).toBe(4);
+      });
+
+      test('what was known of a later one counts as its own where an earlier one is used again', async () => {
+        await using logs = factory();
+        await using log = await logs.open();
+        const [first] = await begun(log.states, 'e');
+        await log.states.complete([first]);
+        const second = (await log.states.register([{ entity: 'e', version: 2 }]))[1]?.number as number;
+        await log.append(newEvents(2, 'global'));
+        await log.states.complete([second]);
+        const builtSeqs = async () => (await log.states.look(['e'])).builds.map(({ builtSeq }) => builtSeq);
+        expect(await builtSeqs()).toEqual([0, 2]);
+        await log.states.claim({ holder: 'a', builds: [second], forMs: MINUTE_MS });
+        expect(await builtSeqs()).toEqual([2, 2]);
+        await log.append(newEvents(1, 'global'));
+        await store(log.states, [stateRow(second, { seq: 3 })]);
+        // It ends without a word.
+        expect(await log.states.register([E1])).toMatchObject([{ builtSeq: 3 }, { builtSeq: 2 }]);
+        await store(log.states, [stateRow(first, { seq: 3 })]);
+        await log.append(newEvents(1, 'global'));
+        await store(log.states, [stateRow(first, { seq: 4 })]);
+        await log.states.register([E1]);
+        expect(await builtSeqs()).toEqual([3, 2]);
       });
 
       test('things are counted by whether they go on', async () => {

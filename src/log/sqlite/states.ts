@@ -68,7 +68,7 @@ export class SqliteStates implements Synchronous {
       for (const { number, entity, version } of this.#builds()) {
         if (entities.some((each) => each.entity === entity && each.version === version)) this.#used.add(number);
       }
-      this.#noteReturned();
+      this.#noteReturned(entities);
       return this.#builds().filter(({ entity }) => entities.some((each) => each.entity === entity));
     });
   }
@@ -113,11 +113,12 @@ export class SqliteStates implements Synchronous {
   }
 
   /** Of a build that is used again after another was: whoever wrote that may have ended without a word. */
-  #noteReturned(): void {
+  #noteReturned(entities: readonly { readonly entity: string; readonly version: number }[]): void {
     const builds = this.#builds().filter(({ isComplete }) => isComplete);
     const note = this.#prepare('UPDATE state_build SET built_seq = ? WHERE number = ?');
     const { head } = this.#host.bounds();
-    for (const { number, entity, seq } of builds) {
+    for (const { number, entity, version, seq } of builds) {
+      if (!entities.some((each) => each.entity === entity && each.version === version)) continue;
       const isReturned = builds.some((other) => other.entity === entity && (other.seq - seq || other.number - number) > 0);
       if (isReturned) note.run(head, number);
     }
