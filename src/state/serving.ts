@@ -186,10 +186,13 @@ export class Serving implements AsyncDisposable, Recent {
     for (const { number, build, channel, family, key, seq: removedSeq } of removals) {
       this.toldRemovals = Math.max(this.toldRemovals, number);
       const entity = entities.get(build);
-      const thing = this.folding.changes.get(thingName(build, channel, key));
-      // It may have come again.
-      if (entity === undefined || (thing !== undefined && thing.seq > removedSeq)) continue;
-      this.folding.changes.forget(thingName(build, channel, key), removedSeq);
+      if (entity === undefined) continue;
+      const { changes } = this.folding;
+      const name = thingName(build, channel, key);
+      const changedSeq = changes.get(name)?.seq ?? 0;
+      // It has come again: behind the removal, or it is yet to be stored.
+      if (changedSeq > removedSeq || changedSeq > changes.floor) continue;
+      changes.forget(name, removedSeq);
       const position = this.#positions.at(seq);
       this.hub.dispatch(new StateRemoval({ id: position, position }, { seq, channel, family, entity, key }, false));
     }
