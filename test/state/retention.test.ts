@@ -117,6 +117,32 @@ describe.each(LOGS)('in %s', (_, address) => {
     });
   });
 
+  test('what goes on again while it is forgotten is told as it is then', async () => {
+    using log = await newLog(address);
+    const books = new Books();
+    await using bank = await startBank({ ...log, config: { stateMs: 50 }, state: { forgetMs: 0 } });
+    await using live = await watch(bank);
+    const again = Promise.withResolvers<void>();
+    const forget = meddle(bank, (store) => ({
+      forget: async (step) => {
+        const isMore = await store.forget(step);
+        if ((await store.look([])).removals === 0) return isMore;
+        forget();
+        await books.publish(bank, [opened('a')]);
+        await soon(() => live.items.find(({ key }) => key === 'a')?.open, true);
+        again.resolve();
+        return false;
+      },
+    }));
+    await books.publish(bank, [opened('a'), closed('a')]);
+    await again.promise;
+    await soon(() => bank.pipeline.states.figures.unstored, 0);
+    await books.publish(bank, [opened('b')]);
+    await soon(() => live.items.some(({ key }) => key === 'b'), true);
+    expect(live.items.find(({ entity, key }) => entity === 'account' && key === 'a')).toMatchObject({ open: true });
+    expect((await stateOf(bank)).items).toEqual(live.items);
+  });
+
   test('who comes back is told of what was forgotten meanwhile', async () => {
     using log = await newLog(address);
     const books = new Books();
