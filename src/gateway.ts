@@ -75,7 +75,7 @@ export interface GatewayOptions {
   /** How long clients may take. */
   readonly timings?: Partial<Timings>;
   /** How the states of entities are kept. */
-  readonly state?: Partial<StateSettings>;
+  readonly state?: Partial<StateSettings> | undefined;
   /** To what the workers of an instance share, where this is one of several. */
   readonly link?: Link | undefined;
   /** False counts nothing, to measure what counting costs. */

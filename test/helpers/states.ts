@@ -96,7 +96,7 @@ export async function startStates({
       present: {},
     }),
   );
-  const states = stack.use(await LiveState.open({ contract, pipeline: events, keepMs, failures, logger, storeMs }));
+  const states = stack.use(await LiveState.open({ contract, pipeline: events, keepMs, failures, logger, settings: { storeMs } }));
   // Before the states are closed: what they store last is stored.
   stack.defer(() => store.release());
   const pipeline: Served = { ...events, states };

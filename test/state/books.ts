@@ -193,7 +193,7 @@ export async function watch(
   let position = after ?? '';
   let snapshots = 0;
   ws.on('message', (data) => {
-    const message = JSON.parse(String(data)) as View['told'][number];
+    const { cursor, ...message } = JSON.parse(String(data)) as View['told'][number] & { readonly cursor?: string };
     told.push(message);
     if (message.type === 'state.reset') {
       resets.push(message.data?.['reason']);
@@ -207,7 +207,7 @@ export async function watch(
       given = undefined;
       return;
     }
-    if (snapshots > 0 && given === undefined) position = message.id;
+    if (snapshots > 0 && given === undefined) position = cursor ?? message.id;
     given?.add(nameOf(message));
     if (message.state === null) items.delete(nameOf(message));
     else items.set(nameOf(message), message);
