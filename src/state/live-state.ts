@@ -6,6 +6,7 @@
  * is complete.
  */
 import { randomUUID } from 'node:crypto';
+import { before } from '../before.ts';
 import type { Contract } from '../contract/contract.ts';
 import type { Pipeline } from '../delivery/pipeline.ts';
 import { CourierError } from '../errors.ts';
@@ -19,8 +20,8 @@ import type { FoldTarget } from './changes.ts';
 import { writeChanges } from './checkpoint.ts';
 import type { StateFigures } from './figures.ts';
 import type { FoldingOptions } from './folding.ts';
+import { type Known, knownOf, sharesBuilt } from './known.ts';
 import { Serving } from './serving.ts';
-import type { StateBuild } from './store.ts';
 
 export interface LiveStateOptions {
   readonly contract: Contract;
@@ -46,6 +47,8 @@ export interface StateSettings {
   readonly cachedBytes: number;
 }
 
+/** How long the last changes may take to be stored at the end, in ms. */
+const CLOSE_MS = 2000;
 /** Events of a log that is not long. */
 const SHORT_LOG = 10_000;
 const FORGET_ROWS = 500;
@@ -61,16 +64,6 @@ const SETTINGS: StateSettings = {
   forgetMs: 60_000,
   cachedBytes: upTo(CACHED_BYTES, MAX_PART),
 };
-
-/** What is known of an entity. */
-interface Known {
-  /** What serves it; undefined until one is complete. */
-  readonly current: StateBuild | undefined;
-  /** What is being made for it. */
-  readonly next: StateBuild | undefined;
-  /** What was complete before that. */
-  readonly earlier: StateBuild | undefined;
-}
 
 export class LiveState implements AsyncDisposable {
   readonly #options: LiveStateOptions;
@@ -115,10 +108,9 @@ export class LiveState implements AsyncDisposable {
   /** Begins. @throws what the storage throws. */
   static async open(options: LiveStateOptions): Promise<LiveState> {
     const live = new LiveState(options);
-    const entities = [...options.contract.entities.values()].map(({ name, version }) => ({ entity: name, version }));
-    if (entities.length === 0) return live;
+    if (options.contract.entities.size === 0) return live;
     const { log } = options.pipeline;
-    await log.states.register(entities);
+    await log.states.register(declared(options.contract));
     live.#removals = (await log.states.look([])).removals;
     await live.#begin();
     live.#schedule();
@@ -128,17 +120,10 @@ export class LiveState implements AsyncDisposable {
   get figures(): StateFigures {
     const { contract, pipeline } = this.#options;
     const serving = this.#serving;
-    const building = [...this.#known].flatMap(([entity, { next }]): [string, number][] => {
-      if (next === undefined) return [];
-      const { seq: end } = pipeline.tail;
-      const { startSeq } = next;
-      const made = Math.max(this.#builtSeq, next.seq) - startSeq;
-      return [[entity, end <= startSeq ? 1 : Math.min(1, made / (end - startSeq))]];
-    });
     const stored = Math.min(...[...this.#known.values()].map(({ current }) => current?.seq ?? Number.POSITIVE_INFINITY));
     return {
       entities: contract.entities.size,
-      building: Object.fromEntries(building),
+      building: sharesBuilt(this.#known, this.#builtSeq, pipeline.tail.seq),
       behind: serving === undefined ? null : Math.max(0, pipeline.tail.seq - serving.seq),
       unstored: Number.isFinite(stored) ? Math.max(0, pipeline.tail.seq - Math.max(stored, serving?.folding.changes.floor ?? 0)) : 0,
       inMemory: serving?.folding.changes.size ?? 0,
@@ -220,6 +205,11 @@ export class LiveState implements AsyncDisposable {
     clearTimeout(this.#timer);
     this.#stop.abort();
     this.#outage[Symbol.dispose]();
+    // A storage that does not answer is not waited for.
+    await before(AbortSignal.timeout(CLOSE_MS), this.#close()).catch(() => undefined);
+  }
+
+  async #close(): Promise<void> {
     await this.#tending;
     await this.#building;
     const serving = this.#serving;
@@ -281,15 +271,14 @@ export class LiveState implements AsyncDisposable {
   /** What is stored now. */
   async #look(): Promise<void> {
     const { contract, pipeline } = this.#options;
-    const { builds, removals } = await pipeline.log.states.look([...contract.entities.keys()]);
-    const known = new Map<string, Known>();
-    for (const { name, version } of contract.entities.values()) {
-      const own = builds.filter((build) => build.entity === name);
-      const ofVersion = own.filter((build) => build.version === version);
-      const current = ofVersion.findLast((build) => build.isComplete);
-      const next = ofVersion.findLast((build) => !build.isComplete);
-      const earlier = own.findLast((build) => build.isComplete && build.number !== next?.number);
-      known.set(name, { current, next, earlier });
+    const { states } = pipeline.log;
+    const names = [...contract.entities.keys()];
+    const looked = await states.look(names);
+    const { removals } = looked;
+    let known = knownOf(contract, looked.builds);
+    // Who was stopped for so long that nobody spared its builds begins others.
+    if ([...known.values()].some(({ current, next }) => current === undefined && next === undefined)) {
+      known = knownOf(contract, await states.register(declared(contract)));
     }
     this.#known = known;
     const serving = this.#serving;
@@ -459,23 +448,14 @@ export class LiveState implements AsyncDisposable {
   }
 }
 
+function declared({ entities }: Contract) {
+  return [...entities.values()].map(({ name, version }) => ({ entity: name, version }));
+}
+
 function entityOf(contract: Contract, name: string) {
   return contract.entities.get(name) as NonNullable<ReturnType<Contract['entities']['get']>>;
 }
 
 function unavailable(reason: string): CourierError {
   return new CourierError('SERVICE_UNAVAILABLE', `the state cannot be given now: ${reason}`, { retryAfterMs: 1000 });
-}
-
-/** Resolves with `work`; rejects with the signal's reason when that aborts first. */
-function before(signal: AbortSignal, work: Promise<void>): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    if (signal.aborted) return onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    void work.then(() => {
-      signal.removeEventListener('abort', onAbort);
-      resolve();
-    });
-  });
 }
