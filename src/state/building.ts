@@ -79,6 +79,8 @@ async function takeOver({ pipeline, onLost }: BuildingOptions, { target, build, 
       conditions: ['open', 'closed'],
       limit: ROWS,
       passesDamaged: true,
+      // Nobody else has what was changed last: its writer may have ended before it had stored all.
+      isAhead: true,
     });
     for (let lost = 0; lost < damaged; lost += 1) onLost(entity.name, 'it is not what was stored; what the log has of it is folded anew');
     const taken = rows.flatMap((row): StateRow[] => {

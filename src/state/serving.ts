@@ -223,11 +223,12 @@ export class Serving implements AsyncDisposable, Recent {
     if (removals.length === 0) return removals;
     // Memory first: what goes from there while the storage is read is stored.
     const inMemory = removals.filter(({ build, channel, key, seq }) => {
-      const thing = this.folding.changes.get(thingName(build, channel, key));
-      return thing === undefined || thing.seq <= seq;
+      const changedSeq = this.folding.changes.get(thingName(build, channel, key))?.seq ?? 0;
+      return changedSeq <= seq && changedSeq <= this.folding.changes.floor;
     });
     const rows = await this.#store.find(inMemory);
-    return inMemory.filter(({ seq }, index) => (rows[index]?.seq ?? 0) <= seq);
+    // What was forgotten went from the storage: what is there came later.
+    return inMemory.filter((_, index) => rows[index] === undefined);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

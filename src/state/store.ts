@@ -63,6 +63,8 @@ export interface StateQuery {
   readonly keys?: readonly string[] | undefined;
   /** Rows, at most, beside those of the last row's event. */
   readonly limit: number;
+  /** Rows of later changes than the checkpoint, too, of which not all are stored. */
+  readonly isAhead?: boolean | undefined;
   /** Rows that are not as they were stored are passed over and counted; otherwise one of them fails the read. */
   readonly passesDamaged?: boolean;
 }

@@ -112,6 +112,18 @@ export function describeStateStore(name: string, suite: StateSuite): void {
         expect(await builtSeqs()).toEqual([3, 2]);
       });
 
+      test('what was stored beyond the checkpoint is read where that is asked for', async () => {
+        await using logs = factory();
+        await using log = await logs.open();
+        const [build] = await begun(log.states, 'e');
+        await store(log.states, [stateRow(build, { seq: 1, key: 'k1' })]);
+        await log.states.write({ rows: [stateRow(build, { seq: 5, key: 'k1' })], builds: [build], writtenSeq: 5, nowMs: 0 });
+        const query = { builds: [build], channels: EVERYTHING, afterSeq: 0, conditions: ['open', 'closed', 'gone'], limit: 10 } as const;
+        expect(await log.states.read(query)).toMatchObject({ rows: [], endSeq: 1, leadsOn: false, writtenSeq: 5 });
+        const ahead = await log.states.read({ ...query, isAhead: true });
+        expect(ahead).toMatchObject({ rows: [{ key: 'k1', seq: 5 }], endSeq: 5, leadsOn: false });
+      });
+
       test('things are counted by whether they go on', async () => {
         await using logs = factory();
         await using log = await logs.open();

@@ -84,7 +84,8 @@ const read = (name: string, found: string): Statement => ({
   name,
   text: `
     WITH built AS (
-      SELECT ${LOG}, min(b.seq) AS checkpoint, max(b.written_seq) AS written_seq
+      SELECT ${LOG}, CASE WHEN $7::boolean THEN max(b.written_seq) ELSE min(b.seq) END AS checkpoint,
+        max(b.written_seq) AS written_seq
       FROM courier_log log LEFT JOIN courier_state_build b ON b.number = ANY ($1::integer[]) AND b.seq >= log.trimmed_through
       GROUP BY 1, 2, 3
     ), found AS (SELECT * FROM (${found}) s ORDER BY s.seq LIMIT ${MOST}),
@@ -118,7 +119,7 @@ export const READ_CHANNELS = read(
 /** Few rows have one of some keys: they are read and put in order. OFFSET keeps each look-up one of the index by key. */
 export const READ_KEYS = read(
   'state-read-keys',
-  `SELECT ${ROW} FROM unnest($1::integer[]) n CROSS JOIN unnest($7::text[]) k
+  `SELECT ${ROW} FROM unnest($1::integer[]) n CROSS JOIN unnest($8::text[]) k
      CROSS JOIN LATERAL (SELECT * FROM courier_state WHERE build = n AND key = k OFFSET 0) s
    WHERE s.condition = ANY ($2::smallint[]) AND s.seq > $5::bigint AND s.seq <= (SELECT checkpoint FROM built)
      AND ($3::smallint[] IS NULL OR s.family = ANY ($3) OR s.channel = ANY ($4::text[]))`,

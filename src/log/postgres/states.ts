@@ -127,12 +127,12 @@ export class PostgresStates implements StateStore {
     return (await this.#query(FIND, columns)).map((row) => (row['build'] === null ? undefined : rowOf(row)));
   }
 
-  async read({ builds, channels, afterSeq, conditions, keys, limit }: StateQuery): Promise<StateRows> {
+  async read({ builds, channels, afterSeq, conditions, keys, limit, isAhead = false }: StateQuery): Promise<StateRows> {
     const found = await this.#host.attempt(async (boundsOf) => {
       const numbers = await this.#host.numbersOf(channels.everything ? [] : channels.families);
       const families = channels.everything ? undefined : [...channels.families].map((family) => numbers.get(family));
       const singles = channels.everything ? [] : [...channels.singles];
-      const values = [builds, numbersOfConditions(conditions), families, singles, afterSeq, limit];
+      const values = [builds, numbersOfConditions(conditions), families, singles, afterSeq, limit, isAhead];
       const { database } = this.#host;
       const rows = await (keys === undefined
         ? database.query(READ_CHANNELS, values)

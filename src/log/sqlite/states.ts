@@ -149,8 +149,9 @@ export class SqliteStates implements Synchronous {
   read(query: StateQuery): StateRows {
     const { builds, channels, afterSeq, limit, keys, passesDamaged = false } = query;
     const known = this.#builds().filter(({ number }) => builds.includes(number));
-    const checkpoint = known.length === 0 ? afterSeq : Math.min(...known.map(({ seq }) => seq));
     const writtenSeq = Math.max(0, ...known.map((build) => build.writtenSeq));
+    const stored = query.isAhead === true ? writtenSeq : Math.min(...known.map(({ seq }) => seq));
+    const checkpoint = known.length === 0 ? afterSeq : stored;
     const endSeq = Math.max(afterSeq, checkpoint);
     const most = limit + MAX_ROWS_OF_EVENT;
     let isCut = false;
