@@ -231,10 +231,10 @@ test('a read of families, channels and keys walks ranges of their indexes, whate
     return { scans, removed: plan.filter((step) => step.includes('Rows Removed by')) };
   };
   for (const mode of ['force_custom_plan', 'force_generic_plan']) {
-    const channels = await scansOf(mode, READ_CHANNELS.text, `'{${one},${two}}', '{0}', '{0,1,2}', '{user.u1,backtest.b2}', 0, 100`);
+    const channels = await scansOf(mode, READ_CHANNELS.text, `'{${one},${two}}', '{0}', '{0,1,2}', '{user.u1,backtest.b2}', 0, 100, false`);
     for (const scan of channels.scans) expect(scan).toMatch(/Index Scan using courier_state_by_(family|channel) on/);
     expect(channels.removed).toEqual([]);
-    const keys = await scansOf(mode, READ_KEYS.text, `'{${one},${two}}', '{0,1}', '{0,1,2}', '{}', 0, 100, '{k1,k2,nothing}'`);
+    const keys = await scansOf(mode, READ_KEYS.text, `'{${one},${two}}', '{0,1}', '{0,1,2}', '{}', 0, 100, false, '{k1,k2,nothing}'`);
     for (const scan of keys.scans) expect(scan).toMatch(/Index Scan using courier_state_by_key on/);
   }
 });
