@@ -143,7 +143,7 @@ class Watch {
   async #tellRemovals(serving: Serving, seq: number, signal: AbortSignal): Promise<void> {
     for (let after: number | undefined = 0; after !== undefined && !signal.aborted; ) {
       const { removals, next } = await serving.removalsSince(this.#filter, seq, after);
-      if (removals.length > 0) this.#sink.deliver(new Batch(removals));
+      if (removals.length > 0) this.#subscriber?.tell(new Batch(removals));
       if (!this.#sink.writable) await this.#sink.drained(signal).catch(() => undefined);
       after = next;
     }

@@ -32,8 +32,13 @@ export interface Group {
   handOver(): void;
   /** @param seq up to which the subscriber was handed everything. */
   join(subscriber: LiveSubscriber, seq: number): void;
-  /** Removes the subscriber if it is still in the group. */
-  leave(subscriber: LiveSubscriber): void;
+  /**
+   * Removes the subscriber if it is still in the group. Returns up to which number everything was handed to it; undefined where it was
+   * removed before, and told so.
+   *
+   * @param seq up to which everything was given to the group.
+   */
+  leave(subscriber: LiveSubscriber, seq: number): number | undefined;
   /**
    * Tells every subscriber its position, unless something was handed over after `seq`. One that cannot take the notice is removed, and
    * is told its position when it comes back.

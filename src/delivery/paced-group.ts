@@ -3,7 +3,7 @@
  * group holds nothing of what changes: when it is time it looks up what has changed since the last time.
  */
 import type { Filter } from '../contract/filter.ts';
-import { Batch, type Delivery } from './batch.ts';
+import { Batch, batchesOf, type Delivery } from './batch.ts';
 import type { Group, LiveSubscriber, Recent } from './groups.ts';
 import type { SubscriberGroupOptions } from './subscriber-group.ts';
 
@@ -21,6 +21,7 @@ export class PacedGroup implements Group {
   /** What cannot be looked up. */
   #gathered: Delivery[] = [];
   #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
   /** In ms of the monotonic clock. Its first subscribers have just been handed everything. */
   #handedOverAt = performance.now();
 
@@ -50,9 +51,11 @@ export class PacedGroup implements Group {
     this.#subscribers.set(subscriber, seq);
   }
 
-  leave(subscriber: LiveSubscriber): void {
-    if (this.#subscribers.delete(subscriber)) this.#options.onLeft();
+  leave(subscriber: LiveSubscriber): number | undefined {
+    const toldSeq = this.#subscribers.get(subscriber);
+    if (toldSeq !== undefined) this.#remove(subscriber);
     this.#closeIfEmpty();
+    return toldSeq;
   }
 
   tellQuiet(notice: Batch, seq: number): void {
@@ -76,34 +79,59 @@ export class PacedGroup implements Group {
   #handOver(): void {
     this.#timer = undefined;
     this.#handedOverAt = performance.now();
-    const gathered = this.#gathered;
-    this.#gathered = [];
-    const { recent } = this.#options;
+    const { recent, batchUnits } = this.#options;
     const { seq } = recent;
     const removed: (readonly [LiveSubscriber, number])[] = [];
-    /** By the number behind which it begins: most have the same. */
-    const batches = new Map<number, Batch | undefined>();
-    for (const [subscriber, toldSeq] of this.#subscribers) {
-      if (!subscriber.sink.writable || !recent.covers(toldSeq)) {
+    const ready: (readonly [LiveSubscriber, number])[] = [];
+    for (const told of this.#subscribers) (told[0].sink.writable && recent.covers(told[1]) ? ready : removed).push(told);
+    for (const [subscriber] of removed) this.#remove(subscriber);
+    const batches = [...batchesOf(this.#changesAfter(Math.min(...ready.map(([, toldSeq]) => toldSeq))), batchUnits)];
+    this.#gathered = [];
+    const parts = new Map<number, Batch | undefined>();
+    for (const [subscriber, toldSeq] of ready) {
+      const handedSeq = this.#deliver(subscriber, toldSeq, batches, parts);
+      if (handedSeq === undefined) this.#subscribers.set(subscriber, seq);
+      else {
         this.#remove(subscriber);
-        removed.push([subscriber, toldSeq]);
-        continue;
+        removed.push([subscriber, handedSeq]);
       }
-      if (!batches.has(toldSeq)) batches.set(toldSeq, this.#batchAfter(toldSeq, gathered));
-      const batch = batches.get(toldSeq);
-      if (batch !== undefined) {
-        subscriber.sink.deliver(batch);
-        this.#options.meter.delivered(batch.deliveries.length);
-      }
-      this.#subscribers.set(subscriber, seq);
     }
     this.#closeIfEmpty();
     for (const [subscriber, toldSeq] of removed) subscriber.onBehind(toldSeq);
   }
 
-  #batchAfter(seq: number, gathered: readonly Delivery[]): Batch | undefined {
-    const deliveries = [...this.#options.recent.recent(this.filter, seq), ...gathered];
-    return deliveries.length === 0 ? undefined : new Batch(deliveries);
+  /**
+   * Returns the number up to which it was handed everything, where its sink was full before the end.
+   *
+   * @param parts of the batch that it has a part of, by that number: others have the same.
+   */
+  #deliver(
+    { sink }: LiveSubscriber,
+    toldSeq: number,
+    batches: readonly Batch[],
+    parts: Map<number, Batch | undefined>,
+  ): number | undefined {
+    let handedSeq = toldSeq;
+    for (const whole of batches) {
+      if (whole.lastSeq < toldSeq) continue;
+      const isWhole = (whole.deliveries[0] as Delivery).seq > toldSeq;
+      if (!isWhole && !parts.has(toldSeq)) parts.set(toldSeq, partAfter(whole, toldSeq));
+      const batch = isWhole ? whole : parts.get(toldSeq);
+      if (batch === undefined) continue;
+      if (!sink.writable) return handedSeq;
+      sink.deliver(batch);
+      handedSeq = batch.lastSeq;
+      this.#options.meter.delivered(batch.deliveries.length);
+    }
+    return undefined;
+  }
+
+  /** In their order: what was forgotten comes before what the same thing became later. */
+  #changesAfter(seq: number): Delivery[] {
+    if (seq === Number.POSITIVE_INFINITY) return [];
+    const gathered = this.#gathered.filter((delivery) => delivery.seq >= seq);
+    const recent = [...this.#options.recent.recent(this.filter, seq)];
+    return gathered.length === 0 ? recent : [...recent, ...gathered].sort((one, other) => one.seq - other.seq);
   }
 
   #remove(subscriber: LiveSubscriber): void {
@@ -112,9 +140,16 @@ export class PacedGroup implements Group {
   }
 
   #closeIfEmpty(): void {
-    if (this.#subscribers.size > 0) return;
+    if (this.#isClosed || this.#subscribers.size > 0) return;
+    this.#isClosed = true;
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#options.onEmpty();
   }
+}
+
+/** What was forgotten stands where the log ended then: who was told of what changed there was not told of that. */
+function partAfter({ deliveries }: Batch, seq: number): Batch | undefined {
+  const part = deliveries.filter((delivery) => delivery.seq > seq || (delivery.seq === seq && !delivery.isRecent));
+  return part.length === 0 ? undefined : new Batch(part);
 }

@@ -91,6 +91,8 @@ export class SharedReads implements Disposable {
   readonly #cache: PageCache;
   #inFlight = 0;
   #count = 0;
+  /** Times that pages were forgotten. */
+  #forgotten = 0;
   readonly #pacing = new Pacing();
   readonly #forgetPublishers: () => void;
   /** There while nothing is read. */
@@ -145,9 +147,11 @@ export class SharedReads implements Disposable {
     });
   }
 
-  /** Gives no page again that was read before. */
+  /** Gives no page again that was read before, or is being read: who waits for one now gets it all the same. */
   forget(): void {
     this.#cache.clear();
+    this.#sweeps.clear();
+    this.#forgotten += 1;
   }
 
   [Symbol.dispose](): void {
@@ -183,7 +187,7 @@ export class SharedReads implements Disposable {
       void this.#readFor(sweep).finally(() => {
         this.#inFlight -= 1;
         if (sweep.waiting.size > 0 || sweep.aheadSeq !== undefined) this.#ready.push(sweep);
-        else this.#sweeps.delete(sweep.key);
+        else if (this.#sweeps.get(sweep.key) === sweep) this.#sweeps.delete(sweep.key);
         this.#next();
       });
     }
@@ -207,10 +211,11 @@ export class SharedReads implements Disposable {
     if (afterSeq === undefined) return;
     try {
       this.#count += 1;
+      const forgotten = this.#forgotten;
       const { deliveries, first, head, endSeq } = await this.#reader.read(sweep.filter, afterSeq, PAGE_ROWS, this.#stop.signal);
       const batches = [...batchesOf(deliveries, this.#batchUnits)];
       const page = { batches, afterSeq, endSeq, first, leadsOn: endSeq < head };
-      this.#cache.put(sweep.key, page);
+      if (forgotten === this.#forgotten) this.#cache.put(sweep.key, page);
       this.#restAfter({ deliveries, numbers: endSeq - afterSeq });
       sweep.endSeq = endSeq;
       let isUsed = false;

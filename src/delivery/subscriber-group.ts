@@ -58,10 +58,12 @@ export class SubscriberGroup implements Group {
   }
 
   /** Hands over what is gathered, and removes the subscriber if it is still in the group. */
-  leave(subscriber: LiveSubscriber): void {
+  leave(subscriber: LiveSubscriber, seq: number): number | undefined {
     this.#handOver();
-    if (this.#subscribers.delete(subscriber)) this.#options.onLeft();
+    const isLeaving = this.#subscribers.delete(subscriber);
+    if (isLeaving) this.#options.onLeft();
     this.#settle();
+    return isLeaving ? seq : undefined;
   }
 
   /** Hands what is gathered to every subscriber that can take it, and removes the others. */

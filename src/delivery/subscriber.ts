@@ -86,10 +86,16 @@ export class Subscriber implements LiveSubscriber {
     if (this.#isLive) this.#group?.tell(this, this.#source.caughtUp(this.#source.seq, 0));
   }
 
+  /** Hands over what its source gives it beside the pages, while it is catching up. */
+  tell(batch: Batch): void {
+    this.sink.deliver(batch);
+    this.#count(batch);
+  }
+
   /** Delivers nothing more, and lets `run` resolve, whatever it waits for. */
   stop(): void {
     this.#stopped = true;
-    this.#group?.leave(this);
+    this.#leave();
     this.#endWait();
   }
 
@@ -162,17 +168,21 @@ export class Subscriber implements LiveSubscriber {
       this.sink.deliver(batch);
       this.#cursor = batch.lastSeq;
       this.#toldSeq = batch.lastSeq;
-      this.#source.meter.replayed(batch.deliveries.length);
-      if (!this.#announced) this.#replayed += batch.deliveries.length;
+      this.#count(batch);
     }
     return true;
+  }
+
+  #count({ deliveries }: Batch): void {
+    this.#source.meter.replayed(deliveries.length);
+    if (!this.#announced) this.#replayed += deliveries.length;
   }
 
   /** Resolves when it is no longer in its group. */
   #live(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const leave = () => {
-        this.#group?.leave(this);
+        this.#leave();
         this.#endWait();
       };
       this.#endWait = () => {
@@ -181,6 +191,11 @@ export class Subscriber implements LiveSubscriber {
       };
       signal.addEventListener('abort', leave);
     });
+  }
+
+  #leave(): void {
+    const seq = this.#group?.leave(this, this.#source.seq);
+    if (seq !== undefined) this.#cursor = Math.max(this.#cursor, seq);
   }
 
   onBehind(seq: number): void {

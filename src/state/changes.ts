@@ -2,7 +2,7 @@
  * The states in memory: all that have changed since the checkpoint, in the order of their last changes, and some that changed before.
  * What has changed is there until it is stored; the rest goes when it takes too much memory.
  */
-import type { Entity } from '../contract/entities.ts';
+import { type Entity, MAX_STATE_BYTES } from '../contract/entities.ts';
 import { bytesInMemory } from '../limits/bytes.ts';
 import { itemBody } from './state-delivery.ts';
 import type { StateCondition, StateRow } from './store.ts';
@@ -91,10 +91,22 @@ export class Changes {
   note(name: string, thing: Thing, units: number): void {
     this.#things.delete(name);
     this.#things.set(name, thing);
-    const bytes = thingBytes(units);
+    // A state may keep all that its events bring, until it is measured.
+    this.#measure(thing, Math.min(thing.bytes + OBJECT_SHARE * bytesInMemory(units), thingBytes(MAX_STATE_BYTES)));
+    this.#recent.push({ thing, seq: thing.seq });
+  }
+
+  /** A thing's row, whose size is known with it. */
+  rowOf(thing: Thing): StateRow {
+    const row = rowOf(thing);
+    // It may be in memory no more.
+    if (this.#things.get(thingName(row.build, row.channel, row.key)) === thing) this.#measure(thing, thingBytes(row.body.length));
+    return row;
+  }
+
+  #measure(thing: Thing, bytes: number): void {
     this.#bytes += bytes - thing.bytes;
     thing.bytes = bytes;
-    this.#recent.push({ thing, seq: thing.seq });
   }
 
   /** Forgets one that is stored, unless it has changed after a number. */
@@ -147,8 +159,8 @@ export class Changes {
   }
 }
 
-/** @param units of its JSON, or of the event's that changed it. */
-export function thingBytes(units: number): number {
+/** @param units of its JSON. */
+function thingBytes(units: number): number {
   return THING_BYTES + OBJECT_SHARE * bytesInMemory(units);
 }
 

@@ -1,5 +1,4 @@
 /** Stores what has changed, and then says that it is stored. */
-import { rowOf } from './changes.ts';
 import type { Folding } from './folding.ts';
 import type { StateRow, StateStore } from './store.ts';
 
@@ -22,7 +21,7 @@ export async function writeChanges(folding: Folding, store: StateStore, builds: 
     const rows: StateRow[] = [];
     for (let units = 0; at < things.length && rows.length < ROWS && units < UNITS; at += 1) {
       // As it is by now: it may have changed again.
-      const row = rowOf(things[at] as (typeof things)[number]);
+      const row = changes.rowOf(things[at] as (typeof things)[number]);
       rows.push(row);
       units += row.body.length;
     }

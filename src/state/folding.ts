@@ -11,7 +11,7 @@ import type { Pipeline } from '../delivery/pipeline.ts';
 import { Subscriber } from '../delivery/subscriber.ts';
 import { noMeter } from '../observe/meter.ts';
 import { Changes, type FoldTarget, type Thing, thingName, thingOf } from './changes.ts';
-import type { StateView } from './state-delivery.ts';
+import type { Before } from './state-delivery.ts';
 import type { StateStore } from './store.ts';
 
 export interface FoldingOptions {
@@ -23,7 +23,7 @@ export interface FoldingOptions {
   /** Bytes of what has yet to be stored: with more it waits. */
   readonly maxPendingBytes: number;
   /** Told of each change, in order. @param before the state before it. @param isLast whether its event changes nothing else. */
-  readonly onChange?: (thing: Thing, before: StateView, isLast: boolean) => void;
+  readonly onChange?: (thing: Thing, before: Before, isLast: boolean) => void;
   /** Told that the reducer of an entity failed on an event, which then changes nothing. */
   readonly onProblem: (entity: string, event: Pick<FoldedEvent, 'id' | 'type'>, problem: string) => void;
 }
@@ -32,6 +32,8 @@ export interface FoldingOptions {
 const MAX_WAITING_UNITS = 4 * 1024 * 1024;
 /** Events that are folded between two looks at what is missing. */
 const EVENTS_AT_ONCE = 500;
+/** How long it folds in one turn of the event loop, in ms. */
+const TURN_MS = 10;
 /** How often one that is behind is looked at by who waits for it, in ms. */
 const LOOK_MS = 20;
 
@@ -60,10 +62,13 @@ export class Folding implements Sink {
   readonly #stop = new AbortController();
   #waiting: Waiting[] = [];
   #waitingUnits = 0;
-  /** Names of what is being read. */
-  #isReading = false;
+  /** Whether it goes on by itself: once what is missing has been read, or others have had their turn. */
+  #isHeld = false;
   #foldedSeq: number;
-  #onMoved = new Set<() => void>();
+  /** Who waits, with the number that it waits for; undefined where it looks itself. */
+  readonly #onMoved = new Map<() => void, number | undefined>();
+  #isTelling = false;
+  #looking: NodeJS.Timeout | undefined;
   #failure: { readonly error: unknown } | undefined;
   #ended: Promise<void> = Promise.resolve();
 
@@ -91,7 +96,7 @@ export class Folding implements Sink {
   /** The number up to which all events have been folded. */
   get seq(): number {
     this.#options.pipeline.own.settle();
-    if (this.#waiting.length === 0 && !this.#isReading) this.#foldedSeq = Math.max(this.#foldedSeq, this.#subscriber.cursor);
+    if (this.#waiting.length === 0 && !this.#isHeld) this.#foldedSeq = Math.max(this.#foldedSeq, this.#subscriber.cursor);
     return this.#foldedSeq;
   }
 
@@ -100,7 +105,7 @@ export class Folding implements Sink {
     while (this.seq < seq) {
       signal.throwIfAborted();
       if (this.#failure !== undefined) throw this.#failure.error;
-      await this.#moved(signal);
+      await this.#moved(signal, seq);
     }
   }
 
@@ -110,7 +115,7 @@ export class Folding implements Sink {
 
   deliver({ deliveries }: Batch): void {
     for (const delivery of deliveries) this.#take(delivery);
-    if (!this.#isReading) this.#fold();
+    if (!this.#isHeld) this.#fold();
   }
 
   async drained(signal: AbortSignal): Promise<void> {
@@ -150,21 +155,36 @@ export class Folding implements Sink {
 
   /** Folds what can be folded, and reads what is missing for the rest. */
   #fold(): void {
+    const until = performance.now() + TURN_MS;
     while (this.#waiting.length > 0) {
       const missing = this.#missing();
       if (missing.size > 0) {
-        this.#isReading = true;
+        this.#isHeld = true;
         void this.#read(missing);
         return;
       }
-      const some = this.#waiting.splice(0, EVENTS_AT_ONCE);
-      for (const waiting of some) {
+      const some = Math.min(this.#waiting.length, EVENTS_AT_ONCE);
+      let folded = 0;
+      do {
+        const waiting = this.#waiting[folded] as Waiting;
         this.#waitingUnits -= waiting.units;
         this.#apply(waiting);
         this.#foldedSeq = waiting.seq;
+        folded += 1;
+      } while (folded < some && performance.now() < until);
+      this.#waiting.splice(0, folded);
+      if (folded < some) {
+        this.#isHeld = true;
+        setImmediate(() => this.#goOn());
+        break;
       }
     }
     this.#tellMoved();
+  }
+
+  #goOn(): void {
+    this.#isHeld = false;
+    if (!this.#stop.signal.aborted) this.#fold();
   }
 
   /** What the next events change and is not in memory. */
@@ -187,8 +207,7 @@ export class Folding implements Sink {
         const all = [...missing];
         const rows = await this.#store.find(all.map(([, { target, channel, key }]) => ({ build: target.build, channel, key })));
         for (const [index, [name, about]] of all.entries()) this.changes.add(name, thingOf(about.target, about, rows[index]));
-        this.#isReading = false;
-        this.#fold();
+        this.#goOn();
         return;
       } catch (error) {
         if (signal.aborted) return;
@@ -205,7 +224,8 @@ export class Folding implements Sink {
       const thing = this.changes.get(name) as Thing;
       // What is stored may be of later changes.
       if (seq < thing.seq) continue;
-      const before = { isOpen: thing.isOpen, state: thing.state };
+      // What was stored meanwhile is as this event has made it.
+      const before = seq === thing.seq ? 'unknown' : { isOpen: thing.isOpen, state: thing.state };
       if (seq > thing.seq) {
         const folded = target.entity.fold(thing.state, event);
         if (folded.problem !== undefined) this.#options.onProblem(target.entity.name, event, folded.problem);
@@ -221,27 +241,44 @@ export class Folding implements Sink {
     }
   }
 
+  /** Wakes those who wait for what is there now, behind the present delivery. */
   #tellMoved(): void {
-    const waiting = this.#onMoved;
-    if (waiting.size === 0) return;
-    this.#onMoved = new Set();
-    for (const resolve of waiting) resolve();
+    if (this.#onMoved.size === 0 || this.#isTelling) return;
+    this.#isTelling = true;
+    queueMicrotask(() => this.#wake());
   }
 
-  /** Resolves when something has moved; what moves without an event is looked at now and then. */
-  async #moved(signal: AbortSignal): Promise<void> {
+  #wake(): void {
+    this.#isTelling = false;
+    const { seq } = this;
+    for (const [resolve, waited] of this.#onMoved) {
+      if (this.#failure === undefined && waited !== undefined && waited > seq) continue;
+      this.#onMoved.delete(resolve);
+      resolve();
+    }
+  }
+
+  /** Resolves when something has moved; what moves without an event is looked at now and then. @param seq that is waited for. */
+  async #moved(signal: AbortSignal, seq?: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const moved = () => resolve();
-    this.#onMoved.add(moved);
-    const timer = setTimeout(moved, LOOK_MS).unref();
+    this.#onMoved.set(moved, seq);
+    this.#lookSoon();
     signal.addEventListener('abort', moved);
     try {
       await promise;
     } finally {
-      clearTimeout(timer);
       this.#onMoved.delete(moved);
       signal.removeEventListener('abort', moved);
     }
+  }
+
+  #lookSoon(): void {
+    this.#looking ??= setTimeout(() => {
+      this.#looking = undefined;
+      this.#tellMoved();
+      if (this.#onMoved.size > 0) this.#lookSoon();
+    }, LOOK_MS).unref();
   }
 
   #pause(ms: number): Promise<void> {

@@ -52,6 +52,8 @@ const CLOSE_MS = 2000;
 /** Events of a log that is not long. */
 const SHORT_LOG = 10_000;
 const FORGET_ROWS = 500;
+/** Steps of forgetting between two looks at everything else. */
+const FORGET_STEPS = 20;
 /** Bytes of states that are stored and in memory, and of those that are not stored yet; and the part of the heap that either takes, at most. */
 const CACHED_BYTES = 32 * 1024 * 1024;
 const PENDING_BYTES = 128 * 1024 * 1024;
@@ -223,22 +225,24 @@ export class LiveState implements AsyncDisposable {
 
   /** What is made of a short log is there at once. */
   async #begin(): Promise<void> {
-    await this.#tend();
+    await this.#tendInTurn();
     const { seq } = this.#options.pipeline.tail;
     const isShort = [...this.#known.values()].every(({ next }) => next === undefined || seq - next.seq <= SHORT_LOG);
     if (this.#building === undefined || !isShort) return;
     await this.#building;
-    await this.#tend();
+    await this.#tendInTurn();
   }
 
   #schedule(ms = this.#settings.storeMs): void {
     if (this.#stop.signal.aborted) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#tendNow(), ms).unref();
+    this.#timer = setTimeout(() => void this.#tendInTurn().then(() => this.#schedule()), ms).unref();
   }
 
-  #tendNow(): void {
-    this.#tending = this.#tending.then(() => this.#tend()).finally(() => this.#schedule());
+  /** One step at a time. */
+  #tendInTurn(): Promise<void> {
+    this.#tending = this.#tending.then(() => this.#tend());
+    return this.#tending;
   }
 
   #tendSoon(): void {
@@ -287,12 +291,13 @@ export class LiveState implements AsyncDisposable {
       return;
     }
     for (const [entity, { current }] of known) if (current !== undefined) serving.limit(entity, current);
-    if (removals > this.#removals) await this.#tellRemovals(serving);
+    if (removals > this.#removals) await this.#tellRemovals(serving, removals);
     const stored = Math.min(...serving.targets.map(({ entity }) => known.get(entity.name)?.current?.seq ?? 0));
     if (Number.isFinite(stored)) serving.folding.stored(Math.min(stored, serving.seq));
   }
 
-  async #tellRemovals(serving: Serving): Promise<void> {
+  /** @param upTo the number of the last removal. */
+  async #tellRemovals(serving: Serving, upTo: number): Promise<void> {
     const { contract, pipeline } = this.#options;
     const builds = serving.targets.map(({ build }) => build);
     for (let after: number | undefined = this.#removals; after !== undefined; ) {
@@ -301,6 +306,7 @@ export class LiveState implements AsyncDisposable {
       this.#removals = Math.max(this.#removals, page.next ?? 0, page.removals.at(-1)?.number ?? 0);
       after = page.next;
     }
+    this.#removals = Math.max(this.#removals, upTo);
     serving.toldRemovals = Math.max(serving.toldRemovals, this.#removals);
   }
 
@@ -427,8 +433,13 @@ export class LiveState implements AsyncDisposable {
   async #forget(): Promise<void> {
     const { pipeline, keepMs } = this.#options;
     const { log } = pipeline;
+    let isMore = true;
+    for (let step = 0; isMore && step < FORGET_STEPS && !this.#stop.signal.aborted; step += 1) {
+      isMore = await log.states.forget({ keepMs, limit: FORGET_ROWS, nowMs: log.now });
+    }
+    // What is left has its turn with the next look.
+    if (isMore) return;
     this.#forgotAt = performance.now();
-    while (!this.#stop.signal.aborted && (await log.states.forget({ keepMs, limit: FORGET_ROWS, nowMs: log.now })));
     const current = [...this.#known].flatMap(([entity, known]) =>
       known.current === undefined ? [] : [{ entity, build: known.current.number }],
     );

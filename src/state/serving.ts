@@ -237,7 +237,7 @@ export class Serving implements AsyncDisposable, Recent {
     await this.folding[Symbol.asyncDispose]();
   }
 
-  #tell(thing: Thing, before: StateView, isLast: boolean): void {
+  #tell(thing: Thing, before: Before, isLast: boolean): void {
     this.changed += 1;
     if (this.hub.subscribers === 0) return;
     this.hub.dispatch(this.#deliveryOf(nameOf(thing), bodyOf(thing), { isOpen: thing.isOpen, state: thing.state }, before, isLast));

@@ -88,14 +88,14 @@ test('a subscriber that joins in the middle of a turn gets what comes after, one
   hub.dispatch(event(1));
   hub.join(filterOf(['user.a']), late, 0);
   hub.dispatch(event(2));
-  group.leave(early);
+  group.leave(early, 0);
   hub.dispatch(event(3));
   await Promise.resolve();
   expect(early.seqs).toEqual([[1], [2]]);
   expect(late.seqs).toEqual([[2], [3]]);
   expect(hub.subscribers).toBe(1);
-  group.leave(late);
-  group.leave(late);
+  group.leave(late, 0);
+  group.leave(late, 0);
   expect([hub.subscribers, hub.topics]).toEqual([0, 0]);
 });
 
