@@ -25,11 +25,13 @@ const PARTS: Readonly<Record<string, () => string>> = {
 export const DOCUMENTS: Readonly<Record<string, readonly string[]>> = {
   'README.md': ['variables', 'benchmark'],
   'SECURITY.md': ['limits'],
-  'PROTOCOL.md': ['families', 'services', 'data'],
+  'PROTOCOL.md': ['families', 'services', 'entities', 'data'],
 };
 
-/** A document with its marked parts as they should be. @throws when a part is not marked. */
+/** A document with its marked parts as they should be. @throws when a part is not marked, or something else is. */
 export function renewed(document: string, parts: readonly string[]): string {
+  const unknown = [...document.matchAll(/<!-- begin (\w+): /g)].find(([, part]) => !parts.includes(part as string));
+  if (unknown !== undefined) throw new Error(`nothing is known of ${unknown[0]}... -->`);
   return parts.reduce((text, part) => {
     const marked = new RegExp(`(<!-- begin ${part}: .*-->\n)[\\s\\S]*?(<!-- end ${part} -->)`);
     if (!marked.test(text)) throw new Error(`nothing is marked with <!-- begin ${part}: ... --> and <!-- end ${part} -->`);

@@ -22,6 +22,9 @@ const scalar = z.union([z.string().max(1000), z.number(), z.boolean()], {
 
 export const keyList = z.array(z.string().min(1).max(MAX_KEY_UNITS)).min(1).max(MAX_KEYS);
 
+/** A record passes over `__proto__`. */
+const conditions = z.record(z.string().max(100), z.union([scalar, z.array(scalar).min(1).max(MAX_KEYS)]));
+
 /** The name of an entity of a contract. */
 export function entityName(entities: Contract['entities']) {
   const names = [...entities.keys()];
@@ -36,7 +39,10 @@ export function selectionInput({ entities }: Contract) {
     keys: keyList.optional().describe('Only things with these keys.'),
     open: z.boolean().optional().describe('Only what goes on, or only what does not.'),
     where: z
-      .record(z.string().max(100), z.union([scalar, z.array(scalar).min(1).max(MAX_KEYS)]))
+      .custom<z.input<typeof conditions>>((fields) => !(fields instanceof Object && Object.hasOwn(fields, '__proto__')), {
+        error: 'no entity has a field "__proto__"',
+      })
+      .pipe(conditions)
       .refine((fields) => Object.keys(fields).length <= MAX_FIELDS, { error: `must have at most ${MAX_FIELDS} fields` })
       .optional()
       .describe('By field, `state.symbol`: the value that it has, or one of several.'),

@@ -437,6 +437,8 @@ export class LiveState implements AsyncDisposable {
     for (let step = 0; isMore && step < FORGET_STEPS && !this.#stop.signal.aborted; step += 1) {
       isMore = await log.states.forget({ keepMs, limit: FORGET_ROWS, nowMs: log.now });
     }
+    // What is in memory here does not outlive it.
+    await this.#look();
     // What is left has its turn with the next look.
     if (isMore) return;
     this.#forgotAt = performance.now();

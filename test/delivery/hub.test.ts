@@ -61,7 +61,7 @@ test('of a family that the contract does not have, whoever selects everything ge
     hub.dispatch(event(seq + 1, { channel, family: channel.split('.')[0] as string, type: seq === 3 ? 'b' : 'a' }));
   await Promise.resolve();
   expect([everything, typed, known].map(({ seqs }) => seqs)).toEqual([[[1, 2, 3, 4]], [[4]], [[1, 2]]]);
-  for (const [index, group] of groups.entries()) group.leave([everything, typed][index] as TestSubscriber);
+  for (const [index, group] of groups.entries()) group.leave([everything, typed][index] as TestSubscriber, 0);
   hub.dispatch(event(5, { channel: 'ship.s', family: 'ship' }));
   await Promise.resolve();
   expect(everything.seqs).toHaveLength(1);
@@ -154,7 +154,7 @@ test('a removed subscriber may join again at once, and a group that was closed t
   hub.dispatch(event(1));
   await Promise.resolve();
   full = false;
-  closed.leave(rejoining);
+  closed.leave(rejoining, 0);
   hub.dispatch(event(2));
   await Promise.resolve();
   expect(rejoining.seqs).toEqual([[2]]);

@@ -227,7 +227,9 @@ export const REMOVALS: Statement = {
   name: 'state-removals',
   text: `SELECT ${LOG}, r.number, r.build, r.channel, r.key, r.seq
          FROM courier_log log LEFT JOIN LATERAL (
-           SELECT * FROM courier_state_removal WHERE number > $1 AND seq >= $2 ORDER BY number LIMIT $3
+           SELECT * FROM courier_state_removal
+           WHERE number >= (SELECT number FROM courier_state_removal WHERE seq >= $2 ORDER BY seq, number LIMIT 1) AND number > $1
+           ORDER BY number LIMIT $3
          ) r ON true
          ORDER BY r.number`,
 };

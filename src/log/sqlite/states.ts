@@ -256,8 +256,10 @@ export class SqliteStates implements Synchronous {
     readonly next: number | undefined;
   } {
     const found = this.#prepare(
-      'SELECT number, build, channel, key, seq FROM state_removal WHERE number > ? AND seq >= ? ORDER BY number LIMIT ?',
-    ).all(after, seq, limit) as unknown as [number, number, string, string, number][];
+      `SELECT number, build, channel, key, seq FROM state_removal
+       WHERE number >= (SELECT number FROM state_removal INDEXED BY state_removal_by_seq WHERE seq >= ? ORDER BY seq LIMIT 1) AND number > ?
+       ORDER BY number LIMIT ?`,
+    ).all(seq, after, limit) as unknown as [number, number, string, string, number][];
     const removals = found
       .map(([number, build, channel, key, at]) => ({ number, build, channel, family: familyIn(channel) ?? channel, key, seq: at }))
       .filter(({ build, family, channel }) => builds.includes(build) && includesChannel(channels, family, channel));
