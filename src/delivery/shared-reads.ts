@@ -195,7 +195,7 @@ export class SharedReads implements Disposable {
 
   #restAfter(page: PacedPage): void {
     if (this.#rest !== undefined || this.#stop.signal.aborted) return;
-    const restMs = this.#pacing.restAfter(page, this.#sweeps.size);
+    const restMs = this.#pacing.restAfter(page, Math.max(1, this.#sweeps.size));
     if (restMs > 0) this.#rest = setTimeout(() => this.#endRest(), restMs).unref();
   }
 
