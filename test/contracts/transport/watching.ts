@@ -129,6 +129,9 @@ export function describeWatching(driver: TransportDriver): void {
         { state: { entities: ['order', 'position'], where: { 'state.order_id': 'x' } } },
         'where.state.order_id',
       ],
+      ...(isPlain
+        ? []
+        : [['a field that a record passes over', { state: { ...ORDERS, where: JSON.parse('{"__proto__":"x"}') } }, 'where'] as const]),
       ['a pace of its own', { state: { ...ORDERS, max_per_second: 1000 } }, 'max_per_second'],
       ['no position', { state: ORDERS, lastEventId: 'garbage' }, isPlain ? 'last_event_id' : 'lastEventId'],
       ['types', { state: ORDERS, types: 'order.placed' }, 'types'],
