@@ -157,15 +157,22 @@ export class SqliteStates implements Synchronous {
     let isCut = false;
     const damaged = new Set<StateRow>();
     const found = (keys === undefined ? this.#ranges(query) : keyRanges(query, [...new Set(keys)])).flatMap(({ sql, values }) => {
-      const rows = (this.#prepare(sql).all(...values, most) as unknown as unknown[][]).map((columns) => {
-        if (!passesDamaged) return rowOf(columns);
+      const rows: StateRow[] = [];
+      let units = 0;
+      let isFull = false;
+      for (const columns of this.#prepare(sql).iterate(...values, most) as unknown as Iterable<unknown[]>) {
         const { row, isIntact } = readRow(columns);
+        // What comes behind the checkpoint is not all stored.
+        if (row.seq > checkpoint) break;
+        if (!isIntact && !passesDamaged) throw damage();
         if (!isIntact) damaged.add(row);
-        return row;
-      });
-      // What comes behind the checkpoint is not all stored.
-      isCut ||= rows.length === most && (rows.at(-1) as StateRow).seq <= checkpoint;
-      return rows.filter(({ seq }) => seq <= checkpoint);
+        isFull = units > PAGE_BYTES && rows.at(-1)?.seq !== row.seq;
+        if (isFull) break;
+        rows.push(row);
+        units += row.body.length;
+      }
+      isCut ||= isFull || rows.length === most;
+      return rows;
     });
     const page = cutRows(
       found.sort((a, b) => a.seq - b.seq),
@@ -413,8 +420,12 @@ function buildOf([number, entity, version, startSeq, seq, writtenSeq, isComplete
 /** @throws when it is not what was stored. */
 function rowOf(columns: readonly unknown[]): StateRow {
   const { row, isIntact } = readRow(columns);
-  if (!isIntact) throw new Error(`the file is damaged: a state is not what was stored; courier state rebuild makes it anew`);
+  if (!isIntact) throw damage();
   return row;
+}
+
+function damage(): Error {
+  return new Error('the file is damaged: a state is not what was stored; courier state rebuild makes it anew');
 }
 
 function readRow([build, key, channel, condition, seq, sinceSeq, body, checksum]: readonly unknown[]): {
