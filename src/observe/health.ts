@@ -99,7 +99,7 @@ function checkBroker({ kind, problem }: HealthSources['broker']): HealthComponen
 }
 
 /** How far the states of entities are behind the log. */
-function checkStates({ building, behind, unstored, watches, problem }: StateFigures): NonNullable<HealthComponents['state']> {
+function checkStates({ building, unserved, behind, unstored, watches, problem }: StateFigures): NonNullable<HealthComponents['state']> {
   const percents = Object.entries(building).map(([entity, share]) => [entity, Math.floor(share * 100)] as const);
   const figures = { behind, unstored, watches, ...(percents.length > 0 && { building_percent: Object.fromEntries(percents) }) };
   if (problem !== undefined) return { status: 'degraded', ...figures, action: `states are not stored: ${problem}` };
@@ -108,7 +108,7 @@ function checkStates({ building, behind, unstored, watches, problem }: StateFigu
     return {
       status: 'degraded',
       ...figures,
-      action: `nothing: the states of ${names} are being made of the log; until then they cannot be given`,
+      action: `nothing: the states of ${names} are being made of the log; until then ${unserved.length > 0 ? `nothing of ${unserved.join(', ')}` : 'what was made before'} can be given`,
     };
   }
   if ((behind ?? 0) < MAX_BEHIND && unstored < MAX_UNSTORED) return { status: 'healthy', ...figures };

@@ -2,8 +2,10 @@
 export interface StateFigures {
   /** Entities of the contract. */
   readonly entities: number;
-  /** Entities that are not served yet, as they are being made of the log; with how far that is, 0 to 1. */
+  /** Entities that are being made of the log; with how far that is, 0 to 1. */
   readonly building: Readonly<Record<string, number>>;
+  /** Those of them of which nothing can be given until then. */
+  readonly unserved: readonly string[];
   /** Numbers of the log that were not folded yet; null where nobody folds here. */
   readonly behind: number | null;
   /** Numbers of the log that are not stored as states yet. */
@@ -19,7 +21,7 @@ export interface StateFigures {
   readonly failed: number;
   /** By entity: what goes on and what has ended, as it was counted last. */
   readonly things: Readonly<Record<string, { readonly open: number; readonly closed: number }>>;
-  /** Why nothing can be stored. */
+  /** Why nothing can be stored, or made. */
   readonly problem: string | undefined;
 }
 
@@ -27,6 +29,7 @@ export interface StateFigures {
 export const NO_STATES: StateFigures = {
   entities: 0,
   building: {},
+  unserved: [],
   behind: null,
   unstored: 0,
   inMemory: 0,

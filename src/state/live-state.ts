@@ -87,6 +87,8 @@ export class LiveState implements AsyncDisposable {
   /** How far what is being made has come. */
   #builtSeq = 0;
   #problem: string | undefined;
+  /** Why nothing can be made of the log. */
+  #buildProblem: string | undefined;
   /** Resolves when something is served that was not. */
   #changed = Promise.withResolvers<void>();
   #timer: NodeJS.Timeout | undefined;
@@ -125,6 +127,7 @@ export class LiveState implements AsyncDisposable {
     const stored = Math.min(...[...this.#known.values()].map(({ current }) => current?.seq ?? Number.POSITIVE_INFINITY));
     return {
       entities: contract.entities.size,
+      unserved: [...this.#known].flatMap(([name, { current }]) => (current === undefined ? [name] : [])),
       building: sharesBuilt(this.#known, this.#builtSeq, pipeline.tail.seq),
       behind: serving === undefined ? null : Math.max(0, pipeline.tail.seq - serving.seq),
       unstored: Number.isFinite(stored) ? Math.max(0, pipeline.tail.seq - Math.max(stored, serving?.folding.changes.floor ?? 0)) : 0,
@@ -135,7 +138,7 @@ export class LiveState implements AsyncDisposable {
       snapshots: this.#snapshots,
       failed: this.#failed,
       things: this.#things,
-      problem: this.#problem,
+      problem: this.#problem ?? this.#buildProblem,
     };
   }
 
@@ -400,26 +403,44 @@ export class LiveState implements AsyncDisposable {
       return [{ target: { entity: entityOf(contract, name), build: next.number }, build: next, earlier }];
     });
     if (parts.length === 0) return;
+    const onMade = this.#tellBuild(parts);
     const options = {
       ...this.#foldingOptions(),
       parts,
-      onLost: (entity: string, problem: string) => logger.warn('a state of an earlier version is lost', { entity, reason: problem }),
+      onLost: (entity: string, problem: string) => logger.warn('a stored state is lost', { entity, reason: problem }),
       onProgress: (seq: number) => {
         this.#builtSeq = seq;
+        this.#buildProblem = undefined;
       },
     };
     this.#building = makeBuilds(options, this.#stop.signal)
       // What failed is tried again in its time.
-      .then(() => this.#tendSoon())
+      .then(() => {
+        this.#buildProblem = undefined;
+        onMade();
+        this.#tendSoon();
+      })
       .catch((error: unknown) => {
-        if (this.#stop.signal.aborted || error instanceof CourierError) return;
-        this.#fail('states cannot be made of the log', error);
+        if (this.#stop.signal.aborted) return;
+        this.#buildProblem = error instanceof CourierError ? error.message : 'states cannot be made of the log';
+        if (!(error instanceof CourierError)) this.#fail('states cannot be made of the log', error);
       })
       .finally(() => {
         this.#building = undefined;
         this.#ended += 1;
         this.#builtSeq = 0;
       });
+  }
+
+  /** What takes time, or was asked for, is told when it begins and ends. @returns to be called at the end. */
+  #tellBuild(parts: readonly BuildPart[]): () => void {
+    const { logger, pipeline } = this.#options;
+    const events = pipeline.tail.seq - Math.min(...parts.map(({ build }) => build.seq));
+    if (events <= SHORT_LOG && parts.every(({ earlier }) => earlier === undefined)) return () => undefined;
+    const entities = parts.map(({ target }) => target.entity.name);
+    const begunAt = performance.now();
+    logger.info('states are being made of the log', { entities, events });
+    return () => logger.info('states were made of the log', { entities, seconds: Math.round((performance.now() - begunAt) / 1000) });
   }
 
   /** Items are counted apart from events. */

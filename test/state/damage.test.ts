@@ -66,5 +66,5 @@ test('what a rebuild cannot take over is told and lost, and the rest is kept', a
   await bank.pipeline.states.rebuild('account');
   await using view = await watch(bank);
   await view.has(books.states().filter(({ entity, key }) => entity !== 'account' || key !== 'hurt'));
-  expect(lines.filter((line) => line.includes('a state of an earlier version is lost'))).toHaveLength(1);
+  expect(lines.filter((line) => line.includes('a stored state is lost'))).toHaveLength(1);
 });

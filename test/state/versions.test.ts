@@ -88,7 +88,7 @@ test('what began before the log is taken over by its migration, and what cannot 
     expect(account(key)?.id).toBe(before.find((item) => item.entity === 'account' && item.key === key)?.id);
   const on = items;
   expect(lines.map((line) => JSON.parse(line))).toMatchObject([
-    { level: 'WARN', message: 'a state of an earlier version is lost', context: { entity: 'account' } },
+    { level: 'WARN', message: 'a stored state is lost', context: { entity: 'account' } },
   ]);
   const { events } = books;
   await books.publish(bank, [moved('old', 4), opened('poor')]);

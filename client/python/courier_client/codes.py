@@ -81,7 +81,7 @@ CLOSE_CODES: dict[int, CloseMeaning] = {
     4400: CloseMeaning(
         "BAD_REQUEST",
         "no",
-        "A channel, a type or the position is none that the gateway has: mend what the message names.",
+        "Mend what the message names: the gateway has none such, or it is out of its bounds.",
     ),
     4408: CloseMeaning("UNAUTHORIZED", "no", "Check that nothing on the way drops the headers."),
     4429: CloseMeaning("TOO_MANY_REQUESTS", "after-delay", "Keep to the limits."),

@@ -142,8 +142,22 @@ export class SqliteStates implements Synchronous {
     const statement = this.#prepare(`SELECT ${COLUMNS} FROM state WHERE build = ? AND key = ? AND channel = ?`);
     return names.map(({ build, key, channel }) => {
       const row = statement.get(build, key, channel) as unknown as readonly unknown[] | undefined;
-      return row && rowOf(row);
+      return row && this.#rowOf(row);
     });
+  }
+
+  /** @throws when it is not what was stored. */
+  #rowOf(columns: readonly unknown[]): StateRow {
+    const { row, isIntact } = readRow(columns);
+    if (!isIntact) throw this.#damage(row);
+    return row;
+  }
+
+  #damage({ build, channel, key }: StateRow): Error {
+    const { entity } = this.#all().find(({ number }) => number === build) ?? {};
+    return new Error(
+      `the file is damaged: a state is not what was stored, of ${entity} ${JSON.stringify(key)} in ${channel}; courier state rebuild ${entity} makes it anew`,
+    );
   }
 
   read(query: StateQuery): StateRows {
@@ -164,7 +178,7 @@ export class SqliteStates implements Synchronous {
         const { row, isIntact } = readRow(columns);
         // What comes behind the checkpoint is not all stored.
         if (row.seq > checkpoint) break;
-        if (!isIntact && !passesDamaged) throw damage();
+        if (!isIntact && !passesDamaged) throw this.#damage(row);
         if (!isIntact) damaged.add(row);
         isFull = units > PAGE_BYTES && rows.at(-1)?.seq !== row.seq;
         if (isFull) break;
@@ -415,17 +429,6 @@ function buildOf([number, entity, version, startSeq, seq, writtenSeq, isComplete
     builtSeq: Number(builtSeq),
     forgottenSeq: Number(forgottenSeq),
   };
-}
-
-/** @throws when it is not what was stored. */
-function rowOf(columns: readonly unknown[]): StateRow {
-  const { row, isIntact } = readRow(columns);
-  if (!isIntact) throw damage();
-  return row;
-}
-
-function damage(): Error {
-  return new Error('the file is damaged: a state is not what was stored; courier state rebuild makes it anew');
 }
 
 function readRow([build, key, channel, condition, seq, sinceSeq, body, checksum]: readonly unknown[]): {
