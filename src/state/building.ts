@@ -67,7 +67,8 @@ export async function makeBuilds(options: BuildingOptions, signal: AbortSignal):
 
 /** Takes over what began before the log does. */
 async function takeOver({ pipeline, onLost }: BuildingOptions, { target, build, earlier }: BuildPart, signal: AbortSignal): Promise<void> {
-  if (earlier === undefined) return;
+  // One that goes on has taken over what there was, and folded onto that.
+  if (earlier === undefined || build.seq > build.startSeq) return;
   const { contract, log } = pipeline;
   const { entity } = target;
   for (let afterSeq = 0; ; ) {

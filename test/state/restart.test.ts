@@ -140,7 +140,11 @@ test('what a long log makes is made beside serving: until it is there, callers a
   await using view = await watch(bank);
   await expect(stateOf(bank)).rejects.toMatchObject({ status: 503, retryAfter: '1' });
   const health = async () => (await (await fetch(`${bank.url}/health`)).json()) as { status: string; components: { state: object } };
-  const state = (percent: number) => ({ status: 'degraded', building_percent: { account: percent, owner: percent } });
+  const state = (percent: number) => ({
+    status: 'degraded',
+    building_percent: { account: percent, owner: percent },
+    action: expect.stringContaining('until then nothing of account, owner can be given'),
+  });
   expect(await health()).toMatchObject({ status: 'degraded', components: { state: state(0) } });
   // A quarter of it is made, of which nothing is left.
   await log.states.write({ rows: [], builds, writtenSeq: 0, checkpoint: 3000, nowMs: 0 });
