@@ -15,7 +15,8 @@ import type { Failures } from '../observe/failures.ts';
 import type { Logger } from '../observe/logger.ts';
 import { type Meter, noMeter } from '../observe/meter.ts';
 import { Outage } from '../observe/outage.ts';
-import { type BuildPart, makeBuilds } from './building.ts';
+import { Builder, SHORT_LOG } from './builder.ts';
+import type { BuildPart } from './building.ts';
 import type { FoldTarget } from './changes.ts';
 import { writeChanges } from './checkpoint.ts';
 import type { StateFigures } from './figures.ts';
@@ -49,8 +50,6 @@ export interface StateSettings {
 
 /** How long the last changes may take to be stored at the end, in ms. */
 const CLOSE_MS = 2000;
-/** Events of a log that is not long. */
-const SHORT_LOG = 10_000;
 const FORGET_ROWS = 500;
 /** Steps of forgetting between two looks at everything else. */
 const FORGET_STEPS = 20;
@@ -81,14 +80,8 @@ export class LiveState implements AsyncDisposable {
   #removals = 0;
   /** Builds that are written here. */
   #claimed: ReadonlySet<number> = new Set();
-  #building: Promise<void> | undefined;
-  /** Times that something was made. */
-  #ended = 0;
-  /** How far what is being made has come. */
-  #builtSeq = 0;
+  readonly #builder: Builder;
   #problem: string | undefined;
-  /** Why nothing can be made of the log. */
-  #buildProblem: string | undefined;
   /** Resolves when something is served that was not. */
   #changed = Promise.withResolvers<void>();
   #timer: NodeJS.Timeout | undefined;
@@ -107,6 +100,13 @@ export class LiveState implements AsyncDisposable {
     const { logger, settings } = options;
     this.#settings = { ...SETTINGS, ...settings };
     this.#outage = new Outage({ logger, goesOn: 'the states still do not follow the log', over: 'the states follow the log again' });
+    const building = {
+      building: this.#foldingOptions(),
+      logger,
+      onMade: () => this.#tendSoon(),
+      onFailure: (error: unknown) => this.#fail('states cannot be made of the log', error),
+    };
+    this.#builder = new Builder(building, this.#stop.signal);
   }
 
   /** Begins. @throws what the storage throws. */
@@ -128,7 +128,7 @@ export class LiveState implements AsyncDisposable {
     return {
       entities: contract.entities.size,
       unserved: [...this.#known].flatMap(([name, { current }]) => (current === undefined ? [name] : [])),
-      building: sharesBuilt(this.#known, this.#builtSeq, pipeline.tail.seq),
+      building: sharesBuilt(this.#known, this.#builder.seq, pipeline.tail.seq),
       behind: serving === undefined ? null : Math.max(0, pipeline.tail.seq - serving.seq),
       unstored: Number.isFinite(stored) ? Math.max(0, pipeline.tail.seq - Math.max(stored, serving?.folding.changes.floor ?? 0)) : 0,
       inMemory: serving?.folding.changes.size ?? 0,
@@ -138,7 +138,7 @@ export class LiveState implements AsyncDisposable {
       snapshots: this.#snapshots,
       failed: this.#failed,
       things: this.#things,
-      problem: this.#problem ?? this.#buildProblem,
+      problem: this.#problem ?? this.#builder.problem,
     };
   }
 
@@ -216,7 +216,7 @@ export class LiveState implements AsyncDisposable {
 
   async #close(): Promise<void> {
     await this.#tending;
-    await this.#building;
+    await this.#builder.making;
     const serving = this.#serving;
     this.#serving = undefined;
     const { states } = this.#options.pipeline.log;
@@ -231,8 +231,8 @@ export class LiveState implements AsyncDisposable {
     await this.#tendInTurn();
     const { seq } = this.#options.pipeline.tail;
     const isShort = [...this.#known.values()].every(({ next }) => next === undefined || seq - next.seq <= SHORT_LOG);
-    if (this.#building === undefined || !isShort) return;
-    await this.#building;
+    if (this.#builder.making === undefined || !isShort) return;
+    await this.#builder.making;
     await this.#tendInTurn();
   }
 
@@ -255,7 +255,7 @@ export class LiveState implements AsyncDisposable {
   /** One step of everything that is done from time to time. Never rejects. */
   async #tend(): Promise<void> {
     if (this.#stop.signal.aborted) return;
-    const ended = this.#ended;
+    const { ended } = this.#builder;
     try {
       await this.#look();
       await this.#claim();
@@ -263,7 +263,7 @@ export class LiveState implements AsyncDisposable {
       const serving = this.#serving;
       if (serving !== undefined) await this.#write(serving);
       // What was looked at before it ended is not to be made again.
-      if (ended === this.#ended) this.#build();
+      if (ended === this.#builder.ended) this.#builder.begin(this.#parts());
       if (this.#claimed.size > 0 && performance.now() - this.#forgotAt > this.#settings.forgetMs) await this.#forget();
       this.#problem = undefined;
       if (serving === this.#serving && serving !== undefined) this.#outage.end();
@@ -394,53 +394,13 @@ export class LiveState implements AsyncDisposable {
     if (own.length === builds.length) serving.folding.stored(stored);
   }
 
-  /** Makes what is to be made. */
-  #build(): void {
-    if (this.#building !== undefined) return;
-    const { logger, contract } = this.#options;
-    const parts = [...this.#known].flatMap(([name, { next, earlier }]): BuildPart[] => {
+  /** What is to be made here. */
+  #parts(): BuildPart[] {
+    const { contract } = this.#options;
+    return [...this.#known].flatMap(([name, { next, earlier }]): BuildPart[] => {
       if (next === undefined || !this.#claimed.has(next.number)) return [];
       return [{ target: { entity: entityOf(contract, name), build: next.number }, build: next, earlier }];
     });
-    if (parts.length === 0) return;
-    const onMade = this.#tellBuild(parts);
-    const options = {
-      ...this.#foldingOptions(),
-      parts,
-      onLost: (entity: string, problem: string) => logger.warn('a stored state is lost', { entity, reason: problem }),
-      onProgress: (seq: number) => {
-        this.#builtSeq = seq;
-        this.#buildProblem = undefined;
-      },
-    };
-    this.#building = makeBuilds(options, this.#stop.signal)
-      // What failed is tried again in its time.
-      .then(() => {
-        this.#buildProblem = undefined;
-        onMade();
-        this.#tendSoon();
-      })
-      .catch((error: unknown) => {
-        if (this.#stop.signal.aborted) return;
-        this.#buildProblem = error instanceof CourierError ? error.message : 'states cannot be made of the log';
-        if (!(error instanceof CourierError)) this.#fail('states cannot be made of the log', error);
-      })
-      .finally(() => {
-        this.#building = undefined;
-        this.#ended += 1;
-        this.#builtSeq = 0;
-      });
-  }
-
-  /** What takes time, or was asked for, is told when it begins and ends. @returns to be called at the end. */
-  #tellBuild(parts: readonly BuildPart[]): () => void {
-    const { logger, pipeline } = this.#options;
-    const events = pipeline.tail.seq - Math.min(...parts.map(({ build }) => build.seq));
-    if (events <= SHORT_LOG && parts.every(({ earlier }) => earlier === undefined)) return () => undefined;
-    const entities = parts.map(({ target }) => target.entity.name);
-    const begunAt = performance.now();
-    logger.info('states are being made of the log', { entities, events });
-    return () => logger.info('states were made of the log', { entities, seconds: Math.round((performance.now() - begunAt) / 1000) });
   }
 
   /** Items are counted apart from events. */
