@@ -55,6 +55,9 @@ test('the contract of another trade can be served', async () => {
   const headers = { authorization: `Bearer ${await processToken('stations', 'service')}`, 'content-type': 'application/json' };
   const body = JSON.stringify({ type: 'station.measured', data: { station_id: 'oslo', celsius: -3.5 } });
   expect((await fetch(`${gateway.url}/publish/station.oslo`, { method: 'POST', headers, body })).status).toBe(201);
+  const admin = { authorization: `Bearer ${await processToken('me', 'admin')}` };
+  const { items } = (await (await fetch(`${gateway.url}/state/station.*`, { headers: admin })).json()) as { items: object[] };
+  expect(items).toMatchObject([{ entity: 'weather', key: 'oslo', open: true, state: { celsius: -3.5, measurements: 1 } }]);
 });
 
 test("a gateway in a program of one's own is used, and ends with it", async () => {
