@@ -191,7 +191,9 @@ class LiveState(Stream[StateMessage, "ItemT | GenericItem | RemovedItem"], Gener
         """Says which argument is wrong: the gateway's words begin with it."""
         named = _NAMED.fullmatch(refusal.message)
         if named is not None and not refusal.issues:
-            refusal.issues = (Issue(*named.groups()),)
+            parameter, problem = named.groups()
+            # The address has the entity as `state`.
+            refusal.issues = (Issue("entity" if parameter == "state" else parameter, problem),)
 
     async def _finish(self) -> None:
         self._settled.set()
