@@ -62,7 +62,10 @@ class MemoryLog implements EventLog {
   /** What the last append would have taken, which was refused; 0 when it was stored. */
   #refusedBytes = 0;
   #closed = false;
-  readonly #states = openMemoryStates(() => this.#bounds);
+  readonly #states = openMemoryStates({
+    bounds: () => this.#bounds,
+    lastSeqOf: (channel) => this.#index.get(`c:${channel}`)?.at(-1) ?? 0,
+  });
 
   constructor(now: () => Moment, maxBytes: number) {
     this.#now = now;

@@ -22,6 +22,8 @@ export interface Thing {
   /** The number of its last change; 0 when there was none. */
   seq: number;
   sinceSeq: number;
+  /** Events up to here find it as it is: they had been committed when it was read. */
+  readonly readSeq: number;
   /** Undefined where it is gone, or has never been. */
   state: object | undefined;
   isOpen: boolean;
@@ -83,8 +85,8 @@ export class Changes {
   }
 
   add(name: string, thing: Thing): void {
+    this.#bytes += thing.bytes - (this.#things.get(name)?.bytes ?? 0);
     this.#things.set(name, thing);
-    this.#bytes += thing.bytes;
   }
 
   /** A thing has changed. Numbers never decrease. */
@@ -185,7 +187,12 @@ export function rowOf(thing: Thing): StateRow {
 }
 
 /** @param row undefined where nothing is stored: then it has never been. */
-export function thingOf(target: FoldTarget, name: Pick<Thing, 'channel' | 'family' | 'key'>, row: StateRow | undefined): Thing {
+export function thingOf(
+  target: FoldTarget,
+  name: Pick<Thing, 'channel' | 'family' | 'key'>,
+  row: StateRow | undefined,
+  readSeq = 0,
+): Thing {
   const { channel, family, key } = name;
   const stored: { readonly open: boolean; readonly state: object | null } | undefined = row && JSON.parse(row.body);
   return {
@@ -195,6 +202,7 @@ export function thingOf(target: FoldTarget, name: Pick<Thing, 'channel' | 'famil
     key,
     seq: row?.seq ?? 0,
     sinceSeq: row?.sinceSeq ?? 0,
+    readSeq,
     state: stored?.state ?? undefined,
     isOpen: stored?.open ?? false,
     body: row?.body,

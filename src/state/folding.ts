@@ -192,12 +192,18 @@ export class Folding implements Sink {
     const missing: Missing = new Map();
     const upTo = Math.min(this.#waiting.length, EVENTS_AT_ONCE);
     for (let at = 0; at < upTo; at += 1) {
-      const { event, family, names } = this.#waiting[at] as Waiting;
+      const { event, seq, family, names } = this.#waiting[at] as Waiting;
       for (const { target, key, name } of names) {
-        if (this.changes.get(name) === undefined) missing.set(name, { target, channel: event.channel, family, key });
+        if (!this.#isKnown(this.changes.get(name), seq)) missing.set(name, { target, channel: event.channel, family, key });
       }
     }
     return missing;
+  }
+
+  /** What has ended and is stored may have been forgotten before an event that was committed later. */
+  #isKnown(thing: Thing | undefined, seq: number): boolean {
+    if (thing === undefined) return false;
+    return thing.isOpen || thing.state === undefined || thing.seq > this.changes.floor || thing.readSeq >= seq;
   }
 
   async #read(missing: Missing): Promise<void> {
@@ -205,8 +211,9 @@ export class Folding implements Sink {
     while (!signal.aborted) {
       try {
         const all = [...missing];
+        const readSeq = this.#waiting.at(-1)?.seq;
         const rows = await this.#store.find(all.map(([, { target, channel, key }]) => ({ build: target.build, channel, key })));
-        for (const [index, [name, about]] of all.entries()) this.changes.add(name, thingOf(about.target, about, rows[index]));
+        for (const [index, [name, about]] of all.entries()) this.changes.add(name, thingOf(about.target, about, rows[index], readSeq));
         this.#goOn();
         return;
       } catch (error) {

@@ -145,7 +145,8 @@ export interface StateStore {
 
   /**
    * One short step of forgetting: rows that ended more than `keepMs` ago become removals, which are kept for as long again; of each at
-   * most `limit`. Resolves to whether more may be left.
+   * most `limit`. Rows whose channel has an event that their build has yet to fold are passed over: what is forgotten had not changed up to
+   * the removal's `seq`, and whoever looks it up for a later event finds nothing. Resolves to whether more may be left.
    */
   forget(step: { readonly keepMs: number; readonly limit: number; readonly nowMs: number }): Promise<boolean>;
 

@@ -239,10 +239,11 @@ export function describeStateStore(name: string, suite: StateSuite): void {
         await using log = await logs.open({ now: () => now });
         const { states } = log;
         const [build] = await begun(states, 'e');
-        await log.append(newEvents(7, 'user.u1'));
-        const row = (key: string, seq: number, condition: 'open' | 'closed' | 'gone') => stateRow(build, { key, seq, condition });
+        await log.append([...newEvents(5, 'user.u1'), ...newEvents(2, 'user.u2')]);
+        const row = (key: string, seq: number, condition: 'open' | 'closed' | 'gone', channel = 'user.u1') =>
+          stateRow(build, { key, seq, condition, channel });
         const rows = [row('open', 1, 'open'), row('closed', 2, 'closed'), row('reopened', 3, 'closed'), row('gone', 4, 'gone')];
-        await store(states, [...rows, row('not folded', 6, 'closed')], { checkpoint: 5, nowMs: now });
+        await store(states, [...rows, row('not folded', 6, 'closed', 'user.u2')], { checkpoint: 5, nowMs: now });
         const forget = () => forgetAll(states, { keepMs: 1000, limit: 10, nowMs: now });
         const keys = async () => (await states.find(rows.map(({ key, channel }) => ({ build, key, channel })))).map((each) => each?.key);
         now += 1000;
@@ -253,7 +254,7 @@ export function describeStateStore(name: string, suite: StateSuite): void {
         await forget();
         expect(await keys()).toEqual(['open', undefined, 'reopened', undefined]);
         expect((await readAllStates(states, [build])).map(({ key }) => key)).toEqual(['open', 'reopened']);
-        expect(await states.find([{ build, key: 'not folded', channel: 'user.u1' }])).toMatchObject([{ seq: 6 }]);
+        expect(await states.find([{ build, key: 'not folded', channel: 'user.u2' }])).toMatchObject([{ seq: 6 }]);
         const query = { builds: [build], channels: EVERYTHING, after: 0, limit: 10 };
         const told = { removals: [{ number: expect.any(Number), build, channel: 'user.u1', family: 'user', key: 'closed', seq: 7 }] };
         expect(await states.removals(query)).toEqual({ ...told, next: undefined });
@@ -267,6 +268,29 @@ export function describeStateStore(name: string, suite: StateSuite): void {
         await forget();
         expect((await states.removals(query)).removals).toEqual([]);
         expect((await states.look(['e'])).builds).toMatchObject([{ forgottenSeq: 7 }]);
+      });
+
+      test('passes over what an event may change that its build has yet to fold', async () => {
+        await using logs = factory();
+        let now = DAY_MS;
+        await using log = await logs.open({ now: () => now });
+        const { states } = log;
+        const [build] = await begun(states, 'e');
+        await log.append([...newEvents(1, 'user.u1'), ...newEvents(1, 'user.u2'), ...newEvents(1, 'user.u1')]);
+        const rows = [1, 2].map((n) => stateRow(build, { seq: n, channel: `user.u${n}`, condition: 'closed' }));
+        await store(states, rows, { checkpoint: 2, nowMs: now });
+        now += 1001;
+        const forgotten = async () => {
+          await forgetAll(states, { keepMs: 1000, limit: 10, nowMs: now });
+          const { removals } = await states.removals({ builds: [build], channels: EVERYTHING, after: 0, limit: 10 });
+          return removals.map(({ channel, seq }) => [channel, seq]);
+        };
+        expect(await forgotten()).toEqual([['user.u2', 3]]);
+        await states.write({ rows: [], builds: [build], writtenSeq: 3, checkpoint: 3, nowMs: now });
+        expect(await forgotten()).toEqual([
+          ['user.u2', 3],
+          ['user.u1', 3],
+        ]);
       });
 
       test('goes in steps, each of which says whether more may be left', async () => {
@@ -395,7 +419,7 @@ export function describeStateStore(name: string, suite: StateSuite): void {
         const first = await logs.open({ now: () => now });
         const [build] = await begun(first.states, 'e');
         await first.append(newEvents(4, 'user.u1'));
-        await store(first.states, [closed(build, 'a', 1), stateRow(build, { seq: 3 })], { nowMs: now });
+        await store(first.states, [closed(build, 'a', 1), stateRow(build, { seq: 3 })], { checkpoint: 4, nowMs: now });
         await first.states.complete([build]);
         now += 10;
         await forgetAll(first.states, { keepMs: 5, limit: 10, nowMs: now });

@@ -211,3 +211,23 @@ test('who was told what was forgotten on its way is told a number of items that 
   expect(JSON.parse(ready?.json ?? '{}').data.items).toBe(items.length);
   expect(watch.things.size).toBe(10);
 });
+
+test('what begins again after it was forgotten begins anew for all, whoever has heard of that', async () => {
+  await using writer = await startStates({ contract: shelf, storeMs: 20 });
+  await writer.publish(put('p'), put('q'), put('r'));
+  await writer.stored();
+  await using follower = await follow(writer);
+  const tally = { channels: ['**'], entities: ['tally'] };
+  await using own = await writer.watch(tally).ready();
+  await using other = await follower.watch(tally).ready();
+  const counts = (watch: Watcher) => [...watch.things.values()].map(({ state }) => state?.['count']);
+  expect([counts(own), counts(other)]).toEqual([[3], [3]]);
+  const { log } = writer.pipeline;
+  await log.states.forget({ keepMs: 0, limit: 500, nowMs: log.now + 1000 });
+  // Nobody has looked since.
+  await writer.publish(put('s'));
+  for (const watch of [own, other]) await watch.sink.until(() => counts(watch).join() === '1');
+  await writer.publish(put('t'));
+  for (const watch of [own, other]) await watch.sink.until(() => counts(watch).join() === '2');
+  expect([own.state.faults, other.state.faults]).toEqual([[], []]);
+});

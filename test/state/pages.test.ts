@@ -79,6 +79,7 @@ test('a watch that was behind when something was forgotten is told of it', async
   await using behind = await states.watch(selection, { room: ALL.length + 1 }).ready();
   await states.publish(put('g'));
   await behind.sink.untilFull();
+  await states.stored();
   await forgetEnded(states);
   await states.publish(put('h'));
   for (const watch of [slow, behind]) watch.sink.makeRoom(1e9);

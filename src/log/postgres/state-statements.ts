@@ -177,12 +177,19 @@ export const COUNT: Statement = {
          ) s ON true`,
 };
 
-/** Removes rows that ended before $1 and that their builds have folded. */
+/** Whether there may be rows to remove. */
+export const HAS_ENDED: Statement = {
+  name: 'state-has-ended',
+  text: 'SELECT EXISTS (SELECT FROM courier_state WHERE ended_ms < $1::bigint) AS has',
+};
+/** Removes rows that ended before $1 and whose channel has no event that their builds have yet to fold. */
 export const FORGET_ENDED: Statement = {
   name: 'state-forget-ended',
   text: `DELETE FROM courier_state WHERE ctid = ANY (ARRAY(
-           SELECT s.ctid FROM courier_state s JOIN courier_state_build b ON b.number = s.build
-           WHERE s.ended_ms < $1::bigint AND s.seq <= b.seq ORDER BY s.ended_ms LIMIT $2))
+           SELECT o.ctid FROM (
+             SELECT s.ctid, s.channel, b.seq FROM courier_state s JOIN courier_state_build b ON b.number = s.build
+             WHERE s.ended_ms < $1::bigint AND s.seq <= b.seq ORDER BY s.ended_ms LIMIT $2
+           ) o WHERE (SELECT 1 FROM courier_event e WHERE e.channel = o.channel AND e.seq > o.seq LIMIT 1) IS NULL))
          RETURNING build, channel, key, condition, seq`,
 };
 export const REMOVE: Statement = {

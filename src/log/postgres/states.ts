@@ -29,6 +29,7 @@ import {
   FORGET_ENDED,
   FORGET_REMOVALS,
   FORGET_ROWS,
+  HAS_ENDED,
   LOCK_BUILDS,
   LOCK_LOG,
   LOOK,
@@ -181,12 +182,14 @@ export class PostgresStates implements StateStore {
       if (alone?.['locked'] !== true) return false;
       await change.lockBuilds();
       const values = [Math.ceil(Math.max(0, change.nowMs - keepMs)), limit];
-      const { rows: ended } = await change.query(FORGET_ENDED, values);
+      const [old] = (await change.query(HAS_ENDED, values.slice(0, 1))).rows;
+      // Before anything is forgotten: no event comes in between.
+      const bounds = old?.['has'] === true ? await change.lockLog() : undefined;
+      const ended = bounds === undefined ? [] : (await change.query(FORGET_ENDED, values)).rows;
       const isGone = (row: Row) => CONDITIONS[Number(row['condition'])] === 'gone';
       const removed = ended.filter((row) => !isGone(row));
-      if (removed.length > 0) {
-        const { head } = await change.lockLog();
-        await change.query(REMOVE, [...columns(removed, ['build', 'channel', 'key']), head, change.nowMs]);
+      if (bounds !== undefined && removed.length > 0) {
+        await change.query(REMOVE, [...columns(removed, ['build', 'channel', 'key']), bounds.head, change.nowMs]);
       }
       const { rows: told } = await change.query(FORGET_REMOVALS, values);
       await change.query(NOTE_FORGOTTEN, columns([...ended.filter(isGone), ...told], ['build', 'seq']));

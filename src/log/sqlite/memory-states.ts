@@ -12,14 +12,14 @@ export interface MemoryStates extends Disposable {
   readonly neededSeq: number | undefined;
 }
 
-export function openMemoryStates(bounds: StateHost['bounds']): MemoryStates {
+export function openMemoryStates(log: Pick<StateHost, 'bounds' | 'lastSeqOf'>): MemoryStates {
   const db = new DatabaseSync(':memory:');
   db.exec(`CREATE TABLE family (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;${STATE_TABLES}`);
   const families = new FamilyNumbers(db);
   const states = new SqliteStates({
     db,
     families,
-    bounds,
+    ...log,
     transaction: (work) => {
       try {
         return transaction(db, work);

@@ -30,6 +30,8 @@ export interface StateHost {
   readonly families: FamilyNumbers;
   /** The bounds of the log. */
   readonly bounds: () => { readonly first: number; readonly head: number };
+  /** The number of the last event of a channel; 0 where none is retained. */
+  readonly lastSeqOf: (channel: string) => number;
   /** Runs `work` in a transaction. */
   readonly transaction: <T>(work: () => T) => T;
 }
@@ -300,7 +302,8 @@ export class SqliteStates implements Synchronous {
           const rows = statement.all(number, this.#host.families.get(family) as number, condition, seq, limit - ended.length);
           for (const row of rows as unknown as Ended[]) {
             if (row[6] >= beforeMs) break;
-            ended.push(row);
+            // What has changed meanwhile has yet to be stored.
+            if (this.#host.lastSeqOf(row[2]) <= seq) ended.push(row);
           }
         }
       }

@@ -32,6 +32,7 @@ export class SqliteStore {
   readonly states: SqliteStates;
   readonly #reads = new Map<string, StatementSync>();
   readonly #insert: StatementSync;
+  readonly #findLast: StatementSync;
   readonly #findKey: StatementSync;
   readonly #putKey: StatementSync;
   #head: number;
@@ -60,10 +61,12 @@ export class SqliteStore {
     this.#files = new PlacedFiles(settings.path, [`${settings.path}-wal`]);
     this.#trimming = new Trimming(db);
     this.#families = new FamilyNumbers(db);
+    this.#findLast = db.prepare('SELECT max(seq) AS seq FROM event WHERE channel = ?');
     this.states = new SqliteStates({
       db,
       families: this.#families,
       bounds: () => this.bounds,
+      lastSeqOf: (channel) => Number(this.#findLast.get(channel)?.['seq'] ?? 0),
       transaction: (work) => this.#transaction(work),
     });
     this.#insert = db.prepare(
