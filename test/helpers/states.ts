@@ -67,6 +67,31 @@ export type Selection = Pick<WatchRequest, 'channels' | 'entities' | 'keys' | 'o
 
 const silent = () => createLogger({ logLevel: 'silent', logFormat: 'json' });
 
+/** The events of a log as one instance has them. */
+export function openEvents(contract: Contract, log: EventLog) {
+  return openPipeline({
+    contract,
+    log,
+    broker: localBroker(),
+    retentionMs: 1e9,
+    draining: new AbortController().signal,
+    meter: noMeter,
+    publications: noPublications,
+    tracing: noTracing,
+    usage: noUsage,
+    onError: (error) => {
+      throw error;
+    },
+    present: {},
+  });
+}
+
+/** Of somebody who may read all of it. */
+export function connectionOf(contract: Contract): Connection {
+  const principal = principalOf(contract, 'root', 'admin', { subscribe: [], publish: [] }, Number.POSITIVE_INFINITY);
+  return { principal, subscribe: () => () => undefined } as unknown as Connection;
+}
+
 export async function startStates({
   contract,
   storeMs = 1,
@@ -79,30 +104,13 @@ export async function startStates({
   const store = new HeldStore(memory.states, pageRows);
   const log = withStates(memory, store.states);
   const failures = new Failures({ meter: noMeter, logger });
-  const events = stack.use(
-    await openPipeline({
-      contract,
-      log,
-      broker: localBroker(),
-      retentionMs: 1e9,
-      draining: new AbortController().signal,
-      meter: noMeter,
-      publications: noPublications,
-      tracing: noTracing,
-      usage: noUsage,
-      onError: (error) => {
-        throw error;
-      },
-      present: {},
-    }),
-  );
+  const events = stack.use(await openEvents(contract, log));
   const states = stack.use(await LiveState.open({ contract, pipeline: events, keepMs, failures, logger, settings: { storeMs } }));
   // Before the states are closed: what they store last is stored.
   stack.defer(() => store.release());
   const pipeline: Served = { ...events, states };
   const published: FoldedEvent[] = [];
-  const principal = principalOf(contract, 'root', 'admin', { subscribe: [], publish: [] }, Number.POSITIVE_INFINITY);
-  const connection = { principal, subscribe: () => () => undefined } as unknown as Connection;
+  const connection = connectionOf(contract);
   const resources = stack.move();
   return {
     pipeline,

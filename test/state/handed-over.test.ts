@@ -1,19 +1,12 @@
 /** What a watch is owed where what serves it changes meanwhile: storing, forgetting, or another that takes its place. */
 import { expect, test, vi } from 'vitest';
-import { principalOf } from '../../src/auth/principal.ts';
-import { localBroker } from '../../src/broker/broker.ts';
-import type { Connection } from '../../src/connections/connection.ts';
-import { openPipeline } from '../../src/delivery/pipeline.ts';
 import { Failures } from '../../src/observe/failures.ts';
 import { createLogger } from '../../src/observe/logger.ts';
 import { noMeter } from '../../src/observe/meter.ts';
-import { noPublications } from '../../src/observe/publications.ts';
-import { noTracing } from '../../src/observe/tracing.ts';
 import { LiveState } from '../../src/state/live-state.ts';
 import type { Serving } from '../../src/state/serving.ts';
-import { noUsage } from '../../src/usage/usage.ts';
 import { shelf } from '../helpers/shelf.ts';
-import { type Item, startStates, type TestStates, Watcher } from '../helpers/states.ts';
+import { connectionOf, type Item, openEvents, startStates, type TestStates, Watcher } from '../helpers/states.ts';
 
 const put = (thing: string, count = 1) => ({ channel: 'shelf.a', type: 'thing.put', data: { thing, count, kind: 'box' } });
 const SELECTION = { channels: ['**'], entities: ['thing'] };
@@ -74,32 +67,14 @@ function holdAnswers(states: TestStates, name: 'find' | 'read') {
 async function follow(writer: TestStates) {
   await using stack = new AsyncDisposableStack();
   const logger = createLogger({ logLevel: 'silent', logFormat: 'json' });
-  const events = stack.use(
-    await openPipeline({
-      contract: shelf,
-      log: writer.pipeline.log,
-      broker: localBroker(),
-      retentionMs: 1e9,
-      draining: new AbortController().signal,
-      meter: noMeter,
-      publications: noPublications,
-      tracing: noTracing,
-      usage: noUsage,
-      onError: (error) => {
-        throw error;
-      },
-      present: {},
-    }),
-  );
+  const events = stack.use(await openEvents(shelf, writer.pipeline.log));
   const failures = new Failures({ meter: noMeter, logger });
   const states = stack.use(
     await LiveState.open({ contract: shelf, pipeline: events, keepMs: 1e9, failures, logger, settings: { storeMs: 1 } }),
   );
-  const principal = principalOf(shelf, 'root', 'admin', { subscribe: [], publish: [] }, Number.POSITIVE_INFINITY);
-  const connection = { principal, subscribe: () => () => undefined } as unknown as Connection;
   const resources = stack.move();
   return {
-    watch: (request: Watcher['request']) => new Watcher({ ...events, states }, connection, request),
+    watch: (request: Watcher['request']) => new Watcher({ ...events, states }, connectionOf(shelf), request),
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
 }
