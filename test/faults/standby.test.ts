@@ -1,40 +1,16 @@
 /** Two gateways on a PostgreSQL server that has a standby, which takes over: what was acknowledged is there, or its loss is told. */
-import { expect, inject, test } from 'vitest';
-import { startPostgres, startStandby } from '../../scripts/servers.ts';
+import { expect, test } from 'vitest';
 import { processToken } from '../helpers/process.ts';
 import { startInstances } from './instances.ts';
 import { EXACT, Ledger, LONG, report, seqOf } from './ledger.ts';
 import { startLoad, storedEvents, watch } from './load.ts';
-import { startProxy } from './proxy.ts';
+import { restartEnded, startPair } from './pair.ts';
 
 const MINUTES = 60_000;
 
-/** A database on two servers, the second of which follows the first over a proxy. */
-async function startPair() {
-  await using stack = new AsyncDisposableStack();
-  const primary = stack.use(await startPostgres());
-  const url = new URL(await primary.createDatabase());
-  const proxy = stack.use(await startProxy(primary.port));
-  const standby = stack.use(await startStandby(primary, { port: proxy.port }));
-  const hosts = `127.0.0.1:${primary.port},127.0.0.1:${standby.port}`;
-  const env = {
-    COURIER_LOG: `${url.href.replace(url.host, hosts)}?target_session_attrs=read-write`,
-    COURIER_BROKER: inject('redisUrl'),
-    COURIER_DRAIN_SECONDS: '2',
-  };
-  const resources = stack.move();
-  return { primary, standby, proxy, env, [Symbol.asyncDispose]: () => resources.disposeAsync() };
-}
-
-/** Starts those again that have ended by themselves, as a supervisor does. Resolves to how they ended. */
-async function restartEnded(instances: Awaited<ReturnType<typeof startInstances>>): Promise<(number | string)[]> {
-  return Promise.all(instances.urls.map((_, index) => instances.restarted(index)));
-}
-
 test('a synchronous standby takes over from PostgreSQL under load', { timeout: 5 * MINUTES }, async ({ task }) => {
   await using pair = await startPair();
-  await pair.primary.execute("ALTER SYSTEM SET synchronous_standby_names = 'standby'");
-  await pair.primary.execute('SELECT pg_reload_conf()');
+  await pair.waitForStandby();
   await using instances = await startInstances([pair.env, pair.env]);
   const token = await processToken('forge', 'service');
   const ledger = new Ledger();
