@@ -18,8 +18,8 @@
 import type { Readable } from 'node:stream';
 import type { PoolFigures } from '../contract/admin.ts';
 import type { ChannelSet } from '../contract/channels.ts';
-import type { StateStore } from '../state/store.ts';
 import type { Positions } from './positions.ts';
+import type { StateStore } from './state-store.ts';
 
 /** For how long an idempotency key is remembered, in ms: 24 h. */
 export const IDEMPOTENCY_WINDOW_MS = 24 * 60 * 60 * 1000;

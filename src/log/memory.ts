@@ -2,7 +2,6 @@
 import type { ChannelSet } from '../contract/channels.ts';
 import { CourierError } from '../errors.ts';
 import { bytesInMemory, upTo } from '../limits/bytes.ts';
-import { remoteStates, type StateStore } from '../state/store.ts';
 import { CommitListeners, numbered, unavailable } from './answers.ts';
 import {
   type Appended,
@@ -17,6 +16,7 @@ import {
 import { newEpochName, Positions } from './positions.ts';
 import { fillPage, isEverything, type Span, spanOf } from './reading.ts';
 import { openMemoryStates } from './sqlite/memory-states.ts';
+import { remoteStates, type StateStore } from './state-store.ts';
 import { clockOf, type Moment } from './steady-clock.ts';
 
 export interface MemoryLogOptions {

@@ -8,7 +8,6 @@
 import pg from 'pg';
 import type { PoolFigures } from '../contract/admin.ts';
 import { CourierError } from '../errors.ts';
-import type { StateStore } from '../state/store.ts';
 import { CommitListeners, unavailable } from './answers.ts';
 import { bytesOf, GroupCommit, MAX_IN_FLIGHT_BYTES } from './group-commit.ts';
 import type { Appended, Concern, EventLog, LogBounds, LogPage, LogQuery, NewEvent } from './log.ts';
@@ -25,6 +24,7 @@ import { checkServer, checkSessions, PostgresOpenError, prepareSession, ServerWa
 import { BOUNDS, BYTES, pageOf, readCall, TRIM_KEYS, WAITS_FOR_STANDBY } from './postgres/statements.ts';
 import { PostgresStates } from './postgres/states.ts';
 import type { Row } from './reading.ts';
+import type { StateStore } from './state-store.ts';
 
 export interface PostgresLogOptions {
   readonly url: string;

@@ -1,6 +1,5 @@
 /** The embedded log: an SQLite file, owned by one thread. The default for one instance. */
 import type { CourierError } from '../errors.ts';
-import { remoteStates, type StateStore } from '../state/store.ts';
 import { CommitListeners, numbered, unavailable } from './answers.ts';
 import { bytesOf, fillsCommit, MAX_IN_FLIGHT_BYTES } from './group-commit.ts';
 import type { Appended, Concern, EventLog, LogBounds, LogCopy, LogPage, LogQuery, NewEvent, StoredEvent } from './log.ts';
@@ -12,6 +11,7 @@ import type { Answers, Disk, LogPort, Opened, Question, Reply, Request } from '.
 import { packCall, unpackAnswer, unpackPage } from './sqlite/packing.ts';
 import { messageOf } from './sqlite/schema.ts';
 import { openThread } from './sqlite/thread.ts';
+import { remoteStates, type StateStore } from './state-store.ts';
 import { clockOf, type Moment } from './steady-clock.ts';
 
 export interface SqliteLogOptions {

@@ -4,10 +4,10 @@
  */
 import type { Folded } from '../contract/entities.ts';
 import type { Pipeline } from '../delivery/pipeline.ts';
+import type { StateBuild, StateRow } from '../log/state-store.ts';
 import { type FoldTarget, rowOf, thingOf } from './changes.ts';
 import { writeChanges } from './checkpoint.ts';
 import { Folding, type FoldingOptions } from './folding.ts';
-import type { StateBuild, StateRow } from './store.ts';
 
 export interface BuildingOptions extends Pick<FoldingOptions, 'onProblem' | 'maxCachedBytes' | 'maxPendingBytes'> {
   readonly pipeline: Pick<Pipeline, 'contract' | 'log' | 'tail' | 'reads' | 'own'>;

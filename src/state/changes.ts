@@ -4,8 +4,8 @@
  */
 import { type Entity, MAX_STATE_BYTES } from '../contract/entities.ts';
 import { bytesInMemory } from '../limits/bytes.ts';
+import type { StateCondition, StateRow } from '../log/state-store.ts';
 import { itemBody } from './state-delivery.ts';
-import type { StateCondition, StateRow } from './store.ts';
 
 /** Of what the states of one entity are kept. */
 export interface FoldTarget {

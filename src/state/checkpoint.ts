@@ -1,6 +1,7 @@
 /** Stores what has changed, and then says that it is stored. */
+
+import type { StateRow, StateStore } from '../log/state-store.ts';
 import type { Folding } from './folding.ts';
-import type { StateRow, StateStore } from './store.ts';
 
 /** Rows, and UTF-16 units of them, that are stored at once, about: other requests have their turn in between. */
 const ROWS = 500;

@@ -9,10 +9,10 @@ import { Batch, Delivery, type Sink } from '../delivery/batch.ts';
 import { eventSource } from '../delivery/event-source.ts';
 import type { Pipeline } from '../delivery/pipeline.ts';
 import { Subscriber } from '../delivery/subscriber.ts';
+import type { StateStore } from '../log/state-store.ts';
 import { noMeter } from '../observe/meter.ts';
 import { Changes, type FoldTarget, type Thing, thingName, thingOf } from './changes.ts';
 import type { Before } from './state-delivery.ts';
-import type { StateStore } from './store.ts';
 
 export interface FoldingOptions {
   readonly pipeline: Pick<Pipeline, 'contract' | 'log' | 'tail' | 'reads' | 'own'>;

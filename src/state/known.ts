@@ -1,6 +1,6 @@
 /** What is known of the builds of a contract's entities. */
 import type { Contract } from '../contract/contract.ts';
-import type { StateBuild } from './store.ts';
+import type { StateBuild } from '../log/state-store.ts';
 
 export interface Known {
   /** What serves the entity; undefined until one is complete. */

@@ -13,11 +13,11 @@ import { type ReadPage, type SharedPage, SharedReads } from '../delivery/shared-
 import type { Source } from '../delivery/source.ts';
 import { Turns } from '../limits/turns.ts';
 import type { Positions } from '../log/positions.ts';
+import type { StateRemoval as Removal, StateBuild, StateCondition, StateRow, StateStore } from '../log/state-store.ts';
 import type { Meter } from '../observe/meter.ts';
 import { bodyOf, type FoldTarget, type Thing, thingName } from './changes.ts';
 import { Folding, type FoldingOptions } from './folding.ts';
 import { type Before, type ItemName, type ItemPositions, StateDelivery, StateRemoval, type StateView } from './state-delivery.ts';
-import type { StateRemoval as Removal, StateBuild, StateCondition, StateRow, StateStore } from './store.ts';
 
 /** How long a page of what is stored may be given again, in ms. */
 const KEEP_PAGES_MS = 1000;

@@ -9,7 +9,7 @@ import type { StatePage } from '../../src/contract/types.ts';
 import { CourierError } from '../../src/errors.ts';
 import type { GatewayOptions } from '../../src/gateway.ts';
 import type { EventLog, NewEvent } from '../../src/log/log.ts';
-import type { StateStore } from '../../src/state/store.ts';
+import type { StateStore } from '../../src/log/state-store.ts';
 import { startGateway, type TestGateway } from '../helpers/gateway.ts';
 import { BANKS } from './bank.ts';
 

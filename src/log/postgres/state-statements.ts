@@ -2,8 +2,9 @@
  * What the states of entities ask of PostgreSQL. Of the builds in the tables, those are none any more that have missed events: nobody used
  * them, and so retention did not spare what they had yet to fold.
  */
-import { MAX_ROWS_OF_EVENT } from '../../state/store.ts';
+
 import { PAGE_BYTES } from '../log.ts';
+import { MAX_ROWS_OF_EVENT } from '../state-store.ts';
 import type { Statement } from './database.ts';
 import { BOUNDS } from './statements.ts';
 

@@ -1,8 +1,11 @@
 /** The states of entities in PostgreSQL, which several instances share: one of them at a time writes those of a build. */
 import type { ClientBase } from 'pg';
 import { familyIn, includesChannel } from '../../contract/channels.ts';
+import type { LogBounds } from '../log.ts';
+import type { Row } from '../reading.ts';
 import {
   MAX_ROWS_OF_EVENT,
+  STATE_CONDITIONS,
   type StateBuild,
   type StateCondition,
   type StateName,
@@ -11,9 +14,7 @@ import {
   type StateRow,
   type StateRows,
   type StateStore,
-} from '../../state/store.ts';
-import type { LogBounds } from '../log.ts';
-import type { Row } from '../reading.ts';
+} from '../state-store.ts';
 import type { PostgresDatabase, Statement } from './database.ts';
 import type { FamilyNumbers } from './families.ts';
 import { lockKeys, transaction } from './schema.ts';
@@ -47,8 +48,6 @@ import {
   USE,
 } from './state-statements.ts';
 import { BOUNDS } from './statements.ts';
-
-const CONDITIONS: readonly StateCondition[] = ['open', 'closed', 'gone'];
 
 /** What the states need of the log that they belong to. */
 export interface StateHost {
@@ -117,7 +116,7 @@ export class PostgresStates implements StateStore {
     const rows = await this.#query(COUNT, [builds]);
     return builds.map((build) => {
       const of = (condition: StateCondition) =>
-        Number(rows.find((row) => row['build'] === build && row['condition'] === CONDITIONS.indexOf(condition))?.['count'] ?? 0);
+        Number(rows.find((row) => row['build'] === build && row['condition'] === STATE_CONDITIONS.indexOf(condition))?.['count'] ?? 0);
       return { build, open: of('open'), closed: of('closed') };
     });
   }
@@ -186,7 +185,7 @@ export class PostgresStates implements StateStore {
       // Before anything is forgotten: no event comes in between.
       const bounds = old?.['has'] === true ? await change.lockLog() : undefined;
       const ended = bounds === undefined ? [] : (await change.query(FORGET_ENDED, values)).rows;
-      const isGone = (row: Row) => CONDITIONS[Number(row['condition'])] === 'gone';
+      const isGone = (row: Row) => STATE_CONDITIONS[Number(row['condition'])] === 'gone';
       const removed = ended.filter((row) => !isGone(row));
       if (bounds !== undefined && removed.length > 0) {
         await change.query(REMOVE, [...columns(removed, ['build', 'channel', 'key']), bounds.head, change.nowMs]);
@@ -261,7 +260,7 @@ async function forgetOldBuild({ query }: Change, limit: number): Promise<boolean
   return true;
 }
 
-const numbersOfConditions = (conditions: readonly StateCondition[]) => conditions.map((each) => CONDITIONS.indexOf(each));
+const numbersOfConditions = (conditions: readonly StateCondition[]) => conditions.map((each) => STATE_CONDITIONS.indexOf(each));
 
 const columns = (rows: readonly Row[], names: readonly string[]) => names.map((name) => rows.map((row) => row[name]));
 
@@ -303,7 +302,7 @@ function rowOf(row: Row): StateRow {
     key: String(row['key']),
     channel,
     family: familyIn(channel) ?? channel,
-    condition: CONDITIONS[Number(row['condition'])] ?? 'gone',
+    condition: STATE_CONDITIONS[Number(row['condition'])] ?? 'gone',
     seq: Number(row['seq']),
     sinceSeq: Number(row['since_seq']),
     body: String(row['body']),

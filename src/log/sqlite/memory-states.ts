@@ -1,6 +1,6 @@
 /** States in memory, for a log in memory: in a database that nobody else sees. */
 import { DatabaseSync } from 'node:sqlite';
-import type { StateAnswer, StateCall } from '../../state/store.ts';
+import type { StateAnswer, StateCall } from '../state-store.ts';
 import { FamilyNumbers } from './families.ts';
 import { transaction } from './schema.ts';
 import { STATE_TABLES } from './state-tables.ts';

@@ -2,8 +2,9 @@
  * Pages on their way between threads. What threads say to each other is copied value by value: a flat list of texts and numbers
  * costs a tenth of what the same objects cost.
  */
-import type { StateAnswer, StateCall, StateCondition, StateRow, StateRows } from '../../state/store.ts';
+
 import type { LogPage, StoredEvent } from '../log.ts';
+import type { StateAnswer, StateCall, StateCondition, StateRow, StateRows } from '../state-store.ts';
 
 /** The fields of things, one after another. */
 export type Packed = (string | number)[];

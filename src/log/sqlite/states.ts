@@ -1,28 +1,24 @@
 /** The states of entities in an SQLite database. Synchronous; in the file of a log it runs in the thread that owns the file. */
 import type { DatabaseSync } from 'node:sqlite';
-import { crc32 } from 'node:zlib';
 import { familyIn, includesChannel } from '../../contract/channels.ts';
+import { PAGE_BYTES } from '../log.ts';
 import {
   cutRows,
   MAX_ROWS_OF_EVENT,
+  STATE_CONDITIONS,
   type StateBuild,
   type StateCall,
-  type StateCondition,
   type StateName,
   type StateQuery,
   type StateRemoval,
   type StateRow,
   type StateRows,
   type StateStore,
-} from '../../state/store.ts';
-import { PAGE_BYTES } from '../log.ts';
+} from '../state-store.ts';
 import type { FamilyNumbers } from './families.ts';
-
-const CONDITIONS: readonly StateCondition[] = ['open', 'closed', 'gone'];
-const COLUMNS = 'build, key, channel, condition, seq, since_seq, body, checksum';
-/** Ranges of one statement, at most: SQLite takes 500. */
-const MAX_RANGES = 400;
-const BUILD_COLUMNS = 'number, entity, version, start_seq, seq, written_seq, is_complete, built_seq, forgotten_seq';
+import { forgetEnded } from './state-forgetting.ts';
+import { BUILD_COLUMNS, buildOf, channelRanges, checksumOf, keyRanges, readRow, STATE_COLUMNS } from './state-rows.ts';
+import { Statements } from './statements.ts';
 
 /** What the states need of the database that they are in. */
 export interface StateHost {
@@ -36,18 +32,18 @@ export interface StateHost {
   readonly transaction: <T>(work: () => T) => T;
 }
 
-type Ended = readonly [id: number, build: number, channel: string, key: string, condition: number, seq: number, endedMs: number];
-
 type Synchronous = { [M in keyof StateStore]: (input: Parameters<StateStore[M]>[0]) => Awaited<ReturnType<StateStore[M]>> };
 
 export class SqliteStates implements Synchronous {
   readonly #host: StateHost;
+  readonly #statements: Statements;
   /** Those that this process uses. */
   readonly #used = new Set<number>();
   readonly #holders = new Map<number, { readonly holder: string; readonly until: number }>();
 
   constructor(host: StateHost) {
     this.#host = host;
+    this.#statements = new Statements(host.db);
   }
 
   call({ method, input }: StateCall): Awaited<ReturnType<StateStore[keyof StateStore]>> {
@@ -108,7 +104,7 @@ export class SqliteStates implements Synchronous {
     );
     if (others.length === 0) return;
     const { head } = this.#host.bounds();
-    const note = this.#prepare('UPDATE state_build SET built_seq = ? WHERE number = ?');
+    const note = this.#statements.of('UPDATE state_build SET built_seq = ? WHERE number = ?');
     this.#host.transaction(() => {
       for (const { number } of others) note.run(head, number);
     });
@@ -117,7 +113,7 @@ export class SqliteStates implements Synchronous {
   /** Of a build that is used again after another was: whoever wrote that may have ended without a word. */
   #noteReturned(entities: readonly { readonly entity: string; readonly version: number }[]): void {
     const builds = this.#builds().filter(({ isComplete }) => isComplete);
-    const note = this.#prepare('UPDATE state_build SET built_seq = ? WHERE number = ?');
+    const note = this.#statements.of('UPDATE state_build SET built_seq = ? WHERE number = ?');
     const { head } = this.#host.bounds();
     for (const { number, entity, version, seq } of builds) {
       if (!entities.some((each) => each.entity === entity && each.version === version)) continue;
@@ -127,13 +123,13 @@ export class SqliteStates implements Synchronous {
   }
 
   count(builds: readonly number[]): readonly { readonly build: number; readonly open: number; readonly closed: number }[] {
-    const statement = this.#prepare(
+    const statement = this.#statements.of(
       'SELECT condition, count(*) FROM state INDEXED BY state_by_family WHERE build = ? GROUP BY family, condition',
     );
     return builds.map((build) => {
       const counts = { build, open: 0, closed: 0 };
       for (const [condition, count] of statement.all(build) as unknown as [number, number][]) {
-        const name = CONDITIONS[condition];
+        const name = STATE_CONDITIONS[condition];
         if (name === 'open' || name === 'closed') counts[name] += count;
       }
       return counts;
@@ -141,7 +137,7 @@ export class SqliteStates implements Synchronous {
   }
 
   find(names: readonly StateName[]): readonly (StateRow | undefined)[] {
-    const statement = this.#prepare(`SELECT ${COLUMNS} FROM state WHERE build = ? AND key = ? AND channel = ?`);
+    const statement = this.#statements.of(`SELECT ${STATE_COLUMNS} FROM state WHERE build = ? AND key = ? AND channel = ?`);
     return names.map(({ build, key, channel }) => {
       const row = statement.get(build, key, channel) as unknown as readonly unknown[] | undefined;
       return row && this.#rowOf(row);
@@ -172,24 +168,26 @@ export class SqliteStates implements Synchronous {
     const most = limit + MAX_ROWS_OF_EVENT;
     let isCut = false;
     const damaged = new Set<StateRow>();
-    const found = (keys === undefined ? this.#ranges(query) : keyRanges(query, [...new Set(keys)])).flatMap(({ sql, values }) => {
-      const rows: StateRow[] = [];
-      let units = 0;
-      let isFull = false;
-      for (const columns of this.#prepare(sql).iterate(...values, most) as unknown as Iterable<unknown[]>) {
-        const { row, isIntact } = readRow(columns);
-        // What comes behind the checkpoint is not all stored.
-        if (row.seq > checkpoint) break;
-        if (!isIntact && !passesDamaged) throw this.#damage(row);
-        if (!isIntact) damaged.add(row);
-        isFull = units > PAGE_BYTES && rows.at(-1)?.seq !== row.seq;
-        if (isFull) break;
-        rows.push(row);
-        units += row.body.length;
-      }
-      isCut ||= isFull || rows.length === most;
-      return rows;
-    });
+    const found = (keys === undefined ? channelRanges(query, this.#host.families) : keyRanges(query, [...new Set(keys)])).flatMap(
+      ({ sql, values }) => {
+        const rows: StateRow[] = [];
+        let units = 0;
+        let isFull = false;
+        for (const columns of this.#statements.of(sql).iterate(...values, most) as unknown as Iterable<unknown[]>) {
+          const { row, isIntact } = readRow(columns);
+          // What comes behind the checkpoint is not all stored.
+          if (row.seq > checkpoint) break;
+          if (!isIntact && !passesDamaged) throw this.#damage(row);
+          if (!isIntact) damaged.add(row);
+          isFull = units > PAGE_BYTES && rows.at(-1)?.seq !== row.seq;
+          if (isFull) break;
+          rows.push(row);
+          units += row.body.length;
+        }
+        isCut ||= isFull || rows.length === most;
+        return rows;
+      },
+    );
     const page = cutRows(
       found.sort((a, b) => a.seq - b.seq),
       limit,
@@ -208,7 +206,7 @@ export class SqliteStates implements Synchronous {
 
   write({ rows, builds, writtenSeq, checkpoint, nowMs }: Parameters<StateStore['write']>[0]): void {
     this.#host.transaction(() => {
-      const put = this.#prepare(
+      const put = this.#statements.of(
         `INSERT INTO state (build, key, channel, family, condition, seq, since_seq, ended_ms, body, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (build, key, channel) DO UPDATE SET condition = excluded.condition, seq = excluded.seq, since_seq = excluded.since_seq,
            ended_ms = excluded.ended_ms, body = excluded.body, checksum = excluded.checksum WHERE excluded.seq > state.seq`,
@@ -219,9 +217,9 @@ export class SqliteStates implements Synchronous {
         const { build, key, channel, family, condition, seq, sinceSeq, body } = row;
         const ended = condition === 'open' ? null : nowMs;
         const number = this.#host.families.numberOf(family);
-        put.run(build, key, channel, number, CONDITIONS.indexOf(condition), seq, sinceSeq, ended, body, checksumOf(row));
+        put.run(build, key, channel, number, STATE_CONDITIONS.indexOf(condition), seq, sinceSeq, ended, body, checksumOf(row));
       }
-      const note = this.#prepare('UPDATE state_build SET written_seq = max(written_seq, ?), seq = max(seq, ?) WHERE number = ?');
+      const note = this.#statements.of('UPDATE state_build SET written_seq = max(written_seq, ?), seq = max(seq, ?) WHERE number = ?');
       for (const build of builds) if (there.has(build)) note.run(writtenSeq, checkpoint ?? 0, build);
     });
   }
@@ -229,7 +227,7 @@ export class SqliteStates implements Synchronous {
   complete(builds: readonly number[]): void {
     const { first, head } = this.#host.bounds();
     // Where there was none before nobody has a state of another. That there was may be forgotten once events are.
-    const complete = this.#prepare(
+    const complete = this.#statements.of(
       `UPDATE state_build SET is_complete = 1, built_seq = CASE WHEN ? > 1 OR EXISTS (
          SELECT 1 FROM state_build other WHERE other.entity = state_build.entity AND other.is_complete = 1
        ) THEN ? ELSE 0 END WHERE number = ? AND is_complete = 0`,
@@ -247,30 +245,18 @@ export class SqliteStates implements Synchronous {
   }
 
   forget({ keepMs, limit, nowMs }: Parameters<StateStore['forget']>[0]): boolean {
+    const { bounds, families, lastSeqOf } = this.#host;
     return this.#host.transaction(() => {
-      const { head } = this.#host.bounds();
-      const [removal, forgotten] = [
-        this.#prepare('INSERT INTO state_removal (build, channel, key, seq, at_ms) VALUES (?, ?, ?, ?, ?)'),
-        this.#prepare('UPDATE state_build SET forgotten_seq = max(forgotten_seq, ?) WHERE number = ?'),
-      ];
-      const ended = this.#ended(nowMs - keepMs, limit);
-      const removeRow = this.#prepare('DELETE FROM state WHERE id = ?');
-      for (const [id, build, channel, key, condition, seq] of ended) {
-        removeRow.run(id);
-        if (CONDITIONS[condition] === 'gone') forgotten.run(seq, build);
-        else removal.run(build, channel, key, head, nowMs);
-      }
-      const told = this.#prepare('SELECT number, build, seq FROM state_removal WHERE at_ms < ? ORDER BY at_ms LIMIT ?').all(
-        nowMs - keepMs,
+      const isMoreEnded = forgetEnded(this.#statements, {
+        builds: this.#builds(),
+        families,
+        head: bounds().head,
+        lastSeqOf,
+        keepMs,
+        nowMs,
         limit,
-      ) as unknown as [number, number, number][];
-      const removeRemoval = this.#prepare('DELETE FROM state_removal WHERE number = ?');
-      for (const [number, build, seq] of told) {
-        removeRemoval.run(number);
-        forgotten.run(seq, build);
-      }
-      const isMoreOld = this.#forgetOldBuild(limit);
-      return isMoreOld || Math.max(ended.length, told.length) === limit;
+      });
+      return this.#forgetOldBuild(limit) || isMoreEnded;
     });
   }
 
@@ -278,37 +264,17 @@ export class SqliteStates implements Synchronous {
     readonly removals: readonly StateRemoval[];
     readonly next: number | undefined;
   } {
-    const found = this.#prepare(
-      `SELECT number, build, channel, key, seq FROM state_removal
+    const found = this.#statements
+      .of(
+        `SELECT number, build, channel, key, seq FROM state_removal
        WHERE number >= (SELECT number FROM state_removal INDEXED BY state_removal_by_seq WHERE seq >= ? ORDER BY seq LIMIT 1) AND number > ?
        ORDER BY number LIMIT ?`,
-    ).all(seq, after, limit) as unknown as [number, number, string, string, number][];
+      )
+      .all(seq, after, limit) as unknown as [number, number, string, string, number][];
     const removals = found
       .map(([number, build, channel, key, at]) => ({ number, build, channel, family: familyIn(channel) ?? channel, key, seq: at }))
       .filter(({ build, family, channel }) => builds.includes(build) && includesChannel(channels, family, channel));
     return { removals, next: found.length === limit ? found.at(-1)?.[0] : undefined };
-  }
-
-  /** Rows that ended before a time, at most so many. In their order those behind one that ended later wait for that. */
-  #ended(beforeMs: number, limit: number): Ended[] {
-    const ended: Ended[] = [];
-    const statement = this.#prepare(
-      `SELECT id, build, channel, key, condition, seq, ended_ms FROM state INDEXED BY state_by_family
-       WHERE build = ? AND family = ? AND condition = ? AND seq <= ? ORDER BY seq LIMIT ?`,
-    );
-    for (const { number, seq } of this.#builds()) {
-      for (const family of this.#host.families.names) {
-        for (const condition of [CONDITIONS.indexOf('closed'), CONDITIONS.indexOf('gone')]) {
-          const rows = statement.all(number, this.#host.families.get(family) as number, condition, seq, limit - ended.length);
-          for (const row of rows as unknown as Ended[]) {
-            if (row[6] >= beforeMs) break;
-            // What has changed meanwhile has yet to be stored.
-            if (this.#host.lastSeqOf(row[2]) <= seq) ended.push(row);
-          }
-        }
-      }
-    }
-    return ended;
   }
 
   /** A step of removing a build that is of no more use: its rows, then itself. Returns whether there was one. */
@@ -322,14 +288,13 @@ export class SqliteStates implements Synchronous {
     const old = this.#all().find((build) => !isUsable(build) && !this.#isHeld(build.number));
     if (old === undefined) return false;
     // It is before every event, and so none any more, from the first step on.
-    this.#prepare('UPDATE state_build SET seq = -1 WHERE number = ?').run(old.number);
-    const { changes } = this.#prepare('DELETE FROM state WHERE id IN (SELECT id FROM state WHERE build = ? LIMIT ?)').run(
-      old.number,
-      limit,
-    );
+    this.#statements.of('UPDATE state_build SET seq = -1 WHERE number = ?').run(old.number);
+    const { changes } = this.#statements
+      .of('DELETE FROM state WHERE id IN (SELECT id FROM state WHERE build = ? LIMIT ?)')
+      .run(old.number, limit);
     if (Number(changes) === limit) return true;
-    this.#prepare('DELETE FROM state_removal WHERE build = ?').run(old.number);
-    this.#prepare('DELETE FROM state_build WHERE number = ?').run(old.number);
+    this.#statements.of('DELETE FROM state_removal WHERE build = ?').run(old.number);
+    this.#statements.of('DELETE FROM state_build WHERE number = ?').run(old.number);
     this.#used.delete(old.number);
     return true;
   }
@@ -339,7 +304,7 @@ export class SqliteStates implements Synchronous {
   }
 
   #begin(entity: string, version: number, seq: number): number {
-    const insert = this.#prepare('INSERT INTO state_build (entity, version, start_seq, seq, written_seq) VALUES (?, ?, ?, ?, ?)');
+    const insert = this.#statements.of('INSERT INTO state_build (entity, version, start_seq, seq, written_seq) VALUES (?, ?, ?, ?, ?)');
     return Number(insert.run(entity, version, seq, seq, seq).lastInsertRowid);
   }
 
@@ -350,107 +315,6 @@ export class SqliteStates implements Synchronous {
   }
 
   #all(): StateBuild[] {
-    return (this.#prepare(`SELECT ${BUILD_COLUMNS} FROM state_build ORDER BY number`).all() as unknown as unknown[][]).map(buildOf);
+    return (this.#statements.of(`SELECT ${BUILD_COLUMNS} FROM state_build ORDER BY number`).all() as unknown as unknown[][]).map(buildOf);
   }
-
-  /** One range of an index for each build, condition, and family or channel; as many in each statement as SQLite takes. */
-  #ranges({ builds, channels, conditions, afterSeq }: StateQuery): { readonly sql: string; readonly values: (string | number)[] }[] {
-    const families = [...(channels.everything ? this.#host.families.names : channels.families)].flatMap(
-      (family) => this.#host.families.get(family) ?? [],
-    );
-    const ranges: { readonly sql: string; readonly values: (string | number)[] }[] = [];
-    const add = (index: string, column: string, value: string | number) => {
-      for (const build of builds) {
-        for (const condition of conditions) {
-          ranges.push({
-            sql: `SELECT ${COLUMNS} FROM state INDEXED BY ${index} WHERE ${column} = ? AND build = ? AND condition = ? AND seq > ?`,
-            values: [value, build, CONDITIONS.indexOf(condition), afterSeq],
-          });
-        }
-      }
-    };
-    for (const family of families) add('state_by_family', 'family', family);
-    for (const channel of channels.everything ? [] : channels.singles) add('state_by_channel', 'channel', channel);
-    return together(ranges);
-  }
-
-  readonly #prepared = new Map<string, ReturnType<DatabaseSync['prepare']>>();
-
-  #prepare(sql: string): ReturnType<DatabaseSync['prepare']> {
-    let statement = this.#prepared.get(sql);
-    if (statement === undefined) {
-      statement = this.#host.db.prepare(sql);
-      statement.setReturnArrays(true);
-      if (this.#prepared.size >= MAX_PREPARED) this.#prepared.delete(this.#prepared.keys().next().value ?? '');
-      this.#prepared.set(sql, statement);
-    }
-    return statement;
-  }
-}
-
-/** Statements that are kept. */
-const MAX_PREPARED = 64;
-
-interface Ranges {
-  readonly sql: string;
-  readonly values: (string | number)[];
-}
-
-function together(ranges: readonly Ranges[]): Ranges[] {
-  const statements: Ranges[] = [];
-  for (let at = 0; at < ranges.length; at += MAX_RANGES) {
-    const some = ranges.slice(at, at + MAX_RANGES);
-    statements.push({
-      sql: `${some.map(({ sql }) => sql).join(' UNION ALL ')} ORDER BY seq LIMIT ?`,
-      values: some.flatMap(({ values }) => values),
-    });
-  }
-  return statements;
-}
-
-/** Few rows have one of some keys: they are read and put in order. */
-function keyRanges({ builds, conditions, afterSeq }: StateQuery, keys: readonly string[]): Ranges[] {
-  return together(
-    builds.flatMap((build) =>
-      keys.map((key) => ({
-        sql: `SELECT ${COLUMNS} FROM state INDEXED BY state_by_key WHERE build = ? AND key = ? AND seq > ? AND condition IN (${conditions.map((each) => CONDITIONS.indexOf(each)).join()})`,
-        values: [build, key, afterSeq],
-      })),
-    ),
-  );
-}
-
-function buildOf([number, entity, version, startSeq, seq, writtenSeq, isComplete, builtSeq, forgottenSeq]: readonly unknown[]): StateBuild {
-  return {
-    number: Number(number),
-    entity: String(entity),
-    version: Number(version),
-    startSeq: Number(startSeq),
-    seq: Number(seq),
-    writtenSeq: Number(writtenSeq),
-    isComplete: isComplete === 1,
-    builtSeq: Number(builtSeq),
-    forgottenSeq: Number(forgottenSeq),
-  };
-}
-
-function readRow([build, key, channel, condition, seq, sinceSeq, body, checksum]: readonly unknown[]): {
-  readonly row: StateRow;
-  readonly isIntact: boolean;
-} {
-  const row: StateRow = {
-    build: Number(build),
-    key: String(key),
-    channel: String(channel),
-    family: familyIn(String(channel)) ?? String(channel),
-    condition: CONDITIONS[Number(condition)] ?? 'gone',
-    seq: Number(seq),
-    sinceSeq: Number(sinceSeq),
-    body: String(body),
-  };
-  return { row, isIntact: checksum === checksumOf(row) };
-}
-
-function checksumOf({ build, key, channel, condition, seq, sinceSeq, body }: StateRow): number {
-  return crc32(body, crc32(`${build} ${key} ${channel} ${condition} ${seq} ${sinceSeq}`));
 }

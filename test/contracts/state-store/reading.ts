@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { includesChannel } from '../../../src/contract/channels.ts';
 import { PAGE_BYTES } from '../../../src/log/log.ts';
-import { MAX_ROWS_OF_EVENT, type StateRow } from '../../../src/state/store.ts';
+import { MAX_ROWS_OF_EVENT, type StateRow } from '../../../src/log/state-store.ts';
 import { channelSetOf, EVERYTHING } from '../../helpers/trade.ts';
 import { arbitraryChannels, CHANNELS, range } from '../event-log/logs.ts';
 import { ALL, begun, inOrder, named, readAllStates, readPages, type StateSuite, stateRow, store } from './states.ts';

@@ -2,7 +2,7 @@
 import { expect } from 'vitest';
 import { familyIn } from '../../../src/contract/channels.ts';
 import type { EventLog } from '../../../src/log/log.ts';
-import { MAX_ROWS_OF_EVENT, type StateQuery, type StateRow, type StateStore } from '../../../src/state/store.ts';
+import { MAX_ROWS_OF_EVENT, type StateQuery, type StateRow, type StateStore } from '../../../src/log/state-store.ts';
 import { EVERYTHING } from '../../helpers/trade.ts';
 import type { LogFactory } from '../event-log/logs.ts';
 

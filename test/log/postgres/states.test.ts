@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { lockKeys } from '../../../src/log/postgres/schema.ts';
 import { READ_CHANNELS, READ_KEYS } from '../../../src/log/postgres/state-statements.ts';
 import { openPostgresLog } from '../../../src/log/postgres.ts';
-import type { StateRemoval } from '../../../src/state/store.ts';
+import type { StateRemoval } from '../../../src/log/state-store.ts';
 import { range } from '../../contracts/event-log/logs.ts';
 import { begun, forgetAll, readAllStates, stateRow, store, trimAll } from '../../contracts/state-store/states.ts';
 import { describeStateStore } from '../../contracts/state-store.ts';

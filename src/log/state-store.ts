@@ -14,6 +14,8 @@ import type { ChannelSet } from '../contract/channels.ts';
 
 /** Whether the thing goes on, has ended, or is gone. */
 export type StateCondition = 'open' | 'closed' | 'gone';
+/** As storages number them. */
+export const STATE_CONDITIONS: readonly StateCondition[] = ['open', 'closed', 'gone'];
 
 /** What is kept of one entity in one version: made of the log from its first event that was retained. */
 export interface StateBuild {
@@ -97,8 +99,10 @@ export interface StateRemoval {
 export interface StateStore {
   /**
    * Adds a build, which is empty and begins with the first retained event, of each entity that has none of its version. From then on
-   * retention spares what they have yet to fold. The `builtSeq` of one that is used again after another was is now. Resolves to all builds of these entities, of other versions too. A build that nobody used
-   * while retention removed what it had yet to fold is none any more, here and everywhere.
+   * retention spares what they have yet to fold. Of a build that is used again after another was, `builtSeq` is now.
+   *
+   * Resolves to all builds of these entities, of other versions too. A build that nobody used while retention removed what it had yet to
+   * fold is none any more, here and everywhere.
    */
   register(entities: readonly { readonly entity: string; readonly version: number }[]): Promise<readonly StateBuild[]>;
 
