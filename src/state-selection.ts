@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import type { Principal } from './auth/principal.ts';
 import type { Contract } from './contract/contract.ts';
 import type { Filter } from './contract/filter.ts';
-import { invalidField } from './errors.ts';
+import { cut, invalidField } from './errors.ts';
 import { readableChannels } from './subscribe.ts';
 
 type Scalar = string | number | boolean;
@@ -19,16 +19,16 @@ export interface StateSelection {
   readonly where?: Readonly<Record<string, Scalar | readonly Scalar[]>> | undefined;
 }
 
+/** What is said of a name that no entity has. */
+export function noEntity({ entities }: Contract, name: string): string {
+  return `there is no entity ${JSON.stringify(cut(name))}; there are ${[...entities.keys()].join(', ') || 'none'}`;
+}
+
 /** @throws {CourierError} BAD_REQUEST naming what is malformed; FORBIDDEN unless the principal may read all of the channels. */
 export function selectionFrom(contract: Contract, principal: Principal, selection: StateSelection): Filter {
   const { channels, entities, keys, open, where = {} } = selection;
   for (const [index, entity] of entities.entries()) {
-    if (!contract.entities.has(entity)) {
-      throw invalidField(
-        `entities.${index}`,
-        `there is no entity ${JSON.stringify(entity)}; there are ${[...contract.entities.keys()].join(', ') || 'none'}`,
-      );
-    }
+    if (!contract.entities.has(entity)) throw invalidField(`entities.${index}`, noEntity(contract, entity));
   }
   const fields = new Map(
     Object.entries(where).map(([path, values]) => [

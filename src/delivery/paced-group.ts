@@ -7,6 +7,9 @@ import { Batch, batchesOf, type Delivery } from './batch.ts';
 import type { Group, LiveSubscriber, Recent } from './groups.ts';
 import type { SubscriberGroupOptions } from './subscriber-group.ts';
 
+/** With so many that cannot be looked up it is handed over before its time. */
+const MAX_GATHERED = 10_000;
+
 export interface PacedGroupOptions extends SubscriberGroupOptions {
   readonly recent: Recent;
   readonly maxPerSecond: number;
@@ -37,10 +40,8 @@ export class PacedGroup implements Group {
 
   take(delivery: Delivery): boolean {
     if (!delivery.isRecent) this.#gathered.push(delivery);
-    if (this.#timer === undefined) {
-      const waitMs = Math.max(0, this.#handedOverAt + this.#intervalMs - performance.now());
-      this.#timer = setTimeout(() => this.#handOver(), waitMs).unref();
-    }
+    if (this.#gathered.length === MAX_GATHERED) this.#handOverIn(0);
+    else if (this.#timer === undefined) this.#handOverIn(Math.max(0, this.#handedOverAt + this.#intervalMs - performance.now()));
     return false;
   }
 
@@ -74,6 +75,11 @@ export class PacedGroup implements Group {
     for (const [subscriber] of all) this.#remove(subscriber);
     this.#closeIfEmpty();
     for (const [subscriber, toldSeq] of all) subscriber.onBehind(Math.min(toldSeq, seq));
+  }
+
+  #handOverIn(ms: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#handOver(), ms).unref();
   }
 
   #handOver(): void {

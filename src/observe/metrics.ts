@@ -302,6 +302,17 @@ function stateMetrics({ states }: MetricSources, { collected, gauge, registers }
   gauge('courier_state_unstored_events', 'Events since the last checkpoint of the states.', () => states().unstored, 'max');
   gauge('courier_state_in_memory', 'States in memory.', () => states().inMemory);
   new Gauge({
+    name: 'courier_state_building_ratio',
+    aggregator: 'max',
+    help: 'How much of the log has been made into states, by entity, where that is being done.',
+    labelNames: ['entity'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [entity, share] of Object.entries(states().building)) this.set({ entity }, share);
+    },
+  });
+  new Gauge({
     name: 'courier_state_entities',
     aggregator: 'max',
     help: 'Things whose state is kept, by entity, and whether they go on; counted once a minute by who writes them.',

@@ -11,9 +11,10 @@ import { administering, type Context, checked, observing, router } from './trpc.
 const MAX_NAME_LENGTH = 128;
 const name = z.string().min(1).max(MAX_NAME_LENGTH);
 
-export function adminRouter({ channels, entities }: Contract) {
+export function adminRouter(contract: Contract) {
+  const { channels } = contract;
   const knownChannel = z.string().refine((channel) => channels.familyOf(channel) !== undefined, { error: 'is no channel' });
-  const knownEntity = entityName(entities);
+  const knownEntity = entityName(contract);
   return router({
     /** Open connections, oldest first; with `sub`, those of one principal. */
     connections: administering

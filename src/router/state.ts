@@ -5,6 +5,7 @@ import { MAX_KEY_UNITS } from '../contract/entities.ts';
 import { watchPosition } from '../contract/position.ts';
 import type { StatePage } from '../contract/types.ts';
 import { DEFAULT_STATE_LIMIT, MAX_STATE_LIMIT, readState } from '../read-state.ts';
+import { noEntity } from '../state-selection.ts';
 import { watchState } from '../watch-state.ts';
 import { statePageFor } from './event-page.ts';
 import { channelList } from './events.ts';
@@ -26,16 +27,15 @@ export const keyList = z.array(z.string().min(1).max(MAX_KEY_UNITS)).min(1).max(
 const conditions = z.record(z.string().max(100), z.union([scalar, z.array(scalar).min(1).max(MAX_KEYS)]));
 
 /** The name of an entity of a contract. */
-export function entityName(entities: Contract['entities']) {
-  const names = [...entities.keys()];
-  return z.string().refine((name) => entities.has(name), { error: `is no entity: there are ${names.join(', ') || 'none'}` });
+export function entityName(contract: Contract) {
+  return z.string().refine((name) => contract.entities.has(name), { error: ({ input }) => noEntity(contract, String(input)) });
 }
 
 /** What a request selects. */
-export function selectionInput({ entities }: Contract) {
+export function selectionInput(contract: Contract) {
   return {
     channels: channelList,
-    entities: z.array(entityName(entities)).min(1).max(64),
+    entities: z.array(entityName(contract)).min(1).max(64),
     keys: keyList.optional().describe('Only things with these keys.'),
     open: z.boolean().optional().describe('Only what goes on, or only what does not.'),
     where: z

@@ -3,11 +3,11 @@ import { z } from 'zod';
 import type { Principal } from '../auth/principal.ts';
 import type { Contract } from '../contract/contract.ts';
 import { unfinishedFrom } from '../contract/position.ts';
-import { CourierError, cut, invalidField, validated } from '../errors.ts';
+import { CourierError, invalidField, validated } from '../errors.ts';
 import { MAX_STATE_LIMIT, type StateRequest } from '../read-state.ts';
 import { MAX_CHANNELS } from '../router/events.ts';
 import { keyList, MAX_PER_SECOND, MIN_PER_SECOND } from '../router/state.ts';
-import { fieldSchema, type StateSelection } from '../state-selection.ts';
+import { fieldSchema, noEntity, type StateSelection } from '../state-selection.ts';
 import { positionFrom, readableChannels, type SubscribeRequest } from '../subscribe.ts';
 import type { WatchRequest } from '../watch-state.ts';
 import { decodeSegment, type RequestTarget } from './request-target.ts';
@@ -76,11 +76,7 @@ function stateSelection(
 ): StateSelection {
   const entities = entity === undefined ? [...contract.entities.keys()] : entity.split(',');
   const unknown = entities.find((name) => !contract.entities.has(name));
-  if (unknown !== undefined)
-    throw invalidField(
-      field,
-      `there is no entity ${JSON.stringify(cut(unknown))}; there are ${[...contract.entities.keys()].join(', ') || 'none'}`,
-    );
+  if (unknown !== undefined) throw invalidField(field, noEntity(contract, unknown));
   const conditions = Object.entries(where).map(
     ([path, values]) => [path, values.split(',').map((value) => valueIn(contract, entities, path, value))] as const,
   );

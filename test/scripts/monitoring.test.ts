@@ -64,7 +64,7 @@ if (canCheck) {
       encoding: 'utf8',
     });
     expect([status, stderr]).toEqual([0, '']);
-    expect(stdout).toContain('SUCCESS: 20 rules found');
+    expect(stdout).toContain('SUCCESS: 22 rules found');
   });
 
   test('an event that cannot be read is told, also where it was read before the first look at the metrics', () => {

@@ -103,7 +103,7 @@ test.each([
   ],
   ['a page that is too large', ['**', '--limit', '1001'], 2, /give a whole number from 1 to 1000/],
   ['a page of a watch', ['**', '--limit', '1', '--watch'], 2, /'--limit <count>' cannot be used with option '--watch'/],
-  ['an unknown entity', ['**', 'ordr'], 1, /^courier: entities\.0: is no entity: there are .*; is order meant\?$/],
+  ['an unknown entity', ['**', 'ordr'], 1, /^courier: entities\.0: there is no entity "ordr"; there are .*; is order meant\?$/],
   ['an unknown channel', ['strateg.*', 'order'], 1, /; is strategy\.\* meant\?$/],
   [
     'a field that there is not',
@@ -111,7 +111,12 @@ test.each([
     1,
     /^courier: where\.state\.symbl: order has no field "symbl"$/,
   ],
-  ['an unknown entity to make anew', ['rebuild', 'postion'], 1, /^courier: entity: is no entity: .*; is position meant\?$/],
+  [
+    'an unknown entity to make anew',
+    ['rebuild', 'postion'],
+    1,
+    /^courier: entity: there is no entity "postion"; there are .*; is position meant\?$/,
+  ],
 ])('%s is refused in one sentence', async (_name, args, code, sentence) => {
   await using gateway = await startGateway();
   expect(await run(args, forGateway(gateway))).toEqual({ code, stdout: [], stderr: [expect.stringMatching(sentence)] });
