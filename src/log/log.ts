@@ -10,8 +10,8 @@
  *   below n later that could not be read then.
  * - **Idempotent.** A key is stored once per principal within IDEMPOTENCY_WINDOW_MS; repeats, concurrent ones too,
  *   get the event that was stored first, marked as a duplicate. Two equal keys within one append count as repeats.
- * - **Proportional.** Reading costs in proportion to the events that the channels have, not to the log's length, in
- *   either direction.
+ * - **Proportional.** Reading costs in proportion to the events that the channels have, or that belong together, not to the log's
+ *   length, in either direction.
  * - **Trimmed from the front only.** Retention removes the oldest events; numbers are never given out again.
  * - **Recognisable.** A position of another log, or of this one in a state that was lost, is never taken for one of now.
  */
@@ -37,6 +37,10 @@ export interface NewEvent {
   /** The event as JSON text without its `id`: `{"channel":…,"type":…,"metadata":…,"data":…}`. */
   readonly body: string;
   readonly idempotency?: { readonly principal: string; readonly key: string } | undefined;
+  /** Of the piece of work that it belongs to; absent where it begins one. */
+  readonly correlationId?: string | undefined;
+  /** The number of the event that led to it; absent where that is not of this log. */
+  readonly causeSeq?: number | undefined;
 }
 
 /** An event in the log. */
@@ -80,9 +84,16 @@ export type LogStart =
   /** Newest first, what comes before this number (`head + 1` or more for everything retained). */
   | { readonly beforeSeq: number; readonly afterSeq?: undefined };
 
+/** Events that belong together: of one piece of work, or caused by one of so many events, at most MAX_CAUSES. */
+export type Related =
+  | { readonly correlationId: string; readonly causes?: undefined }
+  | { readonly causes: readonly number[]; readonly correlationId?: undefined };
+
+export const MAX_CAUSES = 100;
+
 export type LogQuery = LogStart & {
   /** `all` is every event that there is, of families too that the contract no longer has. */
-  readonly channels: ChannelSet | 'all';
+  readonly channels: ChannelSet | 'all' | Related;
   /** Only events of these types; all when absent. */
   readonly types?: ReadonlySet<string> | undefined;
   /** Rows looked at, at most; a page may have fewer events when `types` filters. */
@@ -155,6 +166,12 @@ export interface EventLog extends AsyncDisposable {
 
   /** The bounds now, as the storage has them. */
   bounds(): Promise<LogBounds>;
+
+  /**
+   * When these events were stored, in ms since 1970 by the clock that decides over retention, in their order; undefined where one is not
+   * retained, or was stored by a Courier that did not note it.
+   */
+  storedAt(seqs: readonly number[]): Promise<readonly (number | undefined)[]>;
 
   /**
    * One short step of removing the oldest events, all of them appended more than `keepMs` ago, and of forgetting idempotency

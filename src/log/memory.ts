@@ -1,5 +1,4 @@
 /** A log in memory, for tests and for trying things out: it keeps every guarantee but durability. */
-import type { ChannelSet } from '../contract/channels.ts';
 import { CourierError } from '../errors.ts';
 import { bytesInMemory, upTo } from '../limits/bytes.ts';
 import { CommitListeners, numbered, unavailable } from './answers.ts';
@@ -14,7 +13,7 @@ import {
   type StoredEvent,
 } from './log.ts';
 import { newEpochName, Positions } from './positions.ts';
-import { fillPage, isEverything, type Span, spanOf } from './reading.ts';
+import { fillPage, isEverything, isRelated, type Span, spanOf } from './reading.ts';
 import { openMemoryStates } from './sqlite/memory-states.ts';
 import { remoteStates, type StateStore } from './state-store.ts';
 import { clockOf, type Moment } from './steady-clock.ts';
@@ -47,7 +46,7 @@ class MemoryLog implements EventLog {
   readonly positions = new Positions([{ name: newEpochName(), first: 1 }]);
   readonly #now: () => Moment;
   #entries: Entry[] = [];
-  /** Numbers by channel and by family, ascending; of what is retained. */
+  /** Numbers by channel, family, correlation id and cause, ascending; of what is retained. */
   readonly #index = new Map<string, number[]>();
   /** Of which it has had events. */
   readonly #families = new Set<string>();
@@ -115,6 +114,8 @@ class MemoryLog implements EventLog {
     this.#bytes += entryBytes(event);
     this.#addTo(`c:${event.channel}`, event.seq);
     this.#addTo(`f:${event.family}`, event.seq);
+    if (newEvent.correlationId !== undefined) this.#addTo(`w:${newEvent.correlationId}`, event.seq);
+    if (newEvent.causeSeq !== undefined) this.#addTo(`b:${newEvent.causeSeq}`, event.seq);
     this.#families.add(event.family);
     if (idempotency !== undefined) this.#keys.set(keyText(idempotency), { ...entry, keyedMs: latest });
     return { event, duplicate: false };
@@ -125,7 +126,7 @@ class MemoryLog implements EventLog {
     this.#assertOpen();
     const bounds = this.#bounds;
     const span = spanOf(start, bounds);
-    const seqs = channels === 'all' || isEverything(channels, this.#families) ? this.#range(span) : this.#matches(channels, span);
+    const seqs = channels === 'all' || isEverything(channels, this.#families) ? this.#range(span) : this.#matches(listsOf(channels), span);
     const eventAt = (seq: number) => (this.#entries[seq - this.#trimmedSeq - 1] as Entry).event;
     return fillPage(seqs, eventAt, { span, bounds, limit, types });
   }
@@ -138,6 +139,11 @@ class MemoryLog implements EventLog {
   async bounds(): Promise<LogBounds> {
     this.#assertOpen();
     return this.#bounds;
+  }
+
+  async storedAt(seqs: readonly number[]): Promise<readonly (number | undefined)[]> {
+    this.#assertOpen();
+    return seqs.map((seq) => this.#entries[seq - this.#trimmedSeq - 1]?.appendedMs);
   }
 
   async trim(keepMs: number, limit: number): Promise<boolean> {
@@ -202,9 +208,8 @@ class MemoryLog implements EventLog {
     for (let seq = beginSeq; seq > this.#trimmedSeq && seq <= this.#head; seq += step) yield seq;
   }
 
-  /** The numbers of the span that the channels have: those of all their lists, each of which is in one list only. */
-  *#matches(channels: ChannelSet, { beginSeq, step }: Span): Generator<number> {
-    const keys = [...[...channels.families].map((family) => `f:${family}`), ...[...channels.singles].map((channel) => `c:${channel}`)];
+  /** The numbers of the span that are in these lists, each of which is in one list only. */
+  *#matches(keys: readonly string[], { beginSeq, step }: Span): Generator<number> {
     const lists = keys
       .map((key) => this.#index.get(key) ?? [])
       .map((seqs) => ({ seqs, next: step > 0 ? firstAfter(seqs, beginSeq - 1) : firstAfter(seqs, beginSeq) - 1 }));
@@ -240,6 +245,13 @@ class MemoryLog implements EventLog {
   #assertOpen(): void {
     if (this.#closed) throw unavailable('it is closed');
   }
+}
+
+/** The lists that have what is asked for. */
+function listsOf(channels: Exclude<LogQuery['channels'], 'all'>): string[] {
+  if (!isRelated(channels))
+    return [...[...channels.families].map((family) => `f:${family}`), ...[...channels.singles].map((channel) => `c:${channel}`)];
+  return channels.causes === undefined ? [`w:${channels.correlationId}`] : channels.causes.map((seq) => `b:${seq}`);
 }
 
 /** Bytes of memory that an event takes with its entry, about. */

@@ -21,9 +21,9 @@ import { keepGuard, openError, openGuard, withClient } from './postgres/guard.ts
 import { probeAppend } from './postgres/probe.ts';
 import { beginEpoch, checkNewest, type FoundLog, findLog, migrate, NO_PARTITION, SERVER_NAME } from './postgres/schema.ts';
 import { checkServer, checkSessions, PostgresOpenError, prepareSession, ServerWatch } from './postgres/server.ts';
-import { BOUNDS, BYTES, pageOf, readCall, TRIM_KEYS, WAITS_FOR_STANDBY } from './postgres/statements.ts';
+import { BOUNDS, BYTES, pageOf, readCall, STORED_AT, TRIM_KEYS, WAITS_FOR_STANDBY } from './postgres/statements.ts';
 import { PostgresStates } from './postgres/states.ts';
-import type { Row } from './reading.ts';
+import { isRelated, type Row } from './reading.ts';
 import type { StateStore } from './state-store.ts';
 
 export interface PostgresLogOptions {
@@ -239,7 +239,7 @@ class PostgresLog implements SharedLog {
     const seenHead = this.#head;
     this.#assertOpen();
     try {
-      const families = await this.#numbersOf(query.channels === 'all' ? [] : query.channels.families);
+      const families = await this.#numbersOf(query.channels === 'all' || isRelated(query.channels) ? [] : query.channels.families);
       const rows = await this.database.query(...readCall(query, families));
       signal.throwIfAborted();
       return pageOf(rows, query, this.#boundsOf(rows[0], seenHead), families);
@@ -256,6 +256,16 @@ class PostgresLog implements SharedLog {
       const [row] = await this.database.query(BOUNDS);
       this.#server.noteTime(Number(row?.['now']), { askedMs, answeredMs: Date.now() });
       return this.#boundsOf(row, seenHead);
+    });
+  }
+
+  async storedAt(seqs: readonly number[]): Promise<readonly (number | undefined)[]> {
+    if (seqs.length === 0) return [];
+    return this.#attempt('read', async () => {
+      const seenHead = this.#head;
+      const rows = await this.database.query(STORED_AT, [seqs]);
+      this.#boundsOf(rows[0], seenHead);
+      return rows.map(({ stored_ms: ms }) => (ms === null ? undefined : Number(ms)));
     });
   }
 

@@ -1,7 +1,7 @@
 /** What reading is in every log: the numbers that a page goes over, the events of its rows, and where it ends. */
-import { type ChannelSet, familyIn } from '../contract/channels.ts';
+import { familyIn } from '../contract/channels.ts';
 import { selectsType } from '../contract/filter.ts';
-import { type LogBounds, type LogPage, type LogQuery, type LogStart, PAGE_BYTES, type StoredEvent } from './log.ts';
+import { type LogBounds, type LogPage, type LogQuery, type LogStart, PAGE_BYTES, type Related, type StoredEvent } from './log.ts';
 
 /** The numbers that a read goes over, in either order. */
 export interface Span {
@@ -23,8 +23,13 @@ export function lengthOf({ beginSeq, step, endSeq }: Span, { first, head }: LogB
   return step === 1 ? Math.max(0, Math.min(endSeq, head) - beginSeq + 1) : Math.max(0, beginSeq - Math.max(endSeq, first) + 1);
 }
 
+export function isRelated(channels: LogQuery['channels']): channels is Related {
+  return channels !== 'all' && ('correlationId' in channels || 'causes' in channels);
+}
+
 /** Whether every event is read, so that the numbers are dense. @param families of which the log has events. */
-export function isEverything(channels: ChannelSet | 'all', families: Iterable<string>): boolean {
+export function isEverything(channels: LogQuery['channels'], families: Iterable<string>): boolean {
+  if (isRelated(channels)) return false;
   if (channels === 'all' || channels.everything) return true;
   for (const family of families) if (!channels.families.has(family)) return false;
   return true;

@@ -149,6 +149,10 @@ export class SqliteLog implements EventLog {
     return bounds;
   }
 
+  storedAt(seqs: readonly number[]): Promise<readonly (number | undefined)[]> {
+    return this.#request({ kind: 'stored-at', seqs });
+  }
+
   async probe(): Promise<void> {
     await this.#request({ kind: 'probe' });
     this.problem = undefined;

@@ -19,6 +19,7 @@ import {
   seqsOf,
 } from './event-log/logs.ts';
 import { describeReading } from './event-log/reading.ts';
+import { describeRelations } from './event-log/relations.ts';
 
 export function describeEventLog(name: string, { durable, factory, failing, runs }: LogSuite): void {
   describe(name, () => {
@@ -121,6 +122,7 @@ export function describeEventLog(name: string, { durable, factory, failing, runs
 
     describeReading({ factory, runs });
     describeForms({ factory });
+    describeRelations({ factory, runs, durable });
 
     describe('idempotency', () => {
       test('a repeated key stores nothing and returns what was stored first', async () => {

@@ -13,6 +13,8 @@ export async function connected(url: string): Promise<pg.Client> {
 
 /** Takes back, in a log of this version, what the version with families and forms of events has brought. */
 export const WITHOUT_FORMS = [
+  'DROP FUNCTION courier_append(text, bigint, bigint, text[], smallint[], text[], smallint[], text[], text[], text[], text[], bigint[])',
+  'ALTER TABLE courier_event DROP COLUMN correlation_id, DROP COLUMN cause_seq, DROP COLUMN stored_ms',
   'DROP TABLE courier_family',
   'ALTER TABLE courier_event DROP COLUMN version',
   'DROP FUNCTION courier_append(text, bigint, bigint, text[], smallint[], text[], smallint[], text[], text[], text[])',

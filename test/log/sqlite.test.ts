@@ -149,6 +149,10 @@ describe('the file', () => {
     db.exec(`DROP TABLE state;
       DROP TABLE state_build;
       DROP TABLE state_removal;
+      DROP INDEX event_by_correlation;
+      DROP INDEX event_by_cause;
+      ALTER TABLE event DROP COLUMN correlation_id;
+      ALTER TABLE event DROP COLUMN cause_seq;
       ALTER TABLE event DROP COLUMN version;
       DROP TABLE family;
       ALTER TABLE event DROP COLUMN checksum;

@@ -7,17 +7,27 @@ import type { Statement } from './database.ts';
 /** Given by `courier_append` when the log has begun another epoch. */
 export const OTHER_EPOCH = 'CR001';
 /**
- * The function that appends. Each of its forms is part of a version of the schema, and so never changed: another is another
- * migration. Instances of an earlier version use the form without versions, beside this one.
+ * Where the function has it from which events belong together: `none` where the table has no columns for that, `read` where the caller does
+ * not say it, and it is read from the bodies.
  */
-export function appendFunction(hasVersions: boolean): string {
+export type Relations = 'none' | 'read' | 'given';
+
+/**
+ * The function that appends. Each of its forms is part of a version of the schema, and so never changed: another is another
+ * migration. Instances of earlier versions use earlier forms, beside this one.
+ */
+export function appendFunction(hasVersions: boolean, relations: Relations = 'none'): string {
   const versioned = (text: string) => (hasVersions ? text : '');
+  const given = (text: string) => (relations === 'given' ? text : '');
+  const related = (text: string) => (relations === 'none' ? '' : text);
+  // What a probe writes is no JSON.
+  const read = `CASE WHEN f.body LIKE '{%' THEN f.body::json #>> '{metadata,correlation_id}' END, NULL::bigint`;
   return `   -- Stores a batch and gives each draft its number, or that of what was stored under its key before. Runs as one
    -- statement: its commit is that of the batch. Keys are looked at once the counter is locked, and so after every
    -- other append has committed or gone.
-   CREATE FUNCTION courier_append(
+   CREATE${relations === 'read' ? ' OR REPLACE' : ''} FUNCTION courier_append(
      known_epoch text, at_ms bigint, window_ms bigint,
-     channels text[], families smallint[], types text[],${versioned(' versions smallint[],')} bodies text[], principals text[], keys text[]
+     channels text[], families smallint[], types text[],${versioned(' versions smallint[],')} bodies text[], principals text[], keys text[]${given(', correlations text[], causes bigint[]')}
    ) RETURNS TABLE (seq bigint, origin integer, duplicate boolean, channel text, family smallint, type text,${versioned(' version smallint,')} body text)
    LANGUAGE plpgsql
    -- The plan must stay one of look-ups by key, whatever the tables' statistics say.
@@ -39,9 +49,9 @@ export function appendFunction(hasVersions: boolean): string {
      today := stored_ms / 86400000;
      RETURN QUERY
      WITH input AS MATERIALIZED (
-       SELECT t.channel, t.family, t.type,${versioned(' t.version,')} t.body, t.principal, t.key, t.n
-       FROM unnest(channels, families, types,${versioned(' versions,')} bodies, principals, keys)
-            WITH ORDINALITY AS t(channel, family, type,${versioned(' version,')} body, principal, key, n)
+       SELECT t.channel, t.family, t.type,${versioned(' t.version,')} t.body, t.principal, t.key,${given(' t.correlation, t.cause,')} t.n
+       FROM unnest(channels, families, types,${versioned(' versions,')} bodies, principals, keys${given(', correlations, causes')})
+            WITH ORDINALITY AS t(channel, family, type,${versioned(' version,')} body, principal, key,${given(' correlation, cause,')} n)
      ), marked AS MATERIALIZED (
        SELECT i.*, k.seq AS known_seq, k.day AS known_day,
               CASE WHEN i.key IS NULL THEN i.n ELSE min(i.n) OVER (PARTITION BY i.principal, i.key) END AS first_n
@@ -53,8 +63,8 @@ export function appendFunction(hasVersions: boolean): string {
                    END AS new_seq
        FROM marked m
      ), stored AS (
-       INSERT INTO courier_event (seq, day, channel, family, type,${versioned(' version,')} body)
-       SELECT f.new_seq, today, f.channel, f.family, f.type,${versioned(' f.version,')} f.body FROM numbered f WHERE f.new_seq IS NOT NULL
+       INSERT INTO courier_event (seq, day, channel, family, type,${versioned(' version,')} body${related(', correlation_id, cause_seq, stored_ms')})
+       SELECT f.new_seq, today, f.channel, f.family, f.type,${versioned(' f.version,')} f.body${related(`, ${relations === 'given' ? 'f.correlation, f.cause' : read}, stored_ms`)} FROM numbered f WHERE f.new_seq IS NOT NULL
      ), keyed AS (
        INSERT INTO courier_idempotency (principal, key, seq, day, keyed_ms)
        SELECT f.principal, f.key, f.new_seq, today, now_ms FROM numbered f WHERE f.new_seq IS NOT NULL AND f.key IS NOT NULL
@@ -73,7 +83,10 @@ export function appendFunction(hasVersions: boolean): string {
    END $$;`;
 }
 
-export const APPEND: Statement = { name: 'append', text: 'SELECT * FROM courier_append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)' };
+export const APPEND: Statement = {
+  name: 'append',
+  text: 'SELECT * FROM courier_append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)',
+};
 
 /** @param now another clock than the database's. */
 export function appendValues(
@@ -93,6 +106,8 @@ export function appendValues(
     events.map(({ body }) => body),
     events.map(({ idempotency }) => idempotency?.principal),
     events.map(({ idempotency }) => idempotency?.key),
+    events.map(({ correlationId }) => correlationId),
+    events.map(({ causeSeq }) => causeSeq),
   ];
 }
 

@@ -87,6 +87,16 @@ ${appendFunction(false)}`,
    SET LOCAL enable_seqscan = on;
 
 ${appendFunction(true)}`,
+  // Of what was stored before nobody looks the ids up: that would take the log away from its instances for as long.
+  `ALTER TABLE courier_event ADD COLUMN correlation_id text, ADD COLUMN cause_seq bigint, ADD COLUMN stored_ms bigint;
+   CREATE INDEX courier_event_by_correlation ON courier_event (correlation_id, seq) WHERE correlation_id IS NOT NULL;
+   CREATE INDEX courier_event_by_cause ON courier_event (cause_seq, seq) WHERE cause_seq IS NOT NULL;
+
+${appendFunction(false, 'read')}
+
+${appendFunction(true, 'read')}
+
+${appendFunction(true, 'given')}`,
 ];
 
 /**

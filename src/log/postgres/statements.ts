@@ -2,7 +2,7 @@
 import { includesChannel } from '../../contract/channels.ts';
 import { unavailable } from '../answers.ts';
 import { IDEMPOTENCY_WINDOW_MS, type LogBounds, type LogPage, type LogQuery, type LogStart, PAGE_BYTES } from '../log.ts';
-import { isEverything, lengthOf, type Row, spanOf, storedEvent } from '../reading.ts';
+import { isEverything, isRelated, lengthOf, type Row, spanOf, storedEvent } from '../reading.ts';
 import type { Statement } from './database.ts';
 
 export const BOUNDS: Statement = {
@@ -13,6 +13,11 @@ export const BOUNDS: Statement = {
 export const WAITS_FOR_STANDBY: Statement = {
   name: 'waits-for-standby',
   text: `SELECT 1 FROM pg_stat_activity WHERE application_name = 'courier' AND datname = current_database() AND wait_event = 'SyncRep' LIMIT 1`,
+};
+export const STORED_AT: Statement = {
+  name: 'stored-at',
+  text: `SELECT epoch, head, trimmed_through, t.n, e.stored_ms FROM courier_log
+         CROSS JOIN unnest($1::bigint[]) WITH ORDINALITY AS t(seq, n) LEFT JOIN courier_event e ON e.seq = t.seq ORDER BY t.n`,
 };
 export const BYTES: Statement = {
   name: 'bytes',
@@ -29,7 +34,10 @@ export const TRIM_KEYS: Statement = {
 const EVENT_COLUMNS = 'e.seq, e.channel, e.family, e.type, e.version, e.body';
 
 /** The statements of one order of reading: of everything, and of some families and single channels. */
-function reads(name: string, [beyond, within, order]: ['>', '<=', 'ASC'] | ['<', '>=', 'DESC']): Record<'all' | 'some', Statement> {
+function reads(
+  name: string,
+  [beyond, within, order]: ['>', '<=', 'ASC'] | ['<', '>=', 'DESC'],
+): Record<'all' | 'some' | 'correlated' | 'caused', Statement> {
   // Bodies of other types stay where they are. After PAGE_BYTES of bodies the page ends.
   const page = (found: string) => `
     WITH found AS (${found}),
@@ -41,7 +49,7 @@ function reads(name: string, [beyond, within, order]: ['>', '<=', 'ASC'] | ['<',
   const all = `SELECT ${EVENT_COLUMNS} FROM courier_event e WHERE e.seq ${beyond} $1 ORDER BY e.seq ${order} LIMIT $2`;
   // Only the index of `column` has this order. With an equality the index by number would have it too, and the server would
   // look through the whole log there for a rare value that its statistics take for a common one.
-  const range = (column: 'family' | 'channel', value: string) => `
+  const range = (column: 'family' | 'channel' | 'correlation_id' | 'cause_seq', value: string) => `
     SELECT ${EVENT_COLUMNS} FROM courier_event e
     WHERE (e.${column}, e.seq) ${beyond} (${value}, $1) AND e.${column} ${within} ${value}
     ORDER BY e.${column} ${order}, e.seq ${order} LIMIT $2`;
@@ -52,7 +60,15 @@ function reads(name: string, [beyond, within, order]: ['>', '<=', 'ASC'] | ['<',
       UNION ALL
       SELECT x.* FROM unnest($5::text[]) c CROSS JOIN LATERAL (${range('channel', 'c')}) x
     ) e ORDER BY seq ${order} LIMIT $2`;
-  return { all: { name: `read-all-${name}`, text: page(all) }, some: { name: `read-some-${name}`, text: page(some) } };
+  const caused = `
+    SELECT x.* FROM unnest($4::bigint[]) c CROSS JOIN LATERAL (${range('cause_seq', 'c')}) x
+    ORDER BY x.seq ${order} LIMIT $2`;
+  return {
+    all: { name: `read-all-${name}`, text: page(all) },
+    some: { name: `read-some-${name}`, text: page(some) },
+    correlated: { name: `read-correlated-${name}`, text: page(range('correlation_id', '$4::text')) },
+    caused: { name: `read-caused-${name}`, text: page(caused) },
+  };
 }
 
 const OLDEST_FIRST = reads('oldest', ['>', '<=', 'ASC']);
@@ -63,8 +79,10 @@ export const readsFrom = ({ beforeSeq }: LogStart) => (beforeSeq === undefined ?
 
 /** The statement that reads a page, and its values. */
 export function readCall({ channels, types, limit, ...start }: LogQuery, families: ReadonlyMap<string, number>): [Statement, unknown[]] {
-  const { all, some } = readsFrom(start);
+  const { all, some, correlated, caused } = readsFrom(start);
   const values = [start.beforeSeq ?? start.afterSeq, limit, types && [...types]];
+  if (isRelated(channels))
+    return channels.causes === undefined ? [correlated, [...values, channels.correlationId]] : [caused, [...values, [...channels.causes]]];
   if (channels === 'all' || isEverything(channels, families.keys())) return [all, values];
   const numbers = [...channels.families].flatMap((family) => families.get(family) ?? []);
   return [some, [...values, numbers, [...channels.singles]]];
@@ -86,6 +104,7 @@ export function pageOf(
     throw unavailable(`it is damaged, an event from ${span.beginSeq} to ${endSeq} is missing: restore a copy`);
   const events = found.filter((row) => row['body'] !== null).map(storedEvent);
   // Another instance may have begun a family meanwhile.
-  const selected = channels === 'all' ? events : events.filter(({ family, channel }) => includesChannel(channels, family, channel));
+  const selected =
+    channels === 'all' || isRelated(channels) ? events : events.filter(({ family, channel }) => includesChannel(channels, family, channel));
   return { events: selected, endSeq, ...bounds };
 }

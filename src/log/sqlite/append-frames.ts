@@ -18,9 +18,9 @@ export interface Placed {
 }
 
 /** An append begins with the number of its events, and its moment; an event with its form's version, and how long its texts are. */
-const [APPEND_BYTES, EVENT_BYTES] = [20, 28];
-/** How long a key is that an event does not have. */
-const NO_KEY = 0xffff_ffff;
+const [APPEND_BYTES, EVENT_BYTES] = [20, 40];
+/** How long a key or a correlation id is that an event does not have. */
+const NO_TEXT = 0xffff_ffff;
 /** Bytes of a UTF-16 unit in UTF-8, at most. */
 const MAX_UNIT_BYTES = 3;
 const FIRST_BYTES = 16 * 1024;
@@ -51,9 +51,9 @@ export class AppendFrame {
     return taken;
   }
 
-  #addEvent({ channel, family, type, version, body, idempotency }: NewEvent): void {
+  #addEvent({ channel, family, type, version, body, idempotency, correlationId, causeSeq = 0 }: NewEvent): void {
     const { principal = '', key = '' } = idempotency ?? {};
-    const units = channel.length + family.length + type.length + body.length + principal.length + key.length;
+    const units = channel.length + family.length + type.length + body.length + principal.length + key.length + (correlationId?.length ?? 0);
     this.#reserve(EVENT_BYTES + units * MAX_UNIT_BYTES);
     const head = this.#at;
     const bytes = this.#bytes;
@@ -64,7 +64,9 @@ export class AppendFrame {
     bytes.writeUInt32LE(this.#addText(type), head + 12);
     bytes.writeUInt32LE(this.#addText(body), head + 16);
     bytes.writeUInt32LE(this.#addText(principal), head + 20);
-    bytes.writeUInt32LE(idempotency === undefined ? NO_KEY : this.#addText(key), head + 24);
+    bytes.writeUInt32LE(idempotency === undefined ? NO_TEXT : this.#addText(key), head + 24);
+    bytes.writeUInt32LE(correlationId === undefined ? NO_TEXT : this.#addText(correlationId), head + 28);
+    bytes.writeDoubleLE(causeSeq, head + 32);
   }
 
   /** Returns how many bytes it takes. */
@@ -113,8 +115,11 @@ class FrameReader {
     const body = this.#text(bytes.readUInt32LE(head + 16));
     const principal = this.#text(bytes.readUInt32LE(head + 20));
     const keyBytes = bytes.readUInt32LE(head + 24);
-    const idempotency = keyBytes === NO_KEY ? undefined : { principal, key: this.#text(keyBytes) };
-    return { channel, family, type, version: bytes.readUInt32LE(head), body, idempotency };
+    const idempotency = keyBytes === NO_TEXT ? undefined : { principal, key: this.#text(keyBytes) };
+    const idBytes = bytes.readUInt32LE(head + 28);
+    const correlationId = idBytes === NO_TEXT ? undefined : this.#text(idBytes);
+    const causeSeq = bytes.readDoubleLE(head + 32) || undefined;
+    return { channel, family, type, version: bytes.readUInt32LE(head), body, idempotency, correlationId, causeSeq };
   }
 
   /** The next event as it was stored; its body is read when it is asked for. */
@@ -128,7 +133,7 @@ class FrameReader {
     const end = this.#at + bytes.readUInt32LE(head + 16);
     const body = new TextInBytes(bytes, this.#at, end);
     this.#at = end;
-    this.#skipKey(head);
+    this.#skipRest(head);
     return new PlacedEvent(seq, { channel, family, type, version: bytes.readUInt32LE(head) }, body);
   }
 
@@ -136,12 +141,16 @@ class FrameReader {
     const head = this.#at;
     this.#at += EVENT_BYTES;
     for (const offset of [4, 8, 12, 16]) this.#at += this.#bytes.readUInt32LE(head + offset);
-    this.#skipKey(head);
+    this.#skipRest(head);
   }
 
-  #skipKey(head: number): void {
-    const keyBytes = this.#bytes.readUInt32LE(head + 24);
-    this.#at += this.#bytes.readUInt32LE(head + 20) + (keyBytes === NO_KEY ? 0 : keyBytes);
+  /** What nobody but the log wants to know. */
+  #skipRest(head: number): void {
+    this.#at += this.#bytes.readUInt32LE(head + 20);
+    for (const offset of [24, 28]) {
+      const bytes = this.#bytes.readUInt32LE(head + offset);
+      if (bytes !== NO_TEXT) this.#at += bytes;
+    }
   }
 
   #text(length: number): string {

@@ -1,7 +1,6 @@
 /** What the SQLite log and the thread that owns its file say to each other. */
-import type { ChannelSet } from '../../contract/channels.ts';
 import type { Weight } from '../group-commit.ts';
-import type { LogBounds, LogStart, StoredEvent } from '../log.ts';
+import type { LogBounds, LogQuery, LogStart, StoredEvent } from '../log.ts';
 import type { Epoch } from '../positions.ts';
 import type { Moment } from '../steady-clock.ts';
 import type { PackedAnswer, PackedCall, PackedPage } from './packing.ts';
@@ -19,13 +18,14 @@ export type Question =
   | {
       readonly kind: 'read';
       readonly start: LogStart;
-      readonly channels: ChannelSet | 'all';
+      readonly channels: LogQuery['channels'];
       readonly types: ReadonlySet<string> | undefined;
       readonly limit: number;
       /** It ends early when something is to be committed. */
       readonly givesWay: boolean;
     }
   | { readonly kind: 'trim'; readonly keepMs: number; readonly limit: number; readonly now: Moment }
+  | { readonly kind: 'stored-at'; readonly seqs: readonly number[] }
   | { readonly kind: 'states'; readonly call: PackedCall }
   /** `abandon-copy` and `release-copy` have no answers of their own, and the `id` of the copy. */
   | { readonly kind: 'bounds' | 'bytes' | 'probe' | 'copy' | 'abandon-copy' | 'release-copy' | 'close' };
@@ -68,6 +68,7 @@ export interface Answers {
   bytes: number;
   probe: undefined;
   trim: boolean;
+  'stored-at': readonly (number | undefined)[];
   states: PackedAnswer;
   copy: CopyAnswer;
   close: undefined;

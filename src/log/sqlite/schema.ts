@@ -57,6 +57,13 @@ const MIGRATIONS: readonly string[] = [
    INSERT INTO family
    SELECT number, courier_family((SELECT channel FROM event WHERE family = number LIMIT 1)) FROM used WHERE number IS NOT NULL;`,
   STATE_TABLES,
+  // What cannot be read as JSON is damaged, and told when it is read.
+  `ALTER TABLE event ADD COLUMN correlation_id TEXT;
+   ALTER TABLE event ADD COLUMN cause_seq INTEGER;
+   UPDATE event SET correlation_id = json_extract(body, '$.metadata.correlation_id')
+   WHERE CASE WHEN json_valid(body) THEN json_extract(body, '$.metadata.correlation_id') IS NOT NULL END;
+   CREATE INDEX event_by_correlation ON event (correlation_id) WHERE correlation_id IS NOT NULL;
+   CREATE INDEX event_by_cause ON event (cause_seq) WHERE cause_seq IS NOT NULL;`,
 ];
 
 const SCHEMA_VERSION = MIGRATIONS.length;

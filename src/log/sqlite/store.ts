@@ -5,7 +5,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { IDEMPOTENCY_WINDOW_MS, type LogBounds, type LogPage, type NewEvent, type StoredEvent } from '../log.ts';
 import { type Epoch, newEpochName } from '../positions.ts';
 import { largestEvent } from '../probe.ts';
-import { fillPage, isEverything, spanOf } from '../reading.ts';
+import { fillPage, isEverything, isRelated, spanOf } from '../reading.ts';
 import type { Moment } from '../steady-clock.ts';
 import type { Append } from './append-frames.ts';
 import { type CopyOptions, copyDatabase, copyPathOf, removeCopy } from './copy.ts';
@@ -33,6 +33,7 @@ export class SqliteStore {
   readonly #reads = new Map<string, StatementSync>();
   readonly #insert: StatementSync;
   readonly #findLast: StatementSync;
+  readonly #findTime: StatementSync;
   readonly #findKey: StatementSync;
   readonly #putKey: StatementSync;
   #head: number;
@@ -62,6 +63,7 @@ export class SqliteStore {
     this.#trimming = new Trimming(db);
     this.#families = new FamilyNumbers(db);
     this.#findLast = db.prepare('SELECT max(seq) AS seq FROM event WHERE channel = ?');
+    this.#findTime = db.prepare('SELECT appended_ms AS ms FROM event WHERE seq = ?');
     this.states = new SqliteStates({
       db,
       families: this.#families,
@@ -70,7 +72,8 @@ export class SqliteStore {
       transaction: (work) => this.#transaction(work),
     });
     this.#insert = db.prepare(
-      'INSERT INTO event (seq, channel, family, type, version, body, appended_ms, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+      `INSERT INTO event (seq, channel, family, type, version, body, appended_ms, checksum, correlation_id, cause_seq)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
     this.#findKey = db.prepare(
       `SELECT ${EVENT_COLUMNS}, keyed_ms FROM event JOIN
@@ -126,7 +129,7 @@ export class SqliteStore {
     this.#transaction(() => {
       const seq = this.#head + 1;
       const { channel, type, version, body } = largestEvent();
-      this.#insert.run(seq, channel, 0, type, version, body, 0, 0);
+      this.#insert.run(seq, channel, 0, type, version, body, 0, 0, null, null);
       this.#putKey.run('', '', seq, 0);
       this.#db.prepare('DELETE FROM event WHERE seq = ?').run(seq);
       this.#db.prepare("DELETE FROM idempotency WHERE principal = '' AND key = ''").run();
@@ -150,9 +153,10 @@ export class SqliteStore {
 
   #insertNext(event: NewEvent, { latest }: Moment): void {
     const seq = this.#head + 1;
-    const { channel, type, version, body, idempotency } = event;
+    const { channel, type, version, body, idempotency, correlationId = null, causeSeq = null } = event;
     const family = this.#families.numberOf(event.family);
-    this.#insert.run(seq, channel, family, type, version, body, latest, checksumOf({ seq, channel, type, version, body }, family));
+    const checksum = checksumOf({ seq, channel, type, version, body }, family);
+    this.#insert.run(seq, channel, family, type, version, body, latest, checksum, correlationId, causeSeq);
     if (idempotency !== undefined) this.#putKey.run(idempotency.principal, idempotency.key, seq, latest);
     this.#head = seq;
   }
@@ -190,6 +194,13 @@ export class SqliteStore {
     }
     const from = parameters.flatMap((parameter) => [parameter, start.beforeSeq ?? start.afterSeq]);
     return statement.iterate(...from, limit) as Iterable<unknown> as Iterable<readonly unknown[]>;
+  }
+
+  storedAt(seqs: readonly number[]): (number | undefined)[] {
+    return seqs.map((seq) => {
+      const ms = this.#findTime.get(seq)?.['ms'];
+      return ms === undefined ? undefined : Number(ms);
+    });
   }
 
   /** Returns whether more may be left. */
@@ -244,7 +255,7 @@ function beginEpoch(db: DatabaseSync, first: number): [Epoch, ...Epoch[]] {
 }
 
 /**
- * One range of an index for each family and each single channel, merged by number as they are read: the cost is that
+ * One range of an index for each family and each single channel, or for each cause, merged by number as they are read: the cost is that
  * of the rows that come out, not of those that match.
  */
 export function readStatement(
@@ -253,6 +264,13 @@ export function readStatement(
 ): { sql: string | undefined; parameters: (string | number)[] } {
   const [range, order] = start.beforeSeq === undefined ? ['seq > ?', 'ORDER BY seq LIMIT ?'] : ['seq < ?', 'ORDER BY seq DESC LIMIT ?'];
   if (channels === 'all') return { sql: `SELECT ${EVENT_COLUMNS} FROM event WHERE 0 = ? AND ${range} ${order}`, parameters: [0] };
+  if (isRelated(channels)) {
+    const { correlationId, causes = [] } = channels;
+    const parameters = correlationId === undefined ? [...causes] : [correlationId];
+    const [index, column] = correlationId === undefined ? ['event_by_cause', 'cause_seq'] : ['event_by_correlation', 'correlation_id'];
+    const ranges = parameters.map(() => `SELECT ${EVENT_COLUMNS} FROM event INDEXED BY ${index} WHERE ${column} = ? AND ${range}`);
+    return ranges.length === 0 ? { sql: undefined, parameters } : { sql: `${ranges.join(' UNION ALL ')} ${order}`, parameters };
+  }
   const families = [...channels.families].flatMap((family) => numberOf(family) ?? []);
   const singles = [...channels.singles];
   const ranges = [

@@ -109,6 +109,7 @@ function serve(store: SqliteStore, request: Other): void {
     if (request.kind === 'read') answer<'read'>(id, packPage(store.read(request, request.givesWay ? hasAppends : undefined)));
     else if (request.kind === 'trim') answer<'trim'>(id, store.trim(request.keepMs, request.limit, request.now));
     else if (request.kind === 'states') answer<'states'>(id, packAnswer(request.call, store.states.call(unpackCall(request.call))));
+    else if (request.kind === 'stored-at') answer<'stored-at'>(id, store.storedAt(request.seqs));
     else if (kind === 'bounds') answer<'bounds'>(id, store.look());
     else if (kind === 'bytes') answer<'bytes'>(id, store.bytes);
     else if (kind === 'probe') answer<'probe'>(id, store.probe());

@@ -1,8 +1,7 @@
 /** Logs under test: how they are made, filled and read. */
 import fc from 'fast-check';
 import { expect } from 'vitest';
-import type { ChannelSet } from '../../../src/contract/channels.ts';
-import { type EventLog, type LogPage, type StoredEvent, TRIM_GRAIN_MS } from '../../../src/log/log.ts';
+import { type EventLog, type LogPage, type LogQuery, type StoredEvent, TRIM_GRAIN_MS } from '../../../src/log/log.ts';
 import { newEvent } from '../../helpers/events.ts';
 import { contract, FAMILIES, worker } from '../../helpers/trade.ts';
 
@@ -52,7 +51,7 @@ export const range = (from: number, to: number) => Array.from({ length: Math.max
 
 export async function readAll(
   log: EventLog,
-  channels: ChannelSet,
+  channels: LogQuery['channels'],
   options: { afterSeq?: number; limit?: number; types?: ReadonlySet<string> | undefined } = {},
 ) {
   const { limit = 1000, types } = options;
@@ -70,7 +69,7 @@ export async function readAll(
 /** As readAll, newest first. */
 export async function readBack(
   log: EventLog,
-  channels: ChannelSet,
+  channels: LogQuery['channels'],
   options: { beforeSeq?: number; limit?: number; types?: ReadonlySet<string> | undefined } = {},
 ) {
   const { limit = 1000, types } = options;

@@ -244,7 +244,7 @@ describe('a file is looked through to each event', () => {
     const path = folder.file('a log?.db');
     await (await filledLog(path))[Symbol.asyncDispose]();
     const { mtimeMs } = statSync(path);
-    expect(inspectLogFile(path)).toMatchObject({ events: EVENTS, schemaVersion: 5 });
+    expect(inspectLogFile(path)).toMatchObject({ events: EVENTS, schemaVersion: 6 });
     expect(readdirSync(folder.path)).toEqual(['a log?.db']);
     expect(statSync(path).mtimeMs).toBe(mtimeMs);
   });
