@@ -11,10 +11,16 @@ export async function connected(url: string): Promise<pg.Client> {
   return client;
 }
 
-/** Takes back, in a log of this version, what the version with families and forms of events has brought. */
-export const WITHOUT_FORMS = [
+/** Takes back, in a log of this version, what the version with ids of what belongs together has brought; its earlier functions stay as they are now. */
+export const WITHOUT_RELATIONS = [
   'DROP FUNCTION courier_append(text, bigint, bigint, text[], smallint[], text[], smallint[], text[], text[], text[], text[], bigint[])',
   'ALTER TABLE courier_event DROP COLUMN correlation_id, DROP COLUMN cause_seq, DROP COLUMN stored_ms',
+  'UPDATE courier_schema SET version = 3',
+];
+
+/** Also what the version with families and forms of events has brought. */
+export const WITHOUT_FORMS = [
+  ...WITHOUT_RELATIONS,
   'DROP TABLE courier_family',
   'ALTER TABLE courier_event DROP COLUMN version',
   'DROP FUNCTION courier_append(text, bigint, bigint, text[], smallint[], text[], smallint[], text[], text[], text[])',

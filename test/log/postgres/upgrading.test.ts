@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { appendFunction } from '../../../src/log/postgres/append.ts';
 import { openPostgresLog } from '../../../src/log/postgres.ts';
-import { execute, newDatabase, WITHOUT_FORMS } from '../../helpers/databases.ts';
+import { execute, newDatabase, WITHOUT_FORMS, WITHOUT_RELATIONS } from '../../helpers/databases.ts';
 import { newEvent } from '../../helpers/events.ts';
 import { channelSetOf, contract } from '../../helpers/lumiere.ts';
 
@@ -35,6 +35,27 @@ test('events keep their families, and new ones of both versions come together', 
   expect(await read('strategy.*')).toEqual(['strategy.s1 1', 'strategy.s2 3']);
   expect(await read('user.*')).toEqual(['user.u1 1', 'user.u2 1']);
   expect(await read('**')).toHaveLength(7);
+});
+
+test('what an earlier instance stores meanwhile is found by its correlation id, and has a time', async () => {
+  const url = await newDatabase();
+  await (await openPostgresLog({ url, families: FAMILIES }))[Symbol.asyncDispose]();
+  await execute(url, ...WITHOUT_RELATIONS);
+  await using log = await openPostgresLog({ url, families: FAMILIES });
+  const append = (body: string) =>
+    execute(
+      url,
+      `SELECT * FROM courier_append((SELECT epoch FROM courier_log), NULL, 86400000, ARRAY['global'], ARRAY[0]::smallint[], ARRAY['a'],
+         ARRAY[1]::smallint[], ARRAY['${body}'], ARRAY[NULL]::text[], ARRAY[NULL]::text[])`,
+    );
+  const before = Date.now();
+  await append('{"channel":"global","type":"a","metadata":{"correlation_id":"run"},"data":{}}');
+  await append('{"channel":"global","type":"a","metadata":{},"data":{}}');
+  await append('no JSON, as it is when an instance looks whether it can store anything');
+  await log.append([{ ...newEvent('global'), correlationId: 'run', causeSeq: 1 }]);
+  const { events } = await log.read({ afterSeq: 0, channels: { correlationId: 'run' }, limit: 10 }, never);
+  expect(events.map(({ seq }) => seq)).toEqual([1, 4]);
+  for (const ms of await log.storedAt([1, 2, 3, 4])) expect(Math.abs(Number(ms) - before)).toBeLessThan(60_000);
 });
 
 test('the function that earlier instances call stays as it was made', () => {
