@@ -58,8 +58,8 @@ const configuration = environment
         /** Processes that take connections. */
         workers: workersOf(env.COURIER_WORKERS, env.COURIER_LOG.kind),
         retentionMs: env.COURIER_RETENTION_DAYS * DAY_MS,
-        /** How long the state of a thing is kept once it has ended. */
-        stateMs: env.COURIER_STATE_DAYS * DAY_MS,
+        /** How long the state of a thing is kept once it has ended: longer than its events, of which it may be made anew. */
+        stateMs: Math.max(env.COURIER_STATE_DAYS, env.COURIER_RETENTION_DAYS + 1) * DAY_MS,
         jwt: {
           /** The first signs, all check. None in development: a secret is then made once and kept beside the log. */
           secrets: env.COURIER_JWT_SECRET ?? [],

@@ -47,7 +47,12 @@ export async function openSwitchedLog(target: SqliteTarget, deps: BackendsDeps):
   stack.use(outage);
   own.resolve(ownLog);
   const resources = stack.move();
-  return { log, opened: () => ({ ...opened, knownMs: ownLog.now }), own: ownLog, [Symbol.asyncDispose]: () => resources.disposeAsync() };
+  return {
+    log,
+    opened: () => ({ ...opened, knownMs: ownLog.now.latest }),
+    own: ownLog,
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
 }
 
 function sqliteOptions({ path, mustExist }: SqliteTarget, deps: BackendsDeps, outage: LogOutage): SqliteLogOptions {

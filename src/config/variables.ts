@@ -89,7 +89,8 @@ export const environment = z.object({
     description: 'How many days events are kept.',
   }),
   COURIER_STATE_DAYS: withDefault(days, '30', {
-    description: 'How many days the state of a thing is kept once it has ended, such as that of an order that was filled.',
+    description:
+      'How many days the state of a thing is kept once it has ended, such as that of an order that was filled; a day longer than events at least.',
     more: 'OPERATIONS.md#state',
   }),
   COURIER_JWT_SECRET: optional(secrets, 'made once in development, and kept beside the log', {

@@ -20,6 +20,7 @@ import type { PoolFigures } from '../contract/admin.ts';
 import type { ChannelSet } from '../contract/channels.ts';
 import type { Positions } from './positions.ts';
 import type { StateStore } from './state-store.ts';
+import type { Moment } from './steady-clock.ts';
 
 /** For how long an idempotency key is remembered, in ms: 24 h. */
 export const IDEMPOTENCY_WINDOW_MS = 24 * 60 * 60 * 1000;
@@ -135,8 +136,8 @@ export interface EventLog extends AsyncDisposable {
   /** The states of entities, in the same storage. Rejects as `read` does. */
   readonly states: StateStore;
 
-  /** The time that it goes by, in ms since 1970, where its storage has no clock of its own. */
-  readonly now: number;
+  /** The time that it goes by where its storage has no clock of its own: what is stored gets the later one, and the earlier one tells what is old. */
+  readonly now: Moment;
 
   /**
    * Called once per commit of this instance with its new events, in sequence order, before the appends of that commit

@@ -61,10 +61,7 @@ class MemoryLog implements EventLog {
   /** What the last append would have taken, which was refused; 0 when it was stored. */
   #refusedBytes = 0;
   #closed = false;
-  readonly #states = openMemoryStates({
-    bounds: () => this.#bounds,
-    lastSeqOf: (channel) => this.#index.get(`c:${channel}`)?.at(-1) ?? 0,
-  });
+  readonly #states = openMemoryStates({ bounds: () => this.#bounds });
 
   constructor(now: () => Moment, maxBytes: number) {
     this.#now = now;
@@ -181,8 +178,8 @@ class MemoryLog implements EventLog {
     });
   }
 
-  get now(): number {
-    return this.#now().latest;
+  get now(): Moment {
+    return this.#now();
   }
 
   async copy(): Promise<never> {

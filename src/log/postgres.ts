@@ -25,6 +25,7 @@ import { BOUNDS, BYTES, pageOf, readCall, STORED_AT, TRIM_KEYS, WAITS_FOR_STANDB
 import { PostgresStates } from './postgres/states.ts';
 import { isRelated, type Row } from './reading.ts';
 import type { StateStore } from './state-store.ts';
+import type { Moment } from './steady-clock.ts';
 
 export interface PostgresLogOptions {
   readonly url: string;
@@ -283,8 +284,9 @@ class PostgresLog implements SharedLog {
     });
   }
 
-  get now(): number {
-    return this.#options.now?.() ?? Date.now();
+  get now(): Moment {
+    const now = this.#options.now?.() ?? Date.now();
+    return { earliest: now, latest: now };
   }
 
   async copy(): Promise<never> {

@@ -102,9 +102,8 @@ export class SqliteLog implements EventLog {
     });
   }
 
-  /** The time that the log goes by, in ms since 1970: the later one while two are possible. */
-  get now(): number {
-    return this.#now().latest;
+  get now(): Moment {
+    return this.#now();
   }
 
   get freeBytes(): number | undefined {

@@ -43,6 +43,17 @@ export interface StateName {
   readonly key: string;
 }
 
+/** What is found of one thing. */
+export interface FoundState {
+  /** Undefined where nothing is stored. */
+  readonly row: StateRow | undefined;
+  /**
+   * The thing was forgotten behind this number; 0 where it was not. To later events there is no such thing. Where there is no row any
+   * more, the events up to here change nothing: they have been folded.
+   */
+  readonly forgottenSeq: number;
+}
+
 /** The state of one thing. */
 export interface StateRow extends StateName {
   readonly family: string;
@@ -92,9 +103,15 @@ export interface StateRemoval {
   readonly channel: string;
   readonly family: string;
   readonly key: string;
-  /** Where the log ended then: who knows the state at this number or before may have it. */
+  /** Behind this number there is no such thing. */
   readonly seq: number;
 }
+
+/**
+ * After so long, in ms, everybody who serves states has heard of a removal, or serves nothing: who does not look at the store within half
+ * of it waits until it has. Until then a removal is told to whoever comes back, whatever it knows.
+ */
+export const REMOVAL_SETTLES_MS = 60_000;
 
 export interface StateStore {
   /**
@@ -121,8 +138,8 @@ export interface StateStore {
   /** How many things go on, and how many have ended, by build. It looks at all of them. */
   count(builds: readonly number[]): Promise<readonly { readonly build: number; readonly open: number; readonly closed: number }[]>;
 
-  /** The rows with these names, in their order. */
-  find(names: readonly StateName[]): Promise<readonly (StateRow | undefined)[]>;
+  /** What is found under these names, in their order. */
+  find(names: readonly StateName[]): Promise<readonly FoundState[]>;
 
   read(query: StateQuery): Promise<StateRows>;
 
@@ -148,13 +165,16 @@ export interface StateStore {
   rebuild(entity: { readonly entity: string; readonly version: number }): Promise<void>;
 
   /**
-   * One short step of forgetting: rows that ended more than `keepMs` ago become removals, which are kept for as long again; of each at
-   * most `limit`. Rows whose channel has an event that their build has yet to fold are passed over: what is forgotten had not changed up to
-   * the removal's `seq`, and whoever looks it up for a later event finds nothing. Resolves to whether more may be left.
+   * One short step of forgetting, of each kind at most `limit`. What ended more than `keepMs` ago is forgotten behind the present end of the
+   * log, as `find` says it; a change by an event before that keeps it. Once its build has folded all up to there, its row becomes a removal,
+   * which is kept for as long again. Resolves to whether more may be left that could be done now.
    */
   forget(step: { readonly keepMs: number; readonly limit: number; readonly nowMs: number }): Promise<boolean>;
 
-  /** Removals after a number, or of states that were known at `seq`, in their order. `next` is where to go on; undefined at the end. */
+  /**
+   * Removals after a number, in their order; with `seq` those that whoever has the states at that number may not have heard of. `next` is
+   * where to go on; undefined at the end.
+   */
   removals(query: {
     readonly builds: readonly number[];
     readonly channels: ChannelSet;

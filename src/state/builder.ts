@@ -5,6 +5,8 @@ import { type BuildingOptions, type BuildPart, makeBuilds } from './building.ts'
 
 /** Events of a log that is not long. */
 export const SHORT_LOG = 10_000;
+/** After how long what failed is tried again, in ms. */
+const RETRY_MS = 2000;
 
 export interface BuilderOptions {
   readonly building: Omit<BuildingOptions, 'parts' | 'onLost' | 'onProgress'>;
@@ -22,6 +24,10 @@ export class Builder {
   #ended = 0;
   #seq = 0;
   #problem: string | undefined;
+  /** When what failed is tried again, by `performance.now()`. */
+  #notBefore = 0;
+  /** The builds whose beginning was told of. */
+  #told: string | undefined;
 
   constructor(options: BuilderOptions, signal: AbortSignal) {
     this.#options = options;
@@ -50,7 +56,9 @@ export class Builder {
 
   /** Begins, unless something is being made, or there is nothing to make. */
   begin(parts: readonly BuildPart[]): void {
-    if (this.#making !== undefined || parts.length === 0) return;
+    if (this.#making !== undefined) return;
+    if (parts.length === 0) this.#problem = undefined;
+    if (parts.length === 0 || performance.now() < this.#notBefore) return;
     this.#making = this.#make(parts).finally(() => {
       this.#making = undefined;
       this.#ended += 1;
@@ -75,10 +83,12 @@ export class Builder {
         this.#signal,
       );
       this.#problem = undefined;
+      this.#told = undefined;
       tellEnd();
       onMade();
     } catch (error) {
       if (this.#signal.aborted) return;
+      this.#notBefore = performance.now() + RETRY_MS;
       // The log tells of its own outages.
       const isOfLog = error instanceof CourierError;
       this.#problem = isOfLog ? error.message : 'states cannot be made of the log';
@@ -92,8 +102,11 @@ export class Builder {
     const events = building.pipeline.tail.seq - Math.min(...parts.map(({ build }) => build.seq));
     if (events <= SHORT_LOG && parts.every(({ earlier }) => earlier === undefined)) return () => undefined;
     const entities = parts.map(({ target }) => target.entity.name);
+    const builds = parts.map(({ build }) => build.number).join();
     const begunAt = performance.now();
-    logger.info('states are being made of the log', { entities, events });
+    // What failed and is tried again was told of.
+    if (this.#told !== builds) logger.info('states are being made of the log', { entities, events });
+    this.#told = builds;
     return () => logger.info('states were made of the log', { entities, seconds: Math.round((performance.now() - begunAt) / 1000) });
   }
 }

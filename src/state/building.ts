@@ -59,7 +59,7 @@ export async function makeBuilds(options: BuildingOptions, signal: AbortSignal):
       ),
       failed.promise,
     ]);
-    folding.stored(await writeChanges(folding, states, numbers, pipeline.log.now));
+    folding.stored(await writeChanges(folding, states, numbers, pipeline.log.now.latest));
     onProgress(folding.seq);
     if (isThere) return states.complete(numbers);
   }
@@ -90,12 +90,12 @@ async function takeOver({ pipeline, onLost }: BuildingOptions, { target, build, 
       const made: Folded = earlier.version === entity.version ? { state } : entity.migrate(earlier.version, state);
       if (made.problem !== undefined) onLost(entity.name, made.problem);
       if (made.state === undefined) return [];
-      const thing = thingOf(target, row, row);
+      const thing = thingOf(target, row, { row, forgottenSeq: 0 });
       return [rowOf({ ...thing, state: made.state, isOpen: entity.isOpen(made.state), body: undefined })];
     });
     if (taken.length > 0) {
       const writtenSeq = Math.max(...taken.map(({ seq }) => seq));
-      await log.states.write({ rows: taken, builds: [build.number], writtenSeq, nowMs: log.now });
+      await log.states.write({ rows: taken, builds: [build.number], writtenSeq, nowMs: log.now.latest });
     }
     if (!leadsOn) return;
     afterSeq = endSeq;

@@ -4,7 +4,7 @@
  */
 import { type Entity, MAX_STATE_BYTES } from '../contract/entities.ts';
 import { bytesInMemory } from '../limits/bytes.ts';
-import type { StateCondition, StateRow } from '../log/state-store.ts';
+import type { FoundState, StateCondition, StateRow } from '../log/state-store.ts';
 import { itemBody } from './state-delivery.ts';
 
 /** Of what the states of one entity are kept. */
@@ -24,6 +24,8 @@ export interface Thing {
   sinceSeq: number;
   /** Events up to here find it as it is: they had been committed when it was read. */
   readonly readSeq: number;
+  /** As it was found; 0 since it has changed. */
+  forgottenSeq: number;
   /** Undefined where it is gone, or has never been. */
   state: object | undefined;
   isOpen: boolean;
@@ -186,11 +188,10 @@ export function rowOf(thing: Thing): StateRow {
   return { build: target.build, channel, family, key, seq, sinceSeq, condition: conditionOf(thing), body: bodyOf(thing) };
 }
 
-/** @param row undefined where nothing is stored: then it has never been. */
 export function thingOf(
   target: FoldTarget,
   name: Pick<Thing, 'channel' | 'family' | 'key'>,
-  row: StateRow | undefined,
+  { row, forgottenSeq }: FoundState,
   readSeq = 0,
 ): Thing {
   const { channel, family, key } = name;
@@ -203,6 +204,7 @@ export function thingOf(
     seq: row?.seq ?? 0,
     sinceSeq: row?.sinceSeq ?? 0,
     readSeq,
+    forgottenSeq,
     state: stored?.state ?? undefined,
     isOpen: stored?.open ?? false,
     body: row?.body,

@@ -9,7 +9,7 @@ import { Batch, Delivery, type Sink } from '../delivery/batch.ts';
 import { eventSource } from '../delivery/event-source.ts';
 import type { Pipeline } from '../delivery/pipeline.ts';
 import { Subscriber } from '../delivery/subscriber.ts';
-import type { StateStore } from '../log/state-store.ts';
+import type { FoundState, StateStore } from '../log/state-store.ts';
 import { noMeter } from '../observe/meter.ts';
 import { Changes, type FoldTarget, type Thing, thingName, thingOf } from './changes.ts';
 import type { Before } from './state-delivery.ts';
@@ -22,6 +22,8 @@ export interface FoldingOptions {
   readonly maxCachedBytes: number;
   /** Bytes of what has yet to be stored: with more it waits. */
   readonly maxPendingBytes: number;
+  /** Whether it may go on: who serves states has to know what was forgotten. */
+  readonly isCurrent?: () => boolean;
   /** Told of each change, in order. @param before the state before it. @param isLast whether its event changes nothing else. */
   readonly onChange?: (thing: Thing, before: Before, isLast: boolean) => void;
   /** Told that the reducer of an entity failed on an event, which then changes nothing. */
@@ -96,7 +98,8 @@ export class Folding implements Sink {
   /** The number up to which all events have been folded. */
   get seq(): number {
     this.#options.pipeline.own.settle();
-    if (this.#waiting.length === 0 && !this.#isHeld) this.#foldedSeq = Math.max(this.#foldedSeq, this.#subscriber.cursor);
+    if (this.#waiting.length === 0 && !this.#isHeld && this.#isCurrent)
+      this.#foldedSeq = Math.max(this.#foldedSeq, this.#subscriber.cursor);
     return this.#foldedSeq;
   }
 
@@ -110,7 +113,11 @@ export class Folding implements Sink {
   }
 
   get writable(): boolean {
-    return this.#waitingUnits < MAX_WAITING_UNITS && this.changes.bytes < this.#options.maxPendingBytes;
+    return this.#waitingUnits < MAX_WAITING_UNITS && this.changes.bytes < this.#options.maxPendingBytes && this.#isCurrent;
+  }
+
+  get #isCurrent(): boolean {
+    return this.#options.isCurrent?.() ?? true;
   }
 
   deliver({ deliveries }: Batch): void {
@@ -200,7 +207,7 @@ export class Folding implements Sink {
     return missing;
   }
 
-  /** What has ended and is stored may have been forgotten before an event that was committed later. */
+  /** What has ended and is stored may have been forgotten before an event that was committed after it was read. */
   #isKnown(thing: Thing | undefined, seq: number): boolean {
     if (thing === undefined) return false;
     return thing.isOpen || thing.state === undefined || thing.seq > this.changes.floor || thing.readSeq >= seq;
@@ -212,8 +219,9 @@ export class Folding implements Sink {
       try {
         const all = [...missing];
         const readSeq = this.#waiting.at(-1)?.seq;
-        const rows = await this.#store.find(all.map(([, { target, channel, key }]) => ({ build: target.build, channel, key })));
-        for (const [index, [name, about]] of all.entries()) this.changes.add(name, thingOf(about.target, about, rows[index], readSeq));
+        const found = await this.#store.find(all.map(([, { target, channel, key }]) => ({ build: target.build, channel, key })));
+        for (const [index, [name, about]] of all.entries())
+          this.changes.add(name, thingOf(about.target, about, found[index] as FoundState, readSeq));
         this.#goOn();
         return;
       } catch (error) {
@@ -221,7 +229,7 @@ export class Folding implements Sink {
         this.#failure = { error };
         this.#tellMoved();
         await this.#pause(RETRY_MS);
-        this.#failure = undefined;
+        if (!signal.aborted) this.#failure = undefined;
       }
     }
   }
@@ -229,15 +237,17 @@ export class Folding implements Sink {
   #apply({ event, seq, units, names }: Waiting): void {
     for (const [index, { target, name }] of names.entries()) {
       const thing = this.changes.get(name) as Thing;
-      // What is stored may be of later changes.
-      if (seq < thing.seq) continue;
+      // What is stored may be of later changes; what was forgotten behind this event, and is stored no more, it has not changed.
+      if (seq < thing.seq || (thing.seq === 0 && seq <= thing.forgottenSeq)) continue;
       // What was stored meanwhile is as this event has made it.
       const before = seq === thing.seq ? 'unknown' : { isOpen: thing.isOpen, state: thing.state };
       if (seq > thing.seq) {
-        const folded = target.entity.fold(thing.state, event);
+        const state = thing.forgottenSeq > 0 && seq > thing.forgottenSeq ? undefined : thing.state;
+        const folded = target.entity.fold(state, event);
         if (folded.problem !== undefined) this.#options.onProblem(target.entity.name, event, folded.problem);
-        if (folded.problem !== undefined || folded.state === thing.state) continue;
-        if (thing.state === undefined) thing.sinceSeq = seq;
+        if (folded.problem !== undefined || folded.state === state) continue;
+        if (state === undefined) thing.sinceSeq = seq;
+        thing.forgottenSeq = 0;
         thing.state = folded.state;
         thing.isOpen = folded.state !== undefined && target.entity.isOpen(folded.state);
         thing.body = undefined;

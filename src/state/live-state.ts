@@ -11,6 +11,7 @@ import type { Contract } from '../contract/contract.ts';
 import type { Pipeline } from '../delivery/pipeline.ts';
 import { CourierError } from '../errors.ts';
 import { upTo } from '../limits/bytes.ts';
+import { REMOVAL_SETTLES_MS } from '../log/state-store.ts';
 import type { Failures } from '../observe/failures.ts';
 import type { Logger } from '../observe/logger.ts';
 import { type Meter, noMeter } from '../observe/meter.ts';
@@ -40,6 +41,8 @@ export interface StateSettings {
   readonly storeMs: number;
   /** For how long one writes who is not heard of, in ms. */
   readonly claimMs: number;
+  /** For how long who serves may not have looked at what is stored, in ms: then nothing is folded until it has. */
+  readonly lookMs: number;
   /** For how long states are folded though nobody watches, in ms. */
   readonly idleMs: number;
   /** How often what has ended long ago is looked for, in ms. */
@@ -61,6 +64,7 @@ const MAX_PART = 1 / 12;
 const SETTINGS: StateSettings = {
   storeMs: 1000,
   claimMs: 5000,
+  lookMs: REMOVAL_SETTLES_MS / 2,
   idleMs: 60_000,
   forgetMs: 60_000,
   cachedBytes: upTo(CACHED_BYTES, MAX_PART),
@@ -77,6 +81,7 @@ export class LiveState implements AsyncDisposable {
   /** Watches and calls, those too that wait. */
   #users = 0;
   #forgotAt = performance.now();
+  #lookedAt = performance.now();
   #removals = 0;
   /** Builds that are written here. */
   #claimed: ReadonlySet<number> = new Set();
@@ -86,6 +91,9 @@ export class LiveState implements AsyncDisposable {
   #changed = Promise.withResolvers<void>();
   #timer: NodeJS.Timeout | undefined;
   #tending: Promise<void> = Promise.resolve();
+  #isTending = false;
+  /** Whether it is to be done once more, as something happened meanwhile. */
+  #isTendedSoon = false;
   /** Changes that were told of by what served before. */
   #changedBefore = 0;
   #delivered = 0;
@@ -117,7 +125,6 @@ export class LiveState implements AsyncDisposable {
     await log.states.register(declared(options.contract));
     live.#removals = (await log.states.look([])).removals;
     await live.#begin();
-    live.#schedule();
     return live;
   }
 
@@ -233,23 +240,30 @@ export class LiveState implements AsyncDisposable {
     const isShort = [...this.#known.values()].every(({ next }) => next === undefined || seq - next.seq <= SHORT_LOG);
     if (this.#builder.making === undefined || !isShort) return;
     await this.#builder.making;
+    await this.#tending;
     await this.#tendInTurn();
   }
 
-  #schedule(ms = this.#settings.storeMs): void {
-    if (this.#stop.signal.aborted) return;
+  #schedule(ms: number): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.#tendInTurn().then(() => this.#schedule()), ms).unref();
+    if (!this.#stop.signal.aborted) this.#timer = setTimeout(() => void this.#tendInTurn(), ms).unref();
   }
 
-  /** One step at a time. */
-  #tendInTurn(): Promise<void> {
-    this.#tending = this.#tending.then(() => this.#tend());
-    return this.#tending;
+  /** One step, and later the next. */
+  async #tendInTurn(): Promise<void> {
+    if (this.#isTending) return;
+    clearTimeout(this.#timer);
+    this.#isTending = true;
+    this.#tending = this.#tend();
+    await this.#tending;
+    this.#isTending = false;
+    this.#schedule(this.#isTendedSoon ? 0 : this.#settings.storeMs);
+    this.#isTendedSoon = false;
   }
 
   #tendSoon(): void {
-    this.#schedule(0);
+    if (this.#isTending) this.#isTendedSoon = true;
+    else this.#schedule(0);
   }
 
   /** One step of everything that is done from time to time. Never rejects. */
@@ -280,6 +294,7 @@ export class LiveState implements AsyncDisposable {
     const { contract, pipeline } = this.#options;
     const { states } = pipeline.log;
     const names = [...contract.entities.keys()];
+    const askedAt = performance.now();
     const looked = await states.look(names);
     const { removals } = looked;
     let known = knownOf(contract, looked.builds);
@@ -291,11 +306,14 @@ export class LiveState implements AsyncDisposable {
     const serving = this.#serving;
     if (serving === undefined) {
       this.#removals = removals;
+      this.#lookedAt = askedAt;
       return;
     }
     for (const [entity, { current }] of known) if (current !== undefined) serving.limit(entity, current);
     if (removals > this.#removals) await this.#tellRemovals(serving, removals);
-    const stored = Math.min(...serving.targets.map(({ entity }) => known.get(entity.name)?.current?.seq ?? 0));
+    this.#lookedAt = askedAt;
+    // What serves may be about to be replaced.
+    const stored = Math.min(...serving.targets.map(({ build }) => looked.builds.find(({ number }) => number === build)?.seq ?? 0));
     if (Number.isFinite(stored)) serving.folding.stored(Math.min(stored, serving.seq));
   }
 
@@ -344,6 +362,7 @@ export class LiveState implements AsyncDisposable {
       targets,
       afterSeq: Math.min(...targets.map(({ build }) => seqOf(build))),
       meter: this.#meter,
+      isCurrent: () => performance.now() - this.#lookedAt < this.#settings.lookMs,
       toldRemovals: this.#removals,
       onSnapshot: () => {
         this.#snapshots += 1;
@@ -389,7 +408,7 @@ export class LiveState implements AsyncDisposable {
     const builds = serving.targets.map(({ build }) => build);
     const own = builds.filter((build) => this.#claimed.has(build));
     if (own.length === 0) return;
-    const stored = await writeChanges(serving.folding, log.states, own, log.now);
+    const stored = await writeChanges(serving.folding, log.states, own, log.now.latest);
     // Of what others write the next look tells.
     if (own.length === builds.length) serving.folding.stored(stored);
   }
@@ -416,7 +435,7 @@ export class LiveState implements AsyncDisposable {
     const { log } = pipeline;
     let isMore = true;
     for (let step = 0; isMore && step < FORGET_STEPS && !this.#stop.signal.aborted; step += 1) {
-      isMore = await log.states.forget({ keepMs, limit: FORGET_ROWS, nowMs: log.now });
+      isMore = await log.states.forget({ keepMs, limit: FORGET_ROWS, nowMs: log.now.earliest });
     }
     // What is in memory here does not outlive it.
     await this.#look();

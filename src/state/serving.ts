@@ -164,7 +164,14 @@ export class Serving implements AsyncDisposable, Recent {
         if (freshSeq === undefined || afterSeq >= freshSeq) return reads.read(filter, afterSeq, signal);
         return upTo(freshSeq, await reads.read(fresh(filter), afterSeq, signal));
       },
-      hub: { batchUnits: hub.batchUnits, join: (filter, subscriber) => hub.join(filter, subscriber, this.seq) },
+      hub: {
+        batchUnits: hub.batchUnits,
+        join: (filter, subscriber) => {
+          // From here on it is told as the others are: of what comes when it has left it is told from there on.
+          told = { ...told, seq: undefined };
+          return hub.join(filter, subscriber, this.seq);
+        },
+      },
       cutOvers: this.#cutOvers,
       quietEvents: Number.POSITIVE_INFINITY,
       caughtUp: (seq, count) => {
@@ -226,9 +233,9 @@ export class Serving implements AsyncDisposable, Recent {
       const changedSeq = this.folding.changes.get(thingName(build, channel, key))?.seq ?? 0;
       return changedSeq <= seq && changedSeq <= this.folding.changes.floor;
     });
-    const rows = await this.#store.find(inMemory);
+    const found = await this.#store.find(inMemory);
     // What was forgotten went from the storage: what is there came later.
-    return inMemory.filter((_, index) => rows[index] === undefined);
+    return inMemory.filter((_, index) => found[index]?.row === undefined);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

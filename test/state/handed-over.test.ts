@@ -28,7 +28,7 @@ async function serveAnew(states: TestStates): Promise<void> {
 /** What has ended is forgotten, and those who are live have been told. */
 async function forgetEnded(states: TestStates): Promise<void> {
   const { log } = states.pipeline;
-  await log.states.forget({ keepMs: 0, limit: 500, nowMs: log.now + 1000 });
+  await log.states.forget({ keepMs: 0, limit: 500, nowMs: log.now.latest + 1000 });
   const { removals } = await log.states.look([]);
   const serving = await servingOf(states);
   await vi.waitFor(() => expect(serving.toldRemovals).toBe(removals), { timeout: 2000, interval: 2 });
@@ -198,7 +198,7 @@ test('what begins again after it was forgotten begins anew for all, whoever has 
   const counts = (watch: Watcher) => [...watch.things.values()].map(({ state }) => state?.['count']);
   expect([counts(own), counts(other)]).toEqual([[3], [3]]);
   const { log } = writer.pipeline;
-  await log.states.forget({ keepMs: 0, limit: 500, nowMs: log.now + 1000 });
+  await log.states.forget({ keepMs: 0, limit: 500, nowMs: log.now.latest + 1000 });
   // Nobody has looked since.
   await writer.publish(put('s'));
   for (const watch of [own, other]) await watch.sink.until(() => counts(watch).join() === '1');

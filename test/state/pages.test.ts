@@ -98,7 +98,7 @@ test('what was forgotten and has come again is not told as gone', async () => {
   await using live = await states.watch(selection).ready();
   states.store.hold();
   // Before those who serve have heard of it.
-  await states.pipeline.log.states.forget({ keepMs: 0, limit: 100, nowMs: states.pipeline.log.now + 1000 });
+  await states.pipeline.log.states.forget({ keepMs: 0, limit: 100, nowMs: states.pipeline.log.now.latest + 1000 });
   await states.publish(put('a'));
   states.store.release();
   await told(states);
@@ -107,7 +107,7 @@ test('what was forgotten and has come again is not told as gone', async () => {
 
 /** What has ended is forgotten, and those who watch have been told. */
 async function forgetEnded(states: TestStates): Promise<void> {
-  await states.pipeline.log.states.forget({ keepMs: 0, limit: 100, nowMs: states.pipeline.log.now + 1000 });
+  await states.pipeline.log.states.forget({ keepMs: 0, limit: 100, nowMs: states.pipeline.log.now.latest + 1000 });
   await told(states);
 }
 

@@ -140,7 +140,7 @@ test('a build that is interrupted goes on as it was begun', async () => {
       body,
     };
   });
-  await log.states.write({ rows, builds: [build?.number as number], writtenSeq: 6000, checkpoint: 6000, nowMs: log.now });
+  await log.states.write({ rows, builds: [build?.number as number], writtenSeq: 6000, checkpoint: 6000, nowMs: log.now.latest });
   await log[Symbol.asyncDispose]();
   await using bank = await startBank({ env, contract: BANKS.second });
   await using view = await watch(bank);

@@ -8,6 +8,7 @@ import type { ClientBase } from 'pg';
 import { type Epoch, newEpochName } from '../positions.ts';
 import { appendFunction } from './append.ts';
 import { PostgresOpenError } from './server.ts';
+import { UNSETTLED_SEQ } from './state-statements.ts';
 
 /** The first key of Courier's advisory locks, which sets them apart from those of others: "COUR" in ASCII. */
 export const LOCK_SPACE = 0x434f5552;
@@ -91,6 +92,13 @@ ${appendFunction(true)}`,
   `ALTER TABLE courier_event ADD COLUMN correlation_id text, ADD COLUMN cause_seq bigint, ADD COLUMN stored_ms bigint;
    CREATE INDEX courier_event_by_correlation ON courier_event (correlation_id, seq) WHERE correlation_id IS NOT NULL;
    CREATE INDEX courier_event_by_cause ON courier_event (cause_seq, seq) WHERE cause_seq IS NOT NULL;
+   DO $$ BEGIN
+     IF to_regclass('courier_state') IS NOT NULL THEN
+       ALTER TABLE courier_state ADD COLUMN IF NOT EXISTS forgotten_seq bigint;
+       ALTER TABLE courier_state_removal ADD COLUMN IF NOT EXISTS until_seq bigint NOT NULL DEFAULT ${UNSETTLED_SEQ};
+       DROP INDEX IF EXISTS courier_state_removal_by_seq;
+     END IF;
+   END $$;
 
 ${appendFunction(false, 'read')}
 
@@ -137,6 +145,7 @@ const BESIDE: Readonly<Record<string, string>> = {
      seq bigint NOT NULL,
      since_seq bigint NOT NULL,
      ended_ms bigint,
+     forgotten_seq bigint,
      body text NOT NULL
    );
    CREATE UNIQUE INDEX courier_state_by_key ON courier_state (build, key, channel);
@@ -150,11 +159,17 @@ const BESIDE: Readonly<Record<string, string>> = {
      channel text NOT NULL,
      key text NOT NULL,
      seq bigint NOT NULL,
-     at_ms bigint NOT NULL
+     at_ms bigint NOT NULL,
+     until_seq bigint NOT NULL DEFAULT ${UNSETTLED_SEQ}
    );
-   CREATE INDEX courier_state_removal_by_seq ON courier_state_removal (seq);
    CREATE INDEX courier_state_removal_by_time ON courier_state_removal (at_ms)`,
 };
+
+/** On these tables, and those of earlier versions. */
+const BESIDE_INDEXES = `
+   CREATE INDEX IF NOT EXISTS courier_state_by_forgotten ON courier_state (build, forgotten_seq) WHERE forgotten_seq IS NOT NULL;
+   CREATE INDEX IF NOT EXISTS courier_state_removal_by_until ON courier_state_removal (until_seq, number);
+   CREATE INDEX IF NOT EXISTS courier_state_removal_by_key ON courier_state_removal (build, key, channel)`;
 
 /** Brings the schema to this version; does nothing when it is. Returns the version. @throws {PostgresOpenError} */
 export async function migrate(client: ClientBase): Promise<number> {
@@ -173,6 +188,7 @@ export async function migrate(client: ClientBase): Promise<number> {
       await client.query('INSERT INTO courier_schema VALUES ($1)', [MIGRATIONS.length]);
     }
     for (const [table, statement] of Object.entries(BESIDE)) if (!(await isThere(client, table))) await client.query(statement);
+    await client.query(BESIDE_INDEXES);
   });
   return MIGRATIONS.length;
 }

@@ -8,6 +8,8 @@ import { MAX_ROWS_OF_EVENT } from '../state-store.ts';
 import type { Statement } from './database.ts';
 import { BOUNDS } from './statements.ts';
 
+/** Up to where who has the states may not have heard of a removal, as long as anybody may not have. */
+export const UNSETTLED_SEQ = Number.MAX_SAFE_INTEGER;
 /** For how long after `register` or `claim` a build counts as used. */
 const USED = "interval '1 hour'";
 const LOG = 'log.epoch, log.head, log.trimmed_through';
@@ -69,7 +71,8 @@ export const RELEASE: Statement = {
 
 export const FIND: Statement = {
   name: 'state-find',
-  text: `SELECT ${LOG}, ${ROW}
+  text: `SELECT ${LOG}, ${ROW}, CASE WHEN s.build IS NOT NULL THEN s.forgotten_seq ELSE (
+           SELECT max(r.seq) FROM courier_state_removal r WHERE r.build = t.build AND r.key = t.key AND r.channel = t.channel) END AS forgotten_seq
          FROM courier_log log CROSS JOIN unnest($1::integer[], $2::text[], $3::text[]) WITH ORDINALITY AS t(build, key, channel, n)
          LEFT JOIN LATERAL (
            SELECT * FROM courier_state s WHERE s.build = t.build AND s.key = t.key AND s.channel = t.channel LIMIT 1
@@ -142,7 +145,7 @@ export const PUT: Statement = {
            WITH ORDINALITY AS t(build, key, channel, family, condition, seq, since_seq, body, n)
          ORDER BY t.build, t.key, t.channel, t.seq DESC, t.n
          ON CONFLICT (build, key, channel) DO UPDATE SET condition = excluded.condition, seq = excluded.seq, since_seq = excluded.since_seq,
-           ended_ms = excluded.ended_ms, body = excluded.body WHERE excluded.seq > s.seq`,
+           ended_ms = excluded.ended_ms, body = excluded.body, forgotten_seq = NULL WHERE excluded.seq > s.seq`,
 };
 export const COMPLETE: Statement = {
   name: 'state-complete',
@@ -178,32 +181,51 @@ export const COUNT: Statement = {
          ) s ON true`,
 };
 
-/** Whether there may be rows to remove. */
+/** By now everybody has heard of them. */
+export const SETTLE: Statement = {
+  name: 'state-settle',
+  text: `UPDATE courier_state_removal SET until_seq = log.head FROM courier_log log
+         WHERE number = ANY (ARRAY(
+           SELECT number FROM courier_state_removal WHERE until_seq = ${UNSETTLED_SEQ} AND at_ms < $1::bigint ORDER BY until_seq, number LIMIT $2))`,
+};
+const ENDED = 's.ended_ms < $1::bigint AND s.forgotten_seq IS NULL';
+/** Whether there may be rows to forget. */
 export const HAS_ENDED: Statement = {
   name: 'state-has-ended',
-  text: 'SELECT EXISTS (SELECT FROM courier_state WHERE ended_ms < $1::bigint) AS has',
+  text: `SELECT EXISTS (SELECT FROM courier_state s WHERE ${ENDED}) AS has`,
 };
-/** Removes rows that ended before $1 and whose channel has no event that their builds have yet to fold. */
-export const FORGET_ENDED: Statement = {
-  name: 'state-forget-ended',
+/** Of what an event has ended for good those who watched were told then; what else ended before $1 is forgotten behind $3. */
+export const REMOVE_GONE: Statement = {
+  name: 'state-remove-gone',
   text: `DELETE FROM courier_state WHERE ctid = ANY (ARRAY(
-           SELECT o.ctid FROM (
-             SELECT s.ctid, s.channel, b.seq FROM courier_state s JOIN courier_state_build b ON b.number = s.build
-             WHERE s.ended_ms < $1::bigint AND s.seq <= b.seq ORDER BY s.ended_ms LIMIT $2
-           ) o WHERE (SELECT 1 FROM courier_event e WHERE e.channel = o.channel AND e.seq > o.seq LIMIT 1) IS NULL))
-         RETURNING build, channel, key, condition, seq`,
+           SELECT s.ctid FROM courier_state s JOIN courier_state_build b ON b.number = s.build
+           WHERE ${ENDED} AND s.condition = 2 AND s.seq <= b.seq ORDER BY s.ended_ms LIMIT $2))
+         RETURNING build, seq`,
 };
-export const REMOVE: Statement = {
-  name: 'state-remove',
-  text: `INSERT INTO courier_state_removal (build, channel, key, seq, at_ms)
-         SELECT t.build, t.channel, t.key, $4::bigint, $5::bigint
-         FROM unnest($1::integer[], $2::text[], $3::text[]) WITH ORDINALITY AS t(build, channel, key, n) ORDER BY t.n`,
+export const FORGET_CLOSED: Statement = {
+  name: 'state-forget-closed',
+  text: `UPDATE courier_state SET forgotten_seq = $3::bigint WHERE ctid = ANY (ARRAY(
+           SELECT s.ctid FROM courier_state s JOIN courier_state_build b ON b.number = s.build
+           WHERE ${ENDED} AND s.condition = 1 AND s.seq <= b.seq ORDER BY s.ended_ms LIMIT $2))`,
+};
+/** Nothing has changed them up to where they are forgotten. */
+export const REMOVE_FORGOTTEN: Statement = {
+  name: 'state-remove-forgotten',
+  text: `WITH removed AS (
+           DELETE FROM courier_state WHERE ctid = ANY (ARRAY(
+             SELECT s.ctid FROM courier_state_build b CROSS JOIN LATERAL (
+               SELECT o.ctid FROM courier_state o WHERE o.build = b.number AND o.forgotten_seq <= b.seq LIMIT $1) s
+             LIMIT $1))
+           RETURNING build, channel, key, forgotten_seq
+         )
+         INSERT INTO courier_state_removal (build, channel, key, seq, at_ms)
+         SELECT build, channel, key, forgotten_seq, $2::bigint FROM removed`,
 };
 export const FORGET_REMOVALS: Statement = {
   name: 'state-forget-removals',
   text: `DELETE FROM courier_state_removal WHERE number = ANY (ARRAY(
-           SELECT number FROM courier_state_removal WHERE at_ms < $1::bigint ORDER BY at_ms LIMIT $2))
-         RETURNING build, seq`,
+           SELECT number FROM courier_state_removal WHERE at_ms < $1::bigint AND until_seq < ${UNSETTLED_SEQ} ORDER BY at_ms LIMIT $2))
+         RETURNING build, until_seq + 1 AS seq`,
 };
 export const NOTE_FORGOTTEN: Statement = {
   name: 'state-note-forgotten',
@@ -236,7 +258,7 @@ export const REMOVALS: Statement = {
   text: `SELECT ${LOG}, r.number, r.build, r.channel, r.key, r.seq
          FROM courier_log log LEFT JOIN LATERAL (
            SELECT * FROM courier_state_removal
-           WHERE number >= (SELECT number FROM courier_state_removal WHERE seq >= $2 ORDER BY seq, number LIMIT 1) AND number > $1
+           WHERE number >= (SELECT number FROM courier_state_removal WHERE until_seq >= $2 ORDER BY until_seq, number LIMIT 1) AND number > $1
            ORDER BY number LIMIT $3
          ) r ON true
          ORDER BY r.number`,

@@ -4,7 +4,9 @@ import { familyIn, includesChannel } from '../../contract/channels.ts';
 import type { LogBounds } from '../log.ts';
 import type { Row } from '../reading.ts';
 import {
+  type FoundState,
   MAX_ROWS_OF_EVENT,
+  REMOVAL_SETTLES_MS,
   STATE_CONDITIONS,
   type StateBuild,
   type StateCondition,
@@ -27,7 +29,7 @@ import {
   END_BUILD,
   FIND,
   FORGET_BUILD,
-  FORGET_ENDED,
+  FORGET_CLOSED,
   FORGET_REMOVALS,
   FORGET_ROWS,
   HAS_ENDED,
@@ -44,7 +46,9 @@ import {
   READ_KEYS,
   RELEASE,
   REMOVALS,
-  REMOVE,
+  REMOVE_FORGOTTEN,
+  REMOVE_GONE,
+  SETTLE,
   USE,
 } from './state-statements.ts';
 import { BOUNDS } from './statements.ts';
@@ -121,10 +125,13 @@ export class PostgresStates implements StateStore {
     });
   }
 
-  async find(names: readonly StateName[]): Promise<readonly (StateRow | undefined)[]> {
+  async find(names: readonly StateName[]): Promise<readonly FoundState[]> {
     if (names.length === 0) return [];
     const columns = [names.map(({ build }) => build), names.map(({ key }) => key), names.map(({ channel }) => channel)];
-    return (await this.#query(FIND, columns)).map((row) => (row['build'] === null ? undefined : rowOf(row)));
+    return (await this.#query(FIND, columns)).map((row) => ({
+      row: row['build'] === null ? undefined : rowOf(row),
+      forgottenSeq: Number(row['forgotten_seq']),
+    }));
   }
 
   async read({ builds, channels, afterSeq, conditions, keys, limit, isAhead = false }: StateQuery): Promise<StateRows> {
@@ -175,25 +182,19 @@ export class PostgresStates implements StateStore {
     });
   }
 
-  forget({ keepMs, limit }: Parameters<StateStore['forget']>[0]): Promise<boolean> {
+  async forget(step: Parameters<StateStore['forget']>[0]): Promise<boolean> {
+    const isMoreClosed = await this.#forgetting((change) => forgetClosed(change, step), false);
+    const isMoreRemoved = await this.#forgetting((change) => forgetForgotten(change, step), false);
+    return isMoreClosed || isMoreRemoved;
+  }
+
+  /** In a transaction, unless somebody else forgets. */
+  #forgetting<T>(work: (change: Change) => Promise<T>, otherwise: T): Promise<T> {
     return this.#change(async (change) => {
       const [alone] = (await change.query(FORGET_ALONE)).rows;
-      if (alone?.['locked'] !== true) return false;
+      if (alone?.['locked'] !== true) return otherwise;
       await change.lockBuilds();
-      const values = [Math.ceil(Math.max(0, change.nowMs - keepMs)), limit];
-      const [old] = (await change.query(HAS_ENDED, values.slice(0, 1))).rows;
-      // Before anything is forgotten: no event comes in between.
-      const bounds = old?.['has'] === true ? await change.lockLog() : undefined;
-      const ended = bounds === undefined ? [] : (await change.query(FORGET_ENDED, values)).rows;
-      const isGone = (row: Row) => STATE_CONDITIONS[Number(row['condition'])] === 'gone';
-      const removed = ended.filter((row) => !isGone(row));
-      if (bounds !== undefined && removed.length > 0) {
-        await change.query(REMOVE, [...columns(removed, ['build', 'channel', 'key']), bounds.head, change.nowMs]);
-      }
-      const { rows: told } = await change.query(FORGET_REMOVALS, values);
-      await change.query(NOTE_FORGOTTEN, columns([...ended.filter(isGone), ...told], ['build', 'seq']));
-      const isMoreOld = await forgetOldBuild(change, limit);
-      return isMoreOld || Math.max(ended.length, told.length) === limit;
+      return work(change);
     });
   }
 
@@ -249,6 +250,36 @@ const queryOf =
     const { rows, rowCount } = await client.query<Row>({ ...statement, values: [...values] });
     return { rows, count: rowCount ?? 0 };
   };
+
+interface ForgettingStep {
+  readonly keepMs: number;
+  readonly limit: number;
+}
+
+const msBefore = ({ nowMs }: Change, ms: number) => Math.ceil(Math.max(0, nowMs - ms));
+
+/** Forgets what has ended behind the last event: while that is told none comes in between. Returns whether more may be left. */
+async function forgetClosed(change: Change, { keepMs, limit }: ForgettingStep): Promise<boolean> {
+  const { query, lockLog } = change;
+  const beforeMs = msBefore(change, keepMs);
+  const [old] = (await query(HAS_ENDED, [beforeMs])).rows;
+  if (old?.['has'] !== true) return false;
+  const { head } = await lockLog();
+  return (await query(FORGET_CLOSED, [beforeMs, limit, head])).count === limit;
+}
+
+/** Everything else of one step. Returns whether more may be left. */
+async function forgetForgotten(change: Change, { keepMs, limit }: ForgettingStep): Promise<boolean> {
+  const { query, nowMs } = change;
+  const beforeMs = msBefore(change, keepMs);
+  const settled = await query(SETTLE, [msBefore(change, Math.min(keepMs, REMOVAL_SETTLES_MS)), limit]);
+  const told = await query(FORGET_REMOVALS, [beforeMs, limit]);
+  const gone = await query(REMOVE_GONE, [beforeMs, limit]);
+  const removed = await query(REMOVE_FORGOTTEN, [limit, nowMs]);
+  await query(NOTE_FORGOTTEN, columns([...gone.rows, ...told.rows], ['build', 'seq']));
+  const isMoreOld = await forgetOldBuild(change, limit);
+  return isMoreOld || Math.max(settled.count, told.count, gone.count, removed.count) === limit;
+}
 
 /** A step of removing a build that is of no more use: its rows, then itself. Returns whether there was one. */
 async function forgetOldBuild({ query }: Change, limit: number): Promise<boolean> {

@@ -3,7 +3,7 @@ import { DatabaseSync } from 'node:sqlite';
 import type { StateAnswer, StateCall } from '../state-store.ts';
 import { FamilyNumbers } from './families.ts';
 import { transaction } from './schema.ts';
-import { STATE_TABLES } from './state-tables.ts';
+import { FORGOTTEN_STATES, STATE_TABLES } from './state-tables.ts';
 import { SqliteStates, type StateHost } from './states.ts';
 
 export interface MemoryStates extends Disposable {
@@ -12,9 +12,9 @@ export interface MemoryStates extends Disposable {
   readonly neededSeq: number | undefined;
 }
 
-export function openMemoryStates(log: Pick<StateHost, 'bounds' | 'lastSeqOf'>): MemoryStates {
+export function openMemoryStates(log: Pick<StateHost, 'bounds'>): MemoryStates {
   const db = new DatabaseSync(':memory:');
-  db.exec(`CREATE TABLE family (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;${STATE_TABLES}`);
+  db.exec(`CREATE TABLE family (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;${STATE_TABLES}${FORGOTTEN_STATES}`);
   const families = new FamilyNumbers(db);
   const states = new SqliteStates({
     db,

@@ -6,7 +6,7 @@ import { familyIn } from '../../contract/channels.ts';
 import type { StoredEvent } from '../log.ts';
 import { type Epoch, newEpochName, Positions } from '../positions.ts';
 import { storedEvent } from '../reading.ts';
-import { STATE_TABLES } from './state-tables.ts';
+import { FORGOTTEN_STATES, STATE_TABLES } from './state-tables.ts';
 
 /** Marks the file as a log of Courier: "COUR" in ASCII. */
 const APPLICATION_ID = 0x434f5552;
@@ -63,7 +63,8 @@ const MIGRATIONS: readonly string[] = [
    UPDATE event SET correlation_id = json_extract(body, '$.metadata.correlation_id')
    WHERE CASE WHEN json_valid(body) THEN json_extract(body, '$.metadata.correlation_id') IS NOT NULL END;
    CREATE INDEX event_by_correlation ON event (correlation_id) WHERE correlation_id IS NOT NULL;
-   CREATE INDEX event_by_cause ON event (cause_seq) WHERE cause_seq IS NOT NULL;`,
+   CREATE INDEX event_by_cause ON event (cause_seq) WHERE cause_seq IS NOT NULL;
+   ${FORGOTTEN_STATES}`,
 ];
 
 const SCHEMA_VERSION = MIGRATIONS.length;

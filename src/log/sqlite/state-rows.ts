@@ -6,6 +6,8 @@ import type { FamilyNumbers } from './families.ts';
 
 export const STATE_COLUMNS = 'build, key, channel, condition, seq, since_seq, body, checksum';
 export const BUILD_COLUMNS = 'number, entity, version, start_seq, seq, written_seq, is_complete, built_seq, forgotten_seq';
+/** Up to where who has the states may not have heard of a removal, as long as anybody may not have. */
+export const UNSETTLED_SEQ = Number.MAX_SAFE_INTEGER;
 /** Ranges of one statement, at most: SQLite takes 500. */
 const MAX_RANGES = 400;
 

@@ -1,4 +1,4 @@
-/** The tables of the states of entities in an SQLite database, as a migration of a log's file: part of its version, and never changed. */
+/** The tables of the states of entities in an SQLite database, as migrations of a log's file: parts of its versions, and never changed. */
 export const STATE_TABLES = `
    CREATE TABLE state_build (
      number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -37,3 +37,12 @@ export const STATE_TABLES = `
    ) STRICT;
    CREATE INDEX state_removal_by_seq ON state_removal (seq);
    CREATE INDEX state_removal_by_time ON state_removal (at_ms);`;
+
+/** What is forgotten behind a number, and up to where who has the states may not have heard of it. */
+export const FORGOTTEN_STATES = `
+   ALTER TABLE state ADD COLUMN forgotten_seq INTEGER;
+   CREATE INDEX state_by_forgotten ON state (build, forgotten_seq) WHERE forgotten_seq IS NOT NULL;
+   DROP INDEX state_removal_by_seq;
+   ALTER TABLE state_removal ADD COLUMN until_seq INTEGER NOT NULL DEFAULT 9007199254740991;
+   CREATE INDEX state_removal_by_until ON state_removal (until_seq);
+   CREATE INDEX state_removal_by_key ON state_removal (build, key, channel);`;

@@ -4,6 +4,7 @@ import { familyIn, includesChannel } from '../../contract/channels.ts';
 import { PAGE_BYTES } from '../log.ts';
 import {
   cutRows,
+  type FoundState,
   MAX_ROWS_OF_EVENT,
   STATE_CONDITIONS,
   type StateBuild,
@@ -26,8 +27,6 @@ export interface StateHost {
   readonly families: FamilyNumbers;
   /** The bounds of the log. */
   readonly bounds: () => { readonly first: number; readonly head: number };
-  /** The number of the last event of a channel; 0 where none is retained. */
-  readonly lastSeqOf: (channel: string) => number;
   /** Runs `work` in a transaction. */
   readonly transaction: <T>(work: () => T) => T;
 }
@@ -136,11 +135,14 @@ export class SqliteStates implements Synchronous {
     });
   }
 
-  find(names: readonly StateName[]): readonly (StateRow | undefined)[] {
-    const statement = this.#statements.of(`SELECT ${STATE_COLUMNS} FROM state WHERE build = ? AND key = ? AND channel = ?`);
+  find(names: readonly StateName[]): readonly FoundState[] {
+    const statement = this.#statements.of(`SELECT ${STATE_COLUMNS}, forgotten_seq FROM state WHERE build = ? AND key = ? AND channel = ?`);
+    const removal = this.#statements.of('SELECT max(seq) FROM state_removal WHERE build = ? AND key = ? AND channel = ?');
     return names.map(({ build, key, channel }) => {
-      const row = statement.get(build, key, channel) as unknown as readonly unknown[] | undefined;
-      return row && this.#rowOf(row);
+      const columns = statement.get(build, key, channel) as unknown as readonly unknown[] | undefined;
+      if (columns !== undefined) return { row: this.#rowOf(columns), forgottenSeq: Number(columns.at(-1)) };
+      const [removed] = removal.get(build, key, channel) as unknown as [number | null];
+      return { row: undefined, forgottenSeq: removed ?? 0 };
     });
   }
 
@@ -209,7 +211,7 @@ export class SqliteStates implements Synchronous {
       const put = this.#statements.of(
         `INSERT INTO state (build, key, channel, family, condition, seq, since_seq, ended_ms, body, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (build, key, channel) DO UPDATE SET condition = excluded.condition, seq = excluded.seq, since_seq = excluded.since_seq,
-           ended_ms = excluded.ended_ms, body = excluded.body, checksum = excluded.checksum WHERE excluded.seq > state.seq`,
+           ended_ms = excluded.ended_ms, body = excluded.body, checksum = excluded.checksum, forgotten_seq = NULL WHERE excluded.seq > state.seq`,
       );
       const there = new Set(this.#builds().map(({ number }) => number));
       for (const row of rows) {
@@ -245,13 +247,12 @@ export class SqliteStates implements Synchronous {
   }
 
   forget({ keepMs, limit, nowMs }: Parameters<StateStore['forget']>[0]): boolean {
-    const { bounds, families, lastSeqOf } = this.#host;
+    const { bounds, families } = this.#host;
     return this.#host.transaction(() => {
       const isMoreEnded = forgetEnded(this.#statements, {
         builds: this.#builds(),
         families,
         head: bounds().head,
-        lastSeqOf,
         keepMs,
         nowMs,
         limit,
@@ -267,7 +268,7 @@ export class SqliteStates implements Synchronous {
     const found = this.#statements
       .of(
         `SELECT number, build, channel, key, seq FROM state_removal
-       WHERE number >= (SELECT number FROM state_removal INDEXED BY state_removal_by_seq WHERE seq >= ? ORDER BY seq LIMIT 1) AND number > ?
+       WHERE number >= (SELECT number FROM state_removal INDEXED BY state_removal_by_until WHERE until_seq >= ? ORDER BY until_seq LIMIT 1) AND number > ?
        ORDER BY number LIMIT ?`,
       )
       .all(seq, after, limit) as unknown as [number, number, string, string, number][];

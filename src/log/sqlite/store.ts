@@ -32,7 +32,6 @@ export class SqliteStore {
   readonly states: SqliteStates;
   readonly #reads = new Map<string, StatementSync>();
   readonly #insert: StatementSync;
-  readonly #findLast: StatementSync;
   readonly #findTime: StatementSync;
   readonly #findKey: StatementSync;
   readonly #putKey: StatementSync;
@@ -62,13 +61,11 @@ export class SqliteStore {
     this.#files = new PlacedFiles(settings.path, [`${settings.path}-wal`]);
     this.#trimming = new Trimming(db);
     this.#families = new FamilyNumbers(db);
-    this.#findLast = db.prepare('SELECT max(seq) AS seq FROM event WHERE channel = ?');
     this.#findTime = db.prepare('SELECT appended_ms AS ms FROM event WHERE seq = ?');
     this.states = new SqliteStates({
       db,
       families: this.#families,
       bounds: () => this.bounds,
-      lastSeqOf: (channel) => Number(this.#findLast.get(channel)?.['seq'] ?? 0),
       transaction: (work) => this.#transaction(work),
     });
     this.#insert = db.prepare(

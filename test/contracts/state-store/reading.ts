@@ -6,7 +6,7 @@ import { PAGE_BYTES } from '../../../src/log/log.ts';
 import { MAX_ROWS_OF_EVENT, type StateRow } from '../../../src/log/state-store.ts';
 import { channelSetOf, EVERYTHING } from '../../helpers/trade.ts';
 import { arbitraryChannels, CHANNELS, range } from '../event-log/logs.ts';
-import { ALL, begun, inOrder, named, readAllStates, readPages, type StateSuite, stateRow, store } from './states.ts';
+import { ALL, begun, findRows, inOrder, named, readAllStates, readPages, type StateSuite, stateRow, store } from './states.ts';
 
 const KEYS = ['', 'k', 'K', "o'clock", 'a/b%20', 'ключ', '漢'.repeat(512), '🜚', '\\', '\u0020\u00a0'];
 
@@ -36,7 +36,7 @@ export function describeStateRows({ factory, runs }: StateSuite): void {
       const first = stateRow(build, { seq: 5, sinceSeq: 2, body: '{"text":"a\\u0000b🜚"}' });
       await store(log.states, [first]);
       const name = { build: build, key: 'k', channel: 'user.u1' };
-      const now = async () => (await log.states.find([name]))[0];
+      const now = async () => (await findRows(log.states, [name]))[0];
       expect(await now()).toEqual(first);
       for (const seq of [4, 5]) await store(log.states, [stateRow(build, { seq, condition: 'gone', body: '{}' })]);
       expect(await now()).toEqual(first);
@@ -62,8 +62,8 @@ export function describeStateRows({ factory, runs }: StateSuite): void {
       await store(log.states, rows);
       const names = rows.map(({ build, key, channel }) => ({ build, key, channel }));
       const unknown = { build: two, key: 'other', channel: 'user.u1' };
-      expect(await log.states.find([...names.toReversed(), unknown, ...names])).toEqual([...rows.toReversed(), undefined, ...rows]);
-      expect(await log.states.find([])).toEqual([]);
+      expect(await findRows(log.states, [...names.toReversed(), unknown, ...names])).toEqual([...rows.toReversed(), undefined, ...rows]);
+      expect(await findRows(log.states, [])).toEqual([]);
     });
 
     test('all rows of a write and its checkpoint are stored, or none', async () => {
@@ -78,14 +78,14 @@ export function describeStateRows({ factory, runs }: StateSuite): void {
       ).rejects.toThrow();
       expect(await log.states.look(['e'])).toEqual(before);
       const names = ['a', 'b', 'c'].map((key) => ({ build: build, key, channel: 'user.u1' }));
-      expect((await log.states.find(names)).map((row) => row?.seq)).toEqual([1, undefined, undefined]);
+      expect((await findRows(log.states, names)).map((row) => row?.seq)).toEqual([1, undefined, undefined]);
     });
 
     test('nothing is stored of a build that there is not', async () => {
       await using logs = factory();
       await using log = await logs.open();
       await store(log.states, [stateRow(77, { seq: 1 })]);
-      expect(await log.states.find([{ build: 77, key: 'k', channel: 'user.u1' }])).toEqual([undefined]);
+      expect(await findRows(log.states, [{ build: 77, key: 'k', channel: 'user.u1' }])).toEqual([undefined]);
       expect(await log.states.read({ builds: [77], channels: EVERYTHING, conditions: ALL, afterSeq: 3, limit: 1 })).toMatchObject({
         rows: [],
         endSeq: 3,

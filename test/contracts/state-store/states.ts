@@ -2,7 +2,7 @@
 import { expect } from 'vitest';
 import { familyIn } from '../../../src/contract/channels.ts';
 import type { EventLog } from '../../../src/log/log.ts';
-import { MAX_ROWS_OF_EVENT, type StateQuery, type StateRow, type StateStore } from '../../../src/log/state-store.ts';
+import { MAX_ROWS_OF_EVENT, type StateName, type StateQuery, type StateRow, type StateStore } from '../../../src/log/state-store.ts';
 import { EVERYTHING } from '../../helpers/trade.ts';
 import type { LogFactory } from '../event-log/logs.ts';
 
@@ -71,6 +71,11 @@ export async function readPages(
 
 export async function readAllStates(...parameters: Parameters<typeof readPages>): Promise<StateRow[]> {
   return inOrder((await readPages(...parameters)).pages.flat());
+}
+
+/** The rows with these names, in their order. */
+export async function findRows(states: StateStore, names: readonly StateName[]): Promise<(StateRow | undefined)[]> {
+  return (await states.find(names)).map(({ row }) => row);
 }
 
 export async function forgetAll(states: StateStore, step: Parameters<StateStore['forget']>[0]): Promise<void> {

@@ -41,6 +41,6 @@ test.each(['body', 'condition', 'since_seq', 'channel', 'key'])(
         /the file is damaged: a state is not what was stored, of e "[kl ]+" in .*; courier state rebuild e makes it anew/,
       ),
     });
-    expect(await log.states.find([{ build, key: 'l', channel: 'user.u1' }])).toMatchObject([{ seq: 3 }]);
+    expect(await log.states.find([{ build, key: 'l', channel: 'user.u1' }])).toMatchObject([{ row: { seq: 3 } }]);
   },
 );
