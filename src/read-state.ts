@@ -6,10 +6,11 @@ import type { Filter } from './contract/filter.ts';
 import { type Position, parsePosition } from './contract/position.ts';
 import type { StatePage } from './contract/types.ts';
 import type { Delivery } from './delivery/batch.ts';
-import { CourierError, cut, invalidField } from './errors.ts';
+import { cut, invalidField } from './errors.ts';
 import { PAGE_BYTES } from './log/log.ts';
 import type { Served } from './state/served.ts';
 import type { Serving } from './state/serving.ts';
+import { unavailable } from './state/unavailable.ts';
 import { type StateSelection, selectionFrom } from './state-selection.ts';
 import { resetReason } from './watch-state.ts';
 
@@ -67,7 +68,8 @@ async function pageFor(pipeline: Served, principal: Principal, request: StateReq
   const { endSeq, has_more } = page;
   // What was given on an earlier page may have been forgotten since.
   const forgotten = has_more || !isBegun ? [] : await removedSince(serving, filter, freshSeq);
-  if (forgotten === undefined) throw tooLong();
+  // They are to be read anew.
+  if (forgotten === undefined) throw unavailable('too much was forgotten while its pages were read');
   const items = [...page.items, ...forgotten];
   const next = has_more
     ? `${positions.at(endSeq)}${freshSeq === undefined ? '' : `-${freshSeq}.${buildOf(serving, filter)}`}`
@@ -107,13 +109,6 @@ async function pageOf(serving: Serving, filter: Filter, { cursor, freshSeq, limi
     endSeq = page.endSeq;
     if (reads >= MAX_READS) return { items, endSeq, has_more: true };
   }
-}
-
-/** While pages were read more was forgotten than an answer may have: they are to be read anew. */
-function tooLong(): CourierError {
-  return new CourierError('SERVICE_UNAVAILABLE', 'the state cannot be given now: too much was forgotten while its pages were read', {
-    retryAfterMs: 1000,
-  });
 }
 
 /** What was forgotten since then; undefined where that is too much for an answer. */

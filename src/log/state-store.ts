@@ -52,6 +52,8 @@ export interface FoundState {
    * more, the events up to here change nothing: they have been folded.
    */
   readonly forgottenSeq: number;
+  /** What there is, is not as it was stored. */
+  readonly isDamaged?: boolean;
 }
 
 /** The state of one thing. */
@@ -78,8 +80,6 @@ export interface StateQuery {
   readonly limit: number;
   /** Rows of later changes than the checkpoint, too, of which not all are stored. */
   readonly isAhead?: boolean | undefined;
-  /** Rows that are not as they were stored are passed over and counted; otherwise one of them fails the read. */
-  readonly passesDamaged?: boolean;
 }
 
 export interface StateRows {
@@ -89,8 +89,8 @@ export interface StateRows {
   readonly endSeq: number;
   /** Whether more is stored. */
   readonly leadsOn: boolean;
-  /** Rows that were passed over. */
-  readonly damaged: number;
+  /** What else there is, but is not as it was stored. */
+  readonly damaged: readonly StateName[];
   /** Rows may have been replaced by those of changes up to here: the reader must have folded them. */
   readonly writtenSeq: number;
 }

@@ -9,7 +9,7 @@ import { type FoldTarget, rowOf, thingOf } from './changes.ts';
 import { writeChanges } from './checkpoint.ts';
 import { Folding, type FoldingOptions } from './folding.ts';
 
-export interface BuildingOptions extends Pick<FoldingOptions, 'onProblem' | 'maxCachedBytes' | 'maxPendingBytes'> {
+export interface BuildingOptions extends Pick<FoldingOptions, 'onProblem' | 'onDamaged' | 'maxCachedBytes' | 'maxPendingBytes'> {
   readonly pipeline: Pick<Pipeline, 'contract' | 'log' | 'tail' | 'reads' | 'own'>;
   readonly parts: readonly BuildPart[];
   /** Told of each state that cannot be brought to the present form, and why. */
@@ -79,11 +79,10 @@ async function takeOver({ pipeline, onLost }: BuildingOptions, { target, build, 
       afterSeq,
       conditions: ['open', 'closed'],
       limit: ROWS,
-      passesDamaged: true,
       // Nobody else has what was changed last: its writer may have ended before it had stored all.
       isAhead: true,
     });
-    for (let lost = 0; lost < damaged; lost += 1) onLost(entity.name, 'it is not what was stored; what the log has of it is folded anew');
+    for (const _ of damaged) onLost(entity.name, 'it is not what was stored; what the log has of it is folded anew');
     const taken = rows.flatMap((row): StateRow[] => {
       if (row.sinceSeq > build.startSeq) return [];
       const state: object = JSON.parse(row.body).state;

@@ -26,6 +26,8 @@ export interface Thing {
   readonly readSeq: number;
   /** As it was found; 0 since it has changed. */
   forgottenSeq: number;
+  /** What is stored of it is of no use: events pass it over, until its entity is made anew. */
+  readonly isDamaged: boolean;
   /** Undefined where it is gone, or has never been. */
   state: object | undefined;
   isOpen: boolean;
@@ -191,7 +193,7 @@ export function rowOf(thing: Thing): StateRow {
 export function thingOf(
   target: FoldTarget,
   name: Pick<Thing, 'channel' | 'family' | 'key'>,
-  { row, forgottenSeq }: FoundState,
+  { row, forgottenSeq, isDamaged = false }: FoundState,
   readSeq = 0,
 ): Thing {
   const { channel, family, key } = name;
@@ -205,6 +207,7 @@ export function thingOf(
     sinceSeq: row?.sinceSeq ?? 0,
     readSeq,
     forgottenSeq,
+    isDamaged,
     state: stored?.state ?? undefined,
     isOpen: stored?.open ?? false,
     body: row?.body,

@@ -9,7 +9,7 @@ import { Batch, Delivery, type Sink } from '../delivery/batch.ts';
 import { eventSource } from '../delivery/event-source.ts';
 import type { Pipeline } from '../delivery/pipeline.ts';
 import { Subscriber } from '../delivery/subscriber.ts';
-import type { FoundState, StateStore } from '../log/state-store.ts';
+import type { FoundState, StateName, StateStore } from '../log/state-store.ts';
 import { noMeter } from '../observe/meter.ts';
 import { Changes, type FoldTarget, type Thing, thingName, thingOf } from './changes.ts';
 import type { Before } from './state-delivery.ts';
@@ -28,6 +28,8 @@ export interface FoldingOptions {
   readonly onChange?: (thing: Thing, before: Before, isLast: boolean) => void;
   /** Told that the reducer of an entity failed on an event, which then changes nothing. */
   readonly onProblem: (entity: string, event: Pick<FoldedEvent, 'id' | 'type'>, problem: string) => void;
+  /** Told of what is stored, and is not as it was. */
+  readonly onDamaged: (damaged: StateName) => void;
 }
 
 /** UTF-16 units of events that wait to be folded, about. */
@@ -220,6 +222,8 @@ export class Folding implements Sink {
         const all = [...missing];
         const readSeq = this.#waiting.at(-1)?.seq;
         const found = await this.#store.find(all.map(([, { target, channel, key }]) => ({ build: target.build, channel, key })));
+        for (const [index, [, { target, channel, key }]] of all.entries())
+          if (found[index]?.isDamaged) this.#options.onDamaged({ build: target.build, channel, key });
         for (const [index, [name, about]] of all.entries())
           this.changes.add(name, thingOf(about.target, about, found[index] as FoundState, readSeq));
         this.#goOn();
@@ -238,7 +242,7 @@ export class Folding implements Sink {
     for (const [index, { target, name }] of names.entries()) {
       const thing = this.changes.get(name) as Thing;
       // What is stored may be of later changes; what was forgotten behind this event, and is stored no more, it has not changed.
-      if (seq < thing.seq || (thing.seq === 0 && seq <= thing.forgottenSeq)) continue;
+      if (thing.isDamaged || seq < thing.seq || (thing.seq === 0 && seq <= thing.forgottenSeq)) continue;
       // What was stored meanwhile is as this event has made it.
       const before = seq === thing.seq ? 'unknown' : { isOpen: thing.isOpen, state: thing.state };
       if (seq > thing.seq) {

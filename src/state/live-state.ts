@@ -11,7 +11,7 @@ import type { Contract } from '../contract/contract.ts';
 import type { Pipeline } from '../delivery/pipeline.ts';
 import { CourierError } from '../errors.ts';
 import { upTo } from '../limits/bytes.ts';
-import { REMOVAL_SETTLES_MS } from '../log/state-store.ts';
+import { REMOVAL_SETTLES_MS, type StateName } from '../log/state-store.ts';
 import type { Failures } from '../observe/failures.ts';
 import type { Logger } from '../observe/logger.ts';
 import { type Meter, noMeter } from '../observe/meter.ts';
@@ -24,6 +24,7 @@ import type { StateFigures } from './figures.ts';
 import type { FoldingOptions } from './folding.ts';
 import { type Known, knownOf, sharesBuilt } from './known.ts';
 import { Serving } from './serving.ts';
+import { unavailable } from './unavailable.ts';
 
 export interface LiveStateOptions {
   readonly contract: Contract;
@@ -100,6 +101,8 @@ export class LiveState implements AsyncDisposable {
   #snapshots = 0;
   #failed = 0;
   #things: StateFigures['things'] = {};
+  /** Builds of which something is damaged, and which others are to replace. */
+  readonly #damaged = new Set<number>();
 
   readonly #outage: Outage;
 
@@ -390,7 +393,7 @@ export class LiveState implements AsyncDisposable {
     void serving?.[Symbol.asyncDispose]();
   }
 
-  #foldingOptions(): Pick<FoldingOptions, 'pipeline' | 'maxCachedBytes' | 'maxPendingBytes' | 'onProblem'> {
+  #foldingOptions(): Pick<FoldingOptions, 'pipeline' | 'maxCachedBytes' | 'maxPendingBytes' | 'onProblem' | 'onDamaged'> {
     const { pipeline, logger } = this.#options;
     return {
       pipeline,
@@ -400,7 +403,22 @@ export class LiveState implements AsyncDisposable {
         this.#failed += 1;
         logger.warn('a reducer failed: the event changes nothing', { entity, event: id, type, reason: problem });
       },
+      onDamaged: (damaged) => this.#mend(damaged),
     };
+  }
+
+  /** Has the entity's states made anew of which one is not as it was stored. */
+  #mend({ build, channel, key }: StateName): void {
+    const [entity] = [...this.#known].find(([, { current, next }]) => current?.number === build || next?.number === build) ?? [];
+    if (entity === undefined || this.#damaged.has(build)) return;
+    this.#damaged.add(build);
+    const { failures } = this.#options;
+    const error = new Error(`what is stored of ${entity} ${JSON.stringify(key)} in ${channel} is not what was stored`);
+    failures.report('state', 'a stored state is damaged: its entity is made anew of the log', error, { entity });
+    this.rebuild(entity).catch((failed: unknown) => {
+      this.#damaged.delete(build);
+      this.#fail('states cannot be made anew', failed);
+    });
   }
 
   async #write(serving: Serving): Promise<void> {
@@ -467,8 +485,4 @@ function declared({ entities }: Contract) {
 
 function entityOf(contract: Contract, name: string) {
   return contract.entities.get(name) as NonNullable<ReturnType<Contract['entities']['get']>>;
-}
-
-function unavailable(reason: string): CourierError {
-  return new CourierError('SERVICE_UNAVAILABLE', `the state cannot be given now: ${reason}`, { retryAfterMs: 1000 });
 }

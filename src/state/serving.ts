@@ -18,6 +18,7 @@ import type { Meter } from '../observe/meter.ts';
 import { bodyOf, type FoldTarget, type Thing, thingName } from './changes.ts';
 import { Folding, type FoldingOptions } from './folding.ts';
 import { type Before, type ItemName, type ItemPositions, StateDelivery, StateRemoval, type StateView } from './state-delivery.ts';
+import { unavailable } from './unavailable.ts';
 
 /** How long a page of what is stored may be given again, in ms. */
 const KEEP_PAGES_MS = 1000;
@@ -57,6 +58,7 @@ export class Serving implements AsyncDisposable, Recent {
   readonly #store: StateStore;
   readonly #meter: Meter;
   readonly #onSnapshot: () => void;
+  readonly #onDamaged: ServingOptions['onDamaged'];
   readonly #cutOvers = new Turns(CUT_OVERS_PER_TURN);
 
   constructor(options: ServingOptions) {
@@ -67,6 +69,7 @@ export class Serving implements AsyncDisposable, Recent {
     this.#store = pipeline.log.states;
     this.#meter = meter;
     this.#onSnapshot = options.onSnapshot;
+    this.#onDamaged = options.onDamaged;
     this.hub = new Hub({ meter, paced: this });
     this.folding = new Folding({ ...options, onChange: (thing, before, isLast) => this.#tell(thing, before, isLast) });
     this.reads = new SharedReads(
@@ -261,7 +264,7 @@ export class Serving implements AsyncDisposable, Recent {
 
   async #read(filter: Filter, afterSeq: number, limit: number, signal: AbortSignal): Promise<ReadPage> {
     const { channels, types, states = {} } = filter;
-    const { rows, endSeq, leadsOn, writtenSeq } = await this.#store.read({
+    const { rows, endSeq, leadsOn, damaged, writtenSeq } = await this.#store.read({
       builds: this.buildsOf(types),
       channels,
       afterSeq,
@@ -269,6 +272,8 @@ export class Serving implements AsyncDisposable, Recent {
       keys: states.keys && [...states.keys],
       limit,
     });
+    for (const each of damaged) this.#onDamaged(each);
+    if (damaged.length > 0) throw unavailable('some of it is damaged, and is made anew of the log');
     // What was stored since the checkpoint is in memory then.
     await this.folding.reached(writtenSeq, signal);
     const entities = new Map(this.targets.map(({ entity, build }) => [build, entity.name]));

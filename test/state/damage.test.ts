@@ -3,13 +3,13 @@ import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from 'vitest';
 import { createLogger } from '../../src/observe/logger.ts';
 import { temporaryFolder } from '../helpers/folder.ts';
-import { Books, mixed, moved, opened, soon, startBank, stateOf, trim, watch } from './books.ts';
+import { away, Books, meddle, mixed, moved, opened, soon, startBank, stateOf, trim, watch } from './books.ts';
 
 describe.each([
   ['its state', `UPDATE state SET body = replace(body, '"total":7', '"total":8') WHERE key = 'hurt'`],
   ['whether it goes on', `UPDATE state SET condition = 1 WHERE key = 'hurt'`],
 ])('where %s was damaged', (_, damage) => {
-  test('it is reported, and not served, until a rebuild has mended it', async () => {
+  test('it is reported, not served, and made anew, while all else goes on', async () => {
     using folder = temporaryFolder();
     const env = { COURIER_LOG: `sqlite:${folder.file('log.db')}` };
     const books = new Books();
@@ -30,17 +30,25 @@ describe.each([
     await using bank = await startBank({ env, logger });
     // What is read of others is as it was.
     expect((await stateOf(bank, { query: '&entity=owner' })).items).toEqual(books.states().filter(({ entity }) => entity === 'owner'));
-    await expect(stateOf(bank)).rejects.toMatchObject({ status: 503, message: expect.stringContaining('damaged') });
-    await soon(() => lines.some((line) => line.includes('the file is damaged')), true);
-    await using view = await watch(bank);
-    // Publishing waits for nothing.
+    // Until it is made anew an event of what is damaged holds up nothing, and nobody is told what they may not know.
+    const heal = meddle(bank, () => ({ complete: away }));
     await books.publish(bank, [moved('hurt', 5), opened('other')]);
-    expect(view.snapshots).toBe(0);
-    await bank.pipeline.states.rebuild('account');
+    const refused = await stateOf(bank).catch((error: unknown) => error as Error);
+    expect(refused).toMatchObject({ status: 503 });
+    expect((refused as Error).message).toContain('some of it is damaged, and is made anew of the log');
+    expect((refused as Error).message).not.toContain('hurt');
+    const owners = books.states().filter(({ entity }) => entity === 'owner');
+    await soon(async () => (await stateOf(bank, { query: '&entity=owner' })).items, owners);
+    expect(await (await fetch(`${bank.url}/health`)).json()).toMatchObject({ components: { state: { status: 'degraded' } } });
+    await using view = await watch(bank);
+    heal();
     await view.has(books.states());
     expect((await stateOf(bank)).items).toEqual(books.states());
     await books.publish(bank, [moved('hurt', 1)]);
     await view.has(books.states());
+    const told = lines.map((line) => JSON.parse(line)).filter(({ message }) => message.startsWith('a stored state is damaged'));
+    expect(told).toMatchObject([{ level: 'ERROR', context: { entity: 'account' } }]);
+    expect(JSON.stringify(told)).toContain('hurt');
   });
 });
 

@@ -152,7 +152,7 @@ export class PostgresStates implements StateStore {
     const count = Number(built?.['found']);
     const leadsOn = rows.length < count || count === limit + MAX_ROWS_OF_EVENT;
     const endSeq = Math.max(afterSeq, Number(leadsOn ? rows.at(-1)?.seq : built?.['checkpoint']));
-    return { rows, endSeq, leadsOn, damaged: 0, writtenSeq: Number(built?.['written_seq']) };
+    return { rows, endSeq, leadsOn, damaged: [], writtenSeq: Number(built?.['written_seq']) };
   }
 
   async write({ rows, builds, writtenSeq, checkpoint = 0 }: Parameters<StateStore['write']>[0]): Promise<void> {

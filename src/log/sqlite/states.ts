@@ -140,28 +140,17 @@ export class SqliteStates implements Synchronous {
     const removal = this.#statements.of('SELECT max(seq) FROM state_removal WHERE build = ? AND key = ? AND channel = ?');
     return names.map(({ build, key, channel }) => {
       const columns = statement.get(build, key, channel) as unknown as readonly unknown[] | undefined;
-      if (columns !== undefined) return { row: this.#rowOf(columns), forgottenSeq: Number(columns.at(-1)) };
+      if (columns !== undefined) {
+        const { row, isIntact } = readRow(columns);
+        return isIntact ? { row, forgottenSeq: Number(columns.at(-1)) } : { row: undefined, forgottenSeq: 0, isDamaged: true };
+      }
       const [removed] = removal.get(build, key, channel) as unknown as [number | null];
       return { row: undefined, forgottenSeq: removed ?? 0 };
     });
   }
 
-  /** @throws when it is not what was stored. */
-  #rowOf(columns: readonly unknown[]): StateRow {
-    const { row, isIntact } = readRow(columns);
-    if (!isIntact) throw this.#damage(row);
-    return row;
-  }
-
-  #damage({ build, channel, key }: StateRow): Error {
-    const { entity } = this.#all().find(({ number }) => number === build) ?? {};
-    return new Error(
-      `the file is damaged: a state is not what was stored, of ${entity} ${JSON.stringify(key)} in ${channel}; courier state rebuild ${entity} makes it anew`,
-    );
-  }
-
   read(query: StateQuery): StateRows {
-    const { builds, channels, afterSeq, limit, keys, passesDamaged = false } = query;
+    const { builds, channels, afterSeq, limit, keys } = query;
     const known = this.#builds().filter(({ number }) => builds.includes(number));
     const writtenSeq = Math.max(0, ...known.map((build) => build.writtenSeq));
     const stored = query.isAhead === true ? writtenSeq : Math.min(...known.map(({ seq }) => seq));
@@ -179,7 +168,6 @@ export class SqliteStates implements Synchronous {
           const { row, isIntact } = readRow(columns);
           // What comes behind the checkpoint is not all stored.
           if (row.seq > checkpoint) break;
-          if (!isIntact && !passesDamaged) throw this.#damage(row);
           if (!isIntact) damaged.add(row);
           isFull = units > PAGE_BYTES && rows.at(-1)?.seq !== row.seq;
           if (isFull) break;
@@ -201,7 +189,7 @@ export class SqliteStates implements Synchronous {
       rows,
       endSeq: leadsOn ? (page.at(-1)?.seq ?? endSeq) : endSeq,
       leadsOn,
-      damaged: page.filter((row) => damaged.has(row)).length,
+      damaged: page.filter((row) => damaged.has(row)).map(({ build, channel, key }) => ({ build, channel, key })),
       writtenSeq,
     };
   }
