@@ -3,13 +3,14 @@ import type { Principal } from './auth/principal.ts';
 import type { Connection } from './connections/connection.ts';
 import type { StateReset } from './contract/envelope.ts';
 import type { Filter } from './contract/filter.ts';
-import { type Position, parsePosition } from './contract/position.ts';
+import { parsePosition, parseStatePosition, type StatePosition } from './contract/position.ts';
 import type { StatePage } from './contract/types.ts';
 import type { Delivery } from './delivery/batch.ts';
 import { cut, invalidField } from './errors.ts';
 import { PAGE_BYTES } from './log/log.ts';
 import type { Served } from './state/served.ts';
 import type { Serving } from './state/serving.ts';
+import type { ItemDelivery } from './state/state-delivery.ts';
 import { unavailable } from './state/unavailable.ts';
 import { type StateSelection, selectionFrom } from './state-selection.ts';
 import { resetReason } from './watch-state.ts';
@@ -70,11 +71,21 @@ async function pageFor(pipeline: Served, principal: Principal, request: StateReq
   const forgotten = has_more || !isBegun ? [] : await removedSince(serving, filter, freshSeq);
   // They are to be read anew.
   if (forgotten === undefined) throw unavailable('too much was forgotten while its pages were read');
-  const items = [...page.items, ...forgotten];
+  const items = [...(cursor === 0 ? presentItems(page.items) : page.items), ...forgotten];
   const next = has_more
     ? `${positions.at(endSeq)}${freshSeq === undefined ? '' : `-${freshSeq}.${buildOf(serving, filter)}`}`
-    : positions.at(endSeq);
+    : serving.positionAt(endSeq);
   return { items, next, has_more, position: positions.at(has_more ? Math.max(endSeq, serving.seq) : endSeq), reset };
+}
+
+/** What is there of what was read, each thing once: who has nothing need not know what was. */
+function presentItems(items: readonly Delivery[]): readonly Delivery[] {
+  const present = new Map<string, Delivery>();
+  for (const item of items as readonly ItemDelivery[]) {
+    present.delete(item.thing);
+    if (!item.isGone) present.set(item.thing, item);
+  }
+  return [...present.values()];
 }
 
 interface PageStart {
@@ -124,9 +135,10 @@ async function removedSince(serving: Serving, filter: Filter, seq: number): Prom
 }
 
 /** Pages that began with nothing go on as long as they are of the same build, however far back their things have changed. */
-function pageResetReason(serving: Serving, pipeline: Served, { position, freshSeq, build }: PageToken, filter: Filter) {
-  if (freshSeq === undefined) return resetReason(serving, pipeline, position, filter);
-  const reason = resetReason(serving, pipeline, position, filter, Math.max(position.seq, freshSeq));
+function pageResetReason(serving: Serving, pipeline: Served, token: PageToken, filter: Filter) {
+  const { position, freshSeq, build } = token;
+  if (freshSeq === undefined) return resetReason(serving, pipeline, token, filter);
+  const reason = resetReason(serving, pipeline, token, filter, Math.max(position.seq, freshSeq));
   if (reason !== 'rebuilt') return reason;
   return build === buildOf(serving, filter) ? undefined : reason;
 }
@@ -136,8 +148,7 @@ function buildOf(serving: Serving, { types }: Filter): number {
   return Math.max(...serving.buildsOf(types));
 }
 
-interface PageToken {
-  readonly position: Position;
+interface PageToken extends Pick<StatePosition, 'position' | 'builds'> {
   /** What was stored when somebody began who had nothing, and the build that the pages are of. */
   readonly freshSeq?: number;
   readonly build?: number;
@@ -147,8 +158,8 @@ const PAGE_FORM = /^(.*-\d+)-(0|[1-9]\d{0,15})\.(0|[1-9]\d{0,15})$/;
 
 /** Reads where a page starts. */
 function pageStart(text: string): PageToken {
-  const whole = parsePosition(text);
-  if (whole !== undefined) return { position: whole };
+  const whole = parseStatePosition(text);
+  if (whole !== undefined && !whole.isUnfinished) return whole;
   const [, before = '', fresh, build] = PAGE_FORM.exec(text) ?? [];
   const position = parsePosition(before);
   if (position !== undefined) return { position, freshSeq: Number(fresh), build: Number(build) };

@@ -2,7 +2,7 @@
 import type { Connection } from './connections/connection.ts';
 import type { StateResetReason } from './contract/envelope.ts';
 import type { Filter } from './contract/filter.ts';
-import { type Position, unfinishedFrom } from './contract/position.ts';
+import { parseStatePosition, type StatePosition } from './contract/position.ts';
 import type { Sink } from './delivery/batch.ts';
 import { Batch } from './delivery/batch.ts';
 import { type EventStream, eventStream } from './delivery/event-stream.ts';
@@ -55,17 +55,13 @@ export function watchState(pipeline: Served, connection: Connection, request: Wa
 }
 
 /** What a client has. */
-interface Requested {
-  readonly position: Position;
+interface Requested extends StatePosition {
   /** As it says it. */
   readonly text: string;
-  /** It was not given all of it. */
-  readonly isUnfinished: boolean;
 }
 
 function requestedFrom(text: string): Requested {
-  const unfinished = unfinishedFrom(text);
-  return { position: unfinished ?? positionFrom('lastEventId', text), text, isUnfinished: unfinished !== undefined };
+  return { ...(parseStatePosition(text) ?? { position: positionFrom('lastEventId', text), isUnfinished: false }), text };
 }
 
 /** A watch, whatever serves it meanwhile. */
@@ -79,6 +75,8 @@ class Watch {
   #subscriber: Subscriber | undefined;
   /** What it was served from last. */
   #builds: string | undefined;
+  /** Of a client that had nothing and has yet to get all: as `Serving.source` says it. */
+  #freshSeq: number | undefined;
   readonly startSeq: number;
 
   constructor(pipeline: Pipeline, states: LiveState, filter: Filter, sink: Sink, requested: Requested | undefined) {
@@ -119,13 +117,23 @@ class Watch {
     const { positions } = this.#pipeline.log;
     const requested = this.#requested;
     const builds = serving.buildsOf(this.#filter.types).join();
-    const isReplaced = this.#builds !== undefined && this.#builds !== builds;
+    const isServedAnew = this.#builds !== undefined;
+    const isReplaced = isServedAnew && this.#builds !== builds;
     this.#builds = builds;
-    const reason = isReplaced ? 'rebuilt' : requested && this.#reasonFor(serving, requested);
+    const reason = isReplaced
+      ? 'rebuilt'
+      : requested && this.#reasonFor(serving, isServedAnew ? { ...requested, builds: serving.builds } : requested);
     if (requested !== undefined && reason !== undefined) this.#sink.deliver(resetNotice(positions, reason, requested.text));
     const isFresh = requested === undefined || reason !== undefined || requested.position.seq === 0;
     const cursor = isFresh ? 0 : requested.position.seq;
-    const source = serving.source(isFresh ? serving.storedSeq : undefined, (...since) => this.#tellRemovals(serving, ...since));
+    if (isFresh) this.#freshSeq = serving.storedSeq;
+    const source = serving.source(this.#freshSeq, {
+      isBegun: !isFresh,
+      tellRemovals: (...since) => this.#tellRemovals(serving, ...since),
+      onGiven: () => {
+        this.#freshSeq = undefined;
+      },
+    });
     this.#subscriber = new Subscriber(source, this.#filter, cursor, this.#sink);
     await this.#subscriber.run(signal);
     // What it goes on behind where it is served anew.
@@ -135,8 +143,8 @@ class Watch {
   }
 
   /** Why a client has to begin anew. One that was not given all of a selection may have what has left it since. */
-  #reasonFor(serving: Serving, { position, isUnfinished }: Requested): StateResetReason | undefined {
-    return resetReason(serving, this.#pipeline, position, this.#filter) ?? (isUnfinished ? 'unfinished' : undefined);
+  #reasonFor(serving: Serving, requested: StatePosition): StateResetReason | undefined {
+    return resetReason(serving, this.#pipeline, requested, this.#filter) ?? (requested.isUnfinished ? 'unfinished' : undefined);
   }
 
   /** What was forgotten since then. */
@@ -154,7 +162,7 @@ class Watch {
 export function resetReason(
   serving: Serving,
   { log, tail }: Pipeline,
-  position: Position,
+  { position, builds }: Pick<StatePosition, 'position' | 'builds'>,
   { types }: Filter,
   seq = position.seq,
 ): StateResetReason | undefined {
@@ -162,6 +170,6 @@ export function resetReason(
   if (gap === 'epoch' || gap === 'ahead') return gap;
   if (seq === 0) return undefined;
   const { builtSeq, forgottenSeq } = serving.limitsOf(types);
-  if (seq <= builtSeq) return 'rebuilt';
+  if (seq <= builtSeq && builds !== serving.builds) return 'rebuilt';
   return seq < forgottenSeq ? 'expired' : undefined;
 }

@@ -11,7 +11,7 @@ const PATIENCE_MS = 30_000;
 const PAUSE_MS = 200;
 
 /** The number in a position. */
-const seqOf = (id) => Number(id.slice(id.lastIndexOf('-') + 1));
+const seqOf = (id) => Number(id.split('-')[1]);
 
 async function read(url, token, path) {
   for (const begunAt = performance.now(); ; ) {

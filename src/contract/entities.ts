@@ -23,7 +23,7 @@ export interface FoldedEvent<TType extends string = string, TData = unknown> {
   readonly data: TData;
 }
 
-/** UTF-16 units of an entity's key, at most: an event with a longer one changes nothing. */
+/** UTF-16 units of an entity's key, at most: an event with a longer one changes nothing, which the gateway tells. */
 export const MAX_KEY_UNITS = 512;
 
 /** Bytes of a state as JSON in UTF-8, at most: more than the data of an event has, of which a state may keep that of several. */
@@ -139,7 +139,7 @@ export function entityKey(
     if (typeof value !== 'string') return undefined;
     key = key === undefined ? keyPart(value) : `${key}/${keyPart(value)}`;
   }
-  return key === undefined || key.length > MAX_KEY_UNITS ? undefined : key;
+  return key;
 }
 
 /** What separates parts or escapes, and controls, which not every storage takes. */

@@ -23,23 +23,33 @@ export function parsePosition(text: string): Position | undefined {
   return Number.isSafeInteger(seq) ? { epoch: match[1] as string, seq } : undefined;
 }
 
-/** What follows the position of an item that was given before the state was complete. */
-const UNFINISHED = '-u';
-
-/** Where the state is given from its beginning: whoever comes back with it has a part of the state. */
-export function unfinishedAt(position: string): string {
-  return `${position}${UNFINISHED}`;
+/** Where a client stands that has states. */
+export interface StatePosition {
+  readonly position: Position;
+  /** Names the builds that the states are of, where states of others have this position, too. */
+  readonly builds?: string | undefined;
+  /** It was given a part of the state. */
+  readonly isUnfinished: boolean;
 }
 
-/** The position, where `text` says that what was given up to there was not complete. */
-export function unfinishedFrom(text: string): Position | undefined {
-  return text.endsWith(UNFINISHED) ? parsePosition(text.slice(0, -UNFINISHED.length)) : undefined;
+const STATE_FORM = /^(.*?-\d+)(?:-b([0-9a-z]{1,13}))?(-u)?$/;
+
+/** Writes where a client stands. @param position of an event. */
+export function statePositionOf(position: string, { builds, isUnfinished = false }: Partial<Omit<StatePosition, 'position'>>): string {
+  return `${position}${builds === undefined ? '' : `-b${builds}`}${isUnfinished ? '-u' : ''}`;
+}
+
+/** Reads where a client stands; undefined when `text` is no such position. */
+export function parseStatePosition(text: string): StatePosition | undefined {
+  const [, before = '', builds, unfinished] = STATE_FORM.exec(text) ?? [];
+  const position = parsePosition(before);
+  return position && { position, builds, isUnfinished: unfinished !== undefined };
 }
 
 /** The schema of what a client sends back of a watch. */
 export const watchPosition = z
   .string()
-  .refine((text) => (unfinishedFrom(text) ?? parsePosition(text)) !== undefined, {
+  .refine((text) => parseStatePosition(text) !== undefined, {
     error: 'is not a position of Courier (the id of an item that was received)',
   })
   .describe('The id of an item: the position that it is known up to. Opaque to clients.');

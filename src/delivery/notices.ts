@@ -24,10 +24,10 @@ export function liveNotice(positions: Positions, seq: number, replayed: number):
   return notice(positions, 'courier.live', seq, data);
 }
 
-/** A notice that the state up to number `seq` has been given, in `items` items. */
-export function readyNotice(positions: Positions, seq: number, items: number): Batch {
+/** A notice that the state up to number `seq` has been given, in `items` items. @param id where a client goes on that has it. */
+export function readyNotice(positions: Positions, id: string, seq: number, items: number): Batch {
   const data: StateReady = { position: positions.at(seq), items };
-  return notice(positions, 'state.ready', seq, data);
+  return noticeAt(id, 'state.ready', seq, data);
 }
 
 /** A notice that the state is given from its beginning, as `requested` is of no use. */
@@ -44,7 +44,11 @@ export function unreadableEvent(positions: Positions, event: StoredEvent): Deliv
 
 /** Notices have positions like events, so that a client resumes after them. */
 function notice(positions: Positions, type: string, seq: number, data: object): Batch {
-  return new Batch([new Delivery(positions.at(seq), { seq, channel: NOTICE_CHANNEL, family: undefined, type, body: bodyOf(type, data) })]);
+  return noticeAt(positions.at(seq), type, seq, data);
+}
+
+function noticeAt(position: string, type: string, seq: number, data: object): Batch {
+  return new Batch([new Delivery(position, { seq, channel: NOTICE_CHANNEL, family: undefined, type, body: bodyOf(type, data) })]);
 }
 
 function bodyOf(type: string, data: object): string {

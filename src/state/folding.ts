@@ -4,7 +4,7 @@
  *
  * Invariant: `changes` is what the events up to `seq` have made, and everything that changed was passed on.
  */
-import type { FoldedEvent } from '../contract/entities.ts';
+import { type FoldedEvent, MAX_KEY_UNITS } from '../contract/entities.ts';
 import { Batch, Delivery, type Sink } from '../delivery/batch.ts';
 import { eventSource } from '../delivery/event-source.ts';
 import type { Pipeline } from '../delivery/pipeline.ts';
@@ -155,7 +155,10 @@ export class Folding implements Sink {
     const event: FoldedEvent = JSON.parse(delivery.json);
     const names = targets.flatMap((target) => {
       const key = target.entity.families.includes(family) ? target.entity.keyOf(event) : undefined;
-      return key === undefined ? [] : [{ target, key, name: thingName(target.build, event.channel, key) }];
+      if (key === undefined) return [];
+      if (key.length <= MAX_KEY_UNITS) return [{ target, key, name: thingName(target.build, event.channel, key) }];
+      this.#options.onProblem(target.entity.name, event, `its key has more than ${MAX_KEY_UNITS} characters`);
+      return [];
     });
     if (names.length === 0) return;
     this.#waiting.push({ event, seq, units, family, names });

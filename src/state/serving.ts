@@ -3,8 +3,9 @@
  * of that, as it would be of the log: each thing is in it once, at its last change, so whoever is behind misses nothing but what was
  * replaced.
  */
+import { crc32 } from 'node:zlib';
 import { type Filter, includesChannelOf } from '../contract/filter.ts';
-import { unfinishedAt } from '../contract/position.ts';
+import { statePositionOf } from '../contract/position.ts';
 import { type Batch, batchesOf, type Delivery } from '../delivery/batch.ts';
 import type { Recent } from '../delivery/groups.ts';
 import { Hub } from '../delivery/hub.ts';
@@ -41,11 +42,24 @@ export interface ServingOptions extends Omit<FoldingOptions, 'onChange'> {
 /** `builtSeq`: positions up to it are of an earlier build. `forgottenSeq`: of what was removed before it is told no more. */
 type PositionLimits = Pick<StateBuild, 'builtSeq' | 'forgottenSeq'>;
 
+export interface SourceOptions {
+  /** Whether the client that had nothing has got a part, from what served it before. */
+  readonly isBegun?: boolean;
+  /** Tells the client what was forgotten since a number, where it was not live when the others were told. */
+  readonly tellRemovals?: (sinceSeq: number, signal: AbortSignal) => Promise<void>;
+  /** Told when the client has got all that there is. */
+  readonly onGiven?: () => void;
+}
+
 export class Serving implements AsyncDisposable, Recent {
   readonly targets: readonly FoldTarget[];
+  /** Names the builds. */
+  readonly builds: string;
   readonly folding: Folding;
   readonly hub: Hub;
   readonly reads: SharedReads;
+  /** Positions up to here may be of other builds. */
+  #builtSeq = 0;
   /** By entity: which positions say nothing of its states. */
   readonly #limits = new Map<string, PositionLimits>();
   /** Aborted when another takes its place, or the gateway ends. */
@@ -64,6 +78,7 @@ export class Serving implements AsyncDisposable, Recent {
   constructor(options: ServingOptions) {
     const { pipeline, targets, meter } = options;
     this.targets = targets;
+    this.builds = crc32(targets.map(({ build }) => build).join()).toString(36);
     this.toldRemovals = options.toldRemovals;
     this.#positions = pipeline.log.positions;
     this.#store = pipeline.log.states;
@@ -100,6 +115,12 @@ export class Serving implements AsyncDisposable, Recent {
     if (last !== undefined) yield* this.#selected(filter, last, true);
   }
 
+  /** Where a client goes on that has the states at a number: where it may have those of other builds there, these are named. */
+  positionAt(seq: number): string {
+    const position = this.#positions.at(seq);
+    return seq > this.#builtSeq ? position : statePositionOf(position, { builds: this.builds });
+  }
+
   /** Notes which positions say nothing of the states of an entity. */
   limit(entity: string, { builtSeq, forgottenSeq }: PositionLimits): void {
     const known = this.#limits.get(entity);
@@ -107,6 +128,7 @@ export class Serving implements AsyncDisposable, Recent {
       builtSeq: Math.max(builtSeq, known?.builtSeq ?? 0),
       forgottenSeq: Math.max(forgottenSeq, known?.forgottenSeq ?? 0),
     });
+    this.#builtSeq = Math.max(this.#builtSeq, builtSeq);
   }
 
   /** Which positions say nothing of some of these entities' states. */
@@ -135,18 +157,15 @@ export class Serving implements AsyncDisposable, Recent {
    * began: what has changed since may be read in an earlier state, so that it has to be told when it is not selected any more.
    *
    * @param freshSeq `storedSeq` when a client began that had nothing; undefined for one that comes back.
-   * @param tellRemovals tells the client what was forgotten since a number, where it was not live when the others were told.
    */
-  source(
-    freshSeq: number | undefined,
-    tellRemovals: (sinceSeq: number, signal: AbortSignal) => Promise<void> = async () => undefined,
-  ): Source {
+  source(freshSeq: number | undefined, { isBegun = false, tellRemovals, onGiven }: SourceOptions = {}): Source {
     const { hub, reads } = this;
     const fresh = (filter: Filter): Filter => ({ ...filter, states: { ...filter.states, freshSeq: freshSeq ?? 0 } });
     const positions = this.#positions;
     const serving = this;
     let isGiven = freshSeq === undefined;
-    let told = { removals: freshSeq === undefined ? -1 : this.toldRemovals, seq: freshSeq };
+    const isResumed = freshSeq === undefined || isBegun;
+    let told: { removals: number; seq: number | undefined } = { removals: isResumed ? -1 : this.toldRemovals, seq: freshSeq };
     const hasRemovals = () => told.removals !== serving.toldRemovals;
     return {
       get seq() {
@@ -160,7 +179,7 @@ export class Serving implements AsyncDisposable, Recent {
         if (hasRemovals()) {
           const now = { removals: serving.toldRemovals, seq: serving.seq };
           // Who has nothing misses nothing.
-          if (afterSeq > 0) await tellRemovals(Math.min(told.seq ?? afterSeq, afterSeq), signal);
+          if (afterSeq > 0) await tellRemovals?.(Math.min(told.seq ?? afterSeq, afterSeq), signal);
           told = now;
           return { batches: [], afterSeq, endSeq: afterSeq, first: 0, leadsOn: true };
         }
@@ -180,7 +199,8 @@ export class Serving implements AsyncDisposable, Recent {
       caughtUp: (seq, count) => {
         if (!isGiven) this.#onSnapshot();
         isGiven = true;
-        return readyNotice(positions, seq, count);
+        onGiven?.();
+        return readyNotice(positions, serving.positionAt(seq), seq, count);
       },
       missing: () => {
         throw new RangeError('no state is missing');
@@ -204,7 +224,7 @@ export class Serving implements AsyncDisposable, Recent {
       if (changedSeq > removedSeq || changedSeq > changes.floor) continue;
       changes.forget(name, removedSeq);
       const position = this.#positions.at(seq);
-      this.hub.dispatch(new StateRemoval({ id: position, position }, { seq, channel, family, entity, key }, false));
+      this.hub.dispatch(new StateRemoval({ id: this.positionAt(seq), position }, { seq, channel, family, entity, key }, false));
     }
     if (removals.length > 0) this.reads.forget();
   }
@@ -220,7 +240,7 @@ export class Serving implements AsyncDisposable, Recent {
     const removals = await this.#gone(all);
     const entities = new Map(this.targets.map(({ entity, build }) => [build, entity.name]));
     // Who comes back on the way through them is told them all again.
-    const id = this.#positions.at(seq);
+    const id = this.positionAt(seq);
     const told = removals.flatMap(({ build, channel, family, key, seq: removedSeq }) => {
       const name = { seq, channel, family, entity: entities.get(build) as string, key };
       return new StateRemoval({ id, position: this.#positions.at(removedSeq) }, name, false).under(filter) ?? [];
@@ -294,7 +314,7 @@ export class Serving implements AsyncDisposable, Recent {
     // Who comes back on its way through a selection begins anew: it would have to be told all that is not selected.
     const isSelection = isFresh && (open !== undefined || fields !== undefined);
     const positions = this.#positionsOf(seq, isLast);
-    const told = isSelection ? { ...positions, id: unfinishedAt(positions.id) } : positions;
+    const told = isSelection ? { ...positions, id: statePositionOf(positions.id, { isUnfinished: true }) } : positions;
     return new StateDelivery(told, name, body, view, isFresh ? 'none' : 'unknown').under(filter);
   }
 
@@ -305,7 +325,7 @@ export class Serving implements AsyncDisposable, Recent {
   /** What a client goes on behind: it may not have what the same event has changed and comes next. */
   #positionsOf(seq: number, isLast: boolean): ItemPositions {
     const position = this.#positions.at(seq);
-    return { id: isLast ? position : this.#positions.at(seq - 1), position };
+    return { id: this.positionAt(isLast ? seq : seq - 1), position };
   }
 }
 

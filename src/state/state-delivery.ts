@@ -34,19 +34,20 @@ export function itemBody({ channel, entity, key }: Omit<ItemName, 'seq' | 'famil
 /** `unknown` where nobody can say what the state was before: then a client may have it. */
 export type Before = StateView | 'unknown' | 'none';
 
-export class StateDelivery extends Delivery {
-  readonly #name: ItemName;
-  readonly #view: StateView;
-  readonly #before: Before;
+/** An item: what a client gets of a thing. */
+export abstract class ItemDelivery extends Delivery {
+  /** Names the thing. */
+  readonly thing: string;
+  /** Whether it says that the thing is gone, or not among what was asked for. */
+  readonly isGone: boolean;
   readonly #position: string;
 
-  /** @param id the position that a client goes on behind, once it has this. @param position of the last change. */
-  constructor({ id, position }: ItemPositions, name: ItemName, body: string, view: StateView, before: Before) {
-    super(id, { seq: name.seq, channel: name.channel, family: name.family, type: name.entity, body }, 'state');
+  constructor({ id, position }: ItemPositions, name: ItemName, body: string, isGone: boolean) {
+    const { seq, channel, family, entity, key } = name;
+    super(id, { seq, channel, family, type: entity, body }, 'state');
+    this.thing = `${entity} ${channel} ${key}`;
+    this.isGone = isGone;
     this.#position = position;
-    this.#name = name;
-    this.#view = view;
-    this.#before = before;
   }
 
   override get position(): string {
@@ -55,6 +56,20 @@ export class StateDelivery extends Delivery {
 
   override get hasTimestamp(): boolean {
     return false;
+  }
+}
+
+export class StateDelivery extends ItemDelivery {
+  readonly #name: ItemName;
+  readonly #view: StateView;
+  readonly #before: Before;
+
+  /** @param id the position that a client goes on behind, once it has this. @param position of the last change. */
+  constructor(positions: ItemPositions, name: ItemName, body: string, view: StateView, before: Before) {
+    super(positions, name, body, view.state === undefined);
+    this.#name = name;
+    this.#view = view;
+    this.#before = before;
   }
 
   /** Itself where it is selected; that it is gone where a client may have it; else nothing. */
@@ -62,35 +77,24 @@ export class StateDelivery extends Delivery {
     if (!selectsType(types, this.type) || states.keys?.has(this.#name.key) === false) return undefined;
     if (matches(states, this.#view)) return this;
     if (this.#before === 'none' || (this.#before !== 'unknown' && !matches(states, this.#before))) return undefined;
-    return this.#view.state === undefined ? this : new StateRemoval({ id: this.id, position: this.#position }, this.#name, true);
+    return this.isGone ? this : new StateRemoval({ id: this.id, position: this.position }, this.#name, true);
   }
 }
 
 /** A thing is gone, or is not among what was asked for any more. */
-export class StateRemoval extends Delivery {
+export class StateRemoval extends ItemDelivery {
   readonly #key: string;
-  readonly #position: string;
   readonly #isRecent: boolean;
 
   /** @param isRecent whether an event did it: what was forgotten is in no memory. */
-  constructor({ id, position }: ItemPositions, name: ItemName, isRecent: boolean) {
-    const body = itemBody(name, { isOpen: false, state: undefined });
-    super(id, { seq: name.seq, channel: name.channel, family: name.family, type: name.entity, body }, 'state');
+  constructor(positions: ItemPositions, name: ItemName, isRecent: boolean) {
+    super(positions, name, itemBody(name, { isOpen: false, state: undefined }), true);
     this.#key = name.key;
-    this.#position = position;
     this.#isRecent = isRecent;
-  }
-
-  override get position(): string {
-    return this.#position;
   }
 
   override get isRecent(): boolean {
     return this.#isRecent;
-  }
-
-  override get hasTimestamp(): boolean {
-    return false;
   }
 
   override under({ types, states }: Filter): Delivery | undefined {

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { Principal } from '../auth/principal.ts';
 import type { Contract } from '../contract/contract.ts';
-import { unfinishedFrom } from '../contract/position.ts';
+import { parseStatePosition } from '../contract/position.ts';
 import { CourierError, invalidField, validated } from '../errors.ts';
 import { MAX_STATE_LIMIT, type StateRequest } from '../read-state.ts';
 import { MAX_CHANNELS } from '../router/events.ts';
@@ -131,8 +131,8 @@ export function plainWatch(
 ): WatchRequest {
   const { where, rest } = conditionsIn(search);
   const { last_event_id, state, key, open, max_per_second } = validated(watchQuery, rest);
-  if (last_event_id !== undefined && unfinishedFrom(last_event_id) === undefined) positionFrom('last_event_id', last_event_id);
-  if (lastEventId !== undefined && unfinishedFrom(lastEventId) === undefined) positionFrom('Last-Event-ID', lastEventId);
+  if (last_event_id !== undefined && parseStatePosition(last_event_id) === undefined) positionFrom('last_event_id', last_event_id);
+  if (lastEventId !== undefined && parseStatePosition(lastEventId) === undefined) positionFrom('Last-Event-ID', lastEventId);
   const selection = stateSelection(
     contract,
     principal,

@@ -191,5 +191,5 @@ export function watchStates(
 }
 
 function numberOf(id: string): number {
-  return Number(id.slice(id.lastIndexOf('-') + 1));
+  return Number(id.split('-')[1]);
 }

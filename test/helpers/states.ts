@@ -16,7 +16,7 @@ import { noMeter } from '../../src/observe/meter.ts';
 import { noPublications } from '../../src/observe/publications.ts';
 import { noTracing } from '../../src/observe/tracing.ts';
 import { readState, type StateRequest } from '../../src/read-state.ts';
-import { LiveState } from '../../src/state/live-state.ts';
+import { LiveState, type StateSettings } from '../../src/state/live-state.ts';
 import type { Served } from '../../src/state/served.ts';
 import { noUsage } from '../../src/usage/usage.ts';
 import { type WatchRequest, watchState } from '../../src/watch-state.ts';
@@ -238,7 +238,25 @@ export class ClientState {
   }
 }
 
-export const seqOf = (position: string) => Number(position.slice(position.lastIndexOf('-') + 1));
+export const seqOf = (position: string) => Number(position.split('-')[1]);
+
+/** Another that serves the same states, and does not write them as long as `writer` does. */
+export async function follow(writer: TestStates, contract: Contract, settings: Partial<StateSettings> = {}) {
+  await using stack = new AsyncDisposableStack();
+  const logger = createLogger({ logLevel: 'silent', logFormat: 'json' });
+  const events = stack.use(await openEvents(contract, writer.pipeline.log));
+  const failures = new Failures({ meter: noMeter, logger });
+  const states = stack.use(
+    await LiveState.open({ contract, pipeline: events, keepMs: 1e9, failures, logger, settings: { storeMs: 1, ...settings } }),
+  );
+  const resources = stack.move();
+  return {
+    states,
+    watch: (request: Watcher['request'], options?: { readonly state?: ClientState }) =>
+      new Watcher({ ...events, states }, connectionOf(contract), request, options),
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
+}
 
 /** Something that watches until it is stopped. */
 export class Watcher implements AsyncDisposable {

@@ -57,6 +57,18 @@ test('an event on which a reducer fails changes nothing of its entity, and the r
   expect(again.state.snapshots[0]?.seq).toBe(5);
 });
 
+test('an event whose key is too long changes nothing, which is said', async () => {
+  const { logger, lines } = keptLines();
+  await using states = await startStates({ contract: shelf, logger });
+  await using watch = await states.watch({ channels: ['**'], entities: ['thing'] }).ready();
+  await states.publish(put('x'.repeat(513)), put('x'.repeat(512)));
+  await expect.poll(() => [...watch.things.values()].map(({ key }) => key.length)).toEqual([512]);
+  expect(lines.filter(({ message }) => FAILED.test(message))).toMatchObject([
+    { level: 'WARN', context: { entity: 'thing', reason: 'its key has more than 512 characters' } },
+  ]);
+  expect(states.pipeline.states.figures.failed).toBe(1);
+});
+
 test('many of them are one line with their number, after the first few', async () => {
   const { logger, lines } = keptLines();
   await using states = await startStates({ contract: shelf, logger });

@@ -1,12 +1,8 @@
 /** What a watch is owed where what serves it changes meanwhile: storing, forgetting, or another that takes its place. */
 import { expect, test, vi } from 'vitest';
-import { Failures } from '../../src/observe/failures.ts';
-import { createLogger } from '../../src/observe/logger.ts';
-import { noMeter } from '../../src/observe/meter.ts';
-import { LiveState } from '../../src/state/live-state.ts';
 import type { Serving } from '../../src/state/serving.ts';
 import { shelf } from '../helpers/shelf.ts';
-import { connectionOf, type Item, openEvents, startStates, type TestStates, Watcher } from '../helpers/states.ts';
+import { follow, type Item, startStates, type TestStates, type Watcher } from '../helpers/states.ts';
 
 const put = (thing: string, count = 1) => ({ channel: 'shelf.a', type: 'thing.put', data: { thing, count, kind: 'box' } });
 const SELECTION = { channels: ['**'], entities: ['thing'] };
@@ -63,27 +59,11 @@ function holdAnswers(states: TestStates, name: 'find' | 'read') {
   };
 }
 
-/** Another that serves the same states, and does not write them. */
-async function follow(writer: TestStates) {
-  await using stack = new AsyncDisposableStack();
-  const logger = createLogger({ logLevel: 'silent', logFormat: 'json' });
-  const events = stack.use(await openEvents(shelf, writer.pipeline.log));
-  const failures = new Failures({ meter: noMeter, logger });
-  const states = stack.use(
-    await LiveState.open({ contract: shelf, pipeline: events, keepMs: 1e9, failures, logger, settings: { storeMs: 1 } }),
-  );
-  const resources = stack.move();
-  return {
-    watch: (request: Watcher['request']) => new Watcher({ ...events, states }, connectionOf(shelf), request),
-    [Symbol.asyncDispose]: () => resources.disposeAsync(),
-  };
-}
-
 test('a follower that reads what the writer has stored meanwhile tells that it has left the selection', async () => {
   await using writer = await startStates({ contract: shelf });
   await writer.publish(put('x'), put('y'));
   await writer.stored();
-  await using follower = await follow(writer);
+  await using follower = await follow(writer, shelf);
   await using watch = await follower.watch({ ...SELECTION, open: true }).ready();
   expect(keysOf(watch)).toEqual(['x', 'y']);
   // The writer has it in memory.
@@ -134,6 +114,22 @@ test('a watch that began when there was nothing is told, where it is served anew
   ]);
   expect(keysOf(watch)).toEqual([]);
   expect([watch.state.resets, watch.state.faults]).toEqual([[], []]);
+});
+
+test('a watch of a selection that is served anew on its way is told nothing of what it never had', async () => {
+  await using states = await startStates({ contract: shelf, pageRows: 2 });
+  const jar = (thing: string) => ({ channel: 'shelf.a', type: 'thing.put', data: { thing, count: 1, kind: 'jar' } });
+  for (let n = 0; n < 10; n += 1) await states.publish(jar(`jar${n}`));
+  for (let n = 0; n < 100; n += 1) await states.publish(put(`box${n}`));
+  await states.publish(jar('last'));
+  await states.stored();
+  await using watch = states.watch({ ...SELECTION, where: { 'state.kind': 'jar' } }, { room: 3 });
+  await watch.sink.untilFull();
+  await serveAnew(states);
+  watch.sink.makeRoom(Number.POSITIVE_INFINITY);
+  await watch.ready();
+  expect(itemsOf(watch).filter(({ state }) => state === null)).toEqual([]);
+  expect([watch.things.size, watch.state.resets, watch.state.faults]).toEqual([11, [], []]);
 });
 
 test('a paced watch is told that a thing was forgotten before it is told that it has come again', async () => {
@@ -191,7 +187,7 @@ test('what begins again after it was forgotten begins anew for all, whoever has 
   await using writer = await startStates({ contract: shelf, storeMs: 20 });
   await writer.publish(put('p'), put('q'), put('r'));
   await writer.stored();
-  await using follower = await follow(writer);
+  await using follower = await follow(writer, shelf);
   const tally = { channels: ['**'], entities: ['tally'] };
   await using own = await writer.watch(tally).ready();
   await using other = await follower.watch(tally).ready();

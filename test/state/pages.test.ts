@@ -91,6 +91,48 @@ test('a watch that was behind when something was forgotten is told of it', async
   }
 });
 
+test('a first page has each thing once, and nothing of what is not selected', async () => {
+  await using states = await startStates({ contract: shelf });
+  await states.publish(put('a'), put('b'), put('c'));
+  await states.stored();
+  states.store.hold();
+  await states.publish(put('a', 0), put('b', 2), put('b', 3));
+  const page = await states.get({ ...selection, open: true });
+  expect(page.items.map(({ json }) => JSON.parse(json)).map(({ key, state }) => [key, state?.count])).toEqual([
+    ['c', 1],
+    ['b', 3],
+  ]);
+  states.store.release();
+});
+
+test('what was forgotten while a page was read is told to whoever goes on', async () => {
+  await using states = await startStates({ contract: shelf });
+  await states.publish(put('x', 0), put('y'));
+  await states.stored();
+  const store = states.store.states;
+  const { read } = store;
+  const asked = Promise.withResolvers<void>();
+  const released = Promise.withResolvers<void>();
+  store.read = async (query) => {
+    const page = await read(query);
+    asked.resolve();
+    await released.promise;
+    return page;
+  };
+  const answer = states.get(selection);
+  await asked.promise;
+  await forgetEnded(states);
+  await states.publish(put('z'), put('z', 2));
+  await states.stored();
+  store.read = read;
+  released.resolve();
+  const page = await answer;
+  const next = await states.get({ ...selection, after: page.next });
+  const things = new Map([...page.items, ...next.items].map(({ json }) => JSON.parse(json) as Item).map(({ key, state }) => [key, state]));
+  expect([...things].flatMap(([key, state]) => (state === null ? [] : [key])).sort()).toEqual(['y', 'z']);
+  expect(next.reset).toBeNull();
+});
+
 test('what was forgotten and has come again is not told as gone', async () => {
   await using states = await startStates({ contract: shelf });
   for (const thing of ALL) await states.publish(put(thing, thing === 'a' ? 0 : 1));

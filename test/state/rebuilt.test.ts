@@ -60,6 +60,35 @@ test('who comes back to states that were made anew begins anew, once', async () 
   expect([...third.things.values()].map(({ key }) => key).sort()).toEqual(['x', 'y', 'z']);
 });
 
+test('who comes back to states that were made anew has what was given of them, though nothing has come since', async () => {
+  await using states = await startStates({ contract: shelf });
+  await states.publish(put('x'), put('y'));
+  await states.stored();
+  const state = new ClientState();
+  const watch = async (request: object = SELECTION) => {
+    const watcher = await states.watch({ ...SELECTION, ...request }, { state }).ready();
+    await watcher[Symbol.asyncDispose]();
+  };
+  await watch();
+  const before = await states.get(SELECTION);
+  await rebuild(states);
+  await watch();
+  expect(state.resets).toEqual(['rebuilt']);
+  const told = state.lastEventId;
+  for (let times = 0; times < 3; times += 1) await watch();
+  expect([state.resets, state.lastEventId]).toEqual([['rebuilt'], told]);
+  const page = await states.get({ ...SELECTION, after: before.next });
+  expect(page).toMatchObject({ reset: { reason: 'rebuilt' }, position: states.pipeline.log.positions.at(2) });
+  expect(await states.get({ ...SELECTION, after: page.next })).toMatchObject({ items: [], reset: null, next: page.next });
+  // What was given of another entity, and with what is served now.
+  await states.publish(put('z'));
+  expect((await states.get({ ...SELECTION, after: page.next })).items.map(({ json }) => JSON.parse(json).key)).toEqual(['z']);
+  await rebuild(states);
+  await watch();
+  expect(state.resets).toEqual(['rebuilt', 'rebuilt']);
+  expect(await states.get({ ...SELECTION, after: page.next })).toMatchObject({ reset: { reason: 'rebuilt' } });
+});
+
 test('who comes back with a part of what is selected does not keep what is not selected any more', async () => {
   await using states = await startStates({ contract: shelf, pageRows: 1 });
   for (const thing of ['x', 'y', 'z']) await states.publish(put(thing));

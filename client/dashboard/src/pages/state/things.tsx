@@ -122,7 +122,7 @@ function columnsOf(fields: readonly ScalarField[]): Column<Thing>[] {
 }
 
 function numberIn(position: string): number {
-  return Number(position.slice(position.lastIndexOf('-') + 1));
+  return Number(position.split('-')[1]);
 }
 
 function columnOf({ name, kind }: ScalarField, wideOnly: boolean): Column<Thing> {
