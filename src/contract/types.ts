@@ -134,6 +134,29 @@ export interface HistoryPage<TEvent> {
   gap: Gap | null;
 }
 
+/** One event of a piece of work. */
+export interface TraceStep<TEvent> {
+  event: TEvent;
+  /** When it was stored, by the clock of the log; null where that was not noted. */
+  stored_at: Date | null;
+  /** How long after its cause it was stored, in ms; null where it has none, or that is not known any more. */
+  after_cause_ms: number | null;
+}
+
+/** One page of a piece of work: what belongs to it, what that has caused, and what led to it. */
+export interface TracePage<TEvent> {
+  correlation_id: string;
+  /** In the order of the log. The cause of each is its event's `metadata.causation_id`. */
+  steps: TraceStep<TEvent>[];
+  /** Events of all pages that the caller may not read, or that have no present form. */
+  hidden: number;
+  /** Hand it in as `after` to go on. */
+  next: string;
+  has_more: boolean;
+  /** There is more than is read of one piece of work: 10,000 events, or 8 MiB. */
+  is_partial: boolean;
+}
+
 /** One page of the present states of entities. */
 export interface StatePage<TItem> {
   /** In the order of their last changes. */

@@ -1,5 +1,5 @@
 /** Pages of events as answers: how many one answer may hold. */
-import type { HistoryPage, StatePage } from '../contract/types.ts';
+import type { HistoryPage, StatePage, TracePage } from '../contract/types.ts';
 import type { Delivery } from '../delivery/batch.ts';
 import { eventOf } from '../delivery/event-stream.ts';
 import { CourierError } from '../errors.ts';
@@ -33,6 +33,15 @@ export function pageFor(answer: AnswerSize, page: HistoryPage<Delivery>): Histor
 export function statePageFor(answer: AnswerSize, page: StatePage<Delivery>): StatePage<unknown> {
   count(answer, page.items);
   return { ...page, items: page.items.map((delivery) => eventOf(delivery)) };
+}
+
+/** The same of a piece of work. */
+export function tracePageFor(answer: AnswerSize, page: TracePage<Delivery>): TracePage<unknown> {
+  count(
+    answer,
+    page.steps.map(({ event }) => event),
+  );
+  return { ...page, steps: page.steps.map((step) => ({ ...step, event: eventOf(step.event) })) };
 }
 
 function count(answer: AnswerSize, deliveries: readonly Delivery[]): void {

@@ -1,14 +1,15 @@
 /** Publishing, by service or of any event, and `events.*`: subscribing to and reading any channels. */
 import { z } from 'zod';
 import type { Contract } from '../contract/contract.ts';
-import { uncheckedDrafts } from '../contract/draft.ts';
+import { callerToken, uncheckedDrafts } from '../contract/draft.ts';
 import { position } from '../contract/position.ts';
-import type { HistoryPage, PublishOutcome, Receipt, Refusal } from '../contract/types.ts';
+import type { HistoryPage, PublishOutcome, Receipt, Refusal, TracePage } from '../contract/types.ts';
 import { CourierError, detailsOf } from '../errors.ts';
 import { DEFAULT_HISTORY_LIMIT, HISTORY_ORDERS, history, MAX_HISTORY_LIMIT } from '../history.ts';
 import { publish, publishEach } from '../publish.ts';
 import { subscribe } from '../subscribe.ts';
-import { pageFor } from './event-page.ts';
+import { DEFAULT_TRACE_LIMIT, MAX_TRACE_LIMIT, trace } from '../trace.ts';
+import { pageFor, tracePageFor } from './event-page.ts';
 import {
   type Context,
   checked,
@@ -61,6 +62,12 @@ export function eventsRouter(contract: Contract) {
     before: position.optional(),
     limit: z.int().min(1).max(MAX_HISTORY_LIMIT).optional().describe(`Events in the page, at most; ${DEFAULT_HISTORY_LIMIT} when absent.`),
   });
+  const traceInput = z.strictObject({
+    id: position.optional().describe('Any event of the piece of work; or else its correlation_id.'),
+    correlation_id: callerToken.optional(),
+    after: position.optional(),
+    limit: z.int().min(1).max(MAX_TRACE_LIMIT).optional().describe(`Steps in the page, at most; ${DEFAULT_TRACE_LIMIT} when absent.`),
+  });
   return router({
     publish: publishingAny.input(checked(contract.draft)).mutation(async ({ ctx, input }): Promise<Receipt> => {
       const [receipt] = await publish(ctx.pipeline, ctx, [input]);
@@ -83,6 +90,11 @@ export function eventsRouter(contract: Contract) {
     history: procedure.input(checked(historyInput)).query(async ({ ctx, input, signal }): Promise<HistoryPage<unknown>> => {
       const page = await history(ctx.pipeline, ctx.connection, input, signal ?? new AbortController().signal);
       return pageFor(ctx.answer, page);
+    }),
+
+    trace: procedure.input(checked(traceInput)).query(async ({ ctx, input, signal }): Promise<TracePage<unknown>> => {
+      const page = await trace(ctx.pipeline, ctx.connection, input, signal ?? new AbortController().signal);
+      return tracePageFor(ctx.answer, page);
     }),
   });
 }

@@ -32,6 +32,7 @@ import type {
   Service,
   StateItemOf,
   StatePage,
+  TracePage,
   TypedContract,
 } from '../contract/types.ts';
 
@@ -125,6 +126,15 @@ interface CommonRoutes<C extends TypedContract> {
         limit?: number | undefined;
       },
       HistoryPage<CourierEvent<C>>
+    >;
+    trace: Query<
+      {
+        id?: string | undefined;
+        correlation_id?: string | undefined;
+        after?: string | undefined;
+        limit?: number | undefined;
+      },
+      TracePage<CourierEvent<C>>
     >;
   };
   state: {

@@ -8,6 +8,8 @@ import type { Health } from '../contract/admin.ts';
 import { asyncApiDocument } from '../contract/asyncapi.ts';
 import type { Contract } from '../contract/contract.ts';
 import { contractDocument } from '../contract/document.ts';
+import { callerToken } from '../contract/draft.ts';
+import { parsePosition } from '../contract/position.ts';
 import type { Receipt } from '../contract/types.ts';
 import { CourierError, invalidField, validated } from '../errors.ts';
 import { HISTORY_ORDERS, history, MAX_HISTORY_LIMIT } from '../history.ts';
@@ -18,6 +20,7 @@ import { authorise, publish } from '../publish.ts';
 import { readState } from '../read-state.ts';
 import { plainText } from '../router/serialize.ts';
 import type { Served } from '../state/served.ts';
+import { MAX_TRACE_LIMIT, trace } from '../trace.ts';
 import { contractHash, VERSION } from '../version.ts';
 import { sendCopy } from './backup.ts';
 import { credentialsOf, identityOf } from './caller.ts';
@@ -44,6 +47,7 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
   publish: { POST: handlePublish },
   events: { GET: handleHistory },
   state: { GET: handleState },
+  trace: { GET: handleTrace },
   health: { GET: handleHealth },
   livez: { GET: handleLiveness },
   readyz: { GET: handleHealth },
@@ -57,14 +61,14 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
   '': { GET: handleRoot },
 };
 
-/** Those whose path may have a second segment: a channel, or a list of them. */
-const TAKE_CHANNELS: ReadonlySet<string> = new Set(['publish', 'events', 'state', 'ws']);
+/** Those whose path may have a second segment: a channel, a list of them, or an id. */
+const TAKE_MORE: ReadonlySet<string> = new Set(['publish', 'events', 'state', 'trace', 'ws']);
 
 /** Answers one request. @throws {CourierError} for everything that is to be answered with a problem document. */
 export function handlePlainHttp(deps: PlainHttpDeps, exchange: RoutedExchange): Promise<void> {
   const [, name = '', ...rest] = exchange.target.path.split('/');
   const methods = Object.hasOwn(ROUTES, name) ? ROUTES[name] : undefined;
-  if (methods === undefined || rest.length > (TAKE_CHANNELS.has(name) ? 1 : 0))
+  if (methods === undefined || rest.length > (TAKE_MORE.has(name) ? 1 : 0))
     throw new CourierError('NOT_FOUND', 'there is nothing at this path');
   requireMethod(exchange.req, exchange.res, Object.keys(methods));
   const handler = methods[exchange.req.method as string] as Handler;
@@ -157,6 +161,28 @@ async function handleState(deps: PlainHttpDeps, exchange: RoutedExchange, channe
   const request = plainStateRequest(deps.pipeline.contract, principal, channels, exchange.target.search);
   const { items, ...rest } = await readState(deps.pipeline, connection, request, connection.signal);
   const text = `{"items":[${items.map((delivery) => delivery.json).join(',')}],${JSON.stringify(rest).slice(1)}`;
+  connection.assertOpen();
+  connection.reserve(Buffer.byteLength(text));
+  sendJson(exchange.res, 200, text);
+}
+
+const traceQuery = z.strictObject({
+  after: z.string().optional(),
+  limit: z.coerce.number().int().min(1).max(MAX_TRACE_LIMIT).optional(),
+});
+
+async function handleTrace({ pipeline }: PlainHttpDeps, exchange: RoutedExchange, id: string | undefined): Promise<void> {
+  const { connection } = exchange;
+  await caller(exchange, 'query');
+  if (id === undefined) throw new CourierError('NOT_FOUND', 'name an event or a piece of work: /trace/{id}, /trace/{correlation_id}');
+  const query = validated(traceQuery, Object.fromEntries(new URLSearchParams(exchange.target.search)));
+  const named =
+    parsePosition(id) === undefined
+      ? { correlation_id: validated(z.strictObject({ correlation_id: callerToken }), { correlation_id: id }).correlation_id }
+      : { id };
+  const { correlation_id, steps, ...rest } = await trace(pipeline, connection, { ...named, ...query }, connection.signal);
+  const told = steps.map(({ event, ...times }) => `{"event":${event.json},${JSON.stringify(times).slice(1)}`);
+  const text = `{"correlation_id":${JSON.stringify(correlation_id)},"steps":[${told.join(',')}],${JSON.stringify(rest).slice(1)}`;
   connection.assertOpen();
   connection.reserve(Buffer.byteLength(text));
   sendJson(exchange.res, 200, text);
