@@ -3,6 +3,7 @@
  * stored together or not at all; what is published at once, each by itself, is checked one by one and stored in one commit.
  */
 import { requireRights, requireSomeRight } from './auth/publish-rights.ts';
+import { requireStored } from './causes.ts';
 import type { Admitted } from './connections/charges.ts';
 import type { Connection } from './connections/connection.ts';
 import { DRAINING } from './connections/wire.ts';
@@ -43,6 +44,7 @@ export function authorise(pipeline: Pipeline, call: PublishCall, drafts: readonl
  */
 export async function publish(pipeline: Pipeline, call: PublishCall, drafts: readonly CheckedDraft[]): Promise<Receipt[]> {
   const publication = prepare(pipeline, call, drafts);
+  if (publication.ahead.length > 0) await requireCauses(pipeline, publication);
   // What is wrong or not granted takes nothing of a channel that others share.
   return store(pipeline, call, [publication], call.connection.chargeChannels?.(drafts));
 }
@@ -59,7 +61,8 @@ export async function publishEach(pipeline: Pipeline, call: EachCall, inputs: re
   if (pipeline.draining.aborted) throw DRAINING.error;
   const admitted = await call.connection.chargeEach(inputs.length);
   const prepared = prepareEach(pipeline, call, inputs, admitted);
-  const charged = inPlace(prepared, await chargeEach(pipeline, call, accepted(prepared)));
+  const caused = inPlace(prepared, await Promise.all(accepted(prepared).map((one) => withCauses(pipeline, one))));
+  const charged = inPlace(caused, await chargeEach(pipeline, call, accepted(caused)));
   return inPlace(charged, await storeEach(pipeline, call, accepted(charged)));
 }
 
@@ -92,6 +95,21 @@ function prepareEach(pipeline: Pipeline, call: EachCall, inputs: readonly unknow
       return error;
     }
   });
+}
+
+/** @throws as `requireStored`. */
+async function requireCauses(pipeline: Pipeline, publication: Publication): Promise<void> {
+  try {
+    await requireStored(pipeline, publication.ahead);
+  } catch (error) {
+    fail(pipeline, publication, error);
+    throw error;
+  }
+}
+
+function withCauses(pipeline: Pipeline, publication: Publication): Outcome<Publication> | Promise<Outcome<Publication>> {
+  if (publication.ahead.length === 0) return publication;
+  return requireCauses(pipeline, publication).then(() => publication, tellable);
 }
 
 async function chargeEach(pipeline: Pipeline, call: EachCall, publications: readonly Publication[]): Promise<Outcome<Publication>[]> {
