@@ -1,7 +1,7 @@
 /** The events that led to others, as publishers name them. */
 import { type Position, parsePosition } from './contract/position.ts';
 import type { Pipeline } from './delivery/pipeline.ts';
-import { invalidField } from './errors.ts';
+import { type CourierError, invalidField } from './errors.ts';
 
 export interface Cause {
   /** The event's number; undefined where it is not of this log, or of what this log has lost. */
@@ -24,9 +24,20 @@ export interface AheadCause {
   readonly seq: number;
 }
 
-/** Another instance may have stored what this one has not heard of. @throws {CourierError} BAD_REQUEST where nobody has stored it yet. */
-export async function requireStored({ log }: Pick<Pipeline, 'log'>, causes: readonly AheadCause[]): Promise<void> {
+/**
+ * Asks the log, once, as other instances may have stored what this one has not heard of.
+ *
+ * @param causes lists of them, each of what is stored together.
+ * @returns in their order: BAD_REQUEST where one of them is of an event that nobody has stored yet.
+ * @throws what the log throws.
+ */
+export async function refusalsOf(
+  { log }: Pick<Pipeline, 'log'>,
+  causes: readonly (readonly AheadCause[])[],
+): Promise<(CourierError | undefined)[]> {
   const { head } = await log.bounds();
-  const future = causes.find(({ seq }) => seq > head);
-  if (future !== undefined) throw invalidField(future.path, 'is of no event that was published: an event is caused by one before it');
+  return causes.map((ahead) => {
+    const future = ahead.find(({ seq }) => seq > head);
+    return future && invalidField(future.path, 'is of no event that was published: an event is caused by one before it');
+  });
 }

@@ -3,7 +3,7 @@
  * stored together or not at all; what is published at once, each by itself, is checked one by one and stored in one commit.
  */
 import { requireRights, requireSomeRight } from './auth/publish-rights.ts';
-import { requireStored } from './causes.ts';
+import { refusalsOf } from './causes.ts';
 import type { Admitted } from './connections/charges.ts';
 import type { Connection } from './connections/connection.ts';
 import { DRAINING } from './connections/wire.ts';
@@ -61,7 +61,7 @@ export async function publishEach(pipeline: Pipeline, call: EachCall, inputs: re
   if (pipeline.draining.aborted) throw DRAINING.error;
   const admitted = await call.connection.chargeEach(inputs.length);
   const prepared = prepareEach(pipeline, call, inputs, admitted);
-  const caused = inPlace(prepared, await Promise.all(accepted(prepared).map((one) => withCauses(pipeline, one))));
+  const caused = inPlace(prepared, await requireCausesEach(pipeline, accepted(prepared)));
   const charged = inPlace(caused, await chargeEach(pipeline, call, accepted(caused)));
   return inPlace(charged, await storeEach(pipeline, call, accepted(charged)));
 }
@@ -97,19 +97,18 @@ function prepareEach(pipeline: Pipeline, call: EachCall, inputs: readonly unknow
   });
 }
 
-/** @throws as `requireStored`. */
+/** @throws {CourierError} BAD_REQUEST; what the log throws. */
 async function requireCauses(pipeline: Pipeline, publication: Publication): Promise<void> {
-  try {
-    await requireStored(pipeline, publication.ahead);
-  } catch (error) {
-    fail(pipeline, publication, error);
-    throw error;
-  }
+  const [outcome] = await requireCausesEach(pipeline, [publication]);
+  if (outcome instanceof CourierError) throw outcome;
 }
 
-function withCauses(pipeline: Pipeline, publication: Publication): Outcome<Publication> | Promise<Outcome<Publication>> {
-  if (publication.ahead.length === 0) return publication;
-  return requireCauses(pipeline, publication).then(() => publication, tellable);
+/** Refuses those with a cause that nobody has stored. Where the log cannot say it, each has its error, as where it cannot append. */
+async function requireCausesEach(pipeline: Pipeline, publications: readonly Publication[]): Promise<Outcome<Publication>[]> {
+  const causes = publications.map(({ ahead }) => ahead);
+  if (causes.every(({ length }) => length === 0)) return [...publications];
+  const refusals = await refusalsOf(pipeline, causes).catch((error: unknown) => causes.map(() => tellable(error)));
+  return refused(pipeline, publications, refusals);
 }
 
 async function chargeEach(pipeline: Pipeline, call: EachCall, publications: readonly Publication[]): Promise<Outcome<Publication>[]> {
@@ -117,8 +116,17 @@ async function chargeEach(pipeline: Pipeline, call: EachCall, publications: read
     for (const publication of publications) fail(pipeline, publication, error);
     throw error;
   });
+  return refused(pipeline, publications, refusals);
+}
+
+/** The publications, and in the place of each that is refused its refusal. */
+function refused(
+  pipeline: Pipeline,
+  publications: readonly Publication[],
+  refusals: readonly (CourierError | undefined)[] = [],
+): Outcome<Publication>[] {
   return publications.map((publication, index) => {
-    const refusal = refusals?.[index];
+    const refusal = refusals[index];
     if (refusal !== undefined) fail(pipeline, publication, refusal);
     return refusal ?? publication;
   });
