@@ -14,6 +14,7 @@ import type { Pipeline } from './delivery/pipeline.ts';
 import { CourierError } from './errors.ts';
 import type { Appended, NewEvent, StoredEvent } from './log/log.ts';
 import type { Positions } from './log/positions.ts';
+import type { Acknowledged } from './observe/publications.ts';
 import type { PublishTrace, TracedCall } from './observe/tracing.ts';
 
 /** The call that publishes. */
@@ -73,10 +74,11 @@ export async function store(
     const appended = await traced(publications, () => log.append(events));
     usage.published(connection, events);
     let from = 0;
-    const receipts = publications.flatMap(({ drafts, trace, at, startedAt }) => {
-      const stored = drafts.map((draft, index) =>
-        receipt(log.positions, appended[from + index] as Appended, draft.metadata?.timestamp ?? new Date(at)),
-      );
+    const acknowledged = publications.flatMap(({ drafts, events: own, trace, at, startedAt }) => {
+      const stored = drafts.map(({ metadata }, index) => {
+        const given = { timestamp: metadata?.timestamp ?? new Date(at), correlationId: own[index]?.correlationId };
+        return acknowledge(log.positions, appended[from + index] as Appended, given);
+      });
       from += drafts.length;
       meter.published(
         drafts.map(({ type }) => type),
@@ -85,9 +87,8 @@ export async function store(
       trace?.stored(stored);
       return stored;
     });
-    const correlationIds = publications.flatMap(({ drafts }) => drafts.map(({ metadata }) => metadata?.correlation_id));
-    pipeline.publications.stored({ source: connection.principal.sub, requestId }, receipts, correlationIds);
-    return receipts;
+    pipeline.publications.stored({ source: connection.principal.sub, requestId }, acknowledged);
+    return acknowledged.map(({ receipt }) => receipt);
   } catch (error) {
     for (const publication of publications) fail(pipeline, publication, error);
     throw error;
@@ -156,19 +157,23 @@ function metadataText({ timestamp, principal, traceparent }: Given, own: Checked
   return `${more.reduce((all, [name, value]) => (value === undefined ? all : `${all},"${name}":${JSON.stringify(value)}`), text)}}`;
 }
 
-function receipt(positions: Positions, { event, duplicate }: Appended, timestamp: Date): Receipt {
-  const { seq, channel, type } = event;
-  return {
-    id: positions.at(seq),
-    channel,
-    type,
-    timestamp: duplicate ? timestampOf(event) : timestamp,
-    duplicate,
-  };
+/** What is told of a stored event beside what it is. */
+interface Told {
+  readonly timestamp: Date;
+  /** Undefined where it begins a piece of work. */
+  readonly correlationId: string | undefined;
 }
 
-/** An event that was stored before has a timestamp of its own. */
-function timestampOf({ body }: StoredEvent): Date {
-  const { metadata } = JSON.parse(body) as { metadata: { timestamp: string } };
-  return new Date(metadata.timestamp);
+/** @param given by this call. */
+function acknowledge(positions: Positions, { event, duplicate }: Appended, given: Told): Acknowledged {
+  const { seq, channel, type } = event;
+  const id = positions.at(seq);
+  const { timestamp, correlationId = id } = duplicate ? toldBefore(event) : given;
+  return { receipt: { id, channel, type, timestamp, duplicate }, correlationId };
+}
+
+/** An event that was stored before has a timestamp and a correlation id of its own. */
+function toldBefore({ body }: StoredEvent): Told {
+  const { metadata } = JSON.parse(body) as { metadata: { timestamp: string; correlation_id?: string } };
+  return { timestamp: new Date(metadata.timestamp), correlationId: metadata.correlation_id };
 }
