@@ -3,6 +3,7 @@
  * stored together or not at all; what is published at once, each by itself, is checked one by one and stored in one commit.
  */
 import { requireRights, requireSomeRight } from './auth/publish-rights.ts';
+import { refusalsOf } from './causes.ts';
 import type { Admitted } from './connections/charges.ts';
 import type { Connection } from './connections/connection.ts';
 import { DRAINING } from './connections/wire.ts';
@@ -43,6 +44,7 @@ export function authorise(pipeline: Pipeline, call: PublishCall, drafts: readonl
  */
 export async function publish(pipeline: Pipeline, call: PublishCall, drafts: readonly CheckedDraft[]): Promise<Receipt[]> {
   const publication = prepare(pipeline, call, drafts);
+  if (publication.ahead.length > 0) await requireCauses(pipeline, publication);
   // What is wrong or not granted takes nothing of a channel that others share.
   return store(pipeline, call, [publication], call.connection.chargeChannels?.(drafts));
 }
@@ -59,7 +61,8 @@ export async function publishEach(pipeline: Pipeline, call: EachCall, inputs: re
   if (pipeline.draining.aborted) throw DRAINING.error;
   const admitted = await call.connection.chargeEach(inputs.length);
   const prepared = prepareEach(pipeline, call, inputs, admitted);
-  const charged = inPlace(prepared, await chargeEach(pipeline, call, accepted(prepared)));
+  const caused = inPlace(prepared, await requireCausesEach(pipeline, accepted(prepared)));
+  const charged = inPlace(caused, await chargeEach(pipeline, call, accepted(caused)));
   return inPlace(charged, await storeEach(pipeline, call, accepted(charged)));
 }
 
@@ -94,13 +97,36 @@ function prepareEach(pipeline: Pipeline, call: EachCall, inputs: readonly unknow
   });
 }
 
+/** @throws {CourierError} BAD_REQUEST; what the log throws. */
+async function requireCauses(pipeline: Pipeline, publication: Publication): Promise<void> {
+  const [outcome] = await requireCausesEach(pipeline, [publication]);
+  if (outcome instanceof CourierError) throw outcome;
+}
+
+/** Refuses those with a cause that nobody has stored. Where the log cannot say it, each has its error, as where it cannot append. */
+async function requireCausesEach(pipeline: Pipeline, publications: readonly Publication[]): Promise<Outcome<Publication>[]> {
+  const causes = publications.map(({ ahead }) => ahead);
+  if (causes.every(({ length }) => length === 0)) return [...publications];
+  const refusals = await refusalsOf(pipeline, causes).catch((error: unknown) => causes.map(() => tellable(error)));
+  return refused(pipeline, publications, refusals);
+}
+
 async function chargeEach(pipeline: Pipeline, call: EachCall, publications: readonly Publication[]): Promise<Outcome<Publication>[]> {
   const refusals = await call.connection.chargeChannelsEach(publications.flatMap(({ drafts }) => drafts)).catch((error: unknown) => {
     for (const publication of publications) fail(pipeline, publication, error);
     throw error;
   });
+  return refused(pipeline, publications, refusals);
+}
+
+/** The publications, and in the place of each that is refused its refusal. */
+function refused(
+  pipeline: Pipeline,
+  publications: readonly Publication[],
+  refusals: readonly (CourierError | undefined)[] = [],
+): Outcome<Publication>[] {
   return publications.map((publication, index) => {
-    const refusal = refusals?.[index];
+    const refusal = refusals[index];
     if (refusal !== undefined) fail(pipeline, publication, refusal);
     return refusal ?? publication;
   });

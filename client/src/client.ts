@@ -194,8 +194,8 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
     options: PublishOptions = {},
   ): Promise<Receipt<T>> {
     assertOptions(options, PUBLISH_CHECKS);
-    const { timestamp, correlationId, userId, traceparent, idempotencyKey } = options;
-    const metadata: DraftMetadata = { timestamp, correlation_id: correlationId, user_id: userId, traceparent };
+    const { timestamp, correlationId, causationId, userId, traceparent, idempotencyKey } = options;
+    const metadata: DraftMetadata = { timestamp, correlation_id: correlationId, causation_id: causationId, user_id: userId, traceparent };
     const draft = { channel, type, data, metadata, idempotency_key: idempotencyKey } as unknown as EventDraft;
     return (await this.#publishing.one(draft, options)) as Receipt<string> as Receipt<T>;
   }

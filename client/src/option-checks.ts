@@ -120,11 +120,18 @@ export const PUBLISH_CHECKS = {
   ...CALL_CHECKS,
   timestamp: isDate,
   correlationId: isText,
+  causationId: isText,
   userId: isText,
   traceparent: isText,
   idempotencyKey: isText,
 } satisfies Checks;
-export const METADATA_CHECKS = { timestamp: isInstant, correlation_id: isText, user_id: isText, traceparent: isText } satisfies Checks;
+export const METADATA_CHECKS = {
+  timestamp: isInstant,
+  correlation_id: isText,
+  causation_id: isText,
+  user_id: isText,
+  traceparent: isText,
+} satisfies Checks;
 export const HISTORY_CHECKS = {
   ...CALL_CHECKS,
   types: isTexts,

@@ -107,8 +107,10 @@ export interface CallOptions {
 export interface PublishOptions extends CallOptions {
   /** When the event happened; the time of publishing when absent. */
   readonly timestamp?: Date | undefined;
-  /** Groups the events of one piece of work, across services. */
+  /** Names the piece of work that the event belongs to, across services; the `causationId`, or else the event's own id, when absent. */
   readonly correlationId?: string | undefined;
+  /** The id of the event that led to this one. */
+  readonly causationId?: string | undefined;
   /** The user on whose behalf the event happened. */
   readonly userId?: string | undefined;
   /** The W3C trace context of the work that the event is part of. */

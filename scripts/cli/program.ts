@@ -218,6 +218,7 @@ program
   .argument('[data]', 'its data as JSON; - or nothing reads standard input, a JSON object a line')
   .option('--file <path>', 'read lines from a file')
   .option('--correlation-id <id>', 'ties together what belongs to one piece of work')
+  .option('--causation-id <id>', 'the id of the event that led to this one')
   .option('--idempotency-key <key>', 'a repeated publish with this key is stored once')
   .addOption(json)
   .addOption(url)

@@ -13,6 +13,7 @@ import { Persistence } from './persistence.ts';
 export interface PublishOptions extends ConnectionOptions {
   readonly file?: string | undefined;
   readonly correlationId?: string | undefined;
+  readonly causationId?: string | undefined;
   readonly idempotencyKey?: string | undefined;
   readonly json?: boolean | undefined;
 }
@@ -177,8 +178,9 @@ function parse(text: string, where: string): unknown {
   }
 }
 
-function toDraft(fields: Record<string, unknown>, { correlationId }: PublishOptions, key: string | undefined): EventDraft {
-  const metadata = correlationId === undefined ? undefined : { correlation_id: correlationId };
+function toDraft(fields: Record<string, unknown>, { correlationId, causationId }: PublishOptions, key: string | undefined): EventDraft {
+  const isSaid = correlationId !== undefined || causationId !== undefined;
+  const metadata = isSaid ? { correlation_id: correlationId, causation_id: causationId } : undefined;
   return { ...(metadata && { metadata }), ...(key && { idempotency_key: key }), ...fields } as unknown as EventDraft;
 }
 

@@ -52,7 +52,7 @@ export interface EventType extends ObjectClasses {
 
 /** Names that a builder uses itself, and the options of every event. */
 const NO_PARAMETERS: ReadonlySet<string> = new Set(
-  'channel data options correlation_id user_id timestamp traceparent idempotency_key checked channel_of event_options EventDraft'.split(
+  'channel data options correlation_id causation_id user_id timestamp traceparent idempotency_key checked channel_of event_options EventDraft'.split(
     ' ',
   ),
 );

@@ -87,7 +87,10 @@ export interface ContractDocument {
 const metadata = z.strictObject({
   timestamp: z.iso.datetime().describe('When it happened: ISO 8601 in UTC.'),
   source: z.string().describe("Who published it: the `sub` of the publisher's token."),
-  correlation_id: callerToken.optional().describe('Ties together what belongs to one piece of work, across services.'),
+  correlation_id: callerToken
+    .optional()
+    .describe('Ties together what belongs to one piece of work, across services. Of an event that begins one its id.'),
+  causation_id: position.optional().describe('The id of the event that led to this one.'),
   user_id: callerToken.optional().describe('The user on whose behalf it happened.'),
   traceparent: traceparent.optional(),
 });

@@ -4,6 +4,7 @@ import { familyIn, idIn } from './channels.ts';
 import type { Draft } from './envelope.ts';
 import { channelIn } from './fields.ts';
 import { callBudget, type Fault, findFault, type NodeBudget } from './json.ts';
+import { position } from './position.ts';
 import { traceparent } from './traceparent.ts';
 
 /** Characters in a correlation id, an idempotency key or a user id, at most. */
@@ -29,7 +30,10 @@ const instant = z
 /** What a publisher may say about an event. Courier adds `source`, and `timestamp` when the publisher gives none. */
 export const draftMetadata = z.strictObject({
   timestamp: instant.optional().describe('When it happened; the time of publishing when absent.'),
-  correlation_id: callerToken.optional().describe('Ties together what belongs to one piece of work, across services.'),
+  correlation_id: callerToken
+    .optional()
+    .describe('Ties together what belongs to one piece of work, across services; the id of the cause, else its own, when absent.'),
+  causation_id: position.optional().describe('The id of the event that led to this one.'),
   user_id: callerToken.optional().describe('The user on whose behalf it happened.'),
   traceparent: traceparent.optional(),
 });

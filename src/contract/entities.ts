@@ -18,6 +18,7 @@ export interface FoldedEvent<TType extends string = string, TData = unknown> {
     readonly timestamp: string;
     readonly source: string;
     readonly correlation_id?: string;
+    readonly causation_id?: string;
     readonly user_id?: string;
   };
   readonly data: TData;

@@ -5,7 +5,10 @@ export interface EventMetadata {
   timestamp: Date;
   /** The publisher: the `sub` of its token. */
   source: string;
+  /** Of the piece of work that the event belongs to: the publisher's, else its cause, else its own id. Notices have none. */
   correlation_id?: string;
+  /** The id of the event that led to this one. */
+  causation_id?: string;
   user_id?: string;
   /** W3C trace context: the publisher's, or that of Courier's own span where Courier records spans. */
   traceparent?: string;
@@ -25,6 +28,8 @@ export interface Envelope<TType extends string, TChannel extends string, TData> 
 export interface DraftMetadata<TInstant = Date | string> {
   timestamp?: TInstant | undefined;
   correlation_id?: string | undefined;
+  /** The id of the event that led to this one. */
+  causation_id?: string | undefined;
   user_id?: string | undefined;
   traceparent?: string | undefined;
 }

@@ -66,10 +66,15 @@ export class Delivery {
   get json(): string {
     if (!this.#isWhole) {
       const body = typeof this.#text === 'string' ? this.#text : this.#text.read();
-      this.#text = `{"id":"${this.position}",${body.slice(1)}`;
+      this.#text = `{"id":"${this.position}",${this.told(body).slice(1)}`;
       this.#isWhole = true;
     }
     return this.#text as string;
+  }
+
+  /** The body as subscribers are told it. */
+  protected told(body: string): string {
+    return body;
   }
 
   /** Whether its JSON has a timestamp, which is a Date over tRPC. */

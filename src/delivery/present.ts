@@ -6,7 +6,8 @@ import type { Contract } from '../contract/contract.ts';
 import { upcast } from '../contract/upcast.ts';
 import type { StoredEvent } from '../log/log.ts';
 import type { Positions } from '../log/positions.ts';
-import { Delivery } from './batch.ts';
+import type { Delivery } from './batch.ts';
+import { EventDelivery } from './event-delivery.ts';
 import { unreadableEvent } from './notices.ts';
 
 export type DeliveryOf = (event: StoredEvent) => Delivery;
@@ -24,11 +25,11 @@ export function presentDeliveries(contract: Contract, positions: Positions, { on
     const present = contract.types.get(type)?.version;
     if (present === undefined || !contract.families.has(event.family)) onForeign?.(event);
     // Subscribers pass over a type that they do not know.
-    if (present === undefined || present === version) return new Delivery(positions.at(seq), event);
+    if (present === undefined || present === version) return new EventDelivery(positions.at(seq), event);
     const stored: { readonly data: unknown } = JSON.parse(event.body);
     const made = upcast(contract, { type, version, channel, data: stored.data });
     if ('data' in made)
-      return new Delivery(positions.at(seq), { ...event, later: undefined, body: JSON.stringify({ ...stored, data: made.data }) });
+      return new EventDelivery(positions.at(seq), { ...event, later: undefined, body: JSON.stringify({ ...stored, data: made.data }) });
     onUnreadable?.(event, made.problem);
     return unreadableEvent(positions, event);
   };

@@ -18,9 +18,15 @@ export interface Publication {
   readonly requestId: string;
 }
 
+/** An event that is stored. */
+export interface Acknowledged {
+  readonly receipt: Receipt;
+  /** As subscribers read it. */
+  readonly correlationId: string;
+}
+
 export interface Publications {
-  /** @param correlationIds of the events, in their order. */
-  stored(publication: Publication, events: readonly Receipt[], correlationIds: readonly (string | undefined)[]): void;
+  stored(publication: Publication, events: readonly Acknowledged[]): void;
 }
 
 /** Tells nothing. */
@@ -48,12 +54,13 @@ export class PublicationLog implements Publications, Disposable {
     this.#stopFlushing = logger.onFlush(() => this.#flood.flush());
   }
 
-  stored({ source, requestId }: Publication, events: readonly Receipt[], correlationIds: readonly (string | undefined)[]): void {
+  stored({ source, requestId }: Publication, events: readonly Acknowledged[]): void {
     if (!this.#logger.isEnabled('info')) return;
-    for (const [index, { id, channel, type, duplicate }] of events.entries()) {
+    for (const { receipt, correlationId } of events) {
+      const { id, channel, type, duplicate } = receipt;
       if (!this.#flood.admit()) this.#count(type, source, duplicate);
       else {
-        const context = { request_id: requestId, correlation_id: correlationIds[index], type, channel, source, id, duplicate };
+        const context = { request_id: requestId, correlation_id: correlationId, type, channel, source, id, duplicate };
         this.#logger.info('published', context);
       }
     }

@@ -23,6 +23,10 @@ import { formatTraceparent, parseTraceparent } from '../contract/traceparent.ts'
 import { tellable } from '../errors.ts';
 import { VERSION } from '../version.ts';
 import type { Logger } from './logger.ts';
+import type { Acknowledged } from './publications.ts';
+
+/** What OpenTelemetry's conventions call a correlation id. */
+const CORRELATION = 'messaging.message.conversation_id';
 
 /** The call that publishes an event. */
 export interface TracedCall {
@@ -36,7 +40,7 @@ export interface PublishTrace {
   /** Of the gateway's span, for events whose publisher sent none. */
   readonly traceparent: string | undefined;
   append<T>(work: () => Promise<T>): Promise<T>;
-  stored(events: readonly { readonly id: string }[]): void;
+  stored(events: readonly Acknowledged[]): void;
   failed(error: unknown): void;
 }
 
@@ -102,7 +106,8 @@ function tracePublish(tracer: Tracer, { requestId, traceparent }: TracedCall, dr
     },
     stored: (events) => {
       const [only] = events;
-      if (only !== undefined && events.length === 1) span.setAttribute('messaging.message.id', only.id);
+      if (only !== undefined && events.length === 1)
+        span.setAttributes({ 'messaging.message.id': only.receipt.id, [CORRELATION]: only.correlationId });
       end();
     },
     failed: end,
@@ -151,7 +156,7 @@ function attributesOf(channel: string, type: string, correlationId: string | und
     'messaging.destination.name': channel,
     'messaging.destination.template': destinationOf(channel),
     'courier.event.type': type,
-    ...(correlationId !== undefined && { 'messaging.message.conversation_id': correlationId }),
+    ...(correlationId !== undefined && { [CORRELATION]: correlationId }),
   };
 }
 

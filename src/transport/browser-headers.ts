@@ -9,6 +9,7 @@ const ALLOWED_HEADERS = [
   'last-event-id',
   'traceparent',
   'trpc-accept',
+  'x-causation-id',
   'x-correlation-id',
   'x-courier-client',
   'x-courier-contract',

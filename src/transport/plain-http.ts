@@ -105,11 +105,12 @@ function draftFrom(req: IncomingMessage, body: unknown, channel: string | undefi
   fill(body, '', 'channel', channel, 'the path');
   fill(body, '', 'type', headerOf(req, 'x-event-type'), 'X-Event-Type');
   fill(body, '', 'idempotency_key', headerOf(req, 'idempotency-key'), 'Idempotency-Key');
-  const correlationId = headerOf(req, 'x-correlation-id');
-  if (correlationId === undefined) return body;
+  const [correlationId, causationId] = [headerOf(req, 'x-correlation-id'), headerOf(req, 'x-causation-id')];
+  if (correlationId === undefined && causationId === undefined) return body;
   const { metadata = {} } = body;
   if (!isObject(metadata)) throw invalidField('metadata', 'must be a JSON object');
   fill(metadata, 'metadata.', 'correlation_id', correlationId, 'X-Correlation-Id');
+  fill(metadata, 'metadata.', 'causation_id', causationId, 'X-Causation-Id');
   return { ...body, metadata };
 }
 

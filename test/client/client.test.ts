@@ -10,7 +10,7 @@ import type {
   IterationOptions,
   Subscription,
 } from '../../client/src/index.ts';
-import { CONTRACT_HASH, CourierClient } from '../../client/src/index.ts';
+import { BackgroundPublisher, CONTRACT_HASH, CourierClient } from '../../client/src/index.ts';
 import { startGateway, type TestGateway } from '../helpers/gateway.ts';
 import { progressOf } from '../helpers/samples.ts';
 import { startScriptedServer } from '../vectors/server.ts';
@@ -73,6 +73,27 @@ test('what is published is received, typed by its channel, with dates as dates',
     { type: '0.5', at: 0 },
   ]);
   expect(subscription.lastEventId).toBe(receipt.id);
+});
+
+test('an event says what led to it, and belongs to the piece of work of that where it names none', async () => {
+  await using gateway = await startGateway();
+  await using client = new CourierClient({ url: gateway.url, token: await gateway.token('cartographe', 'service') });
+  await using background = new BackgroundPublisher(client);
+  const first = await client.publish('backtest.b1', 'backtest.started', { backtest_id: 'b1' });
+  const caused = await client.publish('backtest.b1', 'backtest.progress', progressOf(0.5), { causationId: first.id });
+  const event = { channel: 'backtest.b1', type: 'backtest.progress', data: progressOf(1) } as const;
+  await client.publishBatch([{ ...event, metadata: { causation_id: caused.id, correlation_id: 'run-7' } }]);
+  background.submit({ ...event, metadata: { causation_id: first.id } });
+  expect(await background.flush()).toBe(true);
+  const { events } = await client.history('backtest.b1');
+  expect(events.map(({ metadata }) => [metadata.correlation_id, metadata.causation_id])).toEqual([
+    [first.id, undefined],
+    [first.id, first.id],
+    ['run-7', caused.id],
+    [first.id, first.id],
+  ]);
+  const refused = await failure(client.publish('backtest.b1', 'backtest.progress', progressOf(1), { causationId: 'event 1' }));
+  expect(refused).toMatchObject({ code: 'BAD_REQUEST', issues: [{ path: 'metadata.causation_id' }] });
 });
 
 test('history is read from either end, page by page', async () => {

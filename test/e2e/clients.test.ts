@@ -175,7 +175,14 @@ describe('the contract of the gateway', () => {
     const preflight = await ask({ method: 'OPTIONS', headers: { 'access-control-request-method': 'POST' } });
     const list = (value: string | null) => value?.split(', ') ?? [];
     expect(list(preflight.headers.get('access-control-allow-headers'))).toEqual(
-      expect.arrayContaining(['x-courier-client', 'x-courier-contract', 'authorization', 'traceparent']),
+      expect.arrayContaining([
+        'x-courier-client',
+        'x-courier-contract',
+        'authorization',
+        'traceparent',
+        'x-correlation-id',
+        'x-causation-id',
+      ]),
     );
     const exposed = list((await ask()).headers.get('access-control-expose-headers'));
     expect(exposed.sort()).toEqual(['ratelimit', 'ratelimit-policy', 'retry-after', 'x-courier-contract', 'x-request-id']);

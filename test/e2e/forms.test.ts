@@ -70,6 +70,7 @@ async function publish(gateway: TestGateway, ...data: object[]): Promise<string[
 interface Read {
   readonly id: string;
   readonly type: string;
+  readonly metadata?: { readonly correlation_id?: string };
   readonly data: Readonly<Record<string, unknown>>;
 }
 
@@ -163,6 +164,17 @@ describe('stored in an earlier form', () => {
     // A page tells neighbouring events that cannot be read as one gap.
     const expected = name === 'pages of history' ? ['1: 0', '2: 100', '4: unreadable 2-4', '5: 10', '6: 21'] : EXPECTED;
     expect((await read(gateway, expected.length)).filter(isEvent).map(told)).toEqual(expected);
+  });
+
+  test.each(Object.entries(SURFACES))('events begin pieces of work over %s, and a gap in their place does not', async (name, read) => {
+    using folder = temporaryFolder();
+    await filledLog(folder.file('log.db'));
+    await using gateway = await at(after, folder.file('log.db'));
+    const events = (await read(gateway, name === 'pages of history' ? 5 : 6)).filter(isEvent);
+    expect(events.filter(({ type }) => type === 'station.measured').map(({ id, metadata }) => metadata?.correlation_id === id)).toEqual(
+      Array(4).fill(true),
+    );
+    for (const { type, metadata } of events) if (type === 'courier.gap') expect(metadata?.correlation_id).toBeUndefined();
   });
 
   test('a page ends before an event that cannot be read, in both orders, and no event is lost on the way', async () => {

@@ -9,6 +9,7 @@ import { type ErrorCode, meaningOf } from '../../src/contract/codes.ts';
 export interface HeardEvent {
   readonly id: string;
   readonly type: string;
+  readonly metadata?: Readonly<Record<string, unknown>>;
   readonly data: Readonly<Record<string, unknown>>;
 }
 /** How the gateway ended a connection: the code of the close frame, or what stands for it. */

@@ -66,7 +66,9 @@ test('every surface tells each event with what it is, who published it and in wh
     expect(line.context).toEqual({ ...what, id, duplicate });
   }
   expect(published.map(({ context }) => 'duplicate' in context && context.duplicate)).toEqual([false, true, ...Array(7).fill(false)]);
-  expect(published.map(({ correlation_id }) => correlation_id).slice(0, 3)).toEqual(['work', 'again', undefined]);
+  // What was stored before has kept its own; one without begins a piece of work, and so does each of several.
+  const begun = receipts.slice(2).map(({ id }) => id);
+  expect(published.map(({ correlation_id }) => correlation_id)).toEqual(['work', 'work', ...begun]);
   expect(published.at(-1)?.request_id).toBe('plain-1');
 });
 
@@ -105,7 +107,7 @@ function capture() {
   const publish = (source: string, type = 'forge.job.started', duplicate = false) => {
     seq += 1;
     const receipt = { id: `e-${seq}`, channel: 'forge.job.j', type, timestamp: new Date(), duplicate };
-    log.stored({ source, requestId: 'r' }, [receipt], [undefined]);
+    log.stored({ source, requestId: 'r' }, [{ receipt, correlationId: 'work' }]);
   };
   return { logger, log, lines, publish };
 }

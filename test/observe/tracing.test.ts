@@ -66,7 +66,36 @@ test('spans of publish, append and deliver belong to the trace of the caller', a
     'courier.event.type': 'forge.job.started',
     'courier.request_id': 'r-1',
   });
-  expect(deliver?.attributes).toMatchObject({ 'messaging.message.id': body.id, 'courier.subscribers': 2 });
+  expect(deliver?.attributes).toMatchObject({
+    'messaging.message.id': body.id,
+    'messaging.message.conversation_id': 'work-1',
+    'courier.subscribers': 2,
+  });
+});
+
+test('spans of an event have the correlation id that it is given, whoever gives it', async () => {
+  const exporter = record();
+  await using gateway = await startGateway();
+  await using client = gateway.webSocketClient(await gateway.token('forge', 'service'));
+  using items = collect<Item>((observer) => client.trpc.forge.onJob.subscribe({ job_id: 'j' }, observer));
+  await items.count(1);
+  const { id } = await client.trpc.forge.publish.mutate(DRAFT);
+  const caused = await client.trpc.forge.publish.mutate({ ...DRAFT, metadata: { causation_id: id } });
+  const [later] = await client.trpc.events.publishEach.mutate([{ ...DRAFT, metadata: { causation_id: caused.id, correlation_id: 'own' } }]);
+  await items.count(4);
+  await expect.poll(() => exporter.getFinishedSpans().length).toBe(9);
+  const correlations = (name: string) =>
+    named(exporter.getFinishedSpans(), name).map(({ attributes }) => [
+      attributes['messaging.message.id'],
+      attributes['messaging.message.conversation_id'],
+    ]);
+  const expected = [
+    [id, id],
+    [caused.id, id],
+    [(later as { id: string }).id, 'own'],
+  ];
+  expect(correlations('publish forge.job.{id}')).toEqual(expected);
+  expect(correlations('deliver forge.job.{id}')).toEqual(expected);
 });
 
 test('without a context of the caller the events carry that of the span', async () => {

@@ -90,7 +90,8 @@ describe('publish and tail', () => {
     await using readable = runCli(['tail', 'forge.**', '--limit', '1'], env);
     await using json = runCli(['tail', 'forge.job.j1', '--limit', '1', '--json'], env);
     await Promise.all([readable.line(/^live at/), json.line(/courier\.live/)]);
-    await using publish = runCli(['publish', 'forge.job.j1', 'forge.job.progress', progress(0.5), '--correlation-id', 'run-1'], env);
+    const options = ['--correlation-id', 'run-1', '--causation-id', 'another-7'];
+    await using publish = runCli(['publish', 'forge.job.j1', 'forge.job.progress', progress(0.5), ...options], env);
     expect(await publish.exit).toBe(0);
     expect(publish.stdout[0]).toMatch(/^\w+-1 forge\.job\.j1 forge\.job\.progress$/);
     expect(await readable.exit).toBe(0);
@@ -101,7 +102,11 @@ describe('publish and tail', () => {
     const events = json.stdout.map((line) => JSON.parse(line));
     expect(events).toMatchObject([
       { type: 'courier.live' },
-      { channel: 'forge.job.j1', metadata: { source: 'courier-cli', correlation_id: 'run-1' }, data: { job_id: 'j1', progress: 0.5 } },
+      {
+        channel: 'forge.job.j1',
+        metadata: { source: 'courier-cli', correlation_id: 'run-1', causation_id: 'another-7' },
+        data: { job_id: 'j1', progress: 0.5 },
+      },
     ]);
   });
 

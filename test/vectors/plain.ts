@@ -85,6 +85,7 @@ export interface Exchange {
 export async function answerPublish(run: Run, { req, res }: Exchange, channel: string | undefined): Promise<void> {
   const body = (await readJson(req, NEVER)) as Record<string, unknown>;
   const correlationId = headerOf(req, 'x-correlation-id');
+  const causationId = headerOf(req, 'x-causation-id');
   const traceparent = headerOf(req, 'traceparent');
   const seen = {
     channel: body['channel'] ?? channel,
@@ -92,6 +93,7 @@ export async function answerPublish(run: Run, { req, res }: Exchange, channel: s
     data: body['data'],
     metadata: {
       ...(correlationId !== undefined && { correlation_id: correlationId }),
+      ...(causationId !== undefined && { causation_id: causationId }),
       ...(traceparent !== undefined && { traceparent }),
       ...(body['metadata'] as Record<string, unknown> | undefined),
     },

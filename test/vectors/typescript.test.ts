@@ -92,10 +92,12 @@ async function playSubscribe(client: CourierClient, vector: SubscribeVector, run
 
 async function playPublish(client: CourierClient, { publish, result }: PublishVector): Promise<void> {
   const { channel, type, options = {} } = publish;
-  const { timestamp, correlation_id: correlationId, user_id: userId, traceparent, idempotency_key: idempotencyKey } = options;
+  const { timestamp, user_id: userId, traceparent, idempotency_key: idempotencyKey } = options;
+  const { correlation_id: correlationId, causation_id: causationId } = options;
   const given = {
     timestamp: timestamp === undefined ? undefined : new Date(timestamp),
     correlationId,
+    causationId,
     userId,
     traceparent,
     idempotencyKey,

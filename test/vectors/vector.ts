@@ -137,7 +137,14 @@ export interface Draft {
   data: Record<string, unknown>;
   /** Numbers in the data that JSON has no form for. */
   not_json?: Record<string, 'NaN' | 'Infinity' | '-Infinity'>;
-  options?: { idempotency_key?: string; timestamp?: string; correlation_id?: string; user_id?: string; traceparent?: string };
+  options?: {
+    idempotency_key?: string;
+    timestamp?: string;
+    correlation_id?: string;
+    causation_id?: string;
+    user_id?: string;
+    traceparent?: string;
+  };
 }
 
 export interface PublishVector extends AnyVector {

@@ -114,6 +114,7 @@ def _body(draft: EventDraft[Any]) -> bytes:
     metadata = {
         "timestamp": draft.timestamp,
         "correlation_id": draft.correlation_id,
+        "causation_id": draft.causation_id,
         "user_id": draft.user_id,
         "traceparent": draft.traceparent,
     }

@@ -169,7 +169,7 @@ class BackgroundPublisher(Generic[SubmitT]):
             channel: A name such as `backtest.b1`, or one that `courier_client.channels` makes.
             event_type: Such as `backtest.progress`.
             data: A mapping or one of `courier_client.models`; at most 100 KiB as JSON.
-            **options: `correlation_id`, `user_id`, `timestamp`, `traceparent`, `idempotency_key`:
+            **options: `correlation_id`, `causation_id`, `user_id`, `timestamp`, `traceparent`, `idempotency_key`:
                 see `EventOptions`.
         """
         check_keywords(f"{type(self).__name__}.submit", options, EventOptions)

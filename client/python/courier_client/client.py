@@ -170,7 +170,7 @@ class CourierClient(States[WatchT, ReadT], Generic[EventT, TypeT, PublishT, Subm
             event_type: Such as `backtest.progress`.
             data: A mapping or one of `courier_client.models`; at most 100 KiB as JSON.
             timeout: Seconds, instead of the client's; None for no limit.
-            **options: `correlation_id`, `user_id`, `timestamp`, `traceparent`, `idempotency_key`:
+            **options: `correlation_id`, `causation_id`, `user_id`, `timestamp`, `traceparent`, `idempotency_key`:
                 see `EventOptions`.
 
         Raises:

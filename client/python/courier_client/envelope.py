@@ -36,7 +36,9 @@ class EventMetadata(Model, frozen=True):
     source: str
     """Who published it: the `sub` of the publisher's token."""
     correlation_id: _Token | None = None
-    """Ties together what belongs to one piece of work, across services."""
+    """Ties together what belongs to one piece of work, across services. Every event has one; notices have none."""
+    causation_id: str | None = None
+    """The `id` of the event that led to this one."""
     user_id: _Token | None = None
     """The user on whose behalf it happened."""
     traceparent: _Traceparent | None = None
@@ -153,6 +155,7 @@ class EventDraft(Generic[DataT_co]):
     timestamp: datetime | None = None
     traceparent: str | None = None
     idempotency_key: str | None = None
+    causation_id: str | None = None
 
 
 def checked(model: type[ModelT], fields: Mapping[str, Any]) -> ModelT:

@@ -215,7 +215,7 @@ __all__ = [
     "trade_executed",
 ]
 
-CONTRACT_HASH = "d1ccc29e3da760f2"
+CONTRACT_HASH = "3931416f76372f3f"
 """The hash of the contract that this module was made of. A gateway sends the hash of its own."""
 
 

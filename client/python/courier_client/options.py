@@ -51,7 +51,12 @@ class EventOptions(TypedDict, total=False):
     """What may be said of an event besides its channel, type and data."""
 
     correlation_id: str | None
-    """Groups the events of one piece of work, across services."""
+    """Names the piece of work that the event belongs to, across services.
+
+    By default it is the `causation_id`, or else the event's own id.
+    """
+    causation_id: str | None
+    """The `id` of the event that led to this one."""
     user_id: str | None
     """The user on whose behalf the event happened."""
     timestamp: datetime | None

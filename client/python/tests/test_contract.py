@@ -275,6 +275,11 @@ def test_builders_need_a_channel() -> None:
 
 
 def test_builders_keep_the_options_of_an_event() -> None:
-    options: dict[str, Any] = {"correlation_id": "run-7", "user_id": "ada", "idempotency_key": "k1"}
+    options: dict[str, Any] = {
+        "correlation_id": "run-7",
+        "causation_id": "e1-1",
+        "user_id": "ada",
+        "idempotency_key": "k1",
+    }
     draft = events.forge_job_started(job_id="j1", kind="x", timestamp=datetime.now(timezone.utc), **options)
     assert {name: getattr(draft, name) for name in options} == options

@@ -151,6 +151,7 @@ async def test_a_background_publisher_refuses_it_at_once() -> None:
 HALF: list[tuple[dict[str, Any], str]] = [
     ({"type": "\ud83d"}, "type"),
     ({"correlation_id": "\ud83d"}, "metadata.correlation_id"),
+    ({"causation_id": "\ud83d"}, "metadata.causation_id"),
     ({"user_id": "\ud83d"}, "metadata.user_id"),
     ({"traceparent": "\ud83d"}, "metadata.traceparent"),
 ]

@@ -15,6 +15,7 @@ import pytest
 
 from conftest import FAST
 from courier_client import (
+    BackgroundPublisher,
     CourierClient,
     CourierTimeoutError,
     EventDraft,
@@ -59,6 +60,7 @@ async def test_the_options_of_an_event_arrive(gateway: Gateway) -> None:
     happened = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=timezone(timedelta(hours=2)))
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     async with CourierClient(gateway.url, token=gateway.token()) as client:
+        cause = await client.publish("backtest.said", "backtest.started", {"backtest_id": "said"})
         await client.publish(
             "backtest.said",
             "backtest.completed",
@@ -67,20 +69,42 @@ async def test_the_options_of_an_event_arrive(gateway: Gateway) -> None:
                 metrics=models.BacktestCompletedMetrics(total_return=0.25, max_drawdown=0.1, trades=3),
             ),
             correlation_id="run-7",
+            causation_id=cause.id,
             user_id="ada",
             timestamp=happened,
             traceparent=trace,
         )
-        (event,) = (await client.history("backtest.said")).events
+        _, event = (await client.history("backtest.said")).events
     assert event.metadata.model_dump() == {
         "timestamp": happened,
         "source": "cartographe",
         "correlation_id": "run-7",
+        "causation_id": cause.id,
         "user_id": "ada",
         "traceparent": trace,
     }
     assert isinstance(event, events.BacktestCompletedEvent)
     assert event.data.metrics.trades == 3
+
+
+async def test_what_an_event_led_to_belongs_to_its_piece_of_work(gateway: Gateway) -> None:
+    done: events.BacktestProgressDict = {"backtest_id": "led", "progress": 1}
+    async with CourierClient(gateway.url, token=gateway.token()) as client:
+        first = await client.publish_event(events.backtest_started(backtest_id="led"))
+        builder = events.backtest_progress(backtest_id="led", progress=0.5, causation_id=first.id)
+        second = await client.publish_event(builder)
+        async with BackgroundPublisher(client) as background:
+            background.submit("backtest.led", "backtest.progress", done, causation_id=second.id)
+            assert await background.flush()
+        told = [event.metadata for event in (await client.history("backtest.led")).events]
+        with pytest.raises(InvalidInputError) as refused:
+            await client.publish("backtest.led", "backtest.progress", done, causation_id="event 1")
+    assert [(metadata.correlation_id, metadata.causation_id) for metadata in told] == [
+        (first.id, None),
+        (first.id, first.id),
+        (second.id, second.id),
+    ]
+    assert [issue.path for issue in refused.value.issues] == ["metadata.causation_id"]
 
 
 async def test_python_values_are_written_as_the_contract_has_them(gateway: Gateway) -> None:

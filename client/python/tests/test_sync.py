@@ -29,10 +29,12 @@ PROGRESS: events.BacktestProgressDict = {"backtest_id": "b1", "progress": 0.5}
 def test_publish_and_read(gateway: Gateway) -> None:
     with SyncCourierClient(gateway.url, "script", gateway.token()) as client:
         receipt = client.publish("user.sync", "backtest.progress", PROGRESS, correlation_id="run-7")
-        again = client.publish_event(events.backtest_progress(backtest_id="x", progress=1, channel="user.sync"))
+        caused = events.backtest_progress(backtest_id="x", progress=1, channel="user.sync", causation_id=receipt.id)
+        again = client.publish_event(caused)
         page = client.history("user.sync")
     assert [event.id for event in page.events] == [receipt.id, again.id]
     assert page.events[0].metadata.correlation_id == "run-7"
+    assert page.events[1].metadata.causation_id == receipt.id
 
 
 async def test_every_attempt_has_the_same_key(scripted_server: ScriptedServer) -> None:

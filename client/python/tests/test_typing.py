@@ -202,7 +202,9 @@ async def calls(client: CourierClient, sync: SyncCourierClient, background: Back
     )
     assert_type(receipt, Receipt)
     assert_type(sync.publish("backtest.b1", "backtest.progress", data), Receipt)
-    await client.publish(channels.backtest("b1"), "backtest.progress", data, correlation_id="c1", timeout=1)
+    await client.publish(
+        channels.backtest("b1"), "backtest.progress", data, correlation_id="c1", causation_id="e-1", timeout=1
+    )
     await client.publish(channels.global_(), "backtest.progress", {"backtest_id": "b1", "progress": 1})
     await client.publish("backtest.b1", "backtest.completed", {"backtest_id": "b1", "metrics": completed})
     await client.publish(
