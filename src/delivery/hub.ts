@@ -176,7 +176,7 @@ export class Hub {
     const group: Group =
       this.#paced === undefined || filter.maxPerSecond === undefined
         ? new SubscriberGroup(filter, seq, options)
-        : new PacedGroup(filter, { ...options, recent: this.#paced, maxPerSecond: filter.maxPerSecond });
+        : new PacedGroup(filter, { ...options, maxPerSecond: filter.maxPerSecond });
     this.#groups.set(key, group);
     for (const channel of filter.channels.singles) addTo(this.#byChannel, channel, group);
     for (const family of filter.channels.families) addTo(this.#byFamily, family, group);

@@ -194,7 +194,7 @@ export class Serving implements AsyncDisposable, Recent {
       if (changedSeq > removedSeq || changedSeq > changes.floor) continue;
       changes.forget(name, removedSeq);
       const position = this.#positions.at(seq);
-      this.hub.dispatch(new StateRemoval({ id: position, position }, { seq, channel, family, entity, key }, false));
+      this.hub.dispatch(new StateRemoval({ id: position, position }, { seq, channel, family, entity, key }, true));
     }
     if (removals.length > 0) this.reads.forget();
   }
@@ -213,7 +213,7 @@ export class Serving implements AsyncDisposable, Recent {
     const id = this.#positions.at(seq);
     const told = removals.flatMap(({ build, channel, family, key, seq: removedSeq }) => {
       const name = { seq, channel, family, entity: entities.get(build) as string, key };
-      return new StateRemoval({ id, position: this.#positions.at(removedSeq) }, name, false).under(filter) ?? [];
+      return new StateRemoval({ id, position: this.#positions.at(removedSeq) }, name, true).under(filter) ?? [];
     });
     return { removals: told, next };
   }

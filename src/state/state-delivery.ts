@@ -57,36 +57,58 @@ export class StateDelivery extends Delivery {
     return false;
   }
 
+  override get thing(): string {
+    return nameOf(this.#name);
+  }
+
+  override get isRemoval(): boolean {
+    return this.#view.state === undefined;
+  }
+
+  override mayBeHad({ states = {} }: Filter): boolean {
+    const before = this.#before;
+    return before === 'unknown' || (before !== 'none' && matches(states, before));
+  }
+
   /** Itself where it is selected; that it is gone where a client may have it; else nothing. */
-  override under({ types, states = {} }: Filter): Delivery | undefined {
+  override under(filter: Filter): Delivery | undefined {
+    const { types, states = {} } = filter;
     if (!selectsType(types, this.type) || states.keys?.has(this.#name.key) === false) return undefined;
     if (matches(states, this.#view)) return this;
-    if (this.#before === 'none' || (this.#before !== 'unknown' && !matches(states, this.#before))) return undefined;
-    return this.#view.state === undefined ? this : new StateRemoval({ id: this.id, position: this.#position }, this.#name, true);
+    if (!this.mayBeHad(filter)) return undefined;
+    return this.#view.state === undefined ? this : new StateRemoval({ id: this.id, position: this.#position }, this.#name, false);
   }
 }
 
 /** A thing is gone, or is not among what was asked for any more. */
 export class StateRemoval extends Delivery {
-  readonly #key: string;
+  readonly #name: ItemName;
   readonly #position: string;
-  readonly #isRecent: boolean;
+  readonly #isForgotten: boolean;
 
-  /** @param isRecent whether an event did it: what was forgotten is in no memory. */
-  constructor({ id, position }: ItemPositions, name: ItemName, isRecent: boolean) {
+  /** @param isForgotten whether no event did it. */
+  constructor({ id, position }: ItemPositions, name: ItemName, isForgotten: boolean) {
     const body = itemBody(name, { isOpen: false, state: undefined });
     super(id, { seq: name.seq, channel: name.channel, family: name.family, type: name.entity, body }, 'state');
-    this.#key = name.key;
+    this.#name = name;
     this.#position = position;
-    this.#isRecent = isRecent;
+    this.#isForgotten = isForgotten;
   }
 
   override get position(): string {
     return this.#position;
   }
 
-  override get isRecent(): boolean {
-    return this.#isRecent;
+  override get thing(): string {
+    return nameOf(this.#name);
+  }
+
+  override get isRemoval(): boolean {
+    return true;
+  }
+
+  override get isForgotten(): boolean {
+    return this.#isForgotten;
   }
 
   override get hasTimestamp(): boolean {
@@ -94,8 +116,13 @@ export class StateRemoval extends Delivery {
   }
 
   override under({ types, states }: Filter): Delivery | undefined {
-    return selectsType(types, this.type) && states?.keys?.has(this.#key) !== false ? this : undefined;
+    return selectsType(types, this.type) && states?.keys?.has(this.#name.key) !== false ? this : undefined;
   }
+}
+
+/** Different for different things: neither a channel nor the name of an entity has a blank. */
+function nameOf({ channel, entity, key }: ItemName): string {
+  return `${channel} ${entity} ${key}`;
 }
 
 function matches({ open, fields }: StateConditions, { isOpen, state }: StateView): boolean {
