@@ -6,7 +6,6 @@
 import { type Filter, includesChannelOf } from '../contract/filter.ts';
 import { unfinishedAt } from '../contract/position.ts';
 import { type Batch, batchesOf, type Delivery } from '../delivery/batch.ts';
-import type { Recent } from '../delivery/groups.ts';
 import { Hub } from '../delivery/hub.ts';
 import { readyNotice } from '../delivery/notices.ts';
 import { type ReadPage, type SharedPage, SharedReads } from '../delivery/shared-reads.ts';
@@ -40,7 +39,7 @@ export interface ServingOptions extends Omit<FoldingOptions, 'onChange'> {
 /** `builtSeq`: positions up to it are of an earlier build. `forgottenSeq`: of what was removed before it is told no more. */
 type PositionLimits = Pick<StateBuild, 'builtSeq' | 'forgottenSeq'>;
 
-export class Serving implements AsyncDisposable, Recent {
+export class Serving implements AsyncDisposable {
   readonly targets: readonly FoldTarget[];
   readonly folding: Folding;
   readonly hub: Hub;
@@ -67,7 +66,7 @@ export class Serving implements AsyncDisposable, Recent {
     this.#store = pipeline.log.states;
     this.#meter = meter;
     this.#onSnapshot = options.onSnapshot;
-    this.hub = new Hub({ meter, paced: this });
+    this.hub = new Hub({ meter });
     this.folding = new Folding({ ...options, onChange: (thing, before, isLast) => this.#tell(thing, before, isLast) });
     this.reads = new SharedReads(
       {
@@ -81,20 +80,6 @@ export class Serving implements AsyncDisposable, Recent {
 
   get seq(): number {
     return this.folding.seq;
-  }
-
-  covers(seq: number): boolean {
-    return seq >= this.folding.changes.floor;
-  }
-
-  *recent(filter: Filter, afterSeq: number): Generator<Delivery, void> {
-    const { changes } = this.folding;
-    let last: Thing | undefined;
-    for (const thing of changes.after(afterSeq)) {
-      if (last !== undefined) yield* this.#selected(filter, last, thing.seq !== last.seq);
-      last = thing;
-    }
-    if (last !== undefined) yield* this.#selected(filter, last, true);
   }
 
   /** Notes which positions say nothing of the states of an entity. */
@@ -150,9 +135,9 @@ export class Serving implements AsyncDisposable, Recent {
         return serving.seq;
       },
       reached: (seq, signal) => this.folding.reached(seq, signal),
-      covers: (seq) => !hasRemovals() && this.covers(seq),
+      covers: (seq) => !hasRemovals() && seq >= this.storedSeq,
       // Who has nothing gets all of it at once.
-      recent: (filter, afterSeq) => serving.recent(afterSeq === 0 ? fresh(filter) : filter, afterSeq),
+      recent: (filter, afterSeq) => this.#recent(afterSeq === 0 ? fresh(filter) : filter, afterSeq),
       read: async ({ maxPerSecond: _, ...filter }, afterSeq, signal) => {
         if (hasRemovals()) {
           const now = { removals: serving.toldRemovals, seq: serving.seq };
@@ -241,6 +226,17 @@ export class Serving implements AsyncDisposable, Recent {
     this.changed += 1;
     if (this.hub.subscribers === 0) return;
     this.hub.dispatch(this.#deliveryOf(nameOf(thing), bodyOf(thing), { isOpen: thing.isOpen, state: thing.state }, before, isLast));
+  }
+
+  /** What has changed after a number and is selected. @param afterSeq not below `storedSeq`. */
+  *#recent(filter: Filter, afterSeq: number): Generator<Delivery, void> {
+    const { changes } = this.folding;
+    let last: Thing | undefined;
+    for (const thing of changes.after(afterSeq)) {
+      if (last !== undefined) yield* this.#selected(filter, last, thing.seq !== last.seq);
+      last = thing;
+    }
+    if (last !== undefined) yield* this.#selected(filter, last, true);
   }
 
   *#selected(filter: Filter, thing: Thing, isLast: boolean): Generator<Delivery, void> {
