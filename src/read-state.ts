@@ -83,7 +83,7 @@ function presentItems(items: readonly Delivery[]): readonly Delivery[] {
   const present = new Map<string, Delivery>();
   for (const item of items as readonly ItemDelivery[]) {
     present.delete(item.thing);
-    if (!item.isGone) present.set(item.thing, item);
+    if (!item.isRemoval) present.set(item.thing, item);
   }
   return [...present.values()];
 }

@@ -82,8 +82,23 @@ export class Delivery {
     return true;
   }
 
-  /** Whether what is in memory of a source has it, too. */
-  get isRecent(): boolean {
+  /** The name of the thing whose state it is; undefined for an event or a notice, which stand for themselves. */
+  get thing(): string | undefined {
+    return undefined;
+  }
+
+  /** Whether it says that its thing is gone, or is not selected any more. */
+  get isRemoval(): boolean {
+    return false;
+  }
+
+  /** Whether its thing was forgotten, which is told whatever the thing becomes later. */
+  get isForgotten(): boolean {
+    return false;
+  }
+
+  /** Whether those who were told what a filter selects may have had its thing before. */
+  mayBeHad(_filter: Filter): boolean {
     return true;
   }
 

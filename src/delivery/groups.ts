@@ -12,16 +12,6 @@ export interface LiveSubscriber {
   onBehind(seq: number): void;
 }
 
-/** What is in memory of what was given to the hub. */
-export interface Recent {
-  /** The number up to which everything was given to the hub. */
-  readonly seq: number;
-  /** Whether everything after a number is in memory. */
-  covers(seq: number): boolean;
-  /** What of that the filter selects, in order. */
-  recent(filter: Filter, afterSeq: number): Iterable<Delivery>;
-}
-
 export interface Group {
   readonly filter: Filter;
   /** Subscribers. */

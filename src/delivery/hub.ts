@@ -8,7 +8,7 @@ import { ActiveChannels } from '../observe/active-channels.ts';
 import { type Meter, noMeter } from '../observe/meter.ts';
 import { noTracing, type Tracing } from '../observe/tracing.ts';
 import { BATCH_UNITS, type Batch, type Delivery } from './batch.ts';
-import type { Group, LiveSubscriber, Recent } from './groups.ts';
+import type { Group, LiveSubscriber } from './groups.ts';
 import { PacedGroup } from './paced-group.ts';
 import { SubscriberGroup } from './subscriber-group.ts';
 
@@ -18,8 +18,6 @@ const BUSIEST_PAUSE = 20;
 const TOLD_PER_TURN = 500;
 
 export interface HubOptions {
-  /** What groups with a pace of their own hand over, when it is time. */
-  readonly paced?: Recent;
   readonly batchUnits?: number;
   readonly meter?: Meter;
   readonly tracing?: Tracing;
@@ -35,7 +33,6 @@ export class Hub {
   readonly #ofEverything = new Set<Group>();
   readonly #meter: Meter;
   readonly #tracing: Tracing;
-  readonly #paced: HubOptions['paced'];
   /** By the key of their filter. */
   readonly #groups = new Map<string, Group>();
   /** The lists of the busiest topics that were made last, by their length. */
@@ -46,8 +43,7 @@ export class Hub {
   #gatheringSince = 0;
   #subscribers = 0;
 
-  constructor({ batchUnits = BATCH_UNITS, meter = noMeter, tracing = noTracing, paced }: HubOptions = {}) {
-    this.#paced = paced;
+  constructor({ batchUnits = BATCH_UNITS, meter = noMeter, tracing = noTracing }: HubOptions = {}) {
     this.batchUnits = batchUnits;
     this.#meter = meter;
     this.#tracing = tracing;
@@ -174,9 +170,9 @@ export class Hub {
       onEmpty: () => this.#close(key, group),
     };
     const group: Group =
-      this.#paced === undefined || filter.maxPerSecond === undefined
+      filter.maxPerSecond === undefined
         ? new SubscriberGroup(filter, seq, options)
-        : new PacedGroup(filter, { ...options, recent: this.#paced, maxPerSecond: filter.maxPerSecond });
+        : new PacedGroup(filter, { ...options, maxPerSecond: filter.maxPerSecond });
     this.#groups.set(key, group);
     for (const channel of filter.channels.singles) addTo(this.#byChannel, channel, group);
     for (const family of filter.channels.families) addTo(this.#byFamily, family, group);

@@ -1,28 +1,34 @@
 /**
- * Live subscribers with equal filters that are told what has changed some times in a second at most, each thing once as it is then. The
- * group holds nothing of what changes: when it is time it looks up what has changed since the last time.
+ * Live subscribers with equal filters that are told what has changed some times in a second at most, each thing once as it is then.
+ *
+ * Invariant: every subscriber of the group has been handed all that the group took since it joined, except what is gathered: where
+ * nothing is, it has everything up to now.
  */
 import type { Filter } from '../contract/filter.ts';
-import { Batch, batchesOf, type Delivery } from './batch.ts';
-import type { Group, LiveSubscriber, Recent } from './groups.ts';
+import type { Batch, Delivery, Sink } from './batch.ts';
+import type { Group, LiveSubscriber } from './groups.ts';
+import { LatestThings } from './latest-things.ts';
 import type { SubscriberGroupOptions } from './subscriber-group.ts';
 
-/** With so many that cannot be looked up it is handed over before its time. */
-const MAX_GATHERED = 10_000;
-
 export interface PacedGroupOptions extends SubscriberGroupOptions {
-  readonly recent: Recent;
   readonly maxPerSecond: number;
+}
+
+/** What a subscriber was handed. */
+interface Told {
+  /** Everything up to this number. */
+  seq: number;
+  /** How much of what is gathered came before it joined. */
+  since: number;
 }
 
 export class PacedGroup implements Group {
   readonly filter: Filter;
   readonly #options: PacedGroupOptions;
   readonly #intervalMs: number;
-  /** With the number up to which each was handed everything. */
-  readonly #subscribers = new Map<LiveSubscriber, number>();
-  /** What cannot be looked up. */
-  #gathered: Delivery[] = [];
+  readonly #subscribers = new Map<LiveSubscriber, Told>();
+  /** What was taken since the last hand-over. */
+  #gathered: LatestThings | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
   /** In ms of the monotonic clock. Its first subscribers have just been handed everything. */
@@ -39,9 +45,11 @@ export class PacedGroup implements Group {
   }
 
   take(delivery: Delivery): boolean {
-    if (!delivery.isRecent) this.#gathered.push(delivery);
-    if (this.#gathered.length === MAX_GATHERED) this.#handOverIn(0);
-    else if (this.#timer === undefined) this.#handOverIn(Math.max(0, this.#handedOverAt + this.#intervalMs - performance.now()));
+    // What has one number stays together: a subscriber goes on behind a number.
+    if (this.#gathered?.isFull && this.#gathered.lastSeq !== delivery.seq) this.#handOver();
+    if (this.#isClosed) return false;
+    this.#gathered ??= this.#gather(delivery.seq - 1);
+    this.#gathered.take(delivery);
     return false;
   }
 
@@ -49,95 +57,76 @@ export class PacedGroup implements Group {
   handOver(): void {}
 
   join(subscriber: LiveSubscriber, seq: number): void {
-    this.#subscribers.set(subscriber, seq);
+    this.#subscribers.set(subscriber, { seq, since: this.#gathered?.join() ?? 0 });
   }
 
-  leave(subscriber: LiveSubscriber): number | undefined {
-    const toldSeq = this.#subscribers.get(subscriber);
-    if (toldSeq !== undefined) this.#remove(subscriber);
+  leave(subscriber: LiveSubscriber, seq: number): number | undefined {
+    const told = this.#subscribers.get(subscriber);
+    if (told === undefined) return undefined;
+    this.#remove(subscriber);
+    const toldSeq = this.#toldSeq(told, seq);
     this.#closeIfEmpty();
     return toldSeq;
   }
 
   tellQuiet(notice: Batch, seq: number): void {
-    for (const [subscriber, toldSeq] of this.#subscribers) if (toldSeq <= seq) this.tell(subscriber, notice);
+    for (const [subscriber, told] of this.#subscribers) if (told.seq <= seq) this.tell(subscriber, notice);
   }
 
   tell(subscriber: LiveSubscriber, notice: Batch): void {
+    const told = this.#subscribers.get(subscriber);
     // While something is to be told the position is not yet the subscriber's.
-    if (this.#timer !== undefined || !subscriber.sink.writable) return;
+    if (told === undefined || this.#gathered !== undefined || !subscriber.sink.writable) return;
     subscriber.sink.deliver(notice);
-    this.#subscribers.set(subscriber, notice.lastSeq);
+    told.seq = notice.lastSeq;
   }
 
   interrupt(seq: number): void {
-    const all = [...this.#subscribers];
-    for (const [subscriber] of all) this.#remove(subscriber);
+    const all = [...this.#subscribers].map(([subscriber, told]) => ({ subscriber, toldSeq: Math.min(this.#toldSeq(told, seq), seq) }));
+    for (const { subscriber } of all) this.#remove(subscriber);
     this.#closeIfEmpty();
-    for (const [subscriber, toldSeq] of all) subscriber.onBehind(Math.min(toldSeq, seq));
+    for (const { subscriber, toldSeq } of all) subscriber.onBehind(toldSeq);
   }
 
-  #handOverIn(ms: number): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#handOver(), ms).unref();
+  /** Begins to gather what comes after a number: until then nothing came that the subscribers have not been handed. */
+  #gather(afterSeq: number): LatestThings {
+    const dueMs = Math.max(0, this.#handedOverAt + this.#intervalMs - performance.now());
+    this.#timer = setTimeout(() => this.#handOver(), dueMs).unref();
+    return new LatestThings(this.filter, afterSeq);
+  }
+
+  /** Up to which number a subscriber was handed everything. @param seq up to which everything was given to the group. */
+  #toldSeq(told: Told, seq: number): number {
+    return this.#gathered === undefined ? seq : Math.max(told.seq, this.#gathered.afterSeq);
   }
 
   #handOver(): void {
-    this.#timer = undefined;
+    const gathered = this.#gathered;
+    if (gathered === undefined) return;
+    clearTimeout(this.#timer);
     this.#handedOverAt = performance.now();
-    const { recent, batchUnits } = this.#options;
-    const { seq } = recent;
-    const removed: (readonly [LiveSubscriber, number])[] = [];
-    const ready: (readonly [LiveSubscriber, number])[] = [];
-    for (const told of this.#subscribers) (told[0].sink.writable && recent.covers(told[1]) ? ready : removed).push(told);
-    for (const [subscriber] of removed) this.#remove(subscriber);
-    const batches = [...batchesOf(this.#changesAfter(Math.min(...ready.map(([, toldSeq]) => toldSeq))), batchUnits)];
-    this.#gathered = [];
-    const parts = new Map<number, Batch | undefined>();
-    for (const [subscriber, toldSeq] of ready) {
-      const handedSeq = this.#deliver(subscriber, toldSeq, batches, parts);
-      if (handedSeq === undefined) this.#subscribers.set(subscriber, seq);
-      else {
-        this.#remove(subscriber);
-        removed.push([subscriber, handedSeq]);
-      }
+    const behind: { readonly subscriber: LiveSubscriber; readonly toldSeq: number }[] = [];
+    for (const [subscriber, told] of this.#subscribers) {
+      const batches = gathered.toldSince(told.since, this.#options.batchUnits);
+      told.seq = Math.max(told.seq, gathered.afterSeq);
+      if (!this.#deliver(subscriber.sink, told, batches)) behind.push({ subscriber, toldSeq: told.seq });
+      told.since = 0;
     }
+    this.#gathered = undefined;
+    for (const { subscriber } of behind) this.#remove(subscriber);
     this.#closeIfEmpty();
-    for (const [subscriber, toldSeq] of removed) subscriber.onBehind(toldSeq);
+    for (const { subscriber, toldSeq } of behind) subscriber.onBehind(toldSeq);
   }
 
-  /**
-   * Returns the number up to which it was handed everything, where its sink was full before the end.
-   *
-   * @param parts of the batch that it has a part of, by that number: others have the same.
-   */
-  #deliver(
-    { sink }: LiveSubscriber,
-    toldSeq: number,
-    batches: readonly Batch[],
-    parts: Map<number, Batch | undefined>,
-  ): number | undefined {
-    let handedSeq = toldSeq;
-    for (const whole of batches) {
-      if (whole.lastSeq < toldSeq) continue;
-      const isWhole = (whole.deliveries[0] as Delivery).seq > toldSeq;
-      if (!isWhole && !parts.has(toldSeq)) parts.set(toldSeq, partAfter(whole, toldSeq));
-      const batch = isWhole ? whole : parts.get(toldSeq);
-      if (batch === undefined) continue;
-      if (!sink.writable) return handedSeq;
+  /** Returns whether its sink could take all of it; `told` has how far it came. */
+  #deliver(sink: Sink, told: Told, batches: readonly Batch[]): boolean {
+    for (const batch of batches) {
+      if (!sink.writable) return false;
       sink.deliver(batch);
-      handedSeq = batch.lastSeq;
+      told.seq = batch.lastSeq;
       this.#options.meter.delivered(batch.deliveries.length);
     }
-    return undefined;
-  }
-
-  /** In their order: what was forgotten comes before what the same thing became later. */
-  #changesAfter(seq: number): Delivery[] {
-    if (seq === Number.POSITIVE_INFINITY) return [];
-    const gathered = this.#gathered.filter((delivery) => delivery.seq >= seq);
-    const recent = [...this.#options.recent.recent(this.filter, seq)];
-    return gathered.length === 0 ? recent : [...recent, ...gathered].sort((one, other) => one.seq - other.seq);
+    return true;
   }
 
   #remove(subscriber: LiveSubscriber): void {
@@ -149,13 +138,7 @@ export class PacedGroup implements Group {
     if (this.#isClosed || this.#subscribers.size > 0) return;
     this.#isClosed = true;
     clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#gathered = undefined;
     this.#options.onEmpty();
   }
-}
-
-/** What was forgotten stands where the log ended then: who was told of what changed there was not told of that. */
-function partAfter({ deliveries }: Batch, seq: number): Batch | undefined {
-  const part = deliveries.filter((delivery) => delivery.seq > seq || (delivery.seq === seq && !delivery.isRecent));
-  return part.length === 0 ? undefined : new Batch(part);
 }

@@ -2,11 +2,17 @@
 import type { Filter } from '../contract/filter.ts';
 import type { Turns } from '../limits/turns.ts';
 import type { Meter } from '../observe/meter.ts';
-import type { Batch } from './batch.ts';
-import type { Group, LiveSubscriber, Recent } from './groups.ts';
+import type { Batch, Delivery } from './batch.ts';
+import type { Group, LiveSubscriber } from './groups.ts';
 import type { SharedPage } from './shared-reads.ts';
 
-export interface Source extends Recent {
+export interface Source {
+  /** The number up to which everything was given to the hub. */
+  readonly seq: number;
+  /** Whether everything after a number is in memory. */
+  covers(seq: number): boolean;
+  /** What of that the filter selects, in order. */
+  recent(filter: Filter, afterSeq: number): Iterable<Delivery>;
   /** Resolves when `seq` has come so far; rejects with the signal's reason when that aborts first. */
   reached(seq: number, signal: AbortSignal): Promise<void>;
   /** What is stored, in pages. @throws what the storage throws, or the signal's reason. */

@@ -7,7 +7,6 @@ import { crc32 } from 'node:zlib';
 import { type Filter, includesChannelOf } from '../contract/filter.ts';
 import { statePositionOf } from '../contract/position.ts';
 import { type Batch, batchesOf, type Delivery } from '../delivery/batch.ts';
-import type { Recent } from '../delivery/groups.ts';
 import { Hub } from '../delivery/hub.ts';
 import { readyNotice } from '../delivery/notices.ts';
 import { type ReadPage, type SharedPage, SharedReads } from '../delivery/shared-reads.ts';
@@ -51,7 +50,7 @@ export interface SourceOptions {
   readonly onGiven?: () => void;
 }
 
-export class Serving implements AsyncDisposable, Recent {
+export class Serving implements AsyncDisposable {
   readonly targets: readonly FoldTarget[];
   /** Names the builds. */
   readonly builds: string;
@@ -85,7 +84,7 @@ export class Serving implements AsyncDisposable, Recent {
     this.#meter = meter;
     this.#onSnapshot = options.onSnapshot;
     this.#onDamaged = options.onDamaged;
-    this.hub = new Hub({ meter, paced: this });
+    this.hub = new Hub({ meter });
     this.folding = new Folding({ ...options, onChange: (thing, before, isLast) => this.#tell(thing, before, isLast) });
     this.reads = new SharedReads(
       {
@@ -99,20 +98,6 @@ export class Serving implements AsyncDisposable, Recent {
 
   get seq(): number {
     return this.folding.seq;
-  }
-
-  covers(seq: number): boolean {
-    return seq >= this.folding.changes.floor;
-  }
-
-  *recent(filter: Filter, afterSeq: number): Generator<Delivery, void> {
-    const { changes } = this.folding;
-    let last: Thing | undefined;
-    for (const thing of changes.after(afterSeq)) {
-      if (last !== undefined) yield* this.#selected(filter, last, thing.seq !== last.seq);
-      last = thing;
-    }
-    if (last !== undefined) yield* this.#selected(filter, last, true);
   }
 
   /** Where a client goes on that has the states at a number: where it may have those of other builds there, these are named. */
@@ -172,9 +157,9 @@ export class Serving implements AsyncDisposable, Recent {
         return serving.seq;
       },
       reached: (seq, signal) => this.folding.reached(seq, signal),
-      covers: (seq) => !hasRemovals() && this.covers(seq),
+      covers: (seq) => !hasRemovals() && seq >= this.storedSeq,
       // Who has nothing gets all of it at once.
-      recent: (filter, afterSeq) => serving.recent(afterSeq === 0 ? fresh(filter) : filter, afterSeq),
+      recent: (filter, afterSeq) => this.#recent(afterSeq === 0 ? fresh(filter) : filter, afterSeq),
       read: async ({ maxPerSecond: _, ...filter }, afterSeq, signal) => {
         if (hasRemovals()) {
           const now = { removals: serving.toldRemovals, seq: serving.seq };
@@ -224,7 +209,7 @@ export class Serving implements AsyncDisposable, Recent {
       if (changedSeq > removedSeq || changedSeq > changes.floor) continue;
       changes.forget(name, removedSeq);
       const position = this.#positions.at(seq);
-      this.hub.dispatch(new StateRemoval({ id: this.positionAt(seq), position }, { seq, channel, family, entity, key }, false));
+      this.hub.dispatch(new StateRemoval({ id: this.positionAt(seq), position }, { seq, channel, family, entity, key }, true));
     }
     if (removals.length > 0) this.reads.forget();
   }
@@ -243,7 +228,7 @@ export class Serving implements AsyncDisposable, Recent {
     const id = this.positionAt(seq);
     const told = removals.flatMap(({ build, channel, family, key, seq: removedSeq }) => {
       const name = { seq, channel, family, entity: entities.get(build) as string, key };
-      return new StateRemoval({ id, position: this.#positions.at(removedSeq) }, name, false).under(filter) ?? [];
+      return new StateRemoval({ id, position: this.#positions.at(removedSeq) }, name, true).under(filter) ?? [];
     });
     return { removals: told, next };
   }
@@ -271,6 +256,17 @@ export class Serving implements AsyncDisposable, Recent {
     this.changed += 1;
     if (this.hub.subscribers === 0) return;
     this.hub.dispatch(this.#deliveryOf(nameOf(thing), bodyOf(thing), { isOpen: thing.isOpen, state: thing.state }, before, isLast));
+  }
+
+  /** What has changed after a number and is selected. @param afterSeq not below `storedSeq`. */
+  *#recent(filter: Filter, afterSeq: number): Generator<Delivery, void> {
+    const { changes } = this.folding;
+    let last: Thing | undefined;
+    for (const thing of changes.after(afterSeq)) {
+      if (last !== undefined) yield* this.#selected(filter, last, thing.seq !== last.seq);
+      last = thing;
+    }
+    if (last !== undefined) yield* this.#selected(filter, last, true);
   }
 
   *#selected(filter: Filter, thing: Thing, isLast: boolean): Generator<Delivery, void> {

@@ -36,18 +36,26 @@ export type Before = StateView | 'unknown' | 'none';
 
 /** An item: what a client gets of a thing. */
 export abstract class ItemDelivery extends Delivery {
-  /** Names the thing. */
-  readonly thing: string;
-  /** Whether it says that the thing is gone, or not among what was asked for. */
-  readonly isGone: boolean;
+  readonly #thing: string;
+  readonly #isRemoval: boolean;
   readonly #position: string;
 
-  constructor({ id, position }: ItemPositions, name: ItemName, body: string, isGone: boolean) {
+  /** @param id the position that a client goes on behind, once it has this. @param position of the last change. */
+  constructor({ id, position }: ItemPositions, name: ItemName, body: string, isRemoval: boolean) {
     const { seq, channel, family, entity, key } = name;
     super(id, { seq, channel, family, type: entity, body }, 'state');
-    this.thing = `${entity} ${channel} ${key}`;
-    this.isGone = isGone;
+    // Different for different things: neither a channel nor the name of an entity has a blank.
+    this.#thing = `${channel} ${entity} ${key}`;
+    this.#isRemoval = isRemoval;
     this.#position = position;
+  }
+
+  override get thing(): string {
+    return this.#thing;
+  }
+
+  override get isRemoval(): boolean {
+    return this.#isRemoval;
   }
 
   override get position(): string {
@@ -64,7 +72,6 @@ export class StateDelivery extends ItemDelivery {
   readonly #view: StateView;
   readonly #before: Before;
 
-  /** @param id the position that a client goes on behind, once it has this. @param position of the last change. */
   constructor(positions: ItemPositions, name: ItemName, body: string, view: StateView, before: Before) {
     super(positions, name, body, view.state === undefined);
     this.#name = name;
@@ -72,29 +79,35 @@ export class StateDelivery extends ItemDelivery {
     this.#before = before;
   }
 
+  override mayBeHad({ states = {} }: Filter): boolean {
+    const before = this.#before;
+    return before === 'unknown' || (before !== 'none' && matches(states, before));
+  }
+
   /** Itself where it is selected; that it is gone where a client may have it; else nothing. */
-  override under({ types, states = {} }: Filter): Delivery | undefined {
+  override under(filter: Filter): Delivery | undefined {
+    const { types, states = {} } = filter;
     if (!selectsType(types, this.type) || states.keys?.has(this.#name.key) === false) return undefined;
     if (matches(states, this.#view)) return this;
-    if (this.#before === 'none' || (this.#before !== 'unknown' && !matches(states, this.#before))) return undefined;
-    return this.isGone ? this : new StateRemoval({ id: this.id, position: this.position }, this.#name, true);
+    if (!this.mayBeHad(filter)) return undefined;
+    return this.isRemoval ? this : new StateRemoval({ id: this.id, position: this.position }, this.#name, false);
   }
 }
 
 /** A thing is gone, or is not among what was asked for any more. */
 export class StateRemoval extends ItemDelivery {
   readonly #key: string;
-  readonly #isRecent: boolean;
+  readonly #isForgotten: boolean;
 
-  /** @param isRecent whether an event did it: what was forgotten is in no memory. */
-  constructor(positions: ItemPositions, name: ItemName, isRecent: boolean) {
+  /** @param isForgotten whether no event did it. */
+  constructor(positions: ItemPositions, name: ItemName, isForgotten: boolean) {
     super(positions, name, itemBody(name, { isOpen: false, state: undefined }), true);
     this.#key = name.key;
-    this.#isRecent = isRecent;
+    this.#isForgotten = isForgotten;
   }
 
-  override get isRecent(): boolean {
-    return this.#isRecent;
+  override get isForgotten(): boolean {
+    return this.#isForgotten;
   }
 
   override under({ types, states }: Filter): Delivery | undefined {

@@ -74,7 +74,7 @@ test('notices have none', () => {
     version: 2,
     body: `{"channel":"global","type":"a",${METADATA}},"data":{}}`,
   };
-  const notices = [liveNotice(positions, 1, 0), gapNotice(positions, 'expired', 'e-1', 1), readyNotice(positions, 1, 0)];
+  const notices = [liveNotice(positions, 1, 0), gapNotice(positions, 'expired', 'e-1', 1), readyNotice(positions, positions.at(1), 1, 0)];
   const all = [...notices.flatMap(({ deliveries }) => deliveries), unreadableEvent(positions, stored)];
   for (const { json } of all) expect(JSON.parse(json).metadata).toEqual({ timestamp: expect.any(String), source: 'courier' });
 });
