@@ -56,14 +56,14 @@ async function pageFor(pipeline: Served, principal: Principal, request: StateReq
   const serving = await pipeline.states.serving(filter.types as ReadonlySet<string>, signal, WAIT_MS);
   const { positions } = pipeline.log;
   const cannotGoOn = after && pageResetReason(serving, pipeline, after, filter);
-  const isResumed = after !== undefined && cannotGoOn === undefined && after.freshSeq === undefined && after.position.seq > 0;
+  const isResumed = after !== undefined && cannotGoOn === undefined && after.freshSeq === undefined;
   const removed = isResumed ? await removedSince(serving, filter, after.position.seq) : [];
   const reason = removed === undefined ? 'expired' : cannotGoOn;
   const reset: StateReset | null = after !== undefined && reason !== undefined ? { reason, requested: request.after as string } : null;
   const start = after === undefined || reset !== null ? undefined : after;
   const cursor = start?.position.seq ?? 0;
   // Who has nothing is not told what is not selected, as far as it was stored then.
-  const freshSeq = cursor === 0 ? serving.storedSeq : start?.freshSeq;
+  const freshSeq = start === undefined ? serving.storedSeq : start.freshSeq;
   const isBegun = freshSeq !== undefined && cursor > 0;
   const page = await pageOf(serving, filter, { cursor, freshSeq, limit, items: removed ?? [] }, signal);
   const { endSeq, has_more } = page;
@@ -71,7 +71,7 @@ async function pageFor(pipeline: Served, principal: Principal, request: StateReq
   const forgotten = has_more || !isBegun ? [] : await removedSince(serving, filter, freshSeq);
   // They are to be read anew.
   if (forgotten === undefined) throw unavailable('too much was forgotten while its pages were read');
-  const items = [...(cursor === 0 ? presentItems(page.items) : page.items), ...forgotten];
+  const items = [...(start === undefined ? presentItems(page.items) : page.items), ...forgotten];
   const next = has_more
     ? `${positions.at(endSeq)}${freshSeq === undefined ? '' : `-${freshSeq}.${buildOf(serving, filter)}`}`
     : serving.positionAt(endSeq);

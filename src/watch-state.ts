@@ -124,7 +124,7 @@ class Watch {
       ? 'rebuilt'
       : requested && this.#reasonFor(serving, isServedAnew ? { ...requested, builds: serving.builds } : requested);
     if (requested !== undefined && reason !== undefined) this.#sink.deliver(resetNotice(positions, reason, requested.text));
-    const isFresh = requested === undefined || reason !== undefined || requested.position.seq === 0;
+    const isFresh = requested === undefined || reason !== undefined;
     const cursor = isFresh ? 0 : requested.position.seq;
     if (isFresh) this.#freshSeq = serving.storedSeq;
     const source = serving.source(this.#freshSeq, {
@@ -168,8 +168,7 @@ export function resetReason(
 ): StateResetReason | undefined {
   const { gap } = log.positions.resume(position, Math.max(tail.seq, serving.seq));
   if (gap === 'epoch' || gap === 'ahead') return gap;
-  if (seq === 0) return undefined;
   const { builtSeq, forgottenSeq } = serving.limitsOf(types);
-  if (seq <= builtSeq && builds !== serving.builds) return 'rebuilt';
+  if (builtSeq > 0 && seq <= builtSeq && builds !== serving.builds) return 'rebuilt';
   return seq < forgottenSeq ? 'expired' : undefined;
 }

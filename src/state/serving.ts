@@ -103,7 +103,7 @@ export class Serving implements AsyncDisposable {
   /** Where a client goes on that has the states at a number: where it may have those of other builds there, these are named. */
   positionAt(seq: number): string {
     const position = this.#positions.at(seq);
-    return seq > this.#builtSeq ? position : statePositionOf(position, { builds: this.builds });
+    return seq > this.#builtSeq || this.#builtSeq === 0 ? position : statePositionOf(position, { builds: this.builds });
   }
 
   /** Notes which positions say nothing of the states of an entity. */
@@ -159,12 +159,12 @@ export class Serving implements AsyncDisposable {
       reached: (seq, signal) => this.folding.reached(seq, signal),
       covers: (seq) => !hasRemovals() && seq >= this.storedSeq,
       // Who has nothing gets all of it at once.
-      recent: (filter, afterSeq) => this.#recent(afterSeq === 0 ? fresh(filter) : filter, afterSeq),
+      recent: (filter, afterSeq) => this.#recent(freshSeq !== undefined && afterSeq === 0 ? fresh(filter) : filter, afterSeq),
       read: async ({ maxPerSecond: _, ...filter }, afterSeq, signal) => {
         if (hasRemovals()) {
           const now = { removals: serving.toldRemovals, seq: serving.seq };
           // Who has nothing misses nothing.
-          if (afterSeq > 0) await tellRemovals?.(Math.min(told.seq ?? afterSeq, afterSeq), signal);
+          if (isResumed || afterSeq > 0) await tellRemovals?.(Math.min(told.seq ?? afterSeq, afterSeq), signal);
           told = now;
           return { batches: [], afterSeq, endSeq: afterSeq, first: 0, leadsOn: true };
         }

@@ -89,6 +89,21 @@ test('who comes back to states that were made anew has what was given of them, t
   expect(await states.get({ ...SELECTION, after: page.next })).toMatchObject({ reset: { reason: 'rebuilt' } });
 });
 
+test('who comes back with what the first event has made is told that it is gone', async () => {
+  await using states = await startStates({ contract: shelf });
+  const state = new ClientState();
+  const first = await states.watch(SELECTION, { state }).ready();
+  // It changes another entity, too: whoever has this goes on before it.
+  await states.publish(put('x'));
+  await first.sink.until(() => first.things.size === 1);
+  await first[Symbol.asyncDispose]();
+  await states.publish({ channel: 'shelf.a', type: 'thing.taken', data: { thing: 'x' } });
+  await using again = await states.watch(SELECTION, { state }).ready();
+  expect([[...again.things.keys()], state.resets]).toEqual([[], []]);
+  const { items } = await states.get({ ...SELECTION, after: states.pipeline.log.positions.at(0) });
+  expect(items.map(({ json }) => JSON.parse(json))).toMatchObject([{ key: 'x', state: null }]);
+});
+
 test('who comes back with a part of what is selected does not keep what is not selected any more', async () => {
   await using states = await startStates({ contract: shelf, pageRows: 1 });
   for (const thing of ['x', 'y', 'z']) await states.publish(put(thing));
