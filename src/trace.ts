@@ -112,8 +112,11 @@ class Work {
     await this.#readAll({ correlationId });
     const own = [...this.#events.keys()];
     // What an event has caused comes behind it, and may belong to another piece of work.
-    for (let from = 0; from < own.length && !this.isPartial; from += MAX_CAUSES)
-      own.push(...(await this.#readAll({ causes: own.slice(from, from + MAX_CAUSES) })));
+    for (let from = 0; from < own.length && !this.isPartial; ) {
+      const causes = own.slice(from, from + MAX_CAUSES);
+      from += causes.length;
+      own.push(...(await this.#readAll({ causes })));
+    }
     for (const seq of [...this.#events.keys()]) await this.#climb(seq);
   }
 
