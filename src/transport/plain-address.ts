@@ -8,7 +8,7 @@ import { MAX_STATE_LIMIT, type StateRequest } from '../read-state.ts';
 import { MAX_CHANNELS } from '../router/events.ts';
 import { keyList, MAX_PER_SECOND, MIN_PER_SECOND } from '../router/state.ts';
 import { fieldSchema, noEntity, type StateSelection } from '../state-selection.ts';
-import { positionFrom, readableChannels, type SubscribeRequest } from '../subscribe.ts';
+import { channelProblem, positionFrom, readableChannels, type SubscribeRequest } from '../subscribe.ts';
 import type { WatchRequest } from '../watch-state.ts';
 import { decodeSegment, type RequestTarget } from './request-target.ts';
 
@@ -28,12 +28,20 @@ const query = z.strictObject({
 export function readableChannelList(contract: Contract, principal: Principal, list: string): string[] {
   const channels = list.split(',');
   if (channels.length > MAX_CHANNELS) {
-    const message = `must be at most ${MAX_CHANNELS} channels and patterns, not ${channels.length}`;
-    throw new CourierError('BAD_REQUEST', message, { issues: [{ path: 'channels', message }] });
+    throw malformed(`must be at most ${MAX_CHANNELS} channels and patterns, not ${channels.length}`);
   }
-  // One by one, for the error to name the entry.
-  for (const channel of channels) readableChannels(contract, principal, [channel]);
+  // One by one, for the error to name the first.
+  for (const channel of channels) {
+    const problem = channelProblem(contract, channel);
+    if (problem !== undefined) throw malformed(problem);
+    readableChannels(contract, principal, [channel]);
+  }
   return channels;
+}
+
+/** The path of an address has one list of channels, which the message need not name. */
+function malformed(message: string): CourierError {
+  return new CourierError('BAD_REQUEST', message, { issues: [{ path: 'channels', message }] });
 }
 
 /**
@@ -131,8 +139,8 @@ export function plainWatch(
 ): WatchRequest {
   const { where, rest } = conditionsIn(search);
   const { last_event_id, state, key, open, max_per_second } = validated(watchQuery, rest);
-  if (last_event_id !== undefined && unfinishedFrom(last_event_id) === undefined) positionFrom('last_event_id', last_event_id);
-  if (lastEventId !== undefined && unfinishedFrom(lastEventId) === undefined) positionFrom('Last-Event-ID', lastEventId);
+  if (last_event_id !== undefined && unfinishedFrom(last_event_id) === undefined) positionFrom('last_event_id', last_event_id, 'an item');
+  if (lastEventId !== undefined && unfinishedFrom(lastEventId) === undefined) positionFrom('Last-Event-ID', lastEventId, 'an item');
   const selection = stateSelection(
     contract,
     principal,
