@@ -10,6 +10,7 @@ import { keyList, MAX_PER_SECOND, MIN_PER_SECOND } from '../router/state.ts';
 import { fieldSchema, noEntity, type StateSelection } from '../state-selection.ts';
 import { channelProblem, positionFrom, readableChannels, type SubscribeRequest } from '../subscribe.ts';
 import type { WatchRequest } from '../watch-state.ts';
+import { isCondition, parametersIn } from './query.ts';
 import { decodeSegment, type RequestTarget } from './request-target.ts';
 
 const query = z.strictObject({
@@ -57,7 +58,7 @@ export function plainSubscription(
   prefix: string,
   lastEventId?: string,
 ): SubscribeRequest {
-  const { last_event_id, from, types } = validated(query, Object.fromEntries(new URLSearchParams(search)));
+  const { last_event_id, from, types } = validated(query, Object.fromEntries(parametersIn({ search })));
   if (last_event_id !== undefined) positionFrom('last_event_id', last_event_id);
   if (lastEventId !== undefined) positionFrom('Last-Event-ID', lastEventId);
   const channels = readableChannelList(contract, principal, decodeSegment(path.slice(prefix.length)));
@@ -69,9 +70,6 @@ const stateQuery = {
   key: z.string().optional(),
   open: z.enum(['true', 'false']).optional(),
 };
-/** `state.symbol=SPX` is a condition. */
-const CONDITION = /^state\./;
-
 /** Reads what of the state is asked for: `entity=order,position&key=o1&open=true&state.symbol=SPX`. @throws as `plainSubscription`. */
 function stateSelection(
   contract: Contract,
@@ -99,7 +97,7 @@ function stateSelection(
 
 /** What an address says is a text; a field may have numbers or booleans. */
 function valueIn(contract: Contract, entities: readonly string[], path: string, text: string): string | number | boolean {
-  const schemas = entities.map((name) => fieldSchema(contract, name, path.replace(CONDITION, '')));
+  const schemas = entities.map((name) => fieldSchema(contract, name, path.replace(/^state\./, '')));
   const isText = schemas.some((schema) => schema?.safeParse(text).success);
   if (isText) return text;
   if (text === 'true' || text === 'false') return text === 'true';
@@ -108,10 +106,10 @@ function valueIn(contract: Contract, entities: readonly string[], path: string, 
 
 /** The conditions in a query, and the rest of it. */
 function conditionsIn(search: string): { readonly where: Record<string, string>; readonly rest: Record<string, string> } {
-  const all = [...new URLSearchParams(search)];
+  const all = [...parametersIn({ search })];
   return {
-    where: Object.fromEntries(all.filter(([name]) => CONDITION.test(name))),
-    rest: Object.fromEntries(all.filter(([name]) => !CONDITION.test(name))),
+    where: Object.fromEntries(all.filter(([name]) => isCondition(name))),
+    rest: Object.fromEntries(all.filter(([name]) => !isCondition(name))),
   };
 }
 
@@ -124,9 +122,9 @@ const watchQuery = z.strictObject({
   max_per_second: z.coerce.number().min(MIN_PER_SECOND).max(MAX_PER_SECOND).optional(),
 });
 
-/** Whether an address asks to watch the state: `?state=order`. */
-export function isWatch({ search }: RequestTarget): boolean {
-  return new URLSearchParams(search).has('state');
+/** Whether an address asks to watch the state: `?state=order`. @throws as `parametersIn`. */
+export function isWatch(target: RequestTarget): boolean {
+  return parametersIn(target).has('state');
 }
 
 /** What an address asks to watch: `/{channels}?state=order&open=true&max_per_second=2&last_event_id=`. @throws as `plainSubscription`. */

@@ -25,6 +25,7 @@ import { UPGRADE_REQUIRED } from './handshake.ts';
 import { headerOf, readJson, requireMethod, sendJson, traceparentFrom } from './http-exchange.ts';
 import type { RoutedExchange } from './http-requests.ts';
 import { plainStateRequest, readableChannelList, typesInAddress } from './plain-address.ts';
+import { parametersIn } from './query.ts';
 import { tellAllowances } from './rate-headers.ts';
 import { decodeSegment } from './request-target.ts';
 
@@ -131,7 +132,7 @@ const historyQuery = z.strictObject({
 async function handleHistory(deps: PlainHttpDeps, exchange: RoutedExchange, channels: string | undefined): Promise<void> {
   const principal = await caller(exchange, 'query');
   if (channels === undefined) throw new CourierError('NOT_FOUND', 'name channels or patterns: /events/{channel},{pattern}');
-  const { types, ...query } = validated(historyQuery, Object.fromEntries(new URLSearchParams(exchange.target.search)));
+  const { types, ...query } = validated(historyQuery, Object.fromEntries(parametersIn(exchange.target)));
   const page = await history(
     deps.pipeline,
     exchange.connection,
