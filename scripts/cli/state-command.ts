@@ -1,7 +1,8 @@
 /** What `courier state` takes. Its work is in `state.ts` and `state-watch.ts`. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { conditionOf, type Where } from './conditions.ts';
 import type { ConnectionOptions } from './connection.ts';
-import { conditionOf, rebuildState, type StateOptions, state, type Where } from './state.ts';
+import { rebuildState, type StateOptions, state } from './state.ts';
 import { watchState } from './state-watch.ts';
 
 /** Options that several commands have. */

@@ -1,6 +1,5 @@
 /** The plain HTTP surface, for `curl` and clients without tRPC: publish, replay, health, stats, backup. */
 import type { IncomingMessage } from 'node:http';
-import { z } from 'zod';
 import type { Administration } from '../administration.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { Timings } from '../connections/timings.ts';
@@ -10,7 +9,7 @@ import type { Contract } from '../contract/contract.ts';
 import { contractDocument } from '../contract/document.ts';
 import type { Receipt } from '../contract/types.ts';
 import { CourierError, invalidField, validated } from '../errors.ts';
-import { HISTORY_ORDERS, history, MAX_HISTORY_LIMIT } from '../history.ts';
+import { history } from '../history.ts';
 import type { LimitedAction } from '../limits/limits.ts';
 import { isServing } from '../observe/health.ts';
 import type { Logger } from '../observe/logger.ts';
@@ -24,8 +23,7 @@ import { credentialsOf, identityOf } from './caller.ts';
 import { UPGRADE_REQUIRED } from './handshake.ts';
 import { headerOf, readJson, requireMethod, sendJson, traceparentFrom } from './http-exchange.ts';
 import type { RoutedExchange } from './http-requests.ts';
-import { plainStateRequest, readableChannelList, typesInAddress } from './plain-address.ts';
-import { parametersIn } from './query.ts';
+import { plainHistoryRequest, plainStateRequest } from './plain-address.ts';
 import { tellAllowances } from './rate-headers.ts';
 import { decodeSegment } from './request-target.ts';
 
@@ -121,28 +119,11 @@ function fill(object: Record<string, unknown>, path: string, field: string, valu
   object[field] = value;
 }
 
-const historyQuery = z.strictObject({
-  order: z.enum(HISTORY_ORDERS).optional(),
-  after: z.string().optional(),
-  before: z.string().optional(),
-  limit: z.coerce.number().int().min(1).max(MAX_HISTORY_LIMIT).optional(),
-  types: z.string().optional(),
-});
-
 async function handleHistory(deps: PlainHttpDeps, exchange: RoutedExchange, channels: string | undefined): Promise<void> {
   const principal = await caller(exchange, 'query');
   if (channels === undefined) throw new CourierError('NOT_FOUND', 'name channels or patterns: /events/{channel},{pattern}');
-  const { types, ...query } = validated(historyQuery, Object.fromEntries(parametersIn(exchange.target)));
-  const page = await history(
-    deps.pipeline,
-    exchange.connection,
-    {
-      channels: readableChannelList(deps.pipeline.contract, principal, channels),
-      ...query,
-      types: typesInAddress(deps.pipeline.contract, types),
-    },
-    exchange.connection.signal,
-  );
+  const request = plainHistoryRequest(deps.pipeline.contract, principal, channels, exchange.target);
+  const page = await history(deps.pipeline, exchange.connection, request, exchange.connection.signal);
   const { events, ...rest } = page;
   const text = `{"events":[${events.map((delivery) => delivery.json).join(',')}],${JSON.stringify(rest).slice(1)}`;
   // A client whose connection has ended meanwhile is told nothing.
@@ -155,7 +136,7 @@ async function handleState(deps: PlainHttpDeps, exchange: RoutedExchange, channe
   const { connection } = exchange;
   const principal = await caller(exchange, 'query');
   if (channels === undefined) throw new CourierError('NOT_FOUND', 'name channels or patterns: /state/{channel},{pattern}');
-  const request = plainStateRequest(deps.pipeline.contract, principal, channels, exchange.target.search);
+  const request = plainStateRequest(deps.pipeline.contract, principal, channels, exchange.target);
   const { items, ...rest } = await readState(deps.pipeline, connection, request, connection.signal);
   const text = `{"items":[${items.map((delivery) => delivery.json).join(',')}],${JSON.stringify(rest).slice(1)}`;
   connection.assertOpen();

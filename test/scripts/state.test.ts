@@ -112,6 +112,25 @@ test.each([
     /^courier: where\.state\.symbl: order has no field "symbl"$/,
   ],
   [
+    'a value that a field cannot have',
+    ['**', 'order', '--where', 'state.status=nope'],
+    1,
+    /^courier: where\.state\.status: must be one of "open", "filled", "cancelled"$/,
+  ],
+  [
+    'one such value of several',
+    ['**', 'job', '--where', 'state.progress=0.5,half'],
+    1,
+    /^courier: where\.state\.progress\.1: must be a number$/,
+  ],
+  ['no value for a number', ['**', 'job', '--where', 'state.progress='], 1, /^courier: where\.state\.progress: must be a number$/],
+  [
+    'one of a watch',
+    ['**', 'job', '--where', 'state.status=nope', '--watch'],
+    1,
+    /^courier: where\.state\.status: must be one of "running", "completed", "failed"$/,
+  ],
+  [
     'an unknown entity to make anew',
     ['rebuild', 'postion'],
     1,
