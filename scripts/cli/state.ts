@@ -13,6 +13,7 @@ type Scalar = string | number | boolean;
 export interface StateOptions extends ConnectionOptions {
   readonly open?: boolean | undefined;
   readonly closed?: boolean | undefined;
+  /** As it was given, each time. */
   readonly key?: readonly string[] | undefined;
   readonly where?: Where | undefined;
   /** Items in a page. */
@@ -40,7 +41,7 @@ export async function selectionOf(channels: string, entities: readonly string[],
     channels: channels.split(','),
     // The gateway knows which there are.
     entities: named as never[],
-    keys: key && [...key],
+    keys: key && keysIn(key),
     open: open ? true : closed ? false : undefined,
     where:
       where &&
@@ -49,6 +50,11 @@ export async function selectionOf(channels: string, entities: readonly string[],
         named.map((name) => known[name] ?? {}),
       ),
   };
+}
+
+/** Given once it is a list; a key may have commas, which only another way of giving several leaves to it. */
+function keysIn(given: readonly string[]): string[] {
+  return given.length === 1 ? (given[0] as string).split(',') : [...given];
 }
 
 export async function state(channels: string, entities: readonly string[], options: StateOptions): Promise<void> {
