@@ -132,6 +132,12 @@ describe('what the field can never have is refused, with what it takes', () => {
     expect(await inAddress(gateway, query)).toMatchObject({ code: 'BAD_REQUEST', issues: [{ path, message }] });
   });
 
+  test('in an address: more entities than there may be', async () => {
+    await using gateway = await started();
+    const message = 'must have at most 64 elements';
+    expect(await inAddress(gateway, '', Array(65).fill('thing').join())).toMatchObject({ issues: [{ path: 'entity', message }] });
+  });
+
   test.each<[what: string, where: unknown, path: string, message: string]>([
     ['an unknown value', { 'state.kind': 'can' }, 'where.state.kind', KIND],
     ['one in a list', { 'state.kind': ['box', 'can'] }, 'where.state.kind.1', KIND],
