@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import NoneType
 from typing import Any
 
@@ -12,8 +13,9 @@ from ._arguments import of_type, seconds
 from ._filter import Channels
 from ._gateway import CLIENT_TIMEOUT, Call, Gateway
 from ._held import Held
-from ._selection import selection_of
+from ._selection import argument_of, selection_of
 from ._states_in import StatePage
+from .errors import InvalidInputError, Issue
 from .items import StateItem, StateSnapshot
 from .options import Scalar
 
@@ -55,6 +57,15 @@ class StatePages:
     def next_call(self) -> Call[StatePage]:
         """Reads the next page."""
         return self._gateway.state_page(self._selection, self._page_size, self._after)
+
+    @contextmanager
+    def naming(self) -> Iterator[None]:
+        """Names in a refusal the arguments of the call: the address has some by other names."""
+        try:
+            yield
+        except InvalidInputError as refusal:
+            refusal.issues = tuple(Issue(argument_of(issue.path), issue.message) for issue in refusal.issues)
+            raise
 
     def take(self, page: StatePage) -> None:
         if page.is_reset:

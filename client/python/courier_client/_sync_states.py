@@ -78,7 +78,7 @@ class SyncStates(Generic[WatchNowT, ReadNowT]):
         """As `CourierClient.read_state`."""
         check_keywords(f"{type(self).__name__}.read_state", options, ReadOptions)
         pages = StatePages(self._gateway, channels, entity, **options)
-        with self._calling():
+        with self._calling(), pages.naming():
             while pages.has_more:
                 call = pages.next_call()
                 pages.take(self._attempt_until_answered(call, self._gateway.attempts(call, pages.remaining)))
