@@ -26,7 +26,7 @@ const MOST_SERVICES = 8;
 
 const COLUMNS = ['type', 'channel', 'source', 'stored_at', 'after_cause'] as const;
 type Column = (typeof COLUMNS)[number];
-/** Which of them are shown where not all have room: first the first. */
+/** Which of them have room first. */
 const BY_WORTH: readonly Column[] = ['type', 'after_cause', 'stored_at', 'channel', 'source'];
 /** Columns that are shown however wide they are. */
 const LEAST = 2;
@@ -44,6 +44,7 @@ interface Node {
 
 type Row = Readonly<Record<Column, readonly Part[]>>;
 
+/** A line for each event, below one of the names; and one that says which columns have no room. */
 export function treeLines(steps: readonly PrintedStep[], { columns = Infinity, now = new Date() }: TreeOptions = {}): Line[] {
   if (steps.length === 0) return [];
   const levels = Math.max(1, Math.min(MOST_LEVELS, Math.floor(columns / COLUMNS_PER_LEVEL)));
@@ -84,7 +85,7 @@ export function summary(steps: readonly PrintedStep[], rest: { readonly hidden: 
   ].join('; ');
 }
 
-/** What is not among the steps. */
+/** What there is beside the steps, if anything. */
 export function lacks({ hidden, is_partial }: { readonly hidden: number; readonly is_partial: boolean }): string[] {
   return [...(hidden > 0 ? [`${hidden} hidden`] : []), ...(is_partial ? ['partial: there is more than is read of one piece of work'] : [])];
 }
