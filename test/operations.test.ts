@@ -26,6 +26,18 @@ const cli = root('scripts/courier.ts');
 const shown = [...manual.matchAll(/^ *```(sh|sql)\n([\s\S]*?)^ *```$/gm)].map(([, , commands = '']) => commands.trim());
 const tried = new Set<string>();
 
+/** What is published for the tree that the manual shows. */
+const TRACED = {
+  'forge.job.started': { channel: 'forge.job.j1', data: { job_id: 'j1', kind: 'backtests' } },
+  'backtest.started': { channel: 'backtest.b1', data: { backtest_id: 'b1' } },
+  'backtest.completed': {
+    channel: 'backtest.b1',
+    data: { backtest_id: 'b1', metrics: { total_return: 0.1, max_drawdown: 0.02, trades: 3 } },
+  },
+  'order.placed': { channel: 'strategy.s1', data: { order_id: 'o1', symbol: 'SPX', side: 'buy', order_type: 'limit', quantity: '10' } },
+  'forge.job.completed': { channel: 'forge.job.j1', data: { job_id: 'j1' } },
+};
+
 /** The block of commands that has this in it. */
 function block(part: string): string {
   const found = shown.filter((commands) => commands.includes(part));
@@ -176,6 +188,36 @@ test('who uses the contract is shown, and the contract checked', async () => {
   // What changed in the contract of this tree is told there.
   const commands = block('courier contract users').replace('https://courier.example.com', `${gateway.url} 2> told.txt`);
   expect(await run(commands, folder.path, { COURIER_URL: gateway.url })).toMatch(/^ {2}published +forge\.job\.progress$/m);
+});
+
+test('a piece of work is shown as a tree', async () => {
+  using folder = temporaryFolder();
+  await using gateway = await startProcess({ COURIER_LOG: 'memory:' });
+  const ids: string[] = [];
+  for (const [source, type, cause] of [
+    ['forge', 'forge.job.started', undefined],
+    ['cartographe', 'backtest.started', 0],
+    ['cartographe', 'backtest.completed', 1],
+    ['chevalier', 'order.placed', 2],
+    ['forge', 'forge.job.completed', 2],
+  ] as const) {
+    const { channel, data } = TRACED[type];
+    const metadata = { correlation_id: 'run-7', ...(cause !== undefined && { causation_id: ids[cause] }) };
+    const response = await fetch(`${gateway.url}/publish/${channel}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${await processToken(source, 'service')}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ type, data, metadata }),
+    });
+    ids.push(((await response.json()) as { id: string }).id);
+  }
+  const [command = '', ...printed] = block('courier trace').split('\n');
+  const env = { COURIER_URL: gateway.url, COURIER_TOKEN: await processToken('root', 'admin') };
+  const form = (text: string) =>
+    text
+      .replace(/\d\d:\d\d:\d\d\.\d{3}/g, 'time')
+      .replace(/[\d.]+ (ms|s|min)\b/g, 'duration')
+      .replace(/ {2}slowest$/gm, '');
+  expect(form(await run(command, folder.path, env))).toBe(form(`${printed.join('\n').replace(/^# /gm, '')}\n`));
 });
 
 test('Prometheus takes the configuration', () => {

@@ -11,7 +11,8 @@ export interface PrintedEvent {
   readonly data: object;
 }
 
-function styleOf(type: string): Style {
+/** How the type of an event is coloured. */
+export function styleOf(type: string): Style {
   if (type.endsWith('.failed') || type.endsWith('.cancelled')) return 'red';
   if (type.endsWith('.completed') || type.endsWith('.filled') || type.endsWith('.executed')) return 'green';
   return 'cyan';

@@ -29,6 +29,7 @@ import { variablesHelp } from './serve-help.ts';
 import { addStateCommand } from './state-command.ts';
 import { tail } from './tail.ts';
 import { printToken } from './token.ts';
+import { trace } from './trace.ts';
 
 const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
 
@@ -254,6 +255,22 @@ program
   .addOption(url)
   .addOption(token)
   .action((patterns, options) => history(patterns, options));
+
+program
+  .command('trace')
+  .description('show a piece of work as a tree: each event below the one that led to it, with its times')
+  .argument('<id>', 'of any event of it, or its correlation id')
+  .addOption(json)
+  .addOption(url)
+  .addOption(token)
+  .addHelpText(
+    'after',
+    `
+after_cause is how long after its cause an event was stored; the longest is marked. Where the tree is too deep to be indented
+further, a number says how many causes stand above an event. An event whose cause is not shown stands at the left. Events that
+you may not read are counted as hidden; up to 10,000 events, or 8 MiB, are read: of more the tree is partial.`,
+  )
+  .action((id, options) => trace(id, options));
 
 addStateCommand(program, { json, url, token }, pattern);
 

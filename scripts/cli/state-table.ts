@@ -1,6 +1,6 @@
 /** Items of the state as tables, one for each entity: the fields of its states that are texts, numbers or booleans, as many as fit. */
 import { cut } from '../../src/errors.ts';
-import type { Line } from './line.ts';
+import { fitted, type Line } from './line.ts';
 import { cellOf, columnWidth, GAP, rowLines } from './table.ts';
 import type { StateItem } from './watched-state.ts';
 
@@ -105,10 +105,6 @@ function byName(a: StateItem, b: StateItem): number {
 }
 
 const ORDER = new Intl.Collator('en', { numeric: true });
-
-function fitted(line: string, columns: number): string {
-  return line.length <= columns ? line : `${line.slice(0, Math.max(0, columns - 1))}…`;
-}
 
 /** `strategy.s1  order  o1  open  status=open symbol=SPX`: a change of one thing as a line. */
 export function changeLine({ channel, entity, key, open, state }: StateItem): Line {

@@ -114,6 +114,24 @@ describe('what a gateway answers', () => {
     ]);
   });
 
+  test('trace: the tree and what is below it', async () => {
+    const step = { event: EVENT, stored_at: TIMESTAMP, after_cause_ms: 3 };
+    const page = { correlation_id: HOSTILE, steps: [step], hidden: 1, next: HOSTILE, has_more: false, is_partial: false };
+    const { code, stdout, stderr } = await outputOf(result(page), ['trace', 'any']);
+    expect([code, stdout[1], stdout[2], stderr]).toEqual([
+      0,
+      `${SHOWN}.failed  ${SHOWN}  ${SHOWN}  2026-01-02 03:04:05.678  +3 ms  slowest`,
+      `1 event; service ${SHOWN}; 1 hidden`,
+      [],
+    ]);
+    const coloured = await outputOf(result(page), ['trace', 'any'], { FORCE_COLOR: '1', NO_COLOR: '' });
+    expect(coloured.stdout[1]).toBe(
+      `\u001b[31m${SHOWN}.failed\u001b[39m  ${SHOWN}  \u001b[2m${SHOWN}\u001b[22m  \u001b[2m2026-01-02 03:04:05.678\u001b[22m  \u001b[1m+3 ms  slowest\u001b[22m`,
+    );
+    const json = await outputOf(result(page), ['trace', 'any', '--json']);
+    expect(json.stdout.map((line) => JSON.parse(line))).toEqual([JSON.parse(JSON.stringify(step))]);
+  });
+
   test('publish: the receipt', async () => {
     const args = ['publish', 'global', 'forge.job.completed', '{"job_id":"j1"}'];
     expect(await outputOf(result(RECEIPT), args)).toMatchObject({ code: 0, stdout: [`${SHOWN} ${SHOWN} ${SHOWN} (duplicate)`] });
@@ -146,7 +164,7 @@ describe('what a gateway answers', () => {
   test('an error, over tRPC and in plain JSON', async () => {
     const error = { code: -32003, message: HOSTILE, data: { code: 'FORBIDDEN', httpStatus: 403 } };
     const refused = { status: 403, body: [{ error: superjson.serialize(error) }] };
-    for (const args of [['tail'], ['history', '**'], ['connections'], ['revoke', '--sub', 'ada']])
+    for (const args of [['tail'], ['history', '**'], ['trace', 'any'], ['connections'], ['revoke', '--sub', 'ada']])
       expect(await outputOf(refused, args)).toEqual({ code: 3, stdout: [], stderr: [`courier: ${SHOWN}`] });
     expect(await outputOf({ status: 403, body: { detail: HOSTILE } }, ['stats'])).toEqual({
       code: 3,
