@@ -11,6 +11,7 @@ from ._connection import SubscriptionState
 from ._tokens import Token
 from ._version import __version__
 from .background import BackgroundPublisher
+from .causes import caused_by
 from .client import CourierClient
 from .contract import Channel, Contract, ContractModule
 from .cursor import BufferedCursor, Cursor, FileCursor
@@ -91,6 +92,7 @@ __all__ = [
     "UnreachableError",
     "WatchOptions",
     "__version__",
+    "caused_by",
     "channels",
     "entity_key",
     "events",

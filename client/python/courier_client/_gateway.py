@@ -25,6 +25,7 @@ from ._proxy import proxy_for
 from ._states_in import StatePage
 from ._strangers import Strangers
 from ._tls import trust
+from .causes import with_cause
 from .contract import Contract, ContractModule, EventT_co
 from .envelope import EventDraft, HistoryPage, Receipt
 from .errors import CourierError, invalid_argument
@@ -158,10 +159,10 @@ class Gateway(Generic[EventT_co]):
         return refusals.unreachable(self.address.base_url, error)
 
     def outgoing(self, event: EventDraft[Any]) -> Outgoing:
-        """Raises InvalidInputError or TooLargeError."""
+        """The event as it is sent, with what led to it. Raises InvalidInputError or TooLargeError."""
         of_type("event", event, EventDraft, "an EventDraft")
         self.contract.check_channel(event.channel)
-        return outgoing.outgoing(event)
+        return outgoing.outgoing(with_cause(event))
 
     def publish(self, event: Outgoing) -> Call[Receipt]:
         draft = event.draft
