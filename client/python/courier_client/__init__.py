@@ -15,7 +15,7 @@ from .causes import caused_by
 from .client import CourierClient
 from .contract import Channel, Contract, ContractModule
 from .cursor import BufferedCursor, Cursor, FileCursor
-from .envelope import Event, EventDraft, GenericEvent, HistoryPage, Receipt
+from .envelope import Event, EventDraft, GenericEvent, HistoryPage, Receipt, Trace, TraceStep
 from .errors import (
     ClosedError,
     CourierError,
@@ -86,6 +86,8 @@ __all__ = [
     "SyncLiveState",
     "Token",
     "TooLargeError",
+    "Trace",
+    "TraceStep",
     "UnauthorizedError",
     "UnavailableError",
     "UnexpectedAnswerError",

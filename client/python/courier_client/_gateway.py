@@ -20,6 +20,7 @@ from . import events
 from ._address import Address
 from ._arguments import of_type, seconds, shown
 from ._filter import Channels
+from ._incoming import TracePage
 from ._outgoing import Outgoing
 from ._proxy import proxy_for
 from ._states_in import StatePage
@@ -210,6 +211,11 @@ class Gateway(Generic[EventT_co]):
         """Raises InvalidInputError, whose `issues` name `channels` or `types`."""
         url = self.address.history(channels, **options)
         return Call("history", "GET", url, lambda document, _: incoming.page_of(document, self.contract))
+
+    def trace_page(self, name: str, limit: int | None, after: str | None) -> Call[TracePage[EventT_co]]:
+        """`name` is the id of an event, or a correlation id. Raises InvalidInputError."""
+        url = self.address.trace(name, limit, after)
+        return Call("trace", "GET", url, lambda document, _: incoming.trace_page_of(document, self.contract))
 
     def state_page(self, selection: Selection, limit: int, after: str | None) -> Call[StatePage]:
         url = self.address.state(selection, limit, after)

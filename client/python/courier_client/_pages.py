@@ -1,18 +1,34 @@
-"""Iterating over the history page after page. No I/O happens here."""
+"""Reading page after page: the history, and how long all pages may take. No I/O happens here."""
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
 from types import NoneType
 from typing import Any, Generic, TypeVar
 
-from ._arguments import check_on_gap, of_type
-from ._gateway import CLIENT_TIMEOUT
+from ._arguments import check_on_gap, of_type, seconds
+from ._gateway import CLIENT_TIMEOUT, Gateway
 from .envelope import HistoryPage
 from .errors import GapError
 from .options import HistoryOptions, OnGap, TypeT
 
 EventT = TypeVar("EventT")
+
+
+class TimeLimit:
+    """What all pages of one call may take together."""
+
+    def __init__(self, gateway: Gateway[Any], timeout: float | None) -> None:
+        """Raises InvalidInputError, naming `timeout`."""
+        limit = gateway.timeout if timeout is CLIENT_TIMEOUT else seconds("timeout", timeout)
+        self._deadline = time.monotonic() + limit
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds that the next page may take; None for no limit."""
+        return None if self._deadline == math.inf else max(0.0, self._deadline - time.monotonic())
 
 
 class Pages(Generic[TypeT]):

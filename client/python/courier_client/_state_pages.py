@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Mapping, Sequence
 from types import NoneType
 from typing import Any
 
-from ._arguments import of_type, seconds
+from ._arguments import of_type
 from ._filter import Channels
 from ._gateway import CLIENT_TIMEOUT, Call, Gateway
 from ._held import Held
+from ._pages import TimeLimit
 from ._selection import selection_of
 from ._states_in import StatePage
 from .items import StateItem, StateSnapshot
@@ -40,17 +39,11 @@ class StatePages:
         self._gateway = gateway
         self._selection = selection_of(channels, entity, keys=keys, open=open, where=where)
         self._page_size = PAGE_SIZE if page_size is None else page_size
-        limit = gateway.timeout if timeout is CLIENT_TIMEOUT else seconds("timeout", timeout)
-        self._deadline = time.monotonic() + limit
+        self.time = TimeLimit(gateway, timeout)
         self._held: Held[StateItem[Any]] = Held()
         self._after: str | None = None
         self._position = ""
         self.has_more = True
-
-    @property
-    def remaining(self) -> float | None:
-        """Seconds that the next page may take; None for no limit."""
-        return None if self._deadline == math.inf else max(0.0, self._deadline - time.monotonic())
 
     def next_call(self) -> Call[StatePage]:
         """Reads the next page."""

@@ -89,7 +89,7 @@ class States(Generic[WatchT, ReadT]):
         pages = StatePages(self._gateway, channels, entity, **options)
         while pages.has_more:
             call = pages.next_call()
-            attempts = self._gateway.attempts(call, pages.remaining)
+            attempts = self._gateway.attempts(call, pages.time.remaining)
             pages.take(await send(self._gateway, self._here(), call, attempts))
         return pages.snapshot
 

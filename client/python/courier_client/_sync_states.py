@@ -81,7 +81,7 @@ class SyncStates(Generic[WatchNowT, ReadNowT]):
         with self._calling():
             while pages.has_more:
                 call = pages.next_call()
-                pages.take(self._attempt_until_answered(call, self._gateway.attempts(call, pages.remaining)))
+                pages.take(self._attempt_until_answered(call, self._gateway.attempts(call, pages.time.remaining)))
         return pages.snapshot
 
     for _call in (_state, _read_state):

@@ -20,8 +20,9 @@ from ._requests import send
 from ._states import ReadT, States, WatchT
 from ._stream import OnState
 from ._tokens import Token, TokenSource
+from ._trace_pages import TracePages
 from .contract import Channel, ContractModule
-from .envelope import Data, Event, EventDraft, HistoryPage, Receipt
+from .envelope import Data, Event, EventDraft, HistoryPage, Receipt, Trace
 from .errors import ClosedError, CourierError, invalid_argument, require_choice
 from .events import AnyEvent, EventType, Publish, Submit
 from .options import ClientOptions, EventOptions, HistoryOptions, IterationOptions, OnGap
@@ -264,6 +265,34 @@ class CourierClient(States[WatchT, ReadT], Generic[EventT, TypeT, PublishT, Subm
                 await reported
             for event in pages.events_of(page):
                 yield event
+
+    async def trace(
+        self,
+        *,
+        id: str | None = None,  # noqa: A002 (it is called so on the wire)
+        correlation_id: str | None = None,
+        page_size: int | None = None,
+        timeout: float | None = CLIENT_TIMEOUT,
+    ) -> Trace[EventT]:
+        """Reads a piece of work, all pages of it: what belongs to it, what that has caused, and what led to it.
+
+        Args:
+            id: That of any of its events; or else
+            correlation_id: that of the piece of work. The id of an event stands for the piece of work of that event.
+            page_size: Steps that are read at once, 1 to 1000; 1000 by default.
+            timeout: Seconds that all pages together may take; the client's `timeout` by default, and None for no limit.
+
+        Raises:
+            InvalidInputError, UnauthorizedError: the read was refused. Its `code` is NOT_FOUND where the log has no
+                such event any more, and none that came of it, or none that the caller may read.
+            UnreachableError, CourierTimeoutError: the gateway was not reached, or did not answer, in time.
+        """
+        pages = TracePages(self._gateway, id=id, correlation_id=correlation_id, page_size=page_size, timeout=timeout)
+        while pages.has_more:
+            call = pages.next_call()
+            attempts = self._gateway.attempts(call, pages.time.remaining)
+            pages.take(await send(self._gateway, self._here(), call, attempts))
+        return pages.trace
 
     def subscribe(
         self,
