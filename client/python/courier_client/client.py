@@ -247,6 +247,8 @@ class CourierClient(States[WatchT, ReadT], Generic[EventT, TypeT, PublishT, Subm
     def iterate_history(self, channels: Channels, **options: Unpack[IterationOptions[TypeT]]) -> AsyncIterator[EventT]:
         """Iterates over the stored events, oldest first, page after page, up to the present.
 
+        To publish because of one of them, do so inside `caused_by(event)`.
+
         Args:
             channels: A channel or a pattern, or several.
             **options: `types`, `after`, `page_size`, `on_gap`, `timeout`: see `IterationOptions`.
@@ -309,7 +311,10 @@ class CourierClient(States[WatchT, ReadT], Generic[EventT, TypeT, PublishT, Subm
 
             async with client.subscribe("backtest.*") as subscription:
                 async for event in subscription:
-                    ...
+                    with caused_by(event):
+                        ...
+
+        What is published inside `caused_by` says that the event led to it.
 
         Entering the `async with` waits until the gateway has accepted the subscription: events that
         are published from then on arrive. It waits as long as the subscription itself does for the gateway, see
