@@ -79,32 +79,50 @@ export function readableFilter(
   return { channels: readableChannels(contract, principal, channels), types: types && new Set(types) };
 }
 
-/** The channels that `patterns` stand for, when the principal may read them all. */
+/**
+ * The channels that `patterns` stand for, when the principal may read them all.
+ *
+ * @throws {CourierError} BAD_REQUEST naming the first that is none; FORBIDDEN naming those that may not be read, and no other.
+ */
 export function readableChannels(contract: Contract, principal: Principal, patterns: readonly string[]): ChannelSet {
-  const named = channelSetFrom(contract, patterns);
-  // To others `**` is what the contract has.
-  const channels = { ...named, everything: named.everything && principal.readable.everything };
+  const channels = channelsTo(contract, principal, patterns);
   if (mayRead(principal, channels)) return channels;
-  throw new CourierError(
-    'FORBIDDEN',
-    `${principal.role} ${JSON.stringify(principal.sub)} may not subscribe to ${cut(patterns.join(', '))}`,
-  );
+  const refused = patterns.filter((pattern) => !mayRead(principal, channelsTo(contract, principal, [pattern])));
+  throw new CourierError('FORBIDDEN', `${principal.role} ${JSON.stringify(principal.sub)} may not subscribe to ${cut(refused.join(', '))}`);
 }
 
-function channelSetFrom({ channels }: Contract, patterns: readonly string[]): ChannelSet {
+/** To others than those who may read everything `**` is what the contract has. @throws {CourierError} BAD_REQUEST */
+function channelsTo(contract: Contract, { readable }: Principal, patterns: readonly string[]): ChannelSet {
+  const named = channelSetFrom(contract, patterns);
+  return { ...named, everything: named.everything && readable.everything };
+}
+
+function channelSetFrom(contract: Contract, patterns: readonly string[]): ChannelSet {
   try {
-    return channels.setOf(patterns);
+    return contract.channels.setOf(patterns);
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause;
-    throw new CourierError('BAD_REQUEST', cause.message, { issues: [{ path: 'channels', message: cause.message }], cause });
+    const index = patterns.findIndex((pattern) => channelProblem(contract, pattern) !== undefined);
+    throw invalidField(`channels.${index}`, cause.message);
   }
 }
 
-/** Reads a position that a caller handed in as `field`. */
-export function positionFrom(field: string, text: string): Position {
+/** What is wrong with the name of a channel or a pattern. */
+export function channelProblem({ channels }: Contract, pattern: string): string | undefined {
+  try {
+    channels.setOf([pattern]);
+    return undefined;
+  } catch (cause) {
+    if (cause instanceof RangeError) return cause.message;
+    throw cause;
+  }
+}
+
+/** Reads a position that a caller handed in as `field`. @param received what has had it as its id, where the caller got it. */
+export function positionFrom(field: string, text: string, received: 'an event' | 'an item' = 'an event'): Position {
   const position = parsePosition(text);
   if (position !== undefined) return position;
-  throw invalidField(field, `${JSON.stringify(cut(text))} is not a position of Courier (the id of an event that was received)`);
+  throw invalidField(field, `${JSON.stringify(cut(text))} is not a position of Courier (the id of ${received} that was received)`);
 }
 
 async function findStart(

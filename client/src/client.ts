@@ -1,13 +1,14 @@
 /** The client: one connection, the subscriptions and publishes over it, and the typed tRPC client beneath. */
 import { createTRPCClient, type TRPCClient } from '@trpc/client';
 import { endpointOf } from './arguments.ts';
+import { asWritten, STATE_NAMES } from './as-written.ts';
 import { Calls } from './calls.ts';
 import { Connection } from './connection.ts';
 import type { ConnectionState } from './connection-state.ts';
 import { Consumer, type OnGap } from './consumer.ts';
 import { type Endable, endWith, failWhenAway } from './consumer-ends.ts';
 import { CONTRACT_HASH, type Contract } from './contract.ts';
-import { CourierError, clientClosed } from './errors.ts';
+import { CourierError, clientClosed, throwAs } from './errors.ts';
 import type {
   AnyContract,
   ChannelOf,
@@ -229,7 +230,9 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
       limit,
     };
     const { trpc } = this.#calls;
-    const page = await this.#calls.attempt('history', options, ({ signal }) => trpc.events.history.query(input, { signal }));
+    const page = await this.#calls
+      .attempt('history', options, ({ signal }) => trpc.events.history.query(input, { signal }))
+      .catch(throwAs((error) => asWritten(error, input, { channels, types })));
     return page as unknown as HistoryPage<Selected<P, T, C>>;
   }
 
@@ -246,7 +249,9 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
     assertArgument('channels', channels, isChannels);
     assertOptions(options, ITERATION_CHECKS);
     const { pageSize: limit, onGap = this.#onGap, after: first, ...rest } = options;
-    return iterateHistory((after) => this.history<P, T>(channels, { ...rest, limit, after }), first, onGap);
+    const read = (after: string | undefined) =>
+      this.history<P, T>(channels, { ...rest, limit, after }).catch(throwAs((error) => asWritten(error, {}, {}, { limit: 'pageSize' })));
+    return iterateHistory(read, first, onGap);
   }
 
   /**
@@ -263,7 +268,9 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
     options: StateOptions<E, C> = {},
   ): StateMap<E, C> {
     this.#closing.signal.throwIfAborted();
-    const map = new WatchedState(this.#states, watchSelection(channels, entity, options));
+    const selection = watchSelection(channels, entity, options);
+    const { keys, where } = options;
+    const map = new WatchedState(this.#states, selection, (error) => asWritten(error, selection, { channels, keys, where }, STATE_NAMES));
     this.#follow(map, options);
     return map as unknown as StateMap<E, C>;
   }
@@ -278,7 +285,11 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
     entity: E,
     options: ReadStateOptions<E, C> = {},
   ): Promise<readonly StateEntry<E, C>[]> {
-    const items = await readState(this.#calls, readSelection(channels, entity, options), options);
+    const selection = readSelection(channels, entity, options);
+    const { keys, where } = options;
+    const items = await readState(this.#calls, selection, options).catch(
+      throwAs((error) => asWritten(error, selection, { channels, keys, where }, STATE_NAMES)),
+    );
     return items as unknown as readonly StateEntry<E, C>[];
   }
 
@@ -311,7 +322,8 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
     const { maxBufferedEvents = DEFAULTS.maxBufferedEvents } = options;
     const filter = { channels: channelNames(channels), types, from };
     const attach = (consumer: Consumer) => this.#subscriptions.attach(consumer);
-    const consumer = new Consumer({ filter, onGap, lastEventId, cursor, maxBufferedEvents, attach });
+    const written = { channels, types };
+    const consumer = new Consumer({ filter, written, onGap, lastEventId, cursor, maxBufferedEvents, attach });
     this.#follow(consumer, options);
     return consumer;
   }

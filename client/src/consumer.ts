@@ -20,6 +20,8 @@ export type Received = CourierEvent | Notice;
 
 export interface ConsumerOptions {
   readonly filter: Filter;
+  /** The same as the caller wrote it, for errors. */
+  readonly written: { readonly channels: string | readonly string[]; readonly types: readonly string[] | undefined };
   readonly onGap: OnGap;
   readonly lastEventId: string | undefined;
   readonly cursor: Cursor | undefined;
@@ -30,6 +32,7 @@ export interface ConsumerOptions {
 
 export class Consumer {
   readonly filter: Filter;
+  readonly written: ConsumerOptions['written'];
   /** The position up to which the consumer has received everything. */
   lastReceivedId: string | undefined;
   /** The position up to which the caller has handled everything. */
@@ -51,6 +54,7 @@ export class Consumer {
   constructor(options: ConsumerOptions) {
     this.#options = options;
     this.filter = options.filter;
+    this.written = options.written;
     this.#live.promise.catch(() => undefined);
     void this.#start();
   }

@@ -216,6 +216,13 @@ export function clientClosed(): CourierError {
   return new CourierError('CLOSED', 'the client was closed');
 }
 
+/** Throws a failure as it is to be told; for `catch`. What is no error of the client's own stays as it is. */
+export function throwAs(told: (error: CourierError) => CourierError): (thrown: unknown) => never {
+  return (thrown) => {
+    throw thrown instanceof CourierError ? told(thrown) : thrown;
+  };
+}
+
 /** Throws the failure of a tRPC call as a CourierError; for `catch`. */
 export function throwCourierError(thrown: unknown): never {
   throw courierErrorFrom(thrown);

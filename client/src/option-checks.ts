@@ -3,7 +3,15 @@ import { LEAST_LIKENESS, mostLike } from '../../src/most-like.ts';
 import { invalidArgument } from './errors.ts';
 
 /** What is wrong with a value; undefined when nothing is. */
-type Check = (value: unknown) => string | undefined;
+type Check = (value: unknown) => string | FaultWithin | undefined;
+
+/** What is wrong with a part of a value. */
+interface FaultWithin {
+  /** From the value. */
+  readonly path: string;
+  readonly problem: string;
+  readonly part: unknown;
+}
 
 /** The form of each option. An option that is undefined is absent. */
 type Checks = Readonly<Record<string, Check>>;
@@ -24,8 +32,9 @@ export function assertOptions(options: unknown, checks: Checks): void {
 
 /** As `assertOptions`, for an argument that must be there. */
 export function assertArgument(name: string, value: unknown, check: Check): void {
-  const problem = check(value);
-  if (problem !== undefined) throw invalidArgument(name, `${problem}, and is ${shown(value)}`);
+  const fault = check(value);
+  if (typeof fault === 'string') throw invalidArgument(name, `${fault}, and is ${shown(value)}`);
+  if (fault !== undefined) throw invalidArgument(`${name}.${fault.path}`, `${fault.problem}, and is ${shown(fault.part)}`);
 }
 
 /** Names the option that may be meant, or all that there are. */
@@ -52,10 +61,12 @@ export const isFunction = must('a function', (value) => typeof value === 'functi
 const isSomeTexts = must('a list of one or more texts', (value) => isTexts(value) === undefined && (value as unknown[]).length > 0);
 const isBoolean = must('true or false', (value) => typeof value === 'boolean');
 const isPerSecond = must('a number from 0.1 to 100', (value) => typeof value === 'number' && value >= 0.1 && value <= 100);
-const isWhere = must(
-  "an object, by fields such as 'state.symbol', of texts, numbers or booleans, or lists of them",
-  (value) => isObject(value) && Object.values(value).every((each) => each === undefined || isScalar(each) || isScalars(each)),
-);
+const isWhere: Check = (value) => {
+  if (!isObject(value) || Array.isArray(value)) return "must be an object, by fields such as 'state.symbol'";
+  return Object.entries(value)
+    .map(([field, values]) => (values === undefined ? undefined : faultInValues(field, values)))
+    .find((fault) => fault !== undefined);
+};
 const isDate = must('a valid Date', (value) => value instanceof Date && !Number.isNaN(value.getTime()));
 const isInstant = must(
   'a valid Date, or the text of one',
@@ -83,16 +94,22 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;
 }
 
-function isScalar(value: unknown): boolean {
-  return ['string', 'number', 'boolean'].includes(typeof value);
+const SCALAR = 'must be a text, a finite number or a boolean, or a list of one or more of them';
+
+function faultInValues(field: string, values: unknown): FaultWithin | undefined {
+  if (!Array.isArray(values)) return isScalar(values) ? undefined : { path: field, problem: SCALAR, part: values };
+  if (values.length === 0) return { path: field, problem: SCALAR, part: values };
+  const index = values.findIndex((value) => !isScalar(value));
+  return index < 0 ? undefined : { path: `${field}.${index}`, problem: SCALAR, part: values[index] };
 }
 
-function isScalars(value: unknown): boolean {
-  return Array.isArray(value) && value.length > 0 && value.every(isScalar);
+function isScalar(value: unknown): boolean {
+  return ['string', 'boolean'].includes(typeof value) || Number.isFinite(value);
 }
 
 function shown(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value);
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
   return isObject(value) ? 'an object' : String(value);
 }
 

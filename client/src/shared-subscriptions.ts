@@ -4,6 +4,7 @@
  */
 import type { TRPCClient } from '@trpc/client';
 import type { Unsubscribable } from '@trpc/server/observable';
+import { asWritten } from './as-written.ts';
 import type { Consumer, Received } from './consumer.ts';
 import type { EventType } from './contract.ts';
 import type { CourierError } from './errors.ts';
@@ -127,7 +128,7 @@ class SharedSubscription {
 
   #failed(error: CourierError): void {
     this.#on.onClosed();
-    for (const consumer of [...this.#consumers]) consumer.fail(error);
+    for (const consumer of [...this.#consumers]) consumer.fail(asWritten(error, this.#filter, consumer.written));
   }
 }
 

@@ -38,14 +38,17 @@ export class WatchedState implements StateMap, StateHolder, Endable {
   readonly #listeners = new Set<() => void>();
   readonly #onEnd = new Set<() => void>();
   readonly #shared: SharedState;
+  readonly #told: (error: CourierError) => CourierError;
   /** What is shown once it has ended. */
   #last: StateTable | undefined;
   #wasReady = false;
   #isReadyGiven = false;
   #error: CourierError | undefined;
 
-  constructor(states: SharedStates, selection: Selection) {
+  /** @param told an error of the watch as it is to be told to whoever began it. */
+  constructor(states: SharedStates, selection: Selection, told: (error: CourierError) => CourierError) {
     this.#ready.promise.catch(() => undefined);
+    this.#told = told;
     this.#shared = states.of(selection, this);
     if (this.isReady) this.#ready.resolve();
     this.#shared.start();
@@ -105,7 +108,7 @@ export class WatchedState implements StateMap, StateHolder, Endable {
   }
 
   fail(thrown: unknown): void {
-    const error = courierErrorFrom(thrown);
+    const error = this.#told(courierErrorFrom(thrown));
     const isHeard = this.#listeners.size > 0 || (this.#isReadyGiven && !this.isReady);
     if (this.#finish(error) && !isHeard) console.error('a state of Courier has ended', error);
   }

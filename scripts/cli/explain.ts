@@ -24,8 +24,13 @@ function lineOf(error: unknown, url: string): CliError {
   if (data?.code === 'UNAUTHORIZED' || data?.code === 'FORBIDDEN') return new CliError(error.message, EXIT.refused);
   // No procedure has a slash in its name: it is a part of the address.
   if (data?.code === 'NOT_FOUND' && String(data.path).includes('/')) return noGatewayAtPath(url);
-  if (data?.code !== undefined) return new CliError(error.message);
+  if (data?.code !== undefined) return new CliError(asWritten(error.message));
   return new CliError(`the answer of the gateway at ${url} cannot be read: ${error.message}`);
+}
+
+/** The gateway gets what a command was given of entities as a list. */
+function asWritten(message: string): string {
+  return message.replace(/^entities\.\d+: /, 'entity: ');
 }
 
 function isOfAnotherKey({ exitCode, message }: CliError): boolean {

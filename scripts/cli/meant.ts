@@ -20,10 +20,16 @@ const contractOfGateway = z.object({
   'x-entities': z.record(z.string(), z.unknown()).optional(),
 });
 
-/** The names of the entities that the gateway's contract has. @throws {CliError} when no gateway answers. */
-export async function entitiesOfGateway(url: string): Promise<readonly string[]> {
+/** By field of an entity's state: its JSON Schema. */
+export type FieldForms = Readonly<Record<string, unknown>>;
+
+const stateForm = z.object({ state: z.object({ properties: z.record(z.string(), z.unknown()) }) });
+
+/** By name: the entities that the gateway's contract has. @throws {CliError} when no gateway answers. */
+export async function entitiesOfGateway(url: string): Promise<Readonly<Record<string, FieldForms>>> {
   const answer = await readJson(url, await ask(url, '/contract.json', { headers: {} }));
-  return Object.keys(contractOfGateway.safeParse(answer).data?.['x-entities'] ?? {});
+  const entities = Object.entries(contractOfGateway.safeParse(answer).data?.['x-entities'] ?? {});
+  return Object.fromEntries(entities.map(([name, entity]) => [name, stateForm.safeParse(entity).data?.state.properties ?? {}]));
 }
 
 /**

@@ -12,6 +12,8 @@ export class Screen {
   #drawn = 0;
   #drawnAt = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
+  /** For the terminal to take what was drawn before. */
+  #isWaiting = false;
   readonly #onResize = () => this.draw();
 
   /** @param everyMs the least time between two drawings. @param lines what is to be seen, when it is drawn; each fits into a row. */
@@ -33,12 +35,18 @@ export class Screen {
     this.#write();
   }
 
+  #drained(): void {
+    this.#isWaiting = false;
+    this.draw();
+  }
+
   #write(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     // A terminal that does not take what was drawn before is not given more.
     if (this.#stream.writableNeedDrain) {
-      this.#stream.once('drain', () => this.draw());
+      if (!this.#isWaiting) this.#stream.once('drain', () => this.#drained());
+      this.#isWaiting = true;
       return;
     }
     // What is above the terminal's first row cannot be written over.

@@ -1,7 +1,8 @@
 /** What `courier state` takes. Its work is in `state.ts` and `state-watch.ts`. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { conditionOf, type Where } from './conditions.ts';
 import type { ConnectionOptions } from './connection.ts';
-import { conditionOf, rebuildState, type StateOptions, state, type Where } from './state.ts';
+import { rebuildState, type StateOptions, state } from './state.ts';
 import { watchState } from './state-watch.ts';
 
 /** Options that several commands have. */
@@ -14,6 +15,11 @@ interface Shared {
 /** Separated by commas, or given again and again. */
 function list(value: string, before: readonly string[] = []): string[] {
   return [...before, ...value.split(',')];
+}
+
+/** As it stands, given again and again. */
+function given(value: string, before: readonly string[] = []): string[] {
+  return [...before, value];
 }
 
 function pageSize(value: string): number {
@@ -38,11 +44,17 @@ export function addStateCommand(program: Command, { json, url, token }: Shared, 
     .argument('[entities...]', 'of which entities; of all when absent', list)
     .addOption(new Option('--open', 'only what goes on').conflicts('closed'))
     .option('--closed', 'only what has ended')
-    .addOption(new Option('--key <keys>', 'only things with this key, or one of several, separated by commas').argParser(list))
     .addOption(
-      new Option('--where <field=value>', 'only where a field has this value, or one of several; given again, all must hold').argParser(
-        condition,
-      ),
+      new Option(
+        '--key <keys>',
+        'only things with this key, or one of several, separated by commas; given again, each is one key as it stands, with its commas',
+      ).argParser(given),
+    )
+    .addOption(
+      new Option(
+        '--where <field=value>',
+        'only where a field has this value, or one of several, separated by commas or given again; of several fields, all must hold',
+      ).argParser(condition),
     )
     .addOption(new Option('--limit <count>', 'items in a page, 1000 at most; 100 when absent').argParser(pageSize).conflicts('watch'))
     .addOption(new Option('--all', 'page after page, to the end').conflicts('watch'))
@@ -62,8 +74,10 @@ export function addStateCommand(program: Command, { json, url, token }: Shared, 
     .addOption(json)
     .addOption(url)
     .addOption(token)
-    .action((entity: string, _options: object, rebuild: Command) =>
+    .action((entity: string, _options: object, rebuild: Command) => {
       // Those that stand before `rebuild` are of `state`.
-      rebuildState(entity, rebuild.optsWithGlobals<ConnectionOptions & { json?: boolean }>()),
-    );
+      const stray = command.options.find((option) => !rebuild.options.includes(option) && command.getOptionValue(option.attributeName()));
+      if (stray !== undefined) return rebuild.error(`error: option '${stray.flags}' cannot be used with 'rebuild'`);
+      return rebuildState(entity, rebuild.optsWithGlobals<ConnectionOptions & { json?: boolean }>());
+    });
 }

@@ -4,6 +4,7 @@ import { httpClient, webSocketClient } from './connection.ts';
 import { CliError, EXIT } from './errors.ts';
 import type { Line } from './line.ts';
 import { print, tell } from './output.ts';
+import { PacedSubscription } from './paced.ts';
 import { Screen } from './screen.ts';
 import { type StateOptions, selectionOf } from './state.ts';
 import { changeLine, stateLines } from './state-table.ts';
@@ -43,14 +44,23 @@ export async function watchState(channels: string, entities: readonly string[], 
     if (connection.status === 'connecting' && connection.error !== undefined && !isLost) view.lost(connection.error.message);
     isLost = connection.status === 'connecting';
   });
-  const subscription = client.trpc.state.watch.subscribe(
-    { ...selection, ...(isDrawn && { max_per_second: DRAWN_PER_SECOND }) },
-    {
-      onData: ({ data }) => take(watched, view, data as StateItem | Notice),
-      onError: (error) => ended.reject(error),
-      onComplete: () => ended.resolve(),
-    },
-  );
+  const input = { ...selection, ...(isDrawn && { max_per_second: DRAWN_PER_SECOND }) };
+  const subscription = new PacedSubscription({
+    subscribe: (lastEventId, onComplete) =>
+      client.trpc.state.watch.subscribe(
+        { ...input, lastEventId },
+        {
+          onData: ({ id, data }) => {
+            take(watched, view, data as StateItem | Notice);
+            // While it is given from its beginning nothing could go on; that is no more than is kept here.
+            if (watched.isComplete) subscription.took(id);
+          },
+          onError: (error) => ended.reject(error),
+          onComplete,
+        },
+      ),
+    onComplete: () => ended.resolve(),
+  });
   try {
     await ended.promise;
   } finally {

@@ -1,5 +1,6 @@
 /** `courier state`: what things are now, as the events made them; and `courier state rebuild`. */
 import { courier } from '../../src/commands.ts';
+import { conditionsFor, type Where } from './conditions.ts';
 import { type ConnectionOptions, httpClient } from './connection.ts';
 import { CliError } from './errors.ts';
 import { entitiesOfGateway } from './meant.ts';
@@ -9,12 +10,10 @@ import { stateLines } from './state-table.ts';
 import { itemName, type StateItem } from './watched-state.ts';
 
 type Scalar = string | number | boolean;
-/** By field, `state.symbol`: what it may be. */
-export type Where = Readonly<Record<string, readonly Scalar[]>>;
-
 export interface StateOptions extends ConnectionOptions {
   readonly open?: boolean | undefined;
   readonly closed?: boolean | undefined;
+  /** As it was given, each time. */
   readonly key?: readonly string[] | undefined;
   readonly where?: Where | undefined;
   /** Items in a page. */
@@ -29,22 +28,33 @@ export interface Selection {
   entities: never[];
   keys: string[] | undefined;
   open: boolean | undefined;
-  where: Record<string, Scalar[]> | undefined;
+  where: Record<string, Scalar | Scalar[]> | undefined;
 }
 
 /** @param entities all of the gateway's contract where none is named. @throws {CliError} when it has none. */
 export async function selectionOf(channels: string, entities: readonly string[], options: StateOptions): Promise<Selection> {
-  const named = entities.length > 0 ? entities : await entitiesOfGateway(options.url);
+  const { url, open, closed, key, where } = options;
+  const known = entities.length > 0 && where === undefined ? {} : await entitiesOfGateway(url);
+  const named = entities.length > 0 ? entities : Object.keys(known);
   if (named.length === 0) throw new CliError('the contract of the gateway has no entities, of which it would keep a state');
-  const { open, closed, key, where } = options;
   return {
     channels: channels.split(','),
     // The gateway knows which there are.
     entities: named as never[],
-    keys: key && [...key],
+    keys: key && keysIn(key),
     open: open ? true : closed ? false : undefined,
-    where: where && Object.fromEntries(Object.entries(where).map(([field, values]) => [field, [...values]])),
+    where:
+      where &&
+      conditionsFor(
+        where,
+        named.map((name) => known[name] ?? {}),
+      ),
   };
+}
+
+/** Given once it is a list; a key may have commas, which only another way of giving several leaves to it. */
+function keysIn(given: readonly string[]): string[] {
+  return given.length === 1 ? (given[0] as string).split(',') : [...given];
 }
 
 export async function state(channels: string, entities: readonly string[], options: StateOptions): Promise<void> {
@@ -83,22 +93,4 @@ export async function rebuildState(entity: string, options: ConnectionOptions & 
   const progress = courier('health');
   await print(options.json ? JSON.stringify(made) : `${entity} is being made anew of the log; until then what is there is served`);
   if (!options.json) tell({ style: 'dim', text: `how far that is: \`${progress}\` or GET /health` });
-}
-
-/** Reads `state.symbol=SPX,NDX` beside what was given before; undefined where it says no field and value. */
-export function conditionOf(given: string, before: Where = {}): Where | undefined {
-  const at = given.indexOf('=');
-  if (at < 1) return undefined;
-  const field = given.slice(0, at);
-  const values = given
-    .slice(at + 1)
-    .split(',')
-    .flatMap(readings);
-  return { ...before, [field]: [...(before[field] ?? []), ...values] };
-}
-
-/** A text of a command line may be meant for a number or a boolean: which it is, the field says. */
-function readings(value: string): Scalar[] {
-  if (value === 'true' || value === 'false') return [value, value === 'true'];
-  return /^-?\d/.test(value) && Number.isFinite(Number(value)) ? [value, Number(value)] : [value];
 }

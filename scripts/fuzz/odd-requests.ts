@@ -48,6 +48,7 @@ function oddHeader(random: Random): string {
     () => `X-Event-Type: ${pick(random, ['forge.job.started', '__proto__', ''])}`,
     () => `Idempotency-Key: ${pick(random, ['k', 'k'.repeat(200), ' ', '__proto__'])}`,
     () => `X-Correlation-Id: ${pick(random, ['\u00e9\u00e9', 'a b', 'c'])}`,
+    () => `X-Causation-Id: ${pick(random, ['\u00e9', 'a b', oddPosition(random)])}`,
     () => `Last-Event-Id: ${oddPosition(random)}`,
     () => `Origin: ${pick(random, ['null', 'http://localhost', 'http://localhost.', 'http://', 'x', '//localhost'])}`,
     () => `X-Courier-Client: ${pick(random, ['a', 'a/1', 'x'.repeat(upTo(random, 500))])}`,

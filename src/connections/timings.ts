@@ -10,7 +10,7 @@ export interface Timings {
   /** To send the head of a request, and all of it, in ms; then the status is 408. */
   readonly headMs: number;
   readonly requestMs: number;
-  /** To read something of what waits for them, in ms; then the close code is 4509. */
+  /** To read something of what waits for them, in ms, at least, and at most twice as long; then the close code is 4509. */
   readonly stallMs: number;
   /** To have a backup made and read all of it, in ms: it takes room on the log's disk meanwhile. */
   readonly backupMs: number;

@@ -38,7 +38,7 @@ export interface NewEvent {
   /** The event as JSON text without its `id`: `{"channel":…,"type":…,"metadata":…,"data":…}`. */
   readonly body: string;
   readonly idempotency?: { readonly principal: string; readonly key: string } | undefined;
-  /** Of the piece of work that it belongs to; absent where it begins one. */
+  /** Of the piece of work that it belongs to, as its body says it; absent where it begins one. */
   readonly correlationId?: string | undefined;
   /** The number of the event that led to it; absent where that is not of this log. */
   readonly causeSeq?: number | undefined;

@@ -5,26 +5,19 @@ import { MAX_KEY_UNITS } from '../contract/entities.ts';
 import { watchPosition } from '../contract/position.ts';
 import type { StatePage } from '../contract/types.ts';
 import { DEFAULT_STATE_LIMIT, MAX_STATE_LIMIT, readState } from '../read-state.ts';
-import { noEntity } from '../state-selection.ts';
+import { noEntity, type StateSelection } from '../state-selection.ts';
 import { watchState } from '../watch-state.ts';
 import { statePageFor } from './event-page.ts';
 import { channelList } from './events.ts';
 import { checked, procedure, router, subscription } from './trpc.ts';
 
-/** Keys in one request, and values of a field, at most. */
+/** Entities in one request, and keys, at most. */
+export const MAX_ENTITIES = 64;
 export const MAX_KEYS = 100;
-const MAX_FIELDS = 10;
 /** How often changes may be asked for in a second: from once in ten seconds on. */
 export const [MIN_PER_SECOND, MAX_PER_SECOND] = [0.1, 100];
 
-const scalar = z.union([z.string().max(1000), z.number(), z.boolean()], {
-  error: 'must be a text, a number or a boolean, or a list of them',
-});
-
 export const keyList = z.array(z.string().min(1).max(MAX_KEY_UNITS)).min(1).max(MAX_KEYS);
-
-/** A record passes over `__proto__`. */
-const conditions = z.record(z.string().max(100), z.union([scalar, z.array(scalar).min(1).max(MAX_KEYS)]));
 
 /** The name of an entity of a contract. */
 export function entityName(contract: Contract) {
@@ -35,15 +28,12 @@ export function entityName(contract: Contract) {
 export function selectionInput(contract: Contract) {
   return {
     channels: channelList,
-    entities: z.array(entityName(contract)).min(1).max(64),
+    entities: z.array(entityName(contract)).min(1).max(MAX_ENTITIES),
     keys: keyList.optional().describe('Only things with these keys.'),
     open: z.boolean().optional().describe('Only what goes on, or only what does not.'),
+    // What is in it is checked with the contract's schemas, as in addresses.
     where: z
-      .custom<z.input<typeof conditions>>((fields) => !(fields instanceof Object && Object.hasOwn(fields, '__proto__')), {
-        error: 'no entity has a field "__proto__"',
-      })
-      .pipe(conditions)
-      .refine((fields) => Object.keys(fields).length <= MAX_FIELDS, { error: `must have at most ${MAX_FIELDS} fields` })
+      .custom<NonNullable<StateSelection['where']>>()
       .optional()
       .describe('By field, `state.symbol`: the value that it has, or one of several.'),
   };

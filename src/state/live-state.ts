@@ -22,7 +22,9 @@ import type { FoldTarget } from './changes.ts';
 import { writeChanges } from './checkpoint.ts';
 import type { StateFigures } from './figures.ts';
 import type { FoldingOptions } from './folding.ts';
+import { Forgetter } from './forgetter.ts';
 import { type Known, knownOf, sharesBuilt } from './known.ts';
+import { Rounds } from './rounds.ts';
 import { Serving } from './serving.ts';
 import { unavailable } from './unavailable.ts';
 
@@ -54,9 +56,8 @@ export interface StateSettings {
 
 /** How long the last changes may take to be stored at the end, in ms. */
 const CLOSE_MS = 2000;
-const FORGET_ROWS = 500;
-/** Steps of forgetting between two looks at everything else. */
-const FORGET_STEPS = 20;
+/** Removals in one page. */
+const REMOVALS = 500;
 /** Bytes of states that are stored and in memory, and of those that are not stored yet; and the part of the heap that either takes, at most. */
 const CACHED_BYTES = 32 * 1024 * 1024;
 const PENDING_BYTES = 128 * 1024 * 1024;
@@ -81,7 +82,6 @@ export class LiveState implements AsyncDisposable {
   #usedAt = Number.NEGATIVE_INFINITY;
   /** Watches and calls, those too that wait. */
   #users = 0;
-  #forgotAt = performance.now();
   #lookedAt = performance.now();
   #removals = 0;
   /** Builds that are written here. */
@@ -90,17 +90,13 @@ export class LiveState implements AsyncDisposable {
   #problem: string | undefined;
   /** Resolves when something is served that was not. */
   #changed = Promise.withResolvers<void>();
-  #timer: NodeJS.Timeout | undefined;
-  #tending: Promise<void> = Promise.resolve();
-  #isTending = false;
-  /** Whether it is to be done once more, as something happened meanwhile. */
-  #isTendedSoon = false;
+  readonly #rounds: Rounds;
+  readonly #forgetter: Forgetter;
   /** Changes that were told of by what served before. */
   #changedBefore = 0;
   #delivered = 0;
   #snapshots = 0;
   #failed = 0;
-  #things: StateFigures['things'] = {};
   /** Builds of which something is damaged, and which others are to replace. */
   readonly #damaged = new Set<number>();
 
@@ -114,9 +110,12 @@ export class LiveState implements AsyncDisposable {
     const building = {
       building: this.#foldingOptions(),
       logger,
-      onMade: () => this.#tendSoon(),
+      onMade: () => this.#rounds.soon(),
       onFailure: (error: unknown) => this.#fail('states cannot be made of the log', error),
     };
+    const { storeMs, forgetMs } = this.#settings;
+    this.#rounds = new Rounds(() => this.#tend(), storeMs);
+    this.#forgetter = new Forgetter(options.pipeline.log, { keepMs: options.keepMs, everyMs: forgetMs });
     this.#builder = new Builder(building, this.#stop.signal);
   }
 
@@ -147,7 +146,7 @@ export class LiveState implements AsyncDisposable {
       delivered: this.#delivered,
       snapshots: this.#snapshots,
       failed: this.#failed,
-      things: this.#things,
+      things: this.#forgetter.things,
       problem: this.#problem ?? this.#builder.problem,
     };
   }
@@ -189,7 +188,7 @@ export class LiveState implements AsyncDisposable {
       const changed = this.#changed.promise;
       const serving = this.#servingOf(entities);
       if (serving === undefined) {
-        if (this.#serving === undefined) this.#tendSoon();
+        if (this.#serving === undefined) this.#rounds.soon();
         await before(ended, changed);
         continue;
       }
@@ -213,11 +212,11 @@ export class LiveState implements AsyncDisposable {
     const { version } = this.#options.contract.entities.get(entity) ?? {};
     if (version === undefined) throw new RangeError(`there is no entity ${entity}`);
     await this.#options.pipeline.log.states.rebuild({ entity, version });
-    this.#tendSoon();
+    this.#rounds.soon();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    clearTimeout(this.#timer);
+    this.#rounds[Symbol.dispose]();
     this.#stop.abort();
     this.#outage[Symbol.dispose]();
     // A storage that does not answer is not waited for.
@@ -225,7 +224,7 @@ export class LiveState implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    await this.#tending;
+    await this.#rounds.settled;
     await this.#builder.making;
     const serving = this.#serving;
     this.#serving = undefined;
@@ -238,35 +237,13 @@ export class LiveState implements AsyncDisposable {
 
   /** What is made of a short log is there at once. */
   async #begin(): Promise<void> {
-    await this.#tendInTurn();
+    await this.#rounds.take();
     const { seq } = this.#options.pipeline.tail;
     const isShort = [...this.#known.values()].every(({ next }) => next === undefined || seq - next.seq <= SHORT_LOG);
     if (this.#builder.making === undefined || !isShort) return;
     await this.#builder.making;
-    await this.#tending;
-    await this.#tendInTurn();
-  }
-
-  #schedule(ms: number): void {
-    clearTimeout(this.#timer);
-    if (!this.#stop.signal.aborted) this.#timer = setTimeout(() => void this.#tendInTurn(), ms).unref();
-  }
-
-  /** One step, and later the next. */
-  async #tendInTurn(): Promise<void> {
-    if (this.#isTending) return;
-    clearTimeout(this.#timer);
-    this.#isTending = true;
-    this.#tending = this.#tend();
-    await this.#tending;
-    this.#isTending = false;
-    this.#schedule(this.#isTendedSoon ? 0 : this.#settings.storeMs);
-    this.#isTendedSoon = false;
-  }
-
-  #tendSoon(): void {
-    if (this.#isTending) this.#isTendedSoon = true;
-    else this.#schedule(0);
+    await this.#rounds.settled;
+    await this.#rounds.take();
   }
 
   /** One step of everything that is done from time to time. Never rejects. */
@@ -281,7 +258,7 @@ export class LiveState implements AsyncDisposable {
       if (serving !== undefined) await this.#write(serving);
       // What was looked at before it ended is not to be made again.
       if (ended === this.#builder.ended) this.#builder.begin(this.#parts());
-      if (this.#claimed.size > 0 && performance.now() - this.#forgotAt > this.#settings.forgetMs) await this.#forget();
+      if (this.#claimed.size > 0 && this.#forgetter.isDue) await this.#forget();
       this.#problem = undefined;
       if (serving === this.#serving && serving !== undefined) this.#outage.end();
     } catch (error) {
@@ -325,7 +302,7 @@ export class LiveState implements AsyncDisposable {
     const { contract, pipeline } = this.#options;
     const builds = serving.targets.map(({ build }) => build);
     for (let after: number | undefined = this.#removals; after !== undefined; ) {
-      const page = await pipeline.log.states.removals({ builds, channels: contract.channels.everything, after, limit: FORGET_ROWS });
+      const page = await pipeline.log.states.removals({ builds, channels: contract.channels.everything, after, limit: REMOVALS });
       serving.tellRemovals(page.removals);
       this.#removals = Math.max(this.#removals, page.next ?? 0, page.removals.at(-1)?.number ?? 0);
       after = page.next;
@@ -449,27 +426,11 @@ export class LiveState implements AsyncDisposable {
   }
 
   async #forget(): Promise<void> {
-    const { pipeline, keepMs } = this.#options;
-    const { log } = pipeline;
-    let isMore = true;
-    for (let step = 0; isMore && step < FORGET_STEPS && !this.#stop.signal.aborted; step += 1) {
-      isMore = await log.states.forget({ keepMs, limit: FORGET_ROWS, nowMs: log.now.earliest });
-    }
+    const isDone = await this.#forgetter.forget(this.#stop.signal);
     // What is in memory here does not outlive it.
     await this.#look();
-    // What is left has its turn with the next look.
-    if (isMore) return;
-    this.#forgotAt = performance.now();
-    const current = [...this.#known].flatMap(([entity, known]) =>
-      known.current === undefined ? [] : [{ entity, build: known.current.number }],
-    );
-    const counts = await log.states.count(current.map(({ build }) => build));
-    this.#things = Object.fromEntries(
-      current.map(({ entity, build }) => {
-        const { open = 0, closed = 0 } = counts.find((each) => each.build === build) ?? {};
-        return [entity, { open, closed }];
-      }),
-    );
+    // What is left has its turn with the next round.
+    if (isDone) await this.#forgetter.count(this.#known);
   }
 
   /** Wakes those who wait for something to be served. */

@@ -4,6 +4,7 @@ import { parseConnectionParamsFromString, type TRPCRequestInfo } from '@trpc/ser
 import type { Credentials } from '../auth/tokens.ts';
 import type { ClientIdentity } from '../contract/admin.ts';
 import { headerOf } from './http-exchange.ts';
+import { parametersIn } from './query.ts';
 import type { RequestTarget } from './request-target.ts';
 
 export type ConnectionParams = TRPCRequestInfo['connectionParams'];
@@ -16,15 +17,18 @@ export function credentialsOf(req: IncomingMessage, token?: string): Credentials
   return { token, authorization: headerOf(req, 'authorization') };
 }
 
-/** The token in an address without tRPC. */
+/**
+ * The token in an address without tRPC; the first of several, with which nothing is served: `parametersIn` refuses the address then, once
+ * it is known who calls.
+ */
 export function tokenIn({ search }: RequestTarget): string | undefined {
   return new URLSearchParams(search).get('token') ?? undefined;
 }
 
-/** The connection parameters in the address of a request to tRPC. @throws {TRPCError} PARSE_ERROR */
-export function connectionParamsIn({ search }: RequestTarget): ConnectionParams {
-  const text = new URLSearchParams(search).get('connectionParams');
-  return text === null ? null : parseConnectionParamsFromString(text);
+/** The connection parameters in the address of a request to tRPC. @throws {TRPCError} PARSE_ERROR; BAD_REQUEST as `parametersIn`. */
+export function connectionParamsIn(target: RequestTarget): ConnectionParams {
+  const text = parametersIn(target).get('connectionParams');
+  return text === undefined ? null : parseConnectionParamsFromString(text);
 }
 
 /**

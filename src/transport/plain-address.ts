@@ -4,12 +4,14 @@ import type { Principal } from '../auth/principal.ts';
 import type { Contract } from '../contract/contract.ts';
 import { parseStatePosition } from '../contract/position.ts';
 import { CourierError, invalidField, validated } from '../errors.ts';
+import { HISTORY_ORDERS, type HistoryRequest, MAX_HISTORY_LIMIT } from '../history.ts';
 import { MAX_STATE_LIMIT, type StateRequest } from '../read-state.ts';
 import { MAX_CHANNELS } from '../router/events.ts';
-import { keyList, MAX_PER_SECOND, MIN_PER_SECOND } from '../router/state.ts';
-import { fieldSchema, noEntity, type StateSelection } from '../state-selection.ts';
-import { positionFrom, readableChannels, type SubscribeRequest } from '../subscribe.ts';
+import { keyList, MAX_ENTITIES, MAX_PER_SECOND, MIN_PER_SECOND } from '../router/state.ts';
+import { conditionsFrom, noEntity, readingsOf, type StateSelection } from '../state-selection.ts';
+import { channelProblem, positionFrom, readableChannels, type SubscribeRequest } from '../subscribe.ts';
 import type { WatchRequest } from '../watch-state.ts';
+import { isCondition, parametersIn } from './query.ts';
 import { decodeSegment, type RequestTarget } from './request-target.ts';
 
 const query = z.strictObject({
@@ -25,15 +27,28 @@ const query = z.strictObject({
  * @throws {CourierError} BAD_REQUEST when the list is too long, or naming the first entry that is neither a channel nor a
  * pattern; FORBIDDEN naming the first that the principal may not read.
  */
-export function readableChannelList(contract: Contract, principal: Principal, list: string): string[] {
+function readableChannelList(contract: Contract, principal: Principal, list: string): string[] {
   const channels = list.split(',');
   if (channels.length > MAX_CHANNELS) {
-    const message = `must be at most ${MAX_CHANNELS} channels and patterns, not ${channels.length}`;
-    throw new CourierError('BAD_REQUEST', message, { issues: [{ path: 'channels', message }] });
+    throw malformed(`must be at most ${MAX_CHANNELS} channels and patterns, not ${channels.length}`);
   }
-  // One by one, for the error to name the entry.
-  for (const channel of channels) readableChannels(contract, principal, [channel]);
+  // One by one, for the error to name the first.
+  for (const channel of channels) {
+    const problem = channelProblem(contract, channel);
+    if (problem !== undefined) throw malformed(problem);
+    readableChannels(contract, principal, [channel]);
+  }
   return channels;
+}
+
+/** The path of an address has one list of channels, which the message need not name. */
+function malformed(message: string): CourierError {
+  return new CourierError('BAD_REQUEST', message, { issues: [{ path: 'channels', message }] });
+}
+
+/** The query as `schema` reads it. */
+function queryOf<T>(schema: z.ZodType<T>, target: Pick<RequestTarget, 'search'>): T {
+  return validated(schema, Object.fromEntries(parametersIn(target)));
 }
 
 /**
@@ -45,14 +60,14 @@ export function readableChannelList(contract: Contract, principal: Principal, li
 export function plainSubscription(
   contract: Contract,
   principal: Principal,
-  { path, search }: RequestTarget,
+  target: RequestTarget,
   prefix: string,
   lastEventId?: string,
 ): SubscribeRequest {
-  const { last_event_id, from, types } = validated(query, Object.fromEntries(new URLSearchParams(search)));
+  const { last_event_id, from, types } = queryOf(query, target);
   if (last_event_id !== undefined) positionFrom('last_event_id', last_event_id);
   if (lastEventId !== undefined) positionFrom('Last-Event-ID', lastEventId);
-  const channels = readableChannelList(contract, principal, decodeSegment(path.slice(prefix.length)));
+  const channels = readableChannelList(contract, principal, decodeSegment(target.path.slice(prefix.length)));
   return { channels, types: typesInAddress(contract, types), from, lastEventId: lastEventId ?? last_event_id };
 }
 
@@ -61,9 +76,6 @@ const stateQuery = {
   key: z.string().optional(),
   open: z.enum(['true', 'false']).optional(),
 };
-/** `state.symbol=SPX` is a condition. */
-const CONDITION = /^state\./;
-
 /** Reads what of the state is asked for: `entity=order,position&key=o1&open=true&state.symbol=SPX`. @throws as `plainSubscription`. */
 function stateSelection(
   contract: Contract,
@@ -75,35 +87,37 @@ function stateSelection(
   field = 'entity',
 ): StateSelection {
   const entities = entity === undefined ? [...contract.entities.keys()] : entity.split(',');
+  if (entities.length > MAX_ENTITIES) throw invalidField(field, `must have at most ${MAX_ENTITIES} elements`);
   const unknown = entities.find((name) => !contract.entities.has(name));
   if (unknown !== undefined) throw invalidField(field, noEntity(contract, unknown));
-  const conditions = Object.entries(where).map(
-    ([path, values]) => [path, values.split(',').map((value) => valueIn(contract, entities, path, value))] as const,
-  );
   return {
     channels: readableChannelList(contract, principal, channels),
     entities,
     keys: key === undefined ? undefined : validated(z.strictObject({ key: keyList }), { key: key.split(',') }).key,
     open: open === undefined ? undefined : open === 'true',
-    where: Object.fromEntries(conditions),
+    where: conditionsIn(contract, entities, where),
   };
 }
 
-/** What an address says is a text; a field may have numbers or booleans. */
-function valueIn(contract: Contract, entities: readonly string[], path: string, text: string): string | number | boolean {
-  const schemas = entities.map((name) => fieldSchema(contract, name, path.replace(CONDITION, '')));
-  const isText = schemas.some((schema) => schema?.safeParse(text).success);
-  if (isText) return text;
-  if (text === 'true' || text === 'false') return text === 'true';
-  return /^-?\d/.test(text) && Number.isFinite(Number(text)) ? Number(text) : text;
+/** By field the values that an address has with commas between them. */
+function conditionsIn(contract: Contract, entities: readonly string[], where: Readonly<Record<string, string>>): StateSelection['where'] {
+  const conditions = Object.fromEntries(
+    Object.entries(where).map(([path, values]) => [path, values.split(',').flatMap((text) => readingsOf(contract, entities, path, text))]),
+  );
+  // Here, for the error to name them as the address does.
+  conditionsFrom(contract, entities, conditions, (parameter = 'state.*') => parameter);
+  return conditions;
 }
 
-/** The conditions in a query, and the rest of it. */
-function conditionsIn(search: string): { readonly where: Record<string, string>; readonly rest: Record<string, string> } {
-  const all = [...new URLSearchParams(search)];
+/** The conditions in a query, and the rest of it as `schema` reads it. */
+function stateQueryOf<T>(
+  schema: z.ZodType<T>,
+  target: Pick<RequestTarget, 'search'>,
+): { readonly where: Readonly<Record<string, string>>; readonly rest: T } {
+  const all = [...parametersIn(target)];
   return {
-    where: Object.fromEntries(all.filter(([name]) => CONDITION.test(name))),
-    rest: Object.fromEntries(all.filter(([name]) => !CONDITION.test(name))),
+    where: Object.fromEntries(all.filter(([name]) => isCondition(name))),
+    rest: validated(schema, Object.fromEntries(all.filter(([name]) => !isCondition(name)))),
   };
 }
 
@@ -116,32 +130,30 @@ const watchQuery = z.strictObject({
   max_per_second: z.coerce.number().min(MIN_PER_SECOND).max(MAX_PER_SECOND).optional(),
 });
 
-/** Whether an address asks to watch the state: `?state=order`. */
-export function isWatch({ search }: RequestTarget): boolean {
-  return new URLSearchParams(search).has('state');
+/** Whether an address asks to watch the state: `?state=order`. @throws as `parametersIn`. */
+export function isWatch(target: RequestTarget): boolean {
+  return parametersIn(target).has('state');
 }
 
 /** What an address asks to watch: `/{channels}?state=order&open=true&max_per_second=2&last_event_id=`. @throws as `plainSubscription`. */
 export function plainWatch(
   contract: Contract,
   principal: Principal,
-  { path, search }: RequestTarget,
+  target: RequestTarget,
   prefix: string,
   lastEventId?: string,
 ): WatchRequest {
-  const { where, rest } = conditionsIn(search);
-  const { last_event_id, state, key, open, max_per_second } = validated(watchQuery, rest);
-  if (last_event_id !== undefined && parseStatePosition(last_event_id) === undefined) positionFrom('last_event_id', last_event_id);
-  if (lastEventId !== undefined && parseStatePosition(lastEventId) === undefined) positionFrom('Last-Event-ID', lastEventId);
-  const selection = stateSelection(
-    contract,
-    principal,
-    decodeSegment(path.slice(prefix.length)),
-    { entity: state || undefined, key, open },
-    where,
-    'state',
-  );
+  const { where, rest } = stateQueryOf(watchQuery, target);
+  const { last_event_id, state, max_per_second } = rest;
+  if (last_event_id !== undefined) checkWatchPosition('last_event_id', last_event_id);
+  if (lastEventId !== undefined) checkWatchPosition('Last-Event-ID', lastEventId);
+  const channels = decodeSegment(target.path.slice(prefix.length));
+  const selection = stateSelection(contract, principal, channels, { ...rest, entity: state || undefined }, where, 'state');
   return { ...selection, max_per_second, lastEventId: lastEventId ?? last_event_id };
+}
+
+function checkWatchPosition(field: string, text: string): void {
+  if (parseStatePosition(text) === undefined) positionFrom(field, text, 'an item');
 }
 
 const readQuery = z.strictObject({
@@ -151,14 +163,38 @@ const readQuery = z.strictObject({
 });
 
 /** What `GET /state/{channels}` asks for. @throws as `plainSubscription`. */
-export function plainStateRequest(contract: Contract, principal: Principal, channels: string, search: string): StateRequest {
-  const { where, rest } = conditionsIn(search);
-  const { limit, after, ...selection } = validated(readQuery, rest);
+export function plainStateRequest(
+  contract: Contract,
+  principal: Principal,
+  channels: string,
+  target: Pick<RequestTarget, 'search'>,
+): StateRequest {
+  const { where, rest } = stateQueryOf(readQuery, target);
+  const { limit, after, ...selection } = rest;
   return { ...stateSelection(contract, principal, channels, selection, where), limit, after };
 }
 
+const historyQuery = z.strictObject({
+  order: z.enum(HISTORY_ORDERS).optional(),
+  after: z.string().optional(),
+  before: z.string().optional(),
+  limit: z.coerce.number().int().min(1).max(MAX_HISTORY_LIMIT).optional(),
+  types: z.string().optional(),
+});
+
+/** What `GET /events/{channels}` asks for. @throws as `plainSubscription`. */
+export function plainHistoryRequest(
+  contract: Contract,
+  principal: Principal,
+  channels: string,
+  target: Pick<RequestTarget, 'search'>,
+): HistoryRequest {
+  const { types, ...query } = queryOf(historyQuery, target);
+  return { ...query, channels: readableChannelList(contract, principal, channels), types: typesInAddress(contract, types) };
+}
+
 /** Reads event types, separated by commas. @throws {CourierError} BAD_REQUEST naming the first that the contract does not have. */
-export function typesInAddress(contract: Contract, list: string | undefined): string[] | undefined {
+function typesInAddress(contract: Contract, list: string | undefined): string[] | undefined {
   if (list === undefined) return undefined;
   return validated(z.strictObject({ types: contract.typeList }), { types: list.split(',') }).types;
 }

@@ -12,7 +12,7 @@ import { callerToken } from '../contract/draft.ts';
 import { parsePosition } from '../contract/position.ts';
 import type { Receipt } from '../contract/types.ts';
 import { CourierError, invalidField, validated } from '../errors.ts';
-import { HISTORY_ORDERS, history, MAX_HISTORY_LIMIT } from '../history.ts';
+import { history } from '../history.ts';
 import type { LimitedAction } from '../limits/limits.ts';
 import { isServing } from '../observe/health.ts';
 import type { Logger } from '../observe/logger.ts';
@@ -27,7 +27,8 @@ import { credentialsOf, identityOf } from './caller.ts';
 import { UPGRADE_REQUIRED } from './handshake.ts';
 import { headerOf, readJson, requireMethod, sendJson, traceparentFrom } from './http-exchange.ts';
 import type { RoutedExchange } from './http-requests.ts';
-import { plainStateRequest, readableChannelList, typesInAddress } from './plain-address.ts';
+import { plainHistoryRequest, plainStateRequest } from './plain-address.ts';
+import { parametersIn } from './query.ts';
 import { tellAllowances } from './rate-headers.ts';
 import { decodeSegment } from './request-target.ts';
 
@@ -125,28 +126,11 @@ function fill(object: Record<string, unknown>, path: string, field: string, valu
   object[field] = value;
 }
 
-const historyQuery = z.strictObject({
-  order: z.enum(HISTORY_ORDERS).optional(),
-  after: z.string().optional(),
-  before: z.string().optional(),
-  limit: z.coerce.number().int().min(1).max(MAX_HISTORY_LIMIT).optional(),
-  types: z.string().optional(),
-});
-
 async function handleHistory(deps: PlainHttpDeps, exchange: RoutedExchange, channels: string | undefined): Promise<void> {
   const principal = await caller(exchange, 'query');
   if (channels === undefined) throw new CourierError('NOT_FOUND', 'name channels or patterns: /events/{channel},{pattern}');
-  const { types, ...query } = validated(historyQuery, Object.fromEntries(new URLSearchParams(exchange.target.search)));
-  const page = await history(
-    deps.pipeline,
-    exchange.connection,
-    {
-      channels: readableChannelList(deps.pipeline.contract, principal, channels),
-      ...query,
-      types: typesInAddress(deps.pipeline.contract, types),
-    },
-    exchange.connection.signal,
-  );
+  const request = plainHistoryRequest(deps.pipeline.contract, principal, channels, exchange.target);
+  const page = await history(deps.pipeline, exchange.connection, request, exchange.connection.signal);
   const { events, ...rest } = page;
   const text = `{"events":[${events.map((delivery) => delivery.json).join(',')}],${JSON.stringify(rest).slice(1)}`;
   // A client whose connection has ended meanwhile is told nothing.
@@ -159,7 +143,7 @@ async function handleState(deps: PlainHttpDeps, exchange: RoutedExchange, channe
   const { connection } = exchange;
   const principal = await caller(exchange, 'query');
   if (channels === undefined) throw new CourierError('NOT_FOUND', 'name channels or patterns: /state/{channel},{pattern}');
-  const request = plainStateRequest(deps.pipeline.contract, principal, channels, exchange.target.search);
+  const request = plainStateRequest(deps.pipeline.contract, principal, channels, exchange.target);
   const { items, ...rest } = await readState(deps.pipeline, connection, request, connection.signal);
   const text = `{"items":[${items.map((delivery) => delivery.json).join(',')}],${JSON.stringify(rest).slice(1)}`;
   connection.assertOpen();
@@ -176,7 +160,7 @@ async function handleTrace({ pipeline }: PlainHttpDeps, exchange: RoutedExchange
   const { connection } = exchange;
   await caller(exchange, 'query');
   if (id === undefined) throw new CourierError('NOT_FOUND', 'name an event or a piece of work: /trace/{id}, /trace/{correlation_id}');
-  const query = validated(traceQuery, Object.fromEntries(new URLSearchParams(exchange.target.search)));
+  const query = validated(traceQuery, Object.fromEntries(parametersIn(exchange.target)));
   const named =
     parsePosition(id) === undefined
       ? { correlation_id: validated(z.strictObject({ correlation_id: callerToken }), { correlation_id: id }).correlation_id }

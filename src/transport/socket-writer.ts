@@ -29,7 +29,7 @@ export interface Encoding {
 export interface SocketWriterOptions {
   /** From this many unsent bytes the writer is not writable. */
   readonly highWaterBytes?: number;
-  /** How long a client may read nothing while the writer is not writable, in ms. */
+  /** How long a client may read nothing while the writer is not writable, in ms, at least: it is looked at so often. */
   readonly stallMs?: number;
   /** Called when it has read nothing for so long. */
   readonly onStalled: () => void;

@@ -8,6 +8,7 @@ import { Context } from '../router/trpc.ts';
 import { withLastEventId } from '../router/unread-input.ts';
 import { connectionParamsIn, credentialsOf, identityOf } from './caller.ts';
 import { headerOf, traceparentFrom } from './http-exchange.ts';
+import { parametersIn } from './query.ts';
 import { openSseStream, type SseDialect } from './sse-stream.ts';
 import type { TrpcDeps, TrpcExchange } from './trpc-http.ts';
 import { encodeEvent } from './trpc-messages.ts';
@@ -21,7 +22,7 @@ export async function serveTrpcSse(deps: TrpcDeps, exchange: TrpcExchange, stall
   const { req, res, target, path, connection, requestId } = exchange;
   const { router, administration, pipeline, failures } = deps;
   const config = router._def._config;
-  const query = new URLSearchParams(target.search);
+  const query = parametersIn(target);
   const params = connectionParamsIn(target);
   await connection.open(credentialsOf(req, params?.['token']), identityOf(req, params));
   const ctx = new Context({
@@ -60,11 +61,11 @@ export async function serveTrpcSse(deps: TrpcDeps, exchange: TrpcExchange, stall
 /** @throws what the transformer throws, or JSON. */
 function inputFrom(
   { transformer }: TrpcDeps['router']['_def']['_config'],
-  query: URLSearchParams,
+  query: ReadonlyMap<string, string>,
   lastEventIdHeader: string | undefined,
 ): unknown {
   const text = query.get('input');
-  const input = text === null || text === '' ? undefined : transformer.input.deserialize(parsed(text));
+  const input = text === undefined || text === '' ? undefined : transformer.input.deserialize(parsed(text));
   const lastEventId = lastEventIdHeader || query.get('lastEventId') || query.get('Last-Event-Id') || undefined;
   return withLastEventId(input, lastEventId);
 }

@@ -20,6 +20,7 @@ import { requireHandshake } from './handshake.ts';
 import { refuseSocket, requestIdOf, requireHost } from './http-exchange.ts';
 import { type HttpRequests, OneWayWire } from './http-requests.ts';
 import { type PlainWebSocketDeps, servePlainWebSocket } from './plain-websocket.ts';
+import { parametersIn } from './query.ts';
 import { type RequestTarget, requestTarget } from './request-target.ts';
 import { type TrpcEndpoint, trpcEndpoint } from './trpc-endpoint.ts';
 import type { TrpcDeps } from './trpc-http.ts';
@@ -160,7 +161,7 @@ export class Upgrades {
     }
     requireHandshake(req);
     if (target.path === '/trpc') {
-      const announced = new URLSearchParams(target.search).get('connectionParams') === '1';
+      const announced = parametersIn(target).get('connectionParams') === '1';
       return {
         transport: 'trpc',
         target,

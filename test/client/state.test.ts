@@ -220,7 +220,7 @@ test('what the gateway refuses ends it, with the error', async () => {
   await using gateway = await startGateway();
   await using client = clientOf(gateway, await gateway.token('ada', 'user', { subscribe: ['backtest.*'] }));
   const unknown = client.state('backtest.*', 'orders' as 'order');
-  expect(await failure(unknown.ready)).toMatchObject({ code: 'BAD_REQUEST', issues: [{ path: 'entities.0' }] });
+  expect(await failure(unknown.ready)).toMatchObject({ code: 'BAD_REQUEST', issues: [{ path: 'entity' }] });
   expect(unknown).toMatchObject({ isReady: false, error: { code: 'BAD_REQUEST' } });
   const forbidden = client.state('strategy.*', 'order');
   const told = vi.fn();
@@ -292,10 +292,17 @@ test.each([
   ['channels', { channels: [] }, 'must be a channel, or a list of one or more, and is empty'],
   ['channels', { channels: 5 }, 'must be a channel, or a list, and is 5'],
   ['entity', { entity: undefined }, 'must be a text, and is undefined'],
-  ['keys', { keys: [] }, 'must be a list of one or more texts, and is an object'],
+  ['keys', { keys: [] }, 'must be a list of one or more texts, and is an empty list'],
+  ['keys', { keys: 'o1' }, 'must be a list of one or more texts, and is "o1"'],
+  ['keys', { keys: ['o1', 5] }, 'must be a list of one or more texts, and is a list'],
   ['open', { open: 'yes' }, 'must be true or false, and is "yes"'],
-  ['where', { where: { 'state.symbol': [] } }, 'must be an object, by fields'],
-  ['where', { where: { 'state.symbol': {} } }, 'must be an object, by fields'],
+  ['where', { where: 'state.symbol' }, 'must be an object, by fields such as \'state.symbol\', and is "state.symbol"'],
+  ['where', { where: ['state.symbol'] }, "must be an object, by fields such as 'state.symbol', and is a list"],
+  ['where.state.symbol', { where: { 'state.symbol': [] } }, 'must be a text, a finite number or a boolean, .*, and is an empty list'],
+  ['where.state.symbol', { where: { 'state.symbol': {} } }, 'must be a text, a finite number or a boolean, .*, and is an object'],
+  ['where.state.symbol', { where: { 'state.symbol': null } }, 'must be a text, a finite number or a boolean, .*, and is null'],
+  ['where.state.score', { where: { 'state.score': Number.NaN } }, 'must be a text, a finite number or a boolean, .*, and is NaN'],
+  ['where.state.score.1', { where: { 'state.score': [1, Infinity] } }, 'must be a text, a finite number or a boolean, .*, and is Infinity'],
   ['maxPerSecond', { maxPerSecond: 0.05 }, 'must be a number from 0.1 to 100, and is 0.05'],
   ['maxPerSecond', { maxPerSecond: 101 }, 'must be a number from 0.1 to 100, and is 101'],
   ['signal', { signal: {} }, 'must be an AbortSignal'],

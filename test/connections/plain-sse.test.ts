@@ -88,9 +88,14 @@ describe('the stream', () => {
       const response = await fetch(`${gateway.url}/sse/global?token=${token}${query}`, { headers });
       return ((await response.json()) as { detail: string }).detail;
     };
-    const reason = '"x" is not a position of Courier (the id of an event that was received)';
-    expect(await detail('&last_event_id=x')).toBe(`last_event_id: ${reason}`);
-    expect(await detail('', { 'last-event-id': 'x' })).toBe(`Last-Event-ID: ${reason}`);
+    const reason = (received: string) => `"x" is not a position of Courier (the id of ${received} that was received)`;
+    for (const [watch, received] of [
+      ['', 'an event'],
+      ['&state=order', 'an item'],
+    ] as const) {
+      expect(await detail(`${watch}&last_event_id=x`)).toBe(`last_event_id: ${reason(received)}`);
+      expect(await detail(watch, { 'last-event-id': 'x' })).toBe(`Last-Event-ID: ${reason(received)}`);
+    }
   });
 });
 

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { launchChromium } from '../helpers/chromium.ts';
 import { httpClient, startGateway } from '../helpers/gateway.ts';
 import { openSocket } from '../helpers/raw-socket.ts';
-import { progressOf } from '../helpers/samples.ts';
+import { jobStarted, progressOf } from '../helpers/samples.ts';
 import { eventually, openDashboard, overflow, picture, publishBars, seen, seriousFindings } from './stage.ts';
 
 const BUILT = fileURLToPath(new URL('../../client/dashboard/dist/', import.meta.url));
@@ -132,7 +132,8 @@ test('the code of an event publishes the same, whatever is in it', async () => {
   const token = await gateway.token('root', 'admin');
   const data = { job_id: 'j', result: { quotes: `it's "quoted" $HOME \`id\` \\ ü \u2028`, nested: { list: [1, null, true] } } };
   const client = httpClient(gateway.url, token);
-  await client.forge.publish.mutate({ type: 'forge.job.completed', channel: 'forge.job.j', data, metadata: { correlation_id: "o'clock" } });
+  const metadata = { correlation_id: "o'clock", causation_id: 'another-1' };
+  await client.forge.publish.mutate({ type: 'forge.job.completed', channel: 'forge.job.j', data, metadata });
   await using dashboard = await openDashboard(browser, gateway.url, { token, path: 'stream' });
   const { page } = dashboard;
   await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
@@ -149,8 +150,24 @@ test('the code of an event publishes the same, whatever is in it', async () => {
   await run(process.execPath, ['--input-type=module', '--eval', await copied('TypeScript')], { env, cwd });
   const { events } = await client.events.history.query({ channels: ['forge.job.j'] });
   expect(events).toHaveLength(3);
-  for (const event of events) expect(event).toMatchObject({ type: 'forge.job.completed', data, metadata: { correlation_id: "o'clock" } });
+  for (const event of events) expect(event).toMatchObject({ type: 'forge.job.completed', data, metadata });
   await run('python3', ['-c', 'import ast, sys; ast.parse(sys.argv[1])', await copied('Python')]);
+});
+
+test('the code of an event that begins a piece of work begins another', async () => {
+  await using gateway = await startGateway();
+  const token = await gateway.token('root', 'admin');
+  const { id } = await httpClient(gateway.url, token).forge.publish.mutate(jobStarted());
+  await using dashboard = await openDashboard(browser, gateway.url, { token, path: 'stream' });
+  const { page } = dashboard;
+  await page.locator('[data-event] button').click();
+  const details = page.getByRole('dialog');
+  await seen(details.getByRole('link', { name: id }));
+  for (const language of ['curl', 'typescript', 'python']) {
+    const code = await details.locator(`[data-code="${language}"]`).textContent();
+    expect(code).toContain('forge.job.started');
+    expect(code).not.toMatch(/correlation|causation/i);
+  }
 });
 
 test('an event is published by hand, refused with the words of the gateway, and who received it is told', async () => {

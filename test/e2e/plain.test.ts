@@ -297,7 +297,7 @@ describe('the plain WebSocket', () => {
       id: receipt.id,
       channel: CHANNEL,
       type: MEASURED,
-      metadata: { timestamp: receipt.timestamp, source: traveller.service },
+      metadata: { timestamp: receipt.timestamp, source: traveller.service, correlation_id: receipt.id },
       data: DATA,
     });
     await using resumed = await openSocket(webSocketUrl(gateway, `/ws/${traveller.all}?last_event_id=${receipt.id}`), {

@@ -1,7 +1,7 @@
 /** The command line in a process of its own. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createInterface } from 'node:readline';
+import { createInterface, type Interface } from 'node:readline';
 import type { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { ENVIRONMENT } from './environment.ts';
@@ -17,6 +17,8 @@ export interface CliRun extends AsyncDisposable {
   /** Resolves to the exit code once it has ended. */
   readonly exit: Promise<number | string>;
   kill(signal: NodeJS.Signals): void;
+  /** Whether its standard output is read, as it is from the beginning on. */
+  reads(isReading: boolean): void;
 }
 
 /** @param input what comes on standard input; null leaves that open, for `stdin`. */
@@ -29,11 +31,14 @@ export function runCli(args: readonly string[], env: Record<string, string> = {}
   const stdout: string[] = [];
   const stderr: string[] = [];
   const waiting = new Set<() => void>();
+  let output: Interface | undefined;
   for (const [stream, lines] of [
     [child.stdout, stdout],
     [child.stderr, stderr],
   ] as const) {
-    createInterface({ input: stream }).on('line', (line) => {
+    const read = createInterface({ input: stream });
+    if (stream === child.stdout) output = read;
+    read.on('line', (line) => {
       lines.push(line);
       for (const check of waiting) check();
     });
@@ -58,6 +63,7 @@ export function runCli(args: readonly string[], env: Record<string, string> = {}
     line,
     exit,
     kill: (signal) => child.kill(signal),
+    reads: (isReading) => void (isReading ? output?.resume() : output?.pause()),
     [Symbol.asyncDispose]: async () => {
       if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
       await exit;

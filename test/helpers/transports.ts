@@ -23,7 +23,7 @@ export interface WatchAsk {
   readonly entities: readonly string[];
   readonly keys?: readonly string[];
   readonly open?: boolean;
-  readonly where?: Readonly<Record<string, string>>;
+  readonly where?: Readonly<Record<string, string | readonly string[]>>;
   readonly max_per_second?: number;
 }
 
@@ -78,7 +78,7 @@ const plainWatch = ({ entities, keys, open, where, max_per_second }: WatchAsk): 
   ...(keys !== undefined && { key: keys.join() }),
   ...(open !== undefined && { open: String(open) }),
   ...(max_per_second !== undefined && { max_per_second: String(max_per_second) }),
-  ...where,
+  ...Object.fromEntries(Object.entries(where ?? {}).map(([path, values]) => [path, String(values)])),
 });
 
 const subscribeInput = ({ channels = '**', lastEventId, from, types, state }: Ask) => ({

@@ -149,9 +149,9 @@ describe('the file', () => {
     db.exec(`DROP TABLE state;
       DROP TABLE state_build;
       DROP TABLE state_removal;
-      DROP INDEX event_by_correlation;
+      DROP INDEX event_by_work;
       DROP INDEX event_by_cause;
-      ALTER TABLE event DROP COLUMN correlation_id;
+      ALTER TABLE event DROP COLUMN work;
       ALTER TABLE event DROP COLUMN cause_seq;
       ALTER TABLE event DROP COLUMN version;
       DROP TABLE family;

@@ -218,6 +218,33 @@ describe('publish and tail', () => {
     }
   });
 
+  test('tail rests while its lines are not read, and misses nothing', { timeout: 60_000 }, async () => {
+    await using gateway = await startGateway();
+    await using tail = runCli(['tail', 'forge.**', '--json'], forGateway(gateway));
+    await tail.line(/courier\.live/);
+    tail.reads(false);
+    const { events } = gateway.httpClient(await gateway.token('forge', 'service'));
+    const publishNext = (from: number) =>
+      events.publishBatch.mutate(
+        Array.from({ length: 50 }, (_, index) => ({
+          channel: 'forge.job.j1' as const,
+          type: 'forge.job.progress' as const,
+          data: { job_id: 'j1', progress: 0, message: `${from + index} ${'n'.repeat(900)}` },
+        })),
+      );
+    let published = 0;
+    for (; gateway.census.subscriptions > 0; published += 50) {
+      expect(published).toBeLessThan(10_000);
+      await publishNext(published);
+    }
+    await publishNext(published);
+    tail.reads(true);
+    await tail.line(new RegExp(`"message":"${published + 49} `));
+    expect(tail.stderr).toEqual([]);
+    const got = tail.stdout.map((line) => JSON.parse(line)).filter(({ type }) => type === 'forge.job.progress');
+    expect(got.map(({ data }) => Number.parseInt(data.message, 10))).toEqual(Array.from({ length: published + 50 }, (_, index) => index));
+  });
+
   test('tail goes on where it was after the gateway restarts', async () => {
     using folder = temporaryFolder();
     const env = { COURIER_LOG: `sqlite:${folder.file('courier.db')}` };

@@ -66,6 +66,30 @@ test('what is open, has ended, has some keys or fields is shown as a table for e
   ]);
 });
 
+test('a key with a comma is given by itself, as often as there are keys', async () => {
+  await using gateway = await startGateway();
+  const events = await trade(gateway);
+  await events.publish.mutate({
+    channel: 'strategy.s1',
+    type: 'position.updated',
+    data: { symbol: 'A,B', quantity: '1', average_price: '1' },
+  });
+  const of = async (...args: string[]) => firstOf((await run(['strategy.s1', 'position', ...args], forGateway(gateway))).stdout).slice(1);
+  expect(await of('--key', 's1/A,B')).toEqual([]);
+  expect(await of('--key', 's1/A,B', '--key', 's1/SPX')).toEqual(['strategy.s1 s1/A,B', 'strategy.s1 s1/SPX']);
+  expect(await of('--key', 's1/A,B', '--key', 's1/A,B')).toEqual(['strategy.s1 s1/A,B']);
+});
+
+test('of one field one of the values holds, of several fields all', async () => {
+  await using gateway = await startGateway();
+  await trade(gateway);
+  const of = async (...where: string[]) =>
+    firstOf((await run(['**', 'order', ...where.flatMap((each) => ['--where', each])], forGateway(gateway))).stdout).slice(1);
+  const all = ['strategy.s1 o1', 'strategy.s1 o2', 'strategy.s1 o10'];
+  expect(await of('state.symbol=SPX', 'state.symbol=NDX')).toEqual(all);
+  expect(await of('state.symbol=SPX', 'state.symbol=NDX', 'state.status=cancelled')).toEqual(['strategy.s1 o2']);
+});
+
 test('a number or a boolean is found by how it is written', async () => {
   await using gateway = await startGateway();
   const { events } = gateway.httpClient(await gateway.token('forge', 'service'));
@@ -103,13 +127,43 @@ test.each([
   ],
   ['a page that is too large', ['**', '--limit', '1001'], 2, /give a whole number from 1 to 1000/],
   ['a page of a watch', ['**', '--limit', '1', '--watch'], 2, /'--limit <count>' cannot be used with option '--watch'/],
-  ['an unknown entity', ['**', 'ordr'], 1, /^courier: entities\.0: there is no entity "ordr"; there are .*; is order meant\?$/],
+  ['an unknown entity', ['**', 'ordr'], 1, /^courier: entity: there is no entity "ordr"; there are .*; is order meant\?$/],
+  ['one of several entities', ['**', 'order', 'ordr'], 1, /^courier: entity: there is no entity "ordr"; there are .*; is order meant\?$/],
+  ...['--open', '--closed', '--key=o1', '--where=state.symbol=SPX', '--limit=5', '--all', '--watch'].map(
+    (option) =>
+      [
+        `${option} of what is made anew`,
+        [option, 'rebuild', 'order'],
+        2,
+        new RegExp(`^error: option '${option.replace(/=.*/, '')}.*' cannot be used with 'rebuild'$`),
+      ] as [string, string[], number, RegExp],
+  ),
+  ['an option behind what is made anew', ['rebuild', 'order', '--open'], 2, /^error: option '--open' cannot be used with 'rebuild'$/],
   ['an unknown channel', ['strateg.*', 'order'], 1, /; is strategy\.\* meant\?$/],
   [
     'a field that there is not',
     ['**', 'order', '--where', 'state.symbl=SPX'],
     1,
     /^courier: where\.state\.symbl: order has no field "symbl"$/,
+  ],
+  [
+    'a value that a field cannot have',
+    ['**', 'order', '--where', 'state.status=nope'],
+    1,
+    /^courier: where\.state\.status: must be one of "open", "filled", "cancelled"$/,
+  ],
+  [
+    'one such value of several',
+    ['**', 'job', '--where', 'state.progress=0.5,half'],
+    1,
+    /^courier: where\.state\.progress\.1: must be a number$/,
+  ],
+  ['no value for a number', ['**', 'job', '--where', 'state.progress='], 1, /^courier: where\.state\.progress: must be a number$/],
+  [
+    'one of a watch',
+    ['**', 'job', '--where', 'state.status=nope', '--watch'],
+    1,
+    /^courier: where\.state\.status: must be one of "running", "completed", "failed"$/,
   ],
   [
     'an unknown entity to make anew',
@@ -143,6 +197,26 @@ describe('a watch', () => {
       'state.ready',
       'o1',
     ]);
+  });
+
+  test('whose lines are not read rests, and goes on with the latest', { timeout: 60_000 }, async () => {
+    await using gateway = await startGateway();
+    const events = await trade(gateway);
+    const { publishBatch } = events;
+    await using watch = runCli(['state', '**', 'order', '--watch', '--json'], forGateway(gateway));
+    await watch.line(/"state\.ready"/);
+    watch.reads(false);
+    const [note, reason] = ['n'.repeat(900), 'last'];
+    for (let sent = 0; gateway.census.subscriptions > 0; sent += 1) {
+      expect(sent).toBeLessThan(200);
+      await publishBatch.mutate(Array.from({ length: 50 }, (_, index) => cancelled(`o${index % 5}`, note)));
+    }
+    await events.publish.mutate(cancelled('o10', reason));
+    watch.reads(true);
+    await watch.line(/"reason":"last"/);
+    expect(watch.stderr).toEqual([]);
+    watch.kill('SIGINT');
+    expect(await watch.exit).toBe(0);
   });
 
   test('goes on where it was after the gateway restarts', async () => {
@@ -224,6 +298,19 @@ test('what is watched is dropped where it is not given again after a reset', () 
   expect(watched.complete().map(({ key }) => key)).toEqual(['o1']);
   expect(watched.items).toMatchObject([{ key: 'o2', state: { status: 'filled' } }]);
   expect(watched.complete()).toEqual([]);
+});
+
+test('a screen whose terminal takes nothing waits once', async () => {
+  const stream = Object.assign(new PassThrough({ highWaterMark: 1 }), { rows: 4, columns: 20 });
+  const screen = new Screen(stream as unknown as NodeJS.WriteStream, 0, () => ['a']);
+  for (let drawn = 0; drawn < 20; drawn += 1) {
+    screen.draw();
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  expect(stream.listenerCount('drain')).toBe(1);
+  stream.resume();
+  await expect.poll(() => stream.listenerCount('drain')).toBe(0);
+  screen.end();
 });
 
 test('a screen is written over in its place, and never beyond the rows of the terminal', async () => {

@@ -50,6 +50,18 @@ def selection_of(
     return Selection(names, _names("entity", entity), query)
 
 
+def argument_of(parameter: str) -> str:
+    """Names the argument that stands in an address as `parameter`."""
+    if parameter.startswith("state."):
+        return "where" if parameter == "state.*" else f"where.{parameter}"
+    name, dot, rest = parameter.partition(".")
+    return _ARGUMENTS.get(name, name) + dot + rest
+
+
+_ARGUMENTS = {"state": "entity", "key": "keys", "limit": "page_size"}
+"""Those that an address has by other names."""
+
+
 def _names(argument: str, given: str | Sequence[str]) -> str:
     names = _texts(argument, given, (str,))
     if not all(names):

@@ -10,7 +10,7 @@ from ._arguments import of_type
 from ._filter import Channels
 from ._gateway import CLIENT_TIMEOUT, Call, Gateway
 from ._held import Held
-from ._pages import TimeLimit
+from ._pages import AllPages
 from ._selection import selection_of
 from ._states_in import StatePage
 from .items import StateItem, StateSnapshot
@@ -19,7 +19,7 @@ from .options import Scalar
 PAGE_SIZE = 1000
 
 
-class StatePages:
+class StatePages(AllPages):
     """How far reading the state has come."""
 
     def __init__(
@@ -39,7 +39,7 @@ class StatePages:
         self._gateway = gateway
         self._selection = selection_of(channels, entity, keys=keys, open=open, where=where)
         self._page_size = PAGE_SIZE if page_size is None else page_size
-        self.time = TimeLimit(gateway, timeout)
+        super().__init__(gateway, timeout)
         self._held: Held[StateItem[Any]] = Held()
         self._after: str | None = None
         self._position = ""

@@ -87,10 +87,11 @@ class States(Generic[WatchT, ReadT]):
         """
         check_keywords(f"{type(self).__name__}.read_state", options, ReadOptions)
         pages = StatePages(self._gateway, channels, entity, **options)
-        while pages.has_more:
-            call = pages.next_call()
-            attempts = self._gateway.attempts(call, pages.time.remaining)
-            pages.take(await send(self._gateway, self._here(), call, attempts))
+        with pages.naming():
+            while pages.has_more:
+                call = pages.next_call()
+                attempts = self._gateway.attempts(call, pages.remaining)
+                pages.take(await send(self._gateway, self._here(), call, attempts))
         return pages.snapshot
 
     for _call in (_state, _read_state):

@@ -78,10 +78,10 @@ class SyncStates(Generic[WatchNowT, ReadNowT]):
         """As `CourierClient.read_state`."""
         check_keywords(f"{type(self).__name__}.read_state", options, ReadOptions)
         pages = StatePages(self._gateway, channels, entity, **options)
-        with self._calling():
+        with self._calling(), pages.naming():
             while pages.has_more:
                 call = pages.next_call()
-                pages.take(self._attempt_until_answered(call, self._gateway.attempts(call, pages.time.remaining)))
+                pages.take(self._attempt_until_answered(call, self._gateway.attempts(call, pages.remaining)))
         return pages.snapshot
 
     for _call in (_state, _read_state):

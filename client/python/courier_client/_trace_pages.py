@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 from ._arguments import of_type
 from ._gateway import Call, Gateway
 from ._incoming import TracePage
-from ._pages import TimeLimit
+from ._pages import AllPages
 from .envelope import Trace
 from .errors import invalid_argument
 
@@ -19,7 +19,7 @@ _POSITION = re.compile("[a-z0-9]{1,32}-(0|[1-9][0-9]{0,15})")
 EventT = TypeVar("EventT")
 
 
-class TracePages(Generic[EventT]):
+class TracePages(AllPages, Generic[EventT]):
     """How far reading a piece of work has come."""
 
     def __init__(
@@ -44,7 +44,7 @@ class TracePages(Generic[EventT]):
         self._gateway = gateway
         self._name = name
         self._page_size = page_size
-        self.time = TimeLimit(gateway, timeout)
+        super().__init__(gateway, timeout)
         self._pages: list[TracePage[Any]] = []
         self._after: str | None = None
         self.has_more = True

@@ -290,10 +290,11 @@ class CourierClient(States[WatchT, ReadT], Generic[EventT, TypeT, PublishT, Subm
             UnreachableError, CourierTimeoutError: the gateway was not reached, or did not answer, in time.
         """
         pages = TracePages(self._gateway, id=id, correlation_id=correlation_id, page_size=page_size, timeout=timeout)
-        while pages.has_more:
-            call = pages.next_call()
-            attempts = self._gateway.attempts(call, pages.time.remaining)
-            pages.take(await send(self._gateway, self._here(), call, attempts))
+        with pages.naming():
+            while pages.has_more:
+                call = pages.next_call()
+                attempts = self._gateway.attempts(call, pages.remaining)
+                pages.take(await send(self._gateway, self._here(), call, attempts))
         return pages.trace
 
     def subscribe(

@@ -19,7 +19,7 @@ from ._arguments import function, of_type
 from ._connection import SubscriptionState
 from ._filter import Channels
 from ._held import Held
-from ._selection import selection_of
+from ._selection import argument_of, selection_of
 from ._states_in import StateMessage, state_message_of
 from ._stream import OnState, Stream
 from .errors import ClosedError, InvalidInputError, Issue
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ._loop import LoopConnections
     from ._selection import Selection
 
-_NAMED = re.compile(r"([a-z][\w.]*): (.+)", re.DOTALL)
+_NAMED = re.compile(r"([a-z][\w.]*(?:\.\*)?): (.+)", re.DOTALL)
 
 
 class LiveState(Stream[StateMessage, "ItemT | GenericItem | RemovedItem"], Generic[ItemT]):
@@ -192,8 +192,7 @@ class LiveState(Stream[StateMessage, "ItemT | GenericItem | RemovedItem"], Gener
         named = _NAMED.fullmatch(refusal.message)
         if named is not None and not refusal.issues:
             parameter, problem = named.groups()
-            # The address has the entity as `state`.
-            refusal.issues = (Issue("entity" if parameter == "state" else parameter, problem),)
+            refusal.issues = (Issue(argument_of(parameter), problem),)
 
     async def _finish(self) -> None:
         self._settled.set()

@@ -194,10 +194,10 @@ class SyncCourierClient(SyncStates[WatchNowT, ReadNowT], Generic[EventT, TypeT, 
     ) -> Trace[EventT]:
         """As `CourierClient.trace`."""
         pages = TracePages(self._gateway, id=id, correlation_id=correlation_id, page_size=page_size, timeout=timeout)
-        with self._calling():
+        with self._calling(), pages.naming():
             while pages.has_more:
                 call = pages.next_call()
-                pages.take(self._attempt_until_answered(call, self._gateway.attempts(call, pages.time.remaining)))
+                pages.take(self._attempt_until_answered(call, self._gateway.attempts(call, pages.remaining)))
         return pages.trace
 
     def _in_order(self, call: Call[ResultT], timeout: float | None) -> ResultT:

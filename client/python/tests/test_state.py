@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -211,23 +212,34 @@ async def test_a_replaced_log_replaces_what_is_held() -> None:
 
 async def test_what_is_refused(gateway: Gateway) -> None:
     async with trading(gateway) as client:
+        read: Any = client.read_state
+        watch: Any = client.state
+        many = {f"state.f{index}": "x" for index in range(11)}
         cases: list[tuple[str, str, dict[str, Any]]] = [
             ("entity", "orders", {}),
+            ("keys.1", "order", {"keys": ["o1", "k" * 513]}),
             ("where.state.colour", "order", {"where": {"state.colour": "red"}}),
-            ("max_per_second", "order", {"max_per_second": 1000}),
+            ("where.state.status", "order", {"where": {"state.status": ["open", "nope"]}}),
+            ("where.state.symbol", "order", {"where": {"state.symbol": ["SPX"] * 101}}),
+            ("where", "order", {"where": many}),
+            ("where.state.progress", "job", {"where": {"state.progress": math.nan}}),
+            ("where.state.progress", "job", {"where": {"state.progress": "half"}}),
         ]
         for path, entity, options in cases:
-            call: Any = client.state
             with pytest.raises(InvalidInputError) as caught:
-                await call("strategy.s1", entity, **options).__aenter__()
+                await watch("strategy.s1", entity, **options).__aenter__()
             assert [issue.path for issue in caught.value.issues] == [path]
-        read: Any = client.read_state
-        with pytest.raises(InvalidInputError, match="there is no entity") as caught:
-            await read("strategy.s1", "orders")
-        assert [issue.path for issue in caught.value.issues] == ["entity"]
+            with pytest.raises(InvalidInputError) as caught:
+                await read("strategy.s1", entity, **options)
+            assert [issue.path for issue in caught.value.issues] == [path]
         with pytest.raises(InvalidInputError) as caught:
-            await client.read_state("strategy.s1", "order", page_size=1001)
-        assert [issue.path for issue in caught.value.issues] == ["limit"]
+            await watch("strategy.s1", "order", max_per_second=1000).__aenter__()
+        assert [issue.path for issue in caught.value.issues] == ["max_per_second"]
+        with pytest.raises(InvalidInputError, match="there is no entity"):
+            await read("strategy.s1", "orders")
+        with pytest.raises(InvalidInputError) as caught:
+            await read("strategy.s1", "order", page_size=1001)
+        assert [issue.path for issue in caught.value.issues] == ["page_size"]
     async with CourierClient(gateway.url, token=gateway.token("ada", "user")) as client:
         with pytest.raises(ForbiddenError, match=r"strategy\.s1"):
             await client.state("strategy.s1", "order").__aenter__()

@@ -195,7 +195,7 @@ async def test_any_correlation_id_is_asked_for_as_it_is(gateway: Gateway, trace:
         ({"correlation_id": "\ud83d"}, "correlation_id"),
         ({"correlation_id": "x" * 129}, "correlation_id"),
         ({"correlation_id": "run-7", "page_size": "many"}, "page_size"),
-        ({"correlation_id": "run-7", "page_size": 0}, "limit"),
+        ({"correlation_id": "run-7", "page_size": 0}, "page_size"),
         ({"correlation_id": "run-7", "timeout": -1}, "timeout"),
     ],
 )

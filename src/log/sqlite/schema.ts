@@ -7,6 +7,7 @@ import type { StoredEvent } from '../log.ts';
 import { type Epoch, newEpochName, Positions } from '../positions.ts';
 import { storedEvent } from '../reading.ts';
 import { FORGOTTEN_STATES, STATE_TABLES } from './state-tables.ts';
+import { workOf } from './works.ts';
 
 /** Marks the file as a log of Courier: "COUR" in ASCII. */
 const APPLICATION_ID = 0x434f5552;
@@ -58,11 +59,11 @@ const MIGRATIONS: readonly string[] = [
    SELECT number, courier_family((SELECT channel FROM event WHERE family = number LIMIT 1)) FROM used WHERE number IS NOT NULL;`,
   STATE_TABLES,
   // What cannot be read as JSON is damaged, and told when it is read.
-  `ALTER TABLE event ADD COLUMN correlation_id TEXT;
+  `ALTER TABLE event ADD COLUMN work INTEGER;
    ALTER TABLE event ADD COLUMN cause_seq INTEGER;
-   UPDATE event SET correlation_id = json_extract(body, '$.metadata.correlation_id')
+   UPDATE event SET work = courier_work(seq, json_extract(body, '$.metadata.correlation_id'))
    WHERE CASE WHEN json_valid(body) THEN json_extract(body, '$.metadata.correlation_id') IS NOT NULL END;
-   CREATE INDEX event_by_correlation ON event (correlation_id) WHERE correlation_id IS NOT NULL;
+   CREATE INDEX event_by_work ON event (work) WHERE work IS NOT NULL;
    CREATE INDEX event_by_cause ON event (cause_seq) WHERE cause_seq IS NOT NULL;
    ${FORGOTTEN_STATES}`,
 ];
@@ -89,7 +90,8 @@ export function openProblem(error: unknown): string {
   if (error instanceof LogOpenError) return message;
   if (/locked|busy/i.test(message)) return IN_USE;
   if (/not a database/i.test(message)) return 'it is not an SQLite file';
-  if (/malformed|disk image/i.test(message)) return `it is damaged: ${message}`;
+  // Statements that are always the same.
+  if (/malformed|disk image|no such (?:column|table|index)/i.test(message)) return `it is damaged: ${message}`;
   return message;
 }
 
@@ -118,6 +120,7 @@ export function prepareFile(db: DatabaseSync, version: number): void {
     checksumOf({ seq: Number(seq), channel: String(channel), type: String(type), version: 1, body: String(body) }, Number(family)),
   );
   db.function('courier_family', { deterministic: true }, (channel) => familyIn(String(channel)) ?? null);
+  db.function('courier_work', { deterministic: true }, (seq, correlationId) => workOf(Number(seq), String(correlationId)));
   db.function('courier_epoch', newEpochName);
   transaction(db, () => {
     for (const migration of MIGRATIONS.slice(version)) db.exec(migration);

@@ -15,11 +15,10 @@ import { openFile } from './open.ts';
 
 import { PlacedFiles } from './placed-files.ts';
 import { checksumOf, EVENT_COLUMNS, epochsOf, intactEvent, transaction } from './schema.ts';
+import { Statements } from './statements.ts';
 import { SqliteStates } from './states.ts';
 import { Trimming } from './trimming.ts';
-
-/** Shapes of reads whose statements are kept. */
-const MAX_PREPARED_READS = 64;
+import { readWork, workOf } from './works.ts';
 
 type ReadRequest = Extract<Request, { kind: 'read' }>;
 
@@ -30,7 +29,8 @@ export class SqliteStore {
   readonly #trimming: Trimming;
   readonly #families: FamilyNumbers;
   readonly states: SqliteStates;
-  readonly #reads = new Map<string, StatementSync>();
+  /** A row as an object costs more than all else that is done with it. */
+  readonly #statements: Statements;
   readonly #insert: StatementSync;
   readonly #findTime: StatementSync;
   readonly #findKey: StatementSync;
@@ -50,6 +50,7 @@ export class SqliteStore {
     this.#db = openFile(settings);
     removeCopy(copyPathOf(settings.path));
     const db = this.#db;
+    this.#statements = new Statements(db);
     const row = db.prepare('SELECT trimmed_through, believed_ms, (SELECT max(seq) FROM event) AS head FROM log').get() ?? {};
     this.#trimmedSeq = Number(row['trimmed_through']);
     this.#head = Math.max(Number(row['head'] ?? 0), this.#trimmedSeq);
@@ -69,7 +70,7 @@ export class SqliteStore {
       transaction: (work) => this.#transaction(work),
     });
     this.#insert = db.prepare(
-      `INSERT INTO event (seq, channel, family, type, version, body, appended_ms, checksum, correlation_id, cause_seq)
+      `INSERT INTO event (seq, channel, family, type, version, body, appended_ms, checksum, work, cause_seq)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
     this.#findKey = db.prepare(
@@ -150,10 +151,11 @@ export class SqliteStore {
 
   #insertNext(event: NewEvent, { latest }: Moment): void {
     const seq = this.#head + 1;
-    const { channel, type, version, body, idempotency, correlationId = null, causeSeq = null } = event;
+    const { channel, type, version, body, idempotency, correlationId, causeSeq = null } = event;
     const family = this.#families.numberOf(event.family);
     const checksum = checksumOf({ seq, channel, type, version, body }, family);
-    this.#insert.run(seq, channel, family, type, version, body, latest, checksum, correlationId, causeSeq);
+    const work = correlationId === undefined ? null : workOf(seq, correlationId);
+    this.#insert.run(seq, channel, family, type, version, body, latest, checksum, work, causeSeq);
     if (idempotency !== undefined) this.#putKey.run(idempotency.principal, idempotency.key, seq, latest);
     this.#head = seq;
   }
@@ -178,19 +180,15 @@ export class SqliteStore {
 
   /** Each with the values of EVENT_COLUMNS. */
   #rows(request: ReadRequest): Iterable<readonly unknown[]> {
-    const { start, limit } = request;
+    const { start, limit, channels } = request;
+    if (isRelated(channels) && channels.causes === undefined) {
+      const work = readWork(EVENT_COLUMNS, channels.correlationId, start, this.bounds);
+      return this.#statements.of(work.sql).iterate(...work.parameters, limit) as Iterable<unknown> as Iterable<readonly unknown[]>;
+    }
     const { sql, parameters } = readStatement(request, (family) => this.#families.get(family));
     if (sql === undefined) return [];
-    let statement = this.#reads.get(sql);
-    if (statement === undefined) {
-      statement = this.#db.prepare(sql);
-      // A row as an object costs more than all else that is done with it.
-      statement.setReturnArrays(true);
-      if (this.#reads.size >= MAX_PREPARED_READS) this.#reads.delete(this.#reads.keys().next().value ?? '');
-      this.#reads.set(sql, statement);
-    }
     const from = parameters.flatMap((parameter) => [parameter, start.beforeSeq ?? start.afterSeq]);
-    return statement.iterate(...from, limit) as Iterable<unknown> as Iterable<readonly unknown[]>;
+    return this.#statements.of(sql).iterate(...from, limit) as Iterable<unknown> as Iterable<readonly unknown[]>;
   }
 
   storedAt(seqs: readonly number[]): (number | undefined)[] {
@@ -262,10 +260,8 @@ export function readStatement(
   const [range, order] = start.beforeSeq === undefined ? ['seq > ?', 'ORDER BY seq LIMIT ?'] : ['seq < ?', 'ORDER BY seq DESC LIMIT ?'];
   if (channels === 'all') return { sql: `SELECT ${EVENT_COLUMNS} FROM event WHERE 0 = ? AND ${range} ${order}`, parameters: [0] };
   if (isRelated(channels)) {
-    const { correlationId, causes = [] } = channels;
-    const parameters = correlationId === undefined ? [...causes] : [correlationId];
-    const [index, column] = correlationId === undefined ? ['event_by_cause', 'cause_seq'] : ['event_by_correlation', 'correlation_id'];
-    const ranges = parameters.map(() => `SELECT ${EVENT_COLUMNS} FROM event INDEXED BY ${index} WHERE ${column} = ? AND ${range}`);
+    const parameters = [...(channels.causes ?? [])];
+    const ranges = parameters.map(() => `SELECT ${EVENT_COLUMNS} FROM event INDEXED BY event_by_cause WHERE cause_seq = ? AND ${range}`);
     return ranges.length === 0 ? { sql: undefined, parameters } : { sql: `${ranges.join(' UNION ALL ')} ${order}`, parameters };
   }
   const families = [...channels.families].flatMap((family) => numberOf(family) ?? []);

@@ -10,7 +10,7 @@ import { type Append, readAppends } from './append-frames.ts';
 import type { Answers, Failure, Reply, Request, WorkerSettings } from './messages.ts';
 import { packAnswer, packPage, unpackCall } from './packing.ts';
 import { isReadOnly, READ_ONLY } from './rights.ts';
-import { messageOf } from './schema.ts';
+import { messageOf, openProblem } from './schema.ts';
 import { SqliteStore } from './store.ts';
 
 type Other = Exclude<Request, { kind: 'append' }>;
@@ -59,7 +59,7 @@ try {
   });
   reply({ kind: 'opened', epochs: store.epochs, knownMs: store.knownMs });
 } catch (error) {
-  reply({ kind: 'refused', message: messageOf(error) });
+  reply({ kind: 'refused', message: openProblem(error) });
 }
 
 function enqueue(request: Request): void {

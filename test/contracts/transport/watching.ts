@@ -118,20 +118,38 @@ export function describeWatching(driver: TransportDriver): void {
     });
 
     const isPlain = name.startsWith('plain');
+    // An address has a condition by the name of its field.
+    const where = isPlain ? '' : 'where.';
+    const MANY = Object.fromEntries(Array.from({ length: 11 }, (_, index) => [`state.f${index}`, 'x']));
     const BAD: readonly (readonly [string, Partial<Ask>, string])[] = [
       ['an entity that there is not', { state: { entities: ['order', 'nobody'] } }, isPlain ? 'state' : 'entities.1'],
       ['an empty key', { state: { ...ORDERS, keys: ['o1', ''] } }, isPlain ? 'key.1' : 'keys.1'],
       ['too many keys', { state: { ...ORDERS, keys: Array(101).fill('k') } }, isPlain ? 'key' : 'keys'],
-      ['a field that there is not', { state: { ...ORDERS, where: { 'state.foo': 'x' } } }, 'where.state.foo'],
-      ['what every object has', { state: { ...ORDERS, where: { 'state.constructor': 'x' } } }, 'where.state.constructor'],
+      ['a field that there is not', { state: { ...ORDERS, where: { 'state.foo': 'x' } } }, `${where}state.foo`],
+      ['what every object has', { state: { ...ORDERS, where: { 'state.constructor': 'x' } } }, `${where}state.constructor`],
       [
         'a field of one entity only',
         { state: { entities: ['order', 'position'], where: { 'state.order_id': 'x' } } },
-        'where.state.order_id',
+        `${where}state.order_id`,
       ],
+      ['a value that a field cannot have', { state: { ...ORDERS, where: { 'state.status': 'nope' } } }, `${where}state.status`],
+      [
+        'one such value of several',
+        { state: { ...ORDERS, where: { 'state.status': ['open', 'nope'] } } },
+        isPlain ? 'state.status' : 'where.state.status.1',
+      ],
+      ['too many values', { state: { ...ORDERS, where: { 'state.symbol': Array(101).fill('SPX') } } }, `${where}state.symbol`],
+      ['a text that is too long', { state: { ...ORDERS, where: { 'state.reason': 'x'.repeat(1001) } } }, `${where}state.reason`],
+      ['too many fields', { state: { ...ORDERS, where: MANY } }, isPlain ? 'state.*' : 'where'],
       ...(isPlain
         ? []
-        : [['a field that a record passes over', { state: { ...ORDERS, where: JSON.parse('{"__proto__":"x"}') } }, 'where'] as const]),
+        : [
+            [
+              'a field that a record passes over',
+              { state: { ...ORDERS, where: JSON.parse('{"__proto__":"x"}') } },
+              'where.__proto__',
+            ] as const,
+          ]),
       ['a pace of its own', { state: { ...ORDERS, max_per_second: 1000 } }, 'max_per_second'],
       ['no position', { state: ORDERS, lastEventId: 'garbage' }, isPlain ? 'last_event_id' : 'lastEventId'],
       ['types', { state: ORDERS, types: 'order.placed' }, 'types'],

@@ -11,14 +11,21 @@ export interface Target {
 }
 
 /** Publishes an event with the same content. */
-export function publishCode({ type, channel, data, metadata }: ServedEvent, target: Target): CodeIn {
+export function publishCode({ id, type, channel, data, metadata }: ServedEvent, target: Target): CodeIn {
   const { url } = target;
-  const { correlation_id, user_id } = metadata;
-  const given = { ...(correlation_id !== undefined && { correlation_id }), ...(user_id !== undefined && { user_id }) };
+  const { causation_id, user_id } = metadata;
+  // Where the event begins a piece of work, so does the one that is published.
+  const correlation_id = metadata.correlation_id === id ? undefined : metadata.correlation_id;
+  const given = {
+    ...(correlation_id !== undefined && { correlation_id }),
+    ...(causation_id !== undefined && { causation_id }),
+    ...(user_id !== undefined && { user_id }),
+  };
   const hasMetadata = Object.keys(given).length > 0;
   const body = JSON.stringify({ type, data, ...(hasMetadata && { metadata: given }) });
   const options = [
     ...(correlation_id === undefined ? [] : [`correlationId: ${js(correlation_id)}`]),
+    ...(causation_id === undefined ? [] : [`causationId: ${js(causation_id)}`]),
     ...(user_id === undefined ? [] : [`userId: ${js(user_id)}`]),
   ];
   return {
@@ -41,6 +48,7 @@ export function publishCode({ type, channel, data, metadata }: ServedEvent, targ
       `            event_type=${python(type)},`,
       `            data=json.loads(${python(JSON.stringify(data))}),`,
       ...(correlation_id === undefined ? [] : [`            correlation_id=${python(correlation_id)},`]),
+      ...(causation_id === undefined ? [] : [`            causation_id=${python(causation_id)},`]),
       ...(user_id === undefined ? [] : [`            user_id=${python(user_id)},`]),
       '        )',
       '',
