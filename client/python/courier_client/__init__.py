@@ -11,10 +11,11 @@ from ._connection import SubscriptionState
 from ._tokens import Token
 from ._version import __version__
 from .background import BackgroundPublisher
+from .causes import caused_by
 from .client import CourierClient
 from .contract import Channel, Contract, ContractModule
 from .cursor import BufferedCursor, Cursor, FileCursor
-from .envelope import Event, EventDraft, GenericEvent, HistoryPage, Receipt
+from .envelope import Event, EventDraft, GenericEvent, HistoryPage, Receipt, Trace, TraceStep
 from .errors import (
     ClosedError,
     CourierError,
@@ -85,12 +86,15 @@ __all__ = [
     "SyncLiveState",
     "Token",
     "TooLargeError",
+    "Trace",
+    "TraceStep",
     "UnauthorizedError",
     "UnavailableError",
     "UnexpectedAnswerError",
     "UnreachableError",
     "WatchOptions",
     "__version__",
+    "caused_by",
     "channels",
     "entity_key",
     "events",

@@ -64,6 +64,13 @@ class Address:
         )
         return f"{self.base_url}/events/{segment}{query}"
 
+    def trace(self, name: str, limit: int | None, after: str | None) -> str:
+        """The address of one page of a piece of work. Raises InvalidInputError, naming `correlation_id`."""
+        require_well_formed("correlation_id", name)
+        if name in {".", ".."}:
+            raise invalid_argument(f"correlation_id {name!r} cannot stand in an address", path="correlation_id")
+        return f"{self.base_url}/trace/{quote(name, safe='')}{_query(limit=limit, after=after)}"
+
     def subscription(self, filter_: Filter, last_event_id: str | None) -> str:
         query = _query(**{"from": filter_.from_}, types=_list(filter_.types), last_event_id=last_event_id)
         scheme, rest = self.base_url.split(":", 1)

@@ -20,11 +20,13 @@ from . import events
 from ._address import Address
 from ._arguments import of_type, seconds, shown
 from ._filter import Channels
+from ._incoming import TracePage
 from ._outgoing import Outgoing
 from ._proxy import proxy_for
 from ._states_in import StatePage
 from ._strangers import Strangers
 from ._tls import trust
+from .causes import with_cause
 from .contract import Contract, ContractModule, EventT_co
 from .envelope import EventDraft, HistoryPage, Receipt
 from .errors import CourierError, invalid_argument
@@ -158,10 +160,10 @@ class Gateway(Generic[EventT_co]):
         return refusals.unreachable(self.address.base_url, error)
 
     def outgoing(self, event: EventDraft[Any]) -> Outgoing:
-        """Raises InvalidInputError or TooLargeError."""
+        """The event as it is sent, with what led to it. Raises InvalidInputError or TooLargeError."""
         of_type("event", event, EventDraft, "an EventDraft")
         self.contract.check_channel(event.channel)
-        return outgoing.outgoing(event)
+        return outgoing.outgoing(with_cause(event))
 
     def publish(self, event: Outgoing) -> Call[Receipt]:
         draft = event.draft
@@ -209,6 +211,11 @@ class Gateway(Generic[EventT_co]):
         """Raises InvalidInputError, whose `issues` name `channels` or `types`."""
         url = self.address.history(channels, **options)
         return Call("history", "GET", url, lambda document, _: incoming.page_of(document, self.contract))
+
+    def trace_page(self, name: str, limit: int | None, after: str | None) -> Call[TracePage[EventT_co]]:
+        """`name` is the id of an event, or a correlation id. Raises InvalidInputError."""
+        url = self.address.trace(name, limit, after)
+        return Call("trace", "GET", url, lambda document, _: incoming.trace_page_of(document, self.contract))
 
     def state_page(self, selection: Selection, limit: int, after: str | None) -> Call[StatePage]:
         url = self.address.state(selection, limit, after)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from pydantic import ValidationError
 
 from ._answers import json_in
 from ._issues import issues_of
-from ._model import AS_RECEIVED
+from ._model import AS_RECEIVED, Instant, Model
 from ._refusals import answer_error, refusal_of
 from .contract import Contract
 from .envelope import (
@@ -21,6 +22,8 @@ from .envelope import (
     GenericEvent,
     HistoryPage,
     Receipt,
+    Trace,
+    TraceStep,
 )
 from .errors import CourierError, UnexpectedAnswerError, printable
 
@@ -29,6 +32,7 @@ logger = logging.getLogger("courier_client")
 Notice = CourierGapEvent | CourierLiveEvent
 
 EventT = TypeVar("EventT")
+EventT_co = TypeVar("EventT_co", covariant=True)
 
 
 def read_answer(status: int, headers: Mapping[str, str], content: bytes, contract_hash: str) -> Any:
@@ -88,6 +92,40 @@ def page_of(document: Any, contract: Contract[EventT, Any, Any, Any, Any]) -> Hi
         )
     except (ValidationError, KeyError, TypeError) as error:
         raise unexpected("page of history", error) from error
+
+
+class _Step(Model, frozen=True):
+    event: dict[str, Any]
+    stored_at: Instant | None
+    after_cause_ms: float | None
+
+
+class _TracePage(Model, frozen=True):
+    correlation_id: str
+    steps: list[_Step]
+    hidden: int
+    next: str
+    has_more: bool
+    is_partial: bool
+
+
+@dataclass(frozen=True)
+class TracePage(Generic[EventT_co]):
+    """One page of a piece of work."""
+
+    trace: Trace[EventT_co]
+    """With the steps of the page."""
+    next: str
+    has_more: bool
+
+
+def trace_page_of(document: Any, contract: Contract[EventT, Any, Any, Any, Any]) -> TracePage[EventT]:
+    try:
+        page = _TracePage.model_validate(document, extra="ignore", context=AS_RECEIVED)
+    except ValidationError as error:
+        raise unexpected("page of a piece of work", error) from error
+    steps = (TraceStep(event_of(step.event, contract), step.stored_at, step.after_cause_ms) for step in page.steps)
+    return TracePage(Trace(page.correlation_id, tuple(steps), page.hidden, page.is_partial), page.next, page.has_more)
 
 
 def message_of(text: str | bytes, contract: Contract[EventT, Any, Any, Any, Any]) -> EventT | Notice:

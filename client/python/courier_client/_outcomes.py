@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ._outgoing import Outgoing
+from .causes import caused_by
 from .envelope import EventDraft
 from .errors import ClosedError, CourierError
 
@@ -53,7 +54,9 @@ class Outcomes:
         if self._on_error is None:
             return
         try:
-            self._on_error(error, event)
+            # It may run in the context of any publish, such as the one that another was dropped for.
+            with caused_by(None):
+                self._on_error(error, event)
         except Exception:
             logger.exception("on_error failed")
 

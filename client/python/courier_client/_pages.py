@@ -1,18 +1,45 @@
-"""Iterating over the history page after page. No I/O happens here."""
+"""Reading page after page: the history, and what all calls that read every page have in common. No I/O happens here."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import NoneType
 from typing import Any, Generic, TypeVar
 
-from ._arguments import check_on_gap, of_type
-from ._gateway import CLIENT_TIMEOUT
+from ._arguments import check_on_gap, of_type, seconds
+from ._gateway import CLIENT_TIMEOUT, Gateway
+from ._selection import argument_of
 from .envelope import HistoryPage
-from .errors import GapError
+from .errors import GapError, InvalidInputError, Issue
 from .options import HistoryOptions, OnGap, TypeT
 
 EventT = TypeVar("EventT")
+
+
+class AllPages:
+    """All pages of one call, which keep to its timeout together."""
+
+    def __init__(self, gateway: Gateway[Any], timeout: float | None) -> None:
+        """Raises InvalidInputError, naming `timeout`."""
+        limit = gateway.timeout if timeout is CLIENT_TIMEOUT else seconds("timeout", timeout)
+        self._deadline = time.monotonic() + limit
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds that the next page may take; None for no limit."""
+        return None if self._deadline == math.inf else max(0.0, self._deadline - time.monotonic())
+
+    @contextmanager
+    def naming(self) -> Iterator[None]:
+        """Names in a refusal the arguments of the call: the address has some by other names."""
+        try:
+            yield
+        except InvalidInputError as refusal:
+            refusal.issues = tuple(Issue(argument_of(issue.path), issue.message) for issue in refusal.issues)
+            raise
 
 
 class Pages(Generic[TypeT]):

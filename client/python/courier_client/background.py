@@ -78,7 +78,8 @@ class BackgroundPublisher(Generic[SubmitT]):
             when_full: Which events to drop when more would wait: the oldest, or the new one. A new one that is larger
                 than `max_queued_bytes` is always the one.
             on_error: Called for every event that will not be stored: in the event loop, or in the thread that submits
-                where that loop has ended, or is so busy that more events wait for it than may.
+                where that loop has ended, or is so busy that more events wait for it than may. What it publishes
+                has no cause of `caused_by`.
             retry: The delays before events are published again; `Backoff()` by default. Each attempt takes up to
                 the client's `timeout`.
 

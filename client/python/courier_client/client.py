@@ -20,8 +20,9 @@ from ._requests import send
 from ._states import ReadT, States, WatchT
 from ._stream import OnState
 from ._tokens import Token, TokenSource
+from ._trace_pages import TracePages
 from .contract import Channel, ContractModule
-from .envelope import Data, Event, EventDraft, HistoryPage, Receipt
+from .envelope import Data, Event, EventDraft, HistoryPage, Receipt, Trace
 from .errors import ClosedError, CourierError, invalid_argument, require_choice
 from .events import AnyEvent, EventType, Publish, Submit
 from .options import ClientOptions, EventOptions, HistoryOptions, IterationOptions, OnGap
@@ -246,6 +247,8 @@ class CourierClient(States[WatchT, ReadT], Generic[EventT, TypeT, PublishT, Subm
     def iterate_history(self, channels: Channels, **options: Unpack[IterationOptions[TypeT]]) -> AsyncIterator[EventT]:
         """Iterates over the stored events, oldest first, page after page, up to the present.
 
+        To publish because of one of them, do so inside `caused_by(event)`.
+
         Args:
             channels: A channel or a pattern, or several.
             **options: `types`, `after`, `page_size`, `on_gap`, `timeout`: see `IterationOptions`.
@@ -265,6 +268,35 @@ class CourierClient(States[WatchT, ReadT], Generic[EventT, TypeT, PublishT, Subm
             for event in pages.events_of(page):
                 yield event
 
+    async def trace(
+        self,
+        *,
+        id: str | None = None,  # noqa: A002 (it is called so on the wire)
+        correlation_id: str | None = None,
+        page_size: int | None = None,
+        timeout: float | None = CLIENT_TIMEOUT,
+    ) -> Trace[EventT]:
+        """Reads a piece of work, all pages of it: what belongs to it, what that has caused, and what led to it.
+
+        Args:
+            id: That of any of its events; or else
+            correlation_id: that of the piece of work. The id of an event stands for the piece of work of that event.
+            page_size: Steps that are read at once, 1 to 1000; 1000 by default.
+            timeout: Seconds that all pages together may take; the client's `timeout` by default, and None for no limit.
+
+        Raises:
+            InvalidInputError, UnauthorizedError: the read was refused. Its `code` is NOT_FOUND where the log has no
+                such event any more, and none that came of it, or none that the caller may read.
+            UnreachableError, CourierTimeoutError: the gateway was not reached, or did not answer, in time.
+        """
+        pages = TracePages(self._gateway, id=id, correlation_id=correlation_id, page_size=page_size, timeout=timeout)
+        with pages.naming():
+            while pages.has_more:
+                call = pages.next_call()
+                attempts = self._gateway.attempts(call, pages.remaining)
+                pages.take(await send(self._gateway, self._here(), call, attempts))
+        return pages.trace
+
     def subscribe(
         self,
         channels: Channels,
@@ -280,7 +312,10 @@ class CourierClient(States[WatchT, ReadT], Generic[EventT, TypeT, PublishT, Subm
 
             async with client.subscribe("backtest.*") as subscription:
                 async for event in subscription:
-                    ...
+                    with caused_by(event):
+                        ...
+
+        What is published inside `caused_by` says that the event led to it.
 
         Entering the `async with` waits until the gateway has accepted the subscription: events that
         are published from then on arrive. It waits as long as the subscription itself does for the gateway, see

@@ -35,7 +35,7 @@ SERVER_CODES: dict[str, CodeMeaning] = {
     "BAD_REQUEST": CodeMeaning(retry=False, hint="Mend what `issues` names."),
     "UNAUTHORIZED": CodeMeaning(retry=False, hint="Get another token: pass `token`, or set COURIER_TOKEN."),
     "FORBIDDEN": CodeMeaning(retry=False, hint="Get a token that grants this."),
-    "NOT_FOUND": CodeMeaning(retry=False, hint="Check the path of `base_url`."),
+    "NOT_FOUND": CodeMeaning(retry=False, hint="Check what was asked for, and the path of `base_url`."),
     "METHOD_NOT_SUPPORTED": CodeMeaning(retry=False, hint="Check the path of `base_url`."),
     "PAYLOAD_TOO_LARGE": CodeMeaning(retry=False, hint="Send less data, or a reference to it."),
     "UNSUPPORTED_MEDIA_TYPE": CodeMeaning(retry=False, hint="Check that client and gateway are of one version."),

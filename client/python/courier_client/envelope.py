@@ -141,6 +141,30 @@ class HistoryPage(Generic[DataT_co]):
 
 
 @dataclass(frozen=True)
+class TraceStep(Generic[DataT_co]):
+    """One event of a piece of work. What led to it is its `metadata.causation_id`."""
+
+    event: DataT_co
+    stored_at: datetime | None
+    """When it was stored, by the clock of the log; None where that was not noted."""
+    after_cause_ms: float | None
+    """How long after its cause it was stored, in ms; None where it has none, or that is not known any more."""
+
+
+@dataclass(frozen=True)
+class Trace(Generic[DataT_co]):
+    """A piece of work: the events that belong to it, what those have caused, and what led to each of them."""
+
+    correlation_id: str
+    steps: tuple[TraceStep[DataT_co], ...]
+    """In the order of the log."""
+    hidden: int
+    """How many more events there are, which the caller may not read, or which have no present form."""
+    is_partial: bool
+    """Whether there is more than the gateway reads of one piece of work: 10,000 events, or 8 MiB."""
+
+
+@dataclass(frozen=True)
 class EventDraft(Generic[DataT_co]):
     """An event to publish. The functions of `courier_client.events` make drafts.
 

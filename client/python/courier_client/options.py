@@ -53,10 +53,10 @@ class EventOptions(TypedDict, total=False):
     correlation_id: str | None
     """Names the piece of work that the event belongs to, across services.
 
-    By default it is the `causation_id`, or else the event's own id.
+    By default it is that of the event of `caused_by`, else the `causation_id`, else the event's own id.
     """
     causation_id: str | None
-    """The `id` of the event that led to this one."""
+    """The `id` of the event that led to this one; by default that of `caused_by`."""
     user_id: str | None
     """The user on whose behalf the event happened."""
     timestamp: datetime | None

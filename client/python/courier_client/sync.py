@@ -23,8 +23,9 @@ from ._sync_coalescer import SyncCoalescer
 from ._sync_order import SyncChannelOrder
 from ._sync_states import ReadNowT, SyncStates, WatchNowT
 from ._tokens import SyncTokens, TokenSource, require_plain
+from ._trace_pages import TracePages
 from .contract import Channel, ContractModule
-from .envelope import Data, Event, EventDraft, HistoryPage, Receipt
+from .envelope import Data, Event, EventDraft, HistoryPage, Receipt, Trace
 from .errors import ClosedError, CourierError, UnauthorizedError
 from .events import AnyEvent, EventType, Publish
 from .options import ClientOptions, EventOptions, HistoryOptions, IterationOptions, OnGap
@@ -182,6 +183,22 @@ class SyncCourierClient(SyncStates[WatchNowT, ReadNowT], Generic[EventT, TypeT, 
             page = self.history(channels, timeout=pages.timeout, **pages.next)
             pages.gap_reported(page)
             yield from pages.events_of(page)
+
+    def trace(
+        self,
+        *,
+        id: str | None = None,  # noqa: A002 (it is called so on the wire)
+        correlation_id: str | None = None,
+        page_size: int | None = None,
+        timeout: float | None = CLIENT_TIMEOUT,
+    ) -> Trace[EventT]:
+        """As `CourierClient.trace`."""
+        pages = TracePages(self._gateway, id=id, correlation_id=correlation_id, page_size=page_size, timeout=timeout)
+        with self._calling(), pages.naming():
+            while pages.has_more:
+                call = pages.next_call()
+                pages.take(self._attempt_until_answered(call, self._gateway.attempts(call, pages.remaining)))
+        return pages.trace
 
     def _in_order(self, call: Call[ResultT], timeout: float | None) -> ResultT:
         """Sends a publish once it is its turn on its channels."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from courier_client import BackgroundPublisher, CourierClient, EventOptions, FileCursor, events
+from courier_client import BackgroundPublisher, CourierClient, FileCursor, caused_by, events
 from demo import Demo, demo_of
 from moving_average import Backtest, Bar, Candidate, read_bars
 
@@ -17,11 +17,10 @@ STEPS = 5
 
 
 async def backtest(
-    event: events.StrategyGenerationCompletedEvent, bars: list[Bar], courier: BackgroundPublisher
+    strategy: events.StrategyGenerationCompletedData, bars: list[Bar], courier: BackgroundPublisher
 ) -> None:
-    strategy_id, total = event.data.strategy_id, len(bars)
+    strategy_id, total = strategy.strategy_id, len(bars)
     backtest_id = f"bt-{strategy_id}"
-    options: EventOptions = {"correlation_id": event.metadata.correlation_id}
     started = events.backtest_started(
         backtest_id=backtest_id,
         strategy_id=strategy_id,
@@ -29,28 +28,25 @@ async def backtest(
         from_=bars[0].date,
         to=bars[-1].date,
         bars_total=total,
-        **options,
     )
     courier.submit_event(started)
-    candidate = candidate_of(event.data.parameters or {})
+    candidate = candidate_of(strategy.parameters or {})
     if candidate is None or candidate.slow >= total:
         code, message = "no_windows", "its parameters have no windows, fast and slow, in bars"
         if candidate is not None:
             code, message = "too_few_bars", f"a window of {candidate.slow} bars needs more than the {total} there are"
-        failed = events.backtest_failed(backtest_id=backtest_id, code=code, message=message, retryable=False, **options)
+        failed = events.backtest_failed(backtest_id=backtest_id, code=code, message=message, retryable=False)
         courier.submit_event(failed)
         return
     work = Backtest(candidate, bars)
     for done in work.run():
         if done % math.ceil(total / STEPS) == 0:
             progress = events.backtest_progress(
-                backtest_id=backtest_id, progress=done / total, bars_processed=done, bars_total=total, **options
+                backtest_id=backtest_id, progress=done / total, bars_processed=done, bars_total=total
             )
             courier.submit_event(progress)
             await asyncio.sleep(0)
-    completed = events.backtest_completed(
-        backtest_id=backtest_id, strategy_id=strategy_id, metrics=work.metrics(), **options
-    )
+    completed = events.backtest_completed(backtest_id=backtest_id, strategy_id=strategy_id, metrics=work.metrics())
     courier.submit_event(completed)
 
 
@@ -74,7 +70,8 @@ async def work(client: CourierClient, courier: BackgroundPublisher, bars: list[B
         demo.ready()
         async for event in subscription:
             if isinstance(event, events.StrategyGenerationCompletedEvent):
-                await backtest(event, bars, courier)
+                with caused_by(event):
+                    await backtest(event.data, bars, courier)
 
 
 async def main(bars: list[Bar]) -> None:

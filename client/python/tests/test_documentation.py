@@ -37,6 +37,7 @@ PRINTS = [
     r"4 0 0 0\n",
     r"(b1 is at \d+%\n)+b1 made 25%\n",
     r"(\S+-\d+ backtest\.progress\n){2}\S+-\d+ backtest\.completed\n",
+    r"backtest\.b1 backtest\.progress None\nuser\.ada backtest\.progress \d+\.\d\n",
     r"(b1 is at \d+%\n)*b1 is completed, one of 1\n",
     r"\d+ \S+-\d+ (True|False)\n\d+ \d+\n(\S+-\d+ backtest\.\w+\n)+",
     r"(\S+-\d+ backtest_id='b1' .*\n)+b1 (True|False)\n(b1 (True|False)\n)*",
@@ -170,6 +171,7 @@ async def test_prophet_and_cartographe(gateway: Gateway) -> None:
             # Of six strategies, of which one makes no sense and one cannot be tested.
             assert await prophet.count() == {"kind": "counted", "acknowledged": 18}
             assert await cartographe.count() == {"kind": "counted", "acknowledged": 30}
+            trace = await client.trace(id=others[-1].id)
     assert isinstance(first, events.BacktestFailedEvent)
     assert first.data.message == "a window of 6000 bars needs more than the 5105 there are"
     best = others[-1]
@@ -179,3 +181,10 @@ async def test_prophet_and_cartographe(gateway: Gateway) -> None:
         1.7383,
         10,
     )
+    by_id = {step.event.id: step.event for step in trace.steps}
+    strategy = by_id[best.metadata.causation_id or ""]
+    assert isinstance(strategy, events.StrategyGenerationCompletedEvent)
+    assert strategy.data.strategy_id == "sma-50-200"
+    job = by_id[strategy.metadata.causation_id or ""]
+    assert isinstance(job, events.ForgeJobStartedEvent)
+    assert best.metadata.correlation_id == strategy.metadata.correlation_id == trace.correlation_id == job.id
