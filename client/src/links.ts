@@ -2,6 +2,7 @@
 import { TRPCClientError, type TRPCLink, wsLink } from '@trpc/client';
 import { observable, type Unsubscribable } from '@trpc/server/observable';
 import superjson from 'superjson';
+import { causedBy, withoutCause } from './cause.ts';
 import type { Connection } from './connection.ts';
 import { CourierError } from './errors.ts';
 import type { AppRouter } from './router.ts';
@@ -31,11 +32,34 @@ export function plain<T>(value: T): T {
 }
 
 export function links(connection: Connection): TRPCLink<AppRouter>[] {
-  return [failsWhenRefused(connection), endsWithConnection(connection), viaSocket(connection)];
+  return [callsForEvents, failsWhenRefused(connection), endsWithConnection(connection), viaSocket(connection)];
 }
+
+/** Calls the handler of a subscription for the event that it is given, as `subscribe` does. */
+const callsForEvents: TRPCLink<AppRouter> =
+  () =>
+  ({ op, next }) => {
+    // The client's own are handed out to many.
+    if (op.type !== 'subscription' || isOwn(op.context)) return next(op);
+    return observable((observer) =>
+      next(op).subscribe({
+        next: (envelope) => {
+          const { result } = envelope;
+          const given = result.type === 'data' ? (result.data as { readonly data?: unknown } | undefined)?.data : undefined;
+          causedBy(given, () => observer.next(envelope));
+        },
+        error: (error) => withoutCause(() => observer.error(error)),
+        complete: () => withoutCause(() => observer.complete()),
+      }),
+    );
+  };
 
 /** The context of a subscription that waits while the gateway refuses the client. */
 export const WAITS_WHEN_REFUSED = { waitsWhenRefused: true };
+
+function isOwn(context: unknown): boolean {
+  return (context as Partial<typeof WAITS_WHEN_REFUSED>).waitsWhenRefused === true;
+}
 
 /** Fails calls while the gateway refuses the client, except subscriptions that wait until it accepts the client again. */
 function failsWhenRefused(connection: Connection): TRPCLink<AppRouter> {
@@ -48,7 +72,7 @@ function failsWhenRefused(connection: Connection): TRPCLink<AppRouter> {
           // A client that closes completes its subscriptions.
           if (op.type !== 'subscription' || refusal.reason.code !== 'CLOSED') refused();
         };
-        if ((op.context as Partial<typeof WAITS_WHEN_REFUSED>).waitsWhenRefused) return next(op).subscribe(observer);
+        if (isOwn(op.context)) return next(op).subscribe(observer);
         if (refusal.aborted) {
           refused();
           return;

@@ -149,6 +149,7 @@ export const METADATA_CHECKS = {
   user_id: isText,
   traceparent: isText,
 } satisfies Checks;
+export const TRACE_CHECKS = { id: isText, correlationId: isText } satisfies Checks;
 export const HISTORY_CHECKS = {
   ...CALL_CHECKS,
   types: isTexts,
