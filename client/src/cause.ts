@@ -58,10 +58,8 @@ class PresentUntilAwait implements Present {
 const present = /* @__PURE__ */ makePresent(globalThis as Runtime);
 
 function makePresent({ process }: Runtime): Present {
-  // What stands in for `process` in a page may have anything for it.
-  const isThere = typeof process?.getBuiltinModule === 'function';
-  const AsyncLocalStorage = isThere ? process?.getBuiltinModule?.('node:async_hooks')?.AsyncLocalStorage : undefined;
-  return typeof AsyncLocalStorage === 'function' ? new AsyncLocalStorage() : new PresentUntilAwait();
+  const AsyncLocalStorage = process?.getBuiltinModule?.('node:async_hooks')?.AsyncLocalStorage;
+  return AsyncLocalStorage === undefined ? new PresentUntilAwait() : new AsyncLocalStorage();
 }
 
 /**
