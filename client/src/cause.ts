@@ -1,8 +1,9 @@
 /**
  * What leads to what: the event that a handler runs for is the cause of what the handler publishes.
  *
- * Where the runtime has `AsyncLocalStorage`, as Node.js has, the cause goes with the handler through its promises and timers. Elsewhere, as in a browser, it is there while the handler runs until its first `await`: nothing else can run
- * meanwhile, so no cause comes to the work of others. Callbacks that are told of no event have no cause.
+ * Where the runtime has `AsyncLocalStorage`, as Node.js has, the cause goes with the handler through its promises and timers. Elsewhere, as
+ * in a browser, it is there until the handler's first `await`: nothing else can run meanwhile, so no cause comes to the work of others.
+ * Callbacks that are told of no event have no cause.
  *
  * A cause is of the process, not of one client: a service may receive with one and publish with another.
  */

@@ -276,11 +276,18 @@ test('callbacks that are told of no event have no cause, though a handler has as
     await client.publish('strategy.s1', 'strategy.generation.started', { strategy_id: 's1' });
     const gone = other.subscribe('backtest.b1', () => undefined, { lastEventId: 'another-1', onGap: () => tell('a gap') });
     await gone.live;
-    await vi.waitUntil(() => told.size === 4);
+    for await (const _event of other.iterateHistory('backtest.b1', { after: 'another-1', onGap: () => tell('a gap of the history') }));
+    await vi.waitUntil(() => told.size === 5);
   });
   await Promise.all(told.values());
   const found = await origins(client);
-  expect(Object.keys(found).sort()).toEqual(['a gap', 'a state', 'onError of a background publisher', 'the connection']);
+  expect(Object.keys(found).sort()).toEqual([
+    'a gap',
+    'a gap of the history',
+    'a state',
+    'onError of a background publisher',
+    'the connection',
+  ]);
   for (const [name, origin] of Object.entries(found)) expect([name, ...origin]).toEqual([name, ...NONE]);
 });
 
