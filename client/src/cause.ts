@@ -9,7 +9,7 @@
  */
 import { NOTICE_CHANNEL } from '../../src/contract/envelope.ts';
 import type { EventDraft } from './events.ts';
-import { assertArgument, isFunction } from './option-checks.ts';
+import { assertArgument, isFunction, isObject, isText, must } from './option-checks.ts';
 
 /** An event, as far as it is a cause. */
 export interface Cause {
@@ -37,29 +37,27 @@ interface Runtime {
   };
 }
 
-class PresentUntilAwait implements Present {
-  #origin: Origin | undefined;
-
-  getStore(): Origin | undefined {
-    return this.#origin;
-  }
-
-  run<T>(origin: Origin | undefined, call: () => T): T {
-    const before = this.#origin;
-    this.#origin = origin;
-    try {
-      return call();
-    } finally {
-      this.#origin = before;
-    }
-  }
+function presentUntilAwait(): Present {
+  let present: Origin | undefined;
+  return {
+    getStore: () => present,
+    run: (origin, call) => {
+      const before = present;
+      present = origin;
+      try {
+        return call();
+      } finally {
+        present = before;
+      }
+    },
+  };
 }
 
 const present = /* @__PURE__ */ makePresent(globalThis as Runtime);
 
 function makePresent({ process }: Runtime): Present {
   const AsyncLocalStorage = process?.getBuiltinModule?.('node:async_hooks')?.AsyncLocalStorage;
-  return AsyncLocalStorage === undefined ? new PresentUntilAwait() : new AsyncLocalStorage();
+  return AsyncLocalStorage === undefined ? presentUntilAwait() : new AsyncLocalStorage();
 }
 
 /**
@@ -70,8 +68,7 @@ function makePresent({ process }: Runtime): Present {
  * @throws {CourierError} INVALID_ARGUMENT for what is no event, such as a notice or a state. And what the function throws.
  */
 export function withCause<T>(event: Cause, call: () => T): T {
-  assertArgument('event', event, (value) => (isCause(value) ? undefined : 'must be an event, with its id and metadata'));
-  assertArgument('call', call, isFunction);
+  assertArgument('event', event, must('an event', isCause));
   return causedBy(event, call);
 }
 
@@ -81,15 +78,16 @@ export function withCause<T>(event: Cause, call: () => T): T {
  * @returns what the function returns.
  */
 export function withoutCause<T>(call: () => T): T {
-  assertArgument('call', call, isFunction);
-  return present.run(undefined, call);
+  return causedBy(undefined, call);
 }
 
 /** As `withCause`, for whatever was received: what is no event is no cause. */
 export function causedBy<T>(received: unknown, call: () => T): T {
-  if (!isCause(received)) return present.run(undefined, call);
-  const { id, metadata } = received;
-  return present.run({ correlation_id: metadata.correlation_id ?? id, causation_id: id }, call);
+  assertArgument('call', call, isFunction);
+  const origin = isCause(received)
+    ? { correlation_id: received.metadata.correlation_id ?? received.id, causation_id: received.id }
+    : undefined;
+  return present.run(origin, call);
 }
 
 /** The draft with the cause of the present work, as far as its publisher says nothing else. */
@@ -102,5 +100,5 @@ export function withItsOrigin(draft: EventDraft): EventDraft {
 
 function isCause(value: unknown): value is Cause {
   const { id, channel, metadata } = (value ?? {}) as Partial<Cause> & { readonly channel?: unknown };
-  return typeof id === 'string' && id !== '' && channel !== NOTICE_CHANNEL && typeof metadata === 'object' && metadata !== null;
+  return isObject(metadata) && isText(id) === undefined && channel !== NOTICE_CHANNEL;
 }

@@ -265,7 +265,10 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
    */
   async trace(of: TraceOf, options: CallOptions = {}): Promise<Trace<C>> {
     assertOptions(options, CALL_CHECKS);
-    return (await trace(this.#calls, of, options)) as unknown as Trace<C>;
+    const work = await trace(this.#calls, of, options).catch(
+      throwAs((error) => asWritten(error, {}, {}, { correlation_id: 'correlationId' })),
+    );
+    return work as unknown as Trace<C>;
   }
 
   /**

@@ -32,34 +32,11 @@ export function plain<T>(value: T): T {
 }
 
 export function links(connection: Connection): TRPCLink<AppRouter>[] {
-  return [callsForEvents, failsWhenRefused(connection), endsWithConnection(connection), viaSocket(connection)];
+  return [failsWhenRefused(connection), endsWithConnection(connection), viaSocket(connection)];
 }
-
-/** Calls the handler of a subscription for the event that it is given, as `subscribe` does. */
-const callsForEvents: TRPCLink<AppRouter> =
-  () =>
-  ({ op, next }) => {
-    // The client's own are handed out to many.
-    if (op.type !== 'subscription' || isOwn(op.context)) return next(op);
-    return observable((observer) =>
-      next(op).subscribe({
-        next: (envelope) => {
-          const { result } = envelope;
-          const given = result.type === 'data' ? (result.data as { readonly data?: unknown } | undefined)?.data : undefined;
-          causedBy(given, () => observer.next(envelope));
-        },
-        error: (error) => withoutCause(() => observer.error(error)),
-        complete: () => withoutCause(() => observer.complete()),
-      }),
-    );
-  };
 
 /** The context of a subscription that waits while the gateway refuses the client. */
 export const WAITS_WHEN_REFUSED = { waitsWhenRefused: true };
-
-function isOwn(context: unknown): boolean {
-  return (context as Partial<typeof WAITS_WHEN_REFUSED>).waitsWhenRefused === true;
-}
 
 /** Fails calls while the gateway refuses the client, except subscriptions that wait until it accepts the client again. */
 function failsWhenRefused(connection: Connection): TRPCLink<AppRouter> {
@@ -72,7 +49,7 @@ function failsWhenRefused(connection: Connection): TRPCLink<AppRouter> {
           // A client that closes completes its subscriptions.
           if (op.type !== 'subscription' || refusal.reason.code !== 'CLOSED') refused();
         };
-        if (isOwn(op.context)) return next(op).subscribe(observer);
+        if ((op.context as Partial<typeof WAITS_WHEN_REFUSED>).waitsWhenRefused) return next(op).subscribe(observer);
         if (refusal.aborted) {
           refused();
           return;
@@ -101,14 +78,16 @@ function endsWithConnection(connection: Connection): TRPCLink<AppRouter> {
         const ask = () => {
           call = next(op).subscribe({
             next: (envelope) => {
-              isServed ||= envelope.result.type === 'data';
-              observer.next(envelope);
+              const { result } = envelope;
+              isServed ||= result.type === 'data';
+              const given = result as { readonly data?: { readonly data?: unknown } | undefined };
+              causedBy(given.data?.data, () => observer.next(envelope));
             },
             error: (error) => {
               if (isRefusal(error, op.path)) void connection.unauthorized(error.message).then(() => lost(error));
-              else observer.error(error);
+              else withoutCause(() => observer.error(error));
             },
-            complete: () => observer.complete(),
+            complete: () => withoutCause(() => observer.complete()),
           });
         };
         const lost = (cause: unknown) => {

@@ -35,22 +35,17 @@ export interface Trace<C extends AnyContract = Contract> {
 /** `timeoutMs` is for each page. */
 export async function trace(calls: Calls, of: TraceOf, { signal: ending, timeoutMs }: CallOptions): Promise<Trace> {
   assertOptions(of, TRACE_CHECKS);
-  if ((of.id === undefined) === (of.correlationId === undefined))
-    throw invalidArgument('id', 'give an id or a correlationId, and not both');
+  const { id, correlationId } = of;
+  if ((id === undefined) === (correlationId === undefined)) throw invalidArgument('id', 'give an id or a correlationId');
   const { events } = calls.trpc;
   const steps: TraceStep[] = [];
-  for (
-    let input: Parameters<typeof events.trace.query>[0] = of.id === undefined ? { correlation_id: of.correlationId } : { id: of.id };
-    ;
-  ) {
-    const asked = input;
-    const page = await calls.attempt('trace', { signal: ending, timeoutMs }, ({ signal }) => events.trace.query(asked, { signal }));
-    for (const { event, stored_at, after_cause_ms } of page.steps) {
-      steps.push({ event, storedAt: stored_at, afterCauseMs: after_cause_ms });
-    }
-    const { correlation_id, hidden, is_partial } = page;
-    if (!page.has_more) return { correlationId: correlation_id, steps, hidden, isPartial: is_partial };
+  for (let asked: Parameters<typeof events.trace.query>[0] = { id, correlation_id: correlationId }; ; ) {
+    const input = asked;
+    const page = await calls.attempt('trace', { signal: ending, timeoutMs }, ({ signal }) => events.trace.query(input, { signal }));
+    const { correlation_id, hidden } = page;
+    steps.push(...page.steps.map((step) => ({ event: step.event, storedAt: step.stored_at, afterCauseMs: step.after_cause_ms })));
+    if (!page.has_more) return { correlationId: correlation_id, steps, hidden, isPartial: page.is_partial };
     // By its name: retention may remove the event that it was asked by.
-    input = { correlation_id, after: page.next };
+    asked = { correlation_id, after: page.next };
   }
 }
