@@ -14,7 +14,7 @@ const run = promisify(execFile);
 /** The README's example of an unmodified tRPC client. */
 const STOCK = readFileSync(new URL('../../scripts/demo/trpc.ts', import.meta.url), 'utf8');
 /** With its dependencies, minified and compressed: what a page pays for the client. */
-const MAX_GZIPPED_BYTES = 28 * 1024;
+const MAX_GZIPPED_BYTES = 28.5 * 1024;
 
 const USER_CODE = `
 import { CourierClient, CourierError, type EventOn } from '@lumiere/courier-client';
