@@ -12,6 +12,7 @@
  */
 import { bytesOf, copyOf } from './arguments.ts';
 import { BackgroundQueue, type QueueBounds, type Queued, type Submitted } from './background-queue.ts';
+import { withItsOrigin } from './cause.ts';
 import type { CourierClient } from './client.ts';
 import type { Contract } from './contract.ts';
 import { CourierError, invalidArgument, messageOf, possiblyStored } from './errors.ts';
@@ -129,8 +130,8 @@ export class BackgroundPublisher<C extends AnyContract = Contract> implements As
 
   #queued(given: Submitted<C>): Queued<C> {
     assertOptions(given.metadata ?? {}, METADATA_CHECKS);
-    const copy = copyOf(given as EventDraft) as Submitted<C>;
-    // The event happened now, however late it is published.
+    // The event happened now, and for what the caller does now, however late it is published.
+    const copy = withItsOrigin(copyOf(given as EventDraft)) as Submitted<C>;
     const metadata = { ...copy.metadata, timestamp: new Date(copy.metadata?.timestamp ?? Date.now()) };
     const event = { ...copy, metadata, idempotency_key: copy.idempotency_key ?? randomKey() };
     const bytes = bytesOf(JSON.stringify(event));

@@ -62,6 +62,7 @@ import { type StateMap, WatchedState } from './state-map.ts';
 import { type ReadStateOptions, readSelection, type StateEntry, type StateOptions, watchSelection } from './state-selection.ts';
 import { EventIterator, subscriptionOf } from './subscription.ts';
 import { type TokenSource, Tokens } from './token.ts';
+import { type Trace, type TraceOf, trace } from './trace.ts';
 
 const DEFAULTS = {
   timeoutMs: 30_000,
@@ -181,7 +182,8 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
   /**
    * Publishes one event; `type` decides the types of `data` and `channel`. The client repeats the publish, with one idempotency
    * key, after each retryable error. Publishes that are made while one is on its way go together in the next call, each by itself. On
-   * each channel they are stored in the order in which they were made, also where earlier ones are repeated.
+   * each channel they are stored in the order in which they were made, also where earlier ones are repeated. What is published while a
+   * handler of a subscription runs for an event has that for its cause.
    *
    * @returns the receipt: the event is stored.
    * @throws {CourierError} BAD_REQUEST, FORBIDDEN, PAYLOAD_TOO_LARGE, UNAUTHORIZED; TIMEOUT (repeat it with its
@@ -252,6 +254,21 @@ export class CourierClient<C extends AnyContract = Contract> implements AsyncDis
     const read = (after: string | undefined) =>
       this.history<P, T>(channels, { ...rest, limit, after }).catch(throwAs((error) => asWritten(error, {}, {}, { limit: 'pageSize' })));
     return iterateHistory(read, first, onGap);
+  }
+
+  /**
+   * Reads the events of one piece of work, whoever published them: what belongs to it, what that has caused, and what led to it. It is
+   * named by any of its events, or by its correlation id.
+   *
+   * @param options `timeoutMs` is for each page.
+   * @throws {CourierError} as `history`; NOT_FOUND where there is no event with that id that the client may read.
+   */
+  async trace(of: TraceOf, options: CallOptions = {}): Promise<Trace<C>> {
+    assertOptions(options, CALL_CHECKS);
+    const work = await trace(this.#calls, of, options).catch(
+      throwAs((error) => asWritten(error, {}, {}, { correlation_id: 'correlationId' })),
+    );
+    return work as unknown as Trace<C>;
   }
 
   /**

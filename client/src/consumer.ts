@@ -5,6 +5,7 @@
  * it has received. When half of the queue is empty, it attaches again and continues after that event. The log keeps the events
  * in between, so a slow consumer misses nothing.
  */
+import { withoutCause } from './cause.ts';
 import type { Cursor } from './cursor.ts';
 import { CourierError } from './errors.ts';
 import type { CourierEvent, Gap, Notice } from './events.ts';
@@ -179,10 +180,10 @@ export class Consumer {
     await this.#own(() => this.#options.cursor?.save(position));
   }
 
-  /** Calls code of the user, whose failure ends the consumer. */
+  /** Calls code of the user, for no event; its failure ends the consumer. */
   async #own(call: () => unknown): Promise<void> {
     try {
-      await call();
+      await withoutCause(call);
     } catch (error) {
       this.abandon(error);
     }

@@ -3,6 +3,7 @@
 /** The class of what fails through `client.trpc`. */
 export { TRPCClientError } from '@trpc/client';
 export { BackgroundPublisher, type BackgroundPublisherCounts, type BackgroundPublisherOptions } from './background-publisher.ts';
+export { type Cause, withCause, withoutCause } from './cause.ts';
 export { CourierClient } from './client.ts';
 export type { ConnectionState, ContractMatch, Identity } from './connection-state.ts';
 export type { OnGap } from './consumer.ts';
@@ -45,3 +46,4 @@ export type { StateMap } from './state-map.ts';
 export type { ReadStateOptions, StateConditions, StateEntry, StateOptions, StateWhere } from './state-selection.ts';
 export type { EventIterator, Subscription } from './subscription.ts';
 export type { TokenSource } from './token.ts';
+export type { Trace, TraceOf, TraceStep } from './trace.ts';

@@ -1,4 +1,5 @@
 /** Reads the history of channels event by event, page after page, up to the present. */
+import { withoutCause } from './cause.ts';
 import { gapError, type OnGap } from './consumer.ts';
 import type { HistoryPage } from './events.ts';
 
@@ -14,9 +15,10 @@ export async function* iterateHistory<TEvent>(
   let after = first;
   for (let hasMore = true; hasMore; ) {
     const page = await read(after);
-    if (page.gap !== null) {
-      if (onGap === 'fail') throw gapError(page.gap);
-      if (onGap !== 'continue') await onGap(page.gap);
+    const { gap } = page;
+    if (gap !== null) {
+      if (onGap === 'fail') throw gapError(gap);
+      if (onGap !== 'continue') await withoutCause(() => onGap(gap));
     }
     yield* page.events;
     ({ next: after, has_more: hasMore } = page);

@@ -2,6 +2,7 @@
 import { TRPCClientError, type TRPCLink, wsLink } from '@trpc/client';
 import { observable, type Unsubscribable } from '@trpc/server/observable';
 import superjson from 'superjson';
+import { causedBy, withoutCause } from './cause.ts';
 import type { Connection } from './connection.ts';
 import { CourierError } from './errors.ts';
 import type { AppRouter } from './router.ts';
@@ -77,14 +78,16 @@ function endsWithConnection(connection: Connection): TRPCLink<AppRouter> {
         const ask = () => {
           call = next(op).subscribe({
             next: (envelope) => {
-              isServed ||= envelope.result.type === 'data';
-              observer.next(envelope);
+              const { result } = envelope;
+              isServed ||= result.type === 'data';
+              const given = result as { readonly data?: { readonly data?: unknown } | undefined };
+              causedBy(given.data?.data, () => observer.next(envelope));
             },
             error: (error) => {
               if (isRefusal(error, op.path)) void connection.unauthorized(error.message).then(() => lost(error));
-              else observer.error(error);
+              else withoutCause(() => observer.error(error));
             },
-            complete: () => observer.complete(),
+            complete: () => withoutCause(() => observer.complete()),
           });
         };
         const lost = (cause: unknown) => {

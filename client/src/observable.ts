@@ -1,3 +1,6 @@
+/** Values that change and tell it, and calls of what the user has given to be called. */
+import { withoutCause } from './cause.ts';
+
 /** A value that changes, and its listeners. It fits React's `useSyncExternalStore`. */
 export interface Observable<T> {
   /** The present value; the same object until it changes. */
@@ -29,7 +32,14 @@ export class Value<T> implements Observable<T> {
   }
 }
 
-/** Calls code of the user. Its error, also that of a promise that it returns, goes to the console, and the client continues. */
+/**
+ * Calls code of the user, for no event. Its error, also that of a promise that it returns, goes to the console, and the client continues.
+ */
 export function callUser(callback: () => unknown): void {
+  withoutCause(() => callForEvent(callback));
+}
+
+/** The same for the event that the present work is for. */
+export function callForEvent(callback: () => unknown): void {
   (async () => callback())().catch((error) => console.error('a callback of a Courier client has failed', error));
 }

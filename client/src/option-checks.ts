@@ -44,7 +44,7 @@ function instead(name: string, names: readonly string[]): string {
   return best.likeness < LEAST_LIKENESS ? `the options are ${names.join(', ')}` : `the nearest is ${known.get(best.name)}`;
 }
 
-function must(be: string, isSo: (value: unknown) => boolean): Check {
+export function must(be: string, isSo: (value: unknown) => boolean): Check {
   return (value) => (isSo(value) ? undefined : `must be ${be}`);
 }
 
@@ -90,7 +90,7 @@ function hasFunctions(value: unknown, ...names: readonly string[]): boolean {
   return isObject(value) && names.every((name) => typeof value[name] === 'function');
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
+export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;
 }
 
@@ -149,6 +149,7 @@ export const METADATA_CHECKS = {
   user_id: isText,
   traceparent: isText,
 } satisfies Checks;
+export const TRACE_CHECKS = { id: isText, correlationId: isText } satisfies Checks;
 export const HISTORY_CHECKS = {
   ...CALL_CHECKS,
   types: isTexts,

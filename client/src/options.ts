@@ -79,7 +79,7 @@ export type Selected<P extends string, T extends string, C extends AnyContract =
 export interface Subscribe<C extends AnyContract = Contract> {
   /**
    * Calls `handler` with each event, one after another: the next event waits for its promise. The subscription ends when the
-   * handler fails.
+   * handler fails. What the handler publishes, with any client, has the event for its cause, unless it says otherwise.
    *
    * @param channels a channel (`backtest.b1`), a pattern (`backtest.*`), or a list; they decide the types of the events.
    * @throws {CourierError} INVALID_ARGUMENT, CLOSED. `onError` and `ended` report an error that ends the subscription later:
@@ -90,7 +90,10 @@ export interface Subscribe<C extends AnyContract = Contract> {
     handler: (event: Selected<P, T, C>) => unknown,
     options?: HandlerOptions<T>,
   ): Subscription;
-  /** Returns an iterator, for `for await`. It throws the error that ended the subscription. */
+  /**
+   * Returns an iterator, for `for await`. It throws the error that ended the subscription. It cannot know what is done for an event: see
+   * `withCause`.
+   */
   <const P extends string, const T extends EventOn<P, C>['type'] = EventOn<P, C>['type']>(
     channels: Channels<P, C> | readonly Channels<P, C>[],
     options?: SubscribeOptions<T>,
@@ -107,9 +110,12 @@ export interface CallOptions {
 export interface PublishOptions extends CallOptions {
   /** When the event happened; the time of publishing when absent. */
   readonly timestamp?: Date | undefined;
-  /** Names the piece of work that the event belongs to, across services; the `causationId`, or else the event's own id, when absent. */
+  /**
+   * Names the piece of work that the event belongs to, across services. When absent: that of the event that a handler runs for, else the
+   * `causationId`, else the event's own id.
+   */
   readonly correlationId?: string | undefined;
-  /** The id of the event that led to this one. */
+  /** The id of the event that led to this one. When absent: of that which a handler runs for, where it is known; see `withoutCause`. */
   readonly causationId?: string | undefined;
   /** The user on whose behalf the event happened. */
   readonly userId?: string | undefined;

@@ -6,6 +6,7 @@
  */
 import { assertFitsMessage, copyOf } from './arguments.ts';
 import type { Calls, ReadyCallOptions } from './calls.ts';
+import { withItsOrigin } from './cause.ts';
 import { ChannelTails } from './channel-tails.ts';
 import type { Connection } from './connection.ts';
 import { CourierError, courierErrorFrom, invalidArgument, leavesOpen, possiblyStored, refusalError } from './errors.ts';
@@ -99,7 +100,7 @@ export class Publishing {
   }
 
   async #directly(drafts: readonly EventDraft[], options: CallOptions, isBatch: boolean): Promise<Receipt[]> {
-    const keyed = drafts.map((draft) => ({ ...copyOf(draft), idempotency_key: draft.idempotency_key ?? randomKey() }));
+    const keyed = drafts.map((draft) => ({ ...withItsOrigin(copyOf(draft)), idempotency_key: draft.idempotency_key ?? randomKey() }));
     const bytes = assertFitsMessage(keyed);
     if (this.#pending.size >= this.#maxPending) {
       const hint = 'await some of them first, or let more wait: `maxPendingPublishes`';

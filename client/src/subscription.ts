@@ -2,6 +2,7 @@
  * What `subscribe` returns: a subscription that calls a handler, or an iterator. An error that ends a subscription never becomes an
  * unhandled rejection. Without `onError` it goes to the console, unless somebody waits for `ended`, or was given a `live` that is pending.
  */
+import { causedBy } from './cause.ts';
 import type { Consumer } from './consumer.ts';
 import { callUser } from './observable.ts';
 
@@ -50,8 +51,9 @@ export function subscriptionOf(
 
 async function handleAll(consumer: Consumer, handler: (event: never) => unknown): Promise<void> {
   for (let event = await consumer.next(); event !== undefined; event = await consumer.next()) {
+    const received = event;
     try {
-      await handler(event as never);
+      await causedBy(received, () => handler(received as never));
     } catch (error) {
       consumer.abandon(error);
     }

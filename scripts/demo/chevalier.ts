@@ -22,11 +22,11 @@ await runService(async ({ client, count, done }) => {
   ).live;
   await client.subscribe(
     'forge.job.*',
-    async ({ data, metadata: { correlation_id } }) => {
+    async ({ data }) => {
       const winner = String(data.result?.['winner']);
       const parameters = parametersOf.get(winner);
       if (parameters === undefined) throw new Error(`nobody told of ${winner}`);
-      const drafts = tradesOf(parameters).flatMap((trade, index) => roundTrip(winner, index + 1, trade, correlation_id));
+      const drafts = tradesOf(parameters).flatMap((trade, index) => roundTrip(winner, index + 1, trade));
       for (let start = 0; start < drafts.length; start += BATCH) await count(client.publishBatch(drafts.slice(start, start + BATCH)));
       done();
     },
@@ -42,11 +42,11 @@ function tradesOf(parameters: Parameters): readonly Trade[] {
   }
 }
 
-function roundTrip(strategyId: string, number: number, { entry, exit }: Trade, correlationId: string | undefined): ChevalierDraft[] {
+function roundTrip(strategyId: string, number: number, { entry, exit }: Trade): ChevalierDraft[] {
   const pnl = ((exit.price - entry.price) * Number(QUANTITY)).toFixed(2);
   return [
-    ...order(strategyId, `o${number}-buy`, 'buy', entry, { quantity: QUANTITY, average_price: entry.price.toFixed(2) }, correlationId),
-    ...order(strategyId, `o${number}-sell`, 'sell', exit, { quantity: '0', average_price: '0', realized_pnl: pnl }, correlationId),
+    ...order(strategyId, `o${number}-buy`, 'buy', entry, { quantity: QUANTITY, average_price: entry.price.toFixed(2) }),
+    ...order(strategyId, `o${number}-sell`, 'sell', exit, { quantity: '0', average_price: '0', realized_pnl: pnl }),
   ];
 }
 
@@ -56,10 +56,9 @@ function order(
   side: 'buy' | 'sell',
   at: { date: string; price: number },
   position: { quantity: string; average_price: string; realized_pnl?: string },
-  correlation_id: string | undefined,
 ): ChevalierDraft[] {
   const channel = `strategy.${strategy_id}` as const;
-  const metadata = { correlation_id, timestamp: `${at.date}T14:30:00Z` };
+  const metadata = { timestamp: `${at.date}T14:30:00Z` };
   const filled = { order_id, symbol: 'SPX', side, quantity: QUANTITY, price: at.price.toFixed(2) };
   return [
     {

@@ -5,13 +5,8 @@
 import { candidatesOf } from './candidates.ts';
 import { runService, type Service } from './service.ts';
 
-interface Job {
-  readonly correlationId: string;
-  /** Strategy -> Sharpe ratio; undefined where it failed. */
-  readonly outcomes: Map<string, number | undefined>;
-}
-
-const jobs = new Map<string, Job>();
+/** Job -> strategy -> Sharpe ratio; undefined where it failed. */
+const jobs = new Map<string, Map<string, number | undefined>>();
 const jobOf = new Map<string, string>();
 
 await runService(
@@ -35,7 +30,7 @@ await runService(
   },
   async ({ publish }, { correlationId, jobs: begun }) => {
     for (const job_id of begun) {
-      jobs.set(job_id, { correlationId, outcomes: new Map() });
+      jobs.set(job_id, new Map());
       await publish(`forge.job.${job_id}`, 'forge.job.started', { job_id, kind: 'strategy research' }, { correlationId });
     }
   },
@@ -44,23 +39,22 @@ await runService(
 /** Notes what became of a strategy, and ends its job with the last one. */
 async function settle({ publish }: Service, strategyId: string, sharpe: number | undefined): Promise<void> {
   const job_id = jobOf.get(strategyId);
-  const job = job_id === undefined ? undefined : jobs.get(job_id);
-  if (job_id === undefined || job === undefined) return;
-  job.outcomes.set(strategyId, sharpe);
+  const outcomes = job_id === undefined ? undefined : jobs.get(job_id);
+  if (job_id === undefined || outcomes === undefined) return;
+  outcomes.set(strategyId, sharpe);
   const total = candidatesOf(job_id).length;
   const channel = `forge.job.${job_id}` as const;
-  const options = { correlationId: job.correlationId };
   const step = `${strategyId} ${sharpe === undefined ? 'failed' : 'tested'}`;
-  await publish(channel, 'forge.job.progress', { job_id, progress: job.outcomes.size / total, step }, options);
-  if (job.outcomes.size < total) return;
+  await publish(channel, 'forge.job.progress', { job_id, progress: outcomes.size / total, step });
+  if (outcomes.size < total) return;
   jobs.delete(job_id);
-  const tested = [...job.outcomes].filter((outcome): outcome is [string, number] => outcome[1] !== undefined);
+  const tested = [...outcomes].filter((outcome): outcome is [string, number] => outcome[1] !== undefined);
   const [winner] = tested.sort(([, a], [, b]) => b - a)[0] ?? [];
   if (winner === undefined) {
     const message = `none of ${total} candidates could be tested`;
-    await publish(channel, 'forge.job.failed', { job_id, code: 'no_result', message, retryable: false }, options);
+    await publish(channel, 'forge.job.failed', { job_id, code: 'no_result', message, retryable: false });
   } else {
     const result = { winner, tested: tested.length, failed: total - tested.length };
-    await publish(channel, 'forge.job.completed', { job_id, result }, options);
+    await publish(channel, 'forge.job.completed', { job_id, result });
   }
 }

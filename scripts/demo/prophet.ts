@@ -7,31 +7,25 @@ await runService(
   (service) =>
     service.client.subscribe(
       'forge.job.*',
-      async ({ data: { job_id }, metadata: { correlation_id } }) => {
+      async ({ data: { job_id } }) => {
         const pairs = candidatesOf(job_id);
-        for (const pair of pairs) await propose(service, pair, { job_id, candidates: pairs.length }, correlation_id);
+        for (const pair of pairs) await propose(service, pair, { job_id, candidates: pairs.length });
       },
       { types: ['forge.job.started'] },
     ).live,
 );
 
-async function propose(
-  { publish }: Service,
-  pair: Parameters,
-  job: { job_id: string; candidates: number },
-  correlationId: string | undefined,
-): Promise<void> {
+async function propose({ publish }: Service, pair: Parameters, job: { job_id: string; candidates: number }): Promise<void> {
   const strategy_id = strategyId(pair);
   const channel = `strategy.${strategy_id}` as const;
-  const options = { correlationId };
   const parameters = { ...pair, ...job };
-  await publish(channel, 'strategy.generation.started', { strategy_id, symbols: ['SPX'], parameters }, options);
-  await publish(channel, 'strategy.generation.progress', { strategy_id, progress: 0.5, stage: 'choosing windows' }, options);
+  await publish(channel, 'strategy.generation.started', { strategy_id, symbols: ['SPX'], parameters });
+  await publish(channel, 'strategy.generation.progress', { strategy_id, progress: 0.5, stage: 'choosing windows' });
   if (pair.fast >= pair.slow) {
     const message = `the fast window (${pair.fast}) must be shorter than the slow one (${pair.slow})`;
-    await publish(channel, 'strategy.generation.failed', { strategy_id, code: 'windows_crossed', message, retryable: false }, options);
+    await publish(channel, 'strategy.generation.failed', { strategy_id, code: 'windows_crossed', message, retryable: false });
     return;
   }
   const name = `SMA ${pair.fast}/${pair.slow}`;
-  await publish(channel, 'strategy.generation.completed', { strategy_id, name, parameters }, options);
+  await publish(channel, 'strategy.generation.completed', { strategy_id, name, parameters });
 }

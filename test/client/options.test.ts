@@ -31,6 +31,8 @@ const close = withClient((client, option) => client.close(option));
 const publish = withClient((client, option) => client.publish('backtest.b1', 'backtest.progress', progressOf(), option));
 const publishBatch = withClient((client, option) => client.publishBatch([], option));
 const history = withClient((client, option) => client.history('global', option));
+const trace = withClient((client, option) => client.trace({ correlationId: 'run' }, option));
+const traceOf = withClient((client, option) => client.trace(option));
 const iterate = withClient((client, option) => client.iterateHistory('global', option));
 const subscribe = withClient((client, option) => client.subscribe('global', option));
 const handle = withClient((client, option) => client.subscribe('global', () => undefined, option));
@@ -69,6 +71,10 @@ const OPTIONS: readonly [of: string, call: Call, option: string, wrong: readonly
   ['history', history, 'after', NO_TEXTS],
   ['history', history, 'before', NO_TEXTS],
   ['history', history, 'types', NO_LISTS],
+  ['trace', trace, 'timeoutMs', NO_TIMES],
+  ['trace', trace, 'signal', NO_SIGNALS],
+  ['trace', traceOf, 'id', NO_TEXTS],
+  ['trace', traceOf, 'correlationId', NO_TEXTS],
   ['iterateHistory', iterate, 'timeoutMs', NO_TIMES],
   ['iterateHistory', iterate, 'signal', NO_SIGNALS],
   ['iterateHistory', iterate, 'pageSize', NO_COUNTS],
@@ -130,6 +136,8 @@ const MISSPELT: readonly [of: string, call: Call, option: string, meant: string]
   ['publish', publish, 'correlation_id', 'correlationId'],
   ['publish', publish, 'causation_id', 'causationId'],
   ['history', history, 'pageLimit', 'limit'],
+  ['trace', trace, 'Signal', 'signal'],
+  ['trace', traceOf, 'correlation_id', 'correlationId'],
   ['iterateHistory', iterate, 'pagesize', 'pageSize'],
   ['subscribe', subscribe, 'onGapp', 'onGap'],
   ['subscribe', subscribe, 'last_event_id', 'lastEventId'],
@@ -162,7 +170,21 @@ test.each(UNLIKE)('%s refuses %3$s, which is like no option, and lists those tha
 });
 
 test('what is no object is no options', async () => {
-  for (const call of [connect, setToken, close, publish, publishBatch, history, iterate, subscribe, handle, background, flush]) {
+  for (const call of [
+    connect,
+    setToken,
+    close,
+    publish,
+    publishBatch,
+    history,
+    trace,
+    traceOf,
+    iterate,
+    subscribe,
+    handle,
+    background,
+    flush,
+  ]) {
     for (const options of [5, null, 'text']) expect(await refusal(() => call(options as never))).toMatchObject(named('options'));
   }
 });

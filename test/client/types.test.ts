@@ -2,17 +2,21 @@
 import type { TRPCClient } from '@trpc/client';
 import type { inferRouterError, inferRouterInputs, inferRouterOutputs } from '@trpc/server';
 import { expectTypeOf, test } from 'vitest';
-import type {
-  AppRouter,
-  BackgroundPublisher,
-  CourierClient,
-  CourierEvent,
-  EventData,
-  EventDraft,
-  EventIterator,
-  EventOn,
-  EventType,
-  Receipt,
+import {
+  type AppRouter,
+  type BackgroundPublisher,
+  type CourierClient,
+  type CourierEvent,
+  type EventData,
+  type EventDraft,
+  type EventIterator,
+  type EventOn,
+  type EventType,
+  type Receipt,
+  type StateEntry,
+  type Trace,
+  withCause,
+  withoutCause,
 } from '../../client/src/index.ts';
 import type * as contract from '../../src/contracts/lumiere/contract.ts';
 import type { AppRouter as GatewayRouter } from '../../src/router/index.ts';
@@ -92,6 +96,38 @@ test('a choice for gaps is one that there is', () => {
   compiled(() => client.iterateHistory('global', { onGap: 'continue' }));
   // @ts-expect-error no such choice
   compiled(() => client.iterateHistory('global', { onGap: 'ignore' }));
+});
+
+test('a piece of work is named in one way, and has the events of the contract', () => {
+  compiled(async () => {
+    const work = await client.trace({ id: 'e-1' }, { timeoutMs: 5 });
+    expectTypeOf(work).toEqualTypeOf<Trace>();
+    const [step] = work.steps;
+    expectTypeOf(step?.event).toEqualTypeOf<CourierEvent | undefined>();
+    expectTypeOf(step?.storedAt).toEqualTypeOf<Date | null | undefined>();
+    expectTypeOf(step?.afterCauseMs).toEqualTypeOf<number | null | undefined>();
+    if (step?.event.type === 'backtest.progress') expectTypeOf(step.event.data.progress).toEqualTypeOf<number>();
+  });
+  compiled(() => client.trace({ correlationId: 'run' }));
+  // @ts-expect-error neither
+  compiled(() => client.trace({}));
+  // @ts-expect-error both
+  compiled(() => client.trace({ id: 'e-1', correlationId: 'run' }));
+  // @ts-expect-error no such name
+  compiled(() => client.trace({ correlation_id: 'run' }));
+});
+
+test('an event is a cause, and a state is none', () => {
+  const event = {} as CourierEvent;
+  compiled(() => expectTypeOf(withCause(event, () => 5)).toEqualTypeOf<number>());
+  compiled(() => expectTypeOf(withCause({ id: 'e-1', metadata: {} }, async () => 'a')).toEqualTypeOf<Promise<string>>());
+  compiled(() => expectTypeOf(withoutCause(() => client.publishBatch([]))).toEqualTypeOf<Promise<Receipt[]>>());
+  // @ts-expect-error a state
+  compiled(() => withCause({} as StateEntry<'order'>, () => 5));
+  // @ts-expect-error no function
+  compiled(() => withCause(event, 5));
+  // @ts-expect-error null is no way to say that there is none
+  compiled(() => client.publish('backtest.b', 'backtest.started', { backtest_id: 'b' }, { causationId: null }));
 });
 
 test('a wrong channel, type, field or value does not compile', () => {

@@ -9,7 +9,7 @@ import type { ConnectionState } from '../connection-state.ts';
 import { type CourierError, courierErrorFrom } from '../errors.ts';
 import type { CourierEvent, Gap } from '../events.ts';
 import type { Filter } from '../filter.ts';
-import { callUser } from '../observable.ts';
+import { callForEvent, callUser } from '../observable.ts';
 import type { Subscription } from '../subscription.ts';
 import { CONNECTING, type Condition, conditionOf, mayPass, type Snapshot } from './state.ts';
 
@@ -172,14 +172,15 @@ export class ChannelStore {
     if (this.#events.length > this.#options.history) this.#events.shift();
     this.#hasNews = true;
     this.#changed();
-    this.#callEach((subscriber) => subscriber.onEvent(event));
+    // The subscription calls this for the event.
+    for (const subscriber of [...this.#subscribers]) callForEvent(() => subscriber.onEvent(event));
   }
 
   #miss(gap: Gap): void {
     if (this.#isClosed) return;
     this.#gap = gap;
     this.#changed();
-    this.#callEach((subscriber) => subscriber.onGap(gap));
+    for (const subscriber of [...this.#subscribers]) callUser(() => subscriber.onGap(gap));
   }
 
   #fail(error: CourierError): void {
@@ -212,10 +213,5 @@ export class ChannelStore {
     if (isSame) return;
     this.#snapshot = { events, latest, status, gap, error };
     for (const subscriber of [...this.#subscribers]) subscriber.onChange();
-  }
-
-  /** Calls every subscriber, also after one has failed. */
-  #callEach(call: (subscriber: Subscriber) => void): void {
-    for (const subscriber of [...this.#subscribers]) callUser(() => call(subscriber));
   }
 }

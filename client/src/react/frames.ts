@@ -1,4 +1,5 @@
 /** When to show what has changed: with the next frame of a page. */
+import { withoutCause } from '../cause.ts';
 
 /** The shortest time between two frames where nothing draws, in ms: a frame of most screens. */
 const FRAME_MS = 16;
@@ -10,7 +11,7 @@ interface Page {
   cancelAnimationFrame(id: number): void;
 }
 
-/** Calls `show` with the frame after something has changed, however much changes until then. */
+/** Calls `show` with the frame after something has changed, however much changes until then: what a frame shows is for no single event. */
 export class Frames {
   readonly #show: () => void;
   #isAsked = false;
@@ -23,6 +24,10 @@ export class Frames {
   ask(): void {
     if (this.#isAsked) return;
     this.#isAsked = true;
+    withoutCause(() => this.#plan());
+  }
+
+  #plan(): void {
     const page = globalThis as Partial<Page>;
     if (page.requestAnimationFrame === undefined) {
       setTimeout(() => this.#frame(), Math.max(0, this.#shownAt + FRAME_MS - performance.now()));

@@ -47,7 +47,10 @@ export interface View {
   readonly args?: readonly unknown[];
   /** Beside the functions, which every view gives. */
   readonly options?: object;
-  /** What the functions of this render note with what they are called with; with `throws` they fail instead. */
+  /**
+   * What the functions of this render note with what they are called with; with `throws` they fail instead, and with `publishes` they
+   * publish an event at once, and another one after an await.
+   */
   readonly label?: string;
 }
 
@@ -100,6 +103,7 @@ function Probe({ name, hook, args = [], options, label = '' }: View): ReactEleme
     onEvent: (event: CourierEvent) => {
       if (label === 'throws') throw new Error('onEvent fails');
       record.heard.push([label, event.id]);
+      if (label === 'publishes') void publishTwice();
     },
     onGap: (gap: Gap) => record.gaps.push([label, gap]),
   };
@@ -118,6 +122,11 @@ function Probe({ name, hook, args = [], options, label = '' }: View): ReactEleme
     states[name] = state;
   });
   return createElement('pre', { 'data-view': name }, JSON.stringify(state));
+}
+
+async function publishTwice(): Promise<void> {
+  await client.publish('forge.job.j', 'forge.job.started', { job_id: 'j', kind: 'at once' });
+  await client.publish('forge.job.j', 'forge.job.started', { job_id: 'j', kind: 'after an await' });
 }
 
 function eventsOf(state: State): readonly CourierEvent[] | undefined {
