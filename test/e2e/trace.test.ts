@@ -105,10 +105,14 @@ test('an event that is no longer retained has what came of it', async () => {
   const first = await publish(gateway, 's1');
   const second = await publish(gateway, 's1', { causation_id: first });
   await expect
-    .poll(async () => {
-      await gateway.pipeline.log.trim(-1000, 1);
-      return (await gateway.pipeline.log.bounds()).first;
-    })
+    .poll(
+      async () => {
+        // States are stored before their events go.
+        await gateway.pipeline.log.trim(-1000, 1);
+        return (await gateway.pipeline.log.bounds()).first;
+      },
+      { timeout: 10_000 },
+    )
     .toBe(2);
   const { body } = await get(gateway, first);
   expect([body.correlation_id, idsOf(body)]).toEqual([first, [second]]);
